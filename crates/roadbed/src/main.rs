@@ -1,0 +1,2 @@
+//! roadbed
+fn main() {}
