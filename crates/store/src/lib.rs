@@ -1,1 +1,117 @@
-//! store
+//! The store: the only SQL and the only blob files of Roadbed.
+//!
+//! It keeps what a registry must not lose and answers what a registry is asked all day. Bytes of blobs lie in files,
+//! one per blob and commit, never replaced; everything else, manifests included, lies in one database (SQLite in WAL
+//! mode now). [`Store`] is the facade; each noun has a module that holds its types, its rules and its SQL.
+//!
+//! - A **push** goes through [`Store::start_upload`], [`Store::append_upload`] and [`Store::finish_upload`], then
+//!   [`Store::put_manifest`]. Nothing is acknowledged before it is durable: file, directory, row, in this order.
+//! - A **pull** goes through [`Store::manifest`] and [`Store::blob`], which answer from memory what was asked before.
+//! - **Who may** is decided by the [`access::AccessBook`] that [`Store::access`] hands out; every function that touches
+//!   a repository demands the permit that only the book can issue.
+//! - **Housekeeping** is [`Store::gc_step`], [`Store::fsck`], [`Store::backup`], called by whoever owns the process.
+//!
+//! Errors: one type per kind of work ([`UploadError`], [`PutError`], [`DeleteError`], [`AdminError`], [`AuthError`],
+//! [`BackupError`]), each with a variant for [`StoreError`], which is what is never the caller's fault. None of them
+//! knows HTTP.
+//!
+//! Read first: `db` (how a transaction runs), `manifest` (the central rules), `gc` (what makes deletion safe).
+
+mod actor;
+mod administrator;
+mod authenticate;
+mod backup;
+mod blob;
+mod clock;
+mod config;
+mod declared;
+mod error;
+mod event;
+mod fsck;
+mod gc;
+mod grant;
+mod manifest;
+mod metrics;
+mod page;
+mod principal;
+mod pull_log;
+mod quota;
+mod referrer;
+mod repository;
+mod rule;
+mod tag;
+mod upload;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use access::AccessBook;
+
+pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
+pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
+pub use authenticate::AuthError;
+pub use backup::{BackupError, BackupReport, restore};
+pub use blob::{BlobHandle, BlobInfo};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use config::{StoreConfig, StoreLimits};
+pub use declared::{Applied, ApplyPlan, Declared, DeclaredRobot, DeclaredUser, Step};
+pub use error::StoreError;
+pub use event::{Event, EventFilter, EventKind};
+pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport};
+pub use gc::GcReport;
+pub use manifest::{DeleteError, PutError, PutManifest, PutOutcome, StoredManifest};
+pub use metrics::StoreMetrics;
+pub use page::Page;
+pub use principal::{
+    AdminError, IssuedSecret, NewRobot, NewUser, PrincipalInfo, SECRETS_PER_ROBOT, SecretInfo,
+};
+pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
+pub use quota::{QuotaExceeded, QuotaKind};
+pub use referrer::ReferrerDescriptor;
+pub use repository::RepositoryStats;
+pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
+pub use upload::{BodyError, UploadError, UploadId, UploadStatus};
+
+/// The store. A handle: cheap to clone, all clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {}
+
+impl Store {
+    /// Opens the data directory: takes its lock, brings the database to the present schema, cuts what a crash left
+    /// of uploads. Nothing is loaded per manifest.
+    pub async fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let _ = (config, clock);
+        let inner = Arc::new(Inner {});
+        Ok(Self { inner })
+    }
+
+    /// Writes what is queued, closes the database and gives back the lock. Later calls on other clones fail.
+    pub async fn close(self) -> Result<(), StoreError> {
+        let _ = &self.inner;
+        todo!()
+    }
+
+    /// Where the data lies.
+    pub fn data_dir(&self) -> &Path {
+        todo!()
+    }
+
+    /// The present time, by the store's clock.
+    pub fn now(&self) -> Timestamp {
+        todo!()
+    }
+
+    /// Who may do what, as of now. Follows local changes at once and those of others within ten seconds.
+    pub fn access(&self) -> Arc<AccessBook> {
+        todo!()
+    }
+
+    /// Asks the database for a sign of life; for readiness.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        todo!()
+    }
+}

@@ -1,0 +1,116 @@
+//! What may be set: where the data lies and every cap of the store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a [`crate::Store`] is opened.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The data directory; made if it does not exist.
+    pub data_dir: PathBuf,
+    /// Caps, each with a default.
+    pub limits: StoreLimits,
+}
+
+impl StoreConfig {
+    /// The defaults over `data_dir`.
+    pub fn at(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), limits: StoreLimits::default() }
+    }
+}
+
+/// Every cap of the store. Sizes are bytes, spans are [`Duration`]s, the rest are counts.
+#[derive(Debug, Clone)]
+pub struct StoreLimits {
+    /// Manifest bytes kept in memory. Default 32 MiB.
+    pub manifest_cache_bytes: u64,
+    /// Tags and blob rows kept in memory, each of the two. Default 8 MiB.
+    pub lookup_cache_bytes: u64,
+    /// Largest blob. Default 1 TiB: more than any layer, less than any overflow.
+    pub blob_bytes: u64,
+    /// Open upload sessions of one principal. Default 256.
+    pub uploads_per_principal: u64,
+    /// Bytes held by the open upload sessions of one principal. Default 256 GiB.
+    pub upload_bytes_per_principal: u64,
+    /// An upload session that nobody continued for this long is dropped. Default 7 days.
+    pub upload_lifetime: Duration,
+    /// Hash states of open uploads kept in memory; the others are hashed again from the file. Default 1,024.
+    pub upload_hashers: usize,
+    /// How deep indexes may be nested: an image has depth 0, an index of images 1. Default 4.
+    pub manifest_depth: u32,
+    /// Manifests of one repository that may name the same subject. Default 10,000.
+    pub referrers_per_subject: u64,
+    /// Tags that one PUT of a manifest may set. Default 64 (the specification asks for at least 10).
+    pub tags_per_put: usize,
+    /// Items on one page of any list. Default 1,000.
+    pub page_items: usize,
+    /// Repositories looked at to find one that the pusher may pull a blob from. Default 64.
+    pub mount_candidates: u64,
+    /// How long what nobody names is kept before it is collected. Default 24 hours.
+    pub collect_grace: Duration,
+    /// Rows of the pull log. Default 1,000,000.
+    pub pull_log_rows: u64,
+    /// Age of the pull log. Default 90 days.
+    pub pull_log_age: Duration,
+    /// Pulls waiting to be written to the pull log; what comes on top is counted and dropped. Default 16,384.
+    pub pull_log_queue: usize,
+    /// Password hashes computed at the same time. Default 2 (19 MiB each).
+    pub password_workers: usize,
+    /// Logins waiting for one of them; what comes on top is told to come again. Default 64.
+    pub password_queue: usize,
+    /// How long a verified credential is believed without looking again. Default 60 seconds.
+    pub credential_cache_time: Duration,
+    /// Verified credentials kept in memory. Default 10,000.
+    pub credential_cache_entries: u64,
+    /// Failed logins of one name from one address before it has to wait. Default 5.
+    pub login_failures: u32,
+    /// The longest wait after failed logins; the first is one second and each failure doubles it. Default 60 seconds.
+    pub login_backoff: Duration,
+    /// (name, address) pairs whose failures are remembered. Default 10,000.
+    pub login_failure_entries: u64,
+    /// Users and robots. Default 10,000.
+    pub principals: u64,
+    /// Grants. Default 100,000.
+    pub grants: u64,
+    /// Rules. Default 10,000.
+    pub rules: u64,
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            manifest_cache_bytes: 32 * MIB,
+            lookup_cache_bytes: 8 * MIB,
+            blob_bytes: 1024 * GIB,
+            uploads_per_principal: 256,
+            upload_bytes_per_principal: 256 * GIB,
+            upload_lifetime: Duration::from_secs(7 * DAY),
+            upload_hashers: 1_024,
+            manifest_depth: 4,
+            referrers_per_subject: 10_000,
+            tags_per_put: 64,
+            page_items: 1_000,
+            mount_candidates: 64,
+            collect_grace: Duration::from_secs(24 * HOUR),
+            pull_log_rows: 1_000_000,
+            pull_log_age: Duration::from_secs(90 * DAY),
+            pull_log_queue: 16_384,
+            password_workers: 2,
+            password_queue: 64,
+            credential_cache_time: Duration::from_secs(60),
+            credential_cache_entries: 10_000,
+            login_failures: 5,
+            login_backoff: Duration::from_secs(60),
+            login_failure_entries: 10_000,
+            principals: 10_000,
+            grants: 100_000,
+            rules: 10_000,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Declared state: what `roadbed apply` reconciles users, robots, grants and rules with.
+
+use access::{Grant, PrincipalName};
+use serde::{Deserialize, Serialize};
+
+use crate::{Actor, AdminError, IssuedSecret, Rule, Store, Timestamp};
+
+/// What should be. The same value applied twice changes nothing the second time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Declared {
+    /// Users that should exist.
+    pub users: Vec<DeclaredUser>,
+    /// Robots that should exist. A robot that is made gets a secret, which is answered once.
+    pub robots: Vec<DeclaredRobot>,
+    /// Grants that should exist.
+    pub grants: Vec<Grant>,
+    /// Rules that should exist.
+    pub rules: Vec<Rule>,
+}
+
+/// A user without a password in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredUser {
+    /// Login name.
+    pub name: PrincipalName,
+    /// An argon2id hash in PHC form. Without one a new user cannot log in until an administrator sets a password, and
+    /// an existing one keeps theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
+    /// Whether the user may do everything.
+    #[serde(default)]
+    pub administrator: bool,
+    /// Whether the user may do nothing.
+    #[serde(default)]
+    pub disabled: bool,
+    /// When the account ends, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<String>,
+}
+
+/// A robot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredRobot {
+    /// Login name.
+    pub name: PrincipalName,
+    /// Whether the robot may do nothing.
+    #[serde(default)]
+    pub disabled: bool,
+    /// When the robot ends, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<String>,
+}
+
+/// One difference between what is and what should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// Make the user.
+    CreateUser(DeclaredUser),
+    /// Change the user to this.
+    UpdateUser(DeclaredUser),
+    /// Make the robot and a secret for it.
+    CreateRobot(DeclaredRobot),
+    /// Change the robot to this.
+    UpdateRobot(DeclaredRobot),
+    /// Delete a user or robot that is not declared (only with `prune`).
+    DeletePrincipal {
+        /// Which one.
+        name: PrincipalName,
+    },
+    /// Set the grant.
+    SetGrant(Grant),
+    /// Remove a grant that is not declared (only with `prune`).
+    RemoveGrant(Grant),
+    /// Set the rule.
+    SetRule(Rule),
+    /// Remove a rule that is not declared (only with `prune`).
+    RemoveRule(Rule),
+}
+
+/// What has to be done, in order. It can be printed, kept and carried out later; what has changed in between is
+/// noticed by its generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyPlan {
+    /// The state that the plan was made for.
+    pub generation: u64,
+    /// What has to be done.
+    pub steps: Vec<Step>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// How many steps.
+    pub steps: usize,
+    /// Secrets of the robots that were made, to be shown once.
+    pub secrets: Vec<(PrincipalName, IssuedSecret)>,
+}
+
+impl Store {
+    /// Compares `declared` with what is. With `prune`, what is not declared is removed, except the one who asks
+    /// (`keep`) and the last administrator.
+    pub async fn plan_apply(
+        &self,
+        declared: &Declared,
+        prune: bool,
+        keep: Option<&PrincipalName>,
+    ) -> Result<ApplyPlan, AdminError> {
+        let _ = (declared, prune, keep);
+        todo!()
+    }
+
+    /// Carries out a plan in one transaction: all of it or nothing. Refused when access data changed after it was
+    /// made ([`AdminError::Invalid`]).
+    pub async fn carry_out(&self, actor: &Actor, plan: ApplyPlan) -> Result<Applied, AdminError> {
+        let _: Option<Timestamp> = None;
+        let _ = (actor, plan);
+        todo!()
+    }
+}

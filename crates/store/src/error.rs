@@ -1,0 +1,88 @@
+//! What goes wrong below the rules: disk, database, a data directory that is not ours. The rules have error types of
+//! their own, beside the functions that enforce them.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sea_orm::DbErr;
+use thiserror::Error;
+
+/// A failure of the store itself, never the caller's fault. Cheap to clone, because callers that waited for the same
+/// load share its failure.
+#[derive(Debug, Clone, Error)]
+pub enum StoreError {
+    /// The disk has no room; free some, nothing was torn.
+    #[error("no space left on the disk of the data directory")]
+    DiskFull,
+    /// A file could not be read or written.
+    #[error("cannot {action} {path}")]
+    File {
+        /// What was tried, such as `read` or `create`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[source] DbErr),
+    /// Another process serves this data directory.
+    #[error("the data directory {path} is in use by another process; stop it first, or go through its API")]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The data directory was written by a newer version.
+    #[error("the data directory {path} has format {found}, this program knows up to {known}; use a newer one")]
+    Version {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        found: String,
+        /// The newest format that is known.
+        known: u32,
+    },
+    /// What is stored contradicts itself; `roadbed fsck` tells more.
+    #[error("the store is damaged: {what}; run fsck")]
+    Damaged {
+        /// What was found.
+        what: String,
+    },
+    /// A background task was lost; the server is shutting down or a bug was met.
+    #[error("a task of the store ended early")]
+    TaskLost,
+}
+
+impl StoreError {
+    /// Wraps an I/O error, telling a full disk apart.
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            _ => Self::File { action, path: path.into(), source: Arc::new(source) },
+        }
+    }
+
+    /// For what can only be if rows were changed by a stranger.
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        // SQLITE_FULL; the driver offers the code only as text.
+        if error.sql_err().is_none() && error.to_string().contains("database or disk is full") {
+            return Self::DiskFull;
+        }
+        Self::Database(error)
+    }
+}
+
+impl From<tokio::task::JoinError> for StoreError {
+    fn from(_: tokio::task::JoinError) -> Self {
+        Self::TaskLost
+    }
+}

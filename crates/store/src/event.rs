@@ -1,0 +1,142 @@
+//! The audit log: every change of state with who, what, why and when. Append-only; the database refuses to change it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Actor, Page, Store, StoreError, Timestamp};
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EventKind {
+    /// Somebody logged in (noted once per principal and address and hour).
+    #[serde(rename = "login")]
+    Login,
+    /// Somebody failed to (noted when the number of failures of a name and address reaches a power of two).
+    #[serde(rename = "login.failed")]
+    LoginFailed,
+    /// A user was made.
+    #[serde(rename = "user.create")]
+    UserCreate,
+    /// A user was changed: password, administrator, disabled, end.
+    #[serde(rename = "user.update")]
+    UserUpdate,
+    /// A user was deleted.
+    #[serde(rename = "user.delete")]
+    UserDelete,
+    /// A robot was made.
+    #[serde(rename = "robot.create")]
+    RobotCreate,
+    /// A robot was changed: disabled, end, secrets.
+    #[serde(rename = "robot.update")]
+    RobotUpdate,
+    /// A robot was deleted.
+    #[serde(rename = "robot.delete")]
+    RobotDelete,
+    /// A grant was set.
+    #[serde(rename = "grant.set")]
+    GrantSet,
+    /// A grant was removed.
+    #[serde(rename = "grant.remove")]
+    GrantRemove,
+    /// A rule was set.
+    #[serde(rename = "rule.set")]
+    RuleSet,
+    /// A rule was removed.
+    #[serde(rename = "rule.remove")]
+    RuleRemove,
+    /// A blob came into a repository by upload.
+    #[serde(rename = "blob.push")]
+    BlobPush,
+    /// A blob came into a repository from another one.
+    #[serde(rename = "blob.mount")]
+    BlobMount,
+    /// A blob was unlinked from a repository by a caller.
+    #[serde(rename = "blob.delete")]
+    BlobDelete,
+    /// A manifest was stored.
+    #[serde(rename = "manifest.push")]
+    ManifestPush,
+    /// A manifest was deleted.
+    #[serde(rename = "manifest.delete")]
+    ManifestDelete,
+    /// A tag was set or moved.
+    #[serde(rename = "tag.set")]
+    TagSet,
+    /// A tag was deleted.
+    #[serde(rename = "tag.delete")]
+    TagDelete,
+    /// A repository was deleted.
+    #[serde(rename = "repository.delete")]
+    RepositoryDelete,
+    /// A setting was changed.
+    #[serde(rename = "settings.change")]
+    SettingsChange,
+    /// The collection removed something.
+    #[serde(rename = "gc.collect")]
+    GcCollect,
+    /// A backup was written.
+    #[serde(rename = "backup.create")]
+    BackupCreate,
+    /// The data directory came from a backup.
+    #[serde(rename = "backup.restore")]
+    BackupRestore,
+    /// A check found something wrong with a blob.
+    #[serde(rename = "fsck.damage")]
+    FsckDamage,
+    /// A check has ended.
+    #[serde(rename = "fsck.finish")]
+    FsckFinish,
+}
+
+/// A line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Position, without gaps; the cursor of [`Store::events`].
+    pub seq: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventKind,
+    /// To what: `team/app`, `team/app:1.0`, `team/app@sha256:…`, a principal's name, a pattern.
+    pub subject: String,
+    /// Who did it.
+    pub actor: String,
+    /// Why.
+    pub cause: String,
+    /// Version of the rule that decided, if one did.
+    pub rule_version: Option<String>,
+    /// What else there is to know.
+    pub body: serde_json::Value,
+}
+
+/// Which events to list; everything that is `None` does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this kind.
+    pub kind: Option<EventKind>,
+    /// About exactly this.
+    pub subject: Option<String>,
+    /// By exactly this one.
+    pub actor: Option<String>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+}
+
+impl Store {
+    /// The audit log in order, from the first line behind `after`.
+    pub async fn events(
+        &self,
+        _permit: &access::SystemPermit,
+        filter: &EventFilter,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<Event>, StoreError> {
+        let _ = (filter, after, limit);
+        todo!()
+    }
+
+    /// Notes a change of settings that is made outside of the store (configuration reloaded, read-only mode).
+    pub async fn note_setting(&self, actor: &Actor, what: &str, body: serde_json::Value) -> Result<(), StoreError> {
+        let _ = (actor, what, body);
+        todo!()
+    }
+}

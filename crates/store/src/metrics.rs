@@ -1,0 +1,39 @@
+//! Numbers about the store, for `/metrics` and for tests.
+
+use crate::Store;
+
+/// A snapshot of the store's counters. All of them count from the start of the process unless said otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreMetrics {
+    /// Statements and transactions sent to the database.
+    pub database_calls: u64,
+    /// Manifests answered from memory.
+    pub manifest_hits: u64,
+    /// Manifests read from the database.
+    pub manifest_misses: u64,
+    /// Blob rows answered from memory.
+    pub blob_hits: u64,
+    /// Blob rows read from the database.
+    pub blob_misses: u64,
+    /// Bytes of manifests in memory now.
+    pub manifest_cache_bytes: u64,
+    /// Pull notes dropped because the queue was full.
+    pub pull_notes_dropped: u64,
+    /// Logins that computed a password hash.
+    pub password_hashes: u64,
+    /// Logins answered from the cache of verified credentials.
+    pub credential_hits: u64,
+    /// Logins refused because of too many at once or too many failures.
+    pub logins_shed: u64,
+    /// Upload sessions open now.
+    pub uploads_open: u64,
+    /// Bytes held by them now.
+    pub upload_bytes: u64,
+}
+
+impl Store {
+    /// The counters. No database call.
+    pub fn metrics(&self) -> StoreMetrics {
+        todo!()
+    }
+}

@@ -1,0 +1,206 @@
+//! Upload sessions: bytes on their way to become a blob.
+
+use std::fmt;
+use std::str::FromStr;
+
+use access::Permit;
+use access::permit::Push;
+use bytes::Bytes;
+use futures_core::Stream;
+use oci::{Algorithm, Digest};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::blob::BlobInfo;
+use crate::{QuotaExceeded, Store, StoreError, Timestamp};
+
+/// The name of an upload session, a UUIDv7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UploadId(pub(crate) Uuid);
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for UploadId {
+    type Err = UploadError;
+
+    /// Takes exactly what [`UploadId`] prints. Anything else is an upload that does not exist.
+    fn from_str(text: &str) -> Result<Self, UploadError> {
+        match Uuid::try_parse(text) {
+            Ok(id) if text.len() == uuid::fmt::Hyphenated::LENGTH => Ok(Self(id)),
+            _ => Err(UploadError::Unknown),
+        }
+    }
+}
+
+/// Where an upload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadStatus {
+    /// Bytes received and durable; the next chunk starts here.
+    pub offset: u64,
+    /// What the bytes are hashed with (the final digest may name the other algorithm, which costs a second reading).
+    pub algorithm: Algorithm,
+    /// When the session is dropped if nobody continues it.
+    pub expires_at: Timestamp,
+}
+
+/// Why a request body ended early. What had arrived before is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BodyError {
+    /// The client went away.
+    #[error("the client went away before the body was complete")]
+    Disconnected,
+    /// The client sent slower than the minimum rate.
+    #[error("the body arrived too slowly")]
+    TooSlow,
+    /// The body was longer or shorter than announced.
+    #[error("the body has {got} bytes where {announced} were announced")]
+    Length {
+        /// Bytes announced (Content-Length or Content-Range).
+        announced: u64,
+        /// Bytes that came.
+        got: u64,
+    },
+    /// Anything else that the transport refused.
+    #[error("the body could not be read: {0}")]
+    Transport(String),
+}
+
+/// Why an upload did not go on.
+#[derive(Debug, Clone, Error)]
+pub enum UploadError {
+    /// No such session for this principal and repository (never was, finished, cancelled, expired, or somebody else's).
+    #[error("no such upload in this repository; start a new one")]
+    Unknown,
+    /// Another request is writing to the session right now.
+    #[error("another request is writing to this upload; wait for it, then ask for its offset")]
+    Busy,
+    /// The chunk does not start where the last one ended.
+    #[error("the chunk starts at {got}, the upload continues at {expected}")]
+    OutOfOrder {
+        /// Where the upload continues.
+        expected: u64,
+        /// Where the chunk starts.
+        got: u64,
+    },
+    /// The bytes do not have the digest that was promised. The session is gone.
+    #[error("the content has digest {actual}, not {expected}; push it again")]
+    DigestMismatch {
+        /// What the client promised.
+        expected: Digest,
+        /// What came.
+        actual: Digest,
+    },
+    /// The principal has too many open sessions.
+    #[error("{limit} uploads are open already; finish or cancel some")]
+    TooManySessions {
+        /// [`crate::StoreLimits::uploads_per_principal`].
+        limit: u64,
+    },
+    /// The open sessions of the principal hold too many bytes.
+    #[error("open uploads hold {limit} bytes already; finish or cancel some")]
+    TooManyBytes {
+        /// [`crate::StoreLimits::upload_bytes_per_principal`].
+        limit: u64,
+    },
+    /// The blob is larger than any may be.
+    #[error("a blob may have {limit} bytes")]
+    TooLarge {
+        /// [`crate::StoreLimits::blob_bytes`].
+        limit: u64,
+    },
+    /// The repository may not hold so much.
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
+    /// The body ended early.
+    #[error("the upload was interrupted at byte {offset}; continue there")]
+    Interrupted {
+        /// Bytes that are durable, from the start of the upload.
+        offset: u64,
+        /// Why.
+        #[source]
+        source: BodyError,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Opens an upload session whose bytes will be hashed with `algorithm`.
+    ///
+    /// Refused when the principal has too many sessions open or the repository has used up its quota in bytes.
+    pub async fn start_upload(&self, permit: &Permit<Push>, algorithm: Algorithm) -> Result<UploadId, UploadError> {
+        let _ = (permit, algorithm);
+        todo!()
+    }
+
+    /// Where the session stands.
+    pub async fn upload_status(&self, permit: &Permit<Push>, id: &UploadId) -> Result<UploadStatus, UploadError> {
+        let _ = (permit, id);
+        todo!()
+    }
+
+    /// Writes a chunk at the end of the upload and answers the new offset, which is durable by then.
+    ///
+    /// `at` is where the client believes to be; `None` for a streamed chunk without a range. Works on to a durable
+    /// offset even if the caller is dropped: what arrived is kept and can be continued.
+    pub async fn append_upload<S>(
+        &self,
+        permit: &Permit<Push>,
+        id: &UploadId,
+        at: Option<u64>,
+        body: S,
+    ) -> Result<u64, UploadError>
+    where
+        S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
+    {
+        let _ = (permit, id, at, body);
+        todo!()
+    }
+
+    /// Writes the last chunk (may be empty), checks the digest and makes the upload a blob of the repository.
+    pub async fn finish_upload<S>(
+        &self,
+        permit: &Permit<Push>,
+        id: &UploadId,
+        at: Option<u64>,
+        body: S,
+        expect: &Digest,
+    ) -> Result<BlobInfo, UploadError>
+    where
+        S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
+    {
+        let _ = (permit, id, at, body, expect);
+        todo!()
+    }
+
+    /// A whole blob in one request.
+    pub async fn push_blob<S>(
+        &self,
+        permit: &Permit<Push>,
+        expect: &Digest,
+        body: S,
+    ) -> Result<BlobInfo, UploadError>
+    where
+        S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
+    {
+        let _ = (permit, expect, body);
+        todo!()
+    }
+
+    /// Drops the session and its bytes.
+    pub async fn cancel_upload(&self, permit: &Permit<Push>, id: &UploadId) -> Result<(), UploadError> {
+        let _ = (permit, id);
+        todo!()
+    }
+
+    /// Drops up to `budget` sessions whose time is over; answers how many. Called by [`Store::gc_step`] too.
+    pub async fn expire_uploads(&self, budget: u64) -> Result<u64, StoreError> {
+        let _ = budget;
+        todo!()
+    }
+}
