@@ -1,0 +1,109 @@
+//! Tags.
+
+use std::sync::Arc;
+
+use crate::text::{checked_text, excerpt};
+
+/// Longest tag in bytes (distribution-spec, "Pulling manifests").
+pub const MAX_TAG_BYTES: usize = 128;
+
+/// A tag: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`. Orders by bytes, as tag lists do. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(Arc<str>);
+
+/// Why a text is no tag. Answered to clients as `TAG_INVALID` or, where the specification has no such code, `MANIFEST_INVALID`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TagError {
+    /// Nothing there.
+    #[error("tag is empty: give one such as v1")]
+    Empty,
+    /// Over [`MAX_TAG_BYTES`].
+    #[error("tag has {bytes} bytes: at most {MAX_TAG_BYTES} are allowed")]
+    TooLong {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// Outside the grammar.
+    #[error(
+        "tag `{tag}` is malformed at byte {at}: use letters, digits, `_`, `.` and `-`, and do not begin with `.` or `-`"
+    )]
+    Malformed {
+        /// The tag, clipped and escaped.
+        tag: String,
+        /// Offset in bytes of the first one that does not fit.
+        at: usize,
+    },
+}
+
+checked_text!(Tag, TagError, check, "a tag such as v1");
+
+impl Tag {
+    /// For text that this crate itself made to fit.
+    pub(crate) fn known_good(text: &str) -> Tag {
+        debug_assert!(check(text).is_ok(), "not a tag: {text}");
+        Tag(text.into())
+    }
+}
+
+fn check(tag: &str) -> Result<&str, TagError> {
+    if tag.is_empty() {
+        return Err(TagError::Empty);
+    }
+    if tag.len() > MAX_TAG_BYTES {
+        return Err(TagError::TooLong { bytes: tag.len() });
+    }
+    let fits = |(at, byte): (usize, u8)| {
+        byte.is_ascii_alphanumeric() || byte == b'_' || (at > 0 && matches!(byte, b'.' | b'-'))
+    };
+    match tag.bytes().enumerate().find(|&each| !fits(each)) {
+        None => Ok(tag),
+        Some((at, _)) => Err(TagError::Malformed {
+            tag: excerpt(tag),
+            at,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_the_grammar_allows() {
+        let longest = "v".repeat(MAX_TAG_BYTES);
+        for tag in ["v1", "_", "1.2.3-rc.1", "LATEST", "a--b..c__", longest.as_str()] {
+            assert_eq!(tag.parse::<Tag>().unwrap(), tag);
+        }
+    }
+
+    #[test]
+    fn refuses_the_rest_and_says_where() {
+        for (tag, at) in [
+            (".a", 0),
+            ("-a", 0),
+            ("a:b", 1),
+            ("a/b", 1),
+            ("a b", 1),
+            ("a\0", 1),
+            ("é", 0),
+            ("a+b", 1),
+        ] {
+            let error = tag.parse::<Tag>().unwrap_err();
+            assert_eq!(
+                error,
+                TagError::Malformed {
+                    tag: excerpt(tag),
+                    at
+                }
+            );
+        }
+        assert_eq!("".parse::<Tag>(), Err(TagError::Empty));
+        let long = "v".repeat(MAX_TAG_BYTES + 1);
+        assert_eq!(
+            long.parse::<Tag>(),
+            Err(TagError::TooLong {
+                bytes: MAX_TAG_BYTES + 1
+            })
+        );
+    }
+}
