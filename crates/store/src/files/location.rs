@@ -1,0 +1,111 @@
+//! Where a committed blob lies: the text that its row carries.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use oci::{Algorithm, Digest};
+use thiserror::Error;
+use uuid::Uuid;
+
+/// Directory of all committed blobs.
+pub(super) const BLOBS: &str = "blobs";
+
+/// Path of one committed blob file below the data directory: `blobs/<algorithm>/<first two hex>/<hex>.<nonce>`.
+///
+/// Parsed into digest and nonce and printed from them again, so that a text from the database can never name
+/// another place than a blob's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Location {
+    digest: Digest,
+    nonce: Uuid,
+}
+
+/// A text that is no location of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{text:?} is not a location of a blob file")]
+pub(crate) struct LocationError {
+    text: String,
+}
+
+impl Location {
+    /// The place of the blob that upload `nonce` becomes.
+    pub(crate) fn new(digest: Digest, nonce: Uuid) -> Self {
+        Self { digest, nonce }
+    }
+
+    /// Digest that the file was committed under.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The upload that became this file.
+    pub(crate) fn upload(&self) -> Uuid {
+        self.nonce
+    }
+
+    /// The directory that holds it.
+    pub(super) fn dir(&self) -> PathBuf {
+        let hex = self.digest.hex();
+        fan_out_dir(self.digest.algorithm(), hex.get(..2).unwrap_or_default())
+    }
+
+    /// Path relative to the data directory.
+    pub(crate) fn path(&self) -> PathBuf {
+        PathBuf::from(self.to_string())
+    }
+
+    /// Path of the same file in quarantine.
+    pub(super) fn quarantine_path(&self) -> PathBuf {
+        PathBuf::from(format!(
+            "{}/{}-{}.{}",
+            super::QUARANTINE,
+            self.digest.algorithm(),
+            self.digest.hex(),
+            self.nonce.as_simple()
+        ))
+    }
+
+    /// Reads a file name found in directory `fan_out` of `algorithm`.
+    pub(super) fn from_file_name(algorithm: Algorithm, fan_out: &str, name: &str) -> Result<Self, LocationError> {
+        format!("{BLOBS}/{algorithm}/{fan_out}/{name}").parse()
+    }
+}
+
+/// `blobs/<algorithm>/<two hex>`.
+pub(super) fn fan_out_dir(algorithm: Algorithm, fan_out: &str) -> PathBuf {
+    PathBuf::from(format!("{BLOBS}/{algorithm}/{fan_out}"))
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = self.digest.hex();
+        let fan_out = hex.get(..2).unwrap_or_default();
+        write!(f, "{BLOBS}/{}/{fan_out}/{hex}.{}", self.digest.algorithm(), self.nonce.as_simple())
+    }
+}
+
+impl FromStr for Location {
+    type Err = LocationError;
+
+    fn from_str(text: &str) -> Result<Self, LocationError> {
+        let parse = || {
+            let mut parts = text.split('/');
+            let (BLOBS, algorithm, _, name, None) =
+                (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next())
+            else {
+                return None;
+            };
+            let (hex, nonce) = name.split_once('.')?;
+            let digest = format!("{algorithm}:{hex}").parse::<Digest>().ok()?;
+            Some(Self { digest, nonce: Uuid::try_parse(nonce).ok()? })
+        };
+        parse()
+            // One text per place: whatever reads otherwise than it prints (upper case, another fan-out) is refused.
+            .filter(|location| location.to_string() == text)
+            .ok_or_else(|| LocationError { text: text.chars().take(300).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

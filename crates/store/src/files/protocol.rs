@@ -1,0 +1,190 @@
+//! The protocol of blob files, step by step, on any [`Disk`].
+//!
+//! | step | durable after it |
+//! |---|---|
+//! | [`Protocol::open`] | the directories |
+//! | [`Writer::write`] | nothing |
+//! | [`Writer::seal`] | the bytes up to the offset, and the name of the upload |
+//! | [`Writer::commit`] | the blob under its location; the caller's row follows |
+//! | [`Protocol::remove_blob`] | nothing: the row is gone already, what reappears is an orphan |
+//!
+//! Three rules carry it:
+//! - **An append cuts the file to its offset first.** What lies behind the last acknowledged offset was never promised
+//!   and is never believed.
+//! - **A failed sync is never repeated in the hope of a better answer.** The kernel marks the pages clean although it
+//!   lost them, so a second sync succeeds. Sealing and committing consume the writer; after a failure the session is
+//!   where its row says and the bytes behind that are sent again.
+//! - **A location is used by one upload only** (its nonce is the upload's id). A commit that was cut off between rename
+//!   and row is undone by [`Protocol::recover_upload`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oci::{Algorithm, Hasher};
+use uuid::Uuid;
+
+use super::location::{BLOBS, fan_out_dir};
+use super::writer::Writer;
+use super::{BlobEntry, FilesError, Location, QUARANTINE, UPLOADS, UploadEntry};
+use crate::disk::{Disk, Entry};
+
+/// Algorithms that have a directory.
+pub(super) const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
+/// Directories per algorithm: the first two hex digits.
+pub(super) const FAN_OUT: u16 = 256;
+
+/// Name of fan-out directory `index`.
+pub(super) fn fan_out_name(index: u16) -> String {
+    format!("{index:02x}")
+}
+
+/// Path of an upload's file.
+pub(super) fn upload_path(id: Uuid) -> PathBuf {
+    Path::new(UPLOADS).join(id.as_simple().to_string())
+}
+
+/// The protocol on one disk. Synchronous: see [`BlobFiles`](super::BlobFiles) for the way in from async code.
+pub(crate) struct Protocol<D> {
+    disk: D,
+}
+
+impl<D: Disk> Protocol<D> {
+    /// Creates the directories that are missing and makes all of them durable.
+    pub(crate) fn open(disk: D) -> Result<Self, FilesError> {
+        let this = Self { disk };
+        let root = Path::new("");
+        this.create_dirs(root, &[BLOBS, UPLOADS, QUARANTINE].map(str::to_owned))?;
+        this.create_dirs(Path::new(BLOBS), &ALGORITHMS.map(|algorithm| algorithm.to_string()))?;
+        let fan_out: Vec<String> = (0..FAN_OUT).map(fan_out_name).collect();
+        for algorithm in ALGORITHMS {
+            this.create_dirs(&Path::new(BLOBS).join(algorithm.to_string()), &fan_out)?;
+        }
+        Ok(this)
+    }
+
+    /// The disk.
+    pub(crate) fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    fn create_dirs(&self, parent: &Path, names: &[String]) -> Result<(), FilesError> {
+        let present = self.disk.list(parent).map_err(|e| FilesError::io("list", parent, e))?;
+        let present: std::collections::HashSet<&str> = present.iter().map(|entry| entry.name.as_str()).collect();
+        for name in names.iter().filter(|name| !present.contains(name.as_str())) {
+            let path = parent.join(name);
+            self.disk.create_dir(&path).map_err(|e| FilesError::io("create directory", &path, e))?;
+        }
+        // Also when nothing was missing: the run that created them may have been killed before this line.
+        self.disk.sync_dir(parent).map_err(|e| FilesError::io("sync directory", parent, e))
+    }
+
+    /// Opens upload `id` to go on at `offset`, which its row promises; `hasher` has seen exactly the bytes before it.
+    /// At offset 0 the file is created where it is missing.
+    pub(crate) fn writer(self: &Arc<Self>, id: Uuid, offset: u64, hasher: Hasher) -> Result<Writer<D>, FilesError> {
+        Writer::open(Arc::clone(self), id, offset, hasher)
+    }
+
+    /// Undoes a commit whose row could not be written: the upload is resumable again.
+    pub(crate) fn revert_commit(&self, location: &Location) -> Result<(), FilesError> {
+        let (from, to) = (location.path(), upload_path(location.upload()));
+        self.disk.rename(&from, &to).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => FilesError::BlobMissing { location: *location },
+            _ => FilesError::io("take back", &from, e),
+        })?;
+        // Without this the blob's name could outlive a crash while the session goes on: harmless, but then the
+        // acknowledged bytes would hang on a name that the orphan sweep may meet first.
+        self.sync_dir(Path::new(UPLOADS))
+    }
+
+    /// Brings back the file of a session whose commit was cut off between rename and row, and tells whether there was
+    /// one. Only for sessions that still have a row and no file. Reads all blob directories: rare and slow.
+    pub(crate) fn recover_upload(&self, id: Uuid) -> Result<bool, FilesError> {
+        for (algorithm, index) in fan_out() {
+            let found = self.list_blobs(algorithm, index)?.into_iter().find(|entry| entry.location.upload() == id);
+            if let Some(entry) = found {
+                self.revert_commit(&entry.location)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes the file of a blob whose row is gone. Fine when it is gone already.
+    pub(crate) fn remove_blob(&self, location: &Location) -> Result<(), FilesError> {
+        self.remove(&location.path())
+    }
+
+    /// Removes the file of a session whose row is gone. Fine when it is gone already.
+    pub(crate) fn remove_upload(&self, id: Uuid) -> Result<(), FilesError> {
+        self.remove(&upload_path(id))
+    }
+
+    /// Moves a damaged blob out of the way, durably, for a person to look at.
+    pub(crate) fn quarantine(&self, location: &Location) -> Result<(), FilesError> {
+        let from = location.path();
+        self.disk.rename(&from, &location.quarantine_path()).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => FilesError::BlobMissing { location: *location },
+            _ => FilesError::io("quarantine", &from, e),
+        })?;
+        self.sync_dir(Path::new(QUARANTINE))?;
+        self.sync_dir(&location.dir())
+    }
+
+    /// The blob files of one fan-out directory. Foreign names are left out.
+    pub(crate) fn list_blobs(&self, algorithm: Algorithm, index: u16) -> Result<Vec<BlobEntry>, FilesError> {
+        let fan_out = fan_out_name(index);
+        let dir = fan_out_dir(algorithm, &fan_out);
+        let entries = self.disk.list(&dir).map_err(|e| FilesError::io("list", &dir, e))?;
+        let blob = |entry: Entry| {
+            let location = Location::from_file_name(algorithm, &fan_out, &entry.name).ok()?;
+            Some(BlobEntry { location, len: entry.len, changed_micros: entry.changed_micros })
+        };
+        Ok(entries.into_iter().filter(|entry| !entry.is_dir).filter_map(blob).collect())
+    }
+
+    /// The uploads that have a file: id, bytes, last change in microseconds since the Unix epoch.
+    pub(crate) fn list_uploads(&self) -> Result<Vec<UploadEntry>, FilesError> {
+        let dir = Path::new(UPLOADS);
+        let entries = self.disk.list(dir).map_err(|e| FilesError::io("list", dir, e))?;
+        let upload = |entry: Entry| {
+            let id = Uuid::try_parse(&entry.name).ok()?;
+            Some(UploadEntry { id, len: entry.len, changed_micros: entry.changed_micros })
+        };
+        Ok(entries.into_iter().filter(|entry| !entry.is_dir).filter_map(upload).collect())
+    }
+
+    /// Opens an upload's file for reading.
+    pub(super) fn open_upload(&self, id: Uuid) -> Result<D::File, FilesError> {
+        let path = upload_path(id);
+        self.disk.open_read(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => FilesError::UploadMissing { id },
+            _ => FilesError::io("open", &path, e),
+        })
+    }
+
+    /// Opens a blob's file for reading.
+    pub(super) fn open_blob(&self, location: &Location) -> Result<D::File, FilesError> {
+        let path = location.path();
+        self.disk.open_read(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => FilesError::BlobMissing { location: *location },
+            _ => FilesError::io("open", &path, e),
+        })
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), FilesError> {
+        match self.disk.remove(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FilesError::io("remove", path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn sync_dir(&self, dir: &Path) -> Result<(), FilesError> {
+        self.disk.sync_dir(dir).map_err(|e| FilesError::io("sync directory", dir, e))
+    }
+}
+
+/// Every fan-out directory.
+pub(super) fn fan_out() -> impl Iterator<Item = (Algorithm, u16)> {
+    ALGORITHMS.into_iter().flat_map(|algorithm| (0..FAN_OUT).map(move |index| (algorithm, index)))
+}

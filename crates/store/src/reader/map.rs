@@ -1,0 +1,136 @@
+//! One blob in memory: mapped, or read.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use memmap2::{Advice, Mmap};
+
+use crate::disk::sys;
+use crate::files::{FilesError, Location};
+use crate::pool::IoPool;
+
+/// Unmapping this many bytes or more takes long enough to be done by the pool.
+const SLOW_UNMAP: usize = 16 << 20;
+
+/// A mapped blob.
+pub(super) struct BlobMap {
+    map: Arc<Unmapper>,
+    /// All of it; slices of this are what streams yield. Holds `map`.
+    bytes: Bytes,
+    /// Kept only where the kernel cannot populate a map (before Linux 5.14, other systems).
+    file: Option<File>,
+}
+
+impl BlobMap {
+    /// Maps `file`, whose length the caller has compared with `size`.
+    pub(super) fn new(file: File, size: u64, pool: IoPool) -> io::Result<Self> {
+        let len = usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let map = sys::map(&file, len)?;
+        let file = if can_populate() { None } else { Some(file) };
+        let map = Arc::new(Unmapper { map: Some(map), pool });
+        let bytes = Bytes::from_owner(Owner(Arc::clone(&map)));
+        Ok(Self { map, bytes, file })
+    }
+
+    /// Length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes of `range` without a copy. Touching them may wait for the disk.
+    pub(super) fn slice(&self, range: Range<usize>) -> Bytes {
+        self.bytes.slice(range)
+    }
+
+    /// Whether touching `range` does not wait for the disk.
+    pub(super) fn is_resident(&self, range: Range<usize>) -> bool {
+        self.map.map.as_ref().is_some_and(|map| sys::is_resident(map, range))
+    }
+
+    /// Reads `range` from the disk into memory and begins reading `ahead`. Blocks.
+    pub(super) fn populate(&self, range: Range<usize>, ahead: Range<usize>) -> io::Result<()> {
+        let Some(map) = &self.map.map else { return Ok(()) };
+        if !ahead.is_empty() {
+            // One request for all of it; the faults below would ask in steps of the device's read-ahead.
+            let _ = map.advise_range(Advice::WillNeed, ahead.start, ahead.len());
+        }
+        match &self.file {
+            None => populate(map, range),
+            Some(file) => read_through(file, range),
+        }
+    }
+}
+
+/// What the stream's slices keep alive.
+struct Owner(Arc<Unmapper>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        self.0.map.as_deref().unwrap_or_default()
+    }
+}
+
+/// Unmaps large maps on the pool: giving back the page tables of gigabytes takes milliseconds that the thread which
+/// happens to drop the last slice does not have.
+struct Unmapper {
+    /// Always present until it is dropped.
+    map: Option<Mmap>,
+    pool: IoPool,
+}
+
+impl Drop for Unmapper {
+    fn drop(&mut self) {
+        if let Some(map) = self.map.take()
+            && map.len() >= SLOW_UNMAP
+        {
+            // No place free: dropped right here.
+            let _ = self.pool.detach(move || drop(map));
+        }
+    }
+}
+
+/// Reads a small blob whole.
+pub(super) fn read_whole(location: &Location, file: &File, size: u64) -> Result<Bytes, FilesError> {
+    let mut bytes = BytesMut::zeroed(usize::try_from(size).unwrap_or(usize::MAX));
+    file.read_exact_at(&mut bytes, 0).map_err(|e| FilesError::io("read", &location.path(), e))?;
+    Ok(bytes.freeze())
+}
+
+#[cfg(target_os = "linux")]
+fn can_populate() -> bool {
+    static SUPPORTED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| Advice::PopulateRead.is_supported());
+    *SUPPORTED
+}
+
+#[cfg(target_os = "linux")]
+fn populate(map: &Mmap, range: Range<usize>) -> io::Result<()> {
+    // `MADV_POPULATE_READ` answers EFAULT where a touch would raise SIGBUS: the disk could not read the page.
+    map.advise_range(Advice::PopulateRead, range.start, range.len())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn can_populate() -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn populate(_map: &Mmap, _range: Range<usize>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Reads `range` for its effect on the page cache, which the map shares.
+fn read_through(file: &File, range: Range<usize>) -> io::Result<()> {
+    let mut buffer = vec![0u8; (128 << 10).min(range.len())];
+    let mut at = range.start;
+    while at < range.end {
+        let want = buffer.len().min(range.end - at);
+        let Some(space) = buffer.get_mut(..want) else { break };
+        file.read_exact_at(space, at as u64)?;
+        at += want;
+    }
+    Ok(())
+}

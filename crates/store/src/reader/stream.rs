@@ -1,0 +1,137 @@
+//! The stream that a pull sends: slices of the map, each in memory before it is yielded.
+
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::map::BlobMap;
+use crate::pool::{IoPool, PoolError};
+
+/// Bytes per slice: large enough that a slice's fixed cost vanishes, small enough that a slow reader pins little.
+pub(super) const SLICE: usize = 1 << 20;
+/// How far the disk reads ahead of a cold stream, bytes of page cache.
+const READ_AHEAD: usize = 4 << 20;
+
+type Populating = Pin<Box<dyn Future<Output = Result<io::Result<()>, PoolError>> + Send>>;
+
+/// Bytes of one blob. Ends after an error.
+pub(crate) struct BlobStream {
+    source: Source,
+}
+
+enum Source {
+    Whole(Option<Bytes>),
+    Mapped(Mapped),
+}
+
+struct Mapped {
+    map: Arc<BlobMap>,
+    /// What is still to be yielded.
+    rest: Range<usize>,
+    pool: IoPool,
+    /// The slice that `rest` begins with, as far as it is known.
+    next: Next,
+}
+
+enum Next {
+    /// Nobody has looked yet.
+    Unknown,
+    /// It was in memory a moment ago.
+    Resident,
+    /// A thread of the pool reads it.
+    Populating(Populating),
+}
+
+impl BlobStream {
+    /// One slice that is in memory.
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self { source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())) }
+    }
+
+    /// Slices of a map; `range` lies inside it.
+    pub(super) fn mapped(map: Arc<BlobMap>, range: Range<u64>, pool: IoPool) -> Self {
+        let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(map.len());
+        let rest = index(range.start)..index(range.end);
+        Self { source: Source::Mapped(Mapped { map, rest, pool, next: Next::Unknown }) }
+    }
+}
+
+impl Stream for BlobStream {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match &mut self.get_mut().source {
+            Source::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Source::Mapped(mapped) => mapped.poll_next(context),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.source {
+            Source::Whole(bytes) => (0, Some(usize::from(bytes.is_some()))),
+            Source::Mapped(mapped) => (0, Some(mapped.rest.len().div_ceil(SLICE) + 1)),
+        }
+    }
+}
+
+impl Mapped {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let slice = self.first_slice();
+        if matches!(self.next, Next::Unknown) {
+            self.next = self.look_at(&slice);
+        }
+        if let Next::Populating(populating) = &mut self.next
+            && let Err(error) = ready!(populating.as_mut().poll(context)).unwrap_or_else(|e| Err(io::Error::other(e)))
+        {
+            self.rest = 0..0;
+            return Poll::Ready(Some(Err(error)));
+        }
+        self.rest.start = slice.end;
+        self.next = self.look_ahead(context);
+        Poll::Ready(Some(Ok(self.map.slice(slice))))
+    }
+
+    /// Up to the next multiple of the slice size, so that all streams of a blob cut it alike.
+    fn first_slice(&self) -> Range<usize> {
+        let start = self.rest.start;
+        start..self.rest.end.min((start / SLICE + 1) * SLICE)
+    }
+
+    fn look_at(&self, slice: &Range<usize>) -> Next {
+        if self.map.is_resident(slice.clone()) { Next::Resident } else { Next::Populating(self.populate(slice)) }
+    }
+
+    /// Looks at the slice after the one that is about to be sent, so that the disk works while the network does.
+    fn look_ahead(&self, context: &mut Context<'_>) -> Next {
+        if self.rest.is_empty() {
+            return Next::Unknown;
+        }
+        let mut next = self.look_at(&self.first_slice());
+        if let Next::Populating(populating) = &mut next
+            && let Poll::Ready(result) = populating.as_mut().poll(context)
+        {
+            // Done within this very moment, or refused: a result may be taken only once.
+            next = match result {
+                Ok(Ok(())) => Next::Resident,
+                Ok(Err(error)) => Next::Populating(Box::pin(std::future::ready(Ok(Err(error))))),
+                Err(error) => Next::Populating(Box::pin(std::future::ready(Err(error)))),
+            };
+        }
+        next
+    }
+
+    fn populate(&self, slice: &Range<usize>) -> Populating {
+        let ahead = slice.start..self.map.len().min(slice.start + READ_AHEAD);
+        let (map, pool, slice) = (Arc::clone(&self.map), self.pool.clone(), slice.clone());
+        Box::pin(async move { pool.run(move || map.populate(slice, ahead)).await })
+    }
+}
