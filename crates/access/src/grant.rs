@@ -49,7 +49,7 @@ impl From<Subject> for String {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Subject::Anonymous => ANONYMOUS,
             Subject::Authenticated => AUTHENTICATED,
             Subject::Principal(name) => name.as_str(),

@@ -1,5 +1,7 @@
 //! The book against the definition: for random books, `authorize` answers what a walk over all grants answers.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
+
 use access::permit::{Administer, Delete, Pull, Push};
 use access::{
     AccessBook, Caller, Grant, Principal, PrincipalId, PrincipalKind, Role, RoleSet, Scope, SecretId,
@@ -105,9 +107,9 @@ impl World {
     /// Signed in with secret number `secret` at a time when it, and its owner, were valid.
     fn caller(&self, secret: usize) -> Caller {
         let mut past = self.clone();
-        past.people
-            .iter_mut()
-            .for_each(|principal| principal.disabled = false);
+        for principal in &mut past.people {
+            principal.disabled = false;
+        }
         let owner = self.people[self.secrets[secret].0].id;
         past.book(true).sign_in(owner, secret_id(secret), NOW).unwrap()
     }
@@ -130,13 +132,13 @@ impl World {
                     .flat_map(|grant| grant.roles.iter())
                     .collect(),
             };
-        let in_scope = |role: &Role| {
-            match scopes {
+        let allows = |scope: &Scope, role| match scope {
+            Scope::Repository { repo: named, actions } => named == repo && actions.contains(role),
+            Scope::Catalog => false,
+        };
+        let in_scope = |role: &Role| match scopes {
             None => true,
-            Some(scopes) => scopes.iter().any(
-                |scope| matches!(scope, Scope::Repository { repo: named, actions } if named == repo && actions.contains(*role)),
-            ),
-        }
+            Some(scopes) => scopes.iter().any(|scope| allows(scope, *role)),
         };
         granted.iter().filter(in_scope).collect()
     }

@@ -32,15 +32,14 @@ impl HeldRoles {
         if roles.contains(Role::Admin) {
             self.administered.push(pattern.clone());
         }
-        let text = pattern.to_string();
-        let head = text.split('/').next().unwrap_or_default();
-        // A name has no wildcard, so a text that parses as one is free of them, whatever forms wildcards take.
-        if text == EVERYTHING {
+        let head = pattern.as_str().split('/').next().unwrap_or_default();
+        if pattern.as_str() == EVERYTHING {
             self.everywhere = self.everywhere.union(roles);
-        } else if let Ok(name) = text.parse::<RepoName>() {
-            let held = self.exact.entry(name).or_default();
-            *held = held.union(roles);
+        } else if let Some(name) = pattern.exact() {
+            let exact = self.exact.entry(name).or_default();
+            *exact = exact.union(roles);
         } else if let Ok(head) = head.parse::<RepoName>() {
+            // A name has no wildcard, so a component that parses as one is free of them.
             self.by_head.entry(head).or_default().push((pattern, roles));
         } else {
             self.floating.push((pattern, roles));

@@ -209,20 +209,17 @@ fn a_permit_says_who_and_where() {
 fn an_old_caller_has_only_what_the_newest_book_gives() {
     let old = book();
     let (ann, root) = (caller(&old, 1), caller(&old, 3));
-    let rebuilt = |change: fn(&mut Vec<Principal>, &mut Vec<SecretRecord>)| {
+    let rebuilt = |change: fn(&mut Principal), revoke: fn(&SecretRecord) -> bool| {
         let (mut principals, mut secrets) = people();
-        change(&mut principals, &mut secrets);
+        principals.iter_mut().for_each(change);
+        secrets.retain(|secret| !revoke(secret));
         AccessBook::build(principals, secrets, grants(), 6)
     };
     for void in [
-        rebuilt(|principals, _| principals.clear()),
-        rebuilt(|principals, _| {
-            principals
-                .iter_mut()
-                .for_each(|principal| principal.disabled = true)
-        }),
-        rebuilt(|_, secrets| secrets.clear()),
-        rebuilt(|_, secrets| secrets.iter_mut().for_each(|secret| secret.id.0 += 1)),
+        AccessBook::build(vec![], people().1, grants(), 6),
+        rebuilt(|principal| principal.disabled = true, |_| false),
+        rebuilt(|principal| principal.id.0 += 100, |_| false),
+        rebuilt(|_| (), |_| true),
     ] {
         assert!(!void.is_current(&ann, NOW));
         // Not even what is open to everybody: the client shall learn that its credentials are void.
@@ -242,7 +239,7 @@ fn an_old_caller_has_only_what_the_newest_book_gives() {
         assert!(void.allowed_scopes(&ann, &[Scope::Catalog]).is_empty());
         assert!(!void.may_list(&ann, &repo("public/x")));
     }
-    let demoted = rebuilt(|principals, _| principals.iter_mut().for_each(|p| p.administrator = false));
+    let demoted = rebuilt(|principal| principal.administrator = false, |_| false);
     assert!(demoted.is_current(&root, NOW));
     assert_eq!(roles(&demoted, &root, "team-a/app"), "");
     assert!(demoted.authorize_system(&root).unwrap_err().authenticated);
