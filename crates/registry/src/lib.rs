@@ -1,1 +1,30 @@
-//! registry
+//! The OCI distribution protocol over HTTP, on a [`store::Store`].
+//!
+//! A request comes in on a connection that [`traffic`] accepted under its caps and deadlines. [`Registry::handle`] reads
+//! which endpoint the path names ([`Route`]), finds out who asks (the `Authorization` header, remembered for a minute),
+//! lets the access book issue a permit for that caller, repository and action, and calls the handler. A handler cannot
+//! reach the store without the permit. What goes wrong becomes an answer in one place, `error.rs`.
+//!
+//! Read first: `service.rs` (the path of every request), then `handlers/manifests.rs` and `handlers/uploads.rs`.
+//!
+//! What this crate does not know: what is inside of a layer. A push records and enqueues, a pull asks the store.
+
+pub mod access_log;
+mod auth;
+mod body;
+mod error;
+mod handlers;
+pub mod metrics;
+mod paging;
+mod percent;
+mod query;
+mod route;
+mod sent;
+mod service;
+mod token;
+pub mod traffic;
+
+pub use body::BodyRate;
+pub use query::Query;
+pub use route::{Route, RouteError};
+pub use service::{Registry, RegistryConfig};

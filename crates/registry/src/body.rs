@@ -1,0 +1,122 @@
+//! Request bodies, read under a minimum rate and a maximum size.
+//!
+//! A sender that trickles one byte now and then holds an upload session, a descriptor and buffers for nothing (slow-post
+//! attack). Whoever sends less than the minimum rate over a whole window is cut; what arrived before stays in the upload
+//! session, so an honest client on a bad line can resume.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use store::BodyError;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::metrics::RegistryMetrics;
+
+/// How fast a body must come.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyRate {
+    /// Fewest bytes per second over a window.
+    pub minimum: u64,
+    /// The window.
+    pub window: Duration,
+}
+
+/// Why a body was not read into memory.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// It is larger than what is read there.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The bound in bytes.
+        limit: usize,
+    },
+    /// It ended early or came too slowly.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+}
+
+/// A request's body as a stream of chunks, cut when it comes too slowly.
+#[derive(Debug)]
+pub struct InboundBody {
+    body: Incoming,
+    rate: BodyRate,
+    window_ends: Instant,
+    received: u64,
+    timer: Pin<Box<Sleep>>,
+    metrics: Arc<RegistryMetrics>,
+}
+
+impl InboundBody {
+    /// Wraps a body whose reading starts now.
+    pub fn new(body: Incoming, rate: BodyRate, metrics: Arc<RegistryMetrics>) -> Self {
+        let window_ends = Instant::now() + rate.window;
+        Self { body, rate, window_ends, received: 0, timer: Box::pin(sleep_until(window_ends)), metrics }
+    }
+
+    /// Reads the whole body into memory, up to `limit` bytes.
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, CollectError> {
+        use futures_util::StreamExt as _;
+        let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > limit {
+            return Err(CollectError::TooLarge { limit });
+        }
+        let mut collected = BytesMut::with_capacity(announced.min(64 * 1024));
+        while let Some(chunk) = self.next().await {
+            let chunk = chunk?;
+            if collected.len() + chunk.len() > limit {
+                return Err(CollectError::TooLarge { limit });
+            }
+            collected.extend_from_slice(&chunk);
+        }
+        Ok(collected.freeze())
+    }
+
+    fn judge_rate(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
+        loop {
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Ok(());
+            }
+            if self.received < self.rate.minimum.saturating_mul(self.rate.window.as_secs().max(1)) {
+                return Err(BodyError::TooSlow);
+            }
+            self.received = 0;
+            self.window_ends = Instant::now() + self.rate.window;
+            let ends = self.window_ends;
+            self.timer.as_mut().reset(ends);
+        }
+    }
+}
+
+impl Stream for InboundBody {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers mean nothing here.
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.received += data.len() as u64;
+                    self.metrics.received_bytes.inc_by(data.len() as u64);
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyError::Disconnected))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    return match self.judge_rate(cx) {
+                        Ok(()) => Poll::Pending,
+                        Err(error) => Poll::Ready(Some(Err(error))),
+                    };
+                }
+            }
+        }
+    }
+}

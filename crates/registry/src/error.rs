@@ -1,0 +1,243 @@
+//! The one place where what went wrong becomes an answer: status, specification code, and a message that says what to do.
+//!
+//! A failed request has two messages. The client reads the offence and the remedy; the log gets the causes of what is
+//! our own fault, once, here.
+
+use axum::body::Body;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use oci::{ErrorBody, ErrorCode, ErrorEntry};
+use serde_json::{Value, json};
+use store::{AuthError, BodyError, DeleteError, PutError, StoreError, UploadError};
+
+use crate::{body::CollectError, query::QueryError, route::RouteError};
+
+/// When a client that was told to come again should come, in seconds.
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: ErrorCode,
+    message: String,
+    detail: Option<Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl ApiError {
+    /// An answer with a message for the client.
+    pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), detail: None, headers: Vec::new() }
+    }
+
+    /// Adds what a program may want to know.
+    #[must_use]
+    pub fn detail(mut self, detail: Value) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// Adds a header; a value that cannot be a header is left out.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        if let Ok(value) = value.try_into() {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// 429: a bound is reached; come again.
+    pub fn too_many(message: impl Into<String>, retry_after_seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
+            .header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
+    }
+
+    /// 405 with the methods that the endpoint has.
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        let message = format!("this endpoint answers {allowed} only");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
+            .header(header::ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// 404 for a blob.
+    pub fn blob_unknown(digest: &oci::Digest) -> Self {
+        let message = format!("blob {digest} is not in this repository");
+        Self::new(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, message).detail(json!({ "digest": digest }))
+    }
+
+    /// 404 for a manifest.
+    pub fn manifest_unknown(reference: &oci::Reference) -> Self {
+        let message = format!("manifest {reference} is not in this repository");
+        Self::new(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, message)
+            .detail(json!({ "reference": reference.to_string() }))
+    }
+
+    /// 404 for a repository.
+    pub fn name_unknown(name: &oci::RepoName) -> Self {
+        let message = format!("repository {name} is not known to this registry");
+        Self::new(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, message).detail(json!({ "name": name }))
+    }
+
+    /// 400 for a digest that is not what it promised or not a digest.
+    pub fn digest_invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, message)
+    }
+
+    /// 400 for a manifest that is not one.
+    pub fn manifest_invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, message)
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The answer itself, in the form of the specification ("Error Codes").
+    pub fn into_response(self) -> Response<Body> {
+        let entry = ErrorEntry { code: self.code, message: self.message, detail: self.detail };
+        let body = ErrorBody { errors: vec![entry] }.to_json();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in self.headers {
+            headers.append(name, value);
+        }
+        response
+    }
+}
+
+impl From<RouteError> for ApiError {
+    fn from(error: RouteError) -> Self {
+        Self::new(error.status(), error.code(), error.to_string())
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, error.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::DiskFull) {
+            tracing::error!(error = &error as &dyn std::error::Error, "disk full");
+            return Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                ErrorCode::StorageFull,
+                "the registry's disk is full; nothing was stored; tell its operator and push again later",
+            );
+        }
+        tracing::error!(error = &error as &dyn std::error::Error, "request failed");
+        let message = "the registry failed to do this; nothing that was acknowledged is lost; retry, and tell its operator";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message)
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::TooMany { retry_after } => {
+                Self::too_many("too many logins at once or failed logins before; retry later", retry_after.as_secs().max(1))
+            }
+            AuthError::Store(error) => error.into(),
+            AuthError::Rejected => Self::new(
+                StatusCode::UNAUTHORIZED,
+                ErrorCode::Unauthorized,
+                "user name, password or token is wrong, expired or revoked; log in again",
+            ),
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let message = error.to_string();
+        match error {
+            BodyError::TooSlow => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid, message)
+                    .header(header::CONNECTION, HeaderValue::from_static("close"))
+            }
+            BodyError::Length { .. } => Self::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message),
+            BodyError::Disconnected | BodyError::Transport(_) => {
+                Self::new(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid, message)
+            }
+        }
+    }
+}
+
+impl From<CollectError> for ApiError {
+    fn from(error: CollectError) -> Self {
+        match error {
+            CollectError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, error.to_string())
+            }
+            CollectError::Body(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        let message = error.to_string();
+        match error {
+            UploadError::Store(error) => error.into(),
+            UploadError::Interrupted { source, .. } => source.into(),
+            UploadError::Unknown => Self::new(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown, message),
+            UploadError::Busy => Self::too_many(message, RETRY_AFTER_SECONDS),
+            UploadError::OutOfOrder { expected, got } => {
+                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid, message)
+                    .detail(json!({ "expected": expected, "got": got }))
+            }
+            UploadError::DigestMismatch { expected, actual } => {
+                Self::digest_invalid(message).detail(json!({ "expected": expected, "actual": actual }))
+            }
+            UploadError::TooManySessions { .. } | UploadError::TooManyBytes { .. } => Self::too_many(message, 30),
+            UploadError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message),
+            UploadError::Quota(quota) => quota_exceeded(&quota),
+        }
+    }
+}
+
+impl From<PutError> for ApiError {
+    fn from(error: PutError) -> Self {
+        let message = error.to_string();
+        match error {
+            PutError::Store(error) => error.into(),
+            PutError::BlobsUnknown(digests) | PutError::ChildrenUnknown(digests) => {
+                let shown: Vec<_> = digests.iter().take(MAX_DIGESTS_IN_DETAIL).collect();
+                Self::new(StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown, message)
+                    .detail(json!({ "digests": shown, "count": digests.len() }))
+            }
+            PutError::Quota(quota) => quota_exceeded(&quota),
+            PutError::TagImmutable { .. } => Self::new(StatusCode::CONFLICT, ErrorCode::Denied, message),
+            PutError::SizeMismatch { .. } => Self::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message),
+            PutError::TooDeep { .. } => Self::manifest_invalid(message),
+            PutError::TooManyReferrers { .. } => Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
+            PutError::TooManyTags { .. } => Self::new(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported, message),
+        }
+    }
+}
+
+/// Most unknown digests that an answer lists.
+const MAX_DIGESTS_IN_DETAIL: usize = 20;
+
+fn quota_exceeded(quota: &store::QuotaExceeded) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, quota.to_string())
+        .detail(json!({ "quota": quota.kind.to_string(), "limit": quota.limit, "wanted": quota.wanted }))
+}
+
+/// Deletions fail for the same reasons everywhere; only the code for "not there" differs.
+pub(crate) fn delete_failed(error: DeleteError, unknown: impl FnOnce() -> ApiError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        DeleteError::Store(error) => error.into(),
+        DeleteError::Unknown => unknown(),
+        DeleteError::Disabled => ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message),
+        DeleteError::TagImmutable { .. } => ApiError::new(StatusCode::CONFLICT, ErrorCode::Denied, message),
+        DeleteError::InUse { manifest } => ApiError::new(StatusCode::CONFLICT, ErrorCode::Denied, message)
+            .detail(json!({ "manifest": manifest })),
+    }
+}

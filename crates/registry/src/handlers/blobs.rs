@@ -1,0 +1,100 @@
+//! Blobs: end-2 and end-10.
+
+use std::ops::Range;
+
+use access::permit::{Delete, Pull};
+use axum::body::Body;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::StreamBody;
+use oci::{Digest, ErrorCode, RangeRequest, RepoName, ResolvedRange};
+use store::BlobHandle;
+
+use super::{empty, is_not_modified, not_modified, set, set_digest};
+use crate::{
+    error::{ApiError, delete_failed},
+    service::{Exchange, Registry},
+};
+
+impl Registry {
+    pub(crate) async fn blob(
+        &self,
+        exchange: &Exchange<'_>,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Response<Body>, ApiError> {
+        match *exchange.method {
+            Method::GET | Method::HEAD => self.get_blob(exchange, repo, digest).await,
+            Method::DELETE => {
+                let permit = self.authenticator().permit::<Delete>(exchange.caller, repo)?;
+                let deleted = self.store().delete_blob(&permit, digest).await;
+                deleted.map_err(|error| delete_failed(error, || ApiError::blob_unknown(digest)))?;
+                Ok(empty(StatusCode::ACCEPTED))
+            }
+            _ => Err(ApiError::method_not_allowed("GET, HEAD, DELETE")),
+        }
+    }
+
+    async fn get_blob(
+        &self,
+        exchange: &Exchange<'_>,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Response<Body>, ApiError> {
+        let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
+        let found = self.store().blob(&permit, digest).await?;
+        let blob = found.ok_or_else(|| ApiError::blob_unknown(digest))?;
+        let etag = format!("\"{digest}\"");
+        if is_not_modified(exchange.headers, &etag) {
+            return Ok(not_modified(&etag));
+        }
+        let (status, range) = wanted_range(exchange, blob.size(), &etag)?;
+        let mut response = Response::new(blob_body(exchange.method, &blob, range.clone()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        if status == StatusCode::PARTIAL_CONTENT {
+            let last = range.end.saturating_sub(1);
+            set(headers, header::CONTENT_RANGE, format!("bytes {}-{last}/{}", range.start, blob.size()));
+        }
+        describe(headers, digest, &etag, range.end - range.start);
+        Ok(response)
+    }
+}
+
+fn describe(headers: &mut HeaderMap, digest: &Digest, etag: &str, length: u64) {
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    // The bytes are a stranger's: no browser may take them for a page of ours.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    set_digest(headers, digest);
+    set(headers, header::ETAG, etag);
+}
+
+fn blob_body(method: &Method, blob: &BlobHandle, range: Range<u64>) -> Body {
+    use futures_util::TryStreamExt as _;
+    if *method == Method::HEAD || range.is_empty() {
+        return Body::empty();
+    }
+    Body::new(StreamBody::new(blob.stream(range).map_ok(http_body::Frame::data)))
+}
+
+/// The part that `Range` asks for. `If-Range` with another tag asks for the whole (RFC 9110, section 13.1.5).
+fn wanted_range(exchange: &Exchange<'_>, size: u64, etag: &str) -> Result<(StatusCode, Range<u64>), ApiError> {
+    let whole = Ok((StatusCode::OK, 0..size));
+    let Some(header) = exchange.headers.get(header::RANGE) else { return whole };
+    if exchange.headers.get(header::IF_RANGE).is_some_and(|tag| tag != etag) {
+        return whole;
+    }
+    let unsatisfiable = || {
+        let message = format!("the blob has {size} bytes; ask for a range within them");
+        ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::SizeInvalid, message)
+            .header(header::CONTENT_RANGE, format!("bytes */{size}"))
+    };
+    let text = header.to_str().map_err(|_| unsatisfiable())?;
+    match RangeRequest::parse(text).resolve(size) {
+        ResolvedRange::Whole => whole,
+        ResolvedRange::Part(range) => Ok((StatusCode::PARTIAL_CONTENT, range)),
+        ResolvedRange::Unsatisfiable => Err(unsatisfiable()),
+    }
+}

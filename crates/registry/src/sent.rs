@@ -1,0 +1,84 @@
+//! A response's body that knows how much of it was sent, for the access log and the counters.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body as _, Frame, SizeHint};
+
+use crate::{
+    access_log::{AccessLog, AccessRecord},
+    metrics::RegistryMetrics,
+};
+
+/// Counts what passes and writes the access log's line when the body ends, however it ends.
+pub(crate) struct SentBody {
+    body: Body,
+    sent: u64,
+    started: Instant,
+    record: Option<AccessRecord>,
+    log: AccessLog,
+    metrics: Arc<RegistryMetrics>,
+}
+
+impl SentBody {
+    pub(crate) fn wrap(
+        response: Response<Body>,
+        record: Option<AccessRecord>,
+        log: &AccessLog,
+        metrics: &Arc<RegistryMetrics>,
+        started: Instant,
+    ) -> Response<Body> {
+        if record.is_none() && response.body().size_hint().exact() == Some(0) {
+            return response;
+        }
+        response.map(|body| {
+            let (log, metrics) = (log.clone(), Arc::clone(metrics));
+            Body::new(Self { body, sent: 0, started, record, log, metrics })
+        })
+    }
+}
+
+impl http_body::Body for SentBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            self.sent += data.len() as u64;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for SentBody {
+    fn drop(&mut self) {
+        self.metrics.sent_bytes.inc_by(self.sent);
+        let Some(mut record) = self.record.take() else { return };
+        record.sent_bytes = self.sent;
+        record.duration = self.started.elapsed();
+        if !self.log.note(record) {
+            self.metrics.access_log_dropped.inc();
+        }
+    }
+}

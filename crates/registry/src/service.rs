@@ -1,0 +1,338 @@
+//! From a request to its answer: read the path, find out who asks, get the permit, call the handler, count and log.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use access::Caller;
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use oci::{ManifestLimits, RepoName};
+use store::Store;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{
+    access_log::{AccessLog, AccessRecord},
+    auth::{self, Authenticator},
+    body::{BodyRate, InboundBody},
+    error::{ApiError, RETRY_AFTER_SECONDS},
+    metrics::RegistryMetrics,
+    query::Query,
+    route::Route,
+    sent::SentBody,
+    token::MAX_FORM_BYTES,
+    traffic::listener::Peer,
+};
+
+/// What the protocol needs to know, with its bounds.
+#[derive(Debug, Clone)]
+pub struct RegistryConfig {
+    /// The address by which clients know this registry, such as `https://registry.example`; without it the `Host` header
+    /// of each request is believed (it only comes back to whoever sent it).
+    pub public_url: Option<String>,
+    /// How long a bearer token is good for. What its owner may do is looked up each time all the same.
+    pub token_lifetime: Duration,
+    /// `ns=` of a pull to the path prefix under which that registry's repositories are kept here.
+    pub namespaces: BTreeMap<String, String>,
+    /// What a manifest may hold.
+    pub manifest_limits: ManifestLimits,
+    /// Uploads that may be received at the same time; one more is answered 429.
+    pub concurrent_uploads: usize,
+    /// Requests other than uploads that may be worked on at the same time; one more is answered 429.
+    pub concurrent_requests: usize,
+    /// How fast bodies must come.
+    pub body_rate: BodyRate,
+    /// Most names on a page of the catalog, tags on a page of tags, or referrers on a page of referrers.
+    pub page_items: usize,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            token_lifetime: Duration::from_secs(300),
+            namespaces: BTreeMap::new(),
+            manifest_limits: ManifestLimits::default(),
+            concurrent_uploads: 256,
+            concurrent_requests: 4_096,
+            body_rate: BodyRate { minimum: 1024, window: Duration::from_secs(30) },
+            page_items: 1_000,
+        }
+    }
+}
+
+/// The registry's protocol over a store. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    config: RegistryConfig,
+    authenticator: Authenticator,
+    metrics: Arc<RegistryMetrics>,
+    access_log: AccessLog,
+    uploads: Semaphore,
+    requests: Semaphore,
+}
+
+/// One request, as far as it is understood before its handler runs.
+pub(crate) struct Exchange<'r> {
+    pub method: &'r Method,
+    pub headers: &'r HeaderMap,
+    pub query: &'r Query<'r>,
+    pub caller: &'r Caller,
+    pub path: &'r str,
+}
+
+static API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+impl Registry {
+    /// Prepares the protocol. `key` is random and keys what is remembered of credentials.
+    pub fn new(
+        store: Store,
+        config: RegistryConfig,
+        metrics: Arc<RegistryMetrics>,
+        access_log: AccessLog,
+        key: [u8; 32],
+    ) -> Self {
+        let inner = Inner {
+            authenticator: Authenticator::new(store.clone(), key),
+            uploads: Semaphore::new(config.concurrent_uploads),
+            requests: Semaphore::new(config.concurrent_requests),
+            store,
+            config,
+            metrics,
+            access_log,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn config(&self) -> &RegistryConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.inner.authenticator
+    }
+
+    pub(crate) fn inbound(&self, body: Incoming) -> InboundBody {
+        InboundBody::new(body, self.inner.config.body_rate, Arc::clone(&self.inner.metrics))
+    }
+
+    /// Answers one request whose path starts with `/v2`.
+    pub async fn handle(&self, peer: Peer, address: IpAddr, request: Request<Incoming>) -> Response<Body> {
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let mut who = None;
+        let mut label = "unknown";
+        let outcome = self.answer(peer, address, &parts, body, &mut who, &mut label).await;
+        let mut response = outcome.unwrap_or_else(ApiError::into_response);
+        response.headers_mut().insert(API_VERSION.clone(), HeaderValue::from_static("registry/2.0"));
+        let elapsed = started.elapsed();
+        self.inner.metrics.observe(label, &parts.method, response.status(), elapsed.as_secs_f64());
+        let record = self.inner.access_log.is_on().then(|| AccessRecord {
+            at: self.inner.store.now(),
+            address,
+            principal: who,
+            status: response.status().as_u16(),
+            sent_bytes: 0,
+            duration: elapsed,
+            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
+            method: parts.method,
+            uri: parts.uri,
+        });
+        SentBody::wrap(response, record, &self.inner.access_log, &self.inner.metrics, started)
+    }
+
+    async fn answer(
+        &self,
+        peer: Peer,
+        address: IpAddr,
+        parts: &http::request::Parts,
+        body: Incoming,
+        who: &mut Option<access::PrincipalName>,
+        label: &mut &'static str,
+    ) -> Result<Response<Body>, ApiError> {
+        let route = Route::parse(parts.uri.path())?;
+        *label = route.label();
+        let query = Query::parse(parts.uri.query())?;
+        let (route, namespace) = self.in_namespace(route, &parts.method, &query, &parts.headers)?;
+        let caller = match self.inner.authenticator.caller(&parts.headers, address).await {
+            Ok(caller) => caller,
+            Err(error) => return Err(self.challenged(error, peer, parts, &route, &query, true)),
+        };
+        *who = caller.principal().map(|principal| principal.name.clone());
+        let exchange = Exchange {
+            method: &parts.method,
+            headers: &parts.headers,
+            query: &query,
+            caller: &caller,
+            path: parts.uri.path(),
+        };
+        let answer = self.dispatch(&route, &exchange, body, address).await;
+        let mut response = answer.map_err(|error| self.challenged(error, peer, parts, &route, &query, false))?;
+        if let Some(namespace) = namespace {
+            response.headers_mut().insert(HeaderName::from_static("oci-namespace"), namespace);
+        }
+        Ok(response)
+    }
+
+    async fn dispatch(
+        &self,
+        route: &Route,
+        exchange: &Exchange<'_>,
+        body: Incoming,
+        address: IpAddr,
+    ) -> Result<Response<Body>, ApiError> {
+        let _place = self.admit(route, exchange.method)?;
+        match route {
+            Route::Ping => self.ping(exchange),
+            Route::Token => self.token_request(exchange, body, address).await,
+            Route::Catalog => self.catalog(exchange).await,
+            Route::Tags(repo) => self.tags(exchange, repo).await,
+            Route::Referrers(repo, digest) => self.referrers(exchange, repo, digest).await,
+            Route::Manifest(repo, reference) => self.manifest(exchange, repo, reference, body).await,
+            Route::Blob(repo, digest) => self.blob(exchange, repo, digest).await,
+            Route::Uploads(repo) => self.uploads(exchange, repo, body).await,
+            Route::Upload(repo, id) => self.upload(exchange, repo, id, body).await,
+        }
+    }
+
+    /// Takes a place among those being worked on, or says at once that there is none: a queue that grows would only make
+    /// everybody late.
+    fn admit(&self, route: &Route, method: &Method) -> Result<SemaphorePermit<'_>, ApiError> {
+        let receives = matches!(route, Route::Uploads(_) | Route::Upload(..)) && *method != Method::GET;
+        let places = if receives { &self.inner.uploads } else { &self.inner.requests };
+        places.try_acquire().map_err(|_| {
+            ApiError::too_many("the registry is busy; retry after a moment", RETRY_AFTER_SECONDS)
+                .header(header::CONNECTION, HeaderValue::from_static("close"))
+        })
+    }
+
+    fn ping(&self, exchange: &Exchange<'_>) -> Result<Response<Body>, ApiError> {
+        if !matches!(*exchange.method, Method::GET | Method::HEAD) {
+            return Err(ApiError::method_not_allowed("GET, HEAD"));
+        }
+        // The ping is how clients find out where to log in, so it asks even where anonymous pulls are granted.
+        if !exchange.headers.contains_key(header::AUTHORIZATION) {
+            return Err(auth::unauthorized("log in, or fetch an anonymous token where anonymous pull is granted"));
+        }
+        let mut response = Response::new(Body::from("{}"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(response)
+    }
+
+    async fn token_request(
+        &self,
+        exchange: &Exchange<'_>,
+        body: Incoming,
+        address: IpAddr,
+    ) -> Result<Response<Body>, ApiError> {
+        let form = match *exchange.method {
+            Method::GET => None,
+            Method::POST => Some(self.inbound(body).collect(MAX_FORM_BYTES).await?),
+            _ => return Err(ApiError::method_not_allowed("GET, POST")),
+        };
+        self.token(exchange.method, exchange.caller, address, exchange.query, form).await
+    }
+
+    /// Maps `ns=` to the path prefix under which that registry's repositories are kept. A namespace that is not kept
+    /// here is unknown: a local repository of the same name must never be served in its place.
+    fn in_namespace(
+        &self,
+        route: Route,
+        method: &Method,
+        query: &Query<'_>,
+        headers: &HeaderMap,
+    ) -> Result<(Route, Option<HeaderValue>), ApiError> {
+        let Some(namespace) = query.get("ns").filter(|_| matches!(*method, Method::GET | Method::HEAD)) else {
+            return Ok((route, None));
+        };
+        let Some(repo) = route.repo() else { return Ok((route, None)) };
+        let answered = HeaderValue::try_from(namespace).ok();
+        if self.is_own_host(namespace, headers) {
+            return Ok((route, answered));
+        }
+        let mapped = self.config().namespaces.get(namespace).map(|prefix| format!("{prefix}/{repo}"));
+        let mapped: Option<RepoName> = mapped.and_then(|name| name.parse().ok());
+        let mapped = mapped.ok_or_else(|| {
+            let message = "this registry keeps nothing for that namespace (`ns=`); its operator can map it under [registry.namespaces]";
+            ApiError::new(StatusCode::NOT_FOUND, oci::ErrorCode::NameUnknown, message)
+        })?;
+        Ok((route.in_repo(mapped), answered))
+    }
+
+    fn is_own_host(&self, namespace: &str, headers: &HeaderMap) -> bool {
+        let own = self.config().public_url.as_deref().and_then(|url| url.split("://").nth(1));
+        own == Some(namespace) || headers.get(header::HOST).is_some_and(|host| host == namespace)
+    }
+
+    /// Adds the challenge to a 401: where to fetch a token and with which scopes.
+    fn challenged(
+        &self,
+        error: ApiError,
+        peer: Peer,
+        parts: &http::request::Parts,
+        route: &Route,
+        query: &Query<'_>,
+        failed: bool,
+    ) -> ApiError {
+        if error.status() != StatusCode::UNAUTHORIZED {
+            return error;
+        }
+        let (scheme, host) = self.own_address(peer, &parts.headers);
+        let realm = format!("{scheme}://{host}/v2/token");
+        let scopes = required_scopes(route, &parts.method, query);
+        match auth::challenge(&realm, &host, &scopes, failed) {
+            Some(value) => error.header(header::WWW_AUTHENTICATE, value),
+            None => error,
+        }
+    }
+
+    /// Scheme and host by which the client reached us.
+    fn own_address(&self, peer: Peer, headers: &HeaderMap) -> (&str, String) {
+        if let Some((scheme, host)) = self.config().public_url.as_deref().and_then(|url| url.split_once("://")) {
+            return (scheme, host.trim_end_matches('/').to_owned());
+        }
+        let scheme = if peer.tls { "https" } else { "http" };
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| is_host(host));
+        (scheme, host.unwrap_or("localhost").to_owned())
+    }
+}
+
+/// Host names, IPv4 and bracketed IPv6 addresses with a port: nothing that could end a quoted string.
+fn is_host(host: &str) -> bool {
+    !host.is_empty()
+        && host.len() <= 261
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+}
+
+/// What a token must allow so that the request would pass.
+fn required_scopes(route: &Route, method: &Method, query: &Query<'_>) -> Vec<String> {
+    if matches!(route, Route::Catalog) {
+        return vec!["registry:catalog:*".to_owned()];
+    }
+    let Some(repo) = route.repo() else { return Vec::new() };
+    let is_upload = matches!(route, Route::Uploads(_) | Route::Upload(..));
+    let actions = match *method {
+        _ if is_upload => "pull,push",
+        Method::GET | Method::HEAD => "pull",
+        Method::DELETE => "delete",
+        _ => "pull,push",
+    };
+    let mut scopes = vec![format!("repository:{repo}:{actions}")];
+    if is_upload && let Some(Ok(from)) = query.get("from").map(str::parse::<RepoName>) {
+        scopes.push(format!("repository:{from}:pull"));
+    }
+    scopes
+}

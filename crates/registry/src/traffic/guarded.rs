@@ -1,0 +1,234 @@
+//! A stream that knows in which phase its connection is and cuts what is too slow for it.
+//!
+//! A connection is *idle* (no request under way), reading a *head*, or serving a *request*. Each phase has its own
+//! deadline, and a response that the client does not take fast enough ends the connection (slow-read attack). Bodies
+//! that come too slowly are cut where they are read ([`crate::body`]), because only there is it known that one is
+//! expected.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::limits::ConnectionLimits;
+
+// A new connection owes a request head: it starts in that phase, so the zero is HEAD.
+const HEAD: u8 = 0;
+const IDLE: u8 = 1;
+const REQUEST: u8 = 2;
+
+/// The phase of one connection, shared between its stream and its service.
+#[derive(Debug, Clone, Default)]
+pub struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    /// A request's head is complete; the connection serves it until the returned guard is dropped.
+    pub fn request(&self) -> RequestGuard {
+        self.0.store(REQUEST, Ordering::Relaxed);
+        RequestGuard(self.clone())
+    }
+
+    /// Whether no request is under way.
+    pub fn is_idle(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != REQUEST
+    }
+}
+
+/// Ends a request's phase when the response's body is dropped.
+#[derive(Debug)]
+pub struct RequestGuard(Phase);
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.0.0.store(IDLE, Ordering::Relaxed);
+    }
+}
+
+/// An I/O stream under the deadlines of [`ConnectionLimits`].
+#[derive(Debug)]
+pub struct GuardedStream<T> {
+    stream: T,
+    phase: Phase,
+    /// The phase that `since` belongs to, as this side saw it last.
+    seen: u8,
+    since: Instant,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    blocked: Option<Blocked>,
+    minimum_read_rate: u64,
+    rate_window: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// A response that the client is not taking: since when, and what it took meanwhile.
+#[derive(Debug)]
+struct Blocked {
+    since: Instant,
+    taken: u64,
+}
+
+impl<T> GuardedStream<T> {
+    /// Guards a stream that was just accepted.
+    pub fn new(stream: T, phase: Phase, limits: &ConnectionLimits) -> Self {
+        let now = Instant::now();
+        Self {
+            stream,
+            phase,
+            seen: HEAD,
+            since: now,
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            blocked: None,
+            minimum_read_rate: limits.minimum_read_rate,
+            rate_window: limits.rate_window,
+            timer: Box::pin(sleep_until(now + limits.header_timeout)),
+        }
+    }
+
+    fn observe(&mut self) -> u8 {
+        let phase = self.phase.0.load(Ordering::Relaxed);
+        if phase != self.seen {
+            self.seen = phase;
+            self.since = Instant::now();
+        }
+        phase
+    }
+
+    /// When the present phase must be over, if it must.
+    fn deadline(&mut self) -> Option<Instant> {
+        let by_phase = match self.observe() {
+            IDLE => Some(self.since + self.idle_timeout),
+            HEAD => Some(self.since + self.header_timeout),
+            _ => None,
+        };
+        let by_rate = self.blocked.as_ref().map(|blocked| blocked.since + self.rate_window);
+        by_phase.into_iter().chain(by_rate).min()
+    }
+
+    /// Called whenever the stream has to wait: arms the timer for the nearest deadline and fails when one has passed.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            let Some(deadline) = self.deadline() else { return Ok(()) };
+            if self.timer.deadline() != deadline {
+                self.timer.as_mut().reset(deadline);
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Ok(());
+            }
+            self.judge()?;
+        }
+    }
+
+    fn judge(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        match self.observe() {
+            IDLE if now >= self.since + self.idle_timeout => return Err(timed_out("connection was idle too long")),
+            HEAD if now >= self.since + self.header_timeout => return Err(timed_out("request head came too slowly")),
+            _ => {}
+        }
+        if let Some(blocked) = &mut self.blocked
+            && now >= blocked.since + self.rate_window
+        {
+            if blocked.taken < self.minimum_read_rate.saturating_mul(self.rate_window.as_secs().max(1)) {
+                return Err(timed_out("client takes the response too slowly"));
+            }
+            *blocked = Blocked { since: now, taken: 0 };
+        }
+        Ok(())
+    }
+
+    fn note_written(&mut self, written: usize) {
+        if let Some(blocked) = &mut self.blocked {
+            blocked.taken += written as u64;
+        }
+    }
+
+    fn note_blocked(&mut self) {
+        self.blocked.get_or_insert_with(|| Blocked { since: Instant::now(), taken: 0 });
+    }
+}
+
+fn timed_out(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, why)
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for GuardedStream<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => {
+                if buf.filled().len() > before && self.observe() == IDLE {
+                    self.phase.0.store(HEAD, Ordering::Relaxed);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => match self.poll_deadline(cx) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            },
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> GuardedStream<T> {
+    fn settle_write(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match outcome {
+            Poll::Ready(Ok(written)) => {
+                self.note_written(written);
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.note_blocked();
+                match self.poll_deadline(cx) {
+                    Ok(()) => Poll::Pending,
+                    Err(error) => Poll::Ready(Err(error)),
+                }
+            }
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedStream<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.settle_write(cx, outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.settle_write(cx, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            self.blocked = None;
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,268 @@
+//! The accept loop: accepts, sheds what is over the cap, drains on shutdown.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::body::Body;
+use dashmap::DashMap;
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    guarded::{GuardedStream, Phase},
+    limits::ConnectionLimits,
+};
+use crate::metrics::ConnectionMetrics;
+
+/// What a handler may know of the connection that a request came in on.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// The other end as the socket sees it (a proxy, where there is one).
+    pub address: SocketAddr,
+    /// Whether the connection is TLS.
+    pub tls: bool,
+}
+
+/// Answers requests. One value serves every connection.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request; there is no error that is not an answer.
+    fn handle(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// The answer to a connection over the cap: written blindly and closed, because reading costs what the cap protects.
+const SHED: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\nconnection: close\r\ncontent-type: application/json\r\n\
+content-length: 96\r\n\r\n{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"too many connections; retry after 5 s\"}]}       \n";
+
+/// A bound socket with all that its connections share.
+pub struct Listener<H> {
+    socket: TcpListener,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared<H>>,
+}
+
+struct Shared<H> {
+    handler: H,
+    limits: ConnectionLimits,
+    slots: Arc<Semaphore>,
+    per_address: DashMap<IpAddr, usize>,
+    open: AtomicUsize,
+    metrics: ConnectionMetrics,
+    draining: watch::Sender<bool>,
+}
+
+impl<H: Handler> Listener<H> {
+    /// Prepares to serve `handler` on a socket that is already bound.
+    pub fn new(
+        socket: TcpListener,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        limits: ConnectionLimits,
+        metrics: ConnectionMetrics,
+        handler: H,
+    ) -> Self {
+        let slots = Arc::new(Semaphore::new(limits.connections));
+        let shared = Shared {
+            handler,
+            limits,
+            slots,
+            per_address: DashMap::new(),
+            open: AtomicUsize::new(0),
+            metrics,
+            draining: watch::channel(false).0,
+        };
+        Self { socket, tls: tls.map(TlsAcceptor::from), shared: Arc::new(shared) }
+    }
+
+    /// Serves until `shutdown` resolves, then closes the socket, lets requests in flight finish and returns how many
+    /// connections had to be cut at the deadline.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> usize {
+        let Self { socket, tls, shared } = self;
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => Shared::admit(&shared, stream, address, tls.as_ref()),
+                Err(error) => recover(&error).await,
+            }
+        }
+        drop(socket);
+        shared.drain().await
+    }
+}
+
+/// Out of descriptors or memory: waiting is all that helps, and spinning would make it worse.
+async fn recover(error: &io::Error) {
+    let of_one_connection = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    );
+    if !of_one_connection {
+        tracing::warn!(error = error as &dyn std::error::Error, "cannot accept connections, waiting 100 ms");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+impl<H: Handler> Shared<H> {
+    fn admit(this: &Arc<Self>, stream: TcpStream, address: SocketAddr, tls: Option<&TlsAcceptor>) {
+        let Some(slot) = Slot::take(this, address.ip()) else {
+            this.metrics.shed.inc();
+            shed(&stream, tls.is_none());
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        this.metrics.accepted.inc();
+        let tls = tls.cloned();
+        tokio::spawn(async move {
+            let shared = Arc::clone(&slot.shared);
+            let phase = Phase::default();
+            let guarded = GuardedStream::new(stream, phase.clone(), &shared.limits);
+            match tls {
+                None => shared.serve(guarded, phase, Peer { address, tls: false }).await,
+                Some(acceptor) => {
+                    let handshake = tokio::time::timeout(shared.limits.handshake_timeout, acceptor.accept(guarded));
+                    match handshake.await {
+                        Ok(Ok(stream)) => shared.serve(stream, phase, Peer { address, tls: true }).await,
+                        Ok(Err(_)) | Err(_) => {
+                            shared.metrics.handshakes_failed.inc();
+                        }
+                    }
+                }
+            }
+            drop(slot);
+        });
+    }
+
+    async fn serve<T>(self: &Arc<Self>, stream: T, phase: Phase, peer: Peer)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(|request: Request<Incoming>| {
+            let guard = phase.request();
+            let shared = Arc::clone(self);
+            async move {
+                let response = shared.handler.handle(peer, request).await;
+                Ok::<_, Infallible>(response.map(|body| Guarded { body, _guard: guard }))
+            }
+        });
+        let mut draining = self.draining.subscribe();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // The guarded stream keeps the deadlines: hyper's own timer is armed anew for every request.
+            .header_read_timeout(None)
+            .max_headers(self.limits.headers)
+            .max_header_size(self.limits.header_bytes)
+            .half_close(false)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = until_true(&mut draining) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(peer = %peer.address, error = &error as &dyn std::error::Error, "connection ended early");
+        }
+    }
+
+    async fn drain(&self) -> usize {
+        self.draining.send_replace(true);
+        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(self.limits.drain_timeout, self.slots.acquire_many(all)).await;
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+/// Waits for the drain to begin. What the channel lends must not be held across the wait.
+async fn until_true(draining: &mut watch::Receiver<bool>) {
+    while !*draining.borrow_and_update() {
+        if draining.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// One open connection's place under the two caps.
+struct Slot<H> {
+    shared: Arc<Shared<H>>,
+    address: IpAddr,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<H> Slot<H> {
+    fn take(shared: &Arc<Shared<H>>, address: IpAddr) -> Option<Self> {
+        let permit = Arc::clone(&shared.slots).try_acquire_owned().ok()?;
+        let mut count = shared.per_address.entry(address).or_insert(0);
+        if *count >= shared.limits.connections_per_address {
+            return None;
+        }
+        *count += 1;
+        drop(count);
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        shared.metrics.open.inc();
+        Some(Self { shared: Arc::clone(shared), address, _permit: permit })
+    }
+}
+
+impl<H> Drop for Slot<H> {
+    fn drop(&mut self) {
+        self.shared.open.fetch_sub(1, Ordering::Relaxed);
+        self.shared.metrics.open.dec();
+        self.shared.per_address.remove_if_mut(&self.address, |_, count| {
+            *count -= 1;
+            *count == 0
+        });
+    }
+}
+
+fn shed(stream: &TcpStream, plain: bool) {
+    if plain {
+        let _ = stream.try_write(SHED);
+    }
+}
+
+/// A response's body that keeps its request's phase open until it is sent or dropped.
+struct Guarded {
+    body: Body,
+    _guard: super::guarded::RequestGuard,
+}
+
+impl http_body::Body for Guarded {
+    type Data = bytes::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        std::pin::Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
