@@ -81,15 +81,14 @@ fn write_lines(lines: &Receiver<AccessRecord>, out: impl Write) {
     let mut out = BufWriter::with_capacity(64 * 1024, out);
     loop {
         // Lines are gathered while more are waiting and flushed when the queue runs dry.
-        let record = match lines.try_recv() {
-            Ok(record) => record,
-            Err(_) => {
-                let _ = out.flush();
-                match lines.recv_timeout(Duration::from_secs(60)) {
-                    Ok(record) => record,
-                    Err(RecvTimeoutError::Timeout) => continue,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
+        let record = if let Ok(record) = lines.try_recv() {
+            record
+        } else {
+            let _ = out.flush();
+            match lines.recv_timeout(Duration::from_mins(1)) {
+                Ok(record) => record,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         };
         if write_line(&mut out, &record).is_err() {

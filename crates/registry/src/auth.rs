@@ -17,7 +17,7 @@ use store::{AuthError, Store};
 use crate::error::ApiError;
 
 /// How long the meaning of a header is remembered.
-const HEADER_CACHE_TIME: Duration = Duration::from_secs(60);
+const HEADER_CACHE_TIME: Duration = Duration::from_mins(1);
 
 /// How many headers are remembered.
 const HEADER_CACHE_ENTRIES: u64 = 50_000;
@@ -55,7 +55,7 @@ impl Authenticator {
 
     async fn look_up(&self, value: &HeaderValue, address: IpAddr) -> Result<Caller, ApiError> {
         let text = value.to_str().map_err(|_| unreadable("it holds bytes outside of ASCII"))?;
-        match Authorization::parse(text).map_err(|error| unreadable(error))? {
+        match Authorization::parse(text).map_err(unreadable)? {
             Authorization::Basic { user, secret } => {
                 Ok(self.store.authenticate(&user, &secret, address).await?)
             }

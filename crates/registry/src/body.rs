@@ -31,7 +31,7 @@ pub struct BodyRate {
 
 /// Why a body was not read into memory.
 #[derive(Debug, thiserror::Error)]
-pub enum CollectError {
+pub(crate) enum CollectError {
     /// It is larger than what is read there.
     #[error("the body is larger than {limit} bytes")]
     TooLarge {
@@ -45,7 +45,7 @@ pub enum CollectError {
 
 /// A request's body as a stream of chunks, cut when it comes too slowly.
 #[derive(Debug)]
-pub struct InboundBody {
+pub(crate) struct InboundBody {
     body: Incoming,
     rate: BodyRate,
     window_ends: Instant,
@@ -56,13 +56,13 @@ pub struct InboundBody {
 
 impl InboundBody {
     /// Wraps a body whose reading starts now.
-    pub fn new(body: Incoming, rate: BodyRate, metrics: Arc<RegistryMetrics>) -> Self {
+    pub(crate) fn new(body: Incoming, rate: BodyRate, metrics: Arc<RegistryMetrics>) -> Self {
         let window_ends = Instant::now() + rate.window;
         Self { body, rate, window_ends, received: 0, timer: Box::pin(sleep_until(window_ends)), metrics }
     }
 
     /// Reads the whole body into memory, up to `limit` bytes.
-    pub async fn collect(mut self, limit: usize) -> Result<Bytes, CollectError> {
+    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, CollectError> {
         use futures_util::StreamExt as _;
         let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > limit {

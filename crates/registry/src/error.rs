@@ -16,7 +16,7 @@ pub(crate) const RETRY_AFTER_SECONDS: u64 = 2;
 
 /// An answer that is not a success.
 #[derive(Debug)]
-pub struct ApiError {
+pub(crate) struct ApiError {
     status: StatusCode,
     code: ErrorCode,
     message: String,
@@ -26,20 +26,20 @@ pub struct ApiError {
 
 impl ApiError {
     /// An answer with a message for the client.
-    pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), detail: None, headers: Vec::new() }
     }
 
     /// Adds what a program may want to know.
     #[must_use]
-    pub fn detail(mut self, detail: Value) -> Self {
+    pub(crate) fn detail(mut self, detail: Value) -> Self {
         self.detail = Some(detail);
         self
     }
 
     /// Adds a header; a value that cannot be a header is left out.
     #[must_use]
-    pub fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+    pub(crate) fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
         if let Ok(value) = value.try_into() {
             self.headers.push((name, value));
         }
@@ -47,54 +47,54 @@ impl ApiError {
     }
 
     /// 429: a bound is reached; come again.
-    pub fn too_many(message: impl Into<String>, retry_after_seconds: u64) -> Self {
+    pub(crate) fn too_many(message: impl Into<String>, retry_after_seconds: u64) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
             .header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
     }
 
     /// 405 with the methods that the endpoint has.
-    pub fn method_not_allowed(allowed: &'static str) -> Self {
+    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
         let message = format!("this endpoint answers {allowed} only");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
             .header(header::ALLOW, HeaderValue::from_static(allowed))
     }
 
     /// 404 for a blob.
-    pub fn blob_unknown(digest: &oci::Digest) -> Self {
+    pub(crate) fn blob_unknown(digest: &oci::Digest) -> Self {
         let message = format!("blob {digest} is not in this repository");
         Self::new(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, message).detail(json!({ "digest": digest }))
     }
 
     /// 404 for a manifest.
-    pub fn manifest_unknown(reference: &oci::Reference) -> Self {
+    pub(crate) fn manifest_unknown(reference: &oci::Reference) -> Self {
         let message = format!("manifest {reference} is not in this repository");
         Self::new(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, message)
             .detail(json!({ "reference": reference.to_string() }))
     }
 
     /// 404 for a repository.
-    pub fn name_unknown(name: &oci::RepoName) -> Self {
+    pub(crate) fn name_unknown(name: &oci::RepoName) -> Self {
         let message = format!("repository {name} is not known to this registry");
         Self::new(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, message).detail(json!({ "name": name }))
     }
 
     /// 400 for a digest that is not what it promised or not a digest.
-    pub fn digest_invalid(message: impl Into<String>) -> Self {
+    pub(crate) fn digest_invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, message)
     }
 
     /// 400 for a manifest that is not one.
-    pub fn manifest_invalid(message: impl Into<String>) -> Self {
+    pub(crate) fn manifest_invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, message)
     }
 
     /// The status of the answer.
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
     /// The answer itself, in the form of the specification ("Error Codes").
-    pub fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_response(self) -> Response<Body> {
         let entry = ErrorEntry { code: self.code, message: self.message, detail: self.detail };
         let body = ErrorBody { errors: vec![entry] }.to_json();
         let mut response = Response::new(Body::from(body));

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 /// Most parameters that one query may hold; the specification needs at most a few `tag=`.
-pub const MAX_PARAMETERS: usize = 128;
+pub(crate) const MAX_PARAMETERS: usize = 128;
 
 /// Longest query in bytes: 64 tags of 128 bytes and a digest fit.
-pub const MAX_QUERY_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_QUERY_BYTES: usize = 16 * 1024;
 
 /// A query string's parameters in their order.
 #[derive(Debug, Default)]

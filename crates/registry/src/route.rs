@@ -8,7 +8,7 @@ use oci::{Digest, DigestError, ErrorCode, Reference, RepoName};
 use store::UploadId;
 
 /// Longest path that is looked at, in bytes: a name of 255, an endpoint and a digest fit several times.
-pub const MAX_PATH_BYTES: usize = 2048;
+pub(crate) const MAX_PATH_BYTES: usize = 2048;
 
 /// An endpoint of the registry with what its path names.
 #[derive(Debug, Clone, PartialEq, Eq)]

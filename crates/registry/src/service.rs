@@ -54,7 +54,7 @@ impl Default for RegistryConfig {
     fn default() -> Self {
         Self {
             public_url: None,
-            token_lifetime: Duration::from_secs(300),
+            token_lifetime: Duration::from_mins(5),
             namespaces: BTreeMap::new(),
             manifest_limits: ManifestLimits::default(),
             concurrent_uploads: 256,
@@ -196,7 +196,7 @@ impl Registry {
     ) -> Result<Response<Body>, ApiError> {
         let _place = self.admit(route, exchange.method)?;
         match route {
-            Route::Ping => self.ping(exchange),
+            Route::Ping => ping(exchange),
             Route::Token => self.token_request(exchange, body, address).await,
             Route::Catalog => self.catalog(exchange).await,
             Route::Tags(repo) => self.tags(exchange, repo).await,
@@ -217,19 +217,6 @@ impl Registry {
             ApiError::too_many("the registry is busy; retry after a moment", RETRY_AFTER_SECONDS)
                 .header(header::CONNECTION, HeaderValue::from_static("close"))
         })
-    }
-
-    fn ping(&self, exchange: &Exchange<'_>) -> Result<Response<Body>, ApiError> {
-        if !matches!(*exchange.method, Method::GET | Method::HEAD) {
-            return Err(ApiError::method_not_allowed("GET, HEAD"));
-        }
-        // The ping is how clients find out where to log in, so it asks even where anonymous pulls are granted.
-        if !exchange.headers.contains_key(header::AUTHORIZATION) {
-            return Err(auth::unauthorized("log in, or fetch an anonymous token where anonymous pull is granted"));
-        }
-        let mut response = Response::new(Body::from("{}"));
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(response)
     }
 
     async fn token_request(
@@ -308,6 +295,19 @@ impl Registry {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| is_host(host));
         (scheme, host.unwrap_or("localhost").to_owned())
     }
+}
+
+fn ping(exchange: &Exchange<'_>) -> Result<Response<Body>, ApiError> {
+    if !matches!(*exchange.method, Method::GET | Method::HEAD) {
+        return Err(ApiError::method_not_allowed("GET, HEAD"));
+    }
+    // The ping is how clients find out where to log in, so it asks even where anonymous pulls are granted.
+    if !exchange.headers.contains_key(header::AUTHORIZATION) {
+        return Err(auth::unauthorized("log in, or fetch an anonymous token where anonymous pull is granted"));
+    }
+    let mut response = Response::new(Body::from("{}"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
 }
 
 /// Host names, IPv4 and bracketed IPv6 addresses with a port: nothing that could end a quoted string.

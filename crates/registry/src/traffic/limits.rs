@@ -45,7 +45,7 @@ impl Default for ConnectionLimits {
             minimum_write_rate: 1024,
             rate_window: Duration::from_secs(30),
             drain_delay: Duration::from_secs(2),
-            drain_timeout: Duration::from_secs(300),
+            drain_timeout: Duration::from_mins(5),
         }
     }
 }
