@@ -1,2 +1,3 @@
 //! roadbed
+mod config;
 fn main() {}

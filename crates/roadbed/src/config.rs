@@ -1,0 +1,250 @@
+//! The configuration: one TOML file, the environment over it, the command line over both.
+//!
+//! `sections` holds one table per section, from which the structs, the checks and the printed documentation are made.
+//! `layers` merges the three sources and remembers where each value came from, so that a complaint names file and line.
+//! Everything that is wrong is reported at once.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use registry::traffic::limits::ConnectionLimits;
+use registry::{BodyRate, RegistryConfig};
+use store::{StoreConfig, StoreLimits};
+use thiserror::Error;
+
+mod key;
+mod layers;
+mod logging;
+pub(crate) mod nearest;
+mod network;
+mod problem;
+mod sections;
+mod setting;
+mod show;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use key::{Effective, Key, Reader};
+use layers::Layers;
+
+pub(crate) use layers::{Flag, MAX_FILE_BYTES, Sources};
+pub(crate) use logging::{LogFilter, LogFormat, LogTarget};
+pub(crate) use network::{Cidr, PublicUrl};
+pub(crate) use problem::{Origin, Problem};
+pub(crate) use sections::{Auth, Connections, Log, Metrics, Registry, Server, Storage, Telemetry};
+pub(crate) use setting::Namespaces;
+pub(crate) use show::{defaults_page, defaults_toml, effective_toml};
+pub(crate) use units::{Size, Span};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Config {
+    /// Where the registry listens and where it keeps its data.
+    pub(crate) server: Server,
+    /// What a connection may cost.
+    pub(crate) connections: Connections,
+    /// The registry's protocol.
+    pub(crate) registry: Registry,
+    /// The store.
+    pub(crate) storage: Storage,
+    /// Signing in.
+    pub(crate) auth: Auth,
+    /// What is written to the console.
+    pub(crate) log: Log,
+    /// The page /metrics.
+    pub(crate) metrics: Metrics,
+    /// Traces.
+    pub(crate) telemetry: Telemetry,
+}
+
+/// Why a configuration cannot be used: everything that is wrong with it.
+#[derive(Debug, Error)]
+pub(crate) struct ConfigError {
+    /// At least one.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} problem(s)", self.problems.len())?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl Config {
+    /// Reads all sources and checks every value.
+    pub(crate) fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        Self::load_with_origins(sources).map(|(config, _)| config)
+    }
+
+    /// The same, with what set each value.
+    pub(crate) fn load_with_origins(sources: &Sources) -> Result<(Self, Layers), ConfigError> {
+        let layers = Layers::read(sources).map_err(|problem| ConfigError { problems: vec![problem] })?;
+        let mut problems = layers.unknown_keys(&known_names());
+        let mut reader = Reader::new(&layers);
+        let config = Self {
+            server: Server::read(&mut reader),
+            connections: Connections::read(&mut reader),
+            registry: Registry::read(&mut reader),
+            storage: Storage::read(&mut reader),
+            auth: Auth::read(&mut reader),
+            log: Log::read(&mut reader),
+            metrics: Metrics::read(&mut reader),
+            telemetry: Telemetry::read(&mut reader),
+        };
+        config.check_together(&mut reader);
+        problems.extend(reader.into_problems());
+        if problems.is_empty() { Ok((config, layers)) } else { Err(ConfigError { problems }) }
+    }
+
+    /// What only two values together can get wrong.
+    fn check_together(&self, reader: &mut Reader<'_>) {
+        match (&self.server.tls_cert, &self.server.tls_key) {
+            (Some(_), None) => reader.complain("server.tls_cert", "a certificate needs its key: set server.tls_key"),
+            (None, Some(_)) => reader.complain("server.tls_key", "a key needs its certificate: set server.tls_cert"),
+            _ => {}
+        }
+        if self.connections.per_address > self.connections.total {
+            let reason = "more than connections.total: one address could never reach it, lower it";
+            reader.complain("connections.per_address", reason);
+        }
+    }
+
+    /// The data directory: the configured one or the user's own.
+    pub(crate) fn data_dir(&self) -> Option<PathBuf> {
+        self.server.data_dir.clone().or_else(users_data_dir)
+    }
+
+    /// The certificate and its key, if TLS is on.
+    pub(crate) fn tls_files(&self) -> Option<(&Path, &Path)> {
+        Some((self.server.tls_cert.as_deref()?, self.server.tls_key.as_deref()?))
+    }
+
+    /// How the listener is bounded.
+    pub(crate) fn connection_limits(&self) -> ConnectionLimits {
+        let from = &self.connections;
+        ConnectionLimits {
+            connections: from.total,
+            connections_per_address: from.per_address,
+            handshake_timeout: from.handshake_timeout.0,
+            header_timeout: from.header_timeout.0,
+            idle_timeout: from.idle_timeout.0,
+            header_bytes: from.header_bytes,
+            headers: from.headers,
+            minimum_read_rate: from.minimum_read_rate.0,
+            minimum_write_rate: from.minimum_write_rate.0,
+            rate_window: from.rate_window.0,
+            drain_delay: from.drain_delay.0,
+            drain_timeout: from.drain_timeout.0,
+        }
+    }
+
+    /// How the protocol is bounded.
+    pub(crate) fn registry_config(&self) -> RegistryConfig {
+        let from = &self.registry;
+        let mut config = RegistryConfig {
+            public_url: self.server.public_url.as_ref().map(|url| url.as_str().to_owned()),
+            token_lifetime: self.auth.token_lifetime.0,
+            namespaces: from.namespaces.0.clone(),
+            concurrent_uploads: from.concurrent_uploads,
+            concurrent_requests: from.concurrent_requests,
+            body_rate: BodyRate {
+                minimum: self.connections.minimum_write_rate.0,
+                window: self.connections.rate_window.0,
+            },
+            page_items: from.page_items,
+            manifest_limits: oci::ManifestLimits::default(),
+        };
+        config.manifest_limits.bytes = usize::try_from(from.manifest_bytes.0).unwrap_or(usize::MAX);
+        config.manifest_limits.layers = from.manifest_layers;
+        config.manifest_limits.children = from.manifest_children;
+        config
+    }
+
+    /// How the store in `data_dir` is opened.
+    pub(crate) fn store_config(&self, data_dir: PathBuf) -> StoreConfig {
+        StoreConfig { data_dir, limits: self.store_limits() }
+    }
+
+    /// How the store is bounded.
+    pub(crate) fn store_limits(&self) -> StoreLimits {
+        let (storage, auth) = (&self.storage, &self.auth);
+        StoreLimits {
+            manifest_cache_bytes: storage.manifest_cache.0,
+            lookup_cache_bytes: storage.lookup_cache.0,
+            blob_bytes: storage.blob_bytes.0,
+            uploads_per_principal: storage.uploads_per_principal,
+            upload_bytes_per_principal: storage.upload_bytes_per_principal.0,
+            upload_lifetime: storage.upload_lifetime.0,
+            upload_hashers: storage.upload_hashers,
+            manifest_depth: storage.manifest_depth,
+            referrers_per_subject: storage.referrers_per_subject,
+            tags_per_put: storage.tags_per_put,
+            page_items: self.registry.page_items,
+            mount_candidates: storage.mount_candidates,
+            collect_grace: storage.collect_grace.0,
+            pull_log_rows: storage.pull_log_rows,
+            pull_log_age: storage.pull_log_age.0,
+            pull_log_queue: storage.pull_log_queue,
+            password_workers: auth.password_workers,
+            password_queue: auth.password_queue,
+            credential_cache_time: auth.credential_cache_time.0,
+            credential_cache_entries: auth.credential_cache_entries,
+            login_failures: auth.login_failures,
+            login_backoff: auth.login_backoff.0,
+            login_failure_entries: auth.login_failure_entries,
+            principals: auth.principals,
+            grants: auth.grants,
+            rules: auth.rules,
+        }
+    }
+
+    /// Every key with the value in effect, in the order of the table.
+    fn effective(&self) -> Vec<Effective> {
+        [
+            self.server.effective(),
+            self.connections.effective(),
+            self.registry.effective(),
+            self.storage.effective(),
+            self.auth.effective(),
+            self.log.effective(),
+            self.metrics.effective(),
+            self.telemetry.effective(),
+        ]
+        .concat()
+    }
+}
+
+/// A section as it is documented.
+struct SectionDoc {
+    table: &'static str,
+    about: &'static [&'static str],
+    keys: Vec<Key>,
+}
+
+/// The whole table.
+fn all_sections() -> Vec<SectionDoc> {
+    macro_rules! documented {
+        ($($section:ident),+) => {
+            vec![$(SectionDoc {
+                table: $section::TABLE,
+                about: $section::ABOUT,
+                keys: $section::keys(),
+            }),+]
+        };
+    }
+    documented![Server, Connections, Registry, Storage, Auth, Log, Metrics, Telemetry]
+}
+
+fn known_names() -> Vec<&'static str> {
+    all_sections().iter().flat_map(|section| section.keys.iter().map(|key| key.name)).collect()
+}
+
+/// `$XDG_DATA_HOME/roadbed`, else `~/.local/share/roadbed` (XDG base directory specification).
+fn users_data_dir() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data_home = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
+    Some(data_home.join("roadbed"))
+}

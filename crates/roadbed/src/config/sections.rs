@@ -1,0 +1,213 @@
+//! Every key of the configuration: the one table from which structs, checks and documentation are made.
+//!
+//! Defaults of bounds are those of the crate that enforces them, so that they are written down once.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use registry::RegistryConfig;
+use registry::traffic::limits::ConnectionLimits;
+use store::StoreLimits;
+
+use super::key::section;
+use super::logging::{LogFilter, LogFormat, LogTarget};
+use super::network::{Cidr, PublicUrl};
+use super::setting::Namespaces;
+use super::units::{Size, Span};
+
+/// Where the registry listens if nobody says otherwise: reachable from this machine only.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
+
+const MILLISECOND: Span = Span(Duration::from_millis(1));
+const SECOND: Span = Span::seconds(1);
+const MINUTE: Span = Span::seconds(60);
+const HOUR: Span = Span::seconds(60 * 60);
+const DAY: Span = Span::seconds(24 * 60 * 60);
+const YEAR: Span = Span::seconds(365 * 24 * 60 * 60);
+const MIB: Size = Size(1 << 20);
+const GIB: Size = Size(1 << 30);
+const PIB: Size = Size(1 << 50);
+
+fn connections() -> ConnectionLimits {
+    ConnectionLimits::default()
+}
+
+fn protocol() -> RegistryConfig {
+    RegistryConfig::default()
+}
+
+fn limits() -> StoreLimits {
+    StoreLimits::default()
+}
+
+section! {
+    /// Where the registry listens and where it keeps its data.
+    Server = "server" {
+        /// Address and port to listen on; only this machine can reach 127.0.0.1.
+        listen: SocketAddr = DEFAULT_LISTEN;
+        /// Address by which clients know the registry; empty: the Host header of each request is believed.
+        public_url: Option<PublicUrl> = None;
+        /// Directory of the database and the blobs; empty: $XDG_DATA_HOME/roadbed or ~/.local/share/roadbed.
+        data_dir: Option<PathBuf> = None;
+        /// File of the certificate chain (PEM), looked at again when it changes; empty: plain HTTP.
+        tls_cert: Option<PathBuf> = None;
+        /// File of the certificate's private key (PEM); goes together with tls_cert.
+        tls_key: Option<PathBuf> = None;
+        /// Proxies whose Forwarded and X-Forwarded-For headers are believed.
+        trusted_proxies: Vec<Cidr> = Vec::new();
+    }
+}
+
+section! {
+    /// What a connection may cost.
+    Connections = "connections" {
+        /// Open connections over all addresses; one more is turned away at once.
+        total: usize = connections().connections, 1 => 1_000_000;
+        /// Open connections from one address; one address may hide a whole cluster.
+        per_address: usize = connections().connections_per_address, 1 => 1_000_000;
+        /// Longest TLS handshake.
+        handshake_timeout: Span = Span(connections().handshake_timeout), SECOND => MINUTE;
+        /// Longest time from the first byte of a request to the end of its headers.
+        header_timeout: Span = Span(connections().header_timeout), SECOND => MINUTE;
+        /// A connection without a request is closed after this time.
+        idle_timeout: Span = Span(connections().idle_timeout), SECOND => HOUR;
+        /// Bytes of the head of one request.
+        header_bytes: usize = connections().header_bytes, 8 * 1024 => 1024 * 1024;
+        /// Header fields of one request.
+        headers: usize = connections().headers, 16 => 1_000;
+        /// A client that reads its answer slower than this, per second, is cut off.
+        minimum_read_rate: Size = Size(connections().minimum_read_rate), Size(1) => GIB;
+        /// A client that sends its body slower than this, per second, is cut off.
+        minimum_write_rate: Size = Size(connections().minimum_write_rate), Size(1) => GIB;
+        /// Time over which the two rates are measured.
+        rate_window: Span = Span(connections().rate_window), SECOND => HOUR;
+        /// Between the signal to stop and the closed port, so that load balancers can turn away first.
+        drain_delay: Span = Span(connections().drain_delay), Span(Duration::ZERO) => HOUR;
+        /// Requests under way may take this long to finish after the port is closed.
+        drain_timeout: Span = Span(connections().drain_timeout), SECOND => HOUR;
+    }
+}
+
+section! {
+    /// The registry's protocol.
+    Registry = "registry" {
+        /// Uploads received at the same time; one more is told to come again (429).
+        concurrent_uploads: usize = protocol().concurrent_uploads, 1 => 100_000;
+        /// Other requests worked on at the same time; one more is told to come again (429).
+        concurrent_requests: usize = protocol().concurrent_requests, 1 => 1_000_000;
+        /// Largest manifest; the specification asks for at least 4 MiB.
+        manifest_bytes: Size = Size(protocol().manifest_limits.bytes as u64), Size(64 << 10) => Size(64 << 20);
+        /// Layers of one image.
+        manifest_layers: usize = protocol().manifest_limits.layers, 1 => 100_000;
+        /// Manifests in one index.
+        manifest_children: usize = protocol().manifest_limits.children, 1 => 100_000;
+        /// Items on one page of tags, referrers or repositories.
+        page_items: usize = protocol().page_items, 1 => 10_000;
+        /// For `ns=` of a pull: host = "path/prefix" under which that registry's repositories are kept here.
+        namespaces: Namespaces = Namespaces::default();
+    }
+}
+
+section! {
+    /// The store: what it keeps in memory, what it lets in, when it cleans up.
+    Storage = "storage" {
+        /// Manifests kept in memory.
+        manifest_cache: Size = Size(limits().manifest_cache_bytes), MIB => Size(1 << 40);
+        /// Tags and blob rows kept in memory, each of the two.
+        lookup_cache: Size = Size(limits().lookup_cache_bytes), MIB => Size(1 << 40);
+        /// Largest blob.
+        blob_bytes: Size = Size(limits().blob_bytes), MIB => PIB;
+        /// Open uploads of one user or robot.
+        uploads_per_principal: u64 = limits().uploads_per_principal, 1 => 1_000_000;
+        /// Bytes held by the open uploads of one user or robot.
+        upload_bytes_per_principal: Size = Size(limits().upload_bytes_per_principal), MIB => PIB;
+        /// An upload that nobody continued for this long is dropped.
+        upload_lifetime: Span = Span(limits().upload_lifetime), MINUTE => YEAR;
+        /// Hash states of open uploads kept in memory; others are hashed again from their file.
+        upload_hashers: usize = limits().upload_hashers, 1 => 1_000_000;
+        /// How deep indexes may be nested; an index of images has depth 1.
+        manifest_depth: u32 = limits().manifest_depth, 1 => 16;
+        /// Manifests of one repository that may refer to the same subject.
+        referrers_per_subject: u64 = limits().referrers_per_subject, 1 => 1_000_000;
+        /// Tags that one PUT of a manifest may set.
+        tags_per_put: usize = limits().tags_per_put, 10 => 1_000;
+        /// Repositories looked at to find one that the pusher may take a blob from.
+        mount_candidates: u64 = limits().mount_candidates, 1 => 10_000;
+        /// What nobody refers to is kept this long before it is collected.
+        collect_grace: Span = Span(limits().collect_grace), MINUTE => YEAR;
+        /// Time between two runs of the collection.
+        collect_interval: Span = MINUTE, SECOND => DAY;
+        /// Rows that one step of the collection may touch.
+        collect_budget: u64 = 500, 1 => 100_000;
+        /// Lines of the pull log.
+        pull_log_rows: u64 = limits().pull_log_rows, 0 => 1_000_000_000;
+        /// Age of the pull log.
+        pull_log_age: Span = Span(limits().pull_log_age), MINUTE => Span::seconds(10 * 365 * 24 * 60 * 60);
+        /// Pulls waiting to be written to the pull log; what comes on top is counted and dropped.
+        pull_log_queue: usize = limits().pull_log_queue, 1 => 10_000_000;
+    }
+}
+
+section! {
+    /// Signing in.
+    Auth = "auth" {
+        /// Life of a token of the registry's protocol; a revoked secret ends it at once.
+        token_lifetime: Span = Span(protocol().token_lifetime), MINUTE => DAY;
+        /// Life of a token that `roadbed login` gets, unless it asks for less.
+        api_token_lifetime: Span = Span(Duration::from_secs(12 * 60 * 60)), MINUTE => DAY;
+        /// Password hashes computed at the same time, 19 MiB each.
+        password_workers: usize = limits().password_workers, 1 => 256;
+        /// Sign-ins waiting for one of them; one more is told to come again (429).
+        password_queue: usize = limits().password_queue, 1 => 100_000;
+        /// How long checked credentials are believed without checking again; revoking ends it at once.
+        credential_cache_time: Span = Span(limits().credential_cache_time), MILLISECOND => HOUR;
+        /// Checked credentials kept in memory.
+        credential_cache_entries: u64 = limits().credential_cache_entries, 1 => 10_000_000;
+        /// Failed sign-ins of one name from one address before it has to wait.
+        login_failures: u32 = limits().login_failures, 1 => 1_000;
+        /// Longest wait after failed sign-ins; the first is a second, each failure doubles it.
+        login_backoff: Span = Span(limits().login_backoff), SECOND => DAY;
+        /// Pairs of name and address whose failures are remembered.
+        login_failure_entries: u64 = limits().login_failure_entries, 1 => 10_000_000;
+        /// Users and robots.
+        principals: u64 = limits().principals, 1 => 1_000_000;
+        /// Grants.
+        grants: u64 = limits().grants, 1 => 10_000_000;
+        /// Rules.
+        rules: u64 = limits().rules, 1 => 1_000_000;
+    }
+}
+
+section! {
+    /// What is written to the console.
+    Log = "log" {
+        /// Level, or filter per module.
+        level: LogFilter = LogFilter::level("info");
+        /// How a line looks.
+        format: LogFormat = LogFormat::Text;
+        /// Where one line of JSON per request goes.
+        access: LogTarget = LogTarget::Stdout;
+    }
+}
+
+section! {
+    /// The page /metrics.
+    Metrics = "metrics" {
+        /// Whether everybody may read /metrics; otherwise only users and robots with a password or secret.
+        public: bool = false;
+    }
+}
+
+section! {
+    /// Traces.
+    Telemetry = "telemetry" {
+        /// URL of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318; empty: off.
+        otlp_endpoint: Option<PublicUrl> = None;
+        /// Of a thousand requests so many are traced.
+        sample_per_thousand: u32 = 1000, 0 => 1000;
+        /// Longest time to hand over one batch of traces.
+        export_timeout: Span = Span(Duration::from_secs(10)), SECOND => MINUTE;
+    }
+}
+
