@@ -232,3 +232,108 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedStream<T> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    fn guarded(buffer: usize) -> (GuardedStream<DuplexStream>, DuplexStream, Phase) {
+        let (near, far) = duplex(buffer);
+        let phase = Phase::default();
+        (GuardedStream::new(near, phase.clone(), &ConnectionLimits::default()), far, phase)
+    }
+
+    async fn read_error(stream: &mut GuardedStream<DuplexStream>) -> io::Error {
+        let mut buffer = [0; 64];
+        loop {
+            match stream.read(&mut buffer).await {
+                Ok(0) => panic!("the stream ended instead of being cut"),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_is_cut_like_a_slow_head() {
+        let (mut stream, _far, _) = guarded(64);
+        let began = Instant::now();
+        assert_eq!(read_error(&mut stream).await.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), ConnectionLimits::default().header_timeout.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_trickles_in_is_cut() {
+        let (mut stream, mut far, _) = guarded(64);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                if far.write_all(b"x").await.is_err() {
+                    return;
+                }
+            }
+        });
+        let began = Instant::now();
+        assert_eq!(read_error(&mut stream).await.kind(), io::ErrorKind::TimedOut);
+        assert!(began.elapsed() <= ConnectionLimits::default().header_timeout + Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_requests_the_longer_deadline_holds() {
+        let (mut stream, _far, phase) = guarded(64);
+        drop(phase.request());
+        let began = Instant::now();
+        assert_eq!(read_error(&mut stream).await.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), ConnectionLimits::default().idle_timeout.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_under_way_may_take_its_time() {
+        let (mut stream, mut far, phase) = guarded(64);
+        let _request = phase.request();
+        let hours = Duration::from_hours(5);
+        let late = tokio::spawn(async move {
+            tokio::time::sleep(hours).await;
+            far.write_all(b"!").await.unwrap();
+            far
+        });
+        let mut buffer = [0; 1];
+        stream.read_exact(&mut buffer).await.unwrap();
+        late.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_a_byte_now_and_then_is_cut() {
+        let (mut stream, mut far, phase) = guarded(64);
+        let _request = phase.request();
+        tokio::spawn(async move {
+            let mut byte = [0; 1];
+            while far.read_exact(&mut byte).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let error = stream.write_all(&[0; 100_000]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_but_steady_reader_is_served() {
+        let (mut stream, mut far, phase) = guarded(4096);
+        let _request = phase.request();
+        let reader = tokio::spawn(async move {
+            let (mut total, mut buffer) = (0, [0; 2048]);
+            loop {
+                match far.read(&mut buffer).await.unwrap() {
+                    0 => return total,
+                    read => total += read,
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        stream.write_all(&vec![0; 500_000]).await.unwrap();
+        drop(stream);
+        assert_eq!(reader.await.unwrap(), 500_000);
+    }
+}
