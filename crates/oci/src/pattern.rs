@@ -165,7 +165,7 @@ impl FromStr for RepoPattern {
             problem,
         };
         let segments = glob::parse(text).map_err(malformed)?;
-        let wildcards = segments.iter().map(Segment::wildcards).sum();
+        let wildcards = text.matches('*').count() - text.matches("**").count();
         if wildcards > MAX_WILDCARDS {
             return Err(PatternError::TooManyWildcards { wildcards });
         }

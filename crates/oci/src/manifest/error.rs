@@ -140,6 +140,14 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
+    /// The whole message for a client: the error and its cause.
+    pub fn explain(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
     /// The code that answers it: `SIZE_INVALID` over the size cap (status 413), `DIGEST_INVALID` for a digest, else `MANIFEST_INVALID`.
     pub fn code(&self) -> ErrorCode {
         match self {

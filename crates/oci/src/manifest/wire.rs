@@ -97,11 +97,17 @@ pub(super) fn read(bytes: &[u8], limits: &ManifestLimits) -> Result<WireManifest
     let result = object::ManifestSeed(&context)
         .deserialize(&mut json)
         .and_then(|wire| json.end().map(|()| wire));
-    result.map_err(|error| {
-        context.refusal.take().unwrap_or_else(|| ManifestError::Json {
-            line: error.line(),
-            column: error.column(),
-            problem: excerpt(&error.to_string()),
-        })
-    })
+    result.map_err(|error| context.refusal.take().unwrap_or_else(|| json_error(&error)))
+}
+
+fn json_error(error: &serde_json::Error) -> ManifestError {
+    let text = error.to_string();
+    let problem = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(problem, _)| problem);
+    ManifestError::Json {
+        line: error.line(),
+        column: error.column(),
+        problem: excerpt(problem),
+    }
 }

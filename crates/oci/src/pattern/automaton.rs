@@ -44,7 +44,7 @@ impl Automaton {
             let start = automaton.states.len();
             match segment {
                 Segment::Many if index + 1 == segments.len() => {
-                    automaton.states.extend([State::Tail, State::Rest])
+                    automaton.states.extend([State::Tail, State::Rest]);
                 }
                 Segment::Many => automaton.states.extend([State::Boundary, State::Inside]),
                 Segment::One(glob) => automaton.states.extend(glob.bytes().map(|byte| match byte {
@@ -54,8 +54,11 @@ impl Automaton {
             }
             automaton.segment_starts.resize(automaton.states.len(), start);
             // The slash after a component; `Boundary` and `Tail` bring their own.
-            let last = index + 2 == segments.len() && segments[index + 1] == Segment::Many;
-            if matches!(segment, Segment::One(_)) && index + 1 < segments.len() && !last {
+            let slash = match &segments[index + 1..] {
+                [] | [Segment::Many] => false,
+                _ => matches!(segment, Segment::One(_)),
+            };
+            if slash {
                 automaton.segment_starts.push(automaton.states.len());
                 automaton.states.push(State::Byte(b'/'));
             }

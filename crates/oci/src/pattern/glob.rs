@@ -9,15 +9,6 @@ pub(super) enum Segment {
     One(Box<str>),
 }
 
-impl Segment {
-    pub(super) fn wildcards(&self) -> usize {
-        match self {
-            Segment::Many => 1,
-            Segment::One(glob) => glob.bytes().filter(|&b| b == b'*').count(),
-        }
-    }
-}
-
 /// Splits a pattern into segments. A `**` at the end becomes `*` and [`Segment::Many`], since it asks for one component or more.
 pub(super) fn parse(text: &str) -> Result<Vec<Segment>, &'static str> {
     let mut segments = Vec::new();

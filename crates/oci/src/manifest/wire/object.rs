@@ -17,7 +17,8 @@ use crate::{Descriptor, Platform};
 struct Keys<'c> {
     context: &'c Context<'c>,
     known: &'static [&'static str],
-    seen: Vec<bool>,
+    /// One bit for each of `known`.
+    seen: u32,
     custom: HashSet<String>,
     depth: usize,
 }
@@ -27,7 +28,7 @@ impl<'c> Keys<'c> {
         Keys {
             context,
             known,
-            seen: vec![false; known.len()],
+            seen: 0,
             custom: HashSet::new(),
             depth,
         }
@@ -77,11 +78,11 @@ impl Visitor<'_> for KeySeed<'_, '_> {
         let context = keys.context;
         let duplicate = || context.refuse(ManifestError::DuplicateKey { key: excerpt(key) });
         if let Some(index) = keys.known.iter().position(|known| *known == key) {
-            return if std::mem::replace(&mut keys.seen[index], true) {
-                Err(duplicate())
-            } else {
-                Ok(Key::Known(keys.known[index]))
-            };
+            if keys.seen & (1 << index) != 0 {
+                return Err(duplicate());
+            }
+            keys.seen |= 1 << index;
+            return Ok(Key::Known(keys.known[index]));
         }
         if let Some(field) = keys.known.iter().find(|known| folds_to(key, known)) {
             return Err(context.refuse(ManifestError::AmbiguousKey {
@@ -113,7 +114,7 @@ fn folds_to(key: &str, field: &str) -> bool {
     folded.eq(field.chars().map(|c| c.to_ascii_lowercase()))
 }
 
-/// Makes a seed that reads a JSON object with `$visit` at a depth.
+/// Makes a seed that reads a JSON object with its own `read`.
 macro_rules! object_seed {
     ($name:ident, $value:ty, $expecting:literal) => {
         impl<'de> DeserializeSeed<'de> for $name<'_> {
@@ -196,9 +197,8 @@ impl ManifestSeed<'_> {
                 }
                 "subject" => wire.subject = map.next_value_seed(Nullable(descriptor))?,
                 _ => {
-                    wire.annotations = map
-                        .next_value_seed(Nullable(Annotations(context)))?
-                        .unwrap_or_default()
+                    let annotations = map.next_value_seed(Nullable(Annotations(context)))?;
+                    wire.annotations = annotations.unwrap_or_default();
                 }
             }
         }
