@@ -8,8 +8,8 @@ use crate::{Digest, MediaType, Platform};
 
 /// A pointer to content by digest (image-spec, descriptor.md).
 ///
-/// Only the manifest parser makes one from bytes of strangers, under [`ManifestLimits`](crate::ManifestLimits).
-/// Serialises as the specification's JSON, without `data`.
+/// Only the manifest parser makes one from bytes of strangers, under
+/// [`ManifestLimits`](crate::ManifestLimits). Serialises as the specification's JSON, without `data`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -31,7 +31,8 @@ pub struct Descriptor {
     /// Where the content runs, in an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// Whether the content was embedded as `data`. The embedded bytes are never used: content is served by digest alone.
+    /// Whether the content was embedded as `data`. The embedded bytes are never used: content is served by
+    /// digest alone.
     #[serde(skip)]
     pub data: bool,
 }
@@ -51,7 +52,8 @@ impl Descriptor {
         }
     }
 
-    /// Whether it names a layer that registries need not hold (non-distributable, or foreign in Docker's word).
+    /// Whether it names a layer that registries need not hold (non-distributable, or foreign in Docker's
+    /// word).
     pub fn is_foreign(&self) -> bool {
         self.media_type.is_foreign_layer()
     }

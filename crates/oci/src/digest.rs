@@ -100,7 +100,8 @@ pub enum DigestError {
 }
 
 impl Digest {
-    /// Length in bytes of the longest digest text (`sha512:` and 128 characters); the size of [`encode`](Self::encode)'s buffer.
+    /// Length in bytes of the longest digest text (`sha512:` and 128 characters); the size of
+    /// [`encode`](Self::encode)'s buffer.
     pub const MAX_LEN: usize = 7 + 128;
 
     /// Hashes `bytes`.

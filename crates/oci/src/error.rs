@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// What an error answer calls itself (distribution-spec, "Error Codes"), and a few that the specification leaves to us.
+/// What an error answer calls itself (distribution-spec, "Error Codes"), and a few that the specification
+/// leaves to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
     /// The blob is not in this repository.
@@ -184,6 +185,31 @@ impl From<ErrorEntry> for ErrorBody {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_codes_of_the_specification() {
+        for (code, text, status) in [
+            (ErrorCode::BlobUnknown, "BLOB_UNKNOWN", 404),
+            (ErrorCode::BlobUploadInvalid, "BLOB_UPLOAD_INVALID", 400),
+            (ErrorCode::BlobUploadUnknown, "BLOB_UPLOAD_UNKNOWN", 404),
+            (ErrorCode::DigestInvalid, "DIGEST_INVALID", 400),
+            (ErrorCode::ManifestBlobUnknown, "MANIFEST_BLOB_UNKNOWN", 404),
+            (ErrorCode::ManifestInvalid, "MANIFEST_INVALID", 400),
+            (ErrorCode::ManifestUnknown, "MANIFEST_UNKNOWN", 404),
+            (ErrorCode::NameInvalid, "NAME_INVALID", 400),
+            (ErrorCode::NameUnknown, "NAME_UNKNOWN", 404),
+            (ErrorCode::SizeInvalid, "SIZE_INVALID", 400),
+            (ErrorCode::Unauthorized, "UNAUTHORIZED", 401),
+            (ErrorCode::Denied, "DENIED", 403),
+            (ErrorCode::Unsupported, "UNSUPPORTED", 405),
+            (ErrorCode::TooManyRequests, "TOOMANYREQUESTS", 429),
+        ] {
+            assert_eq!(
+                (code.as_str(), code.to_string().as_str(), code.status()),
+                (text, text, status)
+            );
+        }
+    }
 
     #[test]
     fn has_the_shape_of_the_specification() {

@@ -32,8 +32,8 @@ pub struct Manifest {
     pub kind: ManifestKind,
     /// One of [`media_type::MANIFESTS`](crate::media_type::MANIFESTS): the `Content-Type` to serve it with.
     pub media_type: MediaType,
-    /// What the referrers API calls its type: its own `artifactType`, else, for an image, the config's media type
-    /// (distribution-spec, "Listing Referrers").
+    /// What the referrers API calls its type: its own `artifactType`, else, for an image, the config's media
+    /// type (distribution-spec, "Listing Referrers").
     pub artifact_type: Option<String>,
     /// Its own `artifactType`, if it has one that is not empty.
     pub declared_artifact_type: Option<String>,
@@ -52,13 +52,15 @@ pub struct Manifest {
 impl Manifest {
     /// Reads a manifest within `limits`.
     ///
-    /// Taken are the OCI image manifest and index, Docker's manifest version 2 schema 2 and its list. `content_type` is what the
-    /// client sent; without it the body's `mediaType` decides, and without that the fields, as OCI types.
+    /// Taken are the OCI image manifest and index, Docker's manifest version 2 schema 2 and its list.
+    /// `content_type` is what the client sent; without it the body's `mediaType` decides, and without that
+    /// the fields, as OCI types.
     ///
-    /// Legal are unknown fields, no layers, no children, `data`, `null` where a field could be left out, and any config
-    /// type. Refused is what two readers could understand in two ways: index and image fields in one body
-    /// (CVE-2021-41190), a `mediaType` that contradicts `content_type`, a key given twice, and a key that differs from a known one only
-    /// in case, because Go's decoder, so most clients, would take it for the known one.
+    /// Legal are unknown fields, no layers, no children, `data`, `null` where a field could be left out, and
+    /// any config type. Refused is what two readers could understand in two ways: index and image fields in
+    /// one body (CVE-2021-41190), a `mediaType` that contradicts `content_type`, a key given twice, and a key
+    /// that differs from a known one only in case, because Go's decoder, so most clients, would take it for
+    /// the known one.
     pub fn parse(
         bytes: &[u8],
         content_type: Option<&MediaType>,
@@ -80,7 +82,8 @@ impl Manifest {
         }
     }
 
-    /// The blobs that must be in the repository before the manifest: the config and the layers that are not foreign.
+    /// The blobs that must be in the repository before the manifest: the config and the layers that are not
+    /// foreign.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         self.config
             .iter()

@@ -59,8 +59,8 @@ const MAX_NAME_BYTES: usize = 127;
 
 /// A media type such as `application/vnd.oci.image.manifest.v1+json` (RFC 6838, 4.2).
 ///
-/// Parameters (`; charset=utf-8`) are cut off when it is parsed. The case is kept and matters, as it does to the
-/// clients that will read it. Cloning is cheap.
+/// Parameters (`; charset=utf-8`) are cut off when it is parsed. The case is kept and matters, as it does to
+/// the clients that will read it. Cloning is cheap.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MediaType(Arc<str>);
 

@@ -20,8 +20,8 @@ use glob::Segment;
 /// Longest pattern in bytes: that of the names it is for.
 pub const MAX_PATTERN_BYTES: usize = MAX_REPO_NAME_BYTES;
 
-/// Most wildcards (`*` and `**` counted alike) in one pattern; bounds the cost of [`RepoPattern::contains`], which
-/// grows with two to the power of them.
+/// Most wildcards (`*` and `**` counted alike) in one pattern; bounds the cost of [`RepoPattern::contains`],
+/// which grows with two to the power of them.
 pub const MAX_WILDCARDS: usize = 8;
 
 /// A set of repository names: the one glob form that grants, rules and configuration use.
@@ -31,10 +31,11 @@ pub const MAX_WILDCARDS: usize = 8;
 /// | `a-z 0-9 . _ - /` | itself |
 /// | `*` | any number of characters, also none, within one component; a component is never empty |
 /// | `**` between slashes | any number of components, also none |
-/// | `**` at the end | one or more components: `team/**` is everything below `team`, not `team` itself; `**` is every name |
+/// | `**` at the end | one or more components |
 ///
-/// So `**/app` is `app`, `team/app` and `a/b/app`; `team/*` is `team/app` but not `team/a/b`.
-/// Cloning is cheap. Equality is that of the text.
+/// So `team/**` is everything below `team` but not `team` itself, and `**` is every name; `**/app` is `app`,
+/// `team/app` and `a/b/app`; `team/*` is `team/app` but not `team/a/b`. Cloning is cheap. Equality is that of
+/// the text.
 #[derive(Clone)]
 pub struct RepoPattern {
     text: Arc<str>,
@@ -79,8 +80,9 @@ pub enum PatternError {
 
 /// How narrow a pattern is; greater is more specific.
 ///
-/// First the number of characters that every match must have (slashes included), then fewer `**`, then fewer `*`. A
-/// pattern that another one contains is always the more specific of the two, or they match the same names.
+/// First the number of characters that every match must have (slashes included), then fewer `**`, then fewer
+/// `*`. A pattern that another one contains is always the more specific of the two, or they match the same
+/// names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Specificity {
     fixed: usize,

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 /// Where an image runs (image-spec, image-index.md, `platform`).
 ///
-/// `architecture` and `os` are required by the specification and empty in what some tools write; they are kept as
-/// they came. Texts have at most [`ManifestLimits::text_bytes`](crate::ManifestLimits) bytes each.
+/// `architecture` and `os` are required by the specification and empty in what some tools write; they are
+/// kept as they came. Texts have at most [`ManifestLimits::text_bytes`](crate::ManifestLimits) bytes each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Platform {
     /// CPU architecture in Go's spelling, such as `amd64`.

@@ -8,13 +8,17 @@ use crate::text::excerpt;
 
 /// What a `Range` header asks for (RFC 9110, 14.2), before the size of the content is known.
 ///
-/// | header | meaning |
+/// | header | becomes |
 /// |---|---|
 /// | `bytes=500-1499`, `bytes=500-` | [`From`](Self::From) |
 /// | `bytes=-500` | [`Suffix`](Self::Suffix) |
-/// | `bytes=0-1,5-6` and other lists | [`Whole`](Self::Whole): a server may ignore the header, and no registry client asks for several |
-/// | another unit | [`Whole`](Self::Whole): must be ignored |
-/// | `bytes=500-0`, `bytes=x` | [`Invalid`](Self::Invalid): may be ignored or refused; refused, because a client that asked for part must not be handed gigabytes |
+/// | `bytes=0-1,5-6` and other lists | [`Whole`](Self::Whole) |
+/// | another unit, or no unit | [`Whole`](Self::Whole) |
+/// | `bytes=500-0`, `bytes=x` | [`Invalid`](Self::Invalid) |
+///
+/// A server may ignore a list of ranges, and no registry client sends one; it must ignore an unknown unit.
+/// Nonsense in the unit `bytes` may be ignored or refused: it is refused, because a client that wanted a part
+/// must not be handed gigabytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeRequest {
     /// Everything: the header asks for nothing that is offered.

@@ -6,14 +6,15 @@ use crate::text::{checked_text, excerpt};
 
 /// Longest repository name in bytes.
 ///
-/// The specification leaves the number to the registry but warns that clients limit host and name together to 255.
+/// The specification leaves the number to the registry but warns that clients limit host and name together to
+/// 255.
 pub const MAX_REPO_NAME_BYTES: usize = 255;
 
 /// The name of a repository, such as `team/app`.
 ///
-/// One or more components joined by `/`; a component is runs of `[a-z0-9]+` joined by `.`, `_`, `__` or any number
-/// of `-` (distribution-spec, "Pulling manifests"). So it can hold no `..`, no control character and no empty part, and is safe
-/// as a relative path. Cloning is cheap.
+/// One or more components joined by `/`; a component is runs of `[a-z0-9]+` joined by `.`, `_`, `__` or any
+/// number of `-` (distribution-spec, "Pulling manifests"). So it can hold no `..`, no control character and
+/// no empty part, and is safe as a relative path. Cloning is cheap.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepoName(Arc<str>);
 

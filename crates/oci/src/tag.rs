@@ -11,7 +11,8 @@ pub const MAX_TAG_BYTES: usize = 128;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(Arc<str>);
 
-/// Why a text is no tag. Answered to clients as `TAG_INVALID` or, where the specification has no such code, `MANIFEST_INVALID`.
+/// Why a text is no tag. Answered to clients as `TAG_INVALID` or, where the specification has no such code,
+/// `MANIFEST_INVALID`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TagError {
     /// Nothing there.

@@ -29,7 +29,7 @@ pub enum ManifestError {
     )]
     Schema1,
     /// `schemaVersion` is not 2.
-    #[error("manifest needs `\"schemaVersion\": 2`{}", found.map_or(String::new(), |found| format!(", not {found}")))]
+    #[error("manifest needs `schemaVersion` 2{}", found.map_or(String::new(), |found| format!(", not {found}")))]
     SchemaVersion {
         /// What it says, if anything.
         found: Option<u64>,
@@ -148,7 +148,8 @@ impl ManifestError {
         }
     }
 
-    /// The code that answers it: `SIZE_INVALID` over the size cap (status 413), `DIGEST_INVALID` for a digest, else `MANIFEST_INVALID`.
+    /// The code that answers it: `SIZE_INVALID` over the size cap (status 413), `DIGEST_INVALID` for a
+    /// digest, else `MANIFEST_INVALID`.
     pub fn code(&self) -> ErrorCode {
         match self {
             ManifestError::TooLarge { .. } => ErrorCode::SizeInvalid,

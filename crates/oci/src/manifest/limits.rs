@@ -1,6 +1,7 @@
 //! How much of a manifest is taken.
 
-/// Bounds on what one manifest may hold. Each stops a manifest that is cheap to send and costly to keep or serve.
+/// Bounds on what one manifest may hold. Each stops a manifest that is cheap to send and costly to keep or
+/// serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestLimits {
     /// Length of the whole manifest in bytes. Default 4 MiB, which the specification says must be taken.
@@ -9,7 +10,8 @@ pub struct ManifestLimits {
     pub layers: usize,
     /// Children of an index. Default 1,000.
     pub children: usize,
-    /// Annotations, of the manifest and all its descriptors together. Default 10,000. Their bytes are bounded by [`bytes`](Self::bytes).
+    /// Annotations, of the manifest and all its descriptors together. Default 10,000. Their bytes are bounded
+    /// by [`bytes`](Self::bytes).
     pub annotations: usize,
     /// `urls` of one descriptor. Default 32.
     pub urls: usize,
@@ -19,7 +21,8 @@ pub struct ManifestLimits {
     pub text_bytes: usize,
     /// `os.features` of one platform. Default 64.
     pub features: usize,
-    /// Nesting of objects and arrays, the manifest itself being 1. Default 32; what the specifications define needs 5.
+    /// Nesting of objects and arrays, the manifest itself being 1. Default 32; what the specifications define
+    /// needs 5.
     pub depth: usize,
     /// Fields that no specification defines, at any depth, all together. Default 10,000.
     pub custom_fields: usize,

@@ -1,8 +1,9 @@
 //! The JSON of manifests, read so that no limit can be exceeded on the way.
 //!
-//! Everything goes through visitors of our own, because a derived one builds the whole vector before anyone can
-//! count it, takes the first of two keys that differ in case, and skips unknown values to any depth. A visitor that refuses
-//! puts the typed reason into [`Context`]; the parser's own error then only carries the position.
+//! Everything goes through visitors of our own, because a derived one builds the whole vector before anyone
+//! can count it, takes the first of two keys that differ in case, and skips unknown values to any depth. A
+//! visitor that refuses puts the typed reason into [`Context`]; the parser's own error then only carries the
+//! position.
 
 mod object;
 mod value;

@@ -1,8 +1,9 @@
 //! Exact answers about pairs of patterns, by searching the product of their automata.
 //!
-//! A pattern becomes a list of [`State`]s; the search steps through both patterns and the grammar of names at once, so
-//! that only words count that are repository names. It goes breadth first, one character per level, and stops at
-//! the length limit of names. Letters that neither pattern mentions behave alike, so one of them stands for all.
+//! A pattern becomes a list of [`State`]s; the search steps through both patterns and the grammar of names at
+//! once, so that only words count that are repository names. It goes breadth first, one character per level,
+//! and stops at the length limit of names. Letters that neither pattern mentions behave alike, so one of them
+//! stands for all.
 
 use std::collections::HashSet;
 
@@ -30,7 +31,8 @@ enum State {
 
 pub(super) struct Automaton {
     states: Vec<State>,
-    /// For each state the first one of its segment: what a later state of the same component makes superfluous.
+    /// For each state the first one of its segment: what a later state of the same component makes
+    /// superfluous.
     segment_starts: Vec<usize>,
 }
 
@@ -163,12 +165,13 @@ impl Automaton {
         !stray
     }
 
-    /// The set of states reached from `states`, in order and without those that cannot accept more than a later one does.
+    /// The set of states reached from `states`, in order and without those that cannot accept more than a
+    /// later one does.
     ///
-    /// A `*` accepts whatever an earlier place in the same component accepts, for that place has to pass the `*`
-    /// within this component; a `**` likewise whatever any earlier place accepts. Dropping those keeps the number of different
-    /// sets small: what grows exponentially is only a `**` followed by components with `*`, of which there are at most
-    /// [`MAX_WILDCARDS`](super::MAX_WILDCARDS).
+    /// A `*` accepts whatever an earlier place in the same component accepts, for that place has to pass the
+    /// `*` within this component; a `**` likewise whatever any earlier place accepts. Dropping those keeps
+    /// the number of different sets small: what grows exponentially is only a `**` followed by components
+    /// with `*`, of which there are at most [`MAX_WILDCARDS`](super::MAX_WILDCARDS).
     fn closed(&self, states: impl IntoIterator<Item = usize>) -> Vec<usize> {
         let mut set: Vec<usize> = states.into_iter().flat_map(|state| self.reach(state)).collect();
         set.sort_unstable();

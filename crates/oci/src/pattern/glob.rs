@@ -9,7 +9,8 @@ pub(super) enum Segment {
     One(Box<str>),
 }
 
-/// Splits a pattern into segments. A `**` at the end becomes `*` and [`Segment::Many`], since it asks for one component or more.
+/// Splits a pattern into segments. A `**` at the end becomes `*` and [`Segment::Many`], since it asks for one
+/// component or more.
 pub(super) fn parse(text: &str) -> Result<Vec<Segment>, &'static str> {
     let mut segments = Vec::new();
     for part in text.split('/') {
@@ -37,8 +38,9 @@ fn is_pattern_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'*')
 }
 
-/// Whether a name matches. When a [`Segment::Many`] was passed and a later segment fails, the last one takes one more component and
-/// matching goes on from there; earlier ones never need to, as each segment after it takes exactly one component.
+/// Whether a name matches. When a [`Segment::Many`] was passed and a later segment fails, the last one takes
+/// one more component and matching goes on from there; earlier ones never need to, as each segment after it
+/// takes exactly one component.
 pub(super) fn matches(segments: &[Segment], name: &str) -> bool {
     let mut rest = Some(name);
     let mut index = 0;

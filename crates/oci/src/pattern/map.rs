@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use super::RepoPattern;
 use crate::RepoName;
 
-/// Values by pattern. The most specific pattern that matches a name wins; that there is only one is checked when the map is built.
+/// Values by pattern. The most specific pattern that matches a name wins; that there is only one is checked
+/// when the map is built.
 #[derive(Clone, Debug)]
 pub struct PatternMap<T> {
     /// Most specific first.
@@ -110,8 +111,9 @@ impl<T> Default for PatternMap<T> {
     }
 }
 
-/// Two patterns can only overlap if what one has before its first wildcard begins what the other has there. Sorted by that,
-/// the candidates of each pattern follow it directly, which spares the exact search for nearly all pairs.
+/// Two patterns can only overlap if what one has before its first wildcard begins what the other has there.
+/// Sorted by that, the candidates of each pattern follow it directly, which spares the exact search for
+/// nearly all pairs.
 fn refuse_ties<T>(equals: &[(RepoPattern, T)]) -> Result<(), PatternTie> {
     let mut fixed: Vec<(&str, &RepoPattern)> = equals
         .iter()

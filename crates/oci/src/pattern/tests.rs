@@ -198,8 +198,9 @@ fn component_by_trying(glob: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// On all patterns of up to four characters over `a - * /`, and some longer ones: matching, overlap, containment and
-/// specificity agree with what trying all short names says. `b` stands for every letter that no pattern mentions.
+/// On all patterns of up to four characters over `a - * /`, and some longer ones: matching, overlap,
+/// containment and specificity agree with what trying all short names says. `b` stands for every letter that
+/// no pattern mentions.
 #[test]
 fn agrees_with_brute_force() {
     let names: Vec<RepoName> = strings(&['a', 'b', '-', '/'], 7)
@@ -244,7 +245,8 @@ fn agrees_with_brute_force() {
     }
 }
 
-/// The costliest pairs that the limits let through are answered in time that an administrator does not notice.
+/// The costliest pairs that the limits let through are answered in time that an administrator does not
+/// notice.
 #[test]
 fn containment_of_the_worst_patterns_is_bounded() {
     let deep = pattern(&format!("**/a*{}", "/*".repeat(MAX_WILDCARDS - 2)));

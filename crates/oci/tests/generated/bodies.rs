@@ -1,7 +1,8 @@
 //! What must hold for any input, one function per parser.
 //!
-//! Shared by the fuzz targets (`fuzz/` at the root of the repository) and by `tests/generated.rs`. Each asserts an invariant: that
-//! what is accepted is exactly what a second, plainer reading of the grammar accepts, and that it prints as it came.
+//! Shared by the fuzz targets (`fuzz/` at the root of the repository) and by `tests/generated.rs`. Each
+//! asserts an invariant: that what is accepted is exactly what a second, plainer reading of the grammar
+//! accepts, and that it prints as it came.
 
 use oci::{
     Algorithm, ContentRange, Digest, Manifest, ManifestKind, ManifestLimits, MediaType, RangeRequest,
@@ -190,7 +191,8 @@ fn same_descriptor(plain: &Value, descriptor: &oci::Descriptor, limits: &Manifes
     assert!(descriptor.annotations.len() <= limits.annotations);
 }
 
-/// Two patterns and a name, separated by NUL bytes: the answers about pairs agree with the answers about names.
+/// Two patterns and a name, separated by NUL bytes: the answers about pairs agree with the answers about
+/// names.
 pub(crate) fn pattern(data: &[u8]) {
     with_text(data, |text| {
         let mut parts = text.splitn(3, '\0');

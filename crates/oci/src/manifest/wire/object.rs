@@ -103,8 +103,8 @@ impl Visitor<'_> for KeySeed<'_, '_> {
     }
 }
 
-/// Whether Go's `encoding/json` would take `key` for `field`: it compares under simple case folding, in which two
-/// characters outside ASCII fold to letters (`ſ` to s, the Kelvin sign to k).
+/// Whether Go's `encoding/json` would take `key` for `field`: it compares under simple case folding, in which
+/// two characters outside ASCII fold to letters (`ſ` to s, the Kelvin sign to k).
 fn folds_to(key: &str, field: &str) -> bool {
     let folded = key.chars().map(|c| match c {
         'ſ' => 's',

@@ -278,7 +278,8 @@ impl<'de> Visitor<'de> for Annotations<'_> {
     }
 }
 
-/// A value that no specification defines: checked for depth, duplicate keys and number of fields, then dropped.
+/// A value that no specification defines: checked for depth, duplicate keys and number of fields, then
+/// dropped.
 pub(super) struct Custom<'c> {
     pub(super) context: &'c Context<'c>,
     /// Nesting that this value would have as an object or array.
