@@ -8,8 +8,8 @@
 //! - `quarantine/<algorithm>-<hex>.<nonce>`: what fsck moved away
 //!
 //! Order is everything: on create the file is durable first, then the row is written; on delete the row goes first.
-//! So a file without a row is an orphan that may be removed, *unless its nonce is the id of a live session*: then a
-//! commit was cut off and [`BlobFiles::recover_upload`] brings the upload back.
+//! So a blob file without a row is an orphan that may be removed, *unless its nonce is the id of a live session*: then
+//! its commit is under way or was cut off, and the session's next append brings the file back.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -34,6 +34,8 @@ mod error;
 mod inlet;
 mod location;
 pub(crate) mod protocol;
+#[cfg(test)]
+mod simulation;
 mod writer;
 
 /// Directory of uploads.
@@ -191,9 +193,19 @@ impl<D: Disk> BlobFiles<D> {
         self.shared.reader.close().await;
     }
 
+    /// Creates the file of a new session, whose row has just been (or is about to be) written.
+    pub(crate) async fn create_upload(&self, id: Uuid) -> Result<(), FilesError> {
+        self.sync_work(move |protocol| protocol.create_upload(id)).await
+    }
+
     /// Hashes the first `len` bytes of an upload, for a session that goes on after a restart.
     pub(crate) async fn rehash(&self, id: Uuid, algorithm: Algorithm, len: u64) -> Result<Hasher, FilesError> {
-        let file = self.sync_work(move |protocol| protocol.open_upload(id)).await?;
+        let claim = Arc::new(self.claim(id)?);
+        let open = move |protocol: &Protocol<D>| {
+            let _claim = claim;
+            protocol.recovering(id, len, || protocol.open_upload(id))
+        };
+        let file = self.sync_work(open).await?;
         let path = protocol::upload_path(id);
         let (hasher, present) = self.hash_file(Arc::new(file), path, algorithm, len).await?;
         if present < len {
@@ -214,12 +226,6 @@ impl<D: Disk> BlobFiles<D> {
     /// Undoes a commit whose row could not be written: the session may go on at its last promised offset.
     pub(crate) async fn revert_commit(&self, location: Location) -> Result<(), FilesError> {
         self.sync_work(move |protocol| protocol.revert_commit(&location)).await
-    }
-
-    /// Brings back the file of a session that has a row but no file, because its commit was cut off before the row.
-    /// Tells whether there was one. Reads every blob directory: only after [`FilesError::UploadMissing`].
-    pub(crate) async fn recover_upload(&self, id: Uuid) -> Result<bool, FilesError> {
-        self.sync_work(move |protocol| protocol.recover_upload(id)).await
     }
 
     /// Removes the file of a blob whose row is gone; who is reading it goes on. Fine when it is gone already.

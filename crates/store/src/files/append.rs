@@ -83,7 +83,7 @@ impl<D: Disk> BlobFiles<D> {
         let (protocol, held) = (Arc::clone(&self.shared.protocol), Arc::clone(&claim));
         let open = move || {
             let _claim = held;
-            protocol.writer(id, offset, hasher)
+            protocol.recovering(id, offset, || protocol.writer(id, offset, hasher.clone()))
         };
         let writer = self.shared.sync_pool.run(open).await??;
         Ok(Inlet::new(Arc::clone(&self.shared), claim, writer))

@@ -36,7 +36,7 @@ pub(crate) enum FilesError {
         #[source]
         source: io::Error,
     },
-    /// The upload has acknowledged bytes but no file; try `recover_upload`, then start again.
+    /// The upload has acknowledged bytes but no file, and none could be brought back: the session must be dropped.
     #[error("upload {id} has no file")]
     UploadMissing {
         /// The upload.

@@ -79,8 +79,14 @@ impl<D: Disk> Protocol<D> {
         self.disk.sync_dir(parent).map_err(|e| FilesError::io("sync directory", parent, e))
     }
 
+    /// Creates the empty file of a new session. Nothing is promised yet, so nothing is synced.
+    pub(crate) fn create_upload(&self, id: Uuid) -> Result<(), FilesError> {
+        let path = upload_path(id);
+        self.disk.create_new(&path).map(drop).map_err(|e| FilesError::io("create", &path, e))
+    }
+
     /// Opens upload `id` to go on at `offset`, which its row promises; `hasher` has seen exactly the bytes before it.
-    /// At offset 0 the file is created where it is missing.
+    /// After [`FilesError::UploadMissing`] try [`Protocol::recover_upload`].
     pub(crate) fn writer(self: &Arc<Self>, id: Uuid, offset: u64, hasher: Hasher) -> Result<Writer<D>, FilesError> {
         Writer::open(Arc::clone(self), id, offset, hasher)
     }
@@ -97,17 +103,35 @@ impl<D: Disk> Protocol<D> {
         self.sync_dir(Path::new(UPLOADS))
     }
 
-    /// Brings back the file of a session whose commit was cut off between rename and row, and tells whether there was
-    /// one. Only for sessions that still have a row and no file. Reads all blob directories: rare and slow.
-    pub(crate) fn recover_upload(&self, id: Uuid) -> Result<bool, FilesError> {
+    /// Brings back the missing file of a session that has a row: its commit was cut off between rename and row, or a
+    /// crash forgot a file of which nothing was promised. Reads all blob directories, which is slow, and rare.
+    ///
+    /// All names that carry the session's id must be names of one file. That is why an upload is never simply created
+    /// anew where it is missing: its old file might come back later in its place.
+    pub(crate) fn recover_upload(&self, id: Uuid, offset: u64) -> Result<(), FilesError> {
         for (algorithm, index) in fan_out() {
             let found = self.list_blobs(algorithm, index)?.into_iter().find(|entry| entry.location.upload() == id);
             if let Some(entry) = found {
-                self.revert_commit(&entry.location)?;
-                return Ok(true);
+                return self.revert_commit(&entry.location);
             }
         }
-        Ok(false)
+        if offset == 0 { self.create_upload(id) } else { Err(FilesError::UploadMissing { id }) }
+    }
+
+    /// Runs `open`, if need be once more after [`Protocol::recover_upload`].
+    pub(crate) fn recovering<T>(
+        &self,
+        id: Uuid,
+        offset: u64,
+        open: impl Fn() -> Result<T, FilesError>,
+    ) -> Result<T, FilesError> {
+        match open() {
+            Err(FilesError::UploadMissing { .. }) => {
+                self.recover_upload(id, offset)?;
+                open()
+            }
+            result => result,
+        }
     }
 
     /// Removes the file of a blob whose row is gone. Fine when it is gone already.

@@ -29,8 +29,6 @@ pub(crate) struct Writer<D: Disk> {
     offset: u64,
     /// Up to where writing back was begun.
     writeback: u64,
-    /// Whether bytes or length changed since the file was opened.
-    dirty: bool,
 }
 
 impl<D: Disk> Writer<D> {
@@ -42,24 +40,18 @@ impl<D: Disk> Writer<D> {
         hasher: Hasher,
     ) -> Result<Self, FilesError> {
         let (path, disk) = (upload_path(id), protocol.disk());
-        let file = match disk.open_write(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound && offset == 0 => {
-                disk.create_new(&path).map_err(|e| FilesError::io("create", &path, e))?
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(FilesError::UploadMissing { id }),
-            Err(e) => return Err(FilesError::io("open", &path, e)),
-        };
+        let file = disk.open_write(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => FilesError::UploadMissing { id },
+            _ => FilesError::io("open", &path, e),
+        })?;
         let present = file.len().map_err(|e| FilesError::io("measure", &path, e))?;
         if present < offset {
             return Err(FilesError::OffsetMismatch { id, asked: offset, present });
         }
-        let dirty = present > offset;
-        if dirty {
-            file.set_len(offset).map_err(|e| FilesError::io("cut", &path, e))?;
-        }
+        // Also where the length is right: a sync that failed may have lost the cut that made it so.
+        file.set_len(offset).map_err(|e| FilesError::io("cut", &path, e))?;
         let file = Arc::new(file);
-        Ok(Self { protocol, id, path, file, hasher, promised: offset, offset, writeback: offset, dirty })
+        Ok(Self { protocol, id, path, file, hasher, promised: offset, offset, writeback: offset })
     }
 
     /// The upload.
@@ -85,7 +77,6 @@ impl<D: Disk> Writer<D> {
     /// Writes and hashes `frames` in order. After an error the frames before the offending one count as written.
     pub(crate) fn write(&mut self, frames: &[Bytes]) -> Result<(), FilesError> {
         for frame in frames {
-            self.dirty = true;
             self.file.write_all_at(frame, self.offset).map_err(|e| FilesError::io("write", &self.path, e))?;
             // Behind the write: the copy into the page cache has just brought the bytes near the core.
             self.hasher.update(frame);
@@ -137,15 +128,18 @@ impl<D: Disk> Writer<D> {
         })?;
         // The old directory needs no sync: a name that reappears there belongs to no session and is swept.
         self.protocol.sync_dir(&location.dir()).inspect_err(|_| {
-            // Back to the upload, so that the session can go on; `recover_upload` helps where this fails too.
+            // Back to the upload, so that the session can go on; `Protocol::recover_upload` helps where this fails.
             drop(disk.rename(&to, &self.path));
         })?;
         Ok(location)
     }
 
+    /// Also when nothing was written through this writer: an earlier one may have cut the file and gone away.
     fn sync(&self) -> Result<(), FilesError> {
-        if !self.dirty {
-            return Ok(());
+        let len = self.file.len().map_err(|e| FilesError::io("measure", &self.path, e))?;
+        if len != self.offset {
+            // A write failed half-way.
+            self.file.set_len(self.offset).map_err(|e| FilesError::io("cut", &self.path, e))?;
         }
         self.file.sync_data().map_err(|e| FilesError::io("sync", &self.path, e))
     }
