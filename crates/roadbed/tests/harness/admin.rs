@@ -1,0 +1,38 @@
+//! Users and grants, made by the administrator over the API.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{client::Client, login::Login, server::Server};
+
+/// A password for users that tests make.
+pub(crate) const USER_PASSWORD: &str = "a long enough password";
+
+/// Makes a user with roles on a pattern of repositories and returns its client.
+pub(crate) async fn user(server: &Server, name: &str, pattern: &str, roles: &[&str]) -> Result<Client> {
+    create_user(server, name).await?;
+    grant(server, name, pattern, roles).await?;
+    Ok(server.client(Login::token(name, USER_PASSWORD)))
+}
+
+/// Makes a user that may do nothing yet.
+pub(crate) async fn create_user(server: &Server, name: &str) -> Result<()> {
+    let body = json!({ "name": name, "password": USER_PASSWORD });
+    post(server, "/api/v1/users", &body).await
+}
+
+/// Lets a user act on a pattern of repositories.
+pub(crate) async fn grant(server: &Server, name: &str, pattern: &str, roles: &[&str]) -> Result<()> {
+    let body = json!({ "subject": name, "pattern": pattern, "roles": roles });
+    post(server, "/api/v1/grants", &body).await
+}
+
+async fn post(server: &Server, path: &str, body: &serde_json::Value) -> Result<()> {
+    let client = server.client(Login::basic(super::server::ADMIN, super::server::ADMIN_PASSWORD));
+    let request = client
+        .post(path)
+        .header("content-type", "application/json")
+        .body(body.to_string());
+    request.send().await?.expect(&[200, 201, 204])?;
+    Ok(())
+}
