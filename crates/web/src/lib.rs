@@ -1,1 +1,107 @@
-//! web
+//! The JSON API of Roadbed: `/api/v1`.
+//!
+//! Everything that people and programs may ask of the registry besides pushing and pulling: who may do what, rules,
+//! repositories, the audit log, housekeeping. The command line is a client of it. The API stands on the store alone;
+//! what it promises is additive within a version and described in OpenAPI at `/api/v1/openapi.json`.
+//!
+//! How a request is answered: [`Session`] finds out who asks (Basic credentials, or a token of `POST /session`), and
+//! hands out the permits that the store's functions demand; [`Body`](body::Body) reads JSON under a cap; one module per
+//! noun holds the wire types and the handlers; what goes wrong becomes an RFC 9457 problem in one place, [`problem`].
+//!
+//! Names of repositories and patterns contain slashes, so they are query parameters and never parts of a path: proxies
+//! disagree about `%2F`.
+//!
+//! **Cross-site requests.** The API knows no cookies. A browser may still send Basic credentials that somebody typed
+//! once, so every POST must say `Content-Type: application/json`, which a foreign page cannot make a browser send
+//! without asking first; the other changing methods are always asked for.
+//!
+//! Read first: `session.rs`, `problem.rs`, then `grants.rs` as the pattern of a noun.
+
+mod apply;
+mod backup;
+mod body;
+mod events;
+mod fsck;
+mod gc;
+mod grants;
+mod moment;
+mod openapi;
+mod page;
+mod principals;
+mod problem;
+mod pulls;
+mod query;
+mod repositories;
+mod robots;
+mod rules;
+mod session;
+mod sessions;
+mod state;
+mod system;
+mod users;
+
+pub mod wire;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES};
+pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+pub use session::PeerAddress;
+pub use state::{SystemInfo, WebState};
+
+/// The path under which all of it stands.
+pub const PREFIX: &str = "/api/v1";
+
+/// The router of the API. Whoever serves it inserts a [`PeerAddress`] into the extensions of each request.
+pub fn router(state: WebState) -> Router {
+    let (routes, document) = documented(&state).split_for_parts();
+    let document = openapi::route(&document);
+    let routes = routes
+        .fallback(problem::unknown_path)
+        .method_not_allowed_fallback(problem::unknown_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .merge(document)
+        .layer(axum::middleware::map_response(with_common_headers))
+        .with_state(state);
+    Router::new().nest(PREFIX, routes)
+}
+
+/// Every route together with its documentation; the two cannot part.
+fn documented(state: &WebState) -> OpenApiRouter<WebState> {
+    OpenApiRouter::with_openapi(openapi::head(state.info.version))
+        .routes(routes!(sessions::create_session, sessions::get_session))
+        .routes(routes!(sessions::change_own_password))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(users::get_user, users::change_user, users::delete_user))
+        .routes(routes!(users::set_password))
+        .routes(routes!(robots::list_robots, robots::create_robot))
+        .routes(routes!(robots::get_robot, robots::change_robot, robots::delete_robot))
+        .routes(routes!(robots::list_secrets, robots::add_secret))
+        .routes(routes!(robots::revoke_secret))
+        .routes(routes!(grants::list_grants, grants::set_grant, grants::remove_grant))
+        .routes(routes!(rules::list_rules, rules::set_rule, rules::remove_rule))
+        .routes(routes!(repositories::list_repositories))
+        .routes(routes!(repositories::get_repository, repositories::delete_repository))
+        .routes(routes!(repositories::list_tags))
+        .routes(routes!(repositories::get_tag, repositories::delete_tag))
+        .routes(routes!(events::list_events))
+        .routes(routes!(pulls::list_pulls))
+        .merge(OpenApiRouter::new().routes(routes!(apply::apply)).layer(apply::body_limit()))
+        .routes(routes!(gc::collect, gc::get_collection))
+        .routes(routes!(fsck::check))
+        .routes(routes!(backup::create_backup))
+        .routes(routes!(system::get_system))
+}
+
+/// Answers hold names and secrets: nobody keeps them, nobody guesses their type.
+async fn with_common_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,286 @@
+//! What went wrong, for whoever asked (RFC 9457) and for the log. The one place where an error gets a status.
+
+use std::error::Error;
+use std::fmt::Display;
+
+use access::token::TokenError;
+use access::{AuthorizationError, Denied};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use serde::{Deserialize, Serialize};
+use store::{AdminError, AuthError, BackupError, DeleteError, StoreError};
+use utoipa::ToSchema;
+
+/// Media type of a problem.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// In front of every problem's type; the words behind it are in [`Kind::parts`].
+const TYPE_PREFIX: &str = "urn:roadbed:problem:";
+
+/// A problem as it is sent (RFC 9457, section 3.1), with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem, for programs: `urn:roadbed:problem:not-found`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem, for people.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this request.
+    pub detail: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The kinds of problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Malformed,
+    Unauthorized,
+    Denied,
+    NotFound,
+    MethodNotAllowed,
+    Exists,
+    Conflict,
+    Busy,
+    TooLarge,
+    NotJson,
+    TooMany,
+    Internal,
+    DiskFull,
+}
+
+impl Kind {
+    /// Status, word for the type, title, remedy where the error itself names none.
+    fn parts(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+        match self {
+            Self::Malformed => (
+                StatusCode::BAD_REQUEST,
+                "malformed",
+                "The request cannot be understood",
+                "correct it; /api/v1/openapi.json describes every request",
+            ),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "Nobody is signed in",
+                "sign in with `roadbed login` or send Basic credentials",
+            ),
+            Self::Denied => (
+                StatusCode::FORBIDDEN,
+                "denied",
+                "This is not allowed",
+                "ask an administrator for a grant, or do it as somebody who has one",
+            ),
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "There is no such thing",
+                "check the name; the list next to it shows what there is",
+            ),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "The path does not have this method",
+                "use a method that the Allow header names",
+            ),
+            Self::Exists => {
+                (StatusCode::CONFLICT, "exists", "It exists already", "choose another name, or change what exists")
+            }
+            Self::Conflict => (
+                StatusCode::CONFLICT,
+                "conflict",
+                "The present state forbids it",
+                "change what stands in the way and try again",
+            ),
+            Self::Busy => (
+                StatusCode::CONFLICT,
+                "busy",
+                "It is being done already",
+                "wait until the one that runs has ended",
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "The request is too large",
+                "send less at once",
+            ),
+            Self::NotJson => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not-json",
+                "The request is not JSON",
+                "send JSON with Content-Type: application/json",
+            ),
+            Self::TooMany => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many",
+                "Too many requests",
+                "come again after the time in Retry-After",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The registry failed",
+                "try again; the server's log says why it failed",
+            ),
+            Self::DiskFull => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                "disk-full",
+                "The registry's disk is full",
+                "free space on the disk of the data directory, then try again; nothing was lost",
+            ),
+        }
+    }
+}
+
+/// A request that failed. Becomes a [`Problem`].
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    kind: Kind,
+    detail: String,
+    /// Seconds.
+    retry_after: Option<u64>,
+}
+
+impl ApiError {
+    pub(crate) fn new(kind: Kind, detail: impl Display) -> Self {
+        Self { kind, detail: detail.to_string(), retry_after: None }
+    }
+
+    pub(crate) fn malformed(detail: impl Display) -> Self {
+        Self::new(Kind::Malformed, detail)
+    }
+
+    pub(crate) fn not_found(kind: &str, name: impl Display) -> Self {
+        Self::new(Kind::NotFound, format!("there is no {kind} {name}"))
+    }
+
+    fn retry_after(kind: Kind, detail: impl Display, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds.max(1)), ..Self::new(kind, detail) }
+    }
+
+    /// Logs the causes, which are nobody's business outside, and says only that it failed.
+    fn internal(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error, "request of the API failed");
+        Self::new(Kind::Internal, "the registry could not do this")
+    }
+
+    /// The problem as it is sent.
+    pub(crate) fn to_problem(&self) -> Problem {
+        let (status, word, title, remedy) = self.kind.parts();
+        Problem {
+            kind: format!("{TYPE_PREFIX}{word}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.detail.clone(),
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = self.to_problem();
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if self.kind == Kind::Unauthorized {
+            // Not Basic: browsers would ask for a password and then send it with every request, also with forged ones.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"roadbed-api\""));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::DiskFull => {
+                tracing::error!(error = &error as &dyn Error, "request of the API failed");
+                Self::new(Kind::DiskFull, error)
+            }
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Rejected => Self::new(Kind::Unauthorized, error),
+            AuthError::TooMany { retry_after } => Self::retry_after(Kind::TooMany, &error, retry_after.as_secs()),
+            AuthError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AuthorizationError> for ApiError {
+    fn from(error: AuthorizationError) -> Self {
+        Self::new(Kind::Unauthorized, error)
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        Self::new(Kind::Unauthorized, error)
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let kind = if denied.calls_for_credentials() { Kind::Unauthorized } else { Kind::Denied };
+        Self::new(kind, denied)
+    }
+}
+
+impl From<AdminError> for ApiError {
+    fn from(error: AdminError) -> Self {
+        let kind = match &error {
+            AdminError::Store(error) => return error.clone().into(),
+            AdminError::Busy => return Self::retry_after(Kind::TooMany, &error, 1),
+            AdminError::Exists { .. } => Kind::Exists,
+            AdminError::NotFound { .. } => Kind::NotFound,
+            AdminError::WrongPassword => Kind::Denied,
+            AdminError::TooManySecrets { .. }
+            | AdminError::LastAdministrator { .. }
+            | AdminError::TooMany { .. } => Kind::Conflict,
+            AdminError::WeakPassword { .. } | AdminError::Invalid { .. } => Kind::Malformed,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<DeleteError> for ApiError {
+    fn from(error: DeleteError) -> Self {
+        let kind = match &error {
+            DeleteError::Store(error) => return error.clone().into(),
+            DeleteError::Unknown => Kind::NotFound,
+            DeleteError::Disabled | DeleteError::TagImmutable { .. } | DeleteError::InUse { .. } => Kind::Conflict,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<BackupError> for ApiError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Busy => Self::new(Kind::Busy, error),
+            BackupError::SourceDamaged { .. } => Self::new(Kind::Conflict, error),
+            BackupError::Store(error) => error.into(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+pub(crate) async fn unknown_path(uri: Uri) -> ApiError {
+    ApiError::not_found("path", uri.path())
+}
+
+pub(crate) async fn unknown_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::new(Kind::MethodNotAllowed, format!("{} does not have {method}", uri.path()))
+}

@@ -1,0 +1,124 @@
+//! Rules per pattern: immutable tags, quota, deletion.
+
+use axum::extract::State;
+use http::StatusCode;
+use oci::RepoPattern;
+use serde::{Deserialize, Serialize};
+use store::{Actor, ImmutableTags, Rule, Rules};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::body::Body;
+use crate::grants::demand_any_pattern;
+use crate::page::{self, Page, PageQuery};
+use crate::principals::CAUSE;
+use crate::problem::{ApiError, Problem};
+use crate::query::Query;
+use crate::session::Session;
+use crate::state::WebState;
+
+/// What holds for the repositories of a pattern. The most specific pattern applies alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleEntry {
+    /// `team/app`, `team/*` (one level), `team/**` (everything below), `**`.
+    #[schema(value_type = String)]
+    pub pattern: RepoPattern,
+    /// Globs of tags that can be set once and then neither moved nor deleted; `!` in front excepts, the last match
+    /// decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub immutable_tags: Option<Vec<String>>,
+    /// Bytes of distinct blobs and manifests per repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_bytes: Option<u64>,
+    /// Tags per repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_tags: Option<u64>,
+    /// Whether anything may be deleted.
+    #[serde(default = "allowed")]
+    pub deletion: bool,
+}
+
+fn allowed() -> bool {
+    true
+}
+
+/// Names a rule.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleKey {
+    /// The pattern exactly as it was set.
+    #[param(value_type = String)]
+    pattern: RepoPattern,
+}
+
+impl From<Rule> for RuleEntry {
+    fn from(rule: Rule) -> Self {
+        let Rules { immutable_tags, quota_bytes, quota_tags, deletion } = rule.rules;
+        let immutable_tags = immutable_tags.map(|ImmutableTags(patterns)| patterns);
+        Self { pattern: rule.pattern, immutable_tags, quota_bytes, quota_tags, deletion }
+    }
+}
+
+impl From<RuleEntry> for Rule {
+    fn from(entry: RuleEntry) -> Self {
+        let RuleEntry { pattern, immutable_tags, quota_bytes, quota_tags, deletion } = entry;
+        let immutable_tags = immutable_tags.map(ImmutableTags);
+        Self { pattern, rules: Rules { immutable_tags, quota_bytes, quota_tags, deletion } }
+    }
+}
+
+/// List the rules of patterns that the caller administers; all of them for an administrator.
+#[utoipa::path(get, path = "/rules", tag = "rules", params(PageQuery), responses(
+    (status = OK, description = "A page of rules, by pattern", body = Page<RuleEntry>),
+    (status = FORBIDDEN, description = "The caller administers no pattern", body = Problem),
+))]
+pub(crate) async fn list_rules(
+    State(state): State<WebState>,
+    session: Session,
+    Query(query): Query<PageQuery>,
+) -> Result<Body<Page<RuleEntry>>, ApiError> {
+    let session = session.signed_in()?;
+    let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
+    demand_any_pattern(&session, &state.store.grants().await?)?;
+    let mut seen: Vec<(String, Rule)> = state
+        .store
+        .all_rules()
+        .await?
+        .into_iter()
+        .filter(|rule| session.may_see(&rule.pattern))
+        .map(|rule| (rule.pattern.to_string(), rule))
+        .collect();
+    seen.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Ok(Body(Page::cut(seen, after, limit, |(key, _)| key.clone(), |(_, rule)| rule.into())))
+}
+
+/// Set the rule of a pattern; the one that it has is replaced as a whole.
+#[utoipa::path(put, path = "/rules", tag = "rules", request_body = RuleEntry, responses(
+    (status = OK, description = "Set", body = RuleEntry),
+    (status = BAD_REQUEST, description = "Another pattern is as specific", body = Problem),
+))]
+pub(crate) async fn set_rule(
+    State(state): State<WebState>,
+    session: Session,
+    Body(rule): Body<RuleEntry>,
+) -> Result<Body<RuleEntry>, ApiError> {
+    let permit = session.administers(&rule.pattern)?;
+    state.store.set_rule(&Actor::pattern_administrator(&permit, CAUSE), &rule.clone().into()).await?;
+    Ok(Body(rule))
+}
+
+/// Remove the rule of a pattern.
+#[utoipa::path(delete, path = "/rules", tag = "rules", params(RuleKey), responses(
+    (status = NO_CONTENT, description = "Removed"),
+    (status = NOT_FOUND, description = "No such rule", body = Problem),
+))]
+pub(crate) async fn remove_rule(
+    State(state): State<WebState>,
+    session: Session,
+    Query(key): Query<RuleKey>,
+) -> Result<StatusCode, ApiError> {
+    let permit = session.administers(&key.pattern)?;
+    state.store.remove_rule(&Actor::pattern_administrator(&permit, CAUSE), &key.pattern).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,19 @@
+//! What travels, for clients: the command line reads and writes these types.
+
+pub use crate::apply::ApplyOutcome;
+pub use crate::backup::BackupRequest;
+pub use crate::events::EventEntry;
+pub use crate::fsck::{CheckLine, CheckProgress, CheckReport, CheckRequest, DamageEntry};
+pub use crate::gc::{CollectionReport, CollectionRequest, CollectionStatus};
+pub use crate::grants::GrantEntry;
+pub use crate::moment::Moment;
+pub use crate::page::{Page, PageQuery};
+pub use crate::principals::{PrincipalChange, PrincipalEntry, SecretEntry};
+pub use crate::problem::Problem;
+pub use crate::pulls::PullLine;
+pub use crate::repositories::{EffectiveRule, RepositoryEntry, TagEntry};
+pub use crate::robots::{NewRobot, NewSecret, ShownSecret};
+pub use crate::rules::RuleEntry;
+pub use crate::sessions::{IssuedSession, NewSession, OwnPassword, Whoami};
+pub use crate::system::{Counters, SystemStatus};
+pub use crate::users::{NewPassword, NewUser};
