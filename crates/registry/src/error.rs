@@ -88,6 +88,15 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, message)
     }
 
+    /// A manifest that its parser refuses; 413 where it is only too large.
+    pub(crate) fn manifest_refused(error: &oci::ManifestError) -> Self {
+        let status = match error {
+            oci::ManifestError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.code(), error.explain())
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status

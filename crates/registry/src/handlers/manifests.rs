@@ -94,7 +94,7 @@ impl Registry {
             Reference::Tag(_) => Digest::of(Algorithm::Sha256, &bytes),
         };
         let manifest = Manifest::parse(&bytes, content_type.as_ref(), &self.config().manifest_limits)
-            .map_err(|error| ApiError::manifest_invalid(error.to_string()))?;
+            .map_err(|error| ApiError::manifest_refused(&error))?;
         let book = self.store().access();
         let may_pull = |other: &RepoName| book.may::<Pull>(exchange.caller, other);
         let put = PutManifest { digest, bytes, manifest, tags: tags.clone() };

@@ -1,0 +1,8 @@
+//! See `bodies::request_target`.
+#![no_main]
+
+#[expect(dead_code, reason = "each target uses one body of the file that all share")]
+#[path = "../../crates/registry/tests/generated/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::request_target(data));
