@@ -18,19 +18,19 @@ pub(crate) async fn user(server: &Server, name: &str, pattern: &str, roles: &[&s
 /// Makes a user that may do nothing yet.
 pub(crate) async fn create_user(server: &Server, name: &str) -> Result<()> {
     let body = json!({ "name": name, "password": USER_PASSWORD });
-    post(server, "/api/v1/users", &body).await
+    send(server, "POST", "/api/v1/users", &body).await
 }
 
 /// Lets a user act on a pattern of repositories.
 pub(crate) async fn grant(server: &Server, name: &str, pattern: &str, roles: &[&str]) -> Result<()> {
     let body = json!({ "subject": name, "pattern": pattern, "roles": roles });
-    post(server, "/api/v1/grants", &body).await
+    send(server, "PUT", "/api/v1/grants", &body).await
 }
 
-async fn post(server: &Server, path: &str, body: &serde_json::Value) -> Result<()> {
+async fn send(server: &Server, method: &str, path: &str, body: &serde_json::Value) -> Result<()> {
     let client = server.client(Login::basic(super::server::ADMIN, super::server::ADMIN_PASSWORD));
     let request = client
-        .post(path)
+        .request(method, path)
         .header("content-type", "application/json")
         .body(body.to_string());
     request.send().await?.expect(&[200, 201, 204])?;

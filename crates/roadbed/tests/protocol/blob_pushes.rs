@@ -139,12 +139,14 @@ impl Push<'_> {
             self.client.send_chunk(session, wrong, &bytes[wrong..end])
         };
         let refused = request.send().await?.expect_error(416, "BLOB_UPLOAD_INVALID")?;
-        refused.location()?;
-        ensure!(
-            offset_of(&refused)? == start,
-            "416 says {:?} at {start}",
-            refused.header("range")
-        );
+        // The specification leaves it to a GET to tell where the session is; what is said at once must be right.
+        if refused.header("range").is_some() {
+            ensure!(
+                offset_of(&refused)? == start,
+                "416 at {start}: {}",
+                refused.summary()
+            );
+        }
         // The conformance program asks the URL that it used last, with the digest still on it.
         let mut asked = session.clone();
         asked.query_pairs_mut().append_pair("digest", &self.blob.digest);

@@ -271,6 +271,31 @@ async fn odd_names(client: Client) -> Result<()> {
     Ok(())
 }
 
+/// Specification main, "Registry Proxying": `ns` names the registry that a pull means. Our own name is us; another one
+/// is never answered from here.
+async fn namespaces(client: Client) -> Result<()> {
+    let repository = "manifests/namespaces";
+    let document = push(&client, repository, "latest", "namespaces").await?;
+    let own = client
+        .url("/")
+        .host_str()
+        .map(str::to_owned)
+        .zip(client.url("/").port());
+    let own = own
+        .map(|(host, port)| format!("{host}:{port}"))
+        .unwrap_or_default();
+    let path = format!("/v2/{repository}/manifests/latest");
+    let answer = client.get(&path).query("ns", &own).send().await?.expect(&[200])?;
+    answer
+        .expect_header("oci-namespace", &own)?
+        .expect_body(&document.bytes)?;
+    for other in ["docker.io", "registry.example.com:5000", "", "../..", "a b"] {
+        let answer = client.get(&path).query("ns", other).send().await?;
+        answer.expect_one_error(&[404, 400], &["NAME_UNKNOWN", "NAME_INVALID", "MANIFEST_UNKNOWN"])?;
+    }
+    Ok(())
+}
+
 /// Many clients move one tag at once: each is acknowledged, and the tag names one of theirs.
 async fn tag_race(client: Client) -> Result<()> {
     let repository = "manifests/race";
@@ -316,6 +341,7 @@ async fn manifests_and_their_names() {
     tally.record("accept headers", accept_headers(client()).await);
     tally.record("odd tags", odd_tags(client()).await);
     tally.record("odd names", odd_names(client()).await);
+    tally.record("namespaces", namespaces(client()).await);
     tally.record("a race for a tag", tag_race(client()).await);
     tally.finish(&server);
 }

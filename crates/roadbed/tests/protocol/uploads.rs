@@ -195,9 +195,8 @@ async fn repeated_chunk(client: Client) -> Result<()> {
         .await?
         .expect(&[202])?;
     let refused = client.send_chunk(&session, 0, &blob.bytes[..1000]).send().await?;
-    let refused = refused.expect_error(416, "BLOB_UPLOAD_INVALID")?;
-    ensure!(refused.require("range")? == "0-999", "{}", refused.summary());
-    refused.location()?;
+    refused.expect_error(416, "BLOB_UPLOAD_INVALID")?;
+    ensure!(client.upload_offset(&session).await? == 1000, "the session moved");
     goes_on(&client, &session, REPOSITORY, &blob).await
 }
 
