@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use futures_util::stream;
-use reqwest::{Body, Method, Url, header, redirect::Policy};
+use reqwest::{Body, Certificate, Method, Url, header, redirect::Policy};
 
 use super::{
     answer::Answer,
@@ -31,11 +31,22 @@ pub(crate) struct Client {
     tokens: Arc<Mutex<HashMap<String, String>>>,
 }
 
+/// What every HTTP client of the tests is made from: no proxy, and no authority (PEM) but the named one.
+pub(crate) fn builder(authority: Option<&str>) -> reqwest::ClientBuilder {
+    let trusted =
+        authority.map(|pem| Certificate::from_pem(pem.as_bytes()).expect("tests issue valid certificates"));
+    reqwest::Client::builder().no_proxy().tls_certs_only(trusted)
+}
+
 impl Client {
     /// A client of the server at `base`.
     pub(crate) fn new(base: &str, login: Login) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
+        Self::trusting(base, login, None)
+    }
+
+    /// A client that trusts certificates issued by `authority` (PEM).
+    pub(crate) fn trusting(base: &str, login: Login, authority: Option<&str>) -> Self {
+        let http = builder(authority)
             .redirect(Policy::none())
             .timeout(ANSWER_DEADLINE)
             .build()
@@ -51,7 +62,11 @@ impl Client {
 
     /// The same server with another login.
     pub(crate) fn with_login(&self, login: Login) -> Self {
-        Self::new(self.base.as_str(), login)
+        Self {
+            login,
+            tokens: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// A path of the server as a URL.

@@ -9,10 +9,12 @@
 
 pub(crate) mod admin;
 pub(crate) mod answer;
+pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod content;
 pub(crate) mod login;
 pub(crate) mod manifest;
+pub(crate) mod metrics;
 pub(crate) mod push;
 pub(crate) mod raw;
 pub(crate) mod server;

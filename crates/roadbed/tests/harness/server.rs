@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::Write as _,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -37,6 +37,10 @@ const LOG_TAIL_LINES: usize = 60;
 pub(crate) struct Options {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    listen: Option<String>,
+    data: Option<PathBuf>,
+    wrapper: Vec<String>,
+    authority: Option<String>,
 }
 
 impl Options {
@@ -49,6 +53,30 @@ impl Options {
     /// Sets a variable of the server's environment.
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Listens on this address instead of a free port of the loopback interface.
+    pub(crate) fn listen(mut self, address: &str) -> Self {
+        self.listen = Some(address.to_owned());
+        self
+    }
+
+    /// Keeps its data here instead of beside its log.
+    pub(crate) fn data(mut self, directory: &Path) -> Self {
+        self.data = Some(directory.to_owned());
+        self
+    }
+
+    /// Starts the binary as the last argument of this command, which must replace itself by it (`nsenter …`).
+    pub(crate) fn wrapped_in(mut self, command: &[&str]) -> Self {
+        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// The server speaks TLS; its certificate is issued by this authority (PEM).
+    pub(crate) fn trusting(mut self, authority: &str) -> Self {
+        self.authority = Some(authority.to_owned());
         self
     }
 }
@@ -91,12 +119,17 @@ impl Server {
 
     /// The base URL, without a slash at its end.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.options.authority.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.address)
     }
 
     /// The directory given as `--data`.
     pub(crate) fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        data_path(self.directory.path(), &self.options)
     }
 
     /// The directory that holds the data directory, the log and nothing else.
@@ -116,7 +149,7 @@ impl Server {
 
     /// A client with a login.
     pub(crate) fn client(&self, login: Login) -> Client {
-        Client::new(&self.url(), login)
+        Client::trusting(&self.url(), login, self.options.authority.as_deref())
     }
 
     /// Everything that all starts wrote to standard output and standard error.
@@ -140,7 +173,17 @@ impl Server {
 
     /// SIGTERM, and waits for the drain to end.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
+        self.ask_to_end();
+        self.end().await
+    }
+
+    /// SIGTERM: the drain begins.
+    pub(crate) fn ask_to_end(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the server is running");
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
         let deadline = Instant::now() + STOP_DEADLINE;
         loop {
             if let Some(status) = self
@@ -169,8 +212,7 @@ impl Server {
     async fn await_ready(&mut self) {
         let deadline = Instant::now() + START_DEADLINE;
         let ready_file = ready_path(self.directory.path(), self.starts);
-        let http = reqwest::Client::builder()
-            .no_proxy()
+        let http = super::client::builder(self.options.authority.as_deref())
             .build()
             .expect("a plain client needs nothing");
         loop {
@@ -189,7 +231,10 @@ impl Server {
                 "the server was not ready in {START_DEADLINE:?}\n{}",
                 self.log_tail()
             );
-            if let Some(address) = read_address(&ready_file) {
+            if let Some(mut address) = read_address(&ready_file) {
+                if address.ip().is_unspecified() {
+                    address.set_ip(Ipv4Addr::LOCALHOST.into());
+                }
                 self.address = address;
                 if is_ready(&http, &self.url()).await {
                     break;
@@ -233,8 +278,15 @@ impl Drop for Server {
 
 /// The binary with an environment that holds nothing of the user's.
 pub(crate) fn command(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_roadbed"));
+    wrapped_command(home, &[])
+}
+
+fn wrapped_command(home: &Path, wrapper: &[String]) -> Command {
+    let binary = env!("CARGO_BIN_EXE_roadbed");
+    let mut words = wrapper.iter().map(String::as_str).chain([binary]);
+    let mut command = Command::new(words.next().unwrap_or(binary));
     command
+        .args(words)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
@@ -250,9 +302,10 @@ fn spawn(directory: &Path, options: &Options, start: u32) -> Child {
         .expect("the log can be made");
     writeln!(log, "--- start {start} ---").expect("the log can be written");
     let errors = log.try_clone().expect("a file can be cloned");
-    command(directory)
-        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-        .arg(directory.join("data"))
+    let listen = options.listen.as_deref().unwrap_or("127.0.0.1:0");
+    wrapped_command(directory, &options.wrapper)
+        .args(["serve", "--listen", listen, "--data"])
+        .arg(data_path(directory, options))
         .args(&options.arguments)
         .env("ROADBED_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .env("ROADBED_READY_FILE", ready_path(directory, start))
@@ -263,6 +316,10 @@ fn spawn(directory: &Path, options: &Options, start: u32) -> Child {
         .stderr(errors)
         .spawn()
         .expect("the binary can be started")
+}
+
+fn data_path(directory: &Path, options: &Options) -> PathBuf {
+    options.data.clone().unwrap_or_else(|| directory.join("data"))
 }
 
 fn log_path(directory: &Path) -> PathBuf {
@@ -286,7 +343,7 @@ fn instance_id(directory: &Path, start: u32) -> String {
     )
 }
 
-/// The file holds `http://ADDRESS:PORT`, perhaps not yet all of it.
+/// The file holds `http://ADDRESS:PORT` (or `https`), perhaps not yet all of it.
 fn read_address(file: &Path) -> Option<SocketAddr> {
     let text = fs::read_to_string(file).ok()?;
     text.strip_suffix('\n')
