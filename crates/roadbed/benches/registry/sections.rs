@@ -1,0 +1,69 @@
+//! One file per section of the page.
+
+use std::fmt;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{bench::Bench, report::Section};
+
+mod blob_cold;
+mod blob_get;
+mod latency;
+mod manifest_get;
+mod memory;
+mod mixed;
+mod push;
+mod start;
+
+/// A section by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SectionName {
+    /// GET of a manifest by tag, closed loop.
+    ManifestGet,
+    /// GET of a large blob, warm and cold.
+    BlobGet,
+    /// Many repositories, all kinds of reads, open loop.
+    Mixed,
+    /// PUT of a large blob.
+    Push,
+    /// Latency of manifests while others push.
+    Latency,
+    /// Resident memory.
+    Memory,
+    /// Start and tags with 100,000 manifests.
+    Start,
+}
+
+impl SectionName {
+    /// In the order of the page.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::ManifestGet,
+        Self::BlobGet,
+        Self::Mixed,
+        Self::Push,
+        Self::Latency,
+        Self::Memory,
+        Self::Start,
+    ];
+}
+
+impl fmt::Display for SectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// Measures one section.
+pub(crate) fn run(name: SectionName, bench: &Bench) -> Result<Section> {
+    match name {
+        SectionName::ManifestGet => manifest_get::run(bench),
+        SectionName::BlobGet => blob_get::run(bench),
+        SectionName::Mixed => mixed::run(bench),
+        SectionName::Push => push::run(bench),
+        SectionName::Latency => latency::run(bench),
+        SectionName::Memory => memory::run(bench),
+        SectionName::Start => start::run(bench),
+    }
+}
