@@ -1,7 +1,7 @@
 //! Who causes a change, for the event that is written with it.
 
 use access::permit::Act;
-use access::{Caller, Permit, SystemPermit};
+use access::{Caller, PatternPermit, Permit, SystemPermit};
 
 /// Whoever makes an administrative change, and why. It can only be made from a proof that the change is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +15,17 @@ pub const OPERATOR: &str = "operator";
 /// The actor of what the registry does by itself (collection, expiry, first start).
 pub const SYSTEM: &str = "system";
 /// The actor of what somebody without a name does.
-pub const ANONYMOUS: &str = "anonymous";
+pub const ANONYMOUS: &str = access::ANONYMOUS;
 
 impl Actor {
     /// An administrator, through the API. `cause` is free text, such as `api` or `apply`.
     pub fn administrator(permit: &SystemPermit, cause: &str) -> Self {
+        Self::named(permit.principal_name(), cause)
+    }
+
+    /// Whoever administers the pattern that a grant or rule is for. The functions that take an actor do not look at
+    /// the pattern again.
+    pub fn pattern_administrator(permit: &PatternPermit, cause: &str) -> Self {
         Self::named(permit.principal_name(), cause)
     }
 
@@ -30,7 +36,12 @@ impl Actor {
 
     /// The caller, for what everybody may do to their own account (see [`crate::Store::set_own_password`]).
     pub(crate) fn caller(caller: &Caller, cause: &str) -> Self {
-        Self::named(caller.principal.as_ref().map_or(ANONYMOUS, |principal| principal.name.as_str()), cause)
+        Self::named(caller.principal_name(), cause)
+    }
+
+    /// Whoever logs in.
+    pub(crate) fn logging_in(name: &str) -> Self {
+        Self::named(name, "login")
     }
 
     /// The operator on the machine itself: whoever can open the data directory may do everything.

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use sea_orm::DbErr;
 use thiserror::Error;
 
+use crate::files::FilesError;
+use crate::pool::PoolError;
+
 /// A failure of the store itself, never the caller's fault. Cheap to clone, because callers that waited for the same
 /// load share its failure.
 #[derive(Debug, Clone, Error)]
@@ -51,6 +54,9 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
+    /// Too many transactions wait for the database, or one waited too long.
+    #[error("the database is busy; try again in a second")]
+    Busy,
     /// A background task was lost; the server is shutting down or a bug was met.
     #[error("a task of the store ended early")]
     TaskLost,
@@ -84,5 +90,27 @@ impl From<DbErr> for StoreError {
 impl From<tokio::task::JoinError> for StoreError {
     fn from(_: tokio::task::JoinError) -> Self {
         Self::TaskLost
+    }
+}
+
+impl From<FilesError> for StoreError {
+    fn from(error: FilesError) -> Self {
+        Self::of_files(&error)
+    }
+}
+
+impl StoreError {
+    /// What an error of the blob files means to callers, for errors that several of them share.
+    pub(crate) fn of_files(error: &FilesError) -> Self {
+        match error {
+            FilesError::DiskFull { .. } => Self::DiskFull,
+            FilesError::Io { action, path, source } => {
+                let source = Arc::new(io::Error::new(source.kind(), source.to_string()));
+                Self::File { action, path: path.clone(), source }
+            }
+            FilesError::Busy { .. } | FilesError::InUse { .. } | FilesError::Pool(PoolError::Full { .. }) => Self::Busy,
+            FilesError::Pool(_) => Self::TaskLost,
+            damaged => Self::damaged(damaged.to_string()),
+        }
     }
 }

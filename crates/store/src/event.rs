@@ -1,7 +1,9 @@
 //! The audit log: every change of state with who, what, why and when. Append-only; the database refuses to change it.
 
+use sea_orm::{FromQueryResult, Value};
 use serde::{Deserialize, Serialize};
 
+use crate::db::{Tx, sql};
 use crate::{Actor, Page, Store, StoreError, Timestamp};
 
 /// What happened.
@@ -121,6 +123,69 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
 }
 
+impl EventKind {
+    /// Its name in the database and in the API.
+    pub fn name(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => name,
+            _ => String::new(),
+        }
+    }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
+}
+
+/// Writes an event in the transaction that causes it.
+pub(crate) async fn record(
+    tx: &Tx,
+    actor: &Actor,
+    kind: EventKind,
+    subject: &str,
+    body: serde_json::Value,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO event (at, kind, subject, actor, cause, body) VALUES ($1, $2, $3, $4, $5, $6)";
+    let values: [Value; 6] = [
+        tx.now().micros().into(),
+        kind.name().into(),
+        subject.into(),
+        actor.name().into(),
+        actor.cause().into(),
+        body.to_string().into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
+#[derive(FromQueryResult)]
+struct EventRow {
+    seq: i64,
+    at: i64,
+    kind: String,
+    subject: String,
+    actor: String,
+    cause: String,
+    rule_version: Option<String>,
+    body: String,
+}
+
+impl EventRow {
+    fn into_event(self) -> Result<Event, StoreError> {
+        let damaged = || StoreError::damaged(format!("event {} cannot be read", self.seq));
+        Ok(Event {
+            seq: self.seq,
+            at: Timestamp(self.at),
+            kind: EventKind::from_name(&self.kind).ok_or_else(damaged)?,
+            body: serde_json::from_str(&self.body).map_err(|_| damaged())?,
+            subject: self.subject,
+            actor: self.actor,
+            cause: self.cause,
+            rule_version: self.rule_version,
+        })
+    }
+}
+
 impl Store {
     /// The audit log in order, from the first line behind `after`.
     pub async fn events(
@@ -130,13 +195,45 @@ impl Store {
         after: Option<i64>,
         limit: usize,
     ) -> Result<Page<Event>, StoreError> {
-        let _ = (filter, after, limit);
-        todo!()
+        let limit = self.page_limit(limit);
+        let mut values: Vec<Value> = vec![after.unwrap_or(0).into()];
+        let mut wanted = String::from("seq > $1");
+        let texts = [("kind", filter.kind.map(EventKind::name)), ("subject", filter.subject.clone())];
+        for (column, text) in texts.into_iter().chain([("actor", filter.actor.clone())]) {
+            if let Some(text) = text {
+                values.push(text.into());
+                wanted += &format!(" AND {column} = ${}", values.len());
+            }
+        }
+        if let Some(since) = filter.since {
+            values.push(since.micros().into());
+            wanted += &format!(" AND at >= ${}", values.len());
+        }
+        values.push(sql::to_db(limit as u64 + 1).into());
+        let sql = format!(
+            "SELECT seq, at, kind, subject, actor, cause, rule_version, body FROM event \
+             WHERE {wanted} ORDER BY seq LIMIT ${}",
+            values.len()
+        );
+        let rows: Vec<EventRow> = sql::all(self.inner.db.read(), &sql, values).await?;
+        let events = rows.into_iter().map(EventRow::into_event).collect::<Result<_, _>>()?;
+        Ok(Page::cut(events, limit))
     }
 
     /// Notes a change of settings that is made outside of the store (configuration reloaded, read-only mode).
     pub async fn note_setting(&self, actor: &Actor, what: &str, body: serde_json::Value) -> Result<(), StoreError> {
-        let _ = (actor, what, body);
-        todo!()
+        self.note(actor, EventKind::SettingsChange, what.to_owned(), body).await
+    }
+
+    /// Writes an event that belongs to no other change.
+    pub(crate) async fn note(
+        &self,
+        actor: &Actor,
+        kind: EventKind,
+        subject: String,
+        body: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let actor = actor.clone();
+        self.write(move |tx| Box::pin(async move { record(tx, &actor, kind, &subject, body).await })).await
     }
 }

@@ -1,6 +1,30 @@
 //! Garbage collection: online, in small steps, by counters in the same database, after a time of grace.
+//!
+//! What makes it safe:
+//! - All that is decided about rows is decided and done in one transaction of the only writer, by counters that the
+//!   transactions of pushes keep. No push ever waits for more than one such transaction.
+//! - Grace begins anew with every push, mount and release ([`crate::StoreLimits::collect_grace`]), first for the link,
+//!   then once more for the blob. Within it a client may take the blob for granted that it has just seen.
+//! - A blob's row goes first, then its file. A location is never used again, so a file that is removed late can never
+//!   be that of a later push.
+//! - A file without a row is removed only if it is older than the grace and no upload is on its way there (see
+//!   `gc/orphans.rs`).
 
-use crate::{Store, StoreError};
+use std::sync::Arc;
+
+use sea_orm::{FromQueryResult, Value};
+use serde_json::json;
+use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
+
+use crate::blob::{self, link};
+use crate::db::{Tx, sql};
+use crate::event::EventKind;
+use crate::files::Location;
+use crate::{Actor, Store, StoreError, Timestamp};
+
+mod orphans;
+
+use orphans::Sweep;
 
 /// What a step of the collection did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -13,6 +37,8 @@ pub struct GcReport {
     pub bytes: u64,
     /// Files removed that no row names.
     pub orphans: u64,
+    /// Repositories removed in which nothing was left.
+    pub repositories: u64,
     /// Upload sessions dropped because their time was over.
     pub uploads: u64,
     /// Lines of the pull log dropped because of age or number.
@@ -30,6 +56,7 @@ impl GcReport {
         self.blobs += later.blobs;
         self.bytes += later.bytes;
         self.orphans += later.orphans;
+        self.repositories += later.repositories;
         self.uploads += later.uploads;
         self.pulls += later.pulls;
         self.paused = later.paused;
@@ -37,11 +64,133 @@ impl GcReport {
     }
 }
 
+/// What the collection keeps between its steps.
+#[derive(Default)]
+pub(crate) struct Collector {
+    sweep: Mutex<Sweep>,
+    pins: Arc<RwLock<()>>,
+}
+
+impl Collector {
+    /// While this is held nothing is collected. Waits for the step that is running.
+    pub(crate) async fn pin(&self) -> OwnedRwLockReadGuard<()> {
+        Arc::clone(&self.pins).read_owned().await
+    }
+}
+
 impl Store {
     /// Collects with at most `budget` rows per kind and transaction, and answers whether there is more to do. Never
     /// holds the writer for longer than one such transaction; steps do not run side by side.
     pub async fn gc_step(&self, budget: u64) -> Result<GcReport, StoreError> {
-        let _ = budget;
-        todo!()
+        let store = self.clone();
+        tokio::spawn(async move { store.gc_step_here(budget.max(1)).await }).await?
+    }
+
+    async fn gc_step_here(&self, budget: u64) -> Result<GcReport, StoreError> {
+        let collector = &self.inner.collector;
+        let mut sweep = collector.sweep.lock().await;
+        let Ok(_unpinned) = collector.pins.try_write() else {
+            return Ok(GcReport { paused: true, more: true, ..GcReport::default() });
+        };
+        let before = self.now().minus(self.limits().collect_grace);
+        let mut report = GcReport { uploads: self.expire_uploads(budget).await?, ..GcReport::default() };
+        report.unlinked = self.unlink_idle(before, budget).await?;
+        (report.blobs, report.bytes) = self.remove_idle(before, budget).await?;
+        report.repositories = self.remove_empty(before, budget).await?;
+        report.pulls = self.trim_pulls(budget).await?;
+        report.more = [report.uploads, report.unlinked, report.blobs, report.repositories, report.pulls]
+            .into_iter()
+            .any(|done| done >= budget);
+        let (orphans, unfinished) = self.sweep_orphans(&mut sweep, before, budget).await?;
+        report.orphans = orphans;
+        report.more |= unfinished;
+        if report.unlinked + report.blobs + report.orphans + report.repositories > 0 {
+            let body = json!(report);
+            self.note(&Actor::system("collection"), EventKind::GcCollect, "store".to_owned(), body).await?;
+        }
+        Ok(report)
+    }
+
+    /// Links of blobs that no manifest of the repository names, and that nobody touched since `before`.
+    async fn unlink_idle(&self, before: Timestamp, budget: u64) -> Result<u64, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT l.repository_id, r.name, l.blob_id, b.digest, b.size FROM repository_blob l \
+                           JOIN repository r ON r.id = l.repository_id JOIN blob b ON b.id = l.blob_id \
+                           WHERE l.names = 0 AND l.idle_since < $1 ORDER BY l.idle_since LIMIT $2";
+                let values: [Value; 2] = [before.micros().into(), sql::to_db(budget).into()];
+                let idle: Vec<IdleLink> = sql::all(tx.sql(), sql, values).await?;
+                for row in &idle {
+                    row.unlink(tx).await?;
+                }
+                Ok(idle.len() as u64)
+            })
+        })
+        .await
+    }
+
+    /// Blobs that no repository has, and that nobody touched since `before`; answers how many and their bytes.
+    async fn remove_idle(&self, before: Timestamp, budget: u64) -> Result<(u64, u64), StoreError> {
+        let removed: Vec<IdleBlob> = self
+            .write(move |tx| {
+                Box::pin(async move {
+                    let sql = "DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE links = 0 AND idle_since < $1 \
+                               ORDER BY idle_since LIMIT $2) RETURNING size, location";
+                    let values: [Value; 2] = [before.micros().into(), sql::to_db(budget).into()];
+                    sql::all(tx.sql(), sql, values).await
+                })
+            })
+            .await?;
+        let mut bytes = 0;
+        for row in &removed {
+            bytes += sql::from_db(row.size);
+            self.remove_file(blob::parse_location(&row.location)?).await;
+        }
+        Ok((removed.len() as u64, bytes))
+    }
+
+    /// Repositories that hold nothing, and that nobody touched since `before`.
+    async fn remove_empty(&self, before: Timestamp, budget: u64) -> Result<u64, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM repository WHERE id IN (SELECT id FROM repository \
+                           WHERE manifests = 0 AND blobs = 0 AND changed_at < $1 ORDER BY changed_at LIMIT $2)";
+                sql::execute(tx.sql(), sql, [before.micros().into(), sql::to_db(budget).into()]).await
+            })
+        })
+        .await
+    }
+
+    /// Removes a file whose row is gone. One that cannot be removed now is an orphan, and met again.
+    async fn remove_file(&self, location: Location) {
+        if let Err(error) = self.inner.files.remove_blob(location).await {
+            tracing::warn!(%location, %error, "a collected file could not be removed");
+        }
     }
 }
+
+#[derive(FromQueryResult)]
+struct IdleLink {
+    repository_id: i64,
+    name: String,
+    blob_id: i64,
+    digest: String,
+    size: i64,
+}
+
+impl IdleLink {
+    async fn unlink(&self, tx: &Tx) -> Result<(), StoreError> {
+        let repo = self.name.parse().map_err(|_| StoreError::damaged(format!("repository {:?}", self.name)))?;
+        let digest = blob::parse_digest(&self.digest)?;
+        link::unlink(tx, &repo, self.repository_id, self.blob_id, &digest, self.size).await
+    }
+}
+
+#[derive(FromQueryResult)]
+struct IdleBlob {
+    size: i64,
+    location: String,
+}
+
+#[cfg(test)]
+mod tests;

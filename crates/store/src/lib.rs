@@ -22,30 +22,36 @@ mod administrator;
 mod authenticate;
 mod backup;
 mod blob;
+mod cache;
 mod clock;
 mod config;
+mod db;
 mod declared;
+mod disk;
+mod entropy;
 mod error;
 mod event;
+mod files;
 mod fsck;
 mod gc;
 mod grant;
+mod handle;
+mod lock;
 mod manifest;
 mod metrics;
 mod page;
+mod pool;
 mod principal;
 mod pull_log;
 mod quota;
+mod reader;
 mod referrer;
 mod repository;
 mod rule;
+mod setting;
+mod snapshot;
 mod tag;
 mod upload;
-
-use std::path::Path;
-use std::sync::Arc;
-
-use access::AccessBook;
 
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
@@ -59,6 +65,7 @@ pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport};
 pub use gc::GcReport;
+pub use handle::Store;
 pub use manifest::{DeleteError, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;
@@ -71,47 +78,3 @@ pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};
-
-/// The store. A handle: cheap to clone, all clones are the same store.
-#[derive(Clone)]
-pub struct Store {
-    inner: Arc<Inner>,
-}
-
-struct Inner {}
-
-impl Store {
-    /// Opens the data directory: takes its lock, brings the database to the present schema, cuts what a crash left
-    /// of uploads. Nothing is loaded per manifest.
-    pub async fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let _ = (config, clock);
-        let inner = Arc::new(Inner {});
-        Ok(Self { inner })
-    }
-
-    /// Writes what is queued, closes the database and gives back the lock. Later calls on other clones fail.
-    pub async fn close(self) -> Result<(), StoreError> {
-        let _ = &self.inner;
-        todo!()
-    }
-
-    /// Where the data lies.
-    pub fn data_dir(&self) -> &Path {
-        todo!()
-    }
-
-    /// The present time, by the store's clock.
-    pub fn now(&self) -> Timestamp {
-        todo!()
-    }
-
-    /// Who may do what, as of now. Follows local changes at once and those of others within ten seconds.
-    pub fn access(&self) -> Arc<AccessBook> {
-        todo!()
-    }
-
-    /// Asks the database for a sign of life; for readiness.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        todo!()
-    }
-}

@@ -1,12 +1,27 @@
 //! Manifests: kept byte for byte, served from memory.
+//!
+//! The bytes are kept once for all repositories (`manifest_content`), what they mean once per repository (`manifest`),
+//! what they name in `manifest_reference`. `manifest/put.rs` has the rules that a push meets, `manifest/delete.rs`
+//! what happens on the way out.
+
+use std::sync::Arc;
 
 use access::Permit;
-use access::permit::{Delete, Pull, Push};
+use access::permit::Pull;
 use bytes::Bytes;
 use oci::{Digest, Manifest, ManifestKind, MediaType, Reference, RepoName, Tag};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use thiserror::Error;
 
+use crate::blob::{self, LinkError};
+use crate::cache::Key;
+use crate::db::sql;
 use crate::{QuotaExceeded, Store, StoreError, Timestamp};
+
+mod delete;
+mod put;
+
+pub(crate) use delete::remove;
 
 /// A manifest as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +124,15 @@ pub enum PutError {
     Store(#[from] StoreError),
 }
 
+impl From<LinkError> for PutError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Quota(error) => Self::Quota(error),
+            LinkError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 fn first(digests: &[Digest]) -> String {
     digests.first().map(ToString::to_string).unwrap_or_default()
 }
@@ -139,34 +163,95 @@ pub enum DeleteError {
     Store(#[from] StoreError),
 }
 
+impl StoredManifest {
+    /// Bytes that it takes in memory, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = self.media_type.as_str().len() + self.artifact_type.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.bytes.len() + texts
+    }
+}
+
+/// Number of a kind in the database.
+pub(crate) fn kind_number(kind: ManifestKind) -> i64 {
+    match kind {
+        ManifestKind::Image => 0,
+        ManifestKind::Index => 1,
+    }
+}
+
 impl Store {
     /// The manifest, if the repository has it. Answered from memory when it was asked for before.
     pub async fn manifest(
         &self,
         permit: &Permit<Pull>,
         reference: &Reference,
-    ) -> Result<Option<std::sync::Arc<StoredManifest>>, StoreError> {
-        let _ = (permit, reference);
-        todo!()
+    ) -> Result<Option<Arc<StoredManifest>>, StoreError> {
+        let repo = permit.repo();
+        match reference {
+            Reference::Digest(digest) => self.manifest_by_digest(repo, digest).await,
+            Reference::Tag(tag) => match self.resolve_tag(repo, tag).await? {
+                Some(digest) => self.manifest_by_digest(repo, &digest).await,
+                None => Ok(None),
+            },
+        }
     }
 
-    /// Stores a manifest and sets its tags, all in one transaction.
-    ///
-    /// Blobs that are not in the repository yet are linked if the pusher may have them (see [`Store::mount_blob`]).
-    /// Foreign layers are not asked for; children of an index must be manifests of the repository.
-    pub async fn put_manifest(
+    async fn resolve_tag(&self, repo: &RepoName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
+        let caches = &self.inner.caches;
+        let load = || load_tag(self.inner.db.read(), repo, tag);
+        caches.tags.get_or_load(&caches.epochs, Key::tag(repo, tag), load).await
+    }
+
+    pub(crate) async fn manifest_by_digest(
         &self,
-        permit: &Permit<Push>,
-        put: PutManifest,
-        may_pull: &(dyn Fn(&RepoName) -> bool + Sync),
-    ) -> Result<PutOutcome, PutError> {
-        let _ = (permit, put, may_pull);
-        todo!()
-    }
-
-    /// Deletes a manifest and every tag that points to it.
-    pub async fn delete_manifest(&self, permit: &Permit<Delete>, digest: &Digest) -> Result<(), DeleteError> {
-        let _ = (permit, digest);
-        todo!()
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Option<Arc<StoredManifest>>, StoreError> {
+        let caches = &self.inner.caches;
+        let load = || load(self.inner.db.read(), repo, digest);
+        caches.manifests.get_or_load(&caches.epochs, Key::manifest(repo, digest), load).await
     }
 }
+
+async fn load_tag(on: &impl ConnectionTrait, repo: &RepoName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
+    let sql = "SELECT m.digest AS text FROM repository r \
+               JOIN tag t ON t.repository_id = r.id JOIN manifest m ON m.id = t.manifest_id \
+               WHERE r.name = $1 AND t.name = $2";
+    let row: Option<sql::Text> = sql::first(on, sql, [repo.as_str().into(), tag.as_str().into()]).await?;
+    row.map(|row| blob::parse_digest(&row.text)).transpose()
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    media_type: String,
+    kind: i64,
+    artifact_type: Option<String>,
+    subject: Option<String>,
+    pushed_at: i64,
+    bytes: Vec<u8>,
+}
+
+async fn load(
+    on: &impl ConnectionTrait,
+    repo: &RepoName,
+    digest: &Digest,
+) -> Result<Option<Arc<StoredManifest>>, StoreError> {
+    let sql = "SELECT m.media_type, m.kind, m.artifact_type, m.subject, m.pushed_at, c.bytes FROM repository r \
+               JOIN manifest m ON m.repository_id = r.id JOIN manifest_content c ON c.id = m.content_id \
+               WHERE r.name = $1 AND m.digest = $2";
+    let row: Option<Row> = sql::first(on, sql, [repo.as_str().into(), digest.to_string().into()]).await?;
+    let Some(row) = row else { return Ok(None) };
+    let damaged = |what: &str| StoreError::damaged(format!("manifest {digest} has no {what}"));
+    Ok(Some(Arc::new(StoredManifest {
+        digest: *digest,
+        media_type: row.media_type.parse().map_err(|_| damaged("media type"))?,
+        kind: if row.kind == kind_number(ManifestKind::Index) { ManifestKind::Index } else { ManifestKind::Image },
+        artifact_type: row.artifact_type,
+        subject: row.subject.as_deref().map(blob::parse_digest).transpose()?,
+        bytes: row.bytes.into(),
+        pushed_at: Timestamp(row.pushed_at),
+    })))
+}
+
+#[cfg(test)]
+mod tests;

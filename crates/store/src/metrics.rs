@@ -1,5 +1,7 @@
 //! Numbers about the store, for `/metrics` and for tests.
 
+use std::sync::atomic::Ordering;
+
 use crate::Store;
 
 /// A snapshot of the store's counters. All of them count from the start of the process unless said otherwise.
@@ -34,6 +36,24 @@ pub struct StoreMetrics {
 impl Store {
     /// The counters. No database call.
     pub fn metrics(&self) -> StoreMetrics {
-        todo!()
+        let inner = &*self.inner;
+        let (manifest_hits, manifest_misses) = inner.caches.manifests.counts();
+        let (blob_hits, blob_misses) = inner.caches.blobs.counts();
+        let held = inner.uploads.total();
+        let logins = &inner.authenticator.counts;
+        StoreMetrics {
+            database_calls: inner.db.calls(),
+            manifest_hits,
+            manifest_misses,
+            blob_hits,
+            blob_misses,
+            manifest_cache_bytes: inner.caches.manifests.bytes(),
+            pull_notes_dropped: inner.pulls.dropped(),
+            password_hashes: logins.hashes.load(Ordering::Relaxed),
+            credential_hits: logins.hits.load(Ordering::Relaxed),
+            logins_shed: logins.shed.load(Ordering::Relaxed),
+            uploads_open: held.sessions,
+            upload_bytes: held.bytes,
+        }
     }
 }

@@ -17,7 +17,8 @@ impl<T> Page<T> {
 
     /// Makes a page of up to `limit` items from a list that was read with one item too many.
     pub(crate) fn cut(mut items: Vec<T>, limit: usize) -> Self {
-        let more = items.len() > limit;
+        // Whoever asks for nothing is not told to go on from nowhere.
+        let more = limit > 0 && items.len() > limit;
         items.truncate(limit);
         Self { items, more }
     }

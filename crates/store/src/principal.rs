@@ -1,10 +1,25 @@
 //! Users and robots.
+//!
+//! Each change is one transaction that also writes its event and moves the generation of the access data on
+//! ([`Store::change_access`]). A password is a row of `secret` like a robot's: replacing it makes a new row, so whoever
+//! signed in with the old one is signed out.
 
-use access::{Caller, PrincipalId, PrincipalKind, PrincipalName, SecretId, SecretString};
+use access::robot_secret::RobotSecret;
+use access::{Caller, PrincipalId, PrincipalKind, PrincipalName, SecretId, SecretString, password};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use serde::Serialize;
+use serde_json::json;
 use thiserror::Error;
 
+use crate::db::{Tx, Work, sql};
+use crate::event::{self, EventKind};
+use crate::setting::{self, Setting};
+use crate::snapshot::kind_of;
 use crate::{Actor, Page, Store, StoreError, Timestamp};
+
+pub(crate) mod change;
+
+use change::Change;
 
 /// Why a change of principals, grants or rules was not made.
 #[derive(Debug, Clone, Error)]
@@ -71,7 +86,7 @@ pub enum AdminError {
 }
 
 /// Valid secrets that a robot may hold at once: the one in use and its successor.
-pub const SECRETS_PER_ROBOT: usize = 2;
+pub const SECRETS_PER_ROBOT: usize = access::MAX_ROBOT_SECRETS;
 
 /// A user to be made.
 #[derive(Debug, Clone)]
@@ -141,10 +156,39 @@ pub struct PrincipalInfo {
 }
 
 impl Store {
+    /// Runs a transaction that changes access data: moves the generation on and has everything read again afterwards.
+    pub(crate) async fn change_access<T, F>(&self, work: F) -> Result<T, AdminError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t Tx) -> Work<'t, T, AdminError> + Send + 'static,
+    {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let done = work(tx).await?;
+                let generation = setting::access_generation(tx.sql()).await? + 1;
+                setting::set(tx.sql(), Setting::AccessGeneration, generation.to_string()).await?;
+                tx.touch_access();
+                Ok(done)
+            })
+        })
+        .await
+    }
+
     /// Makes a user.
     pub async fn create_user(&self, actor: &Actor, user: NewUser) -> Result<PrincipalId, AdminError> {
-        let _ = (actor, user);
-        todo!()
+        let NewUser { name, password, administrator, not_after } = user;
+        let verifier = self.hash_password(&password).await?;
+        let (actor, limit) = (actor.clone(), self.limits().principals);
+        let not_after = self.future(not_after)?;
+        self.change_access(move |tx| {
+            Box::pin(async move {
+                let new = change::New { name: &name, kind: PrincipalKind::User, administrator, not_after };
+                let id = change::insert(tx, &actor, new, limit).await?;
+                change::insert_secret(tx, id, &verifier, None).await?;
+                Ok(id)
+            })
+        })
+        .await
     }
 
     /// Replaces a user's password. Whoever is logged in with the old one is logged out.
@@ -154,8 +198,12 @@ impl Store {
         name: &PrincipalName,
         password: &SecretString,
     ) -> Result<(), AdminError> {
-        let _ = (actor, name, password);
-        todo!()
+        let verifier = self.hash_password(password).await?;
+        let (actor, name) = (actor.clone(), name.clone());
+        self.change_access(move |tx| {
+            Box::pin(async move { change::replace_password(tx, &actor, &name, &verifier).await })
+        })
+        .await
     }
 
     /// Replaces the caller's own password after checking the old one.
@@ -165,8 +213,13 @@ impl Store {
         old: &SecretString,
         new: &SecretString,
     ) -> Result<(), AdminError> {
-        let _ = (caller, old, new);
-        todo!()
+        let principal = caller.principal().ok_or(AdminError::WrongPassword)?;
+        let book = self.access();
+        let known = book.secrets_of(principal.id).first().ok_or(AdminError::WrongPassword)?;
+        if !self.verify_slowly(known.verifier.clone(), old).await? {
+            return Err(AdminError::WrongPassword);
+        }
+        self.set_password(&Actor::caller(caller, "own password"), &principal.name, new).await
     }
 
     /// Gives or takes the right to do everything.
@@ -176,14 +229,12 @@ impl Store {
         name: &PrincipalName,
         administrator: bool,
     ) -> Result<(), AdminError> {
-        let _ = (actor, name, administrator);
-        todo!()
+        self.change_principal(actor, name, Change::Administrator(administrator)).await
     }
 
     /// Disables or enables a principal.
     pub async fn set_disabled(&self, actor: &Actor, name: &PrincipalName, disabled: bool) -> Result<(), AdminError> {
-        let _ = (actor, name, disabled);
-        todo!()
+        self.change_principal(actor, name, Change::Disabled(disabled)).await
     }
 
     /// Sets when a principal ends.
@@ -193,37 +244,33 @@ impl Store {
         name: &PrincipalName,
         not_after: Option<Timestamp>,
     ) -> Result<(), AdminError> {
-        let _ = (actor, name, not_after);
-        todo!()
+        self.change_principal(actor, name, Change::NotAfter(not_after)).await
+    }
+
+    async fn change_principal(&self, actor: &Actor, name: &PrincipalName, change: Change) -> Result<(), AdminError> {
+        let (actor, name) = (actor.clone(), name.clone());
+        self.change_access(move |tx| Box::pin(async move { change::update(tx, &actor, &name, change).await })).await
     }
 
     /// Deletes a principal with its secrets and the grants to its name.
     pub async fn delete_principal(&self, actor: &Actor, name: &PrincipalName) -> Result<(), AdminError> {
-        let _ = (actor, name);
-        todo!()
-    }
-
-    /// Principals in order of their names, from the first one behind `after`; all kinds or one.
-    pub async fn principals(
-        &self,
-        kind: Option<PrincipalKind>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<PrincipalInfo>, StoreError> {
-        let _ = (kind, after, limit);
-        todo!()
-    }
-
-    /// One principal.
-    pub async fn principal(&self, name: &PrincipalName) -> Result<Option<PrincipalInfo>, StoreError> {
-        let _ = name;
-        todo!()
+        let (actor, name) = (actor.clone(), name.clone());
+        self.change_access(move |tx| Box::pin(async move { change::delete(tx, &actor, &name).await })).await
     }
 
     /// Makes a robot and its first secret.
     pub async fn create_robot(&self, actor: &Actor, robot: NewRobot) -> Result<IssuedSecret, AdminError> {
-        let _ = (actor, robot);
-        todo!()
+        let NewRobot { name, not_after, secret_not_after } = robot;
+        let (not_after, secret_not_after) = (self.future(not_after)?, self.future(secret_not_after)?);
+        let (actor, limit) = (actor.clone(), self.limits().principals);
+        self.change_access(move |tx| {
+            Box::pin(async move {
+                let new = change::New { name: &name, kind: PrincipalKind::Robot, administrator: false, not_after };
+                let id = change::insert(tx, &actor, new, limit).await?;
+                issue(tx, id, secret_not_after).await
+            })
+        })
+        .await
     }
 
     /// Gives a robot one more secret, of at most [`SECRETS_PER_ROBOT`] valid ones.
@@ -233,8 +280,21 @@ impl Store {
         name: &PrincipalName,
         not_after: Option<Timestamp>,
     ) -> Result<IssuedSecret, AdminError> {
-        let _ = (actor, name, not_after);
-        todo!()
+        let (actor, name, not_after) = (actor.clone(), name.clone(), self.future(not_after)?);
+        self.change_access(move |tx| {
+            Box::pin(async move {
+                let robot = change::expect(tx, &name, PrincipalKind::Robot).await?;
+                change::drop_expired_secrets(tx, robot.id).await?;
+                if change::count_secrets(tx, robot.id).await? >= SECRETS_PER_ROBOT {
+                    return Err(AdminError::TooManySecrets { name, limit: SECRETS_PER_ROBOT });
+                }
+                let issued = issue(tx, PrincipalId(robot.id), not_after).await?;
+                let body = json!({ "secret_added": issued.id, "not_after": not_after.map(Timestamp::to_rfc3339) });
+                event::record(tx, &actor, EventKind::RobotUpdate, name.as_str(), body).await?;
+                Ok(issued)
+            })
+        })
+        .await
     }
 
     /// Makes a secret invalid at once.
@@ -244,7 +304,131 @@ impl Store {
         name: &PrincipalName,
         secret: SecretId,
     ) -> Result<(), AdminError> {
-        let _ = (actor, name, secret);
-        todo!()
+        let (actor, name) = (actor.clone(), name.clone());
+        self.change_access(move |tx| {
+            Box::pin(async move {
+                let robot = change::expect(tx, &name, PrincipalKind::Robot).await?;
+                let sql = "DELETE FROM secret WHERE id = $1 AND principal_id = $2";
+                if sql::execute(tx.sql(), sql, [secret.0.into(), robot.id.into()]).await? == 0 {
+                    return Err(AdminError::NotFound { kind: "secret", name: secret.0.to_string() });
+                }
+                let body = json!({ "secret_revoked": secret });
+                event::record(tx, &actor, EventKind::RobotUpdate, name.as_str(), body).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Principals in order of their names, from the first one behind `after`; all kinds or one.
+    pub async fn principals(
+        &self,
+        kind: Option<PrincipalKind>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<PrincipalInfo>, StoreError> {
+        let limit = self.page_limit(limit);
+        let mut values: Vec<Value> = vec![after.unwrap_or_default().into(), sql::to_db(limit as u64 + 1).into()];
+        let mut filter = "";
+        if let Some(kind) = kind {
+            values.push(kind.as_str().into());
+            filter = "AND kind = $3";
+        }
+        let sql = format!("{SELECT} WHERE name > $1 {filter} ORDER BY name LIMIT $2");
+        let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
+        let mut page = Page::cut(Vec::new(), limit);
+        page.more = limit > 0 && rows.len() > limit;
+        for row in rows.into_iter().take(limit) {
+            page.items.push(row.into_info(self.inner.db.read()).await?);
+        }
+        Ok(page)
+    }
+
+    /// One principal.
+    pub async fn principal(&self, name: &PrincipalName) -> Result<Option<PrincipalInfo>, StoreError> {
+        let sql = format!("{SELECT} WHERE name = $1");
+        let row: Option<Row> = sql::first(self.inner.db.read(), &sql, [name.as_str().into()]).await?;
+        match row {
+            Some(row) => row.into_info(self.inner.db.read()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// An end that has passed already is a mistake.
+    fn future(&self, not_after: Option<Timestamp>) -> Result<Option<Timestamp>, AdminError> {
+        match not_after {
+            Some(end) if end <= self.now() => {
+                let reason = format!("{end} has passed already; choose an end in the future");
+                Err(AdminError::Invalid { reason })
+            }
+            end => Ok(end),
+        }
+    }
+
+    /// Checks a new password and hashes it, in turn with the logins.
+    pub(crate) async fn hash_password(&self, password: &SecretString) -> Result<String, AdminError> {
+        let weak = |error: password::PasswordError| AdminError::WeakPassword { reason: error.to_string() };
+        password::check_strength(password.expose()).map_err(weak)?;
+        let password = password.clone();
+        let salt = crate::entropy::bytes();
+        let hashed = self.hash_slowly(move || password::hash(password.expose(), salt)).await?;
+        hashed.map(|hash| hash.as_str().to_owned()).map_err(weak)
     }
 }
+
+/// Makes a robot's secret and keeps its digest.
+pub(crate) async fn issue(
+    tx: &Tx,
+    robot: PrincipalId,
+    not_after: Option<Timestamp>,
+) -> Result<IssuedSecret, AdminError> {
+    let secret = RobotSecret::generate(crate::entropy::bytes());
+    let verifier = hex::encode(secret.digest().as_bytes());
+    let id = change::insert_secret(tx, robot, &verifier, not_after).await?;
+    Ok(IssuedSecret { id, secret: secret.expose().into(), not_after })
+}
+
+const SELECT: &str = "SELECT id, name, kind, administrator, disabled, not_after, created_at FROM principal";
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: i64,
+    name: String,
+    kind: String,
+    administrator: bool,
+    disabled: bool,
+    not_after: Option<i64>,
+    created_at: i64,
+}
+
+#[derive(FromQueryResult)]
+struct SecretRow {
+    id: i64,
+    created_at: i64,
+    not_after: Option<i64>,
+}
+
+impl Row {
+    async fn into_info(self, on: &impl ConnectionTrait) -> Result<PrincipalInfo, StoreError> {
+        let sql = "SELECT id, created_at, not_after FROM secret WHERE principal_id = $1 ORDER BY id";
+        let secrets: Vec<SecretRow> = sql::all(on, sql, [self.id.into()]).await?;
+        let secret = |row: SecretRow| SecretInfo {
+            id: row.id,
+            created_at: Timestamp(row.created_at),
+            not_after: row.not_after.map(Timestamp),
+        };
+        Ok(PrincipalInfo {
+            id: PrincipalId(self.id),
+            name: self.name.parse().map_err(|_| StoreError::damaged(format!("principal {} has no name", self.id)))?,
+            kind: kind_of(&self.kind)?,
+            administrator: self.administrator,
+            disabled: self.disabled,
+            not_after: self.not_after.map(Timestamp),
+            created_at: Timestamp(self.created_at),
+            secrets: secrets.into_iter().map(secret).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

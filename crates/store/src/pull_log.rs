@@ -1,8 +1,23 @@
 //! Who pulled what: written in batches, bounded, and never in the way of a pull.
 
-use oci::{Digest, RepoName};
+use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crate::{Page, Store, StoreError, Timestamp};
+use oci::{Digest, RepoName};
+use sea_orm::{FromQueryResult, Value};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::watch;
+
+use crate::blob;
+use crate::db::sql;
+use crate::handle::Inner;
+use crate::{Page, Store, StoreError, StoreLimits, Timestamp};
+
+/// Notes written in one transaction.
+const BATCH: usize = 512;
+/// How long notes are gathered before they are written.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// What kind of client pulls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -51,12 +66,147 @@ pub struct PullFilter {
     pub since: Option<Timestamp>,
 }
 
+impl PullClass {
+    /// Its name in the database.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Ci => "ci",
+            Self::Other => "other",
+        }
+    }
+
+    fn from_name(name: &str) -> Self {
+        [Self::Node, Self::Ci].into_iter().find(|class| class.as_str() == name).unwrap_or(Self::Other)
+    }
+}
+
+/// Notes on their way to the log.
+pub(crate) struct PullQueue {
+    notes: Sender<PullNote>,
+    dropped: AtomicU64,
+    closing: watch::Sender<bool>,
+}
+
+/// The other end of the queue.
+pub(crate) struct PullWriter {
+    inbox: Receiver<PullNote>,
+    closing: watch::Receiver<bool>,
+}
+
+impl PullQueue {
+    pub(crate) fn new(limits: &StoreLimits) -> (Self, PullWriter) {
+        let (notes, inbox) = mpsc::channel(limits.pull_log_queue.max(1));
+        let (closing, closed) = watch::channel(false);
+        (Self { notes, dropped: AtomicU64::new(0), closing }, PullWriter { inbox, closing: closed })
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Lets the writer write what is left and end.
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+}
+
+impl PullWriter {
+    /// Writes the notes until the store is closed or gone, and then those that are left.
+    pub(crate) async fn run(mut self, inner: Weak<Inner>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let more = tokio::select! {
+                count = self.inbox.recv_many(&mut batch, BATCH) => count > 0,
+                () = closed(&mut self.closing), if !self.inbox.is_closed() => {
+                    self.inbox.close();
+                    true
+                }
+            };
+            if !more {
+                return;
+            }
+            let Some(store) = inner.upgrade().map(|inner| Store { inner }) else { return };
+            store.insert_batch(std::mem::take(&mut batch)).await;
+            drop(store);
+            // Few large transactions instead of many small ones; whoever closes does not wait for it.
+            let _ = tokio::time::timeout(GATHER, closed(&mut self.closing)).await;
+        }
+    }
+}
+
+/// Returns when the store is being closed; never when it only went away.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    if closing.wait_for(|closing| *closing).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    seq: i64,
+    at: i64,
+    repository: String,
+    digest: String,
+    principal: Option<String>,
+    class: String,
+}
+
+impl Row {
+    fn into_entry(self) -> Result<PullEntry, StoreError> {
+        let damaged = || StoreError::damaged(format!("line {} of the pull log cannot be read", self.seq));
+        let note = PullNote {
+            repo: self.repository.parse().map_err(|_| damaged())?,
+            digest: blob::parse_digest(&self.digest)?,
+            principal: self.principal.map(|name| name.parse()).transpose().map_err(|_| damaged())?,
+            class: PullClass::from_name(&self.class),
+            at: Timestamp(self.at),
+        };
+        Ok(PullEntry { seq: self.seq, note })
+    }
+}
+
 impl Store {
     /// Takes a note of a pull. Never waits: when the queue is full, the note is dropped and counted
     /// ([`crate::StoreMetrics::pull_notes_dropped`]).
     pub fn note_pull(&self, note: PullNote) {
-        let _ = note;
-        todo!()
+        let pulls = &self.inner.pulls;
+        if pulls.notes.try_send(note).is_err() {
+            pulls.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn insert_batch(&self, notes: Vec<PullNote>) {
+        let count = notes.len() as u64;
+        if count == 0 {
+            return;
+        }
+        if let Err(error) = self.insert_pulls(notes).await {
+            self.inner.pulls.dropped.fetch_add(count, Ordering::Relaxed);
+            tracing::error!(%error, count, "pulls could not be written to the pull log");
+        }
+    }
+
+    async fn insert_pulls(&self, notes: Vec<PullNote>) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = format!(
+                    "INSERT INTO pull_log (at, repository, digest, principal, class) VALUES {}",
+                    sql::tuples(notes.len(), 5)
+                );
+                let row = |note: PullNote| -> [Value; 5] {
+                    [
+                        note.at.micros().into(),
+                        note.repo.as_str().into(),
+                        note.digest.to_string().into(),
+                        note.principal.map(|name| name.as_str().to_owned()).into(),
+                        note.class.as_str().into(),
+                    ]
+                };
+                sql::execute_list(tx.sql(), &sql, notes.into_iter().flat_map(row)).await.map(drop)
+            })
+        })
+        .await
     }
 
     /// The pull log, newest first, from the first line before `before`.
@@ -67,7 +217,54 @@ impl Store {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<PullEntry>, StoreError> {
-        let _ = (filter, before, limit);
-        todo!()
+        let limit = self.page_limit(limit);
+        let mut values: Vec<Value> = vec![before.unwrap_or(i64::MAX).into()];
+        let mut wanted = String::from("seq < $1");
+        let texts = [
+            ("repository", filter.repo.as_ref().map(ToString::to_string)),
+            ("digest", filter.digest.as_ref().map(ToString::to_string)),
+        ];
+        for (column, text) in texts {
+            if let Some(text) = text {
+                values.push(text.into());
+                wanted += &format!(" AND {column} = ${}", values.len());
+            }
+        }
+        if let Some(since) = filter.since {
+            values.push(since.micros().into());
+            wanted += &format!(" AND at >= ${}", values.len());
+        }
+        values.push(sql::to_db(limit as u64 + 1).into());
+        let sql = format!(
+            "SELECT seq, at, repository, digest, principal, class FROM pull_log \
+             WHERE {wanted} ORDER BY seq DESC LIMIT ${}",
+            values.len()
+        );
+        let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
+        let entries = rows.into_iter().map(Row::into_entry).collect::<Result<_, _>>()?;
+        Ok(Page::cut(entries, limit))
+    }
+
+    /// Drops up to `budget` lines that are too old or too many; answers how many.
+    pub(crate) async fn trim_pulls(&self, budget: u64) -> Result<u64, StoreError> {
+        let oldest = self.now().minus(self.limits().pull_log_age).micros();
+        let rows = sql::to_db(self.limits().pull_log_rows);
+        let budget = sql::to_db(budget);
+        self.write(move |tx| {
+            Box::pin(async move {
+                // Lines are numbered without gaps in the order in which they came, so the number tells how many.
+                let sql = "DELETE FROM pull_log WHERE seq IN (SELECT seq FROM pull_log \
+                           WHERE seq <= (SELECT COALESCE(MAX(seq), 0) FROM pull_log) - $1 ORDER BY seq LIMIT $2)";
+                let many = sql::execute(tx.sql(), sql, [rows.into(), budget.into()]).await?;
+                let sql = "DELETE FROM pull_log WHERE seq IN \
+                           (SELECT seq FROM pull_log WHERE at < $1 ORDER BY at LIMIT $2)";
+                let old = sql::execute(tx.sql(), sql, [oldest.into(), budget.into()]).await?;
+                Ok(many + old)
+            })
+        })
+        .await
     }
 }
+
+#[cfg(test)]
+mod tests;

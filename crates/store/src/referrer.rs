@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use access::Permit;
 use access::permit::Pull;
-use oci::{Digest, MediaType};
+use oci::{Digest, Manifest, ManifestLimits, MediaType, Reference};
+use sea_orm::{FromQueryResult, Value};
 
-use crate::{Page, Store, StoreError};
+use crate::blob;
+use crate::db::sql;
+use crate::{Page, Store, StoreError, repository};
 
 /// One entry of the referrers index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +26,41 @@ pub struct ReferrerDescriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// Which page of which list.
+struct Wanted<'a> {
+    subject: &'a Digest,
+    artifact_type: Option<&'a str>,
+    after: Option<&'a Digest>,
+    /// One more than the page has, to know whether something follows.
+    count: usize,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    digest: String,
+    media_type: String,
+    size: i64,
+    artifact_type: Option<String>,
+    annotations: String,
+}
+
+impl Row {
+    fn into_descriptor(self) -> Result<ReferrerDescriptor, StoreError> {
+        let damaged = |what: &str| StoreError::damaged(format!("manifest {} has no {what}", self.digest));
+        Ok(ReferrerDescriptor {
+            digest: blob::parse_digest(&self.digest)?,
+            media_type: self.media_type.parse().map_err(|_| damaged("media type"))?,
+            size: sql::from_db(self.size),
+            annotations: serde_json::from_str(&self.annotations).map_err(|_| damaged("annotations"))?,
+            artifact_type: self.artifact_type,
+        })
+    }
+}
+
 impl Store {
     /// What refers to `subject`, ordered by digest, from the first one behind `after`; with what the index under the
-    /// fallback tag (`sha256-<hex>`) of the subject names. Empty for what nothing refers to, known or not.
+    /// fallback tag (`sha256-<hex>`) of the subject names and the repository has. Empty for what nothing refers to,
+    /// known or not.
     pub async fn referrers(
         &self,
         permit: &Permit<Pull>,
@@ -34,7 +69,94 @@ impl Store {
         after: Option<&Digest>,
         limit: usize,
     ) -> Result<Page<ReferrerDescriptor>, StoreError> {
-        let _ = (permit, subject, artifact_type, after, limit);
-        todo!()
+        let on = self.inner.db.read();
+        let Some(repository) = repository::find(on, permit.repo()).await? else { return Ok(Page::empty()) };
+        let limit = self.page_limit(limit);
+        let wanted = Wanted { subject, artifact_type, after, count: limit + 1 };
+        let mut found = BTreeMap::new();
+        for descriptor in self.fallback_entries(permit, repository.id, &wanted).await? {
+            found.insert(descriptor.digest, descriptor);
+        }
+        // What the manifest itself says counts more than what the index says about it.
+        for descriptor in self.subject_entries(repository.id, &wanted).await? {
+            found.insert(descriptor.digest, descriptor);
+        }
+        Ok(Page::cut(found.into_values().take(wanted.count).collect(), limit))
+    }
+
+    async fn subject_entries(
+        &self,
+        repository: i64,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<ReferrerDescriptor>, StoreError> {
+        let after = wanted.after.map(ToString::to_string).unwrap_or_default();
+        let mut values: Vec<Value> = vec![
+            repository.into(),
+            wanted.subject.to_string().into(),
+            after.into(),
+            sql::to_db(wanted.count as u64).into(),
+        ];
+        let mut filter = "";
+        if let Some(artifact_type) = wanted.artifact_type {
+            values.push(artifact_type.into());
+            filter = "AND artifact_type = $5";
+        }
+        let sql = format!(
+            "SELECT digest, media_type, size, artifact_type, annotations FROM manifest \
+             WHERE repository_id = $1 AND subject = $2 AND digest > $3 {filter} ORDER BY digest LIMIT $4"
+        );
+        let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
+        rows.into_iter().map(Row::into_descriptor).collect()
+    }
+
+    /// Clients that do not know the referrers API keep an index under a tag made of the subject's digest.
+    async fn fallback_entries(
+        &self,
+        permit: &Permit<Pull>,
+        repository: i64,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<ReferrerDescriptor>, StoreError> {
+        let tag = Reference::Tag(wanted.subject.fallback_tag());
+        let Some(index) = self.manifest(permit, &tag).await? else { return Ok(Vec::new()) };
+        let parsed = Manifest::parse(&index.bytes, Some(&index.media_type), &ManifestLimits::default());
+        let Ok(Manifest { manifests, .. }) = parsed else { return Ok(Vec::new()) };
+        let mut entries: Vec<ReferrerDescriptor> = manifests
+            .into_iter()
+            .filter(|entry| wanted.after.is_none_or(|after| entry.digest > *after))
+            .filter(|entry| wanted.artifact_type.is_none_or(|wanted| entry.artifact_type.as_deref() == Some(wanted)))
+            .map(|entry| ReferrerDescriptor {
+                media_type: entry.media_type,
+                digest: entry.digest,
+                size: entry.size,
+                artifact_type: entry.artifact_type,
+                annotations: entry.annotations,
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.digest);
+        entries.dedup_by_key(|entry| entry.digest);
+        self.only_present(repository, entries).await
+    }
+
+    /// Leaves out what the repository does not have.
+    async fn only_present(
+        &self,
+        repository: i64,
+        entries: Vec<ReferrerDescriptor>,
+    ) -> Result<Vec<ReferrerDescriptor>, StoreError> {
+        let mut present = std::collections::HashSet::new();
+        for chunk in entries.chunks(sql::CHUNK) {
+            let sql = format!(
+                "SELECT digest AS text FROM manifest WHERE repository_id = $1 AND digest IN ({})",
+                sql::placeholders(2, chunk.len())
+            );
+            let digests = chunk.iter().map(|entry| Value::from(entry.digest.to_string()));
+            let values = std::iter::once(repository.into()).chain(digests);
+            let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), &sql, values).await?;
+            present.extend(rows.into_iter().map(|row| row.text));
+        }
+        Ok(entries.into_iter().filter(|entry| present.contains(&entry.digest.to_string())).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

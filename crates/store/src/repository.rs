@@ -4,8 +4,14 @@ use access::Permit;
 use access::permit::{Administer, Pull};
 use oci::RepoName;
 
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use crate::db::{Tx, sql};
 use crate::manifest::DeleteError;
 use crate::{Page, Store, StoreError, Timestamp};
+
+/// Names read at once while those that the caller may see are looked for.
+const CATALOG_CHUNK: i64 = 1_000;
 
 /// What a repository holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +28,54 @@ pub struct RepositoryStats {
     pub created_at: Timestamp,
 }
 
+/// A row of the table.
+#[derive(Debug, Clone, FromQueryResult)]
+pub(crate) struct Repository {
+    pub(crate) id: i64,
+    pub(crate) bytes: i64,
+    pub(crate) tags: i64,
+    pub(crate) manifests: i64,
+    pub(crate) blobs: i64,
+    pub(crate) created_at: i64,
+}
+
+/// What a transaction adds to the counters of a repository, or takes away.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Delta {
+    pub(crate) bytes: i64,
+    pub(crate) tags: i64,
+    pub(crate) manifests: i64,
+    pub(crate) blobs: i64,
+}
+
+/// The repository, if there is one.
+pub(crate) async fn find(on: &impl ConnectionTrait, name: &RepoName) -> Result<Option<Repository>, StoreError> {
+    let sql = "SELECT id, bytes, tags, manifests, blobs, created_at FROM repository WHERE name = $1";
+    sql::first(on, sql, [name.as_str().into()]).await
+}
+
+/// The repository, made if there is none.
+pub(crate) async fn find_or_create(tx: &Tx, name: &RepoName) -> Result<Repository, StoreError> {
+    if let Some(found) = find(tx.sql(), name).await? {
+        return Ok(found);
+    }
+    let sql = "INSERT INTO repository (name, bytes, tags, manifests, blobs, created_at, changed_at) \
+               VALUES ($1, 0, 0, 0, 0, $2, $2) RETURNING id";
+    let now = tx.now().micros();
+    let made: Option<sql::Id> = sql::first(tx.sql(), sql, [name.as_str().into(), now.into()]).await?;
+    let id = made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?.id;
+    Ok(Repository { id, bytes: 0, tags: 0, manifests: 0, blobs: 0, created_at: now })
+}
+
+/// Changes the counters.
+pub(crate) async fn count(tx: &Tx, repository: i64, delta: Delta) -> Result<(), StoreError> {
+    let sql = "UPDATE repository SET bytes = bytes + $2, tags = tags + $3, manifests = manifests + $4, \
+               blobs = blobs + $5, changed_at = $6 WHERE id = $1";
+    let Delta { bytes, tags, manifests, blobs } = delta;
+    let values = [repository, bytes, tags, manifests, blobs, tx.now().micros()].map(Into::into);
+    sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
 impl Store {
     /// Names of the repositories that `visible` allows, in byte order, from the first one behind `after`. At most
     /// `limit` and never more than [`crate::StoreLimits::page_items`].
@@ -31,14 +85,34 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<RepoName>, StoreError> {
-        let _ = (visible, after, limit);
-        todo!()
+        let limit = self.page_limit(limit);
+        let mut names = Vec::new();
+        let mut after = after.unwrap_or_default().to_owned();
+        while limit > 0 {
+            let sql = "SELECT name AS text FROM repository WHERE name > $1 ORDER BY name LIMIT $2";
+            let values = [after.clone().into(), CATALOG_CHUNK.into()];
+            let chunk: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, values).await?;
+            let Some(last) = chunk.last() else { break };
+            after.clone_from(&last.text);
+            let parsed = chunk.iter().filter_map(|row| row.text.parse::<RepoName>().ok());
+            names.extend(parsed.filter(|name| visible(name)).take(limit + 1 - names.len()));
+            if names.len() > limit {
+                break;
+            }
+        }
+        Ok(Page::cut(names, limit))
     }
 
     /// What the repository holds; `None` when there is no such repository.
     pub async fn repository_stats(&self, permit: &Permit<Pull>) -> Result<Option<RepositoryStats>, StoreError> {
-        let _ = permit;
-        todo!()
+        let found = find(self.inner.db.read(), permit.repo()).await?;
+        Ok(found.map(|row| RepositoryStats {
+            bytes: sql::from_db(row.bytes),
+            tags: sql::from_db(row.tags),
+            manifests: sql::from_db(row.manifests),
+            blobs: sql::from_db(row.blobs),
+            created_at: Timestamp(row.created_at),
+        }))
     }
 
     /// Deletes the repository with all its tags, manifests and blob links, in small transactions, tags first.

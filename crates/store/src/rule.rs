@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use oci::{RepoName, RepoPattern, Tag};
+use oci::{PatternMap, RepoName, RepoPattern, Tag};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use crate::db::{Tx, sql};
+use crate::event::{self, EventKind};
 use crate::{Actor, AdminError, Store, StoreError};
 
 /// What holds for the repositories of a pattern. The most specific pattern applies alone; rules do not add up.
@@ -47,8 +51,58 @@ impl ImmutableTags {
 
     /// Whether `tag` is immutable.
     pub fn covers(&self, tag: &Tag) -> bool {
-        let _ = tag;
-        todo!()
+        let decide = |covered, pattern: &String| match pattern.strip_prefix('!') {
+            Some(exception) if glob(exception, tag.as_str()) => false,
+            None if glob(pattern, tag.as_str()) => true,
+            _ => covered,
+        };
+        self.0.iter().fold(false, decide)
+    }
+
+    /// What is wrong with the patterns, if anything is.
+    fn problem(&self) -> Option<String> {
+        if self.0.len() > IMMUTABLE_TAG_PATTERNS {
+            let (count, limit) = (self.0.len(), IMMUTABLE_TAG_PATTERNS);
+            return Some(format!("{count} patterns of immutable tags are too many; use at most {limit}"));
+        }
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._-*".contains(c);
+        let bad = |pattern: &&String| {
+            let glob = pattern.strip_prefix('!').unwrap_or(pattern);
+            glob.is_empty() || glob.len() > oci::MAX_TAG_BYTES || !glob.chars().all(legal)
+        };
+        let pattern = self.0.iter().find(bad)?;
+        Some(format!("{pattern:?} matches no tag; use letters, digits, `.`, `_`, `-` and `*`, at most 128 of them"))
+    }
+}
+
+/// Whether `text` is what `pattern` says, in which `*` stands for any characters. Takes no longer than the product of
+/// both lengths: after a mismatch only the last star is tried again.
+fn glob(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut at, mut seen) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while seen < text.len() {
+        if pattern.get(at) == Some(&b'*') {
+            star = Some((at, seen));
+            at += 1;
+        } else if pattern.get(at) == text.get(seen) {
+            at += 1;
+            seen += 1;
+        } else if let Some((star_at, eaten)) = star {
+            star = Some((star_at, eaten + 1));
+            at = star_at + 1;
+            seen = eaten + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern.get(at..).is_some_and(|rest| rest.iter().all(|&c| c == b'*'))
+}
+
+impl Rules {
+    /// Whether `tag` may neither be moved nor deleted.
+    pub fn is_immutable(&self, tag: &Tag) -> bool {
+        self.immutable_tags.as_ref().is_some_and(|tags| tags.covers(tag))
     }
 }
 
@@ -63,27 +117,83 @@ pub struct Rule {
     pub rules: Rules,
 }
 
+#[derive(FromQueryResult)]
+struct Row {
+    pattern: String,
+    body: String,
+}
+
+/// All rules, by pattern.
+pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<Rule>, StoreError> {
+    let rows: Vec<Row> = sql::all(on, "SELECT pattern, body FROM rule ORDER BY pattern", []).await?;
+    let parse = |row: Row| {
+        let damaged = || StoreError::damaged(format!("rule {:?} cannot be read", row.pattern));
+        let pattern = row.pattern.parse().map_err(|_| damaged())?;
+        Ok(Rule { pattern, rules: serde_json::from_str(&row.body).map_err(|_| damaged())? })
+    };
+    rows.into_iter().map(parse).collect()
+}
+
+/// Sets a rule within a transaction.
+pub(crate) async fn set(tx: &Tx, actor: &Actor, rule: &Rule, limit: u64) -> Result<(), AdminError> {
+    if let Some(reason) = rule.rules.immutable_tags.as_ref().and_then(ImmutableTags::problem) {
+        return Err(AdminError::Invalid { reason });
+    }
+    let mut rules = all(tx.sql()).await?;
+    rules.retain(|other| other.pattern != rule.pattern);
+    if rules.len() as u64 >= limit {
+        return Err(AdminError::TooMany { kind: "rule", limit });
+    }
+    rules.push(rule.clone());
+    check_ties(rules)?;
+    let body = serde_json::to_string(&rule.rules).unwrap_or_default();
+    let sql = "INSERT INTO rule (pattern, body) VALUES ($1, $2) \
+               ON CONFLICT (pattern) DO UPDATE SET body = excluded.body";
+    sql::execute(tx.sql(), sql, [rule.pattern.to_string().into(), body.into()]).await?;
+    event::record(tx, actor, EventKind::RuleSet, rule.pattern.as_str(), json!(rule.rules)).await?;
+    Ok(())
+}
+
+/// Two patterns of the same specificity that match a common name: nobody could say which rule holds.
+pub(crate) fn check_ties(rules: Vec<Rule>) -> Result<(), AdminError> {
+    let entries = rules.into_iter().map(|rule| (rule.pattern, ())).collect();
+    PatternMap::build(entries).map(drop).map_err(|tie| AdminError::Invalid { reason: tie.to_string() })
+}
+
+/// Removes a rule within a transaction.
+pub(crate) async fn remove(tx: &Tx, actor: &Actor, pattern: &RepoPattern) -> Result<(), AdminError> {
+    let sql = "DELETE FROM rule WHERE pattern = $1";
+    if sql::execute(tx.sql(), sql, [pattern.to_string().into()]).await? == 0 {
+        return Err(AdminError::NotFound { kind: "rule", name: pattern.to_string() });
+    }
+    event::record(tx, actor, EventKind::RuleRemove, pattern.as_str(), json!({})).await?;
+    Ok(())
+}
+
 impl Store {
     /// What holds for a repository; the defaults if no pattern matches. No database call.
     pub fn rules(&self, repo: &RepoName) -> Arc<Rules> {
-        let _ = repo;
-        todo!()
+        let snapshot = self.inner.snapshot.load();
+        Arc::clone(snapshot.rules.get(repo).unwrap_or(&snapshot.default_rules))
     }
 
     /// Sets the rule of a pattern. A pattern that ties with another one is refused ([`AdminError::Invalid`]).
     pub async fn set_rule(&self, actor: &Actor, rule: &Rule) -> Result<(), AdminError> {
-        let _ = (actor, rule);
-        todo!()
+        let (actor, rule, limit) = (actor.clone(), rule.clone(), self.limits().rules);
+        self.change_access(move |tx| Box::pin(async move { set(tx, &actor, &rule, limit).await })).await
     }
 
     /// Removes the rule of a pattern.
     pub async fn remove_rule(&self, actor: &Actor, pattern: &RepoPattern) -> Result<(), AdminError> {
-        let _ = (actor, pattern);
-        todo!()
+        let (actor, pattern) = (actor.clone(), pattern.clone());
+        self.change_access(move |tx| Box::pin(async move { remove(tx, &actor, &pattern).await })).await
     }
 
     /// All rules (at most [`crate::StoreLimits::rules`]), ordered by pattern.
     pub async fn all_rules(&self) -> Result<Vec<Rule>, StoreError> {
-        todo!()
+        all(self.inner.db.read()).await
     }
 }
+
+#[cfg(test)]
+mod tests;

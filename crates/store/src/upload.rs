@@ -1,4 +1,8 @@
 //! Upload sessions: bytes on their way to become a blob.
+//!
+//! The row of a session says how many bytes are promised; the file may hold more, which is cut off before the next
+//! chunk. Every request that writes runs in a task of its own and holds the session's claim meanwhile, so that the row
+//! it has read stays true. What is done with the files is in `files`; here is the order: file first, row after.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,8 +15,16 @@ use oci::{Algorithm, Digest};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::blob::BlobInfo;
-use crate::{QuotaExceeded, Store, StoreError, Timestamp};
+use crate::blob::{BlobInfo, LinkError};
+use crate::quota::{self, QuotaKind};
+use crate::{QuotaExceeded, Store, StoreError, Timestamp, repository};
+
+mod book;
+mod receive;
+mod session;
+
+pub(crate) use book::UploadBook;
+use session::{Session, account};
 
 /// The name of an upload session, a UUIDv7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,19 +141,56 @@ pub enum UploadError {
     Store(#[from] StoreError),
 }
 
+impl From<LinkError> for UploadError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Quota(error) => Self::Quota(error),
+            LinkError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl Store {
     /// Opens an upload session whose bytes will be hashed with `algorithm`.
     ///
     /// Refused when the principal has too many sessions open or the repository has used up its quota in bytes.
     pub async fn start_upload(&self, permit: &Permit<Push>, algorithm: Algorithm) -> Result<UploadId, UploadError> {
-        let _ = (permit, algorithm);
-        todo!()
+        self.check_room(permit).await?;
+        let session = Session {
+            id: self.new_upload_id(),
+            principal: account(permit),
+            algorithm,
+            received: 0,
+            expires_at: self.now().plus(self.limits().upload_lifetime),
+        };
+        let (store, permit, id) = (self.clone(), permit.clone(), session.id);
+        let task = tokio::spawn(async move { store.start_here(permit, session).await });
+        task.await.map_err(StoreError::from)??;
+        Ok(id)
+    }
+
+    async fn start_here(&self, permit: Permit<Push>, session: Session) -> Result<(), UploadError> {
+        let (id, principal) = (session.id, session.principal);
+        // Held until the row is there, so that the collection lets the file be.
+        let _claim = self.claim(id).await?;
+        self.inner.uploads.open(principal)?;
+        let created = self.inner.files.create_upload(id.0).await.map_err(StoreError::from);
+        let written = match created {
+            Ok(()) => {
+                self.write_here(move |tx| Box::pin(async move { session::insert(tx, &permit, &session).await })).await
+            }
+            Err(error) => Err(error),
+        };
+        if written.is_err() {
+            self.inner.uploads.close(principal, 0);
+        }
+        Ok(written?)
     }
 
     /// Where the session stands.
     pub async fn upload_status(&self, permit: &Permit<Push>, id: &UploadId) -> Result<UploadStatus, UploadError> {
-        let _ = (permit, id);
-        todo!()
+        let Session { received, algorithm, expires_at, .. } = self.session(permit, *id).await?;
+        Ok(UploadStatus { offset: received, algorithm, expires_at })
     }
 
     /// Writes a chunk at the end of the upload and answers the new offset, which is durable by then.
@@ -158,11 +207,14 @@ impl Store {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
     {
-        let _ = (permit, id, at, body);
-        todo!()
+        let (store, permit, id) = (self.clone(), permit.clone(), *id);
+        let task = tokio::spawn(async move { store.append_here(&permit, id, at, body).await });
+        task.await.map_err(StoreError::from)?
     }
 
-    /// Writes the last chunk (may be empty), checks the digest and makes the upload a blob of the repository.
+    /// Writes the last chunk (may be empty), checks the digest and makes the upload a blob of the repository. The
+    /// session is gone afterwards; also when the digest was wrong or the quota used up, but not when the body was
+    /// interrupted.
     pub async fn finish_upload<S>(
         &self,
         permit: &Permit<Push>,
@@ -174,11 +226,12 @@ impl Store {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
     {
-        let _ = (permit, id, at, body, expect);
-        todo!()
+        let (store, permit, id, expect) = (self.clone(), permit.clone(), *id, *expect);
+        let task = tokio::spawn(async move { store.finish_here(&permit, id, at, body, expect).await });
+        task.await.map_err(StoreError::from)?
     }
 
-    /// A whole blob in one request.
+    /// A whole blob in one request. Nothing is kept of one that was interrupted.
     pub async fn push_blob<S>(
         &self,
         permit: &Permit<Push>,
@@ -188,19 +241,56 @@ impl Store {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
     {
-        let _ = (permit, expect, body);
-        todo!()
+        self.check_room(permit).await?;
+        let (store, permit, expect) = (self.clone(), permit.clone(), *expect);
+        let task = tokio::spawn(async move { store.push_here(&permit, body, expect).await });
+        task.await.map_err(StoreError::from)?
     }
 
     /// Drops the session and its bytes.
     pub async fn cancel_upload(&self, permit: &Permit<Push>, id: &UploadId) -> Result<(), UploadError> {
-        let _ = (permit, id);
-        todo!()
+        let (store, permit, id) = (self.clone(), permit.clone(), *id);
+        let task = tokio::spawn(async move {
+            let _claim = store.claim(id).await?;
+            store.session(&permit, id).await?;
+            store.drop_session(id).await.map_err(UploadError::from)
+        });
+        task.await.map_err(StoreError::from)?
     }
 
     /// Drops up to `budget` sessions whose time is over; answers how many. Called by [`Store::gc_step`] too.
     pub async fn expire_uploads(&self, budget: u64) -> Result<u64, StoreError> {
-        let _ = budget;
-        todo!()
+        let mut dropped = 0;
+        for id in self.expired_uploads(budget).await? {
+            // One that is being written to right now is about to be extended.
+            let Some(claim) = self.inner.uploads.claim(id.0) else { continue };
+            let store = self.clone();
+            let task = tokio::spawn(async move {
+                let _claim = claim;
+                store.drop_session(id).await
+            });
+            task.await??;
+            dropped += 1;
+        }
+        Ok(dropped)
+    }
+
+    async fn check_room(&self, permit: &Permit<Push>) -> Result<(), UploadError> {
+        let limit = self.rules(permit.repo()).quota_bytes;
+        if limit.is_some()
+            && let Some(repository) = repository::find(self.inner.db.read(), permit.repo()).await?
+        {
+            let used = crate::db::sql::from_db(repository.bytes);
+            quota::check(QuotaKind::Bytes, limit, used.saturating_add(1))?;
+        }
+        Ok(())
+    }
+
+    fn new_upload_id(&self) -> UploadId {
+        let millis = u64::try_from(self.now().micros() / 1_000).unwrap_or(0);
+        UploadId(uuid::Builder::from_unix_timestamp_millis(millis, &crate::entropy::bytes()).into_uuid())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! Links: which repository has which blob, and who may make one.
+
+use std::collections::HashMap;
+
+use access::permit::Push;
+use access::{Permit, PrincipalId};
+use oci::{Digest, RepoName};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use thiserror::Error;
+
+use crate::cache::Key;
+use crate::db::{Tx, sql};
+use crate::quota::{self, QuotaKind};
+use crate::repository::{self, Delta, Repository};
+use crate::{QuotaExceeded, Store, StoreError};
+
+/// For each blob that the pusher may have only because of another repository: that repository.
+pub(crate) type Witnesses = HashMap<Digest, i64>;
+
+/// A blob that may be linked, or is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Linkable {
+    pub(crate) id: i64,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) linked: bool,
+}
+
+/// Why a link was not made.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum LinkError {
+    /// The repository may not hold so much.
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(FromQueryResult)]
+struct ResolvedRow {
+    id: i64,
+    digest: String,
+    size: i64,
+    linked: Option<i64>,
+    pushed: Option<i64>,
+}
+
+/// Those of `digests` that `repository` has, or `principal` pushed, or a witness still has. Quarantined and lost ones
+/// are not among them.
+pub(crate) async fn resolve(
+    on: &impl ConnectionTrait,
+    repository: i64,
+    principal: Option<PrincipalId>,
+    digests: &[Digest],
+    witnesses: &Witnesses,
+) -> Result<Vec<Linkable>, StoreError> {
+    let mut found = Vec::with_capacity(digests.len());
+    for row in rows(on, repository, principal, digests).await? {
+        let digest = super::parse_digest(&row.digest)?;
+        let linked = row.linked.is_some();
+        let allowed = linked || row.pushed.is_some() || match witnesses.get(&digest) {
+            Some(&witness) => has_link(on, witness, row.id).await?,
+            None => false,
+        };
+        if allowed {
+            found.push(Linkable { id: row.id, digest, size: sql::from_db(row.size), linked });
+        }
+    }
+    Ok(found)
+}
+
+async fn rows(
+    on: &impl ConnectionTrait,
+    repository: i64,
+    principal: Option<PrincipalId>,
+    digests: &[Digest],
+) -> Result<Vec<ResolvedRow>, StoreError> {
+    let mut rows = Vec::with_capacity(digests.len());
+    for chunk in digests.chunks(sql::CHUNK) {
+        let sql = format!(
+            "SELECT b.id, b.digest, b.size, l.blob_id AS linked, p.blob_id AS pushed FROM blob b \
+             LEFT JOIN repository_blob l ON l.blob_id = b.id AND l.repository_id = $1 \
+             LEFT JOIN blob_pusher p ON p.blob_id = b.id AND p.principal_id = $2 \
+             WHERE b.state = 0 AND b.digest IN ({})",
+            sql::placeholders(3, chunk.len())
+        );
+        // Nobody has the id 0, so an anonymous caller has pushed nothing.
+        let mut values: Vec<Value> = vec![repository.into(), principal.map_or(0, |id| id.0).into()];
+        values.extend(chunk.iter().map(|digest| Value::from(digest.to_string())));
+        rows.extend(sql::all::<ResolvedRow>(on, &sql, values).await?);
+    }
+    Ok(rows)
+}
+
+async fn has_link(on: &impl ConnectionTrait, repository: i64, blob: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT blob_id AS id FROM repository_blob WHERE repository_id = $1 AND blob_id = $2";
+    Ok(sql::first::<sql::Id, 2>(on, sql, [repository.into(), blob.into()]).await?.is_some())
+}
+
+/// Links the blob and counts it, unless it is linked already; answers whether it was not. Either way the time of grace
+/// begins again. `repository` is brought up to date.
+pub(crate) async fn link(
+    tx: &Tx,
+    repo: &RepoName,
+    repository: &mut Repository,
+    blob: &Linkable,
+    quota: Option<u64>,
+) -> Result<bool, LinkError> {
+    let now = tx.now().micros();
+    let sql = "UPDATE repository_blob SET idle_since = $3 WHERE repository_id = $1 AND blob_id = $2";
+    if sql::execute(tx.sql(), sql, [repository.id.into(), blob.id.into(), now.into()]).await? > 0 {
+        return Ok(false);
+    }
+    quota::check(QuotaKind::Bytes, quota, sql::from_db(repository.bytes).saturating_add(blob.size))?;
+    let sql = "INSERT INTO repository_blob (repository_id, blob_id, names, linked_at, idle_since) \
+               VALUES ($1, $2, 0, $3, $3)";
+    sql::execute(tx.sql(), sql, [repository.id.into(), blob.id.into(), now.into()]).await?;
+    sql::execute(tx.sql(), "UPDATE blob SET links = links + 1 WHERE id = $1", [blob.id.into()]).await?;
+    let delta = Delta { bytes: sql::to_db(blob.size), blobs: 1, ..Delta::default() };
+    repository::count(tx, repository.id, delta).await?;
+    repository.bytes += delta.bytes;
+    tx.touch(Key::blob(repo, &blob.digest));
+    Ok(true)
+}
+
+/// Takes a link away. The blob's own time of grace begins with its last link gone.
+pub(crate) async fn unlink(
+    tx: &Tx,
+    repo: &RepoName,
+    repository: i64,
+    blob: i64,
+    digest: &Digest,
+    size: i64,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM repository_blob WHERE repository_id = $1 AND blob_id = $2";
+    sql::execute(tx.sql(), sql, [repository.into(), blob.into()]).await?;
+    let sql = "UPDATE blob SET links = links - 1, idle_since = $2 WHERE id = $1";
+    sql::execute(tx.sql(), sql, [blob.into(), tx.now().micros().into()]).await?;
+    repository::count(tx, repository, Delta { bytes: -size, blobs: -1, ..Delta::default() }).await?;
+    tx.touch(Key::blob(repo, digest));
+    Ok(())
+}
+
+#[derive(FromQueryResult)]
+struct HolderRow {
+    id: i64,
+    name: String,
+}
+
+impl Store {
+    /// Looks for repositories from which the pusher may take those of `digests` that they cannot have otherwise:
+    /// `first` before all others, then the first [`crate::StoreLimits::mount_candidates`] that have the blob.
+    ///
+    /// This is asked outside of the transaction, because `allowed` lives with the request; what it answers is looked
+    /// at again within ([`resolve`]).
+    pub(crate) async fn witnesses(
+        &self,
+        permit: &Permit<Push>,
+        digests: &[Digest],
+        first: Option<&RepoName>,
+        allowed: &(dyn Fn(&RepoName) -> bool + Sync),
+    ) -> Result<Witnesses, StoreError> {
+        let on = self.inner.db.read();
+        let here = repository::find(on, permit.repo()).await?.map_or(0, |repository| repository.id);
+        let mut witnesses = Witnesses::new();
+        for row in rows(on, here, permit.principal_id(), digests).await? {
+            if row.linked.is_some() || row.pushed.is_some() {
+                continue;
+            }
+            if let Some(witness) = self.witness(row.id, first, allowed).await? {
+                witnesses.insert(super::parse_digest(&row.digest)?, witness);
+            }
+        }
+        Ok(witnesses)
+    }
+
+    async fn witness(
+        &self,
+        blob: i64,
+        first: Option<&RepoName>,
+        allowed: &(dyn Fn(&RepoName) -> bool + Sync),
+    ) -> Result<Option<i64>, StoreError> {
+        let on = self.inner.db.read();
+        if let Some(first) = first
+            && allowed(first)
+            && let Some(repository) = repository::find(on, first).await?
+            && has_link(on, repository.id, blob).await?
+        {
+            return Ok(Some(repository.id));
+        }
+        let sql = "SELECT r.id, r.name FROM repository_blob l JOIN repository r ON r.id = l.repository_id \
+                   WHERE l.blob_id = $1 ORDER BY l.repository_id LIMIT $2";
+        let limit = sql::to_db(self.limits().mount_candidates);
+        let holders: Vec<HolderRow> = sql::all(on, sql, [blob.into(), limit.into()]).await?;
+        let may = |holder: &HolderRow| holder.name.parse().is_ok_and(|name| allowed(&name));
+        Ok(holders.into_iter().find(may).map(|holder| holder.id))
+    }
+}

@@ -1,0 +1,220 @@
+//! What was read once stays in memory, bounded by bytes, and is never believed after it was changed.
+//!
+//! An entry remembers the *epoch* of its key as it was **before** the database was asked, and counts only while the
+//! epoch is the same. A writer moves the epoch on **after** its commit and before anybody hears of it. So whoever asks
+//! after a write was acknowledged never gets what was there before, no matter how loads and writes interleave:
+//! a load that began before the commit carries the old epoch, whenever it ends.
+//!
+//! Concurrent loads of one key are one load. What is unknown is not kept: it could be asked for without end.
+
+use std::future::Future;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use moka::future::Cache as Entries;
+use oci::{Digest, RepoName, Tag};
+
+use crate::StoreError;
+
+/// Epochs; keys share them by hash. More of them only save a needless load now and then.
+const EPOCHS: usize = 4_096;
+/// Loads that a caller repeats because a writer came in between, before it reads past the cache.
+const ATTEMPTS: usize = 3;
+
+/// Name of a cache entry: a keyed 128-bit hash of what it is about, so that a lookup needs no text of its own. The
+/// keys are random per process; two names that collide cannot be found from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key(u128);
+
+static HASH_KEYS: LazyLock<(RandomState, RandomState)> = LazyLock::new(Default::default);
+
+impl Key {
+    /// A tag of a repository.
+    pub(crate) fn tag(repo: &RepoName, tag: &Tag) -> Self {
+        Self::of(&(0_u8, repo.as_str(), tag.as_str()))
+    }
+
+    /// A manifest of a repository.
+    pub(crate) fn manifest(repo: &RepoName, digest: &Digest) -> Self {
+        Self::of(&(1_u8, repo.as_str(), digest))
+    }
+
+    /// A blob of a repository.
+    pub(crate) fn blob(repo: &RepoName, digest: &Digest) -> Self {
+        Self::of(&(2_u8, repo.as_str(), digest))
+    }
+
+    fn of(what: &impl Hash) -> Self {
+        let (high, low) = &*HASH_KEYS;
+        Self(u128::from(high.hash_one(what)) << 64 | u128::from(low.hash_one(what)))
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.0);
+    }
+}
+
+/// Keys are hashes already.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn write(&mut self, _: &[u8]) {}
+
+    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// How often each group of keys was written.
+pub(crate) struct Epochs(Box<[AtomicU64]>);
+
+impl Epochs {
+    pub(crate) fn new() -> Self {
+        Self((0..EPOCHS).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn of(&self, key: Key) -> &AtomicU64 {
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below EPOCHS")]
+        let index = ((key.0 >> 64) % EPOCHS as u128) as usize;
+        &self.0[index]
+    }
+
+    fn current(&self, key: Key) -> u64 {
+        self.of(key).load(Ordering::Acquire)
+    }
+
+    /// What is cached under `key` is no longer true.
+    pub(crate) fn bump(&self, key: Key) {
+        self.of(key).fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Nothing that is cached is known to be true.
+    pub(crate) fn bump_all(&self) {
+        for epoch in &self.0 {
+            epoch.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Entry<V> {
+    epoch: u64,
+    value: V,
+}
+
+/// Why a load has no entry. Shared by all who waited for it.
+enum Miss {
+    Unknown { epoch: u64 },
+    Failed(StoreError),
+}
+
+/// A cache of one kind of row.
+pub(crate) struct Cache<V> {
+    entries: Entries<Key, Entry<V>, BuildHasherDefault<AsIs>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl<V: Clone + Send + Sync + 'static> Cache<V> {
+    /// A cache of at most `bytes`, by what `weigh` says that a value takes.
+    pub(crate) fn new(bytes: u64, weigh: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
+        /// Key, epoch, links of the cache's own lists.
+        const OVERHEAD: usize = 200;
+        let entries = Entries::builder()
+            .max_capacity(bytes)
+            .weigher(move |_, entry: &Entry<V>| u32::try_from(weigh(&entry.value) + OVERHEAD).unwrap_or(u32::MAX))
+            .build_with_hasher(BuildHasherDefault::default());
+        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    /// The value from memory, if it is there and true.
+    pub(crate) async fn get(&self, epochs: &Epochs, key: Key) -> Option<V> {
+        let entry = self.entries.get(&key).await?;
+        if entry.epoch == epochs.current(key) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Some(entry.value);
+        }
+        self.entries.invalidate(&key).await;
+        None
+    }
+
+    /// The value from memory, or what `load` says. `None` is not kept.
+    pub(crate) async fn get_or_load<F, L>(&self, epochs: &Epochs, key: Key, load: F) -> Result<Option<V>, StoreError>
+    where
+        F: Fn() -> L + Send + Sync,
+        L: Future<Output = Result<Option<V>, StoreError>> + Send,
+    {
+        for _ in 0..ATTEMPTS {
+            if let Some(value) = self.get(epochs, key).await {
+                return Ok(Some(value));
+            }
+            self.misses.fetch_add(1, Ordering::Relaxed);
+            let loaded = self.entries.try_get_with(key, Self::entry(epochs, key, &load)).await;
+            let (epoch, result) = match loaded {
+                Ok(entry) => (entry.epoch, Some(entry.value)),
+                Err(miss) => match &*miss {
+                    Miss::Unknown { epoch } => (*epoch, None),
+                    Miss::Failed(error) => return Err(error.clone()),
+                },
+            };
+            if epoch == epochs.current(key) {
+                return Ok(result);
+            }
+        }
+        load().await
+    }
+
+    async fn entry<F, L>(epochs: &Epochs, key: Key, load: &F) -> Result<Entry<V>, Miss>
+    where
+        F: Fn() -> L,
+        L: Future<Output = Result<Option<V>, StoreError>>,
+    {
+        let epoch = epochs.current(key);
+        match load().await {
+            Ok(Some(value)) => Ok(Entry { epoch, value }),
+            Ok(None) => Err(Miss::Unknown { epoch }),
+            Err(error) => Err(Miss::Failed(error)),
+        }
+    }
+
+    /// Answers from memory and from the database so far.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    }
+
+    /// Bytes by the weigher, roughly: the cache does its accounts with a delay.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.entries.weighted_size()
+    }
+}
+
+/// The caches of a store.
+pub(crate) struct Caches {
+    pub(crate) epochs: Epochs,
+    pub(crate) tags: Cache<Digest>,
+    pub(crate) manifests: Cache<Arc<crate::StoredManifest>>,
+    pub(crate) blobs: Cache<crate::blob::BlobRow>,
+}
+
+impl Caches {
+    pub(crate) fn new(limits: &crate::StoreLimits) -> Self {
+        Self {
+            epochs: Epochs::new(),
+            tags: Cache::new(limits.lookup_cache_bytes, size_of_val),
+            manifests: Cache::new(limits.manifest_cache_bytes, |manifest: &Arc<crate::StoredManifest>| manifest.weight()),
+            blobs: Cache::new(limits.lookup_cache_bytes, size_of_val),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! The database: how a query is run and how a transaction lives and dies. No table is named here.
+//!
+//! - Statements are plain SQL with `$1` placeholders in the dialect that SQLite and PostgreSQL share; they stand in the
+//!   module of the noun that they are about. What only one of them understands is in `db/sqlite.rs`.
+//! - There is one writer. A transaction begins with `BEGIN IMMEDIATE`, so that it never fails half-way because another
+//!   one came first, and runs in a task of its own: a request that is dropped does not cancel it.
+//! - What memory knows about rows (caches, the access book) is brought up to date after the commit and before anybody
+//!   hears of it; see [`Tx::touch`].
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
+use sea_orm_migration::MigratorTrait;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::cache::Key;
+use crate::{StoreError, Timestamp};
+
+mod migration;
+pub(crate) mod sql;
+pub(crate) mod sqlite;
+
+/// Transactions that may wait for the writer; what comes on top is refused at once.
+const WRITERS_WAITING: usize = 4_096;
+/// How long a transaction waits for the writer before it is refused.
+const WRITER_WAIT: Duration = Duration::from_secs(30);
+
+/// What a closure that runs in a transaction returns.
+pub(crate) type Work<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
+
+/// The connections.
+pub(crate) struct Db {
+    writer: DatabaseConnection,
+    readers: DatabaseConnection,
+    turn: Arc<Semaphore>,
+    waiting: Semaphore,
+    calls: AtomicU64,
+}
+
+impl Db {
+    /// Opens the database file, makes it if it is not there, and brings it to the present schema.
+    pub(crate) async fn open(file: &Path) -> Result<Self, StoreError> {
+        let writer = sqlite::open_writer(file).await?;
+        migration::Migrator::up(&writer, None).await?;
+        let readers = sqlite::open_readers(file);
+        let (turn, waiting) = (Arc::new(Semaphore::new(1)), Semaphore::new(WRITERS_WAITING));
+        Ok(Self { writer, readers, turn, waiting, calls: AtomicU64::new(0) })
+    }
+
+    /// A connection for reading, which sees what was committed before.
+    pub(crate) fn read(&self) -> &DatabaseConnection {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        &self.readers
+    }
+
+    /// Calls so far: reads and transactions.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Begins a transaction of the writer. The caller runs it in a task that nobody cancels.
+    pub(crate) async fn begin(&self, now: Timestamp) -> Result<Tx, StoreError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let place = self.waiting.try_acquire().map_err(|_| StoreError::Busy)?;
+        let turn = match tokio::time::timeout(WRITER_WAIT, Arc::clone(&self.turn).acquire_owned()).await {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(_)) => return Err(StoreError::TaskLost),
+            Err(_) => return Err(StoreError::Busy),
+        };
+        drop(place);
+        let inner = self.writer.begin_with_options(sqlite::write_transaction()).await?;
+        Ok(Tx { inner, now, effects: Mutex::default(), _turn: turn })
+    }
+
+    /// Ends all connections; the writer last, so that it can fold the log into the database.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        self.turn.close();
+        self.readers.clone().close().await?;
+        self.writer.clone().close().await?;
+        Ok(())
+    }
+}
+
+/// What has to be made true in memory after the commit.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// Cache entries that are no longer true.
+    pub(crate) keys: Vec<Key>,
+    /// All cache entries are in doubt.
+    pub(crate) everything: bool,
+    /// Principals, secrets, grants or rules have changed.
+    pub(crate) access: bool,
+}
+
+/// A running transaction of the writer.
+pub(crate) struct Tx {
+    inner: DatabaseTransaction,
+    now: Timestamp,
+    effects: Mutex<Effects>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Tx {
+    /// The one moment at which everything in this transaction happens.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// A connection within the transaction.
+    pub(crate) fn sql(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+
+    /// Whatever is cached under `key` is no longer true once this is committed.
+    pub(crate) fn touch(&self, key: Key) {
+        self.effects().keys.push(key);
+    }
+
+    /// Nothing that is cached may be believed once this is committed.
+    pub(crate) fn touch_everything(&self) {
+        self.effects().everything = true;
+    }
+
+    /// Who may do what has changed once this is committed.
+    pub(crate) fn touch_access(&self) {
+        self.effects().access = true;
+    }
+
+    fn effects(&self) -> std::sync::MutexGuard<'_, Effects> {
+        self.effects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits. The effects are handed out also when the commit fails: nobody knows then what the disk says.
+    pub(crate) async fn commit(self) -> (Effects, Result<(), StoreError>) {
+        let effects = self.effects.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let done = self.inner.commit().await.map_err(StoreError::from);
+        (effects, done)
+    }
+
+    /// Takes everything back.
+    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
+        self.inner.rollback().await.map_err(StoreError::from)
+    }
+}

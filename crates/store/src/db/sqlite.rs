@@ -1,0 +1,101 @@
+//! What is said to SQLite alone: how connections are opened, how a write begins, and the snapshot for a backup. The
+//! PostgreSQL counterpart goes beside this file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions,
+};
+
+use crate::StoreError;
+
+/// Connections for reading.
+const READERS: u32 = 4;
+/// Page cache of one reader, KiB. Small: what is hot is in our own caches, what is warm in the kernel's.
+const READER_CACHE_KIB: u32 = 512;
+/// Page cache of the writer, KiB.
+const WRITER_CACHE_KIB: u32 = 2_048;
+/// How long a connection waits for a lock that a stranger holds (a person with a shell).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a reader waits for a free connection.
+const READER_WAIT: Duration = Duration::from_secs(10);
+/// The write-ahead log is cut to this after a checkpoint, bytes.
+const LOG_BYTES: &str = "67108864";
+
+/// Opens the one connection that writes. A commit is on the disk before it is acknowledged.
+pub(super) async fn open_writer(file: &Path) -> Result<DatabaseConnection, StoreError> {
+    let options = options(file, WRITER_CACHE_KIB).create_if_missing(true);
+    let pool = pool(1).connect_with(options).await.map_err(connecting)?;
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// Opens the connections that read, when they are needed.
+pub(super) fn open_readers(file: &Path) -> DatabaseConnection {
+    let options = options(file, READER_CACHE_KIB).pragma("query_only", "ON");
+    SqlxSqliteConnector::from_sqlx_sqlite_pool(pool(READERS).connect_lazy_with(options))
+}
+
+fn connecting(error: sea_orm::sqlx::Error) -> StoreError {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))).into()
+}
+
+fn options(file: &Path, cache_kib: u32) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .statement_cache_capacity(128)
+        .pragma("cache_size", format!("-{cache_kib}"))
+        .pragma("journal_size_limit", LOG_BYTES)
+        .pragma("temp_store", "MEMORY")
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(READER_WAIT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // A local file does not go away between two queries; the check would cost as much as a query.
+        .test_before_acquire(false)
+}
+
+/// A write takes its lock at the beginning: one that took it later could fail half-way.
+pub(super) fn write_transaction() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    }
+}
+
+/// Copies the database as of this moment into a new file, while others read and write.
+pub(crate) async fn snapshot(database: &Path, target: &Path) -> Result<(), StoreError> {
+    let pool = pool(1)
+        .connect_with(options(database, READER_CACHE_KIB))
+        .await
+        .map_err(connecting)?;
+    let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
+    let done = super::sql::execute(&connection, "VACUUM INTO $1", [target.to_string_lossy().into_owned().into()]).await;
+    connection.close().await?;
+    done.map(drop)
+}
+
+/// Makes a table refuse UPDATE and DELETE.
+pub(super) async fn make_append_only(on: &impl ConnectionTrait, table: &str) -> Result<(), DbErr> {
+    for verb in ["UPDATE", "DELETE"] {
+        let name = verb.to_ascii_lowercase();
+        on.execute_unprepared(&format!(
+            "CREATE TRIGGER {table}_refuses_{name} BEFORE {verb} ON {table} \
+             BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        ))
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! The store as a value: opening, closing, and how its modules reach what they share.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use access::AccessBook;
+use access::token::Signer;
+use arc_swap::ArcSwap;
+use tokio::task::JoinHandle;
+
+use crate::authenticate::Authenticator;
+use crate::cache::Caches;
+use crate::db::{Db, Effects, Tx, Work};
+use crate::files::{BlobFiles, FilesConfig};
+use crate::gc::Collector;
+use crate::lock::{DATABASE_FILE, DirLock};
+use crate::pull_log::PullQueue;
+use crate::snapshot::Snapshot;
+use crate::upload::UploadBook;
+use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, setting};
+
+/// How often the store looks whether somebody else changed the access data, and writes down who logged in.
+const REFRESH_EVERY: Duration = Duration::from_secs(10);
+
+/// The store. A handle: cheap to clone, all clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the handles share.
+pub(crate) struct Inner {
+    pub(crate) config: StoreConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) db: Db,
+    pub(crate) files: BlobFiles,
+    pub(crate) caches: Caches,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) signer: Signer,
+    pub(crate) uploads: UploadBook,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) pulls: PullQueue,
+    pub(crate) collector: Collector,
+    refresh: Mutex<Option<JoinHandle<()>>>,
+    pull_writer: Mutex<Option<JoinHandle<()>>>,
+    lock: Mutex<Option<DirLock>>,
+}
+
+impl Store {
+    /// Opens the data directory: takes its lock, brings the database to the present schema. Nothing is loaded per
+    /// manifest; what a crash left of an upload behind its last promise is cut when the upload goes on.
+    pub async fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let dir = config.data_dir.clone();
+        let lock = tokio::task::spawn_blocking(move || DirLock::take(&dir)).await??;
+        let files_config = FilesConfig::new(&config.data_dir);
+        let files = tokio::task::spawn_blocking(move || BlobFiles::open(&files_config)).await??;
+        let db = Db::open(&config.data_dir.join(DATABASE_FILE)).await?;
+        let signer = Signer::new(setting::token_key(&db, clock.now()).await?);
+        let uploads = UploadBook::load(&db, &config.limits).await?;
+        let (pulls, pull_writer) = PullQueue::new(&config.limits);
+        let inner = Arc::new(Inner {
+            caches: Caches::new(&config.limits),
+            authenticator: Authenticator::new(&config.limits)?,
+            collector: Collector::default(),
+            snapshot: ArcSwap::from_pointee(Snapshot::load(db.read()).await?),
+            refresh: Mutex::default(),
+            pull_writer: Mutex::default(),
+            lock: Mutex::new(Some(lock)),
+            config,
+            clock,
+            db,
+            files,
+            signer,
+            uploads,
+            pulls,
+        });
+        put(&inner.refresh, tokio::spawn(refresh(Arc::downgrade(&inner))));
+        put(&inner.pull_writer, tokio::spawn(pull_writer.run(Arc::downgrade(&inner))));
+        Ok(Self { inner })
+    }
+
+    /// Writes what is queued, closes the database and gives back the lock. Later calls on other clones fail.
+    pub async fn close(self) -> Result<(), StoreError> {
+        if let Some(refresh) = take(&self.inner.refresh) {
+            refresh.abort();
+            let _ = refresh.await;
+        }
+        self.inner.pulls.close();
+        if let Some(pull_writer) = take(&self.inner.pull_writer) {
+            let _ = pull_writer.await;
+        }
+        self.flush_logins().await?;
+        self.inner.authenticator.close().await;
+        self.inner.files.close().await;
+        self.inner.db.close().await?;
+        drop(take(&self.inner.lock));
+        Ok(())
+    }
+
+    /// Where the data lies.
+    pub fn data_dir(&self) -> &Path {
+        &self.inner.config.data_dir
+    }
+
+    /// The present time, by the store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Who may do what, as of now. Follows local changes at once and those of others within ten seconds.
+    pub fn access(&self) -> Arc<AccessBook> {
+        Arc::clone(&self.inner.snapshot.load().book)
+    }
+
+    /// Asks the database for a sign of life; for readiness.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        setting::access_generation(self.inner.db.read()).await.map(drop)
+    }
+
+    pub(crate) fn limits(&self) -> &StoreLimits {
+        &self.inner.config.limits
+    }
+
+    /// `limit`, cut to what a page may have.
+    pub(crate) fn page_limit(&self, limit: usize) -> usize {
+        limit.min(self.limits().page_items)
+    }
+
+    /// Runs `work` in a transaction of the writer, in a task of its own: it is carried out or not, but never left
+    /// half-way because the caller went away. Commits on `Ok`, takes everything back on `Err`.
+    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'t> FnOnce(&'t Tx) -> Work<'t, T, E> + Send + 'static,
+    {
+        let store = self.clone();
+        tokio::spawn(async move { store.write_here(work).await }).await.map_err(StoreError::from)?
+    }
+
+    /// The same in the present task, which must be one that nobody cancels.
+    pub(crate) async fn write_here<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: for<'t> FnOnce(&'t Tx) -> Work<'t, T, E>,
+    {
+        let tx = self.inner.db.begin(self.now()).await?;
+        let done = work(&tx).await;
+        if done.is_err() {
+            if let Err(error) = tx.rollback().await {
+                tracing::warn!(%error, "a transaction could not be rolled back");
+            }
+            return done;
+        }
+        let (effects, committed) = tx.commit().await;
+        self.apply(effects).await;
+        committed?;
+        done
+    }
+
+    async fn apply(&self, effects: Effects) {
+        let Inner { caches, .. } = &*self.inner;
+        effects.keys.into_iter().for_each(|key| caches.epochs.bump(key));
+        if effects.everything {
+            caches.epochs.bump_all();
+        }
+        if effects.access
+            && let Err(error) = self.reload_access().await
+        {
+            // The generation has moved: the next refresh tries again.
+            tracing::error!(%error, "the access data could not be read again");
+        }
+    }
+
+    /// Reads the access data again.
+    pub(crate) async fn reload_access(&self) -> Result<(), StoreError> {
+        let fresh = Arc::new(Snapshot::load(self.inner.db.read()).await?);
+        // Two reloads may overtake each other; the later state stays.
+        self.inner.snapshot.rcu(|current| {
+            if current.book.generation() > fresh.book.generation() { Arc::clone(current) } else { Arc::clone(&fresh) }
+        });
+        Ok(())
+    }
+}
+
+fn put<T>(place: &Mutex<Option<T>>, value: T) {
+    place.lock().unwrap_or_else(PoisonError::into_inner).replace(value);
+}
+
+fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Notices access data that another process changed. Ends with the last handle.
+async fn refresh(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(REFRESH_EVERY).await;
+        let Some(store) = inner.upgrade().map(|inner| Store { inner }) else { return };
+        let known = store.access().generation();
+        let reloaded = match setting::access_generation(store.inner.db.read()).await {
+            Ok(present) if present == known => Ok(()),
+            Ok(_) => store.reload_access().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = reloaded {
+            tracing::error!(%error, "the access data could not be refreshed");
+        }
+        if let Err(error) = store.flush_logins().await {
+            tracing::error!(%error, "logins could not be written to the audit log");
+        }
+    }
+}

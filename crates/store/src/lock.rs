@@ -1,0 +1,89 @@
+//! The data directory: one process at a time, and a format that says what it is.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::StoreError;
+
+/// The format of the data directory, in the file `version`. The database has its own list of migrations.
+pub(crate) const FORMAT: u32 = 1;
+/// Name of the file that holds [`FORMAT`].
+pub(crate) const VERSION_FILE: &str = "version";
+/// Name of the file that is locked.
+pub(crate) const LOCK_FILE: &str = "lock";
+/// Name of the database.
+pub(crate) const DATABASE_FILE: &str = "roadbed.db";
+
+/// The lock on a data directory. The kernel gives it back when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct DirLock {
+    _file: File,
+}
+
+impl DirLock {
+    /// Makes the directory if need be, takes its lock, and checks its format. Blocks for a moment.
+    pub(crate) fn take(dir: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(dir).map_err(|error| StoreError::file("create", dir, error))?;
+        let path = dir.join(LOCK_FILE);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| StoreError::file("open", &path, error))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(StoreError::Locked { path: dir.to_owned() }),
+            Err(errno) => return Err(StoreError::file("lock", path, errno.into())),
+        }
+        check_format(dir)?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn check_format(dir: &Path) -> Result<(), StoreError> {
+    let path = dir.join(VERSION_FILE);
+    match fs::read_to_string(&path) {
+        Ok(found) if found.trim().parse() == Ok(FORMAT) => Ok(()),
+        Ok(found) => Err(StoreError::Version {
+            path: dir.to_owned(),
+            found: found.trim().chars().take(20).collect(),
+            known: FORMAT,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => write_format(dir, &path),
+        Err(error) => Err(StoreError::file("read", path, error)),
+    }
+}
+
+fn write_format(dir: &Path, path: &PathBuf) -> Result<(), StoreError> {
+    let failed = |error| StoreError::file("write", path, error);
+    let mut file = File::create(path).map_err(failed)?;
+    writeln!(file, "{FORMAT}").map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_is_told_to_stay_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DirLock::take(dir.path()).unwrap();
+        assert!(matches!(DirLock::take(dir.path()), Err(StoreError::Locked { .. })));
+        drop(held);
+        DirLock::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_format_from_the_future_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(VERSION_FILE), "99\n").unwrap();
+        let error = DirLock::take(dir.path()).unwrap_err();
+        assert!(matches!(&error, StoreError::Version { found, .. } if found == "99"), "{error}");
+    }
+}

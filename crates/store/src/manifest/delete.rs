@@ -1,0 +1,103 @@
+//! Deleting a manifest, with what points to it and what it points to.
+
+use access::Permit;
+use access::permit::Delete;
+use oci::{Digest, RepoName};
+use sea_orm::FromQueryResult;
+use serde_json::json;
+
+use super::{DeleteError, put};
+use crate::blob;
+use crate::cache::Key;
+use crate::db::{Tx, sql};
+use crate::event::{self, EventKind};
+use crate::repository::{self, Delta};
+use crate::rule::Rules;
+use crate::{Actor, Store, StoreError, tag};
+
+/// Tags that the event of a deleted manifest lists by name; of more it says only how many.
+const TAGS_LISTED: usize = 100;
+
+impl Store {
+    /// Deletes a manifest and every tag that points to it.
+    pub async fn delete_manifest(&self, permit: &Permit<Delete>, digest: &Digest) -> Result<(), DeleteError> {
+        let rules = self.rules(permit.repo());
+        if !rules.deletion {
+            return Err(DeleteError::Disabled);
+        }
+        let (permit, digest) = (permit.clone(), *digest);
+        self.write(move |tx| {
+            Box::pin(async move {
+                let repository = repository::find(tx.sql(), permit.repo()).await?.ok_or(DeleteError::Unknown)?;
+                let id = put::find(tx, repository.id, &digest).await?.ok_or(DeleteError::Unknown)?;
+                let actor = Actor::holder(&permit, "request");
+                remove(tx, &actor, permit.repo(), repository.id, (id, &digest), &rules).await
+            })
+        })
+        .await
+    }
+}
+
+/// Removes a manifest, its tags and its references; its blobs stay until they are collected.
+pub(crate) async fn remove(
+    tx: &Tx,
+    actor: &Actor,
+    repo: &RepoName,
+    repository: i64,
+    manifest: (i64, &Digest),
+    rules: &Rules,
+) -> Result<(), DeleteError> {
+    let (id, digest) = manifest;
+    let tags = remove_tags(tx, repo, id, rules).await?;
+    release_blobs(tx, repository, id).await?;
+    let size = remove_rows(tx, id).await?;
+    let count = i64::try_from(tags.len()).unwrap_or(i64::MAX);
+    let delta = Delta { bytes: -size, tags: -count, manifests: -1, ..Delta::default() };
+    repository::count(tx, repository, delta).await?;
+    tx.touch(Key::manifest(repo, digest));
+    let listed: Vec<&str> = tags.iter().take(TAGS_LISTED).map(oci::Tag::as_str).collect();
+    let body = json!({ "tags": listed, "tags_total": tags.len() });
+    event::record(tx, actor, EventKind::ManifestDelete, &blob::subject(repo, digest), body).await?;
+    Ok(())
+}
+
+async fn remove_tags(tx: &Tx, repo: &RepoName, id: i64, rules: &Rules) -> Result<Vec<oci::Tag>, DeleteError> {
+    let sql = "DELETE FROM tag WHERE manifest_id = $1 RETURNING name AS text";
+    let rows: Vec<sql::Text> = sql::all(tx.sql(), sql, [id.into()]).await?;
+    let tags = rows.iter().map(|row| tag::parse(&row.text)).collect::<Result<Vec<_>, _>>()?;
+    for tag in &tags {
+        if rules.is_immutable(tag) {
+            return Err(DeleteError::TagImmutable { tag: tag.clone() });
+        }
+        tx.touch(Key::tag(repo, tag));
+    }
+    Ok(tags)
+}
+
+/// One manifest less names its blobs; for those that none names any more the time of grace begins.
+async fn release_blobs(tx: &Tx, repository: i64, id: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE repository_blob SET names = names - 1, idle_since = $3 \
+               WHERE repository_id = $1 AND blob_id IN ( \
+                 SELECT b.id FROM manifest_reference f JOIN blob b ON b.digest = f.digest \
+                 WHERE f.manifest_id = $2 AND f.kind = $4)";
+    let values = [repository, id, tx.now().micros(), put::BLOB].map(Into::into);
+    sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
+#[derive(FromQueryResult)]
+struct Removed {
+    content_id: i64,
+    size: i64,
+}
+
+/// Removes the row, its references with it, and the bytes if nobody else has them. Answers their number.
+async fn remove_rows(tx: &Tx, id: i64) -> Result<i64, StoreError> {
+    let sql = "DELETE FROM manifest WHERE id = $1 RETURNING content_id, size";
+    let removed: Option<Removed> = sql::first(tx.sql(), sql, [id.into()]).await?;
+    let removed = removed.ok_or_else(|| StoreError::damaged("a manifest went away within a transaction"))?;
+    let sql = "UPDATE manifest_content SET holders = holders - 1 WHERE id = $1";
+    sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
+    let sql = "DELETE FROM manifest_content WHERE id = $1 AND holders = 0";
+    sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
+    Ok(removed.size)
+}
