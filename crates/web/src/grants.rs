@@ -88,7 +88,7 @@ pub(crate) fn demand_any_pattern(session: &Session, grants: &[Grant]) -> Result<
 }
 
 /// Set a grant; the roles of a grant with the same subject and pattern are replaced.
-#[utoipa::path(put, path = "/grants", tag = "grants", request_body = GrantEntry, responses(
+#[utoipa::path(post, path = "/grants", tag = "grants", request_body = GrantEntry, responses(
     (status = OK, description = "Set", body = GrantEntry),
     (status = FORBIDDEN, description = "The caller does not administer the pattern", body = Problem),
 ))]

@@ -2,7 +2,7 @@
 //!
 //! Everything that people and programs may ask of the registry besides pushing and pulling: who may do what, rules,
 //! repositories, the audit log, housekeeping. The command line is a client of it. The API stands on the store alone;
-//! what it promises is additive within a version and described in OpenAPI at `/api/v1/openapi.json`.
+//! what it promises is additive within a version and described in `OpenAPI` at `/api/v1/openapi.json`.
 //!
 //! How a request is answered: [`Session`] finds out who asks (Basic credentials, or a token of `POST /session`), and
 //! hands out the permits that the store's functions demand; [`Body`](body::Body) reads JSON under a cap; one module per
@@ -52,7 +52,7 @@ use utoipa_axum::routes;
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use session::PeerAddress;
-pub use state::{SystemInfo, WebState};
+pub use state::{WebConfig, WebState};
 
 /// The path under which all of it stands.
 pub const PREFIX: &str = "/api/v1";
@@ -73,7 +73,7 @@ pub fn router(state: WebState) -> Router {
 
 /// Every route together with its documentation; the two cannot part.
 fn documented(state: &WebState) -> OpenApiRouter<WebState> {
-    OpenApiRouter::with_openapi(openapi::head(state.info.version))
+    OpenApiRouter::with_openapi(openapi::head(&state.config.version))
         .routes(routes!(sessions::create_session, sessions::get_session))
         .routes(routes!(sessions::change_own_password))
         .routes(routes!(users::list_users, users::create_user))

@@ -1,4 +1,4 @@
-//! The description of the API in OpenAPI 3.1, made from the routes themselves.
+//! The description of the API in `OpenAPI` 3.1, made from the routes themselves.
 
 use axum::Router;
 use axum::routing::get;

@@ -137,8 +137,8 @@ pub(crate) async fn get_repository(
     Query(RepositoryKey { repository }): Query<RepositoryKey>,
 ) -> Result<Body<RepositoryEntry>, ApiError> {
     let permit = session.permit::<Pull>(&repository)?;
-    let stats = state.store.repository_stats(&permit).await?;
-    let stats = stats.ok_or_else(|| ApiError::not_found("repository", &repository))?;
+    let held = state.store.repository_stats(&permit).await?;
+    let held = held.ok_or_else(|| ApiError::not_found("repository", &repository))?;
     let rules = state.store.rules(&repository);
     let rule = EffectiveRule {
         immutable_tags: rules.immutable_tags.as_ref().map(|tags| tags.0.clone()).unwrap_or_default(),
@@ -147,11 +147,11 @@ pub(crate) async fn get_repository(
         deletion: rules.deletion,
     };
     Ok(Body(RepositoryEntry {
-        bytes: stats.bytes,
-        tags: stats.tags,
-        manifests: stats.manifests,
-        blobs: stats.blobs,
-        created_at: stats.created_at.into(),
+        bytes: held.bytes,
+        tags: held.tags,
+        manifests: held.manifests,
+        blobs: held.blobs,
+        created_at: held.created_at.into(),
         roles: session.book.roles(&session.caller, &repository),
         rule,
         name: repository,

@@ -91,7 +91,7 @@ fn issue(state: &WebState, caller: &Caller, asked_seconds: Option<u64>) -> Resul
     let (Some(principal), Some(secret)) = (caller.principal(), caller.secret()) else {
         return Err(ApiError::malformed("nobody needs no token"));
     };
-    let longest = i64::try_from(state.token_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_LIFETIME_SECONDS);
+    let longest = i64::try_from(state.config.api_token_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_LIFETIME_SECONDS);
     let asked = asked_seconds.map_or(longest, |seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
     let lifetime = asked.clamp(1, longest.max(1));
     let now = state.store.now();

@@ -7,25 +7,37 @@ use std::time::Duration;
 use store::{GcReport, Store, Timestamp};
 use tokio::sync::Semaphore;
 
-/// What the process says about itself.
+/// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
-pub struct SystemInfo {
+pub struct WebConfig {
     /// Version of the program.
-    pub version: &'static str,
+    pub version: String,
     /// Names this process, so that it can be told from another one behind the same address.
-    pub instance: Arc<str>,
-    /// When it started.
-    pub started_at: Timestamp,
+    pub instance: String,
+    /// How long a token of `POST /session` lives at most; longer than [`access::token::MAX_LIFETIME_SECONDS`] is cut to
+    /// that. Default 12 hours.
+    pub api_token_lifetime: Duration,
     /// Whether pushes are refused for now.
     pub read_only: Arc<AtomicBool>,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self {
+            version: String::new(),
+            instance: String::new(),
+            api_token_lifetime: Duration::from_hours(12),
+            read_only: Arc::default(),
+        }
+    }
 }
 
 /// Everything that handlers need. Cheap to clone.
 #[derive(Clone)]
 pub struct WebState {
     pub(crate) store: Store,
-    pub(crate) info: SystemInfo,
-    pub(crate) token_lifetime: Duration,
+    pub(crate) config: Arc<WebConfig>,
+    pub(crate) started_at: Timestamp,
     pub(crate) collection: Arc<Mutex<Collection>>,
     /// One collection on demand at a time.
     pub(crate) collector: Arc<Semaphore>,
@@ -41,13 +53,12 @@ pub(crate) struct Collection {
 }
 
 impl WebState {
-    /// `token_lifetime` is how long a token of `POST /session` lives at most; longer than
-    /// [`access::token::MAX_LIFETIME_SECONDS`] is cut to it.
-    pub fn new(store: Store, info: SystemInfo, token_lifetime: Duration) -> Self {
+    /// The API over a store, from now on.
+    pub fn new(store: Store, config: WebConfig) -> Self {
         Self {
+            started_at: store.now(),
             store,
-            info,
-            token_lifetime,
+            config: Arc::new(config),
             collection: Arc::default(),
             collector: Arc::new(Semaphore::new(1)),
             checker: Arc::new(Semaphore::new(1)),

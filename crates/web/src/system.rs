@@ -88,11 +88,11 @@ pub(crate) async fn get_system(
     Administrator(_): Administrator,
 ) -> Result<Body<SystemStatus>, ApiError> {
     Ok(Body(SystemStatus {
-        version: state.info.version.to_owned(),
-        instance: state.info.instance.to_string(),
-        started_at: state.info.started_at.into(),
+        version: state.config.version.clone(),
+        instance: state.config.instance.clone(),
+        started_at: state.started_at.into(),
         now: state.store.now().into(),
-        read_only: state.info.read_only.load(Ordering::Relaxed),
+        read_only: state.config.read_only.load(Ordering::Relaxed),
         counters: state.store.metrics().into(),
     }))
 }

@@ -1,0 +1,15 @@
+//! The API over a real store in a temporary directory, in process.
+//!
+//! `world` makes the store, one caller of each kind and a repository; `routes` asks every route as every caller;
+//! the others try one thing each.
+
+#[cfg(test)]
+mod api {
+    mod administration;
+    mod bodies;
+    mod description;
+    mod housekeeping;
+    mod routes;
+    mod sessions;
+    mod world;
+}

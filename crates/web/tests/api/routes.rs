@@ -1,0 +1,152 @@
+//! Every route, asked as everybody: who is not allowed gets 401 or 403, who is allowed gets what the row says.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::world::{Who, World};
+
+/// One route, and who may use it.
+struct Row {
+    method: &'static str,
+    /// As in the description of the API.
+    template: &'static str,
+    /// What is asked for. Where allowed callers would take something from each other, it asks for what is not there.
+    target: &'static str,
+    body: Option<Value>,
+    allowed: &'static [Who],
+    /// What the allowed ones get.
+    status: u16,
+}
+
+const EVERYBODY: &[Who] = &Who::ALL;
+const SIGNED_IN: &[Who] =
+    &[Who::Nobody, Who::Puller, Who::Pusher, Who::Deleter, Who::Owner, Who::Robot, Who::Administrator];
+const PULLERS: &[Who] = &[Who::Puller, Who::Pusher, Who::Deleter, Who::Owner, Who::Robot, Who::Administrator];
+const DELETERS: &[Who] = &[Who::Deleter, Who::Owner, Who::Administrator];
+const OWNERS: &[Who] = &[Who::Owner, Who::Administrator];
+const ADMINISTRATORS: &[Who] = &[Who::Administrator];
+
+fn row(
+    method: &'static str,
+    template: &'static str,
+    target: &'static str,
+    body: Option<Value>,
+    allowed: &'static [Who],
+    status: u16,
+) -> Row {
+    Row { method, template, target, body, allowed, status }
+}
+
+#[rustfmt::skip]
+fn table() -> Vec<Row> {
+    let grant = json!({ "subject": "nobody", "pattern": "team/new/**", "roles": ["pull"] });
+    let rule = json!({ "pattern": "team/new/**", "quota_tags": 10 });
+    let user = json!({ "name": "made", "password": "a long enough password" });
+    let wrong = json!({ "user": "nobody", "password": "wrong" });
+    vec![
+        row("GET", "/openapi.json", "/openapi.json", None, EVERYBODY, 200),
+        // The credentials in the body decide, whoever asks.
+        row("POST", "/session", "/session", Some(wrong), &[], 401),
+        row("GET", "/session", "/session", None, SIGNED_IN, 200),
+        // Changes nothing: the present password is wrong.
+        row("PUT", "/session/password", "/session/password",
+            Some(json!({ "old": "wrong", "new": "a long enough password" })), &[], 403),
+        row("GET", "/users", "/users", None, ADMINISTRATORS, 200),
+        row("POST", "/users", "/users", Some(user), ADMINISTRATORS, 201),
+        row("GET", "/users/{name}", "/users/nobody", None, ADMINISTRATORS, 200),
+        row("PATCH", "/users/{name}", "/users/nobody", Some(json!({ "disabled": false })), ADMINISTRATORS, 200),
+        row("DELETE", "/users/{name}", "/users/ghost", None, ADMINISTRATORS, 404),
+        row("PUT", "/users/{name}/password", "/users/ghost/password",
+            Some(json!({ "password": "a long enough password" })), ADMINISTRATORS, 404),
+        row("GET", "/robots", "/robots", None, ADMINISTRATORS, 200),
+        row("POST", "/robots", "/robots", Some(json!({ "name": "built" })), ADMINISTRATORS, 201),
+        row("GET", "/robots/{name}", "/robots/robot", None, ADMINISTRATORS, 200),
+        row("PATCH", "/robots/{name}", "/robots/robot", Some(json!({ "disabled": false })), ADMINISTRATORS, 200),
+        row("DELETE", "/robots/{name}", "/robots/ghost", None, ADMINISTRATORS, 404),
+        row("GET", "/robots/{name}/secrets", "/robots/robot/secrets", None, ADMINISTRATORS, 200),
+        row("POST", "/robots/{name}/secrets", "/robots/robot/secrets", Some(json!({})), ADMINISTRATORS, 201),
+        row("DELETE", "/robots/{name}/secrets/{id}", "/robots/robot/secrets/999999", None, ADMINISTRATORS, 404),
+        row("GET", "/grants", "/grants", None, OWNERS, 200),
+        row("POST", "/grants", "/grants", Some(grant), OWNERS, 200),
+        row("POST", "/grants", "/grants",
+            Some(json!({ "subject": "nobody", "pattern": "**", "roles": ["pull"] })), &[], 0),
+        row("DELETE", "/grants", "/grants?subject=nobody&pattern=team/ghost", None, OWNERS, 404),
+        row("GET", "/rules", "/rules", None, OWNERS, 200),
+        row("PUT", "/rules", "/rules", Some(rule), OWNERS, 200),
+        row("DELETE", "/rules", "/rules?pattern=team/ghost", None, OWNERS, 404),
+        row("DELETE", "/rules", "/rules?pattern=other/ghost", None, ADMINISTRATORS, 404),
+        row("GET", "/repositories", "/repositories", None, SIGNED_IN, 200),
+        row("GET", "/repository", "/repository?repository=team/app", None, PULLERS, 200),
+        row("GET", "/repository", "/repository?repository=team/ghost", None, PULLERS, 404),
+        row("GET", "/repository", "/repository?repository=other/ghost", None, ADMINISTRATORS, 404),
+        row("DELETE", "/repository", "/repository?repository=team/ghost", None, OWNERS, 404),
+        row("GET", "/repository/tags", "/repository/tags?repository=team/app", None, PULLERS, 200),
+        row("GET", "/repository/tag", "/repository/tag?repository=team/app&tag=v1", None, PULLERS, 200),
+        row("DELETE", "/repository/tag", "/repository/tag?repository=team/app&tag=ghost", None, DELETERS, 404),
+        row("GET", "/events", "/events", None, ADMINISTRATORS, 200),
+        row("GET", "/pulls", "/pulls", None, ADMINISTRATORS, 200),
+        row("POST", "/apply", "/apply?dry_run=true", Some(json!({})), ADMINISTRATORS, 200),
+        row("POST", "/gc", "/gc", Some(json!({})), ADMINISTRATORS, 200),
+        row("GET", "/gc", "/gc", None, ADMINISTRATORS, 200),
+        row("POST", "/fsck", "/fsck", Some(json!({})), ADMINISTRATORS, 200),
+        row("POST", "/backup", "/backup", Some(json!({})), ADMINISTRATORS, 200),
+        row("GET", "/system", "/system", None, ADMINISTRATORS, 200),
+    ]
+}
+
+fn expected(row: &Row, who: Who) -> u16 {
+    match (row.method, row.template) {
+        ("POST", "/session") => 401,
+        // Nobody is hindered by grants; the wrong password is.
+        ("PUT", "/session/password") if who != Who::Anonymous => 403,
+        // The one row that asks for a pattern which only an administrator has. It would change the others' answers.
+        ("POST", "/grants") if row.allowed.is_empty() && who == Who::Administrator => 0,
+        _ if row.allowed.contains(&who) => row.status,
+        _ if who == Who::Anonymous => 401,
+        _ => 403,
+    }
+}
+
+#[tokio::test]
+async fn each_route_answers_each_caller_as_it_should() {
+    let world = World::new().await;
+    let mut wrong = Vec::new();
+    let mut checks = 0;
+    for row in table() {
+        for who in Who::ALL {
+            let expected = expected(&row, who);
+            if expected == 0 {
+                continue;
+            }
+            let answer = world.ask(who, row.method, row.target, row.body.as_ref()).await;
+            checks += 1;
+            if answer.status.as_u16() != expected {
+                wrong.push(format!(
+                    "{} {} as {}: {} instead of {expected}: {}",
+                    row.method,
+                    row.target,
+                    who.name(),
+                    answer.status,
+                    answer.text()
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {checks} checks failed\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn the_table_has_every_route_that_is_described() {
+    let world = World::new().await;
+    let document = world.ask(Who::Anonymous, "GET", "/openapi.json", None).await.expect(200).json();
+    let mut described = BTreeSet::from([("GET".to_owned(), "/openapi.json".to_owned())]);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let path = path.strip_prefix(web::PREFIX).unwrap();
+        let methods = item.as_object().unwrap().keys().filter(|key| ["get", "put", "post", "delete", "patch"].contains(&key.as_str()));
+        described.extend(methods.map(|method| (method.to_uppercase(), path.to_owned())));
+    }
+    let tested: BTreeSet<_> =
+        table().iter().map(|row| (row.method.to_owned(), row.template.to_owned())).collect();
+    assert_eq!(tested, described);
+}

@@ -1,0 +1,121 @@
+//! Signing in, and what ends it.
+
+use access::token::{Audience, Claims, TokenSubject};
+use axum::body::Body;
+use http::{Request, header};
+use serde_json::json;
+use web::PREFIX;
+
+use super::world::{Answer, PASSWORD, Who, World};
+
+const WHOAMI: &str = "/session";
+
+async fn with_header(world: &World, authorization: &str) -> Answer {
+    let request = Request::builder().uri(format!("{PREFIX}{WHOAMI}")).header(header::AUTHORIZATION, authorization);
+    world.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_session_says_who_and_what() {
+    let world = World::new().await;
+    let me = world.ask(Who::Owner, "GET", WHOAMI, None).await.expect(200).json();
+    assert_eq!(me["name"], "owner");
+    assert_eq!(me["kind"], "user");
+    assert_eq!(me["administrator"], false);
+    assert_eq!(me["grants"][0]["pattern"], "team/**");
+    assert_eq!(me["grants"][0]["roles"], json!(["pull", "push", "delete", "admin"]));
+    assert!(me["expires_at"].as_str().unwrap().ends_with('Z'));
+    let me = world.ask(Who::Robot, "GET", WHOAMI, None).await.expect(200).json();
+    assert_eq!(me["kind"], "robot");
+    assert_eq!(world.ask(Who::Administrator, "GET", WHOAMI, None).await.json()["administrator"], true);
+}
+
+#[tokio::test]
+async fn a_token_ends_when_it_says() {
+    let world = World::new().await;
+    let asked = json!({ "user": "nobody", "password": PASSWORD, "lifetime_seconds": 60 });
+    let session = world.ask(Who::Anonymous, "POST", "/session", Some(&asked)).await.expect(201).json();
+    let bearer = format!("Bearer {}", session["token"].as_str().unwrap());
+    with_header(&world, &bearer).await.expect(200);
+    world.later(59);
+    with_header(&world, &bearer).await.expect(200);
+    world.later(1);
+    with_header(&world, &bearer).await.expect(401);
+
+    // Nobody gets one for longer than the registry allows.
+    let asked = json!({ "user": "nobody", "password": PASSWORD, "lifetime_seconds": u64::MAX });
+    let session = world.ask(Who::Anonymous, "POST", "/session", Some(&asked)).await.expect(201).json();
+    let bearer = format!("Bearer {}", session["token"].as_str().unwrap());
+    world.later(12 * 60 * 60);
+    with_header(&world, &bearer).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_token_of_the_registry_opens_nothing_here() {
+    let world = World::new().await;
+    let book = world.store.access();
+    let admin = book.principal(&"admin".parse().unwrap()).unwrap().clone();
+    let secret = book.secrets_of(admin.id)[0].id;
+    let now = world.store.now().seconds();
+    let claims = |audience| Claims {
+        id: [7; 16],
+        audience,
+        subject: Some(TokenSubject { name: admin.name.clone(), principal: admin.id, secret }),
+        scopes: Vec::new(),
+        issued_at: now,
+        expires_at: now + 300,
+    };
+    let signer = world.store.signer();
+    let registry = signer.issue(&claims(Audience::Registry)).unwrap();
+    with_header(&world, &format!("Bearer {registry}")).await.expect(401);
+    let api = signer.issue(&claims(Audience::Api)).unwrap();
+    with_header(&world, &format!("Bearer {api}")).await.expect(200);
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_told_apart_from_none() {
+    let world = World::new().await;
+    for authorization in ["Bearer x.y.z", "Negotiate abc", "Basic !!!", "Basic bm9ib2R5Ondyb25n"] {
+        let answer = with_header(&world, authorization).await.expect(401);
+        // No Basic challenge: browsers would ask for a password and send it with forged requests too.
+        assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer realm=\"roadbed-api\"");
+    }
+    // nobody:a long enough password
+    with_header(&world, "Basic bm9ib2R5OmEgbG9uZyBlbm91Z2ggcGFzc3dvcmQ=").await.expect(200);
+}
+
+#[tokio::test]
+async fn many_wrong_passwords_have_to_wait() {
+    let world = World::new().await;
+    let wrong = json!({ "user": "puller", "password": "wrong" });
+    let mut last = 401;
+    for _ in 0..20 {
+        let answer = world.ask(Who::Anonymous, "POST", "/session", Some(&wrong)).await;
+        last = answer.status.as_u16();
+        if last == 429 {
+            assert!(answer.headers[header::RETRY_AFTER].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+            break;
+        }
+    }
+    assert_eq!(last, 429);
+}
+
+#[tokio::test]
+async fn disabling_and_new_passwords_end_sessions_at_once() {
+    let world = World::new().await;
+    let change = |disabled: bool| json!({ "disabled": disabled });
+    world.ask(Who::Administrator, "PATCH", "/users/puller", Some(&change(true))).await.expect(200);
+    world.ask(Who::Puller, "GET", WHOAMI, None).await.expect(401);
+    world.ask(Who::Administrator, "PATCH", "/users/puller", Some(&change(false))).await.expect(200);
+    world.ask(Who::Puller, "GET", WHOAMI, None).await.expect(200);
+
+    let next = json!({ "old": PASSWORD, "new": "another long password" });
+    world.ask(Who::Puller, "PUT", "/session/password", Some(&next)).await.expect(204);
+    world.ask(Who::Puller, "GET", WHOAMI, None).await.expect(401);
+    let asked = json!({ "user": "puller", "password": "another long password" });
+    world.ask(Who::Anonymous, "POST", "/session", Some(&asked)).await.expect(201);
+
+    let set = json!({ "password": "a third long password" });
+    world.ask(Who::Administrator, "PUT", "/users/pusher/password", Some(&set)).await.expect(204);
+    world.ask(Who::Pusher, "GET", WHOAMI, None).await.expect(401);
+}
