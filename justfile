@@ -1,0 +1,54 @@
+# The parts of `./test`, one by one. `just --list` shows them.
+
+set positional-arguments
+
+# Everything that CI runs
+test *arguments:
+    ./test {{arguments}}
+
+# Formats all files
+fmt:
+    cargo fmt --all
+
+# Format and lints, as CI checks them
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# The pages of the code, with every broken link an error
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+# Unit and property tests of every crate
+unit:
+    cargo test --workspace --locked --lib --bins
+    cargo test --workspace --locked --test house_rules
+
+# The distribution specification, asked of the real binary
+protocol:
+    cargo test --workspace --locked --test protocol
+
+# skopeo, buildah, podman, containerd and Docker against the real binary
+clients:
+    cargo test --workspace --locked --test clients
+
+# SIGKILL during pushes, full disks
+crash:
+    cargo test --workspace --locked --test crash
+
+# Slow clients, caps, drain, certificates
+traffic:
+    cargo test --workspace --locked --test traffic
+
+# The OCI conformance program (needs Go and a module proxy)
+conformance:
+    ci/conformance.sh
+
+# Measures against Debian's docker-registry and writes docs/benchmarks.md
+bench-registry:
+    cargo bench -p roadbed --bench registry -- --write
+
+# Runs one fuzz target (needs nightly and cargo-fuzz)
+fuzz target seconds:
+    mkdir -p fuzz/corpus/{{target}}
+    cd fuzz && cargo +nightly fuzz run {{target}} corpus/{{target}} seeds/{{target}} -- -max_total_time={{seconds}}
