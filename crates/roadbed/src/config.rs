@@ -155,6 +155,7 @@ impl Config {
                 window: self.connections.rate_window.0,
             },
             page_items: from.page_items,
+            trace_requests: self.telemetry.otlp_endpoint.is_some(),
             manifest_limits: oci::ManifestLimits::default(),
         };
         config.manifest_limits.bytes = usize::try_from(from.manifest_bytes.0).unwrap_or(usize::MAX);

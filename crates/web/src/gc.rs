@@ -38,6 +38,8 @@ pub struct CollectionReport {
     pub orphans: u64,
     /// Uploads dropped because their time was over.
     pub uploads: u64,
+    /// Empty repositories forgotten.
+    pub repositories: u64,
     /// Lines of the pull log dropped.
     pub pulls: u64,
     /// A backup is running: nothing was removed.
@@ -60,8 +62,8 @@ pub struct CollectionStatus {
 
 impl From<GcReport> for CollectionReport {
     fn from(report: GcReport) -> Self {
-        let GcReport { unlinked, blobs, bytes, orphans, uploads, pulls, paused, more } = report;
-        Self { unlinked, blobs, bytes, orphans, uploads, pulls, paused, more }
+        let GcReport { unlinked, blobs, bytes, orphans, uploads, repositories, pulls, paused, more } = report;
+        Self { unlinked, blobs, bytes, orphans, uploads, repositories, pulls, paused, more }
     }
 }
 

@@ -1,0 +1,166 @@
+//! `roadbed serve`: opens the store, binds the socket, serves until told to stop, and stops in good order.
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use access::SecretString;
+use anyhow::Context as _;
+use registry::{
+    Registry,
+    access_log::AccessLog,
+    metrics::{ConnectionMetrics, RegistryMetrics},
+    traffic::{listener::Listener, tls::CertificateStore},
+};
+use store::{Store, SystemClock};
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+use uuid::Uuid;
+
+use crate::{
+    config::{Config, LogTarget},
+    telemetry,
+};
+
+mod app;
+mod first_start;
+mod health;
+mod housekeeping;
+mod process;
+mod proxies;
+mod store_metrics;
+
+use app::App;
+use health::Health;
+use proxies::TrustedProxies;
+
+/// Password of the first administrator, where the data directory is empty.
+const ADMIN_PASSWORD: &str = "ROADBED_ADMIN_PASSWORD";
+
+/// File that receives the address once the server listens; for whoever starts it on port 0.
+const READY_FILE: &str = "ROADBED_READY_FILE";
+
+/// Name that `/healthz` answers with; a random one by default.
+const INSTANCE_ID: &str = "ROADBED_INSTANCE_ID";
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init(&config.log, &config.telemetry)?;
+    process::raise_descriptor_limit();
+    let store = open_store(&config).await?;
+    let password = std::env::var(ADMIN_PASSWORD).ok().filter(|password| !password.is_empty()).map(SecretString::from);
+    let generated = store.ensure_administrator(password.as_ref()).await.context("cannot make the first administrator")?;
+
+    let tls = config.tls_files().map(|(cert, key)| CertificateStore::load(cert, key)).transpose()?;
+    let socket = bind(config.server.listen).await?;
+    let address = socket.local_addr().context("the socket has no address")?;
+    let mut metrics = prometheus_client::registry::Registry::with_prefix("roadbed");
+    let registry = registry(&config, &store, &mut metrics)?;
+    let connections = ConnectionMetrics::register(&mut metrics);
+    store_metrics::register(&mut metrics, store.clone());
+
+    let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
+    let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
+    let state = web::WebState::new(store.clone(), web_config(&config, &instance));
+    let app = App {
+        registry,
+        other: web::router(state).merge(health.clone().router()),
+        proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
+    };
+    let watching = tls.clone().map(CertificateStore::watch);
+    let limits = config.connection_limits();
+    let delay = limits.drain_delay;
+    let server_config = tls.as_ref().map(CertificateStore::server_config);
+    let listener = Listener::new(socket, server_config, limits, connections, app);
+    let collecting =
+        housekeeping::collect_every(store.clone(), config.storage.collect_interval.0, config.storage.collect_budget);
+
+    announce(&config, address, generated.as_ref())?;
+    let cut = listener.run(stop_requested(health, delay)).await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "stopped with connections still open, they were cut");
+    }
+    collecting.abort();
+    if let Some(watching) = watching {
+        watching.abort();
+    }
+    store.close().await.context("the store did not close in good order; nothing acknowledged is lost")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let data_dir: PathBuf =
+        config.data_dir().context("no data directory: name one with --data, or set HOME or XDG_DATA_HOME")?;
+    let shown = data_dir.display().to_string();
+    let opened = Store::open(config.store_config(data_dir), Arc::new(SystemClock)).await;
+    opened.with_context(|| format!("cannot open the data directory {shown}"))
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}: choose another with --listen, or stop what uses it"))
+}
+
+fn registry(
+    config: &Config,
+    store: &Store,
+    metrics: &mut prometheus_client::registry::Registry,
+) -> anyhow::Result<Registry> {
+    let counters = RegistryMetrics::register(metrics);
+    let access_log = match config.log.access {
+        LogTarget::Off => Ok(AccessLog::off()),
+        LogTarget::Stdout => AccessLog::to(io::stdout()),
+        LogTarget::Stderr => AccessLog::to(io::stderr()),
+    };
+    let access_log = access_log.context("cannot start the thread of the access log")?;
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
+    Ok(Registry::new(store.clone(), config.registry_config(), counters, access_log, key))
+}
+
+/// Says where the server is, on standard output for people and in the ready file for programs.
+fn announce(config: &Config, address: SocketAddr, generated: Option<&SecretString>) -> anyhow::Result<()> {
+    let scheme = if config.tls_files().is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on {url}")?;
+    first_start::greet(&mut out, config, &address.to_string(), generated)?;
+    out.flush()?;
+    if let Some(file) = std::env::var_os(READY_FILE) {
+        // Written beside and renamed: whoever waits for it never reads half of it.
+        let partial = PathBuf::from(&file).with_extension("partial");
+        std::fs::write(&partial, &url)
+            .and_then(|()| std::fs::rename(&partial, &file))
+            .with_context(|| format!("cannot write {READY_FILE} {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Resolves when the listener should close: a signal came, and load balancers had `delay` to see that `/readyz` says no.
+/// A second signal ends the process at once.
+async fn stop_requested(health: Health, delay: std::time::Duration) {
+    process::signalled().await;
+    tracing::info!("stopping: no longer ready, requests in flight finish");
+    health.drain();
+    tokio::spawn(async {
+        process::signalled().await;
+        tracing::warn!("second signal: stopping at once");
+        std::process::exit(1);
+    });
+    tokio::time::sleep(delay).await;
+}
+
+fn web_config(config: &Config, instance: &str) -> web::WebConfig {
+    web::WebConfig {
+        instance: instance.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        api_token_lifetime: config.auth.api_token_lifetime.0,
+        ..web::WebConfig::default()
+    }
+}
+
+/// The signals that ask for a stop.
+const STOP_SIGNALS: [SignalKind; 2] = [SignalKind::terminate(), SignalKind::interrupt()];

@@ -1,0 +1,39 @@
+//! One handler for everything that comes in: the protocol under `/v2`, the rest by a router.
+
+use axum::{Router, body::Body};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use registry::{
+    Registry,
+    traffic::listener::{Handler, Peer},
+};
+use tower::ServiceExt as _;
+use web::PeerAddress;
+
+use super::proxies::TrustedProxies;
+
+/// What answers requests.
+pub(super) struct App {
+    pub(super) registry: Registry,
+    /// Health, metrics and the JSON API.
+    pub(super) other: Router,
+    pub(super) proxies: TrustedProxies,
+}
+
+impl Handler for App {
+    async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+        let client = self.proxies.client(peer, request.headers());
+        let path = request.uri().path();
+        // The protocol is most of all traffic and reads its paths from the right: it has no use for a router.
+        if path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            let peer = Peer { tls: client.tls, ..peer };
+            return self.registry.handle(peer, client.address, request).await;
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(PeerAddress(client.address));
+        match self.other.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The store's counters, read when somebody asks for the metrics.
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+use store::{Store, StoreMetrics};
+
+/// Adds the store's counters to a registry of metrics.
+pub(super) fn register(metrics: &mut Registry, store: Store) {
+    metrics.register_collector(Box::new(StoreCollector(store)));
+}
+
+struct StoreCollector(Store);
+
+impl std::fmt::Debug for StoreCollector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreCollector")
+    }
+}
+
+impl Collector for StoreCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let now = self.0.metrics();
+        for (name, help, value) in counters(&now) {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        for (name, help, value) in gauges(&now) {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+fn counters(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 9] {
+    [
+        ("database_calls", "Statements sent to the database", now.database_calls),
+        ("manifest_cache_hits", "Manifests answered from memory", now.manifest_hits),
+        ("manifest_cache_misses", "Manifests looked up in the database", now.manifest_misses),
+        ("blob_cache_hits", "Blobs found in memory", now.blob_hits),
+        ("blob_cache_misses", "Blobs looked up in the database", now.blob_misses),
+        ("pull_notes_dropped", "Pulls that the full queue of the pull log dropped", now.pull_notes_dropped),
+        ("password_hashes", "Password hashes computed", now.password_hashes),
+        ("credential_cache_hits", "Logins answered from memory", now.credential_hits),
+        ("logins_shed", "Logins told to come again", now.logins_shed),
+    ]
+}
+
+fn gauges(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 3] {
+    [
+        ("manifest_cache_bytes", "Manifest bytes in memory", now.manifest_cache_bytes),
+        ("uploads_open", "Open upload sessions", now.uploads_open),
+        ("upload_bytes", "Bytes held by open upload sessions", now.upload_bytes),
+    ]
+}
