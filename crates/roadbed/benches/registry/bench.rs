@@ -19,6 +19,9 @@ pub(crate) const PEER_BINARY: &str = "docker-registry";
 /// What else has to be there, with Debian's packages.
 const TOOLS: [(&str, &str); 3] = [(PEER_BINARY, "docker-registry"), ("wrk", "wrk"), ("curl", "curl")];
 
+/// Names of directories; the id of their process follows.
+const PREFIX: &str = "roadbed-bench-";
+
 /// The surroundings of a run. Everything it wrote goes with the value.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -48,7 +51,9 @@ impl Bench {
             .dir
             .clone()
             .unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")));
-        let directory = TempDir::with_prefix_in("roadbed-bench-", &parent)
+        remove_leftovers(&parent);
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let directory = TempDir::with_prefix_in(prefix, &parent)
             .with_context(|| format!("cannot make a directory in {}", parent.display()))?;
         let roadbed = options
             .roadbed
@@ -74,6 +79,20 @@ impl Bench {
     /// Waits until everything written to the disk is there, so that one server's leftovers do not burden the other.
     pub(crate) fn settle(&self) -> Result<()> {
         Ok(rustix::fs::syncfs(File::open(self.directory.path())?)?)
+    }
+}
+
+/// What runs left that were killed before they could clean up: many GB.
+fn remove_leftovers(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX))
+            .and_then(|rest| rest.split('-').next());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

@@ -72,6 +72,14 @@ impl Client {
         Ok(())
     }
 
+    /// The bytes of a manifest.
+    pub(crate) fn pull_manifest(&mut self, repository: &str, reference: &str) -> Result<Vec<u8>> {
+        let path = format!("/v2/{repository}/manifests/{reference}");
+        Ok(self
+            .expect(200, "GET", &path, &[("Accept", MANIFEST_TYPE)], &[])?
+            .1)
+    }
+
     /// Deletes a tag.
     pub(crate) fn delete_tag(&mut self, repository: &str, tag: &str) -> Result<()> {
         self.expect(

@@ -39,7 +39,7 @@ use std::{io::Write as _, process::ExitCode, time::Instant};
 use anyhow::{Result, ensure};
 use clap::Parser as _;
 
-use crate::{bench::Bench, machine::Machine, options::Options, report::Section, sections::SectionName};
+use crate::{bench::Bench, machine::Machine, options::Options, page::Figures};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the chosen sections one after the other; false if one of them could not be measured.
+/// Runs the chosen sections one after the other, printing each as soon as it is measured; false if one could not be.
 fn run(options: &Options) -> Result<bool> {
     let bench = Bench::prepare(options)?;
     ensure!(
@@ -71,37 +71,32 @@ fn run(options: &Options) -> Result<bool> {
     if bench.quick {
         eprintln!("small amounts: the figures mean nothing, whatever the headings say");
     }
-    let machine = Machine::describe(&bench)?;
-    let mut measured = Vec::new();
+    let mut figures = Figures::new(&Machine::describe(&bench)?);
+    print(figures.last())?;
     let mut complete = true;
     for name in options.chosen() {
-        let section = run_section(name, &bench);
-        complete &= section.is_some();
-        measured.extend(section.map(|section| (name, section)));
+        eprintln!("== {name}");
+        let started = Instant::now();
+        match sections::run(name, &bench) {
+            Ok(section) => {
+                eprintln!("== {name}: {:.0} s", started.elapsed().as_secs_f64());
+                print(figures.add(name, &section))?;
+            }
+            Err(error) => {
+                eprintln!("== {name}: not measured: {error:#}");
+                complete = false;
+            }
+        }
     }
-    let figures = page::Figures::new(&machine, measured);
-    std::io::stdout().write_all(figures.to_markdown().as_bytes())?;
     if options.write {
         figures.write_into_page()?;
     }
     Ok(complete)
 }
 
-fn run_section(name: SectionName, bench: &Bench) -> Option<Section> {
-    eprintln!("== {name}");
-    let started = Instant::now();
-    match sections::run(name, bench) {
-        Ok(section) => {
-            eprintln!(
-                "== {name}: {:.0} s\n{}",
-                started.elapsed().as_secs_f64(),
-                section.to_markdown()
-            );
-            Some(section)
-        }
-        Err(error) => {
-            eprintln!("== {name}: not measured: {error:#}");
-            None
-        }
-    }
+fn print(markdown: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(markdown.as_bytes())?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
 }

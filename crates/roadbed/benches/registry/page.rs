@@ -2,7 +2,6 @@
 //! measured this time keeps what it had.
 
 use std::{
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -22,23 +21,27 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Of a machine and the sections measured on it.
-    pub(crate) fn new(machine: &Machine, measured: Vec<(SectionName, Section)>) -> Self {
-        let stamp = when_and_what();
-        let mut blocks = vec![("machine".to_owned(), machine.to_markdown())];
-        for (name, section) in measured {
-            let text = format!("{}- measured {stamp}\n", with_notes_open(section.to_markdown()));
-            blocks.push((name.to_string(), text));
+    /// Of a machine, on which nothing is measured yet.
+    pub(crate) fn new(machine: &Machine) -> Self {
+        Self {
+            blocks: vec![("machine".to_owned(), machine.to_markdown())],
         }
-        Self { blocks }
     }
 
-    /// Everything.
-    pub(crate) fn to_markdown(&self) -> String {
-        self.blocks.iter().fold(String::new(), |mut all, (_, text)| {
-            let _ = writeln!(all, "{text}");
-            all
-        })
+    /// Adds a section; its block.
+    pub(crate) fn add(&mut self, name: SectionName, section: &Section) -> &str {
+        let text = format!(
+            "{}- measured {}\n",
+            with_notes_open(section.to_markdown()),
+            when_and_what()
+        );
+        self.blocks.push((name.to_string(), text));
+        self.last()
+    }
+
+    /// The block that was added last.
+    pub(crate) fn last(&self) -> &str {
+        self.blocks.last().map_or("", |(_, text)| text)
     }
 
     /// Replaces in the page what was measured.

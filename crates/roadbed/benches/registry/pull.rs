@@ -71,7 +71,7 @@ impl PullPlan {
         let mut client = Client::connect(&self.endpoint, self.authorization.clone())?;
         let (mut pulls, mut bytes) = (0, 0);
         while started.elapsed() < self.length {
-            client.get(&format!("/v2/{}/manifests/{}", self.repository, self.tag))?;
+            client.pull_manifest(&self.repository, &self.tag)?;
             bytes += client.pull_blob(&self.repository, &self.digest)?;
             pulls += 1;
             thread::sleep(self.pause);
