@@ -24,7 +24,7 @@ pub(crate) async fn create_user(server: &Server, name: &str) -> Result<()> {
 /// Lets a user act on a pattern of repositories.
 pub(crate) async fn grant(server: &Server, name: &str, pattern: &str, roles: &[&str]) -> Result<()> {
     let body = json!({ "subject": name, "pattern": pattern, "roles": roles });
-    send(server, "PUT", "/api/v1/grants", &body).await
+    send(server, "POST", "/api/v1/grants", &body).await
 }
 
 async fn send(server: &Server, method: &str, path: &str, body: &serde_json::Value) -> Result<()> {
