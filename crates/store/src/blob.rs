@@ -86,14 +86,18 @@ impl Store {
     /// The blob, if the repository has it. Quarantined and lost ones count as unknown, so that clients push them again.
     /// Answered from memory when it was asked for before.
     pub async fn blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<Option<BlobHandle>, StoreError> {
-        let (repo, key) = (permit.repo(), Key::blob(permit.repo(), digest));
-        let caches = &self.inner.caches;
-        let load = || load(self.inner.db.read(), repo, digest);
-        let Some(row) = caches.blobs.get_or_load(&caches.epochs, key, load).await? else { return Ok(None) };
+        let Some(row) = self.blob_row(permit.repo(), digest).await? else { return Ok(None) };
         match self.inner.files.reader().open(row.location, row.size).await {
             Ok(open) => Ok(Some(BlobHandle(open))),
             Err(error) => self.lost(*digest, row.location, &error).await.map(|()| None),
         }
+    }
+
+    /// What is known of the blob, if the repository has it.
+    pub(crate) async fn blob_row(&self, repo: &RepoName, digest: &Digest) -> Result<Option<BlobRow>, StoreError> {
+        let caches = &self.inner.caches;
+        let load = || load(self.inner.db.read(), repo, digest);
+        caches.blobs.get_or_load(&caches.epochs, Key::blob(repo, digest), load).await
     }
 
     /// Deals with a file that is not what its row says: the blob is unknown from now on, until it is pushed again.

@@ -3,7 +3,12 @@
 use access::{Grant, PrincipalName};
 use serde::{Deserialize, Serialize};
 
-use crate::{Actor, AdminError, IssuedSecret, Rule, Store, Timestamp};
+use crate::{Actor, AdminError, IssuedSecret, Rule, Store, StoreError, setting};
+
+mod carry_out;
+mod plan;
+
+use plan::Present;
 
 /// What should be. The same value applied twice changes nothing the second time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,22 +107,40 @@ pub struct Applied {
 
 impl Store {
     /// Compares `declared` with what is. With `prune`, what is not declared is removed, except the one who asks
-    /// (`keep`) and the last administrator.
+    /// (`keep`), and administrators while no other one would be left.
     pub async fn plan_apply(
         &self,
         declared: &Declared,
         prune: bool,
         keep: Option<&PrincipalName>,
     ) -> Result<ApplyPlan, AdminError> {
-        let _ = (declared, prune, keep);
-        todo!()
+        let present = self.present().await?;
+        plan::make(declared, &present, prune, keep)
     }
 
     /// Carries out a plan in one transaction: all of it or nothing. Refused when access data changed after it was
     /// made ([`AdminError::Invalid`]).
     pub async fn carry_out(&self, actor: &Actor, plan: ApplyPlan) -> Result<Applied, AdminError> {
-        let _: Option<Timestamp> = None;
-        let _ = (actor, plan);
-        todo!()
+        if plan.steps.is_empty() {
+            return Ok(Applied::default());
+        }
+        let (actor, limits) = (actor.clone(), self.limits().clone());
+        self.change_access(move |tx| Box::pin(async move { carry_out::all(tx, &actor, plan, &limits).await })).await
+    }
+
+    async fn present(&self) -> Result<Present, StoreError> {
+        let on = self.inner.db.read();
+        // Read first: what changes after it makes the plan one for a state that is gone, which is noticed.
+        let generation = setting::access_generation(on).await?;
+        Ok(Present {
+            generation,
+            now: self.now(),
+            principals: plan::principals(on).await?,
+            grants: crate::grant::all(on).await?,
+            rules: crate::rule::all(on).await?,
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,8 @@ mod rule;
 mod setting;
 mod snapshot;
 mod tag;
+#[cfg(test)]
+mod testing;
 mod upload;
 
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};

@@ -21,7 +21,7 @@ use crate::{QuotaExceeded, Store, StoreError, Timestamp};
 mod delete;
 mod put;
 
-pub(crate) use delete::remove;
+pub(crate) use delete::remove_rows;
 
 /// A manifest as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]

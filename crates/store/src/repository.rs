@@ -1,14 +1,15 @@
 //! Repositories: names with counters.
 
 use access::Permit;
-use access::permit::{Administer, Pull};
+use access::permit::Pull;
 use oci::RepoName;
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::db::{Tx, sql};
-use crate::manifest::DeleteError;
 use crate::{Page, Store, StoreError, Timestamp};
+
+mod delete;
 
 /// Names read at once while those that the caller may see are looked for.
 const CATALOG_CHUNK: i64 = 1_000;
@@ -114,11 +115,7 @@ impl Store {
             created_at: Timestamp(row.created_at),
         }))
     }
-
-    /// Deletes the repository with all its tags, manifests and blob links, in small transactions, tags first.
-    /// Refused when a rule switches deletion off or keeps a tag.
-    pub async fn delete_repository(&self, permit: &Permit<Administer>) -> Result<(), DeleteError> {
-        let _ = permit;
-        todo!()
-    }
 }
+
+#[cfg(test)]
+mod tests;

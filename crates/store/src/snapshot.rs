@@ -21,11 +21,6 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Nobody, nothing.
-    pub(crate) fn empty() -> Self {
-        Self { book: Arc::default(), rules: PatternMap::default(), default_rules: Arc::default() }
-    }
-
     /// Reads everything. The generation is read first: what changes meanwhile is read again later.
     pub(crate) async fn load(on: &impl ConnectionTrait) -> Result<Self, StoreError> {
         let generation = setting::access_generation(on).await?;

@@ -241,7 +241,10 @@ impl Store {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
     {
-        self.check_room(permit).await?;
+        if self.blob_row(permit.repo(), expect).await?.is_none() {
+            // What the repository has already costs no more room.
+            self.check_room(permit).await?;
+        }
         let (store, permit, expect) = (self.clone(), permit.clone(), *expect);
         let task = tokio::spawn(async move { store.push_here(&permit, body, expect).await });
         task.await.map_err(StoreError::from)?

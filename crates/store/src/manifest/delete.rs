@@ -31,39 +31,29 @@ impl Store {
                 let repository = repository::find(tx.sql(), permit.repo()).await?.ok_or(DeleteError::Unknown)?;
                 let id = put::find(tx, repository.id, &digest).await?.ok_or(DeleteError::Unknown)?;
                 let actor = Actor::holder(&permit, "request");
-                remove(tx, &actor, permit.repo(), repository.id, (id, &digest), &rules).await
+                let tags = remove_tags(tx, permit.repo(), repository.id, id, &rules).await?;
+                remove_rows(tx, repository.id, id).await?;
+                tx.touch(Key::manifest(permit.repo(), &digest));
+                let listed: Vec<&str> = tags.iter().take(TAGS_LISTED).map(oci::Tag::as_str).collect();
+                let body = json!({ "tags": listed, "tags_total": tags.len() });
+                let subject = blob::subject(permit.repo(), &digest);
+                event::record(tx, &actor, EventKind::ManifestDelete, &subject, body).await?;
+                Ok(())
             })
         })
         .await
     }
 }
 
-/// Removes a manifest, its tags and its references; its blobs stay until they are collected.
-pub(crate) async fn remove(
+async fn remove_tags(
     tx: &Tx,
-    actor: &Actor,
     repo: &RepoName,
     repository: i64,
-    manifest: (i64, &Digest),
+    manifest: i64,
     rules: &Rules,
-) -> Result<(), DeleteError> {
-    let (id, digest) = manifest;
-    let tags = remove_tags(tx, repo, id, rules).await?;
-    release_blobs(tx, repository, id).await?;
-    let size = remove_rows(tx, id).await?;
-    let count = i64::try_from(tags.len()).unwrap_or(i64::MAX);
-    let delta = Delta { bytes: -size, tags: -count, manifests: -1, ..Delta::default() };
-    repository::count(tx, repository, delta).await?;
-    tx.touch(Key::manifest(repo, digest));
-    let listed: Vec<&str> = tags.iter().take(TAGS_LISTED).map(oci::Tag::as_str).collect();
-    let body = json!({ "tags": listed, "tags_total": tags.len() });
-    event::record(tx, actor, EventKind::ManifestDelete, &blob::subject(repo, digest), body).await?;
-    Ok(())
-}
-
-async fn remove_tags(tx: &Tx, repo: &RepoName, id: i64, rules: &Rules) -> Result<Vec<oci::Tag>, DeleteError> {
+) -> Result<Vec<oci::Tag>, DeleteError> {
     let sql = "DELETE FROM tag WHERE manifest_id = $1 RETURNING name AS text";
-    let rows: Vec<sql::Text> = sql::all(tx.sql(), sql, [id.into()]).await?;
+    let rows: Vec<sql::Text> = sql::all(tx.sql(), sql, [manifest.into()]).await?;
     let tags = rows.iter().map(|row| tag::parse(&row.text)).collect::<Result<Vec<_>, _>>()?;
     for tag in &tags {
         if rules.is_immutable(tag) {
@@ -71,7 +61,30 @@ async fn remove_tags(tx: &Tx, repo: &RepoName, id: i64, rules: &Rules) -> Result
         }
         tx.touch(Key::tag(repo, tag));
     }
+    let delta = Delta { tags: -sql::to_db(tags.len() as u64), ..Delta::default() };
+    repository::count(tx, repository, delta).await?;
     Ok(tags)
+}
+
+#[derive(FromQueryResult)]
+struct Removed {
+    content_id: i64,
+    size: i64,
+}
+
+/// Removes the row of a manifest without tags, its references with it, and the bytes if nobody else has them. Its
+/// blobs stay until they are collected.
+pub(crate) async fn remove_rows(tx: &Tx, repository: i64, id: i64) -> Result<(), StoreError> {
+    release_blobs(tx, repository, id).await?;
+    let sql = "DELETE FROM manifest WHERE id = $1 RETURNING content_id, size";
+    let removed: Option<Removed> = sql::first(tx.sql(), sql, [id.into()]).await?;
+    let removed = removed.ok_or_else(|| StoreError::damaged("a manifest went away within a transaction"))?;
+    let sql = "UPDATE manifest_content SET holders = holders - 1 WHERE id = $1";
+    sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
+    let sql = "DELETE FROM manifest_content WHERE id = $1 AND holders = 0";
+    sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
+    let delta = Delta { bytes: -removed.size, manifests: -1, ..Delta::default() };
+    repository::count(tx, repository, delta).await
 }
 
 /// One manifest less names its blobs; for those that none names any more the time of grace begins.
@@ -82,22 +95,4 @@ async fn release_blobs(tx: &Tx, repository: i64, id: i64) -> Result<(), StoreErr
                  WHERE f.manifest_id = $2 AND f.kind = $4)";
     let values = [repository, id, tx.now().micros(), put::BLOB].map(Into::into);
     sql::execute(tx.sql(), sql, values).await.map(drop)
-}
-
-#[derive(FromQueryResult)]
-struct Removed {
-    content_id: i64,
-    size: i64,
-}
-
-/// Removes the row, its references with it, and the bytes if nobody else has them. Answers their number.
-async fn remove_rows(tx: &Tx, id: i64) -> Result<i64, StoreError> {
-    let sql = "DELETE FROM manifest WHERE id = $1 RETURNING content_id, size";
-    let removed: Option<Removed> = sql::first(tx.sql(), sql, [id.into()]).await?;
-    let removed = removed.ok_or_else(|| StoreError::damaged("a manifest went away within a transaction"))?;
-    let sql = "UPDATE manifest_content SET holders = holders - 1 WHERE id = $1";
-    sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
-    let sql = "DELETE FROM manifest_content WHERE id = $1 AND holders = 0";
-    sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
-    Ok(removed.size)
 }

@@ -122,17 +122,24 @@ pub(crate) async fn update_unchecked(
     Ok(())
 }
 
-/// Deletes a principal with its secrets and grants. What it pushed stays, with its name.
+/// Deletes a principal with its secrets and grants, unless nobody could administer the registry then. What it pushed
+/// stays, with its name.
 pub(crate) async fn delete(tx: &Tx, actor: &Actor, name: &PrincipalName) -> Result<(), AdminError> {
+    let before = administrators(tx).await?;
+    delete_unchecked(tx, actor, name).await?;
+    check_administrators(tx, before, name).await
+}
+
+/// The same whoever is left.
+pub(crate) async fn delete_unchecked(tx: &Tx, actor: &Actor, name: &PrincipalName) -> Result<(), AdminError> {
     let known = find(tx, name).await?;
     let known = known.ok_or_else(|| AdminError::NotFound { kind: "principal", name: name.to_string() })?;
     let kind = crate::snapshot::kind_of(&known.kind)?;
-    let before = administrators(tx).await?;
     sql::execute(tx.sql(), "DELETE FROM principal WHERE id = $1", [known.id.into()]).await?;
     let sql = "DELETE FROM access_grant WHERE subject = $1";
     let grants = sql::execute(tx.sql(), sql, [name.as_str().into()]).await?;
     event::record(tx, actor, kinds(kind)[2], name.as_str(), json!({ "grants_removed": grants })).await?;
-    check_administrators(tx, before, name).await
+    Ok(())
 }
 
 /// How many can administer the registry.
@@ -191,4 +198,11 @@ pub(crate) async fn count_secrets(tx: &Tx, principal: i64) -> Result<usize, Stor
     let sql = "SELECT COUNT(*) AS number FROM secret WHERE principal_id = $1";
     let count: Option<sql::Number> = sql::first(tx.sql(), sql, [principal.into()]).await?;
     Ok(usize::try_from(count.map_or(0, |row| row.number)).unwrap_or(usize::MAX))
+}
+
+/// What a user's password is checked against, if there is one.
+pub(crate) async fn verifier(tx: &Tx, principal: PrincipalId) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT verifier AS text FROM secret WHERE principal_id = $1";
+    let row: Option<sql::Text> = sql::first(tx.sql(), sql, [principal.0.into()]).await?;
+    Ok(row.map(|row| row.text))
 }

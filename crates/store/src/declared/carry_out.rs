@@ -1,0 +1,104 @@
+//! Carrying out a plan.
+
+use access::{PrincipalId, PrincipalKind, PrincipalName};
+
+use super::plan::moment;
+use super::{Applied, ApplyPlan, DeclaredRobot, DeclaredUser, Step};
+use crate::db::Tx;
+use crate::principal::change::{self, Change, New};
+use crate::principal::issue;
+use crate::{Actor, AdminError, StoreLimits, grant, rule, setting};
+
+/// All steps, in order; whether somebody can still administer the registry is asked at the end.
+pub(super) async fn all(
+    tx: &Tx,
+    actor: &Actor,
+    plan: ApplyPlan,
+    limits: &StoreLimits,
+) -> Result<Applied, AdminError> {
+    if setting::access_generation(tx.sql()).await? != plan.generation {
+        let reason = "access data has changed since the plan was made; make a new one".to_owned();
+        return Err(AdminError::Invalid { reason });
+    }
+    let before = change::administrators(tx).await?;
+    let mut applied = Applied { steps: plan.steps.len(), ..Applied::default() };
+    let mut touched = None;
+    for step in plan.steps {
+        let name = carry_out(tx, actor, step, limits, &mut applied).await?;
+        touched = name.or(touched);
+    }
+    if let Some(name) = touched {
+        change::check_administrators(tx, before, &name).await?;
+    }
+    Ok(applied)
+}
+
+/// Answers whom the step was about, if that may have taken an administrator away.
+async fn carry_out(
+    tx: &Tx,
+    actor: &Actor,
+    step: Step,
+    limits: &StoreLimits,
+    applied: &mut Applied,
+) -> Result<Option<PrincipalName>, AdminError> {
+    match step {
+        Step::CreateUser(user) => {
+            let not_after = moment(user.not_after.as_deref())?;
+            let new = New { name: &user.name, kind: PrincipalKind::User, administrator: false, not_after };
+            change::insert(tx, actor, new, limits.principals).await?;
+            update_user(tx, actor, &user).await?;
+            Ok(None)
+        }
+        Step::UpdateUser(user) => {
+            change::expect(tx, &user.name, PrincipalKind::User).await?;
+            update_user(tx, actor, &user).await?;
+            Ok(Some(user.name))
+        }
+        Step::CreateRobot(DeclaredRobot { name, disabled, not_after }) => {
+            let not_after = moment(not_after.as_deref())?;
+            let new = New { name: &name, kind: PrincipalKind::Robot, administrator: false, not_after };
+            let id = change::insert(tx, actor, new, limits.principals).await?;
+            if disabled {
+                change::update_unchecked(tx, actor, &name, Change::Disabled(true)).await?;
+            }
+            applied.secrets.push((name, issue(tx, id, None).await?));
+            Ok(None)
+        }
+        Step::UpdateRobot(DeclaredRobot { name, disabled, not_after }) => {
+            change::expect(tx, &name, PrincipalKind::Robot).await?;
+            let not_after = moment(not_after.as_deref())?;
+            change::update_unchecked(tx, actor, &name, Change::Disabled(disabled)).await?;
+            change::update_unchecked(tx, actor, &name, Change::NotAfter(not_after)).await?;
+            Ok(None)
+        }
+        Step::DeletePrincipal { name } => {
+            change::delete_unchecked(tx, actor, &name).await?;
+            Ok(Some(name))
+        }
+        Step::SetGrant(grant) => grant::set(tx, actor, &grant, limits.grants).await.map(|()| None),
+        Step::RemoveGrant(grant) => {
+            grant::remove(tx, actor, &grant.subject, &grant.pattern).await.map(|()| None)
+        }
+        Step::SetRule(rule) => rule::set(tx, actor, &rule, limits.rules).await.map(|()| None),
+        Step::RemoveRule(rule) => rule::remove(tx, actor, &rule.pattern).await.map(|()| None),
+    }
+}
+
+async fn update_user(tx: &Tx, actor: &Actor, user: &DeclaredUser) -> Result<(), AdminError> {
+    let not_after = moment(user.not_after.as_deref())?;
+    let changes = [
+        Change::Administrator(user.administrator),
+        Change::Disabled(user.disabled),
+        Change::NotAfter(not_after),
+    ];
+    for change in changes {
+        change::update_unchecked(tx, actor, &user.name, change).await?;
+    }
+    let Some(hash) = &user.password_hash else { return Ok(()) };
+    let known = change::expect(tx, &user.name, PrincipalKind::User).await?;
+    // The same hash again must not sign anybody out.
+    if change::verifier(tx, PrincipalId(known.id)).await?.as_deref() != Some(hash) {
+        change::replace_password(tx, actor, &user.name, hash).await?;
+    }
+    Ok(())
+}
