@@ -192,8 +192,19 @@ pub(crate) fn blob_path(repository: &str, digest: &str) -> String {
     format!("/v2/{repository}/blobs/{digest}")
 }
 
+/// Whether `Range` says that the server has this many bytes.
+pub(crate) fn says_offset(answer: &Answer, offset: usize) -> Result<()> {
+    let last = offset.saturating_sub(1);
+    ensure!(
+        answer.require("range")? == format!("0-{last}"),
+        "after {offset} bytes: {}",
+        answer.summary()
+    );
+    Ok(())
+}
+
 /// Reads `Range: 0-N`: N is the last byte that the server has. An empty session says `0-0`, as does one of one byte;
-/// nobody can tell them apart by this header, so tests do not use sessions of one byte.
+/// nobody can tell them apart by this header, so this is not for sessions of one byte.
 pub(crate) fn offset_of(answer: &Answer) -> Result<usize> {
     let range = answer.require("range")?;
     let last = range

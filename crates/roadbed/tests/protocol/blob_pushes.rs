@@ -8,7 +8,7 @@ use crate::harness::{
     client::Client,
     content::{Algorithm, Blob},
     login::Login,
-    push::{OCTETS, offset_of},
+    push::{OCTETS, says_offset},
     server::{ADMIN, ADMIN_PASSWORD, Server},
     tally::Tally,
 };
@@ -71,11 +71,7 @@ impl Push<'_> {
             .send()
             .await?
             .expect(&[202])?;
-        ensure!(
-            offset_of(&answer)? == self.blob.bytes.len(),
-            "Range: {:?}",
-            answer.header("range")
-        );
+        says_offset(&answer, self.blob.bytes.len())?;
         let answer = self
             .client
             .finish_upload(&answer.location()?, &self.blob.digest)
@@ -104,11 +100,7 @@ impl Push<'_> {
                 return self.settled(&answer.expect(&[201])?).await;
             }
             let answer = chunk.send().await?.expect(&[202])?;
-            ensure!(
-                offset_of(&answer)? == end,
-                "Range after {end} bytes: {:?}",
-                answer.header("range")
-            );
+            says_offset(&answer, end)?;
             session = answer.location()?;
         }
         let answer = self
@@ -141,11 +133,7 @@ impl Push<'_> {
         let refused = request.send().await?.expect_error(416, "BLOB_UPLOAD_INVALID")?;
         // The specification leaves it to a GET to tell where the session is; what is said at once must be right.
         if refused.header("range").is_some() {
-            ensure!(
-                offset_of(&refused)? == start,
-                "416 at {start}: {}",
-                refused.summary()
-            );
+            says_offset(&refused, start)?;
         }
         // The conformance program asks the URL that it used last, with the digest still on it.
         let mut asked = session.clone();

@@ -363,8 +363,14 @@ fn custom_fields() -> DataSet {
 
 fn no_layers() -> DataSet {
     let mut maker = Maker::new("no-layers");
-    let draft = Draft::image(maker.config("amd64"), Vec::new()).tag("flat");
-    maker.add(draft);
+    let config = maker.config("amd64");
+    maker.add(Draft::image(config.clone(), Vec::new()).tag("flat"));
+    // What Go programs write for a list that they never made.
+    maker.add(
+        Draft::image(config, Vec::new())
+            .field("layers", Value::Null)
+            .tag("null"),
+    );
     maker.finish()
 }
 
