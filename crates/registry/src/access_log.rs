@@ -7,7 +7,6 @@
 use std::{
     io::{self, BufWriter, Write},
     net::IpAddr,
-
     thread,
     time::Duration,
 };
@@ -61,7 +60,9 @@ impl AccessLog {
     /// A log that writes to `out`. The thread ends when the last clone of the log is dropped.
     pub fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let (lines, received) = bounded(QUEUE_LINES);
-        thread::Builder::new().name("access-log".into()).spawn(move || write_lines(&received, out))?;
+        thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || write_lines(&received, out))?;
         Ok(Self { lines: Some(lines) })
     }
 
@@ -102,13 +103,20 @@ fn write_line(out: &mut impl Write, record: &AccessRecord) -> io::Result<()> {
     let line = Line {
         at: record.at.to_rfc3339(),
         address: record.address,
-        principal: record.principal.as_ref().map_or(access::ANONYMOUS, PrincipalName::as_str),
+        principal: record
+            .principal
+            .as_ref()
+            .map_or(access::ANONYMOUS, PrincipalName::as_str),
         method: record.method.as_str(),
         path: cut(record.uri.path()),
         status: record.status,
         sent_bytes: record.sent_bytes,
         duration_us: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
-        user_agent: record.user_agent.as_ref().and_then(|agent| agent.to_str().ok()).map(cut),
+        user_agent: record
+            .user_agent
+            .as_ref()
+            .and_then(|agent| agent.to_str().ok())
+            .map(cut),
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")

@@ -33,13 +33,23 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     pub(crate) fn new(store: Store, key: [u8; 32]) -> Self {
-        let known = Cache::builder().max_capacity(HEADER_CACHE_ENTRIES).time_to_live(HEADER_CACHE_TIME).build();
-        Self { store, key, known, anonymous: Arc::new(Caller::anonymous()) }
+        let known = Cache::builder()
+            .max_capacity(HEADER_CACHE_ENTRIES)
+            .time_to_live(HEADER_CACHE_TIME)
+            .build();
+        Self {
+            store,
+            key,
+            known,
+            anonymous: Arc::new(Caller::anonymous()),
+        }
     }
 
     /// The caller behind the headers; nobody at all is the anonymous caller.
     pub(crate) async fn caller(&self, headers: &HeaderMap, address: IpAddr) -> Result<Arc<Caller>, ApiError> {
-        let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Arc::clone(&self.anonymous)) };
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            return Ok(Arc::clone(&self.anonymous));
+        };
         let fingerprint = self.fingerprint(value);
         let now = self.store.now().micros();
         if let Some(known) = self.known.get(&fingerprint) {
@@ -54,7 +64,9 @@ impl Authenticator {
     }
 
     async fn look_up(&self, value: &HeaderValue, address: IpAddr) -> Result<Caller, ApiError> {
-        let text = value.to_str().map_err(|_| unreadable("it holds bytes outside of ASCII"))?;
+        let text = value
+            .to_str()
+            .map_err(|_| unreadable("it holds bytes outside of ASCII"))?;
         match Authorization::parse(text).map_err(unreadable)? {
             Authorization::Basic { user, secret } => {
                 Ok(self.store.authenticate(&user, &secret, address).await?)
@@ -65,24 +77,38 @@ impl Authenticator {
 
     async fn bearer(&self, token: &SecretString) -> Result<Caller, ApiError> {
         let now = self.store.now().seconds();
-        let claims = self.store.signer().verify(token.expose(), Audience::Registry, now);
+        let claims = self
+            .store
+            .signer()
+            .verify(token.expose(), Audience::Registry, now);
         let claims = claims.map_err(|_| ApiError::from(AuthError::Rejected))?;
         Ok(self.store.caller_of(&claims).await?)
     }
 
     fn fingerprint(&self, value: &HeaderValue) -> [u8; 32] {
-        Sha256::new().chain_update(self.key).chain_update(value.as_bytes()).finalize().into()
+        Sha256::new()
+            .chain_update(self.key)
+            .chain_update(value.as_bytes())
+            .finalize()
+            .into()
     }
 
     /// The permit for an action on a repository, or the answer that says what is missing.
     pub(crate) fn permit<A: Act>(&self, caller: &Caller, repo: &RepoName) -> Result<Permit<A>, ApiError> {
-        self.store.access().authorize::<A>(caller, repo).map_err(|denied| {
-            if denied.calls_for_credentials() {
-                return unauthorized(denied.to_string());
-            }
-            let message = format!("{} may not {} in {repo}: {denied}", caller.principal_name(), A::ROLE);
-            ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
-        })
+        self.store
+            .access()
+            .authorize::<A>(caller, repo)
+            .map_err(|denied| {
+                if denied.calls_for_credentials() {
+                    return unauthorized(denied.to_string());
+                }
+                let message = format!(
+                    "{} may not {} in {repo}: {denied}",
+                    caller.principal_name(),
+                    A::ROLE
+                );
+                ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
+            })
     }
 }
 

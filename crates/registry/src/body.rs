@@ -43,10 +43,83 @@ pub(crate) enum CollectError {
     Body(#[from] BodyError),
 }
 
+/// Most bytes that are read of a body that nobody wants, so that its sender gets to read the answer.
+const DRAIN_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Longest time that such a body is read.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// A request's body that is read to its end, within bounds, when it is dropped before.
+///
+/// A client that is still sending when the connection closes sees a broken pipe instead of the answer that says why.
+/// One that asked first (`Expect: 100-continue`) and was not told to go on sends nothing and needs no reading.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    body: Option<Incoming>,
+    waits: bool,
+}
+
+impl RequestBody {
+    pub(crate) fn new(body: Incoming, headers: &http::HeaderMap) -> Self {
+        Self {
+            body: Some(body),
+            waits: headers.contains_key(http::header::EXPECT),
+        }
+    }
+
+    /// Whether nothing more comes.
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+
+    /// How many bytes are to come, as far as it was announced.
+    pub(crate) fn size_hint(&self) -> http_body::SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(|| http_body::SizeHint::with_exact(0), http_body::Body::size_hint)
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, hyper::Error>>> {
+        self.waits = false;
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let Some(body) = self
+            .body
+            .take()
+            .filter(|body| !self.waits && !body.is_end_stream())
+        else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(DRAIN_TIME, drain(body)));
+        }
+    }
+}
+
+async fn drain(mut body: Incoming) {
+    let mut drained = 0;
+    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        drained += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if drained > DRAIN_BYTES {
+            return;
+        }
+    }
+}
+
 /// A request's body as a stream of chunks, cut when it comes too slowly.
 #[derive(Debug)]
 pub(crate) struct InboundBody {
-    body: Incoming,
+    body: RequestBody,
     rate: BodyRate,
     window_ends: Instant,
     received: u64,
@@ -56,9 +129,16 @@ pub(crate) struct InboundBody {
 
 impl InboundBody {
     /// Wraps a body whose reading starts now.
-    pub(crate) fn new(body: Incoming, rate: BodyRate, metrics: Arc<RegistryMetrics>) -> Self {
+    pub(crate) fn new(body: RequestBody, rate: BodyRate, metrics: Arc<RegistryMetrics>) -> Self {
         let window_ends = Instant::now() + rate.window;
-        Self { body, rate, window_ends, received: 0, timer: Box::pin(sleep_until(window_ends)), metrics }
+        Self {
+            body,
+            rate,
+            window_ends,
+            received: 0,
+            timer: Box::pin(sleep_until(window_ends)),
+            metrics,
+        }
     }
 
     /// Reads the whole body into memory, up to `limit` bytes.
@@ -84,7 +164,12 @@ impl InboundBody {
             if self.timer.as_mut().poll(cx).is_pending() {
                 return Ok(());
             }
-            if self.received < self.rate.minimum.saturating_mul(self.rate.window.as_secs().max(1)) {
+            if self.received
+                < self
+                    .rate
+                    .minimum
+                    .saturating_mul(self.rate.window.as_secs().max(1))
+            {
                 return Err(BodyError::TooSlow);
             }
             self.received = 0;
@@ -100,7 +185,7 @@ impl Stream for InboundBody {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            match Pin::new(&mut self.body).poll_frame(cx) {
+            match self.body.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers mean nothing here.
                     let Ok(data) = frame.into_data() else { continue };

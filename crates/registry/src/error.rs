@@ -27,7 +27,13 @@ pub(crate) struct ApiError {
 impl ApiError {
     /// An answer with a message for the client.
     pub(crate) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), detail: None, headers: Vec::new() }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            detail: None,
+            headers: Vec::new(),
+        }
     }
 
     /// Adds what a program may want to know.
@@ -104,7 +110,11 @@ impl ApiError {
 
     /// The answer itself, in the form of the specification ("Error Codes").
     pub(crate) fn into_response(self) -> Response<Body> {
-        let entry = ErrorEntry { code: self.code, message: self.message, detail: self.detail };
+        let entry = ErrorEntry {
+            code: self.code,
+            message: self.message,
+            detail: self.detail,
+        };
         let body = ErrorBody { errors: vec![entry] }.to_json();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
@@ -148,9 +158,10 @@ impl From<StoreError> for ApiError {
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::TooMany { retry_after } => {
-                Self::too_many("too many logins at once or failed logins before; retry later", retry_after.as_secs().max(1))
-            }
+            AuthError::TooMany { retry_after } => Self::too_many(
+                "too many logins at once or failed logins before; retry later",
+                retry_after.as_secs().max(1),
+            ),
             AuthError::Store(error) => error.into(),
             AuthError::Rejected => Self::new(
                 StatusCode::UNAUTHORIZED,
@@ -180,9 +191,11 @@ impl From<BodyError> for ApiError {
 impl From<CollectError> for ApiError {
     fn from(error: CollectError) -> Self {
         match error {
-            CollectError::TooLarge { .. } => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, error.to_string())
-            }
+            CollectError::TooLarge { .. } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorCode::SizeInvalid,
+                error.to_string(),
+            ),
             CollectError::Body(error) => error.into(),
         }
     }
@@ -196,15 +209,21 @@ impl From<UploadError> for ApiError {
             UploadError::Interrupted { source, .. } => source.into(),
             UploadError::Unknown => Self::new(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown, message),
             UploadError::Busy => Self::too_many(message, RETRY_AFTER_SECONDS),
-            UploadError::OutOfOrder { expected, got } => {
-                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid, message)
-                    .detail(json!({ "expected": expected, "got": got }))
-            }
+            UploadError::OutOfOrder { expected, got } => Self::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                ErrorCode::BlobUploadInvalid,
+                message,
+            )
+            .detail(json!({ "expected": expected, "got": got })),
             UploadError::DigestMismatch { expected, actual } => {
                 Self::digest_invalid(message).detail(json!({ "expected": expected, "actual": actual }))
             }
-            UploadError::TooManySessions { .. } | UploadError::TooManyBytes { .. } => Self::too_many(message, 30),
-            UploadError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message),
+            UploadError::TooManySessions { .. } | UploadError::TooManyBytes { .. } => {
+                Self::too_many(message, 30)
+            }
+            UploadError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message)
+            }
             UploadError::Quota(quota) => quota_exceeded(&quota),
         }
     }
@@ -222,10 +241,14 @@ impl From<PutError> for ApiError {
             }
             PutError::Quota(quota) => quota_exceeded(&quota),
             PutError::TagImmutable { .. } => Self::new(StatusCode::CONFLICT, ErrorCode::Denied, message),
-            PutError::SizeMismatch { .. } => Self::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message),
+            PutError::SizeMismatch { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message)
+            }
             PutError::TooDeep { .. } => Self::manifest_invalid(message),
             PutError::TooManyReferrers { .. } => Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
-            PutError::TooManyTags { .. } => Self::new(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported, message),
+            PutError::TooManyTags { .. } => {
+                Self::new(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported, message)
+            }
         }
     }
 }
@@ -244,7 +267,9 @@ pub(crate) fn delete_failed(error: DeleteError, unknown: impl FnOnce() -> ApiErr
     match error {
         DeleteError::Store(error) => error.into(),
         DeleteError::Unknown => unknown(),
-        DeleteError::Disabled => ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message),
+        DeleteError::Disabled => {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
+        }
         DeleteError::TagImmutable { .. } => ApiError::new(StatusCode::CONFLICT, ErrorCode::Denied, message),
         DeleteError::InUse { manifest } => ApiError::new(StatusCode::CONFLICT, ErrorCode::Denied, message)
             .detail(json!({ "manifest": manifest })),

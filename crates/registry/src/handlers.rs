@@ -17,7 +17,9 @@ pub(crate) static CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-c
 fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
 
@@ -33,8 +35,16 @@ fn set_digest(headers: &mut HeaderMap, digest: &Digest) {
 
 /// Whether `If-None-Match` names this entity tag. Digests never change their content, so weak and strong are the same.
 fn is_not_modified(headers: &HeaderMap, etag: &str) -> bool {
-    let Some(wanted) = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()) else { return false };
-    wanted.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == "*" || tag == etag)
+    let Some(wanted) = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    wanted
+        .split(',')
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == "*" || tag == etag)
 }
 
 fn not_modified(etag: &str) -> Response<Body> {

@@ -10,7 +10,9 @@ use prometheus_client::{
 };
 
 /// Upper bounds of the latency buckets, in seconds.
-const LATENCY_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
+const LATENCY_BUCKETS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0,
+];
 
 /// Counters of the accept loop.
 #[derive(Debug, Clone, Default)]
@@ -73,10 +75,22 @@ impl ConnectionMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register("connections_open", "Open connections", metrics.open.clone());
-        registry.register("connections_accepted", "Connections accepted", metrics.accepted.clone());
-        registry.register("connections_shed", "Connections refused at a cap", metrics.shed.clone());
+        registry.register(
+            "connections_accepted",
+            "Connections accepted",
+            metrics.accepted.clone(),
+        );
+        registry.register(
+            "connections_shed",
+            "Connections refused at a cap",
+            metrics.shed.clone(),
+        );
         let failed = metrics.handshakes_failed.clone();
-        registry.register("tls_handshakes_failed", "TLS handshakes that failed or timed out", failed);
+        registry.register(
+            "tls_handshakes_failed",
+            "TLS handshakes that failed or timed out",
+            failed,
+        );
         metrics
     }
 }
@@ -93,14 +107,36 @@ impl RegistryMetrics {
             uploads_in_flight: Gauge::default(),
             access_log_dropped: Counter::default(),
         };
-        registry.register("http_requests", "Requests by route, method and status", metrics.requests.clone());
+        registry.register(
+            "http_requests",
+            "Requests by route, method and status",
+            metrics.requests.clone(),
+        );
         let latency = metrics.latency.clone();
-        registry.register_with_unit("http_request_duration", "Time to the response's head", Unit::Seconds, latency);
-        registry.register_with_unit("http_sent", "Body bytes sent", Unit::Bytes, metrics.sent_bytes.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to the response's head",
+            Unit::Seconds,
+            latency,
+        );
+        registry.register_with_unit(
+            "http_sent",
+            "Body bytes sent",
+            Unit::Bytes,
+            metrics.sent_bytes.clone(),
+        );
         let received = metrics.received_bytes.clone();
         registry.register_with_unit("http_received", "Body bytes received", Unit::Bytes, received);
-        registry.register("http_requests_shed", "Requests answered 429", metrics.shed.clone());
-        registry.register("uploads_in_flight", "Uploads being received", metrics.uploads_in_flight.clone());
+        registry.register(
+            "http_requests_shed",
+            "Requests answered 429",
+            metrics.shed.clone(),
+        );
+        registry.register(
+            "uploads_in_flight",
+            "Uploads being received",
+            metrics.uploads_in_flight.clone(),
+        );
         let dropped = metrics.access_log_dropped.clone();
         registry.register("access_log_dropped", "Access log lines dropped", dropped);
         Arc::new(metrics)
@@ -109,8 +145,16 @@ impl RegistryMetrics {
     /// Counts one answered request.
     pub fn observe(&self, route: &'static str, method: &Method, status: StatusCode, seconds: f64) {
         let method = method_label(method);
-        self.requests.get_or_create(&RequestLabels { route, method, status: status.as_u16() }).inc();
-        self.latency.get_or_create(&LatencyLabels { route, method }).observe(seconds);
+        self.requests
+            .get_or_create(&RequestLabels {
+                route,
+                method,
+                status: status.as_u16(),
+            })
+            .inc();
+        self.latency
+            .get_or_create(&LatencyLabels { route, method })
+            .observe(seconds);
         if status == StatusCode::TOO_MANY_REQUESTS {
             self.shed.inc();
         }

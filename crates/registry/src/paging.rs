@@ -26,7 +26,11 @@ pub(crate) fn page_request<'q>(query: &'q Query<'_>, cap: usize) -> Result<PageR
     let after = query.get("last").filter(|last| !last.is_empty());
     if after.is_some_and(|last| last.len() > MAX_LAST_BYTES) {
         let message = format!("`last` is longer than {MAX_LAST_BYTES} bytes");
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, message));
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::Unsupported,
+            message,
+        ));
     }
     Ok(PageRequest { limit, after })
 }
@@ -38,7 +42,11 @@ fn parse_count(text: &str) -> Option<usize> {
 }
 
 fn bad_count() -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, "`n` must be a whole number, zero or more")
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        ErrorCode::Unsupported,
+        "`n` must be a whole number, zero or more",
+    )
 }
 
 /// Adds the `Link` to the next page. `rest` is appended to the query as it is.

@@ -32,7 +32,9 @@ impl<'a> Query<'a> {
     /// Reads `a=b&c=d`. `+` is kept as it is: tags and digests never hold spaces, media types do hold `+`, and clients
     /// disagree on encoding it.
     pub fn parse(query: Option<&'a str>) -> Result<Self, QueryError> {
-        let Some(query) = query.filter(|text| !text.is_empty()) else { return Ok(Self::default()) };
+        let Some(query) = query.filter(|text| !text.is_empty()) else {
+            return Ok(Self::default());
+        };
         if query.len() > MAX_QUERY_BYTES {
             return Err(QueryError::TooLong);
         }
@@ -49,12 +51,18 @@ impl<'a> Query<'a> {
 
     /// The first value of a parameter.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_ref())
+        self.pairs
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_ref())
     }
 
     /// Every value of a parameter in its order.
     pub fn all<'q>(&'q self, key: &'q str) -> impl Iterator<Item = &'q str> {
-        self.pairs.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_ref())
+        self.pairs
+            .iter()
+            .filter(move |(name, _)| name == key)
+            .map(|(_, value)| value.as_ref())
     }
 }
 
@@ -63,7 +71,9 @@ fn decode(text: &str) -> Result<Cow<'_, str>, QueryError> {
         return Ok(Cow::Borrowed(text));
     }
     let decoded = crate::percent::decode(text).ok_or(QueryError::Encoding)?;
-    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| QueryError::Encoding)
+    String::from_utf8(decoded)
+        .map(Cow::Owned)
+        .map_err(|_| QueryError::Encoding)
 }
 
 #[cfg(test)]
@@ -72,7 +82,10 @@ mod tests {
 
     #[test]
     fn reads_repeated_and_encoded_parameters() {
-        let query = Query::parse(Some("tag=a&tag=b%2Fc&digest=sha256%3Aab&empty&artifactType=x/y+json")).unwrap();
+        let query = Query::parse(Some(
+            "tag=a&tag=b%2Fc&digest=sha256%3Aab&empty&artifactType=x/y+json",
+        ))
+        .unwrap();
         assert_eq!(query.all("tag").collect::<Vec<_>>(), ["a", "b/c"]);
         assert_eq!(query.get("digest"), Some("sha256:ab"));
         assert_eq!(query.get("empty"), Some(""));
@@ -87,7 +100,11 @@ mod tests {
         let long = "a".repeat(MAX_QUERY_BYTES + 1);
         assert_eq!(Query::parse(Some(&long)).unwrap_err(), QueryError::TooLong);
         for bad in ["a=%", "a=%2", "a=%zz", "a=%ff", "a=%+1"] {
-            assert_eq!(Query::parse(Some(bad)).unwrap_err(), QueryError::Encoding, "{bad}");
+            assert_eq!(
+                Query::parse(Some(bad)).unwrap_err(),
+                QueryError::Encoding,
+                "{bad}"
+            );
         }
     }
 

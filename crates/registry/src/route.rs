@@ -46,10 +46,14 @@ pub enum RouteError {
     #[error("path holds an invalid percent-encoding or an encoded slash")]
     Encoding,
     /// The name is out of grammar.
-    #[error("repository name is not valid: lower-case letters, digits, single separators (., _, __, -) and slashes, at most 255 bytes")]
+    #[error(
+        "repository name is not valid: lower-case letters, digits, single separators (., _, __, -) and slashes, at most 255 bytes"
+    )]
     Name,
     /// The tag or digest of a manifest is out of grammar.
-    #[error("reference is neither a tag ([a-zA-Z0-9_][a-zA-Z0-9._-]{{0,127}}) nor a digest (sha256:<64 hex> or sha512:<128 hex>)")]
+    #[error(
+        "reference is neither a tag ([a-zA-Z0-9_][a-zA-Z0-9._-]{{0,127}}) nor a digest (sha256:<64 hex> or sha512:<128 hex>)"
+    )]
     Reference,
     /// The digest of a blob or subject is out of grammar or of an unknown algorithm.
     #[error(transparent)]
@@ -95,11 +99,18 @@ impl Route {
             _ => {}
         }
         let rest = rest.strip_prefix('/').ok_or(RouteError::NoSuchEndpoint)?;
-        if rest.contains('%') { Self::parse_named(&decode_segments(rest)?) } else { Self::parse_named(rest) }
+        if rest.contains('%') {
+            Self::parse_named(&decode_segments(rest)?)
+        } else {
+            Self::parse_named(rest)
+        }
     }
 
     fn parse_named(rest: &str) -> Result<Self, RouteError> {
-        if let Some(name) = rest.strip_suffix("/blobs/uploads/").or_else(|| rest.strip_suffix("/blobs/uploads")) {
+        if let Some(name) = rest
+            .strip_suffix("/blobs/uploads/")
+            .or_else(|| rest.strip_suffix("/blobs/uploads"))
+        {
             return Ok(Self::Uploads(parse_name(name)?));
         }
         if let Some(name) = rest.strip_suffix("/tags/list") {
@@ -176,7 +187,11 @@ fn parse_reference(text: &str) -> Result<Reference, RouteError> {
 fn decode_segments(path: &str) -> Result<String, RouteError> {
     let segments: Option<Vec<Vec<u8>>> = path.split('/').map(crate::percent::decode).collect();
     let segments = segments.ok_or(RouteError::Encoding)?;
-    if segments.iter().flatten().any(|byte| matches!(byte, b'/' | b'%' | 0)) {
+    if segments
+        .iter()
+        .flatten()
+        .any(|byte| matches!(byte, b'/' | b'%' | 0))
+    {
         return Err(RouteError::Encoding);
     }
     String::from_utf8(segments.join(&b'/')).map_err(|_| RouteError::Encoding)
@@ -192,7 +207,9 @@ mod tests {
 
     #[test]
     fn names_are_read_from_the_right() {
-        let label = |path: &str| Route::parse(path).map(|route| (route.label(), route.repo().map(ToString::to_string)));
+        let label = |path: &str| {
+            Route::parse(path).map(|route| (route.label(), route.repo().map(ToString::to_string)))
+        };
         let named = |label, name: &str| Ok((label, Some(name.to_owned())));
         assert_eq!(label("/v2"), Ok(("ping", None)));
         assert_eq!(label("/v2/"), Ok(("ping", None)));
@@ -200,14 +217,23 @@ mod tests {
         assert_eq!(label("/v2/_catalog"), Ok(("catalog", None)));
         assert_eq!(label("/v2/a/tags/list"), named("tags", "a"));
         assert_eq!(label("/v2/a/b/c/manifests/latest"), named("manifest", "a/b/c"));
-        assert_eq!(label("/v2/manifests/blobs/manifests/tags"), named("manifest", "manifests/blobs"));
+        assert_eq!(
+            label("/v2/manifests/blobs/manifests/tags"),
+            named("manifest", "manifests/blobs")
+        );
         assert_eq!(label("/v2/a/tags/list/tags/list"), named("tags", "a/tags/list"));
         assert_eq!(label("/v2/a/blobs/uploads/"), named("upload", "a"));
         assert_eq!(label("/v2/a/blobs/uploads"), named("upload", "a"));
         assert_eq!(label(&format!("/v2/a/blobs/sha256:{HEX}")), named("blob", "a"));
         assert_eq!(label(&format!("/v2/a/blobs/sha256%3A{HEX}")), named("blob", "a"));
-        assert_eq!(label(&format!("/v2/a/b/referrers/sha256:{HEX}")), named("referrers", "a/b"));
-        assert_eq!(label("/v2/a/blobs/uploads/0190a6c4-7f5e-7000-8000-000000000000"), named("upload", "a"));
+        assert_eq!(
+            label(&format!("/v2/a/b/referrers/sha256:{HEX}")),
+            named("referrers", "a/b")
+        );
+        assert_eq!(
+            label("/v2/a/blobs/uploads/0190a6c4-7f5e-7000-8000-000000000000"),
+            named("upload", "a")
+        );
     }
 
     #[test]
@@ -237,7 +263,10 @@ mod tests {
         }
         let long = format!("/v2/{}/tags/list", "a".repeat(MAX_PATH_BYTES));
         assert_eq!(Route::parse(&long), Err(RouteError::TooLong));
-        assert!(matches!(Route::parse("/v2/a/blobs/md5:abc"), Err(RouteError::Digest(_))));
+        assert!(matches!(
+            Route::parse("/v2/a/blobs/md5:abc"),
+            Err(RouteError::Digest(_))
+        ));
     }
 
     proptest! {

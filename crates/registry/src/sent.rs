@@ -40,7 +40,14 @@ impl SentBody {
         }
         response.map(|body| {
             let (log, metrics) = (log.clone(), Arc::clone(metrics));
-            Body::new(Self { body, sent: 0, started, record, log, metrics })
+            Body::new(Self {
+                body,
+                sent: 0,
+                started,
+                record,
+                log,
+                metrics,
+            })
         })
     }
 }
@@ -74,7 +81,9 @@ impl http_body::Body for SentBody {
 impl Drop for SentBody {
     fn drop(&mut self) {
         self.metrics.sent_bytes.inc_by(self.sent);
-        let Some(mut record) = self.record.take() else { return };
+        let Some(mut record) = self.record.take() else {
+            return;
+        };
         record.sent_bytes = self.sent;
         record.duration = self.started.elapsed();
         if !self.log.note(record) {

@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use crate::{
     access_log::{AccessLog, AccessRecord},
     auth::{self, Authenticator},
-    body::{BodyRate, InboundBody},
+    body::{BodyRate, InboundBody, RequestBody},
     error::{ApiError, RETRY_AFTER_SECONDS},
     metrics::RegistryMetrics,
     query::Query,
@@ -62,7 +62,10 @@ impl Default for RegistryConfig {
             manifest_limits: ManifestLimits::default(),
             concurrent_uploads: 256,
             concurrent_requests: 4_096,
-            body_rate: BodyRate { minimum: 1024, window: Duration::from_secs(30) },
+            body_rate: BodyRate {
+                minimum: 1024,
+                window: Duration::from_secs(30),
+            },
             page_items: 1_000,
             trace_requests: false,
         }
@@ -114,7 +117,9 @@ impl Registry {
             metrics,
             access_log,
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -129,7 +134,7 @@ impl Registry {
         &self.inner.authenticator
     }
 
-    pub(crate) fn inbound(&self, body: Incoming) -> InboundBody {
+    pub(crate) fn inbound(&self, body: RequestBody) -> InboundBody {
         InboundBody::new(body, self.inner.config.body_rate, Arc::clone(&self.inner.metrics))
     }
 
@@ -137,6 +142,7 @@ impl Registry {
     pub async fn handle(&self, peer: Peer, address: IpAddr, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
+        let body = RequestBody::new(body, &parts.headers);
         let mut who = None;
         let mut label = "unknown";
         let answer = self.answer(peer, address, &parts, body, &mut who, &mut label);
@@ -147,9 +153,13 @@ impl Registry {
             answer.await
         };
         let mut response = outcome.unwrap_or_else(ApiError::into_response);
-        response.headers_mut().insert(API_VERSION.clone(), HeaderValue::from_static("registry/2.0"));
+        response
+            .headers_mut()
+            .insert(API_VERSION.clone(), HeaderValue::from_static("registry/2.0"));
         let elapsed = started.elapsed();
-        self.inner.metrics.observe(label, &parts.method, response.status(), elapsed.as_secs_f64());
+        self.inner
+            .metrics
+            .observe(label, &parts.method, response.status(), elapsed.as_secs_f64());
         let record = self.inner.access_log.is_on().then(|| AccessRecord {
             at: self.inner.store.now(),
             address,
@@ -161,7 +171,13 @@ impl Registry {
             method: parts.method,
             uri: parts.uri,
         });
-        SentBody::wrap(response, record, &self.inner.access_log, &self.inner.metrics, started)
+        SentBody::wrap(
+            response,
+            record,
+            &self.inner.access_log,
+            &self.inner.metrics,
+            started,
+        )
     }
 
     async fn answer(
@@ -169,7 +185,7 @@ impl Registry {
         peer: Peer,
         address: IpAddr,
         parts: &http::request::Parts,
-        body: Incoming,
+        body: RequestBody,
         who: &mut Option<access::PrincipalName>,
         label: &mut &'static str,
     ) -> Result<Response<Body>, ApiError> {
@@ -190,9 +206,12 @@ impl Registry {
             path: parts.uri.path(),
         };
         let answer = self.dispatch(&route, &exchange, body, address).await;
-        let mut response = answer.map_err(|error| self.challenged(error, peer, parts, &route, &query, false))?;
+        let mut response =
+            answer.map_err(|error| self.challenged(error, peer, parts, &route, &query, false))?;
         if let Some(namespace) = namespace {
-            response.headers_mut().insert(HeaderName::from_static("oci-namespace"), namespace);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("oci-namespace"), namespace);
         }
         Ok(response)
     }
@@ -201,7 +220,7 @@ impl Registry {
         &self,
         route: &Route,
         exchange: &Exchange<'_>,
-        body: Incoming,
+        body: RequestBody,
         address: IpAddr,
     ) -> Result<Response<Body>, ApiError> {
         let _place = self.admit(route, exchange.method)?;
@@ -222,7 +241,11 @@ impl Registry {
     /// everybody late.
     fn admit(&self, route: &Route, method: &Method) -> Result<SemaphorePermit<'_>, ApiError> {
         let receives = matches!(route, Route::Uploads(_) | Route::Upload(..)) && *method != Method::GET;
-        let places = if receives { &self.inner.uploads } else { &self.inner.requests };
+        let places = if receives {
+            &self.inner.uploads
+        } else {
+            &self.inner.requests
+        };
         places.try_acquire().map_err(|_| {
             ApiError::too_many("the registry is busy; retry after a moment", RETRY_AFTER_SECONDS)
                 .header(header::CONNECTION, HeaderValue::from_static("close"))
@@ -232,7 +255,7 @@ impl Registry {
     async fn token_request(
         &self,
         exchange: &Exchange<'_>,
-        body: Incoming,
+        body: RequestBody,
         address: IpAddr,
     ) -> Result<Response<Body>, ApiError> {
         let form = match *exchange.method {
@@ -240,7 +263,8 @@ impl Registry {
             Method::POST => Some(self.inbound(body).collect(MAX_FORM_BYTES).await?),
             _ => return Err(ApiError::method_not_allowed("GET, POST")),
         };
-        self.token(exchange.method, exchange.caller, address, exchange.query, form).await
+        self.token(exchange.method, exchange.caller, address, exchange.query, form)
+            .await
     }
 
     /// Maps `ns=` to the path prefix under which that registry's repositories are kept. A namespace that is not kept
@@ -252,15 +276,24 @@ impl Registry {
         query: &Query<'_>,
         headers: &HeaderMap,
     ) -> Result<(Route, Option<HeaderValue>), ApiError> {
-        let Some(namespace) = query.get("ns").filter(|_| matches!(*method, Method::GET | Method::HEAD)) else {
+        let Some(namespace) = query
+            .get("ns")
+            .filter(|_| matches!(*method, Method::GET | Method::HEAD))
+        else {
             return Ok((route, None));
         };
-        let Some(repo) = route.repo() else { return Ok((route, None)) };
+        let Some(repo) = route.repo() else {
+            return Ok((route, None));
+        };
         let answered = HeaderValue::try_from(namespace).ok();
         if self.is_own_host(namespace, headers) {
             return Ok((route, answered));
         }
-        let mapped = self.config().namespaces.get(namespace).map(|prefix| format!("{prefix}/{repo}"));
+        let mapped = self
+            .config()
+            .namespaces
+            .get(namespace)
+            .map(|prefix| format!("{prefix}/{repo}"));
         let mapped: Option<RepoName> = mapped.and_then(|name| name.parse().ok());
         let mapped = mapped.ok_or_else(|| {
             let message = "this registry keeps nothing for that namespace (`ns=`); its operator can map it under [registry.namespaces]";
@@ -270,7 +303,11 @@ impl Registry {
     }
 
     fn is_own_host(&self, namespace: &str, headers: &HeaderMap) -> bool {
-        let own = self.config().public_url.as_deref().and_then(|url| url.split("://").nth(1));
+        let own = self
+            .config()
+            .public_url
+            .as_deref()
+            .and_then(|url| url.split("://").nth(1));
         own == Some(namespace) || headers.get(header::HOST).is_some_and(|host| host == namespace)
     }
 
@@ -298,11 +335,19 @@ impl Registry {
 
     /// Scheme and host by which the client reached us.
     fn own_address(&self, peer: Peer, headers: &HeaderMap) -> (&str, String) {
-        if let Some((scheme, host)) = self.config().public_url.as_deref().and_then(|url| url.split_once("://")) {
+        if let Some((scheme, host)) = self
+            .config()
+            .public_url
+            .as_deref()
+            .and_then(|url| url.split_once("://"))
+        {
             return (scheme, host.trim_end_matches('/').to_owned());
         }
         let scheme = if peer.tls { "https" } else { "http" };
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| is_host(host));
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .filter(|host| is_host(host));
         (scheme, host.unwrap_or("localhost").to_owned())
     }
 }
@@ -313,10 +358,14 @@ fn ping(exchange: &Exchange<'_>) -> Result<Response<Body>, ApiError> {
     }
     // The ping is how clients find out where to log in, so it asks even where anonymous pulls are granted.
     if !exchange.headers.contains_key(header::AUTHORIZATION) {
-        return Err(auth::unauthorized("log in, or fetch an anonymous token where anonymous pull is granted"));
+        return Err(auth::unauthorized(
+            "log in, or fetch an anonymous token where anonymous pull is granted",
+        ));
     }
     let mut response = Response::new(Body::from("{}"));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 
@@ -324,7 +373,9 @@ fn ping(exchange: &Exchange<'_>) -> Result<Response<Body>, ApiError> {
 fn is_host(host: &str) -> bool {
     !host.is_empty()
         && host.len() <= 261
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
 }
 
 /// What a token must allow so that the request would pass.
@@ -332,7 +383,9 @@ fn required_scopes(route: &Route, method: &Method, query: &Query<'_>) -> Vec<Str
     if matches!(route, Route::Catalog) {
         return vec!["registry:catalog:*".to_owned()];
     }
-    let Some(repo) = route.repo() else { return Vec::new() };
+    let Some(repo) = route.repo() else {
+        return Vec::new();
+    };
     let is_upload = matches!(route, Route::Uploads(_) | Route::Upload(..));
     let actions = match *method {
         _ if is_upload => "pull,push",

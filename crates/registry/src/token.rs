@@ -40,14 +40,19 @@ impl Registry {
     ) -> Result<Response<Body>, ApiError> {
         let request = match (method, form) {
             (&Method::POST, Some(form)) => read_form(&form)?,
-            _ => TokenRequest { scopes: read_scopes(query.all("scope"))?, credentials: None },
+            _ => TokenRequest {
+                scopes: read_scopes(query.all("scope"))?,
+                credentials: None,
+            },
         };
         let caller = match &request.credentials {
             Some((user, secret)) => &self.store().authenticate(user, secret, address).await?,
             None => caller,
         };
         if caller.is_anonymous() && !self.store().access().has_any_grant_for_anonymous() {
-            return Err(unauthorized("log in: this registry grants nothing to anonymous clients"));
+            return Err(unauthorized(
+                "log in: this registry grants nothing to anonymous clients",
+            ));
         }
         self.issue(caller, request.scopes)
     }
@@ -55,11 +60,14 @@ impl Registry {
     fn issue(&self, caller: &Caller, scopes: Vec<Scope>) -> Result<Response<Body>, ApiError> {
         let now = self.store().now();
         let lifetime = i64::try_from(self.config().token_lifetime.as_secs()).unwrap_or(i64::MAX);
-        let subject = caller.principal().zip(caller.secret()).map(|(principal, secret)| TokenSubject {
-            name: principal.name.clone(),
-            principal: principal.id,
-            secret,
-        });
+        let subject = caller
+            .principal()
+            .zip(caller.secret())
+            .map(|(principal, secret)| TokenSubject {
+                name: principal.name.clone(),
+                principal: principal.id,
+                secret,
+            });
         let claims = Claims {
             id: Uuid::now_v7().into_bytes(),
             audience: Audience::Registry,
@@ -70,7 +78,11 @@ impl Registry {
             expires_at: now.seconds().saturating_add(lifetime),
         };
         let token = self.store().signer().issue(&claims).map_err(|error| {
-            ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, format!("cannot issue this token: {error}"))
+            ApiError::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::Unsupported,
+                format!("cannot issue this token: {error}"),
+            )
         })?;
         let body = json!({
             "token": token,
@@ -103,10 +115,16 @@ fn read_form(form: &[u8]) -> Result<TokenRequest, ApiError> {
     })
 }
 
-/// Scopes come as several parameters, or as several words in one.
+/// Scopes come as several parameters, or as several words in one, their spaces written as `+` or `%20`; a scope holds no
+/// `+` of its own.
 fn read_scopes<'q>(values: impl Iterator<Item = &'q str>) -> Result<Vec<Scope>, ApiError> {
-    Scope::parse_list(values).map_err(|error| {
-        ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, format!("cannot read the scope: {error}"))
+    let values: Vec<String> = values.map(|value| value.replace('+', " ")).collect();
+    Scope::parse_list(values.iter().map(String::as_str)).map_err(|error| {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::Unsupported,
+            format!("cannot read the scope: {error}"),
+        )
     })
 }
 

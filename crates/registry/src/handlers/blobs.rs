@@ -53,7 +53,11 @@ impl Registry {
         let headers = response.headers_mut();
         if status == StatusCode::PARTIAL_CONTENT {
             let last = range.end.saturating_sub(1);
-            set(headers, header::CONTENT_RANGE, format!("bytes {}-{last}/{}", range.start, blob.size()));
+            set(
+                headers,
+                header::CONTENT_RANGE,
+                format!("bytes {}-{last}/{}", range.start, blob.size()),
+            );
         }
         describe(headers, digest, &etag, range.end - range.start);
         Ok(response)
@@ -62,11 +66,20 @@ impl Registry {
 
 fn describe(headers: &mut HeaderMap, digest: &Digest, etag: &str, length: u64) {
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     // The bytes are a stranger's: no browser may take them for a page of ours.
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox"),
+    );
     set_digest(headers, digest);
     set(headers, header::ETAG, etag);
 }
@@ -80,10 +93,20 @@ fn blob_body(method: &Method, blob: &BlobHandle, range: Range<u64>) -> Body {
 }
 
 /// The part that `Range` asks for. `If-Range` with another tag asks for the whole (RFC 9110, section 13.1.5).
-fn wanted_range(exchange: &Exchange<'_>, size: u64, etag: &str) -> Result<(StatusCode, Range<u64>), ApiError> {
+fn wanted_range(
+    exchange: &Exchange<'_>,
+    size: u64,
+    etag: &str,
+) -> Result<(StatusCode, Range<u64>), ApiError> {
     let whole = Ok((StatusCode::OK, 0..size));
-    let Some(header) = exchange.headers.get(header::RANGE) else { return whole };
-    if exchange.headers.get(header::IF_RANGE).is_some_and(|tag| tag != etag) {
+    let Some(header) = exchange.headers.get(header::RANGE) else {
+        return whole;
+    };
+    if exchange
+        .headers
+        .get(header::IF_RANGE)
+        .is_some_and(|tag| tag != etag)
+    {
         return whole;
     }
     let unsatisfiable = || {

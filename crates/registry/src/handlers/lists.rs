@@ -14,7 +14,11 @@ use crate::{
 };
 
 impl Registry {
-    pub(crate) async fn tags(&self, exchange: &Exchange<'_>, repo: &RepoName) -> Result<Response<Body>, ApiError> {
+    pub(crate) async fn tags(
+        &self,
+        exchange: &Exchange<'_>,
+        repo: &RepoName,
+    ) -> Result<Response<Body>, ApiError> {
         only_get(exchange)?;
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
         let page = page_request(exchange.query, self.config().page_items)?;
@@ -22,7 +26,13 @@ impl Registry {
         let tags = found.ok_or_else(|| ApiError::name_unknown(repo))?;
         let mut response = json_response(&json!({ "name": repo, "tags": &tags.items }));
         if let Some(last) = tags.items.last().filter(|_| tags.more && page.limit > 0) {
-            link_next(response.headers_mut(), exchange.path, page.limit, last.as_str(), "");
+            link_next(
+                response.headers_mut(),
+                exchange.path,
+                page.limit,
+                last.as_str(),
+                "",
+            );
         }
         Ok(response)
     }
@@ -33,15 +43,28 @@ impl Registry {
         if exchange.caller.is_anonymous() && !book.has_any_grant_for_anonymous() {
             return Err(unauthorized("log in to see the repositories that you may pull"));
         }
-        if exchange.caller.scopes().is_some_and(|scopes| !scopes.contains(&Scope::Catalog)) {
+        if exchange
+            .caller
+            .scopes()
+            .is_some_and(|scopes| !scopes.contains(&Scope::Catalog))
+        {
             return Err(unauthorized("the token does not cover the catalog"));
         }
         let page = page_request(exchange.query, self.config().page_items)?;
         let visible = |repo: &RepoName| book.may_list(exchange.caller, repo);
-        let names = self.store().repositories(&visible, page.after, page.limit).await?;
+        let names = self
+            .store()
+            .repositories(&visible, page.after, page.limit)
+            .await?;
         let mut response = json_response(&json!({ "repositories": &names.items }));
         if let Some(last) = names.items.last().filter(|_| names.more && page.limit > 0) {
-            link_next(response.headers_mut(), exchange.path, page.limit, last.as_str(), "");
+            link_next(
+                response.headers_mut(),
+                exchange.path,
+                page.limit,
+                last.as_str(),
+                "",
+            );
         }
         Ok(response)
     }
@@ -56,6 +79,8 @@ fn only_get(exchange: &Exchange<'_>) -> Result<(), ApiError> {
 
 fn json_response(body: &serde_json::Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -8,13 +8,13 @@ use access::{
 };
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use hyper::body::Incoming;
 use oci::{Algorithm, Digest, ErrorCode, Manifest, MediaType, Reference, RepoName, Tag};
 use serde_json::json;
 use store::{PullClass, PullNote, PutManifest, PutOutcome, StoredManifest};
 
 use super::{empty, is_not_modified, not_modified, set, set_digest};
 use crate::{
+    body::RequestBody,
     error::{ApiError, delete_failed},
     service::{Exchange, Registry},
 };
@@ -28,7 +28,7 @@ impl Registry {
         exchange: &Exchange<'_>,
         repo: &RepoName,
         reference: &Reference,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<Body>, ApiError> {
         match *exchange.method {
             Method::GET | Method::HEAD => self.get_manifest(exchange, repo, reference).await,
@@ -83,12 +83,15 @@ impl Registry {
         exchange: &Exchange<'_>,
         repo: &RepoName,
         reference: &Reference,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<Body>, ApiError> {
         let permit = self.authenticator().permit::<Push>(exchange.caller, repo)?;
         let tags = requested_tags(exchange, reference)?;
         let content_type = content_type(exchange)?;
-        let bytes = self.inbound(body).collect(self.config().manifest_limits.bytes).await?;
+        let bytes = self
+            .inbound(body)
+            .collect(self.config().manifest_limits.bytes)
+            .await?;
         let digest = match reference {
             Reference::Digest(expected) => verified(expected, &bytes)?,
             Reference::Tag(_) => Digest::of(Algorithm::Sha256, &bytes),
@@ -97,7 +100,12 @@ impl Registry {
             .map_err(|error| ApiError::manifest_refused(&error))?;
         let book = self.store().access();
         let may_pull = |other: &RepoName| book.may::<Pull>(exchange.caller, other);
-        let put = PutManifest { digest, bytes, manifest, tags: tags.clone() };
+        let put = PutManifest {
+            digest,
+            bytes,
+            manifest,
+            tags: tags.clone(),
+        };
         let outcome = self.store().put_manifest(&permit, put, &may_pull).await?;
         Ok(manifest_created(repo, reference, &digest, &tags, &outcome))
     }
@@ -127,7 +135,11 @@ fn manifest_created(
 ) -> Response<Body> {
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
-    set(headers, header::LOCATION, format!("/v2/{repo}/manifests/{digest}"));
+    set(
+        headers,
+        header::LOCATION,
+        format!("/v2/{repo}/manifests/{digest}"),
+    );
     set_digest(headers, digest);
     if let Some(subject) = &outcome.subject {
         set(headers, SUBJECT.clone(), subject.to_string());
@@ -144,7 +156,11 @@ fn manifest_created(
 
 /// The tags of a PUT: the one in the path, or those of `?tag=` beside a digest (end-7b).
 fn requested_tags(exchange: &Exchange<'_>, reference: &Reference) -> Result<Vec<Tag>, ApiError> {
-    let mut tags = exchange.query.all("tag").map(parse_tag).collect::<Result<Vec<_>, _>>()?;
+    let mut tags = exchange
+        .query
+        .all("tag")
+        .map(parse_tag)
+        .collect::<Result<Vec<_>, _>>()?;
     match reference {
         Reference::Tag(_) if !tags.is_empty() => Err(ApiError::new(
             StatusCode::BAD_REQUEST,
@@ -162,14 +178,22 @@ fn requested_tags(exchange: &Exchange<'_>, reference: &Reference) -> Result<Vec<
 
 fn parse_tag(text: &str) -> Result<Tag, ApiError> {
     text.parse().map_err(|error: oci::TagError| {
-        ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, error.to_string())
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::ManifestInvalid,
+            error.to_string(),
+        )
     })
 }
 
 fn content_type(exchange: &Exchange<'_>) -> Result<Option<MediaType>, ApiError> {
-    let Some(value) = exchange.headers.get(header::CONTENT_TYPE) else { return Ok(None) };
+    let Some(value) = exchange.headers.get(header::CONTENT_TYPE) else {
+        return Ok(None);
+    };
     let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
-    parsed.map(Some).ok_or_else(|| ApiError::manifest_invalid("the Content-Type header is not a media type"))
+    parsed
+        .map(Some)
+        .ok_or_else(|| ApiError::manifest_invalid("the Content-Type header is not a media type"))
 }
 
 fn verified(expected: &Digest, bytes: &[u8]) -> Result<Digest, ApiError> {
@@ -177,14 +201,22 @@ fn verified(expected: &Digest, bytes: &[u8]) -> Result<Digest, ApiError> {
     if actual == *expected {
         return Ok(actual);
     }
-    let message = format!("the manifest has digest {actual}, not {expected}: push the bytes that the digest was made of");
+    let message = format!(
+        "the manifest has digest {actual}, not {expected}: push the bytes that the digest was made of"
+    );
     Err(ApiError::digest_invalid(message).detail(json!({ "expected": expected, "actual": actual })))
 }
 
 /// Nodes say who they are in their user agent; it decides nothing but how the pull is listed.
 fn pull_class(exchange: &Exchange<'_>, kind: Option<PrincipalKind>) -> PullClass {
-    let agent = exchange.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let is_node = ["containerd/", "cri-o/", "kubelet/"].iter().any(|name| agent.starts_with(name));
+    let agent = exchange
+        .headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default();
+    let is_node = ["containerd/", "cri-o/", "kubelet/"]
+        .iter()
+        .any(|name| agent.starts_with(name));
     match kind {
         _ if is_node => PullClass::Node,
         Some(PrincipalKind::Robot) => PullClass::Ci,

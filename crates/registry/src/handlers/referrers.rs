@@ -54,21 +54,39 @@ impl Registry {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
         let page = page_request(exchange.query, self.config().page_items)?;
         let after = page.after.map(str::parse::<Digest>).transpose();
-        let after = after.map_err(|error| ApiError::digest_invalid(format!("`last` is no digest: {error}")))?;
-        let filter = exchange.query.get("artifactType").filter(|wanted| !wanted.is_empty());
-        let found = self.store().referrers(&permit, subject, filter, after.as_ref(), page.limit).await?;
+        let after =
+            after.map_err(|error| ApiError::digest_invalid(format!("`last` is no digest: {error}")))?;
+        let filter = exchange
+            .query
+            .get("artifactType")
+            .filter(|wanted| !wanted.is_empty());
+        let found = self
+            .store()
+            .referrers(&permit, subject, filter, after.as_ref(), page.limit)
+            .await?;
         let (body, taken) = write_index(&found.items);
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::OK;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type::OCI_IMAGE_INDEX));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(media_type::OCI_IMAGE_INDEX),
+        );
         if filter.is_some() {
             headers.insert(FILTERS_APPLIED.clone(), HeaderValue::from_static("artifactType"));
         }
         let more = found.more || taken < found.items.len();
         if let Some(last) = found.items[..taken].last().filter(|_| more && page.limit > 0) {
-            let rest = filter.map(|wanted| format!("&artifactType={}", percent::encode(wanted))).unwrap_or_default();
-            link_next(headers, exchange.path, page.limit, &last.digest.to_string(), &rest);
+            let rest = filter
+                .map(|wanted| format!("&artifactType={}", percent::encode(wanted)))
+                .unwrap_or_default();
+            link_next(
+                headers,
+                exchange.path,
+                page.limit,
+                &last.digest.to_string(),
+                &rest,
+            );
         }
         Ok(response)
     }
@@ -94,5 +112,9 @@ fn index_of(referrers: &[ReferrerDescriptor]) -> Index<'_> {
         artifact_type: referrer.artifact_type.as_deref(),
         annotations: &referrer.annotations,
     });
-    Index { schema_version: 2, media_type: media_type::OCI_IMAGE_INDEX, manifests: manifests.collect() }
+    Index {
+        schema_version: 2,
+        media_type: media_type::OCI_IMAGE_INDEX,
+        manifests: manifests.collect(),
+    }
 }

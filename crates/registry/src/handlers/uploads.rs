@@ -7,14 +7,13 @@ use access::{
 use axum::body::Body;
 use futures_util::stream;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use http_body::Body as _;
-use hyper::body::Incoming;
 use oci::{Algorithm, ContentRange, Digest, ErrorCode, RepoName};
 use store::{BlobInfo, BodyError, UploadId};
 
 use super::{empty, set, set_digest};
 use crate::{
     auth::unauthorized,
+    body::RequestBody,
     error::ApiError,
     service::{Exchange, Registry},
 };
@@ -26,7 +25,7 @@ impl Registry {
         &self,
         exchange: &Exchange<'_>,
         repo: &RepoName,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<Body>, ApiError> {
         if *exchange.method != Method::POST {
             return Err(ApiError::method_not_allowed("POST"));
@@ -39,12 +38,17 @@ impl Registry {
             }
         } else if let Some(digest) = exchange.query.get("digest") {
             let digest = parse_digest(digest)?;
-            let blob = self.store().push_blob(&permit, &digest, self.inbound(body)).await?;
+            let blob = self
+                .store()
+                .push_blob(&permit, &digest, self.inbound(body))
+                .await?;
             return Ok(blob_created(repo, &blob));
         }
         let algorithm = match exchange.query.get("digest-algorithm") {
             None => Algorithm::Sha256,
-            Some(name) => name.parse().map_err(|error: oci::DigestError| ApiError::digest_invalid(error.to_string()))?,
+            Some(name) => name
+                .parse()
+                .map_err(|error: oci::DigestError| ApiError::digest_invalid(error.to_string()))?,
         };
         let id = self.store().start_upload(&permit, algorithm).await?;
         Ok(upload_accepted(StatusCode::ACCEPTED, repo, &id, 0))
@@ -61,19 +65,26 @@ impl Registry {
         let source = match exchange.query.get("from") {
             None => None,
             Some(name) => {
-                let from: RepoName = name.parse().map_err(|_| ApiError::from(crate::route::RouteError::Name))?;
+                let from: RepoName = name
+                    .parse()
+                    .map_err(|_| ApiError::from(crate::route::RouteError::Name))?;
                 match book.authorize::<Pull>(exchange.caller, &from) {
                     Ok(permit) => Some(permit),
                     // The owner may, this token may not: the challenge names the scope that is missing.
                     Err(denied) if denied.insufficient_scope => {
-                        return Err(unauthorized(format!("the token does not cover pulling from {from}")));
+                        return Err(unauthorized(format!(
+                            "the token does not cover pulling from {from}"
+                        )));
                     }
                     Err(_) => None,
                 }
             }
         };
         let may_pull = |other: &RepoName| book.may::<Pull>(exchange.caller, other);
-        Ok(self.store().mount_blob(permit, digest, source.as_ref(), &may_pull).await?)
+        Ok(self
+            .store()
+            .mount_blob(permit, digest, source.as_ref(), &may_pull)
+            .await?)
     }
 
     pub(crate) async fn upload(
@@ -81,9 +92,12 @@ impl Registry {
         exchange: &Exchange<'_>,
         repo: &RepoName,
         id: &UploadId,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<Body>, ApiError> {
-        if !matches!(*exchange.method, Method::GET | Method::PATCH | Method::PUT | Method::DELETE) {
+        if !matches!(
+            *exchange.method,
+            Method::GET | Method::PATCH | Method::PUT | Method::DELETE
+        ) {
             return Err(ApiError::method_not_allowed("GET, PATCH, PUT, DELETE"));
         }
         let permit = self.authenticator().permit::<Push>(exchange.caller, repo)?;
@@ -106,7 +120,7 @@ impl Registry {
         exchange: &Exchange<'_>,
         permit: &Permit<Push>,
         id: &UploadId,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<Body>, ApiError> {
         let range = content_range(exchange, &body)?;
         let at = range.map(|range| range.start());
@@ -115,7 +129,11 @@ impl Registry {
                 let body = Exact::new(self.inbound(body), range.len());
                 self.store().append_upload(permit, id, at, body).await?
             }
-            None => self.store().append_upload(permit, id, at, self.inbound(body)).await?,
+            None => {
+                self.store()
+                    .append_upload(permit, id, at, self.inbound(body))
+                    .await?
+            }
         };
         Ok(upload_accepted(StatusCode::ACCEPTED, permit.repo(), id, offset))
     }
@@ -125,22 +143,29 @@ impl Registry {
         exchange: &Exchange<'_>,
         permit: &Permit<Push>,
         id: &UploadId,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<Body>, ApiError> {
         let digest = exchange.query.get("digest");
-        let digest = digest.ok_or_else(|| ApiError::digest_invalid("the closing PUT must name the blob: `?digest=`"))?;
+        let digest = digest
+            .ok_or_else(|| ApiError::digest_invalid("the closing PUT must name the blob: `?digest=`"))?;
         let digest = parse_digest(digest)?;
         let range = content_range(exchange, &body)?;
         let at = range.map(|range| range.start());
         let blob = if body.is_end_stream() {
-            self.store().finish_upload(permit, id, at, stream::empty(), &digest).await?
+            self.store()
+                .finish_upload(permit, id, at, stream::empty(), &digest)
+                .await?
         } else {
             match range {
                 Some(range) => {
                     let body = Exact::new(self.inbound(body), range.len());
                     self.store().finish_upload(permit, id, at, body, &digest).await?
                 }
-                None => self.store().finish_upload(permit, id, at, self.inbound(body), &digest).await?,
+                None => {
+                    self.store()
+                        .finish_upload(permit, id, at, self.inbound(body), &digest)
+                        .await?
+                }
             }
         };
         Ok(blob_created(permit.repo(), &blob))
@@ -148,21 +173,36 @@ impl Registry {
 }
 
 fn parse_digest(text: &str) -> Result<Digest, ApiError> {
-    text.parse().map_err(|error: oci::DigestError| ApiError::digest_invalid(error.to_string()))
+    text.parse()
+        .map_err(|error: oci::DigestError| ApiError::digest_invalid(error.to_string()))
 }
 
 /// Where a chunk belongs. A range whose length is not the body's is refused before a byte is written.
-fn content_range(exchange: &Exchange<'_>, body: &Incoming) -> Result<Option<ContentRange>, ApiError> {
-    let Some(value) = exchange.headers.get(header::CONTENT_RANGE) else { return Ok(None) };
-    let invalid = |message: String| {
-        ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid, message)
+fn content_range(exchange: &Exchange<'_>, body: &RequestBody) -> Result<Option<ContentRange>, ApiError> {
+    let Some(value) = exchange.headers.get(header::CONTENT_RANGE) else {
+        return Ok(None);
     };
-    let text = value.to_str().map_err(|_| invalid("Content-Range is not text".to_owned()))?;
-    let range: ContentRange = text.parse().map_err(|error: oci::ContentRangeError| invalid(error.to_string()))?;
+    let invalid = |message: String| {
+        ApiError::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            ErrorCode::BlobUploadInvalid,
+            message,
+        )
+    };
+    let text = value
+        .to_str()
+        .map_err(|_| invalid("Content-Range is not text".to_owned()))?;
+    let range: ContentRange = text
+        .parse()
+        .map_err(|error: oci::ContentRangeError| invalid(error.to_string()))?;
     match body.size_hint().exact() {
         Some(length) if length != range.len() => {
             let message = format!("Content-Range spans {} bytes, the body has {length}", range.len());
-            Err(ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message))
+            Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::SizeInvalid,
+                message,
+            ))
         }
         _ => Ok(Some(range)),
     }
@@ -177,7 +217,11 @@ struct Exact<S> {
 
 impl<S> Exact<S> {
     fn new(body: S, announced: u64) -> Self {
-        Self { body, announced, got: 0 }
+        Self {
+            body,
+            announced,
+            got: 0,
+        }
     }
 }
 
@@ -212,16 +256,27 @@ where
 
 impl<S> Exact<S> {
     fn wrong_length(&self) -> BodyError {
-        BodyError::Length { announced: self.announced, got: self.got }
+        BodyError::Length {
+            announced: self.announced,
+            got: self.got,
+        }
     }
 }
 
 /// 202 or 204 for an open session. An empty session answers `0-0`, as every registry does: there is no way to say
 /// "nothing" in that header.
 fn upload_accepted(status: StatusCode, repo: &RepoName, id: &UploadId, offset: u64) -> Response<Body> {
-    let mut response = if status == StatusCode::NO_CONTENT { no_content() } else { empty(status) };
+    let mut response = if status == StatusCode::NO_CONTENT {
+        no_content()
+    } else {
+        empty(status)
+    };
     let headers = response.headers_mut();
-    set(headers, header::LOCATION, format!("/v2/{repo}/blobs/uploads/{id}"));
+    set(
+        headers,
+        header::LOCATION,
+        format!("/v2/{repo}/blobs/uploads/{id}"),
+    );
     set(headers, header::RANGE, format!("0-{}", offset.saturating_sub(1)));
     set(headers, UPLOAD_UUID.clone(), id.to_string());
     response
@@ -236,7 +291,11 @@ fn no_content() -> Response<Body> {
 fn blob_created(repo: &RepoName, blob: &BlobInfo) -> Response<Body> {
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
-    set(headers, header::LOCATION, format!("/v2/{repo}/blobs/{}", blob.digest));
+    set(
+        headers,
+        header::LOCATION,
+        format!("/v2/{repo}/blobs/{}", blob.digest),
+    );
     set_digest(headers, &blob.digest);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     response

@@ -112,14 +112,19 @@ impl<T> GuardedStream<T> {
             HEAD => Some(self.since + self.header_timeout),
             _ => None,
         };
-        let by_rate = self.blocked.as_ref().map(|blocked| blocked.since + self.rate_window);
+        let by_rate = self
+            .blocked
+            .as_ref()
+            .map(|blocked| blocked.since + self.rate_window);
         by_phase.into_iter().chain(by_rate).min()
     }
 
     /// Called whenever the stream has to wait: arms the timer for the nearest deadline and fails when one has passed.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         loop {
-            let Some(deadline) = self.deadline() else { return Ok(()) };
+            let Some(deadline) = self.deadline() else {
+                return Ok(());
+            };
             if self.timer.deadline() != deadline {
                 self.timer.as_mut().reset(deadline);
             }
@@ -133,14 +138,22 @@ impl<T> GuardedStream<T> {
     fn judge(&mut self) -> io::Result<()> {
         let now = Instant::now();
         match self.observe() {
-            IDLE if now >= self.since + self.idle_timeout => return Err(timed_out("connection was idle too long")),
-            HEAD if now >= self.since + self.header_timeout => return Err(timed_out("request head came too slowly")),
+            IDLE if now >= self.since + self.idle_timeout => {
+                return Err(timed_out("connection was idle too long"));
+            }
+            HEAD if now >= self.since + self.header_timeout => {
+                return Err(timed_out("request head came too slowly"));
+            }
             _ => {}
         }
         if let Some(blocked) = &mut self.blocked
             && now >= blocked.since + self.rate_window
         {
-            if blocked.taken < self.minimum_read_rate.saturating_mul(self.rate_window.as_secs().max(1)) {
+            if blocked.taken
+                < self
+                    .minimum_read_rate
+                    .saturating_mul(self.rate_window.as_secs().max(1))
+            {
                 return Err(timed_out("client takes the response too slowly"));
             }
             *blocked = Blocked { since: now, taken: 0 };
@@ -155,7 +168,10 @@ impl<T> GuardedStream<T> {
     }
 
     fn note_blocked(&mut self) {
-        self.blocked.get_or_insert_with(|| Blocked { since: Instant::now(), taken: 0 });
+        self.blocked.get_or_insert_with(|| Blocked {
+            since: Instant::now(),
+            taken: 0,
+        });
     }
 }
 
@@ -164,7 +180,11 @@ fn timed_out(why: &'static str) -> io::Error {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for GuardedStream<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
@@ -183,7 +203,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedStream<T> {
 }
 
 impl<T: AsyncWrite + Unpin> GuardedStream<T> {
-    fn settle_write(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn settle_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         match outcome {
             Poll::Ready(Ok(written)) => {
                 self.note_written(written);
@@ -242,7 +266,11 @@ mod tests {
     fn guarded(buffer: usize) -> (GuardedStream<DuplexStream>, DuplexStream, Phase) {
         let (near, far) = duplex(buffer);
         let phase = Phase::default();
-        (GuardedStream::new(near, phase.clone(), &ConnectionLimits::default()), far, phase)
+        (
+            GuardedStream::new(near, phase.clone(), &ConnectionLimits::default()),
+            far,
+            phase,
+        )
     }
 
     async fn read_error(stream: &mut GuardedStream<DuplexStream>) -> io::Error {
@@ -261,7 +289,10 @@ mod tests {
         let (mut stream, _far, _) = guarded(64);
         let began = Instant::now();
         assert_eq!(read_error(&mut stream).await.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(began.elapsed().as_secs(), ConnectionLimits::default().header_timeout.as_secs());
+        assert_eq!(
+            began.elapsed().as_secs(),
+            ConnectionLimits::default().header_timeout.as_secs()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -286,7 +317,10 @@ mod tests {
         drop(phase.request());
         let began = Instant::now();
         assert_eq!(read_error(&mut stream).await.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(began.elapsed().as_secs(), ConnectionLimits::default().idle_timeout.as_secs());
+        assert_eq!(
+            began.elapsed().as_secs(),
+            ConnectionLimits::default().idle_timeout.as_secs()
+        );
     }
 
     #[tokio::test(start_paused = true)]

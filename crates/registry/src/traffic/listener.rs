@@ -85,7 +85,11 @@ impl<H: Handler> Listener<H> {
             metrics,
             draining: watch::channel(false).0,
         };
-        Self { socket, tls: tls.map(TlsAcceptor::from), shared: Arc::new(shared) }
+        Self {
+            socket,
+            tls: tls.map(TlsAcceptor::from),
+            shared: Arc::new(shared),
+        }
     }
 
     /// Serves until `shutdown` resolves, then closes the socket, lets requests in flight finish and returns how many
@@ -116,7 +120,10 @@ async fn recover(error: &io::Error) {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     );
     if !of_one_connection {
-        tracing::warn!(error = error as &dyn std::error::Error, "cannot accept connections, waiting 100 ms");
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            "cannot accept connections, waiting 100 ms"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -138,7 +145,8 @@ impl<H: Handler> Shared<H> {
             match tls {
                 None => shared.serve(guarded, phase, Peer { address, tls: false }).await,
                 Some(acceptor) => {
-                    let handshake = tokio::time::timeout(shared.limits.handshake_timeout, acceptor.accept(guarded));
+                    let handshake =
+                        tokio::time::timeout(shared.limits.handshake_timeout, acceptor.accept(guarded));
                     match handshake.await {
                         Ok(Ok(stream)) => shared.serve(stream, phase, Peer { address, tls: true }).await,
                         Ok(Err(_)) | Err(_) => {
@@ -220,7 +228,11 @@ impl<H> Slot<H> {
         drop(count);
         shared.open.fetch_add(1, Ordering::Relaxed);
         shared.metrics.open.inc();
-        Some(Self { shared: Arc::clone(shared), address, _permit: permit })
+        Some(Self {
+            shared: Arc::clone(shared),
+            address,
+            _permit: permit,
+        })
     }
 }
 

@@ -92,7 +92,9 @@ impl CertificateStore {
     /// A server configuration that always uses the newest pair. HTTP/1.1 only (ADR 0003).
     pub fn server_config(self: &Arc<Self>) -> Arc<ServerConfig> {
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(self) as _;
-        let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver);
+        let mut config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.send_half_rtt_data = false;
         Arc::new(config)
@@ -111,7 +113,10 @@ impl CertificateStore {
                 match self.reload() {
                     Ok(()) => tracing::info!(cert = %self.cert.display(), "certificate reloaded"),
                     Err(error) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "certificate not reloaded, the old one stays");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "certificate not reloaded, the old one stays"
+                        );
                     }
                 }
                 seen = stamps;
@@ -137,20 +142,32 @@ impl ResolvesServerCert for CertificateStore {
 fn read_pair(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(cert)?).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty());
-    let chain = chain.ok_or(TlsError::Pem { path: cert.to_owned(), what: "certificate" })?;
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?)
-        .map_err(|_| TlsError::Pem { path: key.to_owned(), what: "private key" })?;
-    CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider()).map_err(|source| TlsError::Mismatch {
-        cert: cert.to_owned(),
-        key: key.to_owned(),
-        source,
+    let chain = chain.ok_or(TlsError::Pem {
+        path: cert.to_owned(),
+        what: "certificate",
+    })?;
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| TlsError::Pem {
+        path: key.to_owned(),
+        what: "private key",
+    })?;
+    CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider()).map_err(|source| {
+        TlsError::Mismatch {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            source,
+        }
     })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let failed = |source| TlsError::Read { path: path.to_owned(), source };
+    let failed = |source| TlsError::Read {
+        path: path.to_owned(),
+        source,
+    };
     if fs::metadata(path).map_err(failed)?.len() > MAX_PEM_BYTES {
-        return Err(TlsError::TooLarge { path: path.to_owned() });
+        return Err(TlsError::TooLarge {
+            path: path.to_owned(),
+        });
     }
     fs::read(path).map_err(failed)
 }

@@ -7,13 +7,23 @@ use registry::{Query, Route};
 
 /// Path and query, split as HTTP does.
 pub(crate) fn request_target(data: &[u8]) {
-    let Ok(target) = std::str::from_utf8(data) else { return };
-    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let Ok(target) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (path, query) = target
+        .split_once('?')
+        .map_or((target, None), |(path, query)| (path, Some(query)));
     if let Ok(route) = Route::parse(path) {
         assert!(path.starts_with("/v2"), "{path:?}");
         if let Some(repo) = route.repo() {
             assert_eq!(repo.as_str().parse().as_ref(), Ok(repo));
-            assert!(!repo.as_str().split('/').any(|part| part.is_empty() || part.starts_with('.')), "{repo}");
+            assert!(
+                !repo
+                    .as_str()
+                    .split('/')
+                    .any(|part| part.is_empty() || part.starts_with('.')),
+                "{repo}"
+            );
         }
         if !path.contains('%') {
             assert_eq!(spelled(&route).trim_end_matches('/'), path.trim_end_matches('/'));
@@ -42,12 +52,17 @@ fn spelled(route: &Route) -> String {
 
 /// The `Authorization` header and the `scope` of a token request.
 pub(crate) fn credentials(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     if let Ok(Authorization::Basic { user, secret }) = Authorization::parse(text) {
         assert!(!user.contains(':') && !user.chars().any(char::is_control));
         assert!(!format!("{secret:?}").contains(secret.expose()) || secret.expose().len() < 4);
     }
     if let Ok(scopes) = Scope::parse_list([text]) {
-        assert_eq!(Scope::parse_list([Scope::format_list(&scopes).as_str()]).as_ref(), Ok(&scopes));
+        assert_eq!(
+            Scope::parse_list([Scope::format_list(&scopes).as_str()]).as_ref(),
+            Ok(&scopes)
+        );
     }
 }
