@@ -29,12 +29,11 @@ mod tests;
 use key::{Effective, Key, Reader};
 use layers::Layers;
 
-pub(crate) use layers::{Flag, MAX_FILE_BYTES, Sources};
-pub(crate) use logging::{LogFilter, LogFormat, LogTarget};
-pub(crate) use network::{Cidr, PublicUrl};
-pub(crate) use problem::{Origin, Problem};
+pub(crate) use layers::{Flag, Sources};
+pub(crate) use logging::{LogFormat, LogTarget};
+pub(crate) use network::Cidr;
+pub(crate) use problem::Problem;
 pub(crate) use sections::{Auth, Connections, Log, Metrics, Registry, Server, Storage, Telemetry};
-pub(crate) use setting::Namespaces;
 pub(crate) use show::{defaults_page, defaults_toml, effective_toml};
 pub(crate) use units::{Size, Span};
 

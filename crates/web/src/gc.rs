@@ -67,6 +67,13 @@ impl From<GcReport> for CollectionReport {
     }
 }
 
+impl From<CollectionReport> for GcReport {
+    fn from(report: CollectionReport) -> Self {
+        let CollectionReport { unlinked, blobs, bytes, orphans, uploads, repositories, pulls, paused, more } = report;
+        Self { unlinked, blobs, bytes, orphans, uploads, repositories, pulls, paused, more }
+    }
+}
+
 /// Collect what nobody refers to and whose time of grace is over.
 #[utoipa::path(post, path = "/gc", tag = "housekeeping", request_body = CollectionRequest, responses(
     (status = OK, description = "What was removed", body = CollectionReport),

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::layers::MAX_FILE_BYTES;
 use super::*;
 
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {

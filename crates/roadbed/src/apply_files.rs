@@ -1,0 +1,250 @@
+//! Files of declared state: YAML documents, one thing each.
+//!
+//! `kind` says what a document declares; every other field is checked against that kind, and a complaint names file and
+//! line. Number and size of files and documents are bounded before anything is parsed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, de};
+use store::{Declared, DeclaredRobot, DeclaredUser, ImmutableTags, Rule, Rules};
+use thiserror::Error;
+
+use crate::config::Size;
+
+/// Largest file, in bytes.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Most files.
+const MAX_FILES: usize = 1_000;
+
+/// How deep directories may be nested.
+const MAX_DEPTH: usize = 8;
+
+/// Most documents over all files.
+const MAX_DOCUMENTS: usize = 100_000;
+
+/// Why a file declares nothing.
+#[derive(Debug, Error)]
+#[error("{}:{line}: {reason}", path.display())]
+pub(crate) struct DocumentError {
+    path: PathBuf,
+    /// Counted from 1.
+    line: u64,
+    reason: String,
+}
+
+/// Reads one file, or every `*.yaml` and `*.yml` below a directory, in the order of their paths.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
+    let mut files = Vec::new();
+    if path.is_dir() { gather(path, 0, &mut files)? } else { files.push(path.to_owned()) }
+    if files.is_empty() {
+        bail!("{} holds no file that ends in .yaml or .yml", path.display());
+    }
+    files.sort();
+    let mut declared = Declared::default();
+    let mut documents = 0;
+    for file in files {
+        let text = read_file(&file)?;
+        for (line, document) in split(&text) {
+            documents += 1;
+            if documents > MAX_DOCUMENTS {
+                bail!("there are over {MAX_DOCUMENTS} documents: declare less");
+            }
+            add(&mut declared, document).map_err(|error| at(&file, line, &error))?;
+        }
+    }
+    Ok(declared)
+}
+
+fn gather(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    if depth > MAX_DEPTH {
+        bail!("{} is nested deeper than {MAX_DEPTH} directories", directory.display());
+    }
+    let cannot_read = || format!("cannot read {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(cannot_read)? {
+        let path = entry.with_context(cannot_read)?.path();
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if is_hidden {
+            continue;
+        }
+        if path.is_dir() {
+            gather(&path, depth + 1, files)?;
+        } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+            files.push(path);
+        }
+        if files.len() > MAX_FILES {
+            bail!("there are over {MAX_FILES} files: put more documents into each");
+        }
+    }
+    Ok(())
+}
+
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    let cannot_read = || format!("cannot read {}", path.display());
+    let bytes = fs::metadata(path).with_context(cannot_read)?.len();
+    if bytes > MAX_FILE_BYTES {
+        bail!("{} has {bytes} bytes: at most {MAX_FILE_BYTES} are read, split it", path.display());
+    }
+    fs::read_to_string(path).with_context(cannot_read)
+}
+
+/// The documents of a file that are not empty, each with the number of lines before it. A line that starts with `---`
+/// begins a document wherever it stands (YAML 1.2, section 9.1.2), so the text can be split without parsing it.
+fn split(text: &str) -> Vec<(u64, &str)> {
+    let mut documents = Vec::new();
+    let (mut start, mut start_line, mut offset) = (0, 0, 0);
+    for (line, content) in text.split_inclusive('\n').enumerate() {
+        if is_marker(content) {
+            documents.push((start_line, &text[start..offset]));
+            (start, start_line) = (offset + content.len(), line as u64 + 1);
+        }
+        offset += content.len();
+    }
+    documents.push((start_line, &text[start..]));
+    documents.retain(|(_, document)| document.lines().any(|line| !matches!(line.trim_start().chars().next(), None | Some('#'))));
+    documents
+}
+
+fn is_marker(line: &str) -> bool {
+    let line = line.trim_end();
+    line == "---" || line == "..." || line.starts_with("--- #")
+}
+
+/// What a document is, before its fields are looked at.
+#[derive(Deserialize)]
+struct Head {
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+enum Kind {
+    User,
+    Robot,
+    Grant,
+    Rule,
+}
+
+fn add(declared: &mut Declared, document: &str) -> Result<(), serde_saphyr::Error> {
+    match parse::<Head>(document)?.kind {
+        Kind::User => declared.users.push(parse::<UserDocument>(document)?.into()),
+        Kind::Robot => declared.robots.push(parse::<RobotDocument>(document)?.into()),
+        Kind::Grant => declared.grants.push(parse::<GrantDocument>(document)?.into()),
+        Kind::Rule => declared.rules.push(parse::<RuleDocument>(document)?.into()),
+    }
+    Ok(())
+}
+
+fn parse<T: DeserializeOwned>(document: &str) -> Result<T, serde_saphyr::Error> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 1_000 },
+    };
+    serde_saphyr::from_str_with_options(document, options)
+}
+
+fn at(path: &Path, lines_before: u64, error: &serde_saphyr::Error) -> DocumentError {
+    let line = error.location().map_or(1, |location| location.line()) + lines_before;
+    let text = error.without_snippet().to_string();
+    // The library counts lines from the start of the document.
+    let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    DocumentError { path: path.to_owned(), line, reason }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserDocument {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    name: access::PrincipalName,
+    #[serde(default)]
+    password_hash: Option<String>,
+    #[serde(default)]
+    administrator: bool,
+    #[serde(default)]
+    disabled: bool,
+    #[serde(default)]
+    not_after: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RobotDocument {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    name: access::PrincipalName,
+    #[serde(default)]
+    disabled: bool,
+    #[serde(default)]
+    not_after: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantDocument {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    subject: access::Subject,
+    pattern: oci::RepoPattern,
+    roles: access::RoleSet,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleDocument {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    pattern: oci::RepoPattern,
+    #[serde(default)]
+    immutable_tags: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "size")]
+    quota_bytes: Option<u64>,
+    #[serde(default)]
+    quota_tags: Option<u64>,
+    #[serde(default = "allowed")]
+    deletion: bool,
+}
+
+fn allowed() -> bool {
+    true
+}
+
+/// `50GiB`, as everywhere in the configuration.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse::<Size>().map(|size| size.0)).transpose().map_err(de::Error::custom)
+}
+
+impl From<UserDocument> for DeclaredUser {
+    fn from(document: UserDocument) -> Self {
+        let UserDocument { _kind, name, password_hash, administrator, disabled, not_after } = document;
+        Self { name, password_hash, administrator, disabled, not_after }
+    }
+}
+
+impl From<RobotDocument> for DeclaredRobot {
+    fn from(document: RobotDocument) -> Self {
+        let RobotDocument { _kind, name, disabled, not_after } = document;
+        Self { name, disabled, not_after }
+    }
+}
+
+impl From<GrantDocument> for access::Grant {
+    fn from(document: GrantDocument) -> Self {
+        let GrantDocument { _kind, subject, pattern, roles } = document;
+        Self { subject, pattern, roles }
+    }
+}
+
+impl From<RuleDocument> for Rule {
+    fn from(document: RuleDocument) -> Self {
+        let RuleDocument { _kind, pattern, immutable_tags, quota_bytes, quota_tags, deletion } = document;
+        let immutable_tags = immutable_tags.map(ImmutableTags);
+        Self { pattern, rules: Rules { immutable_tags, quota_bytes, quota_tags, deletion } }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+use super::*;
+
+fn read_text(text: &str) -> anyhow::Result<Declared> {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("access.yaml"), text).unwrap();
+    read(directory.path())
+}
+
+fn complaint(text: &str) -> String {
+    format!("{:#}", read_text(text).unwrap_err())
+}
+
+#[test]
+fn the_example_of_the_documentation_is_read() {
+    let page = include_str!("../../../../docs/apply.md");
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let declared = read_text(example).unwrap();
+    assert!(!declared.users.is_empty() && !declared.robots.is_empty());
+    assert!(!declared.grants.is_empty() && !declared.rules.is_empty());
+    // Each kind and each field that the page names can be used.
+    for field in ["password_hash", "administrator", "disabled", "not_after", "immutable_tags", "quota_bytes", "deletion"] {
+        assert!(page.contains(field), "{field}");
+    }
+}
+
+#[test]
+fn every_field_arrives() {
+    let declared = read_text(
+        "kind: User\nname: ann\nadministrator: true\nnot_after: 2030-01-01T00:00:00Z\n---\n\
+         kind: Robot\nname: ci\ndisabled: true\n---\n\
+         kind: Grant\nsubject: ci\npattern: team/**\nroles: [push]\n---\n\
+         kind: Rule\npattern: team/*\nimmutable_tags: [v*, '!v0*']\nquota_bytes: 50GiB\nquota_tags: 10\ndeletion: false\n",
+    )
+    .unwrap();
+    assert_eq!(declared.users[0].not_after.as_deref(), Some("2030-01-01T00:00:00Z"));
+    assert!(declared.users[0].administrator && declared.robots[0].disabled);
+    assert_eq!(declared.grants[0].roles.to_string(), "pull,push");
+    let rules = &declared.rules[0].rules;
+    assert_eq!((rules.quota_bytes, rules.quota_tags, rules.deletion), (Some(50 << 30), Some(10), false));
+    assert_eq!(rules.immutable_tags, Some(ImmutableTags(vec!["v*".into(), "!v0*".into()])));
+}
+
+#[test]
+fn directories_are_read_in_order_and_hidden_files_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir_all(directory.path().join("b/c")).unwrap();
+    for (file, name) in [("b/c/x.yml", "third"), ("a.yaml", "first"), ("b/a.yaml", "second"), (".h.yaml", "x"), ("n.txt", "x")] {
+        fs::write(directory.path().join(file), format!("# about {name}\n---\nkind: User\nname: {name}\n...\n")).unwrap();
+    }
+    let declared = read(directory.path()).unwrap();
+    let names: Vec<&str> = declared.users.iter().map(|user| user.name.as_str()).collect();
+    assert_eq!(names, ["first", "second", "third"]);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_file_and_line() {
+    for (text, line, reason) in [
+        ("kind: User\nname: ann\nadministrater: true\n", 3, "administrater"),
+        ("kind: User\nname: ann\n---\nkind: Grant\nsubject: ann\npattern: team/***\nroles: [pull]\n", 6, "team/***"),
+        ("kind: User\nname: ann\n---\nkind: Grant\nsubject: ann\npattern: team/**\nroles: [write]\n", 7, "write"),
+        ("kind: Usr\nname: ann\n", 1, "Usr"),
+        ("name: ann\n", 1, "kind"),
+        ("kind: User\n", 1, "name"),
+        ("kind: User\nname: ANN\n", 2, "ANN"),
+        ("kind: User\nname: ann\nname: bob\n", 3, "name"),
+        ("kind: Rule\npattern: a\nquota_bytes: 50GB\n", 3, "64MiB"),
+        ("# a\n\n---\nkind: User\n  name: [\n", 5, ""),
+    ] {
+        let complaint = complaint(text);
+        assert!(complaint.contains(&format!("access.yaml:{line}: ")), "{line}\n{text}\n{complaint}");
+        assert!(complaint.contains(reason), "{text}\n{complaint}");
+    }
+}
+
+#[test]
+fn floods_are_refused() {
+    assert!(complaint(&"#".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() + 1)).contains("split it"));
+    let many = "kind: User\nname: a\n---\n".repeat(MAX_DOCUMENTS + 1);
+    assert!(many.len() < usize::try_from(MAX_FILE_BYTES).unwrap());
+    assert!(complaint(&many).contains("documents"));
+    let bomb = "kind: User\na: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d]\nname: a\n";
+    assert!(read_text(bomb).is_err());
+    let directory = tempfile::tempdir().unwrap();
+    for number in 0..=MAX_FILES {
+        fs::write(directory.path().join(format!("{number}.yaml")), "").unwrap();
+    }
+    assert!(read(directory.path()).unwrap_err().to_string().contains("files"));
+}

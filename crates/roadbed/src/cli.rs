@@ -1,0 +1,115 @@
+//! The command line: what there is. What a command does stands in its module below [`crate::commands`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{admin, apply, audit, configuration, grants, housekeeping, login, repositories, robots, rules, users};
+use crate::commands::serve::ServeArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  roadbed serve                                  serve on 127.0.0.1:5000 from a directory of your own
+  roadbed serve --data /srv/roadbed --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
+  roadbed login https://registry.example         sign in; later commands use what it saves
+  roadbed user create ann                        asks for the password
+  roadbed grant add ann 'team/**' push
+  roadbed robot create ci                        shows the robot's secret once
+  roadbed apply -f access/ --dry-run --prune     what would change to match the files
+
+Exit status: 0 it was done, 1 it failed (or a check found something), 2 the command line is wrong.";
+
+/// Self-hosted registry for container images, and its command line.
+#[derive(Debug, Parser)]
+#[command(name = "roadbed", version, max_term_width = 100, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How to reach the registry, and how to answer. The user and password come from `roadbed login`, or from the
+/// environment variables `ROADBED_USER` and `ROADBED_PASSWORD`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ClientArgs {
+    /// Address of the registry, such as <https://registry.example> [default: the one last signed in to]
+    #[arg(long, global = true, env = "ROADBED_URL", value_name = "URL", help_heading = "Registry")]
+    pub(crate) url: Option<String>,
+    /// File of certificates (PEM) to trust besides the system's own
+    #[arg(long, global = true, env = "ROADBED_CA_CERT", value_name = "FILE", help_heading = "Registry")]
+    pub(crate) ca_cert: Option<PathBuf>,
+    /// Believe any certificate; whoever is in between can read the password
+    #[arg(long, global = true, help_heading = "Registry")]
+    pub(crate) insecure: bool,
+    /// How to print what comes back
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(crate) output: Format,
+}
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the registry
+    Serve(ServeArgs),
+    /// Sign in to a registry and save a token for later commands
+    Login(login::LoginArgs),
+    /// Forget a saved token
+    Logout,
+    /// Say who is signed in and what they may do
+    Whoami,
+    /// Manage users
+    #[command(subcommand)]
+    User(users::UserCommand),
+    /// Manage robots: programs with generated secrets
+    #[command(subcommand)]
+    Robot(robots::RobotCommand),
+    /// Manage who may do what where
+    #[command(subcommand)]
+    Grant(grants::GrantCommand),
+    /// Manage rules: immutable tags, quotas, deletion
+    #[command(subcommand)]
+    Rule(rules::RuleCommand),
+    /// Look at repositories and delete them
+    #[command(subcommand)]
+    Repo(repositories::RepoCommand),
+    /// Look at tags and delete them
+    #[command(subcommand)]
+    Tag(repositories::TagCommand),
+    /// Show the audit log
+    Audit(audit::AuditArgs),
+    /// Show who pulled what
+    Pulls(audit::PullsArgs),
+    /// Make users, robots, grants and rules what files say
+    Apply(apply::ApplyArgs),
+    /// Collect what nobody refers to
+    Gc(housekeeping::GcArgs),
+    /// Check what is stored against its digests
+    Fsck(housekeeping::FsckArgs),
+    /// Write a consistent copy of everything, while serving
+    Backup(housekeeping::BackupArgs),
+    /// Make a data directory from a backup
+    Restore(housekeeping::RestoreArgs),
+    /// Check and show the server's configuration
+    #[command(subcommand)]
+    Config(configuration::ConfigCommand),
+    /// Work on the data directory of a stopped server
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// Write a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    Version,
+}

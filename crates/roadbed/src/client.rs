@@ -1,0 +1,244 @@
+//! The client side of the JSON API.
+
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use web::wire::{Page, Problem};
+
+use crate::cli::{ClientArgs, Format};
+
+mod credentials;
+
+pub(crate) use credentials::{Credentials, Saved};
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest silence in the middle of an answer. Streams show progress twice a second.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Largest JSON answer that is read, in bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Items asked for at once.
+const PAGE_ITEMS: usize = 1_000;
+
+/// A client of one registry.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    credentials: Option<Credentials>,
+    format: Format,
+}
+
+impl Client {
+    /// A client with the credentials that the environment or the last sign-in gives.
+    pub(crate) fn connect(args: &ClientArgs) -> anyhow::Result<Self> {
+        let saved = Saved::load()?;
+        let url = match args.url.as_deref().or(saved.current()) {
+            Some(url) => url.to_owned(),
+            None => bail!("no registry is named: run `roadbed login URL`, or use --url or ROADBED_URL"),
+        };
+        let base = base_url(&url)?;
+        let credentials = Credentials::find(&saved, &base)?;
+        Self::new(args, base, Some(credentials))
+    }
+
+    /// A client that nobody is signed in with.
+    pub(crate) fn anonymous(args: &ClientArgs, url: &str) -> anyhow::Result<Self> {
+        Self::new(args, base_url(url)?, None)
+    }
+
+    fn new(args: &ClientArgs, base: Url, credentials: Option<Credentials>) -> anyhow::Result<Self> {
+        // A redirect could take the credentials elsewhere.
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("roadbed/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = &args.ca_cert {
+            let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .with_context(|| format!("{} holds no certificates in PEM form", path.display()))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let http = builder.tls_danger_accept_invalid_certs(args.insecure).build().context("cannot prepare TLS")?;
+        Ok(Self { http, base, credentials, format: args.output })
+    }
+
+    /// How to print.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The registry's address.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
+        read_json(self.send(self.request(Method::GET, path, query)).await?).await
+    }
+
+    /// Every item of a list, page after page, up to `most`.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        most: usize,
+    ) -> anyhow::Result<Vec<T>> {
+        let mut items = Vec::new();
+        let mut after: Option<String> = None;
+        while items.len() < most {
+            let mut query = query.to_vec();
+            query.push(("limit", PAGE_ITEMS.min(most - items.len()).to_string()));
+            query.extend(after.take().map(|after| ("after", after)));
+            let page: Page<T> = self.get(path, &query).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        Ok(items)
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        read_json(self.post_streamed(path, body).await?).await
+    }
+
+    pub(crate) async fn post_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        read_json(self.send(self.request(Method::POST, path, query).json(body)).await?).await
+    }
+
+    /// The answer before its body is read.
+    pub(crate) async fn post_streamed(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Response> {
+        self.send(self.request(Method::POST, path, &[]).json(body)).await
+    }
+
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        read_json(self.send(self.request(Method::PUT, path, &[]).json(body)).await?).await
+    }
+
+    /// PUT where the answer has no body.
+    pub(crate) async fn put_quietly(&self, path: &str, body: &impl Serialize) -> anyhow::Result<()> {
+        self.send(self.request(Method::PUT, path, &[]).json(body)).await.map(drop)
+    }
+
+    pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        read_json(self.send(self.request(Method::PATCH, path, &[]).json(body)).await?).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<()> {
+        self.send(self.request(Method::DELETE, path, query)).await.map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str, query: &[(&str, String)]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{}{path}", self.base.path().trim_end_matches('/'), web::PREFIX));
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.http.request(method, url);
+        match &self.credentials {
+            None => request,
+            Some(Credentials::Password { user, password }) => request.basic_auth(user, Some(password)),
+            Some(Credentials::Token(token)) => request.bearer_auth(token),
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let response = request.send().await.map_err(reqwest::Error::without_url);
+        let response = response.with_context(|| format!("cannot reach {}", self.base))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.refused(response).await)
+    }
+
+    async fn refused(&self, response: Response) -> anyhow::Error {
+        let status = response.status();
+        let problem = read_bounded(response).await.ok().and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
+        let signed_in_by_token = matches!(self.credentials, Some(Credentials::Token(_)));
+        match problem {
+            Some(_) if status == StatusCode::UNAUTHORIZED && signed_in_by_token => {
+                anyhow!("the saved sign-in to {} is over: run `roadbed login {}`", self.base, self.base)
+            }
+            Some(problem) => anyhow!("{} ({})", problem.detail, problem.remedy),
+            None => anyhow!("{} answered {status} and no problem of Roadbed's: is it a Roadbed registry?", self.base),
+        }
+    }
+}
+
+/// A name as a part of a path.
+pub(crate) fn segment(name: impl Display) -> String {
+    let mut escaped = String::new();
+    for byte in name.to_string().bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@+".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    // A lone dot would be taken for this directory.
+    if escaped.bytes().all(|byte| byte == b'.') { escaped.replace('.', "%2E") } else { escaped }
+}
+
+fn base_url(text: &str) -> anyhow::Result<Url> {
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let url = Url::parse(&with_scheme).with_context(|| format!("{text:?} is not a URL such as https://registry.example"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        bail!("{text:?} is not a URL such as https://registry.example");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!("leave user and password out of the URL: run `roadbed login`, or use ROADBED_USER and ROADBED_PASSWORD");
+    }
+    Ok(url)
+}
+
+async fn read_json<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
+    let body = read_bounded(response).await?;
+    serde_json::from_slice(&body).context("the answer is not what this version expects: use the registry's own version")
+}
+
+async fn read_bounded(mut response: Response) -> anyhow::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.context("the answer broke off")? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            bail!("the answer is larger than {MAX_ANSWER_BYTES} bytes");
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_one_segment() {
+        assert_eq!(segment("ann@example.org"), "ann@example.org");
+        assert_eq!(segment("a/../b c?"), "a%2F..%2Fb%20c%3F");
+        assert_eq!(segment(".."), "%2E%2E");
+    }
+
+    #[test]
+    fn addresses_are_read_with_and_without_a_scheme() {
+        assert_eq!(base_url("registry.example:5000").unwrap().as_str(), "https://registry.example:5000/");
+        assert_eq!(base_url("http://127.0.0.1:5000").unwrap().as_str(), "http://127.0.0.1:5000/");
+        for bad in ["", "ftp://x", "https://", "https://ann:secret@registry.example"] {
+            assert!(base_url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! One module per group of commands.
+
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+
+use crate::cli::{Cli, Command};
+use crate::client::Client;
+use crate::output;
+
+pub(crate) mod admin;
+pub(crate) mod apply;
+pub(crate) mod audit;
+pub(crate) mod configuration;
+pub(crate) mod grants;
+pub(crate) mod housekeeping;
+pub(crate) mod login;
+pub(crate) mod repositories;
+pub(crate) mod robots;
+pub(crate) mod rules;
+pub(crate) mod serve;
+pub(crate) mod users;
+
+/// Carries out what the command line says.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the threads that do the work")?;
+    runtime.block_on(dispatch(cli))
+}
+
+async fn dispatch(Cli { client, command }: Cli) -> anyhow::Result<ExitCode> {
+    let done = match command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Login(args) => login::login(&client, args).await,
+        Command::Logout => login::logout(&client),
+        Command::Whoami => login::whoami(&Client::connect(&client)?).await,
+        Command::User(command) => users::run(&Client::connect(&client)?, command).await,
+        Command::Robot(command) => robots::run(&Client::connect(&client)?, command).await,
+        Command::Grant(command) => grants::run(&Client::connect(&client)?, command).await,
+        Command::Rule(command) => rules::run(&Client::connect(&client)?, command).await,
+        Command::Repo(command) => repositories::run(&Client::connect(&client)?, command).await,
+        Command::Tag(command) => repositories::run_tag(&Client::connect(&client)?, command).await,
+        Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
+        Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
+        Command::Apply(args) => apply::run(&client, args).await,
+        Command::Gc(args) => housekeeping::collect(&client, args).await,
+        Command::Fsck(args) => return housekeeping::check(&client, args).await,
+        Command::Backup(args) => housekeeping::back_up(&client, args).await,
+        Command::Restore(args) => housekeeping::restore(&client, args).await,
+        Command::Config(command) => configuration::run(command),
+        Command::Admin(command) => admin::run(command).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "roadbed", &mut io::stdout());
+            Ok(())
+        }
+        Command::Version => output::line(env!("CARGO_PKG_VERSION")),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,55 @@
+//! `admin …`: on the data directory of a stopped server.
+
+use std::path::PathBuf;
+
+use access::{PrincipalName, SecretString};
+use anyhow::Context as _;
+use clap::Subcommand;
+use store::{Actor, FIRST_ADMINISTRATOR};
+
+use crate::prompt::{self, PasswordArgs};
+use crate::{local, output};
+
+/// What to do without a server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Set a user's password and print it once; the way back in for whoever forgot it
+    ///
+    /// The user is enabled, and made an administrator if there is no other.
+    ResetPassword {
+        /// Data directory of the stopped server
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Name of the user
+        #[arg(long, default_value = FIRST_ADMINISTRATOR)]
+        user: PrincipalName,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+}
+
+/// Carries out a command.
+pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
+    let AdminCommand::ResetPassword { data, user, password } = command;
+    let chosen = if password.password_stdin { Some(prompt::present(password, "")?) } else { None };
+    if let Some(chosen) = &chosen {
+        // Before anything is changed: the reset and the choice are two steps.
+        access::password::check_strength(chosen)?;
+    }
+    anyhow::ensure!(data.exists(), "{} does not exist: name the directory that the server was started with", data.display());
+    let reset = store::reset_password(&data, &user).await.map_err(anyhow::Error::from);
+    let generated = local::explain(reset)?;
+    match chosen {
+        None => {
+            output::note(format!("New password of {user}, shown this once:"));
+            output::line(generated.expose())
+        }
+        Some(chosen) => {
+            let store = local::open(&data).await?;
+            let set = store.set_password(&Actor::operator("reset-password"), &user, &SecretString::new(chosen)).await;
+            set.with_context(|| format!("the password of {user} was reset but not set to yours: try again"))?;
+            local::close(store).await?;
+            output::line(format!("The password of {user} was set."))
+        }
+    }
+}

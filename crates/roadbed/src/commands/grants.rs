@@ -1,0 +1,69 @@
+//! `grant …`.
+
+use access::{RoleSet, Subject};
+use clap::Subcommand;
+use oci::RepoPattern;
+use web::wire::GrantEntry;
+
+use crate::client::Client;
+use crate::output;
+
+/// Most grants that a list shows.
+const MOST: usize = 100_000;
+
+/// What to do with grants.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Patterns: `team/app` is one repository, `team/*` is one level, `team/**` is everything below, `**` is everything.
+Roles: pull, push, delete, admin, separated by commas. Push and delete imply pull, admin implies all.
+
+Examples:
+  roadbed grant add ci 'team/**' push
+  roadbed grant add anonymous 'public/**' pull")]
+pub(crate) enum GrantCommand {
+    /// List the grants of patterns that you administer
+    List,
+    /// Give roles; the ones that the subject has on this pattern are replaced
+    Add {
+        /// Name of a user or robot, `authenticated` (everybody who signed in) or `anonymous` (everybody)
+        subject: Subject,
+        /// Repositories
+        pattern: RepoPattern,
+        /// Roles, separated by commas
+        roles: RoleSet,
+    },
+    /// Take a grant away
+    Remove {
+        /// Whom it is for
+        subject: Subject,
+        /// The pattern exactly as it was granted
+        pattern: RepoPattern,
+    },
+}
+
+/// Carries out a command.
+pub(crate) async fn run(client: &Client, command: GrantCommand) -> anyhow::Result<()> {
+    match command {
+        GrantCommand::List => {
+            let grants: Vec<GrantEntry> = client.list("/grants", &[], MOST).await?;
+            output::show(client.format(), &grants, |grants| {
+                let rows = grants
+                    .iter()
+                    .map(|grant| [grant.subject.to_string(), grant.pattern.to_string(), grant.roles.to_string()]);
+                output::table(["SUBJECT", "PATTERN", "ROLES"], rows)
+            })
+        }
+        GrantCommand::Add { subject, pattern, roles } => {
+            let grant = GrantEntry { subject, pattern, roles };
+            let set: GrantEntry = client.post("/grants", &grant).await?;
+            output::show(client.format(), &set, |set| {
+                format!("{} holds {} on {}.\n", set.subject, set.roles, set.pattern)
+            })
+        }
+        GrantCommand::Remove { subject, pattern } => {
+            let query = [("subject", subject.to_string()), ("pattern", pattern.to_string())];
+            client.delete("/grants", &query).await?;
+            output::done(client.format(), format!("{subject} holds nothing on {pattern} any more."))
+        }
+    }
+}

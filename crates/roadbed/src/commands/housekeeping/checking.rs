@@ -1,0 +1,62 @@
+//! `fsck`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow, bail};
+use indicatif::ProgressBar;
+use store::FsckOptions;
+use web::wire::{CheckLine, CheckProgress, CheckReport, CheckRequest};
+
+use super::{FsckArgs, conclude};
+use crate::cli::ClientArgs;
+use crate::client::Client;
+use crate::{local, progress};
+
+/// Longest line of the answer, in bytes: a report lists at most ten thousand damages.
+const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Checks and says what is wrong.
+pub(crate) async fn check(args: &ClientArgs, fsck: FsckArgs) -> anyhow::Result<ExitCode> {
+    let bar = progress::of_items();
+    let report = match &fsck.data.data {
+        Some(data) => {
+            let store = local::open(data).await?;
+            let options = FsckOptions { quarantine: fsck.quarantine, quick: fsck.quick, ..FsckOptions::default() };
+            let shown = bar.clone();
+            let report = store.fsck(options, move |now| advance(&shown, now.into())).await?;
+            local::close(store).await?;
+            report.into()
+        }
+        None => through_the_server(&Client::connect(args)?, &fsck, &bar).await?,
+    };
+    bar.finish_and_clear();
+    conclude(args.output, &report)
+}
+
+fn advance(bar: &ProgressBar, now: CheckProgress) {
+    bar.set_length(now.blobs_total);
+    bar.set_position(now.blobs);
+    bar.set_message("blobs");
+}
+
+async fn through_the_server(client: &Client, fsck: &FsckArgs, bar: &ProgressBar) -> anyhow::Result<CheckReport> {
+    let request = CheckRequest { quarantine: fsck.quarantine, quick: fsck.quick };
+    let mut response = client.post_streamed("/fsck", &request).await?;
+    let mut pending: Vec<u8> = Vec::new();
+    while let Some(chunk) = response.chunk().await.context("the check broke off")? {
+        pending.extend_from_slice(&chunk);
+        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            let line = serde_json::from_slice(&line).context("the answer is not what this version expects")?;
+            match line {
+                CheckLine::Progress(now) => advance(bar, now),
+                CheckLine::Report(report) => return Ok(report),
+                CheckLine::Problem(problem) => return Err(anyhow!("{} ({})", problem.detail, problem.remedy)),
+            }
+        }
+        if pending.len() > MAX_LINE_BYTES {
+            bail!("a line of the answer is larger than {MAX_LINE_BYTES} bytes");
+        }
+    }
+    bail!("the check broke off before its report")
+}
