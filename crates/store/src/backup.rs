@@ -1,14 +1,28 @@
 //! Backup while serving, and restore into an empty directory.
+//!
+//! A backup is a plain tar archive of a data directory: `version`, `roadbed.db` (a snapshot of one moment), and the
+//! file of every good blob that the snapshot names, under its location. Nothing is collected while it is written, so
+//! each of these files is there. Uploads that are not finished are left out. It holds password hashes and the key that
+//! tokens are signed with: keep it like the registry itself.
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use oci::Digest;
 use serde::Serialize;
+use serde_json::json;
 use thiserror::Error;
 
+use crate::db::sqlite;
+use crate::event::EventKind;
+use crate::lock::{DATABASE_FILE, TEMP_DIR};
 use crate::{Actor, Store, StoreError};
+
+mod restore;
+mod write;
+
+pub use restore::restore;
 
 /// What was written or read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -74,14 +88,38 @@ impl Store {
         actor: &Actor,
         out: impl Write + Send + 'static,
     ) -> Result<BackupReport, BackupError> {
-        let _ = (actor, out);
-        todo!()
+        let (store, actor) = (self.clone(), actor.clone());
+        let task = tokio::spawn(async move { store.backup_here(&actor, out).await });
+        task.await.map_err(StoreError::from)?
+    }
+
+    async fn backup_here(&self, actor: &Actor, out: impl Write + Send + 'static) -> Result<BackupReport, BackupError> {
+        let collector = &self.inner.collector;
+        let _alone = collector.backup.try_lock().map_err(|_| BackupError::Busy)?;
+        let _pinned = collector.pin().await;
+        let data_dir = self.data_dir().to_owned();
+        let snapshot = Snapshot(data_dir.join(TEMP_DIR).join(format!("backup-{}.db", uuid::Uuid::now_v7())));
+        sqlite::snapshot(&data_dir.join(DATABASE_FILE), &snapshot.0).await?;
+        let database = sqlite::open_snapshot(&snapshot.0);
+        let path = snapshot.0.clone();
+        let written = tokio::task::spawn_blocking(move || write::archive(&data_dir, &path, &database, out)).await;
+        drop(snapshot);
+        let report = written.map_err(StoreError::from)??;
+        self.note(actor, EventKind::BackupCreate, "store".to_owned(), json!(report)).await?;
+        Ok(report)
     }
 }
 
-/// Makes `data_dir`, which must not exist or be empty, from a backup. Every blob is checked against its digest. Blocks;
-/// run it outside of a server.
-pub async fn restore(input: impl Read + Send + 'static, data_dir: &Path) -> Result<BackupReport, BackupError> {
-    let _ = (input, data_dir);
-    todo!()
+/// The copy of the database, gone when dropped.
+struct Snapshot(PathBuf);
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "a snapshot stays until the next start");
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,27 @@
 //! Checking what is stored against its digests, while serving.
+//!
+//! What is checked may change meanwhile: before anything is called damaged, the row is asked again whether it still
+//! means this file. Memory is bounded by one page of rows and the list of damages.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oci::Digest;
+use sea_orm::FromQueryResult;
 use serde::Serialize;
+use serde_json::json;
 
-use crate::{Store, StoreError};
+use crate::blob::{self, BlobState};
+use crate::db::sql;
+use crate::event::EventKind;
+use crate::files::{FilesError, Location};
+use crate::{Actor, Store, StoreError};
+
+/// Rows of blobs read at a time.
+const BLOBS_PER_PAGE: i64 = 200;
+/// Manifests read at a time, of up to 4 MiB each.
+const MANIFESTS_PER_PAGE: i64 = 4;
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -86,7 +101,202 @@ impl Store {
         options: FsckOptions,
         progress: impl FnMut(FsckProgress) + Send + 'static,
     ) -> Result<FsckReport, StoreError> {
-        let _ = (options, progress);
-        todo!()
+        let total: Option<sql::Number> =
+            sql::first(self.inner.db.read(), "SELECT COUNT(*) AS number FROM blob", []).await?;
+        let mut report = FsckReport::default();
+        report.progress.blobs_total = sql::from_db(total.map_or(0, |row| row.number));
+        let check = Check { store: self.clone(), options, progress: Box::new(progress), report };
+        tokio::spawn(check.run()).await?
     }
 }
+
+/// A running check.
+struct Check {
+    store: Store,
+    options: FsckOptions,
+    progress: Box<dyn FnMut(FsckProgress) + Send>,
+    report: FsckReport,
+}
+
+#[derive(FromQueryResult)]
+struct BlobRow {
+    id: i64,
+    digest: String,
+    size: i64,
+    location: String,
+    state: i64,
+}
+
+#[derive(FromQueryResult)]
+struct ContentRow {
+    id: i64,
+    digest: String,
+    bytes: Vec<u8>,
+}
+
+impl Check {
+    async fn run(mut self) -> Result<FsckReport, StoreError> {
+        self.blobs().await?;
+        self.manifests().await?;
+        self.orphans().await?;
+        self.report.cancelled = self.is_cancelled();
+        let FsckReport { progress, damaged, orphans, cancelled, .. } = &self.report;
+        let body = json!({ "progress": progress, "damaged": damaged, "orphans": orphans, "cancelled": cancelled });
+        self.store.note(&actor(), EventKind::FsckFinish, "store".to_owned(), body).await?;
+        Ok(self.report)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.options.cancel.load(Ordering::Relaxed)
+    }
+
+    async fn blobs(&mut self) -> Result<(), StoreError> {
+        let mut after = 0;
+        loop {
+            let sql = "SELECT id, digest, size, location, state FROM blob WHERE id > $1 ORDER BY id LIMIT $2";
+            let values = [after.into(), BLOBS_PER_PAGE.into()];
+            let page: Vec<BlobRow> = sql::all(self.store.inner.db.read(), sql, values).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            for row in page {
+                if self.is_cancelled() {
+                    return Ok(());
+                }
+                self.blob(row).await?;
+                self.report.progress.blobs += 1;
+                (self.progress)(self.report.progress);
+            }
+        }
+    }
+
+    async fn blob(&mut self, row: BlobRow) -> Result<(), StoreError> {
+        let (digest, location) = (blob::parse_digest(&row.digest)?, blob::parse_location(&row.location)?);
+        let known = match row.state {
+            0 => None,
+            state if state == BlobState::Missing.number() => Some(DamageKind::Missing),
+            _ => Some(DamageKind::Corrupt),
+        };
+        if let Some(kind) = known {
+            self.damage(kind, Some(digest), Some(row.location), true);
+            return Ok(());
+        }
+        let Some(kind) = self.examine(digest, location, sql::from_db(row.size)).await? else { return Ok(()) };
+        if !self.store.named(&[location]).await?.contains(&location) {
+            return Ok(());
+        }
+        let quarantined = self.options.quarantine && self.quarantine(kind, digest, location).await?;
+        self.damage(kind, Some(digest), Some(row.location), quarantined);
+        Ok(())
+    }
+
+    /// What is wrong with the file, if anything is.
+    async fn examine(
+        &mut self,
+        digest: Digest,
+        location: Location,
+        size: u64,
+    ) -> Result<Option<DamageKind>, StoreError> {
+        let files = &self.store.inner.files;
+        let found = if self.options.quick {
+            files.reader().open(location, size).await.map(|_| (digest, size)).map_err(|error| kind_of(&error))
+        } else {
+            files.hash_blob(location).await.map_err(|error| kind_of(&error))
+        };
+        match found {
+            Ok((found, len)) => {
+                self.report.progress.bytes += if self.options.quick { 0 } else { len };
+                Ok((found != digest || len != size).then_some(DamageKind::Corrupt))
+            }
+            Err(Some(kind)) => Ok(Some(kind)),
+            Err(None) => Err(StoreError::Busy),
+        }
+    }
+
+    /// The row first, then the file, like everything that goes. Answers whether the blob counts as unknown now.
+    async fn quarantine(&mut self, kind: DamageKind, digest: Digest, location: Location) -> Result<bool, StoreError> {
+        let state = match kind {
+            DamageKind::Missing => BlobState::Missing,
+            DamageKind::Corrupt => BlobState::Quarantined,
+            // The disk may read it tomorrow.
+            _ => return Ok(false),
+        };
+        if !self.store.mark_blob(digest, location, state, actor()).await? {
+            return Ok(false);
+        }
+        if kind == DamageKind::Corrupt
+            && let Err(error) = self.store.inner.files.quarantine(location).await
+        {
+            tracing::error!(%location, %error, "a damaged file could not be moved into quarantine");
+        }
+        Ok(true)
+    }
+
+    async fn manifests(&mut self) -> Result<(), StoreError> {
+        let mut after = 0;
+        while !self.is_cancelled() {
+            let sql = "SELECT id, digest, bytes FROM manifest_content WHERE id > $1 ORDER BY id LIMIT $2";
+            let values = [after.into(), MANIFESTS_PER_PAGE.into()];
+            let page: Vec<ContentRow> = sql::all(self.store.inner.db.read(), sql, values).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            for row in page {
+                let digest = blob::parse_digest(&row.digest)?;
+                if Digest::of(digest.algorithm(), &row.bytes) != digest {
+                    self.damage(DamageKind::ManifestCorrupt, Some(digest), None, false);
+                }
+                self.report.progress.manifests += 1;
+            }
+            (self.progress)(self.report.progress);
+        }
+        Ok(())
+    }
+
+    async fn orphans(&mut self) -> Result<(), StoreError> {
+        let mut listing = self.store.inner.files.list_blobs();
+        while let Some(entries) = listing.next().await {
+            if self.is_cancelled() {
+                return Ok(());
+            }
+            let mut suspects = Vec::new();
+            for entry in entries? {
+                let upload = entry.location.upload();
+                if !self.store.inner.uploads.is_claimed(upload) && !self.store.is_upload(upload).await? {
+                    suspects.push(entry.location);
+                }
+            }
+            let named: HashSet<Location> = self.store.named(&suspects).await?;
+            for location in suspects.into_iter().filter(|location| !named.contains(location)) {
+                self.damage(DamageKind::Orphan, None, Some(location.to_string()), false);
+            }
+        }
+        Ok(())
+    }
+
+    fn damage(&mut self, kind: DamageKind, digest: Option<Digest>, location: Option<String>, quarantined: bool) {
+        if kind == DamageKind::Orphan {
+            self.report.orphans += 1;
+        } else {
+            self.report.damaged += 1;
+        }
+        if self.report.damages.len() < DAMAGES_LISTED {
+            self.report.damages.push(Damage { kind, digest, location, quarantined });
+        }
+    }
+}
+
+fn actor() -> Actor {
+    Actor::system("fsck")
+}
+
+/// What an error of the files says about the blob; `None` if it says something about the moment only.
+fn kind_of(error: &FilesError) -> Option<DamageKind> {
+    match error {
+        FilesError::BlobMissing { .. } => Some(DamageKind::Missing),
+        FilesError::Damaged { .. } => Some(DamageKind::Corrupt),
+        FilesError::Busy { .. } | FilesError::Pool(_) => None,
+        _ => Some(DamageKind::Unreadable),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,8 @@ impl GcReport {
 pub(crate) struct Collector {
     sweep: Mutex<Sweep>,
     pins: Arc<RwLock<()>>,
+    /// Held by the backup that is running.
+    pub(crate) backup: Mutex<()>,
 }
 
 impl Collector {

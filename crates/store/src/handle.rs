@@ -52,7 +52,12 @@ impl Store {
     /// manifest; what a crash left of an upload behind its last promise is cut when the upload goes on.
     pub async fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let dir = config.data_dir.clone();
-        let lock = tokio::task::spawn_blocking(move || DirLock::take(&dir)).await??;
+        let lock = tokio::task::spawn_blocking(move || {
+            let lock = DirLock::take(&dir)?;
+            lock.prepare(&dir)?;
+            Ok::<_, StoreError>(lock)
+        })
+        .await??;
         let files_config = FilesConfig::new(&config.data_dir);
         let files = tokio::task::spawn_blocking(move || BlobFiles::open(&files_config)).await??;
         let db = Db::open(&config.data_dir.join(DATABASE_FILE)).await?;

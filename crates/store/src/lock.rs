@@ -17,6 +17,11 @@ pub(crate) const LOCK_FILE: &str = "lock";
 /// Name of the database.
 pub(crate) const DATABASE_FILE: &str = "roadbed.db";
 
+/// Name of the directory for what is gone after a restart.
+pub(crate) const TEMP_DIR: &str = "tmp";
+/// Name of the file that says that the directory is being restored from a backup.
+pub(crate) const RESTORING_FILE: &str = "restoring";
+
 /// The lock on a data directory. The kernel gives it back when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct DirLock {
@@ -41,6 +46,22 @@ impl DirLock {
         }
         check_format(dir)?;
         Ok(Self { _file: file })
+    }
+
+    /// Refuses a directory in which a restore did not come to its end, and empties the one for temporary files.
+    pub(crate) fn prepare(&self, dir: &Path) -> Result<(), StoreError> {
+        if dir.join(RESTORING_FILE).exists() {
+            let what = format!("a backup was not restored completely into {}; empty it and restore again", dir.display());
+            return Err(StoreError::Damaged { what });
+        }
+        let temp = dir.join(TEMP_DIR);
+        match fs::remove_dir_all(&temp) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::file("empty", temp, error));
+            }
+            _ => {}
+        }
+        fs::create_dir(&temp).map_err(|error| StoreError::file("create", temp, error))
     }
 }
 

@@ -87,6 +87,12 @@ pub(crate) async fn snapshot(database: &Path, target: &Path) -> Result<(), Store
     done.map(drop)
 }
 
+/// Opens a snapshot for reading.
+pub(crate) fn open_snapshot(file: &Path) -> DatabaseConnection {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
+    SqlxSqliteConnector::from_sqlx_sqlite_pool(pool(1).connect_lazy_with(options))
+}
+
 /// Makes a table refuse UPDATE and DELETE.
 pub(super) async fn make_append_only(on: &impl ConnectionTrait, table: &str) -> Result<(), DbErr> {
     for verb in ["UPDATE", "DELETE"] {
