@@ -19,3 +19,4 @@ pub(crate) mod push;
 pub(crate) mod raw;
 pub(crate) mod server;
 pub(crate) mod tally;
+pub(crate) mod unable;
