@@ -125,15 +125,41 @@ pub(crate) fn unauthorized(message: impl Into<String>) -> ApiError {
 ///
 /// The words "bearer" and "basic" must appear nowhere else in it, and every parameter is quoted: clients' parsers are
 /// simple. Everything that is filled in is of a grammar without quotes.
-pub(crate) fn challenge(realm: &str, service: &str, scopes: &[String], failed: bool) -> Option<HeaderValue> {
+pub(crate) fn challenge(
+    realm: &str,
+    service: &str,
+    scopes: &[String],
+    failure: Option<Failure>,
+) -> Option<HeaderValue> {
     let mut text = format!("Bearer realm=\"{realm}\",service=\"{service}\"");
     if !scopes.is_empty() {
         text.push_str(",scope=\"");
         text.push_str(&scopes.join(" "));
         text.push('"');
     }
-    if failed {
-        text.push_str(",error=\"invalid_token\"");
+    if let Some(failure) = failure {
+        text.push_str(",error=\"");
+        text.push_str(failure.as_str());
+        text.push('"');
     }
     HeaderValue::try_from(text).ok()
+}
+
+/// What was wrong with the credentials that came (RFC 6750, section 3.1). A client that brought none is told nothing;
+/// one that did must be told, or it fetches the same token again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Wrong, expired or revoked.
+    InvalidToken,
+    /// Valid, but not for this.
+    InsufficientScope,
+}
+
+impl Failure {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+        }
+    }
 }

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 
 use crate::{
     access_log::{AccessLog, AccessRecord},
-    auth::{self, Authenticator},
+    auth::{self, Authenticator, Failure},
     body::{BodyRate, InboundBody, RequestBody},
     error::{ApiError, RETRY_AFTER_SECONDS},
     metrics::RegistryMetrics,
@@ -195,7 +195,9 @@ impl Registry {
         let (route, namespace) = self.in_namespace(route, &parts.method, &query, &parts.headers)?;
         let caller = match self.inner.authenticator.caller(&parts.headers, address).await {
             Ok(caller) => caller,
-            Err(error) => return Err(self.challenged(error, peer, parts, &route, &query, true)),
+            Err(error) => {
+                return Err(self.challenged(error, peer, parts, &route, &query, Some(Failure::InvalidToken)));
+            }
         };
         *who = caller.principal().map(|principal| principal.name.clone());
         let exchange = Exchange {
@@ -206,8 +208,12 @@ impl Registry {
             path: parts.uri.path(),
         };
         let answer = self.dispatch(&route, &exchange, body, address).await;
+        let failure = parts
+            .headers
+            .contains_key(header::AUTHORIZATION)
+            .then_some(Failure::InsufficientScope);
         let mut response =
-            answer.map_err(|error| self.challenged(error, peer, parts, &route, &query, false))?;
+            answer.map_err(|error| self.challenged(error, peer, parts, &route, &query, failure))?;
         if let Some(namespace) = namespace {
             response
                 .headers_mut()
@@ -319,7 +325,7 @@ impl Registry {
         parts: &http::request::Parts,
         route: &Route,
         query: &Query<'_>,
-        failed: bool,
+        failure: Option<Failure>,
     ) -> ApiError {
         if error.status() != StatusCode::UNAUTHORIZED {
             return error;
@@ -327,7 +333,7 @@ impl Registry {
         let (scheme, host) = self.own_address(peer, &parts.headers);
         let realm = format!("{scheme}://{host}/v2/token");
         let scopes = required_scopes(route, &parts.method, query);
-        match auth::challenge(&realm, &host, &scopes, failed) {
+        match auth::challenge(&realm, &host, &scopes, failure) {
             Some(value) => error.header(header::WWW_AUTHENTICATE, value),
             None => error,
         }
