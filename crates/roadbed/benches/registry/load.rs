@@ -5,8 +5,9 @@
 
 use std::{
     num::NonZeroU64,
+    ops::Range,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Result, bail};
@@ -47,21 +48,52 @@ pub(crate) struct LoadPlan {
 /// What came of it, without the warm-up.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LoadResult {
-    /// Answers with 200.
-    pub(crate) answered: usize,
-    /// From the scheduled time to the last byte of the answer.
-    pub(crate) latency: Percentiles,
-    /// How late requests were sent, because the generator or its connection was busy. Part of the latency.
-    pub(crate) lateness: Percentiles,
+    /// Answers, all of them with status 200.
+    samples: Vec<Sample>,
     /// CPU time of the server.
     pub(crate) cpu_seconds: f64,
 }
 
 /// One answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Sample {
+    /// When it was to be sent.
+    due: SystemTime,
+    /// From then to the last byte of the answer.
     latency: Duration,
+    /// How late it was sent because the generator's core was busy. Part of the latency, but not the server's doing;
+    /// unlike the wait for a connection on which the server has not yet answered what was sent before.
     lateness: Duration,
+}
+
+impl LoadResult {
+    /// Answers.
+    pub(crate) fn answered(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// From the scheduled time to the last byte of the answer.
+    pub(crate) fn latency(&self) -> Percentiles {
+        Percentiles::of(self.samples.iter().map(|sample| sample.latency).collect())
+    }
+
+    /// How late requests were sent because of the generator.
+    pub(crate) fn lateness(&self) -> Percentiles {
+        Percentiles::of(self.samples.iter().map(|sample| sample.lateness).collect())
+    }
+
+    /// The latencies of what was to be sent within a period.
+    pub(crate) fn latencies_within(&self, period: &Range<SystemTime>) -> Vec<Duration> {
+        let within = self.samples.iter().filter(|sample| period.contains(&sample.due));
+        within.map(|sample| sample.latency).collect()
+    }
+}
+
+/// One moment on two clocks: the second one can be compared with other processes'.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    monotonic: Instant,
+    wall: SystemTime,
 }
 
 impl LoadPlan {
@@ -81,7 +113,10 @@ impl LoadPlan {
         let connections: Vec<Connection> = (0..CONNECTIONS)
             .map(|_| dialer.connect())
             .collect::<Result<_>>()?;
-        let start = Instant::now() + LEAD;
+        let start = Start {
+            monotonic: Instant::now() + LEAD,
+            wall: SystemTime::now() + LEAD,
+        };
         let (samples, cpu_seconds) = thread::scope(|scope| {
             let threads: Vec<_> = connections
                 .into_iter()
@@ -90,7 +125,7 @@ impl LoadPlan {
                     scope.spawn(move || self.one_connection(number, connection, start))
                 })
                 .collect();
-            thread::sleep((start + WARM_UP).saturating_duration_since(Instant::now()));
+            thread::sleep((start.monotonic + WARM_UP).saturating_duration_since(Instant::now()));
             let before = cpu_seconds(self.server_pid)?;
             let mut samples = Vec::with_capacity(self.arrivals.len());
             for thread in threads {
@@ -101,28 +136,23 @@ impl LoadPlan {
             }
             Ok((samples, cpu_seconds(self.server_pid)? - before))
         })?;
-        Ok(LoadResult {
-            answered: samples.len(),
-            latency: Percentiles::of(samples.iter().map(|sample| sample.latency).collect()),
-            lateness: Percentiles::of(samples.iter().map(|sample| sample.lateness).collect()),
-            cpu_seconds,
-        })
+        Ok(LoadResult { samples, cpu_seconds })
     }
 
-    fn one_connection(
-        &self,
-        number: usize,
-        mut connection: Connection,
-        start: Instant,
-    ) -> Result<Vec<Sample>> {
+    fn one_connection(&self, number: usize, mut connection: Connection, start: Start) -> Result<Vec<Sample>> {
         // Linux may wake a sleeper 50 µs late to save power; not here.
         set_current_timer_slack(NonZeroU64::new(1))?;
         let mut samples = Vec::new();
         for arrival in self.arrivals.iter().skip(number).step_by(CONNECTIONS) {
             let after_start = Duration::from_nanos(arrival.at_nanoseconds);
-            let due = start + after_start;
-            thread::sleep(due.saturating_duration_since(Instant::now()));
-            let lateness = due.elapsed();
+            let due = start.monotonic + after_start;
+            let early = due.saturating_duration_since(Instant::now());
+            thread::sleep(early);
+            let lateness = if early.is_zero() {
+                Duration::ZERO
+            } else {
+                due.elapsed()
+            };
             let head = &self.requests[arrival.request];
             let answer = connection.exchange(head, &[])?;
             connection.skip_body(&answer)?;
@@ -135,6 +165,7 @@ impl LoadPlan {
             }
             if after_start >= WARM_UP {
                 samples.push(Sample {
+                    due: start.wall + after_start,
                     latency: due.elapsed(),
                     lateness,
                 });

@@ -68,8 +68,8 @@ pub(crate) struct Scale {
     pub(crate) pulled_bytes: usize,
     /// Pulls by one connection in one round; of 16 connections, each makes a quarter of them.
     pub(crate) pulls: usize,
-    /// Cold pulls in one round.
-    pub(crate) cold_pulls: usize,
+    /// Blobs of that size that are read cold, each once after a start.
+    pub(crate) cold_blobs: usize,
     /// One run of the open-loop generator, its warm-up not counted.
     pub(crate) open_loop: Duration,
     /// Repositories of the mixed load.
@@ -93,7 +93,7 @@ impl Scale {
             closed_loop: Duration::from_secs(10),
             pulled_bytes: 200_000_000,
             pulls: 12,
-            cold_pulls: 3,
+            cold_blobs: 10,
             open_loop: Duration::from_secs(10),
             repositories: 10_000,
             pushed_bytes: 500_000_000,
@@ -110,7 +110,7 @@ impl Scale {
             closed_loop: Duration::from_secs(2),
             pulled_bytes: 20_000_000,
             pulls: 4,
-            cold_pulls: 1,
+            cold_blobs: 3,
             open_loop: Duration::from_secs(2),
             repositories: 100,
             pushed_bytes: 50_000_000,

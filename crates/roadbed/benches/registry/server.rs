@@ -188,6 +188,13 @@ impl Server {
         self.end()
     }
 
+    /// Ends it as a loss of power would, except that the page cache stays.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     fn end(&mut self) -> Result<()> {
         if self.child.try_wait()?.is_none() {
             kill_process(Pid::from_child(&self.child), Signal::TERM)?;

@@ -56,10 +56,8 @@ pub(super) fn run(bench: &Bench) -> Result<Section> {
                 &mut section,
             )?;
         }
-        if transport == Transport::Plain {
-            blob_cold::run(bench, &pair, &blob.digest, &mut section)?;
-        }
     }
+    blob_cold::run(bench, &mut section)?;
     Ok(section)
 }
 

@@ -55,17 +55,17 @@ pub(super) fn run(bench: &Bench) -> Result<Section> {
     for round in 1..=bench.scale.rounds {
         for (server, taken) in pair.both().into_iter().zip(&mut taken) {
             bench.settle()?;
-            let quiet = plan(bench, server, rate_of(server.who))?.start(bench)?.finish()?;
+            let quiet = plan(bench, server)?.start(bench)?.finish()?;
             let (pushing, pushed) = beside_pushes(bench, server)?;
             taken.notes.push(format!(
-                "{}, round {round}: quiet {}; beside pushes {}, of which sent late {}",
+                "{}, round {round}: quiet {}; beside pushes {}, of which the generator was late by {}",
                 server.who.name(),
-                quiet.latency,
-                pushing.latency,
-                pushing.lateness
+                quiet.latency(),
+                pushing.latency(),
+                pushing.lateness()
             ));
-            taken.quiet.push(quiet.latency.p99);
-            taken.pushing.push(pushing.latency.p99);
+            taken.quiet.push(quiet.latency().p99);
+            taken.pushing.push(pushing.latency().p99);
             taken.pushed_mb_per_second.push(pushed.bytes_per_second / 1e6);
         }
     }
@@ -85,8 +85,12 @@ pub(super) fn push_image(server: &Server) -> Result<()> {
     )
 }
 
-/// GETs of its manifest at a rate.
-pub(super) fn plan(bench: &Bench, server: &Server, rate: f64) -> Result<LoadPlan> {
+fn plan(bench: &Bench, server: &Server) -> Result<LoadPlan> {
+    plan_for(server, rate_of(server.who), bench.scale.open_loop)
+}
+
+/// GETs of its manifest at a rate, for so long after the warm-up.
+pub(super) fn plan_for(server: &Server, rate: f64, length: Duration) -> Result<LoadPlan> {
     let token = server.bearer(REPOSITORY, "pull")?;
     let mut headers = vec![("Accept", MANIFEST_TYPE)];
     headers.extend(token.as_deref().map(|token| ("Authorization", token)));
@@ -97,12 +101,7 @@ pub(super) fn plan(bench: &Bench, server: &Server, rate: f64) -> Result<LoadPlan
         endpoint: server.endpoint.clone(),
         server_pid: server.pid(),
         requests: vec![request],
-        arrivals: open_loop(
-            &mut Random::seeded(1),
-            rate,
-            WARM_UP + bench.scale.open_loop,
-            |_| 0,
-        ),
+        arrivals: open_loop(&mut Random::seeded(1), rate, WARM_UP + length, |_| 0),
     })
 }
 
@@ -131,7 +130,7 @@ fn beside_pushes(bench: &Bench, server: &Server) -> Result<(LoadResult, PushResu
     };
     let pushes: Running<PushResult> = part.start()?;
     sleep(AROUND);
-    let result = plan(bench, server, rate_of(server.who))?.start(bench)?.finish()?;
+    let result = plan(bench, server)?.start(bench)?.finish()?;
     Ok((result, pushes.finish()?))
 }
 

@@ -119,7 +119,7 @@ pub(super) fn run(bench: &Bench) -> Result<Section> {
         "idle, after all of it",
         anonymous_mib(pair.ours.pid())?,
         None,
-        None,
+        Some(IDLE_BAR),
     );
     Ok(section)
 }

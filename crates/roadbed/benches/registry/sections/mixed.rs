@@ -90,15 +90,15 @@ pub(super) fn run(bench: &Bench) -> Result<Section> {
 impl Taken {
     #[expect(clippy::cast_precision_loss, reason = "a few thousand answers")]
     fn add(&mut self, server: &Server, result: &LoadResult) {
-        let per_cpu_second = result.answered as f64 / result.cpu_seconds;
+        let per_cpu_second = result.answered() as f64 / result.cpu_seconds;
         self.per_cpu_second.push(per_cpu_second);
-        self.p99.push(result.latency.p99);
+        self.p99.push(result.latency().p99);
         let note = format!(
             "{}: {} answers for {:.2} CPU seconds; {}",
             server.who.name(),
-            result.answered,
+            result.answered(),
             result.cpu_seconds,
-            result.latency
+            result.latency()
         );
         eprintln!("   {note}");
         self.notes.push(note);
