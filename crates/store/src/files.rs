@@ -27,9 +27,11 @@ pub(crate) use location::{Location, LocationError};
 use crate::disk::{Disk, DiskFile, RealDisk};
 use crate::pool::{IoPool, PoolConfig};
 use crate::reader::{BlobReader, ReaderConfig};
-use protocol::{Protocol, fan_out};
+use directories::FanOut;
+use protocol::Protocol;
 
 mod append;
+mod directories;
 mod error;
 mod inlet;
 mod location;
@@ -254,7 +256,7 @@ impl<D: Disk> BlobFiles<D> {
 
     /// All blob files, one fan-out directory at a time (512 of them), for the orphan sweep and fsck.
     pub(crate) fn list_blobs(&self) -> BlobListing<D> {
-        BlobListing { files: self.clone(), next: Box::new(fan_out()) }
+        BlobListing { files: self.clone(), next: Box::new(FanOut::all()) }
     }
 
     /// The uploads that have a file.
@@ -320,14 +322,14 @@ impl Drop for Claim {
 /// An incremental walk over the blob files.
 pub(crate) struct BlobListing<D: Disk = RealDisk> {
     files: BlobFiles<D>,
-    next: Box<dyn Iterator<Item = (Algorithm, u16)> + Send>,
+    next: Box<dyn Iterator<Item = FanOut> + Send>,
 }
 
 impl<D: Disk> BlobListing<D> {
     /// The files of the next fan-out directory, possibly none; `None` after the last directory.
     pub(crate) async fn next(&mut self) -> Option<Result<Vec<BlobEntry>, FilesError>> {
-        let (algorithm, index) = self.next.next()?;
-        Some(self.files.sync_work(move |protocol| protocol.list_blobs(algorithm, index)).await)
+        let fan_out = self.next.next()?;
+        Some(self.files.sync_work(move |protocol| protocol.list_blobs(fan_out)).await)
     }
 }
 

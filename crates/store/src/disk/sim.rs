@@ -12,15 +12,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::ops::{Bound, Range};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, DiskFile, Entry};
 use inode::Inode;
+use names::{Names, Node, parent};
 pub(crate) use rng::Rng;
 
 mod inode;
+mod names;
 mod rng;
 
 /// What goes wrong, and when.
@@ -70,12 +72,6 @@ pub(crate) struct SimDisk {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Node {
-    Dir,
-    File(usize),
-}
-
 /// A change of one name that is not durable yet.
 #[derive(Clone)]
 struct Change {
@@ -91,8 +87,8 @@ struct Change {
 struct State {
     rng: Rng,
     inodes: Vec<Inode>,
-    seen: BTreeMap<Arc<str>, Node>,
-    durable: BTreeMap<Arc<str>, Node>,
+    seen: Names,
+    durable: Names,
     changes: Vec<Change>,
     next_change: u64,
     plan: Plan,
@@ -116,8 +112,8 @@ impl SimDisk {
         let state = State {
             rng: Rng::new(seed),
             inodes: Vec::new(),
-            seen: BTreeMap::new(),
-            durable: BTreeMap::new(),
+            seen: Names::default(),
+            durable: Names::default(),
             changes: Vec::new(),
             next_change: 0,
             plan: Plan::default(),
@@ -167,7 +163,7 @@ impl SimDisk {
         state.persist(survivors);
         // Directories are never removed, so a name loses its home only where a new directory's own name is lost.
         if state.changes.iter().any(|change| change.node == Some(Node::Dir)) {
-            state.forget_homeless();
+            state.durable.forget_homeless();
         }
         state.changes.clear();
         state.seen = state.durable.clone();
@@ -176,11 +172,9 @@ impl SimDisk {
         state.epoch += 1;
     }
 
-    /// Directories in which programs see a file; counts as no operation.
-    pub(crate) fn dirs_with_files(&self) -> BTreeSet<String> {
-        let state = self.lock();
-        let files = state.seen.iter().filter(|(_, node)| matches!(node, Node::File(_)));
-        files.map(|(path, _)| parent(path).to_owned()).collect()
+    /// The files that programs see, in order; counts as no operation.
+    pub(crate) fn files(&self) -> Vec<String> {
+        self.lock().seen.files().map(str::to_owned).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -190,7 +184,7 @@ impl SimDisk {
     fn open(&self, path: &Path) -> io::Result<SimFile> {
         let mut state = self.lock();
         state.operation()?;
-        let Some(Node::File(inode)) = state.seen.get(text(path)).copied() else {
+        let Some(Node::File(inode)) = state.seen.get(text(path)) else {
             return Err(io::ErrorKind::NotFound.into());
         };
         Ok(SimFile { state: Arc::clone(&self.state), inode, epoch: state.epoch })
@@ -230,10 +224,7 @@ impl State {
         let (id, path) = (self.next_change, Arc::<str>::from(path));
         self.next_change += 1;
         let dir = Arc::from(parent(&path));
-        match node {
-            Some(node) => drop(self.seen.insert(Arc::clone(&path), node)),
-            None => drop(self.seen.remove(&path)),
-        }
+        self.seen.set(&path, node);
         self.changes.push(Change { id, dir, path, node, needs });
         id
     }
@@ -247,10 +238,7 @@ impl State {
         }
         let mut last_of_path = BTreeMap::new();
         for change in self.changes.iter().filter(|change| chosen.contains(&change.id)) {
-            match change.node {
-                Some(node) => drop(self.durable.insert(Arc::clone(&change.path), node)),
-                None => drop(self.durable.remove(&change.path)),
-            }
+            self.durable.set(&change.path, change.node);
             last_of_path.insert(Arc::clone(&change.path), change.id);
         }
         // What an earlier change would have done to the same name is overtaken.
@@ -271,19 +259,6 @@ impl State {
             _ => ids.filter(|_| rng.one_in(2)).collect(),
         }
     }
-
-    /// Names whose directory did not survive.
-    fn forget_homeless(&mut self) {
-        let homeless = |durable: &BTreeMap<Arc<str>, Node>, path: &str| {
-            let dir = parent(path);
-            !dir.is_empty() && durable.get(dir) != Some(&Node::Dir)
-        };
-        // Parents sort before their children, so one pass per level of the layout is enough.
-        for _ in 0..4 {
-            let durable = self.durable.clone();
-            self.durable.retain(|path, _| !homeless(&durable, path));
-        }
-    }
 }
 
 impl Disk for SimDisk {
@@ -293,10 +268,10 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         state.operation()?;
         let path = text(path);
-        if state.seen.contains_key(path) {
+        if state.seen.get(path).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        if state.seen.get(parent(path)) != Some(&Node::Dir) {
+        if !state.seen.is_dir(parent(path)) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let inode = state.inodes.len();
@@ -317,12 +292,12 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         let fault = state.fault()?;
         let (from, to) = (text(from), text(to));
-        let Some(node) = state.seen.get(from).copied() else { return Err(io::ErrorKind::NotFound.into()) };
-        if state.seen.get(parent(to)) != Some(&Node::Dir) {
+        let Some(node) = state.seen.get(from) else { return Err(io::ErrorKind::NotFound.into()) };
+        if !state.seen.is_dir(parent(to)) {
             return Err(io::ErrorKind::NotFound.into());
         }
         // Two names of one file: POSIX leaves both.
-        let done = state.seen.get(to) == Some(&node) || (fault.is_some() && state.rng.one_in(2));
+        let done = state.seen.get(to) == Some(node) || (fault.is_some() && state.rng.one_in(2));
         if !done {
             let new = state.change(to, Some(node), None);
             state.change(from, None, Some(new));
@@ -345,7 +320,7 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         state.operation()?;
         let path = text(path);
-        if state.seen.contains_key(path) {
+        if state.seen.get(path).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         state.change(path, Some(Node::Dir), None);
@@ -371,21 +346,14 @@ impl Disk for SimDisk {
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
         let mut state = self.lock();
         state.operation()?;
-        let dir = text(dir);
-        let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
-        let mut entries = Vec::new();
-        for (path, node) in state.seen.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded)) {
-            let Some(name) = path.strip_prefix(prefix.as_str()) else { break };
-            if name.contains('/') {
-                continue;
-            }
+        let entry = |(name, node)| {
             let len = match node {
                 Node::Dir => 0,
-                Node::File(inode) => state.inodes.get(*inode).map_or(0, Inode::len),
+                Node::File(inode) => state.inodes.get(inode).map_or(0, Inode::len),
             };
-            entries.push(Entry { name: name.to_owned(), is_dir: *node == Node::Dir, len, changed_micros: 0 });
-        }
-        Ok(entries)
+            Entry { name, is_dir: node == Node::Dir, len, changed_micros: 0 }
+        };
+        Ok(state.seen.children(text(dir)).into_iter().map(entry).collect())
     }
 }
 
@@ -444,10 +412,6 @@ impl DiskFile for SimFile {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("paths of the store are ASCII")
-}
-
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
 fn index(offset: u64) -> usize {

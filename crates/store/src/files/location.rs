@@ -1,15 +1,14 @@
 //! Where a committed blob lies: the text that its row carries.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use oci::{Algorithm, Digest};
+use oci::Digest;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// Directory of all committed blobs.
-pub(super) const BLOBS: &str = "blobs";
+use super::directories::{BLOBS, FanOut};
 
 /// Path of one committed blob file below the data directory: `blobs/<algorithm>/<first two hex>/<hex>.<nonce>`.
 ///
@@ -45,9 +44,8 @@ impl Location {
     }
 
     /// The directory that holds it.
-    pub(super) fn dir(&self) -> PathBuf {
-        let hex = self.digest.hex();
-        fan_out_dir(self.digest.algorithm(), hex.get(..2).unwrap_or_default())
+    pub(super) fn fan_out(&self) -> FanOut {
+        FanOut::of(&self.digest)
     }
 
     /// Path relative to the data directory.
@@ -66,15 +64,10 @@ impl Location {
         ))
     }
 
-    /// Reads a file name found in directory `fan_out` of `algorithm`.
-    pub(super) fn from_file_name(algorithm: Algorithm, fan_out: &str, name: &str) -> Result<Self, LocationError> {
-        format!("{BLOBS}/{algorithm}/{fan_out}/{name}").parse()
+    /// Reads a file name found in a fan-out directory.
+    pub(super) fn in_dir(dir: &Path, name: &str) -> Result<Self, LocationError> {
+        format!("{}/{name}", dir.display()).parse()
     }
-}
-
-/// `blobs/<algorithm>/<two hex>`.
-pub(super) fn fan_out_dir(algorithm: Algorithm, fan_out: &str) -> PathBuf {
-    PathBuf::from(format!("{BLOBS}/{algorithm}/{fan_out}"))
 }
 
 impl fmt::Display for Location {

@@ -21,23 +21,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oci::{Algorithm, Hasher};
+use oci::Hasher;
 use uuid::Uuid;
 
-use super::location::{BLOBS, fan_out_dir};
+use super::directories::{Directories, FanOut, sync};
 use super::writer::Writer;
 use super::{BlobEntry, FilesError, Location, QUARANTINE, UPLOADS, UploadEntry};
 use crate::disk::{Disk, Entry};
-
-/// Algorithms that have a directory.
-pub(super) const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
-/// Directories per algorithm: the first two hex digits.
-pub(super) const FAN_OUT: u16 = 256;
-
-/// Name of fan-out directory `index`.
-pub(super) fn fan_out_name(index: u16) -> String {
-    format!("{index:02x}")
-}
 
 /// Path of an upload's file.
 pub(super) fn upload_path(id: Uuid) -> PathBuf {
@@ -47,20 +37,14 @@ pub(super) fn upload_path(id: Uuid) -> PathBuf {
 /// The protocol on one disk. Synchronous: see [`BlobFiles`](super::BlobFiles) for the way in from async code.
 pub(crate) struct Protocol<D> {
     disk: D,
+    directories: Directories,
 }
 
 impl<D: Disk> Protocol<D> {
-    /// Creates the directories that are missing and makes all of them durable.
+    /// Creates the directories that are missing and makes them durable.
     pub(crate) fn open(disk: D) -> Result<Self, FilesError> {
-        let this = Self { disk };
-        let root = Path::new("");
-        this.create_dirs(root, &[BLOBS, UPLOADS, QUARANTINE].map(str::to_owned))?;
-        this.create_dirs(Path::new(BLOBS), &ALGORITHMS.map(|algorithm| algorithm.to_string()))?;
-        let fan_out: Vec<String> = (0..FAN_OUT).map(fan_out_name).collect();
-        for algorithm in ALGORITHMS {
-            this.create_dirs(&Path::new(BLOBS).join(algorithm.to_string()), &fan_out)?;
-        }
-        Ok(this)
+        let directories = Directories::open(&disk)?;
+        Ok(Self { disk, directories })
     }
 
     /// The disk.
@@ -68,15 +52,9 @@ impl<D: Disk> Protocol<D> {
         &self.disk
     }
 
-    fn create_dirs(&self, parent: &Path, names: &[String]) -> Result<(), FilesError> {
-        let present = self.disk.list(parent).map_err(|e| FilesError::io("list", parent, e))?;
-        let present: std::collections::HashSet<&str> = present.iter().map(|entry| entry.name.as_str()).collect();
-        for name in names.iter().filter(|name| !present.contains(name.as_str())) {
-            let path = parent.join(name);
-            self.disk.create_dir(&path).map_err(|e| FilesError::io("create directory", &path, e))?;
-        }
-        // Also when nothing was missing: the run that created them may have been killed before this line.
-        self.disk.sync_dir(parent).map_err(|e| FilesError::io("sync directory", parent, e))
+    /// Makes the directory of a blob, durably, where it is missing.
+    pub(super) fn ensure_dir(&self, fan_out: FanOut) -> Result<(), FilesError> {
+        self.directories.ensure(&self.disk, fan_out)
     }
 
     /// Creates the empty file of a new session. Nothing is promised yet, so nothing is synced.
@@ -109,8 +87,8 @@ impl<D: Disk> Protocol<D> {
     /// All names that carry the session's id must be names of one file. That is why an upload is never simply created
     /// anew where it is missing: its old file might come back later in its place.
     pub(crate) fn recover_upload(&self, id: Uuid, offset: u64) -> Result<(), FilesError> {
-        for (algorithm, index) in fan_out() {
-            let found = self.list_blobs(algorithm, index)?.into_iter().find(|entry| entry.location.upload() == id);
+        for fan_out in FanOut::all() {
+            let found = self.list_blobs(fan_out)?.into_iter().find(|entry| entry.location.upload() == id);
             if let Some(entry) = found {
                 return self.revert_commit(&entry.location);
             }
@@ -152,16 +130,18 @@ impl<D: Disk> Protocol<D> {
             _ => FilesError::io("quarantine", &from, e),
         })?;
         self.sync_dir(Path::new(QUARANTINE))?;
-        self.sync_dir(&location.dir())
+        self.sync_dir(&location.fan_out().path())
     }
 
     /// The blob files of one fan-out directory. Foreign names are left out.
-    pub(crate) fn list_blobs(&self, algorithm: Algorithm, index: u16) -> Result<Vec<BlobEntry>, FilesError> {
-        let fan_out = fan_out_name(index);
-        let dir = fan_out_dir(algorithm, &fan_out);
+    pub(crate) fn list_blobs(&self, fan_out: FanOut) -> Result<Vec<BlobEntry>, FilesError> {
+        if !self.directories.has(fan_out) {
+            return Ok(Vec::new());
+        }
+        let dir = fan_out.path();
         let entries = self.disk.list(&dir).map_err(|e| FilesError::io("list", &dir, e))?;
         let blob = |entry: Entry| {
-            let location = Location::from_file_name(algorithm, &fan_out, &entry.name).ok()?;
+            let location = Location::in_dir(&dir, &entry.name).ok()?;
             Some(BlobEntry { location, len: entry.len, changed_micros: entry.changed_micros })
         };
         Ok(entries.into_iter().filter(|entry| !entry.is_dir).filter_map(blob).collect())
@@ -204,11 +184,6 @@ impl<D: Disk> Protocol<D> {
     }
 
     pub(super) fn sync_dir(&self, dir: &Path) -> Result<(), FilesError> {
-        self.disk.sync_dir(dir).map_err(|e| FilesError::io("sync directory", dir, e))
+        sync(&self.disk, dir)
     }
-}
-
-/// Every fan-out directory.
-pub(super) fn fan_out() -> impl Iterator<Item = (Algorithm, u16)> {
-    ALGORITHMS.into_iter().flat_map(|algorithm| (0..FAN_OUT).map(move |index| (algorithm, index)))
 }

@@ -121,13 +121,14 @@ impl<D: Disk> Writer<D> {
         }
         self.sync()?;
         let location = Location::new(expected, self.id);
+        self.protocol.ensure_dir(location.fan_out())?;
         let (disk, to) = (self.protocol.disk(), location.path());
         disk.rename(&self.path, &to).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => FilesError::UploadMissing { id: self.id },
             _ => FilesError::io("commit", &self.path, e),
         })?;
         // The old directory needs no sync: a name that reappears there belongs to no session and is swept.
-        self.protocol.sync_dir(&location.dir()).inspect_err(|_| {
+        self.protocol.sync_dir(&location.fan_out().path()).inspect_err(|_| {
             // Back to the upload, so that the session can go on; `Protocol::recover_upload` helps where this fails.
             drop(disk.rename(&to, &self.path));
         })?;

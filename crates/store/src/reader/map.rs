@@ -123,7 +123,7 @@ fn populate(_map: &Mmap, _range: Range<usize>) -> io::Result<()> {
 }
 
 /// Reads `range` for its effect on the page cache, which the map shares.
-fn read_through(file: &File, range: Range<usize>) -> io::Result<()> {
+pub(super) fn read_through(file: &File, range: Range<usize>) -> io::Result<()> {
     let mut buffer = vec![0u8; (128 << 10).min(range.len())];
     let mut at = range.start;
     while at < range.end {

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::disk::DiskFile;
 use crate::disk::sim::{Rng, SimDisk};
-use crate::files::protocol::{Protocol, fan_out};
+use crate::files::directories::FanOut;
+use crate::files::protocol::Protocol;
 use crate::files::writer::Writer;
 use crate::files::{BlobEntry, FilesError, Location};
 
@@ -240,9 +241,10 @@ impl Model {
 
     /// What the listing shows. Only directories that hold anything are listed, 512 calls would take their time.
     fn blob_files(&self) -> Vec<BlobEntry> {
-        let used = self.disk.dirs_with_files();
-        let listed = fan_out().filter(|(algorithm, index)| used.contains(&format!("blobs/{algorithm}/{index:02x}")));
-        listed.flat_map(|(algorithm, index)| self.protocol.list_blobs(algorithm, index).unwrap_or_default()).collect()
+        let locations = self.disk.files().into_iter().filter_map(|path| path.parse::<Location>().ok());
+        let mut used: Vec<FanOut> = locations.map(|location| location.fan_out()).collect();
+        used.dedup();
+        used.into_iter().flat_map(|fan_out| self.protocol.list_blobs(fan_out).unwrap_or_default()).collect()
     }
 
     fn nothing_is_left(&self) -> Checked {
