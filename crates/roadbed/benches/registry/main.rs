@@ -13,6 +13,7 @@
 
 mod bench;
 mod client;
+mod commands;
 mod content;
 mod http;
 mod load;

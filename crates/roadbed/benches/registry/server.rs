@@ -2,9 +2,9 @@
 
 use std::{
     fs::{self, File},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -16,12 +16,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{
     bench::{Bench, PEER_BINARY},
     client::Client,
+    commands::{ADMIN, ADMIN_PASSWORD, free_address, our_command, peer_command},
     http::Endpoint,
     tokens::TokenDesk,
 };
-
-const ADMIN: &str = "admin";
-const ADMIN_PASSWORD: &str = "a password for benchmarks only";
 
 /// Longest start and longest end.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -67,45 +65,19 @@ impl Server {
         let data = directory.join(who.name());
         fs::create_dir_all(&data)?;
         let certificate = (transport == Transport::Tls).then_some(&bench.certificate);
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(directory.join(format!("{}.log", who.name())))?;
         let ready_file = directory.join("ready");
         let _ = fs::remove_file(&ready_file);
-        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let free = free_address()?;
         let mut command = match who {
-            Who::Ours => {
-                let mut command = Command::new(&bench.roadbed);
-                command
-                    .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-                    .arg(&data);
-                if let Some(files) = certificate {
-                    command
-                        .arg("--tls-cert")
-                        .arg(&files.certificate)
-                        .arg("--tls-key")
-                        .arg(&files.key);
-                }
-                command
-            }
-            Who::Peer => {
-                let file = directory.join("docker-registry.yml");
-                fs::write(&file, peer_configuration(&data, free, certificate))?;
-                let mut command = Command::new(PEER_BINARY);
-                command.arg("serve").arg(file);
-                command
-            }
+            Who::Ours => our_command(bench, &data, &ready_file, certificate),
+            Who::Peer => peer_command(directory, &data, free, certificate)?,
         };
+        let log = directory.join(format!("{}.log", who.name()));
+        let log = File::options().create(true).append(true).open(log)?;
         let started = Instant::now();
         let child = command
-            .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", directory)
-            .env("ROADBED_ADMIN_PASSWORD", ADMIN_PASSWORD)
-            .env("ROADBED_READY_FILE", &ready_file)
-            // Nobody balances load here: stop without the pause that lets load balancers turn away.
-            .env("ROADBED_CONNECTIONS__DRAIN_DELAY", "0s")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -291,11 +263,6 @@ impl Pair {
     }
 }
 
-/// Nobody else listens there now.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
 /// The file holds `http://ADDRESS:PORT`, perhaps not yet all of it.
 fn address_in(ready_file: &Path) -> Option<SocketAddr> {
     let text = fs::read_to_string(ready_file).ok()?;
@@ -305,27 +272,4 @@ fn address_in(ready_file: &Path) -> Option<SocketAddr> {
         .trim_end_matches('/')
         .parse()
         .ok()
-}
-
-/// As Debian ships it, without its login (which favours it) and on the given port.
-fn peer_configuration(
-    data: &Path,
-    address: SocketAddr,
-    certificate: Option<&crate::tls::Certificate>,
-) -> String {
-    let tls = certificate.map_or_else(String::new, |files| {
-        format!(
-            "  tls:\n    certificate: {}\n    key: {}\n",
-            files.certificate.display(),
-            files.key.display()
-        )
-    });
-    format!(
-        "version: 0.1\n\
-         log:\n  fields:\n    service: registry\n\
-         storage:\n  cache:\n    blobdescriptor: inmemory\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\n\
-         http:\n  addr: {address}\n  headers:\n    X-Content-Type-Options: [nosniff]\n{tls}\
-         health:\n  storagedriver:\n    enabled: true\n    interval: 10s\n    threshold: 3\n",
-        data.display()
-    )
 }
