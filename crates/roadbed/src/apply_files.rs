@@ -48,11 +48,12 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
     let mut documents = 0;
     for file in files {
         let text = read_file(&file)?;
-        for (line, document) in split(&text) {
-            documents += 1;
-            if documents > MAX_DOCUMENTS {
-                bail!("there are over {MAX_DOCUMENTS} documents: declare less");
-            }
+        let parts = split(&text);
+        documents += parts.len();
+        if documents > MAX_DOCUMENTS {
+            bail!("there are over {MAX_DOCUMENTS} documents: declare less");
+        }
+        for (line, document) in parts {
             add(&mut declared, document).map_err(|error| at(&file, line, &error))?;
         }
     }

@@ -9,7 +9,7 @@ use crate::commands::serve::ServeArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  roadbed serve                                  serve on 127.0.0.1:5000 from a directory of your own
+  roadbed serve                                  serve on 127.0.0.1:5000, data in your home
   roadbed serve --data /srv/roadbed --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
   roadbed login https://registry.example         sign in; later commands use what it saves
   roadbed user create ann                        asks for the password
@@ -33,7 +33,7 @@ pub(crate) struct Cli {
 /// environment variables `ROADBED_USER` and `ROADBED_PASSWORD`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClientArgs {
-    /// Address of the registry, such as <https://registry.example> [default: the one last signed in to]
+    /// Address of the registry, such as `https://registry.example` [default: the one last signed in to]
     #[arg(long, global = true, env = "ROADBED_URL", value_name = "URL", help_heading = "Registry")]
     pub(crate) url: Option<String>,
     /// File of certificates (PEM) to trust besides the system's own
@@ -42,7 +42,7 @@ pub(crate) struct ClientArgs {
     /// Believe any certificate; whoever is in between can read the password
     #[arg(long, global = true, help_heading = "Registry")]
     pub(crate) insecure: bool,
-    /// How to print what comes back
+    /// How to print: for people, or for programs
     #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(crate) output: Format,
 }
@@ -50,9 +50,8 @@ pub(crate) struct ClientArgs {
 /// How answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    // Without a help text each, the help of every command stays short.
     Table,
-    /// For programs
     Json,
 }
 

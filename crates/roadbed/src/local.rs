@@ -36,6 +36,6 @@ pub(crate) async fn close(store: Store) -> anyhow::Result<()> {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DataArgs {
     /// Data directory of a stopped server, instead of asking a running one
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "insecure"])]
+    #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 }

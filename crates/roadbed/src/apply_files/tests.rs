@@ -64,7 +64,7 @@ fn what_is_wrong_is_named_with_file_and_line() {
         ("kind: User\nname: ANN\n", 2, "ANN"),
         ("kind: User\nname: ann\nname: bob\n", 3, "name"),
         ("kind: Rule\npattern: a\nquota_bytes: 50GB\n", 3, "64MiB"),
-        ("# a\n\n---\nkind: User\n  name: [\n", 5, ""),
+        ("# a\n\n---\nkind: User\nname: \"x\nadministrator: true\n", 6, "quoted"),
     ] {
         let complaint = complaint(text);
         assert!(complaint.contains(&format!("access.yaml:{line}: ")), "{line}\n{text}\n{complaint}");

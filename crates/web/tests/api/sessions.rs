@@ -1,12 +1,12 @@
 //! Signing in, and what ends it.
 
-use access::token::{Audience, Claims, TokenSubject};
+use access::token::Audience;
 use axum::body::Body;
 use http::{Request, header};
 use serde_json::json;
 use web::PREFIX;
 
-use super::world::{Answer, PASSWORD, Who, World};
+use super::world::{Answer, PASSWORD, Who, World, token_of};
 
 const WHOAMI: &str = "/session";
 
@@ -53,22 +53,9 @@ async fn a_token_ends_when_it_says() {
 #[tokio::test]
 async fn a_token_of_the_registry_opens_nothing_here() {
     let world = World::new().await;
-    let book = world.store.access();
-    let admin = book.principal(&"admin".parse().unwrap()).unwrap().clone();
-    let secret = book.secrets_of(admin.id)[0].id;
-    let now = world.store.now().seconds();
-    let claims = |audience| Claims {
-        id: [7; 16],
-        audience,
-        subject: Some(TokenSubject { name: admin.name.clone(), principal: admin.id, secret }),
-        scopes: Vec::new(),
-        issued_at: now,
-        expires_at: now + 300,
-    };
-    let signer = world.store.signer();
-    let registry = signer.issue(&claims(Audience::Registry)).unwrap();
+    let registry = token_of(&world.store, Who::Administrator, Audience::Registry);
     with_header(&world, &format!("Bearer {registry}")).await.expect(401);
-    let api = signer.issue(&claims(Audience::Api)).unwrap();
+    let api = token_of(&world.store, Who::Administrator, Audience::Api);
     with_header(&world, &format!("Bearer {api}")).await.expect(200);
 }
 

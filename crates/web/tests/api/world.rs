@@ -1,11 +1,12 @@
 //! A registry with one caller of each kind and the repository `team/app`, which has the tag `v1`.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use access::permit::Push;
-use access::{Grant, SecretString};
+use access::token::{Audience, Claims, TokenSubject};
+use access::{Caller, Grant};
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,13 +15,17 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use oci::{Algorithm, Digest, Manifest, ManifestLimits};
 use serde_json::{Value, json};
-use store::{Actor, ManualClock, NewRobot, NewUser, PutManifest, Store, StoreConfig, Timestamp};
+use store::{Actor, Declared, DeclaredRobot, DeclaredUser, ManualClock, PutManifest, Store, StoreConfig, Timestamp};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use web::{PREFIX, PeerAddress, WebConfig, WebState};
 
 /// The password of every user.
 pub(crate) const PASSWORD: &str = "a long enough password";
+
+/// Hashing is slow on purpose, and every world has the same users.
+static PASSWORD_HASH: LazyLock<String> =
+    LazyLock::new(|| access::password::hash(PASSWORD, [7; 16]).unwrap().as_str().to_owned());
 
 /// When the world begins.
 const START: Timestamp = Timestamp(1_795_336_380_000_000);
@@ -117,24 +122,12 @@ impl World {
         let directory = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::starting_at(START));
         let store = Store::open(StoreConfig::at(directory.path().join("data")), clock.clone()).await.unwrap();
-        let password = SecretString::from(PASSWORD);
-        store.ensure_administrator(Some(&password)).await.unwrap();
         let robot_secret = populate(&store).await;
         let config = WebConfig { version: "1.2.3".into(), instance: "here".into(), ..WebConfig::default() };
         let router = web::router(WebState::new(store.clone(), config));
-        let mut world = Self { _directory: directory, clock, store, router, tokens: Vec::new(), robot_secret };
-        for who in Who::ALL.into_iter().filter(|who| *who != Who::Anonymous) {
-            let token = world.sign_in(who).await;
-            world.tokens.push((who, token));
-        }
-        world
-    }
-
-    async fn sign_in(&self, who: Who) -> String {
-        let password = if who == Who::Robot { &self.robot_secret } else { PASSWORD };
-        let body = json!({ "user": who.name(), "password": password });
-        let answer = self.ask(Who::Anonymous, "POST", "/session", Some(&body)).await.expect(201);
-        answer.json()["token"].as_str().unwrap().to_owned()
+        let everybody = Who::ALL.into_iter().filter(|who| *who != Who::Anonymous);
+        let tokens = everybody.map(|who| (who, token_of(&store, who, Audience::Api))).collect();
+        Self { _directory: directory, clock, store, router, tokens, robot_secret }
     }
 
     pub(crate) fn token(&self, who: Who) -> Option<&str> {
@@ -170,33 +163,64 @@ impl World {
     }
 }
 
+/// A token as signing in gives it, without the price of a password.
+pub(crate) fn token_of(store: &Store, who: Who, audience: Audience) -> String {
+    let caller = caller_of(store, who);
+    let principal = caller.principal().unwrap();
+    let now = store.now().seconds();
+    let secret = caller.secret().unwrap();
+    let claims = Claims {
+        id: [7; 16],
+        audience,
+        subject: Some(TokenSubject { name: principal.name.clone(), principal: principal.id, secret }),
+        scopes: Vec::new(),
+        issued_at: now,
+        expires_at: now + 12 * 60 * 60,
+    };
+    store.signer().issue(&claims).unwrap()
+}
+
+fn caller_of(store: &Store, who: Who) -> Caller {
+    let book = store.access();
+    let id = book.principal(&who.name().parse().unwrap()).unwrap().id;
+    book.sign_in(id, book.secrets_of(id)[0].id, store.now().micros()).unwrap()
+}
+
 async fn populate(store: &Store) -> String {
-    let actor = Actor::operator("test");
-    for who in [Who::Nobody, Who::Puller, Who::Pusher, Who::Deleter, Who::Owner] {
-        let name = who.name().parse().unwrap();
-        let user = NewUser { name, password: PASSWORD.into(), administrator: false, not_after: None };
-        store.create_user(&actor, user).await.unwrap();
-    }
-    let robot = NewRobot { name: Who::Robot.name().parse().unwrap(), not_after: None, secret_not_after: None };
-    let secret = store.create_robot(&actor, robot).await.unwrap().secret;
-    for who in Who::ALL {
-        let Some(roles) = who.roles() else { continue };
-        let grant = Grant {
-            subject: who.name().parse().unwrap(),
-            pattern: "team/**".parse().unwrap(),
-            roles: roles.parse().unwrap(),
-        };
-        store.set_grant(&actor, &grant).await.unwrap();
-    }
+    let users = Who::ALL.into_iter().filter(|who| !matches!(who, Who::Anonymous | Who::Robot));
+    let declared = Declared {
+        users: users.map(declare_user).collect(),
+        robots: vec![DeclaredRobot { name: Who::Robot.name().parse().unwrap(), disabled: false, not_after: None }],
+        grants: Who::ALL.into_iter().filter_map(declare_grant).collect(),
+        rules: Vec::new(),
+    };
+    let plan = store.plan_apply(&declared, false, None).await.unwrap();
+    let applied = store.carry_out(&Actor::operator("test"), plan).await.unwrap();
     push(store).await;
-    secret.expose().to_owned()
+    applied.secrets[0].1.secret.expose().to_owned()
+}
+
+fn declare_user(who: Who) -> DeclaredUser {
+    DeclaredUser {
+        name: who.name().parse().unwrap(),
+        password_hash: Some(PASSWORD_HASH.clone()),
+        administrator: who == Who::Administrator,
+        disabled: false,
+        not_after: None,
+    }
+}
+
+fn declare_grant(who: Who) -> Option<Grant> {
+    Some(Grant {
+        subject: who.name().parse().unwrap(),
+        pattern: "team/**".parse().unwrap(),
+        roles: who.roles()?.parse().unwrap(),
+    })
 }
 
 /// Pushes an image with a config and one layer as `team/app:v1`.
 async fn push(store: &Store) {
-    let from = IpAddr::from([192, 0, 2, 1]);
-    let caller = store.authenticate(Who::Pusher.name(), &PASSWORD.into(), from).await.unwrap();
-    let permit = store.access().authorize::<Push>(&caller, &"team/app".parse().unwrap()).unwrap();
+    let permit = store.access().authorize::<Push>(&caller_of(store, Who::Pusher), &"team/app".parse().unwrap()).unwrap();
     let mut descriptors = Vec::new();
     for bytes in [Bytes::from_static(b"{}"), Bytes::from_static(b"layer")] {
         let digest = Digest::of(Algorithm::Sha256, &bytes);
