@@ -16,6 +16,7 @@ mod protocol {
     mod bad_uploads;
     mod blob_pushes;
     mod blob_ranges;
+    mod caps;
     mod data_sets;
     mod errors;
     mod journey;
