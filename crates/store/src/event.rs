@@ -237,3 +237,6 @@ impl Store {
         self.write(move |tx| Box::pin(async move { record(tx, &actor, kind, &subject, body).await })).await
     }
 }
+
+#[cfg(test)]
+mod tests;

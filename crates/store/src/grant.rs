@@ -23,8 +23,10 @@ pub(crate) async fn set(tx: &Tx, actor: &Actor, grant: &Grant, limit: u64) -> Re
         let reason = "a grant without roles allows nothing; name at least one or remove the grant".to_owned();
         return Err(AdminError::Invalid { reason });
     }
-    let count: Option<sql::Number> =
-        sql::first(tx.sql(), "SELECT COUNT(*) AS number FROM access_grant", []).await?;
+    // The one that is replaced does not count.
+    let sql = "SELECT COUNT(*) AS number FROM access_grant WHERE subject <> $1 OR pattern <> $2";
+    let values = [grant.subject.to_string(), grant.pattern.to_string()].map(Into::into);
+    let count: Option<sql::Number> = sql::first(tx.sql(), sql, values).await?;
     if sql::from_db(count.map_or(0, |row| row.number)) >= limit {
         return Err(AdminError::TooMany { kind: "grant", limit });
     }

@@ -59,7 +59,8 @@ impl Row {
 
 impl Store {
     /// What refers to `subject`, ordered by digest, from the first one behind `after`; with what the index under the
-    /// fallback tag (`sha256-<hex>`) of the subject names and the repository has. Empty for what nothing refers to,
+    /// fallback tag (`sha256-<hex>`) of the subject names and the repository has. What a manifest itself says counts more
+    /// than what the index says about it. Empty for what nothing refers to,
     /// known or not.
     pub async fn referrers(
         &self,
@@ -73,15 +74,10 @@ impl Store {
         let Some(repository) = repository::find(on, permit.repo()).await? else { return Ok(Page::empty()) };
         let limit = self.page_limit(limit);
         let wanted = Wanted { subject, artifact_type, after, count: limit + 1 };
-        let mut found = BTreeMap::new();
-        for descriptor in self.fallback_entries(permit, repository.id, &wanted).await? {
-            found.insert(descriptor.digest, descriptor);
-        }
-        // What the manifest itself says counts more than what the index says about it.
-        for descriptor in self.subject_entries(repository.id, &wanted).await? {
-            found.insert(descriptor.digest, descriptor);
-        }
-        Ok(Page::cut(found.into_values().take(wanted.count).collect(), limit))
+        let mut found = self.subject_entries(repository.id, &wanted).await?;
+        found.extend(self.fallback_entries(permit, repository.id, &wanted).await?);
+        found.sort_by_key(|entry| entry.digest);
+        Ok(Page::cut(found, limit))
     }
 
     async fn subject_entries(
@@ -134,23 +130,25 @@ impl Store {
             .collect();
         entries.sort_by_key(|entry| entry.digest);
         entries.dedup_by_key(|entry| entry.digest);
-        self.only_present(repository, entries).await
+        self.only_silent(repository, wanted.subject, entries).await
     }
 
-    /// Leaves out what the repository does not have.
-    async fn only_present(
+    /// Leaves out what the repository does not have, and what names the subject itself.
+    async fn only_silent(
         &self,
         repository: i64,
+        subject: &Digest,
         entries: Vec<ReferrerDescriptor>,
     ) -> Result<Vec<ReferrerDescriptor>, StoreError> {
         let mut present = std::collections::HashSet::new();
         for chunk in entries.chunks(sql::CHUNK) {
             let sql = format!(
-                "SELECT digest AS text FROM manifest WHERE repository_id = $1 AND digest IN ({})",
-                sql::placeholders(2, chunk.len())
+                "SELECT digest AS text FROM manifest WHERE repository_id = $1 \
+                 AND (subject IS NULL OR subject <> $2) AND digest IN ({})",
+                sql::placeholders(3, chunk.len())
             );
-            let digests = chunk.iter().map(|entry| Value::from(entry.digest.to_string()));
-            let values = std::iter::once(repository.into()).chain(digests);
+            let mut values: Vec<Value> = vec![repository.into(), subject.to_string().into()];
+            values.extend(chunk.iter().map(|entry| Value::from(entry.digest.to_string())));
             let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), &sql, values).await?;
             present.extend(rows.into_iter().map(|row| row.text));
         }

@@ -48,6 +48,11 @@ impl Kit {
     /// Closes the store and opens it again, as a restart does.
     pub(crate) async fn restart(&mut self) {
         self.store.clone().close().await.unwrap();
+        self.reopen().await;
+    }
+
+    /// Opens the store that was closed.
+    pub(crate) async fn reopen(&mut self) {
         self.store = open(&self.dir, &self.limits, &self.clock).await;
     }
 

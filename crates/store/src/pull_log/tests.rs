@@ -1,1 +1,66 @@
-//! Tests.
+//! The pull log.
+
+use super::*;
+use crate::testing::{Kit, sha256};
+
+fn note(repo: &str, at: i64) -> PullNote {
+    PullNote {
+        repo: repo.parse().unwrap(),
+        digest: sha256(repo.as_bytes()),
+        principal: Some("node".parse().unwrap()),
+        class: PullClass::Node,
+        at: Timestamp(at),
+    }
+}
+
+#[tokio::test]
+async fn notes_are_written_in_batches_and_listed() {
+    let mut kit = Kit::new().await;
+    let root = kit.administrator("root").await;
+    let before = kit.store.metrics().database_calls;
+    for number in 0..100 {
+        kit.store.note_pull(note(if number % 2 == 0 { "even" } else { "odd" }, number));
+    }
+    assert_eq!(kit.store.metrics().database_calls, before, "taking a note asks no database");
+    kit.restart().await;
+    let all = kit.store.pulls(&root, &PullFilter::default(), None, 1_000).await.unwrap();
+    assert_eq!(all.items.len(), 100, "what was queued is written on the way out");
+    assert_eq!(all.items[0].note, note("odd", 99));
+    let filter = PullFilter {
+        repo: Some("even".parse().unwrap()),
+        digest: Some(sha256(b"even")),
+        since: Some(Timestamp(50)),
+    };
+    let page = kit.store.pulls(&root, &filter, None, 10).await.unwrap();
+    assert_eq!((page.items.len(), page.more), (10, true));
+    let rest = kit.store.pulls(&root, &filter, page.items.last().map(|entry| entry.seq), 100).await.unwrap();
+    assert_eq!((rest.items.len(), rest.more), (15, false));
+}
+
+#[tokio::test]
+async fn a_full_queue_drops_and_counts() {
+    let kit = Kit::with(|limits| limits.pull_log_queue = 4).await;
+    for at in 0..10 {
+        kit.store.note_pull(note("r", at));
+    }
+    assert_eq!(kit.store.metrics().pull_notes_dropped, 6);
+}
+
+#[tokio::test]
+async fn the_log_is_capped_in_rows_and_age() {
+    let mut kit = Kit::with(|limits| limits.pull_log_rows = 10).await;
+    let root = kit.administrator("root").await;
+    let now = kit.store.now();
+    for number in 0..30 {
+        kit.store.note_pull(note("r", now.micros() + number));
+    }
+    kit.restart().await;
+    assert_eq!(kit.store.trim_pulls(7).await.unwrap(), 7, "a little at a time");
+    kit.collect().await;
+    let left = kit.store.pulls(&root, &PullFilter::default(), None, 100).await.unwrap().items;
+    assert_eq!(left.len(), 10);
+    assert_eq!(left[9].note.at, Timestamp(now.micros() + 20));
+    kit.advance(std::time::Duration::from_secs(91 * 24 * 60 * 60));
+    kit.collect().await;
+    assert!(kit.store.pulls(&root, &PullFilter::default(), None, 100).await.unwrap().items.is_empty());
+}

@@ -78,7 +78,7 @@ impl Store {
             Err(AppendError::Files { source: FilesError::DigestMismatch { expected, found }, .. }) => {
                 meter.settle(0);
                 self.drop_session(id).await?;
-                Err(UploadError::DigestMismatch { expected, actual: found })
+                Err(UploadError::DigestMismatch { expected: *expected, actual: *found })
             }
             Err(error) => Err(self.keep_what_came(&session, error, &meter).await),
         }
@@ -231,7 +231,7 @@ fn of_append(error: AppendError<Stop>, offset: u64) -> UploadError {
         AppendError::TooLarge { limit, .. } => UploadError::TooLarge { limit },
         AppendError::Files { source: FilesError::InUse { .. }, .. } => UploadError::Busy,
         AppendError::Files { source: FilesError::DigestMismatch { expected, found }, .. } => {
-            UploadError::DigestMismatch { expected, actual: found }
+            UploadError::DigestMismatch { expected: *expected, actual: *found }
         }
         AppendError::Files { source, .. } => UploadError::Store(source.into()),
     }
