@@ -132,6 +132,11 @@ impl Server {
         data_path(self.directory.path(), &self.options)
     }
 
+    /// A command of the binary as the server was started: in the same place, with nothing of the user's.
+    pub(crate) fn command(&self) -> Command {
+        wrapped_command(self.directory.path(), &self.options.wrapper)
+    }
+
     /// The directory that holds the data directory, the log and nothing else.
     pub(crate) fn surroundings(&self) -> &Path {
         self.directory.path()
