@@ -38,6 +38,8 @@ mod grant;
 mod handle;
 mod lock;
 mod manifest;
+#[cfg(test)]
+mod measure;
 mod metrics;
 mod page;
 mod pool;

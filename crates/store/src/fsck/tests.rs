@@ -31,7 +31,7 @@ async fn a_sound_store_is_found_sound() {
 
 #[tokio::test]
 async fn damage_is_reported_quarantined_and_healed_by_a_push() {
-    let kit = Kit::new().await;
+    let mut kit = Kit::new().await;
     let ci = kit.all("ci").await;
     kit.push_image(&ci, "r", "a", &["1"]).await;
     kit.push_image(&ci, "r", "b", &["2"]).await;
@@ -42,6 +42,7 @@ async fn damage_is_reported_quarantined_and_healed_by_a_push() {
     let fan_out = kit.path().join("blobs/sha256/00");
     std::fs::create_dir_all(&fan_out).unwrap();
     std::fs::write(fan_out.join(format!("{}.{}", "0".repeat(64), "1".repeat(32))), b"").unwrap();
+    kit.restart().await;
 
     let report = check(&kit, false).await;
     assert_eq!((report.damaged, report.orphans), (2, 1), "{report:?}");

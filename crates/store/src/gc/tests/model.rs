@@ -1,0 +1,319 @@
+//! Random interleavings of everything that gives and takes references, against a model in memory.
+//!
+//! The model knows what each repository holds and when it was last touched; from that alone it says what must be
+//! there (named, or within its grace) and what must not (unnamed for longer than all graces with collections between).
+//! The store's counters are recomputed from the rows they count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use access::Caller;
+use oci::Digest;
+use sea_orm::FromQueryResult;
+
+use crate::Timestamp;
+use crate::db::sql;
+use crate::testing::{Kit, image, index, sha256};
+
+const REPOS: [&str; 3] = ["a", "b", "c/d"];
+const BLOBS: u64 = 8;
+const TAGS: u64 = 4;
+const OPERATIONS: u32 = 1_500;
+
+/// xorshift64*: the same seed is the same story.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
+    }
+
+    fn repo(&mut self) -> &'static str {
+        REPOS[usize::try_from(self.roll(REPOS.len() as u64)).unwrap()]
+    }
+}
+
+#[derive(Default)]
+struct Repo {
+    manifests: BTreeMap<Digest, BTreeSet<Digest>>,
+    tags: BTreeMap<String, Digest>,
+    /// Blobs that were linked at some time, with their last touch.
+    touched: BTreeMap<Digest, Timestamp>,
+}
+
+impl Repo {
+    fn names(&self, blob: &Digest) -> bool {
+        self.manifests.values().any(|blobs| blobs.contains(blob))
+    }
+}
+
+struct Story {
+    kit: Kit,
+    ci: Caller,
+    dice: Dice,
+    repos: BTreeMap<&'static str, Repo>,
+    contents: BTreeMap<Digest, Vec<u8>>,
+}
+
+fn content(number: u64) -> Vec<u8> {
+    format!("blob number {number}").into_bytes()
+}
+
+impl Story {
+    async fn step(&mut self) {
+        match self.dice.roll(100) {
+            0..20 => self.push().await,
+            20..30 => self.mount().await,
+            30..55 => self.put().await,
+            55..62 => self.delete_tag().await,
+            62..74 => self.delete_manifest().await,
+            74..78 => self.delete_blob().await,
+            78..90 => drop(self.kit.store.gc_step(self.dice.roll(4) + 1).await.unwrap()),
+            90..98 => {
+                let hours = self.dice.roll(16);
+                self.kit.advance(Duration::from_secs(hours * 3_600 + 1));
+            }
+            98 => self.kit.restart().await,
+            _ => self.delete_repository().await,
+        }
+    }
+
+    fn repo(&mut self, name: &'static str) -> &mut Repo {
+        self.repos.entry(name).or_default()
+    }
+
+    fn touch(&mut self, repo: &'static str, blob: Digest) {
+        let now = self.kit.store.now();
+        self.repo(repo).touched.insert(blob, now);
+    }
+
+    async fn push(&mut self) {
+        let (repo, bytes) = (self.dice.repo(), content(self.dice.roll(BLOBS)));
+        let digest = self.kit.push_blob(&self.ci, repo, &bytes).await.unwrap();
+        self.contents.insert(digest, bytes);
+        self.touch(repo, digest);
+    }
+
+    async fn mount(&mut self) {
+        let (repo, from) = (self.dice.repo(), self.dice.repo());
+        let digest = sha256(&content(self.dice.roll(BLOBS)));
+        let permit = self.kit.push(&self.ci, repo);
+        let source = self.kit.pull(&self.ci, from);
+        let mounted = self.kit.store.mount_blob(&permit, &digest, Some(&source), &|_| false).await.unwrap();
+        assert!(mounted.is_some() || !self.must_exist(&digest), "{digest} could not be mounted");
+        if mounted.is_some() {
+            self.touch(repo, digest);
+        }
+    }
+
+    /// An image of blobs that may be there or not, or an index of two images.
+    async fn put(&mut self) {
+        let repo = self.dice.repo();
+        let tag = format!("t{}", self.dice.roll(TAGS));
+        let tags: &[&str] = if self.dice.roll(3) == 0 { &[] } else { &[&tag] };
+        let (config, layer) = (content(self.dice.roll(BLOBS)), content(self.dice.roll(BLOBS)));
+        let mut manifest = image(&config, &[&layer, &config]);
+        let mut blobs = BTreeSet::from([sha256(&config), sha256(&layer)]);
+        if self.dice.roll(4) == 0 {
+            let child = manifest;
+            manifest = index(&[&child]);
+            blobs.clear();
+            if !self.repo(repo).manifests.contains_key(&sha256(child.as_bytes())) {
+                return;
+            }
+        }
+        let digest = sha256(manifest.as_bytes());
+        let stored = self.kit.put(&self.ci, repo, &manifest, tags).await;
+        if stored.is_err() {
+            let missing = blobs.iter().any(|blob| !self.must_exist(blob));
+            assert!(missing, "all blobs were there: {}", stored.unwrap_err());
+            return;
+        }
+        for blob in &blobs {
+            self.touch(repo, *blob);
+        }
+        let model = self.repo(repo);
+        model.manifests.insert(digest, blobs);
+        for tag in tags {
+            model.tags.insert((*tag).to_owned(), digest);
+        }
+    }
+
+    async fn delete_tag(&mut self) {
+        let (repo, tag) = (self.dice.repo(), format!("t{}", self.dice.roll(TAGS)));
+        let done = self.kit.store.delete_tag(&self.kit.delete(&self.ci, repo), &tag.parse().unwrap()).await;
+        assert_eq!(done.is_ok(), self.repo(repo).tags.remove(&tag).is_some());
+    }
+
+    async fn delete_manifest(&mut self) {
+        let repo = self.dice.repo();
+        let count = self.repo(repo).manifests.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let index = usize::try_from(self.dice.roll(count)).unwrap();
+        let digest = *self.repo(repo).manifests.keys().nth(index).unwrap();
+        self.kit.store.delete_manifest(&self.kit.delete(&self.ci, repo), &digest).await.unwrap();
+        let model = self.repo(repo);
+        let blobs = model.manifests.remove(&digest).unwrap();
+        model.tags.retain(|_, target| *target != digest);
+        for blob in blobs {
+            self.touch(repo, blob);
+        }
+    }
+
+    async fn delete_blob(&mut self) {
+        let (repo, digest) = (self.dice.repo(), sha256(&content(self.dice.roll(BLOBS))));
+        let done = self.kit.store.delete_blob(&self.kit.delete(&self.ci, repo), &digest).await;
+        let named = self.repo(repo).names(&digest);
+        assert!(!(named && done.is_ok()), "a named blob was deleted");
+        if done.is_ok() {
+            self.repo(repo).touched.remove(&digest);
+        }
+    }
+
+    async fn delete_repository(&mut self) {
+        let repo = self.dice.repo();
+        let done = self.kit.store.delete_repository(&self.kit.permit(&self.ci, repo)).await;
+        let model = self.repos.remove(repo).unwrap_or_default();
+        assert!(done.is_ok() || model.manifests.is_empty());
+    }
+
+    /// Whether the blob must be linked in the repository: it is named, or was touched within the grace.
+    fn must_be_linked(&self, repo: &str, blob: &Digest) -> bool {
+        let Some(model) = self.repos.get(repo) else { return false };
+        let grace = self.kit.store.limits().collect_grace;
+        let young = model.touched.get(blob).is_some_and(|at| at.plus(grace) >= self.kit.store.now());
+        young || model.names(blob)
+    }
+
+    fn must_exist(&self, blob: &Digest) -> bool {
+        REPOS.iter().any(|repo| self.must_be_linked(repo, blob))
+    }
+
+    /// Nothing alive is gone.
+    async fn check_alive(&self) {
+        for (repo, model) in &self.repos {
+            for (blob, bytes) in &self.contents {
+                if self.must_be_linked(repo, blob) {
+                    assert_eq!(self.kit.read_blob(&self.ci, repo, blob).await.as_ref(), Some(bytes), "{repo} {blob}");
+                }
+            }
+            for digest in model.manifests.keys() {
+                let stored = self.kit.manifest(&self.ci, repo, &digest.to_string()).await.unwrap();
+                assert_eq!(sha256(&stored.bytes), *digest);
+            }
+            for number in 0..TAGS {
+                let tag = format!("t{number}");
+                let stored = self.kit.manifest(&self.ci, repo, &tag).await.map(|manifest| manifest.digest);
+                assert_eq!(stored.as_ref(), model.tags.get(&tag), "{repo}:{tag}");
+            }
+        }
+    }
+
+    /// Nothing dead stays: what is left after all graces is exactly what is named.
+    async fn check_dead(&self) {
+        self.kit.collect_all().await;
+        self.check_alive().await;
+        let named: BTreeSet<Digest> =
+            self.repos.values().flat_map(|repo| repo.manifests.values().flatten().copied()).collect();
+        let rows: Vec<sql::Text> =
+            sql::all(self.kit.store.inner.db.read(), "SELECT digest AS text FROM blob", []).await.unwrap();
+        let left: BTreeSet<Digest> = rows.iter().map(|row| row.text.parse().unwrap()).collect();
+        assert_eq!(left, named, "rows of blobs");
+        assert_eq!(super::blob_files(&self.kit), named.len(), "files of blobs");
+        let report = self.kit.store.fsck(crate::FsckOptions::default(), |_| {}).await.unwrap();
+        assert_eq!((report.damaged, report.orphans), (0, 0), "{report:?}");
+        check_counters(&self.kit).await;
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Wrong {
+    what: String,
+    id: i64,
+}
+
+/// Every counter is what it counts.
+async fn check_counters(kit: &Kit) {
+    let counters = [
+        ("repository.tags", "repository r", "r.tags", "SELECT COUNT(*) FROM tag t WHERE t.repository_id = r.id"),
+        (
+            "repository.manifests",
+            "repository r",
+            "r.manifests",
+            "SELECT COUNT(*) FROM manifest m WHERE m.repository_id = r.id",
+        ),
+        (
+            "repository.blobs",
+            "repository r",
+            "r.blobs",
+            "SELECT COUNT(*) FROM repository_blob l WHERE l.repository_id = r.id",
+        ),
+        (
+            "repository.bytes",
+            "repository r",
+            "r.bytes",
+            "SELECT COALESCE((SELECT SUM(m.size) FROM manifest m WHERE m.repository_id = r.id), 0) + \
+             COALESCE((SELECT SUM(b.size) FROM repository_blob l JOIN blob b ON b.id = l.blob_id \
+             WHERE l.repository_id = r.id), 0)",
+        ),
+        ("blob.links", "blob r", "r.links", "SELECT COUNT(*) FROM repository_blob l WHERE l.blob_id = r.id"),
+        (
+            "manifest_content.holders",
+            "manifest_content r",
+            "r.holders",
+            "SELECT COUNT(*) FROM manifest m WHERE m.content_id = r.id",
+        ),
+    ];
+    for (what, table, counter, counted) in counters {
+        let sql = format!("SELECT '{what}' AS what, r.id AS id FROM {table} WHERE {counter} <> ({counted})");
+        let wrong: Vec<Wrong> = sql::all(kit.store.inner.db.read(), &sql, []).await.unwrap();
+        assert!(wrong.is_empty(), "{} of {}", wrong[0].what, wrong[0].id);
+    }
+    let sql = "SELECT 'repository_blob.names' AS what, l.blob_id AS id FROM repository_blob l \
+               JOIN blob b ON b.id = l.blob_id WHERE l.names <> (SELECT COUNT(*) FROM manifest_reference f \
+               WHERE f.repository_id = l.repository_id AND f.digest = b.digest AND f.kind = 0)";
+    let wrong: Vec<Wrong> = sql::all(kit.store.inner.db.read(), sql, []).await.unwrap();
+    assert!(wrong.is_empty(), "{} of {}", wrong[0].what, wrong[0].id);
+}
+
+async fn tell(seed: u64) {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let mut story = Story {
+        kit,
+        ci,
+        dice: Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+        repos: BTreeMap::new(),
+        contents: BTreeMap::new(),
+    };
+    for operation in 1..=OPERATIONS {
+        story.step().await;
+        if operation % 25 == 0 {
+            story.check_alive().await;
+        }
+        if operation % 500 == 0 {
+            story.check_dead().await;
+        }
+    }
+}
+
+macro_rules! stories {
+    ($($name:ident: $seed:literal;)+) => {$(
+        #[tokio::test]
+        async fn $name() {
+            tell($seed).await;
+        }
+    )+};
+}
+
+stories! {
+    no_live_blob_is_ever_gone_and_no_dead_one_stays_1: 1;
+    no_live_blob_is_ever_gone_and_no_dead_one_stays_2: 2;
+    no_live_blob_is_ever_gone_and_no_dead_one_stays_3: 3;
+    no_live_blob_is_ever_gone_and_no_dead_one_stays_4: 4;
+}
