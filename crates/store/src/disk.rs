@@ -11,7 +11,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-pub(crate) use real::{RealDisk, RealFile};
+pub(crate) use real::RealDisk;
 
 mod real;
 #[cfg(test)]

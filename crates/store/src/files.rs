@@ -70,7 +70,7 @@ impl FilesConfig {
         Self {
             data_dir: data_dir.into(),
             budget: 32 << 20,
-            budget_wait: Duration::from_secs(60),
+            budget_wait: Duration::from_mins(1),
             hash_pool: PoolConfig::new("rb-hash").niced(NICE),
             sync_pool: PoolConfig::with_threads("rb-sync", SYNC_THREADS),
             reader: ReaderConfig::default(),
@@ -87,11 +87,6 @@ pub(crate) struct Appended {
 }
 
 impl Appended {
-    /// The upload.
-    pub(crate) fn id(&self) -> Uuid {
-        self.id
-    }
-
     /// Bytes of the upload that are durable.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
@@ -152,7 +147,9 @@ struct Shared<D: Disk> {
 
 impl<D: Disk> Clone for BlobFiles<D> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -201,7 +198,12 @@ impl<D: Disk> BlobFiles<D> {
     }
 
     /// Hashes the first `len` bytes of an upload, for a session that goes on after a restart.
-    pub(crate) async fn rehash(&self, id: Uuid, algorithm: Algorithm, len: u64) -> Result<Hasher, FilesError> {
+    pub(crate) async fn rehash(
+        &self,
+        id: Uuid,
+        algorithm: Algorithm,
+        len: u64,
+    ) -> Result<Hasher, FilesError> {
         let claim = Arc::new(self.claim(id)?);
         let open = move |protocol: &Protocol<D>| {
             let _claim = claim;
@@ -211,7 +213,11 @@ impl<D: Disk> BlobFiles<D> {
         let path = protocol::upload_path(id);
         let (hasher, present) = self.hash_file(Arc::new(file), path, algorithm, len).await?;
         if present < len {
-            return Err(FilesError::OffsetMismatch { id, asked: len, present });
+            return Err(FilesError::OffsetMismatch {
+                id,
+                asked: len,
+                present,
+            });
         }
         Ok(hasher)
     }
@@ -219,20 +225,21 @@ impl<D: Disk> BlobFiles<D> {
     /// Reads and hashes a committed blob: what it is and how long. In steps, so that a large blob does not hold a
     /// thread of the pool.
     pub(crate) async fn hash_blob(&self, location: Location) -> Result<(Digest, u64), FilesError> {
-        let file = self.sync_work(move |protocol| protocol.open_blob(&location)).await?;
+        let file = self
+            .sync_work(move |protocol| protocol.open_blob(&location))
+            .await?;
         let algorithm = location.digest().algorithm();
-        let (hasher, len) = self.hash_file(Arc::new(file), location.path(), algorithm, u64::MAX).await?;
+        let (hasher, len) = self
+            .hash_file(Arc::new(file), location.path(), algorithm, u64::MAX)
+            .await?;
         Ok((hasher.finish(), len))
-    }
-
-    /// Undoes a commit whose row could not be written: the session may go on at its last promised offset.
-    pub(crate) async fn revert_commit(&self, location: Location) -> Result<(), FilesError> {
-        self.sync_work(move |protocol| protocol.revert_commit(&location)).await
     }
 
     /// Removes the file of a blob whose row is gone; who is reading it goes on. Fine when it is gone already.
     pub(crate) async fn remove_blob(&self, location: Location) -> Result<(), FilesError> {
-        let result = self.sync_work(move |protocol| protocol.remove_blob(&location)).await;
+        let result = self
+            .sync_work(move |protocol| protocol.remove_blob(&location))
+            .await;
         self.shared.reader.forget(&location).await;
         result
     }
@@ -249,14 +256,19 @@ impl<D: Disk> BlobFiles<D> {
 
     /// Moves a damaged blob into quarantine, durably.
     pub(crate) async fn quarantine(&self, location: Location) -> Result<(), FilesError> {
-        let result = self.sync_work(move |protocol| protocol.quarantine(&location)).await;
+        let result = self
+            .sync_work(move |protocol| protocol.quarantine(&location))
+            .await;
         self.shared.reader.forget(&location).await;
         result
     }
 
     /// All blob files, one fan-out directory at a time (512 of them), for the orphan sweep and fsck.
     pub(crate) fn list_blobs(&self) -> BlobListing<D> {
-        BlobListing { files: self.clone(), next: Box::new(FanOut::all()) }
+        BlobListing {
+            files: self.clone(),
+            next: Box::new(FanOut::all()),
+        }
     }
 
     /// The uploads that have a file.
@@ -287,8 +299,12 @@ impl<D: Disk> BlobFiles<D> {
         loop {
             let (file, step) = (Arc::clone(&file), STEP.min(len - at));
             let job = move || hash_step(&*file, &mut hasher, at, step).map(|end| (hasher, end));
-            let (next, end) =
-                self.shared.hash_pool.run(job).await?.map_err(|e| FilesError::io("read", &path, e))?;
+            let (next, end) = self
+                .shared
+                .hash_pool
+                .run(job)
+                .await?
+                .map_err(|e| FilesError::io("read", &path, e))?;
             hasher = next;
             if end - at < step || end == len {
                 return Ok((hasher, end));
@@ -315,7 +331,10 @@ struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.in_use
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
     }
 }
 
@@ -329,7 +348,11 @@ impl<D: Disk> BlobListing<D> {
     /// The files of the next fan-out directory, possibly none; `None` after the last directory.
     pub(crate) async fn next(&mut self) -> Option<Result<Vec<BlobEntry>, FilesError>> {
         let fan_out = self.next.next()?;
-        Some(self.files.sync_work(move |protocol| protocol.list_blobs(fan_out)).await)
+        Some(
+            self.files
+                .sync_work(move |protocol| protocol.list_blobs(fan_out))
+                .await,
+        )
     }
 }
 
@@ -340,7 +363,9 @@ fn hash_step<F: DiskFile>(file: &F, hasher: &mut Hasher, at: u64, step: u64) -> 
     let (mut at, end) = (at, at.saturating_add(step));
     while at < end {
         let want = usize::try_from(end - at).unwrap_or(BUFFER).min(BUFFER);
-        let Some(space) = buffer.get_mut(..want) else { break };
+        let Some(space) = buffer.get_mut(..want) else {
+            break;
+        };
         let got = file.read_at(space, at)?;
         if got == 0 {
             break;

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 /// Jobs that may wait per thread. More would only hide that the disk is slower than the network.
 const QUEUE_PER_THREAD: usize = 16;
 /// How long a job waits for a place before it is refused.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -46,7 +46,13 @@ impl PoolConfig {
 
     /// A pool of `threads` threads.
     pub(crate) fn with_threads(name: &'static str, threads: usize) -> Self {
-        Self { name, threads, queue: threads * QUEUE_PER_THREAD, wait: WAIT, nice: 0 }
+        Self {
+            name,
+            threads,
+            queue: threads * QUEUE_PER_THREAD,
+            wait: WAIT,
+            nice: 0,
+        }
     }
 
     /// The same at a lower priority.
@@ -96,15 +102,21 @@ impl IoPool {
         for _ in 0..config.threads {
             let inbox = inbox.clone();
             let nice = config.nice;
-            std::thread::Builder::new().name(config.name.to_owned()).spawn(move || {
-                lower_priority(nice);
-                for job in inbox {
-                    // The job's own sender is dropped by the unwinding, which tells its caller.
-                    let _ = catch_unwind(AssertUnwindSafe(job));
-                }
-            })?;
+            std::thread::Builder::new()
+                .name(config.name.to_owned())
+                .spawn(move || {
+                    lower_priority(nice);
+                    for job in inbox {
+                        // The job's own sender is dropped by the unwinding, which tells its caller.
+                        let _ = catch_unwind(AssertUnwindSafe(job));
+                    }
+                })?;
         }
-        Ok(Self { jobs, places: Arc::new(Semaphore::new(places)), config: Arc::new(config) })
+        Ok(Self {
+            jobs,
+            places: Arc::new(Semaphore::new(places)),
+            config: Arc::new(config),
+        })
     }
 
     /// Runs `work` on a thread of the pool and returns its result.
@@ -128,7 +140,10 @@ impl IoPool {
         match tokio::time::timeout(self.config.wait, Arc::clone(&self.places).acquire_owned()).await {
             Ok(Ok(place)) => Ok(Place(place)),
             Ok(Err(_)) => Err(PoolError::Closed { pool }),
-            Err(_) => Err(PoolError::Full { pool, waited: self.config.wait }),
+            Err(_) => Err(PoolError::Full {
+                pool,
+                waited: self.config.wait,
+            }),
         }
     }
 
@@ -140,12 +155,17 @@ impl IoPool {
     {
         let (done, result) = oneshot::channel();
         self.submit(place, move || drop(done.send(work())))?;
-        Ok(Running { result, panicked: self.panicked() })
+        Ok(Running {
+            result,
+            panicked: self.panicked(),
+        })
     }
 
     /// What a job that never came back means.
     pub(crate) fn panicked(&self) -> PoolError {
-        PoolError::Panicked { pool: self.config.name }
+        PoolError::Panicked {
+            pool: self.config.name,
+        }
     }
 
     /// Runs `work` without anybody waiting for it, or gives it back when no place is free right now.
@@ -153,7 +173,9 @@ impl IoPool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Err(work) };
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return Err(work);
+        };
         // A closed channel drops the work, which is all that a detached job may hope for.
         let _ = self.submit(Place(place), work);
         Ok(())
@@ -175,7 +197,9 @@ impl IoPool {
             work();
         });
         // Never blocks: the channel has as many slots as there are places.
-        self.jobs.send(job).map_err(|_| PoolError::Closed { pool: self.config.name })
+        self.jobs.send(job).map_err(|_| PoolError::Closed {
+            pool: self.config.name,
+        })
     }
 }
 

@@ -52,7 +52,7 @@ impl Default for ReaderConfig {
             small: 64 << 10,
             small_kept: 8 << 20,
             maps_kept: 1024,
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             pool: PoolConfig::with_threads("rb-read", THREADS),
         }
     }
@@ -81,8 +81,19 @@ impl BlobReader {
             .weigher(|_, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX))
             .time_to_idle(config.idle)
             .build();
-        let maps = Cache::builder().max_capacity(config.maps_kept).time_to_idle(config.idle).build();
-        Ok(Self { shared: Arc::new(Shared { data_dir, config, pool, small, maps }) })
+        let maps = Cache::builder()
+            .max_capacity(config.maps_kept)
+            .time_to_idle(config.idle)
+            .build();
+        Ok(Self {
+            shared: Arc::new(Shared {
+                data_dir,
+                config,
+                pool,
+                small,
+                maps,
+            }),
+        })
     }
 
     /// Opens a blob that its row says to have `size` bytes at `location`.
@@ -91,11 +102,26 @@ impl BlobReader {
     pub(crate) async fn open(&self, location: Location, size: u64) -> Result<OpenBlob, Arc<FilesError>> {
         let shared = &self.shared;
         let body = if size < shared.config.small {
-            Body::Small(shared.small.try_get_with(location, self.read_small(location, size)).await?)
+            Body::Small(
+                shared
+                    .small
+                    .try_get_with(location, self.read_small(location, size))
+                    .await?,
+            )
         } else {
-            Body::Mapped(shared.maps.try_get_with(location, self.map(location, size)).await?)
+            Body::Mapped(
+                shared
+                    .maps
+                    .try_get_with(location, self.map(location, size))
+                    .await?,
+            )
         };
-        Ok(OpenBlob { digest: location.digest(), size, body, pool: shared.pool.clone() })
+        Ok(OpenBlob {
+            digest: location.digest(),
+            size,
+            body,
+            pool: shared.pool.clone(),
+        })
     }
 
     /// Drops what is kept of a blob. Streams that run go on to their end.
@@ -111,7 +137,10 @@ impl BlobReader {
 
     async fn read_small(&self, location: Location, size: u64) -> Result<Bytes, FilesError> {
         let path = self.shared.data_dir.join(location.path());
-        self.shared.pool.run(move || map::read_whole(&location, &open(&location, &path, size)?, size)).await?
+        self.shared
+            .pool
+            .run(move || map::read_whole(&location, &open(&location, &path, size)?, size))
+            .await?
     }
 
     async fn map(&self, location: Location, size: u64) -> Result<Arc<BlobMap>, FilesError> {
@@ -119,7 +148,9 @@ impl BlobReader {
         let pool = self.shared.pool.clone();
         let work = move || {
             let file = open(&location, &path, size)?;
-            BlobMap::new(file, size, pool).map(Arc::new).map_err(|e| FilesError::io("map", &location.path(), e))
+            BlobMap::new(file, size, pool)
+                .map(Arc::new)
+                .map_err(|e| FilesError::io("map", &location.path(), e))
         };
         self.shared.pool.run(work).await?
     }
@@ -134,7 +165,11 @@ fn open(location: &Location, path: &std::path::Path, expected: u64) -> Result<Fi
     let file = File::open(path).map_err(failed)?;
     let found = file.metadata().map_err(failed)?.len();
     if found != expected {
-        return Err(FilesError::Damaged { location: *location, expected, found });
+        return Err(FilesError::Damaged {
+            location: *location,
+            expected,
+            found,
+        });
     }
     Ok(file)
 }

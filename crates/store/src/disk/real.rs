@@ -34,11 +34,6 @@ impl RealDisk {
         Ok(Self { root })
     }
 
-    /// Absolute path of the root.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     fn path(&self, relative: &Path) -> PathBuf {
         self.root.join(relative)
     }
@@ -54,7 +49,11 @@ impl Disk for RealDisk {
     }
 
     fn open_write(&self, path: &Path) -> io::Result<RealFile> {
-        OpenOptions::new().read(true).write(true).open(self.path(path)).map(RealFile)
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path(path))
+            .map(RealFile)
     }
 
     fn open_read(&self, path: &Path) -> io::Result<RealFile> {

@@ -122,13 +122,20 @@ impl SimDisk {
             crashed: false,
             epoch: 0,
         };
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     /// Another disk with the same content and another future.
     pub(crate) fn fork(&self, seed: u64) -> Self {
-        let state = State { rng: Rng::new(seed), ..self.lock().clone() };
-        Self { state: Arc::new(Mutex::new(state)) }
+        let state = State {
+            rng: Rng::new(seed),
+            ..self.lock().clone()
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     /// Counts operations from now and injects what `plan` says.
@@ -187,7 +194,11 @@ impl SimDisk {
         let Some(Node::File(inode)) = state.seen.get(text(path)) else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        Ok(SimFile { state: Arc::clone(&self.state), inode, epoch: state.epoch })
+        Ok(SimFile {
+            state: Arc::clone(&self.state),
+            inode,
+            epoch: state.epoch,
+        })
     }
 }
 
@@ -225,7 +236,13 @@ impl State {
         self.next_change += 1;
         let dir = Arc::from(parent(&path));
         self.seen.set(&path, node);
-        self.changes.push(Change { id, dir, path, node, needs });
+        self.changes.push(Change {
+            id,
+            dir,
+            path,
+            node,
+            needs,
+        });
         id
     }
 
@@ -242,7 +259,11 @@ impl State {
             last_of_path.insert(Arc::clone(&change.path), change.id);
         }
         // What an earlier change would have done to the same name is overtaken.
-        self.changes.retain(|change| last_of_path.get(&change.path).is_none_or(|last| change.id > *last));
+        self.changes.retain(|change| {
+            last_of_path
+                .get(&change.path)
+                .is_none_or(|last| change.id > *last)
+        });
     }
 
     /// The changes of names that outlive a crash.
@@ -277,7 +298,11 @@ impl Disk for SimDisk {
         let inode = state.inodes.len();
         state.inodes.push(Inode::default());
         state.change(path, Some(Node::File(inode)), None);
-        Ok(SimFile { state: Arc::clone(&self.state), inode, epoch: state.epoch })
+        Ok(SimFile {
+            state: Arc::clone(&self.state),
+            inode,
+            epoch: state.epoch,
+        })
     }
 
     fn open_write(&self, path: &Path) -> io::Result<SimFile> {
@@ -292,7 +317,9 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         let fault = state.fault()?;
         let (from, to) = (text(from), text(to));
-        let Some(node) = state.seen.get(from) else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(node) = state.seen.get(from) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         if !state.seen.is_dir(parent(to)) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -331,7 +358,11 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         let fault = state.fault()?;
         let dir = text(path);
-        let of_dir = state.changes.iter().filter(|change| &*change.dir == dir).map(|change| change.id);
+        let of_dir = state
+            .changes
+            .iter()
+            .filter(|change| &*change.dir == dir)
+            .map(|change| change.id);
         let mut chosen: BTreeSet<u64> = of_dir.collect();
         if fault.is_some() {
             let State { rng, .. } = &mut *state;
@@ -351,7 +382,12 @@ impl Disk for SimDisk {
                 Node::Dir => 0,
                 Node::File(inode) => state.inodes.get(inode).map_or(0, Inode::len),
             };
-            Entry { name, is_dir: node == Node::Dir, len, changed_micros: 0 }
+            Entry {
+                name,
+                is_dir: node == Node::Dir,
+                len,
+                changed_micros: 0,
+            }
         };
         Ok(state.seen.children(text(dir)).into_iter().map(entry).collect())
     }

@@ -13,9 +13,16 @@ pub(crate) fn start_writeback(file: &File, range: Range<u64>) -> io::Result<()> 
 
     let offset = i64::try_from(range.start).map_err(io::Error::other)?;
     let len = i64::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
-    #[expect(unsafe_code, reason = "sync_file_range takes a descriptor and numbers only; the descriptor is borrowed")]
+    #[expect(
+        unsafe_code,
+        reason = "sync_file_range takes a descriptor and numbers only; the descriptor is borrowed"
+    )]
     let result = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Begins writing back a range of dirty pages without waiting for it. Does nothing where the system has no such call.
@@ -47,7 +54,9 @@ pub(crate) fn is_resident(map: &Mmap, range: Range<usize>) -> bool {
     const CHUNK: usize = 512;
 
     let page = rustix::param::page_size().max(MIN_PAGE);
-    let Some(bytes) = map.get(range.clone()) else { return false };
+    let Some(bytes) = map.get(range.clone()) else {
+        return false;
+    };
     if bytes.is_empty() {
         return true;
     }
@@ -57,7 +66,10 @@ pub(crate) fn is_resident(map: &Mmap, range: Range<usize>) -> bool {
     while at < range.end {
         let len = (range.end - at).min(CHUNK * page);
         let address = map.as_ptr().wrapping_add(at).cast_mut().cast();
-        #[expect(unsafe_code, reason = "address and length lie inside the map, the vector has a byte for every page")]
+        #[expect(
+            unsafe_code,
+            reason = "address and length lie inside the map, the vector has a byte for every page"
+        )]
         let result = unsafe { libc::mincore(address, len, seen.as_mut_ptr()) };
         if result != 0 || seen.iter().take(len.div_ceil(page)).any(|flags| flags & 1 == 0) {
             return false;

@@ -78,7 +78,9 @@ impl<D: Disk> BlobFiles<D> {
 
     /// Takes the upload for itself and opens its file.
     async fn inlet(&self, part: Part) -> Result<Inlet<D>, FilesError> {
-        let Part { id, offset, hasher, .. } = part;
+        let Part {
+            id, offset, hasher, ..
+        } = part;
         let claim = Arc::new(self.claim(id)?);
         let (protocol, held) = (Arc::clone(&self.shared.protocol), Arc::clone(&claim));
         let open = move || {
@@ -103,7 +105,9 @@ impl<D: Disk> BlobFiles<D> {
         let size = writer.offset();
         if writer.algorithm() != expected.algorithm() {
             let path = protocol::upload_path(writer.id());
-            let (hasher, _) = self.hash_file(writer.file(), path, expected.algorithm(), size).await?;
+            let (hasher, _) = self
+                .hash_file(writer.file(), path, expected.algorithm(), size)
+                .await?;
             writer.replace_hasher(hasher);
         }
         let work = move || {
@@ -164,7 +168,10 @@ enum End<E> {
 impl<E> End<E> {
     fn into_error(self, sealed: Result<Appended, FilesError>, limit: u64) -> AppendError<E> {
         match (self, sealed) {
-            (Self::Failed(source), sealed) => AppendError::Files { appended: sealed.ok(), source },
+            (Self::Failed(source), sealed) => AppendError::Files {
+                appended: sealed.ok(),
+                source,
+            },
             (_, Err(source)) => lost(source),
             (Self::Interrupted(source), Ok(appended)) => AppendError::Interrupted { appended, source },
             (Self::TooLarge | Self::Complete, Ok(appended)) => AppendError::TooLarge { appended, limit },
@@ -173,5 +180,8 @@ impl<E> End<E> {
 }
 
 fn lost<E>(source: FilesError) -> AppendError<E> {
-    AppendError::Files { appended: None, source }
+    AppendError::Files {
+        appended: None,
+        source,
+    }
 }

@@ -27,12 +27,17 @@ pub(crate) struct FanOut {
 impl FanOut {
     /// All of them, whether or not they were made.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        ALGORITHMS.into_iter().flat_map(|algorithm| (0..=u8::MAX).map(move |byte| Self { algorithm, byte }))
+        ALGORITHMS
+            .into_iter()
+            .flat_map(|algorithm| (0..=u8::MAX).map(move |byte| Self { algorithm, byte }))
     }
 
     /// Where a blob lies.
     pub(super) fn of(digest: &Digest) -> Self {
-        Self { algorithm: digest.algorithm(), byte: digest.bytes().first().copied().unwrap_or_default() }
+        Self {
+            algorithm: digest.algorithm(),
+            byte: digest.bytes().first().copied().unwrap_or_default(),
+        }
     }
 
     /// The directory above it.
@@ -46,7 +51,10 @@ impl FanOut {
     }
 
     fn index(self) -> usize {
-        let algorithm = ALGORITHMS.iter().position(|algorithm| *algorithm == self.algorithm).unwrap_or_default();
+        let algorithm = ALGORITHMS
+            .iter()
+            .position(|algorithm| *algorithm == self.algorithm)
+            .unwrap_or_default();
         algorithm * FAN_OUT + usize::from(self.byte)
     }
 }
@@ -59,7 +67,9 @@ pub(super) struct Directories {
 impl Directories {
     /// Makes the few upper directories; learns which of the others exist.
     pub(super) fn open<D: Disk>(disk: &D) -> Result<Self, FilesError> {
-        let this = Self { durable: array::from_fn(|_| AtomicBool::new(false)) };
+        let this = Self {
+            durable: array::from_fn(|_| AtomicBool::new(false)),
+        };
         let root = Path::new("");
         for dir in [BLOBS, UPLOADS, QUARANTINE] {
             create(disk, Path::new(dir))?;
@@ -71,7 +81,9 @@ impl Directories {
         sync(disk, Path::new(BLOBS))?;
         for algorithm in ALGORITHMS {
             let parent = Path::new(BLOBS).join(algorithm.as_str());
-            let present = disk.list(&parent).map_err(|e| FilesError::io("list", &parent, e))?;
+            let present = disk
+                .list(&parent)
+                .map_err(|e| FilesError::io("list", &parent, e))?;
             // Whoever made them may have been killed before they were durable.
             sync(disk, &parent)?;
             for entry in present {
@@ -96,7 +108,9 @@ impl Directories {
 
     /// Whether it was made. No blob lies in a directory of which this is not true.
     pub(super) fn has(&self, fan_out: FanOut) -> bool {
-        self.durable.get(fan_out.index()).is_some_and(|durable| durable.load(Ordering::Acquire))
+        self.durable
+            .get(fan_out.index())
+            .is_some_and(|durable| durable.load(Ordering::Acquire))
     }
 
     fn note(&self, fan_out: FanOut) {
@@ -108,7 +122,8 @@ impl Directories {
 
 /// Makes the names in a directory durable.
 pub(super) fn sync<D: Disk>(disk: &D, dir: &Path) -> Result<(), FilesError> {
-    disk.sync_dir(dir).map_err(|e| FilesError::io("sync directory", dir, e))
+    disk.sync_dir(dir)
+        .map_err(|e| FilesError::io("sync directory", dir, e))
 }
 
 fn create<D: Disk>(disk: &D, dir: &Path) -> Result<(), FilesError> {

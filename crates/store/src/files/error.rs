@@ -62,9 +62,9 @@ pub(crate) enum FilesError {
     #[error("the uploaded bytes have digest {found}, not {expected}")]
     DigestMismatch {
         /// What the client named.
-        expected: Digest,
+        expected: Box<Digest>,
         /// What the bytes have.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// A committed blob has no file.
     #[error("blob file {location} is missing, run fsck")]
@@ -98,14 +98,11 @@ impl FilesError {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { action, path, source },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { action, path, source }
+            }
             _ => Self::Io { action, path, source },
         }
-    }
-
-    /// Whether space is what was missing.
-    pub(crate) fn is_disk_full(&self) -> bool {
-        matches!(self, Self::DiskFull { .. })
     }
 }
 

@@ -31,11 +31,11 @@ pub(super) struct Inlet<D: Disk> {
     batch: Batch,
 }
 
-type Written<D> = (Writer<D>, Result<(), FilesError>);
+type Written<D> = (Box<Writer<D>>, Result<(), FilesError>);
 
 enum Stage<D: Disk> {
     /// Nothing is being written.
-    Idle(Writer<D>),
+    Idle(Box<Writer<D>>),
     /// A thread of the pool writes a batch.
     Writing(Running<Written<D>>),
     /// The job that had the writer did not come back.
@@ -45,7 +45,13 @@ enum Stage<D: Disk> {
 impl<D: Disk> Inlet<D> {
     /// Begins at the writer's offset.
     pub(super) fn new(shared: Arc<Shared<D>>, claim: Arc<Claim>, writer: Writer<D>) -> Self {
-        Self { shared, claim, promised: writer.offset(), stage: Stage::Idle(writer), batch: Batch::default() }
+        Self {
+            shared,
+            claim,
+            promised: writer.offset(),
+            stage: Stage::Idle(Box::new(writer)),
+            batch: Batch::default(),
+        }
     }
 
     /// Where this append began.
@@ -103,18 +109,22 @@ impl<D: Disk> Inlet<D> {
     }
 
     /// The writer, once nothing is on its way to it. An error of writing was reported by whoever met it first.
-    pub(super) async fn into_writer(mut self) -> Result<(Writer<D>, Arc<Claim>), FilesError> {
+    pub(super) async fn into_writer(mut self) -> Result<(Box<Writer<D>>, Arc<Claim>), FilesError> {
         let settled = self.settle().await;
         match (self.stage, settled) {
             (Stage::Idle(writer), _) => Ok((writer, self.claim)),
             (Stage::Lost(error), _) => Err(error.into()),
-            (Stage::Writing(_), settled) => Err(settled.err().unwrap_or(self.shared.hash_pool.panicked().into())),
+            (Stage::Writing(_), settled) => {
+                Err(settled.err().unwrap_or(self.shared.hash_pool.panicked().into()))
+            }
         }
     }
 
     /// Waits for the batch that is being written.
     async fn settle(&mut self) -> Result<(), FilesError> {
-        let Stage::Writing(running) = &mut self.stage else { return Ok(()) };
+        let Stage::Writing(running) = &mut self.stage else {
+            return Ok(());
+        };
         match running.await {
             Ok((mut writer, result)) => {
                 if let Some(begin_writeback) = writer.take_writeback() {
@@ -133,7 +143,10 @@ impl<D: Disk> Inlet<D> {
 
     async fn share(&mut self, len: usize) -> Result<OwnedSemaphorePermit, FilesError> {
         let (budget, size) = &self.shared.budget;
-        let (budget, want) = (Arc::clone(budget), u32::try_from(len.min(*size)).unwrap_or(u32::MAX));
+        let (budget, want) = (
+            Arc::clone(budget),
+            u32::try_from(len.min(*size)).unwrap_or(u32::MAX),
+        );
         if let Ok(share) = Arc::clone(&budget).try_acquire_many_owned(want) {
             return Ok(share);
         }
@@ -180,7 +193,10 @@ impl Batch {
     /// The frames in order. The share goes back when they are dropped.
     fn close(mut self) -> ClosedBatch {
         self.close_copied();
-        ClosedBatch { frames: self.frames, _share: self.share }
+        ClosedBatch {
+            frames: self.frames,
+            _share: self.share,
+        }
     }
 }
 

@@ -74,7 +74,12 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hex = self.digest.hex();
         let fan_out = hex.get(..2).unwrap_or_default();
-        write!(f, "{BLOBS}/{}/{fan_out}/{hex}.{}", self.digest.algorithm(), self.nonce.as_simple())
+        write!(
+            f,
+            "{BLOBS}/{}/{fan_out}/{hex}.{}",
+            self.digest.algorithm(),
+            self.nonce.as_simple()
+        )
     }
 }
 
@@ -84,19 +89,28 @@ impl FromStr for Location {
     fn from_str(text: &str) -> Result<Self, LocationError> {
         let parse = || {
             let mut parts = text.split('/');
-            let (BLOBS, algorithm, _, name, None) =
-                (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next())
-            else {
+            let (BLOBS, algorithm, _, name, None) = (
+                parts.next()?,
+                parts.next()?,
+                parts.next()?,
+                parts.next()?,
+                parts.next(),
+            ) else {
                 return None;
             };
             let (hex, nonce) = name.split_once('.')?;
             let digest = format!("{algorithm}:{hex}").parse::<Digest>().ok()?;
-            Some(Self { digest, nonce: Uuid::try_parse(nonce).ok()? })
+            Some(Self {
+                digest,
+                nonce: Uuid::try_parse(nonce).ok()?,
+            })
         };
         parse()
             // One text per place: whatever reads otherwise than it prints (upper case, another fan-out) is refused.
             .filter(|location| location.to_string() == text)
-            .ok_or_else(|| LocationError { text: text.chars().take(300).collect() })
+            .ok_or_else(|| LocationError {
+                text: text.chars().take(300).collect(),
+            })
     }
 }
 

@@ -60,12 +60,20 @@ impl<D: Disk> Protocol<D> {
     /// Creates the empty file of a new session. Nothing is promised yet, so nothing is synced.
     pub(crate) fn create_upload(&self, id: Uuid) -> Result<(), FilesError> {
         let path = upload_path(id);
-        self.disk.create_new(&path).map(drop).map_err(|e| FilesError::io("create", &path, e))
+        self.disk
+            .create_new(&path)
+            .map(drop)
+            .map_err(|e| FilesError::io("create", &path, e))
     }
 
     /// Opens upload `id` to go on at `offset`, which its row promises; `hasher` has seen exactly the bytes before it.
     /// After [`FilesError::UploadMissing`] try [`Protocol::recover_upload`].
-    pub(crate) fn writer(self: &Arc<Self>, id: Uuid, offset: u64, hasher: Hasher) -> Result<Writer<D>, FilesError> {
+    pub(crate) fn writer(
+        self: &Arc<Self>,
+        id: Uuid,
+        offset: u64,
+        hasher: Hasher,
+    ) -> Result<Writer<D>, FilesError> {
         Writer::open(Arc::clone(self), id, offset, hasher)
     }
 
@@ -88,12 +96,19 @@ impl<D: Disk> Protocol<D> {
     /// anew where it is missing: its old file might come back later in its place.
     pub(crate) fn recover_upload(&self, id: Uuid, offset: u64) -> Result<(), FilesError> {
         for fan_out in FanOut::all() {
-            let found = self.list_blobs(fan_out)?.into_iter().find(|entry| entry.location.upload() == id);
+            let found = self
+                .list_blobs(fan_out)?
+                .into_iter()
+                .find(|entry| entry.location.upload() == id);
             if let Some(entry) = found {
                 return self.revert_commit(&entry.location);
             }
         }
-        if offset == 0 { self.create_upload(id) } else { Err(FilesError::UploadMissing { id }) }
+        if offset == 0 {
+            self.create_upload(id)
+        } else {
+            Err(FilesError::UploadMissing { id })
+        }
     }
 
     /// Runs `open`, if need be once more after [`Protocol::recover_upload`].
@@ -125,10 +140,12 @@ impl<D: Disk> Protocol<D> {
     /// Moves a damaged blob out of the way, durably, for a person to look at.
     pub(crate) fn quarantine(&self, location: &Location) -> Result<(), FilesError> {
         let from = location.path();
-        self.disk.rename(&from, &location.quarantine_path()).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => FilesError::BlobMissing { location: *location },
-            _ => FilesError::io("quarantine", &from, e),
-        })?;
+        self.disk
+            .rename(&from, &location.quarantine_path())
+            .map_err(|e| match e.kind() {
+                io::ErrorKind::NotFound => FilesError::BlobMissing { location: *location },
+                _ => FilesError::io("quarantine", &from, e),
+            })?;
         self.sync_dir(Path::new(QUARANTINE))?;
         self.sync_dir(&location.fan_out().path())
     }
@@ -139,12 +156,23 @@ impl<D: Disk> Protocol<D> {
             return Ok(Vec::new());
         }
         let dir = fan_out.path();
-        let entries = self.disk.list(&dir).map_err(|e| FilesError::io("list", &dir, e))?;
+        let entries = self
+            .disk
+            .list(&dir)
+            .map_err(|e| FilesError::io("list", &dir, e))?;
         let blob = |entry: Entry| {
             let location = Location::in_dir(&dir, &entry.name).ok()?;
-            Some(BlobEntry { location, len: entry.len, changed_micros: entry.changed_micros })
+            Some(BlobEntry {
+                location,
+                len: entry.len,
+                changed_micros: entry.changed_micros,
+            })
         };
-        Ok(entries.into_iter().filter(|entry| !entry.is_dir).filter_map(blob).collect())
+        Ok(entries
+            .into_iter()
+            .filter(|entry| !entry.is_dir)
+            .filter_map(blob)
+            .collect())
     }
 
     /// The uploads that have a file: id, bytes, last change in microseconds since the Unix epoch.
@@ -153,9 +181,17 @@ impl<D: Disk> Protocol<D> {
         let entries = self.disk.list(dir).map_err(|e| FilesError::io("list", dir, e))?;
         let upload = |entry: Entry| {
             let id = Uuid::try_parse(&entry.name).ok()?;
-            Some(UploadEntry { id, len: entry.len, changed_micros: entry.changed_micros })
+            Some(UploadEntry {
+                id,
+                len: entry.len,
+                changed_micros: entry.changed_micros,
+            })
         };
-        Ok(entries.into_iter().filter(|entry| !entry.is_dir).filter_map(upload).collect())
+        Ok(entries
+            .into_iter()
+            .filter(|entry| !entry.is_dir)
+            .filter_map(upload)
+            .collect())
     }
 
     /// Opens an upload's file for reading.

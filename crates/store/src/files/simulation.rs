@@ -110,7 +110,10 @@ fn the_same_seed_is_the_same_life() {
 fn a_crash_while_the_directories_are_made_is_mended() {
     for seed in 0..500 {
         let disk = SimDisk::new(seed);
-        disk.plan(Plan { crash_at: Some(seed % 14), ..Plan::default() });
+        disk.plan(Plan {
+            crash_at: Some(seed % 14),
+            ..Plan::default()
+        });
         assert_eq!(Protocol::open(disk.clone()).is_err(), disk.is_down());
         disk.crash();
         Protocol::open(disk.clone()).unwrap();

@@ -46,12 +46,26 @@ impl<D: Disk> Writer<D> {
         })?;
         let present = file.len().map_err(|e| FilesError::io("measure", &path, e))?;
         if present < offset {
-            return Err(FilesError::OffsetMismatch { id, asked: offset, present });
+            return Err(FilesError::OffsetMismatch {
+                id,
+                asked: offset,
+                present,
+            });
         }
         // Also where the length is right: a sync that failed may have lost the cut that made it so.
-        file.set_len(offset).map_err(|e| FilesError::io("cut", &path, e))?;
+        file.set_len(offset)
+            .map_err(|e| FilesError::io("cut", &path, e))?;
         let file = Arc::new(file);
-        Ok(Self { protocol, id, path, file, hasher, promised: offset, offset, writeback: offset })
+        Ok(Self {
+            protocol,
+            id,
+            path,
+            file,
+            hasher,
+            promised: offset,
+            offset,
+            writeback: offset,
+        })
     }
 
     /// The upload.
@@ -77,7 +91,9 @@ impl<D: Disk> Writer<D> {
     /// Writes and hashes `frames` in order. After an error the frames before the offending one count as written.
     pub(crate) fn write(&mut self, frames: &[Bytes]) -> Result<(), FilesError> {
         for frame in frames {
-            self.file.write_all_at(frame, self.offset).map_err(|e| FilesError::io("write", &self.path, e))?;
+            self.file
+                .write_all_at(frame, self.offset)
+                .map_err(|e| FilesError::io("write", &self.path, e))?;
             // Behind the write: the copy into the page cache has just brought the bytes near the core.
             self.hasher.update(frame);
             self.offset += frame.len() as u64;
@@ -108,7 +124,11 @@ impl<D: Disk> Writer<D> {
             // The first promise about this upload includes its name.
             self.protocol.sync_dir(Path::new(UPLOADS))?;
         }
-        Ok(Appended { id: self.id, offset: self.offset, hasher: self.hasher })
+        Ok(Appended {
+            id: self.id,
+            offset: self.offset,
+            hasher: self.hasher,
+        })
     }
 
     /// Makes the upload a blob: compares the digest, syncs the bytes, renames the file, syncs the blob's directory.
@@ -117,7 +137,10 @@ impl<D: Disk> Writer<D> {
     pub(crate) fn commit(self, expected: Digest) -> Result<Location, FilesError> {
         let found = self.hasher.clone().finish();
         if found != expected {
-            return Err(FilesError::DigestMismatch { expected, found });
+            return Err(FilesError::DigestMismatch {
+                expected: expected.into(),
+                found: found.into(),
+            });
         }
         self.sync()?;
         let location = Location::new(expected, self.id);
@@ -128,20 +151,29 @@ impl<D: Disk> Writer<D> {
             _ => FilesError::io("commit", &self.path, e),
         })?;
         // The old directory needs no sync: a name that reappears there belongs to no session and is swept.
-        self.protocol.sync_dir(&location.fan_out().path()).inspect_err(|_| {
-            // Back to the upload, so that the session can go on; `Protocol::recover_upload` helps where this fails.
-            drop(disk.rename(&to, &self.path));
-        })?;
+        self.protocol
+            .sync_dir(&location.fan_out().path())
+            .inspect_err(|_| {
+                // Back to the upload, so that the session can go on; `Protocol::recover_upload` helps where this fails.
+                drop(disk.rename(&to, &self.path));
+            })?;
         Ok(location)
     }
 
     /// Also when nothing was written through this writer: an earlier one may have cut the file and gone away.
     fn sync(&self) -> Result<(), FilesError> {
-        let len = self.file.len().map_err(|e| FilesError::io("measure", &self.path, e))?;
+        let len = self
+            .file
+            .len()
+            .map_err(|e| FilesError::io("measure", &self.path, e))?;
         if len != self.offset {
             // A write failed half-way.
-            self.file.set_len(self.offset).map_err(|e| FilesError::io("cut", &self.path, e))?;
+            self.file
+                .set_len(self.offset)
+                .map_err(|e| FilesError::io("cut", &self.path, e))?;
         }
-        self.file.sync_data().map_err(|e| FilesError::io("sync", &self.path, e))
+        self.file
+            .sync_data()
+            .map_err(|e| FilesError::io("sync", &self.path, e))
     }
 }

@@ -4,13 +4,20 @@ use std::sync::mpsc;
 use super::*;
 
 fn config(threads: usize, queue: usize) -> PoolConfig {
-    PoolConfig { queue, wait: Duration::from_millis(20), ..PoolConfig::with_threads("test", threads) }
+    PoolConfig {
+        queue,
+        wait: Duration::from_millis(20),
+        ..PoolConfig::with_threads("test", threads)
+    }
 }
 
 /// A job that blocks its thread until the sender is dropped.
 fn blocker() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
     let (release, blocked) = mpsc::channel::<()>();
-    (release, move || drop(blocked.recv()))
+    let work = move || {
+        let _ = blocked.recv();
+    };
+    (release, work)
 }
 
 #[tokio::test]
@@ -26,8 +33,14 @@ async fn a_full_pool_refuses_after_the_wait_and_recovers() {
     let running = pool.begin(pool.place().await.unwrap(), block).unwrap();
     let (also, block) = blocker();
     let waiting = pool.begin(pool.place().await.unwrap(), block).unwrap();
-    assert!(matches!(pool.run(|| ()).await, Err(PoolError::Full { pool: "test", .. })));
-    assert!(pool.detach(|| ()).is_err(), "no place for work that nobody waits for either");
+    assert!(matches!(
+        pool.run(|| ()).await,
+        Err(PoolError::Full { pool: "test", .. })
+    ));
+    assert!(
+        pool.detach(|| ()).is_err(),
+        "no place for work that nobody waits for either"
+    );
     drop((release, also));
     running.await.unwrap();
     waiting.await.unwrap();
@@ -36,7 +49,11 @@ async fn a_full_pool_refuses_after_the_wait_and_recovers() {
 
 #[tokio::test]
 async fn waiting_callers_get_their_turn() {
-    let pool = IoPool::start(PoolConfig { wait: Duration::from_secs(60), ..config(1, 1) }).unwrap();
+    let pool = IoPool::start(PoolConfig {
+        wait: Duration::from_mins(1),
+        ..config(1, 1)
+    })
+    .unwrap();
     let callers = (0..50).map(|n| {
         let pool = pool.clone();
         tokio::spawn(async move { pool.run(move || n).await })
@@ -50,7 +67,9 @@ async fn waiting_callers_get_their_turn() {
 async fn a_panic_is_told_and_the_thread_goes_on() {
     let pool = IoPool::start(config(1, 1)).unwrap();
     for _ in 0..5 {
-        let result: Result<(), _> = pool.run(|| std::panic::resume_unwind(Box::new("on purpose"))).await;
+        let result: Result<(), _> = pool
+            .run(|| std::panic::resume_unwind(Box::new("on purpose")))
+            .await;
         assert_eq!(result, Err(PoolError::Panicked { pool: "test" }));
     }
     assert_eq!(pool.run(|| 1).await, Ok(1));
@@ -62,7 +81,10 @@ async fn a_job_ends_although_its_caller_has_gone() {
     let (release, block) = blocker();
     drop(pool.begin(pool.place().await.unwrap(), block).unwrap());
     let (done, finished) = tokio::sync::oneshot::channel();
-    drop(pool.begin(pool.place().await.unwrap(), move || done.send(())).unwrap());
+    drop(
+        pool.begin(pool.place().await.unwrap(), move || done.send(()))
+            .unwrap(),
+    );
     drop(release);
     finished.await.unwrap();
 }
@@ -90,7 +112,10 @@ async fn closing_waits_for_accepted_jobs_and_refuses_new_ones() {
 async fn only_the_threads_of_the_pool_are_niced() {
     let own = rustix::process::getpriority_process(None).unwrap();
     let pool = IoPool::start(config(1, 1).niced(3)).unwrap();
-    let theirs = pool.run(|| rustix::process::getpriority_process(None).unwrap()).await.unwrap();
+    let theirs = pool
+        .run(|| rustix::process::getpriority_process(None).unwrap())
+        .await
+        .unwrap();
     assert_eq!(theirs, own + 3);
     assert_eq!(rustix::process::getpriority_process(None).unwrap(), own);
 }

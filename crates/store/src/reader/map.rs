@@ -48,7 +48,10 @@ impl BlobMap {
 
     /// Whether touching `range` does not wait for the disk.
     pub(super) fn is_resident(&self, range: Range<usize>) -> bool {
-        self.map.map.as_ref().is_some_and(|map| sys::is_resident(map, range))
+        self.map
+            .map
+            .as_ref()
+            .is_some_and(|map| sys::is_resident(map, range))
     }
 
     /// Reads `range` from the disk into memory and begins reading `ahead`. Blocks.
@@ -96,13 +99,15 @@ impl Drop for Unmapper {
 /// Reads a small blob whole.
 pub(super) fn read_whole(location: &Location, file: &File, size: u64) -> Result<Bytes, FilesError> {
     let mut bytes = BytesMut::zeroed(usize::try_from(size).unwrap_or(usize::MAX));
-    file.read_exact_at(&mut bytes, 0).map_err(|e| FilesError::io("read", &location.path(), e))?;
+    file.read_exact_at(&mut bytes, 0)
+        .map_err(|e| FilesError::io("read", &location.path(), e))?;
     Ok(bytes.freeze())
 }
 
 #[cfg(target_os = "linux")]
 fn can_populate() -> bool {
-    static SUPPORTED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| Advice::PopulateRead.is_supported());
+    static SUPPORTED: std::sync::LazyLock<bool> =
+        std::sync::LazyLock::new(|| Advice::PopulateRead.is_supported());
     *SUPPORTED
 }
 
@@ -128,7 +133,9 @@ pub(super) fn read_through(file: &File, range: Range<usize>) -> io::Result<()> {
     let mut at = range.start;
     while at < range.end {
         let want = buffer.len().min(range.end - at);
-        let Some(space) = buffer.get_mut(..want) else { break };
+        let Some(space) = buffer.get_mut(..want) else {
+            break;
+        };
         file.read_exact_at(space, at as u64)?;
         at += want;
     }

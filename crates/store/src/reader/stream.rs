@@ -51,14 +51,23 @@ enum Next {
 impl BlobStream {
     /// One slice that is in memory.
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self { source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())) }
+        Self {
+            source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
+        }
     }
 
     /// Slices of a map; `range` lies inside it.
     pub(super) fn mapped(map: Arc<BlobMap>, range: Range<u64>, pool: IoPool) -> Self {
         let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(map.len());
         let rest = index(range.start)..index(range.end);
-        Self { source: Source::Mapped(Mapped { map, rest, pool, next: Next::Unknown }) }
+        Self {
+            source: Source::Mapped(Mapped {
+                map,
+                rest,
+                pool,
+                next: Next::Unknown,
+            }),
+        }
     }
 }
 
@@ -90,7 +99,8 @@ impl Mapped {
             self.next = self.look_at(&slice);
         }
         if let Next::Populating(populating) = &mut self.next
-            && let Err(error) = ready!(populating.as_mut().poll(context)).unwrap_or_else(|e| Err(io::Error::other(e)))
+            && let Err(error) =
+                ready!(populating.as_mut().poll(context)).unwrap_or_else(|e| Err(io::Error::other(e)))
         {
             self.rest = 0..0;
             return Poll::Ready(Some(Err(error)));
@@ -107,7 +117,11 @@ impl Mapped {
     }
 
     fn look_at(&self, slice: &Range<usize>) -> Next {
-        if self.map.is_resident(slice.clone()) { Next::Resident } else { Next::Populating(self.populate(slice)) }
+        if self.map.is_resident(slice.clone()) {
+            Next::Resident
+        } else {
+            Next::Populating(self.populate(slice))
+        }
     }
 
     /// Looks at the slice after the one that is about to be sent, so that the disk works while the network does.

@@ -30,7 +30,12 @@ impl Fixture {
         let bytes = Rng::new(len as u64).bytes(len);
         let location = write(dir.path(), 1, &bytes);
         let reader = BlobReader::start(dir.path().to_owned(), config).unwrap();
-        Self { dir, reader, location, bytes }
+        Self {
+            dir,
+            reader,
+            location,
+            bytes,
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -38,11 +43,18 @@ impl Fixture {
     }
 
     async fn open(&self) -> OpenBlob {
-        self.reader.open(self.location, self.bytes.len() as u64).await.unwrap()
+        self.reader
+            .open(self.location, self.bytes.len() as u64)
+            .await
+            .unwrap()
     }
 
     async fn open_error(&self, size: usize) -> Arc<FilesError> {
-        self.reader.open(self.location, size as u64).await.map(drop).unwrap_err()
+        self.reader
+            .open(self.location, size as u64)
+            .await
+            .map(drop)
+            .unwrap_err()
     }
 }
 
@@ -56,7 +68,11 @@ fn write(dir: &Path, nonce: u128, bytes: &[u8]) -> Location {
 
 async fn read(blob: &OpenBlob, range: Range<u64>) -> Vec<u8> {
     let slices: Vec<Bytes> = blob.stream(range).map(Result::unwrap).collect().await;
-    assert!(slices.iter().all(|slice| !slice.is_empty() && slice.len() <= SLICE));
+    assert!(
+        slices
+            .iter()
+            .all(|slice| !slice.is_empty() && slice.len() <= SLICE)
+    );
     slices.concat()
 }
 
@@ -72,12 +88,33 @@ async fn every_range_is_the_bytes_of_the_file() {
     for len in [1, 4095, 4096, 65_535, 65_536, SLICE, SLICE + 1, 3 * SLICE + 777] {
         let fixture = Fixture::new(len);
         let blob = fixture.open().await;
-        assert_eq!((blob.size(), blob.digest()), (len as u64, fixture.location.digest()));
-        let edges = [0, 1, 500, 4096, SLICE - 1, SLICE, SLICE + 1, 2 * SLICE, len.saturating_sub(1), len, len + 9];
+        assert_eq!(
+            (blob.size(), blob.digest()),
+            (len as u64, fixture.location.digest())
+        );
+        let edges = [
+            0,
+            1,
+            500,
+            4096,
+            SLICE - 1,
+            SLICE,
+            SLICE + 1,
+            2 * SLICE,
+            len.saturating_sub(1),
+            len,
+            len + 9,
+        ];
         for start in edges {
             for end in edges {
-                let expected = fixture.bytes.get(start.min(len)..end.min(len)).unwrap_or_default();
-                assert!(read(&blob, start as u64..end as u64).await == expected, "{start}..{end} of {len}");
+                let expected = fixture
+                    .bytes
+                    .get(start.min(len)..end.min(len))
+                    .unwrap_or_default();
+                assert!(
+                    read(&blob, start as u64..end as u64).await == expected,
+                    "{start}..{end} of {len}"
+                );
             }
         }
         assert!(read(&blob, u64::MAX - 1..u64::MAX).await.is_empty());
@@ -89,7 +126,9 @@ async fn cold_pages_are_read_before_they_are_yielded() {
     let fixture = Fixture::new(9 * SLICE + 4321);
     make_cold(&fixture.path());
     let blob = fixture.open().await;
-    let Body::Mapped(map) = &blob.body else { panic!("large blobs are mapped") };
+    let Body::Mapped(map) = &blob.body else {
+        panic!("large blobs are mapped")
+    };
     let mut stream = blob.stream(100..u64::MAX);
     let mut at = 100;
     while let Some(slice) = stream.next().await {
@@ -106,7 +145,9 @@ async fn residency_is_told_truly() {
     let fixture = Fixture::new(4 * SLICE);
     make_cold(&fixture.path());
     let blob = fixture.open().await;
-    let Body::Mapped(map) = &blob.body else { panic!("large blobs are mapped") };
+    let Body::Mapped(map) = &blob.body else {
+        panic!("large blobs are mapped")
+    };
     let cold = !map.is_resident(0..4 * SLICE);
     map.populate(SLICE..2 * SLICE, 0..0).unwrap();
     assert!(map.is_resident(SLICE..2 * SLICE) && map.is_resident(SLICE + 1..2 * SLICE - 1));
@@ -122,13 +163,22 @@ async fn a_file_that_is_not_what_its_row_says_is_an_error_before_anything_is_sen
         let fixture = Fixture::new(len);
         for size in [len - 1, len + 1, 2 * len, 0] {
             let error = fixture.open_error(size).await;
-            let FilesError::Damaged { expected, found, .. } = &*error else { panic!("{error:?}") };
+            let FilesError::Damaged { expected, found, .. } = &*error else {
+                panic!("{error:?}")
+            };
             assert_eq!((*expected, *found), (size as u64, len as u64));
         }
-        assert_eq!(read(&fixture.open().await, 0..u64::MAX).await, fixture.bytes, "an error is not kept");
+        assert_eq!(
+            read(&fixture.open().await, 0..u64::MAX).await,
+            fixture.bytes,
+            "an error is not kept"
+        );
         std::fs::remove_file(fixture.path()).unwrap();
         fixture.reader.forget(&fixture.location).await;
-        assert!(matches!(&*fixture.open_error(len).await, FilesError::BlobMissing { .. }));
+        assert!(matches!(
+            &*fixture.open_error(len).await,
+            FilesError::BlobMissing { .. }
+        ));
     }
 }
 
@@ -147,7 +197,10 @@ async fn a_blob_removed_while_it_is_streamed_is_streamed_to_its_end() {
             all.extend_from_slice(&slice.unwrap());
         }
         assert!(all == fixture.bytes);
-        assert!(matches!(&*fixture.open_error(len).await, FilesError::BlobMissing { .. }));
+        assert!(matches!(
+            &*fixture.open_error(len).await,
+            FilesError::BlobMissing { .. }
+        ));
     }
 }
 
@@ -191,7 +244,9 @@ async fn a_reader_that_cannot_populate_says_so_and_ends() {
     let fixture = Fixture::new(3 * SLICE);
     make_cold(&fixture.path());
     let blob = fixture.open().await;
-    let Body::Mapped(map) = &blob.body else { panic!("large blobs are mapped") };
+    let Body::Mapped(map) = &blob.body else {
+        panic!("large blobs are mapped")
+    };
     if map.is_resident(0..SLICE) {
         return; // A file system in memory has no cold pages.
     }

@@ -33,7 +33,10 @@ impl Inode {
 
     pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
         write(&mut self.seen, at, bytes);
-        self.dirty.push(Change::Write { at, bytes: bytes.to_vec() });
+        self.dirty.push(Change::Write {
+            at,
+            bytes: bytes.to_vec(),
+        });
     }
 
     pub(super) fn set_len(&mut self, len: usize) {
@@ -80,7 +83,9 @@ impl Inode {
                 break;
             }
             match change {
-                Change::SetLen(len) if whole_prefix.is_some() || rng.one_in(2) => self.durable.resize(*len, 0),
+                Change::SetLen(len) if whole_prefix.is_some() || rng.one_in(2) => {
+                    self.durable.resize(*len, 0)
+                }
                 Change::SetLen(_) => {}
                 Change::Write { at, bytes } if whole_prefix.is_some() => write(&mut self.durable, *at, bytes),
                 Change::Write { at, bytes } => write_blocks(&mut self.durable, *at, bytes, rng),

@@ -45,13 +45,22 @@ impl Names {
 
     /// The names right below `dir`.
     pub(super) fn children(&self, dir: &str) -> Vec<(String, Node)> {
-        let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
+        let prefix = if dir.is_empty() {
+            String::new()
+        } else {
+            format!("{dir}/")
+        };
         let name = |path: &Arc<str>| path.strip_prefix(&prefix).map(str::to_owned);
         let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
-        let dirs = self.dirs.range::<str, _>(from).map_while(|path| Some((name(path)?, Node::Dir)));
+        let dirs = self
+            .dirs
+            .range::<str, _>(from)
+            .map_while(|path| Some((name(path)?, Node::Dir)));
         let files = self.files.range::<str, _>(from);
         let files = files.map_while(|(path, inode)| Some((name(path)?, Node::File(*inode))));
-        dirs.chain(files).filter(|(name, _)| !name.contains('/')).collect()
+        dirs.chain(files)
+            .filter(|(name, _)| !name.contains('/'))
+            .collect()
     }
 
     /// Drops the names whose directory is not there.

@@ -44,12 +44,20 @@ type Checked<T = ()> = Result<T, String>;
 impl Model {
     pub(super) fn open(disk: SimDisk) -> Checked<Self> {
         let protocol = Arc::new(Protocol::open(disk.clone()).map_err(|e| format!("open: {e}"))?);
-        Ok(Self { disk, protocol, sessions: BTreeMap::new(), blobs: BTreeMap::new(), next_id: 1 })
+        Ok(Self {
+            disk,
+            protocol,
+            sessions: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            next_id: 1,
+        })
     }
 
     /// One random deed. Errors of the disk are part of life; an `Err` is a broken promise.
     pub(super) fn step(&mut self, rng: &mut Rng) -> Checked {
-        let Some(id) = self.pick(rng) else { return self.start_session(rng) };
+        let Some(id) = self.pick(rng) else {
+            return self.start_session(rng);
+        };
         match rng.below(20) {
             0 | 1 => self.start_session(rng)?,
             2..=8 => self.write(id, rng)?,
@@ -57,7 +65,7 @@ impl Model {
             12..=15 => self.commit(id, rng)?,
             16 => self.remove_blob(rng),
             17 => self.cancel(id),
-            18 => self.sweep()?,
+            18 => self.sweep(),
             _ => self.restart(),
         }
         Ok(())
@@ -68,32 +76,46 @@ impl Model {
         self.restart();
         self.protocol = Arc::new(Protocol::open(self.disk.clone()).map_err(|e| format!("reopen: {e}"))?);
         for (location, bytes) in self.blobs.values() {
-            let found = self.read(self.protocol.open_blob(location), usize::MAX)?;
+            let found = Self::read(self.protocol.open_blob(location), usize::MAX)?;
             if found != *bytes {
-                let common = found.iter().zip(bytes).take_while(|(found, bytes)| found == bytes).count();
+                let common = found
+                    .iter()
+                    .zip(bytes)
+                    .take_while(|(found, bytes)| found == bytes)
+                    .count();
                 let (found, size) = (found.len(), bytes.len());
-                return Err(format!("blob {location} has {found} bytes of {size}, the first {common} are right"));
+                return Err(format!(
+                    "blob {location} has {found} bytes of {size}, the first {common} are right"
+                ));
             }
         }
-        for (id, session) in self.sessions.iter().filter(|(_, session)| !session.promised.is_empty()) {
+        for (id, session) in self
+            .sessions
+            .iter()
+            .filter(|(_, session)| !session.promised.is_empty())
+        {
             let mut file = self.protocol.open_upload(*id);
             if matches!(file, Err(FilesError::UploadMissing { .. })) {
                 let offset = session.promised.len() as u64;
-                self.protocol.recover_upload(*id, offset).map_err(|e| format!("recover {id}: {e}"))?;
+                self.protocol
+                    .recover_upload(*id, offset)
+                    .map_err(|e| format!("recover {id}: {e}"))?;
                 file = self.protocol.open_upload(*id);
             }
-            if self.read(file, session.promised.len())? != session.promised {
+            if Self::read(file, session.promised.len())? != session.promised {
                 return Err(format!("upload {id} lost promised bytes"));
             }
         }
-        self.sweep()?;
+        self.sweep();
         self.nothing_is_left()?;
         Ok(self)
     }
 
     fn pick(&self, rng: &mut Rng) -> Option<Uuid> {
         let count = self.sessions.len();
-        (count > 0).then(|| self.sessions.keys().nth(rng.below(count)).copied()).flatten()
+        (count > 0)
+            .then(|| self.sessions.keys().nth(rng.below(count)).copied())
+            .flatten()
     }
 
     fn start_session(&mut self, rng: &mut Rng) -> Checked {
@@ -102,19 +124,35 @@ impl Model {
         }
         let id = Uuid::from_u128(self.next_id);
         self.next_id += 1;
-        let algorithm = if rng.one_in(4) { Algorithm::Sha512 } else { Algorithm::Sha256 };
+        let algorithm = if rng.one_in(4) {
+            Algorithm::Sha512
+        } else {
+            Algorithm::Sha256
+        };
         if self.protocol.create_upload(id).is_err() {
             return Ok(());
         }
-        self.sessions.insert(id, Session { algorithm, promised: Vec::new(), hasher: None, writer: None });
+        self.sessions.insert(
+            id,
+            Session {
+                algorithm,
+                promised: Vec::new(),
+                hasher: None,
+                writer: None,
+            },
+        );
         self.write(id, rng)
     }
 
     /// Goes on with an append, or begins one.
     fn write(&mut self, id: Uuid, rng: &mut Rng) -> Checked {
         self.begin(id)?;
-        let Some((writer, bytes)) = self.session(id).writer.as_mut() else { return Ok(()) };
-        let frames: Vec<Bytes> = (0..rng.below(3)).map(|_| rng.bytes(rng.clone().below(CHUNK)).into()).collect();
+        let Some((writer, bytes)) = self.session(id).writer.as_mut() else {
+            return Ok(());
+        };
+        let frames: Vec<Bytes> = (0..rng.below(3))
+            .map(|_| rng.bytes(rng.clone().below(CHUNK)).into())
+            .collect();
         let written = writer.write(&frames);
         bytes.extend(frames.iter().flatten());
         bytes.truncate(usize::try_from(writer.offset()).expect("small"));
@@ -140,7 +178,9 @@ impl Model {
         if let Some(kept) = session.hasher.take()
             && kept.finish() != hasher.clone().finish()
         {
-            return Err(format!("the running hash of upload {id} is not that of its promised bytes"));
+            return Err(format!(
+                "the running hash of upload {id} is not that of its promised bytes"
+            ));
         }
         let mut writer = protocol.writer(id, offset, hasher.clone());
         if let Err(FilesError::UploadMissing { .. }) = writer {
@@ -152,7 +192,9 @@ impl Model {
         }
         match writer {
             Ok(writer) => session.writer = Some((writer, session.promised.clone())),
-            Err(e @ (FilesError::OffsetMismatch { .. } | FilesError::UploadMissing { .. })) if !down.is_down() => {
+            Err(e @ (FilesError::OffsetMismatch { .. } | FilesError::UploadMissing { .. }))
+                if !down.is_down() =>
+            {
                 return Err(format!("upload {id}: {e}"));
             }
             Err(_) => {}
@@ -162,10 +204,18 @@ impl Model {
 
     fn seal(&mut self, id: Uuid) -> Checked {
         let session = self.session(id);
-        let Some((writer, bytes)) = session.writer.take() else { return Ok(()) };
-        let Ok(appended) = writer.seal() else { return Ok(()) };
+        let Some((writer, bytes)) = session.writer.take() else {
+            return Ok(());
+        };
+        let Ok(appended) = writer.seal() else {
+            return Ok(());
+        };
         if appended.offset() != bytes.len() as u64 {
-            return Err(format!("upload {id} sealed {} bytes of {}", appended.offset(), bytes.len()));
+            return Err(format!(
+                "upload {id} sealed {} bytes of {}",
+                appended.offset(),
+                bytes.len()
+            ));
         }
         session.promised = bytes;
         session.hasher = Some(appended.into_hasher());
@@ -176,7 +226,9 @@ impl Model {
         self.begin(id)?;
         let session = self.session(id);
         session.hasher = None;
-        let Some((writer, bytes)) = session.writer.take() else { return Ok(()) };
+        let Some((writer, bytes)) = session.writer.take() else {
+            return Ok(());
+        };
         if rng.one_in(8) {
             let wrong = Digest::of(session.algorithm, b"something else");
             return match writer.commit(wrong) {
@@ -185,7 +237,9 @@ impl Model {
             };
         }
         let digest = Digest::of(session.algorithm, &bytes);
-        let Ok(location) = writer.commit(digest) else { return Ok(()) };
+        let Ok(location) = writer.commit(digest) else {
+            return Ok(());
+        };
         match rng.below(8) {
             // The process is killed before the row is written.
             0 => self.restart(),
@@ -200,7 +254,9 @@ impl Model {
     }
 
     fn remove_blob(&mut self, rng: &mut Rng) {
-        let Some(key) = self.blobs.keys().nth(rng.below(self.blobs.len().max(1))).cloned() else { return };
+        let Some(key) = self.blobs.keys().nth(rng.below(self.blobs.len().max(1))).cloned() else {
+            return;
+        };
         if let Some((location, _)) = self.blobs.remove(&key) {
             drop(self.protocol.remove_blob(&location));
         }
@@ -219,7 +275,7 @@ impl Model {
     }
 
     /// Removes what belongs to nobody: no row of a blob, no session.
-    fn sweep(&mut self) -> Checked {
+    fn sweep(&self) {
         for entry in self.orphans() {
             drop(self.protocol.remove_blob(&entry.location));
         }
@@ -228,7 +284,6 @@ impl Model {
                 drop(self.protocol.remove_upload(upload.id));
             }
         }
-        Ok(())
     }
 
     fn orphans(&self) -> Vec<BlobEntry> {
@@ -236,19 +291,31 @@ impl Model {
             self.blobs.contains_key(&entry.location.to_string())
                 || self.sessions.contains_key(&entry.location.upload())
         };
-        self.blob_files().into_iter().filter(|entry| !owned(entry)).collect()
+        self.blob_files()
+            .into_iter()
+            .filter(|entry| !owned(entry))
+            .collect()
     }
 
     /// What the listing shows. Only directories that hold anything are listed, 512 calls would take their time.
     fn blob_files(&self) -> Vec<BlobEntry> {
-        let locations = self.disk.files().into_iter().filter_map(|path| path.parse::<Location>().ok());
+        let locations = self
+            .disk
+            .files()
+            .into_iter()
+            .filter_map(|path| path.parse::<Location>().ok());
         let mut used: Vec<FanOut> = locations.map(|location| location.fan_out()).collect();
         used.dedup();
-        used.into_iter().flat_map(|fan_out| self.protocol.list_blobs(fan_out).unwrap_or_default()).collect()
+        used.into_iter()
+            .flat_map(|fan_out| self.protocol.list_blobs(fan_out).unwrap_or_default())
+            .collect()
     }
 
     fn nothing_is_left(&self) -> Checked {
-        let (files, uploads) = (self.blob_files(), self.protocol.list_uploads().map_err(|e| e.to_string())?);
+        let (files, uploads) = (
+            self.blob_files(),
+            self.protocol.list_uploads().map_err(|e| e.to_string())?,
+        );
         let foreign = |entry: &&BlobEntry| {
             !self.blobs.contains_key(&entry.location.to_string())
                 && !self.sessions.contains_key(&entry.location.upload())
@@ -257,12 +324,17 @@ impl Model {
             return Err(format!("{} was not swept", entry.location));
         }
         let wrong_len = |entry: &&BlobEntry| {
-            self.blobs.get(&entry.location.to_string()).is_some_and(|(_, bytes)| bytes.len() as u64 != entry.len)
+            self.blobs
+                .get(&entry.location.to_string())
+                .is_some_and(|(_, bytes)| bytes.len() as u64 != entry.len)
         };
         if let Some(entry) = files.iter().find(wrong_len) {
             return Err(format!("{} has {} bytes", entry.location, entry.len));
         }
-        match uploads.iter().find(|upload| !self.sessions.contains_key(&upload.id)) {
+        match uploads
+            .iter()
+            .find(|upload| !self.sessions.contains_key(&upload.id))
+        {
             Some(upload) => Err(format!("upload {} was not swept", upload.id)),
             None => Ok(()),
         }
@@ -273,7 +345,7 @@ impl Model {
     }
 
     /// The first `len` bytes of a file, or fewer.
-    fn read<F: DiskFile>(&self, file: Result<F, FilesError>, len: usize) -> Checked<Vec<u8>> {
+    fn read<F: DiskFile>(file: Result<F, FilesError>, len: usize) -> Checked<Vec<u8>> {
         let file = file.map_err(|e| e.to_string())?;
         let present = usize::try_from(file.len().map_err(|e| e.to_string())?).expect("small");
         let mut bytes = vec![0; present.min(len)];

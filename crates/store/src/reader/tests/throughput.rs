@@ -46,20 +46,30 @@ async fn throughput() {
     let begun = Instant::now();
     for _ in 0..ROUNDS * 100 {
         let blob = fixture.open().await;
-        blob.stream(0..u64::MAX).for_each(|slice| async move { drop(slice.unwrap()) }).await;
+        blob.stream(0..u64::MAX)
+            .for_each(|slice| async move { drop(slice.unwrap()) })
+            .await;
     }
     let slices = ROUNDS * 100 * 200;
     println!("per slice, warm: {:?}", begun.elapsed() / slices);
     for _ in 0..ROUNDS {
-        println!("warm over loopback: {:.2} GB/s", over_loopback(&fixture.open().await).await);
+        println!(
+            "warm over loopback: {:.2} GB/s",
+            over_loopback(&fixture.open().await).await
+        );
     }
     for _ in 0..3 {
         fixture.reader.forget(&fixture.location).await;
         fixture.reader.shared.maps.run_pending_tasks().await;
         make_cold(&fixture.path());
         let blob = fixture.open().await;
-        let Body::Mapped(map) = &blob.body else { panic!("large blobs are mapped") };
+        let Body::Mapped(map) = &blob.body else {
+            panic!("large blobs are mapped")
+        };
         let cold = !map.is_resident(0..SIZE);
-        println!("cold ({cold}) over loopback: {:.2} GB/s", over_loopback(&blob).await);
+        println!(
+            "cold ({cold}) over loopback: {:.2} GB/s",
+            over_loopback(&blob).await
+        );
     }
 }
