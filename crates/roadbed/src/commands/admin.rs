@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use access::{PrincipalName, SecretString};
 use anyhow::Context as _;
 use clap::Subcommand;
-use store::{Actor, FIRST_ADMINISTRATOR};
+use store::{Actor, AdminError, FIRST_ADMINISTRATOR};
 
 use crate::prompt::{self, PasswordArgs};
 use crate::{local, output};
@@ -37,7 +37,10 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
         access::password::check_strength(chosen)?;
     }
     anyhow::ensure!(data.exists(), "{} does not exist: name the directory that the server was started with", data.display());
-    let reset = store::reset_password(&data, &user).await.map_err(anyhow::Error::from);
+    let reset = store::reset_password(&data, &user).await.map_err(|error| match error {
+        AdminError::Store(error) => error.into(),
+        error => anyhow::Error::from(error),
+    });
     let generated = local::explain(reset)?;
     match chosen {
         None => {

@@ -20,7 +20,7 @@ pub(crate) enum ConfigCommand {
         #[command(flatten)]
         file: ConfigFile,
         /// Print a complete file with all defaults and explanations instead
-        #[arg(long, conflicts_with = "config")]
+        #[arg(long)]
         defaults: bool,
         /// With --defaults: print the page of the documentation
         #[arg(long, requires = "defaults", hide = true)]

@@ -1,0 +1,17 @@
+//! The command line against a real server, as a person and as a script use it.
+//!
+//! `person` runs the binary with a home directory of its own; the other modules go through one group of commands each.
+
+#[expect(dead_code, reason = "each test binary uses its part of the harness")]
+mod harness;
+
+#[cfg(test)]
+mod cli {
+    mod access;
+    mod configuration;
+    mod declared;
+    mod housekeeping;
+    mod login;
+    mod person;
+    mod stopped;
+}

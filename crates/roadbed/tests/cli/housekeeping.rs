@@ -1,0 +1,88 @@
+//! Collection, check, backup and restore, with the server running and stopped.
+
+use std::fs;
+use std::path::Path;
+
+use crate::cli::access::push;
+use crate::cli::person::Person;
+use crate::harness::server::{Options, Server};
+
+#[tokio::test]
+async fn a_running_server_is_checked_collected_and_backed_up() {
+    let server = Server::start().await;
+    push(&server, "team/app", "v1").await.unwrap();
+    let admin = Person::administrator(&server);
+    admin.run(["gc"]).ok().says("freed");
+    admin.run(["fsck"]).ok().says("2 blobs").says("1 manifests checked: 0 damaged");
+    let report = admin.run(["fsck", "--quick", "--output", "json"]).ok().json();
+    assert_eq!(report["damaged"], 0);
+    admin.run(["backup", "-o", "copy.tar"]).ok();
+    assert!(!admin.home().join("copy.tar.partial").exists());
+    let streamed = admin.home().join("streamed.tar");
+    let script = format!("{} backup -o - > {}", env!("CARGO_BIN_EXE_roadbed"), streamed.display());
+    assert!(shell(&admin, &server, &script));
+
+    for backup in ["copy.tar", "streamed.tar"] {
+        let target = format!("restored-from-{backup}");
+        admin.run(["restore", "--from", backup, "--data", &target]).ok().says("2 blobs");
+        admin.run(["restore", "--from", backup, "--data", &target]).fails("not empty");
+        let restored = Server::start_with(Options::default().data(&admin.home().join(&target))).await;
+        let again = Person::administrator(&restored);
+        again.run(["tag", "list", "team/app"]).ok().says("v1");
+        again.run(["fsck"]).ok().says("0 damaged");
+    }
+    let torn = fs::read(admin.home().join("copy.tar")).unwrap();
+    fs::write(admin.home().join("torn.tar"), &torn[..torn.len() / 2]).unwrap();
+    admin.run(["restore", "--from", "torn.tar", "--data", "torn"]).fails("torn was not restored");
+}
+
+fn shell(person: &Person, server: &Server, script: &str) -> bool {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script]).env_clear().env("HOME", person.home()).env("ROADBED_URL", server.url());
+    command.env("ROADBED_USER", "admin").env("ROADBED_PASSWORD", crate::harness::server::ADMIN_PASSWORD);
+    command.status().unwrap().success()
+}
+
+#[tokio::test]
+async fn damage_is_found_and_put_away() {
+    let mut server = Server::start().await;
+    push(&server, "team/app", "v1").await.unwrap();
+    let admin = Person::administrator(&server);
+    corrupt_one(&server.data().join("blobs"));
+    let found = admin.run(["fsck"]);
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert!(found.out.contains("corrupt") && found.out.contains("1 damaged"), "{found:?}");
+    server.terminate().await;
+
+    let data = server.data();
+    let data = data.to_str().unwrap();
+    let found = admin.run(["fsck", "--data", data, "--quarantine", "--output", "json"]);
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert_eq!(found.json()["damages"][0]["quarantined"], true);
+    // It stays reported until somebody pushes it again.
+    server.start_again().await;
+    let admin = Person::administrator(&server);
+    push(&server, "team/app", "v1").await.unwrap();
+    admin.run(["fsck"]).ok().says("0 damaged");
+}
+
+/// Changes one byte of one blob file without changing its length.
+fn corrupt_one(blobs: &Path) {
+    let mut directories = vec![blobs.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[0] ^= 1;
+            // Blob files are read-only.
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, bytes).unwrap();
+            return;
+        }
+    }
+    panic!("there is no blob to corrupt");
+}
