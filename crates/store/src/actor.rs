@@ -55,7 +55,10 @@ impl Actor {
     }
 
     fn named(name: &str, cause: &str) -> Self {
-        Self { name: name.to_owned(), cause: cause.to_owned() }
+        Self {
+            name: name.to_owned(),
+            cause: cause.to_owned(),
+        }
     }
 
     /// The principal's name, or [`OPERATOR`], [`SYSTEM`], [`ANONYMOUS`].

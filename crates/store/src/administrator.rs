@@ -35,8 +35,12 @@ impl Store {
         let actor = Actor::system("first start");
         self.change_access(move |tx| {
             Box::pin(async move {
-                let new =
-                    change::New { name: &name, kind: PrincipalKind::User, administrator: true, not_after: None };
+                let new = change::New {
+                    name: &name,
+                    kind: PrincipalKind::User,
+                    administrator: true,
+                    not_after: None,
+                };
                 let id = change::insert(tx, &actor, new, limit).await?;
                 change::insert_secret(tx, id, &verifier, None).await?;
                 Ok(())
@@ -67,8 +71,12 @@ impl Store {
                 let actor = Actor::operator("reset-password");
                 let first = name.as_str() == FIRST_ADMINISTRATOR;
                 if first && change::find(tx, &name).await?.is_none() {
-                    let new =
-                        change::New { name: &name, kind: PrincipalKind::User, administrator: true, not_after: None };
+                    let new = change::New {
+                        name: &name,
+                        kind: PrincipalKind::User,
+                        administrator: true,
+                        not_after: None,
+                    };
                     change::insert(tx, &actor, new, limit).await?;
                 }
                 change::replace_password(tx, &actor, &name, &verifier).await?;
@@ -87,7 +95,9 @@ impl Store {
 fn first_administrator() -> Result<PrincipalName, AdminError> {
     FIRST_ADMINISTRATOR
         .parse()
-        .map_err(|error: access::NameError| AdminError::Invalid { reason: error.to_string() })
+        .map_err(|error: access::NameError| AdminError::Invalid {
+            reason: error.to_string(),
+        })
 }
 
 /// A random password.

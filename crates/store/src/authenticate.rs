@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use access::robot_secret::RobotSecret;
 use access::token::{Claims, Signer};
-use access::{AccessBook, Caller, Principal, PrincipalId, PrincipalName, SecretId, SecretString, SecretVerifier, password};
+use access::{
+    AccessBook, Caller, Principal, PrincipalId, PrincipalName, SecretId, SecretString, SecretVerifier,
+    password,
+};
 use moka::future::Cache as Entries;
 use oci::{Algorithm, Hasher};
 use thiserror::Error;
@@ -43,7 +46,9 @@ pub enum AuthError {
 impl From<PoolError> for AuthError {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Full { .. } => Self::TooMany { retry_after: QUEUE_RETRY },
+            PoolError::Full { .. } => Self::TooMany {
+                retry_after: QUEUE_RETRY,
+            },
             PoolError::Closed { .. } | PoolError::Panicked { .. } => Self::Store(StoreError::TaskLost),
         }
     }
@@ -97,7 +102,8 @@ impl Authenticator {
                 .build(),
             lifetime: limits.credential_cache_time,
             failures: Failures::new(limits),
-            pool: IoPool::start(config).map_err(|error| StoreError::file("start threads for", "passwords", error))?,
+            pool: IoPool::start(config)
+                .map_err(|error| StoreError::file("start threads for", "passwords", error))?,
             log: LoginLog::default(),
             counts: Counts::default(),
         })
@@ -124,9 +130,16 @@ impl Authenticator {
         None
     }
 
-    async fn slowly<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PoolError> {
+    async fn slowly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
         let done = self.pool.run(work).await;
-        let counter = if done.is_ok() { &self.counts.hashes } else { &self.counts.shed };
+        let counter = if done.is_ok() {
+            &self.counts.hashes
+        } else {
+            &self.counts.shed
+        };
         counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         done
     }
@@ -142,7 +155,12 @@ const LONGEST: usize = 1_024;
 impl Store {
     /// Verifies a name and a secret (a password or a robot's secret). `from` is where the caller comes from: failures
     /// are counted by (name, address).
-    pub async fn authenticate(&self, user: &str, secret: &SecretString, from: IpAddr) -> Result<Caller, AuthError> {
+    pub async fn authenticate(
+        &self,
+        user: &str,
+        secret: &SecretString,
+        from: IpAddr,
+    ) -> Result<Caller, AuthError> {
         if user.len() > LONGEST || secret.expose().len() > LONGEST {
             return Err(AuthError::Rejected);
         }
@@ -151,16 +169,25 @@ impl Store {
         if let Some(verified) = authenticator.remembered(&key, self.now()).await
             && let Some(caller) = self.sign_in(verified)
         {
-            authenticator.counts.hits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            authenticator
+                .counts
+                .hits
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Ok(caller);
         }
         authenticator.verified.invalidate(&key).await;
         if let Some(retry_after) = authenticator.failures.wait(user, from, self.now()) {
-            authenticator.counts.shed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            authenticator
+                .counts
+                .shed
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Err(AuthError::TooMany { retry_after });
         }
         // Whoever comes with the same credential meanwhile waits for this one.
-        let verified = authenticator.verified.try_get_with(key, self.verify(user, secret)).await;
+        let verified = authenticator
+            .verified
+            .try_get_with(key, self.verify(user, secret))
+            .await;
         match verified {
             Ok(verified) => {
                 let caller = self.sign_in(verified).ok_or(AuthError::Rejected)?;
@@ -179,22 +206,31 @@ impl Store {
     }
 
     fn sign_in(&self, verified: Verified) -> Option<Caller> {
-        self.access().sign_in(verified.principal, verified.secret, self.now().micros())
+        self.access()
+            .sign_in(verified.principal, verified.secret, self.now().micros())
     }
 
     async fn verify(&self, user: &str, secret: &SecretString) -> Result<Verified, AuthError> {
         let now = self.now();
         let book = self.access();
-        let known = user.parse::<PrincipalName>().ok().and_then(|name| book.principal(&name).cloned());
+        let known = user
+            .parse::<PrincipalName>()
+            .ok()
+            .and_then(|name| book.principal(&name).cloned());
         let found = match RobotSecret::parse(secret.expose()) {
-            Ok(robot_secret) => {
-                known.as_deref().and_then(|principal| match_robot(&book, principal, &robot_secret))
-            }
+            Ok(robot_secret) => known
+                .as_deref()
+                .and_then(|principal| match_robot(&book, principal, &robot_secret)),
             Err(_) => self.match_password(&book, known.as_deref(), secret).await?,
         };
         let (principal, secret) = found.ok_or(AuthError::Rejected)?;
-        book.sign_in(principal, secret, now.micros()).ok_or(AuthError::Rejected)?;
-        Ok(Verified { principal, secret, at: now })
+        book.sign_in(principal, secret, now.micros())
+            .ok_or(AuthError::Rejected)?;
+        Ok(Verified {
+            principal,
+            secret,
+            at: now,
+        })
     }
 
     async fn match_password(
@@ -203,16 +239,21 @@ impl Store {
         principal: Option<&Principal>,
         presented: &SecretString,
     ) -> Result<Option<(PrincipalId, SecretId)>, AuthError> {
-        let record = principal
-            .and_then(|principal| book.secrets_of(principal.id).iter().find(|secret| secret.verifier.is_expensive()));
+        let record = principal.and_then(|principal| {
+            book.secrets_of(principal.id)
+                .iter()
+                .find(|secret| secret.verifier.is_expensive())
+        });
         let verifier = record.map_or_else(
             || SecretVerifier::Password(password::dummy().clone()),
             |record| record.verifier.clone(),
         );
         let presented = presented.clone();
-        let matches = move || verifier.matches(presented.expose());
-        let matched = self.inner.authenticator.slowly(matches).await?;
-        Ok(record.filter(|_| matched).map(|record| (record.principal, record.id)))
+        let compare = move || verifier.matches(presented.expose());
+        let is_right = self.inner.authenticator.slowly(compare).await?;
+        Ok(record
+            .filter(|_| is_right)
+            .map(|record| (record.principal, record.id)))
     }
 
     /// Compares a password with what is known of it, in turn with the logins.
@@ -222,7 +263,8 @@ impl Store {
         presented: &SecretString,
     ) -> Result<bool, AdminError> {
         let presented = presented.clone();
-        self.hash_slowly(move || verifier.matches(presented.expose())).await
+        self.hash_slowly(move || verifier.matches(presented.expose()))
+            .await
     }
 
     /// Runs something that computes a password hash, in turn with the logins.
@@ -230,15 +272,27 @@ impl Store {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AdminError> {
-        self.inner.authenticator.slowly(work).await.map_err(|error| match error {
-            PoolError::Full { .. } => AdminError::Busy,
-            PoolError::Closed { .. } | PoolError::Panicked { .. } => AdminError::Store(StoreError::TaskLost),
-        })
+        self.inner
+            .authenticator
+            .slowly(work)
+            .await
+            .map_err(|error| match error {
+                PoolError::Full { .. } => AdminError::Busy,
+                PoolError::Closed { .. } | PoolError::Panicked { .. } => {
+                    AdminError::Store(StoreError::TaskLost)
+                }
+            })
     }
 
     /// The caller that verified claims stand for, if principal and secret are still good. No database call.
+    #[expect(
+        clippy::unused_async,
+        reason = "with a database that others write to, it may have to look there"
+    )]
     pub async fn caller_of(&self, claims: &Claims) -> Result<Caller, AuthError> {
-        self.access().caller_of(claims, self.now().micros()).ok_or(AuthError::Rejected)
+        self.access()
+            .caller_of(claims, self.now().micros())
+            .ok_or(AuthError::Rejected)
     }
 
     /// What signs tokens. Its key is made once and kept in the database.
@@ -257,7 +311,10 @@ fn match_robot(
         SecretVerifier::Robot(known) => known.matches(&digest),
         SecretVerifier::Password(_) => false,
     };
-    let record = book.secrets_of(principal.id).iter().find(|record| matches(&record.verifier))?;
+    let record = book
+        .secrets_of(principal.id)
+        .iter()
+        .find(|record| matches(&record.verifier))?;
     Some((record.principal, record.id))
 }
 

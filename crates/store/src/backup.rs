@@ -93,19 +93,29 @@ impl Store {
         task.await.map_err(StoreError::from)?
     }
 
-    async fn backup_here(&self, actor: &Actor, out: impl Write + Send + 'static) -> Result<BackupReport, BackupError> {
+    async fn backup_here(
+        &self,
+        actor: &Actor,
+        out: impl Write + Send + 'static,
+    ) -> Result<BackupReport, BackupError> {
         let collector = &self.inner.collector;
         let _alone = collector.backup.try_lock().map_err(|_| BackupError::Busy)?;
         let _pinned = collector.pin().await;
         let data_dir = self.data_dir().to_owned();
-        let snapshot = Snapshot(data_dir.join(TEMP_DIR).join(format!("backup-{}.db", uuid::Uuid::now_v7())));
+        let snapshot = Snapshot(
+            data_dir
+                .join(TEMP_DIR)
+                .join(format!("backup-{}.db", uuid::Uuid::now_v7())),
+        );
         sqlite::snapshot(&data_dir.join(DATABASE_FILE), &snapshot.0).await?;
         let database = sqlite::open_snapshot(&snapshot.0);
         let path = snapshot.0.clone();
-        let written = tokio::task::spawn_blocking(move || write::archive(&data_dir, &path, &database, out)).await;
+        let written =
+            tokio::task::spawn_blocking(move || write::archive(&data_dir, &path, &database, out)).await;
         drop(snapshot);
         let report = written.map_err(StoreError::from)??;
-        self.note(actor, EventKind::BackupCreate, "store".to_owned(), json!(report)).await?;
+        self.note(actor, EventKind::BackupCreate, "store".to_owned(), json!(report))
+            .await?;
         Ok(report)
     }
 }

@@ -58,14 +58,20 @@ impl BlobHandle {
     ///
     /// # Errors
     /// An item is an error when the disk cannot read what it holds; the stream ends after it.
-    pub fn stream(&self, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static + use<> {
+    pub fn stream(
+        &self,
+        range: Range<u64>,
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static + use<> {
         self.0.stream(range)
     }
 }
 
 impl fmt::Debug for BlobHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlobHandle").field("digest", &self.digest()).field("size", &self.size()).finish()
+        f.debug_struct("BlobHandle")
+            .field("digest", &self.digest())
+            .field("size", &self.size())
+            .finish()
     }
 }
 
@@ -85,8 +91,14 @@ struct Row {
 impl Store {
     /// The blob, if the repository has it. Quarantined and lost ones count as unknown, so that clients push them again.
     /// Answered from memory when it was asked for before.
-    pub async fn blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<Option<BlobHandle>, StoreError> {
-        let Some(row) = self.blob_row(permit.repo(), digest).await? else { return Ok(None) };
+    pub async fn blob(
+        &self,
+        permit: &Permit<Pull>,
+        digest: &Digest,
+    ) -> Result<Option<BlobHandle>, StoreError> {
+        let Some(row) = self.blob_row(permit.repo(), digest).await? else {
+            return Ok(None);
+        };
         match self.inner.files.reader().open(row.location, row.size).await {
             Ok(open) => Ok(Some(BlobHandle(open))),
             Err(error) => self.lost(*digest, row.location, &error).await.map(|()| None),
@@ -94,10 +106,17 @@ impl Store {
     }
 
     /// What is known of the blob, if the repository has it.
-    pub(crate) async fn blob_row(&self, repo: &RepoName, digest: &Digest) -> Result<Option<BlobRow>, StoreError> {
+    pub(crate) async fn blob_row(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Option<BlobRow>, StoreError> {
         let caches = &self.inner.caches;
         let load = || load(self.inner.db.read(), repo, digest);
-        caches.blobs.get_or_load(&caches.epochs, Key::blob(repo, digest), load).await
+        caches
+            .blobs
+            .get_or_load(&caches.epochs, Key::blob(repo, digest), load)
+            .await
     }
 
     /// Deals with a file that is not what its row says: the blob is unknown from now on, until it is pushed again.
@@ -108,7 +127,9 @@ impl Store {
             other => return Err(StoreError::of_files(other)),
         };
         tracing::error!(%digest, %location, %error, "a blob is damaged and counts as unknown from now on");
-        self.mark_blob(digest, location, state, Actor::system("pull")).await.map(drop)
+        self.mark_blob(digest, location, state, Actor::system("pull"))
+            .await
+            .map(drop)
     }
 
     /// Links a blob that exists elsewhere, if the caller may have it: it is linked here already, they pushed it
@@ -124,12 +145,13 @@ impl Store {
     ) -> Result<Option<BlobInfo>, StoreError> {
         let allowed = |repo: &RepoName| from.is_some_and(|from| from.repo() == repo) || may_pull(repo);
         let first = from.map(|permit| permit.repo().clone());
-        let witnesses = self.witnesses(permit, &[*digest], first.as_ref(), &allowed).await?;
+        let witnesses = self
+            .witnesses(permit, &[*digest], first.as_ref(), &allowed)
+            .await?;
         let quota = self.rules(permit.repo()).quota_bytes;
         let (permit, digest) = (permit.clone(), *digest);
-        let mounted = self.write(move |tx| {
-            Box::pin(async move { mount(tx, &permit, &digest, &witnesses, quota).await })
-        });
+        let mounted = self
+            .write(move |tx| Box::pin(async move { mount(tx, &permit, &digest, &witnesses, quota).await }));
         match mounted.await {
             Ok(info) => Ok(info),
             Err(LinkError::Quota(_)) => Ok(None),
@@ -144,27 +166,40 @@ impl Store {
             return Err(DeleteError::Disabled);
         }
         let (permit, digest) = (permit.clone(), *digest);
-        self.write(move |tx| Box::pin(async move { delete(tx, &permit, &digest).await })).await
+        self.write(move |tx| Box::pin(async move { delete(tx, &permit, &digest).await }))
+            .await
     }
 }
 
-async fn load(on: &impl ConnectionTrait, repo: &RepoName, digest: &Digest) -> Result<Option<BlobRow>, StoreError> {
+async fn load(
+    on: &impl ConnectionTrait,
+    repo: &RepoName,
+    digest: &Digest,
+) -> Result<Option<BlobRow>, StoreError> {
     let sql = "SELECT b.size, b.location FROM blob b \
                JOIN repository_blob l ON l.blob_id = b.id \
                JOIN repository r ON r.id = l.repository_id \
                WHERE b.digest = $1 AND b.state = 0 AND r.name = $2";
     let row: Option<Row> = sql::first(on, sql, [digest.to_string().into(), repo.as_str().into()]).await?;
-    row.map(|row| Ok(BlobRow { size: sql::from_db(row.size), location: parse_location(&row.location)? })).transpose()
+    row.map(|row| {
+        Ok(BlobRow {
+            size: sql::from_db(row.size),
+            location: parse_location(&row.location)?,
+        })
+    })
+    .transpose()
 }
 
 /// Reads a location from its column.
 pub(crate) fn parse_location(text: &str) -> Result<Location, StoreError> {
-    text.parse().map_err(|error: crate::files::LocationError| StoreError::damaged(error.to_string()))
+    text.parse()
+        .map_err(|error: crate::files::LocationError| StoreError::damaged(error.to_string()))
 }
 
 /// Reads a digest from its column.
 pub(crate) fn parse_digest(text: &str) -> Result<Digest, StoreError> {
-    text.parse().map_err(|error: oci::DigestError| StoreError::damaged(error.to_string()))
+    text.parse()
+        .map_err(|error: oci::DigestError| StoreError::damaged(error.to_string()))
 }
 
 async fn mount(
@@ -176,16 +211,23 @@ async fn mount(
 ) -> Result<Option<BlobInfo>, LinkError> {
     let repo = permit.repo();
     // A repository that is not there has no links; it is made only once there is something to put into it.
-    let id = repository::find(tx.sql(), repo).await?.map_or(0, |repository| repository.id);
+    let id = repository::find(tx.sql(), repo)
+        .await?
+        .map_or(0, |repository| repository.id);
     let found = link::resolve(tx.sql(), id, permit.principal_id(), &[*digest], witnesses).await?;
-    let Some(blob) = found.into_iter().next() else { return Ok(None) };
+    let Some(blob) = found.into_iter().next() else {
+        return Ok(None);
+    };
     let mut repository = repository::find_or_create(tx, repo).await?;
     if link::link(tx, repo, &mut repository, &blob, quota).await? {
         let body = json!({ "size": blob.size });
         let actor = Actor::holder(permit, "request");
         event::record(tx, &actor, EventKind::BlobMount, &subject(repo, digest), body).await?;
     }
-    Ok(Some(BlobInfo { digest: *digest, size: blob.size }))
+    Ok(Some(BlobInfo {
+        digest: *digest,
+        size: blob.size,
+    }))
 }
 
 #[derive(FromQueryResult)]
@@ -197,17 +239,29 @@ struct LinkRow {
 
 async fn delete(tx: &Tx, permit: &Permit<Delete>, digest: &Digest) -> Result<(), DeleteError> {
     let repo = permit.repo();
-    let repository = repository::find(tx.sql(), repo).await?.ok_or(DeleteError::Unknown)?;
+    let repository = repository::find(tx.sql(), repo)
+        .await?
+        .ok_or(DeleteError::Unknown)?;
     let sql = "SELECT l.blob_id, b.size, l.names FROM repository_blob l JOIN blob b ON b.id = l.blob_id \
                WHERE l.repository_id = $1 AND b.digest = $2";
-    let row: Option<LinkRow> = sql::first(tx.sql(), sql, [repository.id.into(), digest.to_string().into()]).await?;
+    let row: Option<LinkRow> =
+        sql::first(tx.sql(), sql, [repository.id.into(), digest.to_string().into()]).await?;
     let row = row.ok_or(DeleteError::Unknown)?;
     if row.names > 0 {
-        return Err(DeleteError::InUse { manifest: namer(tx, repository.id, digest).await? });
+        return Err(DeleteError::InUse {
+            manifest: namer(tx, repository.id, digest).await?,
+        });
     }
     link::unlink(tx, repo, repository.id, row.blob_id, digest, row.size).await?;
     let actor = Actor::holder(permit, "request");
-    event::record(tx, &actor, EventKind::BlobDelete, &subject(repo, digest), json!({})).await?;
+    event::record(
+        tx,
+        &actor,
+        EventKind::BlobDelete,
+        &subject(repo, digest),
+        json!({}),
+    )
+    .await?;
     Ok(())
 }
 
@@ -215,8 +269,10 @@ async fn delete(tx: &Tx, permit: &Permit<Delete>, digest: &Digest) -> Result<(),
 async fn namer(tx: &Tx, repository: i64, digest: &Digest) -> Result<Digest, StoreError> {
     let sql = "SELECT m.digest AS text FROM manifest_reference f JOIN manifest m ON m.id = f.manifest_id \
                WHERE f.repository_id = $1 AND f.digest = $2 AND f.kind = 0 LIMIT 1";
-    let row: Option<sql::Text> = sql::first(tx.sql(), sql, [repository.into(), digest.to_string().into()]).await?;
-    let row = row.ok_or_else(|| StoreError::damaged(format!("{digest} is counted as named, but by no manifest")))?;
+    let row: Option<sql::Text> =
+        sql::first(tx.sql(), sql, [repository.into(), digest.to_string().into()]).await?;
+    let row =
+        row.ok_or_else(|| StoreError::damaged(format!("{digest} is counted as named, but by no manifest")))?;
     parse_digest(&row.text)
 }
 

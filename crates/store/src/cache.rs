@@ -131,9 +131,15 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         const OVERHEAD: usize = 200;
         let entries = Entries::builder()
             .max_capacity(bytes)
-            .weigher(move |_, entry: &Entry<V>| u32::try_from(weigh(&entry.value) + OVERHEAD).unwrap_or(u32::MAX))
+            .weigher(move |_, entry: &Entry<V>| {
+                u32::try_from(weigh(&entry.value) + OVERHEAD).unwrap_or(u32::MAX)
+            })
             .build_with_hasher(BuildHasherDefault::default());
-        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        Self {
+            entries,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
     }
 
     /// The value from memory, if it is there and true.
@@ -148,7 +154,12 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     }
 
     /// The value from memory, or what `load` says. `None` is not kept.
-    pub(crate) async fn get_or_load<F, L>(&self, epochs: &Epochs, key: Key, load: F) -> Result<Option<V>, StoreError>
+    pub(crate) async fn get_or_load<F, L>(
+        &self,
+        epochs: &Epochs,
+        key: Key,
+        load: F,
+    ) -> Result<Option<V>, StoreError>
     where
         F: Fn() -> L + Send + Sync,
         L: Future<Output = Result<Option<V>, StoreError>> + Send,
@@ -158,7 +169,10 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
                 return Ok(Some(value));
             }
             self.misses.fetch_add(1, Ordering::Relaxed);
-            let loaded = self.entries.try_get_with(key, Self::entry(epochs, key, &load)).await;
+            let loaded = self
+                .entries
+                .try_get_with(key, Self::entry(epochs, key, &load))
+                .await;
             let (epoch, result) = match loaded {
                 Ok(entry) => (entry.epoch, Some(entry.value)),
                 Err(miss) => match &*miss {
@@ -188,7 +202,10 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
 
     /// Answers from memory and from the database so far.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+        (
+            self.hits.load(Ordering::Relaxed),
+            self.misses.load(Ordering::Relaxed),
+        )
     }
 
     /// Bytes by the weigher, roughly: the cache does its accounts with a delay.
@@ -210,7 +227,10 @@ impl Caches {
         Self {
             epochs: Epochs::new(),
             tags: Cache::new(limits.lookup_cache_bytes, size_of_val),
-            manifests: Cache::new(limits.manifest_cache_bytes, |manifest: &Arc<crate::StoredManifest>| manifest.weight()),
+            manifests: Cache::new(
+                limits.manifest_cache_bytes,
+                |manifest: &Arc<crate::StoredManifest>| manifest.weight(),
+            ),
             blobs: Cache::new(limits.lookup_cache_bytes, size_of_val),
         }
     }

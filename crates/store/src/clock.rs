@@ -47,13 +47,19 @@ impl Timestamp {
     /// The inverse of [`Timestamp::to_rfc3339`]; `None` for what RFC 3339 does not allow.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000)).ok().map(Self)
+        i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000))
+            .ok()
+            .map(Self)
     }
 
     /// The same moment as the operating system writes it on files.
     pub fn to_system_time(self) -> SystemTime {
         let span = Duration::from_micros(self.0.unsigned_abs());
-        let moved = if self.0 < 0 { UNIX_EPOCH.checked_sub(span) } else { UNIX_EPOCH.checked_add(span) };
+        let moved = if self.0 < 0 {
+            UNIX_EPOCH.checked_sub(span)
+        } else {
+            UNIX_EPOCH.checked_add(span)
+        };
         moved.unwrap_or(UNIX_EPOCH)
     }
 }

@@ -15,7 +15,10 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// The defaults over `data_dir`.
     pub fn at(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), limits: StoreLimits::default() }
+        Self {
+            data_dir: data_dir.into(),
+            limits: StoreLimits::default(),
+        }
     }
 }
 
@@ -79,8 +82,8 @@ pub struct StoreLimits {
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
-const HOUR: u64 = 60 * 60;
-const DAY: u64 = 24 * HOUR;
+/// Hours of a day.
+const DAY: u64 = 24;
 
 impl Default for StoreLimits {
     fn default() -> Self {
@@ -90,23 +93,23 @@ impl Default for StoreLimits {
             blob_bytes: 1024 * GIB,
             uploads_per_principal: 256,
             upload_bytes_per_principal: 256 * GIB,
-            upload_lifetime: Duration::from_secs(7 * DAY),
+            upload_lifetime: Duration::from_hours(7 * DAY),
             upload_hashers: 1_024,
             manifest_depth: 4,
             referrers_per_subject: 10_000,
             tags_per_put: 64,
             page_items: 1_000,
             mount_candidates: 64,
-            collect_grace: Duration::from_secs(24 * HOUR),
+            collect_grace: Duration::from_hours(DAY),
             pull_log_rows: 1_000_000,
-            pull_log_age: Duration::from_secs(90 * DAY),
+            pull_log_age: Duration::from_hours(90 * DAY),
             pull_log_queue: 16_384,
             password_workers: 2,
             password_queue: 64,
-            credential_cache_time: Duration::from_secs(60),
+            credential_cache_time: Duration::from_mins(1),
             credential_cache_entries: 10_000,
             login_failures: 5,
-            login_backoff: Duration::from_secs(60),
+            login_backoff: Duration::from_mins(1),
             login_failure_entries: 10_000,
             principals: 10_000,
             grants: 100_000,

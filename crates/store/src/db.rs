@@ -1,6 +1,6 @@
 //! The database: how a query is run and how a transaction lives and dies. No table is named here.
 //!
-//! - Statements are plain SQL with `$1` placeholders in the dialect that SQLite and PostgreSQL share; they stand in the
+//! - Statements are plain SQL with `$1` placeholders in the dialect that `SQLite` and `PostgreSQL` share; they stand in the
 //!   module of the noun that they are about. What only one of them understands is in `db/sqlite.rs`.
 //! - There is one writer. A transaction begins with `BEGIN IMMEDIATE`, so that it never fails half-way because another
 //!   one came first, and runs in a task of its own: a request that is dropped does not cancel it.
@@ -49,7 +49,13 @@ impl Db {
         migration::Migrator::up(&writer, None).await?;
         let readers = sqlite::open_readers(file);
         let (turn, waiting) = (Arc::new(Semaphore::new(1)), Semaphore::new(WRITERS_WAITING));
-        Ok(Self { writer, readers, turn, waiting, calls: AtomicU64::new(0) })
+        Ok(Self {
+            writer,
+            readers,
+            turn,
+            waiting,
+            calls: AtomicU64::new(0),
+        })
     }
 
     /// A connection for reading, which sees what was committed before.
@@ -73,8 +79,16 @@ impl Db {
             Err(_) => return Err(StoreError::Busy),
         };
         drop(place);
-        let inner = self.writer.begin_with_options(sqlite::write_transaction()).await?;
-        Ok(Tx { inner, now, effects: Mutex::default(), _turn: turn })
+        let inner = self
+            .writer
+            .begin_with_options(sqlite::write_transaction())
+            .await?;
+        Ok(Tx {
+            inner,
+            now,
+            effects: Mutex::default(),
+            _turn: turn,
+        })
     }
 
     /// Ends all connections; the writer last, so that it can fold the log into the database.

@@ -125,7 +125,8 @@ impl Store {
             return Ok(Applied::default());
         }
         let (actor, limits) = (actor.clone(), self.limits().clone());
-        self.change_access(move |tx| Box::pin(async move { carry_out::all(tx, &actor, plan, &limits).await })).await
+        self.change_access(move |tx| Box::pin(async move { carry_out::all(tx, &actor, plan, &limits).await }))
+            .await
     }
 
     async fn present(&self) -> Result<Present, StoreError> {

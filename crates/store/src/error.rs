@@ -39,7 +39,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The data directory was written by a newer version.
-    #[error("the data directory {path} has format {found}, this program knows up to {known}; use a newer one")]
+    #[error(
+        "the data directory {path} has format {found}, this program knows up to {known}; use a newer one"
+    )]
     Version {
         /// The directory.
         path: PathBuf,
@@ -67,7 +69,11 @@ impl StoreError {
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
-            _ => Self::File { action, path: path.into(), source: Arc::new(source) },
+            _ => Self::File {
+                action,
+                path: path.into(),
+                source: Arc::new(source),
+            },
         }
     }
 
@@ -106,9 +112,15 @@ impl StoreError {
             FilesError::DiskFull { .. } => Self::DiskFull,
             FilesError::Io { action, path, source } => {
                 let source = Arc::new(io::Error::new(source.kind(), source.to_string()));
-                Self::File { action, path: path.clone(), source }
+                Self::File {
+                    action,
+                    path: path.clone(),
+                    source,
+                }
             }
-            FilesError::Busy { .. } | FilesError::InUse { .. } | FilesError::Pool(PoolError::Full { .. }) => Self::Busy,
+            FilesError::Busy { .. } | FilesError::InUse { .. } | FilesError::Pool(PoolError::Full { .. }) => {
+                Self::Busy
+            }
             FilesError::Pool(_) => Self::TaskLost,
             damaged => Self::damaged(damaged.to_string()),
         }

@@ -196,33 +196,34 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Event>, StoreError> {
         let limit = self.page_limit(limit);
-        let mut values: Vec<Value> = vec![after.unwrap_or(0).into()];
-        let mut wanted = String::from("seq > $1");
-        let texts = [("kind", filter.kind.map(EventKind::name)), ("subject", filter.subject.clone())];
-        for (column, text) in texts.into_iter().chain([("actor", filter.actor.clone())]) {
-            if let Some(text) = text {
-                values.push(text.into());
-                wanted += &format!(" AND {column} = ${}", values.len());
-            }
-        }
-        if let Some(since) = filter.since {
-            values.push(since.micros().into());
-            wanted += &format!(" AND at >= ${}", values.len());
-        }
-        values.push(sql::to_db(limit as u64 + 1).into());
-        let sql = format!(
-            "SELECT seq, at, kind, subject, actor, cause, rule_version, body FROM event \
-             WHERE {wanted} ORDER BY seq LIMIT ${}",
-            values.len()
-        );
-        let rows: Vec<EventRow> = sql::all(self.inner.db.read(), &sql, values).await?;
-        let events = rows.into_iter().map(EventRow::into_event).collect::<Result<_, _>>()?;
+        let rows: Vec<EventRow> = sql::Filter::new("seq >", after.unwrap_or(0))
+            .and("kind =", filter.kind.map(EventKind::name))
+            .and("subject =", filter.subject.clone())
+            .and("actor =", filter.actor.clone())
+            .and("at >=", filter.since.map(Timestamp::micros))
+            .rows(
+                self.inner.db.read(),
+                "SELECT seq, at, kind, subject, actor, cause, rule_version, body FROM event",
+                "seq",
+                limit as u64 + 1,
+            )
+            .await?;
+        let events = rows
+            .into_iter()
+            .map(EventRow::into_event)
+            .collect::<Result<_, _>>()?;
         Ok(Page::cut(events, limit))
     }
 
     /// Notes a change of settings that is made outside of the store (configuration reloaded, read-only mode).
-    pub async fn note_setting(&self, actor: &Actor, what: &str, body: serde_json::Value) -> Result<(), StoreError> {
-        self.note(actor, EventKind::SettingsChange, what.to_owned(), body).await
+    pub async fn note_setting(
+        &self,
+        actor: &Actor,
+        what: &str,
+        body: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        self.note(actor, EventKind::SettingsChange, what.to_owned(), body)
+            .await
     }
 
     /// Writes an event that belongs to no other change.
@@ -234,7 +235,8 @@ impl Store {
         body: serde_json::Value,
     ) -> Result<(), StoreError> {
         let actor = actor.clone();
-        self.write(move |tx| Box::pin(async move { record(tx, &actor, kind, &subject, body).await })).await
+        self.write(move |tx| Box::pin(async move { record(tx, &actor, kind, &subject, body).await }))
+            .await
     }
 }
 

@@ -105,7 +105,12 @@ impl Store {
             sql::first(self.inner.db.read(), "SELECT COUNT(*) AS number FROM blob", []).await?;
         let mut report = FsckReport::default();
         report.progress.blobs_total = sql::from_db(total.map_or(0, |row| row.number));
-        let check = Check { store: self.clone(), options, progress: Box::new(progress), report };
+        let check = Check {
+            store: self.clone(),
+            options,
+            progress: Box::new(progress),
+            report,
+        };
         tokio::spawn(check.run()).await?
     }
 }
@@ -140,9 +145,18 @@ impl Check {
         self.manifests().await?;
         self.orphans().await?;
         self.report.cancelled = self.is_cancelled();
-        let FsckReport { progress, damaged, orphans, cancelled, .. } = &self.report;
-        let body = json!({ "progress": progress, "damaged": damaged, "orphans": orphans, "cancelled": cancelled });
-        self.store.note(&actor(), EventKind::FsckFinish, "store".to_owned(), body).await?;
+        let FsckReport {
+            progress,
+            damaged,
+            orphans,
+            cancelled,
+            ..
+        } = &self.report;
+        let body =
+            json!({ "progress": progress, "damaged": damaged, "orphans": orphans, "cancelled": cancelled });
+        self.store
+            .note(&actor(), EventKind::FsckFinish, "store".to_owned(), body)
+            .await?;
         Ok(self.report)
     }
 
@@ -170,7 +184,10 @@ impl Check {
     }
 
     async fn blob(&mut self, row: BlobRow) -> Result<(), StoreError> {
-        let (digest, location) = (blob::parse_digest(&row.digest)?, blob::parse_location(&row.location)?);
+        let (digest, location) = (
+            blob::parse_digest(&row.digest)?,
+            blob::parse_location(&row.location)?,
+        );
         let known = match row.state {
             0 => None,
             state if state == BlobState::Missing.number() => Some(DamageKind::Missing),
@@ -180,7 +197,9 @@ impl Check {
             self.damage(kind, Some(digest), Some(row.location), true);
             return Ok(());
         }
-        let Some(kind) = self.examine(digest, location, sql::from_db(row.size)).await? else { return Ok(()) };
+        let Some(kind) = self.examine(digest, location, sql::from_db(row.size)).await? else {
+            return Ok(());
+        };
         if !self.store.named(&[location]).await?.contains(&location) {
             return Ok(());
         }
@@ -198,7 +217,12 @@ impl Check {
     ) -> Result<Option<DamageKind>, StoreError> {
         let files = &self.store.inner.files;
         let found = if self.options.quick {
-            files.reader().open(location, size).await.map(|_| (digest, size)).map_err(|error| kind_of(&error))
+            files
+                .reader()
+                .open(location, size)
+                .await
+                .map(|_| (digest, size))
+                .map_err(|error| kind_of(&error))
         } else {
             files.hash_blob(location).await.map_err(|error| kind_of(&error))
         };
@@ -213,7 +237,12 @@ impl Check {
     }
 
     /// The row first, then the file, like everything that goes. Answers whether the blob counts as unknown now.
-    async fn quarantine(&mut self, kind: DamageKind, digest: Digest, location: Location) -> Result<bool, StoreError> {
+    async fn quarantine(
+        &mut self,
+        kind: DamageKind,
+        digest: Digest,
+        location: Location,
+    ) -> Result<bool, StoreError> {
         let state = match kind {
             DamageKind::Missing => BlobState::Missing,
             DamageKind::Corrupt => BlobState::Quarantined,
@@ -272,14 +301,25 @@ impl Check {
         Ok(())
     }
 
-    fn damage(&mut self, kind: DamageKind, digest: Option<Digest>, location: Option<String>, quarantined: bool) {
+    fn damage(
+        &mut self,
+        kind: DamageKind,
+        digest: Option<Digest>,
+        location: Option<String>,
+        quarantined: bool,
+    ) {
         if kind == DamageKind::Orphan {
             self.report.orphans += 1;
         } else {
             self.report.damaged += 1;
         }
         if self.report.damages.len() < DAMAGES_LISTED {
-            self.report.damages.push(Damage { kind, digest, location, quarantined });
+            self.report.damages.push(Damage {
+                kind,
+                digest,
+                location,
+                quarantined,
+            });
         }
     }
 }

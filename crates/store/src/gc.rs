@@ -92,23 +92,42 @@ impl Store {
         let collector = &self.inner.collector;
         let mut sweep = collector.sweep.lock().await;
         let Ok(_unpinned) = collector.pins.try_write() else {
-            return Ok(GcReport { paused: true, more: true, ..GcReport::default() });
+            return Ok(GcReport {
+                paused: true,
+                more: true,
+                ..GcReport::default()
+            });
         };
         let before = self.now().minus(self.limits().collect_grace);
-        let mut report = GcReport { uploads: self.expire_uploads(budget).await?, ..GcReport::default() };
+        let mut report = GcReport {
+            uploads: self.expire_uploads(budget).await?,
+            ..GcReport::default()
+        };
         report.unlinked = self.unlink_idle(before, budget).await?;
         (report.blobs, report.bytes) = self.remove_idle(before, budget).await?;
         report.repositories = self.remove_empty(before, budget).await?;
         report.pulls = self.trim_pulls(budget).await?;
-        report.more = [report.uploads, report.unlinked, report.blobs, report.repositories, report.pulls]
-            .into_iter()
-            .any(|done| done >= budget);
+        report.more = [
+            report.uploads,
+            report.unlinked,
+            report.blobs,
+            report.repositories,
+            report.pulls,
+        ]
+        .into_iter()
+        .any(|done| done >= budget);
         let (orphans, unfinished) = self.sweep_orphans(&mut sweep, before, budget).await?;
         report.orphans = orphans;
         report.more |= unfinished;
         if report.unlinked + report.blobs + report.orphans + report.repositories > 0 {
             let body = json!(report);
-            self.note(&Actor::system("collection"), EventKind::GcCollect, "store".to_owned(), body).await?;
+            self.note(
+                &Actor::system("collection"),
+                EventKind::GcCollect,
+                "store".to_owned(),
+                body,
+            )
+            .await?;
         }
         Ok(report)
     }
@@ -182,7 +201,10 @@ struct IdleLink {
 
 impl IdleLink {
     async fn unlink(&self, tx: &Tx) -> Result<(), StoreError> {
-        let repo = self.name.parse().map_err(|_| StoreError::damaged(format!("repository {:?}", self.name)))?;
+        let repo = self
+            .name
+            .parse()
+            .map_err(|_| StoreError::damaged(format!("repository {:?}", self.name)))?;
         let digest = blob::parse_digest(&self.digest)?;
         link::unlink(tx, &repo, self.repository_id, self.blob_id, &digest, self.size).await
     }

@@ -32,7 +32,12 @@ pub(crate) async fn set(tx: &Tx, actor: &Actor, grant: &Grant, limit: u64) -> Re
     }
     let sql = "INSERT INTO access_grant (subject, pattern, roles) VALUES ($1, $2, $3) \
                ON CONFLICT (subject, pattern) DO UPDATE SET roles = excluded.roles";
-    let values = [grant.subject.to_string(), grant.pattern.to_string(), grant.roles.to_string()].map(Into::into);
+    let values = [
+        grant.subject.to_string(),
+        grant.pattern.to_string(),
+        grant.roles.to_string(),
+    ]
+    .map(Into::into);
     sql::execute(tx.sql(), sql, values).await?;
     let body = json!({ "pattern": grant.pattern, "roles": grant.roles });
     event::record(tx, actor, EventKind::GrantSet, &grant.subject.to_string(), body).await?;
@@ -47,10 +52,27 @@ pub(crate) async fn remove(
     pattern: &RepoPattern,
 ) -> Result<(), AdminError> {
     let sql = "DELETE FROM access_grant WHERE subject = $1 AND pattern = $2";
-    if sql::execute(tx.sql(), sql, [subject.to_string().into(), pattern.to_string().into()]).await? == 0 {
-        return Err(AdminError::NotFound { kind: "grant", name: format!("{subject} on {pattern}") });
+    if sql::execute(
+        tx.sql(),
+        sql,
+        [subject.to_string().into(), pattern.to_string().into()],
+    )
+    .await?
+        == 0
+    {
+        return Err(AdminError::NotFound {
+            kind: "grant",
+            name: format!("{subject} on {pattern}"),
+        });
     }
-    event::record(tx, actor, EventKind::GrantRemove, &subject.to_string(), json!({ "pattern": pattern })).await?;
+    event::record(
+        tx,
+        actor,
+        EventKind::GrantRemove,
+        &subject.to_string(),
+        json!({ "pattern": pattern }),
+    )
+    .await?;
     Ok(())
 }
 
@@ -59,7 +81,8 @@ impl Store {
     /// not exist (yet).
     pub async fn set_grant(&self, actor: &Actor, grant: &Grant) -> Result<(), AdminError> {
         let (actor, grant, limit) = (actor.clone(), grant.clone(), self.limits().grants);
-        self.change_access(move |tx| Box::pin(async move { set(tx, &actor, &grant, limit).await })).await
+        self.change_access(move |tx| Box::pin(async move { set(tx, &actor, &grant, limit).await }))
+            .await
     }
 
     /// Removes the grant with the same subject and pattern.
@@ -70,7 +93,8 @@ impl Store {
         pattern: &RepoPattern,
     ) -> Result<(), AdminError> {
         let (actor, subject, pattern) = (actor.clone(), subject.clone(), pattern.clone());
-        self.change_access(move |tx| Box::pin(async move { remove(tx, &actor, &subject, &pattern).await })).await
+        self.change_access(move |tx| Box::pin(async move { remove(tx, &actor, &subject, &pattern).await }))
+            .await
     }
 
     /// All grants (at most [`crate::StoreLimits::grants`]), ordered by subject and pattern.

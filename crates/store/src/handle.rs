@@ -81,7 +81,10 @@ impl Store {
             pulls,
         });
         put(&inner.refresh, tokio::spawn(refresh(Arc::downgrade(&inner))));
-        put(&inner.pull_writer, tokio::spawn(pull_writer.run(Arc::downgrade(&inner))));
+        put(
+            &inner.pull_writer,
+            tokio::spawn(pull_writer.run(Arc::downgrade(&inner))),
+        );
         Ok(Self { inner })
     }
 
@@ -141,7 +144,9 @@ impl Store {
         F: for<'t> FnOnce(&'t Tx) -> Work<'t, T, E> + Send + 'static,
     {
         let store = self.clone();
-        tokio::spawn(async move { store.write_here(work).await }).await.map_err(StoreError::from)?
+        tokio::spawn(async move { store.write_here(work).await })
+            .await
+            .map_err(StoreError::from)?
     }
 
     /// The same in the present task, which must be one that nobody cancels.
@@ -183,14 +188,21 @@ impl Store {
         let fresh = Arc::new(Snapshot::load(self.inner.db.read()).await?);
         // Two reloads may overtake each other; the later state stays.
         self.inner.snapshot.rcu(|current| {
-            if current.book.generation() > fresh.book.generation() { Arc::clone(current) } else { Arc::clone(&fresh) }
+            if current.book.generation() > fresh.book.generation() {
+                Arc::clone(current)
+            } else {
+                Arc::clone(&fresh)
+            }
         });
         Ok(())
     }
 }
 
 fn put<T>(place: &Mutex<Option<T>>, value: T) {
-    place.lock().unwrap_or_else(PoisonError::into_inner).replace(value);
+    place
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .replace(value);
 }
 
 fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
@@ -201,7 +213,9 @@ fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
 async fn refresh(inner: Weak<Inner>) {
     loop {
         tokio::time::sleep(REFRESH_EVERY).await;
-        let Some(store) = inner.upgrade().map(|inner| Store { inner }) else { return };
+        let Some(store) = inner.upgrade().map(|inner| Store { inner }) else {
+            return;
+        };
         let known = store.access().generation();
         let reloaded = match setting::access_generation(store.inner.db.read()).await {
             Ok(present) if present == known => Ok(()),

@@ -1,8 +1,8 @@
 //! The store: the only SQL and the only blob files of Roadbed.
 //!
 //! It keeps what a registry must not lose and answers what a registry is asked all day. Bytes of blobs lie in files,
-//! one per blob and commit, never replaced; everything else, manifests included, lies in one database (SQLite in WAL
-//! mode now). [`Store`] is the facade; each noun has a module that holds its types, its rules and its SQL.
+//! one per blob and commit, never replaced; everything else, manifests included, lies in one database (`SQLite`
+//! in WAL mode now). [`Store`] is the facade; each noun has a module that holds its types, its rules and its SQL.
 //!
 //! - A **push** goes through [`Store::start_upload`], [`Store::append_upload`] and [`Store::finish_upload`], then
 //!   [`Store::put_manifest`]. Nothing is acknowledged before it is durable: file, directory, row, in this order.

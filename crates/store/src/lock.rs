@@ -49,9 +49,13 @@ impl DirLock {
     }
 
     /// Refuses a directory in which a restore did not come to its end, and empties the one for temporary files.
+    #[expect(clippy::unused_self, reason = "only who holds the lock may do it")]
     pub(crate) fn prepare(&self, dir: &Path) -> Result<(), StoreError> {
         if dir.join(RESTORING_FILE).exists() {
-            let what = format!("a backup was not restored completely into {}; empty it and restore again", dir.display());
+            let what = format!(
+                "a backup was not restored completely into {}; empty it and restore again",
+                dir.display()
+            );
             return Err(StoreError::Damaged { what });
         }
         let temp = dir.join(TEMP_DIR);
@@ -95,7 +99,10 @@ mod tests {
     fn a_second_process_is_told_to_stay_out() {
         let dir = tempfile::tempdir().unwrap();
         let held = DirLock::take(dir.path()).unwrap();
-        assert!(matches!(DirLock::take(dir.path()), Err(StoreError::Locked { .. })));
+        assert!(matches!(
+            DirLock::take(dir.path()),
+            Err(StoreError::Locked { .. })
+        ));
         drop(held);
         DirLock::take(dir.path()).unwrap();
     }
@@ -105,6 +112,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(VERSION_FILE), "99\n").unwrap();
         let error = DirLock::take(dir.path()).unwrap_err();
-        assert!(matches!(&error, StoreError::Version { found, .. } if found == "99"), "{error}");
+        assert!(
+            matches!(&error, StoreError::Version { found, .. } if found == "99"),
+            "{error}"
+        );
     }
 }

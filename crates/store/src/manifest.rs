@@ -199,7 +199,10 @@ impl Store {
     async fn resolve_tag(&self, repo: &RepoName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
         let caches = &self.inner.caches;
         let load = || load_tag(self.inner.db.read(), repo, tag);
-        caches.tags.get_or_load(&caches.epochs, Key::tag(repo, tag), load).await
+        caches
+            .tags
+            .get_or_load(&caches.epochs, Key::tag(repo, tag), load)
+            .await
     }
 
     pub(crate) async fn manifest_by_digest(
@@ -209,11 +212,18 @@ impl Store {
     ) -> Result<Option<Arc<StoredManifest>>, StoreError> {
         let caches = &self.inner.caches;
         let load = || load(self.inner.db.read(), repo, digest);
-        caches.manifests.get_or_load(&caches.epochs, Key::manifest(repo, digest), load).await
+        caches
+            .manifests
+            .get_or_load(&caches.epochs, Key::manifest(repo, digest), load)
+            .await
     }
 }
 
-async fn load_tag(on: &impl ConnectionTrait, repo: &RepoName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
+async fn load_tag(
+    on: &impl ConnectionTrait,
+    repo: &RepoName,
+    tag: &Tag,
+) -> Result<Option<Digest>, StoreError> {
     let sql = "SELECT m.digest AS text FROM repository r \
                JOIN tag t ON t.repository_id = r.id JOIN manifest m ON m.id = t.manifest_id \
                WHERE r.name = $1 AND t.name = $2";
@@ -245,7 +255,11 @@ async fn load(
     Ok(Some(Arc::new(StoredManifest {
         digest: *digest,
         media_type: row.media_type.parse().map_err(|_| damaged("media type"))?,
-        kind: if row.kind == kind_number(ManifestKind::Index) { ManifestKind::Index } else { ManifestKind::Image },
+        kind: if row.kind == kind_number(ManifestKind::Index) {
+            ManifestKind::Index
+        } else {
+            ManifestKind::Image
+        },
         artifact_type: row.artifact_type,
         subject: row.subject.as_deref().map(blob::parse_digest).transpose()?,
         bytes: row.bytes.into(),

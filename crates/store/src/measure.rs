@@ -60,14 +60,24 @@ async fn measure() {
     report(&format!("start with {ROWS} manifests"), start.elapsed());
 
     let permit = kit.pull(&ci, "r");
-    for (what, after) in [("first", None), ("middle", Some("v050000")), ("middle again", Some("v050000"))] {
+    for (what, after) in [
+        ("first", None),
+        ("middle", Some("v050000")),
+        ("middle again", Some("v050000")),
+    ] {
         let start = Instant::now();
         let page = kit.store.tags(&permit, after, 1_000).await.unwrap().unwrap();
-        report(&format!("{what} page of {} tags", page.items.len()), start.elapsed());
+        report(
+            &format!("{what} page of {} tags", page.items.len()),
+            start.elapsed(),
+        );
     }
     for tag in ["v000010", "v070000", "v070001", "v099000"] {
         let start = Instant::now();
-        kit.store.delete_tag(&kit.delete(&ci, "r"), &tag.parse().unwrap()).await.unwrap();
+        kit.store
+            .delete_tag(&kit.delete(&ci, "r"), &tag.parse().unwrap())
+            .await
+            .unwrap();
         report(&format!("deletion of tag {tag}"), start.elapsed());
     }
     let start = Instant::now();
@@ -88,14 +98,23 @@ async fn hits(kit: &Kit, ci: &access::Caller) {
     for _ in 0..PULLS {
         kit.store.manifest(&permit, &reference).await.unwrap().unwrap();
     }
-    println!("cached manifest by tag: {} ns", start.elapsed().as_nanos() / u128::from(PULLS));
+    println!(
+        "cached manifest by tag: {} ns",
+        start.elapsed().as_nanos() / u128::from(PULLS)
+    );
     let digest = crate::testing::sha256(b"layer a");
     kit.store.blob(&permit, &digest).await.unwrap().unwrap();
     let start = Instant::now();
     for _ in 0..PULLS {
         kit.store.blob(&permit, &digest).await.unwrap().unwrap();
     }
-    println!("cached blob: {} ns", start.elapsed().as_nanos() / u128::from(PULLS));
+    println!(
+        "cached blob: {} ns",
+        start.elapsed().as_nanos() / u128::from(PULLS)
+    );
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().filter(|line| line.starts_with("Rss") || line.starts_with("Threads")).for_each(|l| println!("{l}"));
+    status
+        .lines()
+        .filter(|line| line.starts_with("Rss") || line.starts_with("Threads"))
+        .for_each(|l| println!("{l}"));
 }

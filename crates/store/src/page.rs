@@ -12,7 +12,10 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// A page without items, after which nothing follows.
     pub fn empty() -> Self {
-        Self { items: Vec::new(), more: false }
+        Self {
+            items: Vec::new(),
+            more: false,
+        }
     }
 
     /// Makes a page of up to `limit` items from a list that was read with one item too many.

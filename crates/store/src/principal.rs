@@ -6,7 +6,7 @@
 
 use access::robot_secret::RobotSecret;
 use access::{Caller, PrincipalId, PrincipalKind, PrincipalName, SecretId, SecretString, password};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
 use serde_json::json;
 use thiserror::Error;
@@ -176,13 +176,23 @@ impl Store {
 
     /// Makes a user.
     pub async fn create_user(&self, actor: &Actor, user: NewUser) -> Result<PrincipalId, AdminError> {
-        let NewUser { name, password, administrator, not_after } = user;
+        let NewUser {
+            name,
+            password,
+            administrator,
+            not_after,
+        } = user;
         let verifier = self.hash_password(&password).await?;
         let (actor, limit) = (actor.clone(), self.limits().principals);
         let not_after = self.future(not_after)?;
         self.change_access(move |tx| {
             Box::pin(async move {
-                let new = change::New { name: &name, kind: PrincipalKind::User, administrator, not_after };
+                let new = change::New {
+                    name: &name,
+                    kind: PrincipalKind::User,
+                    administrator,
+                    not_after,
+                };
                 let id = change::insert(tx, &actor, new, limit).await?;
                 change::insert_secret(tx, id, &verifier, None).await?;
                 Ok(id)
@@ -215,11 +225,15 @@ impl Store {
     ) -> Result<(), AdminError> {
         let principal = caller.principal().ok_or(AdminError::WrongPassword)?;
         let book = self.access();
-        let known = book.secrets_of(principal.id).first().ok_or(AdminError::WrongPassword)?;
+        let known = book
+            .secrets_of(principal.id)
+            .first()
+            .ok_or(AdminError::WrongPassword)?;
         if !self.verify_slowly(known.verifier.clone(), old).await? {
             return Err(AdminError::WrongPassword);
         }
-        self.set_password(&Actor::caller(caller, "own password"), &principal.name, new).await
+        self.set_password(&Actor::caller(caller, "own password"), &principal.name, new)
+            .await
     }
 
     /// Gives or takes the right to do everything.
@@ -229,12 +243,19 @@ impl Store {
         name: &PrincipalName,
         administrator: bool,
     ) -> Result<(), AdminError> {
-        self.change_principal(actor, name, Change::Administrator(administrator)).await
+        self.change_principal(actor, name, Change::Administrator(administrator))
+            .await
     }
 
     /// Disables or enables a principal.
-    pub async fn set_disabled(&self, actor: &Actor, name: &PrincipalName, disabled: bool) -> Result<(), AdminError> {
-        self.change_principal(actor, name, Change::Disabled(disabled)).await
+    pub async fn set_disabled(
+        &self,
+        actor: &Actor,
+        name: &PrincipalName,
+        disabled: bool,
+    ) -> Result<(), AdminError> {
+        self.change_principal(actor, name, Change::Disabled(disabled))
+            .await
     }
 
     /// Sets when a principal ends.
@@ -244,28 +265,45 @@ impl Store {
         name: &PrincipalName,
         not_after: Option<Timestamp>,
     ) -> Result<(), AdminError> {
-        self.change_principal(actor, name, Change::NotAfter(not_after)).await
+        self.change_principal(actor, name, Change::NotAfter(not_after))
+            .await
     }
 
-    async fn change_principal(&self, actor: &Actor, name: &PrincipalName, change: Change) -> Result<(), AdminError> {
+    async fn change_principal(
+        &self,
+        actor: &Actor,
+        name: &PrincipalName,
+        change: Change,
+    ) -> Result<(), AdminError> {
         let (actor, name) = (actor.clone(), name.clone());
-        self.change_access(move |tx| Box::pin(async move { change::update(tx, &actor, &name, change).await })).await
+        self.change_access(move |tx| Box::pin(async move { change::update(tx, &actor, &name, change).await }))
+            .await
     }
 
     /// Deletes a principal with its secrets and the grants to its name.
     pub async fn delete_principal(&self, actor: &Actor, name: &PrincipalName) -> Result<(), AdminError> {
         let (actor, name) = (actor.clone(), name.clone());
-        self.change_access(move |tx| Box::pin(async move { change::delete(tx, &actor, &name).await })).await
+        self.change_access(move |tx| Box::pin(async move { change::delete(tx, &actor, &name).await }))
+            .await
     }
 
     /// Makes a robot and its first secret.
     pub async fn create_robot(&self, actor: &Actor, robot: NewRobot) -> Result<IssuedSecret, AdminError> {
-        let NewRobot { name, not_after, secret_not_after } = robot;
+        let NewRobot {
+            name,
+            not_after,
+            secret_not_after,
+        } = robot;
         let (not_after, secret_not_after) = (self.future(not_after)?, self.future(secret_not_after)?);
         let (actor, limit) = (actor.clone(), self.limits().principals);
         self.change_access(move |tx| {
             Box::pin(async move {
-                let new = change::New { name: &name, kind: PrincipalKind::Robot, administrator: false, not_after };
+                let new = change::New {
+                    name: &name,
+                    kind: PrincipalKind::Robot,
+                    administrator: false,
+                    not_after,
+                };
                 let id = change::insert(tx, &actor, new, limit).await?;
                 issue(tx, id, secret_not_after).await
             })
@@ -286,10 +324,14 @@ impl Store {
                 let robot = change::expect(tx, &name, PrincipalKind::Robot).await?;
                 change::drop_expired_secrets(tx, robot.id).await?;
                 if change::count_secrets(tx, robot.id).await? >= SECRETS_PER_ROBOT {
-                    return Err(AdminError::TooManySecrets { name, limit: SECRETS_PER_ROBOT });
+                    return Err(AdminError::TooManySecrets {
+                        name,
+                        limit: SECRETS_PER_ROBOT,
+                    });
                 }
                 let issued = issue(tx, PrincipalId(robot.id), not_after).await?;
-                let body = json!({ "secret_added": issued.id, "not_after": not_after.map(Timestamp::to_rfc3339) });
+                let body =
+                    json!({ "secret_added": issued.id, "not_after": not_after.map(Timestamp::to_rfc3339) });
                 event::record(tx, &actor, EventKind::RobotUpdate, name.as_str(), body).await?;
                 Ok(issued)
             })
@@ -310,7 +352,10 @@ impl Store {
                 let robot = change::expect(tx, &name, PrincipalKind::Robot).await?;
                 let sql = "DELETE FROM secret WHERE id = $1 AND principal_id = $2";
                 if sql::execute(tx.sql(), sql, [secret.0.into(), robot.id.into()]).await? == 0 {
-                    return Err(AdminError::NotFound { kind: "secret", name: secret.0.to_string() });
+                    return Err(AdminError::NotFound {
+                        kind: "secret",
+                        name: secret.0.to_string(),
+                    });
                 }
                 let body = json!({ "secret_revoked": secret });
                 event::record(tx, &actor, EventKind::RobotUpdate, name.as_str(), body).await?;
@@ -328,14 +373,10 @@ impl Store {
         limit: usize,
     ) -> Result<Page<PrincipalInfo>, StoreError> {
         let limit = self.page_limit(limit);
-        let mut values: Vec<Value> = vec![after.unwrap_or_default().into(), sql::to_db(limit as u64 + 1).into()];
-        let mut filter = "";
-        if let Some(kind) = kind {
-            values.push(kind.as_str().into());
-            filter = "AND kind = $3";
-        }
-        let sql = format!("{SELECT} WHERE name > $1 {filter} ORDER BY name LIMIT $2");
-        let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
+        let rows: Vec<Row> = sql::Filter::new("name >", after.unwrap_or_default())
+            .and("kind =", kind.map(PrincipalKind::as_str))
+            .rows(self.inner.db.read(), SELECT, "name", limit as u64 + 1)
+            .await?;
         let mut page = Page::cut(Vec::new(), limit);
         page.more = limit > 0 && rows.len() > limit;
         for row in rows.into_iter().take(limit) {
@@ -367,11 +408,15 @@ impl Store {
 
     /// Checks a new password and hashes it, in turn with the logins.
     pub(crate) async fn hash_password(&self, password: &SecretString) -> Result<String, AdminError> {
-        let weak = |error: password::PasswordError| AdminError::WeakPassword { reason: error.to_string() };
+        let weak = |error: password::PasswordError| AdminError::WeakPassword {
+            reason: error.to_string(),
+        };
         password::check_strength(password.expose()).map_err(weak)?;
         let password = password.clone();
         let salt = crate::entropy::bytes();
-        let hashed = self.hash_slowly(move || password::hash(password.expose(), salt)).await?;
+        let hashed = self
+            .hash_slowly(move || password::hash(password.expose(), salt))
+            .await?;
         hashed.map(|hash| hash.as_str().to_owned()).map_err(weak)
     }
 }
@@ -385,7 +430,11 @@ pub(crate) async fn issue(
     let secret = RobotSecret::generate(crate::entropy::bytes());
     let verifier = hex::encode(secret.digest().as_bytes());
     let id = change::insert_secret(tx, robot, &verifier, not_after).await?;
-    Ok(IssuedSecret { id, secret: secret.expose().into(), not_after })
+    Ok(IssuedSecret {
+        id,
+        secret: secret.expose().into(),
+        not_after,
+    })
 }
 
 const SELECT: &str = "SELECT id, name, kind, administrator, disabled, not_after, created_at FROM principal";
@@ -419,7 +468,10 @@ impl Row {
         };
         Ok(PrincipalInfo {
             id: PrincipalId(self.id),
-            name: self.name.parse().map_err(|_| StoreError::damaged(format!("principal {} has no name", self.id)))?,
+            name: self
+                .name
+                .parse()
+                .map_err(|_| StoreError::damaged(format!("principal {} has no name", self.id)))?,
             kind: kind_of(&self.kind)?,
             administrator: self.administrator,
             disabled: self.disabled,

@@ -77,7 +77,10 @@ impl PullClass {
     }
 
     fn from_name(name: &str) -> Self {
-        [Self::Node, Self::Ci].into_iter().find(|class| class.as_str() == name).unwrap_or(Self::Other)
+        [Self::Node, Self::Ci]
+            .into_iter()
+            .find(|class| class.as_str() == name)
+            .unwrap_or(Self::Other)
     }
 }
 
@@ -98,7 +101,17 @@ impl PullQueue {
     pub(crate) fn new(limits: &StoreLimits) -> (Self, PullWriter) {
         let (notes, inbox) = mpsc::channel(limits.pull_log_queue.max(1));
         let (closing, closed) = watch::channel(false);
-        (Self { notes, dropped: AtomicU64::new(0), closing }, PullWriter { inbox, closing: closed })
+        (
+            Self {
+                notes,
+                dropped: AtomicU64::new(0),
+                closing,
+            },
+            PullWriter {
+                inbox,
+                closing: closed,
+            },
+        )
     }
 
     pub(crate) fn dropped(&self) -> u64 {
@@ -126,7 +139,9 @@ impl PullWriter {
             if !more {
                 return;
             }
-            let Some(store) = inner.upgrade().map(|inner| Store { inner }) else { return };
+            let Some(store) = inner.upgrade().map(|inner| Store { inner }) else {
+                return;
+            };
             store.insert_batch(std::mem::take(&mut batch)).await;
             drop(store);
             // Few large transactions instead of many small ones; whoever closes does not wait for it.
@@ -138,7 +153,7 @@ impl PullWriter {
 /// Returns when the store is being closed; never when it only went away.
 async fn closed(closing: &mut watch::Receiver<bool>) {
     if closing.wait_for(|closing| *closing).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -158,7 +173,11 @@ impl Row {
         let note = PullNote {
             repo: self.repository.parse().map_err(|_| damaged())?,
             digest: blob::parse_digest(&self.digest)?,
-            principal: self.principal.map(|name| name.parse()).transpose().map_err(|_| damaged())?,
+            principal: self
+                .principal
+                .map(|name| name.parse())
+                .transpose()
+                .map_err(|_| damaged())?,
             class: PullClass::from_name(&self.class),
             at: Timestamp(self.at),
         };
@@ -203,7 +222,9 @@ impl Store {
                         note.class.as_str().into(),
                     ]
                 };
-                sql::execute_list(tx.sql(), &sql, notes.into_iter().flat_map(row)).await.map(drop)
+                sql::execute_list(tx.sql(), &sql, notes.into_iter().flat_map(row))
+                    .await
+                    .map(drop)
             })
         })
         .await
@@ -218,29 +239,17 @@ impl Store {
         limit: usize,
     ) -> Result<Page<PullEntry>, StoreError> {
         let limit = self.page_limit(limit);
-        let mut values: Vec<Value> = vec![before.unwrap_or(i64::MAX).into()];
-        let mut wanted = String::from("seq < $1");
-        let texts = [
-            ("repository", filter.repo.as_ref().map(ToString::to_string)),
-            ("digest", filter.digest.as_ref().map(ToString::to_string)),
-        ];
-        for (column, text) in texts {
-            if let Some(text) = text {
-                values.push(text.into());
-                wanted += &format!(" AND {column} = ${}", values.len());
-            }
-        }
-        if let Some(since) = filter.since {
-            values.push(since.micros().into());
-            wanted += &format!(" AND at >= ${}", values.len());
-        }
-        values.push(sql::to_db(limit as u64 + 1).into());
-        let sql = format!(
-            "SELECT seq, at, repository, digest, principal, class FROM pull_log \
-             WHERE {wanted} ORDER BY seq DESC LIMIT ${}",
-            values.len()
-        );
-        let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
+        let rows: Vec<Row> = sql::Filter::new("seq <", before.unwrap_or(i64::MAX))
+            .and("repository =", filter.repo.as_ref().map(ToString::to_string))
+            .and("digest =", filter.digest.as_ref().map(ToString::to_string))
+            .and("at >=", filter.since.map(Timestamp::micros))
+            .rows(
+                self.inner.db.read(),
+                "SELECT seq, at, repository, digest, principal, class FROM pull_log",
+                "seq DESC",
+                limit as u64 + 1,
+            )
+            .await?;
         let entries = rows.into_iter().map(Row::into_entry).collect::<Result<_, _>>()?;
         Ok(Page::cut(entries, limit))
     }

@@ -71,9 +71,16 @@ impl Store {
         limit: usize,
     ) -> Result<Page<ReferrerDescriptor>, StoreError> {
         let on = self.inner.db.read();
-        let Some(repository) = repository::find(on, permit.repo()).await? else { return Ok(Page::empty()) };
+        let Some(repository) = repository::find(on, permit.repo()).await? else {
+            return Ok(Page::empty());
+        };
         let limit = self.page_limit(limit);
-        let wanted = Wanted { subject, artifact_type, after, count: limit + 1 };
+        let wanted = Wanted {
+            subject,
+            artifact_type,
+            after,
+            count: limit + 1,
+        };
         let mut found = self.subject_entries(repository.id, &wanted).await?;
         found.extend(self.fallback_entries(permit, repository.id, &wanted).await?);
         found.sort_by_key(|entry| entry.digest);
@@ -113,13 +120,21 @@ impl Store {
         wanted: &Wanted<'_>,
     ) -> Result<Vec<ReferrerDescriptor>, StoreError> {
         let tag = Reference::Tag(wanted.subject.fallback_tag());
-        let Some(index) = self.manifest(permit, &tag).await? else { return Ok(Vec::new()) };
+        let Some(index) = self.manifest(permit, &tag).await? else {
+            return Ok(Vec::new());
+        };
         let parsed = Manifest::parse(&index.bytes, Some(&index.media_type), &ManifestLimits::default());
-        let Ok(Manifest { manifests, .. }) = parsed else { return Ok(Vec::new()) };
+        let Ok(Manifest { manifests, .. }) = parsed else {
+            return Ok(Vec::new());
+        };
         let mut entries: Vec<ReferrerDescriptor> = manifests
             .into_iter()
             .filter(|entry| wanted.after.is_none_or(|after| entry.digest > *after))
-            .filter(|entry| wanted.artifact_type.is_none_or(|wanted| entry.artifact_type.as_deref() == Some(wanted)))
+            .filter(|entry| {
+                wanted
+                    .artifact_type
+                    .is_none_or(|wanted| entry.artifact_type.as_deref() == Some(wanted))
+            })
             .map(|entry| ReferrerDescriptor {
                 media_type: entry.media_type,
                 digest: entry.digest,
@@ -152,7 +167,10 @@ impl Store {
             let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), &sql, values).await?;
             present.extend(rows.into_iter().map(|row| row.text));
         }
-        Ok(entries.into_iter().filter(|entry| present.contains(&entry.digest.to_string())).collect())
+        Ok(entries
+            .into_iter()
+            .filter(|entry| present.contains(&entry.digest.to_string()))
+            .collect())
     }
 }
 

@@ -50,7 +50,10 @@ pub(crate) struct Delta {
 }
 
 /// The repository, if there is one.
-pub(crate) async fn find(on: &impl ConnectionTrait, name: &RepoName) -> Result<Option<Repository>, StoreError> {
+pub(crate) async fn find(
+    on: &impl ConnectionTrait,
+    name: &RepoName,
+) -> Result<Option<Repository>, StoreError> {
     let sql = "SELECT id, bytes, tags, manifests, blobs, created_at FROM repository WHERE name = $1";
     sql::first(on, sql, [name.as_str().into()]).await
 }
@@ -64,15 +67,29 @@ pub(crate) async fn find_or_create(tx: &Tx, name: &RepoName) -> Result<Repositor
                VALUES ($1, 0, 0, 0, 0, $2, $2) RETURNING id";
     let now = tx.now().micros();
     let made: Option<sql::Id> = sql::first(tx.sql(), sql, [name.as_str().into(), now.into()]).await?;
-    let id = made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?.id;
-    Ok(Repository { id, bytes: 0, tags: 0, manifests: 0, blobs: 0, created_at: now })
+    let id = made
+        .ok_or_else(|| StoreError::damaged("an insert answered no row"))?
+        .id;
+    Ok(Repository {
+        id,
+        bytes: 0,
+        tags: 0,
+        manifests: 0,
+        blobs: 0,
+        created_at: now,
+    })
 }
 
 /// Changes the counters.
 pub(crate) async fn count(tx: &Tx, repository: i64, delta: Delta) -> Result<(), StoreError> {
     let sql = "UPDATE repository SET bytes = bytes + $2, tags = tags + $3, manifests = manifests + $4, \
                blobs = blobs + $5, changed_at = $6 WHERE id = $1";
-    let Delta { bytes, tags, manifests, blobs } = delta;
+    let Delta {
+        bytes,
+        tags,
+        manifests,
+        blobs,
+    } = delta;
     let values = [repository, bytes, tags, manifests, blobs, tx.now().micros()].map(Into::into);
     sql::execute(tx.sql(), sql, values).await.map(drop)
 }
@@ -89,7 +106,10 @@ impl Store {
         let limit = self.page_limit(limit);
         let mut names = Vec::new();
         let mut after = after.unwrap_or_default().to_owned();
-        while limit > 0 {
+        if limit == 0 {
+            return Ok(Page::empty());
+        }
+        loop {
             let sql = "SELECT name AS text FROM repository WHERE name > $1 ORDER BY name LIMIT $2";
             let values = [after.clone().into(), CATALOG_CHUNK.into()];
             let chunk: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, values).await?;
@@ -105,7 +125,10 @@ impl Store {
     }
 
     /// What the repository holds; `None` when there is no such repository.
-    pub async fn repository_stats(&self, permit: &Permit<Pull>) -> Result<Option<RepositoryStats>, StoreError> {
+    pub async fn repository_stats(
+        &self,
+        permit: &Permit<Pull>,
+    ) -> Result<Option<RepositoryStats>, StoreError> {
         let found = find(self.inner.db.read(), permit.repo()).await?;
         Ok(found.map(|row| RepositoryStats {
             bytes: sql::from_db(row.bytes),

@@ -30,7 +30,12 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { immutable_tags: None, quota_bytes: None, quota_tags: None, deletion: true }
+        Self {
+            immutable_tags: None,
+            quota_bytes: None,
+            quota_tags: None,
+            deletion: true,
+        }
     }
 }
 
@@ -63,7 +68,9 @@ impl ImmutableTags {
     fn problem(&self) -> Option<String> {
         if self.0.len() > IMMUTABLE_TAG_PATTERNS {
             let (count, limit) = (self.0.len(), IMMUTABLE_TAG_PATTERNS);
-            return Some(format!("{count} patterns of immutable tags are too many; use at most {limit}"));
+            return Some(format!(
+                "{count} patterns of immutable tags are too many; use at most {limit}"
+            ));
         }
         let legal = |c: char| c.is_ascii_alphanumeric() || "._-*".contains(c);
         let bad = |pattern: &&String| {
@@ -71,7 +78,9 @@ impl ImmutableTags {
             glob.is_empty() || glob.len() > oci::MAX_TAG_BYTES || !glob.chars().all(legal)
         };
         let pattern = self.0.iter().find(bad)?;
-        Some(format!("{pattern:?} matches no tag; use letters, digits, `.`, `_`, `-` and `*`, at most 128 of them"))
+        Some(format!(
+            "{pattern:?} matches no tag; use letters, digits, `.`, `_`, `-` and `*`, at most 128 of them"
+        ))
     }
 }
 
@@ -96,7 +105,9 @@ fn glob(pattern: &str, text: &str) -> bool {
             return false;
         }
     }
-    pattern.get(at..).is_some_and(|rest| rest.iter().all(|&c| c == b'*'))
+    pattern
+        .get(at..)
+        .is_some_and(|rest| rest.iter().all(|&c| c == b'*'))
 }
 
 impl Rules {
@@ -129,14 +140,22 @@ pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<Rule>, StoreErr
     let parse = |row: Row| {
         let damaged = || StoreError::damaged(format!("rule {:?} cannot be read", row.pattern));
         let pattern = row.pattern.parse().map_err(|_| damaged())?;
-        Ok(Rule { pattern, rules: serde_json::from_str(&row.body).map_err(|_| damaged())? })
+        Ok(Rule {
+            pattern,
+            rules: serde_json::from_str(&row.body).map_err(|_| damaged())?,
+        })
     };
     rows.into_iter().map(parse).collect()
 }
 
 /// Sets a rule within a transaction.
 pub(crate) async fn set(tx: &Tx, actor: &Actor, rule: &Rule, limit: u64) -> Result<(), AdminError> {
-    if let Some(reason) = rule.rules.immutable_tags.as_ref().and_then(ImmutableTags::problem) {
+    if let Some(reason) = rule
+        .rules
+        .immutable_tags
+        .as_ref()
+        .and_then(ImmutableTags::problem)
+    {
         return Err(AdminError::Invalid { reason });
     }
     let mut rules = all(tx.sql()).await?;
@@ -150,21 +169,35 @@ pub(crate) async fn set(tx: &Tx, actor: &Actor, rule: &Rule, limit: u64) -> Resu
     let sql = "INSERT INTO rule (pattern, body) VALUES ($1, $2) \
                ON CONFLICT (pattern) DO UPDATE SET body = excluded.body";
     sql::execute(tx.sql(), sql, [rule.pattern.to_string().into(), body.into()]).await?;
-    event::record(tx, actor, EventKind::RuleSet, rule.pattern.as_str(), json!(rule.rules)).await?;
+    event::record(
+        tx,
+        actor,
+        EventKind::RuleSet,
+        rule.pattern.as_str(),
+        json!(rule.rules),
+    )
+    .await?;
     Ok(())
 }
 
 /// Two patterns of the same specificity that match a common name: nobody could say which rule holds.
 pub(crate) fn check_ties(rules: Vec<Rule>) -> Result<(), AdminError> {
     let entries = rules.into_iter().map(|rule| (rule.pattern, ())).collect();
-    PatternMap::build(entries).map(drop).map_err(|tie| AdminError::Invalid { reason: tie.to_string() })
+    PatternMap::build(entries)
+        .map(drop)
+        .map_err(|tie| AdminError::Invalid {
+            reason: tie.to_string(),
+        })
 }
 
 /// Removes a rule within a transaction.
 pub(crate) async fn remove(tx: &Tx, actor: &Actor, pattern: &RepoPattern) -> Result<(), AdminError> {
     let sql = "DELETE FROM rule WHERE pattern = $1";
     if sql::execute(tx.sql(), sql, [pattern.to_string().into()]).await? == 0 {
-        return Err(AdminError::NotFound { kind: "rule", name: pattern.to_string() });
+        return Err(AdminError::NotFound {
+            kind: "rule",
+            name: pattern.to_string(),
+        });
     }
     event::record(tx, actor, EventKind::RuleRemove, pattern.as_str(), json!({})).await?;
     Ok(())
@@ -180,13 +213,15 @@ impl Store {
     /// Sets the rule of a pattern. A pattern that ties with another one is refused ([`AdminError::Invalid`]).
     pub async fn set_rule(&self, actor: &Actor, rule: &Rule) -> Result<(), AdminError> {
         let (actor, rule, limit) = (actor.clone(), rule.clone(), self.limits().rules);
-        self.change_access(move |tx| Box::pin(async move { set(tx, &actor, &rule, limit).await })).await
+        self.change_access(move |tx| Box::pin(async move { set(tx, &actor, &rule, limit).await }))
+            .await
     }
 
     /// Removes the rule of a pattern.
     pub async fn remove_rule(&self, actor: &Actor, pattern: &RepoPattern) -> Result<(), AdminError> {
         let (actor, pattern) = (actor.clone(), pattern.clone());
-        self.change_access(move |tx| Box::pin(async move { remove(tx, &actor, &pattern).await })).await
+        self.change_access(move |tx| Box::pin(async move { remove(tx, &actor, &pattern).await }))
+            .await
     }
 
     /// All rules (at most [`crate::StoreLimits::rules`]), ordered by pattern.

@@ -3,8 +3,8 @@
 use sea_orm::ConnectionTrait;
 
 use crate::StoreError;
-use crate::db::{Db, sql};
 use crate::Timestamp;
+use crate::db::{Db, sql};
 
 /// What is kept. The list is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,21 +26,34 @@ impl Setting {
 
 /// The value, if it was ever set.
 pub(crate) async fn get(on: &impl ConnectionTrait, setting: Setting) -> Result<Option<String>, StoreError> {
-    let found: Option<sql::Text> =
-        sql::first(on, "SELECT value AS text FROM setting WHERE key = $1", [setting.key().into()]).await?;
+    let found: Option<sql::Text> = sql::first(
+        on,
+        "SELECT value AS text FROM setting WHERE key = $1",
+        [setting.key().into()],
+    )
+    .await?;
     Ok(found.map(|row| row.text))
 }
 
 /// Sets the value.
-pub(crate) async fn set(on: &impl ConnectionTrait, setting: Setting, value: String) -> Result<(), StoreError> {
+pub(crate) async fn set(
+    on: &impl ConnectionTrait,
+    setting: Setting,
+    value: String,
+) -> Result<(), StoreError> {
     let sql = "INSERT INTO setting (key, value) VALUES ($1, $2) \
                ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    sql::execute(on, sql, [setting.key().into(), value.into()]).await.map(drop)
+    sql::execute(on, sql, [setting.key().into(), value.into()])
+        .await
+        .map(drop)
 }
 
 /// The generation of the access data.
 pub(crate) async fn access_generation(on: &impl ConnectionTrait) -> Result<u64, StoreError> {
-    Ok(get(on, Setting::AccessGeneration).await?.and_then(|text| text.parse().ok()).unwrap_or(0))
+    Ok(get(on, Setting::AccessGeneration)
+        .await?
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0))
 }
 
 /// The key of the token signer; made on the first start.

@@ -28,10 +28,17 @@ impl Snapshot {
         let secrets = secrets(on).await?;
         let grants = crate::grant::all(on).await?;
         let rules = crate::rule::all(on).await?;
-        let rules = rules.into_iter().map(|Rule { pattern, rules }| (pattern, Arc::new(rules))).collect();
+        let rules = rules
+            .into_iter()
+            .map(|Rule { pattern, rules }| (pattern, Arc::new(rules)))
+            .collect();
         let rules = PatternMap::build(rules).map_err(|tie| StoreError::damaged(tie.to_string()))?;
         let book = AccessBook::build(principals, secrets, grants, generation);
-        Ok(Self { book: Arc::new(book), rules, default_rules: Arc::default() })
+        Ok(Self {
+            book: Arc::new(book),
+            rules,
+            default_rules: Arc::default(),
+        })
     }
 }
 
@@ -55,7 +62,10 @@ impl PrincipalRow {
     fn into_principal(self) -> Result<Principal, StoreError> {
         Ok(Principal {
             id: PrincipalId(self.id),
-            name: self.name.parse().map_err(|error| StoreError::damaged(format!("principal {}: {error}", self.id)))?,
+            name: self
+                .name
+                .parse()
+                .map_err(|error| StoreError::damaged(format!("principal {}: {error}", self.id)))?,
             kind: kind_of(&self.kind)?,
             administrator: self.administrator,
             disabled: self.disabled,
@@ -81,8 +91,12 @@ struct SecretRow {
 }
 
 async fn secrets(on: &impl ConnectionTrait) -> Result<Vec<SecretRecord>, StoreError> {
-    let rows: Vec<SecretRow> =
-        sql::all(on, "SELECT id, principal_id, verifier, not_after FROM secret ORDER BY id", []).await?;
+    let rows: Vec<SecretRow> = sql::all(
+        on,
+        "SELECT id, principal_id, verifier, not_after FROM secret ORDER BY id",
+        [],
+    )
+    .await?;
     rows.into_iter().map(SecretRow::into_record).collect()
 }
 
@@ -91,8 +105,9 @@ impl SecretRow {
         Ok(SecretRecord {
             id: SecretId(self.id),
             principal: PrincipalId(self.principal_id),
-            verifier: verifier_of(&self.verifier)
-                .ok_or_else(|| StoreError::damaged(format!("secret {} is neither a hash nor a digest", self.id)))?,
+            verifier: verifier_of(&self.verifier).ok_or_else(|| {
+                StoreError::damaged(format!("secret {} is neither a hash nor a digest", self.id))
+            })?,
             not_after: self.not_after,
         })
     }
@@ -104,12 +119,15 @@ pub(crate) fn verifier_of(text: &str) -> Option<SecretVerifier> {
         return text.parse().ok().map(SecretVerifier::Password);
     }
     let bytes: [u8; 32] = hex::decode(text).ok()?.try_into().ok()?;
-    Some(SecretVerifier::Robot(access::robot_secret::SecretDigest::from_bytes(bytes)))
+    Some(SecretVerifier::Robot(
+        access::robot_secret::SecretDigest::from_bytes(bytes),
+    ))
 }
 
 /// Writes the roles of a grant into its column and reads them back.
 pub(crate) fn roles_of(text: &str) -> Result<RoleSet, StoreError> {
-    text.parse().map_err(|_| StoreError::damaged(format!("unknown roles {text:?}")))
+    text.parse()
+        .map_err(|_| StoreError::damaged(format!("unknown roles {text:?}")))
 }
 
 /// For [`crate::grant::all`].
@@ -124,8 +142,14 @@ impl GrantRow {
     pub(crate) fn into_grant(self) -> Result<Grant, StoreError> {
         let damaged = |what: String| StoreError::damaged(format!("grant of {:?}: {what}", self.subject));
         Ok(Grant {
-            subject: self.subject.parse().map_err(|error: access::NameError| damaged(error.to_string()))?,
-            pattern: self.pattern.parse().map_err(|_| damaged(format!("pattern {:?}", self.pattern)))?,
+            subject: self
+                .subject
+                .parse()
+                .map_err(|error: access::NameError| damaged(error.to_string()))?,
+            pattern: self
+                .pattern
+                .parse()
+                .map_err(|_| damaged(format!("pattern {:?}", self.pattern)))?,
             roles: roles_of(&self.roles)?,
         })
     }

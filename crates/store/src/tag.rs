@@ -77,11 +77,18 @@ impl Store {
             return Ok(None);
         };
         let limit = self.page_limit(limit);
-        let sql = "SELECT name AS text FROM tag WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3";
-        let values =
-            [repository.id.into(), after.unwrap_or_default().into(), sql::to_db(limit as u64 + 1).into()];
+        let sql =
+            "SELECT name AS text FROM tag WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3";
+        let values = [
+            repository.id.into(),
+            after.unwrap_or_default().into(),
+            sql::to_db(limit as u64 + 1).into(),
+        ];
         let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, values).await?;
-        let tags = rows.iter().map(|row| parse(&row.text)).collect::<Result<_, _>>()?;
+        let tags = rows
+            .iter()
+            .map(|row| parse(&row.text))
+            .collect::<Result<_, _>>()?;
         Ok(Some(Page::cut(tags, limit)))
     }
 
@@ -94,25 +101,44 @@ impl Store {
         if rules.is_immutable(tag) {
             // Whoever asks for a tag that is not there learns so, whatever the rule says.
             let exists = self.tag_exists(permit.repo(), tag).await?;
-            return Err(if exists { DeleteError::TagImmutable { tag: tag.clone() } } else { DeleteError::Unknown });
+            return Err(if exists {
+                DeleteError::TagImmutable { tag: tag.clone() }
+            } else {
+                DeleteError::Unknown
+            });
         }
         let (permit, tag) = (permit.clone(), tag.clone());
-        self.write(move |tx| Box::pin(async move { delete(tx, &permit, &tag).await })).await
+        self.write(move |tx| Box::pin(async move { delete(tx, &permit, &tag).await }))
+            .await
     }
 
     async fn tag_exists(&self, repo: &RepoName, tag: &Tag) -> Result<bool, StoreError> {
-        let Some(repository) = repository::find(self.inner.db.read(), repo).await? else { return Ok(false) };
+        let Some(repository) = repository::find(self.inner.db.read(), repo).await? else {
+            return Ok(false);
+        };
         Ok(find(self.inner.db.read(), repository.id, tag).await?.is_some())
     }
 }
 
 async fn delete(tx: &Tx, permit: &Permit<Delete>, tag: &Tag) -> Result<(), DeleteError> {
     let repo = permit.repo();
-    let repository = repository::find(tx.sql(), repo).await?.ok_or(DeleteError::Unknown)?;
-    let row = find(tx.sql(), repository.id, tag).await?.ok_or(DeleteError::Unknown)?;
+    let repository = repository::find(tx.sql(), repo)
+        .await?
+        .ok_or(DeleteError::Unknown)?;
+    let row = find(tx.sql(), repository.id, tag)
+        .await?
+        .ok_or(DeleteError::Unknown)?;
     let sql = "DELETE FROM tag WHERE repository_id = $1 AND name = $2";
     sql::execute(tx.sql(), sql, [repository.id.into(), tag.as_str().into()]).await?;
-    repository::count(tx, repository.id, Delta { tags: -1, ..Delta::default() }).await?;
+    repository::count(
+        tx,
+        repository.id,
+        Delta {
+            tags: -1,
+            ..Delta::default()
+        },
+    )
+    .await?;
     tx.touch(Key::tag(repo, tag));
     let actor = Actor::holder(permit, "request");
     let body = json!({ "digest": row.digest });
@@ -122,7 +148,8 @@ async fn delete(tx: &Tx, permit: &Permit<Delete>, tag: &Tag) -> Result<(), Delet
 
 /// Reads a tag from its column.
 pub(crate) fn parse(text: &str) -> Result<Tag, StoreError> {
-    text.parse().map_err(|_| StoreError::damaged(format!("{text:?} is no tag")))
+    text.parse()
+        .map_err(|_| StoreError::damaged(format!("{text:?} is no tag")))
 }
 
 #[cfg(test)]

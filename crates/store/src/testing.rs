@@ -38,7 +38,12 @@ impl Kit {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::starting_at(SystemTime::now().into()));
         let store = open(&dir, &limits, &clock).await;
-        Self { store, clock, limits, dir }
+        Self {
+            store,
+            clock,
+            limits,
+            dir,
+        }
     }
 
     pub(crate) fn path(&self) -> &std::path::Path {
@@ -71,7 +76,11 @@ impl Kit {
     /// A new robot that may do `roles` on `pattern`.
     pub(crate) async fn robot(&self, name: &str, roles: &[Role], pattern: &str) -> Caller {
         let principal: PrincipalName = name.parse().unwrap();
-        let robot = NewRobot { name: principal.clone(), not_after: None, secret_not_after: None };
+        let robot = NewRobot {
+            name: principal.clone(),
+            not_after: None,
+            secret_not_after: None,
+        };
         let issued = self.store.create_robot(&Self::operator(), robot).await.unwrap();
         self.grant(name, roles, pattern).await;
         let book = self.store.access();
@@ -81,7 +90,11 @@ impl Kit {
 
     pub(crate) async fn grant(&self, subject: &str, roles: &[Role], pattern: &str) {
         let roles = roles.iter().copied().collect();
-        let grant = Grant { subject: subject.parse().unwrap(), pattern: pattern.parse().unwrap(), roles };
+        let grant = Grant {
+            subject: subject.parse().unwrap(),
+            pattern: pattern.parse().unwrap(),
+            roles,
+        };
         self.store.set_grant(&Self::operator(), &grant).await.unwrap();
     }
 
@@ -91,7 +104,10 @@ impl Kit {
     }
 
     pub(crate) fn permit<A: Act>(&self, caller: &Caller, repo: &str) -> Permit<A> {
-        self.store.access().authorize(caller, &repo.parse().unwrap()).unwrap()
+        self.store
+            .access()
+            .authorize(caller, &repo.parse().unwrap())
+            .unwrap()
     }
 
     pub(crate) fn pull(&self, caller: &Caller, repo: &str) -> Permit<Pull> {
@@ -122,7 +138,10 @@ impl Kit {
     }
 
     pub(crate) async fn rule(&self, pattern: &str, rules: crate::Rules) {
-        let rule = crate::Rule { pattern: pattern.parse().unwrap(), rules };
+        let rule = crate::Rule {
+            pattern: pattern.parse().unwrap(),
+            rules,
+        };
         self.store.set_rule(&Self::operator(), &rule).await.unwrap();
     }
 
@@ -132,9 +151,16 @@ impl Kit {
         move |repo: &RepoName| book.may::<Pull>(&caller, repo)
     }
 
-    pub(crate) async fn push_blob(&self, caller: &Caller, repo: &str, bytes: &[u8]) -> Result<Digest, UploadError> {
+    pub(crate) async fn push_blob(
+        &self,
+        caller: &Caller,
+        repo: &str,
+        bytes: &[u8],
+    ) -> Result<Digest, UploadError> {
         let digest = sha256(bytes);
-        self.store.push_blob(&self.push(caller, repo), &digest, body(bytes)).await?;
+        self.store
+            .push_blob(&self.push(caller, repo), &digest, body(bytes))
+            .await?;
         Ok(digest)
     }
 
@@ -157,7 +183,9 @@ impl Kit {
         tags: &[&str],
     ) -> Result<PutOutcome, PutError> {
         let may_pull = self.may_pull(caller);
-        self.store.put_manifest(&self.push(caller, repo), put(manifest, tags), &may_pull).await
+        self.store
+            .put_manifest(&self.push(caller, repo), put(manifest, tags), &may_pull)
+            .await
     }
 
     /// Pushes a config and one layer and puts an image of them; answers its digest.
@@ -177,11 +205,19 @@ impl Kit {
         reference: &str,
     ) -> Option<Arc<crate::StoredManifest>> {
         let reference: Reference = reference.parse().unwrap();
-        self.store.manifest(&self.pull(caller, repo), &reference).await.unwrap()
+        self.store
+            .manifest(&self.pull(caller, repo), &reference)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn tags(&self, caller: &Caller, repo: &str) -> Vec<String> {
-        let page = self.store.tags(&self.pull(caller, repo), None, 1_000).await.unwrap().unwrap();
+        let page = self
+            .store
+            .tags(&self.pull(caller, repo), None, 1_000)
+            .await
+            .unwrap()
+            .unwrap();
         page.items.iter().map(ToString::to_string).collect()
     }
 
@@ -209,8 +245,13 @@ impl Kit {
 }
 
 async fn open(dir: &TempDir, limits: &StoreLimits, clock: &Arc<ManualClock>) -> Store {
-    let config = StoreConfig { data_dir: dir.path().to_owned(), limits: limits.clone() };
-    Store::open(config, Arc::clone(clock) as Arc<dyn crate::Clock>).await.unwrap()
+    let config = StoreConfig {
+        data_dir: dir.path().to_owned(),
+        limits: limits.clone(),
+    };
+    Store::open(config, Arc::clone(clock) as Arc<dyn crate::Clock>)
+        .await
+        .unwrap()
 }
 
 pub(crate) type Body = stream::Iter<std::vec::IntoIter<Result<Bytes, BodyError>>>;
@@ -218,12 +259,18 @@ pub(crate) type Body = stream::Iter<std::vec::IntoIter<Result<Bytes, BodyError>>
 /// A body in two frames.
 pub(crate) fn body(bytes: &[u8]) -> Body {
     let (first, second) = bytes.split_at(bytes.len() / 2);
-    stream::iter(vec![Ok(Bytes::copy_from_slice(first)), Ok(Bytes::copy_from_slice(second))])
+    stream::iter(vec![
+        Ok(Bytes::copy_from_slice(first)),
+        Ok(Bytes::copy_from_slice(second)),
+    ])
 }
 
 /// A body that breaks off after `bytes`.
 pub(crate) fn broken_body(bytes: &[u8]) -> Body {
-    stream::iter(vec![Ok(Bytes::copy_from_slice(bytes)), Err(BodyError::Disconnected)])
+    stream::iter(vec![
+        Ok(Bytes::copy_from_slice(bytes)),
+        Err(BodyError::Disconnected),
+    ])
 }
 
 pub(crate) fn no_body() -> Body {

@@ -26,7 +26,7 @@ mod session;
 pub(crate) use book::UploadBook;
 use session::{Session, account};
 
-/// The name of an upload session, a UUIDv7.
+/// The name of an upload session, a UUID of version 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UploadId(pub(crate) Uuid);
 
@@ -154,7 +154,11 @@ impl Store {
     /// Opens an upload session whose bytes will be hashed with `algorithm`.
     ///
     /// Refused when the principal has too many sessions open or the repository has used up its quota in bytes.
-    pub async fn start_upload(&self, permit: &Permit<Push>, algorithm: Algorithm) -> Result<UploadId, UploadError> {
+    pub async fn start_upload(
+        &self,
+        permit: &Permit<Push>,
+        algorithm: Algorithm,
+    ) -> Result<UploadId, UploadError> {
         self.check_room(permit).await?;
         let session = Session {
             id: self.new_upload_id(),
@@ -174,10 +178,18 @@ impl Store {
         // Held until the row is there, so that the collection lets the file be.
         let _claim = self.claim(id).await?;
         self.inner.uploads.open(principal)?;
-        let created = self.inner.files.create_upload(id.0).await.map_err(StoreError::from);
+        let created = self
+            .inner
+            .files
+            .create_upload(id.0)
+            .await
+            .map_err(StoreError::from);
         let written = match created {
             Ok(()) => {
-                self.write_here(move |tx| Box::pin(async move { session::insert(tx, &permit, &session).await })).await
+                self.write_here(move |tx| {
+                    Box::pin(async move { session::insert(tx, &permit, &session).await })
+                })
+                .await
             }
             Err(error) => Err(error),
         };
@@ -188,9 +200,22 @@ impl Store {
     }
 
     /// Where the session stands.
-    pub async fn upload_status(&self, permit: &Permit<Push>, id: &UploadId) -> Result<UploadStatus, UploadError> {
-        let Session { received, algorithm, expires_at, .. } = self.session(permit, *id).await?;
-        Ok(UploadStatus { offset: received, algorithm, expires_at })
+    pub async fn upload_status(
+        &self,
+        permit: &Permit<Push>,
+        id: &UploadId,
+    ) -> Result<UploadStatus, UploadError> {
+        let Session {
+            received,
+            algorithm,
+            expires_at,
+            ..
+        } = self.session(permit, *id).await?;
+        Ok(UploadStatus {
+            offset: received,
+            algorithm,
+            expires_at,
+        })
     }
 
     /// Writes a chunk at the end of the upload and answers the new offset, which is durable by then.
@@ -266,7 +291,9 @@ impl Store {
         let mut dropped = 0;
         for id in self.expired_uploads(budget).await? {
             // One that is being written to right now is about to be extended.
-            let Some(claim) = self.inner.uploads.claim(id.0) else { continue };
+            let Some(claim) = self.inner.uploads.claim(id.0) else {
+                continue;
+            };
             let store = self.clone();
             let task = tokio::spawn(async move {
                 let _claim = claim;

@@ -13,20 +13,42 @@ async fn the_first_start_makes_an_administrator_once() {
     let caller = kit.store.authenticate("admin", &generated, FROM).await.unwrap();
     assert!(kit.store.access().authorize_system(&caller).is_ok());
     assert!(kit.store.ensure_administrator(None).await.unwrap().is_none());
-    let given = kit.store.ensure_administrator(Some(&PASSWORD.into())).await.unwrap();
+    let given = kit
+        .store
+        .ensure_administrator(Some(&PASSWORD.into()))
+        .await
+        .unwrap();
     assert!(given.is_none());
-    assert!(kit.store.authenticate("admin", &PASSWORD.into(), FROM).await.is_err());
+    assert!(
+        kit.store
+            .authenticate("admin", &PASSWORD.into(), FROM)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn a_given_password_is_taken_and_never_shown() {
     let kit = Kit::new().await;
-    assert!(kit.store.ensure_administrator(Some(&PASSWORD.into())).await.unwrap().is_none());
-    kit.store.authenticate("admin", &PASSWORD.into(), FROM).await.unwrap();
+    assert!(
+        kit.store
+            .ensure_administrator(Some(&PASSWORD.into()))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    kit.store
+        .authenticate("admin", &PASSWORD.into(), FROM)
+        .await
+        .unwrap();
     let database = std::fs::read(kit.path().join("roadbed.db")).unwrap();
     let log = std::fs::read(kit.path().join("roadbed.db-wal")).unwrap();
     for bytes in [database, log] {
-        assert!(!bytes.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes()));
+        assert!(
+            !bytes
+                .windows(PASSWORD.len())
+                .any(|window| window == PASSWORD.as_bytes())
+        );
     }
 }
 
@@ -40,10 +62,16 @@ async fn a_weak_first_password_is_refused() {
 #[tokio::test]
 async fn a_password_is_reset_on_a_stopped_server_only() {
     let mut kit = Kit::new().await;
-    kit.store.ensure_administrator(Some(&PASSWORD.into())).await.unwrap();
+    kit.store
+        .ensure_administrator(Some(&PASSWORD.into()))
+        .await
+        .unwrap();
     let admin: PrincipalName = FIRST_ADMINISTRATOR.parse().unwrap();
     let refused = reset_password(kit.path(), &admin).await.unwrap_err();
-    assert!(matches!(refused, AdminError::Store(StoreError::Locked { .. })), "{refused}");
+    assert!(
+        matches!(refused, AdminError::Store(StoreError::Locked { .. })),
+        "{refused}"
+    );
 
     kit.store.clone().close().await.unwrap();
     let fresh = reset_password(kit.path(), &admin).await.unwrap();
@@ -52,7 +80,12 @@ async fn a_password_is_reset_on_a_stopped_server_only() {
     kit.reopen().await;
     let caller = kit.store.authenticate("admin", &fresh, FROM).await.unwrap();
     assert!(kit.store.access().authorize_system(&caller).is_ok());
-    assert!(kit.store.authenticate("admin", &PASSWORD.into(), FROM).await.is_err());
+    assert!(
+        kit.store
+            .authenticate("admin", &PASSWORD.into(), FROM)
+            .await
+            .is_err()
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use crate::{StoreLimits, Timestamp};
 
 /// How long failures are remembered after the last one.
-const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+const REMEMBERED: Duration = Duration::from_hours(1);
 
 /// Failures of one name from one address.
 #[derive(Debug, Clone, Copy)]
@@ -26,9 +26,15 @@ pub(super) struct Failures {
 
 impl Failures {
     pub(super) fn new(limits: &StoreLimits) -> Self {
-        let records =
-            Cache::builder().max_capacity(limits.login_failure_entries).time_to_idle(REMEMBERED).build();
-        Self { records, free: limits.login_failures, longest: limits.login_backoff }
+        let records = Cache::builder()
+            .max_capacity(limits.login_failure_entries)
+            .time_to_idle(REMEMBERED)
+            .build();
+        Self {
+            records,
+            free: limits.login_failures,
+            longest: limits.login_backoff,
+        }
     }
 
     /// How long this name from this address has to wait still; `None`: not at all.
@@ -43,10 +49,14 @@ impl Failures {
 
     /// One more failure.
     pub(super) fn note(&self, user: &str, from: IpAddr, now: Timestamp) {
-        self.records.entry(key(user, from)).and_upsert_with(|present| Record {
-            count: present.map_or(0, |entry| entry.into_value().count).saturating_add(1),
-            last: now,
-        });
+        self.records
+            .entry(key(user, from))
+            .and_upsert_with(|present| Record {
+                count: present
+                    .map_or(0, |entry| entry.into_value().count)
+                    .saturating_add(1),
+                last: now,
+            });
     }
 
     /// A success: the count begins anew.
@@ -59,7 +69,7 @@ impl Failures {
 fn key(user: &str, from: IpAddr) -> (Box<str>, IpAddr) {
     let network = match from.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        v4 => v4,
+        v4 @ IpAddr::V4(_) => v4,
     };
     (user.into(), network)
 }
@@ -87,7 +97,11 @@ mod tests {
             failures.note("ann", from, now);
         }
         assert_eq!(waits, [0, 0, 1, 2, 4, 5]);
-        assert_eq!(failures.wait("ann", from, Timestamp(5_000_001)), None, "time passes");
+        assert_eq!(
+            failures.wait("ann", from, Timestamp(5_000_001)),
+            None,
+            "time passes"
+        );
         assert_eq!(failures.wait("bob", from, now), None, "others are not concerned");
         assert_eq!(failures.wait("ann", IpAddr::from([192, 0, 2, 2]), now), None);
         failures.forget("ann", from);
@@ -98,7 +112,15 @@ mod tests {
     fn a_network_of_ipv6_addresses_is_one_address() {
         let failures = failures(1, 60);
         failures.note("ann", "2001:db8::1".parse().unwrap(), Timestamp(0));
-        assert!(failures.wait("ann", "2001:db8::ffff".parse().unwrap(), Timestamp(0)).is_some());
-        assert!(failures.wait("ann", "2001:db8:0:1::1".parse().unwrap(), Timestamp(0)).is_none());
+        assert!(
+            failures
+                .wait("ann", "2001:db8::ffff".parse().unwrap(), Timestamp(0))
+                .is_some()
+        );
+        assert!(
+            failures
+                .wait("ann", "2001:db8:0:1::1".parse().unwrap(), Timestamp(0))
+                .is_none()
+        );
     }
 }

@@ -41,7 +41,11 @@ impl LoginLog {
     }
 
     fn add(&self, kind: EventKind, user: &str, from: IpAddr) {
-        let login = Login { kind, name: user.parse().ok(), from };
+        let login = Login {
+            kind,
+            name: user.parse().ok(),
+            from,
+        };
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if gathered.logins.len() >= LOGINS_LISTED && !gathered.logins.contains_key(&login) {
             gathered.unlisted += 1;

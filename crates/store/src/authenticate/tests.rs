@@ -12,13 +12,22 @@ use crate::{NewRobot, NewUser};
 const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
 async fn ann(kit: &Kit) {
-    let user =
-        NewUser { name: "ann".parse().unwrap(), password: PASSWORD.into(), administrator: false, not_after: None };
+    let user = NewUser {
+        name: "ann".parse().unwrap(),
+        password: PASSWORD.into(),
+        administrator: false,
+        not_after: None,
+    };
     kit.store.create_user(&Kit::operator(), user).await.unwrap();
 }
 
 fn hashes(kit: &Kit) -> u64 {
-    kit.store.inner.authenticator.counts.hashes.load(Ordering::Relaxed)
+    kit.store
+        .inner
+        .authenticator
+        .counts
+        .hashes
+        .load(Ordering::Relaxed)
 }
 
 #[tokio::test]
@@ -27,11 +36,17 @@ async fn a_verified_credential_is_remembered_for_a_while() {
     ann(&kit).await;
     let before = hashes(&kit);
     for _ in 0..50 {
-        kit.store.authenticate("ann", &PASSWORD.into(), FROM).await.unwrap();
+        kit.store
+            .authenticate("ann", &PASSWORD.into(), FROM)
+            .await
+            .unwrap();
     }
     assert_eq!(hashes(&kit) - before, 1);
     kit.advance(Duration::from_secs(61));
-    kit.store.authenticate("ann", &PASSWORD.into(), FROM).await.unwrap();
+    kit.store
+        .authenticate("ann", &PASSWORD.into(), FROM)
+        .await
+        .unwrap();
     assert_eq!(hashes(&kit) - before, 2);
 }
 
@@ -96,7 +111,12 @@ async fn unknown_names_and_robots_take_as_long_as_users() {
         assert_eq!(hashes(&kit) - before, 0, "{name}");
     }
     let long = "x".repeat(LONGEST + 1);
-    assert!(kit.store.authenticate(&long, &PASSWORD.into(), FROM).await.is_err());
+    assert!(
+        kit.store
+            .authenticate(&long, &PASSWORD.into(), FROM)
+            .await
+            .is_err()
+    );
     assert!(kit.store.authenticate("ann", &long.into(), FROM).await.is_err());
 }
 
@@ -105,28 +125,54 @@ async fn who_guesses_has_to_wait() {
     let kit = Kit::with(|limits| limits.login_failures = 2).await;
     ann(&kit).await;
     for _ in 0..2 {
-        let refused = kit.store.authenticate("ann", &"wrong password".into(), FROM).await;
+        let refused = kit
+            .store
+            .authenticate("ann", &"wrong password".into(), FROM)
+            .await;
         assert!(matches!(refused, Err(AuthError::Rejected)));
     }
-    let refused = kit.store.authenticate("ann", &PASSWORD.into(), FROM).await.unwrap_err();
-    assert!(matches!(refused, AuthError::TooMany { retry_after } if retry_after.as_secs() == 1), "{refused}");
+    let refused = kit
+        .store
+        .authenticate("ann", &PASSWORD.into(), FROM)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, AuthError::TooMany { retry_after } if retry_after.as_secs() == 1),
+        "{refused}"
+    );
     let elsewhere = IpAddr::from([192, 0, 2, 9]);
-    kit.store.authenticate("ann", &PASSWORD.into(), elsewhere).await.unwrap();
+    kit.store
+        .authenticate("ann", &PASSWORD.into(), elsewhere)
+        .await
+        .unwrap();
     kit.advance(Duration::from_secs(2));
-    kit.store.authenticate("ann", &PASSWORD.into(), FROM).await.unwrap();
+    kit.store
+        .authenticate("ann", &PASSWORD.into(), FROM)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_disabled_or_ended_principal_is_out_at_once() {
     let kit = Kit::new().await;
     ann(&kit).await;
-    kit.store.authenticate("ann", &PASSWORD.into(), FROM).await.unwrap();
-    kit.store.set_disabled(&Kit::operator(), &"ann".parse().unwrap(), true).await.unwrap();
+    kit.store
+        .authenticate("ann", &PASSWORD.into(), FROM)
+        .await
+        .unwrap();
+    kit.store
+        .set_disabled(&Kit::operator(), &"ann".parse().unwrap(), true)
+        .await
+        .unwrap();
     let refused = kit.store.authenticate("ann", &PASSWORD.into(), FROM).await;
     assert!(matches!(refused, Err(AuthError::Rejected)));
 
     let end = kit.store.now().plus(Duration::from_secs(10));
-    let robot = NewRobot { name: "bot".parse().unwrap(), not_after: Some(end), secret_not_after: None };
+    let robot = NewRobot {
+        name: "bot".parse().unwrap(),
+        not_after: Some(end),
+        secret_not_after: None,
+    };
     let issued = kit.store.create_robot(&Kit::operator(), robot).await.unwrap();
     kit.store.authenticate("bot", &issued.secret, FROM).await.unwrap();
     kit.advance(Duration::from_secs(11));
@@ -153,12 +199,22 @@ async fn tokens_stand_for_callers_while_their_secret_is_good() {
     };
     let token = kit.store.signer().issue(&claims).unwrap();
     kit.restart().await;
-    let read = kit.store.signer().verify(&token, access::token::Audience::Registry, now).unwrap();
+    let read = kit
+        .store
+        .signer()
+        .verify(&token, access::token::Audience::Registry, now)
+        .unwrap();
     let before = kit.store.metrics().database_calls;
     assert_eq!(kit.store.caller_of(&read).await.unwrap().principal_name(), "bot");
     assert_eq!(kit.store.metrics().database_calls, before);
-    kit.store.revoke_robot_secret(&Kit::operator(), &"bot".parse().unwrap(), bot.secret().unwrap()).await.unwrap();
-    assert!(matches!(kit.store.caller_of(&read).await, Err(AuthError::Rejected)));
+    kit.store
+        .revoke_robot_secret(&Kit::operator(), &"bot".parse().unwrap(), bot.secret().unwrap())
+        .await
+        .unwrap();
+    assert!(matches!(
+        kit.store.caller_of(&read).await,
+        Err(AuthError::Rejected)
+    ));
 }
 
 #[tokio::test]
@@ -167,16 +223,31 @@ async fn knocking_does_not_fill_the_audit_log() {
     let root = kit.administrator("root").await;
     let secret = RobotSecret::generate([7; 32]);
     for number in 0..200 {
-        let _ = kit.store.authenticate(&format!("user{number}"), &secret.expose().into(), FROM).await;
-        let _ = kit.store.authenticate("user0", &secret.expose().into(), FROM).await;
+        let _ = kit
+            .store
+            .authenticate(&format!("user{number}"), &secret.expose().into(), FROM)
+            .await;
+        let _ = kit
+            .store
+            .authenticate("user0", &secret.expose().into(), FROM)
+            .await;
     }
-    kit.store.authenticate("root", &PASSWORD.into(), FROM).await.unwrap();
+    kit.store
+        .authenticate("root", &PASSWORD.into(), FROM)
+        .await
+        .unwrap();
     kit.store.flush_logins().await.unwrap();
     kit.store.flush_logins().await.unwrap();
-    let failed = EventFilter { kind: Some(EventKind::LoginFailed), ..EventFilter::default() };
+    let failed = EventFilter {
+        kind: Some(EventKind::LoginFailed),
+        ..EventFilter::default()
+    };
     let events = kit.store.events(&root, &failed, None, 1_000).await.unwrap().items;
     assert_eq!(events.len(), log::LOGINS_LISTED + 1);
-    let times: u64 = events.iter().map(|event| event.body["times"].as_u64().unwrap()).sum();
+    let times: u64 = events
+        .iter()
+        .map(|event| event.body["times"].as_u64().unwrap())
+        .sum();
     assert!(times >= 400, "{times}");
     assert!(events.iter().all(|event| event.actor == "anonymous"));
 }

@@ -32,12 +32,16 @@ const PAGE: i64 = 1_000;
 /// Makes `data_dir`, which must not exist or be empty, from a backup. Every blob is checked against its digest, and
 /// every blob that the database names must be there. Reads on a blocking thread. When it fails, the directory cannot be
 /// served; empty it before the next try.
-pub async fn restore(input: impl Read + Send + 'static, data_dir: &Path) -> Result<BackupReport, BackupError> {
+pub async fn restore(
+    input: impl Read + Send + 'static,
+    data_dir: &Path,
+) -> Result<BackupReport, BackupError> {
     let dir = data_dir.to_owned();
     let extracted = tokio::task::spawn_blocking(move || extract(input, &dir)).await;
     let (report, lock) = extracted.map_err(StoreError::from)??;
     check(data_dir, &report).await?;
-    fs::remove_file(data_dir.join(RESTORING_FILE)).map_err(|error| StoreError::file("remove", data_dir, error))?;
+    fs::remove_file(data_dir.join(RESTORING_FILE))
+        .map_err(|error| StoreError::file("remove", data_dir, error))?;
     sync(data_dir)?;
     drop(lock);
     Ok(report)
@@ -59,7 +63,9 @@ fn extract(input: impl Read, dir: &Path) -> Result<(BackupReport, DirLock), Back
     let mut archive = Archive::new(input);
     for entry in archive.entries().map_err(read_error)?.raw(true) {
         let mut entry = entry.map_err(read_error)?;
-        let Some(name) = names.of(&mut entry)? else { continue };
+        let Some(name) = names.of(&mut entry)? else {
+            continue;
+        };
         match names.seen {
             0 => version(&mut entry, &name)?,
             1 => database(&mut entry, &name, dir)?,
@@ -71,8 +77,12 @@ fn extract(input: impl Read, dir: &Path) -> Result<(BackupReport, DirLock), Back
         names.seen += 1;
     }
     match names.seen {
-        0 => Err(BackupError::Incomplete { what: VERSION_FILE.to_owned() }),
-        1 => Err(BackupError::Incomplete { what: DATABASE_FILE.to_owned() }),
+        0 => Err(BackupError::Incomplete {
+            what: VERSION_FILE.to_owned(),
+        }),
+        1 => Err(BackupError::Incomplete {
+            what: DATABASE_FILE.to_owned(),
+        }),
         _ => {
             sync(dir)?;
             Ok((report, lock))
@@ -106,20 +116,32 @@ impl Names {
 
 fn version(entry: &mut impl Read, name: &str) -> Result<(), BackupError> {
     if name != VERSION_FILE {
-        return Err(BackupError::Unexpected { name: name.to_owned() });
+        return Err(BackupError::Unexpected {
+            name: name.to_owned(),
+        });
     }
     let mut found = String::new();
-    entry.take(LONGEST_NAME).read_to_string(&mut found).map_err(read_error)?;
+    entry
+        .take(LONGEST_NAME)
+        .read_to_string(&mut found)
+        .map_err(read_error)?;
     if found.trim().parse() != Ok(FORMAT) {
         let found = found.trim().to_owned();
-        return Err(StoreError::Version { path: name.into(), found, known: FORMAT }.into());
+        return Err(StoreError::Version {
+            path: name.into(),
+            found,
+            known: FORMAT,
+        }
+        .into());
     }
     Ok(())
 }
 
 fn database(entry: &mut impl Read, name: &str, dir: &Path) -> Result<(), BackupError> {
     if name != DATABASE_FILE {
-        return Err(BackupError::Unexpected { name: name.to_owned() });
+        return Err(BackupError::Unexpected {
+            name: name.to_owned(),
+        });
     }
     let path = dir.join(DATABASE_FILE);
     copy(entry, &mut create(&path)?, &path, |_| {}).map(drop)
@@ -127,7 +149,9 @@ fn database(entry: &mut impl Read, name: &str, dir: &Path) -> Result<(), BackupE
 
 /// Writes a blob under its location and answers its length.
 fn blob_file(entry: &mut impl Read, name: String, dir: &Path) -> Result<u64, BackupError> {
-    let Ok(location) = name.parse::<Location>() else { return Err(BackupError::Unexpected { name }) };
+    let Ok(location) = name.parse::<Location>() else {
+        return Err(BackupError::Unexpected { name });
+    };
     let path = dir.join(location.path());
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(|error| StoreError::file("create", parent, error))?;
@@ -135,7 +159,9 @@ fn blob_file(entry: &mut impl Read, name: String, dir: &Path) -> Result<u64, Bac
     let mut hasher = Hasher::new(location.digest().algorithm());
     let len = copy(entry, &mut create(&path)?, &path, |bytes| hasher.update(bytes))?;
     if hasher.finish() != location.digest() {
-        return Err(BackupError::Damaged { digest: location.digest() });
+        return Err(BackupError::Damaged {
+            digest: location.digest(),
+        });
     }
     Ok(len)
 }
@@ -155,9 +181,12 @@ fn copy(
     let mut len = 0;
     loop {
         let count = from.read(&mut buffer).map_err(read_error)?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(len) };
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(len);
+        };
         each(bytes);
-        to.write_all(bytes).map_err(|error| StoreError::file("write", path, error))?;
+        to.write_all(bytes)
+            .map_err(|error| StoreError::file("write", path, error))?;
         len += count as u64;
     }
 }

@@ -1,6 +1,6 @@
 //! Backup and restore.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -33,7 +33,9 @@ async fn backup(kit: &Kit) -> (BackupReport, Vec<u8>) {
 }
 
 async fn reopen(dir: &Path) -> Store {
-    Store::open(StoreConfig::at(dir), Arc::new(SystemClock)).await.unwrap()
+    Store::open(StoreConfig::at(dir), Arc::new(SystemClock))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -42,19 +44,42 @@ async fn what_was_backed_up_comes_back() {
     let ci = kit.all("ci").await;
     let digest = kit.push_image(&ci, "team/app", "a", &["1"]).await;
     let long = oci::Digest::of(oci::Algorithm::Sha512, b"long");
-    kit.store.push_blob(&kit.push(&ci, "team/app"), &long, body(b"long")).await.unwrap();
-    let id = kit.store.start_upload(&kit.push(&ci, "r"), oci::Algorithm::Sha256).await.unwrap();
-    kit.store.append_upload(&kit.push(&ci, "r"), &id, None, body(b"half")).await.unwrap();
+    kit.store
+        .push_blob(&kit.push(&ci, "team/app"), &long, body(b"long"))
+        .await
+        .unwrap();
+    let id = kit
+        .store
+        .start_upload(&kit.push(&ci, "r"), oci::Algorithm::Sha256)
+        .await
+        .unwrap();
+    kit.store
+        .append_upload(&kit.push(&ci, "r"), &id, None, body(b"half"))
+        .await
+        .unwrap();
 
     let (report, bytes) = backup(&kit).await;
-    assert_eq!(report, BackupReport { blobs: 3, bytes: 8 + 7 + 4 });
+    assert_eq!(
+        report,
+        BackupReport {
+            blobs: 3,
+            bytes: 8 + 7 + 4
+        }
+    );
     let target = tempfile::tempdir().unwrap();
     let dir = target.path().join("data");
     assert_eq!(restore(Cursor::new(bytes), &dir).await.unwrap(), report);
 
     let store = reopen(&dir).await;
-    let permit = store.access().authorize(&ci, &"team/app".parse().unwrap()).unwrap();
-    let manifest = store.manifest(&permit, &"1".parse().unwrap()).await.unwrap().unwrap();
+    let permit = store
+        .access()
+        .authorize(&ci, &"team/app".parse().unwrap())
+        .unwrap();
+    let manifest = store
+        .manifest(&permit, &"1".parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(manifest.digest, digest);
     for digest in [sha256(b"layer a"), long] {
         assert!(store.blob(&permit, &digest).await.unwrap().is_some());
@@ -91,7 +116,10 @@ async fn nothing_is_collected_while_a_backup_runs_and_pushes_go_on() {
     while !kit.store.gc_step(10).await.unwrap().paused {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    assert!(matches!(kit.store.backup(&Kit::operator(), Sink::default()).await, Err(BackupError::Busy)));
+    assert!(matches!(
+        kit.store.backup(&Kit::operator(), Sink::default()).await,
+        Err(BackupError::Busy)
+    ));
     kit.push_image(&ci, "r", "a", &["1"]).await;
     drop(release);
     running.await.unwrap().unwrap();
@@ -105,10 +133,22 @@ async fn a_blob_that_is_not_there_is_no_backup() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
     let digest = kit.push_blob(&ci, "r", b"layer").await.unwrap();
-    let row = kit.store.blob_row(&"r".parse().unwrap(), &digest).await.unwrap().unwrap();
+    let row = kit
+        .store
+        .blob_row(&"r".parse().unwrap(), &digest)
+        .await
+        .unwrap()
+        .unwrap();
     std::fs::remove_file(kit.path().join(row.location.path())).unwrap();
-    let refused = kit.store.backup(&Kit::operator(), Sink::default()).await.unwrap_err();
-    assert!(matches!(refused, BackupError::SourceDamaged { digest: lost } if lost == digest), "{refused}");
+    let refused = kit
+        .store
+        .backup(&Kit::operator(), Sink::default())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, BackupError::SourceDamaged { digest: lost } if lost == digest),
+        "{refused}"
+    );
 }
 
 /// Entries of an archive, to be put together anew.
@@ -119,7 +159,7 @@ fn entries(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
         let mut entry = entry.unwrap();
         let name = entry.path().unwrap().to_string_lossy().into_owned();
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        entry.read_to_end(&mut bytes).unwrap();
         (name, bytes)
     };
     entries.map(read).collect()
@@ -165,11 +205,21 @@ async fn tampered_archives_are_refused_and_cannot_be_served() {
     let opened = Store::open(StoreConfig::at(target.path().join("data")), Arc::new(SystemClock)).await;
     assert!(matches!(opened.err(), Some(StoreError::Damaged { .. })));
 
-    for name in ["../evil", "/etc/evil", "blobs/../../evil", "lock", "blobs/sha256/00/x", "roadbed.db"] {
+    for name in [
+        "../evil",
+        "/etc/evil",
+        "blobs/../../evil",
+        "lock",
+        "blobs/sha256/00/x",
+        "roadbed.db",
+    ] {
         let mut tricked = good.clone();
         tricked[2].0 = name.to_owned();
         let (target, done) = try_restore(archive(&tricked)).await;
-        assert!(matches!(done, Err(BackupError::Unexpected { .. })), "{name}: {done:?}");
+        assert!(
+            matches!(done, Err(BackupError::Unexpected { .. })),
+            "{name}: {done:?}"
+        );
         assert!(!target.path().join("evil").exists());
     }
     let (_, done) = try_restore(archive(&good[..2])).await;
@@ -183,7 +233,10 @@ async fn tampered_archives_are_refused_and_cannot_be_served() {
     let mut future = good.clone();
     future[0].1 = b"99".to_vec();
     let (_, done) = try_restore(archive(&future)).await;
-    assert!(matches!(done, Err(BackupError::Store(StoreError::Version { .. }))), "{done:?}");
+    assert!(
+        matches!(done, Err(BackupError::Store(StoreError::Version { .. }))),
+        "{done:?}"
+    );
     let (_, done) = try_restore(bytes[..bytes.len() / 2].to_vec()).await;
     assert!(done.is_err());
     try_restore(archive(&good)).await.1.unwrap();
@@ -201,10 +254,16 @@ async fn links_and_endless_names_are_refused() {
         tar.append(&header, std::io::repeat(b'a').take(size)).unwrap();
         tar.into_inner().unwrap()
     };
-    use std::io::Read;
-    for (kind, size) in [(EntryType::Symlink, 0), (EntryType::Directory, 0), (EntryType::GNULongName, 1 << 20)] {
+    for (kind, size) in [
+        (EntryType::Symlink, 0),
+        (EntryType::Directory, 0),
+        (EntryType::GNULongName, 1 << 20),
+    ] {
         let (_, done) = try_restore(special(kind, size)).await;
-        assert!(matches!(done, Err(BackupError::Unexpected { .. })), "{kind:?}: {done:?}");
+        assert!(
+            matches!(done, Err(BackupError::Unexpected { .. })),
+            "{kind:?}: {done:?}"
+        );
     }
 }
 

@@ -41,7 +41,8 @@ pub(super) fn archive(
     let mut report = BackupReport::default();
     let mut after = 0;
     loop {
-        let sql = "SELECT id, digest, size, location FROM blob WHERE id > $1 AND state = 0 ORDER BY id LIMIT $2";
+        let sql =
+            "SELECT id, digest, size, location FROM blob WHERE id > $1 AND state = 0 ORDER BY id LIMIT $2";
         let page = sql::all::<Row>(database, sql, [after.into(), PAGE.into()]);
         let page = Handle::current().block_on(page)?;
         let Some(last) = page.last() else { break };
@@ -60,7 +61,12 @@ pub(super) fn archive(
 
 /// A file that is gone or has another length is not what the snapshot says. Its bytes are not hashed here: that is the
 /// work of fsck before and of the restore after.
-fn append_blob(tar: &mut Builder<impl Write>, data_dir: &Path, row: &Row, size: u64) -> Result<(), BackupError> {
+fn append_blob(
+    tar: &mut Builder<impl Write>,
+    data_dir: &Path,
+    row: &Row,
+    size: u64,
+) -> Result<(), BackupError> {
     let path = data_dir.join(blob::parse_location(&row.location)?.path());
     let digest = blob::parse_digest(&row.digest)?;
     match open(&path) {
@@ -77,12 +83,18 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, len))
 }
 
-fn append(tar: &mut Builder<impl Write>, name: &str, size: u64, content: impl Read) -> Result<(), BackupError> {
+fn append(
+    tar: &mut Builder<impl Write>,
+    name: &str,
+    size: u64,
+    content: impl Read,
+) -> Result<(), BackupError> {
     let mut header = Header::new_gnu();
     header.set_size(size);
     header.set_mode(0o600);
     header.set_mtime(u64::try_from(Timestamp::from(std::time::SystemTime::now()).seconds()).unwrap_or(0));
-    tar.append_data(&mut header, name, content.take(size)).map_err(write_error)
+    tar.append_data(&mut header, name, content.take(size))
+        .map_err(write_error)
 }
 
 fn write_error(error: io::Error) -> BackupError {

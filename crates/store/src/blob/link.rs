@@ -59,12 +59,19 @@ pub(crate) async fn resolve(
     for row in rows(on, repository, principal, digests).await? {
         let digest = super::parse_digest(&row.digest)?;
         let linked = row.linked.is_some();
-        let allowed = linked || row.pushed.is_some() || match witnesses.get(&digest) {
-            Some(&witness) => has_link(on, witness, row.id).await?,
-            None => false,
-        };
+        let allowed = linked
+            || row.pushed.is_some()
+            || match witnesses.get(&digest) {
+                Some(&witness) => has_link(on, witness, row.id).await?,
+                None => false,
+            };
         if allowed {
-            found.push(Linkable { id: row.id, digest, size: sql::from_db(row.size), linked });
+            found.push(Linkable {
+                id: row.id,
+                digest,
+                size: sql::from_db(row.size),
+                linked,
+            });
         }
     }
     Ok(found)
@@ -95,7 +102,11 @@ async fn rows(
 
 async fn has_link(on: &impl ConnectionTrait, repository: i64, blob: i64) -> Result<bool, StoreError> {
     let sql = "SELECT blob_id AS id FROM repository_blob WHERE repository_id = $1 AND blob_id = $2";
-    Ok(sql::first::<sql::Id, 2>(on, sql, [repository.into(), blob.into()]).await?.is_some())
+    Ok(
+        sql::first::<sql::Id, 2>(on, sql, [repository.into(), blob.into()])
+            .await?
+            .is_some(),
+    )
 }
 
 /// Links the blob and counts it, unless it is linked already; answers whether it was not. Either way the time of grace
@@ -112,12 +123,25 @@ pub(crate) async fn link(
     if sql::execute(tx.sql(), sql, [repository.id.into(), blob.id.into(), now.into()]).await? > 0 {
         return Ok(false);
     }
-    quota::check(QuotaKind::Bytes, quota, sql::from_db(repository.bytes).saturating_add(blob.size))?;
+    quota::check(
+        QuotaKind::Bytes,
+        quota,
+        sql::from_db(repository.bytes).saturating_add(blob.size),
+    )?;
     let sql = "INSERT INTO repository_blob (repository_id, blob_id, names, linked_at, idle_since) \
                VALUES ($1, $2, 0, $3, $3)";
     sql::execute(tx.sql(), sql, [repository.id.into(), blob.id.into(), now.into()]).await?;
-    sql::execute(tx.sql(), "UPDATE blob SET links = links + 1 WHERE id = $1", [blob.id.into()]).await?;
-    let delta = Delta { bytes: sql::to_db(blob.size), blobs: 1, ..Delta::default() };
+    sql::execute(
+        tx.sql(),
+        "UPDATE blob SET links = links + 1 WHERE id = $1",
+        [blob.id.into()],
+    )
+    .await?;
+    let delta = Delta {
+        bytes: sql::to_db(blob.size),
+        blobs: 1,
+        ..Delta::default()
+    };
     repository::count(tx, repository.id, delta).await?;
     repository.bytes += delta.bytes;
     tx.touch(Key::blob(repo, &blob.digest));
@@ -137,7 +161,16 @@ pub(crate) async fn unlink(
     sql::execute(tx.sql(), sql, [repository.into(), blob.into()]).await?;
     let sql = "UPDATE blob SET links = links - 1, idle_since = $2 WHERE id = $1";
     sql::execute(tx.sql(), sql, [blob.into(), tx.now().micros().into()]).await?;
-    repository::count(tx, repository, Delta { bytes: -size, blobs: -1, ..Delta::default() }).await?;
+    repository::count(
+        tx,
+        repository,
+        Delta {
+            bytes: -size,
+            blobs: -1,
+            ..Delta::default()
+        },
+    )
+    .await?;
     tx.touch(Key::blob(repo, digest));
     Ok(())
 }
@@ -162,7 +195,9 @@ impl Store {
         allowed: &(dyn Fn(&RepoName) -> bool + Sync),
     ) -> Result<Witnesses, StoreError> {
         let on = self.inner.db.read();
-        let here = repository::find(on, permit.repo()).await?.map_or(0, |repository| repository.id);
+        let here = repository::find(on, permit.repo())
+            .await?
+            .map_or(0, |repository| repository.id);
         let mut witnesses = Witnesses::new();
         for row in rows(on, here, permit.principal_id(), digests).await? {
             if row.linked.is_some() || row.pushed.is_some() {

@@ -45,17 +45,36 @@ pub(crate) async fn adopt(tx: &Tx, committed: &Committed) -> Result<(Linkable, b
     let (digest, location) = (committed.location.digest(), committed.location.to_string());
     let size = sql::to_db(committed.size);
     let now = tx.now().micros();
-    let found: Option<Row> =
-        sql::first(tx.sql(), "SELECT id, size, state FROM blob WHERE digest = $1", [digest.to_string().into()])
-            .await?;
-    let linkable = |id| Linkable { id, digest, size: committed.size, linked: false };
+    let found: Option<Row> = sql::first(
+        tx.sql(),
+        "SELECT id, size, state FROM blob WHERE digest = $1",
+        [digest.to_string().into()],
+    )
+    .await?;
+    let linkable = |id| Linkable {
+        id,
+        digest,
+        size: committed.size,
+        linked: false,
+    };
     match found {
         None => {
             let sql = "INSERT INTO blob (digest, size, location, state, links, idle_since, created_at) \
                        VALUES ($1, $2, $3, 0, 0, $4, $4) RETURNING id";
-            let values = [digest.to_string().into(), size.into(), location.into(), now.into()];
+            let values = [
+                digest.to_string().into(),
+                size.into(),
+                location.into(),
+                now.into(),
+            ];
             let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
-            Ok((linkable(made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?.id), true))
+            Ok((
+                linkable(
+                    made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?
+                        .id,
+                ),
+                true,
+            ))
         }
         Some(row) if row.state == BlobState::Good.number() => {
             let sql = "UPDATE blob SET idle_since = $2 WHERE id = $1";
@@ -73,10 +92,20 @@ pub(crate) async fn adopt(tx: &Tx, committed: &Committed) -> Result<(Linkable, b
 /// fsck tells about the counters.
 async fn heal(tx: &Tx, row: &Row, location: &str, size: i64) -> Result<(), StoreError> {
     let sql = "UPDATE blob SET location = $2, size = $3, state = 0, idle_since = $4 WHERE id = $1";
-    let values = [row.id.into(), location.into(), size.into(), tx.now().micros().into()];
+    let values = [
+        row.id.into(),
+        location.into(),
+        size.into(),
+        tx.now().micros().into(),
+    ];
     sql::execute(tx.sql(), sql, values).await?;
     if row.size != size {
-        tracing::error!(blob = row.id, was = row.size, is = size, "a healed blob has another size than before");
+        tracing::error!(
+            blob = row.id,
+            was = row.size,
+            is = size,
+            "a healed blob has another size than before"
+        );
     }
     // Every repository that has it may serve it again.
     tx.touch_everything();
@@ -95,12 +124,17 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let sql = "UPDATE blob SET state = $3 WHERE digest = $1 AND location = $2 AND state = 0";
-                let values = [digest.to_string().into(), location.to_string().into(), state.number().into()];
+                let values = [
+                    digest.to_string().into(),
+                    location.to_string().into(),
+                    state.number().into(),
+                ];
                 if sql::execute(tx.sql(), sql, values).await? == 0 {
                     return Ok(false);
                 }
                 tx.touch_everything();
-                let body = json!({ "location": location.to_string(), "state": format!("{state:?}").to_lowercase() });
+                let body =
+                    json!({ "location": location.to_string(), "state": format!("{state:?}").to_lowercase() });
                 event::record(tx, &actor, EventKind::FsckDamage, &digest.to_string(), body).await?;
                 Ok(true)
             })

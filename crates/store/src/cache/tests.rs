@@ -18,21 +18,47 @@ async fn what_is_there_is_not_loaded_again_and_unknown_is_not_kept() {
         async move { Ok(value) }
     };
     for _ in 0..3 {
-        assert_eq!(cache.get_or_load(&epochs, key("a"), || load(Some(1))).await.unwrap(), Some(1));
-        assert_eq!(cache.get_or_load(&epochs, key("b"), || load(None)).await.unwrap(), None);
+        assert_eq!(
+            cache
+                .get_or_load(&epochs, key("a"), || load(Some(1)))
+                .await
+                .unwrap(),
+            Some(1)
+        );
+        assert_eq!(
+            cache.get_or_load(&epochs, key("b"), || load(None)).await.unwrap(),
+            None
+        );
     }
     assert_eq!(loads.load(Ordering::Relaxed), 1 + 3);
     epochs.bump(key("a"));
-    assert_eq!(cache.get_or_load(&epochs, key("a"), || load(Some(2))).await.unwrap(), Some(2));
+    assert_eq!(
+        cache
+            .get_or_load(&epochs, key("a"), || load(Some(2)))
+            .await
+            .unwrap(),
+        Some(2)
+    );
     epochs.bump_all();
-    assert_eq!(cache.get_or_load(&epochs, key("a"), || load(Some(3))).await.unwrap(), Some(3));
-    let failed = cache.get_or_load(&epochs, key("c"), || async { Err(StoreError::Busy) }).await;
+    assert_eq!(
+        cache
+            .get_or_load(&epochs, key("a"), || load(Some(3)))
+            .await
+            .unwrap(),
+        Some(3)
+    );
+    let failed = cache
+        .get_or_load(&epochs, key("c"), || async { Err(StoreError::Busy) })
+        .await;
     assert!(matches!(failed, Err(StoreError::Busy)));
 }
 
 #[tokio::test]
 async fn many_who_ask_at_once_cause_one_load() {
-    let (cache, epochs) = (Arc::new(Cache::<u32>::new(1 << 20, size_of_val)), Arc::new(Epochs::new()));
+    let (cache, epochs) = (
+        Arc::new(Cache::<u32>::new(1 << 20, size_of_val)),
+        Arc::new(Epochs::new()),
+    );
     let loads = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..100)
         .map(|_| {
@@ -55,9 +81,15 @@ async fn many_who_ask_at_once_cause_one_load() {
 
 #[tokio::test]
 async fn a_load_that_began_before_a_write_does_not_outlive_it() {
-    let (cache, epochs) = (Arc::new(Cache::<u32>::new(1 << 20, size_of_val)), Arc::new(Epochs::new()));
+    let (cache, epochs) = (
+        Arc::new(Cache::<u32>::new(1 << 20, size_of_val)),
+        Arc::new(Epochs::new()),
+    );
     let (slow_cache, slow_epochs) = (Arc::clone(&cache), Arc::clone(&epochs));
-    let (started, go) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let (started, go) = (
+        Arc::new(tokio::sync::Notify::new()),
+        Arc::new(tokio::sync::Notify::new()),
+    );
     let (told, wait) = (Arc::clone(&started), Arc::clone(&go));
     let database = Arc::new(AtomicU32::new(1));
     let read = Arc::clone(&database);
@@ -68,7 +100,10 @@ async fn a_load_that_began_before_a_write_does_not_outlive_it() {
             wait.notified().await;
             Ok(Some(value))
         };
-        slow_cache.get_or_load(&slow_epochs, key("a"), load).await.unwrap()
+        slow_cache
+            .get_or_load(&slow_epochs, key("a"), load)
+            .await
+            .unwrap()
     });
     started.notified().await;
     // A write is committed and acknowledged while the load is on its way back with the old value.
@@ -78,15 +113,30 @@ async fn a_load_that_began_before_a_write_does_not_outlive_it() {
     go.notify_one();
     tokio::time::sleep(Duration::from_millis(20)).await;
     go.notify_one();
-    let fresh = cache.get_or_load(&epochs, key("a"), || async { Ok(Some(database.load(Ordering::SeqCst))) }).await;
-    assert_eq!(fresh.unwrap(), Some(2), "nobody who asks after the write gets what was before");
+    let fresh = cache
+        .get_or_load(&epochs, key("a"), || async {
+            Ok(Some(database.load(Ordering::SeqCst)))
+        })
+        .await;
+    assert_eq!(
+        fresh.unwrap(),
+        Some(2),
+        "nobody who asks after the write gets what was before"
+    );
     go.notify_one();
-    assert_eq!(slow.await.unwrap(), Some(2), "not even the one who asked before, if he can know better");
+    assert_eq!(
+        slow.await.unwrap(),
+        Some(2),
+        "not even the one who asked before, if he can know better"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_never_go_back_in_time() {
-    let (cache, epochs) = (Arc::new(Cache::<u32>::new(1 << 20, size_of_val)), Arc::new(Epochs::new()));
+    let (cache, epochs) = (
+        Arc::new(Cache::<u32>::new(1 << 20, size_of_val)),
+        Arc::new(Epochs::new()),
+    );
     let database = Arc::new(AtomicU32::new(0));
     let acknowledged = Arc::new(AtomicU32::new(0));
     let readers: Vec<_> = (0..4)
@@ -124,7 +174,10 @@ async fn the_cache_is_bounded_by_bytes() {
     let (cache, epochs) = (Cache::<Vec<u8>>::new(100_000, Vec::len), Epochs::new());
     for number in 0..1_000 {
         let load = || async { Ok(Some(vec![0; 1_000])) };
-        cache.get_or_load(&epochs, key(&number.to_string()), load).await.unwrap();
+        cache
+            .get_or_load(&epochs, key(&number.to_string()), load)
+            .await
+            .unwrap();
     }
     cache.entries.run_pending_tasks().await;
     assert!(cache.bytes() <= 100_000, "{}", cache.bytes());
@@ -132,8 +185,14 @@ async fn the_cache_is_bounded_by_bytes() {
 
 #[test]
 fn keys_of_different_things_differ() {
-    let (repo, digest) = ("a/b".parse().unwrap(), oci::Digest::of(oci::Algorithm::Sha256, b"x"));
+    let (repo, digest) = (
+        "a/b".parse().unwrap(),
+        oci::Digest::of(oci::Algorithm::Sha256, b"x"),
+    );
     assert_ne!(Key::blob(&repo, &digest), Key::manifest(&repo, &digest));
     assert_eq!(Key::blob(&repo, &digest), Key::blob(&repo, &digest));
-    assert_ne!(Key::tag(&repo, &"c".parse().unwrap()), Key::tag(&"a".parse().unwrap(), &"b".parse().unwrap()));
+    assert_ne!(
+        Key::tag(&repo, &"c".parse().unwrap()),
+        Key::tag(&"a".parse().unwrap(), &"b".parse().unwrap())
+    );
 }

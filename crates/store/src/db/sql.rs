@@ -35,7 +35,9 @@ pub(crate) async fn all<T: FromQueryResult>(
 ) -> Result<Vec<T>, StoreError> {
     let statement = Statement::from_sql_and_values(on.get_database_backend(), sql, values);
     let rows = on.query_all_raw(statement).await?;
-    rows.iter().map(|row| T::from_query_result(row, "").map_err(StoreError::from)).collect()
+    rows.iter()
+        .map(|row| T::from_query_result(row, "").map_err(StoreError::from))
+        .collect()
 }
 
 /// Runs a statement with as many values as there are, for lists.
@@ -50,7 +52,9 @@ pub(crate) async fn execute_list(
 
 /// `$2, $3, $4` for `first` = 2 and `count` = 3.
 pub(crate) fn placeholders(first: usize, count: usize) -> String {
-    let numbered: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
+    let numbered: Vec<String> = (first..first + count)
+        .map(|number| format!("${number}"))
+        .collect();
     numbered.join(", ")
 }
 
@@ -60,7 +64,50 @@ pub(crate) fn tuples(rows: usize, columns: usize) -> String {
     (0..rows).map(tuple).collect::<Vec<_>>().join(", ")
 }
 
-/// Rows per statement where a list of any length is written or looked up: far below the 32,766 variables of SQLite.
+/// Conditions that all must hold, put together as they are asked for.
+pub(crate) struct Filter {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Filter {
+    /// Begins with `condition` (such as `seq >`) of `value`.
+    pub(crate) fn new(condition: &str, value: impl Into<Value>) -> Self {
+        Self {
+            text: format!("{condition} $1"),
+            values: vec![value.into()],
+        }
+    }
+
+    /// Adds a condition, if there is a value for it.
+    #[must_use]
+    pub(crate) fn and(mut self, condition: &str, value: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = value {
+            self.values.push(value.into());
+            self.text = format!("{} AND {condition} ${}", self.text, self.values.len());
+        }
+        self
+    }
+
+    /// The rows of `select` for which all holds, in order, at most `limit`.
+    pub(crate) async fn rows<T: FromQueryResult>(
+        mut self,
+        on: &impl ConnectionTrait,
+        select: &str,
+        order: &str,
+        limit: u64,
+    ) -> Result<Vec<T>, StoreError> {
+        self.values.push(to_db(limit).into());
+        let sql = format!(
+            "{select} WHERE {} ORDER BY {order} LIMIT ${}",
+            self.text,
+            self.values.len()
+        );
+        all(on, &sql, self.values).await
+    }
+}
+
+/// Rows per statement where a list of any length is written or looked up: far below the 32,766 variables of `SQLite`.
 pub(crate) const CHUNK: usize = 500;
 
 /// One number, such as a row id.

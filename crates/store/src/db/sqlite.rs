@@ -1,15 +1,14 @@
-//! What is said to SQLite alone: how connections are opened, how a write begins, and the snapshot for a backup. The
-//! PostgreSQL counterpart goes beside this file.
+//! What is said to `SQLite` alone: how connections are opened, how a write begins, and the snapshot for a backup. The
+//! counterpart for `PostgreSQL` goes beside this file.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions,
+    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode, SqlxSqliteConnector,
+    TransactionOptions,
 };
 
 use crate::StoreError;
@@ -82,14 +81,22 @@ pub(crate) async fn snapshot(database: &Path, target: &Path) -> Result<(), Store
         .await
         .map_err(connecting)?;
     let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
-    let done = super::sql::execute(&connection, "VACUUM INTO $1", [target.to_string_lossy().into_owned().into()]).await;
+    let done = super::sql::execute(
+        &connection,
+        "VACUUM INTO $1",
+        [target.to_string_lossy().into_owned().into()],
+    )
+    .await;
     connection.close().await?;
     done.map(drop)
 }
 
 /// Opens a snapshot for reading.
 pub(crate) fn open_snapshot(file: &Path) -> DatabaseConnection {
-    let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .immutable(true);
     SqlxSqliteConnector::from_sqlx_sqlite_pool(pool(1).connect_lazy_with(options))
 }
 

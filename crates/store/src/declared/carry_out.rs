@@ -21,7 +21,10 @@ pub(super) async fn all(
         return Err(AdminError::Invalid { reason });
     }
     let before = change::administrators(tx).await?;
-    let mut applied = Applied { steps: plan.steps.len(), ..Applied::default() };
+    let mut applied = Applied {
+        steps: plan.steps.len(),
+        ..Applied::default()
+    };
     let mut touched = None;
     for step in plan.steps {
         let name = carry_out(tx, actor, step, limits, &mut applied).await?;
@@ -44,7 +47,12 @@ async fn carry_out(
     match step {
         Step::CreateUser(user) => {
             let not_after = moment(user.not_after.as_deref())?;
-            let new = New { name: &user.name, kind: PrincipalKind::User, administrator: false, not_after };
+            let new = New {
+                name: &user.name,
+                kind: PrincipalKind::User,
+                administrator: false,
+                not_after,
+            };
             change::insert(tx, actor, new, limits.principals).await?;
             update_user(tx, actor, &user).await?;
             Ok(None)
@@ -54,9 +62,18 @@ async fn carry_out(
             update_user(tx, actor, &user).await?;
             Ok(Some(user.name))
         }
-        Step::CreateRobot(DeclaredRobot { name, disabled, not_after }) => {
+        Step::CreateRobot(DeclaredRobot {
+            name,
+            disabled,
+            not_after,
+        }) => {
             let not_after = moment(not_after.as_deref())?;
-            let new = New { name: &name, kind: PrincipalKind::Robot, administrator: false, not_after };
+            let new = New {
+                name: &name,
+                kind: PrincipalKind::Robot,
+                administrator: false,
+                not_after,
+            };
             let id = change::insert(tx, actor, new, limits.principals).await?;
             if disabled {
                 change::update_unchecked(tx, actor, &name, Change::Disabled(true)).await?;
@@ -64,7 +81,11 @@ async fn carry_out(
             applied.secrets.push((name, issue(tx, id, None).await?));
             Ok(None)
         }
-        Step::UpdateRobot(DeclaredRobot { name, disabled, not_after }) => {
+        Step::UpdateRobot(DeclaredRobot {
+            name,
+            disabled,
+            not_after,
+        }) => {
             change::expect(tx, &name, PrincipalKind::Robot).await?;
             let not_after = moment(not_after.as_deref())?;
             change::update_unchecked(tx, actor, &name, Change::Disabled(disabled)).await?;
@@ -76,9 +97,9 @@ async fn carry_out(
             Ok(Some(name))
         }
         Step::SetGrant(grant) => grant::set(tx, actor, &grant, limits.grants).await.map(|()| None),
-        Step::RemoveGrant(grant) => {
-            grant::remove(tx, actor, &grant.subject, &grant.pattern).await.map(|()| None)
-        }
+        Step::RemoveGrant(grant) => grant::remove(tx, actor, &grant.subject, &grant.pattern)
+            .await
+            .map(|()| None),
         Step::SetRule(rule) => rule::set(tx, actor, &rule, limits.rules).await.map(|()| None),
         Step::RemoveRule(rule) => rule::remove(tx, actor, &rule.pattern).await.map(|()| None),
     }
@@ -94,7 +115,9 @@ async fn update_user(tx: &Tx, actor: &Actor, user: &DeclaredUser) -> Result<(), 
     for change in changes {
         change::update_unchecked(tx, actor, &user.name, change).await?;
     }
-    let Some(hash) = &user.password_hash else { return Ok(()) };
+    let Some(hash) = &user.password_hash else {
+        return Ok(());
+    };
     let known = change::expect(tx, &user.name, PrincipalKind::User).await?;
     // The same hash again must not sign anybody out.
     if change::verifier(tx, PrincipalId(known.id)).await?.as_deref() != Some(hash) {

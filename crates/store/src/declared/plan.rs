@@ -47,7 +47,10 @@ pub(super) async fn principals(on: &impl ConnectionTrait) -> Result<Vec<PresentP
     let rows: Vec<Row> = sql::all(on, sql, []).await?;
     let principal = |row: Row| {
         Ok(PresentPrincipal {
-            name: row.name.parse().map_err(|_| StoreError::damaged(format!("principal {:?}", row.name)))?,
+            name: row
+                .name
+                .parse()
+                .map_err(|_| StoreError::damaged(format!("principal {:?}", row.name)))?,
             kind: crate::snapshot::kind_of(&row.kind)?,
             administrator: row.administrator,
             disabled: row.disabled,
@@ -70,8 +73,11 @@ pub(super) fn make(
     if prune {
         steps.extend(removals(declared, present, keep));
     }
-    let known: BTreeMap<&PrincipalName, &PresentPrincipal> =
-        present.principals.iter().map(|principal| (&principal.name, principal)).collect();
+    let known: BTreeMap<&PrincipalName, &PresentPrincipal> = present
+        .principals
+        .iter()
+        .map(|principal| (&principal.name, principal))
+        .collect();
     for user in &declared.users {
         match known.get(&user.name) {
             None => steps.push(Step::CreateUser(user.clone())),
@@ -82,17 +88,25 @@ pub(super) fn make(
     for robot in &declared.robots {
         match known.get(&robot.name) {
             None => steps.push(Step::CreateRobot(robot.clone())),
-            Some(is) if robot.disabled != is.disabled || moment(robot.not_after.as_deref())? != is.not_after => {
+            Some(is)
+                if robot.disabled != is.disabled || moment(robot.not_after.as_deref())? != is.not_after =>
+            {
                 steps.push(Step::UpdateRobot(robot.clone()));
             }
             Some(_) => {}
         }
     }
-    let new_grants = declared.grants.iter().filter(|grant| !present.grants.contains(grant));
+    let new_grants = declared
+        .grants
+        .iter()
+        .filter(|grant| !present.grants.contains(grant));
     steps.extend(new_grants.cloned().map(Step::SetGrant));
     let new_rules = declared.rules.iter().filter(|rule| !present.rules.contains(rule));
     steps.extend(new_rules.cloned().map(Step::SetRule));
-    Ok(ApplyPlan { generation: present.generation, steps })
+    Ok(ApplyPlan {
+        generation: present.generation,
+        steps,
+    })
 }
 
 fn differs(user: &DeclaredUser, is: &PresentPrincipal) -> Result<bool, AdminError> {
@@ -103,8 +117,14 @@ fn differs(user: &DeclaredUser, is: &PresentPrincipal) -> Result<bool, AdminErro
 
 fn removals(declared: &Declared, present: &Present, keep: Option<&PrincipalName>) -> Vec<Step> {
     let same_place = |a: &Grant, b: &Grant| a.subject == b.subject && a.pattern == b.pattern;
-    let grants = present.grants.iter().filter(|is| !declared.grants.iter().any(|grant| same_place(grant, is)));
-    let rules = present.rules.iter().filter(|is| !declared.rules.iter().any(|rule| rule.pattern == is.pattern));
+    let grants = present
+        .grants
+        .iter()
+        .filter(|is| !declared.grants.iter().any(|grant| same_place(grant, is)));
+    let rules = present
+        .rules
+        .iter()
+        .filter(|is| !declared.rules.iter().any(|rule| rule.pattern == is.pattern));
     let names = names(declared);
     let keep_administrators = !has_administrator(declared, present, keep);
     let stays = |is: &&PresentPrincipal| {
@@ -113,14 +133,19 @@ fn removals(declared: &Declared, present: &Present, keep: Option<&PrincipalName>
     let principals = present.principals.iter().filter(|is| !stays(is));
     let grants = grants.cloned().map(Step::RemoveGrant);
     let rules = rules.cloned().map(Step::RemoveRule);
-    let principals = principals.map(|is| Step::DeletePrincipal { name: is.name.clone() });
+    let principals = principals.map(|is| Step::DeletePrincipal {
+        name: is.name.clone(),
+    });
     grants.chain(rules).chain(principals).collect()
 }
 
 /// Whether somebody could administer the registry if only what is declared and `keep` were left.
 fn has_administrator(declared: &Declared, present: &Present, keep: Option<&PrincipalName>) -> bool {
     let has_password = |name: &PrincipalName| {
-        present.principals.iter().any(|is| is.name == *name && is.verifier.is_some())
+        present
+            .principals
+            .iter()
+            .any(|is| is.name == *name && is.verifier.is_some())
     };
     let can = |user: &DeclaredUser| {
         let active = user.administrator && !user.disabled && user.not_after.is_none();
@@ -135,7 +160,12 @@ fn has_administrator(declared: &Declared, present: &Present, keep: Option<&Princ
 
 fn names(declared: &Declared) -> BTreeSet<&PrincipalName> {
     let robots = declared.robots.iter().map(|robot| &robot.name);
-    declared.users.iter().map(|user| &user.name).chain(robots).collect()
+    declared
+        .users
+        .iter()
+        .map(|user| &user.name)
+        .chain(robots)
+        .collect()
 }
 
 /// What is wrong with a declaration before anything is compared.
@@ -146,15 +176,27 @@ fn check(declared: &Declared, present: &Present) -> Result<(), AdminError> {
     }
     for (index, grant) in declared.grants.iter().enumerate() {
         let earlier = declared.grants.iter().take(index);
-        if earlier.clone().any(|other| other.subject == grant.subject && other.pattern == grant.pattern) {
-            return invalid(format!("the grant of {} on {} is declared twice", grant.subject, grant.pattern));
+        if earlier
+            .clone()
+            .any(|other| other.subject == grant.subject && other.pattern == grant.pattern)
+        {
+            return invalid(format!(
+                "the grant of {} on {} is declared twice",
+                grant.subject, grant.pattern
+            ));
         }
     }
     let patterns: BTreeSet<_> = declared.rules.iter().map(|rule| &rule.pattern).collect();
     if patterns.len() < declared.rules.len() {
         return invalid("the rule of a pattern is declared twice".to_owned());
     }
-    for DeclaredUser { name, password_hash, not_after, .. } in &declared.users {
+    for DeclaredUser {
+        name,
+        password_hash,
+        not_after,
+        ..
+    } in &declared.users
+    {
         check_principal(present, name, PrincipalKind::User, not_after.as_deref())?;
         if let Some(hash) = password_hash
             && let Err(error) = hash.parse::<access::password::PasswordHash>()
@@ -177,7 +219,11 @@ fn check_principal(
     moment(not_after)?;
     match present.principals.iter().find(|is| is.name == *name) {
         Some(is) if is.kind != kind => {
-            let reason = format!("{name} is declared as a {} but is a {}", kind.as_str(), is.kind.as_str());
+            let reason = format!(
+                "{name} is declared as a {} but is a {}",
+                kind.as_str(),
+                is.kind.as_str()
+            );
             Err(AdminError::Invalid { reason })
         }
         _ => Ok(()),

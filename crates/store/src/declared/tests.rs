@@ -34,10 +34,22 @@ async fn what_is_declared_comes_to_be_once() {
     let applied = apply(&kit, &example(), false).await;
     assert_eq!((applied.steps, applied.secrets.len()), (5, 1));
     let from = "192.0.2.1".parse().unwrap();
-    let root = kit.store.authenticate("root", &PASSWORD.into(), from).await.unwrap();
-    let ci = kit.store.authenticate("ci", &applied.secrets[0].1.secret, from).await.unwrap();
+    let root = kit
+        .store
+        .authenticate("root", &PASSWORD.into(), from)
+        .await
+        .unwrap();
+    let ci = kit
+        .store
+        .authenticate("ci", &applied.secrets[0].1.secret, from)
+        .await
+        .unwrap();
     assert!(kit.store.access().authorize_system(&root).is_ok());
-    assert!(kit.store.access().may::<access::permit::Push>(&ci, &"team/app".parse().unwrap()));
+    assert!(
+        kit.store
+            .access()
+            .may::<access::permit::Push>(&ci, &"team/app".parse().unwrap())
+    );
     assert_eq!(kit.store.rules(&"team/app".parse().unwrap()).quota_tags, Some(5));
 
     let again = kit.store.plan_apply(&example(), true, None).await.unwrap();
@@ -52,7 +64,14 @@ async fn changes_are_found_and_prune_removes_the_rest() {
     let kit = Kit::new().await;
     apply(&kit, &example(), false).await;
     kit.robot("stray", &[Role::Pull], "stray").await;
-    kit.rule("stray", Rules { deletion: false, ..Rules::default() }).await;
+    kit.rule(
+        "stray",
+        Rules {
+            deletion: false,
+            ..Rules::default()
+        },
+    )
+    .await;
     let mut next = example();
     next.users[1].disabled = true;
     next.grants[0].roles = RoleSet::of(Role::Pull);
@@ -61,10 +80,24 @@ async fn changes_are_found_and_prune_removes_the_rest() {
     assert_eq!(plan.steps.len(), 3, "{plan:?}");
     apply(&kit, &next, true).await;
     assert!(kit.store.access().principal(&"stray".parse().unwrap()).is_none());
-    assert!(kit.store.access().principal(&"ann".parse().unwrap()).unwrap().disabled);
+    assert!(
+        kit.store
+            .access()
+            .principal(&"ann".parse().unwrap())
+            .unwrap()
+            .disabled
+    );
     assert_eq!(kit.store.grants().await.unwrap(), next.grants);
     assert_eq!(kit.store.all_rules().await.unwrap(), next.rules);
-    assert_eq!(kit.store.principals(Some(PrincipalKind::User), None, 9).await.unwrap().items.len(), 2);
+    assert_eq!(
+        kit.store
+            .principals(Some(PrincipalKind::User), None, 9)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -75,16 +108,38 @@ async fn prune_spares_the_caller_and_the_last_administrator() {
     let nothing = Declared::default();
     let keep: PrincipalName = "ci".parse().unwrap();
     let plan = kit.store.plan_apply(&nothing, true, Some(&keep)).await.unwrap();
-    assert_eq!(plan.steps.len(), 1, "the grant goes, root stays for want of another: {plan:?}");
-    kit.store.carry_out(&Actor::administrator(&root, "apply"), plan).await.unwrap();
+    assert_eq!(
+        plan.steps.len(),
+        1,
+        "the grant goes, root stays for want of another: {plan:?}"
+    );
+    kit.store
+        .carry_out(&Actor::administrator(&root, "apply"), plan)
+        .await
+        .unwrap();
     assert!(kit.store.access().principal(&keep).is_some());
     // With another administrator declared, root goes.
-    let plan = kit.store.plan_apply(&Declared { users: vec![], ..example() }, true, None).await.unwrap();
-    assert!(!plan.steps.contains(&Step::DeletePrincipal { name: "root".parse().unwrap() }));
+    let plan = kit
+        .store
+        .plan_apply(
+            &Declared {
+                users: vec![],
+                ..example()
+            },
+            true,
+            None,
+        )
+        .await
+        .unwrap();
+    assert!(!plan.steps.contains(&Step::DeletePrincipal {
+        name: "root".parse().unwrap()
+    }));
     let mut other = example();
     other.users[0].name = "boss".parse().unwrap();
     let plan = kit.store.plan_apply(&other, true, None).await.unwrap();
-    assert!(plan.steps.contains(&Step::DeletePrincipal { name: "root".parse().unwrap() }));
+    assert!(plan.steps.contains(&Step::DeletePrincipal {
+        name: "root".parse().unwrap()
+    }));
     kit.store.carry_out(&Kit::operator(), plan).await.unwrap();
 }
 
@@ -95,16 +150,35 @@ async fn a_plan_for_a_state_that_is_gone_is_refused_and_changes_nothing() {
     kit.grant("authenticated", &[Role::Pull], "x").await;
     let refused = kit.store.carry_out(&Kit::operator(), plan).await.unwrap_err();
     assert!(matches!(refused, AdminError::Invalid { .. }), "{refused}");
-    assert!(kit.store.principals(None, None, 9).await.unwrap().items.is_empty());
+    assert!(
+        kit.store
+            .principals(None, None, 9)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 }
 
 #[tokio::test]
 async fn half_a_plan_is_no_plan() {
     let kit = Kit::new().await;
     let mut plan = kit.store.plan_apply(&example(), false, None).await.unwrap();
-    plan.steps.push(Step::DeletePrincipal { name: "nobody".parse().unwrap() });
-    assert!(matches!(kit.store.carry_out(&Kit::operator(), plan).await, Err(AdminError::NotFound { .. })));
-    assert!(kit.store.principals(None, None, 9).await.unwrap().items.is_empty());
+    plan.steps.push(Step::DeletePrincipal {
+        name: "nobody".parse().unwrap(),
+    });
+    assert!(matches!(
+        kit.store.carry_out(&Kit::operator(), plan).await,
+        Err(AdminError::NotFound { .. })
+    ));
+    assert!(
+        kit.store
+            .principals(None, None, 9)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
     assert!(kit.store.all_rules().await.unwrap().is_empty());
 }
 
@@ -114,7 +188,9 @@ async fn nonsense_is_refused_before_anything_is_compared() {
     kit.robot("bot", &[Role::Pull], "x").await;
     let user = |extra: serde_json::Value| {
         let mut user = serde_json::json!({ "name": "ann" });
-        user.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        user.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         serde_json::json!({ "users": [user] })
     };
     let grant = serde_json::json!({ "subject": "a", "pattern": "x", "roles": ["pull"] });

@@ -6,12 +6,26 @@ use super::*;
 use crate::testing::{Kit, sha256};
 
 async fn path_of(kit: &Kit, digest: &Digest) -> std::path::PathBuf {
-    let row = kit.store.blob_row(&"r".parse().unwrap(), digest).await.unwrap().unwrap();
+    let row = kit
+        .store
+        .blob_row(&"r".parse().unwrap(), digest)
+        .await
+        .unwrap()
+        .unwrap();
     kit.path().join(row.location.path())
 }
 
 async fn check(kit: &Kit, quarantine: bool) -> FsckReport {
-    kit.store.fsck(FsckOptions { quarantine, ..FsckOptions::default() }, |_| {}).await.unwrap()
+    kit.store
+        .fsck(
+            FsckOptions {
+                quarantine,
+                ..FsckOptions::default()
+            },
+            |_| {},
+        )
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -23,9 +37,24 @@ async fn a_sound_store_is_found_sound() {
     }
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
-    let report = kit.store.fsck(FsckOptions::default(), move |now| sink.lock().unwrap().push(now)).await.unwrap();
-    assert_eq!((report.damaged, report.orphans, report.cancelled), (0, 0, false), "{report:?}");
-    assert_eq!((report.progress.blobs, report.progress.blobs_total, report.progress.manifests), (6, 6, 3));
+    let report = kit
+        .store
+        .fsck(FsckOptions::default(), move |now| sink.lock().unwrap().push(now))
+        .await
+        .unwrap();
+    assert_eq!(
+        (report.damaged, report.orphans, report.cancelled),
+        (0, 0, false),
+        "{report:?}"
+    );
+    assert_eq!(
+        (
+            report.progress.blobs,
+            report.progress.blobs_total,
+            report.progress.manifests
+        ),
+        (6, 6, 3)
+    );
     assert_eq!(seen.lock().unwrap().last(), Some(&report.progress));
 }
 
@@ -41,14 +70,21 @@ async fn damage_is_reported_quarantined_and_healed_by_a_push() {
     std::fs::remove_file(path_of(&kit, &missing).await).unwrap();
     let fan_out = kit.path().join("blobs/sha256/00");
     std::fs::create_dir_all(&fan_out).unwrap();
-    std::fs::write(fan_out.join(format!("{}.{}", "0".repeat(64), "1".repeat(32))), b"").unwrap();
+    std::fs::write(
+        fan_out.join(format!("{}.{}", "0".repeat(64), "1".repeat(32))),
+        b"",
+    )
+    .unwrap();
     kit.restart().await;
 
     let report = check(&kit, false).await;
     assert_eq!((report.damaged, report.orphans), (2, 1), "{report:?}");
     let kinds = |report: &FsckReport| {
-        let mut kinds: Vec<(DamageKind, bool)> =
-            report.damages.iter().map(|damage| (damage.kind, damage.quarantined)).collect();
+        let mut kinds: Vec<(DamageKind, bool)> = report
+            .damages
+            .iter()
+            .map(|damage| (damage.kind, damage.quarantined))
+            .collect();
         kinds.sort_by_key(|(kind, _)| *kind as u8);
         kinds
     };
@@ -59,10 +95,17 @@ async fn damage_is_reported_quarantined_and_healed_by_a_push() {
     let report = check(&kit, true).await;
     assert_eq!(
         kinds(&report),
-        [(DamageKind::Missing, true), (DamageKind::Corrupt, true), (DamageKind::Orphan, false)]
+        [
+            (DamageKind::Missing, true),
+            (DamageKind::Corrupt, true),
+            (DamageKind::Orphan, false)
+        ]
     );
     assert!(!corrupt_path.exists());
-    assert_eq!(std::fs::read_dir(kit.path().join("quarantine")).unwrap().count(), 1);
+    assert_eq!(
+        std::fs::read_dir(kit.path().join("quarantine")).unwrap().count(),
+        1
+    );
     for digest in [corrupt, missing] {
         assert!(kit.read_blob(&ci, "r", &digest).await.is_none());
     }
@@ -80,7 +123,10 @@ async fn a_quick_check_sees_lengths_only() {
         let digest = kit.push_blob(&ci, "r", blob).await.unwrap();
         std::fs::write(path_of(&kit, &digest).await, bytes).unwrap();
     }
-    let quick = FsckOptions { quick: true, ..FsckOptions::default() };
+    let quick = FsckOptions {
+        quick: true,
+        ..FsckOptions::default()
+    };
     let report = kit.store.fsck(quick, |_| {}).await.unwrap();
     assert_eq!((report.damaged, report.progress.bytes), (1, 0));
     assert_eq!(check(&kit, false).await.damaged, 2);
@@ -94,7 +140,12 @@ async fn a_manifest_whose_bytes_changed_is_found() {
     kit.store
         .write(|tx| {
             Box::pin(async move {
-                sql::execute(tx.sql(), "UPDATE manifest_content SET bytes = $1", [b"{}".to_vec().into()]).await
+                sql::execute(
+                    tx.sql(),
+                    "UPDATE manifest_content SET bytes = $1",
+                    [b"{}".to_vec().into()],
+                )
+                .await
             })
         })
         .await
@@ -113,6 +164,10 @@ async fn a_check_can_be_ended_early() {
     }
     let options = FsckOptions::default();
     let cancel = Arc::clone(&options.cancel);
-    let report = kit.store.fsck(options, move |_| cancel.store(true, Ordering::Relaxed)).await.unwrap();
+    let report = kit
+        .store
+        .fsck(options, move |_| cancel.store(true, Ordering::Relaxed))
+        .await
+        .unwrap();
     assert_eq!((report.progress.blobs, report.cancelled), (1, true));
 }

@@ -36,13 +36,11 @@ impl Store {
         while left > 0 {
             if sweep.pending.is_empty() {
                 let listing = sweep.listing.get_or_insert_with(|| self.inner.files.list_blobs());
-                match listing.next().await {
-                    Some(entries) => sweep.pending = entries?,
-                    None => {
-                        sweep.listing = None;
-                        return Ok((removed + self.sweep_uploads(before).await?, false));
-                    }
-                }
+                let Some(entries) = listing.next().await else {
+                    sweep.listing = None;
+                    return Ok((removed + self.sweep_uploads(before).await?, false));
+                };
+                sweep.pending = entries?;
                 continue;
             }
             let rest = sweep.pending.len().saturating_sub(left.min(sql::CHUNK));
@@ -54,7 +52,9 @@ impl Store {
     }
 
     async fn sweep_chunk(&self, chunk: Vec<BlobEntry>, before: Timestamp) -> Result<u64, StoreError> {
-        let old = chunk.into_iter().filter(|entry| entry.changed_micros < before.micros());
+        let old = chunk
+            .into_iter()
+            .filter(|entry| entry.changed_micros < before.micros());
         let mut suspects = Vec::new();
         for entry in old {
             let upload = entry.location.upload();
@@ -76,9 +76,13 @@ impl Store {
     pub(crate) async fn named(&self, locations: &[Location]) -> Result<HashSet<Location>, StoreError> {
         let mut named = HashSet::new();
         for chunk in locations.chunks(sql::CHUNK) {
-            let sql =
-                format!("SELECT location AS text FROM blob WHERE digest IN ({})", sql::placeholders(1, chunk.len()));
-            let digests = chunk.iter().map(|location| Value::from(location.digest().to_string()));
+            let sql = format!(
+                "SELECT location AS text FROM blob WHERE digest IN ({})",
+                sql::placeholders(1, chunk.len())
+            );
+            let digests = chunk
+                .iter()
+                .map(|location| Value::from(location.digest().to_string()));
             let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), &sql, digests).await?;
             named.extend(rows.iter().filter_map(|row| row.text.parse::<Location>().ok()));
         }

@@ -31,7 +31,11 @@ async fn what_nobody_names_goes_after_the_grace_and_no_sooner() {
     assert_eq!((report.unlinked, report.blobs), (1, 0), "the link first");
     kit.advance(kit.grace());
     let report = kit.collect().await;
-    assert_eq!((report.unlinked, report.blobs, report.bytes), (0, 1, 7), "then the blob");
+    assert_eq!(
+        (report.unlinked, report.blobs, report.bytes),
+        (0, 1, 7),
+        "then the blob"
+    );
     assert_eq!(blob_files(&kit), 4);
     // An untagged manifest stays until retention says otherwise.
     for digest in [kept, untagged] {
@@ -49,12 +53,19 @@ async fn grace_begins_anew_with_each_push_mount_and_release() {
     kit.push_blob(&ci, "a", b"layer").await.unwrap();
     kit.advance(half);
     assert_eq!(kit.collect().await.unlinked, 0);
-    kit.store.mount_blob(&kit.push(&ci, "a"), &digest, None, &|_| false).await.unwrap().unwrap();
+    kit.store
+        .mount_blob(&kit.push(&ci, "a"), &digest, None, &|_| false)
+        .await
+        .unwrap()
+        .unwrap();
     kit.advance(half);
     assert_eq!(kit.collect().await.unlinked, 0);
     let manifest = kit.push_image(&ci, "b", "x", &[]).await;
     kit.advance(kit.grace());
-    kit.store.delete_manifest(&kit.delete(&ci, "b"), &manifest).await.unwrap();
+    kit.store
+        .delete_manifest(&kit.delete(&ci, "b"), &manifest)
+        .await
+        .unwrap();
     assert_eq!(kit.collect().await.unlinked, 1, "only what nobody touched");
     assert!(kit.read_blob(&ci, "b", &sha256(b"layer x")).await.is_some());
 }
@@ -66,11 +77,17 @@ async fn a_blob_of_two_repositories_goes_with_the_last() {
     kit.push_image(&ci, "a", "x", &["1"]).await;
     let digest = kit.push_image(&ci, "b", "x", &["1"]).await;
     let layer = sha256(b"layer x");
-    kit.store.delete_manifest(&kit.delete(&ci, "b"), &digest).await.unwrap();
+    kit.store
+        .delete_manifest(&kit.delete(&ci, "b"), &digest)
+        .await
+        .unwrap();
     kit.collect_all().await;
     assert!(kit.read_blob(&ci, "b", &layer).await.is_none());
     assert!(kit.read_blob(&ci, "a", &layer).await.is_some());
-    kit.store.delete_manifest(&kit.delete(&ci, "a"), &digest).await.unwrap();
+    kit.store
+        .delete_manifest(&kit.delete(&ci, "a"), &digest)
+        .await
+        .unwrap();
     kit.collect_all().await;
     assert_eq!(blob_files(&kit), 0);
 }
@@ -97,7 +114,10 @@ async fn orphans_go_and_files_of_live_sessions_stay() {
     kit.push_blob(&ci, "r", b"kept").await.unwrap();
     let permit = kit.push(&ci, "r");
     let id = kit.store.start_upload(&permit, Algorithm::Sha256).await.unwrap();
-    kit.store.append_upload(&permit, &id, None, body(b"half")).await.unwrap();
+    kit.store
+        .append_upload(&permit, &id, None, body(b"half"))
+        .await
+        .unwrap();
     // Its commit was cut off between the file and the row.
     let upload = kit.path().join("uploads").join(id.to_string().replace('-', ""));
     let location = Location::new(sha256(b"half"), id.to_string().parse().unwrap());
@@ -108,7 +128,10 @@ async fn orphans_go_and_files_of_live_sessions_stay() {
     let stranger = Location::new(sha256(b"stranger"), uuid::Uuid::now_v7());
     fs::create_dir_all(kit.path().join(stranger.path()).parent().unwrap()).unwrap();
     fs::write(kit.path().join(stranger.path()), b"stranger").unwrap();
-    let dead = kit.path().join("uploads").join(uuid::Uuid::now_v7().as_simple().to_string());
+    let dead = kit
+        .path()
+        .join("uploads")
+        .join(uuid::Uuid::now_v7().as_simple().to_string());
     fs::write(&dead, b"dead").unwrap();
 
     assert_eq!(kit.collect().await.orphans, 0, "they are young");
@@ -118,7 +141,10 @@ async fn orphans_go_and_files_of_live_sessions_stay() {
     assert!(!dead.exists() && !kit.path().join(stranger.path()).exists());
     assert!(committed.exists());
     let permit = kit.push(&ci, "r");
-    kit.store.finish_upload(&permit, &id, Some(4), crate::testing::no_body(), &sha256(b"half")).await.unwrap();
+    kit.store
+        .finish_upload(&permit, &id, Some(4), crate::testing::no_body(), &sha256(b"half"))
+        .await
+        .unwrap();
     assert_eq!(kit.read_blob(&ci, "r", &sha256(b"half")).await.unwrap(), b"half");
 }
 

@@ -28,8 +28,12 @@ impl Store {
         let (permit, digest) = (permit.clone(), *digest);
         self.write(move |tx| {
             Box::pin(async move {
-                let repository = repository::find(tx.sql(), permit.repo()).await?.ok_or(DeleteError::Unknown)?;
-                let id = put::find(tx, repository.id, &digest).await?.ok_or(DeleteError::Unknown)?;
+                let repository = repository::find(tx.sql(), permit.repo())
+                    .await?
+                    .ok_or(DeleteError::Unknown)?;
+                let id = put::find(tx, repository.id, &digest)
+                    .await?
+                    .ok_or(DeleteError::Unknown)?;
                 let actor = Actor::holder(&permit, "request");
                 let tags = remove_tags(tx, permit.repo(), repository.id, id, &rules).await?;
                 remove_rows(tx, repository.id, id).await?;
@@ -54,14 +58,20 @@ async fn remove_tags(
 ) -> Result<Vec<oci::Tag>, DeleteError> {
     let sql = "DELETE FROM tag WHERE manifest_id = $1 RETURNING name AS text";
     let rows: Vec<sql::Text> = sql::all(tx.sql(), sql, [manifest.into()]).await?;
-    let tags = rows.iter().map(|row| tag::parse(&row.text)).collect::<Result<Vec<_>, _>>()?;
+    let tags = rows
+        .iter()
+        .map(|row| tag::parse(&row.text))
+        .collect::<Result<Vec<_>, _>>()?;
     for tag in &tags {
         if rules.is_immutable(tag) {
             return Err(DeleteError::TagImmutable { tag: tag.clone() });
         }
         tx.touch(Key::tag(repo, tag));
     }
-    let delta = Delta { tags: -sql::to_db(tags.len() as u64), ..Delta::default() };
+    let delta = Delta {
+        tags: -sql::to_db(tags.len() as u64),
+        ..Delta::default()
+    };
     repository::count(tx, repository, delta).await?;
     Ok(tags)
 }
@@ -83,7 +93,11 @@ pub(crate) async fn remove_rows(tx: &Tx, repository: i64, id: i64) -> Result<(),
     sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
     let sql = "DELETE FROM manifest_content WHERE id = $1 AND holders = 0";
     sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
-    let delta = Delta { bytes: -removed.size, manifests: -1, ..Delta::default() };
+    let delta = Delta {
+        bytes: -removed.size,
+        manifests: -1,
+        ..Delta::default()
+    };
     repository::count(tx, repository, delta).await
 }
 

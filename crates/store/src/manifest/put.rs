@@ -31,12 +31,16 @@ impl Named {
     /// A child of an index that is not called a manifest is a blob: build caches keep their layers like that.
     fn by(manifest: &Manifest) -> Self {
         let is_manifest = |media_type: &str| oci::media_type::MANIFESTS.contains(&media_type);
-        let (children, others): (Vec<_>, Vec<_>) =
-            manifest.manifests.iter().partition(|child| is_manifest(child.media_type.as_str()));
+        let (children, others): (Vec<_>, Vec<_>) = manifest
+            .manifests
+            .iter()
+            .partition(|child| is_manifest(child.media_type.as_str()));
         let foreign = |descriptor: &&oci::Descriptor| !descriptor.is_foreign();
         let blobs = manifest.blobs().chain(others.into_iter().filter(foreign));
         Self {
-            blobs: blobs.map(|descriptor| (descriptor.digest, descriptor.size)).collect(),
+            blobs: blobs
+                .map(|descriptor| (descriptor.digest, descriptor.size))
+                .collect(),
             children: children.into_iter().map(|child| child.digest).collect(),
         }
     }
@@ -56,7 +60,10 @@ impl Store {
     ) -> Result<PutOutcome, PutError> {
         let limit = self.limits().tags_per_put;
         if put.tags.len() > limit {
-            return Err(PutError::TooManyTags { count: put.tags.len(), limit });
+            return Err(PutError::TooManyTags {
+                count: put.tags.len(),
+                limit,
+            });
         }
         let named = Named::by(&put.manifest);
         let blobs: Vec<Digest> = named.blobs.keys().copied().collect();
@@ -70,7 +77,8 @@ impl Store {
             named,
             put,
         };
-        self.write(move |tx| Box::pin(async move { push.carry_out(tx).await })).await
+        self.write(move |tx| Box::pin(async move { push.carry_out(tx).await }))
+            .await
     }
 }
 
@@ -103,7 +111,10 @@ impl Pushing {
             None => self.insert(tx, &mut repository, &blobs, depth).await?,
         };
         self.set_tags(tx, &repository, manifest).await?;
-        Ok(PutOutcome { created, subject: self.put.manifest.subject.as_ref().map(|subject| subject.digest) })
+        Ok(PutOutcome {
+            created,
+            subject: self.put.manifest.subject.as_ref().map(|subject| subject.digest),
+        })
     }
 
     fn repo(&self) -> &RepoName {
@@ -118,12 +129,19 @@ impl Pushing {
         for blob in &found {
             let stated = self.named.blobs.get(&blob.digest).copied().unwrap_or(blob.size);
             if stated != blob.size {
-                return Err(PutError::SizeMismatch { digest: blob.digest, stated, actual: blob.size });
+                return Err(PutError::SizeMismatch {
+                    digest: blob.digest,
+                    stated,
+                    actual: blob.size,
+                });
             }
         }
         if found.len() < wanted.len() {
             let known: BTreeSet<Digest> = found.iter().map(|blob| blob.digest).collect();
-            let unknown: BTreeSet<Digest> = wanted.into_iter().filter(|digest| !known.contains(digest)).collect();
+            let unknown: BTreeSet<Digest> = wanted
+                .into_iter()
+                .filter(|digest| !known.contains(digest))
+                .collect();
             return Err(PutError::BlobsUnknown(unknown.into_iter().collect()));
         }
         Ok(found)
@@ -152,8 +170,15 @@ impl Pushing {
         if !unknown.is_empty() {
             return Err(PutError::ChildrenUnknown(unknown.into_iter().collect()));
         }
-        let (depth, limit) = (u32::try_from(deepest + 1).unwrap_or(u32::MAX), self.limits.manifest_depth);
-        if depth > limit { Err(PutError::TooDeep { depth, limit }) } else { Ok(depth) }
+        let (depth, limit) = (
+            u32::try_from(deepest + 1).unwrap_or(u32::MAX),
+            self.limits.manifest_depth,
+        );
+        if depth > limit {
+            Err(PutError::TooDeep { depth, limit })
+        } else {
+            Ok(depth)
+        }
     }
 
     async fn insert(
@@ -179,7 +204,11 @@ impl Pushing {
         let id = self.insert_row(tx, repository.id, content, depth).await?;
         self.insert_references(tx, repository.id, id).await?;
         count_names(tx, repository.id, blobs).await?;
-        let delta = Delta { bytes: sql::to_db(size), manifests: 1, ..Delta::default() };
+        let delta = Delta {
+            bytes: sql::to_db(size),
+            manifests: 1,
+            ..Delta::default()
+        };
         repository::count(tx, repository.id, delta).await?;
         tx.touch(Key::manifest(self.repo(), &self.put.digest));
 
@@ -194,19 +223,36 @@ impl Pushing {
     }
 
     async fn check_referrers(&self, tx: &Tx, repository: &Repository) -> Result<(), PutError> {
-        let Some(subject) = &self.put.manifest.subject else { return Ok(()) };
+        let Some(subject) = &self.put.manifest.subject else {
+            return Ok(());
+        };
         let limit = self.limits.referrers_per_subject;
         let sql = "SELECT COUNT(*) AS number FROM \
                    (SELECT id FROM manifest WHERE repository_id = $1 AND subject = $2 LIMIT $3) AS referrers";
-        let values = [repository.id.into(), subject.digest.to_string().into(), sql::to_db(limit).into()];
-        let present = sql::first::<sql::Number, 3>(tx.sql(), sql, values).await?.map_or(0, |row| row.number);
+        let values = [
+            repository.id.into(),
+            subject.digest.to_string().into(),
+            sql::to_db(limit).into(),
+        ];
+        let present = sql::first::<sql::Number, 3>(tx.sql(), sql, values)
+            .await?
+            .map_or(0, |row| row.number);
         if sql::from_db(present) >= limit {
-            return Err(PutError::TooManyReferrers { subject: subject.digest, limit });
+            return Err(PutError::TooManyReferrers {
+                subject: subject.digest,
+                limit,
+            });
         }
         Ok(())
     }
 
-    async fn insert_row(&self, tx: &Tx, repository: i64, content: i64, depth: u32) -> Result<i64, StoreError> {
+    async fn insert_row(
+        &self,
+        tx: &Tx,
+        repository: i64,
+        content: i64,
+        depth: u32,
+    ) -> Result<i64, StoreError> {
         let (put, manifest) = (&self.put, &self.put.manifest);
         let annotations = serde_json::to_string(&manifest.annotations).unwrap_or_default();
         let sql = "INSERT INTO manifest (repository_id, digest, content_id, media_type, kind, artifact_type, subject, \
@@ -219,16 +265,26 @@ impl Pushing {
             manifest.media_type.as_str().into(),
             kind_number(manifest.kind).into(),
             manifest.artifact_type.clone().into(),
-            manifest.subject.as_ref().map(|subject| subject.digest.to_string()).into(),
+            manifest
+                .subject
+                .as_ref()
+                .map(|subject| subject.digest.to_string())
+                .into(),
             annotations.into(),
-            manifest.config.as_ref().map(|config| config.digest.to_string()).into(),
+            manifest
+                .config
+                .as_ref()
+                .map(|config| config.digest.to_string())
+                .into(),
             i64::from(depth).into(),
             sql::to_db(put.bytes.len() as u64).into(),
             tx.now().micros().into(),
             self.actor.name().into(),
         ];
         let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
-        Ok(made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?.id)
+        Ok(made
+            .ok_or_else(|| StoreError::damaged("an insert answered no row"))?
+            .id)
     }
 
     async fn insert_references(&self, tx: &Tx, repository: i64, manifest: i64) -> Result<(), StoreError> {
@@ -241,7 +297,12 @@ impl Pushing {
                 sql::tuples(chunk.len(), 4)
             );
             let row = |&(kind, digest): &(i64, &Digest)| -> [Value; 4] {
-                [manifest.into(), kind.into(), digest.to_string().into(), repository.into()]
+                [
+                    manifest.into(),
+                    kind.into(),
+                    digest.to_string().into(),
+                    repository.into(),
+                ]
             };
             sql::execute_list(tx.sql(), &sql, chunk.iter().flat_map(row)).await?;
         }
@@ -261,7 +322,10 @@ impl Pushing {
                 && self.rules.is_immutable(tag)
             {
                 let current = blob::parse_digest(&row.digest)?;
-                return Err(PutError::TagImmutable { tag: tag.clone(), current });
+                return Err(PutError::TagImmutable {
+                    tag: tag.clone(),
+                    current,
+                });
             }
             if current.is_none() {
                 added += 1;
@@ -273,7 +337,15 @@ impl Pushing {
             tag::set(tx, repo, tag, target, previous, &self.actor).await?;
         }
         if added > 0 {
-            repository::count(tx, repository.id, Delta { tags: added, ..Delta::default() }).await?;
+            repository::count(
+                tx,
+                repository.id,
+                Delta {
+                    tags: added,
+                    ..Delta::default()
+                },
+            )
+            .await?;
         }
         Ok(())
     }
@@ -287,7 +359,8 @@ const CHILD: i64 = 1;
 /// The row of a manifest of a repository, if it has it.
 pub(super) async fn find(tx: &Tx, repository: i64, digest: &Digest) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT id FROM manifest WHERE repository_id = $1 AND digest = $2";
-    let row: Option<sql::Id> = sql::first(tx.sql(), sql, [repository.into(), digest.to_string().into()]).await?;
+    let row: Option<sql::Id> =
+        sql::first(tx.sql(), sql, [repository.into(), digest.to_string().into()]).await?;
     Ok(row.map(|row| row.id))
 }
 
@@ -300,7 +373,9 @@ async fn hold_content(tx: &Tx, put: &PutManifest) -> Result<i64, StoreError> {
     let sql = "INSERT INTO manifest_content (digest, holders, bytes) VALUES ($1, 1, $2) RETURNING id";
     let values = [put.digest.to_string().into(), put.bytes.to_vec().into()];
     let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
-    Ok(made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?.id)
+    Ok(made
+        .ok_or_else(|| StoreError::damaged("an insert answered no row"))?
+        .id)
 }
 
 /// One more manifest of the repository names these blobs.

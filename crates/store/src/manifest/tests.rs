@@ -17,7 +17,10 @@ async fn an_image_comes_back_byte_for_byte() {
         assert_eq!(stored.bytes, image(b"config a", &[b"layer a"]).as_bytes());
         assert_eq!((stored.digest, stored.kind), (digest, ManifestKind::Image));
     }
-    assert_eq!(kit.read_blob(&ci, "team/app", &sha256(b"layer a")).await.unwrap(), b"layer a");
+    assert_eq!(
+        kit.read_blob(&ci, "team/app", &sha256(b"layer a")).await.unwrap(),
+        b"layer a"
+    );
     assert!(kit.manifest(&ci, "team/app", "2.0").await.is_none());
     assert!(kit.manifest(&ci, "team/other", "1.0").await.is_none());
 }
@@ -47,15 +50,23 @@ async fn what_was_acknowledged_is_what_is_served() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
     for round in 0..20 {
-        let digest = kit.push_image(&ci, "team/app", &round.to_string(), &["latest"]).await;
-        assert_eq!(kit.manifest(&ci, "team/app", "latest").await.unwrap().digest, digest);
+        let digest = kit
+            .push_image(&ci, "team/app", &round.to_string(), &["latest"])
+            .await;
+        assert_eq!(
+            kit.manifest(&ci, "team/app", "latest").await.unwrap().digest,
+            digest
+        );
         let deleted = kit.delete(&ci, "team/app");
         if round % 3 == 0 {
             kit.store.delete_manifest(&deleted, &digest).await.unwrap();
             assert!(kit.manifest(&ci, "team/app", "latest").await.is_none());
             assert!(kit.manifest(&ci, "team/app", &digest.to_string()).await.is_none());
         } else if round % 3 == 1 {
-            kit.store.delete_tag(&deleted, &"latest".parse().unwrap()).await.unwrap();
+            kit.store
+                .delete_tag(&deleted, &"latest".parse().unwrap())
+                .await
+                .unwrap();
             assert!(kit.manifest(&ci, "team/app", "latest").await.is_none());
             assert!(kit.manifest(&ci, "team/app", &digest.to_string()).await.is_some());
         }
@@ -67,11 +78,21 @@ async fn a_second_push_of_the_same_changes_nothing_but_tags() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
     kit.push_image(&ci, "team/app", "a", &["1"]).await;
-    let before = kit.store.repository_stats(&kit.pull(&ci, "team/app")).await.unwrap().unwrap();
+    let before = kit
+        .store
+        .repository_stats(&kit.pull(&ci, "team/app"))
+        .await
+        .unwrap()
+        .unwrap();
     let manifest = image(b"config a", &[b"layer a"]);
     let again = kit.put(&ci, "team/app", &manifest, &["1", "2"]).await.unwrap();
     assert!(!again.created);
-    let after = kit.store.repository_stats(&kit.pull(&ci, "team/app")).await.unwrap().unwrap();
+    let after = kit
+        .store
+        .repository_stats(&kit.pull(&ci, "team/app"))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((after.bytes, after.manifests, after.tags), (before.bytes, 1, 2));
 }
 
@@ -84,13 +105,30 @@ async fn a_manifest_names_only_what_the_pusher_may_have() {
     );
     kit.push_image(&owner, "secret/app", "a", &["1"]).await;
     let manifest = image(b"config a", &[b"layer a"]);
-    let refused = kit.put(&stranger, "open/app", &manifest, &["1"]).await.unwrap_err();
-    assert!(matches!(&refused, PutError::BlobsUnknown(unknown) if unknown.len() == 2), "{refused}");
-    assert!(kit.store.tags(&kit.pull(&stranger, "open/app"), None, 10).await.unwrap().is_none());
+    let refused = kit
+        .put(&stranger, "open/app", &manifest, &["1"])
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&refused, PutError::BlobsUnknown(unknown) if unknown.len() == 2),
+        "{refused}"
+    );
+    assert!(
+        kit.store
+            .tags(&kit.pull(&stranger, "open/app"), None, 10)
+            .await
+            .unwrap()
+            .is_none()
+    );
 
     kit.grant("stranger", &[Role::Pull], "secret/**").await;
     kit.put(&stranger, "open/app", &manifest, &["1"]).await.unwrap();
-    assert_eq!(kit.read_blob(&stranger, "open/app", &sha256(b"layer a")).await.unwrap(), b"layer a");
+    assert_eq!(
+        kit.read_blob(&stranger, "open/app", &sha256(b"layer a"))
+            .await
+            .unwrap(),
+        b"layer a"
+    );
 }
 
 #[tokio::test]
@@ -101,7 +139,10 @@ async fn who_pushed_a_blob_may_use_it_anywhere() {
     kit.push_image(&ci, "a/app", "x", &[]).await;
     // Not even by pulling: nothing is asked of other repositories here.
     let put = put(&image(b"config x", &[b"layer x"]), &["1"]);
-    kit.store.put_manifest(&kit.push(&ci, "b/app"), put, &|_| false).await.unwrap();
+    kit.store
+        .put_manifest(&kit.push(&ci, "b/app"), put, &|_| false)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -111,7 +152,17 @@ async fn a_wrong_size_is_refused() {
     kit.push_blob(&ci, "r", b"config").await.unwrap();
     let manifest = image(b"config", &[]).replace("\"size\":6", "\"size\":7");
     let refused = kit.put(&ci, "r", &manifest, &[]).await.unwrap_err();
-    assert!(matches!(refused, PutError::SizeMismatch { stated: 7, actual: 6, .. }), "{refused}");
+    assert!(
+        matches!(
+            refused,
+            PutError::SizeMismatch {
+                stated: 7,
+                actual: 6,
+                ..
+            }
+        ),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -120,15 +171,24 @@ async fn an_index_needs_its_children_and_may_be_nested_so_deep() {
     let ci = kit.all("ci").await;
     let leaf = image(b"config a", &[b"layer a"]);
     let (one, unknown) = (index(&[&leaf]), index(&["nobody has this"]));
-    assert!(matches!(kit.put(&ci, "r", &one, &[]).await, Err(PutError::ChildrenUnknown(_))));
+    assert!(matches!(
+        kit.put(&ci, "r", &one, &[]).await,
+        Err(PutError::ChildrenUnknown(_))
+    ));
     kit.push_image(&ci, "r", "a", &[]).await;
     kit.put(&ci, "r", &one, &[]).await.unwrap();
-    assert!(matches!(kit.put(&ci, "r", &unknown, &[]).await, Err(PutError::ChildrenUnknown(_))));
+    assert!(matches!(
+        kit.put(&ci, "r", &unknown, &[]).await,
+        Err(PutError::ChildrenUnknown(_))
+    ));
     let two = index(&[&one]);
     kit.put(&ci, "r", &two, &[]).await.unwrap();
     let three = index(&[&two, &leaf]);
     let refused = kit.put(&ci, "r", &three, &[]).await.unwrap_err();
-    assert!(matches!(refused, PutError::TooDeep { depth: 3, limit: 2 }), "{refused}");
+    assert!(
+        matches!(refused, PutError::TooDeep { depth: 3, limit: 2 }),
+        "{refused}"
+    );
     kit.put(&ci, "r", &index(&[]), &["empty"]).await.unwrap();
 }
 
@@ -142,7 +202,9 @@ async fn a_build_cache_keeps_its_layers_in_an_index() {
         "mediaType": oci::media_type::OCI_IMAGE_INDEX,
         "manifests": [{ "mediaType": oci::media_type::OCI_LAYER_GZIP, "digest": digest, "size": 5 }],
     });
-    kit.put(&ci, "cache", &manifest.to_string(), &["main"]).await.unwrap();
+    kit.put(&ci, "cache", &manifest.to_string(), &["main"])
+        .await
+        .unwrap();
     kit.collect_all().await;
     assert_eq!(kit.read_blob(&ci, "cache", &digest).await.unwrap(), b"layer");
 }
@@ -154,12 +216,23 @@ async fn referrers_of_one_subject_are_capped() {
     kit.push_blob(&ci, "r", b"{}").await.unwrap();
     let subject = sha256(b"not even there");
     for note in ["1", "2"] {
-        let outcome = kit.put(&ci, "r", &referrer(&subject, "a/b", note), &[]).await.unwrap();
+        let outcome = kit
+            .put(&ci, "r", &referrer(&subject, "a/b", note), &[])
+            .await
+            .unwrap();
         assert_eq!(outcome.subject, Some(subject));
     }
-    let refused = kit.put(&ci, "r", &referrer(&subject, "a/b", "3"), &[]).await.unwrap_err();
-    assert!(matches!(refused, PutError::TooManyReferrers { limit: 2, .. }), "{refused}");
-    kit.put(&ci, "r", &referrer(&subject, "a/b", "2"), &["again"]).await.unwrap();
+    let refused = kit
+        .put(&ci, "r", &referrer(&subject, "a/b", "3"), &[])
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, PutError::TooManyReferrers { limit: 2, .. }),
+        "{refused}"
+    );
+    kit.put(&ci, "r", &referrer(&subject, "a/b", "2"), &["again"])
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -167,8 +240,18 @@ async fn tags_of_one_put_are_capped() {
     let kit = Kit::with(|limits| limits.tags_per_put = 3).await;
     let ci = kit.all("ci").await;
     kit.push_image(&ci, "r", "a", &["1", "2", "3"]).await;
-    let refused = kit.put(&ci, "r", &image(b"config a", &[b"layer a"]), &["1", "2", "3", "4"]).await;
-    assert!(matches!(refused, Err(PutError::TooManyTags { count: 4, limit: 3 })));
+    let refused = kit
+        .put(
+            &ci,
+            "r",
+            &image(b"config a", &[b"layer a"]),
+            &["1", "2", "3", "4"],
+        )
+        .await;
+    assert!(matches!(
+        refused,
+        Err(PutError::TooManyTags { count: 4, limit: 3 })
+    ));
 }
 
 #[tokio::test]
@@ -177,20 +260,41 @@ async fn quota_counts_distinct_bytes_and_tags() {
     let ci = kit.all("ci").await;
     let manifest = image(b"config a", &[b"layer a"]);
     let bytes = ("config a".len() + "layer a".len() + manifest.len()) as u64;
-    kit.rule("r", Rules { quota_bytes: Some(bytes), quota_tags: Some(2), ..Rules::default() }).await;
+    kit.rule(
+        "r",
+        Rules {
+            quota_bytes: Some(bytes),
+            quota_tags: Some(2),
+            ..Rules::default()
+        },
+    )
+    .await;
     kit.push_image(&ci, "r", "a", &["1"]).await;
     // The same again costs nothing.
     kit.push_image(&ci, "r", "a", &["2"]).await;
     let refused = kit.put(&ci, "r", &manifest, &["3"]).await.unwrap_err();
-    let PutError::Quota(quota) = refused else { panic!("{refused}") };
+    let PutError::Quota(quota) = refused else {
+        panic!("{refused}")
+    };
     assert_eq!((quota.kind, quota.limit, quota.wanted), (QuotaKind::Tags, 2, 3));
     let refused = kit.put(&ci, "r", &index(&[&manifest]), &[]).await.unwrap_err();
-    assert!(matches!(&refused, PutError::Quota(quota) if quota.kind == QuotaKind::Bytes), "{refused}");
+    assert!(
+        matches!(&refused, PutError::Quota(quota) if quota.kind == QuotaKind::Bytes),
+        "{refused}"
+    );
     let refused = kit.push_blob(&ci, "r", b"x").await.unwrap_err();
     assert!(matches!(&refused, crate::UploadError::Quota(_)), "{refused}");
     // What is gone no longer counts.
-    kit.store.delete_manifest(&kit.delete(&ci, "r"), &sha256(manifest.as_bytes())).await.unwrap();
-    let stats = kit.store.repository_stats(&kit.pull(&ci, "r")).await.unwrap().unwrap();
+    kit.store
+        .delete_manifest(&kit.delete(&ci, "r"), &sha256(manifest.as_bytes()))
+        .await
+        .unwrap();
+    let stats = kit
+        .store
+        .repository_stats(&kit.pull(&ci, "r"))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((stats.tags, stats.manifests), (0, 0));
     assert_eq!(stats.bytes, bytes - manifest.len() as u64);
 }
@@ -200,22 +304,49 @@ async fn an_immutable_tag_stays() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
     let immutable = ImmutableTags(vec!["v*".into(), "!v*-dev".into()]);
-    kit.rule("r", Rules { immutable_tags: Some(immutable), ..Rules::default() }).await;
+    kit.rule(
+        "r",
+        Rules {
+            immutable_tags: Some(immutable),
+            ..Rules::default()
+        },
+    )
+    .await;
     let first = kit.push_image(&ci, "r", "a", &["v1", "v1-dev", "latest"]).await;
     kit.push_image(&ci, "r", "b", &["v1-dev", "latest"]).await;
     let other = image(b"config b", &[b"layer b"]);
     let refused = kit.put(&ci, "r", &other, &["fresh", "v1"]).await.unwrap_err();
-    assert!(matches!(&refused, PutError::TagImmutable { current, .. } if *current == first), "{refused}");
-    assert!(kit.manifest(&ci, "r", "fresh").await.is_none(), "all tags or none");
-    kit.put(&ci, "r", &image(b"config a", &[b"layer a"]), &["v1"]).await.unwrap();
+    assert!(
+        matches!(&refused, PutError::TagImmutable { current, .. } if *current == first),
+        "{refused}"
+    );
+    assert!(
+        kit.manifest(&ci, "r", "fresh").await.is_none(),
+        "all tags or none"
+    );
+    kit.put(&ci, "r", &image(b"config a", &[b"layer a"]), &["v1"])
+        .await
+        .unwrap();
 
     let delete = kit.delete(&ci, "r");
     let tag = "v1".parse().unwrap();
-    assert!(matches!(kit.store.delete_tag(&delete, &tag).await, Err(DeleteError::TagImmutable { .. })));
-    assert!(matches!(kit.store.delete_manifest(&delete, &first).await, Err(DeleteError::TagImmutable { .. })));
+    assert!(matches!(
+        kit.store.delete_tag(&delete, &tag).await,
+        Err(DeleteError::TagImmutable { .. })
+    ));
+    assert!(matches!(
+        kit.store.delete_manifest(&delete, &first).await,
+        Err(DeleteError::TagImmutable { .. })
+    ));
     assert_eq!(kit.manifest(&ci, "r", "v1").await.unwrap().digest, first);
-    assert!(matches!(kit.store.delete_tag(&delete, &"v9".parse().unwrap()).await, Err(DeleteError::Unknown)));
-    kit.store.delete_tag(&delete, &"v1-dev".parse().unwrap()).await.unwrap();
+    assert!(matches!(
+        kit.store.delete_tag(&delete, &"v9".parse().unwrap()).await,
+        Err(DeleteError::Unknown)
+    ));
+    kit.store
+        .delete_tag(&delete, &"v1-dev".parse().unwrap())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -223,14 +354,33 @@ async fn deletion_can_be_switched_off() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
     let digest = kit.push_image(&ci, "r", "a", &["1"]).await;
-    kit.rule("r", Rules { deletion: false, ..Rules::default() }).await;
+    kit.rule(
+        "r",
+        Rules {
+            deletion: false,
+            ..Rules::default()
+        },
+    )
+    .await;
     let delete = kit.delete(&ci, "r");
     let layer = sha256(b"layer a");
-    assert!(matches!(kit.store.delete_tag(&delete, &"1".parse().unwrap()).await, Err(DeleteError::Disabled)));
-    assert!(matches!(kit.store.delete_manifest(&delete, &digest).await, Err(DeleteError::Disabled)));
-    assert!(matches!(kit.store.delete_blob(&delete, &layer).await, Err(DeleteError::Disabled)));
+    assert!(matches!(
+        kit.store.delete_tag(&delete, &"1".parse().unwrap()).await,
+        Err(DeleteError::Disabled)
+    ));
+    assert!(matches!(
+        kit.store.delete_manifest(&delete, &digest).await,
+        Err(DeleteError::Disabled)
+    ));
+    assert!(matches!(
+        kit.store.delete_blob(&delete, &layer).await,
+        Err(DeleteError::Disabled)
+    ));
     let administer = kit.permit(&ci, "r");
-    assert!(matches!(kit.store.delete_repository(&administer).await, Err(DeleteError::Disabled)));
+    assert!(matches!(
+        kit.store.delete_repository(&administer).await,
+        Err(DeleteError::Disabled)
+    ));
 }
 
 #[tokio::test]
@@ -238,13 +388,26 @@ async fn bytes_of_a_manifest_are_kept_once_and_go_with_the_last_holder() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
     let digest = kit.push_image(&ci, "a", "x", &["1"]).await;
-    kit.put(&ci, "b", &image(b"config x", &[b"layer x"]), &["1"]).await.unwrap();
-    kit.store.delete_manifest(&kit.delete(&ci, "a"), &digest).await.unwrap();
+    kit.put(&ci, "b", &image(b"config x", &[b"layer x"]), &["1"])
+        .await
+        .unwrap();
+    kit.store
+        .delete_manifest(&kit.delete(&ci, "a"), &digest)
+        .await
+        .unwrap();
     assert!(kit.manifest(&ci, "a", "1").await.is_none());
     assert_eq!(kit.manifest(&ci, "b", "1").await.unwrap().digest, digest);
-    kit.store.delete_manifest(&kit.delete(&ci, "b"), &digest).await.unwrap();
-    let left: Option<sql::Number> =
-        sql::first(kit.store.inner.db.read(), "SELECT COUNT(*) AS number FROM manifest_content", []).await.unwrap();
+    kit.store
+        .delete_manifest(&kit.delete(&ci, "b"), &digest)
+        .await
+        .unwrap();
+    let left: Option<sql::Number> = sql::first(
+        kit.store.inner.db.read(),
+        "SELECT COUNT(*) AS number FROM manifest_content",
+        [],
+    )
+    .await
+    .unwrap();
     assert_eq!(left.unwrap().number, 0);
     let gone = kit.store.delete_manifest(&kit.delete(&ci, "b"), &digest).await;
     assert!(matches!(gone, Err(DeleteError::Unknown)));
@@ -259,9 +422,21 @@ async fn a_manifest_of_another_algorithm_is_found_under_it() {
     let mut put = put(&manifest, &["1"]);
     put.digest = oci::Digest::of(oci::Algorithm::Sha512, manifest.as_bytes());
     let digest = put.digest;
-    kit.store.put_manifest(&kit.push(&ci, "r"), put, &|_| false).await.unwrap();
-    assert_eq!(kit.manifest(&ci, "r", &digest.to_string()).await.unwrap().digest, digest);
+    kit.store
+        .put_manifest(&kit.push(&ci, "r"), put, &|_| false)
+        .await
+        .unwrap();
+    assert_eq!(
+        kit.manifest(&ci, "r", &digest.to_string()).await.unwrap().digest,
+        digest
+    );
     assert_eq!(kit.manifest(&ci, "r", "1").await.unwrap().digest, digest);
     let by_digest = Reference::Digest(sha256(manifest.as_bytes()));
-    assert!(kit.store.manifest(&kit.pull(&ci, "r"), &by_digest).await.unwrap().is_none());
+    assert!(
+        kit.store
+            .manifest(&kit.pull(&ci, "r"), &by_digest)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

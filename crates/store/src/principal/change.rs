@@ -34,20 +34,36 @@ pub(crate) struct Known {
 /// Which event a change of this kind of principal is.
 fn kinds(kind: PrincipalKind) -> [EventKind; 3] {
     match kind {
-        PrincipalKind::User => [EventKind::UserCreate, EventKind::UserUpdate, EventKind::UserDelete],
-        PrincipalKind::Robot => [EventKind::RobotCreate, EventKind::RobotUpdate, EventKind::RobotDelete],
+        PrincipalKind::User => [
+            EventKind::UserCreate,
+            EventKind::UserUpdate,
+            EventKind::UserDelete,
+        ],
+        PrincipalKind::Robot => [
+            EventKind::RobotCreate,
+            EventKind::RobotUpdate,
+            EventKind::RobotDelete,
+        ],
     }
 }
 
 /// The principal of this name.
 pub(crate) async fn find(tx: &Tx, name: &PrincipalName) -> Result<Option<Known>, StoreError> {
-    sql::first(tx.sql(), "SELECT id, kind FROM principal WHERE name = $1", [name.as_str().into()]).await
+    sql::first(
+        tx.sql(),
+        "SELECT id, kind FROM principal WHERE name = $1",
+        [name.as_str().into()],
+    )
+    .await
 }
 
 /// The principal of this name and kind.
 pub(crate) async fn expect(tx: &Tx, name: &PrincipalName, kind: PrincipalKind) -> Result<Known, AdminError> {
     let known = find(tx, name).await?.filter(|known| known.kind == kind.as_str());
-    known.ok_or_else(|| AdminError::NotFound { kind: kind.as_str(), name: name.to_string() })
+    known.ok_or_else(|| AdminError::NotFound {
+        kind: kind.as_str(),
+        name: name.to_string(),
+    })
 }
 
 /// Makes a principal without any secret.
@@ -58,11 +74,18 @@ pub(crate) async fn insert(
     limit: u64,
 ) -> Result<PrincipalId, AdminError> {
     if find(tx, new.name).await?.is_some() {
-        return Err(AdminError::Exists { kind: new.kind.as_str(), name: new.name.to_string() });
+        return Err(AdminError::Exists {
+            kind: new.kind.as_str(),
+            name: new.name.to_string(),
+        });
     }
-    let count: Option<sql::Number> = sql::first(tx.sql(), "SELECT COUNT(*) AS number FROM principal", []).await?;
+    let count: Option<sql::Number> =
+        sql::first(tx.sql(), "SELECT COUNT(*) AS number FROM principal", []).await?;
     if sql::from_db(count.map_or(0, |row| row.number)) >= limit {
-        return Err(AdminError::TooMany { kind: "principal", limit });
+        return Err(AdminError::TooMany {
+            kind: "principal",
+            limit,
+        });
     }
     let sql = "INSERT INTO principal (name, kind, administrator, disabled, not_after, created_at) \
                VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
@@ -75,7 +98,9 @@ pub(crate) async fn insert(
         tx.now().micros().into(),
     ];
     let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
-    let id = made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?.id;
+    let id = made
+        .ok_or_else(|| StoreError::damaged("an insert answered no row"))?
+        .id;
     let body =
         json!({ "administrator": new.administrator, "not_after": new.not_after.map(Timestamp::to_rfc3339) });
     event::record(tx, actor, kinds(new.kind)[0], new.name.as_str(), body).await?;
@@ -102,7 +127,10 @@ pub(crate) async fn update_unchecked(
     change: Change,
 ) -> Result<(), AdminError> {
     let known = find(tx, name).await?;
-    let known = known.ok_or_else(|| AdminError::NotFound { kind: "principal", name: name.to_string() })?;
+    let known = known.ok_or_else(|| AdminError::NotFound {
+        kind: "principal",
+        name: name.to_string(),
+    })?;
     let kind = crate::snapshot::kind_of(&known.kind)?;
     if matches!(change, Change::Administrator(true)) && kind == PrincipalKind::Robot {
         let reason = format!("robot {name} cannot be an administrator; grant it roles instead");
@@ -133,12 +161,22 @@ pub(crate) async fn delete(tx: &Tx, actor: &Actor, name: &PrincipalName) -> Resu
 /// The same whoever is left.
 pub(crate) async fn delete_unchecked(tx: &Tx, actor: &Actor, name: &PrincipalName) -> Result<(), AdminError> {
     let known = find(tx, name).await?;
-    let known = known.ok_or_else(|| AdminError::NotFound { kind: "principal", name: name.to_string() })?;
+    let known = known.ok_or_else(|| AdminError::NotFound {
+        kind: "principal",
+        name: name.to_string(),
+    })?;
     let kind = crate::snapshot::kind_of(&known.kind)?;
     sql::execute(tx.sql(), "DELETE FROM principal WHERE id = $1", [known.id.into()]).await?;
     let sql = "DELETE FROM access_grant WHERE subject = $1";
     let grants = sql::execute(tx.sql(), sql, [name.as_str().into()]).await?;
-    event::record(tx, actor, kinds(kind)[2], name.as_str(), json!({ "grants_removed": grants })).await?;
+    event::record(
+        tx,
+        actor,
+        kinds(kind)[2],
+        name.as_str(),
+        json!({ "grants_removed": grants }),
+    )
+    .await?;
     Ok(())
 }
 
@@ -152,9 +190,15 @@ pub(crate) async fn administrators(tx: &Tx) -> Result<i64, StoreError> {
 }
 
 /// Where somebody could administer the registry before, somebody must be left who can.
-pub(crate) async fn check_administrators(tx: &Tx, before: i64, changed: &PrincipalName) -> Result<(), AdminError> {
+pub(crate) async fn check_administrators(
+    tx: &Tx,
+    before: i64,
+    changed: &PrincipalName,
+) -> Result<(), AdminError> {
     if before > 0 && administrators(tx).await? == 0 {
-        return Err(AdminError::LastAdministrator { name: changed.clone() });
+        return Err(AdminError::LastAdministrator {
+            name: changed.clone(),
+        });
     }
     Ok(())
 }
@@ -167,10 +211,17 @@ pub(crate) async fn insert_secret(
     not_after: Option<Timestamp>,
 ) -> Result<SecretId, StoreError> {
     let sql = "INSERT INTO secret (principal_id, verifier, not_after, created_at) VALUES ($1, $2, $3, $4) RETURNING id";
-    let values =
-        [principal.0.into(), verifier.into(), not_after.map(Timestamp::micros).into(), tx.now().micros().into()];
+    let values = [
+        principal.0.into(),
+        verifier.into(),
+        not_after.map(Timestamp::micros).into(),
+        tx.now().micros().into(),
+    ];
     let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
-    Ok(SecretId(made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?.id))
+    Ok(SecretId(
+        made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?
+            .id,
+    ))
 }
 
 /// Puts a new password in the place of the old one.
@@ -181,16 +232,30 @@ pub(crate) async fn replace_password(
     verifier: &str,
 ) -> Result<(), AdminError> {
     let user = expect(tx, name, PrincipalKind::User).await?;
-    sql::execute(tx.sql(), "DELETE FROM secret WHERE principal_id = $1", [user.id.into()]).await?;
+    sql::execute(
+        tx.sql(),
+        "DELETE FROM secret WHERE principal_id = $1",
+        [user.id.into()],
+    )
+    .await?;
     insert_secret(tx, PrincipalId(user.id), verifier, None).await?;
-    event::record(tx, actor, EventKind::UserUpdate, name.as_str(), json!({ "password": "replaced" })).await?;
+    event::record(
+        tx,
+        actor,
+        EventKind::UserUpdate,
+        name.as_str(),
+        json!({ "password": "replaced" }),
+    )
+    .await?;
     Ok(())
 }
 
 /// Removes secrets whose time is over.
 pub(crate) async fn drop_expired_secrets(tx: &Tx, principal: i64) -> Result<(), StoreError> {
     let sql = "DELETE FROM secret WHERE principal_id = $1 AND not_after < $2";
-    sql::execute(tx.sql(), sql, [principal.into(), tx.now().micros().into()]).await.map(drop)
+    sql::execute(tx.sql(), sql, [principal.into(), tx.now().micros().into()])
+        .await
+        .map(drop)
 }
 
 /// How many secrets a principal has.

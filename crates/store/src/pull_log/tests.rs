@@ -19,11 +19,20 @@ async fn notes_are_written_in_batches_and_listed() {
     let root = kit.administrator("root").await;
     let before = kit.store.metrics().database_calls;
     for number in 0..100 {
-        kit.store.note_pull(note(if number % 2 == 0 { "even" } else { "odd" }, number));
+        kit.store
+            .note_pull(note(if number % 2 == 0 { "even" } else { "odd" }, number));
     }
-    assert_eq!(kit.store.metrics().database_calls, before, "taking a note asks no database");
+    assert_eq!(
+        kit.store.metrics().database_calls,
+        before,
+        "taking a note asks no database"
+    );
     kit.restart().await;
-    let all = kit.store.pulls(&root, &PullFilter::default(), None, 1_000).await.unwrap();
+    let all = kit
+        .store
+        .pulls(&root, &PullFilter::default(), None, 1_000)
+        .await
+        .unwrap();
     assert_eq!(all.items.len(), 100, "what was queued is written on the way out");
     assert_eq!(all.items[0].note, note("odd", 99));
     let filter = PullFilter {
@@ -33,7 +42,11 @@ async fn notes_are_written_in_batches_and_listed() {
     };
     let page = kit.store.pulls(&root, &filter, None, 10).await.unwrap();
     assert_eq!((page.items.len(), page.more), (10, true));
-    let rest = kit.store.pulls(&root, &filter, page.items.last().map(|entry| entry.seq), 100).await.unwrap();
+    let rest = kit
+        .store
+        .pulls(&root, &filter, page.items.last().map(|entry| entry.seq), 100)
+        .await
+        .unwrap();
     assert_eq!((rest.items.len(), rest.more), (15, false));
 }
 
@@ -57,10 +70,22 @@ async fn the_log_is_capped_in_rows_and_age() {
     kit.restart().await;
     assert_eq!(kit.store.trim_pulls(7).await.unwrap(), 7, "a little at a time");
     kit.collect().await;
-    let left = kit.store.pulls(&root, &PullFilter::default(), None, 100).await.unwrap().items;
+    let left = kit
+        .store
+        .pulls(&root, &PullFilter::default(), None, 100)
+        .await
+        .unwrap()
+        .items;
     assert_eq!(left.len(), 10);
     assert_eq!(left[9].note.at, Timestamp(now.micros() + 20));
-    kit.advance(std::time::Duration::from_secs(91 * 24 * 60 * 60));
+    kit.advance(Duration::from_hours(91 * 24));
     kit.collect().await;
-    assert!(kit.store.pulls(&root, &PullFilter::default(), None, 100).await.unwrap().items.is_empty());
+    assert!(
+        kit.store
+            .pulls(&root, &PullFilter::default(), None, 100)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 }

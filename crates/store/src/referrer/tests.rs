@@ -8,7 +8,11 @@ async fn list(kit: &Kit, caller: &access::Caller, subject: &Digest, filter: Opti
     let mut after: Option<Digest> = None;
     loop {
         let permit = kit.pull(caller, "r");
-        let page = kit.store.referrers(&permit, subject, filter, after.as_ref(), 2).await.unwrap();
+        let page = kit
+            .store
+            .referrers(&permit, subject, filter, after.as_ref(), 2)
+            .await
+            .unwrap();
         assert!(page.items.len() <= 2);
         assert!(page.items.is_sorted_by_key(|item| item.digest));
         notes.extend(page.items.iter().map(|item| item.annotations["note"].clone()));
@@ -26,8 +30,15 @@ async fn referrers_are_listed_filtered_and_paged() {
     let ci = kit.all("ci").await;
     let subject = kit.push_image(&ci, "r", "a", &["1"]).await;
     kit.push_blob(&ci, "r", b"{}").await.unwrap();
-    for (artifact_type, note) in [("a/sbom", "1"), ("a/sbom", "2"), ("a/sbom", "3"), ("a/signature", "4")] {
-        kit.put(&ci, "r", &referrer(&subject, artifact_type, note), &[]).await.unwrap();
+    for (artifact_type, note) in [
+        ("a/sbom", "1"),
+        ("a/sbom", "2"),
+        ("a/sbom", "3"),
+        ("a/signature", "4"),
+    ] {
+        kit.put(&ci, "r", &referrer(&subject, artifact_type, note), &[])
+            .await
+            .unwrap();
     }
     assert_eq!(list(&kit, &ci, &subject, None).await, ["1", "2", "3", "4"]);
     assert_eq!(list(&kit, &ci, &subject, Some("a/sbom")).await, ["1", "2", "3"]);
@@ -35,7 +46,10 @@ async fn referrers_are_listed_filtered_and_paged() {
     assert!(list(&kit, &ci, &sha256(b"unknown"), None).await.is_empty());
 
     let gone = sha256(referrer(&subject, "a/sbom", "2").as_bytes());
-    kit.store.delete_manifest(&kit.delete(&ci, "r"), &gone).await.unwrap();
+    kit.store
+        .delete_manifest(&kit.delete(&ci, "r"), &gone)
+        .await
+        .unwrap();
     assert_eq!(list(&kit, &ci, &subject, None).await, ["1", "3", "4"]);
 }
 
@@ -62,10 +76,19 @@ async fn what_the_fallback_index_names_is_listed_too() {
         "manifests": [entry(&old, "fallback"), entry(&known, "what the index says")],
     });
     let tag = subject.fallback_tag();
-    kit.put(&ci, "r", &fallback.to_string(), &[tag.as_str()]).await.unwrap();
+    kit.put(&ci, "r", &fallback.to_string(), &[tag.as_str()])
+        .await
+        .unwrap();
     assert_eq!(list(&kit, &ci, &subject, None).await, ["fallback", "own"]);
     assert_eq!(list(&kit, &ci, &subject, Some("a/old")).await, ["fallback"]);
 
-    kit.store.delete_manifest(&kit.delete(&ci, "r"), &sha256(old.as_bytes())).await.unwrap();
-    assert_eq!(list(&kit, &ci, &subject, None).await, ["own"], "what is gone is not listed");
+    kit.store
+        .delete_manifest(&kit.delete(&ci, "r"), &sha256(old.as_bytes()))
+        .await
+        .unwrap();
+    assert_eq!(
+        list(&kit, &ci, &subject, None).await,
+        ["own"],
+        "what is gone is not listed"
+    );
 }

@@ -49,7 +49,10 @@ impl Store {
             let names: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, values).await?;
             let Some(last) = names.last() else { break };
             after.clone_from(&last.text);
-            let tags = names.iter().map(|row| tag::parse(&row.text)).collect::<Result<Vec<Tag>, _>>()?;
+            let tags = names
+                .iter()
+                .map(|row| tag::parse(&row.text))
+                .collect::<Result<Vec<Tag>, _>>()?;
             if let Some(tag) = tags.into_iter().find(|tag| rules.is_immutable(tag)) {
                 return Err(DeleteError::TagImmutable { tag });
             }
@@ -62,10 +65,15 @@ impl Store {
         let (repo, actor) = (repo.clone(), actor.clone());
         self.write_here(move |tx| {
             Box::pin(async move {
-                let Some(repository) = find(tx.sql(), &repo).await? else { return Ok(false) };
+                let Some(repository) = find(tx.sql(), &repo).await? else {
+                    return Ok(false);
+                };
                 tx.touch_everything();
                 let id = repository.id;
-                if delete_tags(tx, id).await? || delete_manifests(tx, id).await? || unlink(tx, &repo, id).await? {
+                if delete_tags(tx, id).await?
+                    || delete_manifests(tx, id).await?
+                    || unlink(tx, &repo, id).await?
+                {
                     return Ok(true);
                 }
                 sql::execute(tx.sql(), "DELETE FROM repository WHERE id = $1", [id.into()]).await?;
@@ -81,7 +89,15 @@ async fn delete_tags(tx: &Tx, repository: i64) -> Result<bool, StoreError> {
     let sql = "DELETE FROM tag WHERE repository_id = $1 AND name IN \
                (SELECT name FROM tag WHERE repository_id = $1 ORDER BY name LIMIT $2)";
     let deleted = sql::execute(tx.sql(), sql, [repository.into(), STEP.into()]).await?;
-    count(tx, repository, Delta { tags: -sql::to_db(deleted), ..Delta::default() }).await?;
+    count(
+        tx,
+        repository,
+        Delta {
+            tags: -sql::to_db(deleted),
+            ..Delta::default()
+        },
+    )
+    .await?;
     Ok(deleted > 0)
 }
 

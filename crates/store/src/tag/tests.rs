@@ -6,12 +6,18 @@ use crate::testing::Kit;
 async fn tags_come_in_byte_order_and_pages() {
     let kit = Kit::with(|limits| limits.page_items = 3).await;
     let ci = kit.all("ci").await;
-    kit.push_image(&ci, "r", "a", &["b", "a", "B", "_", "10", "9", "a.b", "a-b"]).await;
+    kit.push_image(&ci, "r", "a", &["b", "a", "B", "_", "10", "9", "a.b", "a-b"])
+        .await;
     let permit = kit.pull(&ci, "r");
     let mut seen = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let page = kit.store.tags(&permit, after.as_deref(), 100).await.unwrap().unwrap();
+        let page = kit
+            .store
+            .tags(&permit, after.as_deref(), 100)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(page.items.len() <= 3, "a page is capped");
         seen.extend(page.items.iter().map(ToString::to_string));
         after = seen.last().cloned();
@@ -24,5 +30,11 @@ async fn tags_come_in_byte_order_and_pages() {
     assert!(none.items.is_empty() && !none.more);
     let behind = kit.store.tags(&permit, Some("zzz"), 3).await.unwrap().unwrap();
     assert!(behind.items.is_empty() && !behind.more);
-    assert!(kit.store.tags(&kit.pull(&ci, "unknown"), None, 3).await.unwrap().is_none());
+    assert!(
+        kit.store
+            .tags(&kit.pull(&ci, "unknown"), None, 3)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

@@ -53,7 +53,10 @@ impl UploadBook {
                    FROM upload GROUP BY principal_id";
         let rows: Vec<HeldRow> = sql::all(db.read(), sql, []).await?;
         let held = |row: HeldRow| {
-            let held = Held { sessions: sql::from_db(row.sessions), bytes: sql::from_db(row.bytes) };
+            let held = Held {
+                sessions: sql::from_db(row.sessions),
+                bytes: sql::from_db(row.bytes),
+            };
             (row.principal_id, held)
         };
         Ok(Self(Arc::new(Shared {
@@ -68,7 +71,10 @@ impl UploadBook {
     /// The sole right to work on a session, if nobody has it.
     pub(super) fn claim(&self, id: Uuid) -> Option<Claim> {
         let claimed = lock(&self.0.claims).insert(id);
-        claimed.then(|| Claim { book: self.clone(), id })
+        claimed.then(|| Claim {
+            book: self.clone(),
+            id,
+        })
     }
 
     /// Whether somebody works on the session right now.
@@ -77,6 +83,10 @@ impl UploadBook {
     }
 
     /// Counts a new session.
+    #[expect(
+        clippy::result_large_err,
+        reason = "two digests are what the client is told; it is rare"
+    )]
     pub(super) fn open(&self, principal: i64) -> Result<(), UploadError> {
         let mut held = lock(&self.0.held);
         let account = held.entry(principal).or_default();
@@ -100,12 +110,12 @@ impl UploadBook {
         }
     }
 
-    fn add(&self, principal: i64, bytes: u64) -> Result<(), UploadError> {
+    fn add(&self, principal: i64, bytes: u64) -> Result<(), Stop> {
         let mut held = lock(&self.0.held);
         let account = held.entry(principal).or_default();
         let limit = self.0.bytes_limit;
         if account.bytes.saturating_add(bytes) > limit {
-            return Err(UploadError::TooManyBytes { limit });
+            return Err(Stop::TooManyBytes { limit });
         }
         account.bytes += bytes;
         Ok(())
@@ -119,10 +129,12 @@ impl UploadBook {
 
     /// What all principals hold together.
     pub(crate) fn total(&self) -> Held {
-        lock(&self.0.held).values().fold(Held::default(), |sum, held| Held {
-            sessions: sum.sessions + held.sessions,
-            bytes: sum.bytes + held.bytes,
-        })
+        lock(&self.0.held)
+            .values()
+            .fold(Held::default(), |sum, held| Held {
+                sessions: sum.sessions + held.sessions,
+                bytes: sum.bytes + held.bytes,
+            })
     }
 
     /// Takes out the hash state of the session, if it has seen exactly `offset` bytes.
@@ -169,17 +181,17 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(book: &UploadBook, principal: i64) -> Arc<Self> {
-        Arc::new(Self { book: book.clone(), principal, counted: AtomicU64::new(0) })
+        Arc::new(Self {
+            book: book.clone(),
+            principal,
+            counted: AtomicU64::new(0),
+        })
     }
 
     fn count(&self, bytes: u64) -> Result<(), Stop> {
-        match self.book.add(self.principal, bytes) {
-            Ok(()) => {
-                self.counted.fetch_add(bytes, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(_) => Err(Stop::TooManyBytes { limit: self.book.0.bytes_limit }),
-        }
+        self.book.add(self.principal, bytes)?;
+        self.counted.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Of what was counted, only `kept` bytes are there in the end.

@@ -36,9 +36,15 @@ impl Store {
         check_order(&session, at)?;
         let part = self.part(&session).await?;
         let meter = Meter::new(&self.inner.uploads, session.principal);
-        let metered = Metered { body, meter: Arc::clone(&meter) };
+        let metered = Metered {
+            body,
+            meter: Arc::clone(&meter),
+        };
         match self.inner.files.append(part, metered).await {
-            Ok(appended) => self.promise(&session, appended, &meter).await.map_err(UploadError::from),
+            Ok(appended) => self
+                .promise(&session, appended, &meter)
+                .await
+                .map_err(UploadError::from),
             Err(error) => Err(self.keep_what_came(&session, error, &meter).await),
         }
     }
@@ -59,12 +65,18 @@ impl Store {
         check_order(&session, at)?;
         let part = self.part(&session).await?;
         let meter = Meter::new(&self.inner.uploads, session.principal);
-        let metered = Metered { body, meter: Arc::clone(&meter) };
+        let metered = Metered {
+            body,
+            meter: Arc::clone(&meter),
+        };
         match self.inner.files.append_and_commit(part, metered, expect).await {
             Ok(committed) => {
                 let done = self.become_blob(permit, committed, Some(id)).await;
                 match &done {
-                    Ok(_) => self.inner.uploads.close(session.principal, session.received + meter.counted()),
+                    Ok(_) => self
+                        .inner
+                        .uploads
+                        .close(session.principal, session.received + meter.counted()),
                     Err(UploadError::Quota(_)) => {
                         meter.settle(0);
                         self.drop_session(id).await?;
@@ -75,10 +87,16 @@ impl Store {
                 }
                 done
             }
-            Err(AppendError::Files { source: FilesError::DigestMismatch { expected, found }, .. }) => {
+            Err(AppendError::Files {
+                source: FilesError::DigestMismatch { expected, found },
+                ..
+            }) => {
                 meter.settle(0);
                 self.drop_session(id).await?;
-                Err(UploadError::DigestMismatch { expected: *expected, actual: *found })
+                Err(UploadError::DigestMismatch {
+                    expected: *expected,
+                    actual: *found,
+                })
             }
             Err(error) => Err(self.keep_what_came(&session, error, &meter).await),
         }
@@ -102,8 +120,16 @@ impl Store {
             return Err(StoreError::from(error).into());
         }
         let hasher = Hasher::new(expect.algorithm());
-        let part = Part { id: id.0, offset: 0, hasher, max_len: self.limits().blob_bytes };
-        let metered = Metered { body, meter: Arc::clone(&meter) };
+        let part = Part {
+            id: id.0,
+            offset: 0,
+            hasher,
+            max_len: self.limits().blob_bytes,
+        };
+        let metered = Metered {
+            body,
+            meter: Arc::clone(&meter),
+        };
         let done = match self.inner.files.append_and_commit(part, metered, expect).await {
             Ok(committed) => self.become_blob(permit, committed, None).await,
             Err(error) => {
@@ -124,11 +150,20 @@ impl Store {
             None if offset == 0 => Hasher::new(session.algorithm),
             None => self.rehash(session).await?,
         };
-        Ok(Part { id, offset, hasher, max_len })
+        Ok(Part {
+            id,
+            offset,
+            hasher,
+            max_len,
+        })
     }
 
     async fn rehash(&self, session: &Session) -> Result<Hasher, UploadError> {
-        let hashed = self.inner.files.rehash(session.id.0, session.algorithm, session.received).await;
+        let hashed = self
+            .inner
+            .files
+            .rehash(session.id.0, session.algorithm, session.received)
+            .await;
         match hashed {
             Err(error @ (FilesError::UploadMissing { .. } | FilesError::OffsetMismatch { .. })) => {
                 tracing::error!(upload = %session.id, %error, "an upload session has lost its bytes and is dropped");
@@ -143,21 +178,32 @@ impl Store {
     async fn promise(&self, session: &Session, appended: Appended, meter: &Meter) -> Result<u64, StoreError> {
         let (id, offset) = (session.id, appended.offset());
         let expires_at = self.now().plus(self.limits().upload_lifetime);
-        let written = self.write_here(move |tx| Box::pin(session::advance(tx, id, offset, expires_at))).await;
+        let written = self
+            .write_here(move |tx| Box::pin(session::advance(tx, id, offset, expires_at)))
+            .await;
         if let Err(error) = written {
             meter.settle(0);
             return Err(error);
         }
         meter.settle(offset.saturating_sub(session.received));
-        self.inner.uploads.keep_hasher(id.0, offset, appended.into_hasher());
+        self.inner
+            .uploads
+            .keep_hasher(id.0, offset, appended.into_hasher());
         Ok(offset)
     }
 
     /// After an append that did not come to its end.
-    async fn keep_what_came(&self, session: &Session, error: AppendError<Stop>, meter: &Meter) -> UploadError {
+    async fn keep_what_came(
+        &self,
+        session: &Session,
+        error: AppendError<Stop>,
+        meter: &Meter,
+    ) -> UploadError {
         let mut offset = session.received;
         let appended = match &error {
-            AppendError::Interrupted { appended, .. } | AppendError::TooLarge { appended, .. } => Some(appended),
+            AppendError::Interrupted { appended, .. } | AppendError::TooLarge { appended, .. } => {
+                Some(appended)
+            }
             AppendError::Files { appended, .. } => appended.as_ref(),
         };
         match appended.cloned() {
@@ -180,19 +226,26 @@ impl Store {
         let quota = self.rules(permit.repo()).quota_bytes;
         let holder = permit.clone();
         let written: Result<bool, UploadError> = self
-            .write_here(move |tx| Box::pin(async move { record(tx, &holder, &committed, session, quota).await }))
+            .write_here(move |tx| {
+                Box::pin(async move { record(tx, &holder, &committed, session, quota).await })
+            })
             .await;
         match written {
             Ok(true) => {}
             Ok(false) | Err(UploadError::Quota(_)) => self.remove_blob_file(committed).await,
             Err(error) => return Err(error),
         }
-        written.map(|_| BlobInfo { digest: committed.location.digest(), size: committed.size })
+        written.map(|_| BlobInfo {
+            digest: committed.location.digest(),
+            size: committed.size,
+        })
     }
 
     /// Removes a session: the row first, then the file.
     pub(super) async fn drop_session(&self, id: UploadId) -> Result<(), StoreError> {
-        let removed = self.write_here(move |tx| Box::pin(session::delete(tx.sql(), id))).await?;
+        let removed = self
+            .write_here(move |tx| Box::pin(session::delete(tx.sql(), id)))
+            .await?;
         if let Some((principal, received)) = removed {
             self.inner.uploads.close(principal, received);
         }
@@ -214,9 +267,16 @@ impl Store {
     }
 }
 
+#[expect(
+    clippy::result_large_err,
+    reason = "two digests are what the client is told; it is rare"
+)]
 fn check_order(session: &Session, at: Option<u64>) -> Result<(), UploadError> {
     match at {
-        Some(got) if got != session.received => Err(UploadError::OutOfOrder { expected: session.received, got }),
+        Some(got) if got != session.received => Err(UploadError::OutOfOrder {
+            expected: session.received,
+            got,
+        }),
         _ => Ok(()),
     }
 }
@@ -224,15 +284,26 @@ fn check_order(session: &Session, at: Option<u64>) -> Result<(), UploadError> {
 /// What a failed append means to the caller; `offset` says where the upload stands now.
 fn of_append(error: AppendError<Stop>, offset: u64) -> UploadError {
     match error {
-        AppendError::Interrupted { source: Stop::TooManyBytes { limit }, .. } => UploadError::TooManyBytes { limit },
-        AppendError::Interrupted { source: Stop::Body(source), .. } => {
-            UploadError::Interrupted { offset, source }
-        }
+        AppendError::Interrupted {
+            source: Stop::TooManyBytes { limit },
+            ..
+        } => UploadError::TooManyBytes { limit },
+        AppendError::Interrupted {
+            source: Stop::Body(source),
+            ..
+        } => UploadError::Interrupted { offset, source },
         AppendError::TooLarge { limit, .. } => UploadError::TooLarge { limit },
-        AppendError::Files { source: FilesError::InUse { .. }, .. } => UploadError::Busy,
-        AppendError::Files { source: FilesError::DigestMismatch { expected, found }, .. } => {
-            UploadError::DigestMismatch { expected: *expected, actual: *found }
-        }
+        AppendError::Files {
+            source: FilesError::InUse { .. },
+            ..
+        } => UploadError::Busy,
+        AppendError::Files {
+            source: FilesError::DigestMismatch { expected, found },
+            ..
+        } => UploadError::DigestMismatch {
+            expected: *expected,
+            actual: *found,
+        },
         AppendError::Files { source, .. } => UploadError::Store(source.into()),
     }
 }
@@ -259,6 +330,13 @@ async fn record(
     }
     let body = json!({ "size": committed.size });
     let actor = Actor::holder(permit, "request");
-    event::record(tx, &actor, EventKind::BlobPush, &blob::subject(repo, &blob.digest), body).await?;
+    event::record(
+        tx,
+        &actor,
+        EventKind::BlobPush,
+        &blob::subject(repo, &blob.digest),
+        body,
+    )
+    .await?;
     Ok(ours)
 }

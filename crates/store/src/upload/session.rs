@@ -39,15 +39,18 @@ impl Store {
     /// The session, if the holder of the permit may continue it: it was started for the same repository by the same
     /// principal (or the holder is an administrator) and its time is not over.
     pub(super) async fn session(&self, permit: &Permit<Push>, id: UploadId) -> Result<Session, UploadError> {
-        let sql = "SELECT repository, principal_id, algorithm, received, expires_at FROM upload WHERE id = $1";
+        let sql =
+            "SELECT repository, principal_id, algorithm, received, expires_at FROM upload WHERE id = $1";
         let row: Option<Row> = sql::first(self.inner.db.read(), sql, [id.to_string().into()]).await?;
         let row = row.ok_or(UploadError::Unknown)?;
         let own = row.principal_id == account(permit) || self.is_administrator(permit);
         if !own || row.repository != permit.repo().as_str() || row.expires_at <= self.now().micros() {
             return Err(UploadError::Unknown);
         }
-        let algorithm =
-            row.algorithm.parse().map_err(|error: oci::DigestError| StoreError::damaged(error.to_string()))?;
+        let algorithm = row
+            .algorithm
+            .parse()
+            .map_err(|error: oci::DigestError| StoreError::damaged(error.to_string()))?;
         Ok(Session {
             id,
             principal: row.principal_id,
@@ -89,7 +92,9 @@ impl Store {
     pub(crate) async fn is_upload(&self, id: Uuid) -> Result<bool, StoreError> {
         let sql = "SELECT 1 AS number FROM upload WHERE id = $1";
         let values = [UploadId(id).to_string().into()];
-        Ok(sql::first::<sql::Number, 1>(self.inner.db.read(), sql, values).await?.is_some())
+        Ok(sql::first::<sql::Number, 1>(self.inner.db.read(), sql, values)
+            .await?
+            .is_some())
     }
 }
 
@@ -116,7 +121,11 @@ pub(super) async fn advance(
     expires_at: Timestamp,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE upload SET received = $2, expires_at = $3 WHERE id = $1";
-    let values = [id.to_string().into(), sql::to_db(received).into(), expires_at.micros().into()];
+    let values = [
+        id.to_string().into(),
+        sql::to_db(received).into(),
+        expires_at.micros().into(),
+    ];
     sql::execute(tx.sql(), sql, values).await.map(drop)
 }
 
@@ -127,7 +136,10 @@ struct Deleted {
 }
 
 /// Removes the row; answers whose it was and what it had promised.
-pub(super) async fn delete(on: &impl ConnectionTrait, id: UploadId) -> Result<Option<(i64, u64)>, StoreError> {
+pub(super) async fn delete(
+    on: &impl ConnectionTrait,
+    id: UploadId,
+) -> Result<Option<(i64, u64)>, StoreError> {
     let sql = "DELETE FROM upload WHERE id = $1 RETURNING principal_id, received";
     let deleted: Option<Deleted> = sql::first(on, sql, [id.to_string().into()]).await?;
     Ok(deleted.map(|row| (row.principal_id, sql::from_db(row.received))))

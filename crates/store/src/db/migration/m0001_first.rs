@@ -5,8 +5,8 @@
 //! so that neither ever counts rows.
 
 use sea_orm_migration::prelude::{ColumnDef, DeriveMigrationName, ForeignKey, ForeignKeyAction, Table};
-use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::ConnectionTrait};
 use sea_orm_migration::sea_orm::{DbBackend, DbErr};
+use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::ConnectionTrait};
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
@@ -121,7 +121,12 @@ const TABLES: &[TableOf] = &[
         primary: &["subject", "pattern"],
         foreign: &[],
     },
-    TableOf { name: "rule", columns: &[("pattern", Sorted), ("body", Text)], primary: &["pattern"], foreign: &[] },
+    TableOf {
+        name: "rule",
+        columns: &[("pattern", Sorted), ("body", Text)],
+        primary: &["pattern"],
+        foreign: &[],
+    },
     TableOf {
         name: "blob_pusher",
         columns: &[("blob_id", Number), ("principal_id", Number)],
@@ -130,7 +135,12 @@ const TABLES: &[TableOf] = &[
     },
     TableOf {
         name: "manifest_content",
-        columns: &[("id", Key), ("digest", Sorted), ("holders", Number), ("bytes", Bytes)],
+        columns: &[
+            ("id", Key),
+            ("digest", Sorted),
+            ("holders", Number),
+            ("bytes", Bytes),
+        ],
         primary: &[],
         foreign: &[],
     },
@@ -154,12 +164,20 @@ const TABLES: &[TableOf] = &[
             ("pushed_by", Text),
         ],
         primary: &[],
-        foreign: &[("repository_id", "repository", false), ("content_id", "manifest_content", false)],
+        foreign: &[
+            ("repository_id", "repository", false),
+            ("content_id", "manifest_content", false),
+        ],
     },
     TableOf {
         // kind: 0 blob (config or layer), 1 manifest (child of an index).
         name: "manifest_reference",
-        columns: &[("manifest_id", Number), ("kind", Number), ("digest", Text), ("repository_id", Number)],
+        columns: &[
+            ("manifest_id", Number),
+            ("kind", Number),
+            ("digest", Text),
+            ("repository_id", Number),
+        ],
         primary: &["manifest_id", "kind", "digest"],
         foreign: &[("manifest_id", "manifest", true)],
     },
@@ -173,7 +191,10 @@ const TABLES: &[TableOf] = &[
             ("set_by", Text),
         ],
         primary: &["repository_id", "name"],
-        foreign: &[("repository_id", "repository", false), ("manifest_id", "manifest", false)],
+        foreign: &[
+            ("repository_id", "repository", false),
+            ("manifest_id", "manifest", false),
+        ],
     },
     TableOf {
         // principal_id: 0 for nobody. received: bytes that are durable.
@@ -218,7 +239,12 @@ const TABLES: &[TableOf] = &[
         primary: &[],
         foreign: &[],
     },
-    TableOf { name: "setting", columns: &[("key", Sorted), ("value", Text)], primary: &["key"], foreign: &[] },
+    TableOf {
+        name: "setting",
+        columns: &[("key", Sorted), ("value", Text)],
+        primary: &["key"],
+        foreign: &[],
+    },
 ];
 
 /// Every column that another table's row is found by has an index, foreign keys included: without one, deleting a
@@ -254,7 +280,9 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let on = manager.get_connection();
         for table in TABLES {
-            manager.create_table(create(table, on.get_database_backend())).await?;
+            manager
+                .create_table(create(table, on.get_database_backend()))
+                .await?;
         }
         for index in INDEXES {
             on.execute_unprepared(index).await?;
@@ -277,10 +305,19 @@ fn create(table: &TableOf, backend: DbBackend) -> sea_orm_migration::prelude::Ta
         create.primary_key(&mut primary);
     }
     for &(column, target, cascade) in table.foreign {
-        let action = if cascade { ForeignKeyAction::Cascade } else { ForeignKeyAction::Restrict };
-        create.foreign_key(ForeignKey::create().from(table.name, column).to(target, "id").on_delete(action));
+        let action = if cascade {
+            ForeignKeyAction::Cascade
+        } else {
+            ForeignKeyAction::Restrict
+        };
+        create.foreign_key(
+            ForeignKey::create()
+                .from(table.name, column)
+                .to(target, "id")
+                .on_delete(action),
+        );
     }
-    create.to_owned()
+    create
 }
 
 fn column(name: &'static str, is: Is, backend: DbBackend) -> ColumnDef {
@@ -292,7 +329,13 @@ fn column(name: &'static str, is: Is, backend: DbBackend) -> ColumnDef {
         Bool => column.boolean().not_null(),
         Text | Sorted => column.text().not_null(),
         MaybeText => column.text().null(),
-        Bytes => column.custom(if backend == DbBackend::Postgres { "bytea" } else { "blob" }).not_null(),
+        Bytes => column
+            .custom(if backend == DbBackend::Postgres {
+                "bytea"
+            } else {
+                "blob"
+            })
+            .not_null(),
     };
     // SQLite compares bytes unless told otherwise, PostgreSQL the other way round.
     if matches!(is, Sorted) && backend == DbBackend::Postgres {
