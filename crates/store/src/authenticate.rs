@@ -166,16 +166,16 @@ impl Store {
         }
         let authenticator = &self.inner.authenticator;
         let key = authenticator.key(user, secret);
-        if let Some(verified) = authenticator.remembered(&key, self.now()).await
-            && let Some(caller) = self.sign_in(verified)
-        {
-            authenticator
-                .counts
-                .hits
-                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            return Ok(caller);
+        if let Some(verified) = authenticator.remembered(&key, self.now()).await {
+            if let Some(caller) = self.sign_in(verified) {
+                authenticator
+                    .counts
+                    .hits
+                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                return Ok(caller);
+            }
+            authenticator.verified.invalidate(&key).await;
         }
-        authenticator.verified.invalidate(&key).await;
         if let Some(retry_after) = authenticator.failures.wait(user, from, self.now()) {
             authenticator
                 .counts

@@ -85,8 +85,7 @@ impl StoreError {
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        // SQLITE_FULL; the driver offers the code only as text.
-        if error.sql_err().is_none() && error.to_string().contains("database or disk is full") {
+        if crate::db::sqlite::is_disk_full(&error) {
             return Self::DiskFull;
         }
         Self::Database(error)

@@ -31,7 +31,7 @@ pub(crate) struct DirLock {
 impl DirLock {
     /// Makes the directory if need be, takes its lock, and checks its format. Blocks for a moment.
     pub(crate) fn take(dir: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(dir).map_err(|error| StoreError::file("create", dir, error))?;
+        create_private(dir).map_err(|error| StoreError::file("create", dir, error))?;
         let path = dir.join(LOCK_FILE);
         let file = OpenOptions::new()
             .create(true)
@@ -67,6 +67,15 @@ impl DirLock {
         }
         fs::create_dir(&temp).map_err(|error| StoreError::file("create", temp, error))
     }
+}
+
+/// What lies in it (hashes of passwords, the key of tokens) is nobody else's business.
+fn create_private(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
 }
 
 fn check_format(dir: &Path) -> Result<(), StoreError> {
@@ -105,6 +114,16 @@ mod tests {
         ));
         drop(held);
         DirLock::take(dir.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_look_into_a_new_data_directory() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("new/data");
+        let _held = DirLock::take(&data).unwrap();
+        assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o077, 0);
     }
 
     #[test]

@@ -26,6 +26,12 @@ pub struct ReferrerDescriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// Annotations on one page, bytes: those of one manifest may have as many as the manifest. A page ends behind the
+/// entry that exceeds it.
+pub(crate) const PAGE_BYTES: usize = 4 << 20;
+/// Rows read at once, so that not much more than [`PAGE_BYTES`] is ever in memory.
+const ROWS_AT_ONCE: usize = 16;
+
 /// Which page of which list.
 struct Wanted<'a> {
     subject: &'a Digest,
@@ -81,23 +87,58 @@ impl Store {
             after,
             count: limit + 1,
         };
-        let mut found = self.subject_entries(repository.id, &wanted).await?;
-        found.extend(self.fallback_entries(permit, repository.id, &wanted).await?);
+        let (mut found, end) = self.subject_entries(repository.id, &wanted).await?;
+        let mut fallback = self.fallback_entries(permit, repository.id, &wanted).await?;
+        fallback.retain(|entry| end.is_none_or(|end| entry.digest <= end));
+        found.append(&mut fallback);
         found.sort_by_key(|entry| entry.digest);
-        Ok(Page::cut(found, limit))
+        let page = Page::cut(found, limit);
+        Ok(Page {
+            more: page.more || (end.is_some() && limit > 0),
+            ..page
+        })
     }
 
+    /// The manifests that name the subject; and where the list was cut because it would have become too large.
     async fn subject_entries(
         &self,
         repository: i64,
         wanted: &Wanted<'_>,
-    ) -> Result<Vec<ReferrerDescriptor>, StoreError> {
-        let after = wanted.after.map(ToString::to_string).unwrap_or_default();
+    ) -> Result<(Vec<ReferrerDescriptor>, Option<Digest>), StoreError> {
+        let mut found: Vec<ReferrerDescriptor> = Vec::new();
+        let mut bytes = 0;
+        loop {
+            let after = found.last().map(|entry| entry.digest).or(wanted.after.copied());
+            let count = ROWS_AT_ONCE.min(wanted.count - found.len());
+            let rows = self.subject_rows(repository, wanted, after, count).await?;
+            let complete = rows.len() < count || found.len() + rows.len() == wanted.count;
+            for row in rows {
+                bytes += row.annotations.len();
+                found.push(row.into_descriptor()?);
+            }
+            if complete {
+                return Ok((found, None));
+            }
+            if bytes > PAGE_BYTES {
+                let end = found.last().map(|entry| entry.digest);
+                return Ok((found, end));
+            }
+        }
+    }
+
+    async fn subject_rows(
+        &self,
+        repository: i64,
+        wanted: &Wanted<'_>,
+        after: Option<Digest>,
+        count: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let after = after.as_ref().map(ToString::to_string).unwrap_or_default();
         let mut values: Vec<Value> = vec![
             repository.into(),
             wanted.subject.to_string().into(),
             after.into(),
-            sql::to_db(wanted.count as u64).into(),
+            sql::to_db(count as u64).into(),
         ];
         let mut filter = "";
         if let Some(artifact_type) = wanted.artifact_type {
@@ -108,8 +149,7 @@ impl Store {
             "SELECT digest, media_type, size, artifact_type, annotations FROM manifest \
              WHERE repository_id = $1 AND subject = $2 AND digest > $3 {filter} ORDER BY digest LIMIT $4"
         );
-        let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
-        rows.into_iter().map(Row::into_descriptor).collect()
+        sql::all(self.inner.db.read(), &sql, values).await
     }
 
     /// Clients that do not know the referrers API keep an index under a tag made of the subject's digest.

@@ -39,6 +39,20 @@ pub(super) fn open_readers(file: &Path) -> DatabaseConnection {
     SqlxSqliteConnector::from_sqlx_sqlite_pool(pool(READERS).connect_lazy_with(options))
 }
 
+/// Whether a statement failed for want of space.
+pub(crate) fn is_disk_full(error: &DbErr) -> bool {
+    /// `SQLITE_FULL`.
+    const FULL: &str = "13";
+    let (DbErr::Exec(RuntimeErr::SqlxError(source))
+    | DbErr::Query(RuntimeErr::SqlxError(source))
+    | DbErr::Conn(RuntimeErr::SqlxError(source))) = error
+    else {
+        return false;
+    };
+    let code = source.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == FULL)
+}
+
 fn connecting(error: sea_orm::sqlx::Error) -> StoreError {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))).into()
 }

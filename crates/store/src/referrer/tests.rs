@@ -92,3 +92,37 @@ async fn what_the_fallback_index_names_is_listed_too() {
         "what is gone is not listed"
     );
 }
+
+#[tokio::test]
+async fn a_page_of_large_annotations_ends_early() {
+    const EACH: usize = 600 << 10;
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let subject = sha256(b"subject");
+    kit.push_blob(&ci, "r", b"{}").await.unwrap();
+    let mut pushed = Vec::new();
+    for number in 0..30 {
+        let manifest = referrer(&subject, "a/b", &format!("{number}{}", "x".repeat(EACH)));
+        kit.put(&ci, "r", &manifest, &[]).await.unwrap();
+        pushed.push(sha256(manifest.as_bytes()));
+    }
+    pushed.sort();
+    let mut seen = Vec::new();
+    let mut pages = 0;
+    loop {
+        let after = seen.last();
+        let page = kit
+            .store
+            .referrers(&kit.pull(&ci, "r"), &subject, None, after, 100)
+            .await
+            .unwrap();
+        assert!(page.items.len() * EACH < PAGE_BYTES + ROWS_AT_ONCE * EACH);
+        seen.extend(page.items.iter().map(|item| item.digest));
+        pages += 1;
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, pushed);
+    assert!(pages > 1);
+}
