@@ -19,7 +19,7 @@ pub(crate) use credentials::{Credentials, Saved};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest silence in the middle of an answer. Streams show progress twice a second.
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
+const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Largest JSON answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;

@@ -1,5 +1,6 @@
 //! What the commands print: tables for people, JSON for programs.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -63,7 +64,9 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
     }
     let mut out = String::new();
     push_row(&mut out, &head.map(str::to_owned), &widths);
-    rows.iter().for_each(|row| push_row(&mut out, row, &widths));
+    for row in &rows {
+        push_row(&mut out, row, &widths);
+    }
     out
 }
 
@@ -80,7 +83,16 @@ fn push_row(out: &mut String, row: &[String], widths: &[usize]) {
 /// Names and values below each other.
 pub(crate) fn properties(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    pairs.iter().map(|(name, value)| format!("{name:width$}  {}\n", printable(value))).collect()
+    lines(pairs.iter().map(|(name, value)| format!("{name:width$}  {}", printable(value))))
+}
+
+/// One item per line.
+pub(crate) fn lines<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let mut text = String::new();
+    for item in items {
+        let _ = writeln!(text, "{item}");
+    }
+    text
 }
 
 /// What strangers wrote must not steer the terminal.

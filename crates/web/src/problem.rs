@@ -52,84 +52,43 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Status, word for the type, title, remedy where the error itself names none.
-    fn parts(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+    /// Status, word for the type, title.
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Malformed => (
-                StatusCode::BAD_REQUEST,
-                "malformed",
-                "The request cannot be understood",
-                "correct it; /api/v1/openapi.json describes every request",
-            ),
-            Self::Unauthorized => (
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "Nobody is signed in",
-                "sign in with `roadbed login` or send Basic credentials",
-            ),
-            Self::Denied => (
-                StatusCode::FORBIDDEN,
-                "denied",
-                "This is not allowed",
-                "ask an administrator for a grant, or do it as somebody who has one",
-            ),
-            Self::NotFound => (
-                StatusCode::NOT_FOUND,
-                "not-found",
-                "There is no such thing",
-                "check the name; the list next to it shows what there is",
-            ),
-            Self::MethodNotAllowed => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method-not-allowed",
-                "The path does not have this method",
-                "use a method that the Allow header names",
-            ),
-            Self::Exists => {
-                (StatusCode::CONFLICT, "exists", "It exists already", "choose another name, or change what exists")
+            Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be understood"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Nobody is signed in"),
+            Self::Denied => (StatusCode::FORBIDDEN, "denied", "This is not allowed"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not have this method")
             }
-            Self::Conflict => (
-                StatusCode::CONFLICT,
-                "conflict",
-                "The present state forbids it",
-                "change what stands in the way and try again",
-            ),
-            Self::Busy => (
-                StatusCode::CONFLICT,
-                "busy",
-                "It is being done already",
-                "wait until the one that runs has ended",
-            ),
-            Self::TooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "The request is too large",
-                "send less at once",
-            ),
-            Self::NotJson => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not-json",
-                "The request is not JSON",
-                "send JSON with Content-Type: application/json",
-            ),
-            Self::TooMany => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "too-many",
-                "Too many requests",
-                "come again after the time in Retry-After",
-            ),
-            Self::Internal => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "The registry failed",
-                "try again; the server's log says why it failed",
-            ),
-            Self::DiskFull => (
-                StatusCode::INSUFFICIENT_STORAGE,
-                "disk-full",
-                "The registry's disk is full",
-                "free space on the disk of the data directory, then try again; nothing was lost",
-            ),
+            Self::Exists => (StatusCode::CONFLICT, "exists", "It exists already"),
+            Self::Conflict => (StatusCode::CONFLICT, "conflict", "The present state forbids it"),
+            Self::Busy => (StatusCode::CONFLICT, "busy", "It is being done already"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
+            Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The request is not JSON"),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The registry failed"),
+            Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The registry's disk is full"),
+        }
+    }
+
+    /// What to do about it.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Malformed => "correct it; /api/v1/openapi.json describes every request",
+            Self::Unauthorized => "sign in with `roadbed login` or send Basic credentials",
+            Self::Denied => "ask an administrator for a grant, or do it as somebody who has one",
+            Self::NotFound => "check the name; the list next to it shows what there is",
+            Self::MethodNotAllowed => "use a method that the Allow header names",
+            Self::Exists => "choose another name, or change what exists",
+            Self::Conflict => "change what stands in the way and try again",
+            Self::Busy => "wait until the one that runs has ended",
+            Self::TooLarge => "send less at once",
+            Self::NotJson => "send JSON with Content-Type: application/json",
+            Self::TooMany => "come again after the time in Retry-After",
+            Self::Internal => "try again; the server's log says why it failed",
+            Self::DiskFull => "free space on the disk of the data directory, then try again; nothing was lost",
         }
     }
 }
@@ -168,13 +127,13 @@ impl ApiError {
 
     /// The problem as it is sent.
     pub(crate) fn to_problem(&self) -> Problem {
-        let (status, word, title, remedy) = self.kind.parts();
+        let (status, word, title) = self.kind.parts();
         Problem {
             kind: format!("{TYPE_PREFIX}{word}"),
             title: title.to_owned(),
             status: status.as_u16(),
             detail: self.detail.clone(),
-            remedy: remedy.to_owned(),
+            remedy: self.kind.remedy().to_owned(),
         }
     }
 }

@@ -41,13 +41,12 @@ pub(crate) async fn run(args: &ClientArgs, apply: ApplyArgs) -> anyhow::Result<(
 }
 
 fn describe(outcome: &ApplyOutcome) -> String {
-    let mut text: String = outcome.steps.iter().map(|step| format!("{}\n", describe_step(step))).collect();
-    let count = outcome.steps.len();
-    text.push_str(&match (count, outcome.applied) {
-        (0, _) => "Everything is as the files say.\n".to_owned(),
-        (count, true) => format!("{count} changes were made.\n"),
-        (count, false) => format!("{count} changes would be made.\n"),
-    });
+    let mut text = output::lines(outcome.steps.iter().map(describe_step));
+    let _ = match (outcome.steps.len(), outcome.applied) {
+        (0, _) => writeln!(text, "Everything is as the files say."),
+        (count, true) => writeln!(text, "{count} changes were made."),
+        (count, false) => writeln!(text, "{count} changes would be made."),
+    };
     for secret in &outcome.secrets {
         let _ = writeln!(text, "Secret of {}, shown this once: {}", secret.robot, secret.secret);
     }

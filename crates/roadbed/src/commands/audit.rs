@@ -31,7 +31,7 @@ impl FromStr for MomentArg {
 
 impl MomentArg {
     /// A span counts from now on.
-    pub(crate) fn from_now(self) -> Moment {
+    pub(crate) fn ahead(self) -> Moment {
         match self {
             Self::At(moment) => Moment(moment),
             Self::Span(span) => Moment(Timestamp::from(SystemTime::now()).plus(span.0)),

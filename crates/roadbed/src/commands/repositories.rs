@@ -96,7 +96,7 @@ fn key(repository: &RepoName) -> (&'static str, String) {
 
 async fn list_names(client: &Client, path: &str, query: &[(&str, String)]) -> anyhow::Result<()> {
     let names: Vec<String> = client.list(path, query, MOST).await?;
-    output::show(client.format(), &names, |names| names.iter().map(|name| format!("{name}\n")).collect())
+    output::show(client.format(), &names, |names| output::lines(names))
 }
 
 fn describe(repository: &RepositoryEntry) -> String {

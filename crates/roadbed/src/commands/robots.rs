@@ -78,8 +78,8 @@ pub(crate) async fn run(client: &Client, command: RobotCommand) -> anyhow::Resul
         RobotCommand::Create { name, not_after, secret_not_after } => {
             let robot = NewRobot {
                 name: name.parse()?,
-                not_after: not_after.map(|when| when.from_now()),
-                secret_not_after: secret_not_after.map(|when| when.from_now()),
+                not_after: not_after.map(MomentArg::ahead),
+                secret_not_after: secret_not_after.map(MomentArg::ahead),
             };
             show_secret(client, &client.post(PATH, &robot).await?)
         }
@@ -103,7 +103,7 @@ async fn run_secret(client: &Client, command: SecretCommand) -> anyhow::Result<(
             })
         }
         SecretCommand::Add { robot, not_after } => {
-            let new = NewSecret { not_after: not_after.map(|when| when.from_now()) };
+            let new = NewSecret { not_after: not_after.map(MomentArg::ahead) };
             show_secret(client, &client.post(&secrets_of(&robot), &new).await?)
         }
         SecretCommand::Revoke { robot, id } => {

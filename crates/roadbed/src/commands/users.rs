@@ -60,7 +60,7 @@ pub(crate) async fn run(client: &Client, command: UserCommand) -> anyhow::Result
         UserCommand::List => list(client, "/users").await,
         UserCommand::Create { name, administrator, not_after, password } => {
             let password = prompt::chosen(password, &format!("Password for {name}: "))?;
-            let not_after = not_after.map(|when| when.from_now());
+            let not_after = not_after.map(MomentArg::ahead);
             let user = NewUser { name: name.parse()?, password, administrator, not_after };
             let made: PrincipalEntry = client.post("/users", &user).await?;
             output::show(client.format(), &made, |made| format!("User {} was made.\n", made.name))

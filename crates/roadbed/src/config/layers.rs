@@ -20,7 +20,7 @@ const SEPARATOR: &str = "__";
 #[derive(Debug, Clone)]
 pub(crate) struct Flag {
     /// The option, such as `--listen`.
-    pub(crate) flag: &'static str,
+    pub(crate) option: &'static str,
     /// The key that it sets.
     pub(crate) key: &'static str,
     /// Its text.
@@ -73,11 +73,11 @@ impl Layers {
         builder = builder.add_source(
             Environment::with_prefix("ROADBED").prefix_separator("_").separator(SEPARATOR).source(Some(variables)),
         );
-        for Flag { flag, key, value } in &sources.flags {
-            origins.insert((*key).to_owned(), Origin::Flag { flag });
-            builder = builder.set_override(key, value.as_str()).map_err(merge_failed)?;
+        for Flag { option, key, value } in &sources.flags {
+            origins.insert((*key).to_owned(), Origin::Flag { flag: option });
+            builder = builder.set_override(key, value.as_str()).map_err(|error| merge_failed(&error))?;
         }
-        let merged = builder.build().and_then(|merged| merged.cache.into_table()).map_err(merge_failed)?;
+        let merged = builder.build().and_then(|merged| merged.cache.into_table()).map_err(|error| merge_failed(&error))?;
         Ok(Self { merged, origins })
     }
 
@@ -163,6 +163,6 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-fn merge_failed(error: config::ConfigError) -> Problem {
+fn merge_failed(error: &config::ConfigError) -> Problem {
     Problem::at(Origin::Default, error.to_string())
 }

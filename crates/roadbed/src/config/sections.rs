@@ -48,11 +48,11 @@ section! {
         listen: SocketAddr = DEFAULT_LISTEN;
         /// Address by which clients know the registry; empty: the Host header of each request is believed.
         public_url: Option<PublicUrl> = None;
-        /// Directory of the database and the blobs; empty: $XDG_DATA_HOME/roadbed or ~/.local/share/roadbed.
+        /// Directory of the database and the blobs; empty: `$XDG_DATA_HOME/roadbed` or `~/.local/share/roadbed`.
         data_dir: Option<PathBuf> = None;
         /// File of the certificate chain (PEM), looked at again when it changes; empty: plain HTTP.
         tls_cert: Option<PathBuf> = None;
-        /// File of the certificate's private key (PEM); goes together with tls_cert.
+        /// File of the certificate's private key (PEM); goes together with `tls_cert`.
         tls_key: Option<PathBuf> = None;
         /// Proxies whose Forwarded and X-Forwarded-For headers are believed.
         trusted_proxies: Vec<Cidr> = Vec::new();
@@ -155,7 +155,7 @@ section! {
         /// Life of a token of the registry's protocol; a revoked secret ends it at once.
         token_lifetime: Span = Span(protocol().token_lifetime), MINUTE => DAY;
         /// Life of a token that `roadbed login` gets, unless it asks for less.
-        api_token_lifetime: Span = Span(Duration::from_secs(12 * 60 * 60)), MINUTE => DAY;
+        api_token_lifetime: Span = Span(Duration::from_hours(12)), MINUTE => DAY;
         /// Password hashes computed at the same time, 19 MiB each.
         password_workers: usize = limits().password_workers, 1 => 256;
         /// Sign-ins waiting for one of them; one more is told to come again (429).
@@ -202,7 +202,7 @@ section! {
 section! {
     /// Traces.
     Telemetry = "telemetry" {
-        /// URL of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318; empty: off.
+        /// URL of an OpenTelemetry collector (OTLP over HTTP), such as `http://127.0.0.1:4318`; empty: off.
         otlp_endpoint: Option<PublicUrl> = None;
         /// Of a thousand requests so many are traced.
         sample_per_thousand: u32 = 1000, 0 => 1000;

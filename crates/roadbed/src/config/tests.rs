@@ -58,7 +58,7 @@ fn later_layers_win() {
     assert_eq!(config.server.listen.port(), 81);
     assert_eq!(config.log.level.as_str(), "debug");
 
-    let flags = vec![Flag { flag: "--listen", key: "server.listen", value: "0.0.0.0:82".into() }];
+    let flags = vec![Flag { option: "--listen", key: "server.listen", value: "0.0.0.0:82".into() }];
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let (config, layers) = Config::load_with_origins(&Sources { file: None, environment, flags }).unwrap();
     assert_eq!(config.server.listen.port(), 82);

@@ -37,5 +37,5 @@ fn mistakes_are_named_and_nothing_starts() {
     person.run(["config", "check", "--config", "missing.toml"]).fails("cannot read missing.toml");
     person.write("tls.toml", "[server]\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\n");
     person.run(["config", "check", "--config", "tls.toml"]).fails("cannot read cert.pem");
-    person.run(["serve", "--tls-cert", "cert.pem"]).is_misused("--tls-key");
+    person.run(["serve", "--tls-cert", "cert.pem"]).misused("--tls-key");
 }

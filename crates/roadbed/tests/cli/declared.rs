@@ -33,5 +33,5 @@ async fn mistakes_are_found_before_anything_is_asked() {
     nobody.write("access/a.yaml", "kind: User\nname: ann\nadmin: true\n");
     nobody.run(["apply", "-f", "access"]).fails("access/a.yaml:3: ");
     nobody.run(["apply", "-f", "missing"]).fails("cannot read missing");
-    nobody.run(["apply"]).is_misused("--files");
+    nobody.run(["apply"]).misused("--files");
 }

@@ -78,10 +78,10 @@ fn the_command_line_explains_itself() {
     person.run(["serve", "--help"]).ok().says("ROADBED_ADMIN_PASSWORD");
     person.run(["version"]).ok().says(env!("CARGO_PKG_VERSION"));
     person.run(["completions", "bash"]).ok().says("_roadbed");
-    person.run(["usr", "list"]).is_misused("user");
-    person.run(["user", "create"]).is_misused("<NAME>");
-    person.run(["grant", "add", "ann", "team/**", "write"]).is_misused("unknown role");
-    person.run(["user", "create", "ann", "--not-after", "soon"]).is_misused("RFC 3339");
+    person.run(["usr", "list"]).misused("user");
+    person.run(["user", "create"]).misused("<NAME>");
+    person.run(["grant", "add", "ann", "team/**", "write"]).misused("unknown role");
+    person.run(["user", "create", "ann", "--not-after", "soon"]).misused("RFC 3339");
     // There is no option that takes a password: everybody could read it in the list of processes.
-    person.run(["login", "x", "--password", "secret"]).is_misused("--password");
+    person.run(["login", "x", "--password", "secret"]).misused("--password");
 }

@@ -102,7 +102,7 @@ impl Ran {
 
     /// The command line was wrong.
     #[track_caller]
-    pub(crate) fn is_misused(self, reason: &str) -> Self {
+    pub(crate) fn misused(self, reason: &str) -> Self {
         assert_eq!(self.code, Some(2), "{self:?}");
         assert!(self.err.contains(reason), "{reason}\n{self:?}");
         self
