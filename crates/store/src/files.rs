@@ -81,7 +81,6 @@ impl FilesConfig {
 /// What an append made durable: the offset to promise and the hash to go on with.
 #[derive(Debug, Clone)]
 pub(crate) struct Appended {
-    id: Uuid,
     offset: u64,
     hasher: Hasher,
 }

@@ -10,6 +10,7 @@ use super::*;
 
 mod faults;
 mod limits;
+mod throughput;
 
 const MIB: usize = 1 << 20;
 const ID: Uuid = Uuid::from_u128(7);
@@ -52,7 +53,7 @@ fn first(algorithm: Algorithm) -> Part {
 
 fn after(appended: Appended) -> Part {
     Part {
-        id: appended.id,
+        id: ID,
         offset: appended.offset(),
         hasher: appended.into_hasher(),
         max_len: u64::MAX,

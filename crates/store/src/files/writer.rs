@@ -125,7 +125,6 @@ impl<D: Disk> Writer<D> {
             self.protocol.sync_dir(Path::new(UPLOADS))?;
         }
         Ok(Appended {
-            id: self.id,
             offset: self.offset,
             hasher: self.hasher,
         })

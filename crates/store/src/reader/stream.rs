@@ -117,11 +117,11 @@ impl Mapped {
     }
 
     fn look_at(&self, slice: &Range<usize>) -> Next {
-        if self.map.is_resident(slice.clone()) {
-            Next::Resident
-        } else {
-            Next::Populating(self.populate(slice))
+        if !self.map.is_resident(slice.clone()) {
+            return Next::Populating(self.populate(slice));
         }
+        self.map.enter(slice.clone());
+        Next::Resident
     }
 
     /// Looks at the slice after the one that is about to be sent, so that the disk works while the network does.

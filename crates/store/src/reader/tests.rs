@@ -263,3 +263,21 @@ fn reading_through_fetches_the_pages() {
     map::read_through(&file, 7..SLICE + 5).unwrap();
     assert!(map::read_through(&file, 0..SLICE + 6).is_err(), "beyond the end");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_that_somebody_cuts_while_it_is_mapped_is_an_error_and_no_signal() {
+    let fixture = Fixture::new(4 * SLICE);
+    let blob = fixture.open().await;
+    let mut stream = blob.stream(0..u64::MAX);
+    assert!(stream.next().await.unwrap().is_ok());
+    let file = File::options().write(true).open(fixture.path()).unwrap();
+    file.set_len(SLICE as u64).unwrap();
+    let rest: Vec<_> = stream.collect().await;
+    // The slice looked at before the cut may still be yielded (nobody touches it here), then comes the error.
+    assert_eq!(
+        rest.last().unwrap().as_ref().unwrap_err().raw_os_error(),
+        Some(libc::EIO)
+    );
+    assert!(rest.len() <= 2);
+}

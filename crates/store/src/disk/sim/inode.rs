@@ -84,7 +84,7 @@ impl Inode {
             }
             match change {
                 Change::SetLen(len) if whole_prefix.is_some() || rng.one_in(2) => {
-                    self.durable.resize(*len, 0)
+                    self.durable.resize(*len, 0);
                 }
                 Change::SetLen(_) => {}
                 Change::Write { at, bytes } if whole_prefix.is_some() => write(&mut self.durable, *at, bytes),
