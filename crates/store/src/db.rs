@@ -4,13 +4,16 @@
 //!   module of the noun that they are about. What only one of them understands is in `db/sqlite.rs`.
 //! - There is one writer. A transaction begins with `BEGIN IMMEDIATE`, so that it never fails half-way because another
 //!   one came first, and runs in a task of its own: a request that is dropped does not cancel it.
+//! - `SQLite` ends a transaction by itself when the disk is full or fails, and the driver does not notice: it would take the
+//!   next transaction for a nested one and never commit again. So after every transaction that did not end cleanly the
+//!   writer's connection is thrown away and a new one opened; see [`Ending`].
 //! - What memory knows about rows (caches, the access book) is brought up to date after the commit and before anybody
 //!   hears of it; see [`Tx::touch`].
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +38,10 @@ pub(crate) type Work<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Sen
 
 /// The connections.
 pub(crate) struct Db {
-    writer: DatabaseConnection,
+    file: PathBuf,
+    writer: Mutex<DatabaseConnection>,
+    /// The writer's connection may be in a transaction that nobody runs any more.
+    doubtful: Arc<AtomicBool>,
     readers: DatabaseConnection,
     turn: Arc<Semaphore>,
     waiting: Semaphore,
@@ -50,7 +56,9 @@ impl Db {
         let readers = sqlite::open_readers(file);
         let (turn, waiting) = (Arc::new(Semaphore::new(1)), Semaphore::new(WRITERS_WAITING));
         Ok(Self {
-            writer,
+            file: file.to_owned(),
+            writer: Mutex::new(writer),
+            doubtful: Arc::default(),
             readers,
             turn,
             waiting,
@@ -79,23 +87,44 @@ impl Db {
             Err(_) => return Err(StoreError::Busy),
         };
         drop(place);
-        let inner = self
-            .writer
-            .begin_with_options(sqlite::write_transaction())
-            .await?;
+        let writer = self.trusted_writer().await?;
+        let mut ending = Ending::begun(&self.doubtful);
+        let inner = writer.begin_with_options(sqlite::write_transaction()).await?;
+        ending.is_clean = false;
         Ok(Tx {
             inner,
             now,
             effects: Mutex::default(),
+            ending,
             _turn: turn,
         })
+    }
+
+    /// The writer's connection, a new one if the last transaction did not end cleanly. The caller has the turn.
+    async fn trusted_writer(&self) -> Result<DatabaseConnection, StoreError> {
+        let writer = self.writer().clone();
+        if !self.doubtful.load(Ordering::SeqCst) {
+            return Ok(writer);
+        }
+        // Closed first: it may still hold the lock.
+        let _ = writer.close().await;
+        let fresh = sqlite::open_writer(&self.file).await?;
+        *self.writer() = fresh.clone();
+        self.doubtful.store(false, Ordering::SeqCst);
+        tracing::warn!("a transaction did not end cleanly, the writer's connection was replaced");
+        Ok(fresh)
+    }
+
+    fn writer(&self) -> std::sync::MutexGuard<'_, DatabaseConnection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends all connections; the writer last, so that it can fold the log into the database.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         self.turn.close();
         self.readers.clone().close().await?;
-        self.writer.clone().close().await?;
+        let writer = self.writer().clone();
+        writer.close().await?;
         Ok(())
     }
 }
@@ -111,11 +140,38 @@ pub(crate) struct Effects {
     pub(crate) access: bool,
 }
 
+/// How a transaction ended: cleanly (committed, or taken back), or else the connection is in doubt. A failed commit, a
+/// failed rollback and a transaction that is dropped half-way all come to the same.
+struct Ending {
+    is_clean: bool,
+    doubtful: Arc<AtomicBool>,
+}
+
+impl Ending {
+    /// Not yet in a transaction, so nothing to doubt.
+    fn begun(doubtful: &Arc<AtomicBool>) -> Self {
+        Self {
+            is_clean: true,
+            doubtful: Arc::clone(doubtful),
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.is_clean {
+            self.doubtful.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
 /// A running transaction of the writer.
 pub(crate) struct Tx {
     inner: DatabaseTransaction,
     now: Timestamp,
     effects: Mutex<Effects>,
+    /// Dropped before the turn: whoever has it next must see the doubt.
+    ending: Ending,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -151,13 +207,35 @@ impl Tx {
 
     /// Commits. The effects are handed out also when the commit fails: nobody knows then what the disk says.
     pub(crate) async fn commit(self) -> (Effects, Result<(), StoreError>) {
-        let effects = self.effects.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let done = self.inner.commit().await.map_err(StoreError::from);
+        let Self {
+            inner,
+            effects,
+            mut ending,
+            _turn,
+            ..
+        } = self;
+        let effects = effects.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let done = inner.commit().await.map_err(StoreError::from);
+        ending.is_clean = done.is_ok();
+        drop(ending);
         (effects, done)
     }
 
     /// Takes everything back.
     pub(crate) async fn rollback(self) -> Result<(), StoreError> {
-        self.inner.rollback().await.map_err(StoreError::from)
+        let Self {
+            inner,
+            mut ending,
+            _turn,
+            ..
+        } = self;
+        let done = inner.rollback().await.map_err(StoreError::from);
+        ending.is_clean = done.is_ok();
+        drop(ending);
+        done
     }
 }
+
+#[cfg(test)]
+#[path = "db/tests.rs"]
+mod tests;

@@ -1,0 +1,89 @@
+use sea_orm::FromQueryResult;
+use tempfile::TempDir;
+
+use super::*;
+use crate::db::sql::{all, execute, first};
+
+#[derive(FromQueryResult)]
+struct Named {
+    #[expect(dead_code, reason = "only counted")]
+    name: String,
+}
+
+#[derive(FromQueryResult)]
+struct Pages {
+    page_count: i64,
+}
+
+#[derive(FromQueryResult)]
+struct MostPages {
+    max_page_count: i64,
+}
+
+async fn database() -> (TempDir, Db) {
+    let directory = TempDir::new().unwrap();
+    let db = Db::open(&directory.path().join("roadbed.db")).await.unwrap();
+    (directory, db)
+}
+
+async fn put(db: &Db, key: &str, bytes: usize) -> Result<(), StoreError> {
+    let tx = db.begin(Timestamp(1)).await?;
+    let insert = "INSERT INTO setting (key, value) VALUES ($1, $2)";
+    match execute(tx.sql(), insert, [key.into(), "x".repeat(bytes).into()]).await {
+        Ok(_) => tx.commit().await.1,
+        Err(error) => {
+            let _ = tx.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+async fn count(db: &Db) -> usize {
+    let found: Vec<Named> = all(
+        db.read(),
+        "SELECT key AS name FROM setting WHERE key LIKE 'test-%'",
+        [],
+    )
+    .await
+    .unwrap();
+    found.len()
+}
+
+/// The database may grow by this many pages.
+async fn limit_growth(db: &Db, pages: u32) {
+    let tx = db.begin(Timestamp(1)).await.unwrap();
+    let present: Option<Pages> = first(tx.sql(), "PRAGMA page_count", []).await.unwrap();
+    let most = present.unwrap().page_count + i64::from(pages);
+    let set: Option<MostPages> = first(tx.sql(), &format!("PRAGMA max_page_count = {most}"), [])
+        .await
+        .unwrap();
+    assert_eq!(set.unwrap().max_page_count, most);
+    tx.commit().await.1.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_full_disk_what_is_acknowledged_is_committed_again() {
+    let (_directory, db) = database().await;
+    limit_growth(&db, 8).await;
+    put(&db, "test-small", 10).await.unwrap();
+    assert!(matches!(
+        put(&db, "test-large", 1_000_000).await,
+        Err(StoreError::DiskFull)
+    ));
+    // A new connection knows no limit: there is room again.
+    put(&db, "test-again", 1_000_000).await.unwrap();
+    assert_eq!(count(&db).await, 2);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_half_way_leaves_nothing() {
+    let (_directory, db) = database().await;
+    let tx = db.begin(Timestamp(1)).await.unwrap();
+    let insert = "INSERT INTO setting (key, value) VALUES ($1, $2)";
+    execute(tx.sql(), insert, ["test-dropped".into(), "x".into()])
+        .await
+        .unwrap();
+    drop(tx);
+    put(&db, "test-kept", 1).await.unwrap();
+    assert_eq!(count(&db).await, 1);
+}
