@@ -45,6 +45,12 @@ impl Registry {
                 credentials: None,
             },
         };
+        if caller.scopes().is_some() {
+            // Trading a token for another would widen it and outlive it.
+            return Err(unauthorized(
+                "a token is given for a password or a robot's secret, not for another token",
+            ));
+        }
         let caller = match &request.credentials {
             Some((user, secret)) => &self.store().authenticate(user, secret, address).await?,
             None => caller,
