@@ -261,6 +261,15 @@ const CHALLENGES: [(&str, &str, &str); 10] = [
     ),
 ];
 
+/// A token must not be worth another one, or a narrow one would be worth a wide one for ever.
+async fn no_token_for_a_token(client: &Client) -> Result<()> {
+    let narrow = token(client, &format!("repository:{REPOSITORY}:pull")).await?;
+    let holder = client.with_login(Login::Bearer(narrow));
+    let path = format!("/v2/token?service=x&scope=repository:{REPOSITORY}:pull,push");
+    holder.get(path).send().await?.expect_error(401, "UNAUTHORIZED")?;
+    Ok(())
+}
+
 async fn no_token_for_a_wrong_password(client: &Client) -> Result<()> {
     let stranger = client.with_login(Login::basic("nobody-else", "wrong"));
     stranger
@@ -295,6 +304,7 @@ async fn tokens_and_passwords() {
     tally.record("token", ping(&client, token, 200).await);
     tally.record("a token's answer", token_answer(&client).await);
     tally.record("a narrow token", narrow_token(&client).await);
+    tally.record("a token for a token", no_token_for_a_token(&client).await);
     tally.record("several scopes", scopes_of_a_token(&client).await);
     tally.record("forged tokens", forged_tokens(&client).await);
     tally.record("bad Authorization headers", bad_authorization(&client).await);
