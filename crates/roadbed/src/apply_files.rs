@@ -39,7 +39,11 @@ pub(crate) struct DocumentError {
 /// Reads one file, or every `*.yaml` and `*.yml` below a directory, in the order of their paths.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
     let mut files = Vec::new();
-    if path.is_dir() { gather(path, 0, &mut files)? } else { files.push(path.to_owned()) }
+    if path.is_dir() {
+        gather(path, 0, &mut files)?;
+    } else {
+        files.push(path.to_owned());
+    }
     if files.is_empty() {
         bail!("{} holds no file that ends in .yaml or .yml", path.display());
     }
@@ -62,12 +66,17 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
 
 fn gather(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     if depth > MAX_DEPTH {
-        bail!("{} is nested deeper than {MAX_DEPTH} directories", directory.display());
+        bail!(
+            "{} is nested deeper than {MAX_DEPTH} directories",
+            directory.display()
+        );
     }
     let cannot_read = || format!("cannot read {}", directory.display());
     for entry in fs::read_dir(directory).with_context(cannot_read)? {
         let path = entry.with_context(cannot_read)?.path();
-        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if is_hidden {
             continue;
         }
@@ -87,7 +96,10 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
     let cannot_read = || format!("cannot read {}", path.display());
     let bytes = fs::metadata(path).with_context(cannot_read)?.len();
     if bytes > MAX_FILE_BYTES {
-        bail!("{} has {bytes} bytes: at most {MAX_FILE_BYTES} are read, split it", path.display());
+        bail!(
+            "{} has {bytes} bytes: at most {MAX_FILE_BYTES} are read, split it",
+            path.display()
+        );
     }
     fs::read_to_string(path).with_context(cannot_read)
 }
@@ -105,7 +117,11 @@ fn split(text: &str) -> Vec<(u64, &str)> {
         offset += content.len();
     }
     documents.push((start_line, &text[start..]));
-    documents.retain(|(_, document)| document.lines().any(|line| !matches!(line.trim_start().chars().next(), None | Some('#'))));
+    documents.retain(|(_, document)| {
+        document
+            .lines()
+            .any(|line| !matches!(line.trim_start().chars().next(), None | Some('#')))
+    });
     documents
 }
 
@@ -151,7 +167,11 @@ fn at(path: &Path, lines_before: u64, error: &serde_saphyr::Error) -> DocumentEr
     let text = error.without_snippet().to_string();
     // The library counts lines from the start of the document.
     let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    DocumentError { path: path.to_owned(), line, reason }
+    DocumentError {
+        path: path.to_owned(),
+        line,
+        reason,
+    }
 }
 
 #[derive(Deserialize)]
@@ -215,35 +235,83 @@ fn allowed() -> bool {
 /// `50GiB`, as everywhere in the configuration.
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse::<Size>().map(|size| size.0)).transpose().map_err(de::Error::custom)
+    text.map(|text| text.parse::<Size>().map(|size| size.0))
+        .transpose()
+        .map_err(de::Error::custom)
 }
 
 impl From<UserDocument> for DeclaredUser {
     fn from(document: UserDocument) -> Self {
-        let UserDocument { _kind, name, password_hash, administrator, disabled, not_after } = document;
-        Self { name, password_hash, administrator, disabled, not_after }
+        let UserDocument {
+            _kind,
+            name,
+            password_hash,
+            administrator,
+            disabled,
+            not_after,
+        } = document;
+        Self {
+            name,
+            password_hash,
+            administrator,
+            disabled,
+            not_after,
+        }
     }
 }
 
 impl From<RobotDocument> for DeclaredRobot {
     fn from(document: RobotDocument) -> Self {
-        let RobotDocument { _kind, name, disabled, not_after } = document;
-        Self { name, disabled, not_after }
+        let RobotDocument {
+            _kind,
+            name,
+            disabled,
+            not_after,
+        } = document;
+        Self {
+            name,
+            disabled,
+            not_after,
+        }
     }
 }
 
 impl From<GrantDocument> for access::Grant {
     fn from(document: GrantDocument) -> Self {
-        let GrantDocument { _kind, subject, pattern, roles } = document;
-        Self { subject, pattern, roles }
+        let GrantDocument {
+            _kind,
+            subject,
+            pattern,
+            roles,
+        } = document;
+        Self {
+            subject,
+            pattern,
+            roles,
+        }
     }
 }
 
 impl From<RuleDocument> for Rule {
     fn from(document: RuleDocument) -> Self {
-        let RuleDocument { _kind, pattern, immutable_tags, quota_bytes, quota_tags, deletion } = document;
+        let RuleDocument {
+            _kind,
+            pattern,
+            immutable_tags,
+            quota_bytes,
+            quota_tags,
+            deletion,
+        } = document;
         let immutable_tags = immutable_tags.map(ImmutableTags);
-        Self { pattern, rules: Rules { immutable_tags, quota_bytes, quota_tags, deletion } }
+        Self {
+            pattern,
+            rules: Rules {
+                immutable_tags,
+                quota_bytes,
+                quota_tags,
+                deletion,
+            },
+        }
     }
 }
 

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{admin, apply, audit, configuration, grants, housekeeping, login, repositories, robots, rules, users};
 use crate::commands::serve::ServeArgs;
+use crate::commands::{
+    admin, apply, audit, configuration, grants, housekeeping, login, repositories, robots, rules, users,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,10 +36,22 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClientArgs {
     /// Address of the registry, such as `https://registry.example` [default: the one last signed in to]
-    #[arg(long, global = true, env = "ROADBED_URL", value_name = "URL", help_heading = "Registry")]
+    #[arg(
+        long,
+        global = true,
+        env = "ROADBED_URL",
+        value_name = "URL",
+        help_heading = "Registry"
+    )]
     pub(crate) url: Option<String>,
     /// File of certificates (PEM) to trust besides the system's own
-    #[arg(long, global = true, env = "ROADBED_CA_CERT", value_name = "FILE", help_heading = "Registry")]
+    #[arg(
+        long,
+        global = true,
+        env = "ROADBED_CA_CERT",
+        value_name = "FILE",
+        help_heading = "Registry"
+    )]
     pub(crate) ca_cert: Option<PathBuf>,
     /// Believe any certificate; whoever is in between can read the password
     #[arg(long, global = true, help_heading = "Registry")]

@@ -67,8 +67,16 @@ impl Client {
                 .with_context(|| format!("{} holds no certificates in PEM form", path.display()))?;
             builder = builder.tls_certs_merge(certificates);
         }
-        let http = builder.tls_danger_accept_invalid_certs(args.insecure).build().context("cannot prepare TLS")?;
-        Ok(Self { http, base, credentials, format: args.output })
+        let http = builder
+            .tls_danger_accept_invalid_certs(args.insecure)
+            .build()
+            .context("cannot prepare TLS")?;
+        Ok(Self {
+            http,
+            base,
+            credentials,
+            format: args.output,
+        })
     }
 
     /// How to print.
@@ -81,7 +89,11 @@ impl Client {
         &self.base
     }
 
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<T> {
         read_json(self.send(self.request(Method::GET, path, query)).await?).await
     }
 
@@ -108,7 +120,11 @@ impl Client {
         Ok(items)
     }
 
-    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
         read_json(self.post_streamed(path, body).await?).await
     }
 
@@ -118,7 +134,11 @@ impl Client {
         query: &[(&str, String)],
         body: &impl Serialize,
     ) -> anyhow::Result<T> {
-        read_json(self.send(self.request(Method::POST, path, query).json(body)).await?).await
+        read_json(
+            self.send(self.request(Method::POST, path, query).json(body))
+                .await?,
+        )
+        .await
     }
 
     /// The answer before its body is read.
@@ -126,26 +146,46 @@ impl Client {
         self.send(self.request(Method::POST, path, &[]).json(body)).await
     }
 
-    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
         read_json(self.send(self.request(Method::PUT, path, &[]).json(body)).await?).await
     }
 
     /// PUT where the answer has no body.
     pub(crate) async fn put_quietly(&self, path: &str, body: &impl Serialize) -> anyhow::Result<()> {
-        self.send(self.request(Method::PUT, path, &[]).json(body)).await.map(drop)
+        self.send(self.request(Method::PUT, path, &[]).json(body))
+            .await
+            .map(drop)
     }
 
-    pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
-        read_json(self.send(self.request(Method::PATCH, path, &[]).json(body)).await?).await
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        read_json(
+            self.send(self.request(Method::PATCH, path, &[]).json(body))
+                .await?,
+        )
+        .await
     }
 
     pub(crate) async fn delete(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<()> {
-        self.send(self.request(Method::DELETE, path, query)).await.map(drop)
+        self.send(self.request(Method::DELETE, path, query))
+            .await
+            .map(drop)
     }
 
     fn request(&self, method: Method, path: &str, query: &[(&str, String)]) -> RequestBuilder {
         let mut url = self.base.clone();
-        url.set_path(&format!("{}{}{path}", self.base.path().trim_end_matches('/'), web::PREFIX));
+        url.set_path(&format!(
+            "{}{}{path}",
+            self.base.path().trim_end_matches('/'),
+            web::PREFIX
+        ));
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -168,14 +208,24 @@ impl Client {
 
     async fn refused(&self, response: Response) -> anyhow::Error {
         let status = response.status();
-        let problem = read_bounded(response).await.ok().and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
+        let problem = read_bounded(response)
+            .await
+            .ok()
+            .and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
         let signed_in_by_token = matches!(self.credentials, Some(Credentials::Token(_)));
         match problem {
             Some(_) if status == StatusCode::UNAUTHORIZED && signed_in_by_token => {
-                anyhow!("the saved sign-in to {} is over: run `roadbed login {}`", self.base, self.base)
+                anyhow!(
+                    "the saved sign-in to {} is over: run `roadbed login {}`",
+                    self.base,
+                    self.base
+                )
             }
             Some(problem) => anyhow!("{} ({})", problem.detail, problem.remedy),
-            None => anyhow!("{} answered {status} and no problem of Roadbed's: is it a Roadbed registry?", self.base),
+            None => anyhow!(
+                "{} answered {status} and no problem of Roadbed's: is it a Roadbed registry?",
+                self.base
+            ),
         }
     }
 }
@@ -191,24 +241,36 @@ pub(crate) fn segment(name: impl Display) -> String {
         }
     }
     // A lone dot would be taken for this directory.
-    if escaped.bytes().all(|byte| byte == b'.') { escaped.replace('.', "%2E") } else { escaped }
+    if escaped.bytes().all(|byte| byte == b'.') {
+        escaped.replace('.', "%2E")
+    } else {
+        escaped
+    }
 }
 
 fn base_url(text: &str) -> anyhow::Result<Url> {
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let url = Url::parse(&with_scheme).with_context(|| format!("{text:?} is not a URL such as https://registry.example"))?;
+    let with_scheme = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("https://{text}")
+    };
+    let url = Url::parse(&with_scheme)
+        .with_context(|| format!("{text:?} is not a URL such as https://registry.example"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         bail!("{text:?} is not a URL such as https://registry.example");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        bail!("leave user and password out of the URL: run `roadbed login`, or use ROADBED_USER and ROADBED_PASSWORD");
+        bail!(
+            "leave user and password out of the URL: run `roadbed login`, or use ROADBED_USER and ROADBED_PASSWORD"
+        );
     }
     Ok(url)
 }
 
 async fn read_json<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
     let body = read_bounded(response).await?;
-    serde_json::from_slice(&body).context("the answer is not what this version expects: use the registry's own version")
+    serde_json::from_slice(&body)
+        .context("the answer is not what this version expects: use the registry's own version")
 }
 
 async fn read_bounded(mut response: Response) -> anyhow::Result<Vec<u8>> {
@@ -235,8 +297,14 @@ mod tests {
 
     #[test]
     fn addresses_are_read_with_and_without_a_scheme() {
-        assert_eq!(base_url("registry.example:5000").unwrap().as_str(), "https://registry.example:5000/");
-        assert_eq!(base_url("http://127.0.0.1:5000").unwrap().as_str(), "http://127.0.0.1:5000/");
+        assert_eq!(
+            base_url("registry.example:5000").unwrap().as_str(),
+            "https://registry.example:5000/"
+        );
+        assert_eq!(
+            base_url("http://127.0.0.1:5000").unwrap().as_str(),
+            "http://127.0.0.1:5000/"
+        );
         for bad in ["", "ftp://x", "https://", "https://ann:secret@registry.example"] {
             assert!(base_url(bad).is_err(), "{bad}");
         }

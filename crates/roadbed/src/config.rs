@@ -68,7 +68,9 @@ pub(crate) struct ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration has {} problem(s)", self.problems.len())?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
@@ -80,7 +82,9 @@ impl Config {
 
     /// The same, with what set each value.
     pub(crate) fn load_with_origins(sources: &Sources) -> Result<(Self, Layers), ConfigError> {
-        let layers = Layers::read(sources).map_err(|problem| ConfigError { problems: vec![problem] })?;
+        let layers = Layers::read(sources).map_err(|problem| ConfigError {
+            problems: vec![problem],
+        })?;
         let mut problems = layers.unknown_keys(&known_names());
         let mut reader = Reader::new(&layers);
         let config = Self {
@@ -95,14 +99,24 @@ impl Config {
         };
         config.check_together(&mut reader);
         problems.extend(reader.into_problems());
-        if problems.is_empty() { Ok((config, layers)) } else { Err(ConfigError { problems }) }
+        if problems.is_empty() {
+            Ok((config, layers))
+        } else {
+            Err(ConfigError { problems })
+        }
     }
 
     /// What only two values together can get wrong.
     fn check_together(&self, reader: &mut Reader<'_>) {
         match (&self.server.tls_cert, &self.server.tls_key) {
-            (Some(_), None) => reader.complain("server.tls_cert", "a certificate needs its key: set server.tls_key"),
-            (None, Some(_)) => reader.complain("server.tls_key", "a key needs its certificate: set server.tls_cert"),
+            (Some(_), None) => reader.complain(
+                "server.tls_cert",
+                "a certificate needs its key: set server.tls_key",
+            ),
+            (None, Some(_)) => reader.complain(
+                "server.tls_key",
+                "a key needs its certificate: set server.tls_cert",
+            ),
             _ => {}
         }
         if self.connections.per_address > self.connections.total {
@@ -165,7 +179,10 @@ impl Config {
 
     /// How the store in `data_dir` is opened.
     pub(crate) fn store_config(&self, data_dir: PathBuf) -> StoreConfig {
-        StoreConfig { data_dir, limits: self.store_limits() }
+        StoreConfig {
+            data_dir,
+            limits: self.store_limits(),
+        }
     }
 
     /// How the store is bounded.
@@ -235,16 +252,33 @@ fn all_sections() -> Vec<SectionDoc> {
             }),+]
         };
     }
-    documented![Server, Connections, Registry, Storage, Auth, Log, Metrics, Telemetry]
+    documented![
+        Server,
+        Connections,
+        Registry,
+        Storage,
+        Auth,
+        Log,
+        Metrics,
+        Telemetry
+    ]
 }
 
 fn known_names() -> Vec<&'static str> {
-    all_sections().iter().flat_map(|section| section.keys.iter().map(|key| key.name)).collect()
+    all_sections()
+        .iter()
+        .flat_map(|section| section.keys.iter().map(|key| key.name))
+        .collect()
 }
 
 /// `$XDG_DATA_HOME/roadbed`, else `~/.local/share/roadbed` (XDG base directory specification).
 fn users_data_dir() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data_home = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let data_home =
+        absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
     Some(data_home.join("roadbed"))
 }

@@ -10,7 +10,11 @@ use store::{Store, StoreConfig, StoreError, SystemClock};
 pub(crate) async fn open(data_dir: &Path) -> anyhow::Result<Store> {
     // Opening would make a new one; a mistyped path should not.
     let exists = tokio::fs::try_exists(data_dir).await.unwrap_or(false);
-    anyhow::ensure!(exists, "{} does not exist: name the directory that the server was started with", data_dir.display());
+    anyhow::ensure!(
+        exists,
+        "{} does not exist: name the directory that the server was started with",
+        data_dir.display()
+    );
     let opened = Store::open(StoreConfig::at(data_dir), Arc::new(SystemClock)).await;
     explain(opened.map_err(anyhow::Error::from))
 }
@@ -18,9 +22,13 @@ pub(crate) async fn open(data_dir: &Path) -> anyhow::Result<Store> {
 /// Says what to do when a server runs on the directory.
 pub(crate) fn explain<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
     result.map_err(|error| {
-        let is_locked = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Locked { .. })));
+        let is_locked = error
+            .chain()
+            .any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Locked { .. })));
         if is_locked {
-            error.context("a server runs on this directory: stop it, or leave out --data and use --url to ask it")
+            error.context(
+                "a server runs on this directory: stop it, or leave out --data and use --url to ask it",
+            )
         } else {
             error
         }
@@ -29,7 +37,10 @@ pub(crate) fn explain<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
 
 /// Closes the store; what was done is durable either way.
 pub(crate) async fn close(store: Store) -> anyhow::Result<()> {
-    store.close().await.context("the data directory could not be closed")
+    store
+        .close()
+        .await
+        .context("the data directory could not be closed")
 }
 
 /// `--data DIR` of commands that also go through the API.

@@ -27,7 +27,11 @@ pub(crate) fn note(text: impl AsRef<str>) {
 }
 
 /// Prints a value as JSON, or what `table` makes of it.
-pub(crate) fn show<T: Serialize>(format: Format, value: &T, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+pub(crate) fn show<T: Serialize>(
+    format: Format,
+    value: &T,
+    table: impl FnOnce(&T) -> String,
+) -> anyhow::Result<()> {
     match format {
         Format::Json => line(serde_json::to_string_pretty(value)?),
         Format::Table => text(&table(value)),
@@ -45,7 +49,9 @@ pub(crate) fn done(format: Format, message: impl AsRef<str>) -> anyhow::Result<(
 /// Ends a command that failed: the error with its causes, one line. Whoever closed our output early (`| head`) knows.
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     let is_closed_pipe = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
     if !error.chain().any(is_closed_pipe) {
         note(format!("error: {error:#}"));
@@ -55,7 +61,10 @@ pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
 
 /// Lines of columns that stand below each other. The last column is not padded.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = rows.into_iter().map(|row| row.map(|cell| printable(&cell))).collect();
+    let rows: Vec<[String; N]> = rows
+        .into_iter()
+        .map(|row| row.map(|cell| printable(&cell)))
+        .collect();
     let mut widths = head.map(|title| title.chars().count());
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -83,7 +92,11 @@ fn push_row(out: &mut String, row: &[String], widths: &[usize]) {
 /// Names and values below each other.
 pub(crate) fn properties(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    lines(pairs.iter().map(|(name, value)| format!("{name:width$}  {}", printable(value))))
+    lines(
+        pairs
+            .iter()
+            .map(|(name, value)| format!("{name:width$}  {}", printable(value))),
+    )
 }
 
 /// One item per line.
@@ -97,7 +110,15 @@ pub(crate) fn lines<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) ->
 
 /// What strangers wrote must not steer the terminal.
 fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect::<Vec<_>>()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
 }
 
 /// `yes` or nothing.
@@ -123,9 +144,18 @@ mod tests {
 
     #[test]
     fn columns_stand_below_each_other() {
-        let rows = [["ann".to_owned(), "yes".to_owned()], ["günther".to_owned(), String::new()]];
-        assert_eq!(table(["name", "admin"], rows), "name     admin\nann      yes\ngünther\n");
-        assert_eq!(properties(&[("a", "1".into()), ("long", "2".into())]), "a     1\nlong  2\n");
+        let rows = [
+            ["ann".to_owned(), "yes".to_owned()],
+            ["günther".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(["name", "admin"], rows),
+            "name     admin\nann      yes\ngünther\n"
+        );
+        assert_eq!(
+            properties(&[("a", "1".into()), ("long", "2".into())]),
+            "a     1\nlong  2\n"
+        );
     }
 
     #[test]
@@ -136,7 +166,13 @@ mod tests {
 
     #[test]
     fn sizes_are_short() {
-        for (size, text) in [(0, "0 B"), (10_239, "10239 B"), (10_240, "10 KiB"), (20 << 20, "20 MiB"), (1 << 60, "1048576 TiB")] {
+        for (size, text) in [
+            (0, "0 B"),
+            (10_239, "10239 B"),
+            (10_240, "10 KiB"),
+            (20 << 20, "20 MiB"),
+            (1 << 60, "1048576 TiB"),
+        ] {
             assert_eq!(bytes(size), text);
         }
     }

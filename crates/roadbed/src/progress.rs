@@ -6,7 +6,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Bytes of a known total.
 pub(crate) fn of_bytes(total: u64) -> ProgressBar {
-    bar(Some(total), "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")
+    bar(
+        Some(total),
+        "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+    )
 }
 
 /// Bytes of which nobody knows how many there will be.
@@ -20,7 +23,11 @@ pub(crate) fn of_items() -> ProgressBar {
 }
 
 fn bar(total: Option<u64>, template: &str) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(total, target);
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
@@ -34,7 +41,10 @@ mod tests {
 
     #[test]
     fn every_template_is_one() {
-        for template in ["{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left", "{spinner} {bytes}, {bytes_per_sec}"] {
+        for template in [
+            "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+            "{spinner} {bytes}, {bytes_per_sec}",
+        ] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
         of_bytes(10).inc(10);

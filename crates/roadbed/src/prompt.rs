@@ -18,7 +18,11 @@ pub(crate) struct PasswordArgs {
 
 /// A password that exists already: asked for once.
 pub(crate) fn present(args: PasswordArgs, prompt: &str) -> anyhow::Result<String> {
-    if args.password_stdin { from_stdin() } else { ask(prompt) }
+    if args.password_stdin {
+        from_stdin()
+    } else {
+        ask(prompt)
+    }
 }
 
 /// A password that is chosen: asked for twice.
@@ -27,7 +31,10 @@ pub(crate) fn chosen(args: PasswordArgs, prompt: &str) -> anyhow::Result<String>
         return from_stdin();
     }
     let password = ask(prompt)?;
-    ensure!(password == ask("Once more: ")?, "the two passwords differ: nothing was changed");
+    ensure!(
+        password == ask("Once more: ")?,
+        "the two passwords differ: nothing was changed"
+    );
     Ok(password)
 }
 
@@ -38,9 +45,15 @@ fn ask(prompt: &str) -> anyhow::Result<String> {
 
 fn from_stdin() -> anyhow::Result<String> {
     let mut text = String::new();
-    let read = std::io::stdin().lock().take(MAX_SECRET_BYTES + 1).read_to_string(&mut text);
+    let read = std::io::stdin()
+        .lock()
+        .take(MAX_SECRET_BYTES + 1)
+        .read_to_string(&mut text);
     let bytes = read.context("cannot read the password from standard input")?;
-    ensure!(bytes as u64 <= MAX_SECRET_BYTES, "standard input holds more than a password");
+    ensure!(
+        bytes as u64 <= MAX_SECRET_BYTES,
+        "standard input holds more than a password"
+    );
     let password = text.strip_suffix('\n').unwrap_or(&text);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {

@@ -1,6 +1,6 @@
 //! Declared state: users, robots, grants and rules from files.
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use store::{Actor, Declared, Step};
 use utoipa::{IntoParams, ToSchema};
@@ -55,14 +55,24 @@ pub(crate) async fn apply(
     let plan = state.store.plan_apply(&declared, query.prune, keep).await?;
     let steps = plan.steps.clone();
     if query.dry_run || steps.is_empty() {
-        return Ok(Body(ApplyOutcome { applied: !query.dry_run, steps, secrets: Vec::new() }));
+        return Ok(Body(ApplyOutcome {
+            applied: !query.dry_run,
+            steps,
+            secrets: Vec::new(),
+        }));
     }
-    let done = state.store.carry_out(&Actor::administrator(&permit, CAUSE), plan).await?;
-    let secrets = done.secrets.iter().map(|(robot, issued)| ShownSecret::of(robot.clone(), issued)).collect();
-    Ok(Body(ApplyOutcome { applied: true, steps, secrets }))
-}
-
-/// Everything that is declared comes in one body.
-pub(crate) fn body_limit() -> DefaultBodyLimit {
-    DefaultBodyLimit::max(crate::body::MAX_APPLY_BYTES)
+    let done = state
+        .store
+        .carry_out(&Actor::administrator(&permit, CAUSE), plan)
+        .await?;
+    let secrets = done
+        .secrets
+        .iter()
+        .map(|(robot, issued)| ShownSecret::of(robot.clone(), issued))
+        .collect();
+    Ok(Body(ApplyOutcome {
+        applied: true,
+        steps,
+        secrets,
+    }))
 }

@@ -43,26 +43,40 @@ pub(crate) async fn create_backup(
 ) -> Result<Response, ApiError> {
     let actor = Actor::administrator(&permit, CAUSE);
     let (sender, mut chunks) = mpsc::channel(QUEUED_CHUNKS);
-    let writer = ChunkWriter { sender, gathered: BytesMut::new() };
+    let writer = ChunkWriter {
+        sender,
+        gathered: BytesMut::new(),
+    };
     let mut result = tokio::spawn(async move { state.store.backup(&actor, writer).await });
     // A backup that cannot begin is a problem, not a broken archive.
     let Some(first) = chunks.recv().await else {
         outcome(&mut result).await?;
         return Ok(archive(axum::body::Body::empty()));
     };
-    let rest = Rest { first: Some(first), chunks, result: Some(result) };
-    Ok(archive(axum::body::Body::from_stream(stream::unfold(rest, next_chunk))))
+    let rest = Rest {
+        first: Some(first),
+        chunks,
+        result: Some(result),
+    };
+    Ok(archive(axum::body::Body::from_stream(stream::unfold(
+        rest, next_chunk,
+    ))))
 }
 
 fn archive(body: axum::body::Body) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/x-tar"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"roadbed-backup.tar\""),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"roadbed-backup.tar\"",
+        ),
     ];
     (headers, body).into_response()
 }
 
-async fn outcome(result: &mut JoinHandle<Result<BackupReport, BackupError>>) -> Result<BackupReport, BackupError> {
+async fn outcome(
+    result: &mut JoinHandle<Result<BackupReport, BackupError>>,
+) -> Result<BackupReport, BackupError> {
     result.await.map_err(|error| BackupError::Store(error.into()))?
 }
 
@@ -92,7 +106,8 @@ async fn next_chunk(mut rest: Rest) -> Option<(io::Result<Bytes>, Rest)> {
     }
 }
 
-/// Hands what the backup writes to the connection. Blocks while the reader is behind; fails when it is gone.
+/// Hands what the backup writes to the connection. Blocks while the reader is behind; fails when it is gone. What is
+/// not flushed when it is dropped belongs to a backup that failed, and nobody gets it.
 struct ChunkWriter {
     sender: mpsc::Sender<Bytes>,
     gathered: BytesMut,
@@ -112,15 +127,8 @@ impl Write for ChunkWriter {
             return Ok(());
         }
         let chunk = self.gathered.split().freeze();
-        self.sender.blocking_send(chunk).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-}
-
-impl Drop for ChunkWriter {
-    /// A writer that was dropped without a flush has failed, and then there is nobody to tell but the result.
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = self.flush();
-        }
+        self.sender
+            .blocking_send(chunk)
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }

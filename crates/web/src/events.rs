@@ -88,6 +88,13 @@ pub(crate) async fn list_events(
         since: query.since.map(|moment| moment.0),
     };
     let after = page::numeric_cursor(query.after.as_deref())?;
-    let page = state.store.events(&permit, &filter, after, page::limit(query.limit)?).await?;
-    Ok(Body(Page::of(page, |event| event.seq.to_string(), EventEntry::from)))
+    let page = state
+        .store
+        .events(&permit, &filter, after, page::limit(query.limit)?)
+        .await?;
+    Ok(Body(Page::of(
+        page,
+        |event| event.seq.to_string(),
+        EventEntry::from,
+    )))
 }

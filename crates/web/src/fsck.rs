@@ -94,8 +94,18 @@ pub struct DamageEntry {
 
 impl From<FsckProgress> for CheckProgress {
     fn from(progress: FsckProgress) -> Self {
-        let FsckProgress { blobs, blobs_total, bytes, manifests } = progress;
-        Self { blobs, blobs_total, bytes, manifests }
+        let FsckProgress {
+            blobs,
+            blobs_total,
+            bytes,
+            manifests,
+        } = progress;
+        Self {
+            blobs,
+            blobs_total,
+            bytes,
+            manifests,
+        }
     }
 }
 
@@ -103,7 +113,9 @@ impl From<Damage> for DamageEntry {
     fn from(damage: Damage) -> Self {
         let kind = serde_json::to_value(damage.kind).ok();
         Self {
-            kind: kind.and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default(),
+            kind: kind
+                .and_then(|kind| kind.as_str().map(str::to_owned))
+                .unwrap_or_default(),
             digest: damage.digest.map(|digest| digest.to_string()),
             location: damage.location,
             quarantined: damage.quarantined,
@@ -139,7 +151,11 @@ pub(crate) async fn check(
     };
     let running = Running::start(state.store, &request, place);
     let lines = stream::unfold(Some(running), next_line);
-    Ok(([(header::CONTENT_TYPE, NDJSON)], axum::body::Body::from_stream(lines)).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, NDJSON)],
+        axum::body::Body::from_stream(lines),
+    )
+        .into_response())
 }
 
 /// A check under way; dropping it ends the check.
@@ -152,15 +168,24 @@ struct Running {
 impl Running {
     fn start(store: Store, request: &CheckRequest, place: OwnedSemaphorePermit) -> Self {
         let cancel = Arc::new(AtomicBool::new(false));
-        let options =
-            FsckOptions { quarantine: request.quarantine, quick: request.quick, cancel: Arc::clone(&cancel) };
+        let options = FsckOptions {
+            quarantine: request.quarantine,
+            quick: request.quick,
+            cancel: Arc::clone(&cancel),
+        };
         let (sender, progress) = watch::channel(FsckProgress::default());
         let result = tokio::spawn(async move {
             // Held until the check has really ended, also when nobody listens any more.
             let _place = place;
-            store.fsck(options, move |now| sender.send_modify(|latest| *latest = now)).await
+            store
+                .fsck(options, move |now| sender.send_modify(|latest| *latest = now))
+                .await
         });
-        Self { progress, result, cancel }
+        Self {
+            progress,
+            result,
+            cancel,
+        }
     }
 }
 

@@ -62,15 +62,55 @@ pub struct CollectionStatus {
 
 impl From<GcReport> for CollectionReport {
     fn from(report: GcReport) -> Self {
-        let GcReport { unlinked, blobs, bytes, orphans, uploads, repositories, pulls, paused, more } = report;
-        Self { unlinked, blobs, bytes, orphans, uploads, repositories, pulls, paused, more }
+        let GcReport {
+            unlinked,
+            blobs,
+            bytes,
+            orphans,
+            uploads,
+            repositories,
+            pulls,
+            paused,
+            more,
+        } = report;
+        Self {
+            unlinked,
+            blobs,
+            bytes,
+            orphans,
+            uploads,
+            repositories,
+            pulls,
+            paused,
+            more,
+        }
     }
 }
 
 impl From<CollectionReport> for GcReport {
     fn from(report: CollectionReport) -> Self {
-        let CollectionReport { unlinked, blobs, bytes, orphans, uploads, repositories, pulls, paused, more } = report;
-        Self { unlinked, blobs, bytes, orphans, uploads, repositories, pulls, paused, more }
+        let CollectionReport {
+            unlinked,
+            blobs,
+            bytes,
+            orphans,
+            uploads,
+            repositories,
+            pulls,
+            paused,
+            more,
+        } = report;
+        Self {
+            unlinked,
+            blobs,
+            bytes,
+            orphans,
+            uploads,
+            repositories,
+            pulls,
+            paused,
+            more,
+        }
     }
 }
 
@@ -96,7 +136,10 @@ pub(crate) async fn collect(
         }
         tokio::task::yield_now().await;
     }
-    let finished = Collection { finished_at: Some(state.store.now()), report };
+    let finished = Collection {
+        finished_at: Some(state.store.now()),
+        report,
+    };
     *state.collection.lock().unwrap_or_else(PoisonError::into_inner) = finished;
     Ok(Body(report.into()))
 }

@@ -46,15 +46,31 @@ pub(crate) struct GrantKey {
 
 impl From<Grant> for GrantEntry {
     fn from(grant: Grant) -> Self {
-        let Grant { subject, pattern, roles } = grant;
-        Self { subject, pattern, roles }
+        let Grant {
+            subject,
+            pattern,
+            roles,
+        } = grant;
+        Self {
+            subject,
+            pattern,
+            roles,
+        }
     }
 }
 
 impl From<GrantEntry> for Grant {
     fn from(grant: GrantEntry) -> Self {
-        let GrantEntry { subject, pattern, roles } = grant;
-        Self { subject, pattern, roles }
+        let GrantEntry {
+            subject,
+            pattern,
+            roles,
+        } = grant;
+        Self {
+            subject,
+            pattern,
+            roles,
+        }
     }
 }
 
@@ -78,13 +94,23 @@ pub(crate) async fn list_grants(
         .map(|grant| (format!("{} {}", grant.subject, grant.pattern), grant))
         .collect();
     seen.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(Body(Page::cut(seen, after, limit, |(key, _)| key.clone(), |(_, grant)| grant.into())))
+    Ok(Body(Page::cut(
+        seen,
+        after,
+        limit,
+        |(key, _)| key.clone(),
+        |(_, grant)| grant.into(),
+    )))
 }
 
 /// Refuses whoever administers nothing.
 pub(crate) fn demand_any_pattern(session: &Session, grants: &[Grant]) -> Result<(), ApiError> {
     let administers = |grant: &Grant| grant.roles.contains(Role::Admin) && session.may_see(&grant.pattern);
-    if grants.iter().any(administers) { Ok(()) } else { session.system().map(|_| ()) }
+    if grants.iter().any(administers) {
+        Ok(())
+    } else {
+        session.system().map(|_| ())
+    }
 }
 
 /// Set a grant; the roles of a grant with the same subject and pattern are replaced.
@@ -99,9 +125,17 @@ pub(crate) async fn set_grant(
 ) -> Result<Body<GrantEntry>, ApiError> {
     let permit = session.administers(&grant.pattern)?;
     if grant.roles.is_empty() {
-        return Err(ApiError::malformed("no role given: name at least one of pull, push, delete, admin"));
+        return Err(ApiError::malformed(
+            "no role given: name at least one of pull, push, delete, admin",
+        ));
     }
-    state.store.set_grant(&Actor::pattern_administrator(&permit, CAUSE), &grant.clone().into()).await?;
+    state
+        .store
+        .set_grant(
+            &Actor::pattern_administrator(&permit, CAUSE),
+            &grant.clone().into(),
+        )
+        .await?;
     Ok(Body(grant))
 }
 
@@ -117,6 +151,9 @@ pub(crate) async fn remove_grant(
 ) -> Result<StatusCode, ApiError> {
     let permit = session.administers(&key.pattern)?;
     let actor = Actor::pattern_administrator(&permit, CAUSE);
-    state.store.remove_grant(&actor, &key.subject, &key.pattern).await?;
+    state
+        .store
+        .remove_grant(&actor, &key.subject, &key.pattern)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

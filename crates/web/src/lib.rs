@@ -17,6 +17,7 @@
 //!
 //! Read first: `session.rs`, `problem.rs`, then `grants.rs` as the pattern of a noun.
 
+mod admission;
 mod apply;
 mod backup;
 mod body;
@@ -49,7 +50,8 @@ use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES};
+pub use admission::REQUEST_TIMEOUT;
+pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_SESSION_BYTES};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use session::PeerAddress;
 pub use state::{WebConfig, WebState};
@@ -65,6 +67,10 @@ pub fn router(state: WebState) -> Router {
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            admission::admit,
+        ))
         .merge(document)
         .layer(axum::middleware::map_response(with_common_headers))
         .with_state(state);
@@ -74,24 +80,43 @@ pub fn router(state: WebState) -> Router {
 /// Every route together with its documentation; the two cannot part.
 fn documented(state: &WebState) -> OpenApiRouter<WebState> {
     OpenApiRouter::with_openapi(openapi::head(&state.config.version))
-        .routes(routes!(sessions::create_session, sessions::get_session))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(sessions::create_session, sessions::get_session))
+                .layer(DefaultBodyLimit::max(MAX_SESSION_BYTES)),
+        )
         .routes(routes!(sessions::change_own_password))
         .routes(routes!(users::list_users, users::create_user))
         .routes(routes!(users::get_user, users::change_user, users::delete_user))
         .routes(routes!(users::set_password))
         .routes(routes!(robots::list_robots, robots::create_robot))
-        .routes(routes!(robots::get_robot, robots::change_robot, robots::delete_robot))
+        .routes(routes!(
+            robots::get_robot,
+            robots::change_robot,
+            robots::delete_robot
+        ))
         .routes(routes!(robots::list_secrets, robots::add_secret))
         .routes(routes!(robots::revoke_secret))
-        .routes(routes!(grants::list_grants, grants::set_grant, grants::remove_grant))
+        .routes(routes!(
+            grants::list_grants,
+            grants::set_grant,
+            grants::remove_grant
+        ))
         .routes(routes!(rules::list_rules, rules::set_rule, rules::remove_rule))
         .routes(routes!(repositories::list_repositories))
-        .routes(routes!(repositories::get_repository, repositories::delete_repository))
+        .routes(routes!(
+            repositories::get_repository,
+            repositories::delete_repository
+        ))
         .routes(routes!(repositories::list_tags))
         .routes(routes!(repositories::get_tag, repositories::delete_tag))
         .routes(routes!(events::list_events))
         .routes(routes!(pulls::list_pulls))
-        .merge(OpenApiRouter::new().routes(routes!(apply::apply)).layer(apply::body_limit()))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(apply::apply))
+                .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
+        )
         .routes(routes!(gc::collect, gc::get_collection))
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))
@@ -101,7 +126,12 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
 /// Answers hold names and secrets: nobody keeps them, nobody guesses their type.
 async fn with_common_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }

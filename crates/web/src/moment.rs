@@ -25,7 +25,9 @@ impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let moment = Timestamp::from_rfc3339(&text);
-        moment.map(Self).ok_or_else(|| de::Error::custom("not a moment in RFC 3339, such as 2026-11-22T08:33:00Z"))
+        moment
+            .map(Self)
+            .ok_or_else(|| de::Error::custom("not a moment in RFC 3339, such as 2026-11-22T08:33:00Z"))
     }
 }
 

@@ -29,7 +29,11 @@ pub(crate) fn head(version: &str) -> OpenApi {
         SecurityRequirement::new("basic", Vec::<String>::new()),
         SecurityRequirement::new("token", Vec::<String>::new()),
     ];
-    OpenApiBuilder::new().info(info).components(Some(components)).security(Some(either)).build()
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .security(Some(either))
+        .build()
 }
 
 /// A route that answers the document; it is public, because it says nothing about this registry but its version.
@@ -41,5 +45,8 @@ pub(crate) fn route(document: &OpenApi) -> Router<WebState> {
         .collect();
     // Cannot fail: maps with text keys only. An empty document would be seen by the test that reads it.
     let json = Bytes::from(document.to_json().unwrap_or_default());
-    Router::new().route(PATH, get(move || async move { ([(header::CONTENT_TYPE, "application/json")], json) }))
+    Router::new().route(
+        PATH,
+        get(move || async move { ([(header::CONTENT_TYPE, "application/json")], json) }),
+    )
 }

@@ -40,28 +40,42 @@ pub(crate) fn limit(asked: Option<usize>) -> Result<usize, ApiError> {
     match asked {
         None => Ok(DEFAULT_PAGE_ITEMS),
         Some(items) if (1..=MAX_PAGE_ITEMS).contains(&items) => Ok(items),
-        Some(items) => Err(ApiError::malformed(format!("limit {items} is out of range: ask for 1 to {MAX_PAGE_ITEMS}"))),
+        Some(items) => Err(ApiError::malformed(format!(
+            "limit {items} is out of range: ask for 1 to {MAX_PAGE_ITEMS}"
+        ))),
     }
 }
 
 /// The cursor of a request, if it is of a possible length.
 pub(crate) fn cursor(after: Option<&str>) -> Result<Option<&str>, ApiError> {
     match after {
-        Some(text) if text.len() > MAX_CURSOR_BYTES => Err(ApiError::malformed("the cursor is too long to be one of ours")),
+        Some(text) if text.len() > MAX_CURSOR_BYTES => {
+            Err(ApiError::malformed("the cursor is too long to be one of ours"))
+        }
         other => Ok(other),
     }
 }
 
 /// A cursor that is a number.
 pub(crate) fn numeric_cursor(after: Option<&str>) -> Result<Option<i64>, ApiError> {
-    after.map(str::parse).transpose().map_err(|_| ApiError::malformed("the cursor is not one of ours: send `next` as it came"))
+    after
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| ApiError::malformed("the cursor is not one of ours: send `next` as it came"))
 }
 
 impl<T> Page<T> {
     /// The store's page with items as they travel, and the cursor of its last item.
     pub(crate) fn of<S>(page: store::Page<S>, cursor: impl Fn(&S) -> String, item: impl Fn(S) -> T) -> Self {
-        let next = if page.more { page.items.last().map(cursor) } else { None };
-        Self { items: page.items.into_iter().map(item).collect(), next }
+        let next = if page.more {
+            page.items.last().map(cursor)
+        } else {
+            None
+        };
+        Self {
+            items: page.items.into_iter().map(item).collect(),
+            next,
+        }
     }
 
     /// A page cut out of a whole list that is ordered by its cursors.

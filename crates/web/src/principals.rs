@@ -70,20 +70,33 @@ mod present {
 
     use super::Moment;
 
-    #[expect(clippy::option_option, clippy::ref_option, reason = "the signatures are serde's, both options have a meaning")]
-    pub(super) fn serialize<S: Serializer>(value: &Option<Option<Moment>>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[expect(
+        clippy::option_option,
+        clippy::ref_option,
+        reason = "the signatures are serde's, both options have a meaning"
+    )]
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Option<Moment>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         value.flatten().serialize(serializer)
     }
 
     #[expect(clippy::option_option, reason = "both options have a meaning")]
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Moment>>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Option<Moment>>, D::Error> {
         Option::deserialize(deserializer).map(Some)
     }
 }
 
 impl From<SecretInfo> for SecretEntry {
     fn from(secret: SecretInfo) -> Self {
-        Self { id: secret.id, created_at: secret.created_at.into(), not_after: secret.not_after.map(Moment) }
+        Self {
+            id: secret.id,
+            created_at: secret.created_at.into(),
+            not_after: secret.not_after.map(Moment),
+        }
     }
 }
 
@@ -112,17 +125,30 @@ pub(crate) async fn list(
     query: &PageQuery,
 ) -> Result<Page<PrincipalEntry>, ApiError> {
     let after = page::cursor(query.after.as_deref())?;
-    let page = state.store.principals(Some(kind), after, page::limit(query.limit)?).await?;
-    Ok(Page::of(page, |principal| principal.name.to_string(), PrincipalEntry::from))
+    let page = state
+        .store
+        .principals(Some(kind), after, page::limit(query.limit)?)
+        .await?;
+    Ok(Page::of(
+        page,
+        |principal| principal.name.to_string(),
+        PrincipalEntry::from,
+    ))
 }
 
 /// The user or robot of this name; one of the other kind does not exist here.
-pub(crate) async fn find(state: &WebState, kind: PrincipalKind, name: &str) -> Result<PrincipalInfo, ApiError> {
+pub(crate) async fn find(
+    state: &WebState,
+    kind: PrincipalKind,
+    name: &str,
+) -> Result<PrincipalInfo, ApiError> {
     let missing = || ApiError::not_found(kind.as_str(), name);
     // What is not a name is a user that does not exist.
     let name: PrincipalName = name.parse().map_err(|_| missing())?;
     let found = state.store.principal(&name).await?;
-    found.filter(|principal| principal.kind == kind).ok_or_else(missing)
+    found
+        .filter(|principal| principal.kind == kind)
+        .ok_or_else(missing)
 }
 
 /// Carries out a change and answers how it stands then.
@@ -135,13 +161,18 @@ pub(crate) async fn change(
 ) -> Result<PrincipalEntry, ApiError> {
     let name = find(state, kind, name).await?.name;
     if kind == PrincipalKind::Robot && change.administrator.is_some() {
-        return Err(ApiError::malformed("a robot cannot be an administrator: give it grants"));
+        return Err(ApiError::malformed(
+            "a robot cannot be an administrator: give it grants",
+        ));
     }
     if let Some(administrator) = change.administrator {
         state.store.set_administrator(actor, &name, administrator).await?;
     }
     if let Some(not_after) = change.not_after {
-        state.store.set_not_after(actor, &name, not_after.map(|moment| moment.0)).await?;
+        state
+            .store
+            .set_not_after(actor, &name, not_after.map(|moment| moment.0))
+            .await?;
     }
     if let Some(disabled) = change.disabled {
         state.store.set_disabled(actor, &name, disabled).await?;
@@ -158,8 +189,14 @@ mod tests {
         let read = |json: &str| serde_json::from_str::<PrincipalChange>(json).unwrap().not_after;
         assert_eq!(read("{}"), None);
         assert_eq!(read(r#"{"not_after":null}"#), Some(None));
-        assert!(matches!(read(r#"{"not_after":"2030-01-01T00:00:00Z"}"#), Some(Some(_))));
-        let never = PrincipalChange { not_after: Some(None), ..PrincipalChange::default() };
+        assert!(matches!(
+            read(r#"{"not_after":"2030-01-01T00:00:00Z"}"#),
+            Some(Some(_))
+        ));
+        let never = PrincipalChange {
+            not_after: Some(None),
+            ..PrincipalChange::default()
+        };
         assert_eq!(serde_json::to_string(&never).unwrap(), r#"{"not_after":null}"#);
         assert!(serde_json::from_str::<PrincipalChange>(r#"{"disable":true}"#).is_err());
     }

@@ -47,6 +47,7 @@ pub(crate) enum Kind {
     TooLarge,
     NotJson,
     TooMany,
+    Timeout,
     Internal,
     DiskFull,
 }
@@ -55,21 +56,48 @@ impl Kind {
     /// Status, word for the type, title.
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be understood"),
+            Self::Malformed => (
+                StatusCode::BAD_REQUEST,
+                "malformed",
+                "The request cannot be understood",
+            ),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Nobody is signed in"),
             Self::Denied => (StatusCode::FORBIDDEN, "denied", "This is not allowed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
-            Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not have this method")
-            }
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "The path does not have this method",
+            ),
             Self::Exists => (StatusCode::CONFLICT, "exists", "It exists already"),
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "The present state forbids it"),
             Self::Busy => (StatusCode::CONFLICT, "busy", "It is being done already"),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
-            Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The request is not JSON"),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "The request is too large",
+            ),
+            Self::NotJson => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not-json",
+                "The request is not JSON",
+            ),
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests"),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The registry failed"),
-            Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The registry's disk is full"),
+            Self::Timeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                "The request took too long",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The registry failed",
+            ),
+            Self::DiskFull => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                "disk-full",
+                "The registry's disk is full",
+            ),
         }
     }
 
@@ -87,8 +115,11 @@ impl Kind {
             Self::TooLarge => "send less at once",
             Self::NotJson => "send JSON with Content-Type: application/json",
             Self::TooMany => "come again after the time in Retry-After",
+            Self::Timeout => "send the body without pauses, or try again when less is going on",
             Self::Internal => "try again; the server's log says why it failed",
-            Self::DiskFull => "free space on the disk of the data directory, then try again; nothing was lost",
+            Self::DiskFull => {
+                "free space on the disk of the data directory, then try again; nothing was lost"
+            }
         }
     }
 }
@@ -104,7 +135,11 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(kind: Kind, detail: impl Display) -> Self {
-        Self { kind, detail: detail.to_string(), retry_after: None }
+        Self {
+            kind,
+            detail: detail.to_string(),
+            retry_after: None,
+        }
     }
 
     pub(crate) fn malformed(detail: impl Display) -> Self {
@@ -115,8 +150,11 @@ impl ApiError {
         Self::new(Kind::NotFound, format!("there is no {kind} {name}"))
     }
 
-    fn retry_after(kind: Kind, detail: impl Display, seconds: u64) -> Self {
-        Self { retry_after: Some(seconds.max(1)), ..Self::new(kind, detail) }
+    pub(crate) fn retry_after(kind: Kind, detail: impl Display, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds.max(1)),
+            ..Self::new(kind, detail)
+        }
     }
 
     /// Logs the causes, which are nobody's business outside, and says only that it failed.
@@ -147,7 +185,10 @@ impl IntoResponse for ApiError {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.kind == Kind::Unauthorized {
             // Not Basic: browsers would ask for a password and then send it with every request, also with forged ones.
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"roadbed-api\""));
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"roadbed-api\""),
+            );
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -172,7 +213,9 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Rejected => Self::new(Kind::Unauthorized, error),
-            AuthError::TooMany { retry_after } => Self::retry_after(Kind::TooMany, &error, retry_after.as_secs()),
+            AuthError::TooMany { retry_after } => {
+                Self::retry_after(Kind::TooMany, &error, retry_after.as_secs())
+            }
             AuthError::Store(error) => error.into(),
         }
     }
@@ -192,7 +235,11 @@ impl From<TokenError> for ApiError {
 
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
-        let kind = if denied.calls_for_credentials() { Kind::Unauthorized } else { Kind::Denied };
+        let kind = if denied.calls_for_credentials() {
+            Kind::Unauthorized
+        } else {
+            Kind::Denied
+        };
         Self::new(kind, denied)
     }
 }
@@ -219,7 +266,9 @@ impl From<DeleteError> for ApiError {
         let kind = match &error {
             DeleteError::Store(error) => return error.clone().into(),
             DeleteError::Unknown => Kind::NotFound,
-            DeleteError::Disabled | DeleteError::TagImmutable { .. } | DeleteError::InUse { .. } => Kind::Conflict,
+            DeleteError::Disabled | DeleteError::TagImmutable { .. } | DeleteError::InUse { .. } => {
+                Kind::Conflict
+            }
         };
         Self::new(kind, error)
     }
@@ -241,5 +290,8 @@ pub(crate) async fn unknown_path(uri: Uri) -> ApiError {
 }
 
 pub(crate) async fn unknown_method(method: Method, uri: Uri) -> ApiError {
-    ApiError::new(Kind::MethodNotAllowed, format!("{} does not have {method}", uri.path()))
+    ApiError::new(
+        Kind::MethodNotAllowed,
+        format!("{} does not have {method}", uri.path()),
+    )
 }

@@ -77,9 +77,15 @@ pub(crate) async fn list_pulls(
     Administrator(permit): Administrator,
     Query(query): Query<PullsQuery>,
 ) -> Result<Body<Page<PullLine>>, ApiError> {
-    let filter =
-        PullFilter { repo: query.repository, digest: query.digest, since: query.since.map(|moment| moment.0) };
+    let filter = PullFilter {
+        repo: query.repository,
+        digest: query.digest,
+        since: query.since.map(|moment| moment.0),
+    };
     let before = page::numeric_cursor(query.after.as_deref())?;
-    let page = state.store.pulls(&permit, &filter, before, page::limit(query.limit)?).await?;
+    let page = state
+        .store
+        .pulls(&permit, &filter, before, page::limit(query.limit)?)
+        .await?;
     Ok(Body(Page::of(page, |pull| pull.seq.to_string(), PullLine::from)))
 }

@@ -15,7 +15,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        query.map(|axum::extract::Query(value)| Self(value)).map_err(|rejection| ApiError::malformed(rejection.body_text()))
+        query
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|rejection| ApiError::malformed(rejection.body_text()))
     }
 }
 
@@ -28,6 +30,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Self(value)).map_err(|rejection| ApiError::malformed(rejection.body_text()))
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|rejection| ApiError::malformed(rejection.body_text()))
     }
 }

@@ -118,7 +118,11 @@ pub(crate) async fn list_repositories(
     session: Session,
     Query(query): Query<PageQuery>,
 ) -> Result<Body<Page<String>>, ApiError> {
-    let session = if session.book.has_any_grant_for_anonymous() { session } else { session.signed_in()? };
+    let session = if session.book.has_any_grant_for_anonymous() {
+        session
+    } else {
+        session.signed_in()?
+    };
     let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
     let visible = |repo: &RepoName| session.book.may_list(&session.caller, repo);
     let page = state.store.repositories(&visible, after, limit).await?;
@@ -141,7 +145,11 @@ pub(crate) async fn get_repository(
     let held = held.ok_or_else(|| ApiError::not_found("repository", &repository))?;
     let rules = state.store.rules(&repository);
     let rule = EffectiveRule {
-        immutable_tags: rules.immutable_tags.as_ref().map(|tags| tags.0.clone()).unwrap_or_default(),
+        immutable_tags: rules
+            .immutable_tags
+            .as_ref()
+            .map(|tags| tags.0.clone())
+            .unwrap_or_default(),
         quota_bytes: rules.quota_bytes,
         quota_tags: rules.quota_tags,
         deletion: rules.deletion,
@@ -201,7 +209,10 @@ pub(crate) async fn get_tag(
     Query(TagKey { repository, tag }): Query<TagKey>,
 ) -> Result<Body<TagEntry>, ApiError> {
     let permit = session.permit::<Pull>(&repository)?;
-    let manifest = state.store.manifest(&permit, &Reference::Tag(tag.clone())).await?;
+    let manifest = state
+        .store
+        .manifest(&permit, &Reference::Tag(tag.clone()))
+        .await?;
     let manifest = manifest.ok_or_else(|| ApiError::not_found("tag", format!("{repository}:{tag}")))?;
     Ok(Body(TagEntry {
         tag,

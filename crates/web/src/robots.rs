@@ -60,7 +60,12 @@ pub struct ShownSecret {
 impl ShownSecret {
     pub(crate) fn of(robot: PrincipalName, issued: &IssuedSecret) -> Self {
         let secret = issued.secret.expose().to_owned();
-        Self { robot, id: issued.id.0, secret, not_after: issued.not_after.map(Moment) }
+        Self {
+            robot,
+            id: issued.id.0,
+            secret,
+            not_after: issued.not_after.map(Moment),
+        }
     }
 }
 
@@ -93,7 +98,10 @@ pub(crate) async fn create_robot(
         not_after: robot.not_after.map(|moment| moment.0),
         secret_not_after: robot.secret_not_after.map(|moment| moment.0),
     };
-    let issued = state.store.create_robot(&Actor::administrator(&permit, CAUSE), new).await?;
+    let issued = state
+        .store
+        .create_robot(&Actor::administrator(&permit, CAUSE), new)
+        .await?;
     Ok((StatusCode::CREATED, Body(ShownSecret::of(name, &issued))))
 }
 
@@ -107,7 +115,9 @@ pub(crate) async fn get_robot(
     Administrator(_): Administrator,
     Path(name): Path<String>,
 ) -> Result<Body<PrincipalEntry>, ApiError> {
-    principals::find(&state, ROBOT, &name).await.map(|robot| Body(robot.into()))
+    principals::find(&state, ROBOT, &name)
+        .await
+        .map(|robot| Body(robot.into()))
 }
 
 /// Disable or enable a robot, set when it ends.
@@ -122,7 +132,15 @@ pub(crate) async fn change_robot(
     Path(name): Path<String>,
     Body(change): Body<PrincipalChange>,
 ) -> Result<Body<PrincipalEntry>, ApiError> {
-    principals::change(&state, &Actor::administrator(&permit, CAUSE), ROBOT, &name, &change).await.map(Body)
+    principals::change(
+        &state,
+        &Actor::administrator(&permit, CAUSE),
+        ROBOT,
+        &name,
+        &change,
+    )
+    .await
+    .map(Body)
 }
 
 /// Delete a robot with its secrets and the grants to its name.
@@ -136,7 +154,10 @@ pub(crate) async fn delete_robot(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let robot = principals::find(&state, ROBOT, &name).await?;
-    state.store.delete_principal(&Actor::administrator(&permit, CAUSE), &robot.name).await?;
+    state
+        .store
+        .delete_principal(&Actor::administrator(&permit, CAUSE), &robot.name)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -151,7 +172,10 @@ pub(crate) async fn list_secrets(
     Path(name): Path<String>,
 ) -> Result<Body<Page<SecretEntry>>, ApiError> {
     let robot = principals::find(&state, ROBOT, &name).await?;
-    Ok(Body(Page { items: robot.secrets.into_iter().map(SecretEntry::from).collect(), next: None }))
+    Ok(Body(Page {
+        items: robot.secrets.into_iter().map(SecretEntry::from).collect(),
+        next: None,
+    }))
 }
 
 /// Give a robot one more secret, which is shown this once. It may hold two valid ones.
@@ -168,7 +192,10 @@ pub(crate) async fn add_secret(
 ) -> Result<(StatusCode, Body<ShownSecret>), ApiError> {
     let robot = principals::find(&state, ROBOT, &name).await?.name;
     let not_after = new.not_after.map(|moment| moment.0);
-    let issued = state.store.add_robot_secret(&Actor::administrator(&permit, CAUSE), &robot, not_after).await?;
+    let issued = state
+        .store
+        .add_robot_secret(&Actor::administrator(&permit, CAUSE), &robot, not_after)
+        .await?;
     Ok((StatusCode::CREATED, Body(ShownSecret::of(robot, &issued))))
 }
 
@@ -184,6 +211,9 @@ pub(crate) async fn revoke_secret(
     Path((name, id)): Path<(String, i64)>,
 ) -> Result<StatusCode, ApiError> {
     let robot = principals::find(&state, ROBOT, &name).await?.name;
-    state.store.revoke_robot_secret(&Actor::administrator(&permit, CAUSE), &robot, SecretId(id)).await?;
+    state
+        .store
+        .revoke_robot_secret(&Actor::administrator(&permit, CAUSE), &robot, SecretId(id))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

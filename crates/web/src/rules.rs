@@ -54,17 +54,42 @@ pub(crate) struct RuleKey {
 
 impl From<Rule> for RuleEntry {
     fn from(rule: Rule) -> Self {
-        let Rules { immutable_tags, quota_bytes, quota_tags, deletion } = rule.rules;
+        let Rules {
+            immutable_tags,
+            quota_bytes,
+            quota_tags,
+            deletion,
+        } = rule.rules;
         let immutable_tags = immutable_tags.map(|ImmutableTags(patterns)| patterns);
-        Self { pattern: rule.pattern, immutable_tags, quota_bytes, quota_tags, deletion }
+        Self {
+            pattern: rule.pattern,
+            immutable_tags,
+            quota_bytes,
+            quota_tags,
+            deletion,
+        }
     }
 }
 
 impl From<RuleEntry> for Rule {
     fn from(entry: RuleEntry) -> Self {
-        let RuleEntry { pattern, immutable_tags, quota_bytes, quota_tags, deletion } = entry;
+        let RuleEntry {
+            pattern,
+            immutable_tags,
+            quota_bytes,
+            quota_tags,
+            deletion,
+        } = entry;
         let immutable_tags = immutable_tags.map(ImmutableTags);
-        Self { pattern, rules: Rules { immutable_tags, quota_bytes, quota_tags, deletion } }
+        Self {
+            pattern,
+            rules: Rules {
+                immutable_tags,
+                quota_bytes,
+                quota_tags,
+                deletion,
+            },
+        }
     }
 }
 
@@ -90,7 +115,13 @@ pub(crate) async fn list_rules(
         .map(|rule| (rule.pattern.to_string(), rule))
         .collect();
     seen.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(Body(Page::cut(seen, after, limit, |(key, _)| key.clone(), |(_, rule)| rule.into())))
+    Ok(Body(Page::cut(
+        seen,
+        after,
+        limit,
+        |(key, _)| key.clone(),
+        |(_, rule)| rule.into(),
+    )))
 }
 
 /// Set the rule of a pattern; the one that it has is replaced as a whole.
@@ -104,7 +135,13 @@ pub(crate) async fn set_rule(
     Body(rule): Body<RuleEntry>,
 ) -> Result<Body<RuleEntry>, ApiError> {
     let permit = session.administers(&rule.pattern)?;
-    state.store.set_rule(&Actor::pattern_administrator(&permit, CAUSE), &rule.clone().into()).await?;
+    state
+        .store
+        .set_rule(
+            &Actor::pattern_administrator(&permit, CAUSE),
+            &rule.clone().into(),
+        )
+        .await?;
     Ok(Body(rule))
 }
 
@@ -119,6 +156,9 @@ pub(crate) async fn remove_rule(
     Query(key): Query<RuleKey>,
 ) -> Result<StatusCode, ApiError> {
     let permit = session.administers(&key.pattern)?;
-    state.store.remove_rule(&Actor::pattern_administrator(&permit, CAUSE), &key.pattern).await?;
+    state
+        .store
+        .remove_rule(&Actor::pattern_administrator(&permit, CAUSE), &key.pattern)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

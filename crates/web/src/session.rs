@@ -38,7 +38,10 @@ impl Session {
     /// The session, unless nobody is signed in.
     pub(crate) fn signed_in(self) -> Result<Self, ApiError> {
         if self.caller.is_anonymous() {
-            return Err(ApiError::new(Kind::Unauthorized, "this is only for somebody who is signed in"));
+            return Err(ApiError::new(
+                Kind::Unauthorized,
+                "this is only for somebody who is signed in",
+            ));
         }
         Ok(self)
     }
@@ -72,12 +75,16 @@ impl FromRequestParts<WebState> for Session {
         let caller = match parts.headers.get(header::AUTHORIZATION) {
             None => Caller::anonymous(),
             Some(value) => {
-                let unreadable = |_| ApiError::new(Kind::Unauthorized, "the Authorization header is not ASCII text");
+                let unreadable =
+                    |_| ApiError::new(Kind::Unauthorized, "the Authorization header is not ASCII text");
                 let authorization = Authorization::parse(value.to_str().map_err(unreadable)?)?;
                 caller_of(state, authorization, Origin::of(parts).0).await?
             }
         };
-        Ok(Self { caller, book: state.store.access() })
+        Ok(Self {
+            caller,
+            book: state.store.access(),
+        })
     }
 }
 
@@ -94,7 +101,12 @@ impl Origin {
     /// The unspecified address stands for a server that did not say: failures are then counted by name alone.
     fn of(parts: &Parts) -> Self {
         let unknown = IpAddr::from([0, 0, 0, 0]);
-        Self(parts.extensions.get::<PeerAddress>().map_or(unknown, |peer| peer.0))
+        Self(
+            parts
+                .extensions
+                .get::<PeerAddress>()
+                .map_or(unknown, |peer| peer.0),
+        )
     }
 }
 
@@ -107,9 +119,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
     }
 }
 
-async fn caller_of(state: &WebState, authorization: Authorization, address: IpAddr) -> Result<Caller, ApiError> {
+async fn caller_of(
+    state: &WebState,
+    authorization: Authorization,
+    address: IpAddr,
+) -> Result<Caller, ApiError> {
     match authorization {
-        Authorization::Basic { user, secret } => Ok(state.store.authenticate(&user, &secret, address).await?),
+        Authorization::Basic { user, secret } => {
+            Ok(state.store.authenticate(&user, &secret, address).await?)
+        }
         Authorization::Bearer(token) => {
             let now = state.store.now().seconds();
             let claims = state.store.signer().verify(token.expose(), Audience::Api, now)?;

@@ -82,7 +82,10 @@ pub(crate) async fn create_session(
     Origin(address): Origin,
     Body(asked): Body<NewSession>,
 ) -> Result<(StatusCode, Body<IssuedSession>), ApiError> {
-    let caller = state.store.authenticate(&asked.user, &SecretString::new(asked.password), address).await?;
+    let caller = state
+        .store
+        .authenticate(&asked.user, &SecretString::new(asked.password), address)
+        .await?;
     let session = issue(&state, &caller, asked.lifetime_seconds)?;
     Ok((StatusCode::CREATED, Body(session)))
 }
@@ -91,21 +94,31 @@ fn issue(state: &WebState, caller: &Caller, asked_seconds: Option<u64>) -> Resul
     let (Some(principal), Some(secret)) = (caller.principal(), caller.secret()) else {
         return Err(ApiError::malformed("nobody needs no token"));
     };
-    let longest = i64::try_from(state.config.api_token_lifetime.as_secs()).unwrap_or(i64::MAX).min(MAX_LIFETIME_SECONDS);
+    let longest = i64::try_from(state.config.api_token_lifetime.as_secs())
+        .unwrap_or(i64::MAX)
+        .min(MAX_LIFETIME_SECONDS);
     let asked = asked_seconds.map_or(longest, |seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
     let lifetime = asked.clamp(1, longest.max(1));
     let now = state.store.now();
     let claims = Claims {
         id: Uuid::now_v7().into_bytes(),
         audience: Audience::Api,
-        subject: Some(TokenSubject { name: principal.name.clone(), principal: principal.id, secret }),
+        subject: Some(TokenSubject {
+            name: principal.name.clone(),
+            principal: principal.id,
+            secret,
+        }),
         scopes: Vec::new(),
         issued_at: now.seconds(),
         expires_at: now.seconds().saturating_add(lifetime),
     };
     let token = state.store.signer().issue(&claims)?;
     let expires_at = now.plus(Duration::from_secs(u64::try_from(lifetime).unwrap_or(0)));
-    Ok(IssuedSession { token, expires_at: Moment(expires_at), user: principal.name.clone() })
+    Ok(IssuedSession {
+        token,
+        expires_at: Moment(expires_at),
+        user: principal.name.clone(),
+    })
 }
 
 /// Who am I, and what may I?
@@ -113,7 +126,10 @@ fn issue(state: &WebState, caller: &Caller, asked_seconds: Option<u64>) -> Resul
     (status = OK, description = "Who is signed in", body = Whoami),
     (status = UNAUTHORIZED, description = "Nobody", body = Problem),
 ))]
-pub(crate) async fn get_session(State(state): State<WebState>, session: Session) -> Result<Body<Whoami>, ApiError> {
+pub(crate) async fn get_session(
+    State(state): State<WebState>,
+    session: Session,
+) -> Result<Body<Whoami>, ApiError> {
     let session = session.signed_in()?;
     let Some(name) = session.caller.principal().map(|principal| principal.name.clone()) else {
         return Err(ApiError::malformed("nobody is signed in"));
@@ -123,12 +139,22 @@ pub(crate) async fn get_session(State(state): State<WebState>, session: Session)
         Subject::Anonymous | Subject::Authenticated => true,
         Subject::Principal(other) => *other == name,
     };
-    let grants = grants.into_iter().filter(|grant| hold(&grant.subject)).map(GrantEntry::from).collect();
+    let grants = grants
+        .into_iter()
+        .filter(|grant| hold(&grant.subject))
+        .map(GrantEntry::from)
+        .collect();
     Ok(Body(Whoami {
-        kind: session.caller.principal().map_or(PrincipalKind::User, |principal| principal.kind),
+        kind: session
+            .caller
+            .principal()
+            .map_or(PrincipalKind::User, |principal| principal.kind),
         administrator: session.system().is_ok(),
         grants,
-        expires_at: session.caller.not_after().map(|last| Moment(store::Timestamp(last))),
+        expires_at: session
+            .caller
+            .not_after()
+            .map(|last| Moment(store::Timestamp(last))),
         name,
     }))
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use store::{GcReport, Store, Timestamp};
 use tokio::sync::Semaphore;
 
+use crate::admission::REQUEST_TIMEOUT;
+
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
 pub struct WebConfig {
@@ -19,6 +21,10 @@ pub struct WebConfig {
     pub api_token_lifetime: Duration,
     /// Whether pushes are refused for now.
     pub read_only: Arc<AtomicBool>,
+    /// Requests worked on at the same time; one more is answered 429. Default 256.
+    pub concurrent_requests: usize,
+    /// Longest time until an answer begins. Default [`REQUEST_TIMEOUT`].
+    pub request_timeout: Duration,
 }
 
 impl Default for WebConfig {
@@ -28,6 +34,8 @@ impl Default for WebConfig {
             instance: String::new(),
             api_token_lifetime: Duration::from_hours(12),
             read_only: Arc::default(),
+            concurrent_requests: 256,
+            request_timeout: REQUEST_TIMEOUT,
         }
     }
 }
@@ -38,6 +46,8 @@ pub struct WebState {
     pub(crate) store: Store,
     pub(crate) config: Arc<WebConfig>,
     pub(crate) started_at: Timestamp,
+    /// One per request that may be worked on.
+    pub(crate) places: Arc<Semaphore>,
     pub(crate) collection: Arc<Mutex<Collection>>,
     /// One collection on demand at a time.
     pub(crate) collector: Arc<Semaphore>,
@@ -58,6 +68,7 @@ impl WebState {
         Self {
             started_at: store.now(),
             store,
+            places: Arc::new(Semaphore::new(config.concurrent_requests)),
             config: Arc::new(config),
             collection: Arc::default(),
             collector: Arc::new(Semaphore::new(1)),

@@ -73,7 +73,10 @@ pub(crate) async fn create_user(
         administrator: user.administrator,
         not_after: user.not_after.map(|moment| moment.0),
     };
-    state.store.create_user(&Actor::administrator(&permit, CAUSE), new).await?;
+    state
+        .store
+        .create_user(&Actor::administrator(&permit, CAUSE), new)
+        .await?;
     let made = principals::find(&state, USER, name.as_str()).await?;
     Ok((StatusCode::CREATED, Body(made.into())))
 }
@@ -88,7 +91,9 @@ pub(crate) async fn get_user(
     Administrator(_): Administrator,
     Path(name): Path<String>,
 ) -> Result<Body<PrincipalEntry>, ApiError> {
-    principals::find(&state, USER, &name).await.map(|user| Body(user.into()))
+    principals::find(&state, USER, &name)
+        .await
+        .map(|user| Body(user.into()))
 }
 
 /// Disable or enable a user, make it an administrator or not, set when it ends.
@@ -103,7 +108,15 @@ pub(crate) async fn change_user(
     Path(name): Path<String>,
     Body(change): Body<PrincipalChange>,
 ) -> Result<Body<PrincipalEntry>, ApiError> {
-    principals::change(&state, &Actor::administrator(&permit, CAUSE), USER, &name, &change).await.map(Body)
+    principals::change(
+        &state,
+        &Actor::administrator(&permit, CAUSE),
+        USER,
+        &name,
+        &change,
+    )
+    .await
+    .map(Body)
 }
 
 /// Delete a user with the grants to its name.
@@ -117,7 +130,10 @@ pub(crate) async fn delete_user(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let user = principals::find(&state, USER, &name).await?;
-    state.store.delete_principal(&Actor::administrator(&permit, CAUSE), &user.name).await?;
+    state
+        .store
+        .delete_principal(&Actor::administrator(&permit, CAUSE), &user.name)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -135,6 +151,9 @@ pub(crate) async fn set_password(
 ) -> Result<StatusCode, ApiError> {
     let user = principals::find(&state, USER, &name).await?;
     let password = SecretString::new(new.password);
-    state.store.set_password(&Actor::administrator(&permit, CAUSE), &user.name, &password).await?;
+    state
+        .store
+        .set_password(&Actor::administrator(&permit, CAUSE), &user.name, &password)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

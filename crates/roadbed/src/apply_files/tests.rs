@@ -13,12 +13,26 @@ fn complaint(text: &str) -> String {
 #[test]
 fn the_example_of_the_documentation_is_read() {
     let page = include_str!("../../../../docs/apply.md");
-    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let example = page
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     let declared = read_text(example).unwrap();
     assert!(!declared.users.is_empty() && !declared.robots.is_empty());
     assert!(!declared.grants.is_empty() && !declared.rules.is_empty());
     // Each kind and each field that the page names can be used.
-    for field in ["password_hash", "administrator", "disabled", "not_after", "immutable_tags", "quota_bytes", "deletion"] {
+    for field in [
+        "password_hash",
+        "administrator",
+        "disabled",
+        "not_after",
+        "immutable_tags",
+        "quota_bytes",
+        "deletion",
+    ] {
         assert!(page.contains(field), "{field}");
     }
 }
@@ -32,20 +46,39 @@ fn every_field_arrives() {
          kind: Rule\npattern: team/*\nimmutable_tags: [v*, '!v0*']\nquota_bytes: 50GiB\nquota_tags: 10\ndeletion: false\n",
     )
     .unwrap();
-    assert_eq!(declared.users[0].not_after.as_deref(), Some("2030-01-01T00:00:00Z"));
+    assert_eq!(
+        declared.users[0].not_after.as_deref(),
+        Some("2030-01-01T00:00:00Z")
+    );
     assert!(declared.users[0].administrator && declared.robots[0].disabled);
     assert_eq!(declared.grants[0].roles.to_string(), "pull,push");
     let rules = &declared.rules[0].rules;
-    assert_eq!((rules.quota_bytes, rules.quota_tags, rules.deletion), (Some(50 << 30), Some(10), false));
-    assert_eq!(rules.immutable_tags, Some(ImmutableTags(vec!["v*".into(), "!v0*".into()])));
+    assert_eq!(
+        (rules.quota_bytes, rules.quota_tags, rules.deletion),
+        (Some(50 << 30), Some(10), false)
+    );
+    assert_eq!(
+        rules.immutable_tags,
+        Some(ImmutableTags(vec!["v*".into(), "!v0*".into()]))
+    );
 }
 
 #[test]
 fn directories_are_read_in_order_and_hidden_files_left_out() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir_all(directory.path().join("b/c")).unwrap();
-    for (file, name) in [("b/c/x.yml", "third"), ("a.yaml", "first"), ("b/a.yaml", "second"), (".h.yaml", "x"), ("n.txt", "x")] {
-        fs::write(directory.path().join(file), format!("# about {name}\n---\nkind: User\nname: {name}\n...\n")).unwrap();
+    for (file, name) in [
+        ("b/c/x.yml", "third"),
+        ("a.yaml", "first"),
+        ("b/a.yaml", "second"),
+        (".h.yaml", "x"),
+        ("n.txt", "x"),
+    ] {
+        fs::write(
+            directory.path().join(file),
+            format!("# about {name}\n---\nkind: User\nname: {name}\n...\n"),
+        )
+        .unwrap();
     }
     let declared = read(directory.path()).unwrap();
     let names: Vec<&str> = declared.users.iter().map(|user| user.name.as_str()).collect();
@@ -56,18 +89,33 @@ fn directories_are_read_in_order_and_hidden_files_left_out() {
 fn what_is_wrong_is_named_with_file_and_line() {
     for (text, line, reason) in [
         ("kind: User\nname: ann\nadministrater: true\n", 3, "administrater"),
-        ("kind: User\nname: ann\n---\nkind: Grant\nsubject: ann\npattern: team/***\nroles: [pull]\n", 6, "team/***"),
-        ("kind: User\nname: ann\n---\nkind: Grant\nsubject: ann\npattern: team/**\nroles: [write]\n", 7, "write"),
+        (
+            "kind: User\nname: ann\n---\nkind: Grant\nsubject: ann\npattern: team/***\nroles: [pull]\n",
+            6,
+            "team/***",
+        ),
+        (
+            "kind: User\nname: ann\n---\nkind: Grant\nsubject: ann\npattern: team/**\nroles: [write]\n",
+            7,
+            "write",
+        ),
         ("kind: Usr\nname: ann\n", 1, "Usr"),
         ("name: ann\n", 1, "kind"),
         ("kind: User\n", 1, "name"),
         ("kind: User\nname: ANN\n", 2, "ANN"),
         ("kind: User\nname: ann\nname: bob\n", 3, "name"),
         ("kind: Rule\npattern: a\nquota_bytes: 50GB\n", 3, "64MiB"),
-        ("# a\n\n---\nkind: User\nname: \"x\nadministrator: true\n", 6, "quoted"),
+        (
+            "# a\n\n---\nkind: User\nname: \"x\nadministrator: true\n",
+            6,
+            "quoted",
+        ),
     ] {
         let complaint = complaint(text);
-        assert!(complaint.contains(&format!("access.yaml:{line}: ")), "{line}\n{text}\n{complaint}");
+        assert!(
+            complaint.contains(&format!("access.yaml:{line}: ")),
+            "{line}\n{text}\n{complaint}"
+        );
         assert!(complaint.contains(reason), "{text}\n{complaint}");
     }
 }

@@ -68,10 +68,16 @@ impl Credentials {
             (None, None) => {}
         }
         let Some(known) = saved.registries.get(base.as_str()) else {
-            bail!("nobody is signed in to {base}: run `roadbed login {base}`, or set ROADBED_USER and ROADBED_PASSWORD");
+            bail!(
+                "nobody is signed in to {base}: run `roadbed login {base}`, or set ROADBED_USER and ROADBED_PASSWORD"
+            );
         };
         if known.expires_at.0 <= Timestamp::from(SystemTime::now()) {
-            bail!("the sign-in of {} ended at {}: run `roadbed login {base}`", known.user, known.expires_at.0);
+            bail!(
+                "the sign-in of {} ended at {}: run `roadbed login {base}`",
+                known.user,
+                known.expires_at.0
+            );
         }
         Ok(Self::Token(known.token.clone()))
     }
@@ -83,14 +89,21 @@ impl Saved {
         let path = path_of_file()?;
         let shown = path.display();
         match fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self { path, ..Self::default() }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self {
+                    path,
+                    ..Self::default()
+                });
+            }
             Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
-            Ok(metadata) if metadata.len() > MAX_FILE_BYTES => bail!("{shown} is too large: delete it and sign in again"),
+            Ok(metadata) if metadata.len() > MAX_FILE_BYTES => {
+                bail!("{shown} is too large: delete it and sign in again")
+            }
             Ok(_) => {}
         }
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
-        let saved: Self =
-            serde_json::from_str(&text).with_context(|| format!("{shown} is damaged: delete it and sign in again"))?;
+        let saved: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{shown} is damaged: delete it and sign in again"))?;
         Ok(Self { path, ..saved })
     }
 
@@ -128,9 +141,16 @@ impl Saved {
         let shown = self.path.display();
         let directory = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        let partial = self.path.with_extension(format!("{}.partial", std::process::id()));
+        let partial = self
+            .path
+            .with_extension(format!("{}.partial", std::process::id()));
         let mut options = fs::OpenOptions::new();
-        let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&partial);
+        let opened = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&partial);
         let written = opened.and_then(|mut file| {
             file.write_all(serde_json::to_string_pretty(self)?.as_bytes())?;
             file.sync_all()?;
@@ -145,8 +165,13 @@ impl Saved {
 
 /// `$XDG_CONFIG_HOME/roadbed/credentials.json`, else `~/.config/roadbed/credentials.json`.
 fn path_of_file() -> anyhow::Result<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let home = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")));
-    let home = home.context("neither XDG_CONFIG_HOME nor HOME is set: use --url, ROADBED_USER and ROADBED_PASSWORD")?;
+    let home = home
+        .context("neither XDG_CONFIG_HOME nor HOME is set: use --url, ROADBED_USER and ROADBED_PASSWORD")?;
     Ok(home.join("roadbed").join("credentials.json"))
 }

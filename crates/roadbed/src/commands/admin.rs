@@ -31,16 +31,26 @@ pub(crate) enum AdminCommand {
 /// Carries out a command.
 pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
     let AdminCommand::ResetPassword { data, user, password } = command;
-    let chosen = if password.password_stdin { Some(prompt::present(password, "")?) } else { None };
+    let chosen = if password.password_stdin {
+        Some(prompt::present(password, "")?)
+    } else {
+        None
+    };
     if let Some(chosen) = &chosen {
         // Before anything is changed: the reset and the choice are two steps.
         access::password::check_strength(chosen)?;
     }
-    anyhow::ensure!(data.exists(), "{} does not exist: name the directory that the server was started with", data.display());
-    let reset = store::reset_password(&data, &user).await.map_err(|error| match error {
-        AdminError::Store(error) => error.into(),
-        error => anyhow::Error::from(error),
-    });
+    anyhow::ensure!(
+        data.exists(),
+        "{} does not exist: name the directory that the server was started with",
+        data.display()
+    );
+    let reset = store::reset_password(&data, &user)
+        .await
+        .map_err(|error| match error {
+            AdminError::Store(error) => error.into(),
+            error => anyhow::Error::from(error),
+        });
     let generated = local::explain(reset)?;
     match chosen {
         None => {
@@ -49,7 +59,13 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
         }
         Some(chosen) => {
             let store = local::open(&data).await?;
-            let set = store.set_password(&Actor::operator("reset-password"), &user, &SecretString::new(chosen)).await;
+            let set = store
+                .set_password(
+                    &Actor::operator("reset-password"),
+                    &user,
+                    &SecretString::new(chosen),
+                )
+                .await;
             set.with_context(|| format!("the password of {user} was reset but not set to yours: try again"))?;
             local::close(store).await?;
             output::line(format!("The password of {user} was set."))

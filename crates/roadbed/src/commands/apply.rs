@@ -35,7 +35,10 @@ pub(crate) async fn run(args: &ClientArgs, apply: ApplyArgs) -> anyhow::Result<(
     // What is wrong with the files is said without a registry.
     let declared = apply_files::read(&apply.files)?;
     let client = Client::connect(args)?;
-    let query = [("dry_run", apply.dry_run.to_string()), ("prune", apply.prune.to_string())];
+    let query = [
+        ("dry_run", apply.dry_run.to_string()),
+        ("prune", apply.prune.to_string()),
+    ];
     let outcome: ApplyOutcome = client.post_with("/apply", &query, &declared).await?;
     output::show(client.format(), &outcome, describe)
 }
@@ -48,7 +51,11 @@ fn describe(outcome: &ApplyOutcome) -> String {
         (count, false) => writeln!(text, "{count} changes would be made."),
     };
     for secret in &outcome.secrets {
-        let _ = writeln!(text, "Secret of {}, shown this once: {}", secret.robot, secret.secret);
+        let _ = writeln!(
+            text,
+            "Secret of {}, shown this once: {}",
+            secret.robot, secret.secret
+        );
     }
     text
 }

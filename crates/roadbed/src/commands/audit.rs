@@ -23,9 +23,12 @@ impl FromStr for MomentArg {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let moment = Timestamp::from_rfc3339(text).map(Self::At);
-        moment.or_else(|| text.parse().map(Self::Span).ok()).ok_or_else(|| {
-            "write a moment in RFC 3339 such as 2026-11-22T08:33:00Z, or a span such as 24h or 90d".to_owned()
-        })
+        moment
+            .or_else(|| text.parse().map(Self::Span).ok())
+            .ok_or_else(|| {
+                "write a moment in RFC 3339 such as 2026-11-22T08:33:00Z, or a span such as 24h or 90d"
+                    .to_owned()
+            })
     }
 }
 
@@ -101,7 +104,8 @@ pub(crate) async fn events(client: &Client, args: AuditArgs) -> anyhow::Result<(
             [
                 event.at.0.to_rfc3339(),
                 event.actor.clone(),
-                kind.and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default(),
+                kind.and_then(|kind| kind.as_str().map(str::to_owned))
+                    .unwrap_or_default(),
                 event.subject.clone(),
                 event.cause.clone(),
             ]
@@ -113,7 +117,10 @@ pub(crate) async fn events(client: &Client, args: AuditArgs) -> anyhow::Result<(
 /// Prints the pull log.
 pub(crate) async fn pulls(client: &Client, args: PullsArgs) -> anyhow::Result<()> {
     let mut query = Vec::new();
-    query.extend(args.repository.map(|repository| ("repository", repository.to_string())));
+    query.extend(
+        args.repository
+            .map(|repository| ("repository", repository.to_string())),
+    );
     query.extend(args.digest.map(|digest| ("digest", digest.to_string())));
     query.extend(args.since.map(|since| ("since", since.ago().0.to_rfc3339())));
     let pulls: Vec<PullLine> = client.list("/pulls", &query, args.limit).await?;
@@ -122,8 +129,12 @@ pub(crate) async fn pulls(client: &Client, args: PullsArgs) -> anyhow::Result<()
             let class = serde_json::to_value(pull.class).ok();
             [
                 pull.at.0.to_rfc3339(),
-                pull.principal.clone().unwrap_or_else(|| access::ANONYMOUS.to_owned()),
-                class.and_then(|class| class.as_str().map(str::to_owned)).unwrap_or_default(),
+                pull.principal
+                    .clone()
+                    .unwrap_or_else(|| access::ANONYMOUS.to_owned()),
+                class
+                    .and_then(|class| class.as_str().map(str::to_owned))
+                    .unwrap_or_default(),
                 format!("{}@{}", pull.repository, pull.digest),
             ]
         });

@@ -32,8 +32,16 @@ pub(crate) enum ConfigCommand {
 pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check { file } => check(file),
-        ConfigCommand::Show { defaults: true, markdown: false, .. } => output::text(&config::defaults_toml()),
-        ConfigCommand::Show { defaults: true, markdown: true, .. } => output::text(&config::defaults_page()),
+        ConfigCommand::Show {
+            defaults: true,
+            markdown: false,
+            ..
+        } => output::text(&config::defaults_toml()),
+        ConfigCommand::Show {
+            defaults: true,
+            markdown: true,
+            ..
+        } => output::text(&config::defaults_page()),
         ConfigCommand::Show { file, .. } => {
             let (config, layers) = Config::load_with_origins(&Sources::of_process(file.config, Vec::new()))?;
             output::text(&config::effective_toml(&config, &layers))

@@ -47,14 +47,26 @@ pub(crate) async fn run(client: &Client, command: GrantCommand) -> anyhow::Resul
         GrantCommand::List => {
             let grants: Vec<GrantEntry> = client.list("/grants", &[], MOST).await?;
             output::show(client.format(), &grants, |grants| {
-                let rows = grants
-                    .iter()
-                    .map(|grant| [grant.subject.to_string(), grant.pattern.to_string(), grant.roles.to_string()]);
+                let rows = grants.iter().map(|grant| {
+                    [
+                        grant.subject.to_string(),
+                        grant.pattern.to_string(),
+                        grant.roles.to_string(),
+                    ]
+                });
                 output::table(["SUBJECT", "PATTERN", "ROLES"], rows)
             })
         }
-        GrantCommand::Add { subject, pattern, roles } => {
-            let grant = GrantEntry { subject, pattern, roles };
+        GrantCommand::Add {
+            subject,
+            pattern,
+            roles,
+        } => {
+            let grant = GrantEntry {
+                subject,
+                pattern,
+                roles,
+            };
             let set: GrantEntry = client.post("/grants", &grant).await?;
             output::show(client.format(), &set, |set| {
                 format!("{} holds {} on {}.\n", set.subject, set.roles, set.pattern)
@@ -63,7 +75,10 @@ pub(crate) async fn run(client: &Client, command: GrantCommand) -> anyhow::Resul
         GrantCommand::Remove { subject, pattern } => {
             let query = [("subject", subject.to_string()), ("pattern", pattern.to_string())];
             client.delete("/grants", &query).await?;
-            output::done(client.format(), format!("{subject} holds nothing on {pattern} any more."))
+            output::done(
+                client.format(),
+                format!("{subject} holds nothing on {pattern} any more."),
+            )
         }
     }
 }

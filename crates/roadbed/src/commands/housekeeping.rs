@@ -137,5 +137,9 @@ fn conclude(format: Format, report: &CheckReport) -> anyhow::Result<ExitCode> {
         );
         text
     })?;
-    Ok(if report.damaged == 0 && !report.cancelled { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.damaged == 0 && !report.cancelled {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

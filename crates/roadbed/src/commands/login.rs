@@ -36,14 +36,26 @@ pub(crate) async fn login(client: &ClientArgs, args: LoginArgs) -> anyhow::Resul
     warn_of_plain_http(api.base());
     let password = match std::env::var("ROADBED_PASSWORD") {
         Ok(password) if !password.is_empty() && !args.password.password_stdin => password,
-        _ => prompt::present(args.password, &format!("Password of {} at {}: ", args.user, api.base()))?,
+        _ => prompt::present(
+            args.password,
+            &format!("Password of {} at {}: ", args.user, api.base()),
+        )?,
     };
-    let asked = NewSession { user: args.user, password, lifetime_seconds: None };
+    let asked = NewSession {
+        user: args.user,
+        password,
+        lifetime_seconds: None,
+    };
     let session: IssuedSession = api.post("/session", &asked).await?;
     saved.keep(api.base(), &session)?;
     output::done(
         client.output,
-        format!("Signed in to {} as {} until {}.", api.base(), session.user, session.expires_at.0),
+        format!(
+            "Signed in to {} as {} until {}.",
+            api.base(),
+            session.user,
+            session.expires_at.0
+        ),
     )
 }
 
@@ -53,7 +65,9 @@ fn warn_of_plain_http(base: &Url) {
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     });
     if base.scheme() == "http" && !is_loopback {
-        output::note(format!("warning: the password goes to {base} unencrypted; use https"));
+        output::note(format!(
+            "warning: the password goes to {base} unencrypted; use https"
+        ));
     }
 }
 
@@ -80,10 +94,21 @@ pub(crate) async fn whoami(client: &Client) -> anyhow::Result<()> {
             ("kind", me.kind.as_str().to_owned()),
             ("administrator", output::mark(me.administrator)),
         ];
-        pairs.extend(me.expires_at.map(|moment| ("signed in until", moment.0.to_rfc3339())));
+        pairs.extend(
+            me.expires_at
+                .map(|moment| ("signed in until", moment.0.to_rfc3339())),
+        );
         let grants = me.grants.iter().map(|grant| {
-            [grant.pattern.to_string(), grant.roles.to_string(), format!("as {}", grant.subject)]
+            [
+                grant.pattern.to_string(),
+                grant.roles.to_string(),
+                format!("as {}", grant.subject),
+            ]
         });
-        format!("{}\n{}", output::properties(&pairs), output::table(["PATTERN", "ROLES", ""], grants))
+        format!(
+            "{}\n{}",
+            output::properties(&pairs),
+            output::table(["PATTERN", "ROLES", ""], grants)
+        )
     })
 }

@@ -84,7 +84,9 @@ pub(crate) async fn run_tag(client: &Client, command: TagCommand) -> anyhow::Res
             })
         }
         TagCommand::Delete { repository, tag } => {
-            client.delete("/repository/tag", &[key(&repository), ("tag", tag.to_string())]).await?;
+            client
+                .delete("/repository/tag", &[key(&repository), ("tag", tag.to_string())])
+                .await?;
             output::done(client.format(), format!("{repository}:{tag} was deleted."))
         }
     }
@@ -111,8 +113,17 @@ fn describe(repository: &RepositoryEntry) -> String {
         ("blobs", repository.blobs.to_string()),
         ("made", repository.created_at.0.to_rfc3339()),
         ("quota", limit(rule.quota_bytes.map(output::bytes))),
-        ("quota of tags", limit(rule.quota_tags.map(|tags| tags.to_string()))),
-        ("immutable tags", limit(Some(rule.immutable_tags.join(",")).filter(|tags| !tags.is_empty()))),
-        ("deletion", if rule.deletion { "allowed" } else { "forbidden" }.to_owned()),
+        (
+            "quota of tags",
+            limit(rule.quota_tags.map(|tags| tags.to_string())),
+        ),
+        (
+            "immutable tags",
+            limit(Some(rule.immutable_tags.join(",")).filter(|tags| !tags.is_empty())),
+        ),
+        (
+            "deletion",
+            if rule.deletion { "allowed" } else { "forbidden" }.to_owned(),
+        ),
     ])
 }

@@ -75,7 +75,11 @@ pub(crate) enum SecretCommand {
 pub(crate) async fn run(client: &Client, command: RobotCommand) -> anyhow::Result<()> {
     match command {
         RobotCommand::List => users::list(client, PATH).await,
-        RobotCommand::Create { name, not_after, secret_not_after } => {
+        RobotCommand::Create {
+            name,
+            not_after,
+            secret_not_after,
+        } => {
             let robot = NewRobot {
                 name: name.parse()?,
                 not_after: not_after.map(MomentArg::ahead),
@@ -96,19 +100,29 @@ async fn run_secret(client: &Client, command: SecretCommand) -> anyhow::Result<(
             let secrets: Vec<SecretEntry> = client.list(&secrets_of(&robot), &[], 1_000).await?;
             output::show(client.format(), &secrets, |secrets| {
                 let rows = secrets.iter().map(|secret| {
-                    let ends = secret.not_after.map(|moment| moment.0.to_rfc3339()).unwrap_or_default();
+                    let ends = secret
+                        .not_after
+                        .map(|moment| moment.0.to_rfc3339())
+                        .unwrap_or_default();
                     [secret.id.to_string(), secret.created_at.0.to_rfc3339(), ends]
                 });
                 output::table(["ID", "MADE", "ENDS"], rows)
             })
         }
         SecretCommand::Add { robot, not_after } => {
-            let new = NewSecret { not_after: not_after.map(MomentArg::ahead) };
+            let new = NewSecret {
+                not_after: not_after.map(MomentArg::ahead),
+            };
             show_secret(client, &client.post(&secrets_of(&robot), &new).await?)
         }
         SecretCommand::Revoke { robot, id } => {
-            client.delete(&format!("{}/{id}", secrets_of(&robot)), &[]).await?;
-            output::done(client.format(), format!("Secret {id} of {robot} is no longer valid."))
+            client
+                .delete(&format!("{}/{id}", secrets_of(&robot)), &[])
+                .await?;
+            output::done(
+                client.format(),
+                format!("Secret {id} of {robot} is no longer valid."),
+            )
         }
     }
 }
@@ -120,8 +134,13 @@ fn secrets_of(robot: &str) -> String {
 /// Prints the secret alone on standard output, so that it can be piped, and what to know about it beside.
 pub(crate) fn show_secret(client: &Client, shown: &ShownSecret) -> anyhow::Result<()> {
     output::show(client.format(), shown, |shown| {
-        let ends = shown.not_after.map_or_else(String::new, |moment| format!(" It ends {}.", moment.0));
-        output::note(format!("Secret {} of {}, shown this once.{ends}", shown.id, shown.robot));
+        let ends = shown
+            .not_after
+            .map_or_else(String::new, |moment| format!(" It ends {}.", moment.0));
+        output::note(format!(
+            "Secret {} of {}, shown this once.{ends}",
+            shown.id, shown.robot
+        ));
         format!("{}\n", shown.secret)
     })
 }

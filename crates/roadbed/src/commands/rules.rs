@@ -54,7 +54,13 @@ pub(crate) async fn run(client: &Client, command: RuleCommand) -> anyhow::Result
             let rules: Vec<RuleEntry> = client.list("/rules", &[], MOST).await?;
             output::show(client.format(), &rules, |rules| table(rules))
         }
-        RuleCommand::Set { pattern, immutable_tags, quota_bytes, quota_tags, no_deletion } => {
+        RuleCommand::Set {
+            pattern,
+            immutable_tags,
+            quota_bytes,
+            quota_tags,
+            no_deletion,
+        } => {
             let rule = RuleEntry {
                 pattern,
                 immutable_tags: Some(immutable_tags).filter(|tags| !tags.is_empty()),
@@ -66,7 +72,9 @@ pub(crate) async fn run(client: &Client, command: RuleCommand) -> anyhow::Result
             output::show(client.format(), &set, |set| table(std::slice::from_ref(set)))
         }
         RuleCommand::Remove { pattern } => {
-            client.delete("/rules", &[("pattern", pattern.to_string())]).await?;
+            client
+                .delete("/rules", &[("pattern", pattern.to_string())])
+                .await?;
             output::done(client.format(), format!("{pattern} has no rule any more."))
         }
     }
@@ -77,7 +85,9 @@ fn table(rules: &[RuleEntry]) -> String {
         [
             rule.pattern.to_string(),
             rule.immutable_tags.clone().unwrap_or_default().join(","),
-            rule.quota_bytes.map(|bytes| Size(bytes).to_string()).unwrap_or_default(),
+            rule.quota_bytes
+                .map(|bytes| Size(bytes).to_string())
+                .unwrap_or_default(),
             rule.quota_tags.map(|tags| tags.to_string()).unwrap_or_default(),
             if rule.deletion { "allowed" } else { "forbidden" }.to_owned(),
         ]

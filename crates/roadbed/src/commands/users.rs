@@ -58,20 +58,43 @@ pub(crate) enum UserCommand {
 pub(crate) async fn run(client: &Client, command: UserCommand) -> anyhow::Result<()> {
     match command {
         UserCommand::List => list(client, "/users").await,
-        UserCommand::Create { name, administrator, not_after, password } => {
+        UserCommand::Create {
+            name,
+            administrator,
+            not_after,
+            password,
+        } => {
             let password = prompt::chosen(password, &format!("Password for {name}: "))?;
             let not_after = not_after.map(MomentArg::ahead);
-            let user = NewUser { name: name.parse()?, password, administrator, not_after };
+            let user = NewUser {
+                name: name.parse()?,
+                password,
+                administrator,
+                not_after,
+            };
             let made: PrincipalEntry = client.post("/users", &user).await?;
-            output::show(client.format(), &made, |made| format!("User {} was made.\n", made.name))
+            output::show(client.format(), &made, |made| {
+                format!("User {} was made.\n", made.name)
+            })
         }
         UserCommand::Delete { name } => delete(client, "/users", &name).await,
         UserCommand::Disable { name } => set_disabled(client, "/users", &name, true).await,
         UserCommand::Enable { name } => set_disabled(client, "/users", &name, false).await,
-        UserCommand::Password { name: Some(name), password } => {
+        UserCommand::Password {
+            name: Some(name),
+            password,
+        } => {
             let password = prompt::chosen(password, &format!("New password of {name}: "))?;
-            client.put_quietly(&format!("/users/{}/password", segment(&name)), &NewPassword { password }).await?;
-            output::done(client.format(), format!("The password of {name} was changed; whoever used the old one is out."))
+            client
+                .put_quietly(
+                    &format!("/users/{}/password", segment(&name)),
+                    &NewPassword { password },
+                )
+                .await?;
+            output::done(
+                client.format(),
+                format!("The password of {name} was changed; whoever used the old one is out."),
+            )
         }
         UserCommand::Password { name: None, password } => own_password(client, password).await,
     }
@@ -80,13 +103,23 @@ pub(crate) async fn run(client: &Client, command: UserCommand) -> anyhow::Result
 async fn own_password(client: &Client, password: PasswordArgs) -> anyhow::Result<()> {
     let (old, new) = if password.password_stdin {
         let both = prompt::present(password, "")?;
-        let (old, new) = both.split_once('\n').ok_or_else(|| anyhow::anyhow!("write the present password on the first line and the next on the second"))?;
+        let (old, new) = both.split_once('\n').ok_or_else(|| {
+            anyhow::anyhow!("write the present password on the first line and the next on the second")
+        })?;
         (old.to_owned(), new.to_owned())
     } else {
-        (prompt::present(password, "Present password: ")?, prompt::chosen(password, "New password: ")?)
+        (
+            prompt::present(password, "Present password: ")?,
+            prompt::chosen(password, "New password: ")?,
+        )
     };
-    client.put_quietly("/session/password", &OwnPassword { old, new }).await?;
-    output::done(client.format(), "Your password was changed; sign in again with `roadbed login`.")
+    client
+        .put_quietly("/session/password", &OwnPassword { old, new })
+        .await?;
+    output::done(
+        client.format(),
+        "Your password was changed; sign in again with `roadbed login`.",
+    )
 }
 
 /// Lists users or robots.
@@ -98,7 +131,10 @@ pub(crate) async fn list(client: &Client, path: &str) -> anyhow::Result<()> {
                 principal.name.to_string(),
                 output::mark(principal.administrator),
                 output::mark(principal.disabled),
-                principal.not_after.map(|moment| moment.0.to_rfc3339()).unwrap_or_default(),
+                principal
+                    .not_after
+                    .map(|moment| moment.0.to_rfc3339())
+                    .unwrap_or_default(),
                 principal.created_at.0.to_rfc3339(),
             ]
         });
@@ -113,10 +149,24 @@ pub(crate) async fn delete(client: &Client, path: &str, name: &str) -> anyhow::R
 }
 
 /// Disables or enables a user or robot.
-pub(crate) async fn set_disabled(client: &Client, path: &str, name: &str, disabled: bool) -> anyhow::Result<()> {
-    let change = PrincipalChange { disabled: Some(disabled), ..PrincipalChange::default() };
-    let changed: PrincipalEntry = client.patch(&format!("{path}/{}", segment(name)), &change).await?;
+pub(crate) async fn set_disabled(
+    client: &Client,
+    path: &str,
+    name: &str,
+    disabled: bool,
+) -> anyhow::Result<()> {
+    let change = PrincipalChange {
+        disabled: Some(disabled),
+        ..PrincipalChange::default()
+    };
+    let changed: PrincipalEntry = client
+        .patch(&format!("{path}/{}", segment(name)), &change)
+        .await?;
     output::show(client.format(), &changed, |changed| {
-        format!("{} is {}.\n", changed.name, if changed.disabled { "disabled" } else { "enabled" })
+        format!(
+            "{} is {}.\n",
+            changed.name,
+            if changed.disabled { "disabled" } else { "enabled" }
+        )
     })
 }

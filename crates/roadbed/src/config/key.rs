@@ -39,12 +39,17 @@ pub(crate) struct Reader<'l> {
 
 impl<'l> Reader<'l> {
     pub(crate) fn new(layers: &'l Layers) -> Self {
-        Self { layers, problems: Vec::new() }
+        Self {
+            layers,
+            problems: Vec::new(),
+        }
     }
 
     /// The value of a key; its default where it is not set or cannot be used.
     pub(crate) fn read<T: Setting>(&mut self, key: &'static str, default: T) -> T {
-        let Some(value) = self.layers.value(key) else { return default };
+        let Some(value) = self.layers.value(key) else {
+            return default;
+        };
         match T::read(value) {
             Ok(value) => value,
             Err(reason) => {
@@ -68,7 +73,8 @@ impl<'l> Reader<'l> {
 
     /// Notes that the value of a key cannot be used.
     pub(crate) fn complain(&mut self, key: &str, reason: &str) {
-        self.problems.push(Problem::at(self.layers.origin(key), format!("{key}: {reason}")));
+        self.problems
+            .push(Problem::at(self.layers.origin(key), format!("{key}: {reason}")));
     }
 
     pub(crate) fn into_problems(self) -> Vec<Problem> {

@@ -41,9 +41,13 @@ pub(crate) struct Sources {
 impl Sources {
     /// The file and the environment of this process. Variables that are not text cannot be ours.
     pub(crate) fn of_process(file: Option<PathBuf>, flags: Vec<Flag>) -> Self {
-        let environment =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self { file, environment: environment.collect(), flags }
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self {
+            file,
+            environment: environment.collect(),
+            flags,
+        }
     }
 }
 
@@ -68,16 +72,29 @@ impl Layers {
         }
         let variables = our_variables(&sources.environment);
         for variable in variables.keys() {
-            origins.insert(key_of(variable), Origin::Environment { variable: variable.clone() });
+            origins.insert(
+                key_of(variable),
+                Origin::Environment {
+                    variable: variable.clone(),
+                },
+            );
         }
         builder = builder.add_source(
-            Environment::with_prefix("ROADBED").prefix_separator("_").separator(SEPARATOR).source(Some(variables)),
+            Environment::with_prefix("ROADBED")
+                .prefix_separator("_")
+                .separator(SEPARATOR)
+                .source(Some(variables)),
         );
         for Flag { option, key, value } in &sources.flags {
             origins.insert((*key).to_owned(), Origin::Flag { flag: option });
-            builder = builder.set_override(key, value.as_str()).map_err(|error| merge_failed(&error))?;
+            builder = builder
+                .set_override(key, value.as_str())
+                .map_err(|error| merge_failed(&error))?;
         }
-        let merged = builder.build().and_then(|merged| merged.cache.into_table()).map_err(|error| merge_failed(&error))?;
+        let merged = builder
+            .build()
+            .and_then(|merged| merged.cache.into_table())
+            .map_err(|error| merge_failed(&error))?;
         Ok(Self { merged, origins })
     }
 
@@ -99,7 +116,9 @@ impl Layers {
     pub(crate) fn unknown_keys(&self, known: &[&'static str]) -> Vec<Problem> {
         let is_known = |key: &String| known.contains(&key.as_str());
         let unknown = self.origins.iter().filter(|(key, _)| !is_known(key));
-        unknown.map(|(key, origin)| complain(key, origin.clone(), known)).collect()
+        unknown
+            .map(|(key, origin)| complain(key, origin.clone(), known))
+            .collect()
     }
 }
 
@@ -117,29 +136,58 @@ pub(crate) fn variable_of(key: &str) -> String {
 }
 
 fn key_of(variable: &str) -> String {
-    variable.strip_prefix(PREFIX).unwrap_or(variable).replace(SEPARATOR, ".").to_ascii_lowercase()
+    variable
+        .strip_prefix(PREFIX)
+        .unwrap_or(variable)
+        .replace(SEPARATOR, ".")
+        .to_ascii_lowercase()
 }
 
 fn our_variables(environment: &BTreeMap<String, String>) -> config::Map<String, String> {
-    let ours = |name: &&String| name.strip_prefix(PREFIX).is_some_and(|rest| rest.contains(SEPARATOR));
-    environment.iter().filter(|(name, _)| ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let ours = |name: &&String| {
+        name.strip_prefix(PREFIX)
+            .is_some_and(|rest| rest.contains(SEPARATOR))
+    };
+    environment
+        .iter()
+        .filter(|(name, _)| ours(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 fn read_file(path: &Path) -> Result<String, Problem> {
-    let at_start = || Origin::File { path: path.to_owned(), line: 1 };
+    let at_start = || Origin::File {
+        path: path.to_owned(),
+        line: 1,
+    };
     let bytes = std::fs::metadata(path)
-        .map_err(|error| Problem::at(Origin::Default, format!("cannot read {}: {error}", path.display())))?
+        .map_err(|error| {
+            Problem::at(
+                Origin::Default,
+                format!("cannot read {}: {error}", path.display()),
+            )
+        })?
         .len();
     if bytes > MAX_FILE_BYTES {
-        return Err(Problem::at(at_start(), format!("{bytes} bytes are no configuration: at most {MAX_FILE_BYTES}")));
+        return Err(Problem::at(
+            at_start(),
+            format!("{bytes} bytes are no configuration: at most {MAX_FILE_BYTES}"),
+        ));
     }
-    std::fs::read_to_string(path)
-        .map_err(|error| Problem::at(Origin::Default, format!("cannot read {}: {error}", path.display())))
+    std::fs::read_to_string(path).map_err(|error| {
+        Problem::at(
+            Origin::Default,
+            format!("cannot read {}: {error}", path.display()),
+        )
+    })
 }
 
 /// Notes in which line each key of the file stands.
 fn note_lines(path: &Path, text: &str, origins: &mut BTreeMap<String, Origin>) -> Result<(), Problem> {
-    let at = |offset: usize| Origin::File { path: path.to_owned(), line: line_of(text, offset) };
+    let at = |offset: usize| Origin::File {
+        path: path.to_owned(),
+        line: line_of(text, offset),
+    };
     let document = DeTable::parse(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         Problem::at(at(offset), format!("not TOML: {}", error.message()))
@@ -148,7 +196,10 @@ fn note_lines(path: &Path, text: &str, origins: &mut BTreeMap<String, Origin>) -
         match value.get_ref() {
             DeValue::Table(table) => {
                 for (key, _) in table {
-                    origins.insert(format!("{}.{}", section.get_ref(), key.get_ref()), at(key.span().start));
+                    origins.insert(
+                        format!("{}.{}", section.get_ref(), key.get_ref()),
+                        at(key.span().start),
+                    );
                 }
             }
             _ => {

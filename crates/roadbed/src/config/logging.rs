@@ -28,7 +28,11 @@ impl FromStr for LogFilter {
         let reads = tracing_subscriber::EnvFilter::try_new(text).is_ok();
         // A lone word is a module's name to the library, and so a mistyped level would silence everything.
         let is_level = ["off", "error", "warn", "info", "debug", "trace"].contains(&text);
-        if reads && (is_level || text.contains('=')) { Ok(Self(text.to_owned())) } else { Err(LogError::Filter) }
+        if reads && (is_level || text.contains('=')) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(LogError::Filter)
+        }
     }
 }
 
@@ -90,7 +94,9 @@ choice! {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum LogError {
     /// Neither a level nor a filter.
-    #[error("write off, error, warn, info, debug or trace, or module=level pairs such as info,registry=debug")]
+    #[error(
+        "write off, error, warn, info, debug or trace, or module=level pairs such as info,registry=debug"
+    )]
     Filter,
     /// Not one of the words.
     #[error("write one of {words}")]

@@ -22,7 +22,12 @@ mod tests {
 
     #[test]
     fn typing_errors_and_wrong_sections_are_recognised() {
-        let names = ["server.listen", "server.data_dir", "auth.token_lifetime", "log.level"];
+        let names = [
+            "server.listen",
+            "server.data_dir",
+            "auth.token_lifetime",
+            "log.level",
+        ];
         for (wrong, right) in [
             ("server.listn", "server.listen"),
             ("server.level", "log.level"),

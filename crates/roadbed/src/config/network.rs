@@ -74,7 +74,9 @@ impl FromStr for PublicUrl {
         let (scheme, host) = url.split_once("://").ok_or(NetworkError::Url)?;
         let is_host = !host.is_empty()
             && host.len() <= 261
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
         if !is_host || !matches!(scheme, "http" | "https") {
             return Err(NetworkError::Url);
         }
@@ -124,7 +126,11 @@ mod tests {
             ("::/0", "2001:db8::1", true),
         ] {
             let network: Cidr = network.parse().unwrap();
-            assert_eq!(network.contains(address.parse().unwrap()), inside, "{network} {address}");
+            assert_eq!(
+                network.contains(address.parse().unwrap()),
+                inside,
+                "{network} {address}"
+            );
         }
         for bad in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "host/8"] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
@@ -133,8 +139,18 @@ mod tests {
 
     #[test]
     fn a_public_url_has_no_path() {
-        assert_eq!("https://r.example:5000/".parse::<PublicUrl>().unwrap().as_str(), "https://r.example:5000");
-        for bad in ["", "r.example", "ftp://r.example", "https://", "https://r.example/x", "https://a b"] {
+        assert_eq!(
+            "https://r.example:5000/".parse::<PublicUrl>().unwrap().as_str(),
+            "https://r.example:5000"
+        );
+        for bad in [
+            "",
+            "r.example",
+            "ftp://r.example",
+            "https://",
+            "https://r.example/x",
+            "https://a b",
+        ] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
         }
     }

@@ -47,7 +47,10 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(super) fn at(origin: Origin, reason: impl Into<String>) -> Self {
-        Self { origin, reason: reason.into() }
+        Self {
+            origin,
+            reason: reason.into(),
+        }
     }
 }
 

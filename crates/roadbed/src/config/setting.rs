@@ -50,7 +50,8 @@ macro_rules! text_setting {
 
             fn read(value: &ValueKind) -> Result<Self, String> {
                 let text = text_of(value, Self::UNIT)?;
-                text.parse().map_err(|error| format!("{text:?} is not {}: {error}", Self::UNIT))
+                text.parse()
+                    .map_err(|error| format!("{text:?} is not {}: {error}", Self::UNIT))
             }
 
             fn to_toml(&self) -> String {
@@ -69,7 +70,9 @@ macro_rules! unit_setting {
             fn read(value: &ValueKind) -> Result<Self, String> {
                 match value {
                     ValueKind::String(text) => text.parse::<$type>().map_err(|error| error.to_string()),
-                    other => shown(other).parse::<$type>().map_err(|error| error.to_string()),
+                    other => shown(other)
+                        .parse::<$type>()
+                        .map_err(|error| error.to_string()),
                 }
             }
 
@@ -85,7 +88,10 @@ unit_setting!(Size, "a size");
 text_setting!(SocketAddr, "an address and port such as 127.0.0.1:5000");
 text_setting!(PublicUrl, "a URL such as https://registry.example");
 text_setting!(Cidr, "a network such as 10.0.0.0/8");
-text_setting!(super::logging::LogFilter, "a level (error, warn, info, debug, trace) or filter");
+text_setting!(
+    super::logging::LogFilter,
+    "a level (error, warn, info, debug, trace) or filter"
+);
 text_setting!(super::logging::LogFormat, "text or json");
 text_setting!(super::logging::LogTarget, "stdout, stderr or off");
 
@@ -169,7 +175,9 @@ impl<T: Setting> Setting for Vec<T> {
             ValueKind::Array(items) => items.iter().map(|item| T::read(&item.kind)).collect(),
             ValueKind::String(text) => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                items.map(|item| T::read(&ValueKind::String(item.to_owned()))).collect()
+                items
+                    .map(|item| T::read(&ValueKind::String(item.to_owned())))
+                    .collect()
             }
             other => Err(format!("expected a list of {}, found {}", T::UNIT, shown(other))),
         }
@@ -194,7 +202,11 @@ impl Setting for Namespaces {
             ValueKind::Table(table) => {
                 for (host, prefix) in table {
                     let ValueKind::String(prefix) = &prefix.kind else {
-                        return Err(format!("expected {}, found {} for {host}", Self::UNIT, shown(&prefix.kind)));
+                        return Err(format!(
+                            "expected {}, found {} for {host}",
+                            Self::UNIT,
+                            shown(&prefix.kind)
+                        ));
                     };
                     pairs.insert(host.clone(), prefix.clone());
                 }
@@ -216,21 +228,34 @@ impl Setting for Namespaces {
     }
 
     fn to_toml(&self) -> String {
-        let pairs: Vec<String> =
-            self.0.iter().map(|(host, prefix)| format!("{} = {}", quoted(host), quoted(prefix))).collect();
-        if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
+        let pairs: Vec<String> = self
+            .0
+            .iter()
+            .map(|(host, prefix)| format!("{} = {}", quoted(host), quoted(prefix)))
+            .collect();
+        if pairs.is_empty() {
+            "{}".to_owned()
+        } else {
+            format!("{{ {} }}", pairs.join(", "))
+        }
     }
 }
 
 fn check_namespace(host: &str, prefix: &str) -> Result<(), String> {
     let is_host = !host.is_empty()
         && host.len() <= 255
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
     if !is_host {
-        return Err(format!("{host:?} is not a host such as docker.io or registry.example:5000"));
+        return Err(format!(
+            "{host:?} is not a host such as docker.io or registry.example:5000"
+        ));
     }
     match prefix.parse::<oci::RepoName>() {
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("{prefix:?} is not a path prefix of repositories: {error}")),
+        Err(error) => Err(format!(
+            "{prefix:?} is not a path prefix of repositories: {error}"
+        )),
     }
 }

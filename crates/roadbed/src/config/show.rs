@@ -22,7 +22,14 @@ fn write_section(out: &mut String, section: &SectionDoc) {
     let about: Vec<&str> = section.about.iter().map(|line| line.trim()).collect();
     let _ = writeln!(out, "\n# {}\n[{}]", about.join(" "), section.table);
     for key in &section.keys {
-        let _ = writeln!(out, "# {} [{}]\n{} = {}", key.help, bounds_of(key), short(key.name), key.default);
+        let _ = writeln!(
+            out,
+            "# {} [{}]\n{} = {}",
+            key.help,
+            bounds_of(key),
+            short(key.name),
+            key.default
+        );
     }
 }
 
@@ -50,7 +57,11 @@ pub(crate) fn effective_toml(config: &Config, layers: &Layers) -> String {
             table = section;
         }
         let origin = layers.origin(key.name);
-        let source = if origin == Origin::Default { "default".to_owned() } else { origin.to_string() };
+        let source = if origin == Origin::Default {
+            "default".to_owned()
+        } else {
+            origin.to_string()
+        };
         let _ = writeln!(out, "{name} = {}  # {source}", key.value);
     }
     out
@@ -61,7 +72,11 @@ pub(crate) fn defaults_page() -> String {
     let mut out = String::from(PAGE_HEAD);
     let _ = write!(out, "```toml\n{}```\n\n## Keys and variables\n", defaults_toml());
     for section in all_sections() {
-        let _ = write!(out, "\n### {}\n\n| key | variable | value | default |\n|---|---|---|---|\n", section.table);
+        let _ = write!(
+            out,
+            "\n### {}\n\n| key | variable | value | default |\n|---|---|---|---|\n",
+            section.table
+        );
         for key in &section.keys {
             let _ = writeln!(
                 out,

@@ -7,8 +7,15 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError>
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("roadbed.toml");
     std::fs::write(&path, text).unwrap();
-    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Config::load(&Sources { file: Some(path), environment, flags: Vec::new() })
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    Config::load(&Sources {
+        file: Some(path),
+        environment,
+        flags: Vec::new(),
+    })
 }
 
 fn complaint(text: &str, environment: &[(&str, &str)]) -> String {
@@ -18,7 +25,10 @@ fn complaint(text: &str, environment: &[(&str, &str)]) -> String {
 #[test]
 fn nothing_set_is_the_default() {
     assert_eq!(Config::load(&Sources::default()).unwrap(), Config::default());
-    assert_eq!(load("", &[("ROADBED_URL", "x"), ("ROADBED_USER", "y"), ("PATH", "z")]).unwrap(), Config::default());
+    assert_eq!(
+        load("", &[("ROADBED_URL", "x"), ("ROADBED_USER", "y"), ("PATH", "z")]).unwrap(),
+        Config::default()
+    );
 }
 
 #[test]
@@ -32,8 +42,17 @@ fn every_key_is_printed_once_and_can_be_set_by_its_variable() {
     let mut seen = BTreeSet::new();
     for key in all_sections().into_iter().flat_map(|section| section.keys) {
         assert!(seen.insert(key.name), "{} twice", key.name);
-        assert!(!key.help.is_empty() && key.help.ends_with('.'), "{}: {}", key.name, key.help);
-        assert!(printed.contains(&format!("\n{} = {}\n", key.name.split_once('.').unwrap().1, key.default)));
+        assert!(
+            !key.help.is_empty() && key.help.ends_with('.'),
+            "{}: {}",
+            key.name,
+            key.help
+        );
+        assert!(printed.contains(&format!(
+            "\n{} = {}\n",
+            key.name.split_once('.').unwrap().1,
+            key.default
+        )));
         let value = key.default.trim_matches(['"', '[', ']', '{', '}']);
         let loaded = load("", &[(&layers::variable_of(key.name), value)]).unwrap();
         assert_eq!(loaded, Config::default(), "{}", key.name);
@@ -45,9 +64,18 @@ fn every_key_is_printed_once_and_can_be_set_by_its_variable() {
 #[test]
 fn defaults_are_those_of_the_crates_that_enforce_them() {
     let config = Config::default();
-    assert_eq!(format!("{:?}", config.store_limits()), format!("{:?}", StoreLimits::default()));
-    assert_eq!(format!("{:?}", config.connection_limits()), format!("{:?}", ConnectionLimits::default()));
-    assert_eq!(format!("{:?}", config.registry_config()), format!("{:?}", RegistryConfig::default()));
+    assert_eq!(
+        format!("{:?}", config.store_limits()),
+        format!("{:?}", StoreLimits::default())
+    );
+    assert_eq!(
+        format!("{:?}", config.connection_limits()),
+        format!("{:?}", ConnectionLimits::default())
+    );
+    assert_eq!(
+        format!("{:?}", config.registry_config()),
+        format!("{:?}", RegistryConfig::default())
+    );
 }
 
 #[test]
@@ -58,11 +86,26 @@ fn later_layers_win() {
     assert_eq!(config.server.listen.port(), 81);
     assert_eq!(config.log.level.as_str(), "debug");
 
-    let flags = vec![Flag { option: "--listen", key: "server.listen", value: "0.0.0.0:82".into() }];
-    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let (config, layers) = Config::load_with_origins(&Sources { file: None, environment, flags }).unwrap();
+    let flags = vec![Flag {
+        option: "--listen",
+        key: "server.listen",
+        value: "0.0.0.0:82".into(),
+    }];
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let (config, layers) = Config::load_with_origins(&Sources {
+        file: None,
+        environment,
+        flags,
+    })
+    .unwrap();
     assert_eq!(config.server.listen.port(), 82);
-    assert_eq!(layers.origin("server.listen").to_string(), "command line --listen");
+    assert_eq!(
+        layers.origin("server.listen").to_string(),
+        "command line --listen"
+    );
 }
 
 #[test]
@@ -76,7 +119,10 @@ fn lists_and_tables_are_read_from_file_and_environment() {
 
     let environment = [
         ("ROADBED_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
-        ("ROADBED_REGISTRY__NAMESPACES", "docker.io=mirror/hub,r.example:5000=mirror/r"),
+        (
+            "ROADBED_REGISTRY__NAMESPACES",
+            "docker.io=mirror/hub,r.example:5000=mirror/r",
+        ),
     ];
     assert_eq!(load("", &environment).unwrap(), config);
 }
@@ -84,13 +130,25 @@ fn lists_and_tables_are_read_from_file_and_environment() {
 #[test]
 fn an_unknown_key_names_the_nearest_one_with_file_and_line() {
     let text = complaint("[server]\n\nlistn = \"0.0.0.0:80\"\n", &[]);
-    assert!(text.contains("roadbed.toml:3: unknown key `server.listn`: did you mean `server.listen`?"), "{text}");
+    assert!(
+        text.contains("roadbed.toml:3: unknown key `server.listn`: did you mean `server.listen`?"),
+        "{text}"
+    );
     let text = complaint("[sever]\nlisten = \"0.0.0.0:80\"\n", &[]);
-    assert!(text.contains("roadbed.toml:2: unknown key `sever.listen`: did you mean `server.listen`?"), "{text}");
+    assert!(
+        text.contains("roadbed.toml:2: unknown key `sever.listen`: did you mean `server.listen`?"),
+        "{text}"
+    );
     let text = complaint("listen = \"0.0.0.0:80\"\n", &[]);
-    assert!(text.contains("unknown key `listen`: did you mean `server.listen`?"), "{text}");
+    assert!(
+        text.contains("unknown key `listen`: did you mean `server.listen`?"),
+        "{text}"
+    );
     let text = complaint("", &[("ROADBED_SERVER__LISTN", "x")]);
-    assert!(text.contains("environment ROADBED_SERVER__LISTN: unknown key"), "{text}");
+    assert!(
+        text.contains("environment ROADBED_SERVER__LISTN: unknown key"),
+        "{text}"
+    );
     assert!(text.contains("ROADBED_SERVER__LISTEN"), "{text}");
 }
 
@@ -122,8 +180,16 @@ fn what_is_not_toml_is_refused_with_its_line() {
     assert!(text.contains("roadbed.toml:2: not TOML"), "{text}");
     let text = complaint(&"#".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() + 1), &[]);
     assert!(text.contains("at most 1048576"), "{text}");
-    let missing = Sources { file: Some("/nonexistent/roadbed.toml".into()), ..Sources::default() };
-    assert!(Config::load(&missing).unwrap_err().to_string().contains("cannot read /nonexistent/roadbed.toml"));
+    let missing = Sources {
+        file: Some("/nonexistent/roadbed.toml".into()),
+        ..Sources::default()
+    };
+    assert!(
+        Config::load(&missing)
+            .unwrap_err()
+            .to_string()
+            .contains("cannot read /nonexistent/roadbed.toml")
+    );
 }
 
 #[test]

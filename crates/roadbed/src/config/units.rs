@@ -15,12 +15,22 @@ pub(crate) struct Span(pub(crate) Duration);
 pub(crate) struct Size(pub(crate) u64);
 
 /// Units of time, the longest first, in milliseconds.
-const SPAN_UNITS: [(&str, u64); 5] =
-    [("d", 24 * 60 * 60 * 1_000), ("h", 60 * 60 * 1_000), ("m", 60 * 1_000), ("s", 1_000), ("ms", 1)];
+const SPAN_UNITS: [(&str, u64); 5] = [
+    ("d", 24 * 60 * 60 * 1_000),
+    ("h", 60 * 60 * 1_000),
+    ("m", 60 * 1_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// Units of size, the largest first, in bytes.
-const SIZE_UNITS: [(&str, u64); 5] =
-    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const SIZE_UNITS: [(&str, u64); 5] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
 
 /// Why a text is no duration or size.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -50,7 +60,9 @@ impl FromStr for Span {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let millis = measure(text, &SPAN_UNITS).ok_or_else(|| UnitError::Span { text: text.to_owned() })?;
+        let millis = measure(text, &SPAN_UNITS).ok_or_else(|| UnitError::Span {
+            text: text.to_owned(),
+        })?;
         Ok(Self(Duration::from_millis(millis)))
     }
 }
@@ -59,7 +71,11 @@ impl FromStr for Size {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        measure(text, &SIZE_UNITS).map(Self).ok_or_else(|| UnitError::Size { text: text.to_owned() })
+        measure(text, &SIZE_UNITS)
+            .map(Self)
+            .ok_or_else(|| UnitError::Size {
+                text: text.to_owned(),
+            })
     }
 }
 
@@ -92,7 +108,10 @@ fn write_measure(
     units: &[(&str, u64)],
     unit_of_zero: &str,
 ) -> fmt::Result {
-    match units.iter().find(|(_, factor)| amount != 0 && amount.is_multiple_of(*factor)) {
+    match units
+        .iter()
+        .find(|(_, factor)| amount != 0 && amount.is_multiple_of(*factor))
+    {
         Some((unit, factor)) => write!(f, "{}{unit}", amount / factor),
         None => write!(f, "0{unit_of_zero}"),
     }
@@ -116,7 +135,17 @@ mod tests {
 
     #[test]
     fn a_number_without_a_unit_is_refused_with_an_example() {
-        for text in ["", "30", "s", "1.5h", "-1s", "30 seconds", "5M", "99999999999999999999d", "99999999999999d"] {
+        for text in [
+            "",
+            "30",
+            "s",
+            "1.5h",
+            "-1s",
+            "30 seconds",
+            "5M",
+            "99999999999999999999d",
+            "99999999999999d",
+        ] {
             let error = text.parse::<Span>().unwrap_err();
             assert!(error.to_string().contains("\"30s\""), "{text}: {error}");
         }

@@ -11,44 +11,94 @@ const PASSWORD: &str = "a long enough password\n";
 
 /// Pushes `repository:tag` as the administrator.
 pub(crate) async fn push(server: &Server, repository: &str, tag: &str) -> Result<()> {
-    let blobs = [Blob::noise(Algorithm::Sha256, "config", 100), Blob::noise(Algorithm::Sha256, tag, 1_000)];
+    let blobs = [
+        Blob::noise(Algorithm::Sha256, "config", 100),
+        Blob::noise(Algorithm::Sha256, tag, 1_000),
+    ];
     let draft = Draft::image(blobs[0].descriptor(CONFIG), vec![blobs[1].descriptor(LAYER)]);
-    server.admin().push_image(repository, tag, &blobs, &draft.finish()).await
+    server
+        .admin()
+        .push_image(repository, tag, &blobs, &draft.finish())
+        .await
 }
 
 #[tokio::test]
-async fn users_and_robots_come_and_go() {
+async fn users_come_and_go() {
     let server = Server::start().await;
     let admin = Person::administrator(&server);
-    admin.run_with_input(["user", "create", "ann", "--password-stdin"], PASSWORD).ok().says("ann was made");
-    admin.run_with_input(["user", "create", "ann", "--password-stdin"], PASSWORD).fails("exists already");
-    admin.run_with_input(["user", "create", "bob", "--password-stdin"], "short\n").fails("12");
-    admin.run_with_input(["user", "create", "bob", "--password-stdin"], "").fails("no password");
-    admin.run_with_input(["user", "create", "BOB", "--password-stdin"], PASSWORD).fails("not allowed");
+    admin
+        .run_with_input(["user", "create", "ann", "--password-stdin"], PASSWORD)
+        .ok()
+        .says("ann was made");
+    admin
+        .run_with_input(["user", "create", "ann", "--password-stdin"], PASSWORD)
+        .fails("exists already");
+    admin
+        .run_with_input(["user", "create", "bob", "--password-stdin"], "short\n")
+        .fails("12");
+    admin
+        .run_with_input(["user", "create", "bob", "--password-stdin"], "")
+        .fails("no password");
+    admin
+        .run_with_input(["user", "create", "BOB", "--password-stdin"], PASSWORD)
+        .fails("not allowed");
     admin.run(["user", "list"]).ok().says("ann");
 
-    let ann = Person::new().at(&server).with("ROADBED_USER", "ann").with("ROADBED_PASSWORD", PASSWORD.trim_end());
+    let ann = Person::new()
+        .at(&server)
+        .with("ROADBED_USER", "ann")
+        .with("ROADBED_PASSWORD", PASSWORD.trim_end());
     ann.run(["user", "list"]).fails("no grant");
     admin.run(["user", "disable", "ann"]).ok();
     ann.run(["whoami"]).fails("wrong");
     admin.run(["user", "enable", "ann"]).ok();
     let both = format!("{PASSWORD}another long password\n");
-    ann.run_with_input(["user", "password", "--password-stdin"], &both).ok();
+    ann.run_with_input(["user", "password", "--password-stdin"], &both)
+        .ok();
     ann.run(["whoami"]).fails("wrong");
-    admin.run_with_input(["user", "password", "ann", "--password-stdin"], PASSWORD).ok();
+    admin
+        .run_with_input(["user", "password", "ann", "--password-stdin"], PASSWORD)
+        .ok();
     admin.run(["user", "delete", "ann"]).ok();
     admin.run(["user", "delete", "ann"]).fails("no user ann");
     admin.run(["user", "delete", "admin"]).fails("last administrator");
+}
 
+#[tokio::test]
+async fn robots_change_their_secrets() {
+    let server = Server::start().await;
+    let admin = Person::administrator(&server);
     let secret = admin.run(["robot", "create", "ci", "--not-after", "90d"]).ok();
-    assert!(secret.out.starts_with("rbr_") && secret.out.lines().count() == 1, "{secret:?}");
-    let second = admin.run(["robot", "secret", "add", "ci", "--output", "json"]).ok().json();
-    admin.run(["robot", "secret", "add", "ci"]).fails("2 valid secrets");
-    let robot = Person::new().at(&server).with("ROADBED_USER", "ci").with("ROADBED_PASSWORD", secret.out.trim_end());
+    assert!(
+        secret.out.starts_with("rbr_") && secret.out.lines().count() == 1,
+        "{secret:?}"
+    );
+    let second = admin
+        .run(["robot", "secret", "add", "ci", "--output", "json"])
+        .ok()
+        .json();
+    admin
+        .run(["robot", "secret", "add", "ci"])
+        .fails("2 valid secrets");
+    let robot = Person::new()
+        .at(&server)
+        .with("ROADBED_USER", "ci")
+        .with("ROADBED_PASSWORD", secret.out.trim_end());
     robot.run(["whoami"]).ok().says("robot");
-    let first = admin.run(["robot", "secret", "list", "ci", "--output", "json"]).ok().json();
-    let ids = first.as_array().unwrap().iter().map(|secret| secret["id"].as_i64().unwrap());
-    let first = ids.filter(|id| *id != second["id"].as_i64().unwrap()).min().unwrap().to_string();
+    let first = admin
+        .run(["robot", "secret", "list", "ci", "--output", "json"])
+        .ok()
+        .json();
+    let ids = first
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|secret| secret["id"].as_i64().unwrap());
+    let first = ids
+        .filter(|id| *id != second["id"].as_i64().unwrap())
+        .min()
+        .unwrap()
+        .to_string();
     admin.run(["robot", "secret", "revoke", "ci", &first]).ok();
     robot.run(["whoami"]).fails("wrong");
     admin.run(["robot", "delete", "ci"]).ok();
@@ -60,16 +110,35 @@ async fn grants_rules_repositories_and_tags() {
     push(&server, "team/app", "v1").await.unwrap();
     push(&server, "team/app", "latest").await.unwrap();
     let admin = Person::administrator(&server);
-    admin.run_with_input(["user", "create", "ann", "--password-stdin"], PASSWORD).ok();
-    let ann = Person::new().at(&server).with("ROADBED_USER", "ann").with("ROADBED_PASSWORD", PASSWORD.trim_end());
+    admin
+        .run_with_input(["user", "create", "ann", "--password-stdin"], PASSWORD)
+        .ok();
+    let ann = Person::new()
+        .at(&server)
+        .with("ROADBED_USER", "ann")
+        .with("ROADBED_PASSWORD", PASSWORD.trim_end());
     ann.run(["repo", "show", "team/app"]).fails("no grant");
-    admin.run(["grant", "add", "ann", "team/**", "delete"]).ok().says("ann holds pull,delete on team/**");
+    admin
+        .run(["grant", "add", "ann", "team/**", "delete"])
+        .ok()
+        .says("ann holds pull,delete on team/**");
     admin.run(["grant", "list"]).ok().says("team/**");
     ann.run(["repo", "list"]).ok().says("team/app\n");
     ann.run(["repo", "show", "team/app"]).ok().says("pull,delete");
     ann.run(["tag", "list", "team/app"]).ok().says("latest\nv1\n");
 
-    admin.run(["rule", "set", "team/*", "--immutable-tags", "v*,!v0*", "--quota-bytes", "1GiB"]).ok().says("v*,!v0*");
+    admin
+        .run([
+            "rule",
+            "set",
+            "team/*",
+            "--immutable-tags",
+            "v*,!v0*",
+            "--quota-bytes",
+            "1GiB",
+        ])
+        .ok()
+        .says("v*,!v0*");
     let rules = admin.run(["rule", "list", "--output", "json"]).ok().json();
     assert_eq!(rules[0]["quota_bytes"], 1_u64 << 30);
     ann.run(["tag", "delete", "team/app", "v1"]).fails("immutable");
@@ -79,13 +148,23 @@ async fn grants_rules_repositories_and_tags() {
     admin.run(["rule", "remove", "team/*"]).ok();
     ann.run(["repo", "delete", "team/app"]).fails("no grant");
     admin.run(["repo", "delete", "team/app"]).ok();
-    admin.run(["repo", "show", "team/app"]).fails("no repository team/app");
+    admin
+        .run(["repo", "show", "team/app"])
+        .fails("no repository team/app");
     admin.run(["grant", "remove", "ann", "team/**"]).ok();
     admin.run(["grant", "remove", "ann", "team/**"]).fails("no grant");
 
     admin.run(["audit", "--kind", "grant.set"]).ok().says("grant.set");
-    let events = admin.run(["audit", "--actor", "ann", "--since", "1h", "--output", "json"]).ok().json();
-    let kinds: Vec<&str> = events.as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    let events = admin
+        .run(["audit", "--actor", "ann", "--since", "1h", "--output", "json"])
+        .ok()
+        .json();
+    let kinds: Vec<&str> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["kind"].as_str().unwrap())
+        .collect();
     assert!(kinds.contains(&"tag.delete"), "{kinds:?}");
     admin.run(["audit", "--kind", "nonsense"]).fails("nonsense");
     admin.run(["pulls"]).ok().says("WHAT");

@@ -7,12 +7,17 @@ fn defaults_are_a_file_that_is_good() {
     let person = Person::new();
     let defaults = person.run(["config", "show", "--defaults"]).ok();
     person.write("roadbed.toml", &defaults.out);
-    person.run(["config", "check", "--config", "roadbed.toml"]).ok().says("good");
+    person
+        .run(["config", "check", "--config", "roadbed.toml"])
+        .ok()
+        .says("good");
 }
 
 #[test]
 fn each_value_is_shown_with_its_source() {
-    let person = Person::new().with("ROADBED_LOG__LEVEL", "debug").with("ROADBED_CONFIG", "roadbed.toml");
+    let person = Person::new()
+        .with("ROADBED_LOG__LEVEL", "debug")
+        .with("ROADBED_CONFIG", "roadbed.toml");
     person.write("roadbed.toml", "[server]\n# where\nlisten = \"0.0.0.0:80\"\n");
     let shown = person.run(["config", "show"]).ok();
     for line in [
@@ -27,15 +32,30 @@ fn each_value_is_shown_with_its_source() {
 #[test]
 fn mistakes_are_named_and_nothing_starts() {
     let person = Person::new();
-    person.write("roadbed.toml", "[server]\nlistne = \"0.0.0.0:80\"\n[storage]\nblob_bytes = \"1TB\"\n");
-    for command in [["config", "check", "--config", "roadbed.toml"], ["serve", "--listen", "127.0.0.1:0", "--config=roadbed.toml"]] {
+    person.write(
+        "roadbed.toml",
+        "[server]\nlistne = \"0.0.0.0:80\"\n[storage]\nblob_bytes = \"1TB\"\n",
+    );
+    for command in [
+        ["config", "check", "--config", "roadbed.toml"],
+        ["serve", "--listen", "127.0.0.1:0", "--config=roadbed.toml"],
+    ] {
         person
             .run(command)
             .fails("roadbed.toml:2: unknown key `server.listne`: did you mean `server.listen`?")
             .fails("roadbed.toml:4: storage.blob_bytes: `1TB` is not a size");
     }
-    person.run(["config", "check", "--config", "missing.toml"]).fails("cannot read missing.toml");
-    person.write("tls.toml", "[server]\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\n");
-    person.run(["config", "check", "--config", "tls.toml"]).fails("cannot read cert.pem");
-    person.run(["serve", "--tls-cert", "cert.pem"]).misused("--tls-key");
+    person
+        .run(["config", "check", "--config", "missing.toml"])
+        .fails("cannot read missing.toml");
+    person.write(
+        "tls.toml",
+        "[server]\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\n",
+    );
+    person
+        .run(["config", "check", "--config", "tls.toml"])
+        .fails("cannot read cert.pem");
+    person
+        .run(["serve", "--tls-cert", "cert.pem"])
+        .misused("--tls-key");
 }

@@ -8,18 +8,44 @@ async fn the_example_of_the_documentation_is_applied_once() {
     let server = Server::start().await;
     let admin = Person::administrator(&server);
     let page = include_str!("../../../../docs/apply.md");
-    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let example = page
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     admin.write("access/all.yaml", example);
 
-    admin.run(["apply", "-f", "access", "--dry-run"]).ok().says("+ user ann").says("would be made");
+    admin
+        .run(["apply", "-f", "access", "--dry-run"])
+        .ok()
+        .says("+ user ann")
+        .says("would be made");
     admin.run(["user", "list"]).ok();
-    let done = admin.run(["apply", "-f", "access"]).ok().says("+ robot ci").says("were made");
-    assert!(done.out.contains("Secret of ci, shown this once: rbr_"), "{done:?}");
-    admin.run(["apply", "-f", "access"]).ok().says("Everything is as the files say");
+    let done = admin
+        .run(["apply", "-f", "access"])
+        .ok()
+        .says("+ robot ci")
+        .says("were made");
+    assert!(
+        done.out.contains("Secret of ci, shown this once: rbr_"),
+        "{done:?}"
+    );
+    admin
+        .run(["apply", "-f", "access"])
+        .ok()
+        .says("Everything is as the files say");
 
     admin.run(["grant", "add", "ann", "other/**", "pull"]).ok();
-    admin.run(["apply", "-f", "access"]).ok().says("Everything is as the files say");
-    admin.run(["apply", "-f", "access", "--prune", "--dry-run"]).ok().says("- grant ann other/** pull");
+    admin
+        .run(["apply", "-f", "access"])
+        .ok()
+        .says("Everything is as the files say");
+    admin
+        .run(["apply", "-f", "access", "--prune", "--dry-run"])
+        .ok()
+        .says("- grant ann other/** pull");
     admin.run(["apply", "-f", "access", "--prune"]).ok();
     let grants = admin.run(["grant", "list"]).ok();
     assert!(!grants.out.contains("other/**"), "{grants:?}");
@@ -32,6 +58,8 @@ async fn mistakes_are_found_before_anything_is_asked() {
     let nobody = Person::new();
     nobody.write("access/a.yaml", "kind: User\nname: ann\nadmin: true\n");
     nobody.run(["apply", "-f", "access"]).fails("access/a.yaml:3: ");
-    nobody.run(["apply", "-f", "missing"]).fails("cannot read missing");
+    nobody
+        .run(["apply", "-f", "missing"])
+        .fails("cannot read missing");
     nobody.run(["apply"]).misused("--files");
 }

@@ -13,19 +13,32 @@ async fn a_running_server_is_checked_collected_and_backed_up() {
     push(&server, "team/app", "v1").await.unwrap();
     let admin = Person::administrator(&server);
     admin.run(["gc"]).ok().says("freed");
-    admin.run(["fsck"]).ok().says("2 blobs").says("1 manifests checked: 0 damaged");
+    admin
+        .run(["fsck"])
+        .ok()
+        .says("2 blobs")
+        .says("1 manifests checked: 0 damaged");
     let report = admin.run(["fsck", "--quick", "--output", "json"]).ok().json();
     assert_eq!(report["damaged"], 0);
     admin.run(["backup", "-o", "copy.tar"]).ok();
     assert!(!admin.home().join("copy.tar.partial").exists());
     let streamed = admin.home().join("streamed.tar");
-    let script = format!("{} backup -o - > {}", env!("CARGO_BIN_EXE_roadbed"), streamed.display());
+    let script = format!(
+        "{} backup -o - > {}",
+        env!("CARGO_BIN_EXE_roadbed"),
+        streamed.display()
+    );
     assert!(shell(&admin, &server, &script));
 
     for backup in ["copy.tar", "streamed.tar"] {
         let target = format!("restored-from-{backup}");
-        admin.run(["restore", "--from", backup, "--data", &target]).ok().says("2 blobs");
-        admin.run(["restore", "--from", backup, "--data", &target]).fails("not empty");
+        admin
+            .run(["restore", "--from", backup, "--data", &target])
+            .ok()
+            .says("2 blobs");
+        admin
+            .run(["restore", "--from", backup, "--data", &target])
+            .fails("not empty");
         let restored = Server::start_with(Options::default().data(&admin.home().join(&target))).await;
         let again = Person::administrator(&restored);
         again.run(["tag", "list", "team/app"]).ok().says("v1");
@@ -33,13 +46,21 @@ async fn a_running_server_is_checked_collected_and_backed_up() {
     }
     let torn = fs::read(admin.home().join("copy.tar")).unwrap();
     fs::write(admin.home().join("torn.tar"), &torn[..torn.len() / 2]).unwrap();
-    admin.run(["restore", "--from", "torn.tar", "--data", "torn"]).fails("torn was not restored");
+    admin
+        .run(["restore", "--from", "torn.tar", "--data", "torn"])
+        .fails("torn was not restored");
 }
 
 fn shell(person: &Person, server: &Server, script: &str) -> bool {
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", script]).env_clear().env("HOME", person.home()).env("ROADBED_URL", server.url());
-    command.env("ROADBED_USER", "admin").env("ROADBED_PASSWORD", crate::harness::server::ADMIN_PASSWORD);
+    command
+        .args(["-c", script])
+        .env_clear()
+        .env("HOME", person.home())
+        .env("ROADBED_URL", server.url());
+    command
+        .env("ROADBED_USER", "admin")
+        .env("ROADBED_PASSWORD", crate::harness::server::ADMIN_PASSWORD);
     command.status().unwrap().success()
 }
 
@@ -51,7 +72,10 @@ async fn damage_is_found_and_put_away() {
     corrupt_one(&server.data().join("blobs"));
     let found = admin.run(["fsck"]);
     assert_eq!(found.code, Some(1), "{found:?}");
-    assert!(found.out.contains("corrupt") && found.out.contains("1 damaged"), "{found:?}");
+    assert!(
+        found.out.contains("corrupt") && found.out.contains("1 damaged"),
+        "{found:?}"
+    );
     server.terminate().await;
 
     let data = server.data();

@@ -15,21 +15,38 @@ async fn a_person_signs_in_once() {
     let server = Server::start().await;
     let person = Person::new();
     person.run(["whoami"]).fails("no registry is named");
-    person.run(["whoami", "--url", &server.url()]).fails("nobody is signed in");
-    person.run_with_input(["login", &server.url(), "--password-stdin"], "wrong password\n").fails("wrong");
+    person
+        .run(["whoami", "--url", &server.url()])
+        .fails("nobody is signed in");
+    person
+        .run_with_input(["login", &server.url(), "--password-stdin"], "wrong password\n")
+        .fails("wrong");
     assert!(!person.home().join(CREDENTIALS).exists());
 
     let input = format!("{ADMIN_PASSWORD}\n");
-    person.run_with_input(["login", &server.url(), "--password-stdin"], &input).ok().says("Signed in to");
+    person
+        .run_with_input(["login", &server.url(), "--password-stdin"], &input)
+        .ok()
+        .says("Signed in to");
     let file = person.home().join(CREDENTIALS);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let saved = fs::read_to_string(&file).unwrap();
-    assert!(!saved.contains(ADMIN_PASSWORD) && saved.contains("token"), "{saved}");
+    assert!(
+        !saved.contains(ADMIN_PASSWORD) && saved.contains("token"),
+        "{saved}"
+    );
     person.run(["whoami"]).ok().says("administrator");
     let me = person.run(["whoami", "--output", "json"]).ok().json();
-    assert_eq!((&me["name"], &me["administrator"]), (&"admin".into(), &true.into()));
+    assert_eq!(
+        (&me["name"], &me["administrator"]),
+        (&"admin".into(), &true.into())
+    );
 
-    fs::write(&file, saved.replace(&saved[saved.find("\"20").unwrap() + 1..][..4], "2001")).unwrap();
+    fs::write(
+        &file,
+        saved.replace(&saved[saved.find("\"20").unwrap() + 1..][..4], "2001"),
+    )
+    .unwrap();
     person.run(["whoami"]).fails("ended at 2001");
     fs::write(&file, &saved).unwrap();
     person.run(["logout"]).ok();
@@ -41,11 +58,20 @@ async fn a_person_signs_in_once() {
 async fn a_script_signs_in_by_its_environment() {
     let server = Server::start().await;
     Person::administrator(&server).run(["whoami"]).ok();
-    Person::new().at(&server).with("ROADBED_USER", "admin").run(["whoami"]).fails("without ROADBED_PASSWORD");
-    let wrong = Person::new().at(&server).with("ROADBED_USER", "admin").with("ROADBED_PASSWORD", "wrong");
+    Person::new()
+        .at(&server)
+        .with("ROADBED_USER", "admin")
+        .run(["whoami"])
+        .fails("without ROADBED_PASSWORD");
+    let wrong = Person::new()
+        .at(&server)
+        .with("ROADBED_USER", "admin")
+        .with("ROADBED_PASSWORD", "wrong");
     wrong.run(["whoami"]).fails("wrong");
     let with_password = server.url().replace("://", "://admin:secret@");
-    Person::new().run(["whoami", "--url", &with_password]).fails("leave user and password out");
+    Person::new()
+        .run(["whoami", "--url", &with_password])
+        .fails("leave user and password out");
 }
 
 #[tokio::test]
@@ -61,13 +87,19 @@ async fn tls_is_checked_unless_told_otherwise() {
     person.run(["whoami", "--insecure"]).ok();
     person.write("authority.pem", authority.pem());
     person.run(["whoami", "--ca-cert", "authority.pem"]).ok();
-    person.run(["whoami", "--ca-cert", "/nonexistent"]).fails("cannot read /nonexistent");
+    person
+        .run(["whoami", "--ca-cert", "/nonexistent"])
+        .fails("cannot read /nonexistent");
 }
 
 #[test]
 fn what_nobody_can_reach_is_named() {
-    let person = Person::new().with("ROADBED_USER", "admin").with("ROADBED_PASSWORD", "x");
-    person.run(["whoami", "--url", "http://127.0.0.1:1"]).fails("cannot reach http://127.0.0.1:1");
+    let person = Person::new()
+        .with("ROADBED_USER", "admin")
+        .with("ROADBED_PASSWORD", "x");
+    person
+        .run(["whoami", "--url", "http://127.0.0.1:1"])
+        .fails("cannot reach http://127.0.0.1:1");
     person.run(["whoami", "--url", "ftp://x"]).fails("not a URL");
 }
 
@@ -75,13 +107,22 @@ fn what_nobody_can_reach_is_named() {
 fn the_command_line_explains_itself() {
     let person = Person::new();
     person.run(["--help"]).ok().says("Exit status");
-    person.run(["serve", "--help"]).ok().says("ROADBED_ADMIN_PASSWORD");
+    person
+        .run(["serve", "--help"])
+        .ok()
+        .says("ROADBED_ADMIN_PASSWORD");
     person.run(["version"]).ok().says(env!("CARGO_PKG_VERSION"));
     person.run(["completions", "bash"]).ok().says("_roadbed");
     person.run(["usr", "list"]).misused("user");
     person.run(["user", "create"]).misused("<NAME>");
-    person.run(["grant", "add", "ann", "team/**", "write"]).misused("unknown role");
-    person.run(["user", "create", "ann", "--not-after", "soon"]).misused("RFC 3339");
+    person
+        .run(["grant", "add", "ann", "team/**", "write"])
+        .misused("unknown role");
+    person
+        .run(["user", "create", "ann", "--not-after", "soon"])
+        .misused("RFC 3339");
     // There is no option that takes a password: everybody could read it in the list of processes.
-    person.run(["login", "x", "--password", "secret"]).misused("--password");
+    person
+        .run(["login", "x", "--password", "secret"])
+        .misused("--password");
 }

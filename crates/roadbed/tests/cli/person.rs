@@ -26,12 +26,18 @@ pub(crate) struct Ran {
 impl Person {
     /// Somebody who is signed in nowhere.
     pub(crate) fn new() -> Self {
-        Self { home: TempDir::with_prefix("roadbed-cli-").unwrap(), environment: Vec::new() }
+        Self {
+            home: TempDir::with_prefix("roadbed-cli-").unwrap(),
+            environment: Vec::new(),
+        }
     }
 
     /// The administrator of a server, as a script: credentials in the environment.
     pub(crate) fn administrator(server: &Server) -> Self {
-        Self::new().at(server).with("ROADBED_USER", ADMIN).with("ROADBED_PASSWORD", ADMIN_PASSWORD)
+        Self::new()
+            .at(server)
+            .with("ROADBED_USER", ADMIN)
+            .with("ROADBED_PASSWORD", ADMIN_PASSWORD)
     }
 
     /// Asks this server.
@@ -96,7 +102,10 @@ impl Ran {
     #[track_caller]
     pub(crate) fn fails(self, reason: &str) -> Self {
         assert_eq!(self.code, Some(1), "{self:?}");
-        assert!(self.err.starts_with("error: ") && self.err.contains(reason), "{reason}\n{self:?}");
+        assert!(
+            self.err.starts_with("error: ") && self.err.contains(reason),
+            "{reason}\n{self:?}"
+        );
         self
     }
 

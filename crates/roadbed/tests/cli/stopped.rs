@@ -13,13 +13,21 @@ async fn the_directory_of_a_running_server_is_left_alone() {
     let hint = "a server runs on this directory: stop it, or leave out --data and use --url";
     person.run(["gc", "--data", data]).fails(hint);
     person.run(["fsck", "--data", data]).fails(hint);
-    person.run(["backup", "--data", data, "-o", "copy.tar"]).fails(hint);
-    person.run(["admin", "reset-password", "--data", data]).fails(hint);
+    person
+        .run(["backup", "--data", data, "-o", "copy.tar"])
+        .fails(hint);
+    person
+        .run(["admin", "reset-password", "--data", data])
+        .fails(hint);
     assert!(!person.home().join("copy.tar.partial").exists());
     for command in ["gc", "fsck"] {
-        person.run([command, "--data", "mistyped"]).fails("mistyped does not exist");
+        person
+            .run([command, "--data", "mistyped"])
+            .fails("mistyped does not exist");
     }
-    person.run(["admin", "reset-password", "--data", "mistyped"]).fails("mistyped does not exist");
+    person
+        .run(["admin", "reset-password", "--data", "mistyped"])
+        .fails("mistyped does not exist");
 }
 
 #[tokio::test]
@@ -33,7 +41,10 @@ async fn a_stopped_server_is_collected_and_backed_up() {
     let person = Person::new().at(&server);
     person.run(["gc", "--data", data]).ok();
     person.run(["backup", "--data", data, "-o", "copy.tar"]).ok();
-    person.run(["restore", "--from", "copy.tar", "--data", "restored"]).ok().says("2 blobs");
+    person
+        .run(["restore", "--from", "copy.tar", "--data", "restored"])
+        .ok()
+        .says("2 blobs");
 }
 
 #[tokio::test]
@@ -45,16 +56,38 @@ async fn a_forgotten_password_is_reset() {
     let person = Person::new();
     let generated = person.run(["admin", "reset-password", "--data", data]).ok();
     assert_eq!(generated.out.lines().count(), 1, "{generated:?}");
-    person.run_with_input(["admin", "reset-password", "--data", data, "--password-stdin"], "short\n").fails("12");
+    person
+        .run_with_input(
+            ["admin", "reset-password", "--data", data, "--password-stdin"],
+            "short\n",
+        )
+        .fails("12");
 
     server.start_again().await;
-    let admin = |password: &str| Person::new().at(&server).with("ROADBED_USER", "admin").with("ROADBED_PASSWORD", password);
+    let admin = |password: &str| {
+        Person::new()
+            .at(&server)
+            .with("ROADBED_USER", "admin")
+            .with("ROADBED_PASSWORD", password)
+    };
     admin(generated.out.trim_end()).run(["whoami"]).ok();
-    admin(crate::harness::server::ADMIN_PASSWORD).run(["whoami"]).fails("wrong");
+    admin(crate::harness::server::ADMIN_PASSWORD)
+        .run(["whoami"])
+        .fails("wrong");
     server.terminate().await;
 
     let chosen = "a password of my own";
-    person.run_with_input(["admin", "reset-password", "--data", data, "--password-stdin"], chosen).ok();
+    person
+        .run_with_input(
+            ["admin", "reset-password", "--data", data, "--password-stdin"],
+            chosen,
+        )
+        .ok();
     server.start_again().await;
-    Person::new().at(&server).with("ROADBED_USER", "admin").with("ROADBED_PASSWORD", chosen).run(["whoami"]).ok();
+    Person::new()
+        .at(&server)
+        .with("ROADBED_USER", "admin")
+        .with("ROADBED_PASSWORD", chosen)
+        .run(["whoami"])
+        .ok();
 }

@@ -1,15 +1,23 @@
 //! Requests that are refused before anything is done, and the form of problems.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
 use http::{Request, header};
-use serde_json::json;
-use web::{MAX_BODY_BYTES, PREFIX};
+use serde_json::{Value, json};
+use web::{MAX_BODY_BYTES, PREFIX, WebConfig};
 
 use super::world::{Answer, PASSWORD, Who, World};
 
 async fn post_raw(world: &World, path: &str, content_type: Option<&str>, body: String) -> Answer {
     let mut request = Request::builder().method("POST").uri(format!("{PREFIX}{path}"));
-    request = request.header(header::AUTHORIZATION, format!("Bearer {}", world.token(Who::Administrator).unwrap()));
+    request = request.header(
+        header::AUTHORIZATION,
+        format!("Bearer {}", world.token(Who::Administrator).unwrap()),
+    );
     if let Some(content_type) = content_type {
         request = request.header(header::CONTENT_TYPE, content_type);
     }
@@ -23,7 +31,10 @@ fn assert_problem(answer: &Answer, status: u16, word: &str) {
     assert_eq!(problem["type"], format!("urn:roadbed:problem:{word}"));
     assert_eq!(problem["status"], status);
     for field in ["title", "detail", "remedy"] {
-        assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {problem}");
+        assert!(
+            problem[field].as_str().is_some_and(|text| !text.is_empty()),
+            "{field}: {problem}"
+        );
     }
 }
 
@@ -31,13 +42,26 @@ fn assert_problem(answer: &Answer, status: u16, word: &str) {
 async fn a_form_from_a_foreign_page_changes_nothing() {
     let world = World::new().await;
     // What a browser can send to a foreign site without asking first.
-    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("multipart/form-data")] {
-        for path in ["/users", "/gc", "/fsck", "/backup", "/session", "/grants", "/apply"] {
+    for content_type in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("multipart/form-data"),
+    ] {
+        for path in [
+            "/users", "/gc", "/fsck", "/backup", "/session", "/grants", "/apply",
+        ] {
             let answer = post_raw(&world, path, content_type, "{}".into()).await;
             assert_problem(&answer, 415, "not-json");
         }
     }
-    let answer = post_raw(&world, "/gc", Some("Application/JSON; charset=utf-8"), "{}".into()).await;
+    let answer = post_raw(
+        &world,
+        "/gc",
+        Some("Application/JSON; charset=utf-8"),
+        "{}".into(),
+    )
+    .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
@@ -45,21 +69,68 @@ async fn a_form_from_a_foreign_page_changes_nothing() {
 async fn a_body_over_the_cap_is_refused() {
     let world = World::new().await;
     let name = "x".repeat(MAX_BODY_BYTES);
-    let answer = post_raw(&world, "/robots", Some("application/json"), json!({ "name": name }).to_string()).await;
+    let answer = post_raw(
+        &world,
+        "/robots",
+        Some("application/json"),
+        json!({ "name": name }).to_string(),
+    )
+    .await;
     assert_problem(&answer, 413, "too-large");
     // What is declared comes in one body and may be larger.
     let declared = json!({ "users": [], "padding": name }).to_string();
     let answer = post_raw(&world, "/apply?dry_run=true", Some("application/json"), declared).await;
     assert_problem(&answer, 400, "malformed");
     let declared = " ".repeat(web::MAX_APPLY_BYTES + 1);
-    assert_problem(&post_raw(&world, "/apply", Some("application/json"), declared).await, 413, "too-large");
+    assert_problem(
+        &post_raw(&world, "/apply", Some("application/json"), declared).await,
+        413,
+        "too-large",
+    );
 }
 
 #[tokio::test]
-async fn nonsense_is_named() {
+async fn a_stranger_sends_little() {
     let world = World::new().await;
-    let admin = Who::Administrator;
-    for (method, path, body, word) in [
+    let asked = json!({ "user": "x".repeat(web::MAX_SESSION_BYTES), "password": "x" });
+    assert_problem(
+        &world.ask(Who::Anonymous, "POST", "/session", Some(&asked)).await,
+        413,
+        "too-large",
+    );
+}
+
+#[tokio::test]
+async fn slow_requests_take_their_place_for_a_while_only() {
+    let timeout = Duration::from_millis(300);
+    let config = WebConfig {
+        concurrent_requests: 1,
+        request_timeout: timeout,
+        ..WebConfig::default()
+    };
+    let world = World::with(config).await;
+    // A body that never comes to its end.
+    let request = Request::post(format!("{PREFIX}/session"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()))
+        .unwrap();
+    let second = async {
+        tokio::time::sleep(timeout / 3).await;
+        world.ask(Who::Administrator, "GET", "/session", None).await
+    };
+    let (slow, turned_away) = tokio::join!(world.send(request), second);
+    assert_problem(&turned_away, 429, "too-many");
+    assert!(turned_away.headers.contains_key(header::RETRY_AFTER));
+    assert_problem(&slow, 408, "timeout");
+    world
+        .ask(Who::Administrator, "GET", "/session", None)
+        .await
+        .expect(200);
+}
+
+#[rustfmt::skip]
+fn nonsense() -> Vec<(&'static str, &'static str, Value, &'static str)> {
+    vec![
         ("POST", "/users", json!({ "name": "UPPER", "password": PASSWORD }), "UPPER"),
         ("POST", "/users", json!({ "name": "short", "password": "short" }), "12"),
         ("POST", "/users", json!({ "name": "x", "password": PASSWORD, "admin": true }), "admin"),
@@ -70,11 +141,27 @@ async fn nonsense_is_named() {
         ("PUT", "/rules", json!({ "pattern": "a", "quota": 1 }), "quota"),
         ("PATCH", "/users/nobody", json!({ "not_after": "tomorrow" }), "RFC 3339"),
         ("PATCH", "/robots/robot", json!({ "administrator": true }), "robot"),
-    ] {
-        let answer = world.ask(admin, method, path, Some(&body)).await;
+    ]
+}
+
+#[tokio::test]
+async fn nonsense_is_named() {
+    let world = World::new().await;
+    for (method, path, body, word) in nonsense() {
+        let answer = world.ask(Who::Administrator, method, path, Some(&body)).await;
         assert_problem(&answer, 400, "malformed");
-        assert!(answer.json()["detail"].as_str().unwrap().contains(word), "{path}: {}", answer.text());
+        let problem = answer.json();
+        assert!(
+            problem["detail"].as_str().unwrap().contains(word),
+            "{path}: {problem}"
+        );
     }
+}
+
+#[tokio::test]
+async fn nonsense_in_queries_is_refused() {
+    let world = World::new().await;
+    let admin = Who::Administrator;
     for path in [
         "/users?limit=0",
         "/users?limit=1001",
@@ -92,7 +179,9 @@ async fn nonsense_is_named() {
     ] {
         let method = if path.starts_with("/apply") { "POST" } else { "GET" };
         let body = json!({});
-        let answer = world.ask(admin, method, path, (method == "POST").then_some(&body)).await;
+        let answer = world
+            .ask(admin, method, path, (method == "POST").then_some(&body))
+            .await;
         assert_problem(&answer, 400, "malformed");
     }
 }
@@ -100,8 +189,14 @@ async fn nonsense_is_named() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
     let world = World::new().await;
-    assert_problem(&world.ask(Who::Administrator, "GET", "/nothing", None).await, 404, "not-found");
-    let answer = world.ask(Who::Administrator, "PUT", "/users", Some(&json!({}))).await;
+    assert_problem(
+        &world.ask(Who::Administrator, "GET", "/nothing", None).await,
+        404,
+        "not-found",
+    );
+    let answer = world
+        .ask(Who::Administrator, "PUT", "/users", Some(&json!({})))
+        .await;
     assert_problem(&answer, 405, "method-not-allowed");
     assert!(answer.headers[header::ALLOW].to_str().unwrap().contains("POST"));
     assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");

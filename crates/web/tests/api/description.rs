@@ -7,7 +7,11 @@ use super::world::{Who, World};
 #[tokio::test]
 async fn the_document_is_openapi_and_describes_each_operation() {
     let world = World::new().await;
-    let document = world.ask(Who::Anonymous, "GET", "/openapi.json", None).await.expect(200).json();
+    let document = world
+        .ask(Who::Anonymous, "GET", "/openapi.json", None)
+        .await
+        .expect(200)
+        .json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert_eq!(document["info"]["version"], "1.2.3");
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -16,11 +20,17 @@ async fn the_document_is_openapi_and_describes_each_operation() {
             assert!(operation["summary"].is_string(), "{name} has no summary");
             assert!(operation["operationId"].is_string(), "{name} has no id");
             assert!(operation["tags"][0].is_string(), "{name} has no tag");
-            assert!(!operation["responses"].as_object().unwrap().is_empty(), "{name} has no answers");
+            assert!(
+                !operation["responses"].as_object().unwrap().is_empty(),
+                "{name} has no answers"
+            );
             for segment in path.split('/').filter(|segment| segment.starts_with('{')) {
                 let parameter = segment.trim_matches(['{', '}']);
                 let mut named = operation["parameters"].as_array().unwrap().iter();
-                assert!(named.any(|given| given["name"] == parameter), "{name} does not describe {parameter}");
+                assert!(
+                    named.any(|given| given["name"] == parameter),
+                    "{name} does not describe {parameter}"
+                );
             }
         }
     }
@@ -29,7 +39,11 @@ async fn the_document_is_openapi_and_describes_each_operation() {
 #[tokio::test]
 async fn every_reference_in_the_document_leads_somewhere() {
     let world = World::new().await;
-    let document = world.ask(Who::Anonymous, "GET", "/openapi.json", None).await.expect(200).json();
+    let document = world
+        .ask(Who::Anonymous, "GET", "/openapi.json", None)
+        .await
+        .expect(200)
+        .json();
     let mut references = Vec::new();
     gather(&document, &mut references);
     assert!(references.len() > 20, "{references:?}");

@@ -20,9 +20,23 @@ struct Row {
 }
 
 const EVERYBODY: &[Who] = &Who::ALL;
-const SIGNED_IN: &[Who] =
-    &[Who::Nobody, Who::Puller, Who::Pusher, Who::Deleter, Who::Owner, Who::Robot, Who::Administrator];
-const PULLERS: &[Who] = &[Who::Puller, Who::Pusher, Who::Deleter, Who::Owner, Who::Robot, Who::Administrator];
+const SIGNED_IN: &[Who] = &[
+    Who::Nobody,
+    Who::Puller,
+    Who::Pusher,
+    Who::Deleter,
+    Who::Owner,
+    Who::Robot,
+    Who::Administrator,
+];
+const PULLERS: &[Who] = &[
+    Who::Puller,
+    Who::Pusher,
+    Who::Deleter,
+    Who::Owner,
+    Who::Robot,
+    Who::Administrator,
+];
 const DELETERS: &[Who] = &[Who::Deleter, Who::Owner, Who::Administrator];
 const OWNERS: &[Who] = &[Who::Owner, Who::Administrator];
 const ADMINISTRATORS: &[Who] = &[Who::Administrator];
@@ -35,7 +49,14 @@ fn row(
     allowed: &'static [Who],
     status: u16,
 ) -> Row {
-    Row { method, template, target, body, allowed, status }
+    Row {
+        method,
+        template,
+        target,
+        body,
+        allowed,
+        status,
+    }
 }
 
 #[rustfmt::skip]
@@ -137,20 +158,35 @@ async fn each_route_answers_each_caller_as_it_should() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {checks} checks failed\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {checks} checks failed\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[tokio::test]
 async fn the_table_has_every_route_that_is_described() {
     let world = World::new().await;
-    let document = world.ask(Who::Anonymous, "GET", "/openapi.json", None).await.expect(200).json();
+    let document = world
+        .ask(Who::Anonymous, "GET", "/openapi.json", None)
+        .await
+        .expect(200)
+        .json();
     let mut described = BTreeSet::from([("GET".to_owned(), "/openapi.json".to_owned())]);
     for (path, item) in document["paths"].as_object().unwrap() {
         let path = path.strip_prefix(web::PREFIX).unwrap();
-        let methods = item.as_object().unwrap().keys().filter(|key| ["get", "put", "post", "delete", "patch"].contains(&key.as_str()));
+        let methods = item
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| ["get", "put", "post", "delete", "patch"].contains(&key.as_str()));
         described.extend(methods.map(|method| (method.to_uppercase(), path.to_owned())));
     }
-    let tested: BTreeSet<_> =
-        table().iter().map(|row| (row.method.to_owned(), row.template.to_owned())).collect();
+    let tested: BTreeSet<_> = table()
+        .iter()
+        .map(|row| (row.method.to_owned(), row.template.to_owned()))
+        .collect();
     assert_eq!(tested, described);
 }

@@ -11,30 +11,50 @@ use super::world::{Answer, PASSWORD, Who, World, token_of};
 const WHOAMI: &str = "/session";
 
 async fn with_header(world: &World, authorization: &str) -> Answer {
-    let request = Request::builder().uri(format!("{PREFIX}{WHOAMI}")).header(header::AUTHORIZATION, authorization);
+    let request = Request::builder()
+        .uri(format!("{PREFIX}{WHOAMI}"))
+        .header(header::AUTHORIZATION, authorization);
     world.send(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
 async fn a_session_says_who_and_what() {
     let world = World::new().await;
-    let me = world.ask(Who::Owner, "GET", WHOAMI, None).await.expect(200).json();
+    let me = world
+        .ask(Who::Owner, "GET", WHOAMI, None)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(me["name"], "owner");
     assert_eq!(me["kind"], "user");
     assert_eq!(me["administrator"], false);
     assert_eq!(me["grants"][0]["pattern"], "team/**");
-    assert_eq!(me["grants"][0]["roles"], json!(["pull", "push", "delete", "admin"]));
+    assert_eq!(
+        me["grants"][0]["roles"],
+        json!(["pull", "push", "delete", "admin"])
+    );
     assert!(me["expires_at"].as_str().unwrap().ends_with('Z'));
-    let me = world.ask(Who::Robot, "GET", WHOAMI, None).await.expect(200).json();
+    let me = world
+        .ask(Who::Robot, "GET", WHOAMI, None)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(me["kind"], "robot");
-    assert_eq!(world.ask(Who::Administrator, "GET", WHOAMI, None).await.json()["administrator"], true);
+    assert_eq!(
+        world.ask(Who::Administrator, "GET", WHOAMI, None).await.json()["administrator"],
+        true
+    );
 }
 
 #[tokio::test]
 async fn a_token_ends_when_it_says() {
     let world = World::new().await;
     let asked = json!({ "user": "nobody", "password": PASSWORD, "lifetime_seconds": 60 });
-    let session = world.ask(Who::Anonymous, "POST", "/session", Some(&asked)).await.expect(201).json();
+    let session = world
+        .ask(Who::Anonymous, "POST", "/session", Some(&asked))
+        .await
+        .expect(201)
+        .json();
     let bearer = format!("Bearer {}", session["token"].as_str().unwrap());
     with_header(&world, &bearer).await.expect(200);
     world.later(59);
@@ -44,7 +64,11 @@ async fn a_token_ends_when_it_says() {
 
     // Nobody gets one for longer than the registry allows.
     let asked = json!({ "user": "nobody", "password": PASSWORD, "lifetime_seconds": u64::MAX });
-    let session = world.ask(Who::Anonymous, "POST", "/session", Some(&asked)).await.expect(201).json();
+    let session = world
+        .ask(Who::Anonymous, "POST", "/session", Some(&asked))
+        .await
+        .expect(201)
+        .json();
     let bearer = format!("Bearer {}", session["token"].as_str().unwrap());
     world.later(12 * 60 * 60);
     with_header(&world, &bearer).await.expect(401);
@@ -54,7 +78,9 @@ async fn a_token_ends_when_it_says() {
 async fn a_token_of_the_registry_opens_nothing_here() {
     let world = World::new().await;
     let registry = token_of(&world.store, Who::Administrator, Audience::Registry);
-    with_header(&world, &format!("Bearer {registry}")).await.expect(401);
+    with_header(&world, &format!("Bearer {registry}"))
+        .await
+        .expect(401);
     let api = token_of(&world.store, Who::Administrator, Audience::Api);
     with_header(&world, &format!("Bearer {api}")).await.expect(200);
 }
@@ -62,13 +88,23 @@ async fn a_token_of_the_registry_opens_nothing_here() {
 #[tokio::test]
 async fn wrong_credentials_are_told_apart_from_none() {
     let world = World::new().await;
-    for authorization in ["Bearer x.y.z", "Negotiate abc", "Basic !!!", "Basic bm9ib2R5Ondyb25n"] {
+    for authorization in [
+        "Bearer x.y.z",
+        "Negotiate abc",
+        "Basic !!!",
+        "Basic bm9ib2R5Ondyb25n",
+    ] {
         let answer = with_header(&world, authorization).await.expect(401);
         // No Basic challenge: browsers would ask for a password and send it with forged requests too.
-        assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer realm=\"roadbed-api\"");
+        assert_eq!(
+            answer.headers[header::WWW_AUTHENTICATE],
+            "Bearer realm=\"roadbed-api\""
+        );
     }
     // nobody:a long enough password
-    with_header(&world, "Basic bm9ib2R5OmEgbG9uZyBlbm91Z2ggcGFzc3dvcmQ=").await.expect(200);
+    with_header(&world, "Basic bm9ib2R5OmEgbG9uZyBlbm91Z2ggcGFzc3dvcmQ=")
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -80,7 +116,14 @@ async fn many_wrong_passwords_have_to_wait() {
         let answer = world.ask(Who::Anonymous, "POST", "/session", Some(&wrong)).await;
         last = answer.status.as_u16();
         if last == 429 {
-            assert!(answer.headers[header::RETRY_AFTER].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+            assert!(
+                answer.headers[header::RETRY_AFTER]
+                    .to_str()
+                    .unwrap()
+                    .parse::<u64>()
+                    .unwrap()
+                    >= 1
+            );
             break;
         }
     }
@@ -91,18 +134,33 @@ async fn many_wrong_passwords_have_to_wait() {
 async fn disabling_and_new_passwords_end_sessions_at_once() {
     let world = World::new().await;
     let change = |disabled: bool| json!({ "disabled": disabled });
-    world.ask(Who::Administrator, "PATCH", "/users/puller", Some(&change(true))).await.expect(200);
+    world
+        .ask(Who::Administrator, "PATCH", "/users/puller", Some(&change(true)))
+        .await
+        .expect(200);
     world.ask(Who::Puller, "GET", WHOAMI, None).await.expect(401);
-    world.ask(Who::Administrator, "PATCH", "/users/puller", Some(&change(false))).await.expect(200);
+    world
+        .ask(Who::Administrator, "PATCH", "/users/puller", Some(&change(false)))
+        .await
+        .expect(200);
     world.ask(Who::Puller, "GET", WHOAMI, None).await.expect(200);
 
     let next = json!({ "old": PASSWORD, "new": "another long password" });
-    world.ask(Who::Puller, "PUT", "/session/password", Some(&next)).await.expect(204);
+    world
+        .ask(Who::Puller, "PUT", "/session/password", Some(&next))
+        .await
+        .expect(204);
     world.ask(Who::Puller, "GET", WHOAMI, None).await.expect(401);
     let asked = json!({ "user": "puller", "password": "another long password" });
-    world.ask(Who::Anonymous, "POST", "/session", Some(&asked)).await.expect(201);
+    world
+        .ask(Who::Anonymous, "POST", "/session", Some(&asked))
+        .await
+        .expect(201);
 
     let set = json!({ "password": "a third long password" });
-    world.ask(Who::Administrator, "PUT", "/users/pusher/password", Some(&set)).await.expect(204);
+    world
+        .ask(Who::Administrator, "PUT", "/users/pusher/password", Some(&set))
+        .await
+        .expect(204);
     world.ask(Who::Pusher, "GET", WHOAMI, None).await.expect(401);
 }

@@ -15,7 +15,9 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use oci::{Algorithm, Digest, Manifest, ManifestLimits};
 use serde_json::{Value, json};
-use store::{Actor, Declared, DeclaredRobot, DeclaredUser, ManualClock, PutManifest, Store, StoreConfig, Timestamp};
+use store::{
+    Actor, Declared, DeclaredRobot, DeclaredUser, ManualClock, PutManifest, Store, StoreConfig, Timestamp,
+};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use web::{PREFIX, PeerAddress, WebConfig, WebState};
@@ -24,8 +26,12 @@ use web::{PREFIX, PeerAddress, WebConfig, WebState};
 pub(crate) const PASSWORD: &str = "a long enough password";
 
 /// Hashing is slow on purpose, and every world has the same users.
-static PASSWORD_HASH: LazyLock<String> =
-    LazyLock::new(|| access::password::hash(PASSWORD, [7; 16]).unwrap().as_str().to_owned());
+static PASSWORD_HASH: LazyLock<String> = LazyLock::new(|| {
+    access::password::hash(PASSWORD, [7; 16])
+        .unwrap()
+        .as_str()
+        .to_owned()
+});
 
 /// When the world begins.
 const START: Timestamp = Timestamp(1_795_336_380_000_000);
@@ -119,19 +125,41 @@ impl Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(WebConfig::default()).await
+    }
+
+    pub(crate) async fn with(config: WebConfig) -> Self {
         let directory = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::starting_at(START));
-        let store = Store::open(StoreConfig::at(directory.path().join("data")), clock.clone()).await.unwrap();
+        let store = Store::open(StoreConfig::at(directory.path().join("data")), clock.clone())
+            .await
+            .unwrap();
         let robot_secret = populate(&store).await;
-        let config = WebConfig { version: "1.2.3".into(), instance: "here".into(), ..WebConfig::default() };
+        let config = WebConfig {
+            version: "1.2.3".into(),
+            instance: "here".into(),
+            ..config
+        };
         let router = web::router(WebState::new(store.clone(), config));
         let everybody = Who::ALL.into_iter().filter(|who| *who != Who::Anonymous);
-        let tokens = everybody.map(|who| (who, token_of(&store, who, Audience::Api))).collect();
-        Self { _directory: directory, clock, store, router, tokens, robot_secret }
+        let tokens = everybody
+            .map(|who| (who, token_of(&store, who, Audience::Api)))
+            .collect();
+        Self {
+            _directory: directory,
+            clock,
+            store,
+            router,
+            tokens,
+            robot_secret,
+        }
     }
 
     pub(crate) fn token(&self, who: Who) -> Option<&str> {
-        self.tokens.iter().find(|(other, _)| *other == who).map(|(_, token)| token.as_str())
+        self.tokens
+            .iter()
+            .find(|(other, _)| *other == who)
+            .map(|(_, token)| token.as_str())
     }
 
     /// Asks with the caller's token and a JSON body. `path` is below the prefix.
@@ -151,11 +179,17 @@ impl World {
     }
 
     pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
-        request.extensions_mut().insert(PeerAddress(IpAddr::from([192, 0, 2, 1])));
+        request
+            .extensions_mut()
+            .insert(PeerAddress(IpAddr::from([192, 0, 2, 1])));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     pub(crate) fn later(&self, seconds: u64) {
@@ -172,7 +206,11 @@ pub(crate) fn token_of(store: &Store, who: Who, audience: Audience) -> String {
     let claims = Claims {
         id: [7; 16],
         audience,
-        subject: Some(TokenSubject { name: principal.name.clone(), principal: principal.id, secret }),
+        subject: Some(TokenSubject {
+            name: principal.name.clone(),
+            principal: principal.id,
+            secret,
+        }),
         scopes: Vec::new(),
         issued_at: now,
         expires_at: now + 12 * 60 * 60,
@@ -183,14 +221,21 @@ pub(crate) fn token_of(store: &Store, who: Who, audience: Audience) -> String {
 fn caller_of(store: &Store, who: Who) -> Caller {
     let book = store.access();
     let id = book.principal(&who.name().parse().unwrap()).unwrap().id;
-    book.sign_in(id, book.secrets_of(id)[0].id, store.now().micros()).unwrap()
+    book.sign_in(id, book.secrets_of(id)[0].id, store.now().micros())
+        .unwrap()
 }
 
 async fn populate(store: &Store) -> String {
-    let users = Who::ALL.into_iter().filter(|who| !matches!(who, Who::Anonymous | Who::Robot));
+    let users = Who::ALL
+        .into_iter()
+        .filter(|who| !matches!(who, Who::Anonymous | Who::Robot));
     let declared = Declared {
         users: users.map(declare_user).collect(),
-        robots: vec![DeclaredRobot { name: Who::Robot.name().parse().unwrap(), disabled: false, not_after: None }],
+        robots: vec![DeclaredRobot {
+            name: Who::Robot.name().parse().unwrap(),
+            disabled: false,
+            not_after: None,
+        }],
         grants: Who::ALL.into_iter().filter_map(declare_grant).collect(),
         rules: Vec::new(),
     };
@@ -220,20 +265,31 @@ fn declare_grant(who: Who) -> Option<Grant> {
 
 /// Pushes an image with a config and one layer as `team/app:v1`.
 async fn push(store: &Store) {
-    let permit = store.access().authorize::<Push>(&caller_of(store, Who::Pusher), &"team/app".parse().unwrap()).unwrap();
+    let permit = store
+        .access()
+        .authorize::<Push>(&caller_of(store, Who::Pusher), &"team/app".parse().unwrap())
+        .unwrap();
     let mut descriptors = Vec::new();
     for bytes in [Bytes::from_static(b"{}"), Bytes::from_static(b"layer")] {
         let digest = Digest::of(Algorithm::Sha256, &bytes);
-        descriptors.push(json!({ "mediaType": "application/octet-stream", "digest": digest, "size": bytes.len() }));
-        store.push_blob(&permit, &digest, stream::iter([Ok(bytes)])).await.unwrap();
+        descriptors
+            .push(json!({ "mediaType": "application/octet-stream", "digest": digest, "size": bytes.len() }));
+        store
+            .push_blob(&permit, &digest, stream::iter([Ok(bytes)]))
+            .await
+            .unwrap();
     }
     let media_type = "application/vnd.oci.image.manifest.v1+json";
     let manifest = json!({
         "schemaVersion": 2, "mediaType": media_type, "config": descriptors[0], "layers": [descriptors[1]],
     });
     let bytes = Bytes::from(manifest.to_string());
-    let manifest =
-        Manifest::parse(&bytes, Some(&media_type.parse().unwrap()), &ManifestLimits::default()).unwrap();
+    let manifest = Manifest::parse(
+        &bytes,
+        Some(&media_type.parse().unwrap()),
+        &ManifestLimits::default(),
+    )
+    .unwrap();
     let put = PutManifest {
         digest: Digest::of(Algorithm::Sha256, &bytes),
         bytes,

@@ -44,7 +44,11 @@ async fn receive(client: &Client, target: &mut Target, bar: &ProgressBar) -> any
     let mut response = client.post_streamed("/backup", &BackupRequest {}).await?;
     let mut out = target.writer()?;
     // An answer that was cut off is an error here: the end of a chunked body is explicit.
-    while let Some(chunk) = response.chunk().await.context("the backup broke off: nothing was written")? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .context("the backup broke off: nothing was written")?
+    {
         out.write_all(&chunk).context("the backup could not be written")?;
         bar.inc(chunk.len() as u64);
     }
@@ -68,7 +72,10 @@ pub(crate) async fn restore(args: &ClientArgs, restore: RestoreArgs) -> anyhow::
     let report = report.with_context(|| format!("{} was not restored", restore.data.display()))?;
     output::show(args.output, &report, |report| {
         let (blobs, bytes) = (report.blobs, output::bytes(report.bytes));
-        format!("{} holds {blobs} blobs ({bytes}); serve it with --data.\n", restore.data.display())
+        format!(
+            "{} holds {blobs} blobs ({bytes}); serve it with --data.\n",
+            restore.data.display()
+        )
     })
 }
 
@@ -94,9 +101,20 @@ impl Target {
         partial.push(".partial");
         let partial = PathBuf::from(partial);
         let mut options = File::options();
-        let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&partial);
+        let opened = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&partial);
         let file = opened.with_context(|| format!("cannot write {}", partial.display()))?;
-        Ok(Self { file: Some(PartialFile { file, partial, path: path.to_owned() }) })
+        Ok(Self {
+            file: Some(PartialFile {
+                file,
+                partial,
+                path: path.to_owned(),
+            }),
+        })
     }
 
     fn writer(&self) -> anyhow::Result<Box<dyn Write + Send>> {
@@ -107,8 +125,13 @@ impl Target {
     }
 
     fn commit(&self) -> anyhow::Result<()> {
-        let Some(PartialFile { file, partial, path }) = &self.file else { return Ok(()) };
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Some(PartialFile { file, partial, path }) = &self.file else {
+            return Ok(());
+        };
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let durable = file
             .sync_all()
             .and_then(|()| fs::rename(partial, path))

@@ -21,9 +21,15 @@ pub(crate) async fn check(args: &ClientArgs, fsck: FsckArgs) -> anyhow::Result<E
     let report = match &fsck.data.data {
         Some(data) => {
             let store = local::open(data).await?;
-            let options = FsckOptions { quarantine: fsck.quarantine, quick: fsck.quick, ..FsckOptions::default() };
+            let options = FsckOptions {
+                quarantine: fsck.quarantine,
+                quick: fsck.quick,
+                ..FsckOptions::default()
+            };
             let shown = bar.clone();
-            let report = store.fsck(options, move |now| advance(&shown, now.into())).await?;
+            let report = store
+                .fsck(options, move |now| advance(&shown, now.into()))
+                .await?;
             local::close(store).await?;
             report.into()
         }
@@ -39,19 +45,29 @@ fn advance(bar: &ProgressBar, now: CheckProgress) {
     bar.set_message("blobs");
 }
 
-async fn through_the_server(client: &Client, fsck: &FsckArgs, bar: &ProgressBar) -> anyhow::Result<CheckReport> {
-    let request = CheckRequest { quarantine: fsck.quarantine, quick: fsck.quick };
+async fn through_the_server(
+    client: &Client,
+    fsck: &FsckArgs,
+    bar: &ProgressBar,
+) -> anyhow::Result<CheckReport> {
+    let request = CheckRequest {
+        quarantine: fsck.quarantine,
+        quick: fsck.quick,
+    };
     let mut response = client.post_streamed("/fsck", &request).await?;
     let mut pending: Vec<u8> = Vec::new();
     while let Some(chunk) = response.chunk().await.context("the check broke off")? {
         pending.extend_from_slice(&chunk);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();
-            let line = serde_json::from_slice(&line).context("the answer is not what this version expects")?;
+            let line =
+                serde_json::from_slice(&line).context("the answer is not what this version expects")?;
             match line {
                 CheckLine::Progress(now) => advance(bar, now),
                 CheckLine::Report(report) => return Ok(report),
-                CheckLine::Problem(problem) => return Err(anyhow!("{} ({})", problem.detail, problem.remedy)),
+                CheckLine::Problem(problem) => {
+                    return Err(anyhow!("{} ({})", problem.detail, problem.remedy));
+                }
             }
         }
         if pending.len() > MAX_LINE_BYTES {

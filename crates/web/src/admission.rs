@@ -1,0 +1,30 @@
+//! How many requests are worked on at once, and for how long.
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::problem::{ApiError, Kind};
+use crate::state::WebState;
+
+/// Longest time until a request's answer begins: its body has come by then and the work is done. Answers that are
+/// streams (a check, a backup) may take longer to end.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// When a client that was turned away should come again, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// Takes a place or turns the request away at once: a queue that grows would only make everybody late. The place is
+/// given back when the answer begins.
+pub(crate) async fn admit(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let Ok(_place) = state.places.try_acquire() else {
+        let message = "too many requests are being worked on";
+        return ApiError::retry_after(Kind::TooMany, message, RETRY_AFTER_SECONDS).into_response();
+    };
+    match tokio::time::timeout(state.config.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(Kind::Timeout, "the request was not done in time").into_response(),
+    }
+}
