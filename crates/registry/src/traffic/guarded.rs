@@ -125,7 +125,8 @@ impl<T> GuardedStream<T> {
             let Some(deadline) = self.deadline() else {
                 return Ok(());
             };
-            if self.timer.deadline() != deadline {
+            // A deadline that moved away is left to fire early and is then armed anew: cheaper than once per request.
+            if deadline < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(deadline);
             }
             if self.timer.as_mut().poll(cx).is_pending() {
@@ -248,6 +249,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedStream<T> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if flushed.is_ready() {
             self.blocked = None;
+            // After an answer nothing polls the read side again until bytes come: the idle deadline is armed here.
+            if let Err(error) = self.poll_deadline(cx) {
+                return Poll::Ready(Err(error));
+            }
         }
         flushed
     }
