@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use futures_util::future::join_all;
 
 use super::{data_sets::KIND_ONE, witness::Witness};
 use crate::harness::{
@@ -371,32 +372,38 @@ fn patch_head(server: &Server, path: &str, length: usize) -> String {
     )
 }
 
-/// One upload too many is told to come again; pulls do not notice.
+/// Four uploads where two have room: two are told at once to come again, pulls do not notice any of it.
 async fn uploads_at_once(server: &Server, witness: &Witness) -> Result<()> {
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        sessions.push(witness.client.open_upload(&witness.repository).await?);
+    }
     let mut held = Vec::new();
-    for _ in 0..2 {
-        let session = witness.client.open_upload(&witness.repository).await?;
+    for session in &sessions {
         let mut connection = Connection::open(server.address()).await?;
         connection
-            .send(patch_head(server, session.path(), 50_000))
+            .send(patch_head(server, session.path(), 500_000))
             .await?;
-        connection.send([0; 15_000]).await?;
+        connection.send([0; 20_000]).await?;
         held.push(connection);
     }
-    // Until both have arrived, the third may still find a place.
-    let mut refused = None;
-    for _ in 0..20 {
-        let answer = witness.client.post(witness.path("blobs/uploads/")).send().await?;
-        if answer.status != 202 {
-            refused = Some(answer);
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
     witness.unharmed().await?;
-    drop(held);
-    let refused = refused.ok_or_else(|| anyhow::anyhow!("a third upload was taken"))?;
-    comes_again(refused)
+    // Nobody sends on: those that were taken are cut as too slow.
+    let answers = join_all(held.iter_mut().map(Connection::read_to_end)).await;
+    let answers = answers.into_iter().collect::<Result<Vec<_>>>()?;
+    let count = |statuses: [u16; 2]| {
+        answers
+            .iter()
+            .filter(|answer| statuses.contains(&answer.status))
+            .count()
+    };
+    ensure!(count([429, 429]) == 2 && count([408, 0]) == 2, "{answers:?}");
+    let told = answers
+        .iter()
+        .filter(|answer| answer.text.contains("\r\nretry-after: "))
+        .count();
+    ensure!(told == 2, "429 does not say when to come again: {answers:?}");
+    Ok(())
 }
 
 async fn too_many_headers(server: &Server) -> Result<()> {
