@@ -156,20 +156,35 @@ impl Registry {
         response
             .headers_mut()
             .insert(API_VERSION.clone(), HeaderValue::from_static("registry/2.0"));
-        let elapsed = started.elapsed();
+        let head = (&parts.method, &parts.uri, &parts.headers);
+        self.record(label, address, head, who, started, response)
+    }
+
+    /// Counts an answer and writes its line of the access log when its body has been sent; also for what is answered
+    /// beside the protocol.
+    pub fn record(
+        &self,
+        label: &'static str,
+        address: IpAddr,
+        (method, uri, headers): (&Method, &http::Uri, &HeaderMap),
+        principal: Option<access::PrincipalName>,
+        started: Instant,
+        response: Response<Body>,
+    ) -> Response<Body> {
+        let duration = started.elapsed();
         self.inner
             .metrics
-            .observe(label, &parts.method, response.status(), elapsed.as_secs_f64());
+            .observe(label, method, response.status(), duration.as_secs_f64());
         let record = self.inner.access_log.is_on().then(|| AccessRecord {
             at: self.inner.store.now(),
             address,
-            principal: who,
+            principal,
             status: response.status().as_u16(),
             sent_bytes: 0,
-            duration: elapsed,
-            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
-            method: parts.method,
-            uri: parts.uri,
+            duration,
+            user_agent: headers.get(header::USER_AGENT).cloned(),
+            method: method.clone(),
+            uri: uri.clone(),
         });
         SentBody::wrap(
             response,

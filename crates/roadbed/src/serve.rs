@@ -50,10 +50,19 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&config.log, &config.telemetry)?;
     process::raise_descriptor_limit();
     let store = open_store(&config).await?;
-    let password = std::env::var(ADMIN_PASSWORD).ok().filter(|password| !password.is_empty()).map(SecretString::from);
-    let generated = store.ensure_administrator(password.as_ref()).await.context("cannot make the first administrator")?;
+    let password = std::env::var(ADMIN_PASSWORD)
+        .ok()
+        .filter(|password| !password.is_empty())
+        .map(SecretString::from);
+    let generated = store
+        .ensure_administrator(password.as_ref())
+        .await
+        .context("cannot make the first administrator")?;
 
-    let tls = config.tls_files().map(|(cert, key)| CertificateStore::load(cert, key)).transpose()?;
+    let tls = config
+        .tls_files()
+        .map(|(cert, key)| CertificateStore::load(cert, key))
+        .transpose()?;
     let socket = bind(config.server.listen).await?;
     let address = socket.local_addr().context("the socket has no address")?;
     let mut metrics = prometheus_client::registry::Registry::with_prefix("roadbed");
@@ -74,26 +83,36 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let delay = limits.drain_delay;
     let server_config = tls.as_ref().map(CertificateStore::server_config);
     let listener = Listener::new(socket, server_config, limits, connections, app);
-    let collecting =
-        housekeeping::collect_every(store.clone(), config.storage.collect_interval.0, config.storage.collect_budget);
+    let collecting = housekeeping::collect_every(
+        store.clone(),
+        config.storage.collect_interval.0,
+        config.storage.collect_budget,
+    );
 
     announce(&config, address, generated.as_ref())?;
     let cut = listener.run(stop_requested(health, delay)).await;
     if cut > 0 {
-        tracing::warn!(connections = cut, "stopped with connections still open, they were cut");
+        tracing::warn!(
+            connections = cut,
+            "stopped with connections still open, they were cut"
+        );
     }
     collecting.abort();
     if let Some(watching) = watching {
         watching.abort();
     }
-    store.close().await.context("the store did not close in good order; nothing acknowledged is lost")?;
+    store
+        .close()
+        .await
+        .context("the store did not close in good order; nothing acknowledged is lost")?;
     tracing::info!("stopped");
     Ok(())
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    let data_dir: PathBuf =
-        config.data_dir().context("no data directory: name one with --data, or set HOME or XDG_DATA_HOME")?;
+    let data_dir: PathBuf = config
+        .data_dir()
+        .context("no data directory: name one with --data, or set HOME or XDG_DATA_HOME")?;
     let shown = data_dir.display().to_string();
     let opened = Store::open(config.store_config(data_dir), Arc::new(SystemClock)).await;
     opened.with_context(|| format!("cannot open the data directory {shown}"))
@@ -101,7 +120,9 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("cannot listen on {address}: choose another with --listen, or stop what uses it"))
+    bound.with_context(|| {
+        format!("cannot listen on {address}: choose another with --listen, or stop what uses it")
+    })
 }
 
 fn registry(
@@ -118,12 +139,22 @@ fn registry(
     let access_log = access_log.context("cannot start the thread of the access log")?;
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
-    Ok(Registry::new(store.clone(), config.registry_config(), counters, access_log, key))
+    Ok(Registry::new(
+        store.clone(),
+        config.registry_config(),
+        counters,
+        access_log,
+        key,
+    ))
 }
 
 /// Says where the server is, on standard output for people and in the ready file for programs.
 fn announce(config: &Config, address: SocketAddr, generated: Option<&SecretString>) -> anyhow::Result<()> {
-    let scheme = if config.tls_files().is_some() { "https" } else { "http" };
+    let scheme = if config.tls_files().is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let url = format!("{scheme}://{address}");
     let mut out = io::stdout().lock();
     writeln!(out, "listening on {url}")?;

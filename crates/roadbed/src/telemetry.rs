@@ -35,12 +35,17 @@ pub(crate) fn init(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Telemetry
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
-    let provider = telemetry.otlp_endpoint.as_ref().map(|endpoint| exporter(endpoint.as_str(), telemetry));
+    let provider = telemetry
+        .otlp_endpoint
+        .as_ref()
+        .map(|endpoint| exporter(endpoint.as_str(), telemetry));
     let provider = provider.transpose()?;
     let traces = provider.as_ref().map(|provider| {
         // Only requests are traced; the exporter's own HTTP client must not trace itself.
         let requests = Targets::new().with_target("registry::service", tracing::Level::INFO);
-        tracing_opentelemetry::layer().with_tracer(provider.tracer("roadbed")).with_filter(requests)
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("roadbed"))
+            .with_filter(requests)
     });
     let subscriber = Registry::default().with(traces).with(lines.with_filter(filter));
     subscriber.try_init().context("logging is set up already")?;

@@ -210,4 +210,3 @@ section! {
         export_timeout: Span = Span(Duration::from_secs(10)), SECOND => MINUTE;
     }
 }
-

@@ -1,5 +1,7 @@
 //! One handler for everything that comes in: the protocol under `/v2`, the rest by a router.
 
+use std::time::Instant;
+
 use axum::{Router, body::Body};
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -25,15 +27,31 @@ impl Handler for App {
         let client = self.proxies.client(peer, request.headers());
         let path = request.uri().path();
         // The protocol is most of all traffic and reads its paths from the right: it has no use for a router.
-        if path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-            let peer = Peer { tls: client.tls, ..peer };
+        if path
+            .strip_prefix("/v2")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        {
+            let peer = Peer {
+                tls: client.tls,
+                ..peer
+            };
             return self.registry.handle(peer, client.address, request).await;
         }
-        let mut request = request.map(Body::new);
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let head = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
+        let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(PeerAddress(client.address));
-        match self.other.clone().oneshot(request).await {
+        let response = match self.other.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
+        };
+        // Probes come every few seconds and say nothing; they are neither counted nor logged.
+        if !head.1.path().starts_with("/api/") {
+            return response;
         }
+        let head = (&head.0, &head.1, &head.2);
+        self.registry
+            .record("api", client.address, head, None, started, response)
     }
 }

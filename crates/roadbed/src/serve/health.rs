@@ -36,10 +36,19 @@ struct Inner {
 
 impl Health {
     pub(super) fn new(store: Store, instance: &str, metrics: Metrics, public_metrics: bool) -> Self {
-        let instance = HeaderValue::try_from(instance).unwrap_or_else(|_| HeaderValue::from_static("unnamed"));
+        let instance =
+            HeaderValue::try_from(instance).unwrap_or_else(|_| HeaderValue::from_static("unnamed"));
         let draining = AtomicBool::new(false);
         let metrics = Mutex::new(metrics);
-        Self { inner: Arc::new(Inner { store, instance, draining, metrics, public_metrics }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                instance,
+                draining,
+                metrics,
+                public_metrics,
+            }),
+        }
     }
 
     /// From now on `/readyz` says no; what is under way goes on.
@@ -64,7 +73,10 @@ async fn healthz(State(health): State<Health>) -> Response {
 /// The process should get traffic.
 async fn readyz(State(health): State<Health>) -> Response {
     let (status, text) = if health.inner.draining.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining: the server is about to stop\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining: the server is about to stop\n",
+        )
     } else if let Err(error) = health.inner.store.ping().await {
         tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
         (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
@@ -83,11 +95,20 @@ async fn metrics(
 ) -> Response {
     if !health.inner.public_metrics && sign_in(&health.inner.store, &headers, address).await.is_none() {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"roadbed metrics\"")];
-        return (StatusCode::UNAUTHORIZED, challenge, "sign in to read the metrics\n").into_response();
+        return (
+            StatusCode::UNAUTHORIZED,
+            challenge,
+            "sign in to read the metrics\n",
+        )
+            .into_response();
     }
     let mut text = String::new();
     let encoded = {
-        let metrics = health.inner.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        let metrics = health
+            .inner
+            .metrics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         prometheus_client::encoding::text::encode(&mut text, &metrics)
     };
     if encoded.is_err() {

@@ -29,7 +29,10 @@ async fn collect(store: &Store, step_rows: u64) {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "collection stopped, it goes on next time");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "collection stopped, it goes on next time"
+                );
                 break;
             }
         }

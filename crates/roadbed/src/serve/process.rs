@@ -8,7 +8,10 @@ use super::STOP_SIGNALS;
 /// Raises the soft limit of open files to the hard one: every connection is one, and the usual soft limit is 1,024.
 pub(super) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_err() {
         tracing::warn!(limit = ?limit.current, "cannot raise the limit of open files");
     }

@@ -36,12 +36,21 @@ impl TrustedProxies {
 
     /// The client behind the connection: the last forwarded address that is not itself a trusted proxy.
     pub(crate) fn client(&self, peer: Peer, headers: &HeaderMap) -> Client {
-        let direct = Client { address: peer.address.ip().to_canonical(), tls: peer.tls };
+        let direct = Client {
+            address: peer.address.ip().to_canonical(),
+            tls: peer.tls,
+        };
         if self.0.is_empty() || !self.trusts(direct.address) {
             return direct;
         }
-        let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<&str> = forwarded.flat_map(|line| line.split(',')).map(str::trim).collect();
+        let forwarded = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let hops: Vec<&str> = forwarded
+            .flat_map(|line| line.split(','))
+            .map(str::trim)
+            .collect();
         let mut address = direct.address;
         for hop in hops.iter().rev().take(MAX_HOPS) {
             let Ok(hop) = hop.parse::<IpAddr>() else { break };
@@ -50,8 +59,13 @@ impl TrustedProxies {
                 break;
             }
         }
-        let proto = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
-        Client { address, tls: proto.map_or(direct.tls, |proto| proto.eq_ignore_ascii_case("https")) }
+        let proto = headers
+            .get("x-forwarded-proto")
+            .and_then(|value| value.to_str().ok());
+        Client {
+            address,
+            tls: proto.map_or(direct.tls, |proto| proto.eq_ignore_ascii_case("https")),
+        }
     }
 }
 
@@ -65,7 +79,10 @@ mod tests {
         for line in forwarded {
             headers.append("x-forwarded-for", line.parse().unwrap());
         }
-        let peer = Peer { address: peer.parse().unwrap(), tls: false };
+        let peer = Peer {
+            address: peer.parse().unwrap(),
+            tls: false,
+        };
         proxies.client(peer, &headers).address.to_string()
     }
 
@@ -77,9 +94,15 @@ mod tests {
     #[test]
     fn the_nearest_untrusted_hop_is_the_client() {
         assert_eq!(client_of("10.1.2.3:1", &["198.51.100.1"]), "198.51.100.1");
-        assert_eq!(client_of("10.1.2.3:1", &["6.6.6.6, 198.51.100.1", "10.9.9.9"]), "198.51.100.1");
+        assert_eq!(
+            client_of("10.1.2.3:1", &["6.6.6.6, 198.51.100.1", "10.9.9.9"]),
+            "198.51.100.1"
+        );
         assert_eq!(client_of("[::1]:1", &["198.51.100.1, nonsense"]), "::1");
-        assert_eq!(client_of("[::ffff:10.1.2.3]:1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(
+            client_of("[::ffff:10.1.2.3]:1", &["198.51.100.1"]),
+            "198.51.100.1"
+        );
         assert_eq!(client_of("10.1.2.3:1", &[]), "10.1.2.3");
     }
 }

@@ -38,22 +38,54 @@ impl Collector for StoreCollector {
 
 fn counters(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 9] {
     [
-        ("database_calls", "Statements sent to the database", now.database_calls),
-        ("manifest_cache_hits", "Manifests answered from memory", now.manifest_hits),
-        ("manifest_cache_misses", "Manifests looked up in the database", now.manifest_misses),
+        (
+            "database_calls",
+            "Statements sent to the database",
+            now.database_calls,
+        ),
+        (
+            "manifest_cache_hits",
+            "Manifests answered from memory",
+            now.manifest_hits,
+        ),
+        (
+            "manifest_cache_misses",
+            "Manifests looked up in the database",
+            now.manifest_misses,
+        ),
         ("blob_cache_hits", "Blobs found in memory", now.blob_hits),
-        ("blob_cache_misses", "Blobs looked up in the database", now.blob_misses),
-        ("pull_notes_dropped", "Pulls that the full queue of the pull log dropped", now.pull_notes_dropped),
+        (
+            "blob_cache_misses",
+            "Blobs looked up in the database",
+            now.blob_misses,
+        ),
+        (
+            "pull_notes_dropped",
+            "Pulls that the full queue of the pull log dropped",
+            now.pull_notes_dropped,
+        ),
         ("password_hashes", "Password hashes computed", now.password_hashes),
-        ("credential_cache_hits", "Logins answered from memory", now.credential_hits),
+        (
+            "credential_cache_hits",
+            "Logins answered from memory",
+            now.credential_hits,
+        ),
         ("logins_shed", "Logins told to come again", now.logins_shed),
     ]
 }
 
 fn gauges(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 3] {
     [
-        ("manifest_cache_bytes", "Manifest bytes in memory", now.manifest_cache_bytes),
+        (
+            "manifest_cache_bytes",
+            "Manifest bytes in memory",
+            now.manifest_cache_bytes,
+        ),
         ("uploads_open", "Open upload sessions", now.uploads_open),
-        ("upload_bytes", "Bytes held by open upload sessions", now.upload_bytes),
+        (
+            "upload_bytes",
+            "Bytes held by open upload sessions",
+            now.upload_bytes,
+        ),
     ]
 }
