@@ -49,8 +49,8 @@ pub(crate) fn is_disk_full(error: &DbErr) -> bool {
     else {
         return false;
     };
-    let code = source.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code == FULL)
+    let error = source.as_database_error();
+    error.is_some_and(|error| error.code().is_some_and(|code| code == FULL))
 }
 
 fn connecting(error: sea_orm::sqlx::Error) -> StoreError {

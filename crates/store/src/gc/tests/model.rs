@@ -345,7 +345,8 @@ async fn check_counters(kit: &Kit) {
     assert!(wrong.is_empty(), "{} of {}", wrong[0].what, wrong[0].id);
 }
 
-async fn tell(seed: u64) {
+/// Tells the story of a seed. `sabotage` is a statement that falsifies rows every now and then.
+async fn tell(seed: u64, sabotage: Option<&'static str>) {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
     let mut story = Story {
@@ -357,6 +358,13 @@ async fn tell(seed: u64) {
     };
     for operation in 1..=OPERATIONS {
         story.step().await;
+        if let Some(sql) = sabotage {
+            let falsify = story
+                .kit
+                .store
+                .write(move |tx| Box::pin(async move { sql::execute(tx.sql(), sql, []).await }));
+            let _: Result<u64, crate::StoreError> = falsify.await;
+        }
         if operation % 25 == 0 {
             story.check_alive().await;
         }
@@ -370,7 +378,7 @@ macro_rules! stories {
     ($($name:ident: $seed:literal;)+) => {$(
         #[tokio::test]
         async fn $name() {
-            tell($seed).await;
+            tell($seed, None).await;
         }
     )+};
 }
@@ -380,4 +388,24 @@ stories! {
     no_live_blob_is_ever_gone_and_no_dead_one_stays_2: 2;
     no_live_blob_is_ever_gone_and_no_dead_one_stays_3: 3;
     no_live_blob_is_ever_gone_and_no_dead_one_stays_4: 4;
+}
+
+/// A model that notices nothing proves nothing.
+macro_rules! sabotage {
+    ($($name:ident: $sql:literal;)+) => {$(
+        #[tokio::test]
+        #[should_panic]
+        #[expect(clippy::should_panic_without_expect, reason = "which check notices first is left to the dice")]
+        async fn $name() {
+            tell(5, Some($sql)).await;
+        }
+    )+};
+}
+
+sabotage! {
+    the_model_notices_when_named_blobs_count_as_unnamed: "UPDATE repository_blob SET names = 0";
+    the_model_notices_when_there_is_no_grace: "UPDATE repository_blob SET idle_since = 0";
+    the_model_notices_when_links_are_not_counted: "UPDATE blob SET links = 0, idle_since = 0 WHERE links > 0";
+    the_model_notices_when_dead_links_stay: "UPDATE repository_blob SET names = 1 WHERE names = 0";
+    the_model_notices_when_dead_blobs_stay: "UPDATE blob SET links = 1 WHERE links = 0";
 }
