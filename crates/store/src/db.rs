@@ -237,5 +237,4 @@ impl Tx {
 }
 
 #[cfg(test)]
-#[path = "db/tests.rs"]
 mod tests;

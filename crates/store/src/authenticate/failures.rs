@@ -123,4 +123,22 @@ mod tests {
                 .is_none()
         );
     }
+
+    #[test]
+    fn remembered_failures_are_bounded() {
+        let limits = StoreLimits {
+            login_failure_entries: 5,
+            ..StoreLimits::default()
+        };
+        let failures = Failures::new(&limits);
+        for number in 0..100 {
+            failures.note(
+                &number.to_string(),
+                IpAddr::from([192, 0, 2, number]),
+                Timestamp(0),
+            );
+        }
+        failures.records.run_pending_tasks();
+        assert!(failures.records.entry_count() <= 5);
+    }
 }

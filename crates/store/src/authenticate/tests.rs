@@ -251,3 +251,24 @@ async fn knocking_does_not_fill_the_audit_log() {
     assert!(times >= 400, "{times}");
     assert!(events.iter().all(|event| event.actor == "anonymous"));
 }
+
+#[tokio::test]
+async fn credentials_in_memory_are_bounded() {
+    let kit = Kit::with(|limits| limits.credential_cache_entries = 3).await;
+    for number in 0..10 {
+        let robot = NewRobot {
+            name: format!("bot{number}").parse().unwrap(),
+            not_after: None,
+            secret_not_after: None,
+        };
+        let name = robot.name.clone();
+        let issued = kit.store.create_robot(&Kit::operator(), robot).await.unwrap();
+        kit.store
+            .authenticate(name.as_str(), &issued.secret, FROM)
+            .await
+            .unwrap();
+    }
+    let verified = &kit.store.inner.authenticator.verified;
+    verified.run_pending_tasks().await;
+    assert!(verified.entry_count() <= 3);
+}

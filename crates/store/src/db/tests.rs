@@ -87,3 +87,29 @@ async fn a_transaction_that_is_dropped_half_way_leaves_nothing() {
     put(&db, "test-kept", 1).await.unwrap();
     assert_eq!(count(&db).await, 1);
 }
+
+#[tokio::test]
+async fn only_so_many_transactions_wait_for_the_writer() {
+    let (_directory, db) = database().await;
+    let db = Arc::new(db);
+    let held = db.begin(Timestamp(1)).await.unwrap();
+    let waiting: Vec<_> = (0..WRITERS_WAITING)
+        .map(|_| {
+            let db = Arc::clone(&db);
+            tokio::spawn(async move { db.begin(Timestamp(1)).await.map(drop) })
+        })
+        .collect();
+    while db.waiting.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(
+        db.begin(Timestamp(1)).await.map(drop),
+        Err(StoreError::Busy)
+    ));
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    held.rollback().await.unwrap();
+    for task in waiting {
+        let _ = task.await;
+    }
+    put(&db, "test-after", 1).await.unwrap();
+}

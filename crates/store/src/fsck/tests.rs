@@ -171,3 +171,21 @@ async fn a_check_can_be_ended_early() {
         .unwrap();
     assert_eq!((report.progress.blobs, report.cancelled), (1, true));
 }
+
+#[tokio::test]
+async fn a_report_lists_so_many_damages_and_counts_the_rest() {
+    let kit = Kit::new().await;
+    let mut check = Check {
+        store: kit.store.clone(),
+        options: FsckOptions::default(),
+        progress: Box::new(|_| {}),
+        report: FsckReport::default(),
+    };
+    for _ in 0..=DAMAGES_LISTED {
+        check.damage(DamageKind::Orphan, None, None, false);
+        check.damage(DamageKind::Missing, None, None, false);
+    }
+    assert_eq!(check.report.damages.len(), DAMAGES_LISTED);
+    let counted = (DAMAGES_LISTED + 1) as u64;
+    assert_eq!((check.report.damaged, check.report.orphans), (counted, counted));
+}

@@ -143,6 +143,13 @@ impl UploadBook {
         (seen == offset).then_some(hasher)
     }
 
+    /// How many hash states are kept.
+    #[cfg(test)]
+    pub(super) fn kept_hashers(&self) -> u64 {
+        self.0.hashers.run_pending_tasks();
+        self.0.hashers.entry_count()
+    }
+
     /// Keeps a hash state for the next chunk.
     pub(super) fn keep_hasher(&self, id: Uuid, offset: u64, hasher: Hasher) {
         self.0.hashers.insert(id, (offset, hasher));

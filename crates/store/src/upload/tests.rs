@@ -536,3 +536,27 @@ async fn many_pushes_of_one_blob_leave_one_file() {
     }
     kit.robot("reader", &[Role::Pull], "r0").await;
 }
+
+#[tokio::test]
+async fn hash_states_beyond_the_bound_are_computed_again() {
+    let kit = Kit::with(|limits| limits.upload_hashers = 1).await;
+    let ci = kit.all("ci").await;
+    let permit = kit.push(&ci, "r");
+    let mut ids = Vec::new();
+    for number in 0..5_u8 {
+        let id = kit.store.start_upload(&permit, Algorithm::Sha256).await.unwrap();
+        kit.store
+            .append_upload(&permit, &id, None, body(&[number; 10]))
+            .await
+            .unwrap();
+        ids.push(id);
+    }
+    assert!(kit.store.inner.uploads.kept_hashers() <= 1);
+    for (id, number) in ids.iter().zip(0..) {
+        let expect = sha256(&[number; 10]);
+        kit.store
+            .finish_upload(&permit, id, Some(10), no_body(), &expect)
+            .await
+            .unwrap();
+    }
+}
