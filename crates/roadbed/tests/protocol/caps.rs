@@ -384,7 +384,7 @@ async fn uploads_at_once(server: &Server, witness: &Witness) -> Result<()> {
         connection
             .send(patch_head(server, session.path(), 500_000))
             .await?;
-        connection.send([0; 20_000]).await?;
+        connection.send(vec![0; 20_000]).await?;
         held.push(connection);
     }
     witness.unharmed().await?;
