@@ -9,10 +9,10 @@ use crate::{Actor, Page, Store, StoreError, Timestamp};
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventKind {
-    /// Somebody logged in (noted once per principal and address and hour).
+    /// Somebody logged in. Gathered for some seconds: one event per name and address, with how often.
     #[serde(rename = "login")]
     Login,
-    /// Somebody failed to (noted when the number of failures of a name and address reaches a power of two).
+    /// Somebody failed to. Gathered like [`EventKind::Login`]; beyond a number of different ones only counted.
     #[serde(rename = "login.failed")]
     LoginFailed,
     /// A user was made.
