@@ -16,7 +16,8 @@ use crate::{Page, Store, StoreError, StoreLimits, Timestamp};
 
 /// Notes written in one transaction.
 const BATCH: usize = 512;
-/// How long notes are gathered before they are written.
+/// How long notes are gathered before they are written. Whoever finds a full batch goes on at once, or a pull storm
+/// would fill the queue while the database has nothing to do.
 const GATHER: Duration = Duration::from_secs(1);
 
 /// What kind of client pulls.
@@ -142,10 +143,13 @@ impl PullWriter {
             let Some(store) = inner.upgrade().map(|inner| Store { inner }) else {
                 return;
             };
+            let is_full = batch.len() == BATCH;
             store.insert_batch(std::mem::take(&mut batch)).await;
             drop(store);
-            // Few large transactions instead of many small ones; whoever closes does not wait for it.
-            let _ = tokio::time::timeout(GATHER, closed(&mut self.closing)).await;
+            if !is_full {
+                // Few large transactions instead of many small ones; whoever closes does not wait for it.
+                let _ = tokio::time::timeout(GATHER, closed(&mut self.closing)).await;
+            }
         }
     }
 }
