@@ -3,7 +3,6 @@
 //! What is checked may change meanwhile: before anything is called damaged, the row is asked again whether it still
 //! means this file. Memory is bounded by one page of rows and the list of damages.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -286,15 +285,8 @@ impl Check {
             if self.is_cancelled() {
                 return Ok(());
             }
-            let mut suspects = Vec::new();
-            for entry in entries? {
-                let upload = entry.location.upload();
-                if !self.store.inner.uploads.is_claimed(upload) && !self.store.is_upload(upload).await? {
-                    suspects.push(entry.location);
-                }
-            }
-            let named: HashSet<Location> = self.store.named(&suspects).await?;
-            for location in suspects.into_iter().filter(|location| !named.contains(location)) {
+            let found: Vec<Location> = entries?.into_iter().map(|entry| entry.location).collect();
+            for location in self.store.orphans(&found).await? {
                 self.damage(DamageKind::Orphan, None, Some(location.to_string()), false);
             }
         }

@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 
 use sea_orm::Value;
+use uuid::Uuid;
 
 use crate::db::sql;
 use crate::files::{BlobEntry, BlobListing, Location};
@@ -55,21 +56,25 @@ impl Store {
         let old = chunk
             .into_iter()
             .filter(|entry| entry.changed_micros < before.micros());
-        let mut suspects = Vec::new();
-        for entry in old {
-            let upload = entry.location.upload();
-            if !self.inner.uploads.is_claimed(upload) && !self.is_upload(upload).await? {
-                suspects.push(entry.location);
-            }
-        }
-        let named = self.named(&suspects).await?;
+        let old: Vec<Location> = old.map(|entry| entry.location).collect();
         let mut removed = 0;
-        for location in suspects.into_iter().filter(|location| !named.contains(location)) {
+        for location in self.orphans(&old).await? {
             tracing::info!(%location, "removing a file that no row names");
             self.remove_file(location).await;
             removed += 1;
         }
         Ok(removed)
+    }
+
+    /// Those of `locations` that nobody means, asked in the order of this module's page.
+    pub(crate) async fn orphans(&self, locations: &[Location]) -> Result<Vec<Location>, StoreError> {
+        let uploads: Vec<Uuid> = locations.iter().map(Location::upload).collect();
+        let live = self.live_uploads(&uploads).await?;
+        let mut suspects: Vec<Location> = locations.to_vec();
+        suspects.retain(|location| !live.contains(&location.upload()));
+        let named = self.named(&suspects).await?;
+        suspects.retain(|location| !named.contains(location));
+        Ok(suspects)
     }
 
     /// Those of `locations` that are a blob's.
@@ -91,13 +96,14 @@ impl Store {
 
     /// Upload files whose session is gone.
     async fn sweep_uploads(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let entries = self.inner.files.list_uploads().await?.into_iter();
+        let old = entries.filter(|entry| entry.changed_micros < before.micros());
+        let old: Vec<Uuid> = old.map(|entry| entry.id).collect();
+        let live = self.live_uploads(&old).await?;
         let mut removed = 0;
-        for entry in self.inner.files.list_uploads().await? {
-            let old = entry.changed_micros < before.micros();
-            if old && !self.inner.uploads.is_claimed(entry.id) && !self.is_upload(entry.id).await? {
-                self.inner.files.remove_upload(entry.id).await?;
-                removed += 1;
-            }
+        for id in old.into_iter().filter(|id| !live.contains(id)) {
+            self.inner.files.remove_upload(id).await?;
+            removed += 1;
         }
         Ok(removed)
     }

@@ -1,9 +1,11 @@
 //! Rows of upload sessions.
 
+use std::collections::HashSet;
+
 use access::Permit;
 use access::permit::Push;
 use oci::Algorithm;
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::book::{Claim, NOBODY};
@@ -88,13 +90,21 @@ impl Store {
         Ok(rows.iter().filter_map(|row| row.text.parse().ok()).collect())
     }
 
-    /// Whether the session has a row.
-    pub(crate) async fn is_upload(&self, id: Uuid) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 AS number FROM upload WHERE id = $1";
-        let values = [UploadId(id).to_string().into()];
-        Ok(sql::first::<sql::Number, 1>(self.inner.db.read(), sql, values)
-            .await?
-            .is_some())
+    /// Those of `uploads` that somebody works on, or may still go on with. In this order: a session ends in the
+    /// transaction that writes its blob's row, so whoever finds neither finds the row afterwards.
+    pub(crate) async fn live_uploads(&self, uploads: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
+        let claimed = uploads.iter().filter(|id| self.inner.uploads.is_claimed(**id));
+        let mut live: HashSet<Uuid> = claimed.copied().collect();
+        for chunk in uploads.chunks(sql::CHUNK) {
+            let sql = format!(
+                "SELECT id AS text FROM upload WHERE id IN ({})",
+                sql::placeholders(1, chunk.len())
+            );
+            let ids = chunk.iter().map(|id| Value::from(UploadId(*id).to_string()));
+            let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), &sql, ids).await?;
+            live.extend(rows.iter().filter_map(|row| Uuid::try_parse(&row.text).ok()));
+        }
+        Ok(live)
     }
 }
 
