@@ -287,6 +287,9 @@ impl Store {
     }
 
     /// Drops up to `budget` sessions whose time is over; answers how many. Called by [`Store::gc_step`] too.
+    ///
+    /// Whether a session's time is over is asked again under its claim: a long request may have ended since the list
+    /// was read, and what it was promised must stay.
     pub async fn expire_uploads(&self, budget: u64) -> Result<u64, StoreError> {
         let mut dropped = 0;
         for id in self.expired_uploads(budget).await? {
@@ -297,10 +300,13 @@ impl Store {
             let store = self.clone();
             let task = tokio::spawn(async move {
                 let _claim = claim;
-                store.drop_session(id).await
+                let is_over = store.is_expired(id).await?;
+                if is_over {
+                    store.drop_session(id).await?;
+                }
+                Ok::<_, StoreError>(is_over)
             });
-            task.await??;
-            dropped += 1;
+            dropped += u64::from(task.await??);
         }
         Ok(dropped)
     }

@@ -90,6 +90,15 @@ impl Store {
         Ok(rows.iter().filter_map(|row| row.text.parse().ok()).collect())
     }
 
+    /// Whether the session's time is over right now.
+    pub(super) async fn is_expired(&self, id: UploadId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 AS number FROM upload WHERE id = $1 AND expires_at <= $2";
+        let values = [id.to_string().into(), self.now().micros().into()];
+        Ok(sql::first::<sql::Number, 2>(self.inner.db.read(), sql, values)
+            .await?
+            .is_some())
+    }
+
     /// Those of `uploads` that somebody works on, or may still go on with. In this order: a session ends in the
     /// transaction that writes its blob's row, so whoever finds neither finds the row afterwards.
     pub(crate) async fn live_uploads(&self, uploads: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
