@@ -31,7 +31,7 @@ const _: () = assert!(KILLS as u64 * LANES >= 200);
 const PUSHERS: u64 = 5;
 
 /// When a server is killed, in milliseconds after the pushers begin.
-const KILL_AFTER_MS: (u64, u64) = (5, 220);
+const KILL_AFTER_MS: (u64, u64) = (5, 350);
 
 /// Repeats the choices of a failed run; the moments of the kills can only be similar.
 const SEED: &str = "ROADBED_CRASH_SEED";

@@ -7,7 +7,7 @@ use crate::harness::{
     client::Client,
     content::{Algorithm, Blob},
     push::offset_of,
-    server::Server,
+    server::{Options, Server},
 };
 
 const REPOSITORY: &str = "crash/resumed";
@@ -15,6 +15,11 @@ const REPOSITORY: &str = "crash/resumed";
 const LENGTH: usize = 700_000;
 
 const CHUNK: usize = 130_000;
+
+/// Nobody has to be told before the port is closed.
+fn without_delay() -> Options {
+    Options::default().environment("ROADBED_CONNECTIONS__DRAIN_DELAY", "0s")
+}
 
 async fn offset(client: &Client, path: &str) -> Result<usize> {
     offset_of(&client.get(path).send().await?.expect(&[204])?)
@@ -68,7 +73,7 @@ async fn push_across_restarts(server: &mut Server, algorithm: Algorithm, kill: b
 
 #[tokio::test]
 async fn uploads_go_on_after_a_restart() {
-    let mut server = Server::start().await;
+    let mut server = Server::start_with(without_delay()).await;
     for algorithm in Algorithm::ALL {
         push_across_restarts(&mut server, algorithm, false).await.unwrap();
     }
@@ -76,7 +81,7 @@ async fn uploads_go_on_after_a_restart() {
 
 #[tokio::test]
 async fn uploads_go_on_after_a_kill() {
-    let mut server = Server::start().await;
+    let mut server = Server::start_with(without_delay()).await;
     for algorithm in Algorithm::ALL {
         push_across_restarts(&mut server, algorithm, true).await.unwrap();
     }

@@ -11,7 +11,10 @@ const MADE: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
 /// The top of the workspace.
 pub(super) fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).expect("the crate lies two levels below the top").to_owned()
+    own.ancestors()
+        .nth(2)
+        .expect("the crate lies two levels below the top")
+        .to_owned()
 }
 
 /// One text file of the checkout.
@@ -25,7 +28,9 @@ pub(super) struct SourceFile {
 impl SourceFile {
     /// Whether it is Rust.
     pub(super) fn is_rust(&self) -> bool {
-        Path::new(&self.path).extension().is_some_and(|extension| extension == "rs")
+        Path::new(&self.path)
+            .extension()
+            .is_some_and(|extension| extension == "rs")
     }
 
     /// The last part of its path.
@@ -42,7 +47,11 @@ pub(super) fn text_files() -> Vec<SourceFile> {
     while let Some(directory) = open.pop() {
         for entry in fs::read_dir(&directory).expect("the checkout can be read") {
             let path = entry.expect("the checkout can be read").path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             if path.is_symlink() {
                 continue;
             }
@@ -52,11 +61,19 @@ pub(super) fn text_files() -> Vec<SourceFile> {
                 }
             } else if let Ok(text) = fs::read_to_string(&path) {
                 let path = path.strip_prefix(&root).expect("it was found below the top");
-                found.push(SourceFile { path: path.to_string_lossy().into_owned(), text });
+                found.push(SourceFile {
+                    path: path.to_string_lossy().into_owned(),
+                    text,
+                });
             }
         }
     }
-    assert!(found.len() > 50, "only {} files below {}: is this the checkout?", found.len(), root.display());
+    assert!(
+        found.len() > 50,
+        "only {} files below {}: is this the checkout?",
+        found.len(),
+        root.display()
+    );
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }

@@ -24,8 +24,20 @@ const PURE: [&str; 2] = ["oci", "access"];
 
 /// What a pure crate must not reach, not even through others.
 const IMPURE: [&str; 14] = [
-    "axum", "getrandom", "hyper", "mio", "rand", "reqwest", "rusqlite", "rustix", "rustls", "sea-orm", "socket2",
-    "sqlx", "sqlx-core", "tokio",
+    "axum",
+    "getrandom",
+    "hyper",
+    "mio",
+    "rand",
+    "reqwest",
+    "rusqlite",
+    "rustix",
+    "rustls",
+    "sea-orm",
+    "socket2",
+    "sqlx",
+    "sqlx-core",
+    "tokio",
 ];
 
 /// What only one crate of ours may use directly.
@@ -48,8 +60,16 @@ const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-g
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 fn cargo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo can be run");
-    assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .expect("cargo can be run");
+    assert!(
+        output.status.success(),
+        "cargo {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).expect("cargo writes UTF-8")
 }
 
@@ -61,7 +81,10 @@ fn declared(with_tests: bool) -> Uses {
     for package in metadata["packages"].as_array().expect("cargo lists packages") {
         let dependencies = package["dependencies"].as_array().into_iter().flatten();
         let wanted = dependencies.filter(|dependency| with_tests || dependency["kind"] != "dev");
-        uses.insert(text(&package["name"]), wanted.map(|dependency| text(&dependency["name"])).collect());
+        uses.insert(
+            text(&package["name"]),
+            wanted.map(|dependency| text(&dependency["name"])).collect(),
+        );
     }
     uses
 }
@@ -73,9 +96,22 @@ fn text(value: &Value) -> String {
 /// Everything that a crate is built from, also through others. `cargo tree` resolves features as a build does, which
 /// `cargo metadata` does not: there, a feature that nobody enables drags in what it names.
 fn built_from(package: &str, target: &str) -> BTreeSet<String> {
-    let arguments = ["--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}", "--target", target];
+    let arguments = [
+        "--locked",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+        "--target",
+        target,
+    ];
     let tree = cargo(&[&["tree", "--package", package], arguments.as_slice()].concat());
-    tree.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    tree.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What of `unwanted` a crate is built from, on any target.
@@ -84,7 +120,9 @@ fn reached(package: &str, unwanted: &[&str]) -> Vec<String> {
     for target in TARGETS {
         let tree = built_from(package, target);
         let names = unwanted.iter().filter(|name| tree.contains(**name));
-        found.extend(names.map(|name| format!("{package}: see `cargo tree -p {package} -i {name} --target {target}`")));
+        found.extend(
+            names.map(|name| format!("{package}: see `cargo tree -p {package} -i {name} --target {target}`")),
+        );
     }
     found
 }
@@ -99,7 +137,9 @@ fn crates_use_only_what_the_table_allows() {
             continue;
         };
         // A crate's tests may use the crate itself, with other features.
-        let wrong = used.iter().filter(|used| uses.contains_key(*used) && *used != name);
+        let wrong = used
+            .iter()
+            .filter(|used| uses.contains_key(*used) && *used != name);
         let wrong = wrong.filter(|used| !allowed.contains(&used.as_str()));
         violations.extend(wrong.map(|used| format!("{name} uses {used}")));
     }
@@ -117,7 +157,9 @@ fn reserved_dependencies_stay_in_their_crate() {
     let uses = declared(false);
     let mut violations = Vec::new();
     for (dependency, owner) in RESERVED {
-        let wrong = uses.iter().filter(|(name, used)| *name != owner && used.contains(dependency));
+        let wrong = uses
+            .iter()
+            .filter(|(name, used)| *name != owner && used.contains(dependency));
         violations.extend(wrong.map(|(name, _)| format!("{name} uses {dependency}, which only {owner} may")));
     }
     assert_none("a dependency is used outside of its crate", &violations);

@@ -19,7 +19,10 @@ fn no_file_is_too_long() {
         (lines > MAX_FILE_LINES && !excepted).then(|| format!("{}: {lines} lines", file.path))
     };
     let violations: Vec<String> = rust_files().iter().filter_map(too_long).collect();
-    assert_none(&format!("a file is longer than {MAX_FILE_LINES} lines: split it"), &violations);
+    assert_none(
+        &format!("a file is longer than {MAX_FILE_LINES} lines: split it"),
+        &violations,
+    );
 }
 
 #[test]
@@ -27,9 +30,14 @@ fn modules_are_named_by_their_file() {
     // Cargo would take `tests/harness.rs` for a test of its own, so a module that tests share has to be a `mod.rs`.
     let is_shared_by_tests = |path: &str| path.split('/').nth(2) == Some("tests");
     let files = rust_files();
-    let wrong = files.iter().filter(|file| file.name() == "mod.rs" && !is_shared_by_tests(&file.path));
+    let wrong = files
+        .iter()
+        .filter(|file| file.name() == "mod.rs" && !is_shared_by_tests(&file.path));
     let violations: Vec<String> = wrong.map(|file| file.path.clone()).collect();
-    assert_none("a module is `mod.rs`: call it `name.rs` beside `name/`", &violations);
+    assert_none(
+        "a module is `mod.rs`: call it `name.rs` beside `name/`",
+        &violations,
+    );
 }
 
 #[test]
@@ -44,9 +52,16 @@ fn every_crate_opens_with_prose() {
             _ if depth == 4 && !file.path.contains("/src/") => 1,
             _ => 0,
         };
-        let prose = file.text.lines().take_while(|line| line.starts_with("//!")).count();
+        let prose = file
+            .text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .count();
         if prose < wanted {
-            violations.push(format!("{}: {prose} lines of `//!`, {wanted} are wanted", file.path));
+            violations.push(format!(
+                "{}: {prose} lines of `//!`, {wanted} are wanted",
+                file.path
+            ));
         }
     }
     assert_none("a crate does not say at its top what it is for", &violations);
@@ -73,8 +88,18 @@ fn silenced_lints_are_expected_and_say_why() {
     for file in rust_files() {
         for (number, line) in file.text.lines().enumerate() {
             let place = || format!("{}:{}: {}", file.path, number + 1, line.trim());
-            let is_attribute = |what: &str| ["#", "#!"].iter().any(|start| line.trim_start().starts_with(&format!("{start}{what}")));
-            let rest = file.text.lines().skip(number).take(5).collect::<Vec<_>>().join(" ");
+            let is_attribute = |what: &str| {
+                ["#", "#!"]
+                    .iter()
+                    .any(|start| line.trim_start().starts_with(&format!("{start}{what}")))
+            };
+            let rest = file
+                .text
+                .lines()
+                .skip(number)
+                .take(5)
+                .collect::<Vec<_>>()
+                .join(" ");
             let closed = rest.split(']').next().unwrap_or_default().contains("reason");
             if is_attribute(&allow) || is_attribute(&expect) && !closed {
                 violations.push(place());

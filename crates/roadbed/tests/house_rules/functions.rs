@@ -14,7 +14,9 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
         let Some(name) = function_name(line) else { continue };
         let indent = &line[..line.len() - line.trim_start().len()];
         let closing = format!("{indent}}}");
-        let end = lines[start..].iter().position(|line| is_last(line, indent, &closing));
+        let end = lines[start..]
+            .iter()
+            .position(|line| is_last(line, indent, &closing));
         if let Some(length) = end {
             found.push((name, start + 1, length + 1));
         }
@@ -25,8 +27,11 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
 /// A declaration in a trait ends with a semicolon, a body with its brace; both in the column of the first line, unless
 /// all is on one line.
 fn is_last(line: &str, indent: &str, closing: &str) -> bool {
-    let at_column = line.strip_prefix(indent).is_some_and(|rest| !rest.starts_with(' '));
-    at_column && (line.trim_end() == closing || line.ends_with(';') || line.ends_with(" }") || line.ends_with("{}"))
+    let at_column = line
+        .strip_prefix(indent)
+        .is_some_and(|rest| !rest.starts_with(' '));
+    at_column
+        && (line.trim_end() == closing || line.ends_with(';') || line.ends_with(" }") || line.ends_with("{}"))
 }
 
 fn function_name(line: &str) -> Option<String> {
@@ -52,8 +57,14 @@ fn no_function_is_too_long() {
             }
         }
     }
-    assert!(count > 300, "only {count} functions were found: this check does not see them any more");
-    assert_none(&format!("a function is longer than {MAX_FUNCTION_LINES} lines: take it apart"), &violations);
+    assert!(
+        count > 300,
+        "only {count} functions were found: this check does not see them any more"
+    );
+    assert_none(
+        &format!("a function is longer than {MAX_FUNCTION_LINES} lines: take it apart"),
+        &violations,
+    );
 }
 
 #[test]
@@ -74,7 +85,15 @@ trait A {
     }
 }
 ";
-    let wanted = [("first", 1, 8), ("nested", 7, 1), ("declared", 10, 1), ("second", 11, 3)];
-    let wanted: Vec<_> = wanted.into_iter().map(|(name, line, length)| (name.to_owned(), line, length)).collect();
+    let wanted = [
+        ("first", 1, 8),
+        ("nested", 7, 1),
+        ("declared", 10, 1),
+        ("second", 11, 3),
+    ];
+    let wanted: Vec<_> = wanted
+        .into_iter()
+        .map(|(name, line, length)| (name.to_owned(), line, length))
+        .collect();
     assert_eq!(functions(text), wanted);
 }

@@ -13,7 +13,12 @@ fn machine_paths() -> [String; 5] {
 /// Settings that send a build to a mirror instead of to where everybody gets it from.
 fn mirror_settings() -> [String; 7] {
     [
-        "replace-~with", "GOPROXY~=http", "index-~url", "GONOSUM~DB=*", "registry.~npmjs.mirror", "CARGO_REGISTRIES~_",
+        "replace-~with",
+        "GOPROXY~=http",
+        "index-~url",
+        "GONOSUM~DB=*",
+        "registry.~npmjs.mirror",
+        "CARGO_REGISTRIES~_",
         "PIP_~INDEX",
     ]
     .map(|setting| setting.replace('~', ""))
@@ -22,7 +27,9 @@ fn mirror_settings() -> [String; 7] {
 /// `host` of every `scheme://host` in a line.
 fn hosts(line: &str) -> impl Iterator<Item = &str> {
     line.split("://").skip(1).map(|rest| {
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || ".-".contains(c))).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || ".-".contains(c)))
+            .unwrap_or(rest.len());
         &rest[..end]
     })
 }
@@ -42,9 +49,17 @@ fn violations_in(file: &SourceFile) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in file.text.lines().enumerate() {
         let mut complain = |what: &str| found.push(format!("{}:{}: {what}", file.path, number + 1));
-        machine_paths().iter().filter(|path| line.contains(*path)).for_each(|path| complain(path));
-        mirror_settings().iter().filter(|setting| line.contains(*setting)).for_each(|setting| complain(setting));
-        hosts(line).filter(|host| is_private(host)).for_each(&mut complain);
+        machine_paths()
+            .iter()
+            .filter(|path| line.contains(*path))
+            .for_each(|path| complain(path));
+        mirror_settings()
+            .iter()
+            .filter(|setting| line.contains(*setting))
+            .for_each(|setting| complain(setting));
+        hosts(line)
+            .filter(|host| is_private(host))
+            .for_each(&mut complain);
     }
     found
 }
@@ -52,14 +67,26 @@ fn violations_in(file: &SourceFile) -> Vec<String> {
 #[test]
 fn nothing_names_a_machine_or_a_mirror() {
     let violations: Vec<String> = text_files().iter().flat_map(violations_in).collect();
-    assert_none("a path of a machine or the host of a mirror is in the repository", &violations);
+    assert_none(
+        "a path of a machine or the host of a mirror is in the repository",
+        &violations,
+    );
 }
 
 #[test]
 fn every_dependency_comes_from_crates_io() {
     let files = text_files();
-    let lock = files.iter().find(|file| file.path == "Cargo.lock").expect("the lock file is in the repository");
-    let sources = lock.text.lines().filter_map(|line| line.strip_prefix("source = "));
-    let others: Vec<String> = sources.filter(|source| source.trim_matches('"') != CRATES_IO).map(str::to_owned).collect();
+    let lock = files
+        .iter()
+        .find(|file| file.path == "Cargo.lock")
+        .expect("the lock file is in the repository");
+    let sources = lock
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("source = "));
+    let others: Vec<String> = sources
+        .filter(|source| source.trim_matches('"') != CRATES_IO)
+        .map(str::to_owned)
+        .collect();
     assert_none("a dependency does not come from crates.io", &others);
 }
