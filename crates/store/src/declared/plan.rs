@@ -1,8 +1,9 @@
 //! What has to be done to make what is into what should be. Pure, apart from reading the principals.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use access::{Grant, PrincipalKind, PrincipalName};
+use access::{Grant, PrincipalKind, PrincipalName, Subject};
+use oci::RepoPattern;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{ApplyPlan, Declared, DeclaredRobot, DeclaredUser, Step};
@@ -68,16 +69,16 @@ pub(super) fn make(
     prune: bool,
     keep: Option<&PrincipalName>,
 ) -> Result<ApplyPlan, AdminError> {
-    check(declared, present)?;
-    let mut steps = Vec::new();
-    if prune {
-        steps.extend(removals(declared, present, keep));
-    }
-    let known: BTreeMap<&PrincipalName, &PresentPrincipal> = present
+    let known: Known = present
         .principals
         .iter()
         .map(|principal| (&principal.name, principal))
         .collect();
+    check(declared, &known)?;
+    let mut steps = Vec::new();
+    if prune {
+        steps.extend(removals(declared, present, keep));
+    }
     for user in &declared.users {
         match known.get(&user.name) {
             None => steps.push(Step::CreateUser(user.clone())),
@@ -96,17 +97,31 @@ pub(super) fn make(
             Some(_) => {}
         }
     }
+    // There may be a hundred thousand of them on both sides.
+    let present_grants: HashMap<_, _> = present.grants.iter().map(|grant| (place(grant), grant)).collect();
     let new_grants = declared
         .grants
         .iter()
-        .filter(|grant| !present.grants.contains(grant));
+        .filter(|grant| present_grants.get(&place(grant)) != Some(grant));
     steps.extend(new_grants.cloned().map(Step::SetGrant));
-    let new_rules = declared.rules.iter().filter(|rule| !present.rules.contains(rule));
+    let present_rules: HashMap<_, _> = present.rules.iter().map(|rule| (&rule.pattern, rule)).collect();
+    let new_rules = declared
+        .rules
+        .iter()
+        .filter(|rule| present_rules.get(&rule.pattern) != Some(rule));
     steps.extend(new_rules.cloned().map(Step::SetRule));
     Ok(ApplyPlan {
         generation: present.generation,
         steps,
     })
+}
+
+/// Principals as they are, by name.
+type Known<'a> = BTreeMap<&'a PrincipalName, &'a PresentPrincipal>;
+
+/// What a grant is told from others by.
+fn place(grant: &Grant) -> (&Subject, &RepoPattern) {
+    (&grant.subject, &grant.pattern)
 }
 
 fn differs(user: &DeclaredUser, is: &PresentPrincipal) -> Result<bool, AdminError> {
@@ -116,15 +131,16 @@ fn differs(user: &DeclaredUser, is: &PresentPrincipal) -> Result<bool, AdminErro
 }
 
 fn removals(declared: &Declared, present: &Present, keep: Option<&PrincipalName>) -> Vec<Step> {
-    let same_place = |a: &Grant, b: &Grant| a.subject == b.subject && a.pattern == b.pattern;
+    let kept_grants: HashSet<_> = declared.grants.iter().map(place).collect();
     let grants = present
         .grants
         .iter()
-        .filter(|is| !declared.grants.iter().any(|grant| same_place(grant, is)));
+        .filter(|is| !kept_grants.contains(&place(is)));
+    let kept_rules: HashSet<_> = declared.rules.iter().map(|rule| &rule.pattern).collect();
     let rules = present
         .rules
         .iter()
-        .filter(|is| !declared.rules.iter().any(|rule| rule.pattern == is.pattern));
+        .filter(|is| !kept_rules.contains(&is.pattern));
     let names = names(declared);
     let keep_administrators = !has_administrator(declared, present, keep);
     let stays = |is: &&PresentPrincipal| {
@@ -169,17 +185,14 @@ fn names(declared: &Declared) -> BTreeSet<&PrincipalName> {
 }
 
 /// What is wrong with a declaration before anything is compared.
-fn check(declared: &Declared, present: &Present) -> Result<(), AdminError> {
+fn check(declared: &Declared, known: &Known<'_>) -> Result<(), AdminError> {
     let invalid = |reason: String| Err(AdminError::Invalid { reason });
     if names(declared).len() < declared.users.len() + declared.robots.len() {
         return invalid("a name is declared twice; users and robots share their names".to_owned());
     }
-    for (index, grant) in declared.grants.iter().enumerate() {
-        let earlier = declared.grants.iter().take(index);
-        if earlier
-            .clone()
-            .any(|other| other.subject == grant.subject && other.pattern == grant.pattern)
-        {
+    let mut places = HashSet::new();
+    for grant in &declared.grants {
+        if !places.insert(place(grant)) {
             return invalid(format!(
                 "the grant of {} on {} is declared twice",
                 grant.subject, grant.pattern
@@ -197,7 +210,7 @@ fn check(declared: &Declared, present: &Present) -> Result<(), AdminError> {
         ..
     } in &declared.users
     {
-        check_principal(present, name, PrincipalKind::User, not_after.as_deref())?;
+        check_principal(known, name, PrincipalKind::User, not_after.as_deref())?;
         if let Some(hash) = password_hash
             && let Err(error) = hash.parse::<access::password::PasswordHash>()
         {
@@ -205,19 +218,19 @@ fn check(declared: &Declared, present: &Present) -> Result<(), AdminError> {
         }
     }
     for DeclaredRobot { name, not_after, .. } in &declared.robots {
-        check_principal(present, name, PrincipalKind::Robot, not_after.as_deref())?;
+        check_principal(known, name, PrincipalKind::Robot, not_after.as_deref())?;
     }
     Ok(())
 }
 
 fn check_principal(
-    present: &Present,
+    known: &Known<'_>,
     name: &PrincipalName,
     kind: PrincipalKind,
     not_after: Option<&str>,
 ) -> Result<(), AdminError> {
     moment(not_after)?;
-    match present.principals.iter().find(|is| is.name == *name) {
+    match known.get(name) {
         Some(is) if is.kind != kind => {
             let reason = format!(
                 "{name} is declared as a {} but is a {}",
