@@ -41,22 +41,22 @@ fn sbom(seed: &str, subject: &Document) -> (Vec<Blob>, Document) {
 }
 
 /// Pushes an image and an artifact about it with one client; the registry must list the artifact as its referrer.
-async fn attach<C: RegistryClient>() {
+async fn attach<C: RegistryClient>() -> Result<()> {
     let world = World::plain().await;
     let mut client = match C::start(world.setup()) {
         Ok(client) => client,
-        Err(unable) => return report(&unable),
+        Err(unable) => {
+            report(&unable);
+            return Ok(());
+        }
     };
-    let outcome = async {
-        client.log_in(ADMIN, ADMIN_PASSWORD)?.expect_success()?;
-        let image = world.image("image", 1)?;
-        client.push(&image, "team/app:v1")?.expect_success()?;
-        let (blobs, manifest) = sbom(&world.seed("sbom"), &image.top);
-        let artifact = Layout::of_manifest(&world.file("artifact"), &blobs, &manifest)?;
-        client.push(&artifact, "team/app:sbom")?.expect_success()?;
-        check_referrers(&world, &image.top, &manifest).await
-    };
-    outcome.await.unwrap();
+    client.log_in(ADMIN, ADMIN_PASSWORD)?.expect_success()?;
+    let image = world.image("image", 1)?;
+    client.push(&image, "team/app:v1")?.expect_success()?;
+    let (blobs, manifest) = sbom(&world.seed("sbom"), &image.top);
+    let artifact = Layout::of_manifest(&world.file("artifact"), &blobs, &manifest)?;
+    client.push(&artifact, "team/app:sbom")?.expect_success()?;
+    check_referrers(&world, &image.top, &manifest).await
 }
 
 async fn check_referrers(world: &World, subject: &Document, artifact: &Document) -> Result<()> {
@@ -101,12 +101,12 @@ fn check_only_referrer(listed: &Value, artifact: &Document) -> Result<()> {
 
 #[tokio::test]
 async fn skopeo_pushes_an_artifact_that_is_listed_as_referrer() {
-    attach::<Skopeo>().await;
+    attach::<Skopeo>().await.unwrap();
 }
 
 #[tokio::test]
 async fn containerd_pushes_an_artifact_that_is_listed_as_referrer() {
-    attach::<Containerd>().await;
+    attach::<Containerd>().await.unwrap();
 }
 
 /// `curl` with a login, as a script would use it.
@@ -191,8 +191,8 @@ fn attach_with_curl(curl: &Curl<'_>) -> Result<()> {
     let pushes = [("v1", &image), (manifest.digest.as_str(), &manifest)];
     for (reference, document) in pushes {
         let url = format!("{base}/v2/team/app/manifests/{reference}");
-        let pushed = curl.put(&url, &document.media_type, "manifest", &document.bytes)?;
-        let subject = header(&pushed, "oci-subject");
+        let answer = curl.put(&url, &document.media_type, "manifest", &document.bytes)?;
+        let subject = header(&answer, "oci-subject");
         ensure!(
             subject == document.subject,
             "OCI-Subject: {subject:?}, wanted {:?}",

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::harness::unable::Unable;
 
 /// A daemon that does not answer by then never will.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Between SIGTERM and SIGKILL.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);

@@ -35,7 +35,7 @@ const DAEMON_OPTIONS: [&str; 4] = [
 
 /// A Docker daemon with images of its own, and its client.
 pub(super) struct Docker {
-    docker: PathBuf,
+    cli: PathBuf,
     setup: Setup,
     _daemon: Daemon,
 }
@@ -43,7 +43,7 @@ pub(super) struct Docker {
 impl Docker {
     fn docker(&self, arguments: &[&str]) -> Result<Outcome> {
         Outcome::of(
-            base_command(&self.docker, &self.setup.home).args(arguments),
+            base_command(&self.cli, &self.setup.home).args(arguments),
             &self.setup.home,
         )
     }
@@ -106,7 +106,7 @@ impl RegistryClient for Docker {
         };
         let daemon = Daemon::start("dockerd", &mut command, &home.join("daemon.log"), answers)?;
         Ok(Self {
-            docker,
+            cli: docker,
             setup,
             _daemon: daemon,
         })

@@ -126,13 +126,6 @@ impl Layout {
             .find(|image| image.architecture == wanted)
             .expect("every layout has an image for this machine")
     }
-
-    /// All blobs of all images.
-    pub(super) fn blobs(&self) -> impl Iterator<Item = &Blob> {
-        self.images
-            .iter()
-            .flat_map(|image| image.layers.iter().chain([&image.config]))
-    }
 }
 
 impl Image {

@@ -1,6 +1,7 @@
 //! Programs of other people: how they are run and what they did.
 
 use std::{
+    fmt::Write as _,
     fs::File,
     path::Path,
     process::{Command, Stdio},
@@ -12,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::harness::unable::PACKAGE_DIRECTORIES;
 
 /// No client may take longer for one small image.
-const RUN_DEADLINE: Duration = Duration::from_secs(120);
+const RUN_DEADLINE: Duration = Duration::from_mins(2);
 
 const POLL: Duration = Duration::from_millis(10);
 
@@ -118,10 +119,8 @@ pub(super) fn command(program: &Path, home: &Path) -> Command {
 pub(super) fn in_mount_namespace(program: &Path, home: &Path, binds: &[(&Path, &str)]) -> Command {
     let mut script = String::from("set -e\n");
     for (source, target) in binds {
-        script.push_str(&format!(
-            "mkdir -p {target}\nmount --bind '{}' {target}\n",
-            source.display()
-        ));
+        let source = source.display();
+        let _ = write!(script, "mkdir -p {target}\nmount --bind '{source}' {target}\n");
     }
     script.push_str("exec \"$0\" \"$@\"\n");
     let mut wrapped = command(Path::new("/usr/bin/unshare"), home);

@@ -16,7 +16,7 @@ use crate::harness::{
 /// A port on which nobody listens stands for the upstream, so that only the mirror can answer.
 const NO_UPSTREAM: &str = "http://127.0.0.1:1";
 
-async fn pull_through_the_mirror(world: &World, node: &mut Containerd) -> Result<()> {
+fn pull_through_the_mirror(world: &World, node: &mut Containerd) -> Result<()> {
     node.log_in(ADMIN, ADMIN_PASSWORD)?.expect_success()?;
     let image = world.image("image", 1)?;
     node.push(&image, "docker.io/library/tool:v1")?.expect_success()?;
@@ -43,7 +43,7 @@ async fn a_node_pulls_docker_hub_images_from_us() {
     let world =
         World::plain_with(Options::default().environment("ROADBED_REGISTRY__NAMESPACES", namespaces)).await;
     match Containerd::start(world.setup()) {
-        Ok(mut node) => pull_through_the_mirror(&world, &mut node).await.unwrap(),
+        Ok(mut node) => pull_through_the_mirror(&world, &mut node).unwrap(),
         Err(unable) => report(&unable),
     }
 }

@@ -1,4 +1,4 @@
-//! Random choices that are the same for the same seed (SplitMix64).
+//! Random choices that are the same for the same seed (`SplitMix64`).
 
 /// A source of random choices.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ const CONTENT: &str = "application/vnd.example.noise";
 const TAGS: u64 = 6;
 
 /// Blobs that every pusher pushes, so that the same digest is pushed by several at the same time.
-const SHARED_BLOBS: u64 = 12;
+const SHARED_BLOBS: usize = 12;
 
 /// The server is gone. The step that was under way stays in the ledger.
 #[derive(Debug)]
@@ -91,11 +91,11 @@ impl Pusher {
             Algorithm::Sha256
         };
         if self.dice.chance(15) {
-            let number = self.dice.between(0, SHARED_BLOBS);
+            let number = self.dice.index(SHARED_BLOBS);
             return Blob::noise(
                 Algorithm::Sha256,
                 &format!("shared {number}"),
-                20_000 * (number as usize + 1),
+                20_000 * (number + 1),
             );
         }
         let length = if self.dice.chance(75) {
@@ -129,7 +129,7 @@ impl Pusher {
             blob.digest.clone(),
             blob.bytes.len(),
         );
-        shared.offers.lock().unwrap().push(offer);
+        shared.offers.lock().expect("no pusher panics").push(offer);
     }
 
     fn uploads_path(&self) -> String {
@@ -235,7 +235,9 @@ impl Pusher {
     }
 
     async fn mount(&mut self, client: &Client, shared: &Shared) -> Result<(), Gone> {
-        let offered = self.dice.pick(shared.offers.lock().unwrap().iter().cloned());
+        let offered = self
+            .dice
+            .pick(shared.offers.lock().expect("no pusher panics").iter().cloned());
         let Some((from, digest, length)) = offered else {
             return Ok(());
         };

@@ -5,6 +5,9 @@ use super::checkout::{SourceFile, assert_none, text_files};
 /// The only place that dependencies come from.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
+/// Last parts of names that only a local resolver knows.
+const LOCAL_DOMAINS: [&str; 3] = ["internal", "corp", "lan"];
+
 /// Directories that exist on one machine only. Put together so that this file does not find itself.
 fn machine_paths() -> [String; 5] {
     ["/ro~ot/", "/wo~rk/", "/Us~ers/", "/ho~me/", "/tmp/~rb/"].map(|path| path.replace('~', ""))
@@ -42,7 +45,7 @@ fn is_private(host: &str) -> bool {
         && (host.starts_with("10.")
             || host.starts_with("192.168.")
             || host.starts_with("172.") && second.is_some_and(|part| (16..32).contains(&part)));
-    private_address || host.ends_with(".internal") || host.ends_with(".corp") || host.ends_with(".lan")
+    private_address || LOCAL_DOMAINS.contains(&host.rsplit('.').next().unwrap_or(host))
 }
 
 fn violations_in(file: &SourceFile) -> Vec<String> {

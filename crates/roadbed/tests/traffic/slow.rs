@@ -215,7 +215,10 @@ async fn slow_readers() -> Result<()> {
         read += honest.read(256 * 1024).await?.len();
         sleep(Duration::from_millis(100)).await;
     }
-    let rest = honest.read_fully(LARGE - read).await.context("the honest reader")?;
+    let rest = honest
+        .read_fully(LARGE - read)
+        .await
+        .context("the honest reader")?;
     ensure!(
         read + rest == LARGE,
         "an honest reader was cut after {} of {LARGE} bytes",
