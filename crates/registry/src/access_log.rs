@@ -12,7 +12,7 @@ use std::{
 };
 
 use access::PrincipalName;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use http::{HeaderValue, Method, Uri};
 use store::Timestamp;
 
@@ -71,10 +71,10 @@ impl AccessLog {
         self.lines.is_some()
     }
 
-    /// Hands over one record; `false` when the queue is full and the line is lost.
+    /// Hands over one record; `false` when the line is lost because the queue is full or nobody writes any more.
     pub fn note(&self, record: AccessRecord) -> bool {
         let Some(lines) = &self.lines else { return true };
-        !matches!(lines.try_send(record), Err(TrySendError::Full(_)))
+        lines.try_send(record).is_ok()
     }
 }
 
