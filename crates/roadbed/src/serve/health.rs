@@ -1,8 +1,11 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use access::{Authorization, Caller};
@@ -20,6 +23,10 @@ use web::PeerAddress;
 /// Names the process that answers, so that whoever started it can tell it from another on the same port.
 static INSTANCE: HeaderName = HeaderName::from_static("roadbed-instance");
 
+/// How long an answer of the database is believed. Anybody may ask `/readyz`, as often as they like, and the database has
+/// few connections.
+const BELIEVED: Duration = Duration::from_secs(1);
+
 /// What the three endpoints know.
 #[derive(Clone)]
 pub(super) struct Health {
@@ -30,6 +37,8 @@ struct Inner {
     store: Store,
     instance: HeaderValue,
     draining: AtomicBool,
+    /// When the database was last asked, and whether it answered.
+    asked: tokio::sync::Mutex<Option<(Instant, bool)>>,
     metrics: Mutex<Metrics>,
     public_metrics: bool,
 }
@@ -45,6 +54,7 @@ impl Health {
                 store,
                 instance,
                 draining,
+                asked: tokio::sync::Mutex::default(),
                 metrics,
                 public_metrics,
             }),
@@ -54,6 +64,22 @@ impl Health {
     /// From now on `/readyz` says no; what is under way goes on.
     pub(super) fn drain(&self) {
         self.inner.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the database answers. Those who ask at the same time wait for one question.
+    async fn has_database(&self) -> bool {
+        let mut asked = self.inner.asked.lock().await;
+        if let Some((at, answered)) = *asked
+            && at.elapsed() < BELIEVED
+        {
+            return answered;
+        }
+        let ping = self.inner.store.ping().await;
+        if let Err(error) = &ping {
+            tracing::warn!(error = error as &dyn std::error::Error, "not ready");
+        }
+        *asked = Some((Instant::now(), ping.is_ok()));
+        ping.is_ok()
     }
 
     pub(super) fn router(self) -> Router {
@@ -77,11 +103,10 @@ async fn readyz(State(health): State<Health>) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             "draining: the server is about to stop\n",
         )
-    } else if let Err(error) = health.inner.store.ping().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
-        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
-    } else {
+    } else if health.has_database().await {
         (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
     };
     (status, [(INSTANCE.clone(), health.inner.instance.clone())], text).into_response()
 }
