@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -65,7 +65,7 @@ impl DirLock {
             }
             _ => {}
         }
-        fs::create_dir(&temp).map_err(|error| StoreError::file("create", temp, error))
+        create_private(&temp).map_err(|error| StoreError::file("create", temp, error))
     }
 }
 
@@ -76,6 +76,15 @@ fn create_private(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
+}
+
+/// Opens a file for writing, which only its owner may read if it is made by this.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn check_format(dir: &Path) -> Result<(), StoreError> {
@@ -92,11 +101,14 @@ fn check_format(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn write_format(dir: &Path, path: &PathBuf) -> Result<(), StoreError> {
+/// Beside and renamed: a crash that left half a number would look like a format from the future.
+fn write_format(dir: &Path, path: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::file("write", path, error);
-    let mut file = File::create(path).map_err(failed)?;
+    let partial = path.with_extension("partial");
+    let mut file = File::create(&partial).map_err(failed)?;
     writeln!(file, "{FORMAT}").map_err(failed)?;
     file.sync_all().map_err(failed)?;
+    fs::rename(&partial, path).map_err(failed)?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
 }
 
@@ -122,8 +134,13 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("new/data");
-        let _held = DirLock::take(&data).unwrap();
-        assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o077, 0);
+        let held = DirLock::take(&data).unwrap();
+        held.prepare(&data).unwrap();
+        drop(open_private(&data.join(DATABASE_FILE)).unwrap());
+        for path in [data.clone(), data.join(TEMP_DIR), data.join(DATABASE_FILE)] {
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", path.display());
+        }
     }
 
     #[test]

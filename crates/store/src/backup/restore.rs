@@ -168,7 +168,14 @@ fn blob_file(entry: &mut impl Read, name: String, dir: &Path) -> Result<u64, Bac
 
 /// A file that was not there before.
 fn create(path: &Path) -> Result<File, StoreError> {
-    File::create_new(path).map_err(|error| StoreError::file("create", path, error))
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    // As the store makes them: the archive holds password hashes.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .map_err(|error| StoreError::file("create", path, error))
 }
 
 fn copy(

@@ -27,7 +27,11 @@ const READER_WAIT: Duration = Duration::from_secs(10);
 const LOG_BYTES: &str = "67108864";
 
 /// Opens the one connection that writes. A commit is on the disk before it is acknowledged.
+///
+/// `SQLite` would make the file readable for everybody, and it holds the key that tokens are signed with; its log gets
+/// the mode of the file.
 pub(super) async fn open_writer(file: &Path) -> Result<DatabaseConnection, StoreError> {
+    crate::lock::open_private(file).map_err(|error| StoreError::file("open", file, error))?;
     let options = options(file, WRITER_CACHE_KIB).create_if_missing(true);
     let pool = pool(1).connect_with(options).await.map_err(connecting)?;
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
