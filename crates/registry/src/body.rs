@@ -122,6 +122,8 @@ pub(crate) struct InboundBody {
     body: RequestBody,
     rate: BodyRate,
     window_ends: Instant,
+    /// Since when the client is not waited for: it must not pay for our own disk or database.
+    busy_since: Option<Instant>,
     received: u64,
     timer: Pin<Box<Sleep>>,
     metrics: Arc<RegistryMetrics>,
@@ -130,11 +132,13 @@ pub(crate) struct InboundBody {
 impl InboundBody {
     /// Wraps a body whose reading starts now.
     pub(crate) fn new(body: RequestBody, rate: BodyRate, metrics: Arc<RegistryMetrics>) -> Self {
-        let window_ends = Instant::now() + rate.window;
+        let now = Instant::now();
+        let window_ends = now + rate.window;
         Self {
             body,
             rate,
             window_ends,
+            busy_since: Some(now),
             received: 0,
             timer: Box::pin(sleep_until(window_ends)),
             metrics,
@@ -160,9 +164,18 @@ impl InboundBody {
     }
 
     fn judge_rate(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
+        if let Some(since) = self.busy_since.take() {
+            self.window_ends += since.elapsed();
+        }
         loop {
             if self.timer.as_mut().poll(cx).is_pending() {
                 return Ok(());
+            }
+            // A window that was moved is waited for to its new end: cheaper than a new timer for each chunk.
+            if Instant::now() < self.window_ends {
+                let ends = self.window_ends;
+                self.timer.as_mut().reset(ends);
+                continue;
             }
             if self.received
                 < self
@@ -190,6 +203,7 @@ impl Stream for InboundBody {
                     // Trailers mean nothing here.
                     let Ok(data) = frame.into_data() else { continue };
                     self.received += data.len() as u64;
+                    self.busy_since.get_or_insert_with(Instant::now);
                     self.metrics.received_bytes.inc_by(data.len() as u64);
                     return Poll::Ready(Some(Ok(data)));
                 }
