@@ -38,7 +38,7 @@ pub struct RegistryMetrics {
     pub received_bytes: Counter,
     /// Requests refused because a bound was reached (429).
     pub shed: Counter,
-    /// Uploads that are being received now.
+    /// Uploads, of blobs and of manifests, that are being received now.
     pub uploads_in_flight: Gauge,
     /// Access log lines dropped because the log's reader was too slow.
     pub access_log_dropped: Counter,

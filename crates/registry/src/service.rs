@@ -12,6 +12,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use oci::{ManifestLimits, RepoName};
+use prometheus_client::metrics::gauge::Gauge;
 use store::Store;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument as _;
@@ -41,7 +42,7 @@ pub struct RegistryConfig {
     pub namespaces: BTreeMap<String, String>,
     /// What a manifest may hold.
     pub manifest_limits: ManifestLimits,
-    /// Uploads that may be received at the same time; one more is answered 429.
+    /// Uploads, of blobs and of manifests, that may be received at the same time; one more is answered 429.
     pub concurrent_uploads: usize,
     /// Requests other than uploads that may be worked on at the same time; one more is answered 429.
     pub concurrent_requests: usize,
@@ -260,17 +261,23 @@ impl Registry {
 
     /// Takes a place among those being worked on, or says at once that there is none: a queue that grows would only make
     /// everybody late.
-    fn admit(&self, route: &Route, method: &Method) -> Result<SemaphorePermit<'_>, ApiError> {
-        let receives = matches!(route, Route::Uploads(_) | Route::Upload(..)) && *method != Method::GET;
-        let places = if receives {
-            &self.inner.uploads
-        } else {
-            &self.inner.requests
+    fn admit(&self, route: &Route, method: &Method) -> Result<Place<'_>, ApiError> {
+        let receives = match route {
+            Route::Uploads(_) | Route::Upload(..) => *method != Method::GET,
+            // It is held in memory while it comes and while it waits for the database.
+            Route::Manifest(..) => *method == Method::PUT,
+            _ => false,
         };
-        places.try_acquire().map_err(|_| {
+        let (places, counted) = if receives {
+            (&self.inner.uploads, Some(&self.inner.metrics.uploads_in_flight))
+        } else {
+            (&self.inner.requests, None)
+        };
+        let permit = places.try_acquire().map_err(|_| {
             ApiError::too_many("the registry is busy; retry after a moment", RETRY_AFTER_SECONDS)
                 .header(header::CONNECTION, HeaderValue::from_static("close"))
-        })
+        })?;
+        Ok(Place::take(permit, counted))
     }
 
     async fn token_request(
@@ -370,6 +377,32 @@ impl Registry {
             .and_then(|host| host.to_str().ok())
             .filter(|host| is_host(host));
         (scheme, host.unwrap_or("localhost").to_owned())
+    }
+}
+
+/// A place among the requests that are worked on; given back when dropped, also when the client went away.
+struct Place<'r> {
+    _permit: SemaphorePermit<'r>,
+    counted: Option<&'r Gauge>,
+}
+
+impl<'r> Place<'r> {
+    fn take(permit: SemaphorePermit<'r>, counted: Option<&'r Gauge>) -> Self {
+        if let Some(gauge) = counted {
+            gauge.inc();
+        }
+        Self {
+            _permit: permit,
+            counted,
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(gauge) = self.counted {
+            gauge.dec();
+        }
     }
 }
 

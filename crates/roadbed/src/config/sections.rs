@@ -92,7 +92,7 @@ section! {
 section! {
     /// The registry's protocol.
     Registry = "registry" {
-        /// Uploads received at the same time; one more is told to come again (429).
+        /// Uploads of blobs and manifests received at the same time; one more is told to come again (429).
         concurrent_uploads: usize = protocol().concurrent_uploads, 1 => 100_000;
         /// Other requests worked on at the same time; one more is told to come again (429).
         concurrent_requests: usize = protocol().concurrent_requests, 1 => 1_000_000;
