@@ -54,7 +54,7 @@ section! {
         tls_cert: Option<PathBuf> = None;
         /// File of the certificate's private key (PEM); goes together with `tls_cert`.
         tls_key: Option<PathBuf> = None;
-        /// Proxies whose Forwarded and X-Forwarded-For headers are believed.
+        /// Proxies whose X-Forwarded-For and X-Forwarded-Proto headers are believed.
         trusted_proxies: Vec<Cidr> = Vec::new();
     }
 }
