@@ -16,7 +16,10 @@ use futures_core::Stream;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use store::BodyError;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, Sleep, sleep_until},
+};
 
 use crate::metrics::RegistryMetrics;
 
@@ -38,9 +41,20 @@ pub(crate) enum CollectError {
         /// The bound in bytes.
         limit: usize,
     },
+    /// Too many bodies are held in memory at the moment.
+    #[error("too many bodies are being received at the moment; retry after a moment")]
+    NoRoom,
     /// It ended early or came too slowly.
     #[error(transparent)]
     Body(#[from] BodyError),
+}
+
+/// A body in memory, with the room that it takes.
+#[derive(Debug)]
+pub(crate) struct Collected<'r> {
+    /// All of it.
+    pub(crate) bytes: Bytes,
+    _held: SemaphorePermit<'r>,
 }
 
 /// Most bytes that are read of a body that nobody wants, so that its sender gets to read the answer.
@@ -145,13 +159,27 @@ impl InboundBody {
         }
     }
 
-    /// Reads the whole body into memory, up to `limit` bytes.
-    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, CollectError> {
+    /// Reads the whole body into memory, up to `limit` bytes, within `deadline`. What is held counts against `room` (KiB
+    /// over all bodies that are being held) until the answer is dropped.
+    pub(crate) async fn collect(
+        self,
+        limit: usize,
+        deadline: Duration,
+        room: &Semaphore,
+    ) -> Result<Collected<'_>, CollectError> {
+        let collected = tokio::time::timeout(deadline, self.collect_slowly(limit, room));
+        collected
+            .await
+            .unwrap_or(Err(CollectError::Body(BodyError::TooSlow)))
+    }
+
+    async fn collect_slowly(mut self, limit: usize, room: &Semaphore) -> Result<Collected<'_>, CollectError> {
         use futures_util::StreamExt as _;
         let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > limit {
             return Err(CollectError::TooLarge { limit });
         }
+        let mut held = room.try_acquire().map_err(|_| CollectError::NoRoom)?;
         let mut collected = BytesMut::with_capacity(announced.min(64 * 1024));
         while let Some(chunk) = self.next().await {
             let chunk = chunk?;
@@ -159,8 +187,14 @@ impl InboundBody {
                 return Err(CollectError::TooLarge { limit });
             }
             collected.extend_from_slice(&chunk);
+            let wanted = collected.len().div_ceil(1024).saturating_sub(held.num_permits());
+            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+            held.merge(room.try_acquire_many(wanted).map_err(|_| CollectError::NoRoom)?);
         }
-        Ok(collected.freeze())
+        Ok(Collected {
+            bytes: collected.freeze(),
+            _held: held,
+        })
     }
 
     fn judge_rate(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {

@@ -196,6 +196,7 @@ impl From<CollectError> for ApiError {
                 ErrorCode::SizeInvalid,
                 error.to_string(),
             ),
+            CollectError::NoRoom => Self::too_many(error.to_string(), RETRY_AFTER_SECONDS),
             CollectError::Body(error) => error.into(),
         }
     }

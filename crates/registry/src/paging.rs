@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use oci::ErrorCode;
 
-use crate::{error::ApiError, percent, query::Query};
+use crate::{error::ApiError, percent, query::Query, service::Exchange};
 
 /// The page that a request asks for.
 #[derive(Debug)]
@@ -49,10 +49,22 @@ fn bad_count() -> ApiError {
     )
 }
 
-/// Adds the `Link` to the next page. `rest` is appended to the query as it is.
-pub(crate) fn link_next(headers: &mut HeaderMap, path: &str, limit: usize, last: &str, rest: &str) {
-    let last = percent::encode(last);
-    let link = format!("<{path}?n={limit}&last={last}{rest}>; rel=\"next\"");
+/// Adds the `Link` to the next page. `rest` is appended to the query as it is. A page that was asked for in another
+/// registry's namespace goes on there, not in a local repository of the same name.
+pub(crate) fn link_next(
+    headers: &mut HeaderMap,
+    exchange: &Exchange<'_>,
+    limit: usize,
+    last: &str,
+    rest: &str,
+) {
+    let (path, last) = (exchange.path, percent::encode(last));
+    let namespace = exchange
+        .query
+        .get("ns")
+        .map(|namespace| format!("&ns={}", percent::encode(namespace)));
+    let namespace = namespace.unwrap_or_default();
+    let link = format!("<{path}?n={limit}&last={last}{rest}{namespace}>; rel=\"next\"");
     if let Ok(value) = HeaderValue::try_from(link) {
         headers.insert(header::LINK, value);
     }

@@ -26,7 +26,7 @@ use crate::{
     query::Query,
     route::Route,
     sent::SentBody,
-    token::MAX_FORM_BYTES,
+    token::{FORM_DEADLINE, FORM_ROOM_BYTES, MAX_FORM_BYTES},
     traffic::listener::Peer,
 };
 
@@ -46,6 +46,9 @@ pub struct RegistryConfig {
     pub concurrent_uploads: usize,
     /// Requests other than uploads that may be worked on at the same time; one more is answered 429.
     pub concurrent_requests: usize,
+    /// Bytes of manifests that may be held in memory while they are received and stored, over all requests; one more is
+    /// answered 429. Reading one costs about twice its bytes besides.
+    pub manifest_memory: u64,
     /// How fast bodies must come.
     pub body_rate: BodyRate,
     /// Most names on a page of the catalog, tags on a page of tags, or referrers on a page of referrers.
@@ -63,6 +66,7 @@ impl Default for RegistryConfig {
             manifest_limits: ManifestLimits::default(),
             concurrent_uploads: 256,
             concurrent_requests: 4_096,
+            manifest_memory: 32 * 1024 * 1024,
             body_rate: BodyRate {
                 minimum: 1024,
                 window: Duration::from_secs(30),
@@ -87,6 +91,8 @@ struct Inner {
     access_log: AccessLog,
     uploads: Semaphore,
     requests: Semaphore,
+    form_room: Semaphore,
+    manifest_room: Semaphore,
 }
 
 /// One request, as far as it is understood before its handler runs.
@@ -113,6 +119,10 @@ impl Registry {
             authenticator: Authenticator::new(store.clone(), key),
             uploads: Semaphore::new(config.concurrent_uploads),
             requests: Semaphore::new(config.concurrent_requests),
+            form_room: Semaphore::new(FORM_ROOM_BYTES / 1024),
+            manifest_room: Semaphore::new(
+                usize::try_from(config.manifest_memory / 1024).unwrap_or(usize::MAX >> 3),
+            ),
             store,
             config,
             metrics,
@@ -245,10 +255,12 @@ impl Registry {
         body: RequestBody,
         address: IpAddr,
     ) -> Result<Response<Body>, ApiError> {
+        if matches!(route, Route::Token) {
+            return self.token_request(exchange, body, address).await;
+        }
         let _place = self.admit(route, exchange.method)?;
         match route {
-            Route::Ping => ping(exchange),
-            Route::Token => self.token_request(exchange, body, address).await,
+            Route::Ping | Route::Token => ping(exchange),
             Route::Catalog => self.catalog(exchange).await,
             Route::Tags(repo) => self.tags(exchange, repo).await,
             Route::Referrers(repo, digest) => self.referrers(exchange, repo, digest).await,
@@ -288,11 +300,30 @@ impl Registry {
     ) -> Result<Response<Body>, ApiError> {
         let form = match *exchange.method {
             Method::GET => None,
-            Method::POST => Some(self.inbound(body).collect(MAX_FORM_BYTES).await?),
+            Method::POST => Some(self.read_form(body).await?),
             _ => return Err(ApiError::method_not_allowed("GET, POST")),
         };
+        // A stranger's form is read before a place is taken, or slow forms would keep everybody else out.
+        let _place = self.admit(&Route::Token, exchange.method)?;
         self.token(exchange.method, exchange.caller, address, exchange.query, form)
             .await
+    }
+
+    async fn read_form(&self, body: RequestBody) -> Result<bytes::Bytes, ApiError> {
+        let form = self
+            .inbound(body)
+            .collect(MAX_FORM_BYTES, FORM_DEADLINE, &self.inner.form_room);
+        Ok(form.await?.bytes)
+    }
+
+    /// Room for manifests that are being received and stored, in KiB.
+    pub(crate) fn manifest_room(&self) -> &Semaphore {
+        &self.inner.manifest_room
+    }
+
+    /// Wraps a body of a request beside the protocol: it must come as fast as any other.
+    pub fn guard_body(&self, body: Incoming, headers: &HeaderMap) -> Body {
+        Body::from_stream(self.inbound(RequestBody::new(body, headers)))
     }
 
     /// Maps `ns=` to the path prefix under which that registry's repositories are kept. A namespace that is not kept

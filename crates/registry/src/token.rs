@@ -4,7 +4,7 @@
 //! first). Without credentials an anonymous token is given where anonymous pull is granted at all. A token only narrows:
 //! what its owner may do is looked up on every request, so a revoked grant does not wait for the token to end.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use access::{
     Caller, Scope, SecretString,
@@ -21,6 +21,13 @@ use crate::{auth::unauthorized, error::ApiError, query::Query, service::Registry
 
 /// Largest form that is read, in bytes.
 pub(crate) const MAX_FORM_BYTES: usize = 16 * 1024;
+
+/// Bytes of forms that are held while they are read, over all token requests; one more is answered 429. Strangers send
+/// them, so they have room of their own.
+pub(crate) const FORM_ROOM_BYTES: usize = 16 * 1024 * 1024;
+
+/// A form must be here after this time.
+pub(crate) const FORM_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A request for a token, however it came.
 struct TokenRequest {

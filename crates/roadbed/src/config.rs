@@ -146,6 +146,7 @@ impl Config {
             idle_timeout: from.idle_timeout.0,
             header_bytes: from.header_bytes,
             headers: from.headers,
+            unfinished_heads: from.unfinished_heads,
             minimum_read_rate: from.minimum_read_rate.0,
             minimum_write_rate: from.minimum_write_rate.0,
             rate_window: from.rate_window.0,
@@ -163,6 +164,7 @@ impl Config {
             namespaces: from.namespaces.0.clone(),
             concurrent_uploads: from.concurrent_uploads,
             concurrent_requests: from.concurrent_requests,
+            manifest_memory: from.manifest_memory.0,
             body_rate: BodyRate {
                 minimum: self.connections.minimum_write_rate.0,
                 window: self.connections.rate_window.0,

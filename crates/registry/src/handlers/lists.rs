@@ -26,13 +26,7 @@ impl Registry {
         let tags = found.ok_or_else(|| ApiError::name_unknown(repo))?;
         let mut response = json_response(&json!({ "name": repo, "tags": &tags.items }));
         if let Some(last) = tags.items.last().filter(|_| tags.more && page.limit > 0) {
-            link_next(
-                response.headers_mut(),
-                exchange.path,
-                page.limit,
-                last.as_str(),
-                "",
-            );
+            link_next(response.headers_mut(), exchange, page.limit, last.as_str(), "");
         }
         Ok(response)
     }
@@ -58,13 +52,7 @@ impl Registry {
             .await?;
         let mut response = json_response(&json!({ "repositories": &names.items }));
         if let Some(last) = names.items.last().filter(|_| names.more && page.limit > 0) {
-            link_next(
-                response.headers_mut(),
-                exchange.path,
-                page.limit,
-                last.as_str(),
-                "",
-            );
+            link_next(response.headers_mut(), exchange, page.limit, last.as_str(), "");
         }
         Ok(response)
     }

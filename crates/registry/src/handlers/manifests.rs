@@ -1,6 +1,6 @@
 //! Manifests: end-3, end-7, end-9.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use access::{
     PrincipalKind,
@@ -18,6 +18,9 @@ use crate::{
     error::{ApiError, delete_failed},
     service::{Exchange, Registry},
 };
+
+/// A manifest must be here after this time: it is small, and it is held in memory while it comes.
+const MANIFEST_DEADLINE: Duration = Duration::from_mins(1);
 
 static SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 static TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -88,10 +91,12 @@ impl Registry {
         let permit = self.authenticator().permit::<Push>(exchange.caller, repo)?;
         let tags = requested_tags(exchange, reference)?;
         let content_type = content_type(exchange)?;
-        let bytes = self
+        let limits = &self.config().manifest_limits;
+        let body = self
             .inbound(body)
-            .collect(self.config().manifest_limits.bytes)
+            .collect(limits.bytes, MANIFEST_DEADLINE, self.manifest_room())
             .await?;
+        let bytes = body.bytes.clone();
         let digest = match reference {
             Reference::Digest(expected) => verified(expected, &bytes)?,
             Reference::Tag(_) => Digest::of(Algorithm::Sha256, &bytes),

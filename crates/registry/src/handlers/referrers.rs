@@ -80,13 +80,7 @@ impl Registry {
             let rest = filter
                 .map(|wanted| format!("&artifactType={}", percent::encode(wanted)))
                 .unwrap_or_default();
-            link_next(
-                headers,
-                exchange.path,
-                page.limit,
-                &last.digest.to_string(),
-                &rest,
-            );
+            link_next(headers, exchange, page.limit, &last.digest.to_string(), &rest);
         }
         Ok(response)
     }

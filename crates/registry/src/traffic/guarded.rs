@@ -18,6 +18,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -31,6 +32,9 @@ const REQUEST: u8 = 2;
 /// The phase of one connection, shared between its stream and its service.
 #[derive(Debug, Clone, Default)]
 pub struct Phase(Arc<AtomicU8>);
+
+/// Places for request heads that have begun and are not complete.
+pub type HeadPlaces = Arc<Semaphore>;
 
 impl Phase {
     /// A request's head is complete; the connection serves it until the returned guard is dropped.
@@ -69,6 +73,12 @@ pub struct GuardedStream<T> {
     minimum_read_rate: u64,
     rate_window: Duration,
     timer: Pin<Box<Sleep>>,
+    /// Where a head that does not come in one piece takes its place; `None` during a TLS handshake, which has its own
+    /// deadline and comes in pieces by nature.
+    head_places: Option<HeadPlaces>,
+    head_place: Option<OwnedSemaphorePermit>,
+    /// Whether bytes of the present head have come.
+    head_begun: bool,
 }
 
 /// A response that the client is not taking: since when, and what it took meanwhile.
@@ -93,7 +103,29 @@ impl<T> GuardedStream<T> {
             minimum_read_rate: limits.minimum_read_rate,
             rate_window: limits.rate_window,
             timer: Box::pin(sleep_until(now + limits.header_timeout)),
+            head_places: None,
+            head_place: None,
+            head_begun: false,
         }
+    }
+
+    /// From now on heads that do not come in one piece take a place.
+    pub fn count_heads(&mut self, places: HeadPlaces) {
+        self.head_places = Some(places);
+        self.head_begun = false;
+    }
+
+    /// A head that has begun has to wait for its rest: it takes a place, or the connection ends.
+    fn hold_head_place(&mut self) -> io::Result<()> {
+        if self.observe() != HEAD || !self.head_begun || self.head_place.is_some() {
+            return Ok(());
+        }
+        let Some(places) = &self.head_places else {
+            return Ok(());
+        };
+        let place = Arc::clone(places).try_acquire_owned();
+        self.head_place = Some(place.map_err(|_| io::Error::other("too many unfinished request heads"))?);
+        Ok(())
     }
 
     fn observe(&mut self) -> u8 {
@@ -101,6 +133,10 @@ impl<T> GuardedStream<T> {
         if phase != self.seen {
             self.seen = phase;
             self.since = Instant::now();
+            if phase != HEAD {
+                self.head_place = None;
+                self.head_begun = false;
+            }
         }
         phase
     }
@@ -189,13 +225,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedStream<T> {
         let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
-                if buf.filled().len() > before && self.observe() == IDLE {
-                    self.phase.0.store(HEAD, Ordering::Relaxed);
+                if buf.filled().len() > before {
+                    if self.observe() == IDLE {
+                        self.phase.0.store(HEAD, Ordering::Relaxed);
+                    }
+                    self.head_begun |= self.observe() == HEAD;
                 }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => match self.poll_deadline(cx) {
+            Poll::Pending => match self.hold_head_place().and_then(|()| self.poll_deadline(cx)) {
                 Ok(()) => Poll::Pending,
                 Err(error) => Poll::Ready(Err(error)),
             },
@@ -314,6 +353,28 @@ mod tests {
         let began = Instant::now();
         assert_eq!(read_error(&mut stream).await.kind(), io::ErrorKind::TimedOut);
         assert!(began.elapsed() <= ConnectionLimits::default().header_timeout + Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heads_in_pieces_take_places_and_one_too_many_is_cut() {
+        let places: HeadPlaces = Arc::new(Semaphore::new(1));
+        let (mut first, mut first_far, _) = guarded(64);
+        let (mut second, mut second_far, _) = guarded(64);
+        first.count_heads(Arc::clone(&places));
+        second.count_heads(Arc::clone(&places));
+        first_far.write_all(b"GET /").await.unwrap();
+        second_far.write_all(b"GET /").await.unwrap();
+        let mut buffer = [0; 64];
+        first.read(&mut buffer).await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_secs(1), first.read(&mut buffer)).await;
+        assert!(waiting.is_err(), "the first may wait for its rest");
+        second.read(&mut buffer).await.unwrap();
+        assert_eq!(
+            second.read(&mut buffer).await.unwrap_err().kind(),
+            io::ErrorKind::Other
+        );
+        drop(first);
+        assert_eq!(places.available_permits(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,6 +19,9 @@ pub struct ConnectionLimits {
     pub header_bytes: usize,
     /// Header fields of one request.
     pub headers: usize,
+    /// Connections, over all addresses, whose request head has begun and is not complete; one more is cut. Each costs
+    /// buffers of a few times [`Self::header_bytes`] without having said who it is.
+    pub unfinished_heads: usize,
     /// A client that takes less than this many bytes per second of a response over [`Self::rate_window`] is cut.
     pub minimum_read_rate: u64,
     /// A client that sends less than this many bytes per second of a body over [`Self::rate_window`] is cut.
@@ -39,8 +42,9 @@ impl Default for ConnectionLimits {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(90),
-            header_bytes: 64 * 1024,
+            header_bytes: 16 * 1024,
             headers: 100,
+            unfinished_heads: 1_024,
             minimum_read_rate: 1024,
             minimum_write_rate: 1024,
             rate_window: Duration::from_secs(30),

@@ -25,7 +25,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    guarded::{GuardedStream, Phase},
+    guarded::{GuardedStream, HeadPlaces, Phase},
     limits::ConnectionLimits,
 };
 use crate::metrics::ConnectionMetrics;
@@ -45,6 +45,9 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
 
+/// What a connection may hold of bytes that were read and not yet taken.
+const READ_BUFFER_BYTES: usize = 128 * 1024;
+
 /// The answer to a connection over the cap: written blindly and closed, because reading costs what the cap protects.
 const SHED: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\nconnection: close\r\ncontent-type: application/json\r\n\
 content-length: 96\r\n\r\n{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"too many connections; retry after 5 s\"}]}       \n";
@@ -60,6 +63,7 @@ struct Shared<H> {
     handler: H,
     limits: ConnectionLimits,
     slots: Arc<Semaphore>,
+    head_places: HeadPlaces,
     per_address: DashMap<IpAddr, usize>,
     open: AtomicUsize,
     metrics: ConnectionMetrics,
@@ -76,10 +80,12 @@ impl<H: Handler> Listener<H> {
         handler: H,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.connections));
+        let head_places = Arc::new(Semaphore::new(limits.unfinished_heads));
         let shared = Shared {
             handler,
             limits,
             slots,
+            head_places,
             per_address: DashMap::new(),
             open: AtomicUsize::new(0),
             metrics,
@@ -141,14 +147,20 @@ impl<H: Handler> Shared<H> {
         tokio::spawn(async move {
             let shared = Arc::clone(&slot.shared);
             let phase = Phase::default();
-            let guarded = GuardedStream::new(stream, phase.clone(), &shared.limits);
+            let mut guarded = GuardedStream::new(stream, phase.clone(), &shared.limits);
             match tls {
-                None => shared.serve(guarded, phase, Peer { address, tls: false }).await,
+                None => {
+                    guarded.count_heads(Arc::clone(&shared.head_places));
+                    shared.serve(guarded, phase, Peer { address, tls: false }).await;
+                }
                 Some(acceptor) => {
                     let handshake =
                         tokio::time::timeout(shared.limits.handshake_timeout, acceptor.accept(guarded));
                     match handshake.await {
-                        Ok(Ok(stream)) => shared.serve(stream, phase, Peer { address, tls: true }).await,
+                        Ok(Ok(mut stream)) => {
+                            stream.get_mut().0.count_heads(Arc::clone(&shared.head_places));
+                            shared.serve(stream, phase, Peer { address, tls: true }).await;
+                        }
                         Ok(Err(_)) | Err(_) => {
                             shared.metrics.handshakes_failed.inc();
                         }
@@ -178,6 +190,8 @@ impl<H: Handler> Shared<H> {
             .header_read_timeout(None)
             .max_headers(self.limits.headers)
             .max_header_size(self.limits.header_bytes)
+            // Also what a body is read into: smaller costs system calls, larger costs memory per stranger.
+            .max_buf_size(self.limits.header_bytes.max(READ_BUFFER_BYTES))
             .half_close(false)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);

@@ -76,6 +76,8 @@ section! {
         header_bytes: usize = connections().header_bytes, 8 * 1024 => 1024 * 1024;
         /// Header fields of one request.
         headers: usize = connections().headers, 16 => 1_000;
+        /// Connections whose request head has begun and is not complete; one more is cut.
+        unfinished_heads: usize = connections().unfinished_heads, 16 => 1_000_000;
         /// A client that reads its answer slower than this, per second, is cut off.
         minimum_read_rate: Size = Size(connections().minimum_read_rate), Size(1) => GIB;
         /// A client that sends its body slower than this, per second, is cut off.
@@ -96,6 +98,8 @@ section! {
         concurrent_uploads: usize = protocol().concurrent_uploads, 1 => 100_000;
         /// Other requests worked on at the same time; one more is told to come again (429).
         concurrent_requests: usize = protocol().concurrent_requests, 1 => 1_000_000;
+        /// Bytes of manifests held in memory while they are received and stored; one more is told to come again (429).
+        manifest_memory: Size = Size(protocol().manifest_memory), MIB => Size(1 << 40);
         /// Largest manifest; the specification asks for at least 4 MiB.
         manifest_bytes: Size = Size(protocol().manifest_limits.bytes as u64), Size(64 << 10) => Size(64 << 20);
         /// Layers of one image.

@@ -40,7 +40,8 @@ impl Handler for App {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let head = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
-        let mut request = Request::from_parts(parts, Body::new(body));
+        let body = self.registry.guard_body(body, &parts.headers);
+        let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(PeerAddress(client.address));
         let response = match self.other.clone().oneshot(request).await {
             Ok(response) => response,
