@@ -120,16 +120,25 @@ impl Store {
     }
 
     /// Deals with a file that is not what its row says: the blob is unknown from now on, until it is pushed again.
-    async fn lost(&self, digest: Digest, location: Location, error: &FilesError) -> Result<(), StoreError> {
+    pub(crate) async fn lost(
+        &self,
+        digest: Digest,
+        location: Location,
+        error: &FilesError,
+    ) -> Result<(), StoreError> {
         let state = match error {
             FilesError::BlobMissing { .. } => BlobState::Missing,
             FilesError::Damaged { .. } => BlobState::Quarantined,
             other => return Err(StoreError::of_files(other)),
         };
-        tracing::error!(%digest, %location, %error, "a blob is damaged and counts as unknown from now on");
-        self.mark_blob(digest, location, state, Actor::system("pull"))
-            .await
-            .map(drop)
+        // Not marked where it was collected or healed meanwhile.
+        if self
+            .mark_blob(digest, location, state, Actor::system("request"))
+            .await?
+        {
+            tracing::error!(%digest, %location, %error, "a blob is damaged and counts as unknown from now on");
+        }
+        Ok(())
     }
 
     /// Links a blob that exists elsewhere, if the caller may have it: it is linked here already, they pushed it

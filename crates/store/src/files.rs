@@ -234,6 +234,25 @@ impl<D: Disk> BlobFiles<D> {
         Ok((hasher.finish(), len))
     }
 
+    /// Looks whether the blob's file is there and has `expected` bytes. Asks the disk, not what is kept in memory.
+    pub(crate) async fn check(&self, location: Location, expected: u64) -> Result<(), FilesError> {
+        self.sync_work(move |protocol| {
+            let file = protocol.open_blob(&location)?;
+            let found = file
+                .len()
+                .map_err(|e| FilesError::io("measure", &location.path(), e))?;
+            if found == expected {
+                return Ok(());
+            }
+            Err(FilesError::Damaged {
+                location,
+                expected,
+                found,
+            })
+        })
+        .await
+    }
+
     /// Removes the file of a blob whose row is gone; who is reading it goes on. Fine when it is gone already.
     pub(crate) async fn remove_blob(&self, location: Location) -> Result<(), FilesError> {
         let result = self

@@ -112,7 +112,26 @@ async fn heal(tx: &Tx, row: &Row, location: &str, size: i64) -> Result<(), Store
     Ok(())
 }
 
+#[derive(FromQueryResult)]
+struct Place {
+    size: i64,
+    location: String,
+}
+
 impl Store {
+    /// Looks at the file of a blob that is there already, before a pushed one is thrown away as one too many. Where it is
+    /// gone or cut, the blob counts as unknown from now on, and the push heals it.
+    pub(crate) async fn doubt_blob(&self, digest: Digest) -> Result<(), StoreError> {
+        let sql = "SELECT size, location FROM blob WHERE digest = $1 AND state = 0";
+        let place: Option<Place> = sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
+        let Some(place) = place else { return Ok(()) };
+        let location = super::parse_location(&place.location)?;
+        match self.inner.files.check(location, sql::from_db(place.size)).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.lost(digest, location, &error).await,
+        }
+    }
+
     /// Notes that a blob's file is damaged or gone, if it still is the blob's file; answers whether it was.
     pub(crate) async fn mark_blob(
         &self,

@@ -190,3 +190,21 @@ async fn a_file_of_another_length_is_never_served() {
     kit.push_blob(&ci, "r", b"layer").await.unwrap();
     assert_eq!(kit.read_blob(&ci, "r", &digest).await.unwrap(), b"layer");
 }
+
+#[tokio::test]
+async fn a_push_heals_a_blob_whose_file_is_gone_or_cut_even_if_nobody_noticed() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let digest = kit.push_blob(&ci, "r", b"layer").await.unwrap();
+    let file = || async {
+        let row = kit.store.blob_row(&"r".parse().unwrap(), &digest).await.unwrap();
+        kit.path().join(row.unwrap().location.path())
+    };
+    std::fs::remove_file(file().await).unwrap();
+    kit.push_blob(&ci, "r", b"layer").await.unwrap();
+    assert_eq!(kit.read_blob(&ci, "r", &digest).await.unwrap(), b"layer");
+
+    std::fs::write(file().await, b"lay").unwrap();
+    kit.push_blob(&ci, "elsewhere", b"layer").await.unwrap();
+    assert_eq!(std::fs::read(file().await).unwrap(), b"layer");
+}

@@ -223,6 +223,7 @@ impl Store {
         committed: Committed,
         session: Option<UploadId>,
     ) -> Result<BlobInfo, UploadError> {
+        self.doubt_blob(committed.location.digest()).await?;
         let quota = self.rules(permit.repo()).quota_bytes;
         let holder = permit.clone();
         let written: Result<bool, UploadError> = self
