@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Delta, count, find};
 use crate::blob::{self, link};
+use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::manifest::{self, DeleteError};
@@ -68,10 +69,9 @@ impl Store {
                 let Some(repository) = find(tx.sql(), &repo).await? else {
                     return Ok(false);
                 };
-                tx.touch_everything();
                 let id = repository.id;
-                if delete_tags(tx, id).await?
-                    || delete_manifests(tx, id).await?
+                if delete_tags(tx, &repo, id).await?
+                    || delete_manifests(tx, &repo, id).await?
                     || unlink(tx, &repo, id).await?
                 {
                     return Ok(true);
@@ -85,27 +85,37 @@ impl Store {
     }
 }
 
-async fn delete_tags(tx: &Tx, repository: i64) -> Result<bool, StoreError> {
+async fn delete_tags(tx: &Tx, repo: &RepoName, repository: i64) -> Result<bool, StoreError> {
     let sql = "DELETE FROM tag WHERE repository_id = $1 AND name IN \
-               (SELECT name FROM tag WHERE repository_id = $1 ORDER BY name LIMIT $2)";
-    let deleted = sql::execute(tx.sql(), sql, [repository.into(), STEP.into()]).await?;
+               (SELECT name FROM tag WHERE repository_id = $1 ORDER BY name LIMIT $2) RETURNING name AS text";
+    let deleted: Vec<sql::Text> = sql::all(tx.sql(), sql, [repository.into(), STEP.into()]).await?;
+    for row in &deleted {
+        tx.touch(Key::tag(repo, &tag::parse(&row.text)?));
+    }
     count(
         tx,
         repository,
         Delta {
-            tags: -sql::to_db(deleted),
+            tags: -sql::to_db(deleted.len() as u64),
             ..Delta::default()
         },
     )
     .await?;
-    Ok(deleted > 0)
+    Ok(!deleted.is_empty())
 }
 
-async fn delete_manifests(tx: &Tx, repository: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT id FROM manifest WHERE repository_id = $1 ORDER BY digest LIMIT $2";
-    let found: Vec<sql::Id> = sql::all(tx.sql(), sql, [repository.into(), STEP.into()]).await?;
+#[derive(FromQueryResult)]
+struct ManifestRow {
+    id: i64,
+    digest: String,
+}
+
+async fn delete_manifests(tx: &Tx, repo: &RepoName, repository: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT id, digest FROM manifest WHERE repository_id = $1 ORDER BY digest LIMIT $2";
+    let found: Vec<ManifestRow> = sql::all(tx.sql(), sql, [repository.into(), STEP.into()]).await?;
     for row in &found {
         manifest::remove_rows(tx, repository, row.id).await?;
+        tx.touch(Key::manifest(repo, &blob::parse_digest(&row.digest)?));
     }
     Ok(!found.is_empty())
 }
