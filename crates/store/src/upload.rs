@@ -14,6 +14,7 @@ use futures_core::Stream;
 use oci::{Algorithm, Digest};
 use thiserror::Error;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::blob::{BlobInfo, LinkError};
 use crate::quota::{self, QuotaKind};
@@ -42,7 +43,8 @@ impl FromStr for UploadId {
     /// Takes exactly what [`UploadId`] prints. Anything else is an upload that does not exist.
     fn from_str(text: &str) -> Result<Self, UploadError> {
         match Uuid::try_parse(text) {
-            Ok(id) if text.len() == uuid::fmt::Hyphenated::LENGTH => Ok(Self(id)),
+            // One text per session: whatever reads otherwise than it prints (upper case, braces) is refused.
+            Ok(id) if *id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]) == *text => Ok(Self(id)),
             _ => Err(UploadError::Unknown),
         }
     }

@@ -298,6 +298,8 @@ fn ids_that_are_none_are_unknown() {
         "../../etc/passwd",
         "{0192f0c1-2345-7890-abcd-ef0123456789}",
         "0192f0c123457890abcdef0123456789",
+        "0192F0C1-2345-7890-ABCD-EF0123456789",
+        "0192f0c1-2345-7890-abcd-eF0123456789",
     ] {
         assert!(
             matches!(text.parse::<UploadId>(), Err(UploadError::Unknown)),
