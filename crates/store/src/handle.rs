@@ -7,6 +7,7 @@ use std::time::Duration;
 use access::AccessBook;
 use access::token::Signer;
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::authenticate::Authenticator;
@@ -18,7 +19,7 @@ use crate::lock::{DATABASE_FILE, DirLock};
 use crate::pull_log::PullQueue;
 use crate::snapshot::Snapshot;
 use crate::upload::UploadBook;
-use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, setting};
+use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, referrer, setting};
 
 /// How often the store looks whether somebody else changed the access data, and writes down who logged in.
 const REFRESH_EVERY: Duration = Duration::from_secs(10);
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) authenticator: Authenticator,
     pub(crate) pulls: PullQueue,
     pub(crate) collector: Collector,
+    /// Turns to make a list of referrers.
+    pub(crate) referrer_lists: Semaphore,
     refresh: Mutex<Option<JoinHandle<()>>>,
     pull_writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<DirLock>>,
@@ -68,6 +71,7 @@ impl Store {
             caches: Caches::new(&config.limits),
             authenticator: Authenticator::new(&config.limits)?,
             collector: Collector::default(),
+            referrer_lists: Semaphore::new(referrer::LISTS_AT_ONCE),
             snapshot: ArcSwap::from_pointee(Snapshot::load(db.read()).await?),
             refresh: Mutex::default(),
             pull_writer: Mutex::default(),

@@ -26,11 +26,36 @@ pub struct ReferrerDescriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Annotations on one page, bytes: those of one manifest may have as many as the manifest. A page ends behind the
-/// entry that exceeds it.
-pub(crate) const PAGE_BYTES: usize = 4 << 20;
-/// Rows read at once, so that not much more than [`PAGE_BYTES`] is ever in memory.
-const ROWS_AT_ONCE: usize = 16;
+/// Annotations on one page, bytes of JSON. A page ends before the entry that would exceed it, but has at least one.
+pub(crate) const PAGE_BYTES: usize = 1 << 20;
+/// Annotations of one referrer that its entry in the lists repeats, bytes of JSON. The manifest itself has them all.
+/// Without it one entry could be as large as a manifest, for a caller who asked for a list.
+pub(crate) const ENTRY_BYTES: usize = 256 << 10;
+/// Lists made at the same time; who comes on top waits. Each holds one page, and for a moment the fallback index
+/// (at most a manifest of 4 MiB) as it is read.
+pub(crate) const LISTS_AT_ONCE: usize = 8;
+
+/// The annotations of a manifest that its row repeats, as JSON: as many as fit [`ENTRY_BYTES`], in the order of their
+/// keys; none where no list of referrers asks for them.
+pub(crate) fn kept_annotations(manifest: &Manifest) -> String {
+    let mut kept = BTreeMap::new();
+    let mut room = ENTRY_BYTES - "{}".len();
+    let annotations = manifest.annotations.iter();
+    for (key, value) in annotations.filter(|_| manifest.subject.is_some()) {
+        // A colon and a comma.
+        let bytes = json_bytes(key) + json_bytes(value) + 2;
+        if let Some(left) = room.checked_sub(bytes) {
+            room = left;
+            kept.insert(key, value);
+        }
+    }
+    serde_json::to_string(&kept).unwrap_or_default()
+}
+
+/// How long a text is as JSON: up to six times as long as it is.
+fn json_bytes(text: &str) -> usize {
+    serde_json::to_string(text).map_or(usize::MAX / 4, |json| json.len())
+}
 
 /// Which page of which list.
 struct Wanted<'a> {
@@ -39,6 +64,20 @@ struct Wanted<'a> {
     after: Option<&'a Digest>,
     /// One more than the page has, to know whether something follows.
     count: usize,
+}
+
+/// A row before its text is loaded.
+#[derive(FromQueryResult)]
+struct Candidate {
+    id: i64,
+    digest: String,
+    bytes: i64,
+}
+
+/// An entry and the bytes of its annotations.
+struct Weighed {
+    bytes: usize,
+    entry: ReferrerDescriptor,
 }
 
 #[derive(FromQueryResult)]
@@ -51,14 +90,18 @@ struct Row {
 }
 
 impl Row {
-    fn into_descriptor(self) -> Result<ReferrerDescriptor, StoreError> {
+    fn weigh(self) -> Result<Weighed, StoreError> {
         let damaged = |what: &str| StoreError::damaged(format!("manifest {} has no {what}", self.digest));
-        Ok(ReferrerDescriptor {
+        let entry = ReferrerDescriptor {
             digest: blob::parse_digest(&self.digest)?,
             media_type: self.media_type.parse().map_err(|_| damaged("media type"))?,
             size: sql::from_db(self.size),
             annotations: serde_json::from_str(&self.annotations).map_err(|_| damaged("annotations"))?,
             artifact_type: self.artifact_type,
+        };
+        Ok(Weighed {
+            bytes: self.annotations.len(),
+            entry,
         })
     }
 }
@@ -76,6 +119,7 @@ impl Store {
         after: Option<&Digest>,
         limit: usize,
     ) -> Result<Page<ReferrerDescriptor>, StoreError> {
+        let _turn = self.inner.referrer_lists.acquire().await;
         let on = self.inner.db.read();
         let Some(repository) = repository::find(on, permit.repo()).await? else {
             return Ok(Page::empty());
@@ -89,64 +133,67 @@ impl Store {
         };
         let (mut found, end) = self.subject_entries(repository.id, &wanted).await?;
         let mut fallback = self.fallback_entries(permit, repository.id, &wanted).await?;
-        fallback.retain(|entry| end.is_none_or(|end| entry.digest <= end));
+        fallback.retain(|weighed| end.is_none_or(|end| weighed.entry.digest <= end));
         found.append(&mut fallback);
-        found.sort_by_key(|entry| entry.digest);
-        let page = Page::cut(found, limit);
+        found.sort_by_key(|weighed| weighed.entry.digest);
+        let fitting = fitting(found.iter().map(|weighed| weighed.bytes));
+        let is_cut = end.is_some() || fitting < found.len();
+        found.truncate(fitting);
+        let page = Page::cut(found.into_iter().map(|weighed| weighed.entry).collect(), limit);
         Ok(Page {
-            more: page.more || (end.is_some() && limit > 0),
+            more: page.more || (is_cut && limit > 0),
             ..page
         })
     }
 
-    /// The manifests that name the subject; and where the list was cut because it would have become too large.
+    /// The manifests that name the subject; and where the list was cut because it would have become too large. Nothing
+    /// is loaded before it is known to fit.
     async fn subject_entries(
         &self,
         repository: i64,
         wanted: &Wanted<'_>,
-    ) -> Result<(Vec<ReferrerDescriptor>, Option<Digest>), StoreError> {
-        let mut found: Vec<ReferrerDescriptor> = Vec::new();
-        let mut bytes = 0;
-        loop {
-            let after = found.last().map(|entry| entry.digest).or(wanted.after.copied());
-            let count = ROWS_AT_ONCE.min(wanted.count - found.len());
-            let rows = self.subject_rows(repository, wanted, after, count).await?;
-            let complete = rows.len() < count || found.len() + rows.len() == wanted.count;
-            for row in rows {
-                bytes += row.annotations.len();
-                found.push(row.into_descriptor()?);
-            }
-            if complete {
-                return Ok((found, None));
-            }
-            if bytes > PAGE_BYTES {
-                let end = found.last().map(|entry| entry.digest);
-                return Ok((found, end));
+    ) -> Result<(Vec<Weighed>, Option<Digest>), StoreError> {
+        let mut candidates = self.candidates(repository, wanted).await?;
+        let sizes = candidates
+            .iter()
+            .map(|row| usize::try_from(row.bytes).unwrap_or(usize::MAX));
+        let fitting = fitting(sizes);
+        let is_cut = fitting < candidates.len();
+        candidates.truncate(fitting);
+        let end = candidates.last().filter(|_| is_cut);
+        let end = end.map(|row| blob::parse_digest(&row.digest)).transpose()?;
+        let mut found = Vec::with_capacity(candidates.len());
+        for chunk in candidates.chunks(sql::CHUNK) {
+            // By id: a row never changes, so it is as large as it was.
+            let sql = format!(
+                "SELECT digest, media_type, size, artifact_type, annotations FROM manifest WHERE id IN ({})",
+                sql::placeholders(1, chunk.len())
+            );
+            let ids = chunk.iter().map(|row| Value::from(row.id));
+            for row in sql::all::<Row>(self.inner.db.read(), &sql, ids).await? {
+                found.push(row.weigh()?);
             }
         }
+        Ok((found, end))
     }
 
-    async fn subject_rows(
-        &self,
-        repository: i64,
-        wanted: &Wanted<'_>,
-        after: Option<Digest>,
-        count: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        let after = after.as_ref().map(ToString::to_string).unwrap_or_default();
+    /// Which rows there are, and how large.
+    async fn candidates(&self, repository: i64, wanted: &Wanted<'_>) -> Result<Vec<Candidate>, StoreError> {
+        let after = wanted.after.map(ToString::to_string).unwrap_or_default();
         let mut values: Vec<Value> = vec![
             repository.into(),
             wanted.subject.to_string().into(),
             after.into(),
-            sql::to_db(count as u64).into(),
+            sql::to_db(wanted.count as u64).into(),
         ];
         let mut filter = "";
         if let Some(artifact_type) = wanted.artifact_type {
             values.push(artifact_type.into());
             filter = "AND artifact_type = $5";
         }
+        // The length stands in the head of the row: the text is not read.
         let sql = format!(
-            "SELECT digest, media_type, size, artifact_type, annotations FROM manifest \
+            "SELECT id, digest, octet_length(annotations) AS bytes FROM manifest \
              WHERE repository_id = $1 AND subject = $2 AND digest > $3 {filter} ORDER BY digest LIMIT $4"
         );
         sql::all(self.inner.db.read(), &sql, values).await
@@ -158,7 +205,7 @@ impl Store {
         permit: &Permit<Pull>,
         repository: i64,
         wanted: &Wanted<'_>,
-    ) -> Result<Vec<ReferrerDescriptor>, StoreError> {
+    ) -> Result<Vec<Weighed>, StoreError> {
         let tag = Reference::Tag(wanted.subject.fallback_tag());
         let Some(index) = self.manifest(permit, &tag).await? else {
             return Ok(Vec::new());
@@ -185,7 +232,12 @@ impl Store {
             .collect();
         entries.sort_by_key(|entry| entry.digest);
         entries.dedup_by_key(|entry| entry.digest);
-        self.only_silent(repository, wanted.subject, entries).await
+        let entries = self.only_silent(repository, wanted.subject, entries).await?;
+        let weigh = |entry: ReferrerDescriptor| Weighed {
+            bytes: serde_json::to_string(&entry.annotations).map_or(0, |json| json.len()),
+            entry,
+        };
+        Ok(entries.into_iter().map(weigh).collect())
     }
 
     /// Leaves out what the repository does not have, and what names the subject itself.
@@ -212,6 +264,17 @@ impl Store {
             .filter(|entry| present.contains(&entry.digest.to_string()))
             .collect())
     }
+}
+
+/// How many entries of these sizes fit a page: at least one, so that whoever reads on gets on.
+fn fitting(sizes: impl Iterator<Item = usize>) -> usize {
+    let mut sum: usize = 0;
+    let fitting = sizes.take_while(|bytes| {
+        let is_first = sum == 0;
+        sum = sum.saturating_add(*bytes);
+        is_first || sum <= PAGE_BYTES
+    });
+    fitting.count()
 }
 
 #[cfg(test)]

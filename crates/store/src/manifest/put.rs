@@ -17,7 +17,7 @@ use crate::event::{self, EventKind};
 use crate::quota::{self, QuotaKind};
 use crate::repository::{self, Delta, Repository};
 use crate::rule::Rules;
-use crate::{Actor, Store, StoreError, StoreLimits, tag};
+use crate::{Actor, Store, StoreError, StoreLimits, referrer, tag};
 
 /// What a manifest names, each once.
 struct Named {
@@ -254,7 +254,7 @@ impl Pushing {
         depth: u32,
     ) -> Result<i64, StoreError> {
         let (put, manifest) = (&self.put, &self.put.manifest);
-        let annotations = serde_json::to_string(&manifest.annotations).unwrap_or_default();
+        let annotations = referrer::kept_annotations(manifest);
         let sql = "INSERT INTO manifest (repository_id, digest, content_id, media_type, kind, artifact_type, subject, \
                    annotations, config_digest, depth, size, pushed_at, pushed_by) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id";

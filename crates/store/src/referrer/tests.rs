@@ -95,7 +95,7 @@ async fn what_the_fallback_index_names_is_listed_too() {
 
 #[tokio::test]
 async fn a_page_of_large_annotations_ends_early() {
-    const EACH: usize = 600 << 10;
+    const EACH: usize = 200 << 10;
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
     let subject = sha256(b"subject");
@@ -116,7 +116,11 @@ async fn a_page_of_large_annotations_ends_early() {
             .referrers(&kit.pull(&ci, "r"), &subject, None, after, 100)
             .await
             .unwrap();
-        assert!(page.items.len() * EACH < PAGE_BYTES + ROWS_AT_ONCE * EACH);
+        assert!(
+            !page.items.is_empty() && json_of(&page) <= PAGE_BYTES,
+            "{}",
+            page.items.len()
+        );
         seen.extend(page.items.iter().map(|item| item.digest));
         pages += 1;
         if !page.more {
@@ -125,4 +129,103 @@ async fn a_page_of_large_annotations_ends_early() {
     }
     assert_eq!(seen, pushed);
     assert!(pages > 1);
+}
+
+fn json_of(page: &Page<ReferrerDescriptor>) -> usize {
+    let json = |item: &ReferrerDescriptor| serde_json::to_string(&item.annotations).unwrap().len();
+    page.items.iter().map(json).sum()
+}
+
+/// What a pusher may do to make the lists of others large: as many bytes as a manifest may have, in characters that
+/// take six times as many in JSON.
+#[tokio::test]
+async fn fat_referrers_do_not_make_fat_pages() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let subject = sha256(b"subject");
+    kit.push_blob(&ci, "r", b"{}").await.unwrap();
+    let mut pushed = Vec::new();
+    for number in 0..18 {
+        let mut manifest: serde_json::Value =
+            serde_json::from_str(&referrer(&subject, "a/b", &number.to_string())).unwrap();
+        for key in 0..100 {
+            manifest["annotations"][format!("x{key}")] = "\u{1}".repeat(6_500).into();
+        }
+        let manifest = manifest.to_string();
+        kit.put(&ci, "r", &manifest, &[]).await.unwrap();
+        pushed.push(sha256(manifest.as_bytes()));
+    }
+    pushed.sort();
+    let mut seen: Vec<Digest> = Vec::new();
+    loop {
+        let permit = kit.pull(&ci, "r");
+        let page = kit.store.referrers(&permit, &subject, None, seen.last(), 100);
+        let page = page.await.unwrap();
+        assert!(!page.items.is_empty() && json_of(&page) <= PAGE_BYTES);
+        assert!(
+            page.items
+                .iter()
+                .all(|item| item.annotations.contains_key("note")),
+            "the small ones are kept"
+        );
+        seen.extend(page.items.iter().map(|item| item.digest));
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, pushed);
+}
+
+#[tokio::test]
+async fn a_fat_fallback_index_does_not_make_fat_pages() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let subject = sha256(b"subject");
+    let mut entries = Vec::new();
+    for number in 0..4 {
+        let bytes = number.to_string();
+        let digest = kit.push_image(&ci, "r", &bytes, &[]).await;
+        entries.push(serde_json::json!({
+            "mediaType": oci::media_type::OCI_IMAGE_MANIFEST, "digest": digest, "size": 1,
+            "annotations": { "note": format!("{bytes}{}", "x".repeat(900 << 10)) },
+        }));
+    }
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": oci::media_type::OCI_IMAGE_INDEX, "manifests": entries,
+    });
+    let tag = subject.fallback_tag();
+    kit.put(&ci, "r", &index.to_string(), &[tag.as_str()])
+        .await
+        .unwrap();
+    let permit = kit.pull(&ci, "r");
+    let page = kit
+        .store
+        .referrers(&permit, &subject, None, None, 100)
+        .await
+        .unwrap();
+    assert!(page.more && page.items.len() == 1, "{}", page.items.len());
+    assert_eq!(list(&kit, &ci, &subject, None).await.len(), 4);
+}
+
+#[test]
+fn a_page_takes_what_fits_and_at_least_one() {
+    assert_eq!(fitting(std::iter::empty()), 0);
+    assert_eq!(fitting([PAGE_BYTES + 1, 1].into_iter()), 1);
+    assert_eq!(fitting([1, PAGE_BYTES - 1, 1].into_iter()), 2);
+    assert_eq!(fitting([usize::MAX, usize::MAX].into_iter()), 1);
+}
+
+#[test]
+fn only_referrers_repeat_their_annotations() {
+    let manifest = |text: &str| Manifest::parse(text.as_bytes(), None, &ManifestLimits::default()).unwrap();
+    let kept = kept_annotations(&manifest(&referrer(&sha256(b"s"), "a/b", "here")));
+    assert_eq!(kept, r#"{"note":"here"}"#);
+    let long = "x".repeat(ENTRY_BYTES - r#"{"note":"",}"#.len());
+    let fits = kept_annotations(&manifest(&referrer(&sha256(b"s"), "a/b", &long)));
+    assert!(fits.len() > long.len() && fits.len() <= ENTRY_BYTES);
+    let over = kept_annotations(&manifest(&referrer(&sha256(b"s"), "a/b", &format!("{long}x"))));
+    assert_eq!(over, "{}");
+    let mut image: serde_json::Value = serde_json::from_str(&image(b"{}", &[])).unwrap();
+    image["annotations"] = serde_json::json!({ "note": "here" });
+    assert_eq!(kept_annotations(&manifest(&image.to_string())), "{}");
 }
