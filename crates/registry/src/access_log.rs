@@ -22,6 +22,9 @@ pub const QUEUE_LINES: usize = 8192;
 /// Longest path or user agent in a line, in bytes; more is cut.
 const MAX_FIELD_BYTES: usize = 512;
 
+/// Longest method in a line, in bytes; real ones are shorter.
+const MAX_METHOD_BYTES: usize = 16;
+
 /// What is known of one answered request.
 #[derive(Debug)]
 pub struct AccessRecord {
@@ -107,8 +110,8 @@ fn write_line(out: &mut impl Write, record: &AccessRecord) -> io::Result<()> {
             .principal
             .as_ref()
             .map_or(access::ANONYMOUS, PrincipalName::as_str),
-        method: record.method.as_str(),
-        path: cut(record.uri.path()),
+        method: cut(record.method.as_str(), MAX_METHOD_BYTES),
+        path: cut(record.uri.path(), MAX_FIELD_BYTES),
         status: record.status,
         sent_bytes: record.sent_bytes,
         duration_us: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
@@ -116,7 +119,7 @@ fn write_line(out: &mut impl Write, record: &AccessRecord) -> io::Result<()> {
             .user_agent
             .as_ref()
             .and_then(|agent| agent.to_str().ok())
-            .map(cut),
+            .map(|agent| cut(agent, MAX_FIELD_BYTES)),
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
@@ -136,6 +139,6 @@ struct Line<'a> {
     user_agent: Option<&'a str>,
 }
 
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_FIELD_BYTES)]
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }

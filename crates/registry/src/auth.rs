@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use moka::sync::Cache;
 use oci::{ErrorCode, RepoName};
 use sha2::{Digest as _, Sha256};
-use store::{AuthError, Store};
+use store::Store;
 
 use crate::error::ApiError;
 
@@ -81,7 +81,7 @@ impl Authenticator {
             .store
             .signer()
             .verify(token.expose(), Audience::Registry, now);
-        let claims = claims.map_err(|_| ApiError::from(AuthError::Rejected))?;
+        let claims = claims.map_err(|error| unauthorized(format!("{error}; log in again")))?;
         Ok(self.store.caller_of(&claims).await?)
     }
 

@@ -149,6 +149,13 @@ impl From<StoreError> for ApiError {
                 "the registry's disk is full; nothing was stored; tell its operator and push again later",
             );
         }
+        if matches!(error, StoreError::Busy | StoreError::TaskLost) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "request turned away");
+            let message =
+                "the registry has too much to write at the moment or is about to stop; retry after a moment";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+                .header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
         tracing::error!(error = &error as &dyn std::error::Error, "request failed");
         let message = "the registry failed to do this; nothing that was acknowledged is lost; retry, and tell its operator";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message)

@@ -10,6 +10,7 @@
 //! What this crate does not know: what is inside of a layer. A push records and enqueues, a pull asks the store.
 
 pub mod access_log;
+mod admission;
 mod auth;
 mod body;
 mod error;

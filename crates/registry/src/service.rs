@@ -12,16 +12,16 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use oci::{ManifestLimits, RepoName};
-use prometheus_client::metrics::gauge::Gauge;
 use store::Store;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::{
     access_log::{AccessLog, AccessRecord},
+    admission::{Admission, Place},
     auth::{self, Authenticator, Failure},
     body::{BodyRate, InboundBody, RequestBody},
-    error::{ApiError, RETRY_AFTER_SECONDS},
+    error::ApiError,
     metrics::RegistryMetrics,
     query::Query,
     route::Route,
@@ -89,8 +89,7 @@ struct Inner {
     authenticator: Authenticator,
     metrics: Arc<RegistryMetrics>,
     access_log: AccessLog,
-    uploads: Semaphore,
-    requests: Semaphore,
+    admission: Admission,
     form_room: Semaphore,
     manifest_room: Semaphore,
 }
@@ -117,8 +116,11 @@ impl Registry {
     ) -> Self {
         let inner = Inner {
             authenticator: Authenticator::new(store.clone(), key),
-            uploads: Semaphore::new(config.concurrent_uploads),
-            requests: Semaphore::new(config.concurrent_requests),
+            admission: Admission::new(
+                config.concurrent_requests,
+                config.concurrent_uploads,
+                metrics.uploads_in_flight.clone(),
+            ),
             form_room: Semaphore::new(FORM_ROOM_BYTES / 1024),
             manifest_room: Semaphore::new(
                 usize::try_from(config.manifest_memory / 1024).unwrap_or(usize::MAX >> 3),
@@ -258,7 +260,7 @@ impl Registry {
         if matches!(route, Route::Token) {
             return self.token_request(exchange, body, address).await;
         }
-        let _place = self.admit(route, exchange.method)?;
+        let _place = self.admit(route, exchange)?;
         match route {
             Route::Ping | Route::Token => ping(exchange),
             Route::Catalog => self.catalog(exchange).await,
@@ -271,25 +273,19 @@ impl Registry {
         }
     }
 
-    /// Takes a place among those being worked on, or says at once that there is none: a queue that grows would only make
-    /// everybody late.
-    fn admit(&self, route: &Route, method: &Method) -> Result<Place<'_>, ApiError> {
+    fn admit(&self, route: &Route, exchange: &Exchange<'_>) -> Result<Place<'_>, ApiError> {
         let receives = match route {
-            Route::Uploads(_) | Route::Upload(..) => *method != Method::GET,
+            Route::Uploads(_) | Route::Upload(..) => *exchange.method != Method::GET,
             // It is held in memory while it comes and while it waits for the database.
-            Route::Manifest(..) => *method == Method::PUT,
+            Route::Manifest(..) => *exchange.method == Method::PUT,
             _ => false,
         };
-        let (places, counted) = if receives {
-            (&self.inner.uploads, Some(&self.inner.metrics.uploads_in_flight))
+        let admission = &self.inner.admission;
+        if receives {
+            admission.upload(exchange.caller.principal_id())
         } else {
-            (&self.inner.requests, None)
-        };
-        let permit = places.try_acquire().map_err(|_| {
-            ApiError::too_many("the registry is busy; retry after a moment", RETRY_AFTER_SECONDS)
-                .header(header::CONNECTION, HeaderValue::from_static("close"))
-        })?;
-        Ok(Place::take(permit, counted))
+            admission.request()
+        }
     }
 
     async fn token_request(
@@ -304,7 +300,7 @@ impl Registry {
             _ => return Err(ApiError::method_not_allowed("GET, POST")),
         };
         // A stranger's form is read before a place is taken, or slow forms would keep everybody else out.
-        let _place = self.admit(&Route::Token, exchange.method)?;
+        let _place = self.inner.admission.request()?;
         self.token(exchange.method, exchange.caller, address, exchange.query, form)
             .await
     }
@@ -408,32 +404,6 @@ impl Registry {
             .and_then(|host| host.to_str().ok())
             .filter(|host| is_host(host));
         (scheme, host.unwrap_or("localhost").to_owned())
-    }
-}
-
-/// A place among the requests that are worked on; given back when dropped, also when the client went away.
-struct Place<'r> {
-    _permit: SemaphorePermit<'r>,
-    counted: Option<&'r Gauge>,
-}
-
-impl<'r> Place<'r> {
-    fn take(permit: SemaphorePermit<'r>, counted: Option<&'r Gauge>) -> Self {
-        if let Some(gauge) = counted {
-            gauge.inc();
-        }
-        Self {
-            _permit: permit,
-            counted,
-        }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(gauge) = self.counted {
-            gauge.dec();
-        }
     }
 }
 

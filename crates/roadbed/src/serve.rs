@@ -36,9 +36,6 @@ use app::App;
 use health::Health;
 use proxies::TrustedProxies;
 
-/// Password of the first administrator, where the data directory is empty.
-const ADMIN_PASSWORD: &str = "ROADBED_ADMIN_PASSWORD";
-
 /// File that receives the address once the server listens; for whoever starts it on port 0.
 const READY_FILE: &str = "ROADBED_READY_FILE";
 
@@ -49,22 +46,18 @@ const INSTANCE_ID: &str = "ROADBED_INSTANCE_ID";
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&config.log, &config.telemetry)?;
     process::raise_descriptor_limit();
-    let store = open_store(&config).await?;
-    let password = std::env::var(ADMIN_PASSWORD)
-        .ok()
-        .filter(|password| !password.is_empty())
-        .map(SecretString::from);
-    let generated = store
-        .ensure_administrator(password.as_ref())
-        .await
-        .context("cannot make the first administrator")?;
-
+    // What can fail for a reason outside of the data directory comes before the first administrator is made: the
+    // password is printed once, and a start that fails afterwards would have lost it.
     let tls = config
         .tls_files()
         .map(|(cert, key)| CertificateStore::load(cert, key))
         .transpose()?;
     let socket = bind(config.server.listen).await?;
     let address = socket.local_addr().context("the socket has no address")?;
+    let store = open_store(&config).await?;
+    let generated = first_start::make_administrator(&store).await?;
+    announce(&config, &store, address, generated.as_ref())?;
+
     let mut metrics = prometheus_client::registry::Registry::with_prefix("roadbed");
     let registry = registry(&config, &store, &mut metrics)?;
     let connections = ConnectionMetrics::register(&mut metrics);
@@ -89,7 +82,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         config.storage.collect_budget,
     );
 
-    announce(&config, address, generated.as_ref())?;
+    write_ready_file(&url_of(&config, address))?;
     let cut = listener.run(stop_requested(health, delay)).await;
     if cut > 0 {
         tracing::warn!(
@@ -148,26 +141,38 @@ fn registry(
     ))
 }
 
-/// Says where the server is, on standard output for people and in the ready file for programs.
-fn announce(config: &Config, address: SocketAddr, generated: Option<&SecretString>) -> anyhow::Result<()> {
+fn url_of(config: &Config, address: SocketAddr) -> String {
     let scheme = if config.tls_files().is_some() {
         "https"
     } else {
         "http"
     };
-    let url = format!("{scheme}://{address}");
+    format!("{scheme}://{address}")
+}
+
+/// Says where the server is and how to log in.
+fn announce(
+    config: &Config,
+    store: &Store,
+    address: SocketAddr,
+    generated: Option<&SecretString>,
+) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "listening on {url}")?;
-    first_start::greet(&mut out, config, &address.to_string(), generated)?;
+    writeln!(out, "listening on {}", url_of(config, address))?;
+    first_start::greet(&mut out, config, store.data_dir(), address, generated)?;
     out.flush()?;
-    if let Some(file) = std::env::var_os(READY_FILE) {
-        // Written beside and renamed: whoever waits for it never reads half of it.
-        let partial = PathBuf::from(&file).with_extension("partial");
-        std::fs::write(&partial, &url)
-            .and_then(|()| std::fs::rename(&partial, &file))
-            .with_context(|| format!("cannot write {READY_FILE} {}", file.display()))?;
-    }
     Ok(())
+}
+
+/// Tells programs the address. Written beside and renamed: whoever waits for it never reads half of it.
+fn write_ready_file(url: &str) -> anyhow::Result<()> {
+    let Some(file) = std::env::var_os(READY_FILE) else {
+        return Ok(());
+    };
+    let partial = PathBuf::from(&file).with_extension("partial");
+    std::fs::write(&partial, url)
+        .and_then(|()| std::fs::rename(&partial, &file))
+        .with_context(|| format!("cannot write {READY_FILE} {}", PathBuf::from(&file).display()))
 }
 
 /// Resolves when the listener should close: a signal came, and load balancers had `delay` to see that `/readyz` says no.

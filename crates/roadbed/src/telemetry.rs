@@ -29,7 +29,14 @@ impl Drop for TelemetryGuard {
 
 /// Starts logging to standard error, and tracing where a collector is named.
 pub(crate) fn init(log: &Log, telemetry: &Telemetry) -> anyhow::Result<TelemetryGuard> {
-    let filter = EnvFilter::try_new(log.level.as_str()).context("log.level is not a filter")?;
+    // Every start would say at length that there is nothing to migrate; whoever wants to read that can name it.
+    let level = log.level.as_str();
+    let level = if level.contains('=') {
+        level.to_owned()
+    } else {
+        format!("{level},sea_orm_migration=warn")
+    };
+    let filter = EnvFilter::try_new(level).context("log.level is not a filter")?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),

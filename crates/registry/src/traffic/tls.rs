@@ -111,7 +111,11 @@ impl CertificateStore {
                     continue;
                 }
                 match self.reload() {
-                    Ok(()) => tracing::info!(cert = %self.cert.display(), "certificate reloaded"),
+                    Ok(()) => {
+                        tracing::info!(cert = %self.cert.display(), "certificate reloaded");
+                        seen = stamps;
+                    }
+                    // Tried again next time: the reason may be of the moment.
                     Err(error) => {
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,
@@ -119,7 +123,6 @@ impl CertificateStore {
                         );
                     }
                 }
-                seen = stamps;
             }
         })
     }

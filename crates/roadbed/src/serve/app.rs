@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::{Router, body::Body};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use registry::{
     Registry,
@@ -24,6 +24,9 @@ pub(super) struct App {
 
 impl Handler for App {
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+        if let Some(refusal) = refuse_ambiguous(&request) {
+            return refusal;
+        }
         let client = self.proxies.client(peer, request.headers());
         let path = request.uri().path();
         // The protocol is most of all traffic and reads its paths from the right: it has no use for a router.
@@ -55,4 +58,36 @@ impl Handler for App {
         self.registry
             .record("api", client.address, head, None, started, response)
     }
+}
+
+/// Requests that two parsers read differently: whoever stands in front of us may have seen another host or another body
+/// (RFC 9112, sections 3.2 and 6.1).
+fn refuse_ambiguous(request: &Request<Incoming>) -> Option<Response<Body>> {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let hostless =
+        hosts.next().is_none() && request.version() == Version::HTTP_11 && request.uri().host().is_none();
+    if hostless || hosts.next().is_some() {
+        return Some(refusal(
+            StatusCode::BAD_REQUEST,
+            "a request names one host, in one Host header\n",
+        ));
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Some(refusal(
+            StatusCode::NOT_IMPLEMENTED,
+            "the only transfer coding is `chunked`\n",
+        ));
+    }
+    None
+}
+
+fn refusal(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }

@@ -41,7 +41,7 @@ const IMPATIENT: [(&str, &str); 6] = [
     ("ROADBED_CONNECTIONS__RATE_WINDOW", "1s"),
     ("ROADBED_CONNECTIONS__MINIMUM_WRITE_RATE", "10KiB"),
     ("ROADBED_CONNECTIONS__HEADERS", "16"),
-    ("ROADBED_REGISTRY__CONCURRENT_UPLOADS", "2"),
+    ("ROADBED_REGISTRY__CONCURRENT_UPLOADS", "4"),
 ];
 
 /// What a slow client may take at most before it is cut: the limits above with room for a busy machine.
@@ -372,7 +372,7 @@ fn patch_head(server: &Server, path: &str, length: usize) -> String {
     )
 }
 
-/// Four uploads where two have room: two are told at once to come again, pulls do not notice any of it.
+/// Four uploads of one user where four have room, half of it for one user: two are told at once to come again, pulls do not notice any of it.
 async fn uploads_at_once(server: &Server, witness: &Witness) -> Result<()> {
     let mut sessions = Vec::new();
     for _ in 0..4 {

@@ -183,7 +183,7 @@ async fn until_in_flight(server: &Server, wanted: u64) -> Result<()> {
 
 async fn concurrent_uploads() -> Result<()> {
     let server =
-        Server::start_with(Options::default().environment("ROADBED_REGISTRY__CONCURRENT_UPLOADS", "2")).await;
+        Server::start_with(Options::default().environment("ROADBED_REGISTRY__CONCURRENT_UPLOADS", "4")).await;
     let client = server.admin();
     let blob = Blob::noise(Algorithm::Sha256, "cap", 5000);
     client.push_blob("caps/uploads", &blob).await?;
