@@ -1,6 +1,6 @@
 //! What every client goes through, and the table of clients at the end.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use super::{client::RegistryClient, layout::LAYER_BYTES, world::World};
 use crate::harness::{
@@ -178,12 +178,12 @@ async fn own_authority_over_tls<C: RegistryClient>() {
         world.check_whole("team/app", "v1").await?;
         client.forget()?;
         client.pull("team/app:v1")?.expect_success()?;
-        client.check_pulled("team/app:v1", &layout)
-    });
-    run!(C::start(world.setup_without_trust()), async |mut client: C| {
-        let login = client.log_in(ADMIN, ADMIN_PASSWORD)?;
+        client.check_pulled("team/app:v1", &layout)?;
+        drop(client);
+        let mut stranger = C::start(world.setup_without_trust()).map_err(|unable| anyhow!("{unable:?}"))?;
+        let login = stranger.log_in(ADMIN, ADMIN_PASSWORD)?;
         let refused = if login.succeeded {
-            client.pull("team/app:v1")?
+            stranger.pull("team/app:v1")?
         } else {
             login
         };
@@ -202,7 +202,7 @@ async fn anonymous_pull_where_it_is_granted<C: RegistryClient>() {
         }
         admin::grant(&world.server, "anonymous", "public/**", &["pull"]).await?;
         drop(client);
-        let stranger = C::start(world.setup()).map_err(|unable| anyhow::anyhow!("{unable:?}"))?;
+        let stranger = C::start(world.setup()).map_err(|unable| anyhow!("{unable:?}"))?;
         stranger.pull("public/app:v1")?.expect_success()?;
         stranger.check_pulled("public/app:v1", &layout)?;
         let refused = [&UNAUTHORIZED[..], &DENIED].concat();

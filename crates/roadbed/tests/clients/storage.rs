@@ -72,11 +72,17 @@ pub(super) struct Storage {
 impl Storage {
     pub(super) fn new(program: Program, global: &[&str], setup: Setup) -> Result<Self, Unable> {
         let global = global.iter().map(|&argument| argument.to_owned()).collect();
-        Ok(Self {
+        let storage = Self {
             program: program.find()?,
             global,
             setup,
-        })
+        };
+        let listed = storage
+            .run(&["images"], &["--quiet"])
+            .and_then(Outcome::expect_success);
+        let impossible =
+            |error| Unable::Impossible(format!("{} cannot have a storage here: {error:#}", program.name));
+        listed.map(|_| storage).map_err(impossible)
     }
 
     /// Runs a subcommand of one or two words.
