@@ -57,6 +57,12 @@ pub enum BackupError {
         /// The target.
         path: PathBuf,
     },
+    /// It does not begin as a backup does. What it holds instead is not repeated: it may be anything.
+    #[error(
+        "it is not a backup of Roadbed, which is a tar archive that begins with `version`; unpack it first if it is \
+         compressed"
+    )]
+    NotABackup,
     /// The archive holds something that does not belong there.
     #[error("the backup holds {name:?}, which does not belong there")]
     Unexpected {

@@ -56,19 +56,21 @@ fn extract(input: impl Read, dir: &Path) -> Result<(BackupReport, DirLock), Back
     if present {
         return Err(BackupError::NotEmpty { path: dir.to_owned() });
     }
+    let mut archive = Archive::new(input);
+    let mut entries = archive.entries().map_err(read_error)?.raw(true);
+    // Before anything is made: the wrong file leaves no traces.
+    version(entries.next())?;
     let lock = DirLock::take(dir)?;
     create(&dir.join(RESTORING_FILE)).map(drop)?;
     let mut names = Names::default();
     let mut report = BackupReport::default();
-    let mut archive = Archive::new(input);
-    for entry in archive.entries().map_err(read_error)?.raw(true) {
+    for entry in entries {
         let mut entry = entry.map_err(read_error)?;
         let Some(name) = names.of(&mut entry)? else {
             continue;
         };
         match names.seen {
-            0 => version(&mut entry, &name)?,
-            1 => database(&mut entry, &name, dir)?,
+            0 => database(&mut entry, &name, dir)?,
             _ => {
                 report.bytes += blob_file(&mut entry, name, dir)?;
                 report.blobs += 1;
@@ -78,9 +80,6 @@ fn extract(input: impl Read, dir: &Path) -> Result<(BackupReport, DirLock), Back
     }
     match names.seen {
         0 => Err(BackupError::Incomplete {
-            what: VERSION_FILE.to_owned(),
-        }),
-        1 => Err(BackupError::Incomplete {
             what: DATABASE_FILE.to_owned(),
         }),
         _ => {
@@ -114,27 +113,41 @@ impl Names {
     }
 }
 
-fn version(entry: &mut impl Read, name: &str) -> Result<(), BackupError> {
-    if name != VERSION_FILE {
-        return Err(BackupError::Unexpected {
-            name: name.to_owned(),
-        });
+/// Checks the first entry, which says what the archive is.
+fn version<R: Read>(first: Option<io::Result<Entry<'_, R>>>) -> Result<(), BackupError> {
+    let mut entry = match first {
+        None => {
+            return Err(BackupError::Incomplete {
+                what: VERSION_FILE.to_owned(),
+            });
+        }
+        Some(Ok(entry)) => entry,
+        Some(Err(error)) if is_of_the_system(&error) => return Err(read_error(error)),
+        Some(Err(_)) => return Err(BackupError::NotABackup),
+    };
+    let is_version =
+        entry.header().entry_type() == EntryType::Regular && *entry.path_bytes() == *VERSION_FILE.as_bytes();
+    if !is_version {
+        return Err(BackupError::NotABackup);
     }
-    let mut found = String::new();
-    entry
+    let mut found = Vec::new();
+    (&mut entry)
         .take(LONGEST_NAME)
-        .read_to_string(&mut found)
+        .read_to_end(&mut found)
         .map_err(read_error)?;
-    if found.trim().parse() != Ok(FORMAT) {
-        let found = found.trim().to_owned();
-        return Err(StoreError::Version {
-            path: name.into(),
-            found,
+    let found = str::from_utf8(&found)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    match found {
+        Some(FORMAT) => Ok(()),
+        Some::<u32>(found) => Err(StoreError::Version {
+            path: VERSION_FILE.into(),
+            found: found.to_string(),
             known: FORMAT,
         }
-        .into());
+        .into()),
+        None => Err(BackupError::NotABackup),
     }
-    Ok(())
 }
 
 fn database(entry: &mut impl Read, name: &str, dir: &Path) -> Result<(), BackupError> {
@@ -207,8 +220,25 @@ fn sync(dir: &Path) -> Result<(), StoreError> {
     handle.sync_all().map_err(failed)
 }
 
+/// The texts of the tar library quote the archive, which may hold anything and be as long as it likes.
 fn read_error(error: io::Error) -> BackupError {
+    let error = if is_of_the_system(&error) {
+        error
+    } else {
+        io::Error::new(
+            error.kind(),
+            "it is no tar archive from some place on, or cut off",
+        )
+    };
     BackupError::Read(Arc::new(error))
+}
+
+/// Whether reading failed, as opposed to what was read being wrong.
+fn is_of_the_system(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
 }
 
 #[derive(FromQueryResult)]

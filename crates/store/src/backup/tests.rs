@@ -229,7 +229,7 @@ async fn tampered_archives_are_refused_and_cannot_be_served() {
         assert!(matches!(done, Err(BackupError::Incomplete { .. })), "{done:?}");
     }
     let (_, done) = try_restore(archive(&good[1..])).await;
-    assert!(matches!(done, Err(BackupError::Unexpected { .. })), "{done:?}");
+    assert!(matches!(done, Err(BackupError::NotABackup)), "{done:?}");
     let mut future = good.clone();
     future[0].1 = b"99".to_vec();
     let (_, done) = try_restore(archive(&future)).await;
@@ -247,8 +247,11 @@ async fn links_and_endless_names_are_refused() {
     let special = |kind: EntryType, size: u64| {
         let mut tar = Builder::new(Vec::new());
         let mut header = Header::new_gnu();
+        header.set_size(1);
+        tar.append_data(&mut header, "version", b"1".as_slice()).unwrap();
+        let mut header = Header::new_gnu();
         header.set_entry_type(kind);
-        header.set_path("version").unwrap();
+        header.set_path("roadbed.db").unwrap();
         header.set_size(size);
         header.set_cksum();
         tar.append(&header, std::io::repeat(b'a').take(size)).unwrap();
@@ -265,6 +268,37 @@ async fn links_and_endless_names_are_refused() {
             "{kind:?}: {done:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_no_backup_leaves_no_traces_and_is_not_repeated() {
+    let text = b"root:x:0:0:\x1b]0;pwned\x07:/root:/bin/sh\n".repeat(40);
+    let gzip = [&[0x1f, 0x8b, 8, 0][..], &[0x9b; 2_000]].concat();
+    let version = archive(&[("version".to_owned(), b"9\x1b]0;pwned\x07".to_vec())]);
+    for (what, bytes) in [
+        ("text", text),
+        ("gzip", gzip),
+        ("short", b"x".to_vec()),
+        ("version", version),
+    ] {
+        let (target, done) = try_restore(bytes).await;
+        let error = done.unwrap_err();
+        assert!(matches!(error, BackupError::NotABackup), "{what}: {error:?}");
+        assert!(!target.path().join("data").exists(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_is_damaged_is_not_repeated() {
+    let kit = Kit::new().await;
+    let (_, mut bytes) = backup(&kit).await;
+    // The checksum of the second header; the first has one block of content.
+    bytes[1024 + 148..1024 + 156].copy_from_slice(b"\x1b]0;xx\x07\x1b");
+    let (_, done) = try_restore(bytes).await;
+    let error = done.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(matches!(error, BackupError::Read(_)), "{error:?}");
+    assert!(!source.contains(char::is_control), "{source:?}");
 }
 
 #[tokio::test]
