@@ -50,5 +50,5 @@ bench-registry:
 
 # Runs one fuzz target (needs nightly and cargo-fuzz)
 fuzz target seconds:
-    mkdir -p fuzz/corpus/{{target}}
+    mkdir -p fuzz/corpus/{{target}} fuzz/seeds/{{target}}
     cd fuzz && cargo +nightly fuzz run {{target}} corpus/{{target}} seeds/{{target}} -- -max_total_time={{seconds}}
