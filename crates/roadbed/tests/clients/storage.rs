@@ -77,12 +77,15 @@ impl Storage {
             global,
             setup,
         };
-        let listed = storage
-            .run(&["images"], &["--quiet"])
-            .and_then(Outcome::expect_success);
-        let impossible =
-            |error| Unable::Impossible(format!("{} cannot have a storage here: {error:#}", program.name));
-        listed.map(|_| storage).map_err(impossible)
+        let why = match storage.run(&["images"], &["--quiet"]) {
+            Ok(outcome) if outcome.succeeded => return Ok(storage),
+            Ok(outcome) => outcome.errors.trim().replace('\n', " | "),
+            Err(error) => format!("{error:#}"),
+        };
+        Err(Unable::Impossible(format!(
+            "{} cannot have a storage here: {why}",
+            program.name
+        )))
     }
 
     /// Runs a subcommand of one or two words.
