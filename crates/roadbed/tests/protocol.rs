@@ -25,6 +25,7 @@ mod protocol {
     mod manifests;
     mod mounts;
     mod referrers;
+    mod roles;
     mod tenants;
     mod uploads;
     mod witness;
