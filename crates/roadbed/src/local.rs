@@ -6,17 +6,32 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use store::{Store, StoreConfig, StoreError, SystemClock};
 
+/// Each of these files shows that a server was started here.
+const REGISTRY_FILES: [&str; 2] = ["version", "roadbed.db"];
+
 /// Opens the data directory and takes its lock.
 pub(crate) async fn open(data_dir: &Path) -> anyhow::Result<Store> {
-    // Opening would make a new one; a mistyped path should not.
-    let exists = tokio::fs::try_exists(data_dir).await.unwrap_or(false);
-    anyhow::ensure!(
-        exists,
-        "{} does not exist: name the directory that the server was started with",
-        data_dir.display()
-    );
+    expect_registry(data_dir)?;
     let opened = Store::open(StoreConfig::at(data_dir), Arc::new(SystemClock)).await;
     explain(opened.map_err(anyhow::Error::from))
+}
+
+/// Refuses a directory that no server was started with. Opening would make a registry there, and a mistyped path should
+/// not be told that all is well with it.
+pub(crate) fn expect_registry(data_dir: &Path) -> anyhow::Result<()> {
+    let what = if REGISTRY_FILES.iter().any(|name| data_dir.join(name).exists()) {
+        return Ok(());
+    } else if data_dir.is_dir() {
+        "holds no registry"
+    } else if data_dir.exists() {
+        "is not a directory"
+    } else {
+        "does not exist"
+    };
+    anyhow::bail!(
+        "{} {what}: name the directory that the server was started with",
+        data_dir.display()
+    )
 }
 
 /// Says what to do when a server runs on the directory.

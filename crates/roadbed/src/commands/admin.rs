@@ -40,11 +40,7 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
         // Before anything is changed: the reset and the choice are two steps.
         access::password::check_strength(chosen)?;
     }
-    anyhow::ensure!(
-        data.exists(),
-        "{} does not exist: name the directory that the server was started with",
-        data.display()
-    );
+    local::expect_registry(&data)?;
     let reset = store::reset_password(&data, &user)
         .await
         .map_err(|error| match error {

@@ -30,6 +30,26 @@ async fn the_directory_of_a_running_server_is_left_alone() {
         .fails("mistyped does not exist");
 }
 
+#[test]
+fn a_directory_that_holds_no_registry_is_refused_and_stays_as_it_is() {
+    let person = Person::new();
+    person.write("plain/file", "of somebody else");
+    let refused = "plain holds no registry: name the directory that the server was started with";
+    person.run(["fsck", "--data", "plain"]).fails(refused);
+    person.run(["gc", "--data", "plain"]).fails(refused);
+    person
+        .run(["backup", "--data", "plain", "-o", "copy.tar"])
+        .fails(refused);
+    person
+        .run(["admin", "reset-password", "--data", "plain"])
+        .fails(refused);
+    person
+        .run(["fsck", "--data", "plain/file"])
+        .fails("plain/file is not a directory");
+    assert_eq!(std::fs::read_dir(person.home().join("plain")).unwrap().count(), 1);
+    assert!(!person.home().join("copy.tar").exists());
+}
+
 #[tokio::test]
 async fn a_stopped_server_is_collected_and_backed_up() {
     let mut server = Server::start().await;
