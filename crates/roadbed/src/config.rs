@@ -22,6 +22,7 @@ mod sections;
 mod setting;
 mod show;
 mod units;
+mod variables;
 
 #[cfg(test)]
 mod tests;
@@ -67,7 +68,10 @@ pub(crate) struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration has {} problem(s)", self.problems.len())?;
+        write!(f, "the configuration has {} problem", self.problems.len())?;
+        if self.problems.len() != 1 {
+            f.write_str("s")?;
+        }
         self.problems
             .iter()
             .try_for_each(|problem| write!(f, "\n  {problem}"))
@@ -86,6 +90,7 @@ impl Config {
             problems: vec![problem],
         })?;
         let mut problems = layers.unknown_keys(&known_names());
+        problems.extend(variables::misspelt(&sources.environment, &known_names()));
         let mut reader = Reader::new(&layers);
         let config = Self {
             server: Server::read(&mut reader),
@@ -118,6 +123,9 @@ impl Config {
                 "a key needs its certificate: set server.tls_cert",
             ),
             _ => {}
+        }
+        if self.server.data_dir.as_ref().is_some_and(|path| path.is_file()) {
+            reader.complain("server.data_dir", "is a file: name a directory");
         }
         if self.connections.per_address > self.connections.total {
             let reason = "more than connections.total: one address could never reach it, lower it";

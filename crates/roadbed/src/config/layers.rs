@@ -13,8 +13,8 @@ use super::problem::{Origin, Problem};
 pub(crate) const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Variables are `ROADBED_SECTION__KEY`; those without the double underscore mean something else (`ROADBED_URL`).
-const PREFIX: &str = "ROADBED_";
-const SEPARATOR: &str = "__";
+pub(super) const PREFIX: &str = "ROADBED_";
+pub(super) const SEPARATOR: &str = "__";
 
 /// A value given on the command line.
 #[derive(Debug, Clone)]

@@ -85,7 +85,7 @@ macro_rules! unit_setting {
 
 unit_setting!(Span, "a duration");
 unit_setting!(Size, "a size");
-text_setting!(SocketAddr, "an address and port such as 127.0.0.1:5000");
+text_setting!(SocketAddr, "an IP address and port such as 127.0.0.1:5000");
 text_setting!(PublicUrl, "a URL such as https://registry.example");
 text_setting!(Cidr, "a network such as 10.0.0.0/8");
 text_setting!(
@@ -142,7 +142,12 @@ impl Setting for PathBuf {
     const UNIT: &'static str = "a path";
 
     fn read(value: &ValueKind) -> Result<Self, String> {
-        text_of(value, Self::UNIT).map(PathBuf::from)
+        let path = text_of(value, Self::UNIT).map(PathBuf::from)?;
+        // A shell replaces it; here it would be a directory of that name where the server was started.
+        if path.starts_with("~") {
+            return Err(format!("{} begins with `~`: write the whole path", shown(value)));
+        }
+        Ok(path)
     }
 
     fn to_toml(&self) -> String {

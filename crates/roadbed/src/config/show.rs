@@ -102,7 +102,8 @@ the later one wins. Without any of them it serves on 127.0.0.1:5000 from a direc
 - A key of a section is set in the environment as `ROADBED_SECTION__KEY` (two underscores), for example
   `ROADBED_SERVER__LISTEN=0.0.0.0:5000`. Lists are separated by commas, namespaces are written `host=prefix,host=prefix`.
 - Durations are whole numbers with `ms`, `s`, `m`, `h` or `d`; sizes with `B`, `KiB`, `MiB`, `GiB` or `TiB`.
-- An unknown key is an error that names the nearest right one.
+- An unknown key is an error that names the nearest right one; so is a variable that was meant for a key, such as
+  `ROADBED_SERVER_LISTEN` with one underscore. What Kubernetes sets for a service called `roadbed` is none of these.
 - `roadbed config check` checks file, environment and the files that they name; `roadbed config show` prints what is in
   effect and where each value comes from; `roadbed config show --defaults` prints the file below.
 - `ROADBED_ADMIN_PASSWORD` sets the first administrator's password on an empty data directory.

@@ -159,7 +159,7 @@ fn everything_wrong_is_said_at_once() {
                 [storage]\nblob_bytes = \"1TB\"\n[registry.namespaces]\n\"docker.io\" = \"UPPER\"\n";
     let text = complaint(file, &[("ROADBED_LOG__LEVEL", "loud")]);
     for expected in [
-        ":2: server.listen: \"localhost\" is not an address and port",
+        ":2: server.listen: \"localhost\" is not an IP address and port",
         ":3: server.tls_cert: a certificate needs its key",
         ":4: server.trusted_proxies: \"ten\" is not a network",
         ":6: connections.total: 0 is out of range: write 1 to 1000000",

@@ -30,6 +30,34 @@ fn each_value_is_shown_with_its_source() {
 }
 
 #[test]
+fn variables_and_values_that_mean_something_else_are_named() {
+    let check = ["config", "check"];
+    Person::new()
+        .with("ROADBED_SERVER_LISTEN", "0.0.0.0:1")
+        .with("ROADBED_DATA_DIR", "/srv")
+        .run(check)
+        .fails("environment ROADBED_SERVER_LISTEN: sets nothing: did you mean ROADBED_SERVER__LISTEN?")
+        .fails("environment ROADBED_DATA_DIR: sets nothing: did you mean ROADBED_SERVER__DATA_DIR?")
+        .fails("2 problems");
+    Person::new()
+        .with("ROADBED_SERVICE_HOST", "10.0.0.1")
+        .with("ROADBED_PORT", "tcp://10.0.0.1:5000")
+        .run(check)
+        .ok();
+    Person::new()
+        .with("ROADBED_SERVER__LISTEN", "localhost:5000")
+        .run(check)
+        .fails("\"localhost:5000\" is not an IP address and port")
+        .fails("1 problem\n");
+    let home = Person::new();
+    home.run(["serve", "--data", "~/x"])
+        .fails("command line --data: server.data_dir: \"~/x\" begins with `~`: write the whole path");
+    home.write("file", "");
+    home.run(["serve", "--data", "file"])
+        .fails("command line --data: server.data_dir: is a file: name a directory");
+}
+
+#[test]
 fn mistakes_are_named_and_nothing_starts() {
     let person = Person::new();
     person.write(
