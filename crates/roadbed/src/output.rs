@@ -54,7 +54,10 @@ pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
             .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
     if !error.chain().any(is_closed_pipe) {
-        note(format!("error: {error:#}"));
+        // Causes quote what strangers wrote; only lists of problems have lines.
+        let text = format!("{error:#}");
+        let lines: Vec<String> = text.split('\n').map(printable).collect();
+        note(format!("error: {}", lines.join("\n")));
     }
     ExitCode::FAILURE
 }

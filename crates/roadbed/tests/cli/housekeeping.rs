@@ -49,6 +49,13 @@ async fn a_running_server_is_checked_collected_and_backed_up() {
     admin
         .run(["restore", "--from", "torn.tar", "--data", "torn"])
         .fails("torn was not restored");
+    admin.write("notes", &"root:x:0:0:\u{1b}]0;pwned\u{7}:/root\n".repeat(50));
+    let refused = admin
+        .run(["restore", "--from", "notes", "--data", "fresh"])
+        .fails("fresh was not restored from notes: it is not a backup of Roadbed")
+        .fails("unpack it first if it is compressed");
+    assert!(!refused.err.trim_end().contains(char::is_control), "{refused:?}");
+    assert!(!admin.home().join("fresh").exists());
 }
 
 fn shell(person: &Person, server: &Server, script: &str) -> bool {

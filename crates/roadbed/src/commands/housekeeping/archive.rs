@@ -69,7 +69,13 @@ pub(crate) async fn restore(args: &ClientArgs, restore: RestoreArgs) -> anyhow::
     };
     let report = store::restore(bar.wrap_read(input), &restore.data).await;
     bar.finish_and_clear();
-    let report = report.with_context(|| format!("{} was not restored", restore.data.display()))?;
+    let report = report.with_context(|| {
+        format!(
+            "{} was not restored from {}",
+            restore.data.display(),
+            restore.from.display()
+        )
+    })?;
     output::show(args.output, &report, |report| {
         let (blobs, bytes) = (report.blobs, output::bytes(report.bytes));
         format!(
