@@ -13,6 +13,7 @@ use store::{Declared, DeclaredRobot, DeclaredUser, ImmutableTags, Rule, Rules};
 use thiserror::Error;
 
 use crate::config::Size;
+use crate::moment;
 
 /// Largest file, in bytes.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -186,7 +187,7 @@ struct UserDocument {
     administrator: bool,
     #[serde(default)]
     disabled: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "end")]
     not_after: Option<String>,
 }
 
@@ -198,7 +199,7 @@ struct RobotDocument {
     name: access::PrincipalName,
     #[serde(default)]
     disabled: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "end")]
     not_after: Option<String>,
 }
 
@@ -236,6 +237,14 @@ fn allowed() -> bool {
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| text.parse::<Size>().map(|size| size.0))
+        .transpose()
+        .map_err(de::Error::custom)
+}
+
+/// A date or a moment, as on the command line.
+fn end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| moment::end(&text))
         .transpose()
         .map_err(de::Error::custom)
 }

@@ -1,10 +1,12 @@
 //! The client side of the JSON API.
 
+use std::collections::VecDeque;
 use std::fmt::{Display, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use anyhow::{Context as _, anyhow, bail, ensure};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use web::wire::{Page, Problem};
@@ -12,6 +14,7 @@ use web::wire::{Page, Problem};
 use crate::cli::{ClientArgs, Format};
 
 mod credentials;
+mod reach;
 
 pub(crate) use credentials::{Credentials, Saved};
 
@@ -23,6 +26,9 @@ const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Largest JSON answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// The kind of problem of a request that cannot be understood.
+const MALFORMED: &str = "urn:roadbed:problem:malformed";
 
 /// Items asked for at once.
 const PAGE_ITEMS: usize = 1_000;
@@ -62,10 +68,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("roadbed/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &args.ca_cert {
-            let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .with_context(|| format!("{} holds no certificates in PEM form", path.display()))?;
-            builder = builder.tls_certs_merge(certificates);
+            builder = builder.tls_certs_merge(read_certificates(path)?);
         }
         let http = builder
             .tls_danger_accept_invalid_certs(args.insecure)
@@ -118,6 +121,38 @@ impl Client {
             }
         }
         Ok(items)
+    }
+
+    /// The last `most` items of a list, in its order; all pages are read and only so many items kept.
+    pub(crate) async fn last<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        most: usize,
+    ) -> anyhow::Result<Vec<T>> {
+        let mut last = VecDeque::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut query = query.to_vec();
+            query.push(("limit", PAGE_ITEMS.to_string()));
+            query.extend(after.take().map(|after| ("after", after)));
+            let page: Page<T> = self.get(path, &query).await?;
+            last.extend(page.items);
+            last.drain(..last.len().saturating_sub(most));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(last.into()),
+            }
+        }
+    }
+
+    /// Whether there is something at a path; `None` where the caller may not know.
+    pub(crate) async fn exists(&self, path: &str) -> Option<bool> {
+        let response = self.request(Method::GET, path, &[]).send().await.ok()?;
+        match response.status() {
+            StatusCode::NOT_FOUND => Some(false),
+            status => status.is_success().then_some(true),
+        }
     }
 
     pub(crate) async fn post<T: DeserializeOwned>(
@@ -198,12 +233,19 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let response = request.send().await.map_err(reqwest::Error::without_url);
-        let response = response.with_context(|| format!("cannot reach {}", self.base))?;
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
         if response.status().is_success() {
             return Ok(response);
         }
         Err(self.refused(response).await)
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> anyhow::Error {
+        let what = match reach::remedy(&self.base, &error) {
+            Some(remedy) => format!("cannot reach {}: {remedy}", self.base),
+            None => format!("cannot reach {}", self.base),
+        };
+        anyhow::Error::from(error.without_url()).context(what)
     }
 
     async fn refused(&self, response: Response) -> anyhow::Error {
@@ -221,6 +263,8 @@ impl Client {
                     self.base
                 )
             }
+            // The remedy of this kind is for who writes requests; here the detail names what was typed.
+            Some(problem) if problem.kind == MALFORMED => anyhow!(problem.detail),
             Some(problem) => anyhow!("{} ({})", problem.detail, problem.remedy),
             None => anyhow!(
                 "{} answered {status} and no problem of Roadbed's: is it a Roadbed registry?",
@@ -246,6 +290,14 @@ pub(crate) fn segment(name: impl Display) -> String {
     } else {
         escaped
     }
+}
+
+fn read_certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let holds_none = || format!("{} holds no certificates in PEM form", path.display());
+    let certificates = Certificate::from_pem_bundle(&pem).with_context(holds_none)?;
+    ensure!(!certificates.is_empty(), holds_none());
+    Ok(certificates)
 }
 
 fn base_url(text: &str) -> anyhow::Result<Url> {

@@ -30,7 +30,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     runtime.block_on(dispatch(cli))
 }
 
-async fn dispatch(Cli { client, command }: Cli) -> anyhow::Result<ExitCode> {
+async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> {
+    // `ROADBED_URL=` in a file of variables is one that is not set.
+    client.url = client.url.filter(|url| !url.is_empty());
     let done = match command {
         Command::Serve(args) => serve::run(args).await,
         Command::Login(args) => login::login(&client, args).await,

@@ -9,6 +9,7 @@ mod client;
 mod commands;
 mod config;
 mod local;
+mod moment;
 mod output;
 mod progress;
 mod prompt;

@@ -1,54 +1,11 @@
 //! `audit` and `pulls`.
 
-use std::str::FromStr;
-use std::time::SystemTime;
-
 use oci::{Digest, RepoName};
-use store::Timestamp;
-use web::wire::{EventEntry, Moment, PullLine};
+use web::wire::{EventEntry, PullLine};
 
 use crate::client::Client;
-use crate::config::Span;
+use crate::moment::MomentArg;
 use crate::output;
-
-/// A moment on the command line: RFC 3339, or a span from now.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum MomentArg {
-    At(Timestamp),
-    Span(Span),
-}
-
-impl FromStr for MomentArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let moment = Timestamp::from_rfc3339(text).map(Self::At);
-        moment
-            .or_else(|| text.parse().map(Self::Span).ok())
-            .ok_or_else(|| {
-                "write a moment in RFC 3339 such as 2026-11-22T08:33:00Z, or a span such as 24h or 90d"
-                    .to_owned()
-            })
-    }
-}
-
-impl MomentArg {
-    /// A span counts from now on.
-    pub(crate) fn ahead(self) -> Moment {
-        match self {
-            Self::At(moment) => Moment(moment),
-            Self::Span(span) => Moment(Timestamp::from(SystemTime::now()).plus(span.0)),
-        }
-    }
-
-    /// A span counts back from now.
-    fn ago(self) -> Moment {
-        match self {
-            Self::At(moment) => Moment(moment),
-            Self::Span(span) => Moment(Timestamp::from(SystemTime::now()).minus(span.0)),
-        }
-    }
-}
 
 /// Options of `audit`.
 #[derive(Debug, clap::Args)]
@@ -57,7 +14,7 @@ Examples:
   roadbed audit --since 7d --kind grant.set
   roadbed audit --actor ann --output json")]
 pub(crate) struct AuditArgs {
-    /// From when on: a moment (RFC 3339) or a span back from now
+    /// From when on: a date, a moment (RFC 3339) or a span back from now
     #[arg(long, value_name = "WHEN", default_value = "24h")]
     since: MomentArg,
     /// Only of this kind, such as `grant.set` or `manifest.push`
@@ -69,7 +26,7 @@ pub(crate) struct AuditArgs {
     /// Only by this user or robot
     #[arg(long)]
     actor: Option<String>,
-    /// Most lines
+    /// Most lines: the newest, printed from the oldest to the newest
     #[arg(long, default_value_t = 10_000)]
     limit: usize,
 }
@@ -83,7 +40,7 @@ pub(crate) struct PullsArgs {
     /// Only of this manifest
     #[arg(long)]
     digest: Option<Digest>,
-    /// From when on: a moment (RFC 3339) or a span back from now
+    /// From when on: a date, a moment (RFC 3339) or a span back from now
     #[arg(long, value_name = "WHEN")]
     since: Option<MomentArg>,
     /// Most lines, the newest first
@@ -97,7 +54,7 @@ pub(crate) async fn events(client: &Client, args: AuditArgs) -> anyhow::Result<(
     query.extend(args.kind.map(|kind| ("kind", kind)));
     query.extend(args.subject.map(|subject| ("subject", subject)));
     query.extend(args.actor.map(|actor| ("actor", actor)));
-    let events: Vec<EventEntry> = client.list("/events", &query, args.limit).await?;
+    let events: Vec<EventEntry> = client.last("/events", &query, args.limit).await?;
     output::show(client.format(), &events, |events| {
         let rows = events.iter().map(|event| {
             let kind = serde_json::to_value(event.kind).ok();

@@ -1,11 +1,11 @@
 //! `grant …`.
 
-use access::{RoleSet, Subject};
+use access::{Role, RoleSet, Subject};
 use clap::Subcommand;
 use oci::RepoPattern;
 use web::wire::GrantEntry;
 
-use crate::client::Client;
+use crate::client::{Client, segment};
 use crate::output;
 
 /// Most grants that a list shows.
@@ -41,6 +41,26 @@ pub(crate) enum GrantCommand {
     },
 }
 
+/// Says what is likely not meant: a mistyped name, or everybody on the network writing.
+async fn warn(client: &Client, grant: &GrantEntry) {
+    match &grant.subject {
+        Subject::Anonymous if grant.roles != RoleSet::of(Role::Pull) => output::note(format!(
+            "warning: everybody who reaches the registry, signed in or not, holds {} on {} now",
+            grant.roles, grant.pattern
+        )),
+        Subject::Principal(name) => {
+            let user = client.exists(&format!("/users/{}", segment(name))).await;
+            let robot = client.exists(&format!("/robots/{}", segment(name))).await;
+            if (user, robot) == (Some(false), Some(false)) {
+                output::note(format!(
+                    "warning: there is no user or robot {name}; the grant is for whoever gets that name"
+                ));
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Carries out a command.
 pub(crate) async fn run(client: &Client, command: GrantCommand) -> anyhow::Result<()> {
     match command {
@@ -68,6 +88,7 @@ pub(crate) async fn run(client: &Client, command: GrantCommand) -> anyhow::Resul
                 roles,
             };
             let set: GrantEntry = client.post("/grants", &grant).await?;
+            warn(client, &set).await;
             output::show(client.format(), &set, |set| {
                 format!("{} holds {} on {}.\n", set.subject, set.roles, set.pattern)
             })

@@ -3,9 +3,9 @@
 use clap::Subcommand;
 use web::wire::{NewRobot, NewSecret, SecretEntry, ShownSecret};
 
-use super::audit::MomentArg;
 use super::users;
 use crate::client::{Client, segment};
+use crate::moment::MomentArg;
 use crate::output;
 
 const PATH: &str = "/robots";
@@ -19,7 +19,7 @@ pub(crate) enum RobotCommand {
     Create {
         /// Name
         name: String,
-        /// When the robot ends: a date (RFC 3339) or a span such as 90d
+        /// When the robot ends: a date, a moment (RFC 3339) or a span such as 90d
         #[arg(long, value_name = "WHEN")]
         not_after: Option<MomentArg>,
         /// When its first secret ends, if before the robot
@@ -58,7 +58,7 @@ pub(crate) enum SecretCommand {
     Add {
         /// Name of the robot
         robot: String,
-        /// When it ends: a date (RFC 3339) or a span such as 90d
+        /// When it ends: a date, a moment (RFC 3339) or a span such as 90d
         #[arg(long, value_name = "WHEN")]
         not_after: Option<MomentArg>,
     },

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use web::wire::{NewPassword, NewUser, OwnPassword, PrincipalChange, PrincipalEntry};
 
-use super::audit::MomentArg;
 use crate::client::{Client, segment};
+use crate::moment::MomentArg;
 use crate::output;
 use crate::prompt::{self, PasswordArgs};
 
@@ -23,7 +23,7 @@ pub(crate) enum UserCommand {
         /// The user may do everything
         #[arg(long)]
         administrator: bool,
-        /// When the account ends: a date (RFC 3339) or a span such as 90d
+        /// When the account ends: a date, a moment (RFC 3339) or a span such as 90d
         #[arg(long, value_name = "WHEN")]
         not_after: Option<MomentArg>,
         #[command(flatten)]

@@ -105,6 +105,24 @@ async fn robots_change_their_secrets() {
 }
 
 #[tokio::test]
+async fn a_grant_that_is_likely_not_meant_is_made_with_a_warning() {
+    let server = Server::start().await;
+    let admin = Person::administrator(&server);
+    admin.run(["robot", "create", "ci"]).ok();
+    let warning = |subject: &str, roles: &str| admin.run(["grant", "add", subject, "x/**", roles]).ok().err;
+    assert!(warning("nobody", "pull").contains("there is no user or robot nobody"));
+    assert!(warning("anonymous", "push").contains("everybody who reaches the registry"));
+    for (subject, roles) in [
+        ("ci", "push"),
+        ("admin", "pull"),
+        ("anonymous", "pull"),
+        ("authenticated", "push"),
+    ] {
+        assert_eq!(warning(subject, roles), "", "{subject}");
+    }
+}
+
+#[tokio::test]
 async fn grants_rules_repositories_and_tags() {
     let server = Server::start().await;
     push(&server, "team/app", "v1").await.unwrap();
@@ -155,6 +173,12 @@ async fn grants_rules_repositories_and_tags() {
     admin.run(["grant", "remove", "ann", "team/**"]).fails("no grant");
 
     admin.run(["audit", "--kind", "grant.set"]).ok().says("grant.set");
+    let newest = admin
+        .run(["audit", "--limit", "2", "--output", "json"])
+        .ok()
+        .json();
+    let kinds = newest.as_array().unwrap().iter().map(|event| &event["kind"]);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["repository.delete", "grant.remove"]);
     let events = admin
         .run(["audit", "--actor", "ann", "--since", "1h", "--output", "json"])
         .ok()

@@ -20,7 +20,9 @@ async fn the_example_of_the_documentation_is_applied_once() {
     admin
         .run(["apply", "-f", "access", "--dry-run"])
         .ok()
-        .says("+ user ann")
+        .says("+ user ann: administrator, enabled, never ends\n")
+        .says("+ user bob: enabled, ends 2030-01-01T00:00:00Z\n")
+        .says("+ rule release/**: immutable v*,!v0*, at most 50 GiB, at most 1000 tags, no deletion\n")
         .says("would be made");
     admin.run(["user", "list"]).ok();
     let done = admin
@@ -54,6 +56,31 @@ async fn the_example_of_the_documentation_is_applied_once() {
 }
 
 #[tokio::test]
+async fn a_plan_shows_what_a_user_becomes() {
+    let server = Server::start().await;
+    let admin = Person::administrator(&server);
+    admin.write("ann.yaml", "kind: User\nname: ann\n");
+    admin
+        .run(["apply", "-f", "ann.yaml"])
+        .ok()
+        .says("1 change was made");
+    admin.write(
+        "ann.yaml",
+        "kind: User\nname: ann\nadministrator: true\nnot_after: 2030-01-31\n",
+    );
+    admin
+        .run(["apply", "-f", "ann.yaml", "--dry-run"])
+        .ok()
+        .says("~ user ann: administrator, enabled, ends 2030-01-31T23:59:59Z\n")
+        .says("1 change would be made");
+    admin.run(["apply", "-f", "ann.yaml"]).ok();
+    admin
+        .run(["apply", "-f", "ann.yaml"])
+        .ok()
+        .says("Everything is as the files say");
+}
+
+#[tokio::test]
 async fn mistakes_are_found_before_anything_is_asked() {
     let nobody = Person::new();
     nobody.write("access/a.yaml", "kind: User\nname: ann\nadmin: true\n");
@@ -62,4 +89,13 @@ async fn mistakes_are_found_before_anything_is_asked() {
         .run(["apply", "-f", "missing"])
         .fails("cannot read missing");
     nobody.run(["apply"]).misused("--files");
+    nobody.write("empty/a.yaml", "# rendered to nothing\n");
+    nobody
+        .run(["apply", "-f", "empty", "--prune"])
+        .fails("empty declares nothing, and --prune would remove all that there is");
+    nobody.write("bad.yaml", "kind: Robot\nname: ci\nnot_after: soon\n");
+    nobody
+        .run(["apply", "-f", "bad.yaml"])
+        .fails("bad.yaml:3: ")
+        .fails("2030-01-01");
 }
