@@ -3,8 +3,14 @@
 //! A name that does not exist, one of a robot and one of a user take the same time to be refused: what has the form of
 //! a robot's secret is only ever compared with digests, everything else only ever costs one argon2 (with a hash that
 //! nothing matches, where there is none).
+//!
+//! Only what can be guessed is slowed down. A robot's secret has 256 bits and is compared in microseconds: it never
+//! waits, and an outdated one that somebody still sends does not keep the good one out. A password is looked at only if
+//! its name and address need not wait (see [`failures`]) and there is a place for them in the queue (see [`turns`]);
+//! that holds for the memory of good credentials too, which would else answer guesses without end.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use access::robot_secret::RobotSecret;
@@ -22,9 +28,11 @@ use crate::{AdminError, Store, StoreError, StoreLimits, Timestamp};
 
 mod failures;
 mod log;
+mod turns;
 
-use failures::Failures;
+use failures::{Attempt, Failures};
 use log::LoginLog;
+use turns::Turns;
 
 /// Why nobody was logged in.
 #[derive(Debug, Clone, Error)]
@@ -72,8 +80,11 @@ struct Verified {
 pub(crate) struct Authenticator {
     process_key: [u8; 32],
     verified: Entries<CredentialKey, Verified>,
+    /// Which remembered credentials were used from where, so that each is noted once.
+    seen: moka::sync::Cache<(CredentialKey, IpAddr), Timestamp>,
     lifetime: Duration,
     failures: Failures,
+    turns: Turns,
     pool: IoPool,
     pub(crate) log: LoginLog,
     pub(crate) counts: Counts,
@@ -82,9 +93,9 @@ pub(crate) struct Authenticator {
 /// Counters for metrics.
 #[derive(Default)]
 pub(crate) struct Counts {
-    pub(crate) hashes: std::sync::atomic::AtomicU64,
-    pub(crate) hits: std::sync::atomic::AtomicU64,
-    pub(crate) shed: std::sync::atomic::AtomicU64,
+    pub(crate) hashes: AtomicU64,
+    pub(crate) hits: AtomicU64,
+    pub(crate) shed: AtomicU64,
 }
 
 impl Authenticator {
@@ -100,8 +111,13 @@ impl Authenticator {
                 .max_capacity(limits.credential_cache_entries)
                 .time_to_live(limits.credential_cache_time)
                 .build(),
+            seen: moka::sync::Cache::builder()
+                .max_capacity(limits.credential_cache_entries)
+                .time_to_live(limits.credential_cache_time)
+                .build(),
             lifetime: limits.credential_cache_time,
             failures: Failures::new(limits),
+            turns: Turns::new(limits),
             pool: IoPool::start(config)
                 .map_err(|error| StoreError::file("start threads for", "passwords", error))?,
             log: LoginLog::default(),
@@ -130,6 +146,21 @@ impl Authenticator {
         None
     }
 
+    /// Whether the credential is used from this address for the first time since it is remembered.
+    fn is_first_use(&self, key: CredentialKey, from: IpAddr, now: Timestamp) -> bool {
+        let seen = self.seen.get(&(key, from));
+        let is_first = seen.is_none_or(|at| now >= at.plus(self.lifetime));
+        if is_first {
+            self.seen.insert((key, from), now);
+        }
+        is_first
+    }
+
+    fn shed(&self, retry_after: Duration) -> AuthError {
+        self.counts.shed.fetch_add(1, Ordering::Relaxed);
+        AuthError::TooMany { retry_after }
+    }
+
     async fn slowly<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -140,7 +171,7 @@ impl Authenticator {
         } else {
             &self.counts.shed
         };
-        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        counter.fetch_add(1, Ordering::Relaxed);
         done
     }
 
@@ -152,9 +183,18 @@ impl Authenticator {
 /// The longest name or secret that is looked at, bytes. What is longer cannot be right.
 const LONGEST: usize = 1_024;
 
+/// What somebody presents, and from where.
+struct Login<'a> {
+    user: &'a str,
+    secret: &'a SecretString,
+    from: IpAddr,
+    /// The secret, if it has the form of a robot's.
+    robot_secret: Option<RobotSecret>,
+}
+
 impl Store {
     /// Verifies a name and a secret (a password or a robot's secret). `from` is where the caller comes from: failures
-    /// are counted by (name, address).
+    /// with passwords are counted by name and address.
     pub async fn authenticate(
         &self,
         user: &str,
@@ -164,44 +204,61 @@ impl Store {
         if user.len() > LONGEST || secret.expose().len() > LONGEST {
             return Err(AuthError::Rejected);
         }
+        let login = Login {
+            user,
+            secret,
+            from,
+            robot_secret: RobotSecret::parse(secret.expose()).ok(),
+        };
         let authenticator = &self.inner.authenticator;
         let key = authenticator.key(user, secret);
-        if let Some(verified) = authenticator.remembered(&key, self.now()).await {
+        let done = self.log_in(&login, key).await;
+        match &done {
+            Ok(caller) => self.note_success(&login, key, caller),
+            Err(AuthError::Rejected) => {
+                let name = user.parse::<PrincipalName>().ok();
+                let book = self.access();
+                let known = name.as_ref().filter(|name| book.principal(name).is_some());
+                authenticator.log.failed(known, from);
+            }
+            Err(AuthError::TooMany { .. } | AuthError::Store(_)) => {}
+        }
+        done
+    }
+
+    async fn log_in(&self, login: &Login<'_>, key: CredentialKey) -> Result<Caller, AuthError> {
+        let authenticator = &self.inner.authenticator;
+        let now = self.now();
+        if login.robot_secret.is_none()
+            && let Some(retry_after) = authenticator.failures.wait(login.user, login.from, now)
+        {
+            return Err(authenticator.shed(retry_after));
+        }
+        if let Some(verified) = authenticator.remembered(&key, now).await {
             if let Some(caller) = self.sign_in(verified) {
-                authenticator
-                    .counts
-                    .hits
-                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                authenticator.counts.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(caller);
             }
             authenticator.verified.invalidate(&key).await;
         }
-        if let Some(retry_after) = authenticator.failures.wait(user, from, self.now()) {
-            authenticator
-                .counts
-                .shed
-                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            return Err(AuthError::TooMany { retry_after });
-        }
         // Whoever comes with the same credential meanwhile waits for this one.
-        let verified = authenticator
-            .verified
-            .try_get_with(key, self.verify(user, secret))
-            .await;
-        match verified {
-            Ok(verified) => {
-                let caller = self.sign_in(verified).ok_or(AuthError::Rejected)?;
-                authenticator.failures.forget(user, from);
-                authenticator.log.succeeded(user, from);
-                Ok(caller)
-            }
-            Err(error) => {
-                if matches!(*error, AuthError::Rejected) {
-                    authenticator.failures.note(user, from, self.now());
-                    authenticator.log.failed(user, from);
-                }
-                Err((*error).clone())
-            }
+        let verified = authenticator.verified.try_get_with(key, self.verify(login));
+        match verified.await {
+            Ok(verified) => self.sign_in(verified).ok_or(AuthError::Rejected),
+            Err(error) => Err((*error).clone()),
+        }
+    }
+
+    fn note_success(&self, login: &Login<'_>, key: CredentialKey, caller: &Caller) {
+        let (authenticator, now) = (&self.inner.authenticator, self.now());
+        if !authenticator.is_first_use(key, login.from, now) {
+            return;
+        }
+        if login.robot_secret.is_none() {
+            authenticator.failures.welcome(login.user, login.from, now);
+        }
+        if let Some(principal) = caller.principal() {
+            authenticator.log.succeeded(&principal.name, login.from);
         }
     }
 
@@ -210,26 +267,47 @@ impl Store {
             .sign_in(verified.principal, verified.secret, self.now().micros())
     }
 
-    async fn verify(&self, user: &str, secret: &SecretString) -> Result<Verified, AuthError> {
-        let now = self.now();
+    async fn verify(&self, login: &Login<'_>) -> Result<Verified, AuthError> {
         let book = self.access();
-        let known = user
+        let known = login
+            .user
             .parse::<PrincipalName>()
             .ok()
             .and_then(|name| book.principal(&name).cloned());
-        let found = match RobotSecret::parse(secret.expose()) {
-            Ok(robot_secret) => known
+        if let Some(robot_secret) = &login.robot_secret {
+            let found = known
                 .as_deref()
-                .and_then(|principal| match_robot(&book, principal, &robot_secret)),
-            Err(_) => self.match_password(&book, known.as_deref(), secret).await?,
-        };
+                .and_then(|principal| match_robot(&book, principal, robot_secret));
+            return self.admit(&book, found);
+        }
+        let (authenticator, now) = (&self.inner.authenticator, self.now());
+        let attempt = authenticator
+            .failures
+            .begin(login.user, login.from, now)
+            .map_err(|retry_after| authenticator.shed(retry_after))?;
+        let found = self
+            .match_password(&book, known.as_deref(), login.secret, &attempt)
+            .await
+            .inspect_err(|_| authenticator.failures.take_back(&attempt))?;
+        let verified = self.admit(&book, found)?;
+        authenticator.failures.succeeded(&attempt);
+        Ok(verified)
+    }
+
+    /// Whether the principal and the secret that were found are good.
+    fn admit(
+        &self,
+        book: &AccessBook,
+        found: Option<(PrincipalId, SecretId)>,
+    ) -> Result<Verified, AuthError> {
         let (principal, secret) = found.ok_or(AuthError::Rejected)?;
-        book.sign_in(principal, secret, now.micros())
+        let at = self.now();
+        book.sign_in(principal, secret, at.micros())
             .ok_or(AuthError::Rejected)?;
         Ok(Verified {
             principal,
             secret,
-            at: now,
+            at,
         })
     }
 
@@ -238,6 +316,7 @@ impl Store {
         book: &AccessBook,
         principal: Option<&Principal>,
         presented: &SecretString,
+        attempt: &Attempt,
     ) -> Result<Option<(PrincipalId, SecretId)>, AuthError> {
         let record = principal.and_then(|principal| {
             book.secrets_of(principal.id)
@@ -248,9 +327,16 @@ impl Store {
             || SecretVerifier::Password(password::dummy().clone()),
             |record| record.verifier.clone(),
         );
+        let authenticator = &self.inner.authenticator;
+        let turn = authenticator.turns.take(attempt);
+        let turn = turn.ok_or_else(|| authenticator.shed(QUEUE_RETRY))?;
         let presented = presented.clone();
-        let compare = move || verifier.matches(presented.expose());
-        let is_right = self.inner.authenticator.slowly(compare).await?;
+        let compare = move || {
+            // Given back when the hash is computed, also if nobody waits for it any more.
+            let _turn = turn;
+            verifier.matches(presented.expose())
+        };
+        let is_right = authenticator.slowly(compare).await?;
         Ok(record
             .filter(|_| is_right)
             .map(|record| (record.principal, record.id)))

@@ -59,7 +59,8 @@ pub struct StoreLimits {
     pub pull_log_queue: usize,
     /// Password hashes computed at the same time. Default 2 (19 MiB each).
     pub password_workers: usize,
-    /// Logins waiting for one of them; what comes on top is told to come again. Default 64.
+    /// Logins waiting for one of them; what comes on top is told to come again. Of names that did not sign in from their
+    /// address lately, one address has a sixteenth of the places and all together half of them. Default 64.
     pub password_queue: usize,
     /// How long a verified credential is believed without looking again. Default 60 seconds.
     pub credential_cache_time: Duration,
@@ -68,8 +69,10 @@ pub struct StoreLimits {
     /// Failed logins of one name from one address before it has to wait. Default 5.
     pub login_failures: u32,
     /// The longest wait after failed logins; the first is one second and each failure doubles it. Default 60 seconds.
+    /// Two seconds where the name signed in from the address lately.
     pub login_backoff: Duration,
-    /// (name, address) pairs whose failures are remembered. Default 10,000.
+    /// (name, address) pairs whose failures are remembered, as many that signed in lately, and as many addresses.
+    /// Default 10,000.
     pub login_failure_entries: u64,
     /// Users and robots. Default 10,000.
     pub principals: u64,

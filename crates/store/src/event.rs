@@ -9,10 +9,12 @@ use crate::{Actor, Page, Store, StoreError, Timestamp};
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventKind {
-    /// Somebody logged in. Gathered for some seconds: one event per name and address, with how often.
+    /// Somebody logged in. Gathered for some seconds: one event per name and address, with how often the credential was
+    /// verified. `from` is `null` for further addresses of a name that came from very many.
     #[serde(rename = "login")]
     Login,
-    /// Somebody failed to. Gathered like [`EventKind::Login`]; beyond a number of different ones only counted.
+    /// Somebody failed to. Gathered like [`EventKind::Login`], under `anonymous` for names that do not exist; beyond a
+    /// number of different ones only counted, under `others`.
     #[serde(rename = "login.failed")]
     LoginFailed,
     /// A user was made.

@@ -102,7 +102,7 @@ impl Store {
         if let Some(pull_writer) = take(&self.inner.pull_writer) {
             let _ = pull_writer.await;
         }
-        self.flush_logins().await?;
+        self.flush_last_logins().await?;
         self.inner.authenticator.close().await;
         self.inner.files.close().await;
         self.inner.db.close().await?;

@@ -1,37 +1,98 @@
 //! Failed logins: who guesses has to wait longer and longer.
+//!
+//! Three counts, each against another way to guess passwords or to burn our time with them:
+//!
+//! - Failures of one name from one address: the wait doubles up to its cap.
+//! - The same where the name signed in lately from the address: the wait stays short. Behind a NAT or a proxy a stranger
+//!   and the owner of the name are one address, and nothing but the secret tells them apart; with the long wait a few
+//!   guesses a minute would lock the owner out.
+//! - Failures of all other names from one address: so many, then one at a time.
+//!
+//! An attempt is counted before its hash is computed and taken back when the secret was right or never looked at:
+//! otherwise guesses that come at the same time would all pass before the first is counted. What is cut off while the
+//! hash is computed stays counted.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::{StoreLimits, Timestamp};
 
 /// How long failures are remembered after the last one.
 const REMEMBERED: Duration = Duration::from_hours(1);
+/// How long a name that signed in from an address counts as known there.
+const LATELY: Duration = Duration::from_hours(7 * 24);
+/// The longest wait of a name where it is known: 43,200 guesses a day, against passwords of at least 12 characters.
+const KNOWN_BACKOFF: Duration = Duration::from_secs(2);
+/// Failures from one address, of names that are not known there, before they have to wait.
+const ADDRESS_FAILURES: u32 = 60;
+/// How long it takes until one of these is forgotten.
+const ADDRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Failures of one name from one address.
+/// A name and where it comes from (see [`network`]).
+type Pair = (Box<str>, IpAddr);
+
+/// Failures of one name from one address, those under way included.
 #[derive(Debug, Clone, Copy)]
 struct Record {
     count: u32,
     last: Timestamp,
 }
 
+/// An attempt that was counted.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pair: Pair,
+    is_known: bool,
+}
+
+impl Attempt {
+    /// Where it comes from, see [`network`].
+    pub(super) fn network(&self) -> IpAddr {
+        self.pair.1
+    }
+
+    /// Whether the name signed in from there lately.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+}
+
 /// The failures of all.
 pub(super) struct Failures {
-    records: Cache<(Box<str>, IpAddr), Record>,
+    pairs: Cache<Pair, Record>,
+    /// When each name last signed in from each address.
+    recent: Cache<Pair, Timestamp>,
+    /// For each address: when its failures will all be forgotten.
+    addresses: Cache<IpAddr, Timestamp>,
     free: u32,
     longest: Duration,
 }
 
 impl Failures {
     pub(super) fn new(limits: &StoreLimits) -> Self {
-        let records = Cache::builder()
-            .max_capacity(limits.login_failure_entries)
-            .time_to_idle(REMEMBERED)
-            .build();
+        // The least recently used goes first: with a policy that prefers what is asked for often, whoever fills the
+        // memory would keep the next failures from being remembered at all.
+        let oldest_first = EvictionPolicy::lru;
         Self {
-            records,
+            pairs: Cache::builder()
+                .max_capacity(limits.login_failure_entries)
+                .eviction_policy(oldest_first())
+                .time_to_idle(REMEMBERED)
+                .build(),
+            recent: Cache::builder()
+                .max_capacity(limits.login_failure_entries)
+                .eviction_policy(oldest_first())
+                .time_to_live(LATELY)
+                .build(),
+            addresses: Cache::builder()
+                .max_capacity(limits.login_failure_entries)
+                .eviction_policy(oldest_first())
+                .time_to_idle(REMEMBERED)
+                .build(),
             free: limits.login_failures,
             longest: limits.login_backoff,
         }
@@ -39,106 +100,148 @@ impl Failures {
 
     /// How long this name from this address has to wait still; `None`: not at all.
     pub(super) fn wait(&self, user: &str, from: IpAddr, now: Timestamp) -> Option<Duration> {
-        let record = self.records.get(&key(user, from))?;
+        let attempt = self.attempt(user, from, now);
+        let record = self.pairs.get(&attempt.pair);
+        record
+            .and_then(|record| self.pause(record, attempt.is_known, now))
+            .or_else(|| {
+                let until = self.addresses.get(&attempt.network())?;
+                address_pause(until, now).filter(|_| !attempt.is_known)
+            })
+    }
+
+    /// Counts an attempt, or tells how long it has to wait.
+    pub(super) fn begin(&self, user: &str, from: IpAddr, now: Timestamp) -> Result<Attempt, Duration> {
+        let attempt = self.attempt(user, from, now);
+        self.count_pair(&attempt, now)?;
+        if !attempt.is_known
+            && let Err(wait) = self.count_address(attempt.network(), now)
+        {
+            self.take_back_pair(&attempt.pair);
+            return Err(wait);
+        }
+        Ok(attempt)
+    }
+
+    /// The attempt was never looked at.
+    pub(super) fn take_back(&self, attempt: &Attempt) {
+        self.take_back_pair(&attempt.pair);
+        self.take_back_address(attempt);
+    }
+
+    /// The secret was right. Who comes with it is welcomed then.
+    pub(super) fn succeeded(&self, attempt: &Attempt) {
+        self.take_back_address(attempt);
+        self.pairs.invalidate(&attempt.pair);
+    }
+
+    /// A name came with the right secret: its count begins anew, and it is known at the address from now on.
+    pub(super) fn welcome(&self, user: &str, from: IpAddr, now: Timestamp) {
+        let pair = pair(user, from);
+        self.pairs.invalidate(&pair);
+        self.recent.insert(pair, now);
+    }
+
+    fn attempt(&self, user: &str, from: IpAddr, now: Timestamp) -> Attempt {
+        let pair = pair(user, from);
+        let last = self.recent.get(&pair);
+        Attempt {
+            is_known: last.is_some_and(|last| now < last.plus(LATELY)),
+            pair,
+        }
+    }
+
+    fn pause(&self, record: Record, is_known: bool, now: Timestamp) -> Option<Duration> {
         let over = record.count.checked_sub(self.free)?;
-        let pause = Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX)).min(self.longest);
-        let left = record.last.plus(pause).micros().saturating_sub(now.micros());
-        let left = u64::try_from(left).ok().filter(|&left| left > 0)?;
-        Some(Duration::from_secs(left.div_ceil(1_000_000)))
+        let longest = if is_known {
+            self.longest.min(KNOWN_BACKOFF)
+        } else {
+            self.longest
+        };
+        let pause = Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX)).min(longest);
+        until(record.last.plus(pause), now)
     }
 
-    /// One more failure.
-    pub(super) fn note(&self, user: &str, from: IpAddr, now: Timestamp) {
-        self.records
-            .entry(key(user, from))
-            .and_upsert_with(|present| Record {
-                count: present
-                    .map_or(0, |entry| entry.into_value().count)
-                    .saturating_add(1),
-                last: now,
+    fn count_pair(&self, attempt: &Attempt, now: Timestamp) -> Result<(), Duration> {
+        let mut wait = None;
+        self.pairs
+            .entry(attempt.pair.clone())
+            .and_compute_with(|present| {
+                let record = present.map(moka::Entry::into_value);
+                wait = record.and_then(|record| self.pause(record, attempt.is_known, now));
+                if wait.is_some() {
+                    return Op::Nop;
+                }
+                Op::Put(Record {
+                    count: record.map_or(0, |record| record.count).saturating_add(1),
+                    last: now,
+                })
             });
+        wait.map_or(Ok(()), Err)
     }
 
-    /// A success: the count begins anew.
-    pub(super) fn forget(&self, user: &str, from: IpAddr) {
-        self.records.invalidate(&key(user, from));
+    fn count_address(&self, network: IpAddr, now: Timestamp) -> Result<(), Duration> {
+        let mut wait = None;
+        self.addresses.entry(network).and_compute_with(|present| {
+            let until = present.map_or(now, |entry| entry.into_value().max(now));
+            wait = address_pause(until, now);
+            if wait.is_some() {
+                Op::Nop
+            } else {
+                Op::Put(until.plus(ADDRESS_INTERVAL))
+            }
+        });
+        wait.map_or(Ok(()), Err)
+    }
+
+    fn take_back_pair(&self, pair: &Pair) {
+        self.pairs.entry(pair.clone()).and_compute_with(|present| {
+            match present.map(moka::Entry::into_value) {
+                Some(Record { count, last }) if count > 1 => Op::Put(Record {
+                    count: count - 1,
+                    last,
+                }),
+                Some(_) => Op::Remove,
+                None => Op::Nop,
+            }
+        });
+    }
+
+    fn take_back_address(&self, attempt: &Attempt) {
+        if attempt.is_known {
+            return;
+        }
+        self.addresses
+            .entry(attempt.network())
+            .and_compute_with(|present| match present {
+                Some(entry) => Op::Put(entry.into_value().minus(ADDRESS_INTERVAL)),
+                None => Op::Nop,
+            });
     }
 }
 
-/// Whoever has one IPv6 address usually has 2^64 of them.
-fn key(user: &str, from: IpAddr) -> (Box<str>, IpAddr) {
-    let network = match from.to_canonical() {
+/// How long an address has to wait whose failures will be forgotten at `forgotten`.
+fn address_pause(forgotten: Timestamp, now: Timestamp) -> Option<Duration> {
+    until(forgotten.minus(ADDRESS_INTERVAL * (ADDRESS_FAILURES - 1)), now)
+}
+
+/// The time from `now` to `then` in whole seconds, at least one; `None` if it has come.
+fn until(then: Timestamp, now: Timestamp) -> Option<Duration> {
+    let left = u64::try_from(then.micros().saturating_sub(now.micros())).ok()?;
+    (left > 0).then(|| Duration::from_secs(left.div_ceil(1_000_000)))
+}
+
+fn pair(user: &str, from: IpAddr) -> Pair {
+    (user.into(), network(from))
+}
+
+/// What counts as one address: whoever has one IPv6 address usually has 2^64 of them.
+fn network(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         v4 @ IpAddr::V4(_) => v4,
-    };
-    (user.into(), network)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn failures(free: u32, longest: u64) -> Failures {
-        let limits = StoreLimits {
-            login_failures: free,
-            login_backoff: Duration::from_secs(longest),
-            ..StoreLimits::default()
-        };
-        Failures::new(&limits)
-    }
-
-    #[test]
-    fn the_wait_doubles_up_to_its_cap() {
-        let failures = failures(2, 5);
-        let (from, now) = (IpAddr::from([192, 0, 2, 1]), Timestamp(0));
-        let mut waits = Vec::new();
-        for _ in 0..6 {
-            waits.push(failures.wait("ann", from, now).map_or(0, |wait| wait.as_secs()));
-            failures.note("ann", from, now);
-        }
-        assert_eq!(waits, [0, 0, 1, 2, 4, 5]);
-        assert_eq!(
-            failures.wait("ann", from, Timestamp(5_000_001)),
-            None,
-            "time passes"
-        );
-        assert_eq!(failures.wait("bob", from, now), None, "others are not concerned");
-        assert_eq!(failures.wait("ann", IpAddr::from([192, 0, 2, 2]), now), None);
-        failures.forget("ann", from);
-        assert_eq!(failures.wait("ann", from, now), None);
-    }
-
-    #[test]
-    fn a_network_of_ipv6_addresses_is_one_address() {
-        let failures = failures(1, 60);
-        failures.note("ann", "2001:db8::1".parse().unwrap(), Timestamp(0));
-        assert!(
-            failures
-                .wait("ann", "2001:db8::ffff".parse().unwrap(), Timestamp(0))
-                .is_some()
-        );
-        assert!(
-            failures
-                .wait("ann", "2001:db8:0:1::1".parse().unwrap(), Timestamp(0))
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn remembered_failures_are_bounded() {
-        let limits = StoreLimits {
-            login_failure_entries: 5,
-            ..StoreLimits::default()
-        };
-        let failures = Failures::new(&limits);
-        for number in 0..100 {
-            failures.note(
-                &number.to_string(),
-                IpAddr::from([192, 0, 2, number]),
-                Timestamp(0),
-            );
-        }
-        failures.records.run_pending_tasks();
-        assert!(failures.records.entry_count() <= 5);
-    }
-}
+mod tests;

@@ -9,6 +9,8 @@ use crate::event::{EventFilter, EventKind};
 use crate::testing::{Kit, PASSWORD};
 use crate::{NewRobot, NewUser};
 
+mod attack;
+
 const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
 async fn ann(kit: &Kit) {
@@ -215,41 +217,6 @@ async fn tokens_stand_for_callers_while_their_secret_is_good() {
         kit.store.caller_of(&read).await,
         Err(AuthError::Rejected)
     ));
-}
-
-#[tokio::test]
-async fn knocking_does_not_fill_the_audit_log() {
-    let kit = Kit::with(|limits| limits.login_failures = u32::MAX).await;
-    let root = kit.administrator("root").await;
-    let secret = RobotSecret::generate([7; 32]);
-    for number in 0..200 {
-        let _ = kit
-            .store
-            .authenticate(&format!("user{number}"), &secret.expose().into(), FROM)
-            .await;
-        let _ = kit
-            .store
-            .authenticate("user0", &secret.expose().into(), FROM)
-            .await;
-    }
-    kit.store
-        .authenticate("root", &PASSWORD.into(), FROM)
-        .await
-        .unwrap();
-    kit.store.flush_logins().await.unwrap();
-    kit.store.flush_logins().await.unwrap();
-    let failed = EventFilter {
-        kind: Some(EventKind::LoginFailed),
-        ..EventFilter::default()
-    };
-    let events = kit.store.events(&root, &failed, None, 1_000).await.unwrap().items;
-    assert_eq!(events.len(), log::LOGINS_LISTED + 1);
-    let times: u64 = events
-        .iter()
-        .map(|event| event.body["times"].as_u64().unwrap())
-        .sum();
-    assert!(times >= 400, "{times}");
-    assert!(events.iter().all(|event| event.actor == "anonymous"));
 }
 
 #[tokio::test]
