@@ -1,8 +1,11 @@
 //! Signing in and out.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::cli::person::Person;
 use crate::harness::authority::{Authority, Files};
@@ -83,13 +86,80 @@ async fn tls_is_checked_unless_told_otherwise() {
     let server = Server::start_with(authority.serve(Options::default(), &files)).await;
     assert!(server.url().starts_with("https://"));
     let person = Person::administrator(&server);
-    person.run(["whoami"]).fails("cannot reach");
+    person
+        .run(["whoami"])
+        .fails("cannot reach")
+        .fails("name it with --ca-cert FILE");
+    let stranger = Authority::new("cli");
+    person.write("stranger.pem", stranger.pem());
+    person
+        .run(["whoami", "--ca-cert", "stranger.pem"])
+        .fails("name it with --ca-cert FILE");
+    let plain = server.url().replace("https://", "http://");
+    person
+        .run(["whoami", "--url", &plain])
+        .fails("if it speaks TLS, write https://");
+    person.write("notes", "no certificate\n");
+    person
+        .run(["whoami", "--ca-cert", "notes"])
+        .fails("notes holds no certificates in PEM form");
+    fs::copy(&files.key, person.home().join("tls.key")).unwrap();
+    person
+        .run(["whoami", "--ca-cert", "tls.key"])
+        .fails("tls.key holds no certificates in PEM form");
     person.run(["whoami", "--insecure"]).ok();
     person.write("authority.pem", authority.pem());
     person.run(["whoami", "--ca-cert", "authority.pem"]).ok();
     person
         .run(["whoami", "--ca-cert", "/nonexistent"])
         .fails("cannot read /nonexistent");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_named_as_one() {
+    let server = Server::start().await;
+    let address = server.url().replace("http://", "");
+    Person::new()
+        .with("ROADBED_PASSWORD", "x")
+        .run(["login", &address])
+        .fails("the server does not speak TLS: write http:// in front of its address");
+}
+
+#[test]
+fn the_certificate_of_an_authority_is_named_as_one() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    let person = Person::new();
+    person.write("tls.crt", &certificate.pem());
+    let url = shake_hands_once(certificate.der().clone(), &key);
+    person
+        .with("ROADBED_USER", "admin")
+        .with("ROADBED_PASSWORD", "x")
+        .run(["whoami", "--url", &url, "--ca-cert", "tls.crt"])
+        .fails("is one of an authority (CA:TRUE)");
+}
+
+/// A server that does no more than a handshake; the harness would not believe its certificate either.
+fn shake_hands_once(certificate: CertificateDer<'static>, key: &rcgen::KeyPair) -> String {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        // The client turns away, which is an error here.
+        let _ = connection.complete_io(&mut stream);
+    });
+    format!("https://{address}")
 }
 
 #[test]
@@ -101,6 +171,10 @@ fn what_nobody_can_reach_is_named() {
         .run(["whoami", "--url", "http://127.0.0.1:1"])
         .fails("cannot reach http://127.0.0.1:1");
     person.run(["whoami", "--url", "ftp://x"]).fails("not a URL");
+    person
+        .with("ROADBED_URL", "")
+        .run(["whoami"])
+        .fails("no registry is named");
 }
 
 #[test]
