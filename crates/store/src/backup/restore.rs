@@ -69,24 +69,21 @@ fn extract(input: impl Read, dir: &Path) -> Result<(BackupReport, DirLock), Back
         let Some(name) = names.of(&mut entry)? else {
             continue;
         };
-        match names.seen {
-            0 => database(&mut entry, &name, dir)?,
-            _ => {
-                report.bytes += blob_file(&mut entry, name, dir)?;
-                report.blobs += 1;
-            }
+        if names.seen == 0 {
+            database(&mut entry, &name, dir)?;
+        } else {
+            report.bytes += blob_file(&mut entry, name, dir)?;
+            report.blobs += 1;
         }
         names.seen += 1;
     }
-    match names.seen {
-        0 => Err(BackupError::Incomplete {
+    if names.seen == 0 {
+        return Err(BackupError::Incomplete {
             what: DATABASE_FILE.to_owned(),
-        }),
-        _ => {
-            sync(dir)?;
-            Ok((report, lock))
-        }
+        });
     }
+    sync(dir)?;
+    Ok((report, lock))
 }
 
 /// Names of entries, and how many there were.
