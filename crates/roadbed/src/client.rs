@@ -27,8 +27,9 @@ const READ_TIMEOUT: Duration = Duration::from_mins(2);
 /// Largest JSON answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// The kind of problem of a request that cannot be understood.
-const MALFORMED: &str = "urn:roadbed:problem:malformed";
+/// Kinds of problems whose remedy says nothing to a person at a terminal that the detail does not say: what was typed is
+/// wrong, or not allowed.
+const CLEAR_WITHOUT_REMEDY: [&str; 2] = ["urn:roadbed:problem:malformed", "urn:roadbed:problem:denied"];
 
 /// Items asked for at once.
 const PAGE_ITEMS: usize = 1_000;
@@ -263,8 +264,7 @@ impl Client {
                     self.base
                 )
             }
-            // The remedy of this kind is for who writes requests; here the detail names what was typed.
-            Some(problem) if problem.kind == MALFORMED => anyhow!(problem.detail),
+            Some(problem) if CLEAR_WITHOUT_REMEDY.contains(&problem.kind.as_str()) => anyhow!(problem.detail),
             Some(problem) => anyhow!("{} ({})", problem.detail, problem.remedy),
             None => anyhow!(
                 "{} answered {status} and no problem of Roadbed's: is it a Roadbed registry?",

@@ -35,7 +35,8 @@ async fn users_come_and_go() {
         .fails("exists already");
     admin
         .run_with_input(["user", "create", "bob", "--password-stdin"], "short\n")
-        .fails("12");
+        .fails("12")
+        .is_silent_about("openapi");
     admin
         .run_with_input(["user", "create", "bob", "--password-stdin"], "")
         .fails("no password");
@@ -48,7 +49,12 @@ async fn users_come_and_go() {
         .at(&server)
         .with("ROADBED_USER", "ann")
         .with("ROADBED_PASSWORD", PASSWORD.trim_end());
-    ann.run(["user", "list"]).fails("no grant");
+    let refused = ann.run(["user", "list"]).fails("no grant");
+    assert_eq!(
+        refused.err.matches("ask an administrator").count(),
+        1,
+        "{refused:?}"
+    );
     admin.run(["user", "disable", "ann"]).ok();
     ann.run(["whoami"]).fails("wrong");
     admin.run(["user", "enable", "ann"]).ok();

@@ -40,8 +40,8 @@ fn variables_and_values_that_mean_something_else_are_named() {
         .fails("environment ROADBED_DATA_DIR: sets nothing: did you mean ROADBED_SERVER__DATA_DIR?")
         .fails("2 problems");
     Person::new()
-        .with("ROADBED_SERVICE_HOST", "10.0.0.1")
-        .with("ROADBED_PORT", "tcp://10.0.0.1:5000")
+        .with("ROADBED_SERVICE_HOST", "192.0.2.1")
+        .with("ROADBED_PORT", "tcp://192.0.2.1:5000")
         .run(check)
         .ok();
     Person::new()

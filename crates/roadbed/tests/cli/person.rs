@@ -109,6 +109,13 @@ impl Ran {
         self
     }
 
+    /// Nothing of it is on standard error.
+    #[track_caller]
+    pub(crate) fn is_silent_about(self, text: &str) -> Self {
+        assert!(!self.err.contains(text), "{text}\n{self:?}");
+        self
+    }
+
     /// The command line was wrong.
     #[track_caller]
     pub(crate) fn misused(self, reason: &str) -> Self {
