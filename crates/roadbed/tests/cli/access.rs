@@ -36,7 +36,7 @@ async fn users_come_and_go() {
     admin
         .run_with_input(["user", "create", "bob", "--password-stdin"], "short\n")
         .fails("12")
-        .is_silent_about("openapi");
+        .leaves_out("openapi");
     admin
         .run_with_input(["user", "create", "bob", "--password-stdin"], "")
         .fails("no password");
@@ -86,6 +86,9 @@ async fn robots_change_their_secrets() {
     admin
         .run(["robot", "secret", "add", "ci"])
         .fails("2 valid secrets");
+    admin
+        .run_with_input(["user", "create", "ci", "--password-stdin"], PASSWORD)
+        .fails("robot ci exists already");
     let robot = Person::new()
         .at(&server)
         .with("ROADBED_USER", "ci")

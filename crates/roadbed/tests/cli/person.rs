@@ -111,7 +111,7 @@ impl Ran {
 
     /// Nothing of it is on standard error.
     #[track_caller]
-    pub(crate) fn is_silent_about(self, text: &str) -> Self {
+    pub(crate) fn leaves_out(self, text: &str) -> Self {
         assert!(!self.err.contains(text), "{text}\n{self:?}");
         self
     }

@@ -73,9 +73,12 @@ pub(crate) async fn insert(
     new: New<'_>,
     limit: u64,
 ) -> Result<PrincipalId, AdminError> {
-    if find(tx, new.name).await?.is_some() {
+    if let Some(known) = find(tx, new.name).await? {
+        // Users and robots share their names: say which of them has it.
+        let holders = [PrincipalKind::User, PrincipalKind::Robot];
+        let holder = holders.into_iter().find(|kind| kind.as_str() == known.kind);
         return Err(AdminError::Exists {
-            kind: new.kind.as_str(),
+            kind: holder.unwrap_or(new.kind).as_str(),
             name: new.name.to_string(),
         });
     }
