@@ -277,6 +277,11 @@ const INDEXES: &[&str] = &[
 
 #[async_trait]
 impl MigrationTrait for Migration {
+    /// All or nothing: a start that is killed half-way must not leave tables that the next one cannot make.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let on = manager.get_connection();
         for table in TABLES {
