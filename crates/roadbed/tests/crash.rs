@@ -16,5 +16,6 @@ mod crash {
     mod ledger;
     mod pusher;
     mod small_disk;
+    mod starting;
     mod uploads;
 }

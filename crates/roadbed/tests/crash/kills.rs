@@ -1,6 +1,8 @@
 //! SIGKILL in the middle of everything, again and again.
 
 use std::{
+    fs,
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -158,6 +160,58 @@ pub(super) fn check_files(server: &Server) {
         "fsck ended with {}:\n{told}",
         output.status
     );
+}
+
+/// A file of a blob that some ledger holds.
+fn some_blob_file(lane: &Lane) -> PathBuf {
+    let known = lane.pushers.iter().flat_map(|pusher| pusher.ledger.blobs.keys());
+    let digest = known.max().expect("something was acknowledged");
+    let (algorithm, hex) = digest.split_once(':').expect("a digest names its algorithm");
+    let directory = lane.server.data().join("blobs").join(algorithm).join(&hex[..2]);
+    let files = fs::read_dir(&directory).expect("blobs lie in files");
+    let mut paths = files.map(|entry| entry.expect("the directory can be read").path());
+    let is_its = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(hex))
+    };
+    paths
+        .find(is_its)
+        .expect("the file's name begins with its digest")
+}
+
+/// The judge judges: what is damaged behind the server's back is found by it and by fsck.
+#[tokio::test]
+async fn a_lost_or_torn_blob_would_be_noticed() {
+    let mut lane = Lane::new(7).await;
+    while lane.pushers.iter().all(|pusher| pusher.ledger.blobs.is_empty()) {
+        lane.crash().await;
+        lane.judge(true).await.unwrap();
+    }
+    let file = some_blob_file(&lane);
+    let bytes = fs::read(&file).unwrap();
+    let torn: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+    for damage in [Some(torn), None] {
+        lane.server.kill();
+        match damage {
+            Some(torn) => fs::write(&file, torn).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        let checked = lane
+            .server
+            .command()
+            .args(["fsck", "--data"])
+            .arg(lane.server.data())
+            .output()
+            .unwrap();
+        assert_eq!(
+            checked.status.code(),
+            Some(1),
+            "fsck: {}",
+            String::from_utf8_lossy(&checked.stdout)
+        );
+        lane.server.start_again().await;
+        lane.judge(true).await.expect_err("the damage must be noticed");
+    }
 }
 
 /// Prints past the capture of the test runner.
