@@ -3,10 +3,12 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::{Result, ensure};
+use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::wire::{Wire, chunk, header, status};
 use crate::harness::{
+    authority::{Authority, Files},
     client::Client,
     content::{Algorithm, Blob},
     metrics::Metrics,
@@ -108,6 +110,33 @@ async fn connections_per_address() -> Result<()> {
 #[tokio::test]
 async fn one_address_cannot_take_all_connections() {
     connections_per_address().await.unwrap();
+}
+
+/// Over TLS nothing can be said before a handshake, which costs what the cap protects: the connection is closed.
+async fn connections_over_tls() -> Result<()> {
+    let directory = TempDir::with_prefix("roadbed-caps-")?;
+    let (authority, files) = (Authority::new("caps"), Files::in_directory(directory.path()));
+    authority.issue(&[Ipv4Addr::LOCALHOST.into()], &files);
+    let options = Options::default().environment("ROADBED_CONNECTIONS__PER_ADDRESS", "5");
+    let server = Server::start_with(authority.serve(options, &files)).await;
+    let mut open = Vec::new();
+    let silence = Duration::from_millis(300);
+    while let Ok(mut wire) = Wire::open(&server).await {
+        // Whoever is let in is waited for, whoever is not is closed without a byte.
+        if let Ok(answer) = tokio::time::timeout(silence, wire.drain()).await {
+            ensure!(answer?.1 == 0, "something was said before the handshake");
+            break;
+        }
+        open.push(wire);
+        ensure!(open.len() <= 5, "{} connections were let in", open.len());
+    }
+    drop(open);
+    eventually_works(&server).await
+}
+
+#[tokio::test]
+async fn one_tls_connection_too_many_is_closed() {
+    connections_over_tls().await.unwrap();
 }
 
 /// Heads that are too large in one way or another.

@@ -2,15 +2,18 @@
 //! slow is not.
 
 use std::{
+    net::Ipv4Addr,
     ops::Range,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::wire::{LAST_CHUNK, Wire, chunk, header, status};
 use crate::harness::{
+    authority::{Authority, Files},
     content::{Algorithm, Blob},
     push::blob_path,
     server::{Options, Server},
@@ -83,6 +86,28 @@ async fn slow_heads() -> Result<()> {
 #[tokio::test]
 async fn a_head_that_trickles_in_is_cut() {
     slow_heads().await.unwrap();
+}
+
+/// A handshake of two seconds at most, whether the client is silent or trickles.
+async fn slow_handshakes() -> Result<()> {
+    let directory = TempDir::with_prefix("roadbed-slow-")?;
+    let (authority, files) = (Authority::new("slow"), Files::in_directory(directory.path()));
+    authority.issue(&[Ipv4Addr::LOCALHOST.into()], &files);
+    let options = timeouts("60s", "60s").environment("ROADBED_CONNECTIONS__HANDSHAKE_TIMEOUT", "2s");
+    let server = Server::start_with(authority.serve(options, &files)).await;
+    let mut silent = Wire::open(&server).await?;
+    let mut trickling = Wire::open(&server).await?;
+    // The head of a record: a handshake message of 512 bytes follows.
+    trickling.send([0x16, 0x03, 0x01, 0x02, 0x00]).await?;
+    ensure_within(trickle(&mut trickling, Instant::now()).await?, &TWO_SECONDS)?;
+    ensure_within(silent.drain().await?.0, &TWO_SECONDS)?;
+    server.admin().get("/v2/").send().await?.expect(&[200])?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handshake_that_trickles_in_is_cut() {
+    slow_handshakes().await.unwrap();
 }
 
 async fn idle_connections() -> Result<()> {
