@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::Method;
 
 use crate::problem::{ApiError, Kind};
 use crate::state::WebState;
@@ -16,14 +17,27 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 /// When a client that was turned away should come again, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 2;
 
+/// Longest time until a sign-in is answered.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Sign-ins that are worked on at once. Their bodies are read before anybody is known (16 KiB at most), so strangers
+/// have places of their own and cannot keep those out who are signed in; all other requests prove who they are first.
+pub(crate) const SIGN_INS: usize = 1_024;
+
 /// Takes a place or turns the request away at once: a queue that grows would only make everybody late. The place is
 /// given back when the answer begins.
 pub(crate) async fn admit(State(state): State<WebState>, request: Request, next: Next) -> Response {
-    let Ok(_place) = state.places.try_acquire() else {
+    let signs_in = request.method() == Method::POST && request.uri().path().ends_with("/session");
+    let (places, longest) = if signs_in {
+        (&state.sign_ins, state.config.request_timeout.min(SIGN_IN_TIMEOUT))
+    } else {
+        (&state.places, state.config.request_timeout)
+    };
+    let Ok(_place) = places.try_acquire() else {
         let message = "too many requests are being worked on";
         return ApiError::retry_after(Kind::TooMany, message, RETRY_AFTER_SECONDS).into_response();
     };
-    match tokio::time::timeout(state.config.request_timeout, next.run(request)).await {
+    match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::new(Kind::Timeout, "the request was not done in time").into_response(),
     }

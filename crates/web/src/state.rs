@@ -48,6 +48,8 @@ pub struct WebState {
     pub(crate) started_at: Timestamp,
     /// One per request that may be worked on.
     pub(crate) places: Arc<Semaphore>,
+    /// One per sign-in that may be worked on.
+    pub(crate) sign_ins: Arc<Semaphore>,
     pub(crate) collection: Arc<Mutex<Collection>>,
     /// One collection on demand at a time.
     pub(crate) collector: Arc<Semaphore>,
@@ -69,6 +71,7 @@ impl WebState {
             started_at: store.now(),
             store,
             places: Arc::new(Semaphore::new(config.concurrent_requests)),
+            sign_ins: Arc::new(Semaphore::new(crate::admission::SIGN_INS)),
             config: Arc::new(config),
             collection: Arc::default(),
             collector: Arc::new(Semaphore::new(1)),

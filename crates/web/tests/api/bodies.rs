@@ -100,6 +100,31 @@ async fn a_stranger_sends_little() {
     );
 }
 
+/// The head of a request whose body never comes to its end.
+fn never_ending(path: &str) -> http::request::Builder {
+    Request::post(format!("{PREFIX}{path}")).header(header::CONTENT_TYPE, "application/json")
+}
+
+#[tokio::test]
+async fn strangers_who_sign_in_slowly_keep_nobody_out() {
+    let timeout = Duration::from_millis(300);
+    let config = WebConfig {
+        concurrent_requests: 1,
+        request_timeout: timeout,
+        ..WebConfig::default()
+    };
+    let world = World::with(config).await;
+    let endless = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+    let stranger = never_ending("/session").body(endless).unwrap();
+    let administrator = async {
+        tokio::time::sleep(timeout / 3).await;
+        world.ask(Who::Administrator, "GET", "/session", None).await
+    };
+    let (slow, served) = tokio::join!(world.send(stranger), administrator);
+    served.expect(200);
+    assert_problem(&slow, 408, "timeout");
+}
+
 #[tokio::test]
 async fn slow_requests_take_their_place_for_a_while_only() {
     let timeout = Duration::from_millis(300);
@@ -109,9 +134,11 @@ async fn slow_requests_take_their_place_for_a_while_only() {
         ..WebConfig::default()
     };
     let world = World::with(config).await;
-    // A body that never comes to its end.
-    let request = Request::post(format!("{PREFIX}/session"))
-        .header(header::CONTENT_TYPE, "application/json")
+    let request = never_ending("/users").header(
+        header::AUTHORIZATION,
+        format!("Bearer {}", world.token(Who::Administrator).unwrap()),
+    );
+    let request = request
         .body(Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()))
         .unwrap();
     let second = async {
