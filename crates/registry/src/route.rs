@@ -39,7 +39,7 @@ pub enum RouteError {
     /// No endpoint has this shape.
     #[error("no endpoint has this path; see the OCI distribution specification")]
     NoSuchEndpoint,
-    /// Longer than [`MAX_PATH_BYTES`].
+    /// Longer than 2,048 bytes.
     #[error("path is longer than {MAX_PATH_BYTES} bytes")]
     TooLong,
     /// The path is not percent-encoded UTF-8, or hides a slash in an encoded segment.

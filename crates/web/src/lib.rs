@@ -4,9 +4,9 @@
 //! repositories, the audit log, housekeeping. The command line is a client of it. The API stands on the store alone;
 //! what it promises is additive within a version and described in `OpenAPI` at `/api/v1/openapi.json`.
 //!
-//! How a request is answered: [`Session`] finds out who asks (Basic credentials, or a token of `POST /session`), and
-//! hands out the permits that the store's functions demand; [`Body`](body::Body) reads JSON under a cap; one module per
-//! noun holds the wire types and the handlers; what goes wrong becomes an RFC 9457 problem in one place, [`problem`].
+//! How a request is answered: `Session` finds out who asks (Basic credentials, or a token of `POST /session`), and
+//! hands out the permits that the store's functions demand; `Body` reads JSON under a cap; one module per
+//! noun holds the wire types and the handlers; what goes wrong becomes an RFC 9457 problem in one place, `problem`.
 //!
 //! Names of repositories and patterns contain slashes, so they are query parameters and never parts of a path: proxies
 //! disagree about `%2F`.

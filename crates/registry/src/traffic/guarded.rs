@@ -2,7 +2,7 @@
 //!
 //! A connection is *idle* (no request under way), reading a *head*, or serving a *request*. Each phase has its own
 //! deadline, and a response that the client does not take fast enough ends the connection (slow-read attack). Bodies
-//! that come too slowly are cut where they are read ([`crate::body`]), because only there is it known that one is
+//! that come too slowly are cut where they are read (`body.rs`), because only there is it known that one is
 //! expected.
 
 use std::{
