@@ -19,10 +19,9 @@ lint:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
-# Unit and property tests of every crate
+# Unit, property and command line tests of every crate, and the rules of the house
 unit:
-    cargo test --workspace --locked --lib --bins
-    cargo test --workspace --locked --test house_rules
+    cargo test --workspace --locked --lib --bins --test api --test cli --test generated --test house_rules --test reference
 
 # The distribution specification, asked of the real binary
 protocol:
