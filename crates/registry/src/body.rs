@@ -32,6 +32,10 @@ pub struct BodyRate {
     pub window: Duration,
 }
 
+/// Bytes taken in a row before the thread goes to somebody else: a sender that is faster than we are would otherwise keep
+/// it until the runtime's own budget runs out, and pulls on the same thread would wait.
+const TURN_BYTES: u64 = 1024 * 1024;
+
 /// Why a body was not read into memory.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CollectError {
@@ -139,6 +143,8 @@ pub(crate) struct InboundBody {
     /// Since when the client is not waited for: it must not pay for our own disk or database.
     busy_since: Option<Instant>,
     received: u64,
+    /// Bytes since the thread was last given up.
+    in_a_row: u64,
     timer: Pin<Box<Sleep>>,
     metrics: Arc<RegistryMetrics>,
 }
@@ -154,6 +160,7 @@ impl InboundBody {
             window_ends,
             busy_since: Some(now),
             received: 0,
+            in_a_row: 0,
             timer: Box::pin(sleep_until(window_ends)),
             metrics,
         }
@@ -231,12 +238,18 @@ impl Stream for InboundBody {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.in_a_row >= TURN_BYTES {
+            self.in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             match self.body.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers mean nothing here.
                     let Ok(data) = frame.into_data() else { continue };
                     self.received += data.len() as u64;
+                    self.in_a_row += data.len() as u64;
                     self.busy_since.get_or_insert_with(Instant::now);
                     self.metrics.received_bytes.inc_by(data.len() as u64);
                     return Poll::Ready(Some(Ok(data)));

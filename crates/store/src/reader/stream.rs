@@ -18,6 +18,10 @@ pub(super) const SLICE: usize = 1 << 20;
 /// How far the disk reads ahead of a cold stream, bytes of page cache.
 const READ_AHEAD: usize = 4 << 20;
 
+/// Slices in a row before the thread goes to somebody else. A client on the same machine or a fast network takes them as
+/// fast as they come, and the runtime would let one download keep its thread for a hundred slices (40 ms measured).
+const TURN: u8 = 4;
+
 type Populating = Pin<Box<dyn Future<Output = Result<io::Result<()>, PoolError>> + Send>>;
 
 /// Bytes of one blob. Ends after an error.
@@ -37,6 +41,8 @@ struct Mapped {
     pool: IoPool,
     /// The slice that `rest` begins with, as far as it is known.
     next: Next,
+    /// Slices since the thread was last given up.
+    in_a_row: u8,
 }
 
 enum Next {
@@ -66,6 +72,7 @@ impl BlobStream {
                 rest,
                 pool,
                 next: Next::Unknown,
+                in_a_row: 0,
             }),
         }
     }
@@ -94,6 +101,11 @@ impl Mapped {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
+        if self.in_a_row == TURN {
+            self.in_a_row = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let slice = self.first_slice();
         if matches!(self.next, Next::Unknown) {
             self.next = self.look_at(&slice);
@@ -106,6 +118,7 @@ impl Mapped {
             return Poll::Ready(Some(Err(error)));
         }
         self.rest.start = slice.end;
+        self.in_a_row += 1;
         self.next = self.look_ahead(context);
         Poll::Ready(Some(Ok(self.map.slice(slice))))
     }
