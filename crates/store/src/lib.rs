@@ -38,7 +38,7 @@ mod grant;
 mod handle;
 mod lock;
 mod manifest;
-#[cfg(test)]
+#[cfg(all(test, feature = "measure"))]
 mod measure;
 mod metrics;
 mod page;

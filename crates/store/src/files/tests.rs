@@ -10,6 +10,7 @@ use super::*;
 
 mod faults;
 mod limits;
+#[cfg(feature = "measure")]
 mod throughput;
 
 const MIB: usize = 1 << 20;

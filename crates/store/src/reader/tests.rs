@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::disk::sim::Rng;
 
+#[cfg(feature = "measure")]
 mod throughput;
 
 const SLICE: usize = stream::SLICE;

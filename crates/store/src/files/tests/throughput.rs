@@ -1,4 +1,4 @@
-//! How fast an upload becomes a blob: `cargo test -p store --release throughput -- --ignored --nocapture`.
+//! How fast an upload becomes a blob: `cargo test -p store --release --features measure throughput -- --nocapture`.
 
 use std::time::Instant;
 
@@ -7,7 +7,6 @@ use super::*;
 const FRAMES: usize = 1280;
 const FRAME: usize = 400 << 10;
 
-#[ignore = "a measurement"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throughput() {
     let (_dir, files) = open();

@@ -1,4 +1,4 @@
-//! How fast a stream is: `cargo test -p store --release throughput -- --ignored --nocapture`.
+//! How fast a stream is: `cargo test -p store --release --features measure throughput -- --nocapture`.
 
 use std::time::Instant;
 
@@ -39,7 +39,6 @@ fn gigabytes_per_second(bytes: usize, begun: Instant) -> f64 {
     bytes as f64 / 1e9 / begun.elapsed().as_secs_f64()
 }
 
-#[ignore = "a measurement"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throughput() {
     let fixture = Fixture::new(SIZE);
