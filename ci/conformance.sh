@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly MODULE="github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260716174315-967efdc079b9"
+readonly MODULE="github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111"
 readonly NOT_RUN=75
 # Results per version at that commit; other numbers mean that another program ran or that part of it did not.
 readonly VERSIONS=("1.1 850" "dev 992")

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use access::SecretString;
@@ -13,7 +14,7 @@ use registry::{
     Registry,
     access_log::AccessLog,
     metrics::{ConnectionMetrics, RegistryMetrics},
-    traffic::{listener::Listener, tls::CertificateStore},
+    traffic::{lanes::Lanes, listener::Listener, tls::CertificateStore},
 };
 use store::{Store, SystemClock};
 use tokio::{net::TcpListener, signal::unix::SignalKind};
@@ -42,6 +43,9 @@ const READY_FILE: &str = "ROADBED_READY_FILE";
 /// Name that `/healthz` answers with; a random one by default.
 const INSTANCE_ID: &str = "ROADBED_INSTANCE_ID";
 
+/// How long the last lines of the access log may take when the server stops.
+const LOG_WAIT: Duration = Duration::from_secs(2);
+
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&config.log, &config.telemetry)?;
@@ -59,7 +63,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     announce(&config, &store, address, generated.as_ref())?;
 
     let mut metrics = prometheus_client::registry::Registry::with_prefix("roadbed");
-    let registry = registry(&config, &store, &mut metrics)?;
+    let access_log = access_log(&config)?;
+    let registry = registry(&config, &store, access_log.clone(), &mut metrics)?;
     let connections = ConnectionMetrics::register(&mut metrics);
     store_metrics::register(&mut metrics, store.clone());
 
@@ -75,7 +80,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let limits = config.connection_limits();
     let delay = limits.drain_delay;
     let server_config = tls.as_ref().map(CertificateStore::server_config);
-    let listener = Listener::new(socket, server_config, limits, connections, app);
+    let lanes = Lanes::start().context("cannot start the threads that serve connections")?;
+    let listener = Listener::new(socket, server_config, lanes, limits, connections, app);
     let collecting = housekeeping::collect_every(
         store.clone(),
         config.storage.collect_interval.0,
@@ -91,6 +97,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         );
     }
     collecting.abort();
+    if !access_log.flush(LOG_WAIT) {
+        tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");
+    }
     if let Some(watching) = watching {
         watching.abort();
     }
@@ -118,18 +127,22 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn registry(
-    config: &Config,
-    store: &Store,
-    metrics: &mut prometheus_client::registry::Registry,
-) -> anyhow::Result<Registry> {
-    let counters = RegistryMetrics::register(metrics);
+fn access_log(config: &Config) -> anyhow::Result<AccessLog> {
     let access_log = match config.log.access {
         LogTarget::Off => Ok(AccessLog::off()),
         LogTarget::Stdout => AccessLog::to(io::stdout()),
         LogTarget::Stderr => AccessLog::to(io::stderr()),
     };
-    let access_log = access_log.context("cannot start the thread of the access log")?;
+    access_log.context("cannot start the thread of the access log")
+}
+
+fn registry(
+    config: &Config,
+    store: &Store,
+    access_log: AccessLog,
+    metrics: &mut prometheus_client::registry::Registry,
+) -> anyhow::Result<Registry> {
+    let counters = RegistryMetrics::register(metrics);
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
     Ok(Registry::new(
@@ -177,7 +190,7 @@ fn write_ready_file(url: &str) -> anyhow::Result<()> {
 
 /// Resolves when the listener should close: a signal came, and load balancers had `delay` to see that `/readyz` says no.
 /// A second signal ends the process at once.
-async fn stop_requested(health: Health, delay: std::time::Duration) {
+async fn stop_requested(health: Health, delay: Duration) {
     process::signalled().await;
     tracing::info!("stopping: no longer ready, requests in flight finish");
     health.drain();

@@ -16,6 +16,9 @@ use crate::{Page, Store, StoreError, StoreLimits, Timestamp};
 
 /// Notes written in one transaction.
 const BATCH: usize = 512;
+/// Rows of one statement. `SQLite` compiles a statement anew for each number of rows and looks each of its variables up by
+/// name, so few sizes are used, and small ones.
+const ROWS: usize = 32;
 /// How long notes are gathered before they are written. Whoever finds a full batch goes on at once, or a pull storm
 /// would fill the queue while the database has nothing to do.
 const GATHER: Duration = Duration::from_secs(1);
@@ -213,22 +216,16 @@ impl Store {
     async fn insert_pulls(&self, notes: Vec<PullNote>) -> Result<(), StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = format!(
-                    "INSERT INTO pull_log (at, repository, digest, principal, class) VALUES {}",
-                    sql::tuples(notes.len(), 5)
-                );
-                let row = |note: PullNote| -> [Value; 5] {
-                    [
-                        note.at.micros().into(),
-                        note.repo.as_str().into(),
-                        note.digest.to_string().into(),
-                        note.principal.map(|name| name.as_str().to_owned()).into(),
-                        note.class.as_str().into(),
-                    ]
-                };
-                sql::execute_list(tx.sql(), &sql, notes.into_iter().flat_map(row))
-                    .await
-                    .map(drop)
+                let (full, rest) = notes.as_chunks::<ROWS>();
+                let statements = full.iter().map(<[_; ROWS]>::as_slice).chain(rest.chunks(1));
+                for notes in statements {
+                    let sql = format!(
+                        "INSERT INTO pull_log (at, repository, digest, principal, class) VALUES {}",
+                        sql::tuples(notes.len(), 5)
+                    );
+                    sql::execute_list(tx.sql(), &sql, notes.iter().flat_map(values)).await?;
+                }
+                Ok(())
             })
         })
         .await
@@ -277,6 +274,20 @@ impl Store {
         })
         .await
     }
+}
+
+/// The columns of a line.
+fn values(note: &PullNote) -> [Value; 5] {
+    [
+        note.at.micros().into(),
+        note.repo.as_str().into(),
+        note.digest.to_string().into(),
+        note.principal
+            .as_ref()
+            .map(|name| name.as_str().to_owned())
+            .into(),
+        note.class.as_str().into(),
+    ]
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    guarded::{GuardedStream, HeadPlaces, Phase},
+    guarded::{GuardedStream, HeadPlaces, Phase, RequestGuard},
+    lanes::{Course, Lanes, RoamingStream, Traffic},
     limits::ConnectionLimits,
 };
 use crate::metrics::ConnectionMetrics;
@@ -48,6 +49,13 @@ pub trait Handler: Send + Sync + 'static {
 /// What a connection may hold of bytes that were read and not yet taken.
 const READ_BUFFER_BYTES: usize = 128 * 1024;
 
+/// A request's body of more bytes than this, or of a length that is not announced, is received on the lane for uploads.
+const LARGE_REQUEST_BYTES: u64 = 64 * 1024;
+
+/// An answer of more bytes than this, or of unknown length, is sent on the lane for downloads. Smaller ones keep an express
+/// lane for half a millisecond at most (over TLS).
+const LARGE_ANSWER_BYTES: u64 = 1 << 20;
+
 /// The answer to a connection over the cap: written blindly and closed, because reading costs what the cap protects.
 const SHED: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\nconnection: close\r\ncontent-type: application/json\r\n\
 content-length: 96\r\n\r\n{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"too many connections; retry after 5 s\"}]}       \n";
@@ -56,6 +64,7 @@ content-length: 96\r\n\r\n{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\"
 pub struct Listener<H> {
     socket: TcpListener,
     tls: Option<TlsAcceptor>,
+    lanes: Lanes,
     shared: Arc<Shared<H>>,
 }
 
@@ -75,6 +84,7 @@ impl<H: Handler> Listener<H> {
     pub fn new(
         socket: TcpListener,
         tls: Option<Arc<rustls::ServerConfig>>,
+        lanes: Lanes,
         limits: ConnectionLimits,
         metrics: ConnectionMetrics,
         handler: H,
@@ -94,6 +104,7 @@ impl<H: Handler> Listener<H> {
         Self {
             socket,
             tls: tls.map(TlsAcceptor::from),
+            lanes,
             shared: Arc::new(shared),
         }
     }
@@ -101,7 +112,12 @@ impl<H: Handler> Listener<H> {
     /// Serves until `shutdown` resolves, then closes the socket, lets requests in flight finish and returns how many
     /// connections had to be cut at the deadline.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> usize {
-        let Self { socket, tls, shared } = self;
+        let Self {
+            socket,
+            tls,
+            lanes,
+            shared,
+        } = self;
         let mut shutdown = pin!(shutdown);
         loop {
             let accepted = tokio::select! {
@@ -110,7 +126,7 @@ impl<H: Handler> Listener<H> {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => Shared::admit(&shared, stream, address, tls.as_ref()),
+                Ok((stream, address)) => Shared::admit(&shared, &lanes, stream, address, tls.as_ref()),
                 Err(error) => recover(&error).await,
             }
         }
@@ -135,7 +151,13 @@ async fn recover(error: &io::Error) {
 }
 
 impl<H: Handler> Shared<H> {
-    fn admit(this: &Arc<Self>, stream: TcpStream, address: SocketAddr, tls: Option<&TlsAcceptor>) {
+    fn admit(
+        this: &Arc<Self>,
+        lanes: &Lanes,
+        stream: TcpStream,
+        address: SocketAddr,
+        tls: Option<&TlsAcceptor>,
+    ) {
         let Some(slot) = Slot::take(this, address.ip()) else {
             this.metrics.shed.inc();
             shed(&stream, tls.is_none());
@@ -143,44 +165,68 @@ impl<H: Handler> Shared<H> {
         };
         let _ = stream.set_nodelay(true);
         this.metrics.accepted.inc();
-        let tls = tls.cloned();
-        tokio::spawn(async move {
-            let shared = Arc::clone(&slot.shared);
-            let phase = Phase::default();
-            let mut guarded = GuardedStream::new(stream, phase.clone(), &shared.limits);
-            match tls {
-                None => {
-                    guarded.count_heads(Arc::clone(&shared.head_places));
-                    shared.serve(guarded, phase, Peer { address, tls: false }).await;
-                }
-                Some(acceptor) => {
-                    let handshake =
-                        tokio::time::timeout(shared.limits.handshake_timeout, acceptor.accept(guarded));
-                    match handshake.await {
-                        Ok(Ok(mut stream)) => {
-                            stream.get_mut().0.count_heads(Arc::clone(&shared.head_places));
-                            shared.serve(stream, phase, Peer { address, tls: true }).await;
-                        }
-                        Ok(Err(_)) | Err(_) => {
-                            shared.metrics.handshakes_failed.inc();
-                        }
-                    }
-                }
-            }
-            drop(slot);
-        });
+        let course = Course::default();
+        let stream = RoamingStream::new(stream, course.clone());
+        lanes.admit(
+            course.clone(),
+            Self::connection(slot, stream, course, address, tls.cloned()),
+        );
     }
 
-    async fn serve<T>(self: &Arc<Self>, stream: T, phase: Phase, peer: Peer)
+    async fn connection(
+        slot: Slot<H>,
+        stream: RoamingStream,
+        course: Course,
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+    ) {
+        let shared = Arc::clone(&slot.shared);
+        let phase = Phase::default();
+        let state = ConnectionState {
+            phase: phase.clone(),
+            course,
+            peer: Peer {
+                address,
+                tls: tls.is_some(),
+            },
+        };
+        let mut guarded = GuardedStream::new(stream, phase, &shared.limits);
+        let Some(acceptor) = tls else {
+            guarded.count_heads(Arc::clone(&shared.head_places));
+            return shared.serve(guarded, state).await;
+        };
+        let handshake = tokio::time::timeout(shared.limits.handshake_timeout, acceptor.accept(guarded));
+        match handshake.await {
+            Ok(Ok(mut stream)) => {
+                stream.get_mut().0.count_heads(Arc::clone(&shared.head_places));
+                shared.serve(stream, state).await;
+            }
+            Ok(Err(_)) | Err(_) => {
+                shared.metrics.handshakes_failed.inc();
+            }
+        }
+    }
+
+    async fn serve<T>(self: &Arc<Self>, stream: T, state: ConnectionState)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let peer = state.peer;
         let service = service_fn(|request: Request<Incoming>| {
-            let guard = phase.request();
+            let in_flight = state.request();
             let shared = Arc::clone(self);
             async move {
+                if is_larger(request.body(), LARGE_REQUEST_BYTES) {
+                    in_flight.course.take(Traffic::Upload).await;
+                }
                 let response = shared.handler.handle(peer, request).await;
-                Ok::<_, Infallible>(response.map(|body| Guarded { body, _guard: guard }))
+                if is_larger(response.body(), LARGE_ANSWER_BYTES) {
+                    in_flight.course.take(Traffic::Download).await;
+                }
+                Ok::<_, Infallible>(response.map(|body| Guarded {
+                    body,
+                    _in_flight: in_flight,
+                }))
             }
         });
         let mut draining = self.draining.subscribe();
@@ -213,6 +259,39 @@ impl<H: Handler> Shared<H> {
         let _ = tokio::time::timeout(self.limits.drain_timeout, self.slots.acquire_many(all)).await;
         self.open.load(Ordering::Relaxed)
     }
+}
+
+/// What the service, the stream and the lanes know of one connection.
+struct ConnectionState {
+    phase: Phase,
+    course: Course,
+    peer: Peer,
+}
+
+impl ConnectionState {
+    fn request(&self) -> InFlight {
+        InFlight {
+            course: self.course.clone(),
+            _phase: self.phase.request(),
+        }
+    }
+}
+
+/// A request until its answer has been sent or dropped.
+struct InFlight {
+    course: Course,
+    _phase: RequestGuard,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.course.end();
+    }
+}
+
+/// Whether a body is longer than this, as far as it says.
+fn is_larger(body: &impl http_body::Body, bytes: u64) -> bool {
+    body.size_hint().exact().is_none_or(|length| length > bytes)
 }
 
 /// Waits for the drain to begin. What the channel lends must not be held across the wait.
@@ -267,10 +346,10 @@ fn shed(stream: &TcpStream, plain: bool) {
     }
 }
 
-/// A response's body that keeps its request's phase open until it is sent or dropped.
+/// A response's body that keeps its request in flight until it is sent or dropped.
 struct Guarded {
     body: Body,
-    _guard: super::guarded::RequestGuard,
+    _in_flight: InFlight,
 }
 
 impl http_body::Body for Guarded {

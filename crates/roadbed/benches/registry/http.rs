@@ -66,6 +66,10 @@ impl Endpoint {
     }
 }
 
+/// Bytes of a body per system call, as curl sends them (Go programs: 32 KiB). A call that sends megabytes at once would keep
+/// the core from the generator of another part for as long as it takes.
+const SENT_BYTES: usize = 64 * 1024;
+
 /// Makes connections to one server.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialer {
@@ -187,7 +191,7 @@ impl Connection {
     /// Sends a head and a body in pieces, reads the head of the answer.
     pub(crate) fn exchange(&mut self, head: &str, body: &[&[u8]]) -> Result<Answer> {
         self.stream.write_all(head.as_bytes()).context("cannot send")?;
-        for piece in body {
+        for piece in body.iter().flat_map(|piece| piece.chunks(SENT_BYTES)) {
             self.stream.write_all(piece).context("cannot send the body")?;
         }
         self.read_head(head.starts_with("HEAD "))
