@@ -74,18 +74,40 @@ impl Hasher for AsIs {
     }
 }
 
-/// How often each group of keys was written.
-pub(crate) struct Epochs(Box<[AtomicU64]>);
+/// How often each group of keys was written, and how often any was.
+pub(crate) struct Epochs {
+    groups: Box<[AtomicU64]>,
+    /// Moved on before the group is: who sees a new epoch of a group sees that somebody wrote.
+    writes: AtomicU64,
+}
+
+/// A moment between writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(u64);
 
 impl Epochs {
     pub(crate) fn new() -> Self {
-        Self((0..EPOCHS).map(|_| AtomicU64::new(0)).collect())
+        Self {
+            groups: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
+            writes: AtomicU64::new(0),
+        }
+    }
+
+    /// Now; taken before the database is asked for something whose key is part of the answer.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment(self.writes.load(Ordering::SeqCst))
+    }
+
+    /// The epoch that a key had at `moment`, if nobody has written since.
+    fn at(&self, moment: Moment, key: Key) -> Option<u64> {
+        let epoch = self.of(key).load(Ordering::SeqCst);
+        (self.moment() == moment).then_some(epoch)
     }
 
     fn of(&self, key: Key) -> &AtomicU64 {
         #[expect(clippy::cast_possible_truncation, reason = "the remainder is below EPOCHS")]
         let index = ((key.0 >> 64) % EPOCHS as u128) as usize;
-        &self.0[index]
+        &self.groups[index]
     }
 
     fn current(&self, key: Key) -> u64 {
@@ -94,13 +116,15 @@ impl Epochs {
 
     /// What is cached under `key` is no longer true.
     pub(crate) fn bump(&self, key: Key) {
-        self.of(key).fetch_add(1, Ordering::AcqRel);
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.of(key).fetch_add(1, Ordering::SeqCst);
     }
 
     /// Nothing that is cached is known to be true.
     pub(crate) fn bump_all(&self) {
-        for epoch in &self.0 {
-            epoch.fetch_add(1, Ordering::AcqRel);
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        for epoch in &self.groups {
+            epoch.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
@@ -185,6 +209,13 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             }
         }
         load().await
+    }
+
+    /// Keeps a value that was read from the database after `moment`, unless somebody wrote since.
+    pub(crate) async fn keep(&self, epochs: &Epochs, moment: Moment, key: Key, value: V) {
+        if let Some(epoch) = epochs.at(moment, key) {
+            self.entries.insert(key, Entry { epoch, value }).await;
+        }
     }
 
     async fn entry<F, L>(epochs: &Epochs, key: Key, load: &F) -> Result<Entry<V>, Miss>

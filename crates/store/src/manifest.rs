@@ -198,11 +198,24 @@ impl Store {
 
     async fn resolve_tag(&self, repo: &RepoName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
         let caches = &self.inner.caches;
-        let load = || load_tag(self.inner.db.read(), repo, tag);
+        let load = || self.load_tag(repo, tag);
         caches
             .tags
             .get_or_load(&caches.epochs, Key::tag(repo, tag), load)
             .await
+    }
+
+    /// Asks the database what the tag points to, and keeps that manifest: whoever asked will want it next.
+    async fn load_tag(&self, repo: &RepoName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
+        let caches = &self.inner.caches;
+        let moment = caches.epochs.moment();
+        let Some(manifest) = load_tagged(self.inner.db.read(), repo, tag).await? else {
+            return Ok(None);
+        };
+        let digest = manifest.digest;
+        let key = Key::manifest(repo, &digest);
+        caches.manifests.keep(&caches.epochs, moment, key, manifest).await;
+        Ok(Some(digest))
     }
 
     pub(crate) async fn manifest_by_digest(
@@ -219,20 +232,9 @@ impl Store {
     }
 }
 
-async fn load_tag(
-    on: &impl ConnectionTrait,
-    repo: &RepoName,
-    tag: &Tag,
-) -> Result<Option<Digest>, StoreError> {
-    let sql = "SELECT m.digest AS text FROM repository r \
-               JOIN tag t ON t.repository_id = r.id JOIN manifest m ON m.id = t.manifest_id \
-               WHERE r.name = $1 AND t.name = $2";
-    let row: Option<sql::Text> = sql::first(on, sql, [repo.as_str().into(), tag.as_str().into()]).await?;
-    row.map(|row| blob::parse_digest(&row.text)).transpose()
-}
-
 #[derive(FromQueryResult)]
 struct Row {
+    digest: String,
     media_type: String,
     kind: i64,
     artifact_type: Option<String>,
@@ -241,30 +243,48 @@ struct Row {
     bytes: Vec<u8>,
 }
 
+impl Row {
+    fn into_manifest(self) -> Result<Arc<StoredManifest>, StoreError> {
+        let digest = blob::parse_digest(&self.digest)?;
+        let damaged = |what: &str| StoreError::damaged(format!("manifest {digest} has no {what}"));
+        Ok(Arc::new(StoredManifest {
+            digest,
+            media_type: self.media_type.parse().map_err(|_| damaged("media type"))?,
+            kind: if self.kind == kind_number(ManifestKind::Index) {
+                ManifestKind::Index
+            } else {
+                ManifestKind::Image
+            },
+            artifact_type: self.artifact_type,
+            subject: self.subject.as_deref().map(blob::parse_digest).transpose()?,
+            bytes: self.bytes.into(),
+            pushed_at: Timestamp(self.pushed_at),
+        }))
+    }
+}
+
+async fn load_tagged(
+    on: &impl ConnectionTrait,
+    repo: &RepoName,
+    tag: &Tag,
+) -> Result<Option<Arc<StoredManifest>>, StoreError> {
+    let sql = "SELECT m.digest, m.media_type, m.kind, m.artifact_type, m.subject, m.pushed_at, c.bytes \
+               FROM repository r JOIN tag t ON t.repository_id = r.id JOIN manifest m ON m.id = t.manifest_id \
+               JOIN manifest_content c ON c.id = m.content_id WHERE r.name = $1 AND t.name = $2";
+    let row: Option<Row> = sql::first(on, sql, [repo.as_str().into(), tag.as_str().into()]).await?;
+    row.map(Row::into_manifest).transpose()
+}
+
 async fn load(
     on: &impl ConnectionTrait,
     repo: &RepoName,
     digest: &Digest,
 ) -> Result<Option<Arc<StoredManifest>>, StoreError> {
-    let sql = "SELECT m.media_type, m.kind, m.artifact_type, m.subject, m.pushed_at, c.bytes FROM repository r \
-               JOIN manifest m ON m.repository_id = r.id JOIN manifest_content c ON c.id = m.content_id \
-               WHERE r.name = $1 AND m.digest = $2";
+    let sql = "SELECT m.digest, m.media_type, m.kind, m.artifact_type, m.subject, m.pushed_at, c.bytes \
+               FROM repository r JOIN manifest m ON m.repository_id = r.id \
+               JOIN manifest_content c ON c.id = m.content_id WHERE r.name = $1 AND m.digest = $2";
     let row: Option<Row> = sql::first(on, sql, [repo.as_str().into(), digest.to_string().into()]).await?;
-    let Some(row) = row else { return Ok(None) };
-    let damaged = |what: &str| StoreError::damaged(format!("manifest {digest} has no {what}"));
-    Ok(Some(Arc::new(StoredManifest {
-        digest: *digest,
-        media_type: row.media_type.parse().map_err(|_| damaged("media type"))?,
-        kind: if row.kind == kind_number(ManifestKind::Index) {
-            ManifestKind::Index
-        } else {
-            ManifestKind::Image
-        },
-        artifact_type: row.artifact_type,
-        subject: row.subject.as_deref().map(blob::parse_digest).transpose()?,
-        bytes: row.bytes.into(),
-        pushed_at: Timestamp(row.pushed_at),
-    })))
+    row.map(Row::into_manifest).transpose()
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use std::{
 
 use axum::body::Body;
 use dashmap::DashMap;
-use http::{Request, Response};
+use http::{Request, Response, header::CONTENT_LENGTH};
+use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -48,6 +49,9 @@ pub trait Handler: Send + Sync + 'static {
 
 /// What a connection may hold of bytes that were read and not yet taken.
 const READ_BUFFER_BYTES: usize = 128 * 1024;
+
+/// What a TLS connection encrypts at once: each system call and each wake-up of the reader then counts for as much.
+const TLS_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A request's body of more bytes than this, or of a length that is not announced, is received on the lane for uploads.
 const LARGE_REQUEST_BYTES: u64 = 64 * 1024;
@@ -198,7 +202,9 @@ impl<H: Handler> Shared<H> {
         let handshake = tokio::time::timeout(shared.limits.handshake_timeout, acceptor.accept(guarded));
         match handshake.await {
             Ok(Ok(mut stream)) => {
-                stream.get_mut().0.count_heads(Arc::clone(&shared.head_places));
+                let (guarded, session) = stream.get_mut();
+                guarded.count_heads(Arc::clone(&shared.head_places));
+                session.set_buffer_limit(Some(TLS_BUFFER_BYTES));
                 shared.serve(stream, state).await;
             }
             Ok(Err(_)) | Err(_) => {
@@ -216,11 +222,12 @@ impl<H: Handler> Shared<H> {
             let in_flight = state.request();
             let shared = Arc::clone(self);
             async move {
-                if is_larger(request.body(), LARGE_REQUEST_BYTES) {
+                let announced = request.body().size_hint().exact();
+                if announced.is_none_or(|bytes| bytes > LARGE_REQUEST_BYTES) {
                     in_flight.course.take(Traffic::Upload).await;
                 }
                 let response = shared.handler.handle(peer, request).await;
-                if is_larger(response.body(), LARGE_ANSWER_BYTES) {
+                if is_large(&response) {
                     in_flight.course.take(Traffic::Download).await;
                 }
                 Ok::<_, Infallible>(response.map(|body| Guarded {
@@ -289,9 +296,19 @@ impl Drop for InFlight {
     }
 }
 
-/// Whether a body is longer than this, as far as it says.
-fn is_larger(body: &impl http_body::Body, bytes: u64) -> bool {
-    body.size_hint().exact().is_none_or(|length| length > bytes)
+/// Whether an answer belongs on the lane for downloads. A stream does not know its length, but its head does.
+fn is_large(response: &Response<Body>) -> bool {
+    let announced = || {
+        response
+            .headers()
+            .get(CONTENT_LENGTH)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    };
+    let length = response.body().size_hint().exact().or_else(announced);
+    length.is_none_or(|bytes| bytes > LARGE_ANSWER_BYTES)
 }
 
 /// Waits for the drain to begin. What the channel lends must not be held across the wait.

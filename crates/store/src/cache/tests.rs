@@ -196,3 +196,30 @@ fn keys_of_different_things_differ() {
         Key::tag(&"a".parse().unwrap(), &"b".parse().unwrap())
     );
 }
+
+#[tokio::test]
+async fn what_was_read_beside_is_kept_only_if_nobody_wrote_meanwhile() {
+    let (cache, epochs) = (Cache::<u32>::new(1 << 20, size_of_val), Epochs::new());
+    let moment = epochs.moment();
+    cache.keep(&epochs, moment, key("a"), 1).await;
+    assert_eq!(cache.get(&epochs, key("a")).await, Some(1));
+    epochs.bump(key("other"));
+    cache.keep(&epochs, moment, key("b"), 1).await;
+    assert_eq!(
+        cache.get(&epochs, key("b")).await,
+        None,
+        "the write may have been of this key"
+    );
+    let moment = epochs.moment();
+    epochs.bump(key("b"));
+    cache.keep(&epochs, moment, key("b"), 1).await;
+    assert_eq!(cache.get(&epochs, key("b")).await, None);
+    let moment = epochs.moment();
+    cache.keep(&epochs, moment, key("b"), 2).await;
+    epochs.bump_all();
+    assert_eq!(
+        cache.get(&epochs, key("b")).await,
+        None,
+        "outdated like any other"
+    );
+}

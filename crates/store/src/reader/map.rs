@@ -62,13 +62,20 @@ impl BlobMap {
         }
     }
 
+    /// Begins reading `range` from the disk. May block for as long as the request takes to be made.
+    pub(super) fn read_ahead(&self, range: Range<usize>) {
+        if let Some(map) = &self.map.map
+            && !range.is_empty()
+        {
+            let _ = map.advise_range(Advice::WillNeed, range.start, range.len());
+        }
+    }
+
     /// Reads `range` from the disk into memory and begins reading `ahead`. Blocks.
     pub(super) fn populate(&self, range: Range<usize>, ahead: Range<usize>) -> io::Result<()> {
+        // One request for all of it; the faults below would ask in steps of the device's read-ahead.
+        self.read_ahead(ahead);
         let Some(map) = &self.map.map else { return Ok(()) };
-        if !ahead.is_empty() {
-            // One request for all of it; the faults below would ask in steps of the device's read-ahead.
-            let _ = map.advise_range(Advice::WillNeed, ahead.start, ahead.len());
-        }
         match &self.file {
             None => populate(map, range),
             Some(file) => read_through(file, range),

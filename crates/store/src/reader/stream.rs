@@ -16,7 +16,9 @@ use crate::pool::{IoPool, PoolError};
 /// Bytes per slice: large enough that a slice's fixed cost vanishes, small enough that a slow reader pins little.
 pub(super) const SLICE: usize = 1 << 20;
 /// How far the disk reads ahead of a cold stream, bytes of page cache.
-const READ_AHEAD: usize = 4 << 20;
+const READ_AHEAD: usize = 8 << 20;
+/// The disk is asked for no less than this at once, but for the end of a blob.
+const LEAST_AHEAD: usize = 2 << 20;
 
 /// Slices in a row before the thread goes to somebody else. A client on the same machine or a fast network takes them as
 /// fast as they come, and the runtime would let one download keep its thread for a hundred slices (40 ms measured).
@@ -43,6 +45,8 @@ struct Mapped {
     next: Next,
     /// Slices since the thread was last given up.
     in_a_row: u8,
+    /// Up to where the disk has been asked to read; 0 while everything was in memory.
+    asked: usize,
 }
 
 enum Next {
@@ -73,6 +77,7 @@ impl BlobStream {
                 pool,
                 next: Next::Unknown,
                 in_a_row: 0,
+                asked: 0,
             }),
         }
     }
@@ -129,16 +134,40 @@ impl Mapped {
         start..self.rest.end.min((start / SLICE + 1) * SLICE)
     }
 
-    fn look_at(&self, slice: &Range<usize>) -> Next {
+    fn look_at(&mut self, slice: &Range<usize>) -> Next {
         if !self.map.is_resident(slice.clone()) {
             return Next::Populating(self.populate(slice));
         }
         self.map.enter(slice.clone());
+        if self.asked > 0 {
+            self.keep_asking(slice.start);
+        }
         Next::Resident
     }
 
+    /// The disk must not run out of work because what it has read comes in time.
+    fn keep_asking(&mut self, at: usize) {
+        let ahead = self.ahead_of(at);
+        if !ahead.is_empty() {
+            let map = Arc::clone(&self.map);
+            // No place free: the slices are populated when their turn comes.
+            let _ = self.pool.detach(move || map.read_ahead(ahead));
+        }
+    }
+
+    /// What to ask the disk for at `at`, beyond what it has been asked for; empty while that is little.
+    fn ahead_of(&mut self, at: usize) -> Range<usize> {
+        let from = self.asked.max(at);
+        let to = self.map.len().min(at + READ_AHEAD);
+        if to < from + LEAST_AHEAD && to < self.map.len() {
+            return from..from;
+        }
+        self.asked = to.max(from);
+        from..self.asked
+    }
+
     /// Looks at the slice after the one that is about to be sent, so that the disk works while the network does.
-    fn look_ahead(&self, context: &mut Context<'_>) -> Next {
+    fn look_ahead(&mut self, context: &mut Context<'_>) -> Next {
         if self.rest.is_empty() {
             return Next::Unknown;
         }
@@ -156,8 +185,8 @@ impl Mapped {
         next
     }
 
-    fn populate(&self, slice: &Range<usize>) -> Populating {
-        let ahead = slice.start..self.map.len().min(slice.start + READ_AHEAD);
+    fn populate(&mut self, slice: &Range<usize>) -> Populating {
+        let ahead = self.ahead_of(slice.start);
         let (map, pool, slice) = (Arc::clone(&self.map), self.pool.clone(), slice.clone());
         Box::pin(async move { pool.run(move || map.populate(slice, ahead)).await })
     }
