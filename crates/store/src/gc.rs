@@ -4,7 +4,8 @@
 //! - All that is decided about rows is decided and done in one transaction of the only writer, by counters that the
 //!   transactions of pushes keep. No push ever waits for more than one such transaction.
 //! - Grace begins anew with every push, mount and release ([`crate::StoreLimits::collect_grace`]), first for the link,
-//!   then once more for the blob. Within it a client may take the blob for granted that it has just seen.
+//!   then once more for the blob. When a pusher asks for an unnamed blob it is renewed too (see `blob/promise.rs`), so
+//!   that a client may take the blob for granted that it has just seen.
 //! - A blob's row goes first, then its file. A location is never used again, so a file that is removed late can never
 //!   be that of a later push.
 //! - A file without a row is removed only if it is older than the grace and no upload is on its way there (see
@@ -69,6 +70,8 @@ impl GcReport {
 pub(crate) struct Collector {
     sweep: Mutex<Sweep>,
     pins: Arc<RwLock<()>>,
+    /// Turns to renew the grace of a blob.
+    pub(crate) renewals: Mutex<()>,
     /// Held by the backup that is running.
     pub(crate) backup: Mutex<()>,
 }
