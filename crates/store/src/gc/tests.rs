@@ -1,6 +1,7 @@
 //! The collection: what goes, what stays, and that neither depends on the order of things.
 
 mod model;
+mod sweep;
 
 use std::fs;
 use std::time::Duration;
