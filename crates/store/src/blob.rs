@@ -137,7 +137,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let state = match error {
             FilesError::BlobMissing { .. } => BlobState::Missing,
-            FilesError::Damaged { .. } => BlobState::Quarantined,
+            FilesError::Damaged { .. } | FilesError::NotAFile { .. } => BlobState::Quarantined,
             other => return Err(StoreError::of_files(other)),
         };
         // Not marked where it was collected or healed meanwhile.

@@ -21,6 +21,7 @@ use oci::Digest;
 
 pub(crate) use stream::BlobStream;
 
+use crate::disk::sys;
 use crate::files::{FilesError, Location};
 use crate::pool::{IoPool, PoolConfig};
 use map::BlobMap;
@@ -158,11 +159,8 @@ impl BlobReader {
 
 /// Opens the file and compares its length with the row: a map that reaches beyond the end would be a `SIGBUS`.
 fn open(location: &Location, path: &std::path::Path, expected: u64) -> Result<File, FilesError> {
-    let failed = |e: io::Error| match e.kind() {
-        io::ErrorKind::NotFound => FilesError::BlobMissing { location: *location },
-        _ => FilesError::io("open", &location.path(), e),
-    };
-    let file = File::open(path).map_err(failed)?;
+    let failed = |e: io::Error| FilesError::opening(location, e);
+    let file = sys::open_regular(path, File::options().read(true)).map_err(failed)?;
     let found = file.metadata().map_err(failed)?.len();
     if found != expected {
         return Err(FilesError::Damaged {
