@@ -2,6 +2,7 @@
 
 mod model;
 mod sweep;
+mod together;
 
 use std::fs;
 use std::time::Duration;
