@@ -55,7 +55,8 @@ impl BlobHandle {
         self.0.size()
     }
 
-    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB.
+    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB. With
+    /// [`crate::StoreConfig::copies_blobs`] a slice comes only after the one before was dropped.
     ///
     /// # Errors
     /// An item is an error when the disk cannot read what it holds; the stream ends after it.

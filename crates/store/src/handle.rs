@@ -57,7 +57,8 @@ impl Store {
             Ok::<_, StoreError>(lock)
         })
         .await??;
-        let files_config = FilesConfig::new(&config.data_dir);
+        let mut files_config = FilesConfig::new(&config.data_dir);
+        files_config.reader.copies = config.copies_blobs;
         let files = tokio::task::spawn_blocking(move || BlobFiles::open(&files_config)).await??;
         let db = Db::open(&config.data_dir.join(DATABASE_FILE)).await?;
         let signer = Signer::new(setting::token_key(&db, clock.now()).await?);
