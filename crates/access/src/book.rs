@@ -192,6 +192,21 @@ impl AccessBook {
         }
     }
 
+    /// Patterns that together match every repository of which [`AccessBook::may_list`] is true, and maybe more: where to
+    /// look for them.
+    pub fn listable(&self, caller: &Caller) -> Vec<RepoPattern> {
+        match caller.scopes() {
+            Some(scopes) if !scopes.contains(&Scope::Catalog) => scopes
+                .iter()
+                .filter_map(|scope| match scope {
+                    Scope::Repository { repo, .. } => Some(RepoPattern::from(repo)),
+                    Scope::Catalog => None,
+                })
+                .collect(),
+            _ => self.granted_patterns(self.standing(caller), Pull::ROLE),
+        }
+    }
+
     /// All that the caller may on one repository.
     pub fn roles(&self, caller: &Caller, repo: &RepoName) -> RoleSet {
         let granted = self.granted(self.standing(caller), repo);
@@ -280,6 +295,15 @@ impl AccessBook {
 
     fn is_granted(&self, standing: Standing<'_>, repo: &RepoName, role: Role) -> bool {
         standing.is_administrator() || self.held(standing).any(|held| held.holds(role, repo))
+    }
+
+    fn granted_patterns(&self, standing: Standing<'_>, role: Role) -> Vec<RepoPattern> {
+        let everywhere =
+            standing.is_administrator() || self.held(standing).any(|held| held.holds_everywhere(role));
+        if everywhere {
+            return vec![RepoPattern::everything()];
+        }
+        self.held(standing).flat_map(|held| held.patterns(role)).collect()
     }
 
     fn granted(&self, standing: Standing<'_>, repo: &RepoName) -> RoleSet {

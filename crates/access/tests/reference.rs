@@ -189,6 +189,8 @@ proptest! {
                 prop_assert_eq!(denied.insufficient_scope, unscoped.contains(Role::Push));
             }
             prop_assert_eq!(unscoped.intersection(expected), expected, "scopes only narrow");
+            let is_found = book.listable(&caller).iter().any(|pattern| pattern.matches(&repo));
+            prop_assert!(is_found || !book.may_list(&caller, &repo), "{} is not looked for", name);
         }
     }
 

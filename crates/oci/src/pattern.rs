@@ -91,6 +91,14 @@ pub struct Specificity {
 }
 
 impl RepoPattern {
+    /// `**`, the pattern of every name.
+    pub fn everything() -> RepoPattern {
+        RepoPattern {
+            text: "**".into(),
+            segments: [Segment::One("*".into()), Segment::Many].into(),
+        }
+    }
+
     /// The text as it was parsed.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -141,6 +149,11 @@ impl RepoPattern {
         } else {
             self.text.parse().ok()
         }
+    }
+
+    /// What every name that it matches begins with: its text up to the first wildcard.
+    pub fn literal_prefix(&self) -> &str {
+        self.text.split('*').next().unwrap_or_default()
     }
 
     /// The text of its first component, if that has no wildcard.

@@ -2,7 +2,7 @@
 //!
 //! `slow.rs`: heads, bodies and readers that are too slow are cut, honest ones are not. `caps.rs`: what is over a cap is
 //! turned away and told when to come again. `drain.rs`: SIGTERM. `certificates.rs`: reload. `cached.rs`: what is cached
-//! asks no database. `revocation.rs`: what is revoked ends at once.
+//! asks no database. `revocation.rs`: what is revoked ends at once. `torn.rs`: a blob's file is cut while it is served.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
@@ -14,5 +14,6 @@ mod traffic {
     mod drain;
     mod revocation;
     mod slow;
+    mod torn;
     mod wire;
 }

@@ -22,9 +22,10 @@ use crate::files::{FilesError, Location};
 use crate::manifest::DeleteError;
 use crate::reader::OpenBlob;
 use crate::repository;
-use crate::{Actor, Store, StoreError};
+use crate::{Actor, Store, StoreError, Timestamp};
 
 pub(crate) mod link;
+mod promise;
 pub(crate) mod state;
 
 pub(crate) use link::{LinkError, Witnesses};
@@ -54,7 +55,8 @@ impl BlobHandle {
         self.0.size()
     }
 
-    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB.
+    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB. With
+    /// [`crate::StoreConfig::copies_blobs`] a slice comes only after the one before was dropped.
     ///
     /// # Errors
     /// An item is an error when the disk cannot read what it holds; the stream ends after it.
@@ -80,23 +82,31 @@ impl fmt::Debug for BlobHandle {
 pub(crate) struct BlobRow {
     pub(crate) size: u64,
     pub(crate) location: Location,
+    /// Since when no manifest of the repository names it and nobody has asked for it in order to push one; `None`
+    /// where one names it. What is remembered may be older than what is so, never younger.
+    pub(crate) idle_since: Option<Timestamp>,
 }
 
 #[derive(FromQueryResult)]
 struct Row {
     size: i64,
     location: String,
+    names: i64,
+    idle_since: i64,
 }
 
 impl Store {
     /// The blob, if the repository has it. Quarantined and lost ones count as unknown, so that clients push them again.
     /// Answered from memory when it was asked for before.
+    ///
+    /// To a caller who may push here the answer is a promise: the blob stays for three quarters of
+    /// [`crate::StoreLimits::collect_grace`] at least, long enough to put the manifest that names it.
     pub async fn blob(
         &self,
         permit: &Permit<Pull>,
         digest: &Digest,
     ) -> Result<Option<BlobHandle>, StoreError> {
-        let Some(row) = self.blob_row(permit.repo(), digest).await? else {
+        let Some(row) = self.promised_row(permit, digest).await? else {
             return Ok(None);
         };
         match self.inner.files.reader().open(row.location, row.size).await {
@@ -128,7 +138,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let state = match error {
             FilesError::BlobMissing { .. } => BlobState::Missing,
-            FilesError::Damaged { .. } => BlobState::Quarantined,
+            FilesError::Damaged { .. } | FilesError::NotAFile { .. } => BlobState::Quarantined,
             other => return Err(StoreError::of_files(other)),
         };
         // Not marked where it was collected or healed meanwhile.
@@ -185,7 +195,7 @@ async fn load(
     repo: &RepoName,
     digest: &Digest,
 ) -> Result<Option<BlobRow>, StoreError> {
-    let sql = "SELECT b.size, b.location FROM blob b \
+    let sql = "SELECT b.size, b.location, l.names, l.idle_since FROM blob b \
                JOIN repository_blob l ON l.blob_id = b.id \
                JOIN repository r ON r.id = l.repository_id \
                WHERE b.digest = $1 AND b.state = 0 AND r.name = $2";
@@ -194,6 +204,7 @@ async fn load(
         Ok(BlobRow {
             size: sql::from_db(row.size),
             location: parse_location(&row.location)?,
+            idle_since: (row.names == 0).then_some(Timestamp(row.idle_since)),
         })
     })
     .transpose()

@@ -136,8 +136,8 @@ pub(crate) struct Effects {
     pub(crate) keys: Vec<Key>,
     /// All cache entries are in doubt.
     pub(crate) everything: bool,
-    /// Principals, secrets, grants or rules have changed.
-    pub(crate) access: bool,
+    /// Principals, secrets, grants or rules have changed; the generation that they have now.
+    pub(crate) access: Option<u64>,
 }
 
 /// How a transaction ended: cleanly (committed, or taken back), or else the connection is in doubt. A failed commit, a
@@ -196,9 +196,9 @@ impl Tx {
         self.effects().everything = true;
     }
 
-    /// Who may do what has changed once this is committed.
-    pub(crate) fn touch_access(&self) {
-        self.effects().access = true;
+    /// Who may do what has changed once this is committed, to this generation.
+    pub(crate) fn touch_access(&self, generation: u64) {
+        self.effects().access = Some(generation);
     }
 
     fn effects(&self) -> std::sync::MutexGuard<'_, Effects> {

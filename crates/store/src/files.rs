@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub(crate) use append::Part;
+pub(crate) use directories::FAN_OUTS;
 pub(crate) use error::{AppendError, FilesError};
 pub(crate) use location::{Location, LocationError};
 
@@ -281,11 +282,18 @@ impl<D: Disk> BlobFiles<D> {
         result
     }
 
-    /// All blob files, one fan-out directory at a time (512 of them), for the orphan sweep and fsck.
+    /// All blob files, one fan-out directory at a time ([`FAN_OUTS`] of them), for fsck.
     pub(crate) fn list_blobs(&self) -> BlobListing<D> {
+        self.list_blobs_from(0)
+    }
+
+    /// The same, with other directories first: the one with this number and those behind it.
+    pub(crate) fn list_blobs_from(&self, first: usize) -> BlobListing<D> {
+        let mut directories: Vec<FanOut> = FanOut::all().collect();
+        directories.rotate_left(first % FAN_OUTS);
         BlobListing {
             files: self.clone(),
-            next: Box::new(FanOut::all()),
+            next: directories.into_iter(),
         }
     }
 
@@ -359,7 +367,7 @@ impl Drop for Claim {
 /// An incremental walk over the blob files.
 pub(crate) struct BlobListing<D: Disk = RealDisk> {
     files: BlobFiles<D>,
-    next: Box<dyn Iterator<Item = FanOut> + Send>,
+    next: std::vec::IntoIter<FanOut>,
 }
 
 impl<D: Disk> BlobListing<D> {

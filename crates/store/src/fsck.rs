@@ -28,7 +28,7 @@ const MANIFESTS_PER_PAGE: i64 = 4;
 pub enum DamageKind {
     /// The file of a blob is gone.
     Missing,
-    /// The file of a blob has other bytes than its digest says.
+    /// The file of a blob has other bytes than its digest says, or is no file.
     Corrupt,
     /// The file of a blob could not be read.
     Unreadable,
@@ -324,7 +324,7 @@ fn actor() -> Actor {
 fn kind_of(error: &FilesError) -> Option<DamageKind> {
     match error {
         FilesError::BlobMissing { .. } => Some(DamageKind::Missing),
-        FilesError::Damaged { .. } => Some(DamageKind::Corrupt),
+        FilesError::Damaged { .. } | FilesError::NotAFile { .. } => Some(DamageKind::Corrupt),
         FilesError::Busy { .. } | FilesError::Pool(_) => None,
         _ => Some(DamageKind::Unreadable),
     }

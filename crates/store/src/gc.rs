@@ -4,7 +4,8 @@
 //! - All that is decided about rows is decided and done in one transaction of the only writer, by counters that the
 //!   transactions of pushes keep. No push ever waits for more than one such transaction.
 //! - Grace begins anew with every push, mount and release ([`crate::StoreLimits::collect_grace`]), first for the link,
-//!   then once more for the blob. Within it a client may take the blob for granted that it has just seen.
+//!   then once more for the blob. When a pusher asks for an unnamed blob it is renewed too (see `blob/promise.rs`), so
+//!   that a client may take the blob for granted that it has just seen.
 //! - A blob's row goes first, then its file. A location is never used again, so a file that is removed late can never
 //!   be that of a later push.
 //! - A file without a row is removed only if it is older than the grace and no upload is on its way there (see
@@ -24,7 +25,7 @@ use crate::{Actor, Store, StoreError, Timestamp};
 
 mod orphans;
 
-use orphans::Sweep;
+use orphans::{Pace, Sweep};
 
 /// What a step of the collection did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -69,6 +70,8 @@ impl GcReport {
 pub(crate) struct Collector {
     sweep: Mutex<Sweep>,
     pins: Arc<RwLock<()>>,
+    /// Turns to renew the grace of a blob.
+    pub(crate) renewals: Mutex<()>,
     /// Held by the backup that is running.
     pub(crate) backup: Mutex<()>,
 }
@@ -83,12 +86,23 @@ impl Collector {
 impl Store {
     /// Collects with at most `budget` rows per kind and transaction, and answers whether there is more to do. Never
     /// holds the writer for longer than one such transaction; steps do not run side by side.
+    ///
+    /// For whoever wants everything collected now: it looks at all blob files for some that no row names.
     pub async fn gc_step(&self, budget: u64) -> Result<GcReport, StoreError> {
-        let store = self.clone();
-        tokio::spawn(async move { store.gc_step_here(budget.max(1)).await }).await?
+        self.gc_step_at(Pace::AtOnce, budget).await
     }
 
-    async fn gc_step_here(&self, budget: u64) -> Result<GcReport, StoreError> {
+    /// The same, to be called every now and then: the look at all blob files is spread over the time of grace.
+    pub async fn gc_step_spread(&self, budget: u64) -> Result<GcReport, StoreError> {
+        self.gc_step_at(Pace::Spread, budget).await
+    }
+
+    async fn gc_step_at(&self, pace: Pace, budget: u64) -> Result<GcReport, StoreError> {
+        let store = self.clone();
+        tokio::spawn(async move { store.gc_step_here(pace, budget.max(1)).await }).await?
+    }
+
+    async fn gc_step_here(&self, pace: Pace, budget: u64) -> Result<GcReport, StoreError> {
         let collector = &self.inner.collector;
         let mut sweep = collector.sweep.lock().await;
         let Ok(_unpinned) = collector.pins.try_write() else {
@@ -116,7 +130,7 @@ impl Store {
         ]
         .into_iter()
         .any(|done| done >= budget);
-        let (orphans, unfinished) = self.sweep_orphans(&mut sweep, before, budget).await?;
+        let (orphans, unfinished) = self.sweep_orphans(&mut sweep, before, budget, pace).await?;
         report.orphans = orphans;
         report.more |= unfinished;
         if report.unlinked + report.blobs + report.orphans + report.repositories > 0 {

@@ -1,8 +1,7 @@
 //! The store as a value: opening, closing, and how its modules reach what they share.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use access::AccessBook;
 use access::token::Signer;
@@ -17,12 +16,9 @@ use crate::files::{BlobFiles, FilesConfig};
 use crate::gc::Collector;
 use crate::lock::{DATABASE_FILE, DirLock};
 use crate::pull_log::PullQueue;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, follow};
 use crate::upload::UploadBook;
 use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, referrer, setting};
-
-/// How often the store looks whether somebody else changed the access data, and writes down who logged in.
-const REFRESH_EVERY: Duration = Duration::from_secs(10);
 
 /// The store. A handle: cheap to clone, all clones are the same store.
 #[derive(Clone)]
@@ -61,7 +57,8 @@ impl Store {
             Ok::<_, StoreError>(lock)
         })
         .await??;
-        let files_config = FilesConfig::new(&config.data_dir);
+        let mut files_config = FilesConfig::new(&config.data_dir);
+        files_config.reader.copies = config.copies_blobs;
         let files = tokio::task::spawn_blocking(move || BlobFiles::open(&files_config)).await??;
         let db = Db::open(&config.data_dir.join(DATABASE_FILE)).await?;
         let signer = Signer::new(setting::token_key(&db, clock.now()).await?);
@@ -84,7 +81,10 @@ impl Store {
             uploads,
             pulls,
         });
-        put(&inner.refresh, tokio::spawn(refresh(Arc::downgrade(&inner))));
+        put(
+            &inner.refresh,
+            tokio::spawn(follow::refresh(Arc::downgrade(&inner))),
+        );
         put(
             &inner.pull_writer,
             tokio::spawn(pull_writer.run(Arc::downgrade(&inner))),
@@ -120,13 +120,17 @@ impl Store {
         self.inner.clock.now()
     }
 
-    /// Who may do what, as of now. Follows local changes at once and those of others within ten seconds.
+    /// Who may do what, as of now. Follows local changes before they are acknowledged and those of others within ten
+    /// seconds. Nobody may do anything while a change that was made cannot be read (see `snapshot/follow.rs`).
     pub fn access(&self) -> Arc<AccessBook> {
         Arc::clone(&self.inner.snapshot.load().book)
     }
 
-    /// Asks the database for a sign of life; for readiness.
+    /// Asks the database for a sign of life; for readiness. Not ready either while the access data cannot be read.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if self.inner.snapshot.load().is_closed {
+            return Err(StoreError::Busy);
+        }
         setting::access_generation(self.inner.db.read()).await.map(drop)
     }
 
@@ -179,26 +183,9 @@ impl Store {
         if effects.everything {
             caches.epochs.bump_all();
         }
-        if effects.access
-            && let Err(error) = self.reload_access().await
-        {
-            // The generation has moved: the next refresh tries again.
-            tracing::error!(%error, "the access data could not be read again");
+        if let Some(generation) = effects.access {
+            self.follow_access(generation).await;
         }
-    }
-
-    /// Reads the access data again.
-    pub(crate) async fn reload_access(&self) -> Result<(), StoreError> {
-        let fresh = Arc::new(Snapshot::load(self.inner.db.read()).await?);
-        // Two reloads may overtake each other; the later state stays.
-        self.inner.snapshot.rcu(|current| {
-            if current.book.generation() > fresh.book.generation() {
-                Arc::clone(current)
-            } else {
-                Arc::clone(&fresh)
-            }
-        });
-        Ok(())
     }
 }
 
@@ -211,26 +198,4 @@ fn put<T>(place: &Mutex<Option<T>>, value: T) {
 
 fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
     place.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// Notices access data that another process changed. Ends with the last handle.
-async fn refresh(inner: Weak<Inner>) {
-    loop {
-        tokio::time::sleep(REFRESH_EVERY).await;
-        let Some(store) = inner.upgrade().map(|inner| Store { inner }) else {
-            return;
-        };
-        let known = store.access().generation();
-        let reloaded = match setting::access_generation(store.inner.db.read()).await {
-            Ok(present) if present == known => Ok(()),
-            Ok(_) => store.reload_access().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = reloaded {
-            tracing::error!(%error, "the access data could not be refreshed");
-        }
-        if let Err(error) = store.flush_logins().await {
-            tracing::error!(%error, "logins could not be written to the audit log");
-        }
-    }
 }

@@ -167,7 +167,7 @@ impl Store {
                 let done = work(tx).await?;
                 let generation = setting::access_generation(tx.sql()).await? + 1;
                 setting::set(tx.sql(), Setting::AccessGeneration, generation.to_string()).await?;
-                tx.touch_access();
+                tx.touch_access(generation);
                 Ok(done)
             })
         })

@@ -7,6 +7,11 @@
 //! A page that is not in memory would stop whoever touches it until the disk answers. A runtime thread must not stop:
 //! [`stream::BlobStream`] asks the kernel before it yields a slice, and has cold ones read by a pool of its own. That
 //! also turns an error of the disk into an error of the stream instead of a `SIGBUS`.
+//!
+//! Two things a map cannot do. If somebody cuts the file while it is mapped, the rest of its last page reads as zeros:
+//! so the last bytes of each stream are read from the file, and no stream of a file that is too short comes to its end.
+//! And whoever touches a page that cannot be read is ended by the kernel, which TLS does in this process: there all
+//! bytes are read from the file ([`window::Window`]).
 
 use std::fs::File;
 use std::io;
@@ -21,12 +26,14 @@ use oci::Digest;
 
 pub(crate) use stream::BlobStream;
 
+use crate::disk::sys;
 use crate::files::{FilesError, Location};
 use crate::pool::{IoPool, PoolConfig};
 use map::BlobMap;
 
 mod map;
 mod stream;
+mod window;
 
 /// Sizes of the pull side.
 #[derive(Debug, Clone)]
@@ -41,6 +48,9 @@ pub(crate) struct ReaderConfig {
     /// How long either is kept without being asked for. A removed blob's space on disk is free only after this, unless
     /// the reader is told (see [`BlobReader::forget`]). Default: 60 s.
     pub(crate) idle: Duration,
+    /// Whether streams copy the bytes out of the files, a piece at a time, instead of handing out the map: for whoever
+    /// touches them. Default: no.
+    pub(crate) copies: bool,
     /// Threads that open files and read cold pages. Default: 8.
     pub(crate) pool: PoolConfig,
 }
@@ -53,6 +63,7 @@ impl Default for ReaderConfig {
             small_kept: 8 << 20,
             maps_kept: 1024,
             idle: Duration::from_mins(1),
+            copies: false,
             pool: PoolConfig::with_threads("rb-read", THREADS),
         }
     }
@@ -109,17 +120,13 @@ impl BlobReader {
                     .await?,
             )
         } else {
-            Body::Mapped(
-                shared
-                    .maps
-                    .try_get_with(location, self.map(location, size))
-                    .await?,
-            )
+            Body::Mapped(self.mapped(location, size).await?)
         };
         Ok(OpenBlob {
             digest: location.digest(),
             size,
             body,
+            copies: shared.config.copies,
             pool: shared.pool.clone(),
         })
     }
@@ -133,6 +140,18 @@ impl BlobReader {
     /// Waits for work on its way and refuses more.
     pub(crate) async fn close(&self) {
         self.shared.pool.close().await;
+    }
+
+    /// The map that is kept, or a new one: also where a stream of the kept one failed, so that a file which is not what
+    /// its row says any more is noticed here.
+    async fn mapped(&self, location: Location, size: u64) -> Result<Arc<BlobMap>, Arc<FilesError>> {
+        let maps = &self.shared.maps;
+        let kept = maps.try_get_with(location, self.map(location, size)).await?;
+        if !kept.has_failed() {
+            return Ok(kept);
+        }
+        maps.invalidate(&location).await;
+        maps.try_get_with(location, self.map(location, size)).await
     }
 
     async fn read_small(&self, location: Location, size: u64) -> Result<Bytes, FilesError> {
@@ -158,11 +177,8 @@ impl BlobReader {
 
 /// Opens the file and compares its length with the row: a map that reaches beyond the end would be a `SIGBUS`.
 fn open(location: &Location, path: &std::path::Path, expected: u64) -> Result<File, FilesError> {
-    let failed = |e: io::Error| match e.kind() {
-        io::ErrorKind::NotFound => FilesError::BlobMissing { location: *location },
-        _ => FilesError::io("open", &location.path(), e),
-    };
-    let file = File::open(path).map_err(failed)?;
+    let failed = |e: io::Error| FilesError::opening(location, e);
+    let file = sys::open_regular(path, File::options().read(true)).map_err(failed)?;
     let found = file.metadata().map_err(failed)?.len();
     if found != expected {
         return Err(FilesError::Damaged {
@@ -180,6 +196,7 @@ pub(crate) struct OpenBlob {
     digest: Digest,
     size: u64,
     body: Body,
+    copies: bool,
     pool: IoPool,
 }
 
@@ -200,13 +217,14 @@ impl OpenBlob {
         self.size
     }
 
-    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB.
+    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB. Where bytes are copied, a slice
+    /// comes only after the one before was dropped, which bounds what a slow reader holds.
     pub(crate) fn stream(&self, range: Range<u64>) -> BlobStream {
         let end = range.end.min(self.size);
         let range = range.start.min(end)..end;
         match &self.body {
             Body::Small(bytes) => BlobStream::whole(slice(bytes, range)),
-            Body::Mapped(map) => BlobStream::mapped(Arc::clone(map), range, self.pool.clone()),
+            Body::Mapped(map) => BlobStream::mapped(Arc::clone(map), range, self.pool.clone(), self.copies),
         }
     }
 }

@@ -7,12 +7,10 @@ use oci::RepoName;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::db::{Tx, sql};
-use crate::{Page, Store, StoreError, Timestamp};
+use crate::{Store, StoreError, Timestamp};
 
+mod catalog;
 mod delete;
-
-/// Names read at once while those that the caller may see are looked for.
-const CATALOG_CHUNK: i64 = 1_000;
 
 /// What a repository holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,35 +93,6 @@ pub(crate) async fn count(tx: &Tx, repository: i64, delta: Delta) -> Result<(), 
 }
 
 impl Store {
-    /// Names of the repositories that `visible` allows, in byte order, from the first one behind `after`. At most
-    /// `limit` and never more than [`crate::StoreLimits::page_items`].
-    pub async fn repositories(
-        &self,
-        visible: &(dyn Fn(&RepoName) -> bool + Sync),
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<RepoName>, StoreError> {
-        let limit = self.page_limit(limit);
-        let mut names = Vec::new();
-        let mut after = after.unwrap_or_default().to_owned();
-        if limit == 0 {
-            return Ok(Page::empty());
-        }
-        loop {
-            let sql = "SELECT name AS text FROM repository WHERE name > $1 ORDER BY name LIMIT $2";
-            let values = [after.clone().into(), CATALOG_CHUNK.into()];
-            let chunk: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, values).await?;
-            let Some(last) = chunk.last() else { break };
-            after.clone_from(&last.text);
-            let parsed = chunk.iter().filter_map(|row| row.text.parse::<RepoName>().ok());
-            names.extend(parsed.filter(|name| visible(name)).take(limit + 1 - names.len()));
-            if names.len() > limit {
-                break;
-            }
-        }
-        Ok(Page::cut(names, limit))
-    }
-
     /// What the repository holds; `None` when there is no such repository.
     pub async fn repository_stats(
         &self,

@@ -13,11 +13,15 @@ use crate::db::sql;
 use crate::rule::Rules;
 use crate::{Rule, StoreError, setting};
 
+pub(crate) mod follow;
+
 /// One state of the access data.
 pub(crate) struct Snapshot {
     pub(crate) book: Arc<AccessBook>,
     pub(crate) rules: PatternMap<Arc<Rules>>,
     pub(crate) default_rules: Arc<Rules>,
+    /// The access data could not be read after it was changed, so the book allows nothing.
+    pub(crate) is_closed: bool,
 }
 
 impl Snapshot {
@@ -38,7 +42,19 @@ impl Snapshot {
             book: Arc::new(book),
             rules,
             default_rules: Arc::default(),
+            is_closed: false,
         })
+    }
+
+    /// What stands in for a state that cannot be read: nobody exists and nobody may do anything.
+    fn closed(generation: u64) -> Self {
+        let book = AccessBook::build(Vec::new(), Vec::new(), Vec::new(), generation);
+        Self {
+            book: Arc::new(book),
+            rules: PatternMap::default(),
+            default_rules: Arc::default(),
+            is_closed: true,
+        }
     }
 }
 

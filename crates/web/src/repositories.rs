@@ -124,8 +124,9 @@ pub(crate) async fn list_repositories(
         session.signed_in()?
     };
     let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
+    let within = session.book.listable(&session.caller);
     let visible = |repo: &RepoName| session.book.may_list(&session.caller, repo);
-    let page = state.store.repositories(&visible, after, limit).await?;
+    let page = state.store.repositories(&within, &visible, after, limit).await?;
     Ok(Body(Page::of(page, ToString::to_string, |repo| repo.to_string())))
 }
 

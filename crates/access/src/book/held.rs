@@ -62,6 +62,22 @@ impl HeldRoles {
                 .any(|(pattern, roles)| roles.contains(role) && pattern.matches(repo))
     }
 
+    /// Whether `**` gives `role`.
+    pub(super) fn holds_everywhere(&self, role: Role) -> bool {
+        self.everywhere.contains(role)
+    }
+
+    /// The patterns other than `**` that give `role`.
+    pub(super) fn patterns(&self, role: Role) -> impl Iterator<Item = RepoPattern> {
+        let gives = move |roles: &RoleSet| roles.contains(role);
+        let exact = self.exact.iter().filter(move |(_, roles)| gives(roles));
+        let globs = self.by_head.values().flatten().chain(&self.floating);
+        let globs = globs.filter(move |(_, roles)| gives(roles));
+        exact
+            .map(|(name, _)| RepoPattern::from(name))
+            .chain(globs.map(|(pattern, _)| pattern.clone()))
+    }
+
     /// The union over all patterns that match `repo`.
     pub(super) fn roles_on(&self, repo: &RepoName) -> RoleSet {
         self.candidates(repo)

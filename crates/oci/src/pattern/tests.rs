@@ -378,3 +378,24 @@ mod map {
         assert_eq!(map.get(&name("team/app")), None);
     }
 }
+
+#[test]
+fn every_match_begins_with_the_literal_prefix() {
+    for (pattern, prefix) in [
+        ("team/app", "team/app"),
+        ("team/**", "team/"),
+        ("team/app-*/x", "team/app-"),
+        ("**/app", ""),
+        ("*", ""),
+    ] {
+        let pattern: RepoPattern = pattern.parse().unwrap();
+        assert_eq!(pattern.literal_prefix(), prefix);
+    }
+}
+
+#[test]
+fn everything_is_what_two_stars_are() {
+    let parsed: RepoPattern = "**".parse().unwrap();
+    assert_eq!(RepoPattern::everything().segments, parsed.segments);
+    assert_eq!(RepoPattern::everything(), parsed);
+}

@@ -45,10 +45,11 @@ impl Registry {
             return Err(unauthorized("the token does not cover the catalog"));
         }
         let page = page_request(exchange.query, self.config().page_items)?;
+        let within = book.listable(exchange.caller);
         let visible = |repo: &RepoName| book.may_list(exchange.caller, repo);
         let names = self
             .store()
-            .repositories(&visible, page.after, page.limit)
+            .repositories(&within, &visible, page.after, page.limit)
             .await?;
         let mut response = json_response(&json!({ "repositories": &names.items }));
         if let Some(last) = names.items.last().filter(|_| names.more && page.limit > 0) {

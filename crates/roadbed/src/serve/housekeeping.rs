@@ -21,7 +21,7 @@ pub(super) fn collect_every(store: Store, interval: Duration, step_rows: u64) ->
 async fn collect(store: &Store, step_rows: u64) {
     let mut total = store::GcReport::default();
     loop {
-        match store.gc_step(step_rows).await {
+        match store.gc_step_spread(step_rows).await {
             Ok(step) => {
                 total.add(&step);
                 if !step.more || step.paused {

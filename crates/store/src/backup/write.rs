@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use super::{BackupError, BackupReport};
 use crate::blob;
 use crate::db::sql;
+use crate::disk::sys;
 use crate::lock::{DATABASE_FILE, FORMAT, VERSION_FILE};
 use crate::{StoreError, Timestamp};
 
@@ -72,13 +73,15 @@ fn append_blob(
     match open(&path) {
         Ok((file, len)) if len == size => append(tar, &row.location, size, file),
         Ok(_) => Err(BackupError::SourceDamaged { digest }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(BackupError::SourceDamaged { digest }),
+        Err(error) if [io::ErrorKind::NotFound, sys::NOT_A_FILE].contains(&error.kind()) => {
+            Err(BackupError::SourceDamaged { digest })
+        }
         Err(error) => Err(StoreError::file("read", path, error).into()),
     }
 }
 
 fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file = File::open(path)?;
+    let file = sys::open_regular(path, File::options().read(true))?;
     let len = file.metadata()?.len();
     Ok((file, len))
 }
@@ -93,8 +96,25 @@ fn append(
     header.set_size(size);
     header.set_mode(0o600);
     header.set_mtime(u64::try_from(Timestamp::from(std::time::SystemTime::now()).seconds()).unwrap_or(0));
-    tar.append_data(&mut header, name, content.take(size))
-        .map_err(write_error)
+    let content = Whole { content, left: size };
+    tar.append_data(&mut header, name, content).map_err(write_error)
+}
+
+/// A reader of so many bytes. One that has fewer is an error: the archive would go on as if nothing were missing.
+struct Whole<R> {
+    content: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let got = (&mut self.content).take(self.left).read(space)?;
+        if got == 0 && self.left > 0 && !space.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= got as u64;
+        Ok(got)
+    }
 }
 
 fn write_error(error: io::Error) -> BackupError {

@@ -49,15 +49,12 @@ impl Disk for RealDisk {
     }
 
     fn open_write(&self, path: &Path) -> io::Result<RealFile> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path(path))
-            .map(RealFile)
+        let mut options = OpenOptions::new();
+        sys::open_regular(&self.path(path), options.read(true).write(true)).map(RealFile)
     }
 
     fn open_read(&self, path: &Path) -> io::Result<RealFile> {
-        File::open(self.path(path)).map(RealFile)
+        sys::open_regular(&self.path(path), OpenOptions::new().read(true)).map(RealFile)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

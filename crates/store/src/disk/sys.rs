@@ -1,10 +1,32 @@
-//! The only unsafe lines of this crate: three system calls that no safe wrapper offers.
+//! System calls that the standard library does not offer as they are needed; among them the only unsafe lines of this
+//! crate.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use memmap2::{Mmap, MmapOptions};
+
+/// What [`open_regular`] answers where something else than a file has the name.
+pub(crate) const NOT_A_FILE: io::ErrorKind = io::ErrorKind::IsADirectory;
+
+/// Opens a regular file as `options` say. Anything else under its name is an error of the kind [`NOT_A_FILE`]: a link is
+/// not followed (it could lead to any file of the machine), a pipe is not waited for (nobody may ever write to it).
+pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(path).map_err(|error| match error.raw_os_error() {
+        // A link, or a pipe or socket that cannot be opened like this.
+        Some(libc::ELOOP | libc::ENXIO) => NOT_A_FILE.into(),
+        _ => error,
+    })?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(NOT_A_FILE.into())
+    }
+}
 
 /// Begins writing back a range of dirty pages without waiting for it. Does nothing where the system has no such call.
 #[cfg(target_os = "linux")]

@@ -17,6 +17,9 @@ const ALGORITHMS: [Algorithm; 2] = Algorithm::ALL;
 /// Directories per algorithm: one for each value of the digest's first byte.
 const FAN_OUT: usize = 256;
 
+/// Directories that hold blob files.
+pub(crate) const FAN_OUTS: usize = ALGORITHMS.len() * FAN_OUT;
+
 /// One of the directories that hold blob files: `blobs/<algorithm>/<two hex>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FanOut {
@@ -61,7 +64,7 @@ impl FanOut {
 
 /// Which directories are durable.
 pub(super) struct Directories {
-    durable: [AtomicBool; ALGORITHMS.len() * FAN_OUT],
+    durable: [AtomicBool; FAN_OUTS],
 }
 
 impl Directories {

@@ -9,6 +9,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::{Appended, Location};
+use crate::disk::sys;
 use crate::pool::PoolError;
 
 /// Failure of an operation on blob or upload files.
@@ -82,6 +83,12 @@ pub(crate) enum FilesError {
         /// Bytes by its file.
         found: u64,
     },
+    /// Where a committed blob's file should be there is a directory, a link or a pipe.
+    #[error("blob file {location} is no regular file, run fsck")]
+    NotAFile {
+        /// Where.
+        location: Location,
+    },
     /// No buffer space became free in time.
     #[error("no upload buffer became free within {} s, try again later", waited.as_secs())]
     Busy {
@@ -94,6 +101,16 @@ pub(crate) enum FilesError {
 }
 
 impl FilesError {
+    /// Sorts an error that opening a committed blob met.
+    pub(crate) fn opening(location: &Location, source: io::Error) -> Self {
+        let location = *location;
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::BlobMissing { location },
+            sys::NOT_A_FILE => Self::NotAFile { location },
+            _ => Self::io("open", &location.path(), source),
+        }
+    }
+
     /// Sorts an error of the disk.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();

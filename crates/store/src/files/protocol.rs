@@ -205,11 +205,9 @@ impl<D: Disk> Protocol<D> {
 
     /// Opens a blob's file for reading.
     pub(super) fn open_blob(&self, location: &Location) -> Result<D::File, FilesError> {
-        let path = location.path();
-        self.disk.open_read(&path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => FilesError::BlobMissing { location: *location },
-            _ => FilesError::io("open", &path, e),
-        })
+        self.disk
+            .open_read(&location.path())
+            .map_err(|e| FilesError::opening(location, e))
     }
 
     fn remove(&self, path: &Path) -> Result<(), FilesError> {

@@ -1,5 +1,7 @@
 //! Finding damage, and getting rid of it.
 
+mod not_a_file;
+
 use std::sync::Mutex;
 
 use super::*;

@@ -36,7 +36,7 @@ impl Store {
                     .ok_or(DeleteError::Unknown)?;
                 let actor = Actor::holder(&permit, "request");
                 let tags = remove_tags(tx, permit.repo(), repository.id, id, &rules).await?;
-                remove_rows(tx, repository.id, id).await?;
+                remove_rows(tx, permit.repo(), repository.id, id).await?;
                 tx.touch(Key::manifest(permit.repo(), &digest));
                 let listed: Vec<&str> = tags.iter().take(TAGS_LISTED).map(oci::Tag::as_str).collect();
                 let body = json!({ "tags": listed, "tags_total": tags.len() });
@@ -84,8 +84,13 @@ struct Removed {
 
 /// Removes the row of a manifest without tags, its references with it, and the bytes if nobody else has them. Its
 /// blobs stay until they are collected.
-pub(crate) async fn remove_rows(tx: &Tx, repository: i64, id: i64) -> Result<(), StoreError> {
-    release_blobs(tx, repository, id).await?;
+pub(crate) async fn remove_rows(
+    tx: &Tx,
+    repo: &RepoName,
+    repository: i64,
+    id: i64,
+) -> Result<(), StoreError> {
+    release_blobs(tx, repo, repository, id).await?;
     let sql = "DELETE FROM manifest WHERE id = $1 RETURNING content_id, size";
     let removed: Option<Removed> = sql::first(tx.sql(), sql, [id.into()]).await?;
     let removed = removed.ok_or_else(|| StoreError::damaged("a manifest went away within a transaction"))?;
@@ -101,8 +106,14 @@ pub(crate) async fn remove_rows(tx: &Tx, repository: i64, id: i64) -> Result<(),
     repository::count(tx, repository, delta).await
 }
 
-/// One manifest less names its blobs; for those that none names any more the time of grace begins.
-async fn release_blobs(tx: &Tx, repository: i64, id: i64) -> Result<(), StoreError> {
+/// One manifest less names its blobs; for those that none names any more the time of grace begins, which whoever asks
+/// for them has to know.
+async fn release_blobs(tx: &Tx, repo: &RepoName, repository: i64, id: i64) -> Result<(), StoreError> {
+    let sql = "SELECT digest AS text FROM manifest_reference WHERE manifest_id = $1 AND kind = $2";
+    let named: Vec<sql::Text> = sql::all(tx.sql(), sql, [id.into(), put::BLOB.into()]).await?;
+    for row in &named {
+        tx.touch(Key::blob(repo, &blob::parse_digest(&row.text)?));
+    }
     let sql = "UPDATE repository_blob SET names = names - 1, idle_since = $3 \
                WHERE repository_id = $1 AND blob_id IN ( \
                  SELECT b.id FROM manifest_reference f JOIN blob b ON b.digest = f.digest \

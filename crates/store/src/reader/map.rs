@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use memmap2::{Advice, Mmap};
@@ -21,8 +22,9 @@ pub(super) struct BlobMap {
     map: Arc<Unmapper>,
     /// All of it; slices of this are what streams yield. Holds `map`.
     bytes: Bytes,
-    /// Kept only where the kernel cannot populate a map (before Linux 5.14, other systems).
-    file: Option<File>,
+    file: File,
+    /// A stream could not be read to its end.
+    failed: AtomicBool,
 }
 
 impl BlobMap {
@@ -30,15 +32,29 @@ impl BlobMap {
     pub(super) fn new(file: File, size: u64, pool: IoPool) -> io::Result<Self> {
         let len = usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
         let map = sys::map(&file, len)?;
-        let file = if can_populate() { None } else { Some(file) };
         let map = Arc::new(Unmapper { map: Some(map), pool });
         let bytes = Bytes::from_owner(Owner(Arc::clone(&map)));
-        Ok(Self { map, bytes, file })
+        Ok(Self {
+            map,
+            bytes,
+            file,
+            failed: AtomicBool::new(false),
+        })
     }
 
     /// Length in bytes.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Remembers that a stream could not be read to its end.
+    pub(super) fn note_failure(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stream could not.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// The bytes of `range` without a copy. Touching them may wait for the disk.
@@ -57,7 +73,7 @@ impl BlobMap {
     /// Enters the pages of `range`, which is resident, into the page table: cheaper in one call than in the faults
     /// that sending it would take (measured: 0.5 against 6 µs per MiB).
     pub(super) fn enter(&self, range: Range<usize>) {
-        if let (Some(map), None) = (&self.map.map, &self.file) {
+        if let (Some(map), true) = (&self.map.map, can_populate()) {
             drop(populate(map, range));
         }
     }
@@ -76,10 +92,16 @@ impl BlobMap {
         // One request for all of it; the faults below would ask in steps of the device's read-ahead.
         self.read_ahead(ahead);
         let Some(map) = &self.map.map else { return Ok(()) };
-        match &self.file {
-            None => populate(map, range),
-            Some(file) => read_through(file, range),
+        if can_populate() {
+            populate(map, range)
+        } else {
+            read_through(&self.file, range)
         }
+    }
+
+    /// Fills `space` with the bytes of the file from `at`. An error where the file ends before, or cannot be read.
+    pub(super) fn copy(&self, space: &mut [u8], at: usize) -> io::Result<()> {
+        self.file.read_exact_at(space, at as u64)
     }
 }
 

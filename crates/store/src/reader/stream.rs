@@ -1,4 +1,4 @@
-//! The stream that a pull sends: slices of the map, each in memory before it is yielded.
+//! The stream that a pull sends: slices of the map, or pieces copied from the file, each in memory before it is yielded.
 
 use std::future::Future;
 use std::io;
@@ -11,10 +11,13 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::map::BlobMap;
+use super::window::{PIECE, Window};
 use crate::pool::{IoPool, PoolError};
 
 /// Bytes per slice: large enough that a slice's fixed cost vanishes, small enough that a slow reader pins little.
 pub(super) const SLICE: usize = 1 << 20;
+/// Bytes at the end of each stream that are always copied: whoever sends less than promised must notice.
+const TAIL: usize = 16 << 10;
 /// How far the disk reads ahead of a cold stream, bytes of page cache.
 const READ_AHEAD: usize = 8 << 20;
 /// The disk is asked for no less than this at once, but for the end of a blob.
@@ -47,6 +50,8 @@ struct Mapped {
     in_a_row: u8,
     /// Up to where the disk has been asked to read; 0 while everything was in memory.
     asked: usize,
+    /// Where all of it is copied.
+    window: Option<Window>,
 }
 
 enum Next {
@@ -67,7 +72,7 @@ impl BlobStream {
     }
 
     /// Slices of a map; `range` lies inside it.
-    pub(super) fn mapped(map: Arc<BlobMap>, range: Range<u64>, pool: IoPool) -> Self {
+    pub(super) fn mapped(map: Arc<BlobMap>, range: Range<u64>, pool: IoPool, copies: bool) -> Self {
         let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(map.len());
         let rest = index(range.start)..index(range.end);
         Self {
@@ -78,6 +83,7 @@ impl BlobStream {
                 next: Next::Unknown,
                 in_a_row: 0,
                 asked: 0,
+                window: copies.then(Window::default),
             }),
         }
     }
@@ -96,7 +102,7 @@ impl Stream for BlobStream {
     fn size_hint(&self) -> (usize, Option<usize>) {
         match &self.source {
             Source::Whole(bytes) => (0, Some(usize::from(bytes.is_some()))),
-            Source::Mapped(mapped) => (0, Some(mapped.rest.len().div_ceil(SLICE) + 1)),
+            Source::Mapped(mapped) => (0, Some(mapped.rest.len().div_ceil(PIECE) + 1)),
         }
     }
 }
@@ -119,26 +125,59 @@ impl Mapped {
             && let Err(error) =
                 ready!(populating.as_mut().poll(context)).unwrap_or_else(|e| Err(io::Error::other(e)))
         {
-            self.rest = 0..0;
-            return Poll::Ready(Some(Err(error)));
+            return self.fail(error);
         }
-        self.rest.start = slice.end;
-        self.in_a_row += 1;
-        self.next = self.look_ahead(context);
-        Poll::Ready(Some(Ok(self.map.slice(slice))))
+        self.next = Next::Resident;
+        let bytes = match ready!(self.take(&slice, context)) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.fail(error),
+        };
+        self.rest.start += bytes.len();
+        if self.rest.start == slice.end {
+            self.in_a_row += 1;
+            self.next = self.look_ahead(context);
+        }
+        Poll::Ready(Some(Ok(bytes)))
     }
 
-    /// Up to the next multiple of the slice size, so that all streams of a blob cut it alike.
+    fn fail(&mut self, error: io::Error) -> Poll<Option<io::Result<Bytes>>> {
+        self.rest = 0..0;
+        self.map.note_failure();
+        Poll::Ready(Some(Err(error)))
+    }
+
+    /// The next bytes of `slice`, which is in memory.
+    fn take(&mut self, slice: &Range<usize>, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let copy = |space: &mut [u8]| self.map.copy(space, slice.start);
+        match &self.window {
+            Some(window) => window.poll_fill(context, slice.len().min(PIECE), copy),
+            None if slice.end == self.rest.end => {
+                let mut tail = vec![0; slice.len()];
+                Poll::Ready(copy(&mut tail).map(|()| tail.into()))
+            }
+            None => Poll::Ready(Ok(self.map.slice(slice.clone()))),
+        }
+    }
+
+    /// Up to the next multiple of the slice size, so that all streams of a blob cut it alike, or up to the tail.
     fn first_slice(&self) -> Range<usize> {
-        let start = self.rest.start;
-        start..self.rest.end.min((start / SLICE + 1) * SLICE)
+        let Range { start, end } = self.rest;
+        let tail = end.saturating_sub(TAIL);
+        let end = if start < tail && self.window.is_none() {
+            tail
+        } else {
+            end
+        };
+        start..end.min((start / SLICE + 1) * SLICE)
     }
 
     fn look_at(&mut self, slice: &Range<usize>) -> Next {
         if !self.map.is_resident(slice.clone()) {
             return Next::Populating(self.populate(slice));
         }
-        self.map.enter(slice.clone());
+        if self.window.is_none() {
+            self.map.enter(slice.clone());
+        }
         if self.asked > 0 {
             self.keep_asking(slice.start);
         }

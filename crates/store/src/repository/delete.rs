@@ -114,7 +114,7 @@ async fn delete_manifests(tx: &Tx, repo: &RepoName, repository: i64) -> Result<b
     let sql = "SELECT id, digest FROM manifest WHERE repository_id = $1 ORDER BY digest LIMIT $2";
     let found: Vec<ManifestRow> = sql::all(tx.sql(), sql, [repository.into(), STEP.into()]).await?;
     for row in &found {
-        manifest::remove_rows(tx, repository, row.id).await?;
+        manifest::remove_rows(tx, repo, repository, row.id).await?;
         tx.touch(Key::manifest(repo, &blob::parse_digest(&row.digest)?));
     }
     Ok(!found.is_empty())

@@ -12,14 +12,23 @@ async fn the_catalog_shows_what_is_visible_in_pages() {
     for repo in ["b/1", "a/1", "a/2", "c/1", "a/3"] {
         kit.push_blob(&ci, repo, b"x").await.unwrap();
     }
+    let everything = [oci::RepoPattern::everything()];
     let visible = |repo: &oci::RepoName| !repo.as_str().starts_with("a/2");
-    let first = kit.store.repositories(&visible, None, 2).await.unwrap();
+    let first = kit
+        .store
+        .repositories(&everything, &visible, None, 2)
+        .await
+        .unwrap();
     assert_eq!(
         first.items.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["a/1", "a/3"]
     );
     assert!(first.more);
-    let second = kit.store.repositories(&visible, Some("a/3"), 2).await.unwrap();
+    let second = kit
+        .store
+        .repositories(&everything, &visible, Some("a/3"), 2)
+        .await
+        .unwrap();
     assert_eq!(
         second.items.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["b/1", "c/1"]
@@ -27,7 +36,7 @@ async fn the_catalog_shows_what_is_visible_in_pages() {
     assert!(!second.more);
     assert!(
         kit.store
-            .repositories(&|_| false, None, 2)
+            .repositories(&everything, &|_| false, None, 2)
             .await
             .unwrap()
             .items
@@ -35,7 +44,7 @@ async fn the_catalog_shows_what_is_visible_in_pages() {
     );
     assert!(
         kit.store
-            .repositories(&visible, None, 0)
+            .repositories(&everything, &visible, None, 0)
             .await
             .unwrap()
             .items

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use access::Caller;
+use access::{Caller, Role};
 use oci::Digest;
 use sea_orm::FromQueryResult;
 
@@ -53,6 +53,10 @@ impl Repo {
 struct Story {
     kit: Kit,
     ci: Caller,
+    /// Puts manifests of blobs that others pushed, and may have them only where they are linked.
+    late: Caller,
+    /// Looks without being promised anything.
+    reader: Caller,
     dice: Dice,
     repos: BTreeMap<&'static str, Repo>,
     contents: BTreeMap<Digest, Vec<u8>>,
@@ -67,7 +71,9 @@ impl Story {
         match self.dice.roll(100) {
             0..20 => self.push().await,
             20..30 => self.mount().await,
-            30..55 => self.put().await,
+            30..48 => self.put().await,
+            48..52 => self.head().await,
+            52..55 => self.put_what_was_seen().await,
             55..62 => self.delete_tag().await,
             62..74 => self.delete_manifest().await,
             74..78 => self.delete_blob().await,
@@ -150,6 +156,44 @@ impl Story {
         }
     }
 
+    /// A pusher asks for a blob; the answer is a promise for three quarters of the grace.
+    async fn head(&mut self) {
+        let (repo, digest) = (self.dice.repo(), sha256(&content(self.dice.roll(BLOBS))));
+        let found = self.kit.read_blob(&self.late, repo, &digest).await;
+        assert!(
+            found.is_some() || !self.must_be_linked(repo, &digest),
+            "{repo} {digest}"
+        );
+        if found.is_some() {
+            let quarter = self.kit.store.limits().collect_grace / 4;
+            let seen = self.kit.store.now().minus(quarter);
+            let touched = self.repo(repo).touched.entry(digest).or_insert(seen);
+            *touched = seen.max(*touched);
+        }
+    }
+
+    /// The manifest of a client that skipped the uploads because the blobs were there.
+    async fn put_what_was_seen(&mut self) {
+        let repo = self.dice.repo();
+        let (config, layer) = (content(self.dice.roll(BLOBS)), content(self.dice.roll(BLOBS)));
+        let blobs = BTreeSet::from([sha256(&config), sha256(&layer)]);
+        let manifest = image(&config, &[&layer]);
+        let permit = self.kit.push(&self.late, repo);
+        let put = crate::testing::put(&manifest, &[]);
+        let stored = self.kit.store.put_manifest(&permit, put, &|_| false).await;
+        if let Err(refused) = stored {
+            let promised = blobs.iter().all(|blob| self.must_be_linked(repo, blob));
+            assert!(!promised, "the blobs were promised: {refused}");
+            return;
+        }
+        for blob in &blobs {
+            self.touch(repo, *blob);
+        }
+        self.repo(repo)
+            .manifests
+            .insert(sha256(manifest.as_bytes()), blobs);
+    }
+
     async fn delete_tag(&mut self) {
         let (repo, tag) = (self.dice.repo(), format!("t{}", self.dice.roll(TAGS)));
         let done = self
@@ -229,7 +273,7 @@ impl Story {
             for (blob, bytes) in &self.contents {
                 if self.must_be_linked(repo, blob) {
                     assert_eq!(
-                        self.kit.read_blob(&self.ci, repo, blob).await.as_ref(),
+                        self.kit.read_blob(&self.reader, repo, blob).await.as_ref(),
                         Some(bytes),
                         "{repo} {blob}"
                     );
@@ -349,9 +393,13 @@ async fn check_counters(kit: &Kit) {
 async fn tell(seed: u64, sabotage: Option<&'static str>) {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
+    let late = kit.robot("late", &[Role::Pull, Role::Push], "**").await;
+    let reader = kit.robot("reader", &[Role::Pull], "**").await;
     let mut story = Story {
         kit,
         ci,
+        late,
+        reader,
         dice: Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
         repos: BTreeMap::new(),
         contents: BTreeMap::new(),
