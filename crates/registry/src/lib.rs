@@ -11,6 +11,7 @@
 
 pub mod access_log;
 mod admission;
+mod answers;
 mod auth;
 mod body;
 mod error;
@@ -22,6 +23,7 @@ mod query;
 mod route;
 mod sent;
 mod service;
+mod shares;
 mod token;
 pub mod traffic;
 

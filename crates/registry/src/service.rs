@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 use crate::{
     access_log::{AccessLog, AccessRecord},
     admission::{Admission, Place},
+    answers::AnswerRoom,
     auth::{self, Authenticator, Failure},
     body::{BodyRate, InboundBody, RequestBody},
     error::ApiError,
@@ -49,6 +50,9 @@ pub struct RegistryConfig {
     /// Bytes of manifests that may be held in memory while they are received and stored, over all requests; one more is
     /// answered 429. Reading one costs about twice its bytes besides.
     pub manifest_memory: u64,
+    /// Bytes of manifests and lists that may be held in memory until their readers have read them, over all answers
+    /// above 64 KiB; one more is answered 429. One principal may hold half of it.
+    pub answer_memory: u64,
     /// How fast bodies must come.
     pub body_rate: BodyRate,
     /// Most names on a page of the catalog, tags on a page of tags, or referrers on a page of referrers.
@@ -67,6 +71,7 @@ impl Default for RegistryConfig {
             concurrent_uploads: 256,
             concurrent_requests: 4_096,
             manifest_memory: 32 * 1024 * 1024,
+            answer_memory: 256 * 1024 * 1024,
             body_rate: BodyRate {
                 minimum: 1024,
                 window: Duration::from_secs(30),
@@ -92,6 +97,7 @@ struct Inner {
     admission: Admission,
     form_room: Semaphore,
     manifest_room: Semaphore,
+    answer_room: AnswerRoom,
 }
 
 /// One request, as far as it is understood before its handler runs.
@@ -125,6 +131,7 @@ impl Registry {
             manifest_room: Semaphore::new(
                 usize::try_from(config.manifest_memory / 1024).unwrap_or(usize::MAX >> 3),
             ),
+            answer_room: AnswerRoom::new(config.answer_memory),
             store,
             config,
             metrics,
@@ -257,12 +264,10 @@ impl Registry {
         body: RequestBody,
         address: IpAddr,
     ) -> Result<Response<Body>, ApiError> {
-        if matches!(route, Route::Token) {
-            return self.token_request(exchange, body, address).await;
-        }
         let _place = self.admit(route, exchange)?;
-        match route {
-            Route::Ping | Route::Token => ping(exchange),
+        let answer = match route {
+            Route::Ping => ping(exchange),
+            Route::Token => self.token_request(exchange, body, address).await,
             Route::Catalog => self.catalog(exchange).await,
             Route::Tags(repo) => self.tags(exchange, repo).await,
             Route::Referrers(repo, digest) => self.referrers(exchange, repo, digest).await,
@@ -270,22 +275,29 @@ impl Registry {
             Route::Blob(repo, digest) => self.blob(exchange, repo, digest).await,
             Route::Uploads(repo) => self.uploads(exchange, repo, body).await,
             Route::Upload(repo, id) => self.upload(exchange, repo, id, body).await,
-        }
+        };
+        self.inner
+            .answer_room
+            .hold(exchange.caller.principal_id(), answer?)
     }
 
-    fn admit(&self, route: &Route, exchange: &Exchange<'_>) -> Result<Place<'_>, ApiError> {
+    /// The place of a request until its answer begins; what of the answer stands in memory then has room of its own.
+    fn admit(&self, route: &Route, exchange: &Exchange<'_>) -> Result<Option<Place<'_>>, ApiError> {
         let receives = match route {
+            // A stranger's form is read before a place is taken, or slow forms would keep everybody else out.
+            Route::Token => return Ok(None),
             Route::Uploads(_) | Route::Upload(..) => *exchange.method != Method::GET,
             // It is held in memory while it comes and while it waits for the database.
             Route::Manifest(..) => *exchange.method == Method::PUT,
-            _ => false,
+            Route::Ping | Route::Catalog | Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) => false,
         };
         let admission = &self.inner.admission;
-        if receives {
+        let place = if receives {
             admission.upload(exchange.caller.principal_id())
         } else {
             admission.request()
-        }
+        };
+        place.map(Some)
     }
 
     async fn token_request(
@@ -299,7 +311,6 @@ impl Registry {
             Method::POST => Some(self.read_form(body).await?),
             _ => return Err(ApiError::method_not_allowed("GET, POST")),
         };
-        // A stranger's form is read before a place is taken, or slow forms would keep everybody else out.
         let _place = self.inner.admission.request()?;
         self.token(exchange.method, exchange.caller, address, exchange.query, form)
             .await

@@ -131,6 +131,26 @@ impl Config {
             let reason = "more than connections.total: one address could never reach it, lower it";
             reader.complain("connections.per_address", reason);
         }
+        self.check_memory(reader);
+    }
+
+    /// The largest manifest must find room, or it could neither be pushed nor pulled.
+    fn check_memory(&self, reader: &mut Reader<'_>) {
+        let Registry {
+            manifest_bytes,
+            manifest_memory,
+            answer_memory,
+            ..
+        } = &self.registry;
+        if manifest_memory < manifest_bytes {
+            let reason = "less than registry.manifest_bytes: such a manifest could never be pushed, raise it";
+            reader.complain("registry.manifest_memory", reason);
+        }
+        if answer_memory.0 / 2 < manifest_bytes.0 {
+            let reason =
+                "less than twice registry.manifest_bytes: such a manifest could never be pulled, raise it";
+            reader.complain("registry.answer_memory", reason);
+        }
     }
 
     /// The data directory: the configured one or the user's own.
@@ -173,6 +193,7 @@ impl Config {
             concurrent_uploads: from.concurrent_uploads,
             concurrent_requests: from.concurrent_requests,
             manifest_memory: from.manifest_memory.0,
+            answer_memory: from.answer_memory.0,
             body_rate: BodyRate {
                 minimum: self.connections.minimum_write_rate.0,
                 window: self.connections.rate_window.0,

@@ -1,7 +1,8 @@
 //! Slow clients, many clients, and what must go on meanwhile, against the real binary with short windows.
 //!
 //! `slow.rs`: heads, bodies and readers that are too slow are cut, honest ones are not. `caps.rs`: what is over a cap is
-//! turned away and told when to come again. `drain.rs`: SIGTERM. `certificates.rs`: reload. `cached.rs`: what is cached
+//! turned away and told when to come again.
+//! `memory.rs`: manifests in memory are bounded, coming and going. `drain.rs`: SIGTERM. `certificates.rs`: reload. `cached.rs`: what is cached
 //! asks no database. `revocation.rs`: what is revoked ends at once.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
@@ -12,6 +13,7 @@ mod traffic {
     mod caps;
     mod certificates;
     mod drain;
+    mod memory;
     mod revocation;
     mod slow;
     mod wire;

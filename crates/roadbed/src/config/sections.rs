@@ -100,6 +100,8 @@ section! {
         concurrent_requests: usize = protocol().concurrent_requests, 1 => 1_000_000;
         /// Bytes of manifests held in memory while they are received and stored; one more is told to come again (429).
         manifest_memory: Size = Size(protocol().manifest_memory), MIB => Size(1 << 40);
+        /// Bytes of manifests and lists above 64 KiB held in memory until they are read, half for one user; more: 429.
+        answer_memory: Size = Size(protocol().answer_memory), MIB => Size(1 << 40);
         /// Largest manifest; the specification asks for at least 4 MiB.
         manifest_bytes: Size = Size(protocol().manifest_limits.bytes as u64), Size(64 << 10) => Size(64 << 20);
         /// Layers of one image.

@@ -175,6 +175,22 @@ fn everything_wrong_is_said_at_once() {
 }
 
 #[test]
+fn the_largest_manifest_must_find_room() {
+    let text = complaint(
+        "[registry]\nmanifest_memory = \"2MiB\"\nanswer_memory = \"7MiB\"\n",
+        &[],
+    );
+    assert!(
+        text.contains(":2: registry.manifest_memory: less than registry.manifest_bytes"),
+        "{text}"
+    );
+    assert!(
+        text.contains(":3: registry.answer_memory: less than twice registry.manifest_bytes"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_is_not_toml_is_refused_with_its_line() {
     let text = complaint("[server]\nlisten = \n", &[]);
     assert!(text.contains("roadbed.toml:2: not TOML"), "{text}");
