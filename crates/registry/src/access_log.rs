@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use http::{HeaderValue, Method, Uri};
 use store::Timestamp;
 
-/// Lines that may wait to be written; one more is dropped and counted.
+/// Lines that may wait to be written, by default; one more is dropped and counted.
 pub const QUEUE_LINES: usize = 8192;
 
 /// Longest path or user agent in a line, in bytes; more is cut.
@@ -60,9 +60,9 @@ impl AccessLog {
         Self { lines: None }
     }
 
-    /// A log that writes to `out`. The thread ends when the last clone of the log is dropped.
-    pub fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (lines, received) = bounded(QUEUE_LINES);
+    /// A log that writes to `out`; at most `queue` lines wait for it. The thread ends when the last clone of the log is dropped.
+    pub fn to(out: impl Write + Send + 'static, queue: usize) -> io::Result<Self> {
+        let (lines, received) = bounded(queue);
         thread::Builder::new()
             .name("access-log".into())
             .spawn(move || write_lines(&received, out))?;
@@ -141,4 +141,51 @@ struct Line<'a> {
 
 fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A console that nobody reads.
+    struct Stuck(Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn record() -> AccessRecord {
+        AccessRecord {
+            at: Timestamp(0),
+            address: IpAddr::from([192, 0, 2, 1]),
+            principal: None,
+            method: Method::GET,
+            uri: Uri::from_static("/v2/"),
+            status: 200,
+            sent_bytes: 2,
+            duration: Duration::ZERO,
+            user_agent: None,
+        }
+    }
+
+    #[test]
+    fn a_console_that_nobody_reads_costs_lines_and_no_waiting() {
+        let (released, stuck) = bounded(0);
+        let log = AccessLog::to(Stuck(stuck), 2).unwrap();
+        // The thread takes what its own buffer holds, until it has to wait for the console.
+        let mut kept = 0;
+        while log.note(record()) {
+            kept += 1;
+            assert!(kept < 10_000, "the queue has no end");
+        }
+        assert!(kept >= 2, "{kept}");
+        drop(released);
+    }
 }

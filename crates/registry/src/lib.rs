@@ -27,7 +27,9 @@ mod shares;
 mod token;
 pub mod traffic;
 
-pub use body::BodyRate;
+pub use auth::HeaderCache;
+pub use body::{BodyRate, Unwanted};
 pub use query::Query;
 pub use route::{Route, RouteError};
 pub use service::{Registry, RegistryConfig};
+pub use token::FormLimits;

@@ -20,14 +20,14 @@ use crate::{
     access_log::{AccessLog, AccessRecord},
     admission::{Admission, Place},
     answers::AnswerRoom,
-    auth::{self, Authenticator, Failure},
-    body::{BodyRate, InboundBody, RequestBody},
+    auth::{self, Authenticator, Failure, HeaderCache},
+    body::{BodyRate, InboundBody, RequestBody, Unwanted},
     error::ApiError,
     metrics::RegistryMetrics,
     query::Query,
     route::Route,
     sent::SentBody,
-    token::{FORM_DEADLINE, FORM_ROOM_BYTES, MAX_FORM_BYTES},
+    token::{FormLimits, MAX_FORM_BYTES},
     traffic::listener::Peer,
 };
 
@@ -53,6 +53,14 @@ pub struct RegistryConfig {
     /// Bytes of manifests and lists that may be held in memory until their readers have read them, over all answers
     /// above 64 KiB; one more is answered 429. One principal may hold half of it.
     pub answer_memory: u64,
+    /// A manifest must be here after this time: it is small, and it is held in memory while it comes.
+    pub manifest_timeout: Duration,
+    /// Forms that ask for tokens.
+    pub forms: FormLimits,
+    /// What is remembered of `Authorization` headers.
+    pub header_cache: HeaderCache,
+    /// How much of a body is read that nobody wants.
+    pub unwanted: Unwanted,
     /// How fast bodies must come.
     pub body_rate: BodyRate,
     /// Most names on a page of the catalog, tags on a page of tags, or referrers on a page of referrers.
@@ -72,6 +80,10 @@ impl Default for RegistryConfig {
             concurrent_requests: 4_096,
             manifest_memory: 32 * 1024 * 1024,
             answer_memory: 256 * 1024 * 1024,
+            manifest_timeout: Duration::from_mins(1),
+            forms: FormLimits::default(),
+            header_cache: HeaderCache::default(),
+            unwanted: Unwanted::default(),
             body_rate: BodyRate {
                 minimum: 1024,
                 window: Duration::from_secs(30),
@@ -121,16 +133,14 @@ impl Registry {
         key: [u8; 32],
     ) -> Self {
         let inner = Inner {
-            authenticator: Authenticator::new(store.clone(), key),
+            authenticator: Authenticator::new(store.clone(), key, &config.header_cache),
             admission: Admission::new(
                 config.concurrent_requests,
                 config.concurrent_uploads,
                 metrics.uploads_in_flight.clone(),
             ),
-            form_room: Semaphore::new(FORM_ROOM_BYTES / 1024),
-            manifest_room: Semaphore::new(
-                usize::try_from(config.manifest_memory / 1024).unwrap_or(usize::MAX >> 3),
-            ),
+            form_room: room(config.forms.memory),
+            manifest_room: room(config.manifest_memory),
             answer_room: AnswerRoom::new(config.answer_memory),
             store,
             config,
@@ -162,7 +172,7 @@ impl Registry {
     pub async fn handle(&self, peer: Peer, address: IpAddr, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
-        let body = RequestBody::new(body, &parts.headers);
+        let body = RequestBody::new(body, &parts.headers, self.config().unwanted);
         let mut who = None;
         let mut label = "unknown";
         let answer = self.answer(peer, address, &parts, body, &mut who, &mut label);
@@ -317,9 +327,9 @@ impl Registry {
     }
 
     async fn read_form(&self, body: RequestBody) -> Result<bytes::Bytes, ApiError> {
-        let form = self
-            .inbound(body)
-            .collect(MAX_FORM_BYTES, FORM_DEADLINE, &self.inner.form_room);
+        let form =
+            self.inbound(body)
+                .collect(MAX_FORM_BYTES, self.config().forms.timeout, &self.inner.form_room);
         Ok(form.await?.bytes)
     }
 
@@ -330,7 +340,7 @@ impl Registry {
 
     /// Wraps a body of a request beside the protocol: it must come as fast as any other.
     pub fn guard_body(&self, body: Incoming, headers: &HeaderMap) -> Body {
-        Body::from_stream(self.inbound(RequestBody::new(body, headers)))
+        Body::from_stream(self.inbound(RequestBody::new(body, headers, self.config().unwanted)))
     }
 
     /// Maps `ns=` to the path prefix under which that registry's repositories are kept. A namespace that is not kept
@@ -416,6 +426,12 @@ impl Registry {
             .filter(|host| is_host(host));
         (scheme, host.unwrap_or("localhost").to_owned())
     }
+}
+
+/// Room for bodies that are held in memory, in KiB.
+fn room(bytes: u64) -> Semaphore {
+    let kib = usize::try_from(bytes / 1024).unwrap_or(usize::MAX);
+    Semaphore::new(kib.min(Semaphore::MAX_PERMITS))
 }
 
 fn ping(exchange: &Exchange<'_>) -> Result<Response<Body>, ApiError> {

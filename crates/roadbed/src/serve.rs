@@ -126,8 +126,8 @@ fn registry(
     let counters = RegistryMetrics::register(metrics);
     let access_log = match config.log.access {
         LogTarget::Off => Ok(AccessLog::off()),
-        LogTarget::Stdout => AccessLog::to(io::stdout()),
-        LogTarget::Stderr => AccessLog::to(io::stderr()),
+        LogTarget::Stdout => AccessLog::to(io::stdout(), config.log.access_queue),
+        LogTarget::Stderr => AccessLog::to(io::stderr(), config.log.access_queue),
     };
     let access_log = access_log.context("cannot start the thread of the access log")?;
     let mut key = [0; 32];
@@ -193,8 +193,7 @@ fn web_config(config: &Config, instance: &str) -> web::WebConfig {
     web::WebConfig {
         instance: instance.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        api_token_lifetime: config.auth.api_token_lifetime.0,
-        ..web::WebConfig::default()
+        ..config.web_config()
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) use append::Part;
 pub(crate) use error::{AppendError, FilesError};
 pub(crate) use location::{Location, LocationError};
 
+use crate::StoreLimits;
 use crate::disk::{Disk, DiskFile, RealDisk};
 use crate::pool::{IoPool, PoolConfig};
 use crate::reader::{BlobReader, ReaderConfig};
@@ -74,6 +75,20 @@ impl FilesConfig {
             hash_pool: PoolConfig::new("rb-hash").niced(NICE),
             sync_pool: PoolConfig::with_threads("rb-sync", SYNC_THREADS),
             reader: ReaderConfig::default(),
+        }
+    }
+
+    /// The same under the limits of a store.
+    pub(crate) fn within(data_dir: impl Into<PathBuf>, limits: &StoreLimits) -> Self {
+        Self {
+            budget: usize::try_from(limits.upload_memory).unwrap_or(usize::MAX),
+            budget_wait: limits.upload_memory_wait,
+            reader: ReaderConfig {
+                maps_kept: limits.open_blobs,
+                small_kept: limits.small_blob_cache_bytes,
+                ..ReaderConfig::default()
+            },
+            ..Self::new(data_dir)
         }
     }
 }

@@ -50,7 +50,7 @@ use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use admission::REQUEST_TIMEOUT;
+pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_SESSION_BYTES};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use session::PeerAddress;

@@ -76,6 +76,10 @@ fn defaults_are_those_of_the_crates_that_enforce_them() {
         format!("{:?}", config.registry_config()),
         format!("{:?}", RegistryConfig::default())
     );
+    assert_eq!(
+        format!("{:?}", config.web_config()),
+        format!("{:?}", WebConfig::default())
+    );
 }
 
 #[test]
