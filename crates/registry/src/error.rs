@@ -283,3 +283,28 @@ pub(crate) fn delete_failed(error: DeleteError, unknown: impl FnOnce() -> ApiErr
             .detail(json!({ "manifest": manifest })),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_busy_store_is_told_apart_from_a_broken_one() {
+        for (error, status, code) in [
+            (StoreError::Busy, 503, "UNAVAILABLE"),
+            (StoreError::TaskLost, 503, "UNAVAILABLE"),
+            (StoreError::DiskFull, 507, "STORAGE_FULL"),
+            (StoreError::Damaged { what: "a row".into() }, 500, "UNKNOWN"),
+        ] {
+            let response = ApiError::from(error.clone()).into_response();
+            assert_eq!(response.status().as_u16(), status, "{error}");
+            let comes_again = response.headers().contains_key(header::RETRY_AFTER);
+            assert_eq!(comes_again, status == 503, "{error}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["errors"][0]["code"], code, "{body}");
+        }
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! `slow.rs`: heads, bodies and readers that are too slow are cut, honest ones are not. `caps.rs`: what is over a cap is
 //! turned away and told when to come again.
-//! `memory.rs`: manifests in memory are bounded, coming and going. `drain.rs`: SIGTERM. `certificates.rs`: reload. `cached.rs`: what is cached
+//! `memory.rs`: manifests in memory are bounded, coming and going. `strangers.rs`: what
+//! somebody without a name may cost. `drain.rs`: SIGTERM. `certificates.rs`: reload. `cached.rs`: what is cached
 //! asks no database. `revocation.rs`: what is revoked ends at once.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
@@ -16,5 +17,6 @@ mod traffic {
     mod memory;
     mod revocation;
     mod slow;
+    mod strangers;
     mod wire;
 }

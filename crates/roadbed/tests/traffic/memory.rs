@@ -81,25 +81,13 @@ async fn begin_manifest(server: &Server, bytes: usize) -> Result<Wire> {
     Ok(wire)
 }
 
-async fn until_received(server: &Server, bytes: usize) -> Result<()> {
-    for _ in 0..ATTEMPTS {
-        let received = Metrics::read(server)
-            .await?
-            .sum("http_received_bytes_total", &[])?;
-        if received >= u64::try_from(bytes)? {
-            return Ok(());
-        }
-        sleep(PAUSE).await;
-    }
-    anyhow::bail!("{bytes} bytes do not arrive")
-}
-
 async fn manifests_half_way() -> Result<()> {
     let options = Options::default().environment("ROADBED_REGISTRY__MANIFEST_MEMORY", "4MiB");
     let server = Server::start_with(options).await;
     let client = server.admin();
     let open = begin_manifest(&server, 3 * MIB).await?;
-    until_received(&server, 3 * MIB).await?;
+    let sent = u64::try_from(3 * MIB)?;
+    Metrics::until(&server, "http_received_bytes_total", |bytes| bytes >= sent).await?;
     let mut second = begin_manifest(&server, 2 * MIB).await?;
     let (refusal, body) = second.answer().await?;
     ensure!(status(&refusal) == 429, "{refusal}");
