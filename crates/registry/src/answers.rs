@@ -66,7 +66,8 @@ struct HeldBody {
 
 struct HeldBytes {
     bytes: Bytes,
-    _room: Arc<Share>,
+    #[expect(dead_code, reason = "held for its Drop")]
+    room: Arc<Share>,
 }
 
 impl AsRef<[u8]> for HeldBytes {
@@ -86,8 +87,8 @@ impl http_body::Body for HeldBody {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         polled.map_ok(|frame| {
             frame.map_data(|bytes| {
-                let _room = Arc::clone(&self.room);
-                Bytes::from_owner(HeldBytes { bytes, _room })
+                let room = Arc::clone(&self.room);
+                Bytes::from_owner(HeldBytes { bytes, room })
             })
         })
     }

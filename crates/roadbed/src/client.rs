@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use web::wire::{Page, Problem};
 
 use crate::cli::{ClientArgs, Format};
+use crate::output;
 
 mod credentials;
 mod reach;
@@ -101,7 +102,7 @@ impl Client {
         read_json(self.send(self.request(Method::GET, path, query)).await?).await
     }
 
-    /// Every item of a list, page after page, up to `most`.
+    /// Every item of a list, page after page, up to `most`; says so where that was not all.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -110,18 +111,21 @@ impl Client {
     ) -> anyhow::Result<Vec<T>> {
         let mut items = Vec::new();
         let mut after: Option<String> = None;
-        while items.len() < most {
+        loop {
             let mut query = query.to_vec();
             query.push(("limit", PAGE_ITEMS.min(most - items.len()).to_string()));
             query.extend(after.take().map(|after| ("after", after)));
             let page: Page<T> = self.get(path, &query).await?;
             items.extend(page.items);
             match page.next {
+                Some(_) if items.len() >= most => {
+                    output::note(format!("Only the first {most} are shown; there are more."));
+                    return Ok(items);
+                }
                 Some(next) => after = Some(next),
-                None => break,
+                None => return Ok(items),
             }
         }
-        Ok(items)
     }
 
     /// The last `most` items of a list, in its order; all pages are read and only so many items kept.
