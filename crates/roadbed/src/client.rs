@@ -111,7 +111,7 @@ impl Client {
     ) -> anyhow::Result<Vec<T>> {
         let mut items = Vec::new();
         let mut after: Option<String> = None;
-        loop {
+        while items.len() < most {
             let mut query = query.to_vec();
             query.push(("limit", PAGE_ITEMS.min(most - items.len()).to_string()));
             query.extend(after.take().map(|after| ("after", after)));
@@ -120,12 +120,13 @@ impl Client {
             match page.next {
                 Some(_) if items.len() >= most => {
                     output::note(format!("Only the first {most} are shown; there are more."));
-                    return Ok(items);
+                    break;
                 }
                 Some(next) => after = Some(next),
-                None => return Ok(items),
+                None => break,
             }
         }
+        Ok(items)
     }
 
     /// The last `most` items of a list, in its order; all pages are read and only so many items kept.
@@ -259,18 +260,26 @@ impl Client {
             .await
             .ok()
             .and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
-        let signed_in_by_token = matches!(self.credentials, Some(Credentials::Token(_)));
-        match problem {
-            Some(_) if status == StatusCode::UNAUTHORIZED && signed_in_by_token => {
+        let credentials = self
+            .credentials
+            .as_ref()
+            .filter(|_| status == StatusCode::UNAUTHORIZED);
+        match (problem, credentials) {
+            (Some(_), Some(Credentials::Token(_))) => {
                 anyhow!(
                     "the saved sign-in to {} is over: run `roadbed login {}`",
                     self.base,
                     self.base
                 )
             }
-            Some(problem) if CLEAR_WITHOUT_REMEDY.contains(&problem.kind.as_str()) => anyhow!(problem.detail),
-            Some(problem) => anyhow!("{} ({})", problem.detail, problem.remedy),
-            None => anyhow!(
+            (Some(problem), Some(Credentials::Password { .. })) => {
+                anyhow!("{} (check ROADBED_USER and ROADBED_PASSWORD)", problem.detail)
+            }
+            (Some(problem), None) if CLEAR_WITHOUT_REMEDY.contains(&problem.kind.as_str()) => {
+                anyhow!(problem.detail)
+            }
+            (Some(problem), None) => anyhow!("{} ({})", problem.detail, problem.remedy),
+            (None, _) => anyhow!(
                 "{} answered {status} and no problem of Roadbed's: is it a Roadbed registry?",
                 self.base
             ),
