@@ -152,7 +152,7 @@ impl From<StoreError> for ApiError {
         if matches!(error, StoreError::Busy | StoreError::TaskLost) {
             tracing::warn!(error = &error as &dyn std::error::Error, "request turned away");
             let message =
-                "the registry has too much to write at the moment or is about to stop; retry after a moment";
+                "the registry has too much to do at the moment or is about to stop; retry after a moment";
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
                 .header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
