@@ -1,6 +1,6 @@
 //! Manifests in memory, coming and going: bounded in bytes, whatever the number of connections.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tokio::time::sleep;
@@ -111,4 +111,22 @@ async fn manifests_half_way() -> Result<()> {
 #[tokio::test]
 async fn manifests_that_are_not_sent_to_their_end_are_bounded() {
     manifests_half_way().await.unwrap();
+}
+
+async fn manifests_that_never_end() -> Result<()> {
+    let options = Options::default().environment("ROADBED_REGISTRY__MANIFEST_TIMEOUT", "1s");
+    let server = Server::start_with(options).await;
+    let began = Instant::now();
+    let mut stalled = begin_manifest(&server, 1000).await?;
+    let (head, _) = stalled.answer().await?;
+    ensure!(status(&head) == 408, "{head}");
+    let lived = began.elapsed();
+    let a_second = Duration::from_millis(900)..Duration::from_secs(8);
+    ensure!(a_second.contains(&lived), "told after {lived:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_manifest_that_does_not_come_to_its_end_is_told_so() {
+    manifests_that_never_end().await.unwrap();
 }
