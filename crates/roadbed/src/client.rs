@@ -272,6 +272,10 @@ impl Client {
                     self.base
                 )
             }
+            // Whoever is just signing in need not be told to.
+            (Some(problem), None) if self.credentials.is_none() && status == StatusCode::UNAUTHORIZED => {
+                anyhow!(problem.detail)
+            }
             (Some(problem), Some(Credentials::Password { .. })) => {
                 anyhow!("{} (check ROADBED_USER and ROADBED_PASSWORD)", problem.detail)
             }

@@ -222,6 +222,15 @@ async fn what_is_not_there_is_named() {
         .run(["tag", "delete", "team/app", "v1"])
         .fails(&says("there is no tag team/app:v1"));
     admin
+        .run(["audit", "--kind", "nonsense"])
+        .fails("cannot read the query: kind: unknown variant `nonsense`, expected one of `login`");
+    Person::new()
+        .run_with_input(
+            ["login", &server.url(), "--user", "ann", "--password-stdin"],
+            "mistyped\n",
+        )
+        .fails("is wrong, or the account is disabled or expired\n");
+    admin
         .with("ROADBED_PASSWORD", "mistyped")
         .run(["whoami"])
         .fails("is wrong, or the account is disabled or expired (check ROADBED_USER and ROADBED_PASSWORD)");
