@@ -1,17 +1,11 @@
 //! From a request to its answer: read the path, find out who asks, get the permit, call the handler, count and log.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use access::Caller;
 use axum::body::Body;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
-use oci::{ManifestLimits, RepoName};
 use store::Store;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
@@ -20,79 +14,17 @@ use crate::{
     access_log::{AccessLog, AccessRecord},
     admission::{Admission, Place},
     answers::AnswerRoom,
-    auth::{self, Authenticator, Failure, HeaderCache},
-    body::{BodyRate, InboundBody, RequestBody, Unwanted},
+    auth::{self, Authenticator, Failure},
+    body::{InboundBody, RequestBody},
+    config::RegistryConfig,
     error::ApiError,
     metrics::RegistryMetrics,
     query::Query,
     route::Route,
     sent::SentBody,
-    token::{FormLimits, MAX_FORM_BYTES},
+    token::MAX_FORM_BYTES,
     traffic::listener::Peer,
 };
-
-/// What the protocol needs to know, with its bounds.
-#[derive(Debug, Clone)]
-pub struct RegistryConfig {
-    /// The address by which clients know this registry, such as `https://registry.example`; without it the `Host` header
-    /// of each request is believed (it only comes back to whoever sent it).
-    pub public_url: Option<String>,
-    /// How long a bearer token is good for. What its owner may do is looked up each time all the same.
-    pub token_lifetime: Duration,
-    /// `ns=` of a pull to the path prefix under which that registry's repositories are kept here.
-    pub namespaces: BTreeMap<String, String>,
-    /// What a manifest may hold.
-    pub manifest_limits: ManifestLimits,
-    /// Uploads, of blobs and of manifests, that may be received at the same time; one more is answered 429.
-    pub concurrent_uploads: usize,
-    /// Requests other than uploads that may be worked on at the same time; one more is answered 429.
-    pub concurrent_requests: usize,
-    /// Bytes of manifests that may be held in memory while they are received and stored, over all requests; one more is
-    /// answered 429. Reading one costs about twice its bytes besides.
-    pub manifest_memory: u64,
-    /// Bytes of manifests and lists that may be held in memory until their readers have read them, over all answers
-    /// above 64 KiB; one more is answered 429. One principal may hold half of it.
-    pub answer_memory: u64,
-    /// A manifest must be here after this time: it is small, and it is held in memory while it comes.
-    pub manifest_timeout: Duration,
-    /// Forms that ask for tokens.
-    pub forms: FormLimits,
-    /// What is remembered of `Authorization` headers.
-    pub header_cache: HeaderCache,
-    /// How much of a body is read that nobody wants.
-    pub unwanted: Unwanted,
-    /// How fast bodies must come.
-    pub body_rate: BodyRate,
-    /// Most names on a page of the catalog, tags on a page of tags, or referrers on a page of referrers.
-    pub page_items: usize,
-    /// Whether each request makes a span for the exporter of traces; costs about a microsecond.
-    pub trace_requests: bool,
-}
-
-impl Default for RegistryConfig {
-    fn default() -> Self {
-        Self {
-            public_url: None,
-            token_lifetime: Duration::from_mins(5),
-            namespaces: BTreeMap::new(),
-            manifest_limits: ManifestLimits::default(),
-            concurrent_uploads: 256,
-            concurrent_requests: 4_096,
-            manifest_memory: 32 * 1024 * 1024,
-            answer_memory: 256 * 1024 * 1024,
-            manifest_timeout: Duration::from_mins(1),
-            forms: FormLimits::default(),
-            header_cache: HeaderCache::default(),
-            unwanted: Unwanted::default(),
-            body_rate: BodyRate {
-                minimum: 1024,
-                window: Duration::from_secs(30),
-            },
-            page_items: 1_000,
-            trace_requests: false,
-        }
-    }
-}
 
 /// The registry's protocol over a store. Cheap to clone.
 #[derive(Clone)]
@@ -342,90 +274,6 @@ impl Registry {
     pub fn guard_body(&self, body: Incoming, headers: &HeaderMap) -> Body {
         Body::from_stream(self.inbound(RequestBody::new(body, headers, self.config().unwanted)))
     }
-
-    /// Maps `ns=` to the path prefix under which that registry's repositories are kept. A namespace that is not kept
-    /// here is unknown: a local repository of the same name must never be served in its place.
-    fn in_namespace(
-        &self,
-        route: Route,
-        method: &Method,
-        query: &Query<'_>,
-        headers: &HeaderMap,
-    ) -> Result<(Route, Option<HeaderValue>), ApiError> {
-        let Some(namespace) = query
-            .get("ns")
-            .filter(|_| matches!(*method, Method::GET | Method::HEAD))
-        else {
-            return Ok((route, None));
-        };
-        let Some(repo) = route.repo() else {
-            return Ok((route, None));
-        };
-        let answered = HeaderValue::try_from(namespace).ok();
-        if self.is_own_host(namespace, headers) {
-            return Ok((route, answered));
-        }
-        let mapped = self
-            .config()
-            .namespaces
-            .get(namespace)
-            .map(|prefix| format!("{prefix}/{repo}"));
-        let mapped: Option<RepoName> = mapped.and_then(|name| name.parse().ok());
-        let mapped = mapped.ok_or_else(|| {
-            let message = "this registry keeps nothing for that namespace (`ns=`); its operator can map it under [registry.namespaces]";
-            ApiError::new(StatusCode::NOT_FOUND, oci::ErrorCode::NameUnknown, message)
-        })?;
-        Ok((route.in_repo(mapped), answered))
-    }
-
-    fn is_own_host(&self, namespace: &str, headers: &HeaderMap) -> bool {
-        let own = self
-            .config()
-            .public_url
-            .as_deref()
-            .and_then(|url| url.split("://").nth(1));
-        own == Some(namespace) || headers.get(header::HOST).is_some_and(|host| host == namespace)
-    }
-
-    /// Adds the challenge to a 401: where to fetch a token and with which scopes.
-    fn challenged(
-        &self,
-        error: ApiError,
-        peer: Peer,
-        parts: &http::request::Parts,
-        route: &Route,
-        query: &Query<'_>,
-        failure: Option<Failure>,
-    ) -> ApiError {
-        if error.status() != StatusCode::UNAUTHORIZED {
-            return error;
-        }
-        let (scheme, host) = self.own_address(peer, &parts.headers);
-        let realm = format!("{scheme}://{host}/v2/token");
-        let scopes = required_scopes(route, &parts.method, query);
-        match auth::challenge(&realm, &host, &scopes, failure) {
-            Some(value) => error.header(header::WWW_AUTHENTICATE, value),
-            None => error,
-        }
-    }
-
-    /// Scheme and host by which the client reached us.
-    fn own_address(&self, peer: Peer, headers: &HeaderMap) -> (&str, String) {
-        if let Some((scheme, host)) = self
-            .config()
-            .public_url
-            .as_deref()
-            .and_then(|url| url.split_once("://"))
-        {
-            return (scheme, host.trim_end_matches('/').to_owned());
-        }
-        let scheme = if peer.tls { "https" } else { "http" };
-        let host = headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .filter(|host| is_host(host));
-        (scheme, host.unwrap_or("localhost").to_owned())
-    }
 }
 
 /// Room for bodies that are held in memory, in KiB.
@@ -449,35 +297,4 @@ fn ping(exchange: &Exchange<'_>) -> Result<Response<Body>, ApiError> {
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
-}
-
-/// Host names, IPv4 and bracketed IPv6 addresses with a port: nothing that could end a quoted string.
-fn is_host(host: &str) -> bool {
-    !host.is_empty()
-        && host.len() <= 261
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
-}
-
-/// What a token must allow so that the request would pass.
-fn required_scopes(route: &Route, method: &Method, query: &Query<'_>) -> Vec<String> {
-    if matches!(route, Route::Catalog) {
-        return vec!["registry:catalog:*".to_owned()];
-    }
-    let Some(repo) = route.repo() else {
-        return Vec::new();
-    };
-    let is_upload = matches!(route, Route::Uploads(_) | Route::Upload(..));
-    let actions = match *method {
-        _ if is_upload => "pull,push",
-        Method::GET | Method::HEAD => "pull",
-        Method::DELETE => "delete",
-        _ => "pull,push",
-    };
-    let mut scopes = vec![format!("repository:{repo}:{actions}")];
-    if is_upload && let Some(Ok(from)) = query.get("from").map(str::parse::<RepoName>) {
-        scopes.push(format!("repository:{from}:pull"));
-    }
-    scopes
 }
