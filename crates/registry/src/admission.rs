@@ -1,34 +1,38 @@
 //! Places for what is being worked on. Whoever finds none is told at once to come again: a queue that grows would only
 //! make everybody late.
 
+use std::sync::Arc;
+
 use access::PrincipalId;
-use dashmap::DashMap;
 use http::{HeaderValue, header};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::error::{ApiError, RETRY_AFTER_SECONDS};
-
-/// One principal may hold one part in so many of the places for uploads.
-const SHARES: usize = 2;
+use crate::{
+    error::{ApiError, RETRY_AFTER_SECONDS},
+    shares::{NoShare, Share, Shares},
+};
 
 /// The places of one registry.
 #[derive(Debug)]
 pub(crate) struct Admission {
     requests: Semaphore,
-    uploads: Semaphore,
-    /// Most uploads of one principal at the same time.
-    share: usize,
-    /// Uploads under way by principal; `None` is everybody without a name.
-    held: DashMap<Option<PrincipalId>, usize>,
+    uploads: Arc<Shares>,
     in_flight: Gauge,
 }
 
 /// A place; given back when dropped, also when the client went away.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
-    _permit: SemaphorePermit<'a>,
-    upload: Option<(&'a Admission, Option<PrincipalId>)>,
+pub(crate) enum Place<'a> {
+    Request(#[expect(dead_code, reason = "held for its Drop")] SemaphorePermit<'a>),
+    Upload(#[expect(dead_code, reason = "held for its Drop")] UploadPlace),
+}
+
+/// A place for an upload, counted while it is held.
+#[derive(Debug)]
+pub(crate) struct UploadPlace {
+    in_flight: Gauge,
+    _share: Share,
 }
 
 impl Admission {
@@ -36,56 +40,37 @@ impl Admission {
     pub(crate) fn new(requests: usize, uploads: usize, in_flight: Gauge) -> Self {
         Self {
             requests: Semaphore::new(requests),
-            uploads: Semaphore::new(uploads),
-            share: uploads.div_ceil(SHARES),
-            held: DashMap::new(),
+            uploads: Shares::new(uploads),
             in_flight,
         }
     }
 
     /// A place for anything but an upload.
     pub(crate) fn request(&self) -> Result<Place<'_>, ApiError> {
-        let permit = self
-            .requests
-            .try_acquire()
-            .map_err(|_| busy("the registry is busy"))?;
-        Ok(Place {
-            _permit: permit,
-            upload: None,
-        })
+        let permit = self.requests.try_acquire();
+        permit
+            .map(Place::Request)
+            .map_err(|_| busy("the registry is busy"))
     }
 
     /// A place for an upload of a blob or manifest, which holds memory or a file while it comes. No principal gets so
     /// many that there is none for others.
     pub(crate) fn upload(&self, principal: Option<PrincipalId>) -> Result<Place<'_>, ApiError> {
-        let permit = self
-            .uploads
-            .try_acquire()
-            .map_err(|_| busy("too many uploads at the same time"))?;
-        let mut held = self.held.entry(principal).or_insert(0);
-        if *held >= self.share {
-            return Err(busy("too many uploads of this user or robot at the same time"));
-        }
-        *held += 1;
-        drop(held);
+        let share = self.uploads.take(principal, 1).map_err(|none| match none {
+            NoShare::AllTaken => busy("too many uploads at the same time"),
+            NoShare::OwnTaken => busy("too many uploads of this user or robot at the same time"),
+        })?;
         self.in_flight.inc();
-        Ok(Place {
-            _permit: permit,
-            upload: Some((self, principal)),
-        })
+        Ok(Place::Upload(UploadPlace {
+            in_flight: self.in_flight.clone(),
+            _share: share,
+        }))
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for UploadPlace {
     fn drop(&mut self) {
-        let Some((admission, principal)) = self.upload else {
-            return;
-        };
-        admission.in_flight.dec();
-        admission.held.remove_if_mut(&principal, |_, held| {
-            *held -= 1;
-            *held == 0
-        });
+        self.in_flight.dec();
     }
 }
 
@@ -101,16 +86,13 @@ mod tests {
     #[test]
     fn one_principal_cannot_take_every_place_for_uploads() {
         let admission = Admission::new(1, 4, Gauge::default());
-        let (ann, bob) = (Some(PrincipalId(1)), Some(PrincipalId(2)));
-        let first = admission.upload(ann).unwrap();
-        let _second = admission.upload(ann).unwrap();
+        let ann = Some(PrincipalId(1));
+        let held = [admission.upload(ann).unwrap(), admission.upload(ann).unwrap()];
         assert!(admission.upload(ann).is_err());
-        let _third = admission.upload(bob).unwrap();
-        drop(first);
-        let _again = admission.upload(ann).unwrap();
-        let _fourth = admission.upload(None).unwrap();
-        assert!(admission.upload(bob).is_err(), "all places are taken");
-        assert_eq!(admission.in_flight.get(), 4);
+        let other = admission.upload(None).unwrap();
+        assert_eq!(admission.in_flight.get(), 3);
+        drop((held, other));
+        assert_eq!(admission.in_flight.get(), 0);
     }
 
     #[test]

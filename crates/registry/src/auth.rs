@@ -16,11 +16,23 @@ use store::Store;
 
 use crate::error::ApiError;
 
-/// How long the meaning of a header is remembered.
-const HEADER_CACHE_TIME: Duration = Duration::from_mins(1);
+/// How much is remembered of what headers mean.
+#[derive(Debug, Clone)]
+pub struct HeaderCache {
+    /// Most headers. Default 50,000.
+    pub entries: u64,
+    /// For how long. Default 1 minute.
+    pub time: Duration,
+}
 
-/// How many headers are remembered.
-const HEADER_CACHE_ENTRIES: u64 = 50_000;
+impl Default for HeaderCache {
+    fn default() -> Self {
+        Self {
+            entries: 50_000,
+            time: Duration::from_mins(1),
+        }
+    }
+}
 
 /// Turns headers into callers.
 pub(crate) struct Authenticator {
@@ -32,15 +44,11 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    pub(crate) fn new(store: Store, key: [u8; 32]) -> Self {
-        let known = Cache::builder()
-            .max_capacity(HEADER_CACHE_ENTRIES)
-            .time_to_live(HEADER_CACHE_TIME)
-            .build();
+    pub(crate) fn new(store: Store, key: [u8; 32], remembered: &HeaderCache) -> Self {
         Self {
             store,
             key,
-            known,
+            known: known_headers(remembered),
             anonymous: Arc::new(Caller::anonymous()),
         }
     }
@@ -112,6 +120,13 @@ impl Authenticator {
     }
 }
 
+fn known_headers(remembered: &HeaderCache) -> Cache<[u8; 32], Arc<Caller>> {
+    Cache::builder()
+        .max_capacity(remembered.entries)
+        .time_to_live(remembered.time)
+        .build()
+}
+
 fn unreadable(why: impl std::fmt::Display) -> ApiError {
     unauthorized(format!("the Authorization header cannot be read: {why}"))
 }
@@ -161,5 +176,25 @@ impl Failure {
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_with_many_headers_is_remembered_with_few() {
+        let remembered = HeaderCache {
+            entries: 3,
+            ..HeaderCache::default()
+        };
+        let known = known_headers(&remembered);
+        let caller = Arc::new(Caller::anonymous());
+        for number in 0..100 {
+            known.insert([number; 32], Arc::clone(&caller));
+        }
+        known.run_pending_tasks();
+        assert!(known.entry_count() <= 3, "{}", known.entry_count());
     }
 }

@@ -61,11 +61,23 @@ pub(crate) struct Collected<'r> {
     _held: SemaphorePermit<'r>,
 }
 
-/// Most bytes that are read of a body that nobody wants, so that its sender gets to read the answer.
-const DRAIN_BYTES: u64 = 16 * 1024 * 1024;
+/// How much is read of a body that nobody wants, so that its sender gets to read the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwanted {
+    /// Most bytes. Default 16 MiB.
+    pub bytes: u64,
+    /// For how long. Default 5 seconds.
+    pub time: Duration,
+}
 
-/// Longest time that such a body is read.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+impl Default for Unwanted {
+    fn default() -> Self {
+        Self {
+            bytes: 16 * 1024 * 1024,
+            time: Duration::from_secs(5),
+        }
+    }
+}
 
 /// A request's body that is read to its end, within bounds, when it is dropped before.
 ///
@@ -75,13 +87,15 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct RequestBody {
     body: Option<Incoming>,
     waits: bool,
+    unwanted: Unwanted,
 }
 
 impl RequestBody {
-    pub(crate) fn new(body: Incoming, headers: &http::HeaderMap) -> Self {
+    pub(crate) fn new(body: Incoming, headers: &http::HeaderMap, unwanted: Unwanted) -> Self {
         Self {
             body: Some(body),
             waits: headers.contains_key(http::header::EXPECT),
+            unwanted,
         }
     }
 
@@ -119,16 +133,17 @@ impl Drop for RequestBody {
             return;
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(tokio::time::timeout(DRAIN_TIME, drain(body)));
+            let Unwanted { bytes, time } = self.unwanted;
+            runtime.spawn(tokio::time::timeout(time, drain(body, bytes)));
         }
     }
 }
 
-async fn drain(mut body: Incoming) {
+async fn drain(mut body: Incoming, most: u64) {
     let mut drained = 0;
     while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         drained += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if drained > DRAIN_BYTES {
+        if drained > most {
             return;
         }
     }

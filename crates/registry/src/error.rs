@@ -152,7 +152,7 @@ impl From<StoreError> for ApiError {
         if matches!(error, StoreError::Busy | StoreError::TaskLost) {
             tracing::warn!(error = &error as &dyn std::error::Error, "request turned away");
             let message =
-                "the registry has too much to write at the moment or is about to stop; retry after a moment";
+                "the registry has too much to do at the moment or is about to stop; retry after a moment";
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
                 .header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
@@ -281,5 +281,30 @@ pub(crate) fn delete_failed(error: DeleteError, unknown: impl FnOnce() -> ApiErr
         DeleteError::TagImmutable { .. } => ApiError::new(StatusCode::CONFLICT, ErrorCode::Denied, message),
         DeleteError::InUse { manifest } => ApiError::new(StatusCode::CONFLICT, ErrorCode::Denied, message)
             .detail(json!({ "manifest": manifest })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_busy_store_is_told_apart_from_a_broken_one() {
+        for (error, status, code) in [
+            (StoreError::Busy, 503, "UNAVAILABLE"),
+            (StoreError::TaskLost, 503, "UNAVAILABLE"),
+            (StoreError::DiskFull, 507, "STORAGE_FULL"),
+            (StoreError::Damaged { what: "a row".into() }, 500, "UNKNOWN"),
+        ] {
+            let response = ApiError::from(error.clone()).into_response();
+            assert_eq!(response.status().as_u16(), status, "{error}");
+            let comes_again = response.headers().contains_key(header::RETRY_AFTER);
+            assert_eq!(comes_again, status == 503, "{error}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["errors"][0]["code"], code, "{body}");
+        }
     }
 }

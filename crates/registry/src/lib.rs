@@ -11,21 +11,29 @@
 
 pub mod access_log;
 mod admission;
+mod answers;
 mod auth;
 mod body;
+mod challenge;
+mod config;
 mod error;
 mod handlers;
 pub mod metrics;
+mod namespace;
 mod paging;
 mod percent;
 mod query;
 mod route;
 mod sent;
 mod service;
+mod shares;
 mod token;
 pub mod traffic;
 
-pub use body::BodyRate;
+pub use auth::HeaderCache;
+pub use body::{BodyRate, Unwanted};
+pub use config::RegistryConfig;
 pub use query::Query;
 pub use route::{Route, RouteError};
-pub use service::{Registry, RegistryConfig};
+pub use service::Registry;
+pub use token::FormLimits;

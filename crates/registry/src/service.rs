@@ -1,17 +1,11 @@
 //! From a request to its answer: read the path, find out who asks, get the permit, call the handler, count and log.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use access::Caller;
 use axum::body::Body;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
-use oci::{ManifestLimits, RepoName};
 use store::Store;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
@@ -19,63 +13,18 @@ use tracing::Instrument as _;
 use crate::{
     access_log::{AccessLog, AccessRecord},
     admission::{Admission, Place},
+    answers::AnswerRoom,
     auth::{self, Authenticator, Failure},
-    body::{BodyRate, InboundBody, RequestBody},
+    body::{InboundBody, RequestBody},
+    config::RegistryConfig,
     error::ApiError,
     metrics::RegistryMetrics,
     query::Query,
     route::Route,
     sent::SentBody,
-    token::{FORM_DEADLINE, FORM_ROOM_BYTES, MAX_FORM_BYTES},
+    token::MAX_FORM_BYTES,
     traffic::listener::Peer,
 };
-
-/// What the protocol needs to know, with its bounds.
-#[derive(Debug, Clone)]
-pub struct RegistryConfig {
-    /// The address by which clients know this registry, such as `https://registry.example`; without it the `Host` header
-    /// of each request is believed (it only comes back to whoever sent it).
-    pub public_url: Option<String>,
-    /// How long a bearer token is good for. What its owner may do is looked up each time all the same.
-    pub token_lifetime: Duration,
-    /// `ns=` of a pull to the path prefix under which that registry's repositories are kept here.
-    pub namespaces: BTreeMap<String, String>,
-    /// What a manifest may hold.
-    pub manifest_limits: ManifestLimits,
-    /// Uploads, of blobs and of manifests, that may be received at the same time; one more is answered 429.
-    pub concurrent_uploads: usize,
-    /// Requests other than uploads that may be worked on at the same time; one more is answered 429.
-    pub concurrent_requests: usize,
-    /// Bytes of manifests that may be held in memory while they are received and stored, over all requests; one more is
-    /// answered 429. Reading one costs about twice its bytes besides.
-    pub manifest_memory: u64,
-    /// How fast bodies must come.
-    pub body_rate: BodyRate,
-    /// Most names on a page of the catalog, tags on a page of tags, or referrers on a page of referrers.
-    pub page_items: usize,
-    /// Whether each request makes a span for the exporter of traces; costs about a microsecond.
-    pub trace_requests: bool,
-}
-
-impl Default for RegistryConfig {
-    fn default() -> Self {
-        Self {
-            public_url: None,
-            token_lifetime: Duration::from_mins(5),
-            namespaces: BTreeMap::new(),
-            manifest_limits: ManifestLimits::default(),
-            concurrent_uploads: 256,
-            concurrent_requests: 4_096,
-            manifest_memory: 32 * 1024 * 1024,
-            body_rate: BodyRate {
-                minimum: 1024,
-                window: Duration::from_secs(30),
-            },
-            page_items: 1_000,
-            trace_requests: false,
-        }
-    }
-}
 
 /// The registry's protocol over a store. Cheap to clone.
 #[derive(Clone)]
@@ -92,6 +41,7 @@ struct Inner {
     admission: Admission,
     form_room: Semaphore,
     manifest_room: Semaphore,
+    answer_room: AnswerRoom,
 }
 
 /// One request, as far as it is understood before its handler runs.
@@ -115,16 +65,15 @@ impl Registry {
         key: [u8; 32],
     ) -> Self {
         let inner = Inner {
-            authenticator: Authenticator::new(store.clone(), key),
+            authenticator: Authenticator::new(store.clone(), key, &config.header_cache),
             admission: Admission::new(
                 config.concurrent_requests,
                 config.concurrent_uploads,
                 metrics.uploads_in_flight.clone(),
             ),
-            form_room: Semaphore::new(FORM_ROOM_BYTES / 1024),
-            manifest_room: Semaphore::new(
-                usize::try_from(config.manifest_memory / 1024).unwrap_or(usize::MAX >> 3),
-            ),
+            form_room: room(config.forms.memory),
+            manifest_room: room(config.manifest_memory),
+            answer_room: AnswerRoom::new(config.answer_memory),
             store,
             config,
             metrics,
@@ -155,7 +104,7 @@ impl Registry {
     pub async fn handle(&self, peer: Peer, address: IpAddr, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
-        let body = RequestBody::new(body, &parts.headers);
+        let body = RequestBody::new(body, &parts.headers, self.config().unwanted);
         let mut who = None;
         let mut label = "unknown";
         let answer = self.answer(peer, address, &parts, body, &mut who, &mut label);
@@ -257,12 +206,10 @@ impl Registry {
         body: RequestBody,
         address: IpAddr,
     ) -> Result<Response<Body>, ApiError> {
-        if matches!(route, Route::Token) {
-            return self.token_request(exchange, body, address).await;
-        }
         let _place = self.admit(route, exchange)?;
-        match route {
-            Route::Ping | Route::Token => ping(exchange),
+        let answer = match route {
+            Route::Ping => ping(exchange),
+            Route::Token => self.token_request(exchange, body, address).await,
             Route::Catalog => self.catalog(exchange).await,
             Route::Tags(repo) => self.tags(exchange, repo).await,
             Route::Referrers(repo, digest) => self.referrers(exchange, repo, digest).await,
@@ -270,22 +217,29 @@ impl Registry {
             Route::Blob(repo, digest) => self.blob(exchange, repo, digest).await,
             Route::Uploads(repo) => self.uploads(exchange, repo, body).await,
             Route::Upload(repo, id) => self.upload(exchange, repo, id, body).await,
-        }
+        };
+        self.inner
+            .answer_room
+            .hold(exchange.caller.principal_id(), answer?)
     }
 
-    fn admit(&self, route: &Route, exchange: &Exchange<'_>) -> Result<Place<'_>, ApiError> {
+    /// The place of a request until its answer begins; what of the answer stands in memory then has room of its own.
+    fn admit(&self, route: &Route, exchange: &Exchange<'_>) -> Result<Option<Place<'_>>, ApiError> {
         let receives = match route {
+            // A stranger's form is read before a place is taken, or slow forms would keep everybody else out.
+            Route::Token => return Ok(None),
             Route::Uploads(_) | Route::Upload(..) => *exchange.method != Method::GET,
             // It is held in memory while it comes and while it waits for the database.
             Route::Manifest(..) => *exchange.method == Method::PUT,
-            _ => false,
+            Route::Ping | Route::Catalog | Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) => false,
         };
         let admission = &self.inner.admission;
-        if receives {
+        let place = if receives {
             admission.upload(exchange.caller.principal_id())
         } else {
             admission.request()
-        }
+        };
+        place.map(Some)
     }
 
     async fn token_request(
@@ -299,16 +253,15 @@ impl Registry {
             Method::POST => Some(self.read_form(body).await?),
             _ => return Err(ApiError::method_not_allowed("GET, POST")),
         };
-        // A stranger's form is read before a place is taken, or slow forms would keep everybody else out.
         let _place = self.inner.admission.request()?;
         self.token(exchange.method, exchange.caller, address, exchange.query, form)
             .await
     }
 
     async fn read_form(&self, body: RequestBody) -> Result<bytes::Bytes, ApiError> {
-        let form = self
-            .inbound(body)
-            .collect(MAX_FORM_BYTES, FORM_DEADLINE, &self.inner.form_room);
+        let form =
+            self.inbound(body)
+                .collect(MAX_FORM_BYTES, self.config().forms.timeout, &self.inner.form_room);
         Ok(form.await?.bytes)
     }
 
@@ -319,92 +272,14 @@ impl Registry {
 
     /// Wraps a body of a request beside the protocol: it must come as fast as any other.
     pub fn guard_body(&self, body: Incoming, headers: &HeaderMap) -> Body {
-        Body::from_stream(self.inbound(RequestBody::new(body, headers)))
+        Body::from_stream(self.inbound(RequestBody::new(body, headers, self.config().unwanted)))
     }
+}
 
-    /// Maps `ns=` to the path prefix under which that registry's repositories are kept. A namespace that is not kept
-    /// here is unknown: a local repository of the same name must never be served in its place.
-    fn in_namespace(
-        &self,
-        route: Route,
-        method: &Method,
-        query: &Query<'_>,
-        headers: &HeaderMap,
-    ) -> Result<(Route, Option<HeaderValue>), ApiError> {
-        let Some(namespace) = query
-            .get("ns")
-            .filter(|_| matches!(*method, Method::GET | Method::HEAD))
-        else {
-            return Ok((route, None));
-        };
-        let Some(repo) = route.repo() else {
-            return Ok((route, None));
-        };
-        let answered = HeaderValue::try_from(namespace).ok();
-        if self.is_own_host(namespace, headers) {
-            return Ok((route, answered));
-        }
-        let mapped = self
-            .config()
-            .namespaces
-            .get(namespace)
-            .map(|prefix| format!("{prefix}/{repo}"));
-        let mapped: Option<RepoName> = mapped.and_then(|name| name.parse().ok());
-        let mapped = mapped.ok_or_else(|| {
-            let message = "this registry keeps nothing for that namespace (`ns=`); its operator can map it under [registry.namespaces]";
-            ApiError::new(StatusCode::NOT_FOUND, oci::ErrorCode::NameUnknown, message)
-        })?;
-        Ok((route.in_repo(mapped), answered))
-    }
-
-    fn is_own_host(&self, namespace: &str, headers: &HeaderMap) -> bool {
-        let own = self
-            .config()
-            .public_url
-            .as_deref()
-            .and_then(|url| url.split("://").nth(1));
-        own == Some(namespace) || headers.get(header::HOST).is_some_and(|host| host == namespace)
-    }
-
-    /// Adds the challenge to a 401: where to fetch a token and with which scopes.
-    fn challenged(
-        &self,
-        error: ApiError,
-        peer: Peer,
-        parts: &http::request::Parts,
-        route: &Route,
-        query: &Query<'_>,
-        failure: Option<Failure>,
-    ) -> ApiError {
-        if error.status() != StatusCode::UNAUTHORIZED {
-            return error;
-        }
-        let (scheme, host) = self.own_address(peer, &parts.headers);
-        let realm = format!("{scheme}://{host}/v2/token");
-        let scopes = required_scopes(route, &parts.method, query);
-        match auth::challenge(&realm, &host, &scopes, failure) {
-            Some(value) => error.header(header::WWW_AUTHENTICATE, value),
-            None => error,
-        }
-    }
-
-    /// Scheme and host by which the client reached us.
-    fn own_address(&self, peer: Peer, headers: &HeaderMap) -> (&str, String) {
-        if let Some((scheme, host)) = self
-            .config()
-            .public_url
-            .as_deref()
-            .and_then(|url| url.split_once("://"))
-        {
-            return (scheme, host.trim_end_matches('/').to_owned());
-        }
-        let scheme = if peer.tls { "https" } else { "http" };
-        let host = headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .filter(|host| is_host(host));
-        (scheme, host.unwrap_or("localhost").to_owned())
-    }
+/// Room for bodies that are held in memory, in KiB.
+fn room(bytes: u64) -> Semaphore {
+    let kib = usize::try_from(bytes / 1024).unwrap_or(usize::MAX);
+    Semaphore::new(kib.min(Semaphore::MAX_PERMITS))
 }
 
 fn ping(exchange: &Exchange<'_>) -> Result<Response<Body>, ApiError> {
@@ -422,35 +297,4 @@ fn ping(exchange: &Exchange<'_>) -> Result<Response<Body>, ApiError> {
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
-}
-
-/// Host names, IPv4 and bracketed IPv6 addresses with a port: nothing that could end a quoted string.
-fn is_host(host: &str) -> bool {
-    !host.is_empty()
-        && host.len() <= 261
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
-}
-
-/// What a token must allow so that the request would pass.
-fn required_scopes(route: &Route, method: &Method, query: &Query<'_>) -> Vec<String> {
-    if matches!(route, Route::Catalog) {
-        return vec!["registry:catalog:*".to_owned()];
-    }
-    let Some(repo) = route.repo() else {
-        return Vec::new();
-    };
-    let is_upload = matches!(route, Route::Uploads(_) | Route::Upload(..));
-    let actions = match *method {
-        _ if is_upload => "pull,push",
-        Method::GET | Method::HEAD => "pull",
-        Method::DELETE => "delete",
-        _ => "pull,push",
-    };
-    let mut scopes = vec![format!("repository:{repo}:{actions}")];
-    if is_upload && let Some(Ok(from)) = query.get("from").map(str::parse::<RepoName>) {
-        scopes.push(format!("repository:{from}:pull"));
-    }
-    scopes
 }

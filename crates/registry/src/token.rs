@@ -22,12 +22,23 @@ use crate::{auth::unauthorized, error::ApiError, query::Query, service::Registry
 /// Largest form that is read, in bytes.
 pub(crate) const MAX_FORM_BYTES: usize = 16 * 1024;
 
-/// Bytes of forms that are held while they are read, over all token requests; one more is answered 429. Strangers send
-/// them, so they have room of their own.
-pub(crate) const FORM_ROOM_BYTES: usize = 16 * 1024 * 1024;
+/// Bounds of the forms that ask for tokens. Strangers send them, so they have room of their own.
+#[derive(Debug, Clone)]
+pub struct FormLimits {
+    /// Bytes that are held while forms are read, over all token requests; one more is answered 429. Default 16 MiB.
+    pub memory: u64,
+    /// A form must be here after this time. Default 5 seconds.
+    pub timeout: Duration,
+}
 
-/// A form must be here after this time.
-pub(crate) const FORM_DEADLINE: Duration = Duration::from_secs(5);
+impl Default for FormLimits {
+    fn default() -> Self {
+        Self {
+            memory: 16 * 1024 * 1024,
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
 
 /// A request for a token, however it came.
 struct TokenRequest {

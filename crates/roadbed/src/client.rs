@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use web::wire::{Page, Problem};
 
 use crate::cli::{ClientArgs, Format};
+use crate::output;
 
 mod credentials;
 mod reach;
@@ -101,7 +102,7 @@ impl Client {
         read_json(self.send(self.request(Method::GET, path, query)).await?).await
     }
 
-    /// Every item of a list, page after page, up to `most`.
+    /// Every item of a list, page after page, up to `most`; says so where that was not all.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -117,6 +118,10 @@ impl Client {
             let page: Page<T> = self.get(path, &query).await?;
             items.extend(page.items);
             match page.next {
+                Some(_) if items.len() >= most => {
+                    output::note(format!("Only the first {most} are shown; there are more."));
+                    break;
+                }
                 Some(next) => after = Some(next),
                 None => break,
             }
@@ -255,18 +260,30 @@ impl Client {
             .await
             .ok()
             .and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
-        let signed_in_by_token = matches!(self.credentials, Some(Credentials::Token(_)));
-        match problem {
-            Some(_) if status == StatusCode::UNAUTHORIZED && signed_in_by_token => {
+        let credentials = self
+            .credentials
+            .as_ref()
+            .filter(|_| status == StatusCode::UNAUTHORIZED);
+        match (problem, credentials) {
+            (Some(_), Some(Credentials::Token(_))) => {
                 anyhow!(
                     "the saved sign-in to {} is over: run `roadbed login {}`",
                     self.base,
                     self.base
                 )
             }
-            Some(problem) if CLEAR_WITHOUT_REMEDY.contains(&problem.kind.as_str()) => anyhow!(problem.detail),
-            Some(problem) => anyhow!("{} ({})", problem.detail, problem.remedy),
-            None => anyhow!(
+            // Whoever is just signing in need not be told to.
+            (Some(problem), None) if self.credentials.is_none() && status == StatusCode::UNAUTHORIZED => {
+                anyhow!(problem.detail)
+            }
+            (Some(problem), Some(Credentials::Password { .. })) => {
+                anyhow!("{} (check ROADBED_USER and ROADBED_PASSWORD)", problem.detail)
+            }
+            (Some(problem), None) if CLEAR_WITHOUT_REMEDY.contains(&problem.kind.as_str()) => {
+                anyhow!(problem.detail)
+            }
+            (Some(problem), None) => anyhow!("{} ({})", problem.detail, problem.remedy),
+            (None, _) => anyhow!(
                 "{} answered {status} and no problem of Roadbed's: is it a Roadbed registry?",
                 self.base
             ),

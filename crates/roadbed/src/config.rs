@@ -8,9 +8,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use registry::traffic::limits::ConnectionLimits;
-use registry::{BodyRate, RegistryConfig};
+use registry::{BodyRate, FormLimits, HeaderCache, RegistryConfig, Unwanted};
 use store::{StoreConfig, StoreLimits};
 use thiserror::Error;
+use web::WebConfig;
 
 mod key;
 mod layers;
@@ -34,7 +35,7 @@ pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
 pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
-pub(crate) use sections::{Auth, Connections, Log, Metrics, Registry, Server, Storage, Telemetry};
+pub(crate) use sections::{Api, Auth, Connections, Log, Metrics, Registry, Server, Storage, Telemetry};
 pub(crate) use show::{defaults_page, defaults_toml, effective_toml};
 pub(crate) use units::{Size, Span};
 
@@ -51,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// Signing in.
     pub(crate) auth: Auth,
+    /// The JSON API.
+    pub(crate) api: Api,
     /// What is written to the console.
     pub(crate) log: Log,
     /// The page /metrics.
@@ -98,6 +101,7 @@ impl Config {
             registry: Registry::read(&mut reader),
             storage: Storage::read(&mut reader),
             auth: Auth::read(&mut reader),
+            api: Api::read(&mut reader),
             log: Log::read(&mut reader),
             metrics: Metrics::read(&mut reader),
             telemetry: Telemetry::read(&mut reader),
@@ -130,6 +134,26 @@ impl Config {
         if self.connections.per_address > self.connections.total {
             let reason = "more than connections.total: one address could never reach it, lower it";
             reader.complain("connections.per_address", reason);
+        }
+        self.check_memory(reader);
+    }
+
+    /// The largest manifest must find room, or it could neither be pushed nor pulled.
+    fn check_memory(&self, reader: &mut Reader<'_>) {
+        let Registry {
+            manifest_bytes,
+            manifest_memory,
+            answer_memory,
+            ..
+        } = &self.registry;
+        if manifest_memory < manifest_bytes {
+            let reason = "less than registry.manifest_bytes: such a manifest could never be pushed, raise it";
+            reader.complain("registry.manifest_memory", reason);
+        }
+        if answer_memory.0 / 2 < manifest_bytes.0 {
+            let reason =
+                "less than twice registry.manifest_bytes: such a manifest could never be pulled, raise it";
+            reader.complain("registry.answer_memory", reason);
         }
     }
 
@@ -173,6 +197,20 @@ impl Config {
             concurrent_uploads: from.concurrent_uploads,
             concurrent_requests: from.concurrent_requests,
             manifest_memory: from.manifest_memory.0,
+            answer_memory: from.answer_memory.0,
+            manifest_timeout: from.manifest_timeout.0,
+            forms: FormLimits {
+                memory: self.auth.form_memory.0,
+                timeout: self.auth.form_timeout.0,
+            },
+            header_cache: HeaderCache {
+                entries: self.auth.header_cache_entries,
+                time: self.auth.header_cache_time.0,
+            },
+            unwanted: Unwanted {
+                bytes: from.unwanted_bytes.0,
+                time: from.unwanted_time.0,
+            },
             body_rate: BodyRate {
                 minimum: self.connections.minimum_write_rate.0,
                 window: self.connections.rate_window.0,
@@ -185,6 +223,18 @@ impl Config {
         config.manifest_limits.layers = from.manifest_layers;
         config.manifest_limits.children = from.manifest_children;
         config
+    }
+
+    /// How the JSON API is bounded.
+    pub(crate) fn web_config(&self) -> WebConfig {
+        WebConfig {
+            api_token_lifetime: self.auth.api_token_lifetime.0,
+            concurrent_requests: self.api.concurrent_requests,
+            request_timeout: self.api.request_timeout.0,
+            concurrent_sign_ins: self.api.concurrent_sign_ins,
+            sign_in_timeout: self.api.sign_in_timeout.0,
+            ..WebConfig::default()
+        }
     }
 
     /// How the store in `data_dir` is opened.
@@ -207,8 +257,18 @@ impl Config {
             upload_bytes_per_principal: storage.upload_bytes_per_principal.0,
             upload_lifetime: storage.upload_lifetime.0,
             upload_hashers: storage.upload_hashers,
+            upload_memory: storage.upload_memory.0,
+            upload_memory_wait: storage.upload_memory_wait.0,
+            write_queue: storage.write_queue,
+            write_wait: storage.write_wait.0,
+            read_connections: storage.read_connections,
+            read_wait: storage.read_wait.0,
+            open_blobs: storage.open_blobs,
+            small_blob_cache_bytes: storage.small_blob_cache.0,
             manifest_depth: storage.manifest_depth,
             referrers_per_subject: storage.referrers_per_subject,
+            referrer_lists: storage.referrer_lists,
+            referrer_list_wait: storage.referrer_list_wait.0,
             tags_per_put: storage.tags_per_put,
             page_items: self.registry.page_items,
             mount_candidates: storage.mount_candidates,
@@ -218,6 +278,8 @@ impl Config {
             pull_log_queue: storage.pull_log_queue,
             password_workers: auth.password_workers,
             password_queue: auth.password_queue,
+            password_address_share: auth.password_address_share,
+            password_stranger_share: auth.password_stranger_share,
             credential_cache_time: auth.credential_cache_time.0,
             credential_cache_entries: auth.credential_cache_entries,
             login_failures: auth.login_failures,
@@ -237,6 +299,7 @@ impl Config {
             self.registry.effective(),
             self.storage.effective(),
             self.auth.effective(),
+            self.api.effective(),
             self.log.effective(),
             self.metrics.effective(),
             self.telemetry.effective(),
@@ -269,6 +332,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Registry,
         Storage,
         Auth,
+        Api,
         Log,
         Metrics,
         Telemetry

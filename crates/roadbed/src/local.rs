@@ -13,7 +13,8 @@ const REGISTRY_FILES: [&str; 2] = ["version", "roadbed.db"];
 pub(crate) async fn open(data_dir: &Path) -> anyhow::Result<Store> {
     expect_registry(data_dir)?;
     let opened = Store::open(StoreConfig::at(data_dir), Arc::new(SystemClock)).await;
-    explain(opened.map_err(anyhow::Error::from))
+    let instead = "leave out --data and use --url to ask it";
+    explain(opened.map_err(anyhow::Error::from), instead)
 }
 
 /// Refuses a directory that no server was started with. Opening would make a registry there, and a mistyped path should
@@ -34,16 +35,14 @@ pub(crate) fn expect_registry(data_dir: &Path) -> anyhow::Result<()> {
     )
 }
 
-/// Says what to do when a server runs on the directory.
-pub(crate) fn explain<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
+/// Says what to do when a server runs on the directory: stop it, or something else `instead`.
+pub(crate) fn explain<T>(result: anyhow::Result<T>, instead: &str) -> anyhow::Result<T> {
     result.map_err(|error| {
         let is_locked = error
             .chain()
             .any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Locked { .. })));
         if is_locked {
-            error.context(
-                "a server runs on this directory: stop it, or leave out --data and use --url to ask it",
-            )
+            anyhow::anyhow!("a server runs on this directory: stop it, or {instead}")
         } else {
             error
         }

@@ -129,7 +129,7 @@ pub(crate) fn mark(flag: bool) -> String {
     if flag { "yes".to_owned() } else { String::new() }
 }
 
-/// Bytes with a unit that keeps them short: `1.5 MiB`.
+/// Bytes with a unit that keeps them short: `15 MiB`.
 pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;

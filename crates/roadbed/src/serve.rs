@@ -130,8 +130,8 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 fn access_log(config: &Config) -> anyhow::Result<AccessLog> {
     let access_log = match config.log.access {
         LogTarget::Off => Ok(AccessLog::off()),
-        LogTarget::Stdout => AccessLog::to(io::stdout()),
-        LogTarget::Stderr => AccessLog::to(io::stderr()),
+        LogTarget::Stdout => AccessLog::to(io::stdout(), config.log.access_queue),
+        LogTarget::Stderr => AccessLog::to(io::stderr(), config.log.access_queue),
     };
     access_log.context("cannot start the thread of the access log")
 }
@@ -206,8 +206,7 @@ fn web_config(config: &Config, instance: &str) -> web::WebConfig {
     web::WebConfig {
         instance: instance.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        api_token_lifetime: config.auth.api_token_lifetime.0,
-        ..web::WebConfig::default()
+        ..config.web_config()
     }
 }
 

@@ -10,6 +10,7 @@ mod cli {
     mod access;
     mod configuration;
     mod declared;
+    mod first_start;
     mod housekeeping;
     mod login;
     mod person;

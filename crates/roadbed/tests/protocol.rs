@@ -24,6 +24,7 @@ mod protocol {
     mod logins;
     mod manifests;
     mod mounts;
+    mod namespaces;
     mod referrers;
     mod roles;
     mod tenants;

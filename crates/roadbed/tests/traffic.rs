@@ -1,8 +1,10 @@
 //! Slow clients, many clients, and what must go on meanwhile, against the real binary with short windows.
 //!
 //! `slow.rs`: heads, bodies and readers that are too slow are cut, honest ones are not. `caps.rs`: what is over a cap is
-//! turned away and told when to come again. `drain.rs`: SIGTERM. `certificates.rs`: reload. `cached.rs`: what is cached
-//! asks no database. `revocation.rs`: what is revoked ends at once. `torn.rs`: a blob's file is cut while it is served.
+//! turned away and told when to come again. `memory.rs`: manifests in memory are bounded, coming and going.
+//! `strangers.rs`: what somebody without a name may cost. `drain.rs`: SIGTERM. `certificates.rs`: reload. `cached.rs`: what
+//! is cached asks no database. `revocation.rs`: what is revoked ends at once. `torn.rs`: a blob's file is cut while it is
+//! served.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
@@ -12,8 +14,10 @@ mod traffic {
     mod caps;
     mod certificates;
     mod drain;
+    mod memory;
     mod revocation;
     mod slow;
+    mod strangers;
     mod torn;
     mod wire;
 }

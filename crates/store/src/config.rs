@@ -43,10 +43,31 @@ pub struct StoreLimits {
     pub upload_lifetime: Duration,
     /// Hash states of open uploads kept in memory; the others are hashed again from the file. Default 1,024.
     pub upload_hashers: usize,
+    /// Bytes of all uploads together that were received and not yet written. Default 32 MiB.
+    pub upload_memory: u64,
+    /// How long an upload waits for its share of `upload_memory`. Default 60 seconds.
+    pub upload_memory_wait: Duration,
+    /// Transactions waiting for the one connection that writes; what comes on top is refused at once. Default 4,096.
+    pub write_queue: usize,
+    /// How long a transaction waits for that connection. Default 30 seconds.
+    pub write_wait: Duration,
+    /// Connections that read the database. Default 4.
+    pub read_connections: u32,
+    /// How long a reader waits for one of them. Default 10 seconds.
+    pub read_wait: Duration,
+    /// Maps of blobs that are kept; they cost address space and page tables, no memory of ours. Default 1,024.
+    pub open_blobs: u64,
+    /// Bytes of blobs below 64 KiB that are kept in memory. Default 8 MiB.
+    pub small_blob_cache_bytes: u64,
     /// How deep indexes may be nested: an image has depth 0, an index of images 1. Default 4.
     pub manifest_depth: u32,
     /// Manifests of one repository that may name the same subject. Default 10,000.
     pub referrers_per_subject: u64,
+    /// Lists of referrers made at the same time; each holds a page of 1 MiB, and for a moment the fallback index as it
+    /// is read (at most a manifest). Default 8.
+    pub referrer_lists: usize,
+    /// How long a request waits for its turn to make such a list. Default 10 seconds.
+    pub referrer_list_wait: Duration,
     /// Tags that one PUT of a manifest may set. Default 64 (the specification asks for at least 10).
     pub tags_per_put: usize,
     /// Items on one page of any list. Default 1,000.
@@ -63,9 +84,14 @@ pub struct StoreLimits {
     pub pull_log_queue: usize,
     /// Password hashes computed at the same time. Default 2 (19 MiB each).
     pub password_workers: usize,
-    /// Logins waiting for one of them; what comes on top is told to come again. Of names that did not sign in from their
-    /// address lately, one address has a sixteenth of the places and all together half of them. Default 64.
+    /// Logins waiting for one of them; what comes on top is told to come again. Default 64.
     pub password_queue: usize,
+    /// Of the places in that queue one address may take one in so many with names that did not sign in from there
+    /// lately. Default 16: 4 places of 64.
+    pub password_address_share: usize,
+    /// All such names together may take one in so many of all places; the others are for names where they are known.
+    /// Default 2.
+    pub password_stranger_share: usize,
     /// How long a verified credential is believed without looking again. Default 60 seconds.
     pub credential_cache_time: Duration,
     /// Verified credentials kept in memory. Default 10,000.
@@ -102,8 +128,18 @@ impl Default for StoreLimits {
             upload_bytes_per_principal: 256 * GIB,
             upload_lifetime: Duration::from_hours(7 * DAY),
             upload_hashers: 1_024,
+            upload_memory: 32 * MIB,
+            upload_memory_wait: Duration::from_mins(1),
+            write_queue: 4_096,
+            write_wait: Duration::from_secs(30),
+            read_connections: 4,
+            read_wait: Duration::from_secs(10),
+            open_blobs: 1_024,
+            small_blob_cache_bytes: 8 * MIB,
             manifest_depth: 4,
             referrers_per_subject: 10_000,
+            referrer_lists: 8,
+            referrer_list_wait: Duration::from_secs(10),
             tags_per_put: 64,
             page_items: 1_000,
             mount_candidates: 64,
@@ -113,6 +149,8 @@ impl Default for StoreLimits {
             pull_log_queue: 16_384,
             password_workers: 2,
             password_queue: 64,
+            password_address_share: 16,
+            password_stranger_share: 2,
             credential_cache_time: Duration::from_mins(1),
             credential_cache_entries: 10_000,
             login_failures: 5,

@@ -22,16 +22,11 @@ use sea_orm_migration::MigratorTrait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::cache::Key;
-use crate::{StoreError, Timestamp};
+use crate::{StoreError, StoreLimits, Timestamp};
 
 mod migration;
 pub(crate) mod sql;
 pub(crate) mod sqlite;
-
-/// Transactions that may wait for the writer; what comes on top is refused at once.
-const WRITERS_WAITING: usize = 4_096;
-/// How long a transaction waits for the writer before it is refused.
-const WRITER_WAIT: Duration = Duration::from_secs(30);
 
 /// What a closure that runs in a transaction returns.
 pub(crate) type Work<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
@@ -44,24 +39,27 @@ pub(crate) struct Db {
     doubtful: Arc<AtomicBool>,
     readers: DatabaseConnection,
     turn: Arc<Semaphore>,
+    /// Transactions that may wait for the writer; what comes on top is refused at once.
     waiting: Semaphore,
+    /// How long a transaction waits for the writer before it is refused.
+    wait: Duration,
     calls: AtomicU64,
 }
 
 impl Db {
     /// Opens the database file, makes it if it is not there, and brings it to the present schema.
-    pub(crate) async fn open(file: &Path) -> Result<Self, StoreError> {
+    pub(crate) async fn open(file: &Path, limits: &StoreLimits) -> Result<Self, StoreError> {
         let writer = sqlite::open_writer(file).await?;
         migration::Migrator::up(&writer, None).await?;
-        let readers = sqlite::open_readers(file);
-        let (turn, waiting) = (Arc::new(Semaphore::new(1)), Semaphore::new(WRITERS_WAITING));
+        let readers = sqlite::open_readers(file, limits);
         Ok(Self {
             file: file.to_owned(),
             writer: Mutex::new(writer),
             doubtful: Arc::default(),
             readers,
-            turn,
-            waiting,
+            turn: Arc::new(Semaphore::new(1)),
+            waiting: Semaphore::new(limits.write_queue),
+            wait: limits.write_wait,
             calls: AtomicU64::new(0),
         })
     }
@@ -81,7 +79,7 @@ impl Db {
     pub(crate) async fn begin(&self, now: Timestamp) -> Result<Tx, StoreError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let place = self.waiting.try_acquire().map_err(|_| StoreError::Busy)?;
-        let turn = match tokio::time::timeout(WRITER_WAIT, Arc::clone(&self.turn).acquire_owned()).await {
+        let turn = match tokio::time::timeout(self.wait, Arc::clone(&self.turn).acquire_owned()).await {
             Ok(Ok(turn)) => turn,
             Ok(Err(_)) => return Err(StoreError::TaskLost),
             Err(_) => return Err(StoreError::Busy),

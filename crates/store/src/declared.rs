@@ -65,25 +65,36 @@ pub struct DeclaredRobot {
 pub enum Step {
     /// Make the user.
     CreateUser(DeclaredUser),
-    /// Change the user to this.
-    UpdateUser(DeclaredUser),
+    /// Change the user to this. A password hash is there if it is another one; the one that was is never told.
+    UpdateUser(Becoming<DeclaredUser>),
     /// Make the robot and a secret for it.
     CreateRobot(DeclaredRobot),
     /// Change the robot to this.
-    UpdateRobot(DeclaredRobot),
+    UpdateRobot(Becoming<DeclaredRobot>),
     /// Delete a user or robot that is not declared (only with `prune`).
     DeletePrincipal {
         /// Which one.
         name: PrincipalName,
     },
     /// Set the grant.
-    SetGrant(Grant),
+    SetGrant(Becoming<Grant>),
     /// Remove a grant that is not declared (only with `prune`).
     RemoveGrant(Grant),
     /// Set the rule.
-    SetRule(Rule),
+    SetRule(Becoming<Rule>),
     /// Remove a rule that is not declared (only with `prune`).
     RemoveRule(Rule),
+}
+
+/// What something becomes, and what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Becoming<T> {
+    /// Afterwards.
+    #[serde(flatten)]
+    pub to: T,
+    /// Before; nothing where it is new.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub was: Option<T>,
 }
 
 /// What has to be done, in order. It can be printed, kept and carried out later; what has changed in between is

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sea_orm::DbErr;
+use sea_orm::{ConnAcquireErr, DbErr};
 use thiserror::Error;
 
 use crate::files::FilesError;
@@ -88,7 +88,11 @@ impl From<DbErr> for StoreError {
         if crate::db::sqlite::is_disk_full(&error) {
             return Self::DiskFull;
         }
-        Self::Database(error)
+        match error {
+            // No connection became free in time.
+            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Self::Busy,
+            error => Self::Database(error),
+        }
     }
 }
 

@@ -21,17 +21,19 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub(crate) use append::Part;
+pub(crate) use config::FilesConfig;
 pub(crate) use directories::FAN_OUTS;
 pub(crate) use error::{AppendError, FilesError};
 pub(crate) use location::{Location, LocationError};
 
 use crate::disk::{Disk, DiskFile, RealDisk};
-use crate::pool::{IoPool, PoolConfig};
-use crate::reader::{BlobReader, ReaderConfig};
+use crate::pool::IoPool;
+use crate::reader::BlobReader;
 use directories::FanOut;
 use protocol::Protocol;
 
 mod append;
+mod config;
 mod directories;
 mod error;
 mod inlet;
@@ -45,39 +47,6 @@ mod writer;
 const UPLOADS: &str = "uploads";
 /// Directory of damaged blobs.
 const QUARANTINE: &str = "quarantine";
-
-/// Sizes of the blob store. Memory of uploads is at most `budget` plus one frame per upload.
-#[derive(Debug, Clone)]
-pub(crate) struct FilesConfig {
-    /// The data directory.
-    pub(crate) data_dir: PathBuf,
-    /// Bytes of all uploads together that were received and not yet written. Default: 32 MiB.
-    pub(crate) budget: usize,
-    /// How long an upload waits for a share of `budget`. Default: 60 s.
-    pub(crate) budget_wait: Duration,
-    /// Threads that hash and write, at lowered priority. Default: the machine's cores, at least 2.
-    pub(crate) hash_pool: PoolConfig,
-    /// Threads that sync, rename, list and remove; they wait for the disk most of the time. Default: 8.
-    pub(crate) sync_pool: PoolConfig,
-    /// The pull side.
-    pub(crate) reader: ReaderConfig,
-}
-
-impl FilesConfig {
-    /// Default sizes for `data_dir`.
-    pub(crate) fn new(data_dir: impl Into<PathBuf>) -> Self {
-        const NICE: i32 = 5;
-        const SYNC_THREADS: usize = 8;
-        Self {
-            data_dir: data_dir.into(),
-            budget: 32 << 20,
-            budget_wait: Duration::from_mins(1),
-            hash_pool: PoolConfig::new("rb-hash").niced(NICE),
-            sync_pool: PoolConfig::with_threads("rb-sync", SYNC_THREADS),
-            reader: ReaderConfig::default(),
-        }
-    }
-}
 
 /// What an append made durable: the offset to promise and the hash to go on with.
 #[derive(Debug, Clone)]

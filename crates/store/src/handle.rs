@@ -18,7 +18,7 @@ use crate::lock::{DATABASE_FILE, DirLock};
 use crate::pull_log::PullQueue;
 use crate::snapshot::{Snapshot, follow};
 use crate::upload::UploadBook;
-use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, referrer, setting};
+use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, setting};
 
 /// The store. A handle: cheap to clone, all clones are the same store.
 #[derive(Clone)]
@@ -57,10 +57,10 @@ impl Store {
             Ok::<_, StoreError>(lock)
         })
         .await??;
-        let mut files_config = FilesConfig::new(&config.data_dir);
+        let mut files_config = FilesConfig::within(&config.data_dir, &config.limits);
         files_config.reader.copies = config.copies_blobs;
         let files = tokio::task::spawn_blocking(move || BlobFiles::open(&files_config)).await??;
-        let db = Db::open(&config.data_dir.join(DATABASE_FILE)).await?;
+        let db = Db::open(&config.data_dir.join(DATABASE_FILE), &config.limits).await?;
         let signer = Signer::new(setting::token_key(&db, clock.now()).await?);
         let uploads = UploadBook::load(&db, &config.limits).await?;
         let (pulls, pull_writer) = PullQueue::new(&config.limits);
@@ -68,7 +68,7 @@ impl Store {
             caches: Caches::new(&config.limits),
             authenticator: Authenticator::new(&config.limits)?,
             collector: Collector::default(),
-            referrer_lists: Semaphore::new(referrer::LISTS_AT_ONCE),
+            referrer_lists: Semaphore::new(config.limits.referrer_lists),
             snapshot: ArcSwap::from_pointee(Snapshot::load(db.read()).await?),
             refresh: Mutex::default(),
             pull_writer: Mutex::default(),

@@ -354,7 +354,7 @@ impl Store {
                 if sql::execute(tx.sql(), sql, [secret.0.into(), robot.id.into()]).await? == 0 {
                     return Err(AdminError::NotFound {
                         kind: "secret",
-                        name: secret.0.to_string(),
+                        name: format!("{} of robot {name}", secret.0),
                     });
                 }
                 let body = json!({ "secret_revoked": secret });

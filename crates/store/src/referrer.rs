@@ -6,6 +6,8 @@ use access::Permit;
 use access::permit::Pull;
 use oci::{Digest, Manifest, ManifestLimits, MediaType, Reference};
 use sea_orm::{FromQueryResult, Value};
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 
 use crate::blob;
 use crate::db::sql;
@@ -31,9 +33,6 @@ pub(crate) const PAGE_BYTES: usize = 1 << 20;
 /// Annotations of one referrer that its entry in the lists repeats, bytes of JSON. The manifest itself has them all.
 /// Without it one entry could be as large as a manifest, for a caller who asked for a list.
 pub(crate) const ENTRY_BYTES: usize = 256 << 10;
-/// Lists made at the same time; who comes on top waits. Each holds one page, and for a moment the fallback index
-/// (at most a manifest of 4 MiB) as it is read.
-pub(crate) const LISTS_AT_ONCE: usize = 8;
 
 /// The annotations of a manifest that its row repeats, as JSON: as many as fit [`ENTRY_BYTES`], in the order of their
 /// keys; none where no list of referrers asks for them.
@@ -119,7 +118,7 @@ impl Store {
         after: Option<&Digest>,
         limit: usize,
     ) -> Result<Page<ReferrerDescriptor>, StoreError> {
-        let _turn = self.inner.referrer_lists.acquire().await;
+        let _turn = self.referrer_turn().await?;
         let on = self.inner.db.read();
         let Some(repository) = repository::find(on, permit.repo()).await? else {
             return Ok(Page::empty());
@@ -144,6 +143,14 @@ impl Store {
             more: page.more || (is_cut && limit > 0),
             ..page
         })
+    }
+
+    /// A turn to make a list: each holds a page in memory.
+    async fn referrer_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        let turn = self.inner.referrer_lists.acquire();
+        let turn = timeout(self.limits().referrer_list_wait, turn).await;
+        turn.map_err(|_| StoreError::Busy)?
+            .map_err(|_| StoreError::TaskLost)
     }
 
     /// The manifests that name the subject; and where the list was cut because it would have become too large. Nothing

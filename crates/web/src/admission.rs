@@ -18,18 +18,14 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 const RETRY_AFTER_SECONDS: u64 = 2;
 
 /// Longest time until a sign-in is answered.
-const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Sign-ins that are worked on at once. Their bodies are read before anybody is known (16 KiB at most), so strangers
-/// have places of their own and cannot keep those out who are signed in; all other requests prove who they are first.
-pub(crate) const SIGN_INS: usize = 1_024;
+pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Takes a place or turns the request away at once: a queue that grows would only make everybody late. The place is
 /// given back when the answer begins.
 pub(crate) async fn admit(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let signs_in = request.method() == Method::POST && request.uri().path().ends_with("/session");
     let (places, longest) = if signs_in {
-        (&state.sign_ins, state.config.request_timeout.min(SIGN_IN_TIMEOUT))
+        (&state.sign_ins, state.config.sign_in_timeout)
     } else {
         (&state.places, state.config.request_timeout)
     };

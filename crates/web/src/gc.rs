@@ -9,6 +9,7 @@ use store::GcReport;
 use utoipa::ToSchema;
 
 use crate::body::Body;
+use crate::mirror::mirror;
 use crate::moment::Moment;
 use crate::problem::{ApiError, Kind, Problem};
 use crate::session::Administrator;
@@ -60,59 +61,20 @@ pub struct CollectionStatus {
     pub report: CollectionReport,
 }
 
-impl From<GcReport> for CollectionReport {
-    fn from(report: GcReport) -> Self {
-        let GcReport {
-            unlinked,
-            blobs,
-            bytes,
-            orphans,
-            uploads,
-            repositories,
-            pulls,
-            paused,
-            more,
-        } = report;
-        Self {
-            unlinked,
-            blobs,
-            bytes,
-            orphans,
-            uploads,
-            repositories,
-            pulls,
-            paused,
-            more,
-        }
+mirror!(
+    CollectionReport,
+    GcReport {
+        unlinked,
+        blobs,
+        bytes,
+        orphans,
+        uploads,
+        repositories,
+        pulls,
+        paused,
+        more,
     }
-}
-
-impl From<CollectionReport> for GcReport {
-    fn from(report: CollectionReport) -> Self {
-        let CollectionReport {
-            unlinked,
-            blobs,
-            bytes,
-            orphans,
-            uploads,
-            repositories,
-            pulls,
-            paused,
-            more,
-        } = report;
-        Self {
-            unlinked,
-            blobs,
-            bytes,
-            orphans,
-            uploads,
-            repositories,
-            pulls,
-            paused,
-            more,
-        }
-    }
-}
+);
 
 /// Collect what nobody refers to and whose time of grace is over.
 #[utoipa::path(post, path = "/gc", tag = "housekeeping", request_body = CollectionRequest, responses(

@@ -1,6 +1,6 @@
 //! Grants: who holds which roles where.
 
-use access::{Grant, Role, RoleSet, Subject};
+use access::{Grant, RoleSet, Subject};
 use axum::extract::State;
 use http::StatusCode;
 use oci::RepoPattern;
@@ -9,7 +9,9 @@ use store::Actor;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
-use crate::page::{self, Page, PageQuery};
+use crate::mirror::mirror;
+use crate::page::{Page, PageQuery};
+use crate::patterns;
 use crate::principals::CAUSE;
 use crate::problem::{ApiError, Problem};
 use crate::query::Query;
@@ -44,35 +46,14 @@ pub(crate) struct GrantKey {
     pattern: RepoPattern,
 }
 
-impl From<Grant> for GrantEntry {
-    fn from(grant: Grant) -> Self {
-        let Grant {
-            subject,
-            pattern,
-            roles,
-        } = grant;
-        Self {
-            subject,
-            pattern,
-            roles,
-        }
+mirror!(
+    GrantEntry,
+    Grant {
+        subject,
+        pattern,
+        roles,
     }
-}
-
-impl From<GrantEntry> for Grant {
-    fn from(grant: GrantEntry) -> Self {
-        let GrantEntry {
-            subject,
-            pattern,
-            roles,
-        } = grant;
-        Self {
-            subject,
-            pattern,
-            roles,
-        }
-    }
-}
+);
 
 /// List the grants of patterns that the caller administers; all of them for an administrator.
 #[utoipa::path(get, path = "/grants", tag = "grants", params(PageQuery), responses(
@@ -85,32 +66,10 @@ pub(crate) async fn list_grants(
     Query(query): Query<PageQuery>,
 ) -> Result<Body<Page<GrantEntry>>, ApiError> {
     let session = session.signed_in()?;
-    let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
     let all = state.store.grants().await?;
-    demand_any_pattern(&session, &all)?;
-    let mut seen: Vec<(String, Grant)> = all
-        .into_iter()
-        .filter(|grant| session.may_see(&grant.pattern))
-        .map(|grant| (format!("{} {}", grant.subject, grant.pattern), grant))
-        .collect();
-    seen.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(Body(Page::cut(
-        seen,
-        after,
-        limit,
-        |(key, _)| key.clone(),
-        |(_, grant)| grant.into(),
-    )))
-}
-
-/// Refuses whoever administers nothing.
-pub(crate) fn demand_any_pattern(session: &Session, grants: &[Grant]) -> Result<(), ApiError> {
-    let administers = |grant: &Grant| grant.roles.contains(Role::Admin) && session.may_see(&grant.pattern);
-    if grants.iter().any(administers) {
-        Ok(())
-    } else {
-        session.system().map(|_| ())
-    }
+    patterns::demand_any(&session, &all)?;
+    let cursor = |grant: &Grant| format!("{} {}", grant.subject, grant.pattern);
+    patterns::page(&session, &query, all, |grant| &grant.pattern, cursor).map(Body)
 }
 
 /// Set a grant; the roles of a grant with the same subject and pattern are replaced.

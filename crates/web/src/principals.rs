@@ -1,10 +1,12 @@
 //! What users and robots have in common.
 
-use access::{PrincipalKind, PrincipalName};
+use access::{PrincipalKind, PrincipalName, SystemPermit};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::{Actor, PrincipalInfo, SecretInfo};
 use utoipa::ToSchema;
 
+use crate::body::Body;
 use crate::moment::Moment;
 use crate::page::{self, Page, PageQuery};
 use crate::problem::ApiError;
@@ -123,17 +125,17 @@ pub(crate) async fn list(
     state: &WebState,
     kind: PrincipalKind,
     query: &PageQuery,
-) -> Result<Page<PrincipalEntry>, ApiError> {
+) -> Result<Body<Page<PrincipalEntry>>, ApiError> {
     let after = page::cursor(query.after.as_deref())?;
     let page = state
         .store
         .principals(Some(kind), after, page::limit(query.limit)?)
         .await?;
-    Ok(Page::of(
+    Ok(Body(Page::of(
         page,
         |principal| principal.name.to_string(),
         PrincipalEntry::from,
-    ))
+    )))
 }
 
 /// The user or robot of this name; one of the other kind does not exist here.
@@ -151,14 +153,38 @@ pub(crate) async fn find(
         .ok_or_else(missing)
 }
 
+/// The user or robot as it is shown.
+pub(crate) async fn show(
+    state: &WebState,
+    kind: PrincipalKind,
+    name: &str,
+) -> Result<Body<PrincipalEntry>, ApiError> {
+    let found = find(state, kind, name).await?;
+    Ok(Body(found.into()))
+}
+
+/// Deletes the user or robot, with its secrets and the grants to its name.
+pub(crate) async fn delete(
+    state: &WebState,
+    permit: &SystemPermit,
+    kind: PrincipalKind,
+    name: &str,
+) -> Result<StatusCode, ApiError> {
+    let name = find(state, kind, name).await?.name;
+    let actor = Actor::administrator(permit, CAUSE);
+    state.store.delete_principal(&actor, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Carries out a change and answers how it stands then.
 pub(crate) async fn change(
     state: &WebState,
-    actor: &Actor,
+    permit: &SystemPermit,
     kind: PrincipalKind,
     name: &str,
     change: &PrincipalChange,
-) -> Result<PrincipalEntry, ApiError> {
+) -> Result<Body<PrincipalEntry>, ApiError> {
+    let actor = &Actor::administrator(permit, CAUSE);
     let name = find(state, kind, name).await?.name;
     if kind == PrincipalKind::Robot && change.administrator.is_some() {
         return Err(ApiError::malformed(
@@ -177,7 +203,7 @@ pub(crate) async fn change(
     if let Some(disabled) = change.disabled {
         state.store.set_disabled(actor, &name, disabled).await?;
     }
-    find(state, kind, name.as_str()).await.map(PrincipalEntry::from)
+    show(state, kind, name.as_str()).await
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl Kind {
             Self::Malformed => "correct it; /api/v1/openapi.json describes every request",
             Self::Unauthorized => "sign in with `roadbed login` or send Basic credentials",
             Self::Denied => "ask an administrator for a grant, or do it as somebody who has one",
-            Self::NotFound => "check the name; the list next to it shows what there is",
+            Self::NotFound => "check the name, or list what there is",
             Self::MethodNotAllowed => "use a method that the Allow header names",
             Self::Exists => "choose another name, or change what exists",
             Self::Conflict => "change what stands in the way and try again",

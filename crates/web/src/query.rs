@@ -17,8 +17,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query
             .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| ApiError::malformed(rejection.body_text()))
+            .map_err(|rejection| ApiError::malformed(unreadable(&rejection.body_text())))
     }
+}
+
+/// What is wrong with a query, in our words where the library's are for programmers.
+fn unreadable(text: &str) -> String {
+    let why = text.strip_prefix("Failed to deserialize query string: ");
+    format!("cannot read the query: {}", why.unwrap_or(text))
 }
 
 /// Parts of the path.

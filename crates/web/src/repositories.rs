@@ -1,10 +1,13 @@
 //! Repositories and their tags.
 
+use std::fmt::Display;
+
 use access::permit::{Administer, Delete, Pull};
 use axum::extract::State;
 use http::StatusCode;
 use oci::{Digest, Reference, RepoName, Tag};
 use serde::{Deserialize, Serialize};
+use store::DeleteError;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
@@ -178,7 +181,8 @@ pub(crate) async fn delete_repository(
     Query(RepositoryKey { repository }): Query<RepositoryKey>,
 ) -> Result<StatusCode, ApiError> {
     let permit = session.permit::<Administer>(&repository)?;
-    state.store.delete_repository(&permit).await?;
+    let deleted = state.store.delete_repository(&permit).await;
+    deleted.map_err(|error| named(error, "repository", &repository))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -235,6 +239,15 @@ pub(crate) async fn delete_tag(
     Query(TagKey { repository, tag }): Query<TagKey>,
 ) -> Result<StatusCode, ApiError> {
     let permit = session.permit::<Delete>(&repository)?;
-    state.store.delete_tag(&permit, &tag).await?;
+    let deleted = state.store.delete_tag(&permit, &tag).await;
+    deleted.map_err(|error| named(error, "tag", format!("{repository}:{tag}")))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The store does not say what it was that is not there.
+fn named(error: DeleteError, kind: &str, name: impl Display) -> ApiError {
+    match error {
+        DeleteError::Unknown => ApiError::not_found(kind, name),
+        error => error.into(),
+    }
 }

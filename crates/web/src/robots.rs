@@ -79,7 +79,7 @@ pub(crate) async fn list_robots(
     Administrator(_): Administrator,
     Query(query): Query<PageQuery>,
 ) -> Result<Body<Page<PrincipalEntry>>, ApiError> {
-    principals::list(&state, ROBOT, &query).await.map(Body)
+    principals::list(&state, ROBOT, &query).await
 }
 
 /// Make a robot and its first secret, which is shown this once.
@@ -115,9 +115,7 @@ pub(crate) async fn get_robot(
     Administrator(_): Administrator,
     Path(name): Path<String>,
 ) -> Result<Body<PrincipalEntry>, ApiError> {
-    principals::find(&state, ROBOT, &name)
-        .await
-        .map(|robot| Body(robot.into()))
+    principals::show(&state, ROBOT, &name).await
 }
 
 /// Disable or enable a robot, set when it ends.
@@ -132,15 +130,7 @@ pub(crate) async fn change_robot(
     Path(name): Path<String>,
     Body(change): Body<PrincipalChange>,
 ) -> Result<Body<PrincipalEntry>, ApiError> {
-    principals::change(
-        &state,
-        &Actor::administrator(&permit, CAUSE),
-        ROBOT,
-        &name,
-        &change,
-    )
-    .await
-    .map(Body)
+    principals::change(&state, &permit, ROBOT, &name, &change).await
 }
 
 /// Delete a robot with its secrets and the grants to its name.
@@ -153,12 +143,7 @@ pub(crate) async fn delete_robot(
     Administrator(permit): Administrator,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let robot = principals::find(&state, ROBOT, &name).await?;
-    state
-        .store
-        .delete_principal(&Actor::administrator(&permit, CAUSE), &robot.name)
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    principals::delete(&state, &permit, ROBOT, &name).await
 }
 
 /// A robot's secrets, without the secrets themselves. There are at most a few.

@@ -8,8 +8,8 @@ use store::{Actor, ImmutableTags, Rule, Rules};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
-use crate::grants::demand_any_pattern;
-use crate::page::{self, Page, PageQuery};
+use crate::page::{Page, PageQuery};
+use crate::patterns;
 use crate::principals::CAUSE;
 use crate::problem::{ApiError, Problem};
 use crate::query::Query;
@@ -104,24 +104,10 @@ pub(crate) async fn list_rules(
     Query(query): Query<PageQuery>,
 ) -> Result<Body<Page<RuleEntry>>, ApiError> {
     let session = session.signed_in()?;
-    let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
-    demand_any_pattern(&session, &state.store.grants().await?)?;
-    let mut seen: Vec<(String, Rule)> = state
-        .store
-        .all_rules()
-        .await?
-        .into_iter()
-        .filter(|rule| session.may_see(&rule.pattern))
-        .map(|rule| (rule.pattern.to_string(), rule))
-        .collect();
-    seen.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(Body(Page::cut(
-        seen,
-        after,
-        limit,
-        |(key, _)| key.clone(),
-        |(_, rule)| rule.into(),
-    )))
+    patterns::demand_any(&session, &state.store.grants().await?)?;
+    let all = state.store.all_rules().await?;
+    let cursor = |rule: &Rule| rule.pattern.to_string();
+    patterns::page(&session, &query, all, |rule| &rule.pattern, cursor).map(Body)
 }
 
 /// Set the rule of a pattern; the one that it has is replaced as a whole.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use store::{GcReport, Store, Timestamp};
 use tokio::sync::Semaphore;
 
-use crate::admission::REQUEST_TIMEOUT;
+use crate::admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
@@ -25,6 +25,12 @@ pub struct WebConfig {
     pub concurrent_requests: usize,
     /// Longest time until an answer begins. Default [`REQUEST_TIMEOUT`].
     pub request_timeout: Duration,
+    /// Sign-ins worked on at the same time; one more is answered 429. Their bodies are read before anybody is known
+    /// (16 KiB at most), so strangers have places of their own and cannot keep those out who are signed in; all other
+    /// requests prove who they are first. Default 1,024.
+    pub concurrent_sign_ins: usize,
+    /// Longest time until a sign-in is answered. Default [`SIGN_IN_TIMEOUT`].
+    pub sign_in_timeout: Duration,
 }
 
 impl Default for WebConfig {
@@ -36,6 +42,8 @@ impl Default for WebConfig {
             read_only: Arc::default(),
             concurrent_requests: 256,
             request_timeout: REQUEST_TIMEOUT,
+            concurrent_sign_ins: 1_024,
+            sign_in_timeout: SIGN_IN_TIMEOUT,
         }
     }
 }
@@ -71,7 +79,7 @@ impl WebState {
             started_at: store.now(),
             store,
             places: Arc::new(Semaphore::new(config.concurrent_requests)),
-            sign_ins: Arc::new(Semaphore::new(crate::admission::SIGN_INS)),
+            sign_ins: Arc::new(Semaphore::new(config.concurrent_sign_ins)),
             config: Arc::new(config),
             collection: Arc::default(),
             collector: Arc::new(Semaphore::new(1)),

@@ -53,7 +53,7 @@ pub(crate) async fn list_users(
     Administrator(_): Administrator,
     Query(query): Query<PageQuery>,
 ) -> Result<Body<Page<PrincipalEntry>>, ApiError> {
-    principals::list(&state, USER, &query).await.map(Body)
+    principals::list(&state, USER, &query).await
 }
 
 /// Make a user.
@@ -77,8 +77,8 @@ pub(crate) async fn create_user(
         .store
         .create_user(&Actor::administrator(&permit, CAUSE), new)
         .await?;
-    let made = principals::find(&state, USER, name.as_str()).await?;
-    Ok((StatusCode::CREATED, Body(made.into())))
+    let made = principals::show(&state, USER, name.as_str()).await?;
+    Ok((StatusCode::CREATED, made))
 }
 
 /// One user.
@@ -91,9 +91,7 @@ pub(crate) async fn get_user(
     Administrator(_): Administrator,
     Path(name): Path<String>,
 ) -> Result<Body<PrincipalEntry>, ApiError> {
-    principals::find(&state, USER, &name)
-        .await
-        .map(|user| Body(user.into()))
+    principals::show(&state, USER, &name).await
 }
 
 /// Disable or enable a user, make it an administrator or not, set when it ends.
@@ -108,15 +106,7 @@ pub(crate) async fn change_user(
     Path(name): Path<String>,
     Body(change): Body<PrincipalChange>,
 ) -> Result<Body<PrincipalEntry>, ApiError> {
-    principals::change(
-        &state,
-        &Actor::administrator(&permit, CAUSE),
-        USER,
-        &name,
-        &change,
-    )
-    .await
-    .map(Body)
+    principals::change(&state, &permit, USER, &name, &change).await
 }
 
 /// Delete a user with the grants to its name.
@@ -129,12 +119,7 @@ pub(crate) async fn delete_user(
     Administrator(permit): Administrator,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let user = principals::find(&state, USER, &name).await?;
-    state
-        .store
-        .delete_principal(&Actor::administrator(&permit, CAUSE), &user.name)
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    principals::delete(&state, &permit, USER, &name).await
 }
 
 /// Set a user's password. Every token and sign-in with the old one ends.

@@ -1,6 +1,6 @@
 //! Manifests: end-3, end-7, end-9.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use access::{
     PrincipalKind,
@@ -18,9 +18,6 @@ use crate::{
     error::{ApiError, delete_failed},
     service::{Exchange, Registry},
 };
-
-/// A manifest must be here after this time: it is small, and it is held in memory while it comes.
-const MANIFEST_DEADLINE: Duration = Duration::from_mins(1);
 
 static SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 static TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -94,7 +91,7 @@ impl Registry {
         let limits = &self.config().manifest_limits;
         let body = self
             .inbound(body)
-            .collect(limits.bytes, MANIFEST_DEADLINE, self.manifest_room())
+            .collect(limits.bytes, self.config().manifest_timeout, self.manifest_room())
             .await?;
         let bytes = body.bytes.clone();
         let digest = match reference {

@@ -21,6 +21,12 @@ pub(super) fn remedy(base: &Url, error: &reqwest::Error) -> Option<&'static str>
         {
             return Some("the server does not answer in plain HTTP: if it speaks TLS, write https://");
         }
+        if error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        {
+            return Some("nothing listens there: start the server, or correct the address");
+        }
         // An I/O error's source is that of the error within, which is passed over that way.
         let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         cause = within

@@ -47,7 +47,8 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
             AdminError::Store(error) => error.into(),
             error => anyhow::Error::from(error),
         });
-    let generated = local::explain(reset)?;
+    let instead = format!("let an administrator run `roadbed user password {user}`");
+    let generated = local::explain(reset, &instead)?;
     match chosen {
         None => {
             output::note(format!("New password of {user}, shown this once:"));

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use store::{Declared, DeclaredRobot, DeclaredUser, Rule, Step};
+use store::Declared;
 use web::wire::ApplyOutcome;
 
 use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::{apply_files, output};
+
+mod steps;
 
 /// Options of `apply`.
 #[derive(Debug, clap::Args)]
@@ -51,7 +53,7 @@ pub(crate) async fn run(args: &ClientArgs, apply: ApplyArgs) -> anyhow::Result<(
 }
 
 fn describe(outcome: &ApplyOutcome) -> String {
-    let mut text = output::lines(outcome.steps.iter().map(describe_step));
+    let mut text = output::lines(outcome.steps.iter().map(steps::describe));
     let _ = match (outcome.steps.len(), outcome.applied) {
         (0, _) => writeln!(text, "Everything is as the files say."),
         (1, true) => writeln!(text, "1 change was made."),
@@ -67,67 +69,4 @@ fn describe(outcome: &ApplyOutcome) -> String {
         );
     }
     text
-}
-
-fn describe_step(step: &Step) -> String {
-    match step {
-        Step::CreateUser(user) => format!("+ user {}{}", user.name, describe_user(user)),
-        Step::UpdateUser(user) => format!("~ user {}{}", user.name, describe_user(user)),
-        Step::CreateRobot(robot) => format!("+ robot {}{}", robot.name, describe_robot(robot)),
-        Step::UpdateRobot(robot) => format!("~ robot {}{}", robot.name, describe_robot(robot)),
-        Step::DeletePrincipal { name } => format!("- user or robot {name}"),
-        Step::SetGrant(grant) => format!("+ grant {} {} {}", grant.subject, grant.pattern, grant.roles),
-        Step::RemoveGrant(grant) => format!("- grant {} {} {}", grant.subject, grant.pattern, grant.roles),
-        Step::SetRule(rule) => format!("+ rule {}{}", rule.pattern, describe_rule(rule)),
-        Step::RemoveRule(rule) => format!("- rule {}", rule.pattern),
-    }
-}
-
-/// What the user is afterwards: whoever reviews a plan must see that it makes an administrator.
-fn describe_user(user: &DeclaredUser) -> String {
-    listed(&[
-        user.administrator.then(|| "administrator".to_owned()),
-        user.password_hash.is_some().then(|| "password set".to_owned()),
-        Some(describe_access(user.disabled, user.not_after.as_deref())),
-    ])
-}
-
-fn describe_robot(robot: &DeclaredRobot) -> String {
-    listed(&[Some(describe_access(robot.disabled, robot.not_after.as_deref()))])
-}
-
-fn describe_access(disabled: bool, not_after: Option<&str>) -> String {
-    let state = if disabled { "disabled" } else { "enabled" };
-    not_after.map_or_else(
-        || format!("{state}, never ends"),
-        |end| format!("{state}, ends {end}"),
-    )
-}
-
-fn describe_rule(rule: &Rule) -> String {
-    let rules = &rule.rules;
-    listed(&[
-        rules
-            .immutable_tags
-            .as_ref()
-            .map(|tags| format!("immutable {}", tags.0.join(","))),
-        rules
-            .quota_bytes
-            .map(|bytes| format!("at most {}", output::bytes(bytes))),
-        rules.quota_tags.map(|tags| format!("at most {tags} tags")),
-        Some(
-            if rules.deletion {
-                "deletion allowed"
-            } else {
-                "no deletion"
-            }
-            .to_owned(),
-        ),
-    ])
-}
-
-/// `: a, b`.
-fn listed(parts: &[Option<String>]) -> String {
-    let parts: Vec<&str> = parts.iter().flatten().map(String::as_str).collect();
-    format!(": {}", parts.join(", "))
 }

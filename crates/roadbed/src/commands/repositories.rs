@@ -5,6 +5,7 @@ use oci::{RepoName, Tag};
 use web::wire::{RepositoryEntry, TagEntry};
 
 use crate::client::Client;
+use crate::config::Size;
 use crate::output;
 
 /// Most names that a list shows.
@@ -112,11 +113,11 @@ fn describe(repository: &RepositoryEntry) -> String {
         ("manifests", repository.manifests.to_string()),
         ("blobs", repository.blobs.to_string()),
         ("made", repository.created_at.0.to_rfc3339()),
-        ("quota", limit(rule.quota_bytes.map(output::bytes))),
         (
-            "quota of tags",
-            limit(rule.quota_tags.map(|tags| tags.to_string())),
+            "quota",
+            limit(rule.quota_bytes.map(|bytes| Size(bytes).to_string())),
         ),
+        ("tag quota", limit(rule.quota_tags.map(|tags| tags.to_string()))),
         (
             "immutable tags",
             limit(Some(rule.immutable_tags.join(",")).filter(|tags| !tags.is_empty())),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use registry::RegistryConfig;
 use registry::traffic::limits::ConnectionLimits;
 use store::StoreLimits;
+use web::WebConfig;
 
 use super::key::section;
 use super::logging::{LogFilter, LogFormat, LogTarget};
@@ -35,6 +36,10 @@ fn connections() -> ConnectionLimits {
 
 fn protocol() -> RegistryConfig {
     RegistryConfig::default()
+}
+
+fn api() -> WebConfig {
+    WebConfig::default()
 }
 
 fn limits() -> StoreLimits {
@@ -100,14 +105,22 @@ section! {
         concurrent_requests: usize = protocol().concurrent_requests, 1 => 1_000_000;
         /// Bytes of manifests held in memory while they are received and stored; one more is told to come again (429).
         manifest_memory: Size = Size(protocol().manifest_memory), MIB => Size(1 << 40);
+        /// Bytes of manifests and lists above 64 KiB held in memory until they are read, half for one user; more: 429.
+        answer_memory: Size = Size(protocol().answer_memory), MIB => Size(1 << 40);
         /// Largest manifest; the specification asks for at least 4 MiB.
         manifest_bytes: Size = Size(protocol().manifest_limits.bytes as u64), Size(64 << 10) => Size(64 << 20);
+        /// Longest time until a manifest that is pushed is here.
+        manifest_timeout: Span = Span(protocol().manifest_timeout), SECOND => HOUR;
         /// Layers of one image.
         manifest_layers: usize = protocol().manifest_limits.layers, 1 => 100_000;
         /// Manifests in one index.
         manifest_children: usize = protocol().manifest_limits.children, 1 => 100_000;
         /// Items on one page of tags, referrers or repositories.
         page_items: usize = protocol().page_items, 1 => 10_000;
+        /// Bytes read of a body that nobody wants, so that its sender gets to read why; more cuts the connection.
+        unwanted_bytes: Size = Size(protocol().unwanted.bytes), Size(0) => GIB;
+        /// Longest time that such a body is read.
+        unwanted_time: Span = Span(protocol().unwanted.time), MILLISECOND => MINUTE;
         /// For `ns=` of a pull: host = "path/prefix" under which that registry's repositories are kept here.
         namespaces: Namespaces = Namespaces::default();
     }
@@ -130,10 +143,30 @@ section! {
         upload_lifetime: Span = Span(limits().upload_lifetime), MINUTE => YEAR;
         /// Hash states of open uploads kept in memory; others are hashed again from their file.
         upload_hashers: usize = limits().upload_hashers, 1 => 1_000_000;
+        /// Bytes of all uploads together that were received and are not yet written.
+        upload_memory: Size = Size(limits().upload_memory), MIB => Size(1 << 40);
+        /// How long an upload waits for its share of that memory before it is told to come again.
+        upload_memory_wait: Span = Span(limits().upload_memory_wait), MILLISECOND => HOUR;
+        /// Changes waiting for the one connection that writes the database; one more is told to come again (503).
+        write_queue: usize = limits().write_queue, 1 => 1_000_000;
+        /// How long a change waits for that connection.
+        write_wait: Span = Span(limits().write_wait), MILLISECOND => HOUR;
+        /// Connections that read the database.
+        read_connections: u32 = limits().read_connections, 1 => 256;
+        /// How long a reader waits for one of them.
+        read_wait: Span = Span(limits().read_wait), MILLISECOND => HOUR;
+        /// Blobs kept open (mapped) after a pull; they take address space, no memory.
+        open_blobs: u64 = limits().open_blobs, 0 => 1_000_000;
+        /// Blobs below 64 KiB kept in memory.
+        small_blob_cache: Size = Size(limits().small_blob_cache_bytes), Size(0) => Size(1 << 40);
         /// How deep indexes may be nested; an index of images has depth 1.
         manifest_depth: u32 = limits().manifest_depth, 1 => 16;
         /// Manifests of one repository that may refer to the same subject.
         referrers_per_subject: u64 = limits().referrers_per_subject, 1 => 1_000_000;
+        /// Lists of referrers made at the same time, a page of 1 MiB each.
+        referrer_lists: usize = limits().referrer_lists, 1 => 10_000;
+        /// How long a request waits for its turn to make one.
+        referrer_list_wait: Span = Span(limits().referrer_list_wait), MILLISECOND => HOUR;
         /// Tags that one PUT of a manifest may set.
         tags_per_put: usize = limits().tags_per_put, 10 => 1_000;
         /// Repositories looked at to find one that the pusher may take a blob from.
@@ -159,11 +192,23 @@ section! {
         /// Life of a token of the registry's protocol; a revoked secret ends it at once.
         token_lifetime: Span = Span(protocol().token_lifetime), MINUTE => DAY;
         /// Life of a token that `roadbed login` gets, unless it asks for less.
-        api_token_lifetime: Span = Span(Duration::from_hours(12)), MINUTE => DAY;
+        api_token_lifetime: Span = Span(api().api_token_lifetime), MINUTE => DAY;
         /// Password hashes computed at the same time, 19 MiB each.
         password_workers: usize = limits().password_workers, 1 => 256;
         /// Sign-ins waiting for one of them; one more is told to come again (429).
         password_queue: usize = limits().password_queue, 1 => 100_000;
+        /// One address may take one in so many of those places with names that did not sign in from there lately.
+        password_address_share: usize = limits().password_address_share, 1 => 100_000;
+        /// All such names together may take one in so many of all places, so that known ones find one.
+        password_stranger_share: usize = limits().password_stranger_share, 1 => 100_000;
+        /// Bytes of forms that ask for tokens, held while they are read; one more is told to come again (429).
+        form_memory: Size = Size(protocol().forms.memory), Size(16 << 10) => GIB;
+        /// Longest time until such a form is here.
+        form_timeout: Span = Span(protocol().forms.timeout), MILLISECOND => MINUTE;
+        /// Authorization headers whose meaning is remembered.
+        header_cache_entries: u64 = protocol().header_cache.entries, 0 => 10_000_000;
+        /// How long it is; revoking ends it at once.
+        header_cache_time: Span = Span(protocol().header_cache.time), MILLISECOND => HOUR;
         /// How long checked credentials are believed without checking again; revoking ends it at once.
         credential_cache_time: Span = Span(limits().credential_cache_time), MILLISECOND => HOUR;
         /// Checked credentials kept in memory.
@@ -184,6 +229,20 @@ section! {
 }
 
 section! {
+    /// The JSON API, which the command line uses.
+    Api = "api" {
+        /// Requests worked on at the same time; one more is told to come again (429).
+        concurrent_requests: usize = api().concurrent_requests, 1 => 1_000_000;
+        /// Longest time until an answer begins.
+        request_timeout: Span = Span(api().request_timeout), SECOND => HOUR;
+        /// Sign-ins worked on at the same time; one more is told to come again (429).
+        concurrent_sign_ins: usize = api().concurrent_sign_ins, 1 => 1_000_000;
+        /// Longest time until a sign-in is answered.
+        sign_in_timeout: Span = Span(api().sign_in_timeout), SECOND => HOUR;
+    }
+}
+
+section! {
     /// What is written to the console.
     Log = "log" {
         /// Level, or filter per module.
@@ -192,6 +251,8 @@ section! {
         format: LogFormat = LogFormat::Text;
         /// Where one line of JSON per request goes.
         access: LogTarget = LogTarget::Stdout;
+        /// Such lines waiting to be written; what comes on top is counted and dropped.
+        access_queue: usize = registry::access_log::QUEUE_LINES, 1 => 10_000_000;
     }
 }
 

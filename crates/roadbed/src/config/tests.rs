@@ -76,6 +76,10 @@ fn defaults_are_those_of_the_crates_that_enforce_them() {
         format!("{:?}", config.registry_config()),
         format!("{:?}", RegistryConfig::default())
     );
+    assert_eq!(
+        format!("{:?}", config.web_config()),
+        format!("{:?}", WebConfig::default())
+    );
 }
 
 #[test]
@@ -172,6 +176,38 @@ fn everything_wrong_is_said_at_once() {
     ] {
         assert!(text.contains(expected), "{expected}\n{text}");
     }
+}
+
+#[test]
+fn every_bound_is_checked() {
+    let mut bounds = 0;
+    for key in all_sections().into_iter().flat_map(|section| section.keys) {
+        let Some((_, most)) = &key.range else { continue };
+        let unit = most.find(|c: char| !c.is_ascii_digit()).unwrap_or(most.len());
+        let (number, unit) = most.split_at(unit);
+        let above = format!("{}{unit}", number.parse::<u64>().unwrap() + 1);
+        let text = complaint("", &[(&layers::variable_of(key.name), &above)]);
+        let expected = format!("{}: {above} is out of range: write ", key.name);
+        assert!(text.contains(&expected), "{expected}\n{text}");
+        bounds += 1;
+    }
+    assert!(bounds > 60, "{bounds}");
+}
+
+#[test]
+fn the_largest_manifest_must_find_room() {
+    let text = complaint(
+        "[registry]\nmanifest_memory = \"2MiB\"\nanswer_memory = \"7MiB\"\n",
+        &[],
+    );
+    assert!(
+        text.contains(":2: registry.manifest_memory: less than registry.manifest_bytes"),
+        "{text}"
+    );
+    assert!(
+        text.contains(":3: registry.answer_memory: less than twice registry.manifest_bytes"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -202,3 +202,36 @@ async fn grants_rules_repositories_and_tags() {
     admin.run(["audit", "--kind", "nonsense"]).fails("nonsense");
     admin.run(["pulls"]).ok().says("WHAT");
 }
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let server = Server::start().await;
+    let admin = Person::administrator(&server);
+    admin.run(["robot", "create", "ci"]).ok();
+    let says = |reason: &str| format!("{reason} (check the name, or list what there is)");
+    admin
+        .run(["user", "disable", "nobody"])
+        .fails(&says("there is no user nobody"));
+    admin
+        .run(["robot", "secret", "revoke", "ci", "99"])
+        .fails(&says("there is no secret 99 of robot ci"));
+    admin
+        .run(["repo", "delete", "team/app"])
+        .fails(&says("there is no repository team/app"));
+    admin
+        .run(["tag", "delete", "team/app", "v1"])
+        .fails(&says("there is no tag team/app:v1"));
+    admin
+        .run(["audit", "--kind", "nonsense"])
+        .fails("cannot read the query: kind: unknown variant `nonsense`, expected one of `login`");
+    Person::new()
+        .run_with_input(
+            ["login", &server.url(), "--user", "ann", "--password-stdin"],
+            "mistyped\n",
+        )
+        .fails("is wrong, or the account is disabled or expired\n");
+    admin
+        .with("ROADBED_PASSWORD", "mistyped")
+        .run(["whoami"])
+        .fails("is wrong, or the account is disabled or expired (check ROADBED_USER and ROADBED_PASSWORD)");
+}

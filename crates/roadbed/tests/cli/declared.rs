@@ -22,7 +22,7 @@ async fn the_example_of_the_documentation_is_applied_once() {
         .ok()
         .says("+ user ann: administrator, enabled, never ends\n")
         .says("+ user bob: enabled, ends 2030-01-01T00:00:00Z\n")
-        .says("+ rule release/**: immutable v*,!v0*, at most 50 GiB, at most 1000 tags, no deletion\n")
+        .says("+ rule release/**: immutable tags v*,!v0*, quota 50GiB, tag quota 1000, deletion forbidden\n")
         .says("would be made");
     admin.run(["user", "list"]).ok();
     let done = admin
@@ -56,7 +56,7 @@ async fn the_example_of_the_documentation_is_applied_once() {
 }
 
 #[tokio::test]
-async fn a_plan_shows_what_a_user_becomes() {
+async fn a_plan_shows_what_is_and_what_it_becomes() {
     let server = Server::start().await;
     let admin = Person::administrator(&server);
     admin.write("ann.yaml", "kind: User\nname: ann\n");
@@ -71,13 +71,40 @@ async fn a_plan_shows_what_a_user_becomes() {
     admin
         .run(["apply", "-f", "ann.yaml", "--dry-run"])
         .ok()
-        .says("~ user ann: administrator, enabled, ends 2030-01-31T23:59:59Z\n")
+        .says("~ user ann: administrator no -> yes, ends never -> 2030-01-31T23:59:59Z\n")
         .says("1 change would be made");
     admin.run(["apply", "-f", "ann.yaml"]).ok();
     admin
         .run(["apply", "-f", "ann.yaml"])
         .ok()
         .says("Everything is as the files say");
+
+    let rules = |grant: &str, rule: &str| {
+        let grant = format!("kind: Grant\nsubject: ann\npattern: team/**\nroles: [{grant}]\n");
+        let rule = format!("kind: Rule\npattern: team/**\n{rule}\n");
+        admin.write("team.yaml", &format!("{grant}---\n{rule}"));
+    };
+    rules("pull", "quota_bytes: 10GiB\nquota_tags: 9");
+    admin.run(["apply", "-f", "team.yaml"]).ok();
+    rules("push", "quota_bytes: 50GiB\ndeletion: false");
+    let plan = admin.run(["apply", "-f", "team.yaml", "--dry-run"]).ok();
+    let plan = plan
+        .says("~ grant ann team/** pull -> pull,push\n")
+        .says("~ rule team/**: quota 10GiB -> 50GiB, tag quota 9 -> none, deletion allowed -> forbidden\n");
+    assert!(!plan.out.contains("immutable"), "{plan:?}");
+    let shown = admin
+        .run(["apply", "-f", "team.yaml", "--dry-run", "--output", "json"])
+        .ok();
+    let steps = &shown.json()["steps"];
+    assert_eq!(steps[1]["quota_bytes"], 50_u64 << 30, "{shown:?}");
+    assert_eq!(steps[1]["was"]["quota_bytes"], 10_u64 << 30, "{shown:?}");
+    admin.run(["apply", "-f", "team.yaml"]).ok();
+    admin.write("nothing.yaml", "kind: User\nname: ann\nadministrator: true\n");
+    admin
+        .run(["apply", "-f", "nothing.yaml", "--prune", "--dry-run"])
+        .ok()
+        .says("- rule team/**: quota 50GiB, deletion forbidden\n")
+        .says("~ user ann: ends 2030-01-31T23:59:59Z -> never\n");
 }
 
 #[tokio::test]

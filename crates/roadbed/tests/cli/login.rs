@@ -167,9 +167,9 @@ fn what_nobody_can_reach_is_named() {
     let person = Person::new()
         .with("ROADBED_USER", "admin")
         .with("ROADBED_PASSWORD", "x");
-    person
-        .run(["whoami", "--url", "http://127.0.0.1:1"])
-        .fails("cannot reach http://127.0.0.1:1");
+    person.run(["whoami", "--url", "http://127.0.0.1:1"]).fails(
+        "cannot reach http://127.0.0.1:1/: nothing listens there: start the server, or correct the address",
+    );
     person.run(["whoami", "--url", "ftp://x"]).fails("not a URL");
     person
         .with("ROADBED_URL", "")

@@ -10,7 +10,7 @@ async fn the_directory_of_a_running_server_is_left_alone() {
     let data = server.data();
     let data = data.to_str().unwrap();
     let person = Person::new();
-    let hint = "a server runs on this directory: stop it, or leave out --data and use --url";
+    let hint = "a server runs on this directory: stop it, or leave out --data and use --url to ask it\n";
     person.run(["gc", "--data", data]).fails(hint);
     person.run(["fsck", "--data", data]).fails(hint);
     person
@@ -18,7 +18,7 @@ async fn the_directory_of_a_running_server_is_left_alone() {
         .fails(hint);
     person
         .run(["admin", "reset-password", "--data", data])
-        .fails(hint);
+        .fails("a server runs on this directory: stop it, or let an administrator run `roadbed user password admin`\n");
     assert!(!person.home().join("copy.tar.partial").exists());
     for command in ["gc", "fsck"] {
         person

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, ensure};
 
 use super::{
-    client::{Setup, Trust},
+    client::{RegistryClient, Setup, Trust},
     layout::Layout,
     machine::{Outcome, command},
 };
@@ -119,41 +119,68 @@ impl Storage {
         format!("{}/{reference}", self.setup.registry)
     }
 
-    pub(super) fn log_in(&self, user: &str, password: &str) -> Result<Outcome> {
-        self.run_remote(&["login"], &["-u", user, "-p", password, &self.setup.registry])
-    }
-
-    pub(super) fn push(&self, layout: &Layout, to: &str) -> Result<Outcome> {
-        self.run(&["pull"], &["--quiet", &layout.oci()])?
-            .expect_success()?;
-        self.push_stored(layout, to)
-    }
-
     /// Pushes what is in the storage already.
-    pub(super) fn push_stored(&self, layout: &Layout, to: &str) -> Result<Outcome> {
+    fn push_stored(&self, layout: &Layout, to: &str) -> Result<Outcome> {
         self.run_remote(
             &["push"],
             &[layout.native().id(), &format!("docker://{}", self.remote(to))],
         )
     }
+}
 
-    pub(super) fn push_index(&self, layout: &Layout, to: &str) -> Result<Outcome> {
-        self.run(&["manifest", "create"], &["gathered"])?
-            .expect_success()?;
-        self.run(&["manifest", "add"], &["--all", "gathered", &layout.oci()])?
-            .expect_success()?;
-        let to = format!("docker://{}", self.remote(to));
-        self.run_remote(&["manifest", "push"], &["--all", "gathered", &to])
+/// A program that does everything through its storage.
+pub(super) trait StorageClient: Sized {
+    /// Makes the storage.
+    fn over_storage(setup: Setup) -> Result<Self, Unable>;
+
+    fn storage(&self) -> &Storage;
+}
+
+impl<C: StorageClient> RegistryClient for C {
+    fn start(setup: Setup) -> Result<Self, Unable> {
+        Self::over_storage(setup)
     }
 
-    pub(super) fn pull(&self, from: &str) -> Result<Outcome> {
-        self.run_remote(&["pull"], &["--quiet", &self.remote(from)])
+    fn log_in(&mut self, user: &str, password: &str) -> Result<Outcome> {
+        let storage = self.storage();
+        let registry = &storage.setup.registry;
+        storage.run_remote(&["login"], &["-u", user, "-p", password, registry])
+    }
+
+    fn push(&self, layout: &Layout, to: &str) -> Result<Outcome> {
+        let storage = self.storage();
+        storage
+            .run(&["pull"], &["--quiet", &layout.oci()])?
+            .expect_success()?;
+        storage.push_stored(layout, to)
+    }
+
+    fn push_index(&self, layout: &Layout, to: &str) -> Result<Outcome> {
+        let storage = self.storage();
+        storage
+            .run(&["manifest", "create"], &["gathered"])?
+            .expect_success()?;
+        storage
+            .run(&["manifest", "add"], &["--all", "gathered", &layout.oci()])?
+            .expect_success()?;
+        let to = format!("docker://{}", storage.remote(to));
+        storage.run_remote(&["manifest", "push"], &["--all", "gathered", &to])
+    }
+
+    fn copy(&self, layout: &Layout, _: &str, to: &str) -> Result<Outcome> {
+        self.storage().push_stored(layout, to)
+    }
+
+    fn pull(&self, from: &str) -> Result<Outcome> {
+        let storage = self.storage();
+        storage.run_remote(&["pull"], &["--quiet", &storage.remote(from)])
     }
 
     /// The id of a stored image is the digest of its config.
-    pub(super) fn check_pulled(&self, from: &str, layout: &Layout) -> Result<()> {
-        let listed = self
-            .run(&["images"], &["--quiet", "--no-trunc", &self.remote(from)])?
+    fn check_pulled(&self, from: &str, layout: &Layout) -> Result<()> {
+        let storage = self.storage();
+        let listed = storage
+            .run(&["images"], &["--quiet", "--no-trunc", &storage.remote(from)])?
             .expect_success()?;
         let wanted = format!("sha256:{}", layout.native().id());
         ensure!(
@@ -163,8 +190,10 @@ impl Storage {
         Ok(())
     }
 
-    pub(super) fn forget(&self) -> Result<()> {
-        self.run(&["rmi"], &["--all", "--force"])?.expect_success()?;
+    fn forget(&self) -> Result<()> {
+        self.storage()
+            .run(&["rmi"], &["--all", "--force"])?
+            .expect_success()?;
         Ok(())
     }
 }

@@ -1,11 +1,19 @@
 //! The server's own counters, read from `/metrics`.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result};
+use tokio::time::sleep;
 
 use super::{
     login::Login,
     server::{ADMIN, ADMIN_PASSWORD, Server},
 };
+
+/// How long a number may take to become what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the server counted up to a moment.
 #[derive(Debug, Clone)]
@@ -21,6 +29,19 @@ impl Metrics {
         Ok(Self {
             text: String::from_utf8(answer.body.to_vec()).context("the metrics are not UTF-8")?,
         })
+    }
+
+    /// Waits until a counter or gauge is as wanted; see [`Self::sum`].
+    pub(crate) async fn until(server: &Server, name: &str, wanted: impl Fn(u64) -> bool) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let now = Self::read(server).await?.sum(name, &[])?;
+            if wanted(now) {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "the metric {name} stays at {now}");
+            sleep(PAUSE).await;
+        }
     }
 
     /// The sum over all series of a name (without the prefix `roadbed_`) whose labels hold each of these, `key="value"`.

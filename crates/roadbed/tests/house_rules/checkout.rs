@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Directories that are made, not written.
+/// What is made, not written. In a linked worktree `.git` is a file.
 const MADE: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
 
 /// The top of the workspace.
@@ -52,13 +52,11 @@ pub(super) fn text_files() -> Vec<SourceFile> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            if path.is_symlink() {
+            if path.is_symlink() || MADE.contains(&name.as_str()) {
                 continue;
             }
             if path.is_dir() {
-                if !MADE.contains(&name.as_str()) {
-                    open.push(path);
-                }
+                open.push(path);
             } else if let Ok(text) = fs::read_to_string(&path) {
                 let path = path.strip_prefix(&root).expect("it was found below the top");
                 found.push(SourceFile {

@@ -200,16 +200,6 @@ async fn begin_body(server: &Server, client: &Client, blob: &Blob) -> Result<Wir
     Ok(wire)
 }
 
-async fn until_in_flight(server: &Server, wanted: u64) -> Result<()> {
-    for _ in 0..ATTEMPTS {
-        if Metrics::read(server).await?.sum("uploads_in_flight", &[])? == wanted {
-            return Ok(());
-        }
-        sleep(PAUSE).await;
-    }
-    anyhow::bail!("the metric uploads_in_flight does not become {wanted}")
-}
-
 async fn concurrent_uploads() -> Result<()> {
     let server =
         Server::start_with(Options::default().environment("ROADBED_REGISTRY__CONCURRENT_UPLOADS", "4")).await;
@@ -219,7 +209,7 @@ async fn concurrent_uploads() -> Result<()> {
     let mut open = Vec::new();
     for wanted in 1..=2 {
         open.push(begin_body(&server, &client, &blob).await?);
-        until_in_flight(&server, wanted).await?;
+        Metrics::until(&server, "uploads_in_flight", |count| count == wanted).await?;
     }
     let answer = client.post("/v2/caps/uploads/blobs/uploads/").send().await?;
     let answer = answer.expect_error(429, "TOOMANYREQUESTS")?;

@@ -41,6 +41,17 @@ impl Wire {
     pub(super) async fn open_from(address: SocketAddr, source: Ipv4Addr) -> Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from((source, 0)))?;
+        Self::connect(socket, address).await
+    }
+
+    /// Connects with hardly any room on this side for bytes that were not read.
+    pub(super) async fn open_narrow(server: &Server) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(4096)?;
+        Self::connect(socket, server.address()).await
+    }
+
+    async fn connect(socket: TcpSocket, address: SocketAddr) -> Result<Self> {
         let stream = timeout(DEADLINE, socket.connect(address))
             .await?
             .context("the server does not listen")?;

@@ -7,11 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::failures::Attempt;
 use crate::StoreLimits;
 
-/// Part of the queue that one address may take with names that did not sign in from there lately: 4 places of 64.
-const ADDRESS_SHARE: usize = 16;
-/// Part of all places that such names may take together. The others are for names where they are known.
-const STRANGERS_SHARE: usize = 2;
-
 /// Comparisons for strangers, waiting or under way.
 #[derive(Debug, Default)]
 struct Taken {
@@ -35,8 +30,8 @@ impl Turns {
         let places = limits.password_workers + limits.password_queue;
         Self {
             taken: Arc::default(),
-            strangers: (places / STRANGERS_SHARE).max(1),
-            per_address: (limits.password_queue / ADDRESS_SHARE).max(1),
+            strangers: (places / limits.password_stranger_share.max(1)).max(1),
+            per_address: (limits.password_queue / limits.password_address_share.max(1)).max(1),
         }
     }
 
@@ -83,7 +78,9 @@ mod tests {
     fn shares_are_taken_and_given_back() {
         let limits = StoreLimits {
             password_workers: 2,
-            password_queue: 64,
+            password_queue: 40,
+            password_address_share: 10,
+            password_stranger_share: 3,
             ..StoreLimits::default()
         };
         let (failures, turns) = (Failures::new(&limits), Turns::new(&limits));
@@ -102,7 +99,7 @@ mod tests {
         for address in 2..200 {
             held.extend(turns.take(&attempt(0, address)));
         }
-        assert_eq!(held.len(), 33, "half of the places");
+        assert_eq!(held.len(), 14, "a third of the places");
         assert!(turns.take(&attempt(0, 250)).is_none());
         failures.welcome("user0", IpAddr::from([192, 0, 2, 250]), Timestamp(0));
         assert!(

@@ -20,7 +20,7 @@ use crate::db::{Db, sql};
 use crate::event::{self, EventKind};
 use crate::files::Location;
 use crate::lock::{DATABASE_FILE, DirLock, FORMAT, RESTORING_FILE, VERSION_FILE};
-use crate::{Actor, Clock, StoreError, SystemClock};
+use crate::{Actor, Clock, StoreError, StoreLimits, SystemClock};
 
 /// The longest name of an entry, bytes: a location of sha512 has 181.
 const LONGEST_NAME: u64 = 512;
@@ -247,7 +247,7 @@ struct Row {
 
 /// Compares the database with the files, drops the uploads that were left out, and notes where all this came from.
 async fn check(dir: &Path, report: &BackupReport) -> Result<(), BackupError> {
-    let db = Db::open(&dir.join(DATABASE_FILE)).await?;
+    let db = Db::open(&dir.join(DATABASE_FILE), &StoreLimits::default()).await?;
     let mut after = 0;
     loop {
         let sql = "SELECT id, size, location FROM blob WHERE id > $1 AND state = 0 ORDER BY id LIMIT $2";

@@ -11,18 +11,16 @@ use sea_orm::{
     TransactionOptions,
 };
 
-use crate::StoreError;
+use crate::{StoreError, StoreLimits};
 
-/// Connections for reading.
-const READERS: u32 = 4;
 /// Page cache of one reader, KiB. Small: what is hot is in our own caches, what is warm in the kernel's.
 const READER_CACHE_KIB: u32 = 512;
 /// Page cache of the writer, KiB.
 const WRITER_CACHE_KIB: u32 = 2_048;
 /// How long a connection waits for a lock that a stranger holds (a person with a shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a reader waits for a free connection.
-const READER_WAIT: Duration = Duration::from_secs(10);
+/// How long the one user of a connection waits until it is open.
+const OPEN_WAIT: Duration = Duration::from_secs(10);
 /// The write-ahead log is cut to this after a checkpoint, bytes.
 const LOG_BYTES: &str = "67108864";
 
@@ -33,14 +31,18 @@ const LOG_BYTES: &str = "67108864";
 pub(super) async fn open_writer(file: &Path) -> Result<DatabaseConnection, StoreError> {
     crate::lock::open_private(file).map_err(|error| StoreError::file("open", file, error))?;
     let options = options(file, WRITER_CACHE_KIB).create_if_missing(true);
-    let pool = pool(1).connect_with(options).await.map_err(connecting)?;
+    let pool = pool(1, OPEN_WAIT)
+        .connect_with(options)
+        .await
+        .map_err(connecting)?;
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
 }
 
 /// Opens the connections that read, when they are needed.
-pub(super) fn open_readers(file: &Path) -> DatabaseConnection {
+pub(super) fn open_readers(file: &Path, limits: &StoreLimits) -> DatabaseConnection {
     let options = options(file, READER_CACHE_KIB).pragma("query_only", "ON");
-    SqlxSqliteConnector::from_sqlx_sqlite_pool(pool(READERS).connect_lazy_with(options))
+    let pool = pool(limits.read_connections, limits.read_wait);
+    SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.connect_lazy_with(options))
 }
 
 /// Whether a statement failed for want of space.
@@ -74,10 +76,10 @@ fn options(file: &Path, cache_kib: u32) -> SqliteConnectOptions {
         .pragma("temp_store", "MEMORY")
 }
 
-fn pool(connections: u32) -> SqlitePoolOptions {
+fn pool(connections: u32, wait: Duration) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(READER_WAIT)
+        .acquire_timeout(wait)
         .idle_timeout(None)
         .max_lifetime(None)
         // A local file does not go away between two queries; the check would cost as much as a query.
@@ -94,7 +96,7 @@ pub(super) fn write_transaction() -> TransactionOptions {
 
 /// Copies the database as of this moment into a new file, while others read and write.
 pub(crate) async fn snapshot(database: &Path, target: &Path) -> Result<(), StoreError> {
-    let pool = pool(1)
+    let pool = pool(1, OPEN_WAIT)
         .connect_with(options(database, READER_CACHE_KIB))
         .await
         .map_err(connecting)?;
@@ -115,7 +117,7 @@ pub(crate) fn open_snapshot(file: &Path) -> DatabaseConnection {
         .filename(file)
         .read_only(true)
         .immutable(true);
-    SqlxSqliteConnector::from_sqlx_sqlite_pool(pool(1).connect_lazy_with(options))
+    SqlxSqliteConnector::from_sqlx_sqlite_pool(pool(1, OPEN_WAIT).connect_lazy_with(options))
 }
 
 /// Makes a table refuse UPDATE and DELETE.

@@ -21,8 +21,13 @@ struct MostPages {
 }
 
 async fn database() -> (TempDir, Db) {
+    database_with(&StoreLimits::default()).await
+}
+
+async fn database_with(limits: &StoreLimits) -> (TempDir, Db) {
     let directory = TempDir::new().unwrap();
-    let db = Db::open(&directory.path().join("roadbed.db")).await.unwrap();
+    let file = directory.path().join("roadbed.db");
+    let db = Db::open(&file, limits).await.unwrap();
     (directory, db)
 }
 
@@ -90,10 +95,15 @@ async fn a_transaction_that_is_dropped_half_way_leaves_nothing() {
 
 #[tokio::test]
 async fn only_so_many_transactions_wait_for_the_writer() {
-    let (_directory, db) = database().await;
+    const QUEUE: usize = 8;
+    let limits = StoreLimits {
+        write_queue: QUEUE,
+        ..StoreLimits::default()
+    };
+    let (_directory, db) = database_with(&limits).await;
     let db = Arc::new(db);
     let held = db.begin(Timestamp(1)).await.unwrap();
-    let waiting: Vec<_> = (0..WRITERS_WAITING)
+    let waiting: Vec<_> = (0..QUEUE)
         .map(|_| {
             let db = Arc::clone(&db);
             tokio::spawn(async move { db.begin(Timestamp(1)).await.map(drop) })
@@ -112,4 +122,27 @@ async fn only_so_many_transactions_wait_for_the_writer() {
         let _ = task.await;
     }
     put(&db, "test-after", 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_connection_for_ever() {
+    let limits = StoreLimits {
+        write_wait: Duration::from_millis(20),
+        read_connections: 1,
+        read_wait: Duration::from_millis(20),
+        ..StoreLimits::default()
+    };
+    let (_directory, db) = database_with(&limits).await;
+    let writes = db.begin(Timestamp(1)).await.unwrap();
+    let second = db.begin(Timestamp(1)).await.map(drop);
+    assert!(matches!(second, Err(StoreError::Busy)), "{second:?}");
+    writes.rollback().await.unwrap();
+    put(&db, "test-after", 1).await.unwrap();
+
+    let query = "SELECT key AS name FROM setting";
+    let reads = db.read().begin().await.unwrap();
+    let second = all::<Named>(db.read(), query, []).await.map(drop);
+    assert!(matches!(second, Err(StoreError::Busy)), "{second:?}");
+    reads.rollback().await.unwrap();
+    all::<Named>(db.read(), query, []).await.unwrap();
 }

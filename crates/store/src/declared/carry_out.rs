@@ -3,7 +3,7 @@
 use access::{PrincipalId, PrincipalKind, PrincipalName};
 
 use super::plan::moment;
-use super::{Applied, ApplyPlan, DeclaredRobot, DeclaredUser, Step};
+use super::{Applied, ApplyPlan, Becoming, DeclaredRobot, DeclaredUser, Step};
 use crate::db::Tx;
 use crate::principal::change::{self, Change, New};
 use crate::principal::issue;
@@ -57,7 +57,7 @@ async fn carry_out(
             update_user(tx, actor, &user).await?;
             Ok(None)
         }
-        Step::UpdateUser(user) => {
+        Step::UpdateUser(Becoming { to: user, .. }) => {
             change::expect(tx, &user.name, PrincipalKind::User).await?;
             update_user(tx, actor, &user).await?;
             Ok(Some(user.name))
@@ -81,11 +81,12 @@ async fn carry_out(
             applied.secrets.push((name, issue(tx, id, None).await?));
             Ok(None)
         }
-        Step::UpdateRobot(DeclaredRobot {
-            name,
-            disabled,
-            not_after,
-        }) => {
+        Step::UpdateRobot(Becoming { to: robot, .. }) => {
+            let DeclaredRobot {
+                name,
+                disabled,
+                not_after,
+            } = robot;
             change::expect(tx, &name, PrincipalKind::Robot).await?;
             let not_after = moment(not_after.as_deref())?;
             change::update_unchecked(tx, actor, &name, Change::Disabled(disabled)).await?;
@@ -96,11 +97,13 @@ async fn carry_out(
             change::delete_unchecked(tx, actor, &name).await?;
             Ok(Some(name))
         }
-        Step::SetGrant(grant) => grant::set(tx, actor, &grant, limits.grants).await.map(|()| None),
+        Step::SetGrant(grant) => grant::set(tx, actor, &grant.to, limits.grants)
+            .await
+            .map(|()| None),
         Step::RemoveGrant(grant) => grant::remove(tx, actor, &grant.subject, &grant.pattern)
             .await
             .map(|()| None),
-        Step::SetRule(rule) => rule::set(tx, actor, &rule, limits.rules).await.map(|()| None),
+        Step::SetRule(rule) => rule::set(tx, actor, &rule.to, limits.rules).await.map(|()| None),
         Step::RemoveRule(rule) => rule::remove(tx, actor, &rule.pattern).await.map(|()| None),
     }
 }

@@ -6,7 +6,7 @@ use access::{Grant, PrincipalKind, PrincipalName, Subject};
 use oci::RepoPattern;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{ApplyPlan, Declared, DeclaredRobot, DeclaredUser, Step};
+use super::{ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, Step};
 use crate::db::sql;
 use crate::{AdminError, Rule, StoreError, Timestamp};
 
@@ -80,40 +80,73 @@ pub(super) fn make(
         steps.extend(removals(declared, present, keep));
     }
     for user in &declared.users {
-        match known.get(&user.name) {
-            None => steps.push(Step::CreateUser(user.clone())),
-            Some(is) if differs(user, is)? => steps.push(Step::UpdateUser(user.clone())),
-            Some(_) => {}
-        }
+        steps.extend(user_step(user, known.get(&user.name).copied())?);
     }
     for robot in &declared.robots {
-        match known.get(&robot.name) {
-            None => steps.push(Step::CreateRobot(robot.clone())),
-            Some(is)
-                if robot.disabled != is.disabled || moment(robot.not_after.as_deref())? != is.not_after =>
-            {
-                steps.push(Step::UpdateRobot(robot.clone()));
-            }
-            Some(_) => {}
-        }
+        steps.extend(robot_step(robot, known.get(&robot.name).copied())?);
     }
     // There may be a hundred thousand of them on both sides.
     let present_grants: HashMap<_, _> = present.grants.iter().map(|grant| (place(grant), grant)).collect();
-    let new_grants = declared
-        .grants
-        .iter()
-        .filter(|grant| present_grants.get(&place(grant)) != Some(grant));
-    steps.extend(new_grants.cloned().map(Step::SetGrant));
+    let grants = declared.grants.iter();
+    steps.extend(grants.filter_map(|grant| {
+        let is = present_grants.get(&place(grant)).copied();
+        becoming(grant, is).map(Step::SetGrant)
+    }));
     let present_rules: HashMap<_, _> = present.rules.iter().map(|rule| (&rule.pattern, rule)).collect();
-    let new_rules = declared
-        .rules
-        .iter()
-        .filter(|rule| present_rules.get(&rule.pattern) != Some(rule));
-    steps.extend(new_rules.cloned().map(Step::SetRule));
+    let rules = declared.rules.iter();
+    steps.extend(rules.filter_map(|rule| {
+        let is = present_rules.get(&rule.pattern).copied();
+        becoming(rule, is).map(Step::SetRule)
+    }));
     Ok(ApplyPlan {
         generation: present.generation,
         steps,
     })
+}
+
+/// Nothing where it is already so.
+fn becoming<T: Clone + PartialEq>(to: &T, is: Option<&T>) -> Option<Becoming<T>> {
+    (is != Some(to)).then(|| Becoming {
+        to: to.clone(),
+        was: is.cloned(),
+    })
+}
+
+fn user_step(user: &DeclaredUser, is: Option<&PresentPrincipal>) -> Result<Option<Step>, AdminError> {
+    let Some(is) = is else {
+        return Ok(Some(Step::CreateUser(user.clone())));
+    };
+    if !differs(user, is)? {
+        return Ok(None);
+    }
+    let mut to = user.clone();
+    to.password_hash = to.password_hash.filter(|hash| is.verifier.as_ref() != Some(hash));
+    let was = DeclaredUser {
+        name: is.name.clone(),
+        password_hash: None,
+        administrator: is.administrator,
+        disabled: is.disabled,
+        not_after: is.not_after.map(Timestamp::to_rfc3339),
+    };
+    Ok(Some(Step::UpdateUser(Becoming { to, was: Some(was) })))
+}
+
+fn robot_step(robot: &DeclaredRobot, is: Option<&PresentPrincipal>) -> Result<Option<Step>, AdminError> {
+    let Some(is) = is else {
+        return Ok(Some(Step::CreateRobot(robot.clone())));
+    };
+    if robot.disabled == is.disabled && moment(robot.not_after.as_deref())? == is.not_after {
+        return Ok(None);
+    }
+    let was = DeclaredRobot {
+        name: is.name.clone(),
+        disabled: is.disabled,
+        not_after: is.not_after.map(Timestamp::to_rfc3339),
+    };
+    Ok(Some(Step::UpdateRobot(Becoming {
+        to: robot.clone(),
+        was: Some(was),
+    })))
 }
 
 /// Principals as they are, by name.

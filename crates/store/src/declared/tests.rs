@@ -78,6 +78,15 @@ async fn changes_are_found_and_prune_removes_the_rest() {
     next.rules[0].rules.quota_tags = None;
     let plan = kit.store.plan_apply(&next, false, None).await.unwrap();
     assert_eq!(plan.steps.len(), 3, "{plan:?}");
+    let expected = serde_json::json!([
+        { "step": "update_user", "name": "ann", "administrator": false, "disabled": true,
+            "was": { "name": "ann", "administrator": false, "disabled": false } },
+        { "step": "set_grant", "subject": "ci", "pattern": "team/**", "roles": ["pull"],
+            "was": { "subject": "ci", "pattern": "team/**", "roles": ["pull", "push"] } },
+        { "step": "set_rule", "pattern": "team/**", "deletion": true,
+            "was": { "pattern": "team/**", "quota_tags": 5, "deletion": true } },
+    ]);
+    assert_eq!(serde_json::to_value(&plan.steps).unwrap(), expected);
     apply(&kit, &next, true).await;
     assert!(kit.store.access().principal(&"stray".parse().unwrap()).is_none());
     assert!(
@@ -98,6 +107,27 @@ async fn changes_are_found_and_prune_removes_the_rest() {
             .len(),
         2
     );
+}
+
+#[tokio::test]
+async fn a_plan_tells_of_a_new_password_and_of_no_old_one() {
+    let kit = Kit::new().await;
+    apply(&kit, &example(), false).await;
+    let mut next = example();
+    next.users[0].disabled = true;
+    let hash_in = |plan: &ApplyPlan| match plan.steps.first() {
+        Some(Step::UpdateUser(user)) => (
+            user.to.password_hash.clone(),
+            user.was.clone().unwrap().password_hash,
+        ),
+        other => panic!("{other:?}"),
+    };
+    let plan = kit.store.plan_apply(&next, false, None).await.unwrap();
+    assert_eq!(hash_in(&plan), (None, None), "the password stays");
+    let other = access::password::hash(PASSWORD, [2; 16]).unwrap();
+    next.users[0].password_hash = Some(other.as_str().to_owned());
+    let plan = kit.store.plan_apply(&next, false, None).await.unwrap();
+    assert_eq!(hash_in(&plan), (next.users[0].password_hash.clone(), None));
 }
 
 #[tokio::test]

@@ -131,6 +131,26 @@ async fn a_page_of_large_annotations_ends_early() {
     assert!(pages > 1);
 }
 
+#[tokio::test]
+async fn only_so_many_lists_are_made_at_once_and_nobody_waits_for_ever() {
+    let kit = Kit::with(|limits| {
+        limits.referrer_lists = 1;
+        limits.referrer_list_wait = std::time::Duration::from_millis(20);
+    });
+    let kit = kit.await;
+    let ci = kit.all("ci").await;
+    let permit = kit.pull(&ci, "r");
+    let subject = sha256(b"subject");
+    let turn = kit.store.referrer_turn().await.unwrap();
+    let refused = kit.store.referrers(&permit, &subject, None, None, 1).await;
+    assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+    drop(turn);
+    kit.store
+        .referrers(&permit, &subject, None, None, 1)
+        .await
+        .unwrap();
+}
+
 fn json_of(page: &Page<ReferrerDescriptor>) -> usize {
     let json = |item: &ReferrerDescriptor| serde_json::to_string(&item.annotations).unwrap().len();
     page.items.iter().map(json).sum()

@@ -110,18 +110,23 @@ async fn strangers_who_sign_in_slowly_keep_nobody_out() {
     let timeout = Duration::from_millis(300);
     let config = WebConfig {
         concurrent_requests: 1,
-        request_timeout: timeout,
+        concurrent_sign_ins: 1,
+        sign_in_timeout: timeout,
         ..WebConfig::default()
     };
     let world = World::with(config).await;
-    let endless = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
-    let stranger = never_ending("/session").body(endless).unwrap();
-    let administrator = async {
-        tokio::time::sleep(timeout / 3).await;
-        world.ask(Who::Administrator, "GET", "/session", None).await
+    let stranger = || {
+        let endless = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        world.send(never_ending("/session").body(endless).unwrap())
     };
-    let (slow, served) = tokio::join!(world.send(stranger), administrator);
+    let meanwhile = async {
+        tokio::time::sleep(timeout / 3).await;
+        let served = world.ask(Who::Administrator, "GET", "/session", None).await;
+        (served, stranger().await)
+    };
+    let (slow, (served, turned_away)) = tokio::join!(stranger(), meanwhile);
     served.expect(200);
+    assert_problem(&turned_away, 429, "too-many");
     assert_problem(&slow, 408, "timeout");
 }
 

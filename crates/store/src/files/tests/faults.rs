@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::disk::sim::{Fault, Plan, SimDisk};
+use crate::pool::PoolConfig;
 
 /// Creates, appends, appends and commits as the facade would, going on after each error from what is promised.
 /// Returns the errors that were met on the way.

@@ -1,0 +1,74 @@
+//! What the protocol may be told, with the defaults of its bounds.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use oci::ManifestLimits;
+
+use crate::{
+    auth::HeaderCache,
+    body::{BodyRate, Unwanted},
+    token::FormLimits,
+};
+
+/// What the protocol needs to know, with its bounds.
+#[derive(Debug, Clone)]
+pub struct RegistryConfig {
+    /// The address by which clients know this registry, such as `https://registry.example`; without it the `Host` header
+    /// of each request is believed (it only comes back to whoever sent it).
+    pub public_url: Option<String>,
+    /// How long a bearer token is good for. What its owner may do is looked up each time all the same.
+    pub token_lifetime: Duration,
+    /// `ns=` of a pull to the path prefix under which that registry's repositories are kept here.
+    pub namespaces: BTreeMap<String, String>,
+    /// What a manifest may hold.
+    pub manifest_limits: ManifestLimits,
+    /// Uploads, of blobs and of manifests, that may be received at the same time; one more is answered 429.
+    pub concurrent_uploads: usize,
+    /// Requests other than uploads that may be worked on at the same time; one more is answered 429.
+    pub concurrent_requests: usize,
+    /// Bytes of manifests that may be held in memory while they are received and stored, over all requests; one more is
+    /// answered 429. Reading one costs about twice its bytes besides.
+    pub manifest_memory: u64,
+    /// Bytes of manifests and lists that may be held in memory until their readers have read them, over all answers
+    /// above 64 KiB; one more is answered 429. One principal may hold half of it.
+    pub answer_memory: u64,
+    /// A manifest must be here after this time: it is small, and it is held in memory while it comes.
+    pub manifest_timeout: Duration,
+    /// Forms that ask for tokens.
+    pub forms: FormLimits,
+    /// What is remembered of `Authorization` headers.
+    pub header_cache: HeaderCache,
+    /// How much of a body is read that nobody wants.
+    pub unwanted: Unwanted,
+    /// How fast bodies must come.
+    pub body_rate: BodyRate,
+    /// Most names on a page of the catalog, tags on a page of tags, or referrers on a page of referrers.
+    pub page_items: usize,
+    /// Whether each request makes a span for the exporter of traces; costs about a microsecond.
+    pub trace_requests: bool,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            token_lifetime: Duration::from_mins(5),
+            namespaces: BTreeMap::new(),
+            manifest_limits: ManifestLimits::default(),
+            concurrent_uploads: 256,
+            concurrent_requests: 4_096,
+            manifest_memory: 32 * 1024 * 1024,
+            answer_memory: 256 * 1024 * 1024,
+            manifest_timeout: Duration::from_mins(1),
+            forms: FormLimits::default(),
+            header_cache: HeaderCache::default(),
+            unwanted: Unwanted::default(),
+            body_rate: BodyRate {
+                minimum: 1024,
+                window: Duration::from_secs(30),
+            },
+            page_items: 1_000,
+            trace_requests: false,
+        }
+    }
+}

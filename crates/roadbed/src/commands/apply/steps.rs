@@ -1,0 +1,134 @@
+//! A plan as lines that somebody reviews: what is new, what changes from what to what, what goes.
+
+use access::Grant;
+use store::{Becoming, DeclaredRobot, DeclaredUser, Rule, Step, Timestamp};
+
+use crate::config::Size;
+
+/// One line.
+pub(super) fn describe(step: &Step) -> String {
+    match step {
+        Step::CreateUser(user) => new(&format!("user {}", user.name), &of_user(user)),
+        Step::UpdateUser(user) => changed(&format!("user {}", user.to.name), user, of_user),
+        Step::CreateRobot(robot) => new(&format!("robot {}", robot.name), &of_robot(robot)),
+        Step::UpdateRobot(robot) => changed(&format!("robot {}", robot.to.name), robot, of_robot),
+        Step::DeletePrincipal { name } => format!("- user or robot {name}"),
+        Step::SetGrant(grant) => set_grant(grant),
+        Step::RemoveGrant(grant) => format!("- {} {}", name_of(grant), grant.roles),
+        Step::SetRule(rule) => changed(&format!("rule {}", rule.to.pattern), rule, of_rule),
+        Step::RemoveRule(rule) => format!("- rule {}: {}", rule.pattern, listed(&of_rule(rule))),
+    }
+}
+
+fn set_grant(grant: &Becoming<Grant>) -> String {
+    let (name, roles) = (name_of(&grant.to), grant.to.roles);
+    match &grant.was {
+        None => format!("+ {name} {roles}"),
+        Some(was) => format!("~ {name} {} -> {roles}", was.roles),
+    }
+}
+
+fn name_of(grant: &Grant) -> String {
+    format!("grant {} {}", grant.subject, grant.pattern)
+}
+
+/// Something that a user, robot or rule has.
+struct Property {
+    name: &'static str,
+    /// What stands behind the name where it changes.
+    value: String,
+    /// How it reads alone; empty for what goes without saying.
+    alone: String,
+}
+
+impl Property {
+    fn new(name: &'static str, value: impl Into<String>, alone: impl Into<String>) -> Self {
+        Self {
+            name,
+            value: value.into(),
+            alone: alone.into(),
+        }
+    }
+
+    /// `name value`, or nothing where there is no value.
+    fn of(name: &'static str, value: Option<String>) -> Self {
+        let alone = value.as_ref().map(|value| format!("{name} {value}"));
+        let value = value.unwrap_or_else(|| "none".to_owned());
+        Self::new(name, value, alone.unwrap_or_default())
+    }
+}
+
+fn new(what: &str, properties: &[Property]) -> String {
+    format!("+ {what}: {}", listed(properties))
+}
+
+/// What stays as it is, is left out.
+fn changed<T>(what: &str, becoming: &Becoming<T>, properties: impl Fn(&T) -> Vec<Property>) -> String {
+    let to = properties(&becoming.to);
+    let Some(was) = becoming.was.as_ref().map(properties) else {
+        return new(what, &to);
+    };
+    let both = was.iter().zip(&to).filter(|(was, to)| was.value != to.value);
+    let changes: Vec<String> = both
+        .map(|(was, to)| format!("{} {} -> {}", to.name, was.value, to.value))
+        .collect();
+    format!("~ {what}: {}", changes.join(", "))
+}
+
+fn listed(properties: &[Property]) -> String {
+    let alone = properties.iter().map(|property| property.alone.as_str());
+    let said: Vec<&str> = alone.filter(|text| !text.is_empty()).collect();
+    said.join(", ")
+}
+
+/// Whoever reviews a plan must see that it makes an administrator or sets a password.
+fn of_user(user: &DeclaredUser) -> Vec<Property> {
+    let administrator = if user.administrator { "administrator" } else { "" };
+    let (password, set) = match &user.password_hash {
+        Some(_) => ("new", "password set"),
+        None => ("old", ""),
+    };
+    let mut properties = vec![
+        Property::new("administrator", yes_or_no(user.administrator), administrator),
+        Property::new("password", password, set),
+    ];
+    properties.extend(of_access(user.disabled, user.not_after.as_deref()));
+    properties
+}
+
+fn of_robot(robot: &DeclaredRobot) -> Vec<Property> {
+    of_access(robot.disabled, robot.not_after.as_deref()).into()
+}
+
+fn of_access(disabled: bool, not_after: Option<&str>) -> [Property; 2] {
+    let state = if disabled { "disabled" } else { "enabled" };
+    // The same moment can be written in several ways, which is no change.
+    let normal = |text: &str| Timestamp::from_rfc3339(text).map_or(text.to_owned(), Timestamp::to_rfc3339);
+    let end = not_after.map(normal);
+    let alone = match &end {
+        Some(end) => format!("ends {end}"),
+        None => "never ends".to_owned(),
+    };
+    [
+        Property::new("disabled", yes_or_no(disabled), state),
+        Property::new("ends", end.unwrap_or_else(|| "never".to_owned()), alone),
+    ]
+}
+
+fn of_rule(rule: &Rule) -> Vec<Property> {
+    let rules = &rule.rules;
+    let deletion = if rules.deletion { "allowed" } else { "forbidden" };
+    vec![
+        Property::of(
+            "immutable tags",
+            rules.immutable_tags.as_ref().map(|tags| tags.0.join(",")),
+        ),
+        Property::of("quota", rules.quota_bytes.map(|bytes| Size(bytes).to_string())),
+        Property::of("tag quota", rules.quota_tags.map(|tags| tags.to_string())),
+        Property::new("deletion", deletion, format!("deletion {deletion}")),
+    ]
+}
+
+fn yes_or_no(flag: bool) -> &'static str {
+    if flag { "yes" } else { "no" }
+}
