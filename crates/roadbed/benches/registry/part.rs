@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{load::LoadPlan, pull::PullPlan, push::PushPlan};
 
 /// How much later than others a part in the background gets the processor.
-const BACKGROUND: i32 = 10;
+const BACKGROUND: i32 = 19;
 
 /// What a part does.
 #[derive(Debug, Serialize, Deserialize)]
