@@ -16,7 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     thread,
 };
 
@@ -176,7 +176,7 @@ impl Course {
         .await;
     }
 
-    /// The answer has been sent.
+    /// The connection has taken all of the answer; what it still has to send may well go out from the home lane.
     pub(super) fn end(&self) {
         self.0.traffic.store(Traffic::Short as u8, Ordering::Relaxed);
     }
@@ -307,8 +307,7 @@ impl AsyncWrite for RoamingStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.here()?.poll_shutdown(cx))?;
-        Poll::Ready(Ok(()))
+        self.here()?.poll_shutdown(cx)
     }
 }
 

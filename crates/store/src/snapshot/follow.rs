@@ -85,7 +85,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the book is as new as the database, as far as anybody can tell.
+    /// Makes the book as new as the database, if it is not.
     async fn refresh_access(&self) -> Result<(), StoreError> {
         let known = self.inner.snapshot.load_full();
         if !known.is_closed {
