@@ -3,7 +3,8 @@
 # and its main branch, and checks the counts: every result there, none failed, none skipped.
 #
 # The program comes through the Go module proxy at a pinned commit. Where it cannot be fetched or built, this prints one
-# line that starts with "NOT RUN: conformance program:" and ends with 75 (EX_TEMPFAIL): a skip, which CI does not pass. 0 means that both versions ran and are clean; anything else is a failure.
+# line that starts with "NOT RUN: conformance program:" and ends with 75 (EX_TEMPFAIL): a skip, which CI does not pass.
+# 0 means that both versions ran and are clean; anything else is a failure.
 #
 # Environment: ROADBED_BIN, a built binary (default: a debug build made here).
 set -euo pipefail

@@ -260,33 +260,34 @@ impl Client {
             .await
             .ok()
             .and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
-        let credentials = self
-            .credentials
-            .as_ref()
-            .filter(|_| status == StatusCode::UNAUTHORIZED);
-        match (problem, credentials) {
-            (Some(_), Some(Credentials::Token(_))) => {
-                anyhow!(
-                    "the saved sign-in to {} is over: run `roadbed login {}`",
-                    self.base,
-                    self.base
-                )
-            }
-            // Whoever is just signing in need not be told to.
-            (Some(problem), None) if self.credentials.is_none() && status == StatusCode::UNAUTHORIZED => {
-                anyhow!(problem.detail)
-            }
-            (Some(problem), Some(Credentials::Password { .. })) => {
-                anyhow!("{} (check ROADBED_USER and ROADBED_PASSWORD)", problem.detail)
-            }
-            (Some(problem), None) if CLEAR_WITHOUT_REMEDY.contains(&problem.kind.as_str()) => {
-                anyhow!(problem.detail)
-            }
-            (Some(problem), None) => anyhow!("{} ({})", problem.detail, problem.remedy),
-            (None, _) => anyhow!(
+        let Some(problem) = problem else {
+            return anyhow!(
                 "{} answered {status} and no problem of Roadbed's: is it a Roadbed registry?",
                 self.base
+            );
+        };
+        if status == StatusCode::UNAUTHORIZED {
+            return self.unauthorized(&problem);
+        }
+        if CLEAR_WITHOUT_REMEDY.contains(&problem.kind.as_str()) {
+            return anyhow!(problem.detail);
+        }
+        anyhow!("{} ({})", problem.detail, problem.remedy)
+    }
+
+    /// The server's own remedy is to sign in; what helps depends on how that was done.
+    fn unauthorized(&self, problem: &Problem) -> anyhow::Error {
+        match &self.credentials {
+            Some(Credentials::Token(_)) => anyhow!(
+                "the saved sign-in to {} is over: run `roadbed login {}`",
+                self.base,
+                self.base
             ),
+            Some(Credentials::Password { .. }) => {
+                anyhow!("{} (check ROADBED_USER and ROADBED_PASSWORD)", problem.detail)
+            }
+            // Whoever is just signing in need not be told to.
+            None => anyhow!("{}", problem.detail),
         }
     }
 }

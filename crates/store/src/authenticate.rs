@@ -204,6 +204,7 @@ impl Store {
         if user.len() > LONGEST || secret.expose().len() > LONGEST {
             return Err(AuthError::Rejected);
         }
+        self.demand_open_book()?;
         let login = Login {
             user,
             secret,
@@ -376,6 +377,7 @@ impl Store {
         reason = "with a database that others write to, it may have to look there"
     )]
     pub async fn caller_of(&self, claims: &Claims) -> Result<Caller, AuthError> {
+        self.demand_open_book()?;
         self.access()
             .caller_of(claims, self.now().micros())
             .ok_or(AuthError::Rejected)

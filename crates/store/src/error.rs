@@ -56,7 +56,7 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
-    /// Too many transactions wait for the database, or one waited too long.
+    /// Too many wait for the database, one waited too long, or a change of the access data cannot be read yet.
     #[error("the database is busy; try again in a second")]
     Busy,
     /// A background task was lost; the server is shutting down or a bug was met.

@@ -128,9 +128,7 @@ impl Store {
 
     /// Asks the database for a sign of life; for readiness. Not ready either while the access data cannot be read.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        if self.inner.snapshot.load().is_closed {
-            return Err(StoreError::Busy);
-        }
+        self.demand_open_book()?;
         setting::access_generation(self.inner.db.read()).await.map(drop)
     }
 

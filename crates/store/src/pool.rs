@@ -228,7 +228,9 @@ fn lower_priority(nice: i32) {
     }
     // On Linux "process 0" of setpriority is the calling thread alone; elsewhere it would be the whole process.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, nice) {
+    if let Err(error) = rustix::process::getpriority_process(None)
+        .and_then(|own| rustix::process::setpriority_process(None, own + nice))
+    {
         tracing::debug!(%error, nice, "could not lower the priority of a pool thread");
     }
 }

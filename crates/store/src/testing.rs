@@ -1,6 +1,6 @@
 //! What tests of the store share: a store in a directory of its own, callers with grants, and small images.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use access::permit::{Act, Delete, Pull, Push};
@@ -241,6 +241,27 @@ impl Kit {
             sum.add(&self.collect().await);
         }
         sum
+    }
+}
+
+/// A writer whose bytes can be read afterwards.
+#[derive(Clone, Default)]
+pub(crate) struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Sink {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl std::io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     thread,
 };
 
@@ -72,10 +72,11 @@ impl Lanes {
     /// The system refuses threads or event loops.
     pub fn start() -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(2, NonZero::get);
+        let nice = upload_nice();
         let uploads = Builder::new_multi_thread()
             .worker_threads(cores)
             .thread_name("uploads")
-            .on_thread_start(lower_priority)
+            .on_thread_start(move || set_nice(nice))
             .enable_all()
             .build()?;
         let express = (0..cores.min(MAX_EXPRESS))
@@ -134,11 +135,18 @@ fn start_express() -> io::Result<Handle> {
     Ok(handle)
 }
 
-fn lower_priority() {
+/// The nice value of the threads for uploads. Asked for once: a thread begins with that of the thread that starts it, which
+/// may be one of them.
+fn upload_nice() -> i32 {
+    rustix::process::getpriority_process(None).unwrap_or(0) + UPLOAD_NICE
+}
+
+fn set_nice(nice: i32) {
     // On Linux "process 0" of setpriority is the calling thread alone; elsewhere it would be the whole process.
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, UPLOAD_NICE) {
-        tracing::debug!(%error, "could not lower the priority of a thread for uploads");
+    if cfg!(target_os = "linux")
+        && let Err(error) = rustix::process::setpriority_process(None, nice)
+    {
+        tracing::debug!(%error, nice, "could not lower the priority of a thread for uploads");
     }
 }
 
@@ -168,7 +176,7 @@ impl Course {
         .await;
     }
 
-    /// The answer has been sent.
+    /// The connection has taken all of the answer; what it still has to send may well go out from the home lane.
     pub(super) fn end(&self) {
         self.0.traffic.store(Traffic::Short as u8, Ordering::Relaxed);
     }
@@ -299,8 +307,7 @@ impl AsyncWrite for RoamingStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.here()?.poll_shutdown(cx))?;
-        Poll::Ready(Ok(()))
+        self.here()?.poll_shutdown(cx)
     }
 }
 

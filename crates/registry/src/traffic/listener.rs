@@ -284,7 +284,7 @@ impl ConnectionState {
     }
 }
 
-/// A request until its answer has been sent or dropped.
+/// A request until the connection has taken its answer or dropped it.
 struct InFlight {
     course: Course,
     _phase: RequestGuard,

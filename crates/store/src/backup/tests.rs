@@ -2,34 +2,17 @@
 
 use std::io::{Cursor, Read};
 use std::path::Path;
-use std::sync::Mutex;
 
 use tar::{Builder, EntryType, Header};
 
 use super::*;
-use crate::testing::{Kit, body, sha256};
+use crate::testing::{Kit, Sink, body, sha256};
 use crate::{StoreConfig, SystemClock};
-
-/// A writer whose bytes can be read afterwards.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 async fn backup(kit: &Kit) -> (BackupReport, Vec<u8>) {
     let sink = Sink::default();
     let report = kit.store.backup(&Kit::operator(), sink.clone()).await.unwrap();
-    let bytes = sink.0.lock().unwrap().clone();
-    (report, bytes)
+    (report, sink.bytes())
 }
 
 async fn reopen(dir: &Path) -> Store {

@@ -62,6 +62,15 @@ impl Store {
         }
     }
 
+    /// Fails while the book is closed. It knows nobody then, and who has a good password must neither be told that it is
+    /// wrong nor be slowed down for it afterwards.
+    pub(crate) fn demand_open_book(&self) -> Result<(), StoreError> {
+        if self.inner.snapshot.load().is_closed {
+            return Err(StoreError::Busy);
+        }
+        Ok(())
+    }
+
     /// Reads the access data again.
     pub(crate) async fn reload_access(&self) -> Result<(), StoreError> {
         let fresh = Arc::new(Snapshot::load(self.inner.db.read()).await?);
@@ -76,7 +85,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the book is as new as the database, as far as anybody can tell.
+    /// Makes the book as new as the database, if it is not.
     async fn refresh_access(&self) -> Result<(), StoreError> {
         let known = self.inner.snapshot.load_full();
         if !known.is_closed {

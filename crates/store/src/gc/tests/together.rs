@@ -1,16 +1,16 @@
 //! Pushes and deletions, collection, fsck and backup at the same time, on the real disk.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Write};
+use std::io::Cursor;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use access::Caller;
 use oci::Digest;
 use tokio::sync::RwLock;
 
 use crate::db::sql;
-use crate::testing::{Kit, image, sha256};
+use crate::testing::{Kit, Sink, image, sha256};
 use crate::{FsckOptions, Store, StoreConfig, SystemClock, restore};
 
 const PUSHERS: usize = 3;
@@ -21,20 +21,6 @@ const SHARED: &[u8] = b"shared";
 
 /// Blobs that all images have.
 const COMMON: usize = 2;
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What all of them share.
 struct World {
@@ -103,7 +89,7 @@ impl World {
             let sink = Sink::default();
             let done = self.kit.store.backup(&Kit::operator(), sink.clone()).await;
             done.unwrap();
-            backups.push(std::mem::take(&mut *sink.0.lock().unwrap()));
+            backups.push(sink.bytes());
         }
         backups
     }
@@ -156,16 +142,15 @@ async fn collection_check_and_backup_beside_pushes_lose_nothing() {
         time: RwLock::default(),
         is_over: AtomicBool::new(false),
     });
-    let beside = || Arc::clone(&world);
     let pushing = (0..PUSHERS).map(|pusher| {
-        let world = beside();
+        let world = Arc::clone(&world);
         tokio::spawn(async move { world.push(pusher).await })
     });
     let pushing: Vec<_> = pushing.collect();
-    let (one, two, three) = (beside(), beside(), beside());
-    let collecting = tokio::spawn(async move { one.collect().await });
-    let checking = tokio::spawn(async move { two.check().await });
-    let backing_up = tokio::spawn(async move { three.back_up().await });
+    let (collected, checked, backed_up) = (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
+    let collecting = tokio::spawn(async move { collected.collect().await });
+    let checking = tokio::spawn(async move { checked.check().await });
+    let backing_up = tokio::spawn(async move { backed_up.back_up().await });
     let mut live = Vec::new();
     for pusher in pushing {
         live.push(pusher.await.unwrap());

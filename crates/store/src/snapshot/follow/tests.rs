@@ -1,13 +1,16 @@
 //! Revocation with a database that cannot be read for a while.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use access::permit::Pull;
 use access::{Caller, Role};
 
 use crate::db::sql;
-use crate::testing::Kit;
-use crate::{Store, StoreError};
+use crate::snapshot::Snapshot;
+use crate::testing::{Kit, PASSWORD};
+use crate::{AuthError, Store, StoreError};
 
 /// From now on reading the access data fails, writing it does not.
 async fn break_reading(store: &Store) {
@@ -74,6 +77,28 @@ async fn where_a_revocation_cannot_be_read_nobody_may_do_anything_until_it_can()
     kit.store.refresh_access().await.unwrap();
     assert!(!may(&kit, &robot) && may(&kit, &other));
     assert!(kit.store.ping().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_good_password_is_not_called_wrong_while_the_book_is_closed() {
+    let kit = Kit::new().await;
+    kit.administrator("ann").await;
+    let log_in = || async {
+        let from = IpAddr::from([192, 0, 2, 1]);
+        kit.store.authenticate("ann", &PASSWORD.into(), from).await
+    };
+    kit.store.close_access(kit.store.access().generation() + 1);
+    // More often than failures are forgiven.
+    for _ in 0..=kit.store.limits().login_failures {
+        let refused = log_in().await;
+        assert!(
+            matches!(refused, Err(AuthError::Store(StoreError::Busy))),
+            "{refused:?}"
+        );
+    }
+    let loaded = Snapshot::load(kit.store.inner.db.read()).await.unwrap();
+    kit.store.inner.snapshot.store(Arc::new(loaded));
+    log_in().await.unwrap();
 }
 
 #[tokio::test]
