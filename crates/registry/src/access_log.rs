@@ -19,9 +19,11 @@ use store::Timestamp;
 /// Lines that may wait to be written, by default; one more is dropped and counted.
 pub const QUEUE_LINES: usize = 8192;
 
-/// How long lines are gathered before they are written: waking a thread for each would cost more than the line. At 100,000
-/// requests per second the queue is a quarter full by then.
+/// How long lines are gathered before they are written: waking a thread for each would cost more than the line.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// So often the thread looks meanwhile whether the queue fills up.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Longest path or user agent in a line, in bytes; more is cut.
 const MAX_FIELD_BYTES: usize = 512;
@@ -111,13 +113,22 @@ fn write_entries(entries: &Receiver<Entry>, out: impl Write) {
     let mut out = BufWriter::with_capacity(64 * 1024, out);
     while let Ok(first) = entries.recv() {
         if let Entry::Line(_) = first {
-            thread::sleep(GATHER);
+            gather(entries);
         }
         let gathered = std::iter::once(first).chain(entries.try_iter());
         // Somebody who stops reading the log stops it; requests go on.
         if write_gathered(&mut out, gathered).is_err() {
             return;
         }
+    }
+}
+
+/// Waits until there is something to write that is worth it, or until the queue is a quarter full.
+fn gather(entries: &Receiver<Entry>) {
+    let enough = entries.capacity().unwrap_or(QUEUE_LINES) / 4;
+    let until = Instant::now() + GATHER;
+    while Instant::now() < until && entries.len() < enough {
+        thread::sleep(LOOK);
     }
 }
 

@@ -273,6 +273,7 @@ impl Config {
             page_items: self.registry.page_items,
             mount_candidates: storage.mount_candidates,
             collect_grace: storage.collect_grace.0,
+            access_reload: auth.access_reload.0,
             pull_log_rows: storage.pull_log_rows,
             pull_log_age: storage.pull_log_age.0,
             pull_log_queue: storage.pull_log_queue,

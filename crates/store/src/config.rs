@@ -76,6 +76,9 @@ pub struct StoreLimits {
     pub mount_candidates: u64,
     /// How long what nobody names is kept before it is collected. Default 24 hours.
     pub collect_grace: Duration,
+    /// How long a change of who may do what may be committed and not be effective, before nobody may do anything. Default
+    /// 10 seconds.
+    pub access_reload: Duration,
     /// Rows of the pull log. Default 1,000,000.
     pub pull_log_rows: u64,
     /// Age of the pull log. Default 90 days.
@@ -144,6 +147,7 @@ impl Default for StoreLimits {
             page_items: 1_000,
             mount_candidates: 64,
             collect_grace: Duration::from_hours(DAY),
+            access_reload: Duration::from_secs(10),
             pull_log_rows: 1_000_000,
             pull_log_age: Duration::from_hours(90 * DAY),
             pull_log_queue: 16_384,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use access::AccessBook;
 use access::token::Signer;
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -41,6 +42,9 @@ pub(crate) struct Inner {
     pub(crate) collector: Collector,
     /// Turns to make a list of referrers.
     pub(crate) referrer_lists: Semaphore,
+    /// Where transactions run: callers may be on threads of lower priority, and who holds the only writer must not wait
+    /// behind what those leave over.
+    runtime: Handle,
     refresh: Mutex<Option<JoinHandle<()>>>,
     pull_writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<DirLock>>,
@@ -73,6 +77,7 @@ impl Store {
             refresh: Mutex::default(),
             pull_writer: Mutex::default(),
             lock: Mutex::new(Some(lock)),
+            runtime: Handle::current(),
             config,
             clock,
             db,
@@ -150,9 +155,11 @@ impl Store {
         F: for<'t> FnOnce(&'t Tx) -> Work<'t, T, E> + Send + 'static,
     {
         let store = self.clone();
-        tokio::spawn(async move { store.write_here(work).await })
-            .await
-            .map_err(StoreError::from)?
+        let task = self
+            .inner
+            .runtime
+            .spawn(async move { store.write_here(work).await });
+        task.await.map_err(StoreError::from)?
     }
 
     /// The same in the present task, which must be one that nobody cancels.

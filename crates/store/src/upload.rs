@@ -188,10 +188,8 @@ impl Store {
             .map_err(StoreError::from);
         let written = match created {
             Ok(()) => {
-                self.write_here(move |tx| {
-                    Box::pin(async move { session::insert(tx, &permit, &session).await })
-                })
-                .await
+                self.write(move |tx| Box::pin(async move { session::insert(tx, &permit, &session).await }))
+                    .await
             }
             Err(error) => Err(error),
         };

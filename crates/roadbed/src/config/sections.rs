@@ -106,7 +106,7 @@ section! {
         /// Bytes of manifests held in memory while they are received and stored; one more is told to come again (429).
         manifest_memory: Size = Size(protocol().manifest_memory), MIB => Size(1 << 40);
         /// Bytes of manifests and lists above 64 KiB held in memory until they are read, half for one user; more: 429.
-        answer_memory: Size = Size(protocol().answer_memory), MIB => Size(1 << 40);
+        answer_memory: Size = Size(protocol().answer_memory), Size(16 << 20) => Size(1 << 40);
         /// Largest manifest; the specification asks for at least 4 MiB.
         manifest_bytes: Size = Size(protocol().manifest_limits.bytes as u64), Size(64 << 10) => Size(64 << 20);
         /// Longest time until a manifest that is pushed is here.
@@ -217,6 +217,8 @@ section! {
         login_failures: u32 = limits().login_failures, 1 => 1_000;
         /// Longest wait after failed sign-ins; the first is a second, each failure doubles it.
         login_backoff: Span = Span(limits().login_backoff), SECOND => DAY;
+        /// How long a change of who may do what may be written and not effective; after that nobody may do anything until it is.
+        access_reload: Span = Span(limits().access_reload), SECOND => Span::seconds(25);
         /// Pairs of name and address whose failures are remembered.
         login_failure_entries: u64 = limits().login_failure_entries, 1 => 10_000_000;
         /// Users and robots.

@@ -64,7 +64,7 @@ impl Store {
     /// Answers whether there may be more to delete.
     async fn delete_some(&self, repo: &RepoName, actor: &Actor) -> Result<bool, DeleteError> {
         let (repo, actor) = (repo.clone(), actor.clone());
-        self.write_here(move |tx| {
+        self.write(move |tx| {
             Box::pin(async move {
                 let Some(repository) = find(tx.sql(), &repo).await? else {
                     return Ok(false);

@@ -1,7 +1,7 @@
 //! How the access data in memory follows what the database says.
 //!
 //! A change is acknowledged once it is effective. Where it cannot be read back, reading is tried again for
-//! [`RELOAD_WITHIN`]; after that the book is closed: nobody may do anything until the change can be read. So what was
+//! [`crate::StoreLimits::access_reload`]; after that the book is closed: nobody may do anything until the change can be read. So what was
 //! revoked ends within that time, whatever the database does, and never while its revocation counts as done.
 
 use std::sync::{Arc, Weak};
@@ -15,19 +15,13 @@ use crate::{Store, StoreError, setting};
 const REFRESH_EVERY: Duration = Duration::from_secs(10);
 /// The same while the book is closed.
 const REFRESH_CLOSED_EVERY: Duration = Duration::from_secs(1);
-/// How long a change may be committed and not effective.
-const RELOAD_WITHIN: Duration = if cfg!(test) {
-    Duration::from_millis(400)
-} else {
-    Duration::from_secs(10)
-};
 /// Waits between attempts to read the access data again: the first, and the longest (each is twice the one before).
 const RELOAD_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 impl Store {
     /// Makes the state of `generation`, which was just committed, the one that holds.
     pub(crate) async fn follow_access(&self, generation: u64) {
-        let reloaded = tokio::time::timeout(RELOAD_WITHIN, self.reload_until(generation)).await;
+        let reloaded = tokio::time::timeout(self.limits().access_reload, self.reload_until(generation)).await;
         if reloaded.is_err() {
             self.close_access(generation);
         }

@@ -179,7 +179,7 @@ impl Store {
         let (id, offset) = (session.id, appended.offset());
         let expires_at = self.now().plus(self.limits().upload_lifetime);
         let written = self
-            .write_here(move |tx| Box::pin(session::advance(tx, id, offset, expires_at)))
+            .write(move |tx| Box::pin(session::advance(tx, id, offset, expires_at)))
             .await;
         if let Err(error) = written {
             meter.settle(0);
@@ -227,9 +227,7 @@ impl Store {
         let quota = self.rules(permit.repo()).quota_bytes;
         let holder = permit.clone();
         let written: Result<bool, UploadError> = self
-            .write_here(move |tx| {
-                Box::pin(async move { record(tx, &holder, &committed, session, quota).await })
-            })
+            .write(move |tx| Box::pin(async move { record(tx, &holder, &committed, session, quota).await }))
             .await;
         match written {
             Ok(true) => {}
@@ -245,7 +243,7 @@ impl Store {
     /// Removes a session: the row first, then the file.
     pub(super) async fn drop_session(&self, id: UploadId) -> Result<(), StoreError> {
         let removed = self
-            .write_here(move |tx| Box::pin(session::delete(tx.sql(), id)))
+            .write(move |tx| Box::pin(session::delete(tx.sql(), id)))
             .await?;
         if let Some((principal, received)) = removed {
             self.inner.uploads.close(principal, received);

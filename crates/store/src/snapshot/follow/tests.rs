@@ -61,7 +61,7 @@ async fn a_revocation_whose_first_reload_fails_is_effective_when_it_is_acknowled
 
 #[tokio::test]
 async fn where_a_revocation_cannot_be_read_nobody_may_do_anything_until_it_can() {
-    let kit = Kit::new().await;
+    let kit = Kit::with(|limits| limits.access_reload = Duration::from_millis(200)).await;
     let (robot, other) = (
         kit.robot("robot", &[Role::Pull], "**").await,
         kit.all("other").await,
