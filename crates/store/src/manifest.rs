@@ -268,11 +268,8 @@ async fn load_tagged(
     repo: &RepoName,
     tag: &Tag,
 ) -> Result<Option<Arc<StoredManifest>>, StoreError> {
-    let sql = "SELECT m.digest, m.media_type, m.kind, m.artifact_type, m.subject, m.pushed_at, c.bytes \
-               FROM repository r JOIN tag t ON t.repository_id = r.id JOIN manifest m ON m.id = t.manifest_id \
-               JOIN manifest_content c ON c.id = m.content_id WHERE r.name = $1 AND t.name = $2";
-    let row: Option<Row> = sql::first(on, sql, [repo.as_str().into(), tag.as_str().into()]).await?;
-    row.map(Row::into_manifest).transpose()
+    let from = "repository r JOIN tag t ON t.repository_id = r.id JOIN manifest m ON m.id = t.manifest_id";
+    load_from(on, from, "t.name", repo, tag.as_str()).await
 }
 
 async fn load(
@@ -280,10 +277,23 @@ async fn load(
     repo: &RepoName,
     digest: &Digest,
 ) -> Result<Option<Arc<StoredManifest>>, StoreError> {
-    let sql = "SELECT m.digest, m.media_type, m.kind, m.artifact_type, m.subject, m.pushed_at, c.bytes \
-               FROM repository r JOIN manifest m ON m.repository_id = r.id \
-               JOIN manifest_content c ON c.id = m.content_id WHERE r.name = $1 AND m.digest = $2";
-    let row: Option<Row> = sql::first(on, sql, [repo.as_str().into(), digest.to_string().into()]).await?;
+    let from = "repository r JOIN manifest m ON m.repository_id = r.id";
+    load_from(on, from, "m.digest", repo, &digest.to_string()).await
+}
+
+/// The manifest `m` of `from` in a repository for which `column` is `value`.
+async fn load_from(
+    on: &impl ConnectionTrait,
+    from: &str,
+    column: &str,
+    repo: &RepoName,
+    value: &str,
+) -> Result<Option<Arc<StoredManifest>>, StoreError> {
+    let sql = format!(
+        "SELECT m.digest, m.media_type, m.kind, m.artifact_type, m.subject, m.pushed_at, c.bytes FROM {from} \
+         JOIN manifest_content c ON c.id = m.content_id WHERE r.name = $1 AND {column} = $2"
+    );
+    let row: Option<Row> = sql::first(on, &sql, [repo.as_str().into(), value.into()]).await?;
     row.map(Row::into_manifest).transpose()
 }
 
