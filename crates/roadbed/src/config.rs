@@ -241,7 +241,7 @@ impl Config {
     pub(crate) fn store_config(&self, data_dir: PathBuf) -> StoreConfig {
         StoreConfig {
             data_dir,
-            copies_blobs: self.tls_files().is_some(),
+            touches_blobs: self.tls_files().is_some(),
             limits: self.store_limits(),
         }
     }

@@ -55,11 +55,14 @@ impl BlobHandle {
         self.0.size()
     }
 
-    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB. With
-    /// [`crate::StoreConfig::copies_blobs`] a slice comes only after the one before was dropped.
+    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB.
+    ///
+    /// Drop a slice once it is sent: the last one comes only after all before were dropped, so that whatever was wrong
+    /// with them is an error before the answer is whole. Whoever collects slices waits for ever.
     ///
     /// # Errors
-    /// An item is an error when the disk cannot read what it holds; the stream ends after it.
+    /// An item is an error when the disk cannot read what it holds, or could not read what an item before held; the
+    /// stream ends after it.
     pub fn stream(
         &self,
         range: Range<u64>,

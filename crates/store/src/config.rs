@@ -8,9 +8,9 @@ use std::time::Duration;
 pub struct StoreConfig {
     /// The data directory; made if it does not exist.
     pub data_dir: PathBuf,
-    /// Blobs are sent over TLS, so the bytes are touched in this process: they are copied out of their files, where
-    /// reading fails as an error, and not mapped, where it would end the process.
-    pub copies_blobs: bool,
+    /// Blobs are sent over TLS, so their bytes are touched in this process and not by the kernel alone. A page that cannot
+    /// be read must not end the process then: the store installs a handler for `SIGBUS`.
+    pub touches_blobs: bool,
     /// Caps, each with a default.
     pub limits: StoreLimits,
 }
@@ -20,7 +20,7 @@ impl StoreConfig {
     pub fn at(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
-            copies_blobs: false,
+            touches_blobs: false,
             limits: StoreLimits::default(),
         }
     }

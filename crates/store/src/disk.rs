@@ -13,6 +13,7 @@ use std::path::Path;
 
 pub(crate) use real::RealDisk;
 
+pub(crate) mod fault;
 mod real;
 #[cfg(test)]
 pub(crate) mod sim;

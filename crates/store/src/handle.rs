@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::authenticate::Authenticator;
 use crate::cache::Caches;
 use crate::db::{Db, Effects, Tx, Work};
+use crate::disk::fault::Table;
 use crate::files::{BlobFiles, FilesConfig};
 use crate::gc::Collector;
 use crate::lock::{DATABASE_FILE, DirLock};
@@ -62,7 +63,7 @@ impl Store {
         })
         .await??;
         let mut files_config = FilesConfig::within(&config.data_dir, &config.limits);
-        files_config.reader.copies = config.copies_blobs;
+        files_config.reader.touched = config.touches_blobs.then(Table::of_process);
         let files = tokio::task::spawn_blocking(move || BlobFiles::open(&files_config)).await??;
         let db = Db::open(&config.data_dir.join(DATABASE_FILE), &config.limits).await?;
         let signer = Signer::new(setting::token_key(&db, clock.now()).await?);

@@ -9,9 +9,11 @@
 //! also turns an error of the disk into an error of the stream instead of a `SIGBUS`.
 //!
 //! Two things a map cannot do. If somebody cuts the file while it is mapped, the rest of its last page reads as zeros:
-//! so the last bytes of each stream are read from the file, and no stream of a file that is too short comes to its end.
-//! And whoever touches a page that cannot be read is ended by the kernel, which TLS does in this process: there all
-//! bytes are read from the file ([`window::Window`]).
+//! so the last bytes of each stream are read from the file, after everybody has dropped the slices before, and no stream
+//! of a file that is too short comes to its end. And whoever touches a page that cannot be read is ended by the kernel,
+//! which TLS does in this process: there maps are guarded ([`crate::disk::fault`]), the fault gives zeros, and no stream
+//! of such a map comes to its end. A map that gets no guard is not touched: its bytes are copied out of the file
+//! ([`window::Window`]).
 
 use std::fs::File;
 use std::io;
@@ -26,11 +28,13 @@ use oci::Digest;
 
 pub(crate) use stream::BlobStream;
 
+use crate::disk::fault::Table;
 use crate::disk::sys;
 use crate::files::{FilesError, Location};
 use crate::pool::{IoPool, PoolConfig};
 use map::BlobMap;
 
+mod loans;
 mod map;
 mod stream;
 mod window;
@@ -48,9 +52,9 @@ pub(crate) struct ReaderConfig {
     /// How long either is kept without being asked for. A removed blob's space on disk is free only after this, unless
     /// the reader is told (see [`BlobReader::forget`]). Default: 60 s.
     pub(crate) idle: Duration,
-    /// Whether streams copy the bytes out of the files, a piece at a time, instead of handing out the map: for whoever
-    /// touches them. Default: no.
-    pub(crate) copies: bool,
+    /// Where maps are guarded, if what streams hand out is touched in this process and not by the kernel alone. Maps that
+    /// find no place are copied, a piece at a time. Default: none, nobody touches them.
+    pub(crate) touched: Option<Table>,
     /// Threads that open files and read cold pages. Default: 8.
     pub(crate) pool: PoolConfig,
 }
@@ -63,7 +67,7 @@ impl Default for ReaderConfig {
             small_kept: 8 << 20,
             maps_kept: 1024,
             idle: Duration::from_mins(1),
-            copies: false,
+            touched: None,
             pool: PoolConfig::with_threads("rb-read", THREADS),
         }
     }
@@ -126,7 +130,6 @@ impl BlobReader {
             digest: location.digest(),
             size,
             body,
-            copies: shared.config.copies,
             pool: shared.pool.clone(),
         })
     }
@@ -164,10 +167,10 @@ impl BlobReader {
 
     async fn map(&self, location: Location, size: u64) -> Result<Arc<BlobMap>, FilesError> {
         let path = self.shared.data_dir.join(location.path());
-        let pool = self.shared.pool.clone();
+        let (touched, pool) = (self.shared.config.touched, self.shared.pool.clone());
         let work = move || {
             let file = open(&location, &path, size)?;
-            BlobMap::new(file, size, pool)
+            BlobMap::new(file, size, touched, pool)
                 .map(Arc::new)
                 .map_err(|e| FilesError::io("map", &location.path(), e))
         };
@@ -196,7 +199,6 @@ pub(crate) struct OpenBlob {
     digest: Digest,
     size: u64,
     body: Body,
-    copies: bool,
     pool: IoPool,
 }
 
@@ -217,14 +219,14 @@ impl OpenBlob {
         self.size
     }
 
-    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB. Where bytes are copied, a slice
-    /// comes only after the one before was dropped, which bounds what a slow reader holds.
+    /// The bytes of `range`, cut at the end of the blob, in slices of at most 1 MiB. The last one comes only after all
+    /// before were dropped; where bytes are copied, every slice after the one before was.
     pub(crate) fn stream(&self, range: Range<u64>) -> BlobStream {
         let end = range.end.min(self.size);
         let range = range.start.min(end)..end;
         match &self.body {
             Body::Small(bytes) => BlobStream::whole(slice(bytes, range)),
-            Body::Mapped(map) => BlobStream::mapped(Arc::clone(map), range, self.pool.clone(), self.copies),
+            Body::Mapped(map) => BlobStream::mapped(Arc::clone(map), range, self.pool.clone()),
         }
     }
 }

@@ -268,7 +268,7 @@ impl std::io::Write for Sink {
 async fn open(dir: &TempDir, limits: &StoreLimits, clock: &Arc<ManualClock>) -> Store {
     let config = StoreConfig {
         data_dir: dir.path().to_owned(),
-        copies_blobs: false,
+        touches_blobs: false,
         limits: limits.clone(),
     };
     Store::open(config, Arc::clone(clock) as Arc<dyn crate::Clock>)

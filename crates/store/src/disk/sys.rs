@@ -1,5 +1,5 @@
-//! System calls that the standard library does not offer as they are needed; among them the only unsafe lines of this
-//! crate.
+//! System calls that the standard library does not offer as they are needed. Unsafe lines are here and in
+//! [`super::fault`] only.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -58,7 +58,8 @@ pub(crate) fn map(file: &File, len: usize) -> io::Result<Mmap> {
     #[expect(
         unsafe_code,
         reason = "a mapping is sound while nobody writes to or cuts the file: committed blobs are never opened for \
-                  writing, only renamed and unlinked, and the data directory is locked and private to us"
+                  writing, only renamed and unlinked, and the data directory is locked and private to us; somebody \
+                  who cuts one all the same is what super::fault is for"
     )]
     unsafe {
         MmapOptions::new().len(len).map(file)

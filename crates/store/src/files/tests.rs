@@ -123,8 +123,8 @@ async fn a_blob_arrives_in_chunks_and_is_read_back() {
         .open(committed.location, committed.size)
         .await
         .unwrap();
-    let read: Vec<_> = blob.stream(0..u64::MAX).map(Result::unwrap).collect().await;
-    assert_eq!(read.concat(), bytes);
+    let slices = blob.stream(0..u64::MAX).map(|slice| slice.unwrap().to_vec());
+    assert_eq!(slices.collect::<Vec<_>>().await.concat(), bytes);
 }
 
 #[tokio::test]

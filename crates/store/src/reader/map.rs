@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Bytes, BytesMut};
 use memmap2::{Advice, Mmap};
 
+use crate::disk::fault::{GuardedMap, Table};
 use crate::disk::sys;
 use crate::files::{FilesError, Location};
 use crate::pool::IoPool;
@@ -23,21 +24,26 @@ pub(super) struct BlobMap {
     /// All of it; slices of this are what streams yield. Holds `map`.
     bytes: Bytes,
     file: File,
+    /// Nobody may touch its pages here, and somebody would.
+    is_copied: bool,
     /// A stream could not be read to its end.
     failed: AtomicBool,
 }
 
 impl BlobMap {
-    /// Maps `file`, whose length the caller has compared with `size`.
-    pub(super) fn new(file: File, size: u64, pool: IoPool) -> io::Result<Self> {
+    /// Maps `file`, whose length the caller has compared with `size`. Where its pages are touched in this process it is
+    /// to be guarded by `touched`.
+    pub(super) fn new(file: File, size: u64, touched: Option<Table>, pool: IoPool) -> io::Result<Self> {
         let len = usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let map = sys::map(&file, len)?;
+        let map = GuardedMap::new(sys::map(&file, len)?, touched);
+        let is_copied = touched.is_some() && !map.is_guarded();
         let map = Arc::new(Unmapper { map: Some(map), pool });
         let bytes = Bytes::from_owner(Owner(Arc::clone(&map)));
         Ok(Self {
             map,
             bytes,
             file,
+            is_copied,
             failed: AtomicBool::new(false),
         })
     }
@@ -52,9 +58,19 @@ impl BlobMap {
         self.failed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a stream could not.
+    /// Whether a stream could not, or will not.
     pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+        self.failed.load(Ordering::Relaxed) || self.is_torn()
+    }
+
+    /// Whether streams copy all bytes, because the map got no guard.
+    pub(super) fn is_copied(&self) -> bool {
+        self.is_copied
+    }
+
+    /// Whether somebody may have seen zeros in the place of bytes that could not be read.
+    pub(super) fn is_torn(&self) -> bool {
+        self.map.map.as_ref().is_some_and(GuardedMap::is_torn)
     }
 
     /// The bytes of `range` without a copy. Touching them may wait for the disk.
@@ -110,7 +126,7 @@ struct Owner(Arc<Unmapper>);
 
 impl AsRef<[u8]> for Owner {
     fn as_ref(&self) -> &[u8] {
-        self.0.map.as_deref().unwrap_or_default()
+        self.0.map.as_ref().map_or(&[], |map| map)
     }
 }
 
@@ -118,7 +134,7 @@ impl AsRef<[u8]> for Owner {
 /// happens to drop the last slice does not have.
 struct Unmapper {
     /// Always present until it is dropped.
-    map: Option<Mmap>,
+    map: Option<GuardedMap>,
     pool: IoPool,
 }
 

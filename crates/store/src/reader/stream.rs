@@ -10,13 +10,15 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream;
 
+use super::loans::Loans;
 use super::map::BlobMap;
 use super::window::{PIECE, Window};
 use crate::pool::{IoPool, PoolError};
 
 /// Bytes per slice: large enough that a slice's fixed cost vanishes, small enough that a slow reader pins little.
 pub(super) const SLICE: usize = 1 << 20;
-/// Bytes at the end of each stream that are always copied: whoever sends less than promised must notice.
+/// Bytes at the end of each stream that are always copied, once everything before was sent: whoever sends less than
+/// promised, or what was never in the file, must notice.
 const TAIL: usize = 16 << 10;
 /// How far the disk reads ahead of a cold stream, bytes of page cache.
 const READ_AHEAD: usize = 8 << 20;
@@ -50,8 +52,15 @@ struct Mapped {
     in_a_row: u8,
     /// Up to where the disk has been asked to read; 0 while everything was in memory.
     asked: usize,
-    /// Where all of it is copied.
-    window: Option<Window>,
+    way: Way,
+}
+
+/// How bytes are handed out.
+enum Way {
+    /// As slices of the map; only the end is copied.
+    Lent(Loans),
+    /// All of them copied.
+    Copied(Window),
 }
 
 enum Next {
@@ -72,9 +81,14 @@ impl BlobStream {
     }
 
     /// Slices of a map; `range` lies inside it.
-    pub(super) fn mapped(map: Arc<BlobMap>, range: Range<u64>, pool: IoPool, copies: bool) -> Self {
+    pub(super) fn mapped(map: Arc<BlobMap>, range: Range<u64>, pool: IoPool) -> Self {
         let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(map.len());
         let rest = index(range.start)..index(range.end);
+        let way = if map.is_copied() {
+            Way::Copied(Window::default())
+        } else {
+            Way::Lent(Loans::default())
+        };
         Self {
             source: Source::Mapped(Mapped {
                 map,
@@ -83,7 +97,7 @@ impl BlobStream {
                 next: Next::Unknown,
                 in_a_row: 0,
                 asked: 0,
-                window: copies.then(Window::default),
+                way,
             }),
         }
     }
@@ -149,21 +163,30 @@ impl Mapped {
     /// The next bytes of `slice`, which is in memory.
     fn take(&mut self, slice: &Range<usize>, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let copy = |space: &mut [u8]| self.map.copy(space, slice.start);
-        match &self.window {
-            Some(window) => window.poll_fill(context, slice.len().min(PIECE), copy),
-            None if slice.end == self.rest.end => {
+        let bytes = match &self.way {
+            Way::Copied(window) => ready!(window.poll_fill(context, slice.len().min(PIECE), copy)),
+            Way::Lent(loans) if slice.end == self.rest.end => {
+                ready!(loans.poll_returned(context));
                 let mut tail = vec![0; slice.len()];
-                Poll::Ready(copy(&mut tail).map(|()| tail.into()))
+                copy(&mut tail).map(|()| tail.into())
             }
-            None => Poll::Ready(Ok(self.map.slice(slice.clone()))),
+            Way::Lent(loans) => Ok(loans.lend(self.map.slice(slice.clone()))),
+        };
+        if self.map.is_torn() {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(libc::EIO)));
         }
+        Poll::Ready(bytes)
+    }
+
+    fn is_copied(&self) -> bool {
+        matches!(self.way, Way::Copied(_))
     }
 
     /// Up to the next multiple of the slice size, so that all streams of a blob cut it alike, or up to the tail.
     fn first_slice(&self) -> Range<usize> {
         let Range { start, end } = self.rest;
         let tail = end.saturating_sub(TAIL);
-        let end = if start < tail && self.window.is_none() {
+        let end = if start < tail && !self.is_copied() {
             tail
         } else {
             end
@@ -175,7 +198,7 @@ impl Mapped {
         if !self.map.is_resident(slice.clone()) {
             return Next::Populating(self.populate(slice));
         }
-        if self.window.is_none() {
+        if !self.is_copied() {
             self.map.enter(slice.clone());
         }
         if self.asked > 0 {

@@ -85,10 +85,18 @@ fn make_cold(path: &Path) {
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
 }
 
-/// Streams that copy everything.
+/// Streams of maps that are guarded, as TLS needs them.
+fn guarding() -> ReaderConfig {
+    ReaderConfig {
+        touched: Some(Table::of_process()),
+        ..ReaderConfig::default()
+    }
+}
+
+/// Streams of maps that get no guard, so that everything is copied.
 fn copying() -> ReaderConfig {
     ReaderConfig {
-        copies: true,
+        touched: Some(Table::full()),
         ..ReaderConfig::default()
     }
 }
@@ -96,6 +104,11 @@ fn copying() -> ReaderConfig {
 #[tokio::test]
 async fn every_range_is_the_bytes_of_the_file() {
     every_range(ReaderConfig::default()).await;
+}
+
+#[tokio::test]
+async fn every_range_is_the_bytes_of_the_file_when_maps_are_guarded() {
+    every_range(guarding()).await;
 }
 
 #[tokio::test]

@@ -25,9 +25,19 @@ async fn touch(mut stream: BlobStream) -> (usize, bool) {
 
 #[tokio::test]
 async fn whoever_touches_copied_bytes_gets_an_error_and_no_signal() {
+    touched_bytes_give_an_error(copying()).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn whoever_touches_a_guarded_map_gets_an_error_and_no_signal() {
+    touched_bytes_give_an_error(guarding()).await;
+}
+
+async fn touched_bytes_give_an_error(config: ReaderConfig) {
     let len = 4 * SLICE;
     for rest in [0, 5, SLICE, SLICE + 100, len - 5000, len - 1] {
-        let fixture = Fixture::with(len, copying());
+        let fixture = Fixture::with(len, config.clone());
         let blob = fixture.open().await;
         let mut stream = blob.stream(0..u64::MAX);
         let first = stream.next().await.unwrap().unwrap().to_vec();
@@ -42,7 +52,7 @@ async fn whoever_touches_copied_bytes_gets_an_error_and_no_signal() {
 /// What was evicted and cannot be read again is to a reader what was cut. Here the whole map is gone from memory first.
 #[tokio::test]
 async fn a_cold_file_that_is_cut_is_an_error_too() {
-    for config in [ReaderConfig::default(), copying()] {
+    for config in [ReaderConfig::default(), guarding(), copying()] {
         let fixture = Fixture::with(4 * SLICE, config);
         let blob = fixture.open().await;
         make_cold(&fixture.path());
@@ -66,8 +76,9 @@ async fn no_stream_of_a_map_comes_to_its_end_if_the_file_is_too_short() {
         let blob = fixture.open().await;
         let stream = blob.stream(range.start as u64..range.end as u64);
         cut(&fixture.path(), rest);
-        let slices: Vec<_> = stream.collect().await;
-        let sent: usize = slices.iter().flatten().map(Bytes::len).sum();
+        let lengths = stream.map(|slice| slice.map(|bytes| bytes.len()));
+        let slices: Vec<_> = lengths.collect().await;
+        let sent: usize = slices.iter().flatten().sum();
         assert!(
             slices.last().unwrap().is_err() && sent < range.len(),
             "{range:?} of {rest}"
@@ -90,6 +101,96 @@ async fn a_file_that_is_cut_while_it_is_mapped_is_an_error_and_no_signal() {
         Some(libc::EIO)
     );
     assert!(rest.len() <= 2);
+}
+
+/// A slice that is touched after the cut, while the end could still be read: nothing but the guard knows of it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_stream_of_a_torn_map_comes_to_its_end_if_the_file_has_grown_again() {
+    let len = 2 * SLICE;
+    let fixture = Fixture::with(len, guarding());
+    let blob = fixture.open().await;
+    let (mut stream, mut other) = (blob.stream(0..u64::MAX), blob.stream(0..u64::MAX));
+    let other_first = other.next().await.unwrap().unwrap().to_vec();
+    let first = stream.next().await.unwrap().unwrap();
+    let second = stream.next().await.unwrap().unwrap();
+    assert!(matches!(futures_util::poll!(stream.next()), Poll::Pending));
+    cut(&fixture.path(), SLICE);
+    assert!(std::hint::black_box(&second).iter().all(|byte| *byte == 0));
+    std::fs::write(fixture.path(), &fixture.bytes).unwrap();
+    drop((first, second));
+    assert_eq!(touch(stream).await, (0, true));
+    assert_eq!(touch(other).await, (0, true), "of the same map");
+    assert!(other_first == fixture.bytes[..SLICE]);
+    // The file is right, so the next request gets it whole, from a new map.
+    assert!(read(&fixture.open().await, 0..u64::MAX).await == fixture.bytes);
+}
+
+/// Nobody polls a stream again whose client went away.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_torn_map_is_thrown_away_although_its_stream_was_dropped() {
+    let fixture = Fixture::with(2 * SLICE, guarding());
+    let mut stream = fixture.open().await.stream(0..u64::MAX);
+    let first = stream.next().await.unwrap().unwrap();
+    drop(stream);
+    cut(&fixture.path(), 0);
+    assert!(std::hint::black_box(&first).iter().all(|byte| *byte == 0));
+    let noticed = fixture.open_error(2 * SLICE).await;
+    assert!(matches!(&*noticed, FilesError::Damaged { .. }), "{noticed:?}");
+}
+
+/// Many clients of one blob, each on a thread of its own.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn many_who_touch_a_file_that_is_cut_get_errors() {
+    let len = 8 * SLICE;
+    for round in 0..8 {
+        let fixture = Fixture::with(len, guarding());
+        let blob = fixture.open().await;
+        let readers: Vec<_> = (0..16)
+            .map(|_| {
+                let mut stream = blob.stream(0..u64::MAX);
+                tokio::spawn(async move {
+                    let first = stream.next().await.unwrap().unwrap().to_vec();
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    (first.len(), touch(stream).await)
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(18 + round % 3)).await;
+        cut(&fixture.path(), SLICE + 100);
+        for reader in readers {
+            // One that was faster than the cut has read what was there.
+            let (first, (rest, failed)) = reader.await.unwrap();
+            assert!(failed || first + rest == len);
+        }
+        assert!(matches!(
+            &*fixture.open_error(len).await,
+            FilesError::Damaged { .. }
+        ));
+    }
+}
+
+#[tokio::test]
+async fn the_last_piece_waits_until_the_others_are_dropped() {
+    for config in [ReaderConfig::default(), guarding()] {
+        let fixture = Fixture::with(2 * SLICE, config);
+        let mut stream = fixture.open().await.stream(0..u64::MAX);
+        let slices = [stream.next().await, stream.next().await].map(|slice| slice.unwrap().unwrap());
+        let clone = slices[1].slice(5..6);
+        assert!(matches!(futures_util::poll!(stream.next()), Poll::Pending));
+        let last = tokio::spawn(async move { stream.next().await.unwrap().unwrap() });
+        tokio::task::yield_now().await;
+        drop(slices);
+        tokio::task::yield_now().await;
+        assert!(!last.is_finished(), "a clone is held");
+        drop(clone);
+        assert!(
+            !last.await.unwrap().is_empty(),
+            "dropping the last one wakes the reader"
+        );
+    }
 }
 
 #[tokio::test]
