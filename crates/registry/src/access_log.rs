@@ -20,10 +20,10 @@ use store::Timestamp;
 pub const QUEUE_LINES: usize = 8192;
 
 /// How long lines are gathered before they are written: waking a thread for each would cost more than the line.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(40);
 
 /// So often the thread looks meanwhile whether the queue fills up.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Longest path or user agent in a line, in bytes; more is cut.
 const MAX_FIELD_BYTES: usize = 512;
