@@ -44,6 +44,7 @@ pub mod robot_secret;
 mod role;
 mod scope;
 mod secret_string;
+pub mod shares;
 pub mod token;
 
 pub use authorization::{Authorization, AuthorizationError, MAX_AUTHORIZATION_BYTES};

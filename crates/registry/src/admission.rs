@@ -3,28 +3,33 @@
 
 use std::sync::Arc;
 
-use access::PrincipalId;
-use http::{HeaderValue, header};
-use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{Semaphore, SemaphorePermit};
-
-use crate::{
-    error::{ApiError, RETRY_AFTER_SECONDS},
+use access::{
+    PrincipalId,
     shares::{NoShare, Share, Shares},
 };
+use http::{HeaderValue, header};
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::error::{ApiError, RETRY_AFTER_SECONDS};
+
+/// One principal may hold one part in so many. Everybody without a name is one principal.
+pub(crate) const PARTS: usize = 2;
+
+type Caller = Option<PrincipalId>;
 
 /// The places of one registry.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    requests: Semaphore,
-    uploads: Arc<Shares>,
+    requests: Arc<Shares<Caller>>,
+    lists: Arc<Shares<Caller>>,
+    uploads: Arc<Shares<Caller>>,
     in_flight: Gauge,
 }
 
 /// A place; given back when dropped, also when the client went away.
 #[derive(Debug)]
-pub(crate) enum Place<'a> {
-    Request(#[expect(dead_code, reason = "held for its Drop")] SemaphorePermit<'a>),
+pub(crate) enum Place {
+    Request(#[expect(dead_code, reason = "held for its Drop")] Share<Caller>),
     Upload(#[expect(dead_code, reason = "held for its Drop")] UploadPlace),
 }
 
@@ -32,30 +37,41 @@ pub(crate) enum Place<'a> {
 #[derive(Debug)]
 pub(crate) struct UploadPlace {
     in_flight: Gauge,
-    _share: Share,
+    _share: Share<Caller>,
 }
 
 impl Admission {
     /// `in_flight` shows the uploads under way.
-    pub(crate) fn new(requests: usize, uploads: usize, in_flight: Gauge) -> Self {
+    pub(crate) fn new(requests: usize, lists: usize, uploads: usize, in_flight: Gauge) -> Self {
         Self {
-            requests: Semaphore::new(requests),
-            uploads: Shares::new(uploads),
+            requests: Shares::new(requests, PARTS),
+            lists: Shares::new(lists, PARTS),
+            uploads: Shares::new(uploads, PARTS),
             in_flight,
         }
     }
 
-    /// A place for anything but an upload.
-    pub(crate) fn request(&self) -> Result<Place<'_>, ApiError> {
-        let permit = self.requests.try_acquire();
-        permit
-            .map(Place::Request)
-            .map_err(|_| busy("the registry is busy"))
+    /// A place for anything but a list or an upload.
+    pub(crate) fn request(&self, principal: Caller) -> Result<Place, ApiError> {
+        let share = self.requests.take(principal, 1);
+        share.map(Place::Request).map_err(|none| match none {
+            NoShare::AllTaken => busy("the registry is busy"),
+            NoShare::OwnTaken => busy("too many requests of this user or robot at the same time"),
+        })
+    }
+
+    /// A place for a list, which keeps the database at work for longer than a pull: pulls must not wait behind hundreds.
+    pub(crate) fn list(&self, principal: Caller) -> Result<Place, ApiError> {
+        let share = self.lists.take(principal, 1);
+        share.map(Place::Request).map_err(|none| match none {
+            NoShare::AllTaken => busy("too many lists at the same time"),
+            NoShare::OwnTaken => busy("too many lists of this user or robot at the same time"),
+        })
     }
 
     /// A place for an upload of a blob or manifest, which holds memory or a file while it comes. No principal gets so
     /// many that there is none for others.
-    pub(crate) fn upload(&self, principal: Option<PrincipalId>) -> Result<Place<'_>, ApiError> {
+    pub(crate) fn upload(&self, principal: Caller) -> Result<Place, ApiError> {
         let share = self.uploads.take(principal, 1).map_err(|none| match none {
             NoShare::AllTaken => busy("too many uploads at the same time"),
             NoShare::OwnTaken => busy("too many uploads of this user or robot at the same time"),
@@ -85,7 +101,7 @@ mod tests {
 
     #[test]
     fn one_principal_cannot_take_every_place_for_uploads() {
-        let admission = Admission::new(1, 4, Gauge::default());
+        let admission = Admission::new(1, 1, 4, Gauge::default());
         let ann = Some(PrincipalId(1));
         let held = [admission.upload(ann).unwrap(), admission.upload(ann).unwrap()];
         assert!(admission.upload(ann).is_err());
@@ -97,10 +113,23 @@ mod tests {
 
     #[test]
     fn one_request_too_many_is_told_to_come_again() {
-        let admission = Admission::new(1, 1, Gauge::default());
-        let place = admission.request().unwrap();
-        assert!(admission.request().is_err());
+        let admission = Admission::new(2, 2, 1, Gauge::default());
+        let (ann, bob, eve) = (Some(PrincipalId(1)), Some(PrincipalId(2)), None);
+        let place = admission.request(ann).unwrap();
+        assert!(admission.request(ann).is_err(), "her half");
+        let _other = admission.request(bob).unwrap();
+        assert!(admission.request(eve).is_err(), "all");
         drop(place);
-        assert!(admission.request().is_ok());
+        assert!(admission.request(ann).is_ok());
+    }
+
+    #[test]
+    fn lists_have_places_of_their_own() {
+        let admission = Admission::new(8, 2, 1, Gauge::default());
+        let ann = Some(PrincipalId(1));
+        let _list = admission.list(ann).unwrap();
+        assert!(admission.list(ann).is_err());
+        assert!(admission.list(None).is_ok());
+        assert!(admission.request(ann).is_ok(), "pulls go on");
     }
 }

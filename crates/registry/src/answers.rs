@@ -13,15 +13,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use access::PrincipalId;
+use access::{
+    PrincipalId,
+    shares::{Share, Shares},
+};
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::{
+    admission::PARTS,
     error::{ApiError, RETRY_AFTER_SECONDS},
-    shares::{Share, Shares},
 };
 
 /// An answer up to this size is not counted: a socket's buffer takes it soon, and it is bounded by the connections.
@@ -29,11 +32,11 @@ const SMALL_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// The room of one registry, in bytes.
 #[derive(Debug)]
-pub(crate) struct AnswerRoom(Arc<Shares>);
+pub(crate) struct AnswerRoom(Arc<Shares<Option<PrincipalId>>>);
 
 impl AnswerRoom {
     pub(crate) fn new(bytes: u64) -> Self {
-        Self(Shares::new(usize::try_from(bytes).unwrap_or(usize::MAX)))
+        Self(Shares::new(usize::try_from(bytes).unwrap_or(usize::MAX), PARTS))
     }
 
     /// Lets an answer hold its room until its bytes are sent or dropped. What is streamed does not know its size and
@@ -61,13 +64,13 @@ impl AnswerRoom {
 /// A body whose bytes hold room, also when the connection has taken them out of it and not sent them yet.
 struct HeldBody {
     body: Body,
-    room: Arc<Share>,
+    room: Arc<Share<Option<PrincipalId>>>,
 }
 
 struct HeldBytes {
     bytes: Bytes,
     #[expect(dead_code, reason = "held for its Drop")]
-    room: Arc<Share>,
+    room: Arc<Share<Option<PrincipalId>>>,
 }
 
 impl AsRef<[u8]> for HeldBytes {

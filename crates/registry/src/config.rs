@@ -26,6 +26,9 @@ pub struct RegistryConfig {
     pub concurrent_uploads: usize,
     /// Requests other than uploads that may be worked on at the same time; one more is answered 429.
     pub concurrent_requests: usize,
+    /// Lists (of tags, referrers, repositories) that may be made at the same time; one more is answered 429. One principal
+    /// may have half of them, as of requests and uploads.
+    pub concurrent_lists: usize,
     /// Bytes of manifests that may be held in memory while they are received and stored, over all requests; one more is
     /// answered 429. Reading one costs about twice its bytes besides.
     pub manifest_memory: u64,
@@ -57,6 +60,7 @@ impl Default for RegistryConfig {
             manifest_limits: ManifestLimits::default(),
             concurrent_uploads: 256,
             concurrent_requests: 4_096,
+            concurrent_lists: 64,
             manifest_memory: 32 * 1024 * 1024,
             answer_memory: 256 * 1024 * 1024,
             manifest_timeout: Duration::from_mins(1),

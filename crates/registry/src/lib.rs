@@ -26,7 +26,6 @@ mod query;
 mod route;
 mod sent;
 mod service;
-mod shares;
 mod token;
 pub mod traffic;
 

@@ -68,6 +68,7 @@ impl Registry {
             authenticator: Authenticator::new(store.clone(), key, &config.header_cache),
             admission: Admission::new(
                 config.concurrent_requests,
+                config.concurrent_lists,
                 config.concurrent_uploads,
                 metrics.uploads_in_flight.clone(),
             ),
@@ -224,7 +225,7 @@ impl Registry {
     }
 
     /// The place of a request until its answer begins; what of the answer stands in memory then has room of its own.
-    fn admit(&self, route: &Route, exchange: &Exchange<'_>) -> Result<Option<Place<'_>>, ApiError> {
+    fn admit(&self, route: &Route, exchange: &Exchange<'_>) -> Result<Option<Place>, ApiError> {
         let receives = match route {
             // A stranger's form is read before a place is taken, or slow forms would keep everybody else out.
             Route::Token => return Ok(None),
@@ -233,11 +234,11 @@ impl Registry {
             Route::Manifest(..) => *exchange.method == Method::PUT,
             Route::Ping | Route::Catalog | Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) => false,
         };
-        let admission = &self.inner.admission;
-        let place = if receives {
-            admission.upload(exchange.caller.principal_id())
-        } else {
-            admission.request()
+        let (admission, principal) = (&self.inner.admission, exchange.caller.principal_id());
+        let place = match route {
+            _ if receives => admission.upload(principal),
+            Route::Catalog | Route::Tags(_) | Route::Referrers(..) => admission.list(principal),
+            _ => admission.request(principal),
         };
         place.map(Some)
     }
@@ -253,7 +254,7 @@ impl Registry {
             Method::POST => Some(self.read_form(body).await?),
             _ => return Err(ApiError::method_not_allowed("GET, POST")),
         };
-        let _place = self.inner.admission.request()?;
+        let _place = self.inner.admission.request(exchange.caller.principal_id())?;
         self.token(exchange.method, exchange.caller, address, exchange.query, form)
             .await
     }

@@ -196,6 +196,7 @@ impl Config {
             namespaces: from.namespaces.0.clone(),
             concurrent_uploads: from.concurrent_uploads,
             concurrent_requests: from.concurrent_requests,
+            concurrent_lists: from.concurrent_lists,
             manifest_memory: from.manifest_memory.0,
             answer_memory: from.answer_memory.0,
             manifest_timeout: from.manifest_timeout.0,

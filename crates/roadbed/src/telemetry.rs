@@ -9,19 +9,27 @@ use opentelemetry_sdk::{
     Resource,
     trace::{Sampler, SdkTracerProvider},
 };
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
 use crate::config::{Log, LogFormat, Telemetry};
 
-/// Ends the export of traces in good order when it is dropped.
+/// Lines of the log that may wait to be written; what comes on top is lost. Whoever does not read the log (a full pipe)
+/// must not stop the threads that write to it.
+const QUEUE_LINES: usize = 8_192;
+
+/// Writes the last lines and ends the export of traces in good order when it is dropped.
 #[derive(Debug)]
-pub(crate) struct TelemetryGuard(Option<SdkTracerProvider>);
+pub(crate) struct TelemetryGuard {
+    provider: Option<SdkTracerProvider>,
+    _lines: WorkerGuard,
+}
 
 impl Drop for TelemetryGuard {
     fn drop(&mut self) {
-        if let Some(provider) = self.0.take() {
+        if let Some(provider) = self.provider.take() {
             let _ = provider.shutdown_with_timeout(Duration::from_secs(5));
         }
     }
@@ -37,7 +45,12 @@ pub(crate) fn init(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Telemetry
         format!("{level},sea_orm_migration=warn")
     };
     let filter = EnvFilter::try_new(level).context("log.level is not a filter")?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(QUEUE_LINES)
+        .lossy(true)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().boxed(),
@@ -56,7 +69,10 @@ pub(crate) fn init(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Telemetry
     });
     let subscriber = Registry::default().with(traces).with(lines.with_filter(filter));
     subscriber.try_init().context("logging is set up already")?;
-    Ok(TelemetryGuard(provider))
+    Ok(TelemetryGuard {
+        provider,
+        _lines: guard,
+    })
 }
 
 fn exporter(endpoint: &str, telemetry: &Telemetry) -> anyhow::Result<SdkTracerProvider> {

@@ -7,6 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Method;
 
+use crate::PeerAddress;
 use crate::problem::{ApiError, Kind};
 use crate::state::WebState;
 
@@ -15,21 +16,25 @@ use crate::state::WebState;
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// When a client that was turned away should come again, in seconds.
-const RETRY_AFTER_SECONDS: u64 = 2;
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 2;
 
 /// Longest time until a sign-in is answered.
 pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// One address may hold one place in so many: neither strangers nor one user keep all others out.
+pub(crate) const PARTS: usize = 4;
+
 /// Takes a place or turns the request away at once: a queue that grows would only make everybody late. The place is
 /// given back when the answer begins.
 pub(crate) async fn admit(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let from = request.extensions().get::<PeerAddress>().map(|peer| peer.0);
     let signs_in = request.method() == Method::POST && request.uri().path().ends_with("/session");
     let (places, longest) = if signs_in {
         (&state.sign_ins, state.config.sign_in_timeout)
     } else {
         (&state.places, state.config.request_timeout)
     };
-    let Ok(_place) = places.try_acquire() else {
+    let Ok(_place) = places.take(from, 1) else {
         let message = "too many requests are being worked on";
         return ApiError::retry_after(Kind::TooMany, message, RETRY_AFTER_SECONDS).into_response();
     };

@@ -44,6 +44,7 @@ pub(crate) enum Kind {
     Exists,
     Conflict,
     Busy,
+    Unavailable,
     TooLarge,
     NotJson,
     TooMany,
@@ -72,6 +73,11 @@ impl Kind {
             Self::Exists => (StatusCode::CONFLICT, "exists", "It exists already"),
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "The present state forbids it"),
             Self::Busy => (StatusCode::CONFLICT, "busy", "It is being done already"),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The registry cannot do it at the moment",
+            ),
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too-large",
@@ -112,6 +118,7 @@ impl Kind {
             Self::Exists => "choose another name, or change what exists",
             Self::Conflict => "change what stands in the way and try again",
             Self::Busy => "wait until the one that runs has ended",
+            Self::Unavailable => "try again in a moment",
             Self::TooLarge => "send less at once",
             Self::NotJson => "send JSON with Content-Type: application/json",
             Self::TooMany => "come again after the time in Retry-After",
@@ -203,6 +210,9 @@ impl From<StoreError> for ApiError {
             StoreError::DiskFull => {
                 tracing::error!(error = &error as &dyn Error, "request of the API failed");
                 Self::new(Kind::DiskFull, error)
+            }
+            StoreError::Busy => {
+                Self::retry_after(Kind::Unavailable, error, crate::admission::RETRY_AFTER_SECONDS)
             }
             error => Self::internal(&error),
         }

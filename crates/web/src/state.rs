@@ -1,13 +1,15 @@
 //! What the API knows besides the store.
 
+use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use access::shares::Shares;
 use store::{GcReport, Store, Timestamp};
 use tokio::sync::Semaphore;
 
-use crate::admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
+use crate::admission::{PARTS, REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
@@ -21,7 +23,7 @@ pub struct WebConfig {
     pub api_token_lifetime: Duration,
     /// Whether pushes are refused for now.
     pub read_only: Arc<AtomicBool>,
-    /// Requests worked on at the same time; one more is answered 429. Default 256.
+    /// Requests worked on at the same time, a quarter of them for one address; one more is answered 429. Default 256.
     pub concurrent_requests: usize,
     /// Longest time until an answer begins. Default [`REQUEST_TIMEOUT`].
     pub request_timeout: Duration,
@@ -55,9 +57,9 @@ pub struct WebState {
     pub(crate) config: Arc<WebConfig>,
     pub(crate) started_at: Timestamp,
     /// One per request that may be worked on.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Arc<Shares<Option<IpAddr>>>,
     /// One per sign-in that may be worked on.
-    pub(crate) sign_ins: Arc<Semaphore>,
+    pub(crate) sign_ins: Arc<Shares<Option<IpAddr>>>,
     pub(crate) collection: Arc<Mutex<Collection>>,
     /// One collection on demand at a time.
     pub(crate) collector: Arc<Semaphore>,
@@ -78,8 +80,8 @@ impl WebState {
         Self {
             started_at: store.now(),
             store,
-            places: Arc::new(Semaphore::new(config.concurrent_requests)),
-            sign_ins: Arc::new(Semaphore::new(config.concurrent_sign_ins)),
+            places: Shares::new(config.concurrent_requests, PARTS),
+            sign_ins: Shares::new(config.concurrent_sign_ins, PARTS),
             config: Arc::new(config),
             collection: Arc::default(),
             collector: Arc::new(Semaphore::new(1)),

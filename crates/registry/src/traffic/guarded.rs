@@ -1,7 +1,7 @@
 //! A stream that knows in which phase its connection is and cuts what is too slow for it.
 //!
-//! A connection is *idle* (no request under way), reading a *head*, or serving a *request*. Each phase has its own
-//! deadline, and a response that the client does not take fast enough ends the connection (slow-read attack). Bodies
+//! A connection is *idle* (no request under way), reading a *head*, serving a *request*, or *sending* what is left of an
+//! answer whose body has been handed over. Each phase has its own deadline, and a response that the client does not take fast enough ends the connection (slow-read attack). Bodies
 //! that come too slowly are cut where they are read (`body.rs`), because only there is it known that one is
 //! expected.
 
@@ -22,40 +22,62 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::limits::ConnectionLimits;
+use super::{lanes::Course, limits::ConnectionLimits};
 
 // A new connection owes a request head: it starts in that phase, so the zero is HEAD.
 const HEAD: u8 = 0;
 const IDLE: u8 = 1;
 const REQUEST: u8 = 2;
+const SENDING: u8 = 3;
 
 /// The phase of one connection, shared between its stream and its service.
 #[derive(Debug, Clone, Default)]
-pub struct Phase(Arc<AtomicU8>);
+pub struct Phase {
+    now: Arc<AtomicU8>,
+    course: Course,
+}
 
 /// Places for request heads that have begun and are not complete.
 pub type HeadPlaces = Arc<Semaphore>;
 
 impl Phase {
+    /// The phase of a connection that has just begun.
+    pub(super) fn new(course: Course) -> Self {
+        Self {
+            now: Arc::default(),
+            course,
+        }
+    }
+
     /// A request's head is complete; the connection serves it until the returned guard is dropped.
     pub fn request(&self) -> RequestGuard {
-        self.0.store(REQUEST, Ordering::Relaxed);
+        self.now.store(REQUEST, Ordering::Relaxed);
         RequestGuard(self.clone())
     }
 
     /// Whether no request is under way.
     pub fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != REQUEST
+        self.now.load(Ordering::Relaxed) != REQUEST
+    }
+
+    /// All that was written has been taken by the socket: what was sending is idle, and may go home.
+    fn flushed(&self) {
+        let sent = self
+            .now
+            .compare_exchange(SENDING, IDLE, Ordering::Relaxed, Ordering::Relaxed);
+        if sent.is_ok() {
+            self.course.end();
+        }
     }
 }
 
-/// Ends a request's phase when the response's body is dropped.
+/// Ends a request's phase when the response's body is dropped. Its last megabytes may still have to be sent.
 #[derive(Debug)]
 pub struct RequestGuard(Phase);
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.0.store(IDLE, Ordering::Relaxed);
+        self.0.now.store(SENDING, Ordering::Relaxed);
     }
 }
 
@@ -129,7 +151,7 @@ impl<T> GuardedStream<T> {
     }
 
     fn observe(&mut self) -> u8 {
-        let phase = self.phase.0.load(Ordering::Relaxed);
+        let phase = self.phase.now.load(Ordering::Relaxed);
         if phase != self.seen {
             self.seen = phase;
             self.since = Instant::now();
@@ -227,7 +249,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedStream<T> {
             Poll::Ready(Ok(())) => {
                 if buf.filled().len() > before {
                     if self.observe() == IDLE {
-                        self.phase.0.store(HEAD, Ordering::Relaxed);
+                        self.phase.now.store(HEAD, Ordering::Relaxed);
                     }
                     self.head_begun |= self.observe() == HEAD;
                 }
@@ -288,6 +310,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedStream<T> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if flushed.is_ready() {
             self.blocked = None;
+            self.phase.flushed();
             // After an answer nothing polls the read side again until bytes come: the idle deadline is armed here.
             if let Err(error) = self.poll_deadline(cx) {
                 return Poll::Ready(Err(error));
@@ -381,6 +404,7 @@ mod tests {
     async fn between_requests_the_longer_deadline_holds() {
         let (mut stream, _far, phase) = guarded(64);
         drop(phase.request());
+        stream.flush().await.unwrap();
         let began = Instant::now();
         assert_eq!(read_error(&mut stream).await.kind(), io::ErrorKind::TimedOut);
         assert_eq!(
@@ -402,6 +426,29 @@ mod tests {
         let mut buffer = [0; 1];
         stream.read_exact(&mut buffer).await.unwrap();
         late.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_of_an_answer_is_no_idle_time() {
+        let (mut stream, mut far, phase) = guarded(4096);
+        let idle = ConnectionLimits::default().idle_timeout;
+        let reader = tokio::spawn(async move {
+            let mut buffer = [0; 2048];
+            // At 2 KiB per second this takes longer than a connection may be idle.
+            for _ in 0..2 * idle.as_secs() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                far.read_exact(&mut buffer).await.unwrap();
+            }
+            far
+        });
+        // The body is handed over whole, so the request's guard goes at once.
+        drop(phase.request());
+        let bytes = usize::try_from(2 * idle.as_secs() * 2048).unwrap();
+        stream.write_all(&vec![0; bytes]).await.unwrap();
+        assert_eq!(phase.now.load(Ordering::Relaxed), SENDING);
+        stream.flush().await.unwrap();
+        assert_eq!(phase.now.load(Ordering::Relaxed), IDLE);
+        reader.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     thread,
@@ -45,7 +45,7 @@ const MAX_EXPRESS: usize = 64;
 pub enum Traffic {
     /// None, or a small one.
     Short = 0,
-    /// A large answer.
+    /// A large answer, or one that takes long to compute.
     Download = 1,
     /// A large body of a request.
     Upload = 2,
@@ -158,6 +158,9 @@ pub(super) struct Course(Arc<State>);
 struct State {
     at: AtomicU16,
     traffic: AtomicU8,
+    /// The connection's turns so far (polls), and the one in which its last request began.
+    turn: AtomicU32,
+    last_request: AtomicU32,
 }
 
 impl Course {
@@ -176,7 +179,18 @@ impl Course {
         .await;
     }
 
-    /// The connection has taken all of the answer; what it still has to send may well go out from the home lane.
+    /// Called when a request begins. A connection gets one request per turn: whoever sends many at once (pipelining) must
+    /// not keep the lane from others.
+    pub(super) async fn begin(&self) {
+        let turn = self.0.turn.load(Ordering::Relaxed);
+        if self.0.last_request.swap(turn, Ordering::Relaxed) == turn {
+            tokio::task::yield_now().await;
+            let turn = self.0.turn.load(Ordering::Relaxed);
+            self.0.last_request.store(turn, Ordering::Relaxed);
+        }
+    }
+
+    /// What was handed over of the last answer has been sent.
     pub(super) fn end(&self) {
         self.0.traffic.store(Traffic::Short as u8, Ordering::Relaxed);
     }
@@ -219,9 +233,11 @@ impl Future for Traveller {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(connection) = &mut self.connection else {
+        let this = &mut *self;
+        let Some(connection) = &mut this.connection else {
             return Poll::Ready(());
         };
+        this.course.0.turn.fetch_add(1, Ordering::Relaxed);
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }

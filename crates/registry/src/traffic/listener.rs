@@ -43,6 +43,9 @@ pub struct Peer {
 
 /// Answers requests. One value serves every connection.
 pub trait Handler: Send + Sync + 'static {
+    /// Whether answering takes the processor for long (lists, the JSON API), so that it must not keep an express lane.
+    fn computes(&self, request: &Request<Incoming>) -> bool;
+
     /// Answers one request; there is no error that is not an answer.
     fn handle(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
@@ -185,7 +188,7 @@ impl<H: Handler> Shared<H> {
         tls: Option<TlsAcceptor>,
     ) {
         let shared = Arc::clone(&slot.shared);
-        let phase = Phase::default();
+        let phase = Phase::new(course.clone());
         let state = ConnectionState {
             phase: phase.clone(),
             course,
@@ -219,16 +222,19 @@ impl<H: Handler> Shared<H> {
     {
         let peer = state.peer;
         let service = service_fn(|request: Request<Incoming>| {
-            let in_flight = state.request();
-            let shared = Arc::clone(self);
+            let in_flight = state.phase.request();
+            let (shared, course) = (Arc::clone(self), state.course.clone());
             async move {
+                course.begin().await;
                 let announced = request.body().size_hint().exact();
                 if announced.is_none_or(|bytes| bytes > LARGE_REQUEST_BYTES) {
-                    in_flight.course.take(Traffic::Upload).await;
+                    course.take(Traffic::Upload).await;
+                } else if shared.handler.computes(&request) {
+                    course.take(Traffic::Download).await;
                 }
                 let response = shared.handler.handle(peer, request).await;
                 if is_large(&response) {
-                    in_flight.course.take(Traffic::Download).await;
+                    course.take(Traffic::Download).await;
                 }
                 Ok::<_, Infallible>(response.map(|body| Guarded {
                     body,
@@ -273,27 +279,6 @@ struct ConnectionState {
     phase: Phase,
     course: Course,
     peer: Peer,
-}
-
-impl ConnectionState {
-    fn request(&self) -> InFlight {
-        InFlight {
-            course: self.course.clone(),
-            _phase: self.phase.request(),
-        }
-    }
-}
-
-/// A request until the connection has taken its answer or dropped it.
-struct InFlight {
-    course: Course,
-    _phase: RequestGuard,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.course.end();
-    }
 }
 
 /// Whether an answer belongs on the lane for downloads. A stream does not know its length, but its head does.
@@ -366,7 +351,7 @@ fn shed(stream: &TcpStream, plain: bool) {
 /// A response's body that keeps its request in flight until it is sent or dropped.
 struct Guarded {
     body: Body,
-    _in_flight: InFlight,
+    _in_flight: RequestGuard,
 }
 
 impl http_body::Body for Guarded {

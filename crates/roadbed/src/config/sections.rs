@@ -103,6 +103,8 @@ section! {
         concurrent_uploads: usize = protocol().concurrent_uploads, 1 => 100_000;
         /// Other requests worked on at the same time; one more is told to come again (429).
         concurrent_requests: usize = protocol().concurrent_requests, 1 => 1_000_000;
+        /// Lists of tags, referrers or repositories made at the same time, half for one user; one more is told to come again (429).
+        concurrent_lists: usize = protocol().concurrent_lists, 2 => 100_000;
         /// Bytes of manifests held in memory while they are received and stored; one more is told to come again (429).
         manifest_memory: Size = Size(protocol().manifest_memory), MIB => Size(1 << 40);
         /// Bytes of manifests and lists above 64 KiB held in memory until they are read, half for one user; more: 429.

@@ -23,6 +23,15 @@ pub(super) struct App {
 }
 
 impl Handler for App {
+    fn computes(&self, request: &Request<Incoming>) -> bool {
+        let path = request.uri().path();
+        path.starts_with("/api/")
+            || path.ends_with("/tags/list")
+            || path.contains("/referrers/")
+            || path == "/v2/_catalog"
+            || path == "/metrics"
+    }
+
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
         if let Some(refusal) = refuse_ambiguous(&request) {
             return refusal;

@@ -106,3 +106,16 @@ async fn a_stream_is_woken_wherever_it_goes() {
     let end = tokio::time::timeout(SOON, client.read_u8()).await.unwrap();
     assert!(end.is_err(), "the server's side is closed");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_second_request_of_one_turn_waits_for_the_next() {
+    let waits = travel(|course| async move {
+        let begin = || futures_util::FutureExt::now_or_never(course.begin()).is_none();
+        let first = begin();
+        let second = begin();
+        tokio::task::yield_now().await;
+        [first, second, begin()]
+    })
+    .await;
+    assert_eq!(waits, [false, true, false]);
+}
