@@ -17,6 +17,7 @@ mod steps;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The files are YAML documents with `kind: User`, `Robot`, `Grant` or `Rule`; docs/apply.md describes them.
+What a document leaves out of a user or robot stays as it is.
 
 Examples:
   roadbed apply -f access/ --dry-run --prune     what would change
