@@ -118,7 +118,7 @@ fn conclude(format: Format, report: &CheckReport) -> anyhow::Result<ExitCode> {
                     damage.kind.clone(),
                     damage.digest.clone().unwrap_or_default(),
                     damage.location.clone().unwrap_or_default(),
-                    output::mark(damage.quarantined),
+                    output::yes_or_no(damage.quarantined),
                 ]
             }),
         );
@@ -128,12 +128,12 @@ fn conclude(format: Format, report: &CheckReport) -> anyhow::Result<ExitCode> {
         let progress = report.progress;
         let _ = writeln!(
             text,
-            "{} blobs ({}) and {} manifests checked: {} damaged, {} orphaned files.",
-            progress.blobs,
+            "{} ({}) and {} checked: {} damaged, {}.",
+            output::count(progress.blobs, "blob"),
             output::bytes(progress.bytes),
-            progress.manifests,
+            output::count(progress.manifests, "manifest"),
             report.damaged,
-            report.orphans
+            output::count(report.orphans, "orphaned file")
         );
         text
     })?;

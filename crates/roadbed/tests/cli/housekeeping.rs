@@ -17,7 +17,7 @@ async fn a_running_server_is_checked_collected_and_backed_up() {
         .run(["fsck"])
         .ok()
         .says("2 blobs")
-        .says("1 manifests checked: 0 damaged");
+        .says("1 manifest checked: 0 damaged, 0 orphaned files");
     let report = admin.run(["fsck", "--quick", "--output", "json"]).ok().json();
     assert_eq!(report["damaged"], 0);
     admin.run(["backup", "-o", "copy.tar"]).ok();

@@ -77,9 +77,9 @@ pub(crate) async fn restore(args: &ClientArgs, restore: RestoreArgs) -> anyhow::
         )
     })?;
     output::show(args.output, &report, |report| {
-        let (blobs, bytes) = (report.blobs, output::bytes(report.bytes));
+        let (blobs, bytes) = (output::count(report.blobs, "blob"), output::bytes(report.bytes));
         format!(
-            "{} holds {blobs} blobs ({bytes}); serve it with --data.\n",
+            "{} holds {blobs} ({bytes}); serve it with --data.\n",
             restore.data.display()
         )
     })
