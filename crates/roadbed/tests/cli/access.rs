@@ -205,7 +205,11 @@ async fn grants_rules_repositories_and_tags() {
     admin.run(["grant", "remove", "ann", "team/**"]).ok();
     admin.run(["grant", "remove", "ann", "team/**"]).fails("no grant");
 
-    admin.run(["audit", "--kind", "grant.set"]).ok().says("grant.set");
+    admin
+        .run(["audit", "--kind", "grant.set"])
+        .ok()
+        .says("grant.set  ann      api    pattern=team/** roles=pull,delete\nEvents since 2")
+        .says("Z (--since WHEN, by default 24h).\n");
     let newest = admin
         .run(["audit", "--limit", "2", "--output", "json"])
         .ok()
