@@ -233,6 +233,8 @@ fn the_command_line_explains_itself() {
         .ok()
         .says("ROADBED_ADMIN_PASSWORD");
     person.run(["version"]).ok().says(env!("CARGO_PKG_VERSION"));
+    let version = person.run(["version", "--output", "json"]).ok().json();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
     person.run(["completions", "bash"]).ok().says("_roadbed");
     person.run(["usr", "list"]).misused("user");
     person.run(["user", "create"]).misused("<NAME>");
