@@ -53,6 +53,9 @@ pub(crate) struct BackupArgs {
     /// File to write, or `-` for standard output
     #[arg(short = 'o', long = "to", value_name = "FILE")]
     to: PathBuf,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     data: DataArgs,
 }
