@@ -11,7 +11,7 @@ use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::{apply_files, output};
 
-mod steps;
+pub(super) mod steps;
 
 /// Options of `apply`.
 #[derive(Debug, clap::Args)]

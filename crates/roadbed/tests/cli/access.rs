@@ -204,6 +204,54 @@ async fn grants_rules_repositories_and_tags() {
         .fails("no repository team/app");
     admin.run(["grant", "remove", "ann", "team/**"]).ok();
     admin.run(["grant", "remove", "ann", "team/**"]).fails("no grant");
+}
+
+#[tokio::test]
+async fn a_rule_is_replaced_in_the_open() {
+    let server = Server::start().await;
+    let admin = Person::administrator(&server);
+    admin
+        .run(["rule", "set", "team/**"])
+        .misused("--immutable-tags <GLOB>|--quota-bytes <SIZE>");
+    admin
+        .run(["rule", "set", "team/**", "--quota-bytes", "10GiB"])
+        .ok()
+        .says("+ rule team/**: quota 10GiB, deletion allowed\n");
+    let set = |options: [&str; 2]| {
+        let [option, value] = options;
+        admin.run(["rule", "set", "team/**", option, value]).ok()
+    };
+    set(["--quota-tags", "9"]).says("~ rule team/**: quota 10GiB -> none, tag quota none -> 9\n");
+    set(["--quota-tags", "9"]).says("= rule team/**: tag quota 9, deletion allowed\n");
+    let shown = set(["--no-limits", "--output=json"]).json();
+    assert_eq!(shown["was"]["quota_tags"], 9, "{shown}");
+    assert_eq!(shown.get("quota_tags"), None, "{shown}");
+    admin
+        .run(["rule", "set", "team/**", "--no-limits", "--no-deletion"])
+        .misused("cannot be used with");
+}
+
+#[tokio::test]
+async fn the_audit_log_says_who_did_what() {
+    let server = Server::start().await;
+    push(&server, "team/app", "latest").await.unwrap();
+    let admin = Person::administrator(&server);
+    admin
+        .run_with_input(["user", "create", "ann", "--password-stdin"], PASSWORD)
+        .ok();
+    let ann = Person::new()
+        .at(&server)
+        .with("ROADBED_USER", "ann")
+        .with("ROADBED_PASSWORD", PASSWORD.trim_end());
+    admin.run(["grant", "add", "ann", "team/**", "delete"]).ok();
+    ann.run(["tag", "delete", "team/app", "latest"]).ok();
+    admin.run(["user", "disable", "ann"]).ok();
+    admin
+        .run(["audit", "--kind", "user.update"])
+        .ok()
+        .says("ann      api    disabled=true\n");
+    admin.run(["repo", "delete", "team/app"]).ok();
+    admin.run(["grant", "remove", "ann", "team/**"]).ok();
 
     admin
         .run(["audit", "--kind", "grant.set"])

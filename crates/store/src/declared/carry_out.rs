@@ -88,7 +88,7 @@ async fn carry_out(
         Step::RemoveGrant(grant) => grant::remove(tx, actor, &grant.subject, &grant.pattern)
             .await
             .map(|()| None),
-        Step::SetRule(rule) => rule::set(tx, actor, &rule.to, limits.rules).await.map(|()| None),
+        Step::SetRule(rule) => rule::set(tx, actor, &rule.to, limits.rules).await.map(|_| None),
         Step::RemoveRule(rule) => rule::remove(tx, actor, &rule.pattern).await.map(|()| None),
     }
 }

@@ -6,7 +6,7 @@ use store::{Becoming, DeclaredRobot, DeclaredUser, End, Rule, Step};
 use crate::config::Size;
 
 /// One line.
-pub(super) fn describe(step: &Step) -> String {
+pub(in crate::commands) fn describe(step: &Step) -> String {
     match step {
         Step::CreateUser(user) => new(&format!("user {}", user.name), &of_user(user)),
         Step::UpdateUser(user) => changed(&format!("user {}", user.to.name), user, of_user),
@@ -62,7 +62,7 @@ fn new(what: &str, properties: &[Property]) -> String {
     format!("+ {what}: {}", listed(properties))
 }
 
-/// What stays as it is, is left out.
+/// What stays as it is, is left out, unless all of it does.
 fn changed<T>(what: &str, becoming: &Becoming<T>, properties: impl Fn(&T) -> Vec<Property>) -> String {
     let to = properties(&becoming.to);
     let Some(was) = becoming.was.as_ref().map(properties) else {
@@ -72,6 +72,9 @@ fn changed<T>(what: &str, becoming: &Becoming<T>, properties: impl Fn(&T) -> Vec
     let changes: Vec<String> = both
         .map(|(was, to)| format!("{} {} -> {}", to.name, was.value, to.value))
         .collect();
+    if changes.is_empty() {
+        return format!("= {what}: {}", listed(&to));
+    }
     format!("~ {what}: {}", changes.join(", "))
 }
 
