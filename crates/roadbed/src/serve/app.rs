@@ -17,7 +17,7 @@ use super::proxies::TrustedProxies;
 /// What answers requests.
 pub(super) struct App {
     pub(super) registry: Registry,
-    /// Health, metrics and the JSON API.
+    /// The front page, health, metrics and the JSON API.
     pub(super) other: Router,
     pub(super) proxies: TrustedProxies,
 }
