@@ -17,7 +17,7 @@ mod denied;
 mod held;
 pub(crate) mod permits;
 
-pub use denied::Denied;
+pub use denied::{Denied, Needed};
 use held::HeldRoles;
 use permits::{PatternPermit, Permit, SystemPermit};
 
@@ -239,7 +239,7 @@ impl AccessBook {
         if caller.scopes().is_none() && standing.is_administrator() {
             return Ok(SystemPermit::new(caller.clone()));
         }
-        Err(standing.denied(standing.is_administrator()))
+        Err(standing.denied(standing.is_administrator(), Needed::Administrator))
     }
 
     /// A permit to manage grants and rules of `pattern`: for administrators, and for whoever holds [`Role::Admin`]
@@ -256,7 +256,7 @@ impl AccessBook {
         if granted && caller.scopes().is_none() {
             return Ok(PatternPermit::new(pattern.clone(), caller.clone()));
         }
-        Err(standing.denied(granted))
+        Err(standing.denied(granted, Needed::PatternAdmin))
     }
 
     /// Whether anything at all is open to callers without credentials. If not, each of them can be refused at once.
@@ -270,7 +270,7 @@ impl AccessBook {
         let in_scope = caller
             .scopes()
             .is_none_or(|scopes| scope::roles_on(scopes, repo).contains(role));
-        (!granted || !in_scope).then(|| standing.denied(granted))
+        (!granted || !in_scope).then(|| standing.denied(granted, Needed::Grant))
     }
 
     fn standing(&self, caller: &Caller) -> Standing<'_> {
@@ -334,10 +334,11 @@ impl Standing<'_> {
         matches!(self, Standing::SignedIn(page) if page.principal.administrator)
     }
 
-    fn denied(self, granted: bool) -> Denied {
+    fn denied(self, granted: bool, needed: Needed) -> Denied {
         Denied {
             authenticated: matches!(self, Standing::SignedIn(_)),
             insufficient_scope: granted,
+            needed,
         }
     }
 }

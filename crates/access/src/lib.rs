@@ -49,7 +49,7 @@ pub mod token;
 
 pub use authorization::{Authorization, AuthorizationError, MAX_AUTHORIZATION_BYTES};
 pub use book::permits::{PatternPermit, Permit, SystemPermit};
-pub use book::{AccessBook, Denied};
+pub use book::{AccessBook, Denied, Needed};
 pub use caller::Caller;
 pub use grant::{Grant, Subject};
 pub use principal::{

@@ -61,6 +61,10 @@ pub struct AccessLog {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are lines: a box would cost each request an allocation"
+)]
 enum Entry {
     Line(AccessRecord),
     /// Answered when everything before it has been written.

@@ -89,7 +89,7 @@ impl Authenticator {
             .store
             .signer()
             .verify(token.expose(), Audience::Registry, now);
-        let claims = claims.map_err(|error| unauthorized(format!("{error}; log in again")))?;
+        let claims = claims.map_err(|error| unauthorized(error.to_string()))?;
         Ok(self.store.caller_of(&claims).await?)
     }
 

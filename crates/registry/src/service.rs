@@ -192,6 +192,10 @@ impl Registry {
             .then_some(Failure::InsufficientScope);
         let mut response =
             answer.map_err(|error| self.challenged(error, peer, parts, &route, &query, failure))?;
+        // A form that asks for a token says in its body who it is from.
+        if let Some(name) = response.extensions_mut().remove() {
+            *who = Some(name);
+        }
         if let Some(namespace) = namespace {
             response
                 .headers_mut()

@@ -115,6 +115,9 @@ impl Registry {
             "issued_at": now.to_rfc3339(),
         });
         let mut response = Response::new(Body::from(body.to_string()));
+        if let Some(principal) = caller.principal() {
+            response.extensions_mut().insert(principal.name.clone());
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

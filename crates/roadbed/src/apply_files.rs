@@ -3,13 +3,14 @@
 //! `kind` says what a document declares; every other field is checked against that kind, and a complaint names file and
 //! line. Number and size of files and documents are bounded before anything is parsed.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, de};
-use store::{Declared, DeclaredRobot, DeclaredUser, ImmutableTags, Rule, Rules};
+use store::{Declared, DeclaredRobot, DeclaredUser, End, ImmutableTags, Rule, Rules};
 use thiserror::Error;
 
 use crate::config::Size;
@@ -50,6 +51,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
     }
     files.sort();
     let mut declared = Declared::default();
+    let mut places = Places::default();
     let mut documents = 0;
     for file in files {
         let text = read_file(&file)?;
@@ -59,7 +61,8 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
             bail!("there are over {MAX_DOCUMENTS} documents: declare less");
         }
         for (line, document) in parts {
-            add(&mut declared, document).map_err(|error| at(&file, line, &error))?;
+            let thing = add(&mut declared, document).map_err(|error| at(&file, line, &error))?;
+            places.take(thing, &file, line + first_line(document))?;
         }
     }
     Ok(declared)
@@ -118,12 +121,17 @@ fn split(text: &str) -> Vec<(u64, &str)> {
         offset += content.len();
     }
     documents.push((start_line, &text[start..]));
-    documents.retain(|(_, document)| {
-        document
-            .lines()
-            .any(|line| !matches!(line.trim_start().chars().next(), None | Some('#')))
-    });
+    documents.retain(|(_, document)| document.lines().any(says_something));
     documents
+}
+
+/// The first line of a document that is neither empty nor a comment, counted from 1.
+fn first_line(document: &str) -> u64 {
+    document.lines().take_while(|line| !says_something(line)).count() as u64 + 1
+}
+
+fn says_something(line: &str) -> bool {
+    !matches!(line.trim_start().chars().next(), None | Some('#'))
 }
 
 fn is_marker(line: &str) -> bool {
@@ -145,14 +153,87 @@ enum Kind {
     Rule,
 }
 
-fn add(declared: &mut Declared, document: &str) -> Result<(), serde_saphyr::Error> {
-    match parse::<Head>(document)?.kind {
-        Kind::User => declared.users.push(parse::<UserDocument>(document)?.into()),
-        Kind::Robot => declared.robots.push(parse::<RobotDocument>(document)?.into()),
-        Kind::Grant => declared.grants.push(parse::<GrantDocument>(document)?.into()),
-        Kind::Rule => declared.rules.push(parse::<RuleDocument>(document)?.into()),
+/// What a document declares.
+struct Thing {
+    /// Two things of the same key cannot both be.
+    key: String,
+    /// How it is called in messages.
+    name: String,
+}
+
+impl Thing {
+    fn named(kind: &str, name: &access::PrincipalName) -> Self {
+        Self {
+            // Users and robots share their names.
+            key: name.to_string(),
+            name: format!("{kind} {name}"),
+        }
     }
-    Ok(())
+
+    /// The name has a space, so it is no key of a user or robot.
+    fn called(name: String) -> Self {
+        Self {
+            key: name.clone(),
+            name,
+        }
+    }
+}
+
+/// Where each thing is declared: by its key, its name and its place.
+#[derive(Default)]
+struct Places(HashMap<String, (String, String)>);
+
+impl Places {
+    fn take(&mut self, thing: Thing, path: &Path, line: u64) -> Result<(), DocumentError> {
+        let Thing { key, name } = thing;
+        let reason = match self.0.get(&key) {
+            None => {
+                let place = format!("{}:{line}", path.display());
+                self.0.insert(key, (name, place));
+                return Ok(());
+            }
+            Some((first, place)) if *first == name => format!("{name} is declared already at {place}"),
+            Some((first, place)) => {
+                format!(
+                    "{name} has the name of {first}, declared at {place}: users and robots share their names"
+                )
+            }
+        };
+        Err(DocumentError {
+            path: path.to_owned(),
+            line,
+            reason,
+        })
+    }
+}
+
+fn add(declared: &mut Declared, document: &str) -> Result<Thing, serde_saphyr::Error> {
+    Ok(match parse::<Head>(document)?.kind {
+        Kind::User => {
+            let user: DeclaredUser = parse::<UserDocument>(document)?.into();
+            let thing = Thing::named("user", &user.name);
+            declared.users.push(user);
+            thing
+        }
+        Kind::Robot => {
+            let robot: DeclaredRobot = parse::<RobotDocument>(document)?.into();
+            let thing = Thing::named("robot", &robot.name);
+            declared.robots.push(robot);
+            thing
+        }
+        Kind::Grant => {
+            let grant: access::Grant = parse::<GrantDocument>(document)?.into();
+            let thing = Thing::called(format!("grant {} {}", grant.subject, grant.pattern));
+            declared.grants.push(grant);
+            thing
+        }
+        Kind::Rule => {
+            let rule: Rule = parse::<RuleDocument>(document)?.into();
+            let thing = Thing::called(format!("rule {}", rule.pattern));
+            declared.rules.push(rule);
+            thing
+        }
+    })
 }
 
 fn parse<T: DeserializeOwned>(document: &str) -> Result<T, serde_saphyr::Error> {
@@ -184,11 +265,11 @@ struct UserDocument {
     #[serde(default)]
     password_hash: Option<String>,
     #[serde(default)]
-    administrator: bool,
+    administrator: Option<bool>,
     #[serde(default)]
-    disabled: bool,
+    disabled: Option<bool>,
     #[serde(default, deserialize_with = "end")]
-    not_after: Option<String>,
+    not_after: Option<End>,
 }
 
 #[derive(Deserialize)]
@@ -198,9 +279,9 @@ struct RobotDocument {
     _kind: IgnoredAny,
     name: access::PrincipalName,
     #[serde(default)]
-    disabled: bool,
+    disabled: Option<bool>,
     #[serde(default, deserialize_with = "end")]
-    not_after: Option<String>,
+    not_after: Option<End>,
 }
 
 #[derive(Deserialize)]
@@ -241,12 +322,11 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Er
         .map_err(de::Error::custom)
 }
 
-/// A date or a moment, as on the command line.
-fn end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| moment::end(&text))
-        .transpose()
-        .map_err(de::Error::custom)
+/// A date or a moment, as on the command line, or `never`. A field that is there and empty is refused: it could mean
+/// that there is no end, or that the end is left as it is.
+fn end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<End>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    moment::end(&text).map(Some).map_err(de::Error::custom)
 }
 
 impl From<UserDocument> for DeclaredUser {

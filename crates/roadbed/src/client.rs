@@ -29,8 +29,14 @@ const READ_TIMEOUT: Duration = Duration::from_mins(2);
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Kinds of problems whose remedy says nothing to a person at a terminal that the detail does not say: what was typed is
-/// wrong, or not allowed.
-const CLEAR_WITHOUT_REMEDY: [&str; 2] = ["urn:roadbed:problem:malformed", "urn:roadbed:problem:denied"];
+/// wrong, not allowed or not there, or the detail names what stands in the way.
+const CLEAR_WITHOUT_REMEDY: [&str; 5] = [
+    "urn:roadbed:problem:malformed",
+    "urn:roadbed:problem:denied",
+    "urn:roadbed:problem:not-found",
+    "urn:roadbed:problem:conflict",
+    "urn:roadbed:problem:too-many",
+];
 
 /// Items asked for at once.
 const PAGE_ITEMS: usize = 1_000;

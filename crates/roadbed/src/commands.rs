@@ -51,13 +51,18 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Fsck(args) => return housekeeping::check(&client, args).await,
         Command::Backup(args) => housekeeping::back_up(&client, args).await,
         Command::Restore(args) => housekeeping::restore(&client, args).await,
-        Command::Config(command) => configuration::run(command),
-        Command::Admin(command) => admin::run(command).await,
+        Command::Config(command) => configuration::run(client.output, command),
+        Command::Admin(command) => admin::run(client.output, command).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "roadbed", &mut io::stdout());
             Ok(())
         }
-        Command::Version => output::line(env!("CARGO_PKG_VERSION")),
+        Command::Version => {
+            let version = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
+            output::show(client.output, &version, |_| {
+                concat!(env!("CARGO_PKG_VERSION"), "\n").to_owned()
+            })
+        }
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -36,7 +36,7 @@ pub(crate) use logging::{LogFormat, LogTarget};
 pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
 pub(crate) use sections::{Api, Auth, Connections, Log, Metrics, Registry, Server, Storage, Telemetry};
-pub(crate) use show::{defaults_page, defaults_toml, effective_toml};
+pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use units::{Size, Span};
 
 /// Everything that can be configured.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use store::Timestamp;
+use store::{End, Timestamp};
 use web::wire::Moment;
 
 use crate::config::Span;
@@ -59,15 +59,14 @@ impl MomentArg {
     }
 }
 
-/// The end that a file declares, as the API takes it: a moment, or a date that counts until its day is over.
-pub(crate) fn end(text: &str) -> Result<String, String> {
-    let is_moment = |text: &String| Timestamp::from_rfc3339(text).is_some();
-    [text.to_owned(), last_second(text)]
-        .into_iter()
-        .find(is_moment)
-        .ok_or_else(|| {
-            format!("{text:?} is no date such as 2030-01-01 (UTC) and no moment such as 2030-01-01T08:00:00Z")
-        })
+/// The end that a file declares: `never`, a moment, or a date that counts until its day is over.
+pub(crate) fn end(text: &str) -> Result<End, String> {
+    let day = || Timestamp::from_rfc3339(&last_second(text)).map(End::At);
+    text.parse().ok().or_else(day).ok_or_else(|| {
+        format!(
+            "{text:?} is no end: write a date such as 2030-01-01 (UTC), a moment such as 2030-01-01T08:00:00Z, or never"
+        )
+    })
 }
 
 fn last_second(day: &str) -> String {
@@ -89,8 +88,10 @@ mod tests {
             day.ahead().0,
             Timestamp::from_rfc3339("2030-01-31T23:59:59Z").unwrap()
         );
-        assert_eq!(end("2030-01-31").unwrap(), "2030-01-31T23:59:59Z");
-        assert_eq!(end("2030-01-31T01:00:00Z").unwrap(), "2030-01-31T01:00:00Z");
+        let read = |text: &str| end(text).unwrap().to_string();
+        assert_eq!(read("2030-01-31"), "2030-01-31T23:59:59Z");
+        assert_eq!(read("2030-01-31T01:00:00Z"), "2030-01-31T01:00:00Z");
+        assert_eq!(read("never"), "never");
     }
 
     #[test]

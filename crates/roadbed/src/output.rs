@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use store::Timestamp;
 
 use crate::cli::Format;
 
@@ -124,9 +125,20 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-/// `yes` or nothing.
-pub(crate) fn mark(flag: bool) -> String {
-    if flag { "yes".to_owned() } else { String::new() }
+/// `yes` or `no`.
+pub(crate) fn yes_or_no(flag: bool) -> String {
+    if flag { "yes" } else { "no" }.to_owned()
+}
+
+/// A moment in whole seconds: those of several lines stand below each other. JSON has all digits.
+pub(crate) fn moment(moment: Timestamp) -> String {
+    Timestamp(moment.seconds().saturating_mul(1_000_000)).to_rfc3339()
+}
+
+/// A number with its noun: `1 manifest`, `2 manifests`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{end}")
 }
 
 /// Bytes with a unit that keeps them short: `15 MiB`.
@@ -165,6 +177,15 @@ mod tests {
     fn strangers_do_not_steer_the_terminal() {
         let shown = table(["cause"], [["\u{1b}[2Jgone\r\n".to_owned()]]);
         assert_eq!(shown, "cause\n\\u{1b}[2Jgone\\r\\n\n");
+    }
+
+    #[test]
+    fn moments_have_no_ragged_end_and_nouns_their_number() {
+        for micros in [1_795_336_380_000_000, 1_795_336_380_123_456] {
+            assert_eq!(moment(Timestamp(micros)), "2026-11-22T08:33:00Z");
+        }
+        let counted = [0, 1, 2].map(|number| count(number, "blob"));
+        assert_eq!(counted, ["0 blobs", "1 blob", "2 blobs"]);
     }
 
     #[test]

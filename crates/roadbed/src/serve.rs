@@ -27,6 +27,7 @@ use crate::{
 
 mod app;
 mod first_start;
+mod front;
 mod health;
 mod housekeeping;
 mod process;
@@ -73,7 +74,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let state = web::WebState::new(store.clone(), web_config(&config, &instance));
     let app = App {
         registry,
-        other: web::router(state).merge(health.clone().router()),
+        other: web::router(state)
+            .merge(front::router())
+            .merge(health.clone().router()),
         proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
     };
     let watching = tls.clone().map(CertificateStore::watch);

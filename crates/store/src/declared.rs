@@ -1,16 +1,19 @@
 //! Declared state: what `roadbed apply` reconciles users, robots, grants and rules with.
 
-use access::{Grant, PrincipalName};
+use access::{Grant, PrincipalKind, PrincipalName};
 use serde::{Deserialize, Serialize};
 
 use crate::{Actor, AdminError, IssuedSecret, Rule, Store, StoreError, setting};
 
 mod carry_out;
+mod end;
 mod plan;
 
+pub use end::{End, EndError};
 use plan::Present;
 
-/// What should be. The same value applied twice changes nothing the second time.
+/// What should be. The same value applied twice changes nothing the second time. A property of a user or robot that is
+/// not declared stays as it is: whoever was disabled in an emergency stays so until somebody says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Declared {
@@ -34,15 +37,19 @@ pub struct DeclaredUser {
     /// an existing one keeps theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
-    /// Whether the user may do everything.
-    #[serde(default)]
-    pub administrator: bool,
-    /// Whether the user may do nothing.
-    #[serde(default)]
-    pub disabled: bool,
-    /// When the account ends, RFC 3339.
+    /// Whether the user may do everything; a new one may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_after: Option<String>,
+    pub administrator: Option<bool>,
+    /// Whether the user may do nothing; a new one is enabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// When the account ends; a new one never does.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "end::written"
+    )]
+    pub not_after: Option<End>,
 }
 
 /// A robot.
@@ -51,12 +58,16 @@ pub struct DeclaredUser {
 pub struct DeclaredRobot {
     /// Login name.
     pub name: PrincipalName,
-    /// Whether the robot may do nothing.
-    #[serde(default)]
-    pub disabled: bool,
-    /// When the robot ends, RFC 3339.
+    /// Whether the robot may do nothing; a new one is enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_after: Option<String>,
+    pub disabled: Option<bool>,
+    /// When the robot ends; a new one never does.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "end::written"
+    )]
+    pub not_after: Option<End>,
 }
 
 /// One difference between what is and what should be.
@@ -73,6 +84,8 @@ pub enum Step {
     UpdateRobot(Becoming<DeclaredRobot>),
     /// Delete a user or robot that is not declared (only with `prune`).
     DeletePrincipal {
+        /// What it is.
+        kind: PrincipalKind,
         /// Which one.
         name: PrincipalName,
     },
@@ -118,7 +131,8 @@ pub struct Applied {
 
 impl Store {
     /// Compares `declared` with what is. With `prune`, what is not declared is removed, except the one who asks
-    /// (`keep`), and administrators while no other one would be left.
+    /// (`keep`), and administrators while no other one would be left. What takes from the one who asks what they need to
+    /// take it back is refused ([`AdminError::Invalid`]).
     pub async fn plan_apply(
         &self,
         declared: &Declared,

@@ -64,7 +64,9 @@ pub use backup::{BackupError, BackupReport, restore};
 pub use blob::{BlobHandle, BlobInfo};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{StoreConfig, StoreLimits};
-pub use declared::{Applied, ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, Step};
+pub use declared::{
+    Applied, ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, End, EndError, Step,
+};
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport};

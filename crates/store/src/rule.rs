@@ -148,8 +148,8 @@ pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<Rule>, StoreErr
     rows.into_iter().map(parse).collect()
 }
 
-/// Sets a rule within a transaction.
-pub(crate) async fn set(tx: &Tx, actor: &Actor, rule: &Rule, limit: u64) -> Result<(), AdminError> {
+/// Sets a rule within a transaction; answers the one that it takes the place of.
+pub(crate) async fn set(tx: &Tx, actor: &Actor, rule: &Rule, limit: u64) -> Result<Option<Rule>, AdminError> {
     if let Some(reason) = rule
         .rules
         .immutable_tags
@@ -159,7 +159,8 @@ pub(crate) async fn set(tx: &Tx, actor: &Actor, rule: &Rule, limit: u64) -> Resu
         return Err(AdminError::Invalid { reason });
     }
     let mut rules = all(tx.sql()).await?;
-    rules.retain(|other| other.pattern != rule.pattern);
+    let place = rules.iter().position(|other| other.pattern == rule.pattern);
+    let was = place.map(|place| rules.remove(place));
     if rules.len() as u64 >= limit {
         return Err(AdminError::TooMany { kind: "rule", limit });
     }
@@ -177,7 +178,7 @@ pub(crate) async fn set(tx: &Tx, actor: &Actor, rule: &Rule, limit: u64) -> Resu
         json!(rule.rules),
     )
     .await?;
-    Ok(())
+    Ok(was)
 }
 
 /// Two patterns of the same specificity that match a common name: nobody could say which rule holds.
@@ -210,8 +211,9 @@ impl Store {
         Arc::clone(snapshot.rules.get(repo).unwrap_or(&snapshot.default_rules))
     }
 
-    /// Sets the rule of a pattern. A pattern that ties with another one is refused ([`AdminError::Invalid`]).
-    pub async fn set_rule(&self, actor: &Actor, rule: &Rule) -> Result<(), AdminError> {
+    /// Sets the rule of a pattern and answers the one that was. A pattern that ties with another one is refused
+    /// ([`AdminError::Invalid`]).
+    pub async fn set_rule(&self, actor: &Actor, rule: &Rule) -> Result<Option<Rule>, AdminError> {
         let (actor, rule, limit) = (actor.clone(), rule.clone(), self.limits().rules);
         self.change_access(move |tx| Box::pin(async move { set(tx, &actor, &rule, limit).await }))
             .await

@@ -35,7 +35,8 @@ pub(crate) async fn admit(State(state): State<WebState>, request: Request, next:
         (&state.places, state.config.request_timeout)
     };
     let Ok(_place) = places.take(from, 1) else {
-        let message = "too many requests are being worked on";
+        let message =
+            format!("too many requests are being worked on; try again in {RETRY_AFTER_SECONDS} seconds");
         return ApiError::retry_after(Kind::TooMany, message, RETRY_AFTER_SECONDS).into_response();
     };
     match tokio::time::timeout(longest, next.run(request)).await {

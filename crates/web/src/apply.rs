@@ -40,7 +40,8 @@ pub struct ApplyOutcome {
 }
 
 /// Make users, robots, grants and rules what is declared. The body holds the lists `users`, `robots`, `grants` and
-/// `rules` with the fields that `docs/apply.md` describes. All of it is done in one transaction, or nothing.
+/// `rules` with the fields that `docs/apply.md` describes; what is left out of a user or robot stays as it is. All of it is
+/// done in one transaction, or nothing.
 #[utoipa::path(post, path = "/apply", tag = "apply", params(ApplyQuery), request_body = Object, responses(
     (status = OK, description = "What was done, or would be", body = ApplyOutcome),
     (status = BAD_REQUEST, description = "What is declared contradicts itself", body = Problem),

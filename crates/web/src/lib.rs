@@ -55,13 +55,14 @@ use utoipa_axum::routes;
 pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_SESSION_BYTES};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
-pub use session::PeerAddress;
+pub use session::{PeerAddress, WhoAsked};
 pub use state::{WebConfig, WebState};
 
 /// The path under which all of it stands.
 pub const PREFIX: &str = "/api/v1";
 
-/// The router of the API. Whoever serves it inserts a [`PeerAddress`] into the extensions of each request.
+/// The router of the API. Whoever serves it inserts a [`PeerAddress`] and a [`WhoAsked`] into the extensions of each
+/// request.
 pub fn router(state: WebState) -> Router {
     let (routes, document) = documented(&state).split_for_parts();
     let document = openapi::route(&document);

@@ -112,7 +112,7 @@ impl Kind {
         match self {
             Self::Malformed => "correct it; /api/v1/openapi.json describes every request",
             Self::Unauthorized => "sign in with `roadbed login` or send Basic credentials",
-            Self::Denied => "ask an administrator for a grant, or do it as somebody who has one",
+            Self::Denied => "do it as somebody who may, or ask for what the detail names",
             Self::NotFound => "check the name, or list what there is",
             Self::MethodNotAllowed => "use a method that the Allow header names",
             Self::Exists => "choose another name, or change what exists",

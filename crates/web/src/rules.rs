@@ -42,6 +42,17 @@ fn allowed() -> bool {
     true
 }
 
+/// A rule that was set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SetRule {
+    /// What holds now.
+    #[serde(flatten)]
+    pub rule: RuleEntry,
+    /// The rule that the pattern had; missing if it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<RuleEntry>,
+}
+
 /// Names a rule.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -112,23 +123,19 @@ pub(crate) async fn list_rules(
 
 /// Set the rule of a pattern; the one that it has is replaced as a whole.
 #[utoipa::path(put, path = "/rules", tag = "rules", request_body = RuleEntry, responses(
-    (status = OK, description = "Set", body = RuleEntry),
+    (status = OK, description = "Set", body = SetRule),
     (status = BAD_REQUEST, description = "Another pattern is as specific", body = Problem),
 ))]
 pub(crate) async fn set_rule(
     State(state): State<WebState>,
     session: Session,
     Body(rule): Body<RuleEntry>,
-) -> Result<Body<RuleEntry>, ApiError> {
+) -> Result<Body<SetRule>, ApiError> {
     let permit = session.administers(&rule.pattern)?;
-    state
-        .store
-        .set_rule(
-            &Actor::pattern_administrator(&permit, CAUSE),
-            &rule.clone().into(),
-        )
-        .await?;
-    Ok(Body(rule))
+    let actor = Actor::pattern_administrator(&permit, CAUSE);
+    let was = state.store.set_rule(&actor, &rule.clone().into()).await?;
+    let was = was.map(RuleEntry::from);
+    Ok(Body(SetRule { rule, was }))
 }
 
 /// Remove the rule of a pattern.

@@ -1,11 +1,11 @@
 //! Who is asking, and the permits that they get.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use access::permit::Act;
 use access::token::Audience;
-use access::{AccessBook, Authorization, Caller, PatternPermit, Permit, SystemPermit};
+use access::{AccessBook, Authorization, Caller, PatternPermit, Permit, PrincipalName, SystemPermit};
 use axum::extract::FromRequestParts;
 use http::header;
 use http::request::Parts;
@@ -19,6 +19,29 @@ use crate::state::WebState;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddress(pub IpAddr);
 
+/// Whose request it was, for the access log. The server inserts an empty one into the extensions of each request and
+/// reads it when the answer is there.
+///
+/// It is filled in once somebody has proved who they are. A name that was only tried stays out, also that of a principal
+/// who exists: a line that names somebody says that they did it. (Whatever was typed into the field for the name may be a
+/// password, too.) Names that somebody failed to sign in with are in the audit log, `login.failed`.
+#[derive(Debug, Clone, Default)]
+pub struct WhoAsked(Arc<OnceLock<PrincipalName>>);
+
+impl WhoAsked {
+    /// The one who asked; `None`: nobody who proved to be anybody.
+    pub fn name(&self) -> Option<&PrincipalName> {
+        self.0.get()
+    }
+
+    pub(crate) fn note(&self, caller: &Caller) {
+        if let Some(principal) = caller.principal() {
+            // One request brings one credential.
+            let _ = self.0.set(principal.name.clone());
+        }
+    }
+}
+
 /// A caller and the access book of this moment. Every handler takes one, or [`Administrator`], which contains one.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -30,9 +53,12 @@ pub(crate) struct Session {
 #[derive(Debug)]
 pub(crate) struct Administrator(pub(crate) SystemPermit);
 
-/// Where the request comes from, for what signs in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin(pub(crate) IpAddr);
+/// Where the request comes from and who turns out to have sent it, for what signs in.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) address: IpAddr,
+    pub(crate) who: WhoAsked,
+}
 
 impl Session {
     /// The session, unless nobody is signed in.
@@ -72,15 +98,17 @@ impl FromRequestParts<WebState> for Session {
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, ApiError> {
         check_content_type(&parts.method, &parts.headers)?;
+        let origin = Origin::of(parts);
         let caller = match parts.headers.get(header::AUTHORIZATION) {
             None => Caller::anonymous(),
             Some(value) => {
                 let unreadable =
                     |_| ApiError::new(Kind::Unauthorized, "the Authorization header is not ASCII text");
                 let authorization = Authorization::parse(value.to_str().map_err(unreadable)?)?;
-                caller_of(state, authorization, Origin::of(parts).0).await?
+                caller_of(state, authorization, origin.address).await?
             }
         };
+        origin.who.note(&caller);
         Ok(Self {
             caller,
             book: state.store.access(),
@@ -101,12 +129,11 @@ impl Origin {
     /// The unspecified address stands for a server that did not say: failures are then counted by name alone.
     fn of(parts: &Parts) -> Self {
         let unknown = IpAddr::from([0, 0, 0, 0]);
-        Self(
-            parts
-                .extensions
-                .get::<PeerAddress>()
-                .map_or(unknown, |peer| peer.0),
-        )
+        let peer = parts.extensions.get::<PeerAddress>();
+        Self {
+            address: peer.map_or(unknown, |peer| peer.0),
+            who: parts.extensions.get().cloned().unwrap_or_default(),
+        }
     }
 }
 

@@ -79,13 +79,14 @@ pub struct OwnPassword {
 ))]
 pub(crate) async fn create_session(
     State(state): State<WebState>,
-    Origin(address): Origin,
+    origin: Origin,
     Body(asked): Body<NewSession>,
 ) -> Result<(StatusCode, Body<IssuedSession>), ApiError> {
     let caller = state
         .store
-        .authenticate(&asked.user, &SecretString::new(asked.password), address)
+        .authenticate(&asked.user, &SecretString::new(asked.password), origin.address)
         .await?;
+    origin.who.note(&caller);
     let session = issue(&state, &caller, asked.lifetime_seconds)?;
     Ok((StatusCode::CREATED, Body(session)))
 }

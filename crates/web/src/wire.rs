@@ -13,7 +13,7 @@ pub use crate::problem::Problem;
 pub use crate::pulls::PullLine;
 pub use crate::repositories::{EffectiveRule, RepositoryEntry, TagEntry};
 pub use crate::robots::{NewRobot, NewSecret, ShownSecret};
-pub use crate::rules::RuleEntry;
+pub use crate::rules::{RuleEntry, SetRule};
 pub use crate::sessions::{IssuedSession, NewSession, OwnPassword, Whoami};
 pub use crate::system::{Counters, SystemStatus};
 pub use crate::users::{NewPassword, NewUser};

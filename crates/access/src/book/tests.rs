@@ -151,7 +151,8 @@ fn a_denial_says_what_would_help() {
         anonymous,
         Denied {
             authenticated: false,
-            insufficient_scope: false
+            insufficient_scope: false,
+            needed: Needed::Grant
         }
     );
     assert!(anonymous.calls_for_credentials());
@@ -162,7 +163,8 @@ fn a_denial_says_what_would_help() {
         signed_in,
         Denied {
             authenticated: true,
-            insufficient_scope: false
+            insufficient_scope: false,
+            needed: Needed::Grant
         }
     );
     assert!(!signed_in.calls_for_credentials());
@@ -172,7 +174,8 @@ fn a_denial_says_what_would_help() {
         narrow,
         Denied {
             authenticated: true,
-            insufficient_scope: true
+            insufficient_scope: true,
+            needed: Needed::Grant
         }
     );
     assert!(narrow.calls_for_credentials());
@@ -183,7 +186,8 @@ fn a_denial_says_what_would_help() {
         narrow,
         Denied {
             authenticated: false,
-            insufficient_scope: true
+            insufficient_scope: true,
+            needed: Needed::Grant
         }
     );
 }
@@ -229,7 +233,8 @@ fn an_old_caller_has_only_what_the_newest_book_gives() {
             void.authorize_system(&root).unwrap_err(),
             Denied {
                 authenticated: false,
-                insufficient_scope: false
+                insufficient_scope: false,
+                needed: Needed::Administrator
             }
         );
         assert!(
@@ -243,6 +248,14 @@ fn an_old_caller_has_only_what_the_newest_book_gives() {
     assert!(demoted.is_current(&root, NOW));
     assert_eq!(roles(&demoted, &root, "team-a/app"), "");
     assert!(demoted.authorize_system(&root).unwrap_err().authenticated);
+    // Nobody is sent for a grant where none would help.
+    let denied = demoted.authorize_system(&root).unwrap_err().to_string();
+    assert!(
+        denied.contains("administrators of the registry") && !denied.contains("no grant"),
+        "{denied}"
+    );
+    let denied = demoted.may_administer_pattern(&root, &"**".parse().unwrap());
+    assert_eq!(denied.unwrap_err().needed, Needed::PatternAdmin);
 }
 
 #[test]

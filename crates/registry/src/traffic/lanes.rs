@@ -6,7 +6,7 @@
 //! share, and comes back when the answer has been sent. Uploads have threads of lower priority: pulls come first.
 //!
 //! A connection is a future, and a future may be polled by another task between two polls. Moving it costs a wake-up
-//! and a new registration of its socket ([`RoamingStream`]).
+//! and a new registration of its socket (`RoamingStream`).
 
 use std::{
     io,
@@ -29,7 +29,7 @@ use tokio::{
 /// Added to the nice value of the threads that receive uploads.
 const UPLOAD_NICE: i32 = 10;
 
-/// Where a connection is polled. Express lanes are numbered from [`FIRST_EXPRESS`].
+/// Where a connection is polled. Express lanes are numbered from `FIRST_EXPRESS`.
 type LaneNumber = u16;
 
 const DOWNLOADS: LaneNumber = 0;

@@ -46,11 +46,10 @@ fn every_field_arrives() {
          kind: Rule\npattern: team/*\nimmutable_tags: [v*, '!v0*']\nquota_bytes: 50GiB\nquota_tags: 10\ndeletion: false\n",
     )
     .unwrap();
-    assert_eq!(
-        declared.users[0].not_after.as_deref(),
-        Some("2030-01-01T00:00:00Z")
-    );
-    assert!(declared.users[0].administrator && declared.robots[0].disabled);
+    let (ann, ci) = (&declared.users[0], &declared.robots[0]);
+    assert_eq!(ann.not_after, Some("2030-01-01T00:00:00Z".parse().unwrap()));
+    assert_eq!((ann.administrator, ann.disabled), (Some(true), None));
+    assert_eq!((ci.disabled, ci.not_after), (Some(true), None));
     assert_eq!(declared.grants[0].roles.to_string(), "pull,push");
     let rules = &declared.rules[0].rules;
     assert_eq!(
@@ -105,6 +104,7 @@ fn what_is_wrong_is_named_with_file_and_line() {
         ("kind: User\nname: ANN\n", 2, "ANN"),
         ("kind: User\nname: ann\nname: bob\n", 3, "name"),
         ("kind: Rule\npattern: a\nquota_bytes: 50GB\n", 3, "64MiB"),
+        ("kind: User\nname: ann\nnot_after:\n", 3, "or never"),
         (
             "# a\n\n---\nkind: User\nname: \"x\nadministrator: true\n",
             6,
@@ -117,6 +117,39 @@ fn what_is_wrong_is_named_with_file_and_line() {
             "{line}\n{text}\n{complaint}"
         );
         assert!(complaint.contains(reason), "{text}\n{complaint}");
+    }
+}
+
+#[test]
+fn what_is_declared_twice_is_named_with_both_places() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| fs::write(directory.path().join(file), text).unwrap();
+    write(
+        "a.yaml",
+        "# people\nkind: User\nname: ann\n---\nkind: Grant\nsubject: ann\npattern: x\nroles: [pull]\n",
+    );
+    let shown = directory.path().join("a.yaml").display().to_string();
+    for (text, says) in [
+        (
+            "kind: User\nname: ann\n",
+            format!("b.yaml:1: user ann is declared already at {shown}:2"),
+        ),
+        (
+            "---\n\nkind: Robot\nname: ann\n",
+            format!("b.yaml:3: robot ann has the name of user ann, declared at {shown}:2"),
+        ),
+        (
+            "kind: Grant\nsubject: ann\npattern: x\nroles: [push]\n",
+            format!("b.yaml:1: grant ann x is declared already at {shown}:5"),
+        ),
+        (
+            "kind: Rule\npattern: x\n---\nkind: Rule\npattern: x\n",
+            "b.yaml:4: rule x is declared already at ".to_owned(),
+        ),
+    ] {
+        write("b.yaml", text);
+        let complaint = read(directory.path()).unwrap_err().to_string();
+        assert!(complaint.contains(&says), "{says}\n{complaint}");
     }
 }
 

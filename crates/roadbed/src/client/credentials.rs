@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use store::Timestamp;
 use web::wire::{IssuedSession, Moment};
 
+use crate::output;
+
 /// Largest file of saved tokens, in bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
@@ -76,7 +78,7 @@ impl Credentials {
             bail!(
                 "the sign-in of {} ended at {}: run `roadbed login {base}`",
                 known.user,
-                known.expires_at.0
+                output::moment(known.expires_at.0)
             );
         }
         Ok(Self::Token(known.token.clone()))

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use store::{Actor, AdminError, FIRST_ADMINISTRATOR};
 
+use crate::cli::Format;
 use crate::prompt::{self, PasswordArgs};
 use crate::{local, output};
 
@@ -29,7 +30,7 @@ pub(crate) enum AdminCommand {
 }
 
 /// Carries out a command.
-pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
+pub(crate) async fn run(format: Format, command: AdminCommand) -> anyhow::Result<()> {
     let AdminCommand::ResetPassword { data, user, password } = command;
     let chosen = if password.password_stdin {
         Some(prompt::present(password, "")?)
@@ -52,7 +53,8 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
     match chosen {
         None => {
             output::note(format!("New password of {user}, shown this once:"));
-            output::line(generated.expose())
+            let shown = serde_json::json!({ "user": user, "password": generated.expose() });
+            output::show(format, &shown, |_| format!("{}\n", generated.expose()))
         }
         Some(chosen) => {
             let store = local::open(&data).await?;
@@ -65,7 +67,7 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
                 .await;
             set.with_context(|| format!("the password of {user} was reset but not set to yours: try again"))?;
             local::close(store).await?;
-            output::line(format!("The password of {user} was set."))
+            output::done(format, format!("The password of {user} was set."))
         }
     }
 }

@@ -11,12 +11,13 @@ use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::{apply_files, output};
 
-mod steps;
+pub(super) mod steps;
 
 /// Options of `apply`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The files are YAML documents with `kind: User`, `Robot`, `Grant` or `Rule`; docs/apply.md describes them.
+What a document leaves out of a user or robot stays as it is.
 
 Examples:
   roadbed apply -f access/ --dry-run --prune     what would change

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use registry::traffic::tls::CertificateStore;
 
 use super::serve::ConfigFile;
+use crate::cli::Format;
 use crate::config::{self, Config, Sources};
 use crate::output;
 
@@ -29,14 +30,14 @@ pub(crate) enum ConfigCommand {
 }
 
 /// Carries out a command.
-pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<()> {
+pub(crate) fn run(format: Format, command: ConfigCommand) -> anyhow::Result<()> {
     match command {
-        ConfigCommand::Check { file } => check(file),
+        ConfigCommand::Check { file } => check(format, file),
         ConfigCommand::Show {
             defaults: true,
             markdown: false,
             ..
-        } => output::text(&config::defaults_toml()),
+        } => output::show(format, &config::defaults_list(), |_| config::defaults_toml()),
         ConfigCommand::Show {
             defaults: true,
             markdown: true,
@@ -44,12 +45,13 @@ pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<()> {
         } => output::text(&config::defaults_page()),
         ConfigCommand::Show { file, .. } => {
             let (config, layers) = Config::load_with_origins(&Sources::of_process(file.config, Vec::new()))?;
-            output::text(&config::effective_toml(&config, &layers))
+            let keys = config::effective_list(&config, &layers);
+            output::show(format, &keys, |_| config::effective_toml(&config, &layers))
         }
     }
 }
 
-fn check(file: ConfigFile) -> anyhow::Result<()> {
+fn check(format: Format, file: ConfigFile) -> anyhow::Result<()> {
     let config = Config::load(&Sources::of_process(file.config, Vec::new()))?;
     if let Some((cert, key)) = config.tls_files() {
         CertificateStore::load(cert, key)?;
@@ -57,5 +59,5 @@ fn check(file: ConfigFile) -> anyhow::Result<()> {
     if config.data_dir().is_none() {
         anyhow::bail!("no data directory: set server.data_dir, or XDG_DATA_HOME or HOME in the environment");
     }
-    output::line("The configuration is good.")
+    output::done(format, "The configuration is good.")
 }

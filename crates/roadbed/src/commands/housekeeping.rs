@@ -53,6 +53,9 @@ pub(crate) struct BackupArgs {
     /// File to write, or `-` for standard output
     #[arg(short = 'o', long = "to", value_name = "FILE")]
     to: PathBuf,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -118,7 +121,7 @@ fn conclude(format: Format, report: &CheckReport) -> anyhow::Result<ExitCode> {
                     damage.kind.clone(),
                     damage.digest.clone().unwrap_or_default(),
                     damage.location.clone().unwrap_or_default(),
-                    output::mark(damage.quarantined),
+                    output::yes_or_no(damage.quarantined),
                 ]
             }),
         );
@@ -128,12 +131,12 @@ fn conclude(format: Format, report: &CheckReport) -> anyhow::Result<ExitCode> {
         let progress = report.progress;
         let _ = writeln!(
             text,
-            "{} blobs ({}) and {} manifests checked: {} damaged, {} orphaned files.",
-            progress.blobs,
+            "{} ({}) and {} checked: {} damaged, {}.",
+            output::count(progress.blobs, "blob"),
             output::bytes(progress.bytes),
-            progress.manifests,
+            output::count(progress.manifests, "manifest"),
             report.damaged,
-            report.orphans
+            output::count(report.orphans, "orphaned file")
         );
         text
     })?;

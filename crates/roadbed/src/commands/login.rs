@@ -54,7 +54,7 @@ pub(crate) async fn login(client: &ClientArgs, args: LoginArgs) -> anyhow::Resul
             "Signed in to {} as {} until {}.",
             api.base(),
             session.user,
-            session.expires_at.0
+            output::moment(session.expires_at.0)
         ),
     )
 }
@@ -92,11 +92,11 @@ pub(crate) async fn whoami(client: &Client) -> anyhow::Result<()> {
             ("registry", client.base().to_string()),
             ("name", me.name.to_string()),
             ("kind", me.kind.as_str().to_owned()),
-            ("administrator", output::mark(me.administrator)),
+            ("administrator", output::yes_or_no(me.administrator)),
         ];
         pairs.extend(
             me.expires_at
-                .map(|moment| ("signed in until", moment.0.to_rfc3339())),
+                .map(|moment| ("signed in until", output::moment(moment.0))),
         );
         let grants = me.grants.iter().map(|grant| {
             [

@@ -80,7 +80,7 @@ pub(crate) async fn run_tag(client: &Client, command: TagCommand) -> anyhow::Res
                     ("digest", tag.digest.to_string()),
                     ("media type", tag.media_type.clone()),
                     ("manifest bytes", tag.size.to_string()),
-                    ("pushed at", tag.pushed_at.0.to_rfc3339()),
+                    ("pushed at", output::moment(tag.pushed_at.0)),
                 ])
             })
         }
@@ -112,7 +112,7 @@ fn describe(repository: &RepositoryEntry) -> String {
         ("tags", repository.tags.to_string()),
         ("manifests", repository.manifests.to_string()),
         ("blobs", repository.blobs.to_string()),
-        ("made", repository.created_at.0.to_rfc3339()),
+        ("made", output::moment(repository.created_at.0)),
         (
             "quota",
             limit(rule.quota_bytes.map(|bytes| Size(bytes).to_string())),

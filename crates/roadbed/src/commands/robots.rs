@@ -1,7 +1,7 @@
 //! `robot …`.
 
 use clap::Subcommand;
-use web::wire::{NewRobot, NewSecret, SecretEntry, ShownSecret};
+use web::wire::{NewRobot, NewSecret, PrincipalEntry, SecretEntry, ShownSecret};
 
 use super::users;
 use crate::client::{Client, segment};
@@ -74,7 +74,7 @@ pub(crate) enum SecretCommand {
 /// Carries out a command.
 pub(crate) async fn run(client: &Client, command: RobotCommand) -> anyhow::Result<()> {
     match command {
-        RobotCommand::List => users::list(client, PATH).await,
+        RobotCommand::List => list(client).await,
         RobotCommand::Create {
             name,
             not_after,
@@ -94,6 +94,17 @@ pub(crate) async fn run(client: &Client, command: RobotCommand) -> anyhow::Resul
     }
 }
 
+async fn list(client: &Client) -> anyhow::Result<()> {
+    let robots: Vec<PrincipalEntry> = client.list(PATH, &[], users::MOST).await?;
+    output::show(client.format(), &robots, |robots| {
+        let rows = robots.iter().map(|robot| {
+            let [disabled, ends, made] = users::state(robot);
+            [robot.name.to_string(), disabled, ends, made]
+        });
+        output::table(["NAME", "DISABLED", "ENDS", "MADE"], rows)
+    })
+}
+
 async fn run_secret(client: &Client, command: SecretCommand) -> anyhow::Result<()> {
     match command {
         SecretCommand::List { robot } => {
@@ -102,9 +113,9 @@ async fn run_secret(client: &Client, command: SecretCommand) -> anyhow::Result<(
                 let rows = secrets.iter().map(|secret| {
                     let ends = secret
                         .not_after
-                        .map(|moment| moment.0.to_rfc3339())
+                        .map(|moment| output::moment(moment.0))
                         .unwrap_or_default();
-                    [secret.id.to_string(), secret.created_at.0.to_rfc3339(), ends]
+                    [secret.id.to_string(), output::moment(secret.created_at.0), ends]
                 });
                 output::table(["ID", "MADE", "ENDS"], rows)
             })
@@ -134,9 +145,9 @@ fn secrets_of(robot: &str) -> String {
 /// Prints the secret alone on standard output, so that it can be piped, and what to know about it beside.
 pub(crate) fn show_secret(client: &Client, shown: &ShownSecret) -> anyhow::Result<()> {
     output::show(client.format(), shown, |shown| {
-        let ends = shown
-            .not_after
-            .map_or_else(String::new, |moment| format!(" It ends {}.", moment.0));
+        let ends = shown.not_after.map_or_else(String::new, |moment| {
+            format!(" It ends {}.", output::moment(moment.0))
+        });
         output::note(format!(
             "Secret {} of {}, shown this once.{ends}",
             shown.id, shown.robot

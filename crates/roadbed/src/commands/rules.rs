@@ -2,8 +2,10 @@
 
 use clap::Subcommand;
 use oci::RepoPattern;
-use web::wire::RuleEntry;
+use store::{Becoming, Step};
+use web::wire::{RuleEntry, SetRule};
 
+use super::apply::steps;
 use crate::client::Client;
 use crate::config::Size;
 use crate::output;
@@ -14,7 +16,8 @@ const MOST: usize = 100_000;
 /// What to do with rules.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-The most specific pattern applies alone; rules do not add up.
+The most specific pattern applies alone; rules do not add up. Setting one replaces the whole rule
+of its pattern: name all that shall hold. What it was is shown (`quota 10GiB -> 50GiB`).
 
 Examples:
   roadbed rule set 'release/**' --immutable-tags 'v*' --no-deletion
@@ -22,23 +25,31 @@ Examples:
 pub(crate) enum RuleCommand {
     /// List the rules of patterns that you administer
     List,
-    /// Set the rule of a pattern; the one that it has is replaced as a whole
+    /// Set the rule of a pattern; the one that it has is replaced as a whole, and shown
+    #[command(group(clap::ArgGroup::new("limits").required(true).multiple(true)))]
     Set {
         /// Repositories
         pattern: RepoPattern,
         /// Tags that can be set once and then neither moved nor deleted: globs, `!` in front excepts, the last match
         /// decides
-        #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+        #[arg(long, value_name = "GLOB", value_delimiter = ',', group = "limits")]
         immutable_tags: Vec<String>,
         /// Bytes that each repository may hold, such as 50GiB
-        #[arg(long, value_name = "SIZE")]
+        #[arg(long, value_name = "SIZE", group = "limits")]
         quota_bytes: Option<Size>,
         /// Tags that each repository may hold
-        #[arg(long, value_name = "COUNT")]
+        #[arg(long, value_name = "COUNT", group = "limits")]
         quota_tags: Option<u64>,
         /// Nothing may be deleted
-        #[arg(long)]
+        #[arg(long, group = "limits")]
         no_deletion: bool,
+        /// None of these: takes the pattern out of a wider rule
+        #[arg(
+            long,
+            group = "limits",
+            conflicts_with_all = ["immutable_tags", "quota_bytes", "quota_tags", "no_deletion"]
+        )]
+        no_limits: bool,
     },
     /// Remove the rule of a pattern
     Remove {
@@ -60,6 +71,7 @@ pub(crate) async fn run(client: &Client, command: RuleCommand) -> anyhow::Result
             quota_bytes,
             quota_tags,
             no_deletion,
+            no_limits: _,
         } => {
             let rule = RuleEntry {
                 pattern,
@@ -68,8 +80,15 @@ pub(crate) async fn run(client: &Client, command: RuleCommand) -> anyhow::Result
                 quota_tags,
                 deletion: !no_deletion,
             };
-            let set: RuleEntry = client.put("/rules", &rule).await?;
-            output::show(client.format(), &set, |set| table(std::slice::from_ref(set)))
+            let set: SetRule = client.put("/rules", &rule).await?;
+            output::show(client.format(), &set, |set| {
+                let SetRule { rule, was } = set.clone();
+                let becoming = Becoming {
+                    to: rule.into(),
+                    was: was.map(Into::into),
+                };
+                format!("{}\n", steps::describe(&Step::SetRule(becoming)))
+            })
         }
         RuleCommand::Remove { pattern } => {
             client

@@ -9,7 +9,7 @@ use crate::output;
 use crate::prompt::{self, PasswordArgs};
 
 /// Most principals that a list shows.
-const MOST: usize = 100_000;
+pub(super) const MOST: usize = 100_000;
 
 /// What to do with users.
 #[derive(Debug, Subcommand)]
@@ -44,6 +44,16 @@ pub(crate) enum UserCommand {
         /// Name
         name: String,
     },
+    /// Make a user an administrator of the registry, who may do everything
+    Promote {
+        /// Name
+        name: String,
+    },
+    /// Make an administrator a user like others: what is granted to it stays
+    Demote {
+        /// Name
+        name: String,
+    },
     /// Change a password: one's own, or as an administrator somebody else's
     Password {
         /// Name [default: one's own]
@@ -57,7 +67,7 @@ pub(crate) enum UserCommand {
 /// Carries out a command.
 pub(crate) async fn run(client: &Client, command: UserCommand) -> anyhow::Result<()> {
     match command {
-        UserCommand::List => list(client, "/users").await,
+        UserCommand::List => list(client).await,
         UserCommand::Create {
             name,
             administrator,
@@ -80,6 +90,8 @@ pub(crate) async fn run(client: &Client, command: UserCommand) -> anyhow::Result
         UserCommand::Delete { name } => delete(client, "/users", &name).await,
         UserCommand::Disable { name } => set_disabled(client, "/users", &name, true).await,
         UserCommand::Enable { name } => set_disabled(client, "/users", &name, false).await,
+        UserCommand::Promote { name } => set_administrator(client, &name, true).await,
+        UserCommand::Demote { name } => set_administrator(client, &name, false).await,
         UserCommand::Password {
             name: Some(name),
             password,
@@ -122,30 +134,45 @@ async fn own_password(client: &Client, password: PasswordArgs) -> anyhow::Result
     )
 }
 
-/// Lists users or robots.
-pub(crate) async fn list(client: &Client, path: &str) -> anyhow::Result<()> {
-    let principals: Vec<PrincipalEntry> = client.list(path, &[], MOST).await?;
-    output::show(client.format(), &principals, |principals| {
-        let rows = principals.iter().map(|principal| {
-            [
-                principal.name.to_string(),
-                output::mark(principal.administrator),
-                output::mark(principal.disabled),
-                principal
-                    .not_after
-                    .map(|moment| moment.0.to_rfc3339())
-                    .unwrap_or_default(),
-                principal.created_at.0.to_rfc3339(),
-            ]
+async fn list(client: &Client) -> anyhow::Result<()> {
+    let users: Vec<PrincipalEntry> = client.list("/users", &[], MOST).await?;
+    output::show(client.format(), &users, |users| {
+        let rows = users.iter().map(|user| {
+            let administrator = output::yes_or_no(user.administrator);
+            let [disabled, ends, made] = state(user);
+            [user.name.to_string(), administrator, disabled, ends, made]
         });
         output::table(["NAME", "ADMINISTRATOR", "DISABLED", "ENDS", "MADE"], rows)
     })
+}
+
+/// What a list says of users and of robots: whether disabled, when it ends, when it was made.
+pub(super) fn state(principal: &PrincipalEntry) -> [String; 3] {
+    let ends = principal.not_after.map(|moment| output::moment(moment.0));
+    [
+        output::yes_or_no(principal.disabled),
+        ends.unwrap_or_else(|| "never".to_owned()),
+        output::moment(principal.created_at.0),
+    ]
 }
 
 /// Deletes a user or robot.
 pub(crate) async fn delete(client: &Client, path: &str, name: &str) -> anyhow::Result<()> {
     client.delete(&format!("{path}/{}", segment(name)), &[]).await?;
     output::done(client.format(), format!("{name} was deleted."))
+}
+
+async fn set_administrator(client: &Client, name: &str, administrator: bool) -> anyhow::Result<()> {
+    let change = PrincipalChange {
+        administrator: Some(administrator),
+        ..PrincipalChange::default()
+    };
+    let path = format!("/users/{}", segment(name));
+    let changed: PrincipalEntry = client.patch(&path, &change).await?;
+    output::show(client.format(), &changed, |changed| {
+        let is = if changed.administrator { "an" } else { "no" };
+        format!("{} is {is} administrator of the registry.\n", changed.name)
+    })
 }
 
 /// Disables or enables a user or robot.

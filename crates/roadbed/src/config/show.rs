@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::layers::{Layers, variable_of};
 use super::problem::Origin;
 use super::{Config, Key, SectionDoc, all_sections};
@@ -56,15 +58,67 @@ pub(crate) fn effective_toml(config: &Config, layers: &Layers) -> String {
             let _ = writeln!(out, "{gap}[{section}]");
             table = section;
         }
-        let origin = layers.origin(key.name);
-        let source = if origin == Origin::Default {
-            "default".to_owned()
-        } else {
-            origin.to_string()
-        };
-        let _ = writeln!(out, "{name} = {}  # {source}", key.value);
+        let _ = writeln!(out, "{name} = {}  # {}", key.value, source_of(layers, key.name));
     }
     out
+}
+
+fn source_of(layers: &Layers, key: &str) -> String {
+    match layers.origin(key) {
+        Origin::Default => "default".to_owned(),
+        origin => origin.to_string(),
+    }
+}
+
+/// A key, the value in effect and what set it, for programs.
+#[derive(Debug, Serialize)]
+pub(crate) struct EffectiveKey {
+    key: &'static str,
+    value: serde_json::Value,
+    source: String,
+}
+
+/// What [`effective_toml`] says, for programs.
+pub(crate) fn effective_list(config: &Config, layers: &Layers) -> Vec<EffectiveKey> {
+    let keys = config.effective().into_iter();
+    keys.map(|key| EffectiveKey {
+        key: key.name,
+        value: json_of(&key.value),
+        source: source_of(layers, key.name),
+    })
+    .collect()
+}
+
+/// A key with its default and what may be written, for programs.
+#[derive(Debug, Serialize)]
+pub(crate) struct DefaultKey {
+    key: &'static str,
+    variable: String,
+    default: serde_json::Value,
+    expects: String,
+    about: &'static str,
+}
+
+/// What [`defaults_toml`] says, for programs.
+pub(crate) fn defaults_list() -> Vec<DefaultKey> {
+    let keys = all_sections().into_iter().flat_map(|section| section.keys);
+    keys.map(|key| DefaultKey {
+        key: key.name,
+        variable: variable_of(key.name),
+        default: json_of(&key.default),
+        expects: bounds_of(&key),
+        about: key.help,
+    })
+    .collect()
+}
+
+/// A value as it is written in TOML. What is no TOML would be a mistake of ours and is told as its text.
+fn json_of(text: &str) -> serde_json::Value {
+    let table = toml::from_str::<toml::Table>(&format!("value = {text}"));
+    let value = table
+        .ok()
+        .and_then(|table| serde_json::to_value(table.get("value")).ok());
+    value.unwrap_or_else(|| text.into())
 }
 
 /// The page `docs/configuration.md`.

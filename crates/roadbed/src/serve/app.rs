@@ -10,14 +10,14 @@ use registry::{
     traffic::listener::{Handler, Peer},
 };
 use tower::ServiceExt as _;
-use web::PeerAddress;
+use web::{PeerAddress, WhoAsked};
 
 use super::proxies::TrustedProxies;
 
 /// What answers requests.
 pub(super) struct App {
     pub(super) registry: Registry,
-    /// Health, metrics and the JSON API.
+    /// The front page, health, metrics and the JSON API.
     pub(super) other: Router,
     pub(super) proxies: TrustedProxies,
 }
@@ -54,7 +54,9 @@ impl Handler for App {
         let head = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
         let body = self.registry.guard_body(body, &parts.headers);
         let mut request = Request::from_parts(parts, body);
+        let asked = WhoAsked::default();
         request.extensions_mut().insert(PeerAddress(client.address));
+        request.extensions_mut().insert(asked.clone());
         let response = match self.other.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -64,8 +66,14 @@ impl Handler for App {
             return response;
         }
         let head = (&head.0, &head.1, &head.2);
-        self.registry
-            .record("api", client.address, head, None, started, response)
+        self.registry.record(
+            "api",
+            client.address,
+            head,
+            asked.name().cloned(),
+            started,
+            response,
+        )
     }
 }
 

@@ -49,12 +49,15 @@ async fn users_come_and_go() {
         .at(&server)
         .with("ROADBED_USER", "ann")
         .with("ROADBED_PASSWORD", PASSWORD.trim_end());
-    let refused = ann.run(["user", "list"]).fails("no grant");
-    assert_eq!(
-        refused.err.matches("ask an administrator").count(),
-        1,
-        "{refused:?}"
-    );
+    let refused = "only administrators of the registry may do this, whatever is granted: ask one of them\n";
+    ann.run(["user", "list"]).fails(refused);
+    for command in ["audit", "pulls", "gc", "fsck"] {
+        ann.run([command]).fails(refused);
+    }
+    ann.run(["backup", "-o", "copy.tar"]).fails(refused);
+    ann.run(["grant", "add", "ann", "**", "pull"])
+        .fails("this needs the role admin on the whole pattern");
+    ann.run(["rule", "list"]).fails("the role admin");
     admin.run(["user", "disable", "ann"]).ok();
     ann.run(["whoami"]).fails("wrong");
     admin.run(["user", "enable", "ann"]).ok();
@@ -65,9 +68,25 @@ async fn users_come_and_go() {
     admin
         .run_with_input(["user", "password", "ann", "--password-stdin"], PASSWORD)
         .ok();
+    admin
+        .run(["user", "promote", "ann"])
+        .ok()
+        .says("ann is an administrator of the registry.\n");
+    ann.run(["user", "list"]).ok();
+    admin
+        .run(["user", "demote", "ann"])
+        .ok()
+        .says("ann is no administrator of the registry.\n");
+    ann.run(["whoami"]).ok().says("administrator  no\n");
     admin.run(["user", "delete", "ann"]).ok();
-    admin.run(["user", "delete", "ann"]).fails("no user ann");
-    admin.run(["user", "delete", "admin"]).fails("last administrator");
+    admin
+        .run(["user", "delete", "ann"])
+        .fails("there is no user ann\n");
+    for command in ["delete", "demote", "disable"] {
+        admin
+            .run(["user", command, "admin"])
+            .fails("admin is the last administrator who can log in; make another one first\n");
+    }
 }
 
 #[tokio::test]
@@ -85,7 +104,12 @@ async fn robots_change_their_secrets() {
         .json();
     admin
         .run(["robot", "secret", "add", "ci"])
-        .fails("2 valid secrets");
+        .fails("2 valid secrets already; revoke one first\n");
+    let listed = admin.run(["robot", "list"]).ok().says("DISABLED  ENDS");
+    assert!(!listed.out.contains("ADMINISTRATOR"), "{listed:?}");
+    // The moment when it was made has no fractions: it ends at its seconds.
+    let made = listed.out.trim_end().rsplit("  ").next().unwrap();
+    assert_eq!(made.len(), "2026-11-22T08:33:00Z".len(), "{listed:?}");
     admin
         .run_with_input(["user", "create", "ci", "--password-stdin"], PASSWORD)
         .fails("robot ci exists already");
@@ -180,8 +204,60 @@ async fn grants_rules_repositories_and_tags() {
         .fails("no repository team/app");
     admin.run(["grant", "remove", "ann", "team/**"]).ok();
     admin.run(["grant", "remove", "ann", "team/**"]).fails("no grant");
+}
 
-    admin.run(["audit", "--kind", "grant.set"]).ok().says("grant.set");
+#[tokio::test]
+async fn a_rule_is_replaced_in_the_open() {
+    let server = Server::start().await;
+    let admin = Person::administrator(&server);
+    admin
+        .run(["rule", "set", "team/**"])
+        .misused("--immutable-tags <GLOB>|--quota-bytes <SIZE>");
+    admin
+        .run(["rule", "set", "team/**", "--quota-bytes", "10GiB"])
+        .ok()
+        .says("+ rule team/**: quota 10GiB, deletion allowed\n");
+    let set = |options: [&str; 2]| {
+        let [option, value] = options;
+        admin.run(["rule", "set", "team/**", option, value]).ok()
+    };
+    set(["--quota-tags", "9"]).says("~ rule team/**: quota 10GiB -> none, tag quota none -> 9\n");
+    set(["--quota-tags", "9"]).says("= rule team/**: tag quota 9, deletion allowed\n");
+    let shown = set(["--no-limits", "--output=json"]).json();
+    assert_eq!(shown["was"]["quota_tags"], 9, "{shown}");
+    assert_eq!(shown.get("quota_tags"), None, "{shown}");
+    admin
+        .run(["rule", "set", "team/**", "--no-limits", "--no-deletion"])
+        .misused("cannot be used with");
+}
+
+#[tokio::test]
+async fn the_audit_log_says_who_did_what() {
+    let server = Server::start().await;
+    push(&server, "team/app", "latest").await.unwrap();
+    let admin = Person::administrator(&server);
+    admin
+        .run_with_input(["user", "create", "ann", "--password-stdin"], PASSWORD)
+        .ok();
+    let ann = Person::new()
+        .at(&server)
+        .with("ROADBED_USER", "ann")
+        .with("ROADBED_PASSWORD", PASSWORD.trim_end());
+    admin.run(["grant", "add", "ann", "team/**", "delete"]).ok();
+    ann.run(["tag", "delete", "team/app", "latest"]).ok();
+    admin.run(["user", "disable", "ann"]).ok();
+    admin
+        .run(["audit", "--kind", "user.update"])
+        .ok()
+        .says("ann      api    disabled=true\n");
+    admin.run(["repo", "delete", "team/app"]).ok();
+    admin.run(["grant", "remove", "ann", "team/**"]).ok();
+
+    admin
+        .run(["audit", "--kind", "grant.set"])
+        .ok()
+        .says("grant.set  ann      api    pattern=team/** roles=pull,delete\nEvents since 2")
+        .says("Z (--since WHEN, by default 24h).\n");
     let newest = admin
         .run(["audit", "--limit", "2", "--output", "json"])
         .ok()
@@ -208,7 +284,7 @@ async fn what_is_not_there_is_named() {
     let server = Server::start().await;
     let admin = Person::administrator(&server);
     admin.run(["robot", "create", "ci"]).ok();
-    let says = |reason: &str| format!("{reason} (check the name, or list what there is)");
+    let says = |reason: &str| format!("error: {reason}\n");
     admin
         .run(["user", "disable", "nobody"])
         .fails(&says("there is no user nobody"));

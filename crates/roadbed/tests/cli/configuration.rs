@@ -1,5 +1,7 @@
 //! `config`, and what a server says to a bad configuration.
 
+use serde_json::json;
+
 use crate::cli::person::Person;
 
 #[test]
@@ -27,6 +29,21 @@ fn each_value_is_shown_with_its_source() {
     ] {
         assert!(shown.out.contains(line), "{line}\n{}", shown.out);
     }
+    let keys = person.run(["config", "show", "--output", "json"]).ok().json();
+    let key = |name: &str| {
+        let keys = keys.as_array().unwrap();
+        keys.iter().find(|key| key["key"] == name).unwrap().clone()
+    };
+    assert_eq!(
+        key("server.listen"),
+        json!({ "key": "server.listen", "value": "0.0.0.0:80", "source": "roadbed.toml:3" })
+    );
+    assert_eq!(key("metrics.public")["value"], false);
+    assert_eq!(key("server.trusted_proxies")["value"], json!([]));
+    let defaults = person.run(["config", "show", "--defaults", "--output", "json"]);
+    let defaults = defaults.ok().json();
+    assert_eq!(defaults[0]["variable"], "ROADBED_SERVER__LISTEN");
+    assert_eq!(defaults[0]["default"], "127.0.0.1:5000");
 }
 
 #[test]

@@ -103,8 +103,45 @@ async fn a_plan_shows_what_is_and_what_it_becomes() {
     admin
         .run(["apply", "-f", "nothing.yaml", "--prune", "--dry-run"])
         .ok()
-        .says("- rule team/**: quota 50GiB, deletion forbidden\n")
+        .says("- rule team/**: quota 50GiB, deletion forbidden\n");
+}
+
+#[tokio::test]
+async fn what_was_done_in_an_incident_survives_the_next_run() {
+    let server = Server::start().await;
+    let admin = Person::administrator(&server);
+    admin.write(
+        "access.yaml",
+        "kind: Robot\nname: ci\n---\nkind: User\nname: ann\nadministrator: true\nnot_after: 2030-01-31\n",
+    );
+    admin.run(["apply", "-f", "access.yaml"]).ok();
+    admin.run(["robot", "disable", "ci"]).ok();
+    admin.write(
+        "access.yaml",
+        "kind: Robot\nname: ci\n---\nkind: User\nname: ann\n",
+    );
+    admin
+        .run(["apply", "-f", "access.yaml", "--prune"])
+        .ok()
+        .says("Everything is as the files say");
+    admin.write(
+        "access.yaml",
+        "kind: Robot\nname: ci\ndisabled: false\n---\nkind: User\nname: ann\nnot_after: never\n",
+    );
+    admin
+        .run(["apply", "-f", "access.yaml", "--dry-run"])
+        .ok()
+        .says("~ robot ci: disabled yes -> no\n")
         .says("~ user ann: ends 2030-01-31T23:59:59Z -> never\n");
+    admin.write("access.yaml", "kind: User\nname: ann\n");
+    admin
+        .run(["apply", "-f", "access.yaml", "--prune", "--dry-run"])
+        .ok()
+        .says("- robot ci\n");
+    admin.write("access.yaml", "kind: User\nname: admin\ndisabled: true\n");
+    admin
+        .run(["apply", "-f", "access.yaml", "--dry-run"])
+        .fails("`disabled: true` would shut out admin, who applies this");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The first administrator's password: printed once, by the start that serves.
+//! The first administrator's password: printed once, by the start that serves; and what the address says of itself.
 
 use std::net::TcpListener;
 
@@ -39,4 +39,18 @@ async fn a_failed_first_start_keeps_the_password_for_the_next_one() {
         |(first, second)| (first.to_owned(), second.to_owned()),
     );
     assert_eq!(printed_password(&second), None, "{second}");
+}
+
+#[tokio::test]
+async fn whoever_opens_the_address_learns_what_it_is() {
+    let server = Server::start().await;
+    let stranger = server.client(Login::Anonymous);
+    let page = stranger.get("/").send().await.unwrap().expect(&[200]).unwrap();
+    assert_eq!(page.header("content-type"), Some("text/plain; charset=utf-8"));
+    let text = String::from_utf8(page.body.to_vec()).unwrap();
+    for word in ["Roadbed", "docker login", "/api/v1/openapi.json", "docs/"] {
+        assert!(text.contains(word), "{word}\n{text}");
+    }
+    let described = stranger.get("/api/v1/openapi.json").send().await.unwrap();
+    described.expect(&[200]).unwrap();
 }

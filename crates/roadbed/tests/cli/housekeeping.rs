@@ -1,6 +1,7 @@
 //! Collection, check, backup and restore, with the server running and stopped.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::cli::access::push;
@@ -17,11 +18,17 @@ async fn a_running_server_is_checked_collected_and_backed_up() {
         .run(["fsck"])
         .ok()
         .says("2 blobs")
-        .says("1 manifests checked: 0 damaged");
+        .says("1 manifest checked: 0 damaged, 0 orphaned files");
     let report = admin.run(["fsck", "--quick", "--output", "json"]).ok().json();
     assert_eq!(report["damaged"], 0);
     admin.run(["backup", "-o", "copy.tar"]).ok();
     assert!(!admin.home().join("copy.tar.partial").exists());
+    let first = fs::metadata(admin.home().join("copy.tar")).unwrap().ino();
+    admin
+        .run(["backup", "-o", "copy.tar"])
+        .fails("copy.tar exists already: name another file, or overwrite it with --force\n");
+    assert_eq!(fs::metadata(admin.home().join("copy.tar")).unwrap().ino(), first);
+    admin.run(["backup", "-o", "copy.tar", "--force"]).ok();
     let streamed = admin.home().join("streamed.tar");
     let script = format!(
         "{} backup -o - > {}",

@@ -4,11 +4,14 @@ use std::fs;
 use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::Value;
 
 use crate::cli::person::Person;
 use crate::harness::authority::{Authority, Files};
+use crate::harness::login::Login;
 use crate::harness::server::{ADMIN_PASSWORD, Options, Server};
 
 const CREDENTIALS: &str = ".config/roadbed/credentials.json";
@@ -55,6 +58,50 @@ async fn a_person_signs_in_once() {
     person.run(["logout"]).ok();
     person.run(["whoami"]).fails("no registry is named");
     person.run(["logout"]).fails("nobody is signed in");
+}
+
+/// Lines of the access log for a path, once there are `count`: status and principal.
+async fn logged(server: &Server, path: &str, count: usize) -> Vec<(u64, String)> {
+    for _ in 0..500 {
+        let log = server.log();
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines: Vec<_> = lines
+            .filter(|line| line["path"] == path)
+            .map(|line| {
+                let principal = line["principal"].as_str().unwrap().to_owned();
+                (line["status"].as_u64().unwrap(), principal)
+            })
+            .collect();
+        if lines.len() >= count {
+            return lines;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{path} is not {count} times in\n{}", server.log());
+}
+
+#[tokio::test]
+async fn the_access_log_names_who_asked() {
+    let server = Server::start().await;
+    let admin = Person::administrator(&server);
+    admin.run(["whoami"]).ok();
+    admin.run(["login", &server.url()]).ok();
+    let admin = admin.with("ROADBED_PASSWORD", "mistyped");
+    admin.run(["whoami"]).fails("wrong");
+    let expected = [(200, "admin"), (201, "admin"), (401, "anonymous")];
+    let expected = expected.map(|(status, name)| (status, name.to_owned()));
+    assert_eq!(logged(&server, "/api/v1/session", 3).await, expected);
+
+    let form = format!("grant_type=password&username=admin&password={ADMIN_PASSWORD}&service=x");
+    let stranger = server.client(Login::Anonymous);
+    let answer = stranger.post("/v2/token");
+    let answer = answer.header("content-type", "application/x-www-form-urlencoded");
+    let answer = answer.body(form.replace(' ', "+")).send().await.unwrap();
+    answer.expect(&[200]).unwrap();
+    let expected = [(200, "admin".to_owned())];
+    assert_eq!(logged(&server, "/v2/token", 1).await, expected);
 }
 
 #[tokio::test]
@@ -186,6 +233,8 @@ fn the_command_line_explains_itself() {
         .ok()
         .says("ROADBED_ADMIN_PASSWORD");
     person.run(["version"]).ok().says(env!("CARGO_PKG_VERSION"));
+    let version = person.run(["version", "--output", "json"]).ok().json();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
     person.run(["completions", "bash"]).ok().says("_roadbed");
     person.run(["usr", "list"]).misused("user");
     person.run(["user", "create"]).misused("<NAME>");

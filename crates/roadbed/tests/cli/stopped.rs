@@ -76,6 +76,11 @@ async fn a_forgotten_password_is_reset() {
     let person = Person::new();
     let generated = person.run(["admin", "reset-password", "--data", data]).ok();
     assert_eq!(generated.out.lines().count(), 1, "{generated:?}");
+    let generated = person
+        .run(["admin", "reset-password", "--data", data, "--output", "json"])
+        .ok()
+        .json();
+    assert_eq!(generated["user"], "admin");
     person
         .run_with_input(
             ["admin", "reset-password", "--data", data, "--password-stdin"],
@@ -90,7 +95,9 @@ async fn a_forgotten_password_is_reset() {
             .with("ROADBED_USER", "admin")
             .with("ROADBED_PASSWORD", password)
     };
-    admin(generated.out.trim_end()).run(["whoami"]).ok();
+    admin(generated["password"].as_str().unwrap())
+        .run(["whoami"])
+        .ok();
     admin(crate::harness::server::ADMIN_PASSWORD)
         .run(["whoami"])
         .fails("wrong");

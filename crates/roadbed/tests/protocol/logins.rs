@@ -203,7 +203,9 @@ async fn forged_tokens(client: &Client) -> Result<()> {
     ];
     for token in forged {
         let answer = with_token(client, &token, "GET", &format!("/v2/{REPOSITORY}/tags/list")).await?;
-        answer.expect_error(401, "UNAUTHORIZED")?;
+        let answer = answer.expect_error(401, "UNAUTHORIZED")?;
+        let told = answer.json()?["errors"][0]["message"].to_string();
+        ensure!(told.matches("again").count() <= 1, "told twice: {told}");
     }
     Ok(())
 }

@@ -2,8 +2,7 @@
 
 use access::{PrincipalId, PrincipalKind, PrincipalName};
 
-use super::plan::moment;
-use super::{Applied, ApplyPlan, Becoming, DeclaredRobot, DeclaredUser, Step};
+use super::{Applied, ApplyPlan, Becoming, DeclaredRobot, DeclaredUser, End, Step};
 use crate::db::Tx;
 use crate::principal::change::{self, Change, New};
 use crate::principal::issue;
@@ -46,12 +45,11 @@ async fn carry_out(
 ) -> Result<Option<PrincipalName>, AdminError> {
     match step {
         Step::CreateUser(user) => {
-            let not_after = moment(user.not_after.as_deref())?;
             let new = New {
                 name: &user.name,
                 kind: PrincipalKind::User,
-                administrator: false,
-                not_after,
+                administrator: user.administrator.unwrap_or(false),
+                not_after: user.not_after.and_then(End::moment),
             };
             change::insert(tx, actor, new, limits.principals).await?;
             update_user(tx, actor, &user).await?;
@@ -62,38 +60,25 @@ async fn carry_out(
             update_user(tx, actor, &user).await?;
             Ok(Some(user.name))
         }
-        Step::CreateRobot(DeclaredRobot {
-            name,
-            disabled,
-            not_after,
-        }) => {
-            let not_after = moment(not_after.as_deref())?;
+        Step::CreateRobot(robot) => {
             let new = New {
-                name: &name,
+                name: &robot.name,
                 kind: PrincipalKind::Robot,
                 administrator: false,
-                not_after,
+                not_after: robot.not_after.and_then(End::moment),
             };
             let id = change::insert(tx, actor, new, limits.principals).await?;
-            if disabled {
-                change::update_unchecked(tx, actor, &name, Change::Disabled(true)).await?;
-            }
-            applied.secrets.push((name, issue(tx, id, None).await?));
+            update_robot(tx, actor, &robot).await?;
+            applied.secrets.push((robot.name, issue(tx, id, None).await?));
             Ok(None)
         }
         Step::UpdateRobot(Becoming { to: robot, .. }) => {
-            let DeclaredRobot {
-                name,
-                disabled,
-                not_after,
-            } = robot;
-            change::expect(tx, &name, PrincipalKind::Robot).await?;
-            let not_after = moment(not_after.as_deref())?;
-            change::update_unchecked(tx, actor, &name, Change::Disabled(disabled)).await?;
-            change::update_unchecked(tx, actor, &name, Change::NotAfter(not_after)).await?;
+            change::expect(tx, &robot.name, PrincipalKind::Robot).await?;
+            update_robot(tx, actor, &robot).await?;
             Ok(None)
         }
-        Step::DeletePrincipal { name } => {
+        Step::DeletePrincipal { kind, name } => {
+            change::expect(tx, &name, kind).await?;
             change::delete_unchecked(tx, actor, &name).await?;
             Ok(Some(name))
         }
@@ -103,19 +88,18 @@ async fn carry_out(
         Step::RemoveGrant(grant) => grant::remove(tx, actor, &grant.subject, &grant.pattern)
             .await
             .map(|()| None),
-        Step::SetRule(rule) => rule::set(tx, actor, &rule.to, limits.rules).await.map(|()| None),
+        Step::SetRule(rule) => rule::set(tx, actor, &rule.to, limits.rules).await.map(|_| None),
         Step::RemoveRule(rule) => rule::remove(tx, actor, &rule.pattern).await.map(|()| None),
     }
 }
 
 async fn update_user(tx: &Tx, actor: &Actor, user: &DeclaredUser) -> Result<(), AdminError> {
-    let not_after = moment(user.not_after.as_deref())?;
     let changes = [
-        Change::Administrator(user.administrator),
-        Change::Disabled(user.disabled),
-        Change::NotAfter(not_after),
+        user.administrator.map(Change::Administrator),
+        user.disabled.map(Change::Disabled),
+        user.not_after.map(|end| Change::NotAfter(end.moment())),
     ];
-    for change in changes {
+    for change in changes.into_iter().flatten() {
         change::update_unchecked(tx, actor, &user.name, change).await?;
     }
     let Some(hash) = &user.password_hash else {
@@ -125,6 +109,17 @@ async fn update_user(tx: &Tx, actor: &Actor, user: &DeclaredUser) -> Result<(), 
     // The same hash again must not sign anybody out.
     if change::verifier(tx, PrincipalId(known.id)).await?.as_deref() != Some(hash) {
         change::replace_password(tx, actor, &user.name, hash).await?;
+    }
+    Ok(())
+}
+
+async fn update_robot(tx: &Tx, actor: &Actor, robot: &DeclaredRobot) -> Result<(), AdminError> {
+    let changes = [
+        robot.disabled.map(Change::Disabled),
+        robot.not_after.map(|end| Change::NotAfter(end.moment())),
+    ];
+    for change in changes.into_iter().flatten() {
+        change::update_unchecked(tx, actor, &robot.name, change).await?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use access::{Grant, PrincipalKind, PrincipalName, Subject};
 use oci::RepoPattern;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, Step};
+use super::{ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, End, Step};
 use crate::db::sql;
 use crate::{AdminError, Rule, StoreError, Timestamp};
 
@@ -75,15 +75,16 @@ pub(super) fn make(
         .map(|principal| (&principal.name, principal))
         .collect();
     check(declared, &known)?;
+    check_own_account(declared, present.now, keep)?;
     let mut steps = Vec::new();
     if prune {
-        steps.extend(removals(declared, present, keep));
+        steps.extend(removals(declared, present, &known, keep));
     }
     for user in &declared.users {
-        steps.extend(user_step(user, known.get(&user.name).copied())?);
+        steps.extend(user_step(user, known.get(&user.name).copied()));
     }
     for robot in &declared.robots {
-        steps.extend(robot_step(robot, known.get(&robot.name).copied())?);
+        steps.extend(robot_step(robot, known.get(&robot.name).copied()));
     }
     // There may be a hundred thousand of them on both sides.
     let present_grants: HashMap<_, _> = present.grants.iter().map(|grant| (place(grant), grant)).collect();
@@ -112,41 +113,87 @@ fn becoming<T: Clone + PartialEq>(to: &T, is: Option<&T>) -> Option<Becoming<T>>
     })
 }
 
-fn user_step(user: &DeclaredUser, is: Option<&PresentPrincipal>) -> Result<Option<Step>, AdminError> {
+fn user_step(user: &DeclaredUser, is: Option<&PresentPrincipal>) -> Option<Step> {
     let Some(is) = is else {
-        return Ok(Some(Step::CreateUser(user.clone())));
+        let fresh = DeclaredUser::fresh(&user.name);
+        return Some(Step::CreateUser(user.filled_from(&fresh)));
     };
-    if !differs(user, is)? {
-        return Ok(None);
-    }
-    let mut to = user.clone();
+    let was = is.as_user();
+    let mut to = user.filled_from(&was);
     to.password_hash = to.password_hash.filter(|hash| is.verifier.as_ref() != Some(hash));
-    let was = DeclaredUser {
-        name: is.name.clone(),
-        password_hash: None,
-        administrator: is.administrator,
-        disabled: is.disabled,
-        not_after: is.not_after.map(Timestamp::to_rfc3339),
-    };
-    Ok(Some(Step::UpdateUser(Becoming { to, was: Some(was) })))
+    becoming(&to, Some(&was)).map(Step::UpdateUser)
 }
 
-fn robot_step(robot: &DeclaredRobot, is: Option<&PresentPrincipal>) -> Result<Option<Step>, AdminError> {
+fn robot_step(robot: &DeclaredRobot, is: Option<&PresentPrincipal>) -> Option<Step> {
     let Some(is) = is else {
-        return Ok(Some(Step::CreateRobot(robot.clone())));
+        let fresh = DeclaredRobot::fresh(&robot.name);
+        return Some(Step::CreateRobot(robot.filled_from(&fresh)));
     };
-    if robot.disabled == is.disabled && moment(robot.not_after.as_deref())? == is.not_after {
-        return Ok(None);
+    let was = is.as_robot();
+    becoming(&robot.filled_from(&was), Some(&was)).map(Step::UpdateRobot)
+}
+
+impl PresentPrincipal {
+    /// All of it, without the password: the hash that was is never told.
+    fn as_user(&self) -> DeclaredUser {
+        DeclaredUser {
+            name: self.name.clone(),
+            password_hash: None,
+            administrator: Some(self.administrator),
+            disabled: Some(self.disabled),
+            not_after: Some(self.not_after.into()),
+        }
     }
-    let was = DeclaredRobot {
-        name: is.name.clone(),
-        disabled: is.disabled,
-        not_after: is.not_after.map(Timestamp::to_rfc3339),
-    };
-    Ok(Some(Step::UpdateRobot(Becoming {
-        to: robot.clone(),
-        was: Some(was),
-    })))
+
+    fn as_robot(&self) -> DeclaredRobot {
+        DeclaredRobot {
+            name: self.name.clone(),
+            disabled: Some(self.disabled),
+            not_after: Some(self.not_after.into()),
+        }
+    }
+}
+
+impl DeclaredUser {
+    /// A new one of whom nothing else is said.
+    fn fresh(name: &PrincipalName) -> Self {
+        Self {
+            name: name.clone(),
+            password_hash: None,
+            administrator: Some(false),
+            disabled: Some(false),
+            not_after: Some(End::Never),
+        }
+    }
+
+    /// What is not declared, taken from what is.
+    fn filled_from(&self, is: &Self) -> Self {
+        Self {
+            name: self.name.clone(),
+            password_hash: self.password_hash.clone(),
+            administrator: self.administrator.or(is.administrator),
+            disabled: self.disabled.or(is.disabled),
+            not_after: self.not_after.or(is.not_after),
+        }
+    }
+}
+
+impl DeclaredRobot {
+    fn fresh(name: &PrincipalName) -> Self {
+        Self {
+            name: name.clone(),
+            disabled: Some(false),
+            not_after: Some(End::Never),
+        }
+    }
+
+    fn filled_from(&self, is: &Self) -> Self {
+        Self {
+            name: self.name.clone(),
+            disabled: self.disabled.or(is.disabled),
+            not_after: self.not_after.or(is.not_after),
+        }
+    }
 }
 
 /// Principals as they are, by name.
@@ -157,13 +204,12 @@ fn place(grant: &Grant) -> (&Subject, &RepoPattern) {
     (&grant.subject, &grant.pattern)
 }
 
-fn differs(user: &DeclaredUser, is: &PresentPrincipal) -> Result<bool, AdminError> {
-    let password = user.password_hash.is_some() && user.password_hash != is.verifier;
-    let end = moment(user.not_after.as_deref())? != is.not_after;
-    Ok(password || end || user.administrator != is.administrator || user.disabled != is.disabled)
-}
-
-fn removals(declared: &Declared, present: &Present, keep: Option<&PrincipalName>) -> Vec<Step> {
+fn removals(
+    declared: &Declared,
+    present: &Present,
+    known: &Known<'_>,
+    keep: Option<&PrincipalName>,
+) -> Vec<Step> {
     let kept_grants: HashSet<_> = declared.grants.iter().map(place).collect();
     let grants = present
         .grants
@@ -175,7 +221,7 @@ fn removals(declared: &Declared, present: &Present, keep: Option<&PrincipalName>
         .iter()
         .filter(|is| !kept_rules.contains(&is.pattern));
     let names = names(declared);
-    let keep_administrators = !has_administrator(declared, present, keep);
+    let keep_administrators = !has_administrator(declared, present, known, keep);
     let stays = |is: &&PresentPrincipal| {
         names.contains(&is.name) || keep == Some(&is.name) || (keep_administrators && is.administrator)
     };
@@ -183,22 +229,27 @@ fn removals(declared: &Declared, present: &Present, keep: Option<&PrincipalName>
     let grants = grants.cloned().map(Step::RemoveGrant);
     let rules = rules.cloned().map(Step::RemoveRule);
     let principals = principals.map(|is| Step::DeletePrincipal {
+        kind: is.kind,
         name: is.name.clone(),
     });
     grants.chain(rules).chain(principals).collect()
 }
 
 /// Whether somebody could administer the registry if only what is declared and `keep` were left.
-fn has_administrator(declared: &Declared, present: &Present, keep: Option<&PrincipalName>) -> bool {
-    let has_password = |name: &PrincipalName| {
-        present
-            .principals
-            .iter()
-            .any(|is| is.name == *name && is.verifier.is_some())
-    };
+fn has_administrator(
+    declared: &Declared,
+    present: &Present,
+    known: &Known<'_>,
+    keep: Option<&PrincipalName>,
+) -> bool {
     let can = |user: &DeclaredUser| {
-        let active = user.administrator && !user.disabled && user.not_after.is_none();
-        active && (user.password_hash.is_some() || has_password(&user.name))
+        let is = known.get(&user.name);
+        let was = is.map_or_else(|| DeclaredUser::fresh(&user.name), |is| is.as_user());
+        let user = user.filled_from(&was);
+        let active = user.administrator == Some(true)
+            && user.disabled == Some(false)
+            && user.not_after == Some(End::Never);
+        active && (user.password_hash.is_some() || is.is_some_and(|is| is.verifier.is_some()))
     };
     let kept = |is: &PresentPrincipal| {
         let ended = is.not_after.is_some_and(|end| end <= present.now);
@@ -219,69 +270,87 @@ fn names(declared: &Declared) -> BTreeSet<&PrincipalName> {
 
 /// What is wrong with a declaration before anything is compared.
 fn check(declared: &Declared, known: &Known<'_>) -> Result<(), AdminError> {
-    let invalid = |reason: String| Err(AdminError::Invalid { reason });
-    if names(declared).len() < declared.users.len() + declared.robots.len() {
-        return invalid("a name is declared twice; users and robots share their names".to_owned());
-    }
-    let mut places = HashSet::new();
-    for grant in &declared.grants {
-        if !places.insert(place(grant)) {
-            return invalid(format!(
-                "the grant of {} on {} is declared twice",
-                grant.subject, grant.pattern
-            ));
-        }
-    }
-    let patterns: BTreeSet<_> = declared.rules.iter().map(|rule| &rule.pattern).collect();
-    if patterns.len() < declared.rules.len() {
-        return invalid("the rule of a pattern is declared twice".to_owned());
-    }
+    check_doubles(declared)?;
     for DeclaredUser {
-        name,
-        password_hash,
-        not_after,
-        ..
+        name, password_hash, ..
     } in &declared.users
     {
-        check_principal(known, name, PrincipalKind::User, not_after.as_deref())?;
+        check_kind(known, name, PrincipalKind::User)?;
         if let Some(hash) = password_hash
             && let Err(error) = hash.parse::<access::password::PasswordHash>()
         {
             return invalid(format!("user {name}: {error}"));
         }
     }
-    for DeclaredRobot { name, not_after, .. } in &declared.robots {
-        check_principal(known, name, PrincipalKind::Robot, not_after.as_deref())?;
+    for DeclaredRobot { name, .. } in &declared.robots {
+        check_kind(known, name, PrincipalKind::Robot)?;
     }
     Ok(())
 }
 
-fn check_principal(
-    known: &Known<'_>,
-    name: &PrincipalName,
-    kind: PrincipalKind,
-    not_after: Option<&str>,
-) -> Result<(), AdminError> {
-    moment(not_after)?;
+fn check_doubles(declared: &Declared) -> Result<(), AdminError> {
+    let mut names = HashSet::new();
+    let users = declared.users.iter().map(|user| &user.name);
+    let robots = declared.robots.iter().map(|robot| &robot.name);
+    for name in users.chain(robots) {
+        if !names.insert(name) {
+            return invalid(format!(
+                "{name} is declared twice; users and robots share their names"
+            ));
+        }
+    }
+    let mut places = HashSet::new();
+    for grant in &declared.grants {
+        if !places.insert(place(grant)) {
+            let Grant { subject, pattern, .. } = grant;
+            return invalid(format!("the grant of {subject} on {pattern} is declared twice"));
+        }
+    }
+    let mut patterns = HashSet::new();
+    for Rule { pattern, .. } in &declared.rules {
+        if !patterns.insert(pattern) {
+            return invalid(format!("the rule of {pattern} is declared twice"));
+        }
+    }
+    Ok(())
+}
+
+fn check_kind(known: &Known<'_>, name: &PrincipalName, kind: PrincipalKind) -> Result<(), AdminError> {
     match known.get(name) {
         Some(is) if is.kind != kind => {
-            let reason = format!(
-                "{name} is declared as a {} but is a {}",
-                kind.as_str(),
-                is.kind.as_str()
-            );
-            Err(AdminError::Invalid { reason })
+            let (declared, present) = (kind.as_str(), is.kind.as_str());
+            invalid(format!("{name} is declared as a {declared} but is a {present}"))
         }
         _ => Ok(()),
     }
 }
 
-/// Reads an end date.
-pub(super) fn moment(text: Option<&str>) -> Result<Option<Timestamp>, AdminError> {
-    let parse = |text: &str| {
-        Timestamp::from_rfc3339(text).ok_or_else(|| AdminError::Invalid {
-            reason: format!("{text:?} is no end date; write it like 2027-01-31T00:00:00Z"),
-        })
+/// Whoever applies a file that shuts them out could not apply the one that mends it.
+fn check_own_account(
+    declared: &Declared,
+    now: Timestamp,
+    own: Option<&PrincipalName>,
+) -> Result<(), AdminError> {
+    let user = declared.users.iter().find(|user| own == Some(&user.name));
+    let Some(user) = user else {
+        return Ok(());
     };
-    text.map(parse).transpose()
+    let end = user.not_after.and_then(End::moment);
+    let what = if user.administrator == Some(false) {
+        "administrator: false".to_owned()
+    } else if user.disabled == Some(true) {
+        "disabled: true".to_owned()
+    } else if let Some(end) = end.filter(|end| *end <= now) {
+        format!("not_after: {end}")
+    } else {
+        return Ok(());
+    };
+    let name = &user.name;
+    invalid(format!(
+        "`{what}` would shut out {name}, who applies this: leave it out, or let another administrator apply it"
+    ))
+}
+
+fn invalid(reason: String) -> Result<(), AdminError> {
+    Err(AdminError::Invalid { reason })
 }

@@ -3,8 +3,8 @@
 use access::{PrincipalKind, Role, RoleSet};
 
 use super::*;
-use crate::Rules;
 use crate::testing::{Kit, PASSWORD};
+use crate::{EventFilter, EventKind, Rules, Timestamp};
 
 fn declared(json: serde_json::Value) -> Declared {
     serde_json::from_value(json).unwrap()
@@ -73,14 +73,14 @@ async fn changes_are_found_and_prune_removes_the_rest() {
     )
     .await;
     let mut next = example();
-    next.users[1].disabled = true;
+    next.users[1].disabled = Some(true);
     next.grants[0].roles = RoleSet::of(Role::Pull);
     next.rules[0].rules.quota_tags = None;
     let plan = kit.store.plan_apply(&next, false, None).await.unwrap();
     assert_eq!(plan.steps.len(), 3, "{plan:?}");
     let expected = serde_json::json!([
-        { "step": "update_user", "name": "ann", "administrator": false, "disabled": true,
-            "was": { "name": "ann", "administrator": false, "disabled": false } },
+        { "step": "update_user", "name": "ann", "administrator": false, "disabled": true, "not_after": "never",
+            "was": { "name": "ann", "administrator": false, "disabled": false, "not_after": "never" } },
         { "step": "set_grant", "subject": "ci", "pattern": "team/**", "roles": ["pull"],
             "was": { "subject": "ci", "pattern": "team/**", "roles": ["pull", "push"] } },
         { "step": "set_rule", "pattern": "team/**", "deletion": true,
@@ -110,11 +110,95 @@ async fn changes_are_found_and_prune_removes_the_rest() {
 }
 
 #[tokio::test]
+async fn what_is_not_declared_of_somebody_stays_as_it_is() {
+    let kit = Kit::new().await;
+    let first = serde_json::json!({
+        "users": [{ "name": "ann", "administrator": true, "disabled": true, "not_after": "2999-01-01T00:00:00Z" }],
+        "robots": [{ "name": "ci", "disabled": true, "not_after": "2999-01-01T00:00:00Z" }],
+    });
+    apply(&kit, &declared(first), false).await;
+    let names = declared(serde_json::json!({ "users": [{ "name": "ann" }], "robots": [{ "name": "ci" }] }));
+    let plan = kit.store.plan_apply(&names, true, None).await.unwrap();
+    assert!(plan.steps.is_empty(), "{plan:?}");
+
+    let said = declared(serde_json::json!({
+        "users": [{ "name": "ann", "not_after": "never" }],
+        "robots": [{ "name": "ci", "disabled": false }],
+    }));
+    apply(&kit, &said, false).await;
+    let book = kit.store.access();
+    let end = Timestamp::from_rfc3339("2999-01-01T00:00:00Z").map(Timestamp::micros);
+    let ann = book.principal(&"ann".parse().unwrap()).unwrap();
+    assert_eq!(
+        (ann.administrator, ann.disabled, ann.not_after),
+        (true, true, None)
+    );
+    let ci = book.principal(&"ci".parse().unwrap()).unwrap();
+    assert_eq!((ci.disabled, ci.not_after), (false, end));
+}
+
+#[tokio::test]
+async fn only_what_changes_is_an_event() {
+    let kit = Kit::new().await;
+    let root = kit.administrator("root").await;
+    let ann = |disabled: bool| {
+        let ann = serde_json::json!({ "name": "ann", "administrator": true, "disabled": disabled });
+        declared(serde_json::json!({ "users": [ann] }))
+    };
+    apply(&kit, &ann(false), false).await;
+    apply(&kit, &ann(true), false).await;
+    let about_ann = EventFilter {
+        subject: Some("ann".to_owned()),
+        ..EventFilter::default()
+    };
+    let events = kit.store.events(&root, &about_ann, None, 9).await.unwrap();
+    let events: Vec<_> = events
+        .items
+        .into_iter()
+        .map(|event| (event.kind, event.body))
+        .collect();
+    let made = serde_json::json!({ "administrator": true, "not_after": null });
+    let expected = [
+        (EventKind::UserCreate, made),
+        (EventKind::UserUpdate, serde_json::json!({ "disabled": true })),
+    ];
+    assert_eq!(events, expected);
+}
+
+#[tokio::test]
+async fn nobody_shuts_themselves_out() {
+    let kit = Kit::new().await;
+    let own: PrincipalName = "root".parse().unwrap();
+    let other: PrincipalName = "other".parse().unwrap();
+    kit.administrator("root").await;
+    kit.administrator("other").await;
+    for (field, value) in [
+        ("administrator", serde_json::json!(false)),
+        ("disabled", serde_json::json!(true)),
+        ("not_after", serde_json::json!("2001-01-01T00:00:00Z")),
+    ] {
+        let what = declared(serde_json::json!({ "users": [{ "name": "root", field: value }] }));
+        let refused = kit.store.plan_apply(&what, false, Some(&own)).await;
+        match refused {
+            Err(AdminError::Invalid { reason }) => {
+                assert!(
+                    reason.contains(field) && reason.contains("shut out root"),
+                    "{reason}"
+                );
+            }
+            other => panic!("{field}: {other:?}"),
+        }
+        let by_another = kit.store.plan_apply(&what, false, Some(&other)).await.unwrap();
+        assert_eq!(by_another.steps.len(), 1, "{field}");
+    }
+}
+
+#[tokio::test]
 async fn a_plan_tells_of_a_new_password_and_of_no_old_one() {
     let kit = Kit::new().await;
     apply(&kit, &example(), false).await;
     let mut next = example();
-    next.users[0].disabled = true;
+    next.users[0].disabled = Some(true);
     let hash_in = |plan: &ApplyPlan| match plan.steps.first() {
         Some(Step::UpdateUser(user)) => (
             user.to.password_hash.clone(),
@@ -161,15 +245,15 @@ async fn prune_spares_the_caller_and_the_last_administrator() {
         )
         .await
         .unwrap();
-    assert!(!plan.steps.contains(&Step::DeletePrincipal {
-        name: "root".parse().unwrap()
-    }));
+    let delete_root = Step::DeletePrincipal {
+        kind: PrincipalKind::User,
+        name: "root".parse().unwrap(),
+    };
+    assert!(!plan.steps.contains(&delete_root));
     let mut other = example();
     other.users[0].name = "boss".parse().unwrap();
     let plan = kit.store.plan_apply(&other, true, None).await.unwrap();
-    assert!(plan.steps.contains(&Step::DeletePrincipal {
-        name: "root".parse().unwrap()
-    }));
+    assert!(plan.steps.contains(&delete_root));
     kit.store.carry_out(&Kit::operator(), plan).await.unwrap();
 }
 
@@ -195,6 +279,7 @@ async fn half_a_plan_is_no_plan() {
     let kit = Kit::new().await;
     let mut plan = kit.store.plan_apply(&example(), false, None).await.unwrap();
     plan.steps.push(Step::DeletePrincipal {
+        kind: PrincipalKind::Robot,
         name: "nobody".parse().unwrap(),
     });
     assert!(matches!(
@@ -224,17 +309,31 @@ async fn nonsense_is_refused_before_anything_is_compared() {
         serde_json::json!({ "users": [user] })
     };
     let grant = serde_json::json!({ "subject": "a", "pattern": "x", "roles": ["pull"] });
-    for bad in [
-        serde_json::json!({ "users": [{ "name": "a" }], "robots": [{ "name": "a" }] }),
-        serde_json::json!({ "users": [{ "name": "bot" }] }),
-        user(serde_json::json!({ "not_after": "tomorrow" })),
-        user(serde_json::json!({ "password_hash": "secret" })),
-        serde_json::json!({ "grants": [grant, grant] }),
-        serde_json::json!({ "rules": [{ "pattern": "a" }, { "pattern": "a" }] }),
+    for (bad, named) in [
+        (
+            serde_json::json!({ "users": [{ "name": "a" }], "robots": [{ "name": "a" }] }),
+            "a is declared twice",
+        ),
+        (serde_json::json!({ "users": [{ "name": "bot" }] }), "bot"),
+        (user(serde_json::json!({ "password_hash": "secret" })), "user ann"),
+        (serde_json::json!({ "grants": [grant, grant] }), "grant of a on x"),
+        (
+            serde_json::json!({ "rules": [{ "pattern": "a" }, { "pattern": "a" }] }),
+            "rule of a",
+        ),
     ] {
         let refused = kit.store.plan_apply(&declared(bad.clone()), false, None).await;
-        assert!(matches!(refused, Err(AdminError::Invalid { .. })), "{bad}");
+        match refused {
+            Err(AdminError::Invalid { reason }) => assert!(reason.contains(named), "{bad}: {reason}"),
+            other => panic!("{bad}: {other:?}"),
+        }
     }
-    let unknown = serde_json::json!({ "users": [{ "name": "a", "password": "x" }] });
-    assert!(serde_json::from_value::<Declared>(unknown).is_err());
+    for unreadable in [
+        serde_json::json!({ "users": [{ "name": "a", "password": "x" }] }),
+        user(serde_json::json!({ "not_after": "tomorrow" })),
+        user(serde_json::json!({ "not_after": null })),
+    ] {
+        let read = serde_json::from_value::<Declared>(unreadable.clone());
+        assert!(read.is_err(), "{unreadable}");
+    }
 }

@@ -29,6 +29,20 @@ pub(crate) enum Change {
 pub(crate) struct Known {
     pub(crate) id: i64,
     pub(crate) kind: String,
+    administrator: bool,
+    disabled: bool,
+    not_after: Option<i64>,
+}
+
+impl Known {
+    /// Whether it is so already.
+    fn is(&self, change: Change) -> bool {
+        match change {
+            Change::Administrator(is) => self.administrator == is,
+            Change::Disabled(is) => self.disabled == is,
+            Change::NotAfter(end) => self.not_after == end.map(Timestamp::micros),
+        }
+    }
 }
 
 /// Which event a change of this kind of principal is.
@@ -51,7 +65,7 @@ fn kinds(kind: PrincipalKind) -> [EventKind; 3] {
 pub(crate) async fn find(tx: &Tx, name: &PrincipalName) -> Result<Option<Known>, StoreError> {
     sql::first(
         tx.sql(),
-        "SELECT id, kind FROM principal WHERE name = $1",
+        "SELECT id, kind, administrator, disabled, not_after FROM principal WHERE name = $1",
         [name.as_str().into()],
     )
     .await
@@ -122,7 +136,7 @@ pub(crate) async fn update(
     check_administrators(tx, before, name).await
 }
 
-/// The same whoever is left.
+/// The same whoever is left. What is so already is no change and no event: the audit log shows what somebody did.
 pub(crate) async fn update_unchecked(
     tx: &Tx,
     actor: &Actor,
@@ -138,6 +152,9 @@ pub(crate) async fn update_unchecked(
     if matches!(change, Change::Administrator(true)) && kind == PrincipalKind::Robot {
         let reason = format!("robot {name} cannot be an administrator; grant it roles instead");
         return Err(AdminError::Invalid { reason });
+    }
+    if known.is(change) {
+        return Ok(());
     }
     let (column, value, body) = match change {
         Change::Administrator(is) => ("administrator", is.into(), json!({ "administrator": is })),

@@ -4,7 +4,7 @@ use access::token::Audience;
 use axum::body::Body;
 use http::{Request, header};
 use serde_json::json;
-use web::PREFIX;
+use web::{PREFIX, WhoAsked};
 
 use super::world::{Answer, PASSWORD, Who, World, token_of};
 
@@ -105,6 +105,41 @@ async fn wrong_credentials_are_told_apart_from_none() {
     with_header(&world, "Basic bm9ib2R5OmEgbG9uZyBlbm91Z2ggcGFzc3dvcmQ=")
         .await
         .expect(200);
+}
+
+#[tokio::test]
+async fn the_server_learns_who_asked_and_no_name_that_was_only_tried() {
+    let world = World::new().await;
+    let ask = async |request: http::request::Builder, body: Body| {
+        let asked = WhoAsked::default();
+        let request = request.extension(asked.clone()).body(body).unwrap();
+        let status = world.send(request).await.status.as_u16();
+        (status, asked.name().map(ToString::to_string))
+    };
+    let whoami = || Request::builder().uri(format!("{PREFIX}{WHOAMI}"));
+    let token = format!("Bearer {}", world.token(Who::Nobody).unwrap());
+    let nobody = Some("nobody".to_owned());
+    let signed_in = whoami().header(header::AUTHORIZATION, &token);
+    assert_eq!(ask(signed_in, Body::empty()).await, (200, nobody.clone()));
+    assert_eq!(ask(whoami(), Body::empty()).await, (401, None));
+    // Whoever may not do something has asked for it all the same.
+    let users = Request::builder().uri(format!("{PREFIX}/users"));
+    let denied = users.header(header::AUTHORIZATION, &token);
+    assert_eq!(ask(denied, Body::empty()).await, (403, nobody.clone()));
+    // nobody:wrong
+    let wrong = whoami().header(header::AUTHORIZATION, "Basic bm9ib2R5Ondyb25n");
+    assert_eq!(ask(wrong, Body::empty()).await, (401, None));
+
+    let sign_in = |password: &str| {
+        let body = json!({ "user": "nobody", "password": password });
+        let request = Request::post(format!("{PREFIX}{WHOAMI}"));
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        (request, Body::from(body.to_string()))
+    };
+    let (request, body) = sign_in("wrong");
+    assert_eq!(ask(request, body).await, (401, None));
+    let (request, body) = sign_in(PASSWORD);
+    assert_eq!(ask(request, body).await, (201, nobody));
 }
 
 #[tokio::test]

@@ -233,7 +233,7 @@ async fn populate(store: &Store) -> String {
         users: users.map(declare_user).collect(),
         robots: vec![DeclaredRobot {
             name: Who::Robot.name().parse().unwrap(),
-            disabled: false,
+            disabled: None,
             not_after: None,
         }],
         grants: Who::ALL.into_iter().filter_map(declare_grant).collect(),
@@ -249,8 +249,8 @@ fn declare_user(who: Who) -> DeclaredUser {
     DeclaredUser {
         name: who.name().parse().unwrap(),
         password_hash: Some(PASSWORD_HASH.clone()),
-        administrator: who == Who::Administrator,
-        disabled: false,
+        administrator: Some(who == Who::Administrator),
+        disabled: None,
         not_after: None,
     }
 }

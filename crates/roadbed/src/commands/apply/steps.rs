@@ -1,18 +1,18 @@
 //! A plan as lines that somebody reviews: what is new, what changes from what to what, what goes.
 
 use access::Grant;
-use store::{Becoming, DeclaredRobot, DeclaredUser, Rule, Step, Timestamp};
+use store::{Becoming, DeclaredRobot, DeclaredUser, End, Rule, Step};
 
 use crate::config::Size;
 
 /// One line.
-pub(super) fn describe(step: &Step) -> String {
+pub(in crate::commands) fn describe(step: &Step) -> String {
     match step {
         Step::CreateUser(user) => new(&format!("user {}", user.name), &of_user(user)),
         Step::UpdateUser(user) => changed(&format!("user {}", user.to.name), user, of_user),
         Step::CreateRobot(robot) => new(&format!("robot {}", robot.name), &of_robot(robot)),
         Step::UpdateRobot(robot) => changed(&format!("robot {}", robot.to.name), robot, of_robot),
-        Step::DeletePrincipal { name } => format!("- user or robot {name}"),
+        Step::DeletePrincipal { kind, name } => format!("- {} {name}", kind.as_str()),
         Step::SetGrant(grant) => set_grant(grant),
         Step::RemoveGrant(grant) => format!("- {} {}", name_of(grant), grant.roles),
         Step::SetRule(rule) => changed(&format!("rule {}", rule.to.pattern), rule, of_rule),
@@ -62,7 +62,7 @@ fn new(what: &str, properties: &[Property]) -> String {
     format!("+ {what}: {}", listed(properties))
 }
 
-/// What stays as it is, is left out.
+/// What stays as it is, is left out, unless all of it does.
 fn changed<T>(what: &str, becoming: &Becoming<T>, properties: impl Fn(&T) -> Vec<Property>) -> String {
     let to = properties(&becoming.to);
     let Some(was) = becoming.was.as_ref().map(properties) else {
@@ -72,6 +72,9 @@ fn changed<T>(what: &str, becoming: &Becoming<T>, properties: impl Fn(&T) -> Vec
     let changes: Vec<String> = both
         .map(|(was, to)| format!("{} {} -> {}", to.name, was.value, to.value))
         .collect();
+    if changes.is_empty() {
+        return format!("= {what}: {}", listed(&to));
+    }
     format!("~ {what}: {}", changes.join(", "))
 }
 
@@ -83,35 +86,36 @@ fn listed(properties: &[Property]) -> String {
 
 /// Whoever reviews a plan must see that it makes an administrator or sets a password.
 fn of_user(user: &DeclaredUser) -> Vec<Property> {
-    let administrator = if user.administrator { "administrator" } else { "" };
+    let is_administrator = user.administrator.unwrap_or(false);
+    let administrator = if is_administrator { "administrator" } else { "" };
     let (password, set) = match &user.password_hash {
         Some(_) => ("new", "password set"),
         None => ("old", ""),
     };
     let mut properties = vec![
-        Property::new("administrator", yes_or_no(user.administrator), administrator),
+        Property::new("administrator", yes_or_no(is_administrator), administrator),
         Property::new("password", password, set),
     ];
-    properties.extend(of_access(user.disabled, user.not_after.as_deref()));
+    properties.extend(of_access(user.disabled, user.not_after));
     properties
 }
 
 fn of_robot(robot: &DeclaredRobot) -> Vec<Property> {
-    of_access(robot.disabled, robot.not_after.as_deref()).into()
+    of_access(robot.disabled, robot.not_after).into()
 }
 
-fn of_access(disabled: bool, not_after: Option<&str>) -> [Property; 2] {
+/// The steps of a plan say all of it; what they leave out is as it is for a new account.
+fn of_access(disabled: Option<bool>, not_after: Option<End>) -> [Property; 2] {
+    let disabled = disabled.unwrap_or(false);
     let state = if disabled { "disabled" } else { "enabled" };
-    // The same moment can be written in several ways, which is no change.
-    let normal = |text: &str| Timestamp::from_rfc3339(text).map_or(text.to_owned(), Timestamp::to_rfc3339);
-    let end = not_after.map(normal);
-    let alone = match &end {
-        Some(end) => format!("ends {end}"),
-        None => "never ends".to_owned(),
+    let end = not_after.unwrap_or(End::Never);
+    let alone = match end {
+        End::At(moment) => format!("ends {moment}"),
+        End::Never => "never ends".to_owned(),
     };
     [
         Property::new("disabled", yes_or_no(disabled), state),
-        Property::new("ends", end.unwrap_or_else(|| "never".to_owned()), alone),
+        Property::new("ends", end.to_string(), alone),
     ]
 }
 

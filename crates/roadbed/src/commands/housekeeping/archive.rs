@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use store::Actor;
 use web::wire::BackupRequest;
@@ -20,7 +20,7 @@ const STANDARD_STREAM: &str = "-";
 /// Writes a backup. A file appears under its name only when it is complete and durable.
 pub(crate) async fn back_up(args: &ClientArgs, backup: BackupArgs) -> anyhow::Result<()> {
     let bar = progress::of_unknown();
-    let mut target = Target::open(&backup.to)?;
+    let mut target = Target::open(&backup.to, backup.force)?;
     let written = match &backup.data.data {
         Some(data) => write_locally(data, &target, &bar).await,
         None => receive(&Client::connect(args)?, &mut target, &bar).await,
@@ -77,9 +77,9 @@ pub(crate) async fn restore(args: &ClientArgs, restore: RestoreArgs) -> anyhow::
         )
     })?;
     output::show(args.output, &report, |report| {
-        let (blobs, bytes) = (report.blobs, output::bytes(report.bytes));
+        let (blobs, bytes) = (output::count(report.blobs, "blob"), output::bytes(report.bytes));
         format!(
-            "{} holds {blobs} blobs ({bytes}); serve it with --data.\n",
+            "{} holds {blobs} ({bytes}); serve it with --data.\n",
             restore.data.display()
         )
     })
@@ -98,10 +98,16 @@ struct PartialFile {
 }
 
 impl Target {
-    /// The file is readable by its owner alone: it holds every password hash.
-    fn open(path: &Path) -> anyhow::Result<Self> {
+    /// The file is readable by its owner alone: it holds every password hash. One that exists may be the only good backup.
+    fn open(path: &Path, force: bool) -> anyhow::Result<Self> {
         if path == Path::new(STANDARD_STREAM) {
             return Ok(Self { file: None });
+        }
+        if !force && fs::symlink_metadata(path).is_ok() {
+            bail!(
+                "{} exists already: name another file, or overwrite it with --force",
+                path.display()
+            );
         }
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
