@@ -27,7 +27,7 @@ use tokio::{
 };
 
 /// Added to the nice value of the threads that receive uploads.
-const UPLOAD_NICE: i32 = 10;
+const UPLOAD_NICE: i32 = 5;
 
 /// Where a connection is polled. Express lanes are numbered from `FIRST_EXPRESS`.
 type LaneNumber = u16;
