@@ -158,6 +158,12 @@ pub enum DeleteError {
         /// One of the manifests.
         manifest: Digest,
     },
+    /// An index still names the manifest.
+    #[error("index {index} of this repository names it; delete that first")]
+    InIndex {
+        /// One of the indexes.
+        index: Digest,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -19,7 +19,8 @@ use crate::{Actor, Store, StoreError, tag};
 const TAGS_LISTED: usize = 100;
 
 impl Store {
-    /// Deletes a manifest and every tag that points to it.
+    /// Deletes a manifest and every tag that points to it. One that an index of the repository names stays
+    /// ([`DeleteError::InIndex`]): the index could not be pulled any more, though its tag may be one that must not change.
     pub async fn delete_manifest(&self, permit: &Permit<Delete>, digest: &Digest) -> Result<(), DeleteError> {
         let rules = self.rules(permit.repo());
         if !rules.deletion {
@@ -34,6 +35,9 @@ impl Store {
                 let id = put::find(tx, repository.id, &digest)
                     .await?
                     .ok_or(DeleteError::Unknown)?;
+                if let Some(index) = index_of(tx, repository.id, &digest).await? {
+                    return Err(DeleteError::InIndex { index });
+                }
                 let actor = Actor::holder(&permit, "request");
                 let tags = remove_tags(tx, permit.repo(), repository.id, id, &rules).await?;
                 remove_rows(tx, permit.repo(), repository.id, id).await?;
@@ -47,6 +51,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// An index of the repository that names the manifest.
+async fn index_of(tx: &Tx, repository: i64, digest: &Digest) -> Result<Option<Digest>, StoreError> {
+    let sql = "SELECT m.digest AS text FROM manifest_reference f JOIN manifest m ON m.id = f.manifest_id \
+               WHERE f.repository_id = $1 AND f.digest = $2 AND f.kind = $3 LIMIT 1";
+    let values = [repository.into(), digest.to_string().into(), put::CHILD.into()];
+    let row: Option<sql::Text> = sql::first(tx.sql(), sql, values).await?;
+    row.map(|row| blob::parse_digest(&row.text)).transpose()
 }
 
 async fn remove_tags(

@@ -354,7 +354,7 @@ impl Pushing {
 /// Kind of a reference: to a blob.
 pub(super) const BLOB: i64 = 0;
 /// Kind of a reference: to a manifest.
-const CHILD: i64 = 1;
+pub(super) const CHILD: i64 = 1;
 
 /// The row of a manifest of a repository, if it has it.
 pub(super) async fn find(tx: &Tx, repository: i64, digest: &Digest) -> Result<Option<i64>, StoreError> {

@@ -350,6 +350,36 @@ async fn an_immutable_tag_stays() {
 }
 
 #[tokio::test]
+async fn a_child_stays_as_long_as_an_index_names_it() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let child = kit.push_image(&ci, "r", "a", &[]).await;
+    let one = index(&[&image(b"config a", &[b"layer a"])]);
+    let two = index(&[&one]);
+    for (manifest, tags) in [(&one, &[][..]), (&two, &["v1"][..])] {
+        kit.put(&ci, "r", manifest, tags).await.unwrap();
+    }
+    let (one, two) = (sha256(one.as_bytes()), sha256(two.as_bytes()));
+    let delete = kit.delete(&ci, "r");
+    for (digest, namer) in [(child, one), (one, two)] {
+        let refused = kit.store.delete_manifest(&delete, &digest).await.unwrap_err();
+        assert!(
+            matches!(refused, DeleteError::InIndex { index } if index == namer),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains(&namer.to_string()));
+        assert!(kit.manifest(&ci, "r", &digest.to_string()).await.is_some());
+    }
+    // The same manifest in another repository is not named by the index.
+    kit.push_image(&ci, "other", "a", &[]).await;
+    let elsewhere = kit.delete(&ci, "other");
+    kit.store.delete_manifest(&elsewhere, &child).await.unwrap();
+    for digest in [two, one, child] {
+        kit.store.delete_manifest(&delete, &digest).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn deletion_can_be_switched_off() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;

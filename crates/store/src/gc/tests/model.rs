@@ -40,6 +40,8 @@ impl Dice {
 struct Repo {
     manifests: BTreeMap<Digest, BTreeSet<Digest>>,
     tags: BTreeMap<String, Digest>,
+    /// Indexes with the child that they name.
+    indexes: BTreeMap<Digest, Digest>,
     /// Blobs that were linked at some time, with their last touch.
     touched: BTreeMap<Digest, Timestamp>,
 }
@@ -131,13 +133,15 @@ impl Story {
         let (config, layer) = (content(self.dice.roll(BLOBS)), content(self.dice.roll(BLOBS)));
         let mut manifest = image(&config, &[&layer, &config]);
         let mut blobs = BTreeSet::from([sha256(&config), sha256(&layer)]);
+        let mut child = None;
         if self.dice.roll(4) == 0 {
-            let child = manifest;
-            manifest = index(&[&child]);
+            let digest = sha256(manifest.as_bytes());
+            manifest = index(&[&manifest]);
             blobs.clear();
-            if !self.repo(repo).manifests.contains_key(&sha256(child.as_bytes())) {
+            if !self.repo(repo).manifests.contains_key(&digest) {
                 return;
             }
+            child = Some(digest);
         }
         let digest = sha256(manifest.as_bytes());
         let stored = self.kit.put(&self.ci, repo, &manifest, tags).await;
@@ -151,6 +155,7 @@ impl Story {
         }
         let model = self.repo(repo);
         model.manifests.insert(digest, blobs);
+        model.indexes.extend(child.map(|child| (digest, child)));
         for tag in tags {
             model.tags.insert((*tag).to_owned(), digest);
         }
@@ -212,13 +217,22 @@ impl Story {
         }
         let index = usize::try_from(self.dice.roll(count)).unwrap();
         let digest = *self.repo(repo).manifests.keys().nth(index).unwrap();
-        self.kit
+        let done = self
+            .kit
             .store
             .delete_manifest(&self.kit.delete(&self.ci, repo), &digest)
-            .await
-            .unwrap();
+            .await;
         let model = self.repo(repo);
+        if model.indexes.values().any(|child| *child == digest) {
+            assert!(
+                matches!(done, Err(crate::DeleteError::InIndex { .. })),
+                "{done:?}"
+            );
+            return;
+        }
+        done.unwrap();
         let blobs = model.manifests.remove(&digest).unwrap();
+        model.indexes.remove(&digest);
         model.tags.retain(|_, target| *target != digest);
         for blob in blobs {
             self.touch(repo, blob);
