@@ -26,6 +26,12 @@ pub struct RepositoryEntry {
     pub name: RepoName,
     /// Bytes of its distinct blobs and manifests.
     pub bytes: u64,
+    /// Bytes of blobs that no manifest names any more. They wait for the collection and do not count.
+    #[serde(default)]
+    pub released_bytes: u64,
+    /// Until when the last of those stays at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_until: Option<Moment>,
     /// Tags.
     pub tags: u64,
     /// Manifests.
@@ -160,6 +166,8 @@ pub(crate) async fn get_repository(
     };
     Ok(Body(RepositoryEntry {
         bytes: held.bytes,
+        released_bytes: held.released_bytes,
+        released_until: held.released_until.map(Moment),
         tags: held.tags,
         manifests: held.manifests,
         blobs: held.blobs,

@@ -97,9 +97,16 @@ fn key(repository: &RepoName) -> (&'static str, String) {
     ("repository", repository.to_string())
 }
 
-async fn list_names(client: &Client, path: &str, query: &[(&str, String)]) -> anyhow::Result<()> {
-    let names: Vec<String> = client.list(path, query, MOST).await?;
-    output::show(client.format(), &names, |names| output::lines(names))
+/// What nothing names any more and is not collected yet.
+fn released(repository: &RepositoryEntry) -> String {
+    match repository.released_until {
+        None => "nothing".to_owned(),
+        Some(until) => format!(
+            "{}, named by no manifest any more: not counted, kept at least until {}",
+            output::bytes(repository.released_bytes),
+            output::moment(until.0)
+        ),
+    }
 }
 
 fn describe(repository: &RepositoryEntry) -> String {
@@ -109,6 +116,7 @@ fn describe(repository: &RepositoryEntry) -> String {
         ("name", repository.name.to_string()),
         ("you may", repository.roles.to_string()),
         ("size", output::bytes(repository.bytes)),
+        ("released", released(repository)),
         ("tags", repository.tags.to_string()),
         ("manifests", repository.manifests.to_string()),
         ("blobs", repository.blobs.to_string()),

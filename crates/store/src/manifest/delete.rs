@@ -7,7 +7,7 @@ use sea_orm::FromQueryResult;
 use serde_json::json;
 
 use super::{DeleteError, put};
-use crate::blob;
+use crate::blob::{self, link};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
@@ -119,18 +119,12 @@ pub(crate) async fn remove_rows(
     repository::count(tx, repository, delta).await
 }
 
-/// One manifest less names its blobs; for those that none names any more the time of grace begins, which whoever asks
-/// for them has to know.
+/// Whoever asks for the blobs of a manifest that goes has to know that their time of grace begins.
 async fn release_blobs(tx: &Tx, repo: &RepoName, repository: i64, id: i64) -> Result<(), StoreError> {
     let sql = "SELECT digest AS text FROM manifest_reference WHERE manifest_id = $1 AND kind = $2";
     let named: Vec<sql::Text> = sql::all(tx.sql(), sql, [id.into(), put::BLOB.into()]).await?;
     for row in &named {
         tx.touch(Key::blob(repo, &blob::parse_digest(&row.text)?));
     }
-    let sql = "UPDATE repository_blob SET names = names - 1, idle_since = $3 \
-               WHERE repository_id = $1 AND blob_id IN ( \
-                 SELECT b.id FROM manifest_reference f JOIN blob b ON b.digest = f.digest \
-                 WHERE f.manifest_id = $2 AND f.kind = $4)";
-    let values = [repository, id, tx.now().micros(), put::BLOB].map(Into::into);
-    sql::execute(tx.sql(), sql, values).await.map(drop)
+    link::release(tx, repository, id).await
 }

@@ -189,7 +189,7 @@ impl Pushing {
         depth: u32,
     ) -> Result<i64, PutError> {
         self.check_referrers(tx, repository).await?;
-        for blob in blobs.iter().filter(|blob| !blob.linked) {
+        for blob in blobs.iter().filter(|blob| !blob.counted) {
             if link::link(tx, self.repo(), repository, blob, self.rules.quota_bytes).await? {
                 let subject = blob::subject(self.repo(), &blob.digest);
                 let body = json!({ "size": blob.size, "manifest": self.put.digest });
