@@ -69,7 +69,7 @@ pub use declared::{
 };
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
-pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport};
+pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
 pub use gc::GcReport;
 pub use handle::Store;
 pub use manifest::{DeleteError, PutError, PutManifest, PutOutcome, StoredManifest};

@@ -1,12 +1,10 @@
 //! `gc`, `fsck`, `backup`, `restore`: through a running server, or on the data directory of a stopped one.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use web::wire::{CheckReport, CollectionReport, CollectionRequest};
+use web::wire::{CollectionReport, CollectionRequest};
 
-use crate::cli::{ClientArgs, Format};
+use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::local::{self, DataArgs};
 use crate::output;
@@ -29,7 +27,11 @@ pub(crate) struct GcArgs {
 
 /// Options of `fsck`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit status: 1 when anything is wrong.")]
+#[command(after_help = "\
+What was put away counts as unknown and is reported, apart from new damage, until somebody pushes it again or deletes the \
+images that need it.
+
+Exit status: 1 when anything is wrong, put away before or not.")]
 pub(crate) struct FsckArgs {
     /// Put away what is corrupt and treat it and what is missing as unknown, so that clients push it again
     #[arg(long)]
@@ -109,40 +111,4 @@ fn describe_collection(report: &CollectionReport) -> String {
         ("empty repositories", report.repositories.to_string()),
         ("pull log lines", report.pulls.to_string()),
     ])
-}
-
-/// Prints what a check found; it is a failure if anything is wrong.
-fn conclude(format: Format, report: &CheckReport) -> anyhow::Result<ExitCode> {
-    output::show(format, report, |report| {
-        let mut text = output::table(
-            ["DAMAGE", "DIGEST", "FILE", "QUARANTINED"],
-            report.damages.iter().map(|damage| {
-                [
-                    damage.kind.clone(),
-                    damage.digest.clone().unwrap_or_default(),
-                    damage.location.clone().unwrap_or_default(),
-                    output::yes_or_no(damage.quarantined),
-                ]
-            }),
-        );
-        if report.damages.is_empty() {
-            text.clear();
-        }
-        let progress = report.progress;
-        let _ = writeln!(
-            text,
-            "{} ({}) and {} checked: {} damaged, {}.",
-            output::count(progress.blobs, "blob"),
-            output::bytes(progress.bytes),
-            output::count(progress.manifests, "manifest"),
-            report.damaged,
-            output::count(report.orphans, "orphaned file")
-        );
-        text
-    })?;
-    Ok(if report.damaged == 0 && !report.cancelled {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }

@@ -19,6 +19,7 @@ async fn a_running_server_is_checked_collected_and_backed_up() {
         .ok()
         .says("2 blobs")
         .says("1 manifest checked: 0 damaged, 0 orphaned files");
+    admin.run(["fsck", "--quick"]).ok().says("2 blobs (sizes only)");
     let report = admin.run(["fsck", "--quick", "--output", "json"]).ok().json();
     assert_eq!(report["damaged"], 0);
     admin.run(["backup", "-o", "copy.tar"]).ok();
@@ -87,7 +88,7 @@ async fn damage_is_found_and_put_away() {
     let found = admin.run(["fsck"]);
     assert_eq!(found.code, Some(1), "{found:?}");
     assert!(
-        found.out.contains("corrupt") && found.out.contains("1 damaged"),
+        found.out.contains("corrupt") && found.out.contains("1 damaged") && found.out.contains("team/app:v1"),
         "{found:?}"
     );
     server.terminate().await;
@@ -97,7 +98,12 @@ async fn damage_is_found_and_put_away() {
     let found = admin.run(["fsck", "--data", data, "--quarantine", "--output", "json"]);
     assert_eq!(found.code, Some(1), "{found:?}");
     assert_eq!(found.json()["damages"][0]["quarantined"], true);
-    // It stays reported until somebody pushes it again.
+    // It stays reported until somebody pushes it again, but not as something new.
+    let later = admin.run(["fsck", "--data", data]);
+    assert_eq!(later.code, Some(1), "{later:?}");
+    later
+        .says("push it again  team/app:v1")
+        .says("0 damaged, 1 missing since earlier (push again)");
     server.start_again().await;
     let admin = Person::administrator(&server);
     push(&server, "team/app", "v1").await.unwrap();
