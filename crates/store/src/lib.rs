@@ -72,7 +72,7 @@ pub use event::{Event, EventFilter, EventKind};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
 pub use gc::GcReport;
 pub use handle::Store;
-pub use manifest::{DeleteError, PutError, PutManifest, PutOutcome, StoredManifest};
+pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;
 pub use principal::{
@@ -83,4 +83,5 @@ pub use quota::{QuotaExceeded, QuotaKind};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
+pub use tag::TagTarget;
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};

@@ -19,9 +19,11 @@ use crate::db::sql;
 use crate::{QuotaExceeded, Store, StoreError, Timestamp};
 
 mod delete;
+mod list;
 mod put;
 
 pub(crate) use delete::remove_rows;
+pub use list::ListedManifest;
 
 /// A manifest as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]

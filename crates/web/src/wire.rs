@@ -6,6 +6,7 @@ pub use crate::events::EventEntry;
 pub use crate::fsck::{CheckLine, CheckProgress, CheckReport, CheckRequest, DamageEntry};
 pub use crate::gc::{CollectionReport, CollectionRequest, CollectionStatus};
 pub use crate::grants::GrantEntry;
+pub use crate::manifests::ManifestEntry;
 pub use crate::moment::Moment;
 pub use crate::page::{Page, PageQuery};
 pub use crate::principals::{PrincipalChange, PrincipalEntry, SecretEntry};
