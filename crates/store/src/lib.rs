@@ -70,7 +70,7 @@ pub use declared::{
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
-pub use gc::GcReport;
+pub use gc::{GcReport, Kept};
 pub use handle::Store;
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;

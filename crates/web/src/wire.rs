@@ -4,7 +4,7 @@ pub use crate::apply::ApplyOutcome;
 pub use crate::backup::BackupRequest;
 pub use crate::events::EventEntry;
 pub use crate::fsck::{CheckLine, CheckProgress, CheckReport, CheckRequest, DamageEntry};
-pub use crate::gc::{CollectionReport, CollectionRequest, CollectionStatus};
+pub use crate::gc::{CollectionReport, CollectionRequest, CollectionStatus, KeptBlobs};
 pub use crate::grants::GrantEntry;
 pub use crate::manifests::ManifestEntry;
 pub use crate::moment::Moment;

@@ -13,7 +13,7 @@ async fn a_running_server_is_checked_collected_and_backed_up() {
     let server = Server::start().await;
     push(&server, "team/app", "v1").await.unwrap();
     let admin = Person::administrator(&server);
-    admin.run(["gc"]).ok().says("freed");
+    admin.run(["gc"]).ok().says("Every blob that is left is named");
     admin
         .run(["fsck"])
         .ok()
@@ -77,6 +77,37 @@ fn shell(person: &Person, server: &Server, script: &str) -> bool {
         .env("ROADBED_USER", "admin")
         .env("ROADBED_PASSWORD", crate::harness::server::ADMIN_PASSWORD);
     command.status().unwrap().success()
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_collected_with_its_own_grace_time() {
+    let mut server = Server::start().await;
+    push(&server, "team/app", "v1").await.unwrap();
+    let admin = Person::administrator(&server);
+    let shown = admin
+        .run(["tag", "show", "team/app", "v1", "--output", "json"])
+        .ok()
+        .json();
+    let digest = shown["digest"].as_str().unwrap();
+    admin.run(["manifest", "delete", "team/app", digest]).ok();
+    admin
+        .run(["gc"])
+        .ok()
+        .says("2 blobs (1100 B) that no manifest names are younger than the grace time (1d) and stay");
+    server.terminate().await;
+    let data = server.data();
+    let data = data.to_str().unwrap();
+    admin.write("roadbed.toml", "[storage]\ncollect_grace = \"90m\"\n");
+    admin
+        .run(["gc", "--data", data, "--config", "roadbed.toml"])
+        .ok()
+        .says("the grace time (90m)");
+    let report = admin
+        .with("ROADBED_STORAGE__COLLECT_GRACE", "2h")
+        .run(["gc", "--data", data, "--output", "json"])
+        .ok()
+        .json();
+    assert_eq!(report["kept"]["grace_seconds"], 2 * 60 * 60);
 }
 
 #[tokio::test]
