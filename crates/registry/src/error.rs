@@ -281,6 +281,9 @@ pub(crate) fn delete_failed(error: DeleteError, unknown: impl FnOnce() -> ApiErr
         DeleteError::TagImmutable { .. } => ApiError::new(StatusCode::CONFLICT, ErrorCode::Denied, message),
         DeleteError::InUse { manifest } => ApiError::new(StatusCode::CONFLICT, ErrorCode::Denied, message)
             .detail(json!({ "manifest": manifest })),
+        DeleteError::InIndex { index } => {
+            ApiError::new(StatusCode::CONFLICT, ErrorCode::Denied, message).detail(json!({ "index": index }))
+        }
     }
 }
 

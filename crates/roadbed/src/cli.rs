@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
-    admin, apply, audit, configuration, grants, housekeeping, login, repositories, robots, rules, users,
+    admin, apply, audit, configuration, grants, housekeeping, login, manifests, repositories, robots, rules,
+    users,
 };
 
 const EXAMPLES: &str = "\
@@ -98,6 +99,9 @@ pub(crate) enum Command {
     /// Look at tags and delete them
     #[command(subcommand)]
     Tag(repositories::TagCommand),
+    /// Look at manifests, untagged ones too, and delete them
+    #[command(subcommand)]
+    Manifest(manifests::ManifestCommand),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what

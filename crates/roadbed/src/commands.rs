@@ -17,6 +17,7 @@ pub(crate) mod configuration;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod login;
+pub(crate) mod manifests;
 pub(crate) mod repositories;
 pub(crate) mod robots;
 pub(crate) mod rules;
@@ -44,6 +45,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Rule(command) => rules::run(&Client::connect(&client)?, command).await,
         Command::Repo(command) => repositories::run(&Client::connect(&client)?, command).await,
         Command::Tag(command) => repositories::run_tag(&Client::connect(&client)?, command).await,
+        Command::Manifest(command) => manifests::run(&Client::connect(&client)?, command).await,
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,

@@ -11,8 +11,13 @@ const REGISTRY_FILES: [&str; 2] = ["version", "roadbed.db"];
 
 /// Opens the data directory and takes its lock.
 pub(crate) async fn open(data_dir: &Path) -> anyhow::Result<Store> {
-    expect_registry(data_dir)?;
-    let opened = Store::open(StoreConfig::at(data_dir), Arc::new(SystemClock)).await;
+    open_with(StoreConfig::at(data_dir)).await
+}
+
+/// The same, with limits of its own.
+pub(crate) async fn open_with(config: StoreConfig) -> anyhow::Result<Store> {
+    expect_registry(&config.data_dir)?;
+    let opened = Store::open(config, Arc::new(SystemClock)).await;
     let instead = "leave out --data and use --url to ask it";
     explain(opened.map_err(anyhow::Error::from), instead)
 }

@@ -17,6 +17,12 @@ use crate::event::EventKind;
 use crate::files::{FilesError, Location};
 use crate::{Actor, Store, StoreError};
 
+mod children;
+mod images;
+
+pub use images::IMAGES_LISTED;
+use images::Needed;
+
 /// Rows of blobs read at a time.
 const BLOBS_PER_PAGE: i64 = 200;
 /// Manifests read at a time, of up to 4 MiB each.
@@ -36,6 +42,8 @@ pub enum DamageKind {
     Orphan,
     /// The bytes of a manifest do not have its digest.
     ManifestCorrupt,
+    /// A manifest that an index names is not in the index's repository.
+    ChildMissing,
 }
 
 /// One thing that is wrong.
@@ -49,6 +57,27 @@ pub struct Damage {
     pub location: Option<String>,
     /// Whether it was put into quarantine: it counts as unknown from now on, and clients push it again.
     pub quarantined: bool,
+    /// Whether an earlier check or a pull has found it: it counts as unknown since, until somebody pushes it again.
+    pub known: bool,
+    /// Images that cannot be pulled because of it, such as `team/app:1.0`, at most [`IMAGES_LISTED`]; by digest where no
+    /// tag leads to them.
+    pub needed_by: Vec<String>,
+    /// Whether there are more of them.
+    pub needed_by_more: bool,
+}
+
+impl Damage {
+    fn of(kind: DamageKind) -> Self {
+        Self {
+            kind,
+            digest: None,
+            location: None,
+            quarantined: false,
+            known: false,
+            needed_by: Vec::new(),
+            needed_by_more: false,
+        }
+    }
 }
 
 /// How to check.
@@ -85,8 +114,11 @@ pub struct FsckReport {
     pub progress: FsckProgress,
     /// What is wrong, at most [`DAMAGES_LISTED`].
     pub damages: Vec<Damage>,
-    /// How much is wrong, orphans excepted.
+    /// How much is wrong, orphans and what was known before excepted.
     pub damaged: u64,
+    /// How much was known before: blobs that images need, that count as unknown and that nobody has pushed
+    /// again.
+    pub known: u64,
     /// Files that no row names.
     pub orphans: u64,
     /// Whether it ended early.
@@ -142,17 +174,20 @@ impl Check {
     async fn run(mut self) -> Result<FsckReport, StoreError> {
         self.blobs().await?;
         self.manifests().await?;
+        self.children().await?;
         self.orphans().await?;
         self.report.cancelled = self.is_cancelled();
         let FsckReport {
             progress,
             damaged,
+            known,
             orphans,
             cancelled,
             ..
         } = &self.report;
-        let body =
-            json!({ "progress": progress, "damaged": damaged, "orphans": orphans, "cancelled": cancelled });
+        let body = json!({
+            "progress": progress, "damaged": damaged, "known": known, "orphans": orphans, "cancelled": cancelled,
+        });
         self.store
             .note(&actor(), EventKind::FsckFinish, "store".to_owned(), body)
             .await?;
@@ -192,9 +227,19 @@ impl Check {
             state if state == BlobState::Missing.number() => Some(DamageKind::Missing),
             _ => Some(DamageKind::Corrupt),
         };
+        let needed = Needed::Blob { id: row.id, digest };
+        let damage = |kind, quarantined| Damage {
+            digest: Some(digest),
+            location: Some(location.to_string()),
+            quarantined,
+            ..Damage::of(kind)
+        };
         if let Some(kind) = known {
-            self.damage(kind, Some(digest), Some(row.location), true);
-            return Ok(());
+            let known = Damage {
+                known: true,
+                ..damage(kind, true)
+            };
+            return self.needed(known, needed).await;
         }
         let Some(kind) = self.examine(digest, location, sql::from_db(row.size)).await? else {
             return Ok(());
@@ -203,8 +248,7 @@ impl Check {
             return Ok(());
         }
         let quarantined = self.options.quarantine && self.quarantine(kind, digest, location).await?;
-        self.damage(kind, Some(digest), Some(row.location), quarantined);
-        Ok(())
+        self.needed(damage(kind, quarantined), needed).await
     }
 
     /// What is wrong with the file, if anything is.
@@ -270,7 +314,11 @@ impl Check {
             for row in page {
                 let digest = blob::parse_digest(&row.digest)?;
                 if Digest::of(digest.algorithm(), &row.bytes) != digest {
-                    self.damage(DamageKind::ManifestCorrupt, Some(digest), None, false);
+                    let damage = Damage {
+                        digest: Some(digest),
+                        ..Damage::of(DamageKind::ManifestCorrupt)
+                    };
+                    self.needed(damage, Needed::Content(row.id)).await?;
                 }
                 self.report.progress.manifests += 1;
             }
@@ -287,31 +335,39 @@ impl Check {
             }
             let found: Vec<Location> = entries?.into_iter().map(|entry| entry.location).collect();
             for location in self.store.orphans(&found).await? {
-                self.damage(DamageKind::Orphan, None, Some(location.to_string()), false);
+                self.damage(Damage {
+                    location: Some(location.to_string()),
+                    ..Damage::of(DamageKind::Orphan)
+                });
             }
         }
         Ok(())
     }
 
-    fn damage(
-        &mut self,
-        kind: DamageKind,
-        digest: Option<Digest>,
-        location: Option<String>,
-        quarantined: bool,
-    ) {
-        if kind == DamageKind::Orphan {
+    /// Something that images need. What was put away and none needs any more is only waiting for its collection.
+    async fn needed(&mut self, mut damage: Damage, what: Needed) -> Result<(), StoreError> {
+        if damage.known || self.report.damages.len() < DAMAGES_LISTED {
+            let images = self.store.images_that_need(what).await?;
+            if damage.known && images.names.is_empty() {
+                return Ok(());
+            }
+            damage.needed_by = images.names;
+            damage.needed_by_more = images.more;
+        }
+        self.damage(damage);
+        Ok(())
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        if damage.kind == DamageKind::Orphan {
             self.report.orphans += 1;
+        } else if damage.known {
+            self.report.known += 1;
         } else {
             self.report.damaged += 1;
         }
         if self.report.damages.len() < DAMAGES_LISTED {
-            self.report.damages.push(Damage {
-                kind,
-                digest,
-                location,
-                quarantined,
-            });
+            self.report.damages.push(damage);
         }
     }
 }

@@ -12,6 +12,7 @@
 //!   `gc/orphans.rs`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::{FromQueryResult, Value};
 use serde_json::json;
@@ -65,6 +66,17 @@ impl GcReport {
     }
 }
 
+/// What no manifest of any repository names and the collection has left, because of the time of grace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The time of grace: a blob stays so long where it is linked, and so long again before its bytes go.
+    pub grace: Duration,
+}
+
 /// What the collection keeps between its steps.
 #[derive(Default)]
 pub(crate) struct Collector {
@@ -95,6 +107,22 @@ impl Store {
     /// The same, to be called every now and then: the look at all blob files is spread over the time of grace.
     pub async fn gc_step_spread(&self, budget: u64) -> Result<GcReport, StoreError> {
         self.gc_step_at(Pace::Spread, budget).await
+    }
+
+    /// What a collection leaves for now.
+    pub async fn kept(&self) -> Result<Kept, StoreError> {
+        // What may be meant is found by the indexes that the collection goes by.
+        let sql = "SELECT COUNT(*) AS blobs, CAST(COALESCE(SUM(b.size), 0) AS BIGINT) AS bytes FROM blob b \
+                   WHERE b.id IN (SELECT blob_id FROM repository_blob WHERE names = 0 \
+                   UNION SELECT id FROM blob WHERE links = 0) \
+                   AND NOT EXISTS (SELECT 1 FROM repository_blob l WHERE l.blob_id = b.id AND l.names > 0)";
+        let row: Option<KeptRow> = sql::first(self.inner.db.read(), sql, []).await?;
+        let (blobs, bytes) = row.map_or((0, 0), |row| (row.blobs, row.bytes));
+        Ok(Kept {
+            blobs: sql::from_db(blobs),
+            bytes: sql::from_db(bytes),
+            grace: self.limits().collect_grace,
+        })
     }
 
     async fn gc_step_at(&self, pace: Pace, budget: u64) -> Result<GcReport, StoreError> {
@@ -202,6 +230,12 @@ impl Store {
             tracing::warn!(%location, %error, "a collected file could not be removed");
         }
     }
+}
+
+#[derive(FromQueryResult)]
+struct KeptRow {
+    blobs: i64,
+    bytes: i64,
 }
 
 #[derive(FromQueryResult)]

@@ -69,10 +69,10 @@ pub use declared::{
 };
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
-pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport};
-pub use gc::GcReport;
+pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
+pub use gc::{GcReport, Kept};
 pub use handle::Store;
-pub use manifest::{DeleteError, PutError, PutManifest, PutOutcome, StoredManifest};
+pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;
 pub use principal::{
@@ -83,4 +83,5 @@ pub use quota::{QuotaExceeded, QuotaKind};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
+pub use tag::TagTarget;
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};

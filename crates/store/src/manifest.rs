@@ -19,9 +19,11 @@ use crate::db::sql;
 use crate::{QuotaExceeded, Store, StoreError, Timestamp};
 
 mod delete;
+mod list;
 mod put;
 
 pub(crate) use delete::remove_rows;
+pub use list::ListedManifest;
 
 /// A manifest as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +159,12 @@ pub enum DeleteError {
     InUse {
         /// One of the manifests.
         manifest: Digest,
+    },
+    /// An index still names the manifest.
+    #[error("index {index} of this repository names it; delete that first")]
+    InIndex {
+        /// One of the indexes.
+        index: Digest,
     },
     /// The store failed.
     #[error(transparent)]

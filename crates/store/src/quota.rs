@@ -7,10 +7,22 @@ use thiserror::Error;
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum QuotaKind {
-    /// Bytes of the distinct blobs and manifests of the repository.
+    /// Bytes of the manifests of the repository, tagged or not, of the distinct blobs that they name, and of those that
+    /// were pushed and never named.
     Bytes,
     /// Tags of the repository.
     Tags,
+}
+
+impl QuotaKind {
+    /// What makes room.
+    fn remedy(self) -> &'static str {
+        match self {
+            // Without their tags they still count.
+            Self::Bytes => "manifests that are not needed, untagged ones too",
+            Self::Tags => "tags that are not needed",
+        }
+    }
 }
 
 impl fmt::Display for QuotaKind {
@@ -25,7 +37,8 @@ impl fmt::Display for QuotaKind {
 /// A push would exceed the quota of its repository.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "the repository may hold {limit} {kind} and would hold {wanted}; delete what is not needed or ask an administrator for more"
+    "the repository may hold {limit} {kind} and would hold {wanted}; delete {} or ask an administrator for more",
+    .kind.remedy()
 )]
 pub struct QuotaExceeded {
     /// What is counted.

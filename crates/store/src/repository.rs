@@ -15,8 +15,13 @@ mod delete;
 /// What a repository holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RepositoryStats {
-    /// Bytes of its distinct blobs and manifests; what the quota counts.
+    /// Bytes of its manifests and of its distinct blobs, without released ones; what the quota counts.
     pub bytes: u64,
+    /// Bytes of blobs that were named and that no manifest names any more. They wait for their collection, and no quota
+    /// counts them.
+    pub released_bytes: u64,
+    /// Until when the last of those stays at least; `None` where there are none.
+    pub released_until: Option<Timestamp>,
     /// Tags.
     pub tags: u64,
     /// Manifests.
@@ -32,6 +37,7 @@ pub struct RepositoryStats {
 pub(crate) struct Repository {
     pub(crate) id: i64,
     pub(crate) bytes: i64,
+    pub(crate) released_bytes: i64,
     pub(crate) tags: i64,
     pub(crate) manifests: i64,
     pub(crate) blobs: i64,
@@ -42,6 +48,7 @@ pub(crate) struct Repository {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Delta {
     pub(crate) bytes: i64,
+    pub(crate) released_bytes: i64,
     pub(crate) tags: i64,
     pub(crate) manifests: i64,
     pub(crate) blobs: i64,
@@ -52,7 +59,8 @@ pub(crate) async fn find(
     on: &impl ConnectionTrait,
     name: &RepoName,
 ) -> Result<Option<Repository>, StoreError> {
-    let sql = "SELECT id, bytes, tags, manifests, blobs, created_at FROM repository WHERE name = $1";
+    let sql = "SELECT id, bytes, released_bytes, tags, manifests, blobs, created_at FROM repository \
+               WHERE name = $1";
     sql::first(on, sql, [name.as_str().into()]).await
 }
 
@@ -71,6 +79,7 @@ pub(crate) async fn find_or_create(tx: &Tx, name: &RepoName) -> Result<Repositor
     Ok(Repository {
         id,
         bytes: 0,
+        released_bytes: 0,
         tags: 0,
         manifests: 0,
         blobs: 0,
@@ -81,14 +90,16 @@ pub(crate) async fn find_or_create(tx: &Tx, name: &RepoName) -> Result<Repositor
 /// Changes the counters.
 pub(crate) async fn count(tx: &Tx, repository: i64, delta: Delta) -> Result<(), StoreError> {
     let sql = "UPDATE repository SET bytes = bytes + $2, tags = tags + $3, manifests = manifests + $4, \
-               blobs = blobs + $5, changed_at = $6 WHERE id = $1";
+               blobs = blobs + $5, released_bytes = released_bytes + $6, changed_at = $7 WHERE id = $1";
     let Delta {
         bytes,
+        released_bytes,
         tags,
         manifests,
         blobs,
     } = delta;
-    let values = [repository, bytes, tags, manifests, blobs, tx.now().micros()].map(Into::into);
+    let now = tx.now().micros();
+    let values = [repository, bytes, tags, manifests, blobs, released_bytes, now].map(Into::into);
     sql::execute(tx.sql(), sql, values).await.map(drop)
 }
 
@@ -98,14 +109,27 @@ impl Store {
         &self,
         permit: &Permit<Pull>,
     ) -> Result<Option<RepositoryStats>, StoreError> {
-        let found = find(self.inner.db.read(), permit.repo()).await?;
-        Ok(found.map(|row| RepositoryStats {
+        let Some(row) = find(self.inner.db.read(), permit.repo()).await? else {
+            return Ok(None);
+        };
+        let released_until = self.released_until(row.id).await?;
+        Ok(Some(RepositoryStats {
             bytes: sql::from_db(row.bytes),
+            released_bytes: sql::from_db(row.released_bytes),
+            released_until,
             tags: sql::from_db(row.tags),
             manifests: sql::from_db(row.manifests),
             blobs: sql::from_db(row.blobs),
             created_at: Timestamp(row.created_at),
         }))
+    }
+
+    async fn released_until(&self, repository: i64) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT idle_since AS number FROM repository_blob WHERE repository_id = $1 AND released = 1 \
+                   ORDER BY idle_since DESC LIMIT 1";
+        let last: Option<sql::Number> = sql::first(self.inner.db.read(), sql, [repository.into()]).await?;
+        let grace = self.limits().collect_grace;
+        Ok(last.map(|row| Timestamp(row.number).plus(grace)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use access::Permit;
 use access::permit::{Delete, Pull};
-use oci::{Digest, RepoName, Tag};
+use oci::{Digest, MediaType, RepoName, Tag};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde_json::json;
 
@@ -11,7 +11,45 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::manifest::DeleteError;
 use crate::repository::{self, Delta};
-use crate::{Actor, Page, Store, StoreError};
+use crate::{Actor, Page, Store, StoreError, Timestamp, blob};
+
+/// A tag and the manifest that it points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagTarget {
+    /// The tag.
+    pub tag: Tag,
+    /// Digest of the manifest.
+    pub digest: Digest,
+    /// Media type of the manifest.
+    pub media_type: MediaType,
+    /// Bytes of the manifest itself.
+    pub size: u64,
+    /// When the manifest was pushed to this repository.
+    pub pushed_at: Timestamp,
+}
+
+#[derive(FromQueryResult)]
+struct TargetRow {
+    name: String,
+    digest: String,
+    media_type: String,
+    size: i64,
+    pushed_at: i64,
+}
+
+impl TargetRow {
+    fn into_target(self) -> Result<TagTarget, StoreError> {
+        let media_type = self.media_type.parse();
+        Ok(TagTarget {
+            tag: parse(&self.name)?,
+            digest: blob::parse_digest(&self.digest)?,
+            media_type: media_type
+                .map_err(|_| StoreError::damaged(format!("manifest {} has no media type", self.digest)))?,
+            size: sql::from_db(self.size),
+            pushed_at: Timestamp(self.pushed_at),
+        })
+    }
+}
 
 /// Where a tag points to.
 #[derive(FromQueryResult)]
@@ -90,6 +128,30 @@ impl Store {
             .map(|row| parse(&row.text))
             .collect::<Result<_, _>>()?;
         Ok(Some(Page::cut(tags, limit)))
+    }
+
+    /// The same tags with what they point to.
+    pub async fn tag_targets(
+        &self,
+        permit: &Permit<Pull>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Page<TagTarget>>, StoreError> {
+        let Some(repository) = repository::find(self.inner.db.read(), permit.repo()).await? else {
+            return Ok(None);
+        };
+        let limit = self.page_limit(limit);
+        let sql = "SELECT t.name, m.digest, m.media_type, m.size, m.pushed_at FROM tag t \
+                   JOIN manifest m ON m.id = t.manifest_id \
+                   WHERE t.repository_id = $1 AND t.name > $2 ORDER BY t.name LIMIT $3";
+        let values = [
+            repository.id.into(),
+            after.unwrap_or_default().into(),
+            sql::to_db(limit as u64 + 1).into(),
+        ];
+        let rows: Vec<TargetRow> = sql::all(self.inner.db.read(), sql, values).await?;
+        let targets = rows.into_iter().map(TargetRow::into_target);
+        Ok(Some(Page::cut(targets.collect::<Result<_, _>>()?, limit)))
     }
 
     /// Deletes a tag; the manifest stays.

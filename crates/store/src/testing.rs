@@ -11,6 +11,8 @@ use futures_util::stream;
 use oci::{Algorithm, Digest, Manifest, ManifestLimits, Reference, RepoName, Tag};
 use tempfile::TempDir;
 
+use crate::cache::Key;
+use crate::db::sql;
 use crate::{
     Actor, BodyError, ManualClock, NewRobot, NewUser, PutError, PutManifest, PutOutcome, Store, StoreConfig,
     StoreLimits, UploadError,
@@ -219,6 +221,25 @@ impl Kit {
             .unwrap()
             .unwrap();
         page.items.iter().map(ToString::to_string).collect()
+    }
+
+    /// Takes a manifest out of its repository past the rules.
+    pub(crate) async fn lose_manifest(&self, repo: &str, digest: &Digest) {
+        let (repo, digest): (RepoName, Digest) = (repo.parse().unwrap(), *digest);
+        let lost: Result<(), crate::StoreError> = self
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let repository = crate::repository::find(tx.sql(), &repo).await?.unwrap().id;
+                    let sql = "SELECT id FROM manifest WHERE repository_id = $1 AND digest = $2";
+                    let values = [repository.into(), digest.to_string().into()];
+                    let row: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
+                    tx.touch(Key::manifest(&repo, &digest));
+                    crate::manifest::remove_rows(tx, &repo, repository, row.unwrap().id).await
+                })
+            })
+            .await;
+        lost.unwrap();
     }
 
     /// Collects until there is nothing left to do.

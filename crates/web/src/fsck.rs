@@ -67,20 +67,23 @@ pub struct CheckProgress {
 pub struct CheckReport {
     /// How far it came.
     pub progress: CheckProgress,
-    /// How much is wrong, orphans excepted.
+    /// How much is wrong, orphans and what was known before excepted.
     pub damaged: u64,
+    /// Blobs that images need and that count as unknown since an earlier check or a pull: nobody has pushed them again.
+    #[serde(default)]
+    pub known: u64,
     /// Files that no row names; they are collected after the time of grace.
     pub orphans: u64,
     /// Whether it ended early.
     pub cancelled: bool,
-    /// What is wrong; a long list is cut, `damaged` counts all.
+    /// What is wrong; a long list is cut, the numbers count all.
     pub damages: Vec<DamageEntry>,
 }
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DamageEntry {
-    /// `missing`, `corrupt`, `unreadable`, `orphan`, `manifest_corrupt`.
+    /// `missing`, `corrupt`, `unreadable`, `orphan`, `manifest_corrupt`, `child_missing` (of an index).
     pub kind: String,
     /// The blob or manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +93,15 @@ pub struct DamageEntry {
     pub location: Option<String>,
     /// Whether it was put away.
     pub quarantined: bool,
+    /// Whether it was known before: the blob counts as unknown since then, until somebody pushes it again.
+    #[serde(default)]
+    pub known: bool,
+    /// Images that cannot be pulled because of it, such as `team/app:1.0`; only a few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needed_by: Vec<String>,
+    /// Whether there are more of them.
+    #[serde(default)]
+    pub needed_by_more: bool,
 }
 
 impl From<FsckProgress> for CheckProgress {
@@ -119,6 +131,9 @@ impl From<Damage> for DamageEntry {
             digest: damage.digest.map(|digest| digest.to_string()),
             location: damage.location,
             quarantined: damage.quarantined,
+            known: damage.known,
+            needed_by: damage.needed_by,
+            needed_by_more: damage.needed_by_more,
         }
     }
 }
@@ -128,6 +143,7 @@ impl From<FsckReport> for CheckReport {
         Self {
             progress: report.progress.into(),
             damaged: report.damaged,
+            known: report.known,
             orphans: report.orphans,
             cancelled: report.cancelled,
             damages: report.damages.into_iter().map(DamageEntry::from).collect(),

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use store::GcReport;
+use store::{GcReport, Kept};
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::mirror::mirror;
 use crate::moment::Moment;
 use crate::problem::{ApiError, Kind, Problem};
 use crate::session::Administrator;
@@ -47,6 +46,20 @@ pub struct CollectionReport {
     pub paused: bool,
     /// There is more to do: ask again.
     pub more: bool,
+    /// What nothing names and stays for now.
+    #[serde(default)]
+    pub kept: KeptBlobs,
+}
+
+/// Blobs that nothing names and that are younger than the time of grace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeptBlobs {
+    /// Blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The time of grace in seconds: a blob stays so long where it is linked, and so long again before its bytes go.
+    pub grace_seconds: u64,
 }
 
 /// The last collection on demand.
@@ -61,20 +74,52 @@ pub struct CollectionStatus {
     pub report: CollectionReport,
 }
 
-mirror!(
-    CollectionReport,
-    GcReport {
-        unlinked,
-        blobs,
-        bytes,
-        orphans,
-        uploads,
-        repositories,
-        pulls,
-        paused,
-        more,
+impl CollectionReport {
+    /// What the steps of a collection did, and what they left.
+    pub fn new(done: &GcReport, kept: Kept) -> Self {
+        let GcReport {
+            unlinked,
+            blobs,
+            bytes,
+            orphans,
+            repositories,
+            uploads,
+            pulls,
+            paused,
+            more,
+        } = *done;
+        Self {
+            unlinked,
+            blobs,
+            bytes,
+            orphans,
+            uploads,
+            repositories,
+            pulls,
+            paused,
+            more,
+            kept: KeptBlobs {
+                blobs: kept.blobs,
+                bytes: kept.bytes,
+                grace_seconds: kept.grace.as_secs(),
+            },
+        }
     }
-);
+
+    /// Adds the report of a later run; what it left is left.
+    pub fn add(&mut self, later: &Self) {
+        *self = Self {
+            unlinked: self.unlinked + later.unlinked,
+            blobs: self.blobs + later.blobs,
+            bytes: self.bytes + later.bytes,
+            orphans: self.orphans + later.orphans,
+            uploads: self.uploads + later.uploads,
+            repositories: self.repositories + later.repositories,
+            pulls: self.pulls + later.pulls,
+            ..*later
+        };
+    }
+}
 
 /// Collect what nobody refers to and whose time of grace is over.
 #[utoipa::path(post, path = "/gc", tag = "housekeeping", request_body = CollectionRequest, responses(
@@ -98,12 +143,13 @@ pub(crate) async fn collect(
         }
         tokio::task::yield_now().await;
     }
+    let report = CollectionReport::new(&report, state.store.kept().await?);
     let finished = Collection {
         finished_at: Some(state.store.now()),
         report,
     };
     *state.collection.lock().unwrap_or_else(PoisonError::into_inner) = finished;
-    Ok(Body(report.into()))
+    Ok(Body(report))
 }
 
 /// The last collection on demand.
@@ -119,6 +165,6 @@ pub(crate) async fn get_collection(
     Ok(Body(CollectionStatus {
         running: state.collector.available_permits() == 0,
         finished_at: last.finished_at.map(Moment),
-        report: last.report.into(),
+        report: last.report,
     }))
 }

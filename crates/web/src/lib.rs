@@ -25,6 +25,7 @@ mod events;
 mod fsck;
 mod gc;
 mod grants;
+mod manifests;
 mod mirror;
 mod moment;
 mod openapi;
@@ -113,6 +114,8 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         ))
         .routes(routes!(repositories::list_tags))
         .routes(routes!(repositories::get_tag, repositories::delete_tag))
+        .routes(routes!(manifests::list_manifests))
+        .routes(routes!(manifests::delete_manifest))
         .routes(routes!(events::list_events))
         .routes(routes!(pulls::list_pulls))
         .merge(

@@ -276,9 +276,10 @@ impl From<DeleteError> for ApiError {
         let kind = match &error {
             DeleteError::Store(error) => return error.clone().into(),
             DeleteError::Unknown => Kind::NotFound,
-            DeleteError::Disabled | DeleteError::TagImmutable { .. } | DeleteError::InUse { .. } => {
-                Kind::Conflict
-            }
+            DeleteError::Disabled
+            | DeleteError::TagImmutable { .. }
+            | DeleteError::InUse { .. }
+            | DeleteError::InIndex { .. } => Kind::Conflict,
         };
         Self::new(kind, error)
     }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use http::StatusCode;
 use oci::{Digest, Reference, RepoName, Tag};
 use serde::{Deserialize, Serialize};
-use store::DeleteError;
+use store::{DeleteError, TagTarget};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
@@ -24,8 +24,15 @@ pub struct RepositoryEntry {
     /// Name.
     #[schema(value_type = String)]
     pub name: RepoName,
-    /// Bytes of its distinct blobs and manifests.
+    /// Bytes that its quota counts: its manifests, the distinct blobs that they name, and those that were pushed and
+    /// never named.
     pub bytes: u64,
+    /// Bytes of blobs that no manifest names any more. They wait for the collection and do not count.
+    #[serde(default)]
+    pub released_bytes: u64,
+    /// Until when the last of those stays at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_until: Option<Moment>,
     /// Tags.
     pub tags: u64,
     /// Manifests.
@@ -72,6 +79,18 @@ pub struct TagEntry {
     pub size: u64,
     /// When the manifest was pushed to this repository.
     pub pushed_at: Moment,
+}
+
+impl From<TagTarget> for TagEntry {
+    fn from(target: TagTarget) -> Self {
+        Self {
+            tag: target.tag,
+            digest: target.digest,
+            media_type: target.media_type.to_string(),
+            size: target.size,
+            pushed_at: target.pushed_at.into(),
+        }
+    }
 }
 
 /// Names a repository.
@@ -160,6 +179,8 @@ pub(crate) async fn get_repository(
     };
     Ok(Body(RepositoryEntry {
         bytes: held.bytes,
+        released_bytes: held.released_bytes,
+        released_until: held.released_until.map(Moment),
         tags: held.tags,
         manifests: held.manifests,
         blobs: held.blobs,
@@ -186,21 +207,25 @@ pub(crate) async fn delete_repository(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// List a repository's tags in byte order.
+/// List a repository's tags in byte order, with what they point to.
 #[utoipa::path(get, path = "/repository/tags", tag = "repositories", params(TagsQuery), responses(
-    (status = OK, description = "A page of tags", body = Page<String>),
+    (status = OK, description = "A page of tags", body = Page<TagEntry>),
     (status = NOT_FOUND, description = "No such repository", body = Problem),
 ))]
 pub(crate) async fn list_tags(
     State(state): State<WebState>,
     session: Session,
     Query(query): Query<TagsQuery>,
-) -> Result<Body<Page<String>>, ApiError> {
+) -> Result<Body<Page<TagEntry>>, ApiError> {
     let permit = session.permit::<Pull>(&query.repository)?;
     let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
-    let page = state.store.tags(&permit, after, limit).await?;
+    let page = state.store.tag_targets(&permit, after, limit).await?;
     let page = page.ok_or_else(|| ApiError::not_found("repository", &query.repository))?;
-    Ok(Body(Page::of(page, ToString::to_string, |tag| tag.to_string())))
+    Ok(Body(Page::of(
+        page,
+        |target| target.tag.to_string(),
+        TagEntry::from,
+    )))
 }
 
 /// One tag: what it points to.
@@ -245,7 +270,7 @@ pub(crate) async fn delete_tag(
 }
 
 /// The store does not say what it was that is not there.
-fn named(error: DeleteError, kind: &str, name: impl Display) -> ApiError {
+pub(crate) fn named(error: DeleteError, kind: &str, name: impl Display) -> ApiError {
     match error {
         DeleteError::Unknown => ApiError::not_found(kind, name),
         error => error.into(),

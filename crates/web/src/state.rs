@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access::shares::Shares;
-use store::{GcReport, Store, Timestamp};
+use store::{Store, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::admission::{PARTS, REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
+use crate::gc::CollectionReport;
 
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
@@ -71,7 +72,7 @@ pub struct WebState {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Collection {
     pub(crate) finished_at: Option<Timestamp>,
-    pub(crate) report: GcReport,
+    pub(crate) report: CollectionReport,
 }
 
 impl WebState {

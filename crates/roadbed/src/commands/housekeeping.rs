@@ -1,35 +1,38 @@
 //! `gc`, `fsck`, `backup`, `restore`: through a running server, or on the data directory of a stopped one.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use web::wire::{CheckReport, CollectionReport, CollectionRequest};
-
-use crate::cli::{ClientArgs, Format};
-use crate::client::Client;
-use crate::local::{self, DataArgs};
-use crate::output;
+use super::serve::ConfigFile;
+use crate::local::DataArgs;
 
 mod archive;
 mod checking;
+mod collecting;
 
 pub(crate) use archive::{back_up, restore};
 pub(crate) use checking::check;
-
-/// Rows that one step of a local collection may touch.
-const STEP_ROWS: u64 = 500;
+pub(crate) use collecting::collect;
 
 /// Options of `gc`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+What no manifest names any more stays for the grace time (storage.collect_grace, one day by default) where it is linked, \
+and so long again before its bytes go. A running server knows its own; with --data the grace time comes from --config and \
+the environment, as for `serve`.")]
 pub(crate) struct GcArgs {
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 /// Options of `fsck`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit status: 1 when anything is wrong.")]
+#[command(after_help = "\
+What was put away counts as unknown and is reported, apart from new damage, until somebody pushes it again or deletes the \
+images that need it.
+
+Exit status: 1 when anything is wrong, put away before or not.")]
 pub(crate) struct FsckArgs {
     /// Put away what is corrupt and treat it and what is missing as unknown, so that clients push it again
     #[arg(long)]
@@ -69,80 +72,4 @@ pub(crate) struct RestoreArgs {
     /// Directory to make; it must not exist or be empty
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-}
-
-/// Collects until nothing is left to collect.
-pub(crate) async fn collect(args: &ClientArgs, gc: GcArgs) -> anyhow::Result<()> {
-    let mut total = store::GcReport::default();
-    if let Some(data) = gc.data.data {
-        let store = local::open(&data).await?;
-        loop {
-            total.add(&store.gc_step(STEP_ROWS).await?);
-            if !total.more || total.paused {
-                break;
-            }
-        }
-        local::close(store).await?;
-    } else {
-        let client = Client::connect(args)?;
-        loop {
-            let step: CollectionReport = client.post("/gc", &CollectionRequest {}).await?;
-            total.add(&step.into());
-            if !total.more || total.paused {
-                break;
-            }
-        }
-    }
-    output::show(args.output, &CollectionReport::from(total), describe_collection)
-}
-
-fn describe_collection(report: &CollectionReport) -> String {
-    if report.paused {
-        return "A backup is running: nothing was collected.\n".to_owned();
-    }
-    output::properties(&[
-        ("blobs", report.blobs.to_string()),
-        ("freed", output::bytes(report.bytes)),
-        ("unlinked", report.unlinked.to_string()),
-        ("orphaned files", report.orphans.to_string()),
-        ("expired uploads", report.uploads.to_string()),
-        ("empty repositories", report.repositories.to_string()),
-        ("pull log lines", report.pulls.to_string()),
-    ])
-}
-
-/// Prints what a check found; it is a failure if anything is wrong.
-fn conclude(format: Format, report: &CheckReport) -> anyhow::Result<ExitCode> {
-    output::show(format, report, |report| {
-        let mut text = output::table(
-            ["DAMAGE", "DIGEST", "FILE", "QUARANTINED"],
-            report.damages.iter().map(|damage| {
-                [
-                    damage.kind.clone(),
-                    damage.digest.clone().unwrap_or_default(),
-                    damage.location.clone().unwrap_or_default(),
-                    output::yes_or_no(damage.quarantined),
-                ]
-            }),
-        );
-        if report.damages.is_empty() {
-            text.clear();
-        }
-        let progress = report.progress;
-        let _ = writeln!(
-            text,
-            "{} ({}) and {} checked: {} damaged, {}.",
-            output::count(progress.blobs, "blob"),
-            output::bytes(progress.bytes),
-            output::count(progress.manifests, "manifest"),
-            report.damaged,
-            output::count(report.orphans, "orphaned file")
-        );
-        text
-    })?;
-    Ok(if report.damaged == 0 && !report.cancelled {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }

@@ -9,7 +9,7 @@ use crate::config::Size;
 use crate::output;
 
 /// Most names that a list shows.
-const MOST: usize = 1_000_000;
+pub(crate) const MOST: usize = 1_000_000;
 
 /// What to do with repositories.
 #[derive(Debug, Subcommand)]
@@ -31,7 +31,7 @@ pub(crate) enum RepoCommand {
 /// What to do with tags.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TagCommand {
-    /// List the tags of a repository
+    /// List the tags of a repository; with --output json also what they point to
     List {
         /// The repository
         repository: RepoName,
@@ -43,7 +43,7 @@ pub(crate) enum TagCommand {
         /// The tag
         tag: Tag,
     },
-    /// Delete a tag; what it points to stays
+    /// Delete a tag; the manifest that it points to stays and counts (see `roadbed manifest`)
     Delete {
         /// The repository
         repository: RepoName,
@@ -55,7 +55,10 @@ pub(crate) enum TagCommand {
 /// Carries out a command on repositories.
 pub(crate) async fn run(client: &Client, command: RepoCommand) -> anyhow::Result<()> {
     match command {
-        RepoCommand::List => list_names(client, "/repositories", &[]).await,
+        RepoCommand::List => {
+            let names: Vec<String> = client.list("/repositories", &[], MOST).await?;
+            output::show(client.format(), &names, |names| output::lines(names))
+        }
         RepoCommand::Show { repository } => {
             let shown: RepositoryEntry = client.get("/repository", &[key(&repository)]).await?;
             output::show(client.format(), &shown, describe)
@@ -70,7 +73,12 @@ pub(crate) async fn run(client: &Client, command: RepoCommand) -> anyhow::Result
 /// Carries out a command on tags.
 pub(crate) async fn run_tag(client: &Client, command: TagCommand) -> anyhow::Result<()> {
     match command {
-        TagCommand::List { repository } => list_names(client, "/repository/tags", &[key(&repository)]).await,
+        TagCommand::List { repository } => {
+            let tags: Vec<TagEntry> = client.list("/repository/tags", &[key(&repository)], MOST).await?;
+            output::show(client.format(), &tags, |tags| {
+                output::lines(tags.iter().map(|entry| &entry.tag))
+            })
+        }
         TagCommand::Show { repository, tag } => {
             let query = [key(&repository), ("tag", tag.to_string())];
             let shown: TagEntry = client.get("/repository/tag", &query).await?;
@@ -93,13 +101,20 @@ pub(crate) async fn run_tag(client: &Client, command: TagCommand) -> anyhow::Res
     }
 }
 
-fn key(repository: &RepoName) -> (&'static str, String) {
+pub(crate) fn key(repository: &RepoName) -> (&'static str, String) {
     ("repository", repository.to_string())
 }
 
-async fn list_names(client: &Client, path: &str, query: &[(&str, String)]) -> anyhow::Result<()> {
-    let names: Vec<String> = client.list(path, query, MOST).await?;
-    output::show(client.format(), &names, |names| output::lines(names))
+/// What nothing names any more and is not collected yet.
+fn released(repository: &RepositoryEntry) -> String {
+    match repository.released_until {
+        None => "nothing".to_owned(),
+        Some(until) => format!(
+            "{}, named by no manifest any more: not counted, kept at least until {}",
+            output::bytes(repository.released_bytes),
+            output::moment(until.0)
+        ),
+    }
 }
 
 fn describe(repository: &RepositoryEntry) -> String {
@@ -109,6 +124,7 @@ fn describe(repository: &RepositoryEntry) -> String {
         ("name", repository.name.to_string()),
         ("you may", repository.roles.to_string()),
         ("size", output::bytes(repository.bytes)),
+        ("released", released(repository)),
         ("tags", repository.tags.to_string()),
         ("manifests", repository.manifests.to_string()),
         ("blobs", repository.blobs.to_string()),

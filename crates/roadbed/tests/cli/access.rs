@@ -280,6 +280,44 @@ async fn the_audit_log_says_who_did_what() {
 }
 
 #[tokio::test]
+async fn untagged_manifests_are_found_and_deleted() {
+    let server = Server::start().await;
+    push(&server, "team/app", "v1").await.unwrap();
+    let admin = Person::administrator(&server);
+    let tags = admin
+        .run(["tag", "list", "team/app", "--output", "json"])
+        .ok()
+        .json();
+    let digest = tags[0]["digest"].as_str().unwrap();
+    assert!(
+        tags[0]["size"].is_u64() && tags[0]["pushed_at"].is_string(),
+        "{tags}"
+    );
+    let untagged = ["manifest", "list", "team/app", "--untagged"];
+    let all = admin.run(["manifest", "list", "team/app"]).ok();
+    all.says(digest).says("v1").says("image.manifest.v1+json");
+    assert!(!admin.run(untagged).ok().out.contains(digest));
+    admin.run(["tag", "delete", "team/app", "v1"]).ok();
+    admin.run(untagged).ok().says(digest);
+    admin
+        .run(["repo", "show", "team/app"])
+        .ok()
+        .says("released        nothing");
+    admin
+        .run(["manifest", "delete", "team/app", digest])
+        .ok()
+        .says("was deleted");
+    admin
+        .run(["manifest", "delete", "team/app", digest])
+        .fails(&format!("there is no manifest team/app@{digest}"));
+    admin
+        .run(["repo", "show", "team/app"])
+        .ok()
+        .says("size            0 B")
+        .says("1100 B, named by no manifest any more");
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_named() {
     let server = Server::start().await;
     let admin = Person::administrator(&server);

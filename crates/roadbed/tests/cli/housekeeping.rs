@@ -13,12 +13,13 @@ async fn a_running_server_is_checked_collected_and_backed_up() {
     let server = Server::start().await;
     push(&server, "team/app", "v1").await.unwrap();
     let admin = Person::administrator(&server);
-    admin.run(["gc"]).ok().says("freed");
+    admin.run(["gc"]).ok().says("Every blob that is left is named");
     admin
         .run(["fsck"])
         .ok()
         .says("2 blobs")
         .says("1 manifest checked: 0 damaged, 0 orphaned files");
+    admin.run(["fsck", "--quick"]).ok().says("2 blobs (sizes only)");
     let report = admin.run(["fsck", "--quick", "--output", "json"]).ok().json();
     assert_eq!(report["damaged"], 0);
     admin.run(["backup", "-o", "copy.tar"]).ok();
@@ -79,6 +80,37 @@ fn shell(person: &Person, server: &Server, script: &str) -> bool {
 }
 
 #[tokio::test]
+async fn a_stopped_server_is_collected_with_its_own_grace_time() {
+    let mut server = Server::start().await;
+    push(&server, "team/app", "v1").await.unwrap();
+    let admin = Person::administrator(&server);
+    let shown = admin
+        .run(["tag", "show", "team/app", "v1", "--output", "json"])
+        .ok()
+        .json();
+    let digest = shown["digest"].as_str().unwrap();
+    admin.run(["manifest", "delete", "team/app", digest]).ok();
+    admin
+        .run(["gc"])
+        .ok()
+        .says("2 blobs (1100 B) that no manifest names are younger than the grace time (1d) and stay");
+    server.terminate().await;
+    let data = server.data();
+    let data = data.to_str().unwrap();
+    admin.write("roadbed.toml", "[storage]\ncollect_grace = \"90m\"\n");
+    admin
+        .run(["gc", "--data", data, "--config", "roadbed.toml"])
+        .ok()
+        .says("the grace time (90m)");
+    let report = admin
+        .with("ROADBED_STORAGE__COLLECT_GRACE", "2h")
+        .run(["gc", "--data", data, "--output", "json"])
+        .ok()
+        .json();
+    assert_eq!(report["kept"]["grace_seconds"], 2 * 60 * 60);
+}
+
+#[tokio::test]
 async fn damage_is_found_and_put_away() {
     let mut server = Server::start().await;
     push(&server, "team/app", "v1").await.unwrap();
@@ -87,7 +119,7 @@ async fn damage_is_found_and_put_away() {
     let found = admin.run(["fsck"]);
     assert_eq!(found.code, Some(1), "{found:?}");
     assert!(
-        found.out.contains("corrupt") && found.out.contains("1 damaged"),
+        found.out.contains("corrupt") && found.out.contains("1 damaged") && found.out.contains("team/app:v1"),
         "{found:?}"
     );
     server.terminate().await;
@@ -97,7 +129,12 @@ async fn damage_is_found_and_put_away() {
     let found = admin.run(["fsck", "--data", data, "--quarantine", "--output", "json"]);
     assert_eq!(found.code, Some(1), "{found:?}");
     assert_eq!(found.json()["damages"][0]["quarantined"], true);
-    // It stays reported until somebody pushes it again.
+    // It stays reported until somebody pushes it again, but not as something new.
+    let later = admin.run(["fsck", "--data", data]);
+    assert_eq!(later.code, Some(1), "{later:?}");
+    later
+        .says("push it again  team/app:v1")
+        .says("0 damaged, 1 missing since earlier (push again)");
     server.start_again().await;
     let admin = Person::administrator(&server);
     push(&server, "team/app", "v1").await.unwrap();

@@ -92,6 +92,30 @@ async fn blob_in_use_stays(client: Client) -> Result<()> {
     Ok(())
 }
 
+/// What an index names cannot be pulled from under it either, whatever its tags are.
+async fn child_in_use_stays(client: Client) -> Result<()> {
+    let repository = "manifests/index";
+    let child = push(&client, repository, "child", "child in use").await?;
+    let index = Draft::index(vec![child.descriptor()]).finish();
+    client
+        .push_manifest(repository, "latest", &index)
+        .await?
+        .expect(&[201])?;
+    let delete = |digest: &str| client.delete(format!("/v2/{repository}/manifests/{digest}"));
+    let refused = delete(&child.digest).send().await?;
+    ensure!(
+        refused.error_message()?.contains(&index.digest),
+        "the index is not named: {}",
+        refused.summary()
+    );
+    refused.expect_one_error(&[409], &["DENIED"])?;
+    client.check_manifest(repository, "child", &child).await?;
+    for digest in [&index.digest, &child.digest] {
+        delete(digest).send().await?.expect(&[202])?;
+    }
+    client.check_no_manifest(repository, "child").await
+}
+
 fn named_tags(answer: &crate::harness::answer::Answer) -> Vec<String> {
     let values = answer
         .headers
@@ -335,6 +359,7 @@ async fn manifests_and_their_names() {
         tags_go_with_their_manifest(client()).await,
     );
     tally.record("a blob in use stays", blob_in_use_stays(client()).await);
+    tally.record("a child in use stays", child_in_use_stays(client()).await);
     tally.record("many tags at once", many_tags_at_once(client()).await);
     tally.record("bad tags at once", bad_tags_at_once(client()).await);
     tally.record("media type headers", media_type_headers(client()).await);

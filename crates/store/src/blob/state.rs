@@ -55,7 +55,7 @@ pub(crate) async fn adopt(tx: &Tx, committed: &Committed) -> Result<(Linkable, b
         id,
         digest,
         size: committed.size,
-        linked: false,
+        counted: false,
     };
     match found {
         None => {

@@ -3,12 +3,16 @@
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 mod m0001_first;
+mod m0002_released;
 
 /// The list.
 pub(super) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Migration)]
+        vec![
+            Box::new(m0001_first::Migration),
+            Box::new(m0002_released::Migration),
+        ]
     }
 }

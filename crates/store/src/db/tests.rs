@@ -81,6 +81,31 @@ async fn after_a_full_disk_what_is_acknowledged_is_committed_again() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("roadbed.db");
+    let writer = sqlite::open_writer(&file).await.unwrap();
+    migration::Migrator::up(&writer, Some(1)).await.unwrap();
+    for row in [
+        "INSERT INTO repository VALUES (1, 'r', 5, 0, 0, 1, 1, 1)",
+        "INSERT INTO blob VALUES (1, 'd', 5, 'l', 0, 1, 1, 1)",
+        "INSERT INTO repository_blob VALUES (1, 1, 0, 1, 1)",
+    ] {
+        execute(&writer, row, []).await.unwrap();
+    }
+    writer.close().await.unwrap();
+    let db = Db::open(&file, &StoreLimits::default()).await.unwrap();
+    for (sql, number) in [
+        ("SELECT released AS number FROM repository_blob", 0),
+        ("SELECT released_bytes AS number FROM repository", 0),
+        ("SELECT bytes AS number FROM repository", 5),
+    ] {
+        let found: Option<sql::Number> = first(db.read(), sql, []).await.unwrap();
+        assert_eq!(found.unwrap().number, number, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn a_transaction_that_is_dropped_half_way_leaves_nothing() {
     let (_directory, db) = database().await;
     let tx = db.begin(Timestamp(1)).await.unwrap();

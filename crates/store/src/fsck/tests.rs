@@ -5,7 +5,7 @@ mod not_a_file;
 use std::sync::Mutex;
 
 use super::*;
-use crate::testing::{Kit, sha256};
+use crate::testing::{Kit, image, index, sha256};
 
 async fn path_of(kit: &Kit, digest: &Digest) -> std::path::PathBuf {
     let row = kit
@@ -111,10 +111,89 @@ async fn damage_is_reported_quarantined_and_healed_by_a_push() {
     for digest in [corrupt, missing] {
         assert!(kit.read_blob(&ci, "r", &digest).await.is_none());
     }
+    let later = check(&kit, true).await;
+    assert_eq!((later.damaged, later.known), (0, 2), "{later:?}");
+    let known = later
+        .damages
+        .iter()
+        .filter(|damage| damage.known && damage.quarantined);
+    assert_eq!(known.count(), 2);
     kit.push_blob(&ci, "r", b"layer a").await.unwrap();
     kit.push_blob(&ci, "r", b"layer b").await.unwrap();
     assert_eq!(check(&kit, true).await.damaged, 0);
     assert_eq!(kit.read_blob(&ci, "r", &corrupt).await.unwrap(), b"layer a");
+}
+
+#[tokio::test]
+async fn what_was_put_away_is_no_damage_once_nothing_needs_it() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let digest = kit.push_image(&ci, "r", "a", &["1"]).await;
+    std::fs::remove_file(path_of(&kit, &sha256(b"layer a")).await).unwrap();
+    assert_eq!(check(&kit, true).await.damaged, 1);
+    assert_eq!(check(&kit, true).await.known, 1);
+    kit.store
+        .delete_manifest(&kit.delete(&ci, "r"), &digest)
+        .await
+        .unwrap();
+    let report = check(&kit, true).await;
+    assert_eq!((report.damaged, report.known), (0, 0), "{report:?}");
+    kit.collect_all().await;
+    assert_eq!(check(&kit, false).await.progress.blobs_total, 0);
+}
+
+#[tokio::test]
+async fn damage_names_the_images_that_need_it() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let child = image(b"config a", &[b"layer a"]);
+    kit.push_image(&ci, "r", "a", &[]).await;
+    kit.push_image(&ci, "team/app", "a", &[]).await;
+    std::fs::remove_file(path_of(&kit, &sha256(b"layer a")).await).unwrap();
+    let needed_by = async || {
+        let report = check(&kit, false).await;
+        let damage = report.damages.into_iter().next().unwrap();
+        (damage.needed_by, damage.needed_by_more)
+    };
+    let digest = sha256(child.as_bytes());
+    let untagged = vec![format!("r@{digest}"), format!("team/app@{digest}")];
+    assert_eq!(needed_by().await, (untagged, false));
+
+    let first = index(&[&child]);
+    kit.put(&ci, "team/app", &first, &["inner"]).await.unwrap();
+    kit.put(&ci, "team/app", &index(&[&first]), &["v1"])
+        .await
+        .unwrap();
+    let tagged = vec!["team/app:inner".to_owned(), "team/app:v1".to_owned()];
+    assert_eq!(needed_by().await, (tagged, false));
+
+    let tags: Vec<String> = (0..=IMAGES_LISTED).map(|number| number.to_string()).collect();
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    kit.put(&ci, "team/app", &first, &tags).await.unwrap();
+    let (names, more) = needed_by().await;
+    assert_eq!((names.len(), more), (IMAGES_LISTED, true));
+}
+
+#[tokio::test]
+async fn an_index_whose_child_is_absent_is_damaged() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let digest = kit.push_image(&ci, "r", "a", &[]).await;
+    kit.push_image(&ci, "other", "a", &["1"]).await;
+    let child = image(b"config a", &[b"layer a"]);
+    kit.put(&ci, "r", &index(&[&child]), &["v1"]).await.unwrap();
+    assert_eq!(check(&kit, false).await.damaged, 0);
+    kit.lose_manifest("r", &digest).await;
+    let report = check(&kit, true).await;
+    assert_eq!(report.damaged, 1, "{report:?}");
+    let damage = &report.damages[0];
+    assert_eq!(
+        (damage.kind, damage.digest),
+        (DamageKind::ChildMissing, Some(digest))
+    );
+    assert_eq!(damage.needed_by, ["r:v1"]);
+    kit.push_image(&ci, "r", "a", &[]).await;
+    assert_eq!(check(&kit, false).await.damaged, 0);
 }
 
 #[tokio::test]
@@ -155,6 +234,7 @@ async fn a_manifest_whose_bytes_changed_is_found() {
     let report = check(&kit, true).await;
     assert_eq!(report.damages[0].kind, DamageKind::ManifestCorrupt);
     assert_eq!(report.damages[0].digest, Some(digest));
+    assert_eq!(report.damages[0].needed_by, ["r:1"]);
 }
 
 #[tokio::test]
@@ -184,8 +264,8 @@ async fn a_report_lists_so_many_damages_and_counts_the_rest() {
         report: FsckReport::default(),
     };
     for _ in 0..=DAMAGES_LISTED {
-        check.damage(DamageKind::Orphan, None, None, false);
-        check.damage(DamageKind::Missing, None, None, false);
+        check.damage(Damage::of(DamageKind::Orphan));
+        check.damage(Damage::of(DamageKind::Missing));
     }
     assert_eq!(check.report.damages.len(), DAMAGES_LISTED);
     let counted = (DAMAGES_LISTED + 1) as u64;

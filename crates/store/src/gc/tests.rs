@@ -46,6 +46,35 @@ async fn what_nobody_names_goes_after_the_grace_and_no_sooner() {
 }
 
 #[tokio::test]
+async fn what_stays_for_now_is_counted() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let kept = async || {
+        let kept = kit.store.kept().await.unwrap();
+        (kept.blobs, kept.bytes)
+    };
+    let manifest = kit.push_image(&ci, "a", "x", &["1"]).await;
+    kit.push_image(&ci, "b", "x", &["1"]).await;
+    kit.push_blob(&ci, "a", b"unnamed").await.unwrap();
+    assert_eq!(kept().await, (1, 7));
+    // Still named elsewhere.
+    let delete = async |repo| {
+        let permit = kit.delete(&ci, repo);
+        kit.store.delete_manifest(&permit, &manifest).await.unwrap();
+    };
+    delete("a").await;
+    assert_eq!(kept().await, (1, 7));
+    delete("b").await;
+    let all = 7 + ("config x".len() + "layer x".len()) as u64;
+    assert_eq!(kept().await, (3, all));
+    kit.advance(kit.grace());
+    kit.collect().await;
+    assert_eq!(kept().await, (3, all), "the second grace");
+    kit.collect_all().await;
+    assert_eq!(kept().await, (0, 0));
+}
+
+#[tokio::test]
 async fn grace_begins_anew_with_each_push_mount_and_release() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;

@@ -7,7 +7,7 @@ use sea_orm::FromQueryResult;
 use serde_json::json;
 
 use super::{DeleteError, put};
-use crate::blob;
+use crate::blob::{self, link};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
@@ -19,7 +19,8 @@ use crate::{Actor, Store, StoreError, tag};
 const TAGS_LISTED: usize = 100;
 
 impl Store {
-    /// Deletes a manifest and every tag that points to it.
+    /// Deletes a manifest and every tag that points to it. One that an index of the repository names stays
+    /// ([`DeleteError::InIndex`]): the index could not be pulled any more, though its tag may be one that must not change.
     pub async fn delete_manifest(&self, permit: &Permit<Delete>, digest: &Digest) -> Result<(), DeleteError> {
         let rules = self.rules(permit.repo());
         if !rules.deletion {
@@ -34,6 +35,9 @@ impl Store {
                 let id = put::find(tx, repository.id, &digest)
                     .await?
                     .ok_or(DeleteError::Unknown)?;
+                if let Some(index) = index_of(tx, repository.id, &digest).await? {
+                    return Err(DeleteError::InIndex { index });
+                }
                 let actor = Actor::holder(&permit, "request");
                 let tags = remove_tags(tx, permit.repo(), repository.id, id, &rules).await?;
                 remove_rows(tx, permit.repo(), repository.id, id).await?;
@@ -47,6 +51,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// An index of the repository that names the manifest.
+async fn index_of(tx: &Tx, repository: i64, digest: &Digest) -> Result<Option<Digest>, StoreError> {
+    let sql = "SELECT m.digest AS text FROM manifest_reference f JOIN manifest m ON m.id = f.manifest_id \
+               WHERE f.repository_id = $1 AND f.digest = $2 AND f.kind = $3 LIMIT 1";
+    let values = [repository.into(), digest.to_string().into(), put::CHILD.into()];
+    let row: Option<sql::Text> = sql::first(tx.sql(), sql, values).await?;
+    row.map(|row| blob::parse_digest(&row.text)).transpose()
 }
 
 async fn remove_tags(
@@ -106,18 +119,12 @@ pub(crate) async fn remove_rows(
     repository::count(tx, repository, delta).await
 }
 
-/// One manifest less names its blobs; for those that none names any more the time of grace begins, which whoever asks
-/// for them has to know.
+/// Whoever asks for the blobs of a manifest that goes has to know that their time of grace begins.
 async fn release_blobs(tx: &Tx, repo: &RepoName, repository: i64, id: i64) -> Result<(), StoreError> {
     let sql = "SELECT digest AS text FROM manifest_reference WHERE manifest_id = $1 AND kind = $2";
     let named: Vec<sql::Text> = sql::all(tx.sql(), sql, [id.into(), put::BLOB.into()]).await?;
     for row in &named {
         tx.touch(Key::blob(repo, &blob::parse_digest(&row.text)?));
     }
-    let sql = "UPDATE repository_blob SET names = names - 1, idle_since = $3 \
-               WHERE repository_id = $1 AND blob_id IN ( \
-                 SELECT b.id FROM manifest_reference f JOIN blob b ON b.digest = f.digest \
-                 WHERE f.manifest_id = $2 AND f.kind = $4)";
-    let values = [repository, id, tx.now().micros(), put::BLOB].map(Into::into);
-    sql::execute(tx.sql(), sql, values).await.map(drop)
+    link::release(tx, repository, id).await
 }

@@ -189,7 +189,7 @@ impl Pushing {
         depth: u32,
     ) -> Result<i64, PutError> {
         self.check_referrers(tx, repository).await?;
-        for blob in blobs.iter().filter(|blob| !blob.linked) {
+        for blob in blobs.iter().filter(|blob| !blob.counted) {
             if link::link(tx, self.repo(), repository, blob, self.rules.quota_bytes).await? {
                 let subject = blob::subject(self.repo(), &blob.digest);
                 let body = json!({ "size": blob.size, "manifest": self.put.digest });
@@ -354,7 +354,7 @@ impl Pushing {
 /// Kind of a reference: to a blob.
 pub(super) const BLOB: i64 = 0;
 /// Kind of a reference: to a manifest.
-const CHILD: i64 = 1;
+pub(super) const CHILD: i64 = 1;
 
 /// The row of a manifest of a repository, if it has it.
 pub(super) async fn find(tx: &Tx, repository: i64, digest: &Digest) -> Result<Option<i64>, StoreError> {

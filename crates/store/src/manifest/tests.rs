@@ -284,7 +284,7 @@ async fn quota_counts_distinct_bytes_and_tags() {
     );
     let refused = kit.push_blob(&ci, "r", b"x").await.unwrap_err();
     assert!(matches!(&refused, crate::UploadError::Quota(_)), "{refused}");
-    // What is gone no longer counts.
+    // What is gone no longer counts, nor does what nothing names any more.
     kit.store
         .delete_manifest(&kit.delete(&ci, "r"), &sha256(manifest.as_bytes()))
         .await
@@ -296,7 +296,8 @@ async fn quota_counts_distinct_bytes_and_tags() {
         .unwrap()
         .unwrap();
     assert_eq!((stats.tags, stats.manifests), (0, 0));
-    assert_eq!(stats.bytes, bytes - manifest.len() as u64);
+    let released = bytes - manifest.len() as u64;
+    assert_eq!((stats.bytes, stats.released_bytes), (0, released));
 }
 
 #[tokio::test]
@@ -347,6 +348,36 @@ async fn an_immutable_tag_stays() {
         .delete_tag(&delete, &"v1-dev".parse().unwrap())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_child_stays_as_long_as_an_index_names_it() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let child = kit.push_image(&ci, "r", "a", &[]).await;
+    let one = index(&[&image(b"config a", &[b"layer a"])]);
+    let two = index(&[&one]);
+    for (manifest, tags) in [(&one, &[][..]), (&two, &["v1"][..])] {
+        kit.put(&ci, "r", manifest, tags).await.unwrap();
+    }
+    let (one, two) = (sha256(one.as_bytes()), sha256(two.as_bytes()));
+    let delete = kit.delete(&ci, "r");
+    for (digest, namer) in [(child, one), (one, two)] {
+        let refused = kit.store.delete_manifest(&delete, &digest).await.unwrap_err();
+        assert!(
+            matches!(refused, DeleteError::InIndex { index } if index == namer),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains(&namer.to_string()));
+        assert!(kit.manifest(&ci, "r", &digest.to_string()).await.is_some());
+    }
+    // The same manifest in another repository is not named by the index.
+    kit.push_image(&ci, "other", "a", &[]).await;
+    let elsewhere = kit.delete(&ci, "other");
+    kit.store.delete_manifest(&elsewhere, &child).await.unwrap();
+    for digest in [two, one, child] {
+        kit.store.delete_manifest(&delete, &digest).await.unwrap();
+    }
 }
 
 #[tokio::test]

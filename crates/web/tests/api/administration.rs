@@ -277,6 +277,54 @@ async fn rules_hold_for_repositories() {
 }
 
 #[tokio::test]
+async fn manifests_are_listed_and_deleted() {
+    let world = World::new().await;
+    let ask = async |who, method, path: &str| world.ask(who, method, path, None).await;
+    let tags = ask(Who::Puller, "GET", "/repository/tags?repository=team/app").await;
+    let tag = tags.expect(200).json()["items"][0].clone();
+    assert_eq!(tag["tag"], "v1");
+    let list = "/repository/manifests?repository=team/app";
+    let listed = ask(Who::Puller, "GET", list).await.expect(200).json();
+    let manifest = &listed["items"][0];
+    for same in ["digest", "media_type", "size", "pushed_at"] {
+        assert!(!tag[same].is_null());
+        assert_eq!(manifest[same], tag[same], "{same}");
+    }
+    assert_eq!(manifest["tags"], json!(["v1"]));
+    let untagged = format!("{list}&untagged=true");
+    assert_eq!(
+        ask(Who::Puller, "GET", &untagged).await.expect(200).json()["items"],
+        json!([])
+    );
+    ask(
+        Who::Deleter,
+        "DELETE",
+        "/repository/tag?repository=team/app&tag=v1",
+    )
+    .await
+    .expect(204);
+    let left = ask(Who::Puller, "GET", &untagged).await.expect(200).json();
+    assert_eq!(left["items"][0]["digest"], tag["digest"]);
+
+    let digest = tag["digest"].as_str().unwrap();
+    let delete = format!("/repository/manifest?repository=team/app&digest={digest}");
+    ask(Who::Deleter, "DELETE", &delete).await.expect(204);
+    let gone = ask(Who::Deleter, "DELETE", &delete).await.expect(404);
+    assert!(
+        gone.text().contains(&format!("team/app@{digest}")),
+        "{}",
+        gone.text()
+    );
+    let repository = ask(Who::Puller, "GET", "/repository?repository=team/app").await;
+    let repository = repository.expect(200).json();
+    assert_eq!(
+        (&repository["bytes"], &repository["released_bytes"]),
+        (&json!(0), &json!(7))
+    );
+    assert!(repository["released_until"].is_string());
+}
+
+#[tokio::test]
 async fn declared_state_is_applied_once() {
     let world = World::new().await;
     let declared = json!({

@@ -64,6 +64,8 @@ async fn collection_reports_what_it_did() {
         .expect(200)
         .json();
     assert_eq!(report["more"], false);
+    let kept = json!({ "blobs": 0, "bytes": 0, "grace_seconds": 24 * 60 * 60 });
+    assert_eq!(report["kept"], kept);
     let after = world.ask(ADMIN, "GET", "/gc", None).await.expect(200).json();
     assert_eq!(after["report"], report);
     assert!(after["finished_at"].is_string());

@@ -41,6 +41,10 @@ const DELETERS: &[Who] = &[Who::Deleter, Who::Owner, Who::Administrator];
 const OWNERS: &[Who] = &[Who::Owner, Who::Administrator];
 const ADMINISTRATORS: &[Who] = &[Who::Administrator];
 
+/// A manifest that is not there.
+const GHOST: &str = "/repository/manifest?repository=team/app&digest=\
+                     sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
 fn row(
     method: &'static str,
     template: &'static str,
@@ -105,6 +109,9 @@ fn table() -> Vec<Row> {
         row("GET", "/repository/tags", "/repository/tags?repository=team/app", None, PULLERS, 200),
         row("GET", "/repository/tag", "/repository/tag?repository=team/app&tag=v1", None, PULLERS, 200),
         row("DELETE", "/repository/tag", "/repository/tag?repository=team/app&tag=ghost", None, DELETERS, 404),
+        row("GET", "/repository/manifests", "/repository/manifests?repository=team/app", None, PULLERS, 200),
+        row("GET", "/repository/manifests", "/repository/manifests?repository=team/ghost", None, PULLERS, 404),
+        row("DELETE", "/repository/manifest", GHOST, None, DELETERS, 404),
         row("GET", "/events", "/events", None, ADMINISTRATORS, 200),
         row("GET", "/pulls", "/pulls", None, ADMINISTRATORS, 200),
         row("POST", "/apply", "/apply?dry_run=true", Some(json!({})), ADMINISTRATORS, 200),

@@ -1,19 +1,20 @@
 //! `fsck`.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
 use indicatif::ProgressBar;
 use store::FsckOptions;
-use web::wire::{CheckLine, CheckProgress, CheckReport, CheckRequest};
+use web::wire::{CheckLine, CheckProgress, CheckReport, CheckRequest, DamageEntry};
 
-use super::{FsckArgs, conclude};
+use super::FsckArgs;
 use crate::cli::ClientArgs;
 use crate::client::Client;
-use crate::{local, progress};
+use crate::{local, output, progress};
 
-/// Longest line of the answer, in bytes: a report lists at most ten thousand damages.
-const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+/// Longest line of the answer, in bytes: a report lists at most ten thousand damages with five images each.
+const MAX_LINE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Checks and says what is wrong.
 pub(crate) async fn check(args: &ClientArgs, fsck: FsckArgs) -> anyhow::Result<ExitCode> {
@@ -36,7 +37,58 @@ pub(crate) async fn check(args: &ClientArgs, fsck: FsckArgs) -> anyhow::Result<E
         None => through_the_server(&Client::connect(args)?, &fsck, &bar).await?,
     };
     bar.finish_and_clear();
-    conclude(args.output, &report)
+    output::show(args.output, &report, |report| describe(report, fsck.quick))?;
+    let is_sound = report.damaged + report.known == 0 && !report.cancelled;
+    Ok(if is_sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn describe(report: &CheckReport, quick: bool) -> String {
+    let mut text = String::new();
+    if !report.damages.is_empty() {
+        let head = ["DAMAGE", "DIGEST", "FILE", "STATE", "NEEDED BY"];
+        text = output::table(head, report.damages.iter().map(row));
+    }
+    let progress = report.progress;
+    let read = if quick {
+        "sizes only".to_owned()
+    } else {
+        output::bytes(progress.bytes)
+    };
+    let _ = write!(
+        text,
+        "{} ({read}) and {} checked: {} damaged, ",
+        output::count(progress.blobs, "blob"),
+        output::count(progress.manifests, "manifest"),
+        report.damaged
+    );
+    if report.known > 0 {
+        let _ = write!(text, "{} missing since earlier (push again), ", report.known);
+    }
+    let _ = writeln!(text, "{}.", output::count(report.orphans, "orphaned file"));
+    text
+}
+
+fn row(damage: &DamageEntry) -> [String; 5] {
+    let state = match (damage.known, damage.quarantined) {
+        (true, _) => "found earlier, missing since: push it again",
+        (false, true) => "put away now: push it again",
+        (false, false) => "",
+    };
+    let mut needed_by = damage.needed_by.join(", ");
+    if damage.needed_by_more {
+        needed_by.push_str(" and more");
+    }
+    [
+        damage.kind.clone(),
+        damage.digest.clone().unwrap_or_default(),
+        damage.location.clone().unwrap_or_default(),
+        state.to_owned(),
+        needed_by,
+    ]
 }
 
 fn advance(bar: &ProgressBar, now: CheckProgress) {

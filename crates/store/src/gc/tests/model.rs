@@ -40,8 +40,12 @@ impl Dice {
 struct Repo {
     manifests: BTreeMap<Digest, BTreeSet<Digest>>,
     tags: BTreeMap<String, Digest>,
+    /// Indexes with the child that they name.
+    indexes: BTreeMap<Digest, Digest>,
     /// Blobs that were linked at some time, with their last touch.
     touched: BTreeMap<Digest, Timestamp>,
+    /// Blobs whose last manifest was deleted and that were not pushed, mounted or named since.
+    released: BTreeSet<Digest>,
 }
 
 impl Repo {
@@ -96,11 +100,17 @@ impl Story {
         self.repo(repo).touched.insert(blob, now);
     }
 
+    /// The blob was touched in a way that makes the quota count it.
+    fn count(&mut self, repo: &'static str, blob: Digest) {
+        self.touch(repo, blob);
+        self.repo(repo).released.remove(&blob);
+    }
+
     async fn push(&mut self) {
         let (repo, bytes) = (self.dice.repo(), content(self.dice.roll(BLOBS)));
         let digest = self.kit.push_blob(&self.ci, repo, &bytes).await.unwrap();
         self.contents.insert(digest, bytes);
-        self.touch(repo, digest);
+        self.count(repo, digest);
     }
 
     async fn mount(&mut self) {
@@ -119,7 +129,7 @@ impl Story {
             "{digest} could not be mounted"
         );
         if mounted.is_some() {
-            self.touch(repo, digest);
+            self.count(repo, digest);
         }
     }
 
@@ -131,13 +141,15 @@ impl Story {
         let (config, layer) = (content(self.dice.roll(BLOBS)), content(self.dice.roll(BLOBS)));
         let mut manifest = image(&config, &[&layer, &config]);
         let mut blobs = BTreeSet::from([sha256(&config), sha256(&layer)]);
+        let mut child = None;
         if self.dice.roll(4) == 0 {
-            let child = manifest;
-            manifest = index(&[&child]);
+            let digest = sha256(manifest.as_bytes());
+            manifest = index(&[&manifest]);
             blobs.clear();
-            if !self.repo(repo).manifests.contains_key(&sha256(child.as_bytes())) {
+            if !self.repo(repo).manifests.contains_key(&digest) {
                 return;
             }
+            child = Some(digest);
         }
         let digest = sha256(manifest.as_bytes());
         let stored = self.kit.put(&self.ci, repo, &manifest, tags).await;
@@ -147,10 +159,11 @@ impl Story {
             return;
         }
         for blob in &blobs {
-            self.touch(repo, *blob);
+            self.count(repo, *blob);
         }
         let model = self.repo(repo);
         model.manifests.insert(digest, blobs);
+        model.indexes.extend(child.map(|child| (digest, child)));
         for tag in tags {
             model.tags.insert((*tag).to_owned(), digest);
         }
@@ -187,7 +200,7 @@ impl Story {
             return;
         }
         for blob in &blobs {
-            self.touch(repo, *blob);
+            self.count(repo, *blob);
         }
         self.repo(repo)
             .manifests
@@ -212,16 +225,29 @@ impl Story {
         }
         let index = usize::try_from(self.dice.roll(count)).unwrap();
         let digest = *self.repo(repo).manifests.keys().nth(index).unwrap();
-        self.kit
+        let done = self
+            .kit
             .store
             .delete_manifest(&self.kit.delete(&self.ci, repo), &digest)
-            .await
-            .unwrap();
+            .await;
         let model = self.repo(repo);
+        if model.indexes.values().any(|child| *child == digest) {
+            assert!(
+                matches!(done, Err(crate::DeleteError::InIndex { .. })),
+                "{done:?}"
+            );
+            return;
+        }
+        done.unwrap();
         let blobs = model.manifests.remove(&digest).unwrap();
+        model.indexes.remove(&digest);
         model.tags.retain(|_, target| *target != digest);
         for blob in blobs {
             self.touch(repo, blob);
+            let model = self.repo(repo);
+            if !model.names(&blob) {
+                model.released.insert(blob);
+            }
         }
     }
 
@@ -235,7 +261,9 @@ impl Story {
         let named = self.repo(repo).names(&digest);
         assert!(!(named && done.is_ok()), "a named blob was deleted");
         if done.is_ok() {
-            self.repo(repo).touched.remove(&digest);
+            let model = self.repo(repo);
+            model.touched.remove(&digest);
+            model.released.remove(&digest);
         }
     }
 
@@ -297,6 +325,24 @@ impl Story {
                 assert_eq!(stored.as_ref(), model.tags.get(&tag), "{repo}:{tag}");
             }
         }
+    }
+
+    /// What the quota does not count is what was released, and nothing else.
+    async fn check_released(&self) {
+        let sql = "SELECT r.name || ' ' || b.digest AS text FROM repository_blob l JOIN blob b ON b.id = l.blob_id \
+                   JOIN repository r ON r.id = l.repository_id WHERE l.released = 1";
+        let rows: Vec<sql::Text> = sql::all(self.kit.store.inner.db.read(), sql, []).await.unwrap();
+        let mut rows: BTreeSet<String> = rows.into_iter().map(|row| row.text).collect();
+        for (repo, model) in &self.repos {
+            for blob in &model.released {
+                let was_there = rows.remove(&format!("{repo} {blob}"));
+                assert!(
+                    was_there || !self.must_be_linked(repo, blob),
+                    "{repo} {blob} counts"
+                );
+            }
+        }
+        assert!(rows.is_empty(), "{rows:?} do not count");
     }
 
     /// Nothing dead stays: what is left after all graces is exactly what is named.
@@ -362,7 +408,14 @@ async fn check_counters(kit: &Kit) {
             "r.bytes",
             "SELECT COALESCE((SELECT SUM(m.size) FROM manifest m WHERE m.repository_id = r.id), 0) + \
              COALESCE((SELECT SUM(b.size) FROM repository_blob l JOIN blob b ON b.id = l.blob_id \
-             WHERE l.repository_id = r.id), 0)",
+             WHERE l.repository_id = r.id AND l.released = 0), 0)",
+        ),
+        (
+            "repository.released_bytes",
+            "repository r",
+            "r.released_bytes",
+            "SELECT COALESCE(SUM(b.size), 0) FROM repository_blob l JOIN blob b ON b.id = l.blob_id \
+             WHERE l.repository_id = r.id AND l.released = 1",
         ),
         (
             "blob.links",
@@ -415,6 +468,7 @@ async fn tell(seed: u64, sabotage: Option<&'static str>) {
         }
         if operation % 25 == 0 {
             story.check_alive().await;
+            story.check_released().await;
         }
         if operation % 500 == 0 {
             story.check_dead().await;
@@ -455,5 +509,7 @@ sabotage! {
     the_model_notices_when_there_is_no_grace: "UPDATE repository_blob SET idle_since = 0";
     the_model_notices_when_links_are_not_counted: "UPDATE blob SET links = 0, idle_since = 0 WHERE links > 0";
     the_model_notices_when_dead_links_stay: "UPDATE repository_blob SET names = 1 WHERE names = 0";
+    the_model_notices_when_what_was_released_counts: "UPDATE repository_blob SET released = 0";
+    the_model_notices_when_what_is_named_does_not_count: "UPDATE repository_blob SET released = 1";
     the_model_notices_when_dead_blobs_stay: "UPDATE blob SET links = 1 WHERE links = 0";
 }
