@@ -129,9 +129,12 @@ impl Drop for Inner {
 fn start_express() -> io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
-    thread::Builder::new()
-        .name("express".into())
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    thread::Builder::new().name("express".into()).spawn(move || {
+        if let Err(error) = slice::shorten() {
+            tracing::debug!(%error, "the system does not shorten the time slice of a thread");
+        }
+        runtime.block_on(std::future::pending::<()>());
+    })?;
     Ok(handle)
 }
 
@@ -326,6 +329,8 @@ impl AsyncWrite for RoamingStream {
         self.here()?.poll_shutdown(cx)
     }
 }
+
+mod slice;
 
 #[cfg(test)]
 mod tests;

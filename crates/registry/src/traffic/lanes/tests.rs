@@ -119,3 +119,10 @@ async fn a_second_request_of_one_turn_waits_for_the_next() {
     .await;
     assert_eq!(waits, [false, true, false]);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thread_may_ask_for_short_slices() {
+    let asked = thread::spawn(slice::shorten).join().unwrap();
+    asked.unwrap();
+}
