@@ -330,7 +330,7 @@ impl AsyncWrite for RoamingStream {
     }
 }
 
-mod slice;
+pub mod slice;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use registry::traffic::lanes::slice;
 use rustix::thread::set_current_timer_slack;
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +143,8 @@ impl LoadPlan {
     fn one_connection(&self, number: usize, mut connection: Connection, start: Start) -> Result<Vec<Sample>> {
         // Linux may wake a sleeper 50 µs late to save power; not here.
         set_current_timer_slack(NonZeroU64::new(1))?;
+        // And it may let a pushing client on this core finish its slice first.
+        slice::shorten().context("the generator's threads cannot ask for short slices")?;
         let mut samples = Vec::new();
         for arrival in self.arrivals.iter().skip(number).step_by(CONNECTIONS) {
             let after_start = Duration::from_nanos(arrival.at_nanoseconds);

@@ -25,8 +25,11 @@ struct SchedAttr {
 }
 
 /// Asks for short slices for the calling thread, whose nice value stays.
+///
+/// # Errors
+/// The system refuses, or has no such wish.
 #[cfg(target_os = "linux")]
-pub(super) fn shorten() -> io::Result<()> {
+pub fn shorten() -> io::Result<()> {
     let attributes = SchedAttr {
         size: u32::try_from(size_of::<SchedAttr>()).unwrap_or_default(),
         policy: libc::SCHED_OTHER.unsigned_abs(),
@@ -50,7 +53,10 @@ pub(super) fn shorten() -> io::Result<()> {
 }
 
 /// Other systems have no such wish.
+///
+/// # Errors
+/// Always.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn shorten() -> io::Result<()> {
+pub fn shorten() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
