@@ -10,7 +10,7 @@ use std::io;
 #[cfg(target_os = "linux")]
 const SLICE_NANOSECONDS: u64 = 100_000;
 
-/// The first version of the kernel's `struct sched_attr` (sched_setattr(2)).
+/// The first version of the kernel's `struct sched_attr` (`sched_setattr(2)`).
 #[cfg(target_os = "linux")]
 #[repr(C)]
 struct SchedAttr {
