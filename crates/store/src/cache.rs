@@ -5,6 +5,9 @@
 //! after a write was acknowledged never gets what was there before, no matter how loads and writes interleave:
 //! a load that began before the commit carries the old epoch, whenever it ends.
 //!
+//! A writer also knows what is true from now on: it keeps what it *learned*, if nobody else wrote to the key meanwhile, so
+//! that what was just pushed is pulled without a question to the database.
+//!
 //! Concurrent loads of one key are one load. What is unknown is not kept: it could be asked for without end.
 
 use std::future::Future;
@@ -105,9 +108,12 @@ impl Epochs {
     }
 
     fn of(&self, key: Key) -> &AtomicU64 {
-        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below EPOCHS")]
-        let index = ((key.0 >> 64) % EPOCHS as u128) as usize;
-        &self.groups[index]
+        &self.groups[Self::group(key)]
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below EPOCHS")]
+    fn group(key: Key) -> usize {
+        ((key.0 >> 64) % EPOCHS as u128) as usize
     }
 
     fn current(&self, key: Key) -> u64 {
@@ -118,6 +124,14 @@ impl Epochs {
     pub(crate) fn bump(&self, key: Key) {
         self.writes.fetch_add(1, Ordering::SeqCst);
         self.of(key).fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The epoch that a key will have once each of `touched` was bumped and nobody else bumped anything. Asked while no
+    /// transaction but the caller's can commit.
+    fn after(&self, key: Key, touched: &[Key]) -> u64 {
+        let group = Self::group(key);
+        let bumps = touched.iter().filter(|&&key| Self::group(key) == group).count();
+        self.current(key) + bumps as u64
     }
 
     /// Nothing that is cached is known to be true.
@@ -218,6 +232,13 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         }
     }
 
+    /// Keeps a value that is true in `epoch` of the key, unless that has passed.
+    async fn keep_of(&self, epochs: &Epochs, epoch: u64, key: Key, value: V) {
+        if epochs.current(key) == epoch {
+            self.entries.insert(key, Entry { epoch, value }).await;
+        }
+    }
+
     async fn entry<F, L>(epochs: &Epochs, key: Key, load: &F) -> Result<Entry<V>, Miss>
     where
         F: Fn() -> L,
@@ -245,6 +266,24 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     }
 }
 
+/// What is true once a transaction is committed.
+#[derive(Clone)]
+pub(crate) enum Fact {
+    /// Where a tag points.
+    Tag(Digest),
+    /// A manifest of a repository.
+    Manifest(Arc<crate::StoredManifest>),
+    /// A blob of a repository.
+    Blob(crate::blob::BlobRow),
+}
+
+/// A fact that counts while its key is in this epoch.
+pub(crate) struct Learned {
+    key: Key,
+    epoch: u64,
+    fact: Fact,
+}
+
 /// The caches of a store.
 pub(crate) struct Caches {
     pub(crate) epochs: Epochs,
@@ -263,6 +302,28 @@ impl Caches {
                 |manifest: &Arc<crate::StoredManifest>| manifest.weight(),
             ),
             blobs: Cache::new(limits.lookup_cache_bytes, size_of_val),
+        }
+    }
+
+    /// What `facts` of a transaction that touches `touched` are worth. Asked before it commits, because no other one can
+    /// commit then.
+    pub(crate) fn learn(&self, facts: Vec<(Key, Fact)>, touched: &[Key]) -> Vec<Learned> {
+        let learned = |(key, fact)| Learned {
+            key,
+            epoch: self.epochs.after(key, touched),
+            fact,
+        };
+        facts.into_iter().map(learned).collect()
+    }
+
+    /// Keeps what a transaction taught, after it was committed and all that it touched was bumped.
+    pub(crate) async fn keep(&self, learned: Vec<Learned>) {
+        for Learned { key, epoch, fact } in learned {
+            match fact {
+                Fact::Tag(digest) => self.tags.keep_of(&self.epochs, epoch, key, digest).await,
+                Fact::Manifest(manifest) => self.manifests.keep_of(&self.epochs, epoch, key, manifest).await,
+                Fact::Blob(row) => self.blobs.keep_of(&self.epochs, epoch, key, row).await,
+            }
         }
     }
 }

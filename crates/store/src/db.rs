@@ -21,7 +21,7 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::cache::Key;
+use crate::cache::{Fact, Key};
 use crate::{StoreError, StoreLimits, Timestamp};
 
 mod migration;
@@ -132,6 +132,8 @@ impl Db {
 pub(crate) struct Effects {
     /// Cache entries that are no longer true.
     pub(crate) keys: Vec<Key>,
+    /// What is true instead.
+    pub(crate) facts: Vec<(Key, Fact)>,
     /// All cache entries are in doubt.
     pub(crate) everything: bool,
     /// Principals, secrets, grants or rules have changed; the generation that they have now.
@@ -187,6 +189,17 @@ impl Tx {
     /// Whatever is cached under `key` is no longer true once this is committed.
     pub(crate) fn touch(&self, key: Key) {
         self.effects().keys.push(key);
+    }
+
+    /// Whoever asks for `key` once this is committed need not ask the database.
+    pub(crate) fn teach(&self, key: Key, fact: Fact) {
+        self.effects().facts.push((key, fact));
+    }
+
+    /// What was taught so far, and the keys that were touched.
+    pub(crate) fn take_facts(&self) -> (Vec<(Key, Fact)>, Vec<Key>) {
+        let mut effects = self.effects();
+        (std::mem::take(&mut effects.facts), effects.keys.clone())
     }
 
     /// Nothing that is cached may be believed once this is committed.

@@ -177,9 +177,12 @@ impl Store {
             }
             return done;
         }
+        let (facts, touched) = tx.take_facts();
+        let learned = self.inner.caches.learn(facts, &touched);
         let (effects, committed) = tx.commit().await;
         self.apply(effects).await;
         committed?;
+        self.inner.caches.keep(learned).await;
         done
     }
 

@@ -6,7 +6,7 @@ use oci::{Digest, MediaType, RepoName, Tag};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde_json::json;
 
-use crate::cache::Key;
+use crate::cache::{Fact, Key};
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::manifest::DeleteError;
@@ -91,7 +91,9 @@ pub(crate) async fn set(
         actor.name().into(),
     ];
     sql::execute(tx.sql(), sql, values).await?;
-    tx.touch(Key::tag(name, tag));
+    let key = Key::tag(name, tag);
+    tx.touch(key);
+    tx.teach(key, Fact::Tag(*digest));
     let body = json!({ "digest": digest, "previous": previous });
     event::record(tx, actor, EventKind::TagSet, &subject(name, tag), body).await
 }

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::cache::Key;
 use crate::db::{Tx, sql};
+use crate::files::Location;
 use crate::quota::{self, QuotaKind};
 use crate::repository::{self, Delta, Repository};
 use crate::{QuotaExceeded, Store, StoreError};
@@ -29,6 +30,7 @@ pub(crate) struct Linkable {
     pub(crate) id: i64,
     pub(crate) digest: Digest,
     pub(crate) size: u64,
+    pub(crate) location: Location,
     /// Whether the repository has it and its quota counts it.
     pub(crate) counted: bool,
 }
@@ -49,6 +51,7 @@ struct ResolvedRow {
     id: i64,
     digest: String,
     size: i64,
+    location: String,
     /// Whether the link is released; `None` where there is no link.
     released: Option<i64>,
     pushed: Option<i64>,
@@ -77,6 +80,7 @@ pub(crate) async fn resolve(
                 id: row.id,
                 digest,
                 size: sql::from_db(row.size),
+                location: super::parse_location(&row.location)?,
                 counted: row.released == Some(0),
             });
         }
@@ -93,7 +97,7 @@ async fn rows(
     let mut rows = Vec::with_capacity(digests.len());
     for chunk in digests.chunks(sql::CHUNK) {
         let sql = format!(
-            "SELECT b.id, b.digest, b.size, l.released, p.blob_id AS pushed FROM blob b \
+            "SELECT b.id, b.digest, b.size, b.location, l.released, p.blob_id AS pushed FROM blob b \
              LEFT JOIN repository_blob l ON l.blob_id = b.id AND l.repository_id = $1 \
              LEFT JOIN blob_pusher p ON p.blob_id = b.id AND p.principal_id = $2 \
              WHERE b.state = 0 AND b.digest IN ({})",

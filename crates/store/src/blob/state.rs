@@ -37,6 +37,7 @@ struct Row {
     id: i64,
     size: i64,
     state: i64,
+    location: String,
 }
 
 /// Makes `committed` the blob of its digest. Answers the blob, and whether the file is the one that counts: when
@@ -47,14 +48,15 @@ pub(crate) async fn adopt(tx: &Tx, committed: &Committed) -> Result<(Linkable, b
     let now = tx.now().micros();
     let found: Option<Row> = sql::first(
         tx.sql(),
-        "SELECT id, size, state FROM blob WHERE digest = $1",
+        "SELECT id, size, state, location FROM blob WHERE digest = $1",
         [digest.to_string().into()],
     )
     .await?;
-    let linkable = |id| Linkable {
+    let linkable = |id, location| Linkable {
         id,
         digest,
         size: committed.size,
+        location,
         counted: false,
     };
     match found {
@@ -68,22 +70,17 @@ pub(crate) async fn adopt(tx: &Tx, committed: &Committed) -> Result<(Linkable, b
                 now.into(),
             ];
             let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
-            Ok((
-                linkable(
-                    made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?
-                        .id,
-                ),
-                true,
-            ))
+            let made = made.ok_or_else(|| StoreError::damaged("an insert answered no row"))?;
+            Ok((linkable(made.id, committed.location), true))
         }
         Some(row) if row.state == BlobState::Good.number() => {
             let sql = "UPDATE blob SET idle_since = $2 WHERE id = $1";
             sql::execute(tx.sql(), sql, [row.id.into(), now.into()]).await?;
-            Ok((linkable(row.id), false))
+            Ok((linkable(row.id, super::parse_location(&row.location)?), false))
         }
         Some(row) => {
             heal(tx, &row, &location, size).await?;
-            Ok((linkable(row.id), true))
+            Ok((linkable(row.id, committed.location), true))
         }
     }
 }

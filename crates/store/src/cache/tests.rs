@@ -223,3 +223,38 @@ async fn what_was_read_beside_is_kept_only_if_nobody_wrote_meanwhile() {
         "outdated like any other"
     );
 }
+
+#[tokio::test]
+async fn what_a_writer_learned_is_kept_only_if_nobody_else_wrote() {
+    let caches = Caches::new(&crate::StoreLimits::default());
+    let epochs = &caches.epochs;
+    let digest = oci::Digest::of(oci::Algorithm::Sha256, b"x");
+    let facts = |key| vec![(key, Fact::Tag(digest))];
+
+    // A transaction may touch a key more than once, and other keys of the same group.
+    let touched = [key("a"), key("a")];
+    let learned = caches.learn(facts(key("a")), &touched);
+    touched.into_iter().for_each(|key| epochs.bump(key));
+    caches.keep(learned).await;
+    assert_eq!(caches.tags.get(epochs, key("a")).await, Some(digest));
+
+    // Somebody else committed later and said so earlier.
+    let learned = caches.learn(facts(key("a")), &[key("a")]);
+    epochs.bump(key("a"));
+    epochs.bump(key("a"));
+    caches.keep(learned).await;
+    assert_eq!(caches.tags.get(epochs, key("a")).await, None);
+
+    // Somebody else committed and said so later.
+    let learned = caches.learn(facts(key("b")), &[key("b")]);
+    epochs.bump(key("b"));
+    caches.keep(learned).await;
+    epochs.bump(key("b"));
+    assert_eq!(caches.tags.get(epochs, key("b")).await, None);
+
+    // Everything is in doubt.
+    let learned = caches.learn(facts(key("c")), &[]);
+    epochs.bump_all();
+    caches.keep(learned).await;
+    assert_eq!(caches.tags.get(epochs, key("c")).await, None);
+}

@@ -1,23 +1,28 @@
 //! Storing a manifest: every rule is asked and every row written in one transaction.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use access::Permit;
 use access::permit::Push;
+use bytes::Bytes;
 use oci::{Digest, Manifest, ManifestKind, RepoName, Tag};
 use sea_orm::{FromQueryResult, Value};
 use serde_json::json;
 
-use super::{PutError, PutManifest, PutOutcome, kind_number};
+use super::{PutError, PutManifest, PutOutcome, StoredManifest, kind_number};
 use crate::blob::link::{self, Linkable};
-use crate::blob::{self, Witnesses};
-use crate::cache::Key;
+use crate::blob::{self, BlobRow, Witnesses};
+use crate::cache::{Fact, Key};
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::quota::{self, QuotaKind};
 use crate::repository::{self, Delta, Repository};
 use crate::rule::Rules;
 use crate::{Actor, Store, StoreError, StoreLimits, referrer, tag};
+
+/// Blobs of a manifest that are remembered when it is pushed; of the few images that have more the rest is looked up.
+const TAUGHT_BLOBS: usize = 128;
 
 /// What a manifest names, each once.
 struct Named {
@@ -86,7 +91,7 @@ impl Store {
 struct Pushing {
     permit: Permit<Push>,
     actor: Actor,
-    rules: std::sync::Arc<Rules>,
+    rules: Arc<Rules>,
     limits: StoreLimits,
     witnesses: Witnesses,
     named: Named,
@@ -111,6 +116,7 @@ impl Pushing {
             None => self.insert(tx, &mut repository, &blobs, depth).await?,
         };
         self.set_tags(tx, &repository, manifest).await?;
+        self.teach_blobs(tx, &blobs);
         Ok(PutOutcome {
             created,
             subject: self.put.manifest.subject.as_ref().map(|subject| subject.digest),
@@ -210,7 +216,9 @@ impl Pushing {
             ..Delta::default()
         };
         repository::count(tx, repository.id, delta).await?;
-        tx.touch(Key::manifest(self.repo(), &self.put.digest));
+        let key = Key::manifest(self.repo(), &self.put.digest);
+        tx.touch(key);
+        tx.teach(key, Fact::Manifest(Arc::new(self.stored(tx))));
 
         let subject = blob::subject(self.repo(), &self.put.digest);
         let body = json!({
@@ -220,6 +228,33 @@ impl Pushing {
         });
         event::record(tx, &self.actor, EventKind::ManifestPush, &subject, body).await?;
         Ok(id)
+    }
+
+    /// The manifest as it will be read.
+    fn stored(&self, tx: &Tx) -> StoredManifest {
+        let manifest = &self.put.manifest;
+        StoredManifest {
+            digest: self.put.digest,
+            media_type: manifest.media_type.clone(),
+            kind: manifest.kind,
+            artifact_type: manifest.artifact_type.clone(),
+            subject: manifest.subject.as_ref().map(|subject| subject.digest),
+            // Not a piece of a buffer that the request still has.
+            bytes: Bytes::copy_from_slice(&self.put.bytes),
+            pushed_at: tx.now(),
+        }
+    }
+
+    /// Whoever pulls the image will ask for its blobs.
+    fn teach_blobs(&self, tx: &Tx, blobs: &[Linkable]) {
+        for blob in blobs.iter().take(TAUGHT_BLOBS) {
+            let row = BlobRow {
+                size: blob.size,
+                location: blob.location,
+                idle_since: None,
+            };
+            tx.teach(Key::blob(self.repo(), &blob.digest), Fact::Blob(row));
+        }
     }
 
     async fn check_referrers(&self, tx: &Tx, repository: &Repository) -> Result<(), PutError> {

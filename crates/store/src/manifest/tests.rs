@@ -26,10 +26,48 @@ async fn an_image_comes_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn cached_pulls_make_no_database_call() {
+async fn what_was_just_pushed_is_pulled_without_a_database_call() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;
+    for seed in ["a", "b"] {
+        let digest = kit.push_image(&ci, "team/app", seed, &["1.0"]).await;
+        let layer = sha256(format!("layer {seed}").as_bytes());
+        let before = kit.store.metrics().database_calls;
+        for reference in ["1.0", &digest.to_string()] {
+            let pulled = kit.manifest(&ci, "team/app", reference).await.unwrap();
+            assert_eq!(pulled.digest, digest);
+        }
+        assert!(kit.read_blob(&ci, "team/app", &layer).await.is_some());
+        assert_eq!(kit.store.metrics().database_calls, before);
+    }
+}
+
+#[tokio::test]
+async fn what_memory_learned_from_a_push_is_what_the_database_says() {
+    let mut kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let subject = kit.push_image(&ci, "team/app", "a", &["1.0"]).await;
+    let referrer = referrer(&subject, "application/x", "note");
+    kit.push_blob(&ci, "team/app", b"{}").await.unwrap();
+    kit.put(&ci, "team/app", &referrer, &[]).await.unwrap();
+    let digest = sha256(referrer.as_bytes()).to_string();
+    let references = ["1.0", digest.as_str()];
+    let mut learned = Vec::new();
+    for reference in references {
+        learned.push(kit.manifest(&ci, "team/app", reference).await.unwrap());
+    }
+    kit.restart().await;
+    for (reference, learned) in references.into_iter().zip(learned) {
+        assert_eq!(kit.manifest(&ci, "team/app", reference).await.unwrap(), learned);
+    }
+}
+
+#[tokio::test]
+async fn cached_pulls_make_no_database_call() {
+    let mut kit = Kit::new().await;
+    let ci = kit.all("ci").await;
     let digest = kit.push_image(&ci, "team/app", "a", &["1.0"]).await.to_string();
+    kit.restart().await;
     let layer = sha256(b"layer a");
     for reference in ["1.0", &digest] {
         kit.manifest(&ci, "team/app", reference).await.unwrap();
