@@ -1,0 +1,40 @@
+//! From facts to findings: what was found in an image, which advisories speak of it, and how that is written down.
+//!
+//! A layer is looked into once; what is in it is a [`LayerReport`], made of [`Unit`]s (one parsed piece of evidence each) by
+//! path. An [`ImageReport`] is the overlay of the reports of its layers, as a container runtime would stack them. Advisories
+//! in OSV's form are matched against the packages of the units, by the version order of their ecosystem.
+//!
+//! The crate is pure: no bytes of images, no clock, no network, no file system. `inspect` makes the facts, `policy` judges
+//! the findings, `store` keeps both.
+//!
+//! # What is here
+//!
+//! - [`Ecosystem`] and [`version`]: whose rule orders two versions, and how.
+//! - [`Package`], [`Purl`], [`Unit`]: what was installed, by whose word.
+//! - [`LayerReport`], [`Listing`], [`ImageReport`]: facts by path, and their overlay.
+//! - [`advisory`]: OSV, KEV, EPSS and OpenVEX as they are read, and the matcher.
+//! - [`Finding`], [`Severity`]: one problem in one image.
+//!
+//! Read first: `package.rs`, then `layer_report.rs`, then `image_report.rs`.
+
+pub mod advisory;
+mod ecosystem;
+mod finding;
+mod image_report;
+mod layer_report;
+mod listing;
+mod package;
+mod purl;
+mod unit;
+pub mod version;
+
+pub use ecosystem::{Ecosystem, EcosystemError};
+pub use finding::{Finding, FindingKind, Severity};
+pub use image_report::ImageReport;
+pub use layer_report::{
+    ByteFinding, ByteFindingKind, Compression, FoundUnit, LayerReport, NotScannable, Oddity, SCHEMA,
+};
+pub use listing::{Listing, ListingEntry, ListingError};
+pub use package::{Confidence, OsRelease, Package, PackageKind, Source};
+pub use purl::Purl;
+pub use unit::{Unit, UnitKind};

@@ -1,0 +1,1 @@
+//! How an image is made: users, permissions, left-overs.

@@ -1,0 +1,1 @@
+//! Keys, tokens and passwords in files and configuration.

@@ -1,0 +1,1 @@
+//! The reader of layers: bounded, and strict where parsers disagree.
