@@ -179,6 +179,16 @@ impl AccessBook {
         self.denial(caller, repo, A::ROLE).is_none()
     }
 
+    /// Whether the caller may pull also what policy refuses: it may pull, and [`Role::Inspect`] is granted to it by name.
+    /// The scope of a token says nothing about it, and being an administrator is not enough: an administrator's pull is
+    /// most often that of a machine with his login.
+    pub fn may_inspect(&self, caller: &Caller, repo: &RepoName) -> bool {
+        let granted = self
+            .held(self.standing(caller))
+            .any(|held| held.holds(Role::Inspect, repo));
+        granted && self.may::<Pull>(caller, repo)
+    }
+
     /// Whether the repository may be named to the caller in the catalogue: it may pull there, and its token, if it
     /// brought one, has the scope of the catalogue or of this repository.
     pub fn may_list(&self, caller: &Caller, repo: &RepoName) -> bool {

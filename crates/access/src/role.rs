@@ -13,22 +13,26 @@ use crate::excerpt::excerpt;
 pub enum Role {
     /// Read manifests, blobs, tags and referrers.
     Pull,
+    /// Read also what policy refuses: for signers, replication and people who look into it, never for what runs images.
+    /// Implies [`Role::Pull`], and no other role implies it: it is granted by name.
+    Inspect,
     /// Upload blobs, put manifests and tags. Implies [`Role::Pull`].
     Push,
     /// Delete manifests, tags and blobs. Implies [`Role::Pull`].
     Delete,
-    /// Manage grants and rules of the pattern. Implies every other role.
+    /// Manage grants and rules of the pattern. Implies every other role but [`Role::Inspect`].
     Admin,
 }
 
 impl Role {
     /// All roles, the weakest first.
-    pub const ALL: [Role; 4] = [Role::Pull, Role::Push, Role::Delete, Role::Admin];
+    pub const ALL: [Role; 5] = [Role::Pull, Role::Inspect, Role::Push, Role::Delete, Role::Admin];
 
     /// The spelling in files, in the API and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Role::Pull => "pull",
+            Role::Inspect => "inspect",
             Role::Push => "push",
             Role::Delete => "delete",
             Role::Admin => "admin",
@@ -43,6 +47,7 @@ impl Role {
     const fn closure(self) -> u8 {
         match self {
             Role::Pull => Role::Pull.bit(),
+            Role::Inspect => Role::Inspect.bit() | Role::Pull.bit(),
             Role::Push => Role::Push.bit() | Role::Pull.bit(),
             Role::Delete => Role::Delete.bit() | Role::Pull.bit(),
             Role::Admin => Role::Admin.bit() | Role::Delete.bit() | Role::Push.bit() | Role::Pull.bit(),
@@ -77,7 +82,7 @@ pub struct RoleSet(u8);
 impl RoleSet {
     /// No role.
     pub const EMPTY: RoleSet = RoleSet(0);
-    /// Every role.
+    /// Every role but [`Role::Inspect`].
     pub const ALL: RoleSet = RoleSet(Role::Admin.closure());
     /// What a token's scope can carry at most (`*`): everything except [`Role::Admin`].
     pub const ACTIONS: RoleSet = RoleSet(Role::Push.closure() | Role::Delete.closure());
@@ -180,13 +185,13 @@ impl FromStr for RoleSet {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoleError {
     /// A word that is no role.
-    #[error("unknown role `{role}`: use pull, push, delete or admin")]
+    #[error("unknown role `{role}`: use pull, inspect, push, delete or admin")]
     Unknown {
         /// The start of the word.
         role: String,
     },
     /// No role at all.
-    #[error("no role given: name at least one of pull, push, delete, admin")]
+    #[error("no role given: name at least one of pull, inspect, push, delete, admin")]
     Empty,
 }
 
@@ -198,6 +203,7 @@ mod tests {
     fn implications_are_closed() {
         for (role, text) in [
             (Role::Pull, "pull"),
+            (Role::Inspect, "pull,inspect"),
             (Role::Push, "pull,push"),
             (Role::Delete, "pull,delete"),
             (Role::Admin, "pull,push,delete,admin"),
@@ -233,7 +239,7 @@ mod tests {
         let unknown = "pull,write".parse::<RoleSet>().unwrap_err();
         assert_eq!(
             unknown.to_string(),
-            "unknown role `write`: use pull, push, delete or admin"
+            "unknown role `write`: use pull, inspect, push, delete or admin"
         );
         assert_eq!("".parse::<RoleSet>(), Err(RoleError::Empty));
         assert!("Pull".parse::<Role>().is_err());

@@ -92,6 +92,16 @@ impl Listing {
         Ok(entries)
     }
 
+    /// What [`Listing::into_bytes`] gave; checked when it is read.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Its encoded form.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// Bytes that it takes.
     pub fn len(&self) -> usize {
         self.0.len()

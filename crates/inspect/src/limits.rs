@@ -27,6 +27,8 @@ pub struct Limits {
     pub archive_entries: u64,
     /// `file.memory`: a file that is read as a whole. Default 64 MiB.
     pub file_memory: u64,
+    /// `file.spool`: a larger file that is read from more than one place. Default 512 MiB.
+    pub spool_bytes: u64,
     /// `report.packages`: packages of a layer. Default 500,000.
     pub packages: u64,
     /// `report.findings`: secrets and malware of a layer; more are counted, not kept. Default 10,000.
@@ -45,6 +47,7 @@ impl Default for Limits {
             archive_bytes: 2 * 1024 * MIB,
             archive_entries: 200_000,
             file_memory: 64 * MIB,
+            spool_bytes: 512 * MIB,
             packages: 500_000,
             findings: 10_000,
         }

@@ -17,6 +17,7 @@ mod body;
 mod challenge;
 mod config;
 mod error;
+pub mod gate;
 mod handlers;
 pub mod metrics;
 mod namespace;

@@ -6,6 +6,7 @@ use access::Caller;
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
+use oci::RepoName;
 use store::Store;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
@@ -18,6 +19,7 @@ use crate::{
     body::{InboundBody, RequestBody},
     config::RegistryConfig,
     error::ApiError,
+    gate::{Gate, Pull},
     metrics::RegistryMetrics,
     query::Query,
     route::Route,
@@ -42,6 +44,7 @@ struct Inner {
     form_room: Semaphore,
     manifest_room: Semaphore,
     answer_room: AnswerRoom,
+    gate: Arc<dyn Gate>,
 }
 
 /// One request, as far as it is understood before its handler runs.
@@ -62,6 +65,7 @@ impl Registry {
         config: RegistryConfig,
         metrics: Arc<RegistryMetrics>,
         access_log: AccessLog,
+        gate: Arc<dyn Gate>,
         key: [u8; 32],
     ) -> Self {
         let inner = Inner {
@@ -79,6 +83,7 @@ impl Registry {
             config,
             metrics,
             access_log,
+            gate,
         };
         Self {
             inner: Arc::new(inner),
@@ -87,6 +92,19 @@ impl Registry {
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    pub(crate) fn gate(&self) -> &dyn Gate {
+        &*self.inner.gate
+    }
+
+    /// What the gate is told of a pull.
+    pub(crate) fn pull_of<'a>(&self, exchange: &Exchange<'a>, repo: &'a RepoName) -> Pull<'a> {
+        Pull {
+            caller: exchange.caller,
+            repo,
+            waits: *exchange.method != Method::HEAD,
+        }
     }
 
     pub(crate) fn config(&self) -> &RegistryConfig {

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use registry::{
     Registry,
     access_log::AccessLog,
+    gate::OpenGate,
     metrics::{ConnectionMetrics, RegistryMetrics},
     traffic::{lanes::Lanes, listener::Listener, tls::CertificateStore},
 };
@@ -153,6 +154,7 @@ fn registry(
         config.registry_config(),
         counters,
         access_log,
+        Arc::new(OpenGate),
         key,
     ))
 }

@@ -136,6 +136,8 @@ pub(crate) struct Effects {
     pub(crate) facts: Vec<(Key, Fact)>,
     /// All cache entries are in doubt.
     pub(crate) everything: bool,
+    /// A job may have become ready.
+    pub(crate) jobs: bool,
     /// Principals, secrets, grants or rules have changed; the generation that they have now.
     pub(crate) access: Option<u64>,
 }
@@ -205,6 +207,11 @@ impl Tx {
     /// Nothing that is cached may be believed once this is committed.
     pub(crate) fn touch_everything(&self) {
         self.effects().everything = true;
+    }
+
+    /// There is something to do once this is committed.
+    pub(crate) fn wake_workers(&self) {
+        self.effects().jobs = true;
     }
 
     /// Who may do what has changed once this is committed, to this generation.

@@ -7,7 +7,7 @@ use access::AccessBook;
 use access::token::Signer;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::authenticate::Authenticator;
@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) authenticator: Authenticator,
     pub(crate) pulls: PullQueue,
     pub(crate) collector: Collector,
+    /// Told when a job may have become ready.
+    pub(crate) workers: watch::Sender<u64>,
     /// Turns to make a list of referrers.
     pub(crate) referrer_lists: Semaphore,
     /// Where transactions run: callers may be on threads of lower priority, and who holds the only writer must not wait
@@ -73,6 +75,7 @@ impl Store {
             caches: Caches::new(&config.limits),
             authenticator: Authenticator::new(&config.limits)?,
             collector: Collector::default(),
+            workers: watch::Sender::new(0),
             referrer_lists: Semaphore::new(config.limits.referrer_lists),
             snapshot: ArcSwap::from_pointee(Snapshot::load(db.read()).await?),
             refresh: Mutex::default(),
@@ -191,6 +194,9 @@ impl Store {
         effects.keys.into_iter().for_each(|key| caches.epochs.bump(key));
         if effects.everything {
             caches.epochs.bump_all();
+        }
+        if effects.jobs {
+            self.inner.workers.send_modify(|changes| *changes += 1);
         }
         if let Some(generation) = effects.access {
             self.follow_access(generation).await;

@@ -36,6 +36,8 @@ mod fsck;
 mod gc;
 mod grant;
 mod handle;
+mod job;
+mod layer_report;
 mod lock;
 mod manifest;
 #[cfg(all(test, feature = "measure"))]
@@ -72,6 +74,7 @@ pub use event::{Event, EventFilter, EventKind};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
 pub use gc::{GcReport, Kept};
 pub use handle::Store;
+pub use job::{Job, JobCounts, JobKind, JobPriority};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;

@@ -134,6 +134,12 @@ impl BlobReader {
         })
     }
 
+    /// The open file of a blob, for whoever hands it to another process.
+    pub(crate) async fn file(&self, location: Location, size: u64) -> Result<File, FilesError> {
+        let path = self.shared.data_dir.join(location.path());
+        self.shared.pool.run(move || open(&location, &path, size)).await?
+    }
+
     /// Drops what is kept of a blob. Streams that run go on to their end.
     pub(crate) async fn forget(&self, location: &Location) {
         self.shared.small.invalidate(location).await;

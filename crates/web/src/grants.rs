@@ -85,7 +85,7 @@ pub(crate) async fn set_grant(
     let permit = session.administers(&grant.pattern)?;
     if grant.roles.is_empty() {
         return Err(ApiError::malformed(
-            "no role given: name at least one of pull, push, delete, admin",
+            "no role given: name at least one of pull, inspect, push, delete, admin",
         ));
     }
     state

@@ -12,6 +12,7 @@ use store::BlobHandle;
 use super::{empty, is_not_modified, not_modified, set, set_digest};
 use crate::{
     error::{ApiError, delete_failed},
+    gate,
     service::{Exchange, Registry},
 };
 
@@ -43,6 +44,8 @@ impl Registry {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
         let found = self.store().blob(&permit, digest).await?;
         let blob = found.ok_or_else(|| ApiError::blob_unknown(digest))?;
+        let pull = self.pull_of(exchange, repo);
+        let passed = gate::pass(exchange.method, self.gate().blob(pull, digest).await)?;
         let etag = format!("\"{digest}\"");
         if is_not_modified(exchange.headers, &etag) {
             return Ok(not_modified(&etag));
@@ -60,6 +63,7 @@ impl Registry {
             );
         }
         describe(headers, digest, &etag, range.end - range.start);
+        passed.tell(&mut response);
         Ok(response)
     }
 }

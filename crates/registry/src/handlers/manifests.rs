@@ -16,6 +16,7 @@ use super::{empty, is_not_modified, not_modified, set, set_digest};
 use crate::{
     body::RequestBody,
     error::{ApiError, delete_failed},
+    gate,
     service::{Exchange, Registry},
 };
 
@@ -47,6 +48,8 @@ impl Registry {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
         let found = self.store().manifest(&permit, reference).await?;
         let manifest = found.ok_or_else(|| ApiError::manifest_unknown(reference))?;
+        let pull = self.pull_of(exchange, repo);
+        let passed = gate::pass(exchange.method, self.gate().manifest(pull, &manifest).await)?;
         let digest = manifest.digest.to_string();
         let etag = format!("\"{digest}\"");
         if is_not_modified(exchange.headers, &etag) {
@@ -64,6 +67,7 @@ impl Registry {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(manifest.bytes.len()));
         set(headers, super::CONTENT_DIGEST.clone(), digest);
         set(headers, header::ETAG, etag);
+        passed.tell(&mut response);
         Ok(response)
     }
 

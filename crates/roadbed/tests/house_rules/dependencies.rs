@@ -16,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("findings", &["oci"]),
     ("inspect", &["oci", "findings"]),
     ("policy", &["oci", "findings"]),
-    ("store", &["oci", "access"]),
+    ("store", &["oci", "access", "findings", "policy"]),
     ("registry", &["oci", "access", "store"]),
     ("web", &["oci", "access", "store"]),
     ("roadbed", &["oci", "access", "store", "registry", "web"]),

@@ -4,6 +4,8 @@ use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 mod m0001_first;
 mod m0002_released;
+mod m0003_scan;
+mod table;
 
 /// The list.
 pub(super) struct Migrator;
@@ -13,6 +15,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_first::Migration),
             Box::new(m0002_released::Migration),
+            Box::new(m0003_scan::Migration),
         ]
     }
 }

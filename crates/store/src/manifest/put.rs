@@ -16,6 +16,7 @@ use crate::blob::{self, BlobRow, Witnesses};
 use crate::cache::{Fact, Key};
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
+use crate::job::{self, JobKind, JobPriority};
 use crate::quota::{self, QuotaKind};
 use crate::repository::{self, Delta, Repository};
 use crate::rule::Rules;
@@ -117,6 +118,7 @@ impl Pushing {
         };
         self.set_tags(tx, &repository, manifest).await?;
         self.teach_blobs(tx, &blobs);
+        self.have_judged(tx).await?;
         Ok(PutOutcome {
             created,
             subject: self.put.manifest.subject.as_ref().map(|subject| subject.digest),
@@ -243,6 +245,19 @@ impl Pushing {
             bytes: Bytes::copy_from_slice(&self.put.bytes),
             pushed_at: tx.now(),
         }
+    }
+
+    /// The image is to be judged, and anew whatever it refers to: a signature may come late.
+    async fn have_judged(&self, tx: &Tx) -> Result<(), StoreError> {
+        if self.put.manifest.kind == ManifestKind::Image {
+            let subject = blob::subject(self.repo(), &self.put.digest);
+            job::enqueue(tx, JobKind::Judge, &subject, JobPriority::Push).await?;
+        }
+        if let Some(subject) = &self.put.manifest.subject {
+            let subject = blob::subject(self.repo(), &subject.digest);
+            job::enqueue(tx, JobKind::Judge, &subject, JobPriority::Push).await?;
+        }
+        Ok(())
     }
 
     /// Whoever pulls the image will ask for its blobs.

@@ -17,6 +17,7 @@ use crate::blob::{self, BlobInfo, link, state};
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::files::{AppendError, Appended, Committed, FilesError, Part};
+use crate::job::{self, JobPriority};
 use crate::repository;
 use crate::{Actor, Store, StoreError};
 
@@ -327,6 +328,7 @@ async fn record(
     if let Some(id) = session {
         session::delete(tx.sql(), id).await?;
     }
+    job::enqueue_scan(tx, &blob.digest, JobPriority::Push).await?;
     let body = json!({ "size": committed.size });
     let actor = Actor::holder(permit, "request");
     event::record(

@@ -4,44 +4,15 @@
 //! they change in the transaction that changes what they count, and the collection reads them through partial indexes,
 //! so that neither ever counts rows.
 
-use sea_orm_migration::prelude::{ColumnDef, DeriveMigrationName, ForeignKey, ForeignKeyAction, Table};
-use sea_orm_migration::sea_orm::{DbBackend, DbErr};
+use sea_orm_migration::prelude::DeriveMigrationName;
+use sea_orm_migration::sea_orm::DbErr;
 use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::ConnectionTrait};
+
+use super::table::Is::{Bool, Bytes, Key, MaybeNumber, MaybeText, Number, Sorted, Text};
+use super::table::{self, TableOf};
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
-
-/// What a column holds, in the words of both databases.
-#[derive(Clone, Copy)]
-enum Is {
-    /// Row number, never given twice.
-    Key,
-    /// 64-bit number: a counter, a size, a moment, a row number of another table.
-    Number,
-    /// The same, or nothing.
-    MaybeNumber,
-    /// Truth.
-    Bool,
-    /// Text.
-    Text,
-    /// Text that is listed in byte order.
-    Sorted,
-    /// Text or nothing.
-    MaybeText,
-    /// Bytes.
-    Bytes,
-}
-
-struct TableOf {
-    name: &'static str,
-    columns: &'static [(&'static str, Is)],
-    /// Primary key, if it is not a [`Is::Key`] column.
-    primary: &'static [&'static str],
-    /// (column, table that it points to, whether rows go with the one they point to).
-    foreign: &'static [(&'static str, &'static str, bool)],
-}
-
-use Is::{Bool, Bytes, Key, MaybeNumber, MaybeText, Number, Sorted, Text};
 
 const TABLES: &[TableOf] = &[
     TableOf {
@@ -286,7 +257,7 @@ impl MigrationTrait for Migration {
         let on = manager.get_connection();
         for table in TABLES {
             manager
-                .create_table(create(table, on.get_database_backend()))
+                .create_table(table::create(table, on.get_database_backend()))
                 .await?;
         }
         for index in INDEXES {
@@ -294,57 +265,4 @@ impl MigrationTrait for Migration {
         }
         crate::db::sqlite::make_append_only(on, "event").await
     }
-}
-
-fn create(table: &TableOf, backend: DbBackend) -> sea_orm_migration::prelude::TableCreateStatement {
-    let mut create = Table::create();
-    create.table(table.name);
-    for &(name, is) in table.columns {
-        create.col(column(name, is, backend));
-    }
-    if !table.primary.is_empty() {
-        let mut primary = sea_orm_migration::prelude::Index::create();
-        for &column in table.primary {
-            primary.col(column);
-        }
-        create.primary_key(&mut primary);
-    }
-    for &(column, target, cascade) in table.foreign {
-        let action = if cascade {
-            ForeignKeyAction::Cascade
-        } else {
-            ForeignKeyAction::Restrict
-        };
-        create.foreign_key(
-            ForeignKey::create()
-                .from(table.name, column)
-                .to(target, "id")
-                .on_delete(action),
-        );
-    }
-    create
-}
-
-fn column(name: &'static str, is: Is, backend: DbBackend) -> ColumnDef {
-    let mut column = ColumnDef::new(name);
-    match is {
-        Key => column.big_integer().not_null().auto_increment().primary_key(),
-        Number => column.big_integer().not_null(),
-        MaybeNumber => column.big_integer().null(),
-        Bool => column.boolean().not_null(),
-        Text | Sorted => column.text().not_null(),
-        MaybeText => column.text().null(),
-        Bytes => column
-            .custom(if backend == DbBackend::Postgres {
-                "bytea"
-            } else {
-                "blob"
-            })
-            .not_null(),
-    };
-    // SQLite compares bytes unless told otherwise, PostgreSQL the other way round.
-    if matches!(is, Sorted) && backend == DbBackend::Postgres {
-        column.extra("COLLATE \"C\"");
-    }
-    column
 }

@@ -1,0 +1,158 @@
+//! The gate: what a pull has to pass.
+//!
+//! The registry knows nothing of findings and rules. It asks a [`Gate`] before it hands out a manifest or a blob, and says in
+//! the protocol's words what the gate answered.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use access::Caller;
+use axum::body::Body;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use oci::{Digest, ErrorCode, RepoName};
+use serde_json::Value;
+use store::StoredManifest;
+
+use crate::error::ApiError;
+
+/// What the gate says of a pull.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Nothing speaks against it.
+    Serve,
+    /// It is served, and the client is told why it may not be for long. The text of a `Warning` header.
+    Warn(String),
+    /// It is refused.
+    Refuse {
+        /// For people: the worst reasons and what fixes them, in one line.
+        message: String,
+        /// For programs.
+        detail: Value,
+    },
+    /// Nobody has judged it yet.
+    Undecided {
+        /// When it is worth asking again.
+        retry_after: Duration,
+    },
+}
+
+/// Who pulls what.
+#[derive(Debug, Clone, Copy)]
+pub struct Pull<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// Where.
+    pub repo: &'a RepoName,
+    /// `false` for those who only ask whether it is there: they are told at once what is known.
+    pub waits: bool,
+}
+
+/// The answer, some time later.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+
+/// Decides about pulls. What was decided before must be answered from memory.
+pub trait Gate: Send + Sync {
+    /// May this manifest be pulled?
+    fn manifest<'a>(&'a self, pull: Pull<'a>, manifest: &'a Arc<StoredManifest>) -> Answer<'a>;
+
+    /// May this blob, which the repository has, be pulled?
+    fn blob<'a>(&'a self, pull: Pull<'a>, digest: &'a Digest) -> Answer<'a>;
+}
+
+/// Lets everything pass.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenGate;
+
+impl Gate for OpenGate {
+    fn manifest<'a>(&'a self, _: Pull<'a>, _: &'a Arc<StoredManifest>) -> Answer<'a> {
+        Box::pin(std::future::ready(Verdict::Serve))
+    }
+
+    fn blob<'a>(&'a self, _: Pull<'a>, _: &'a Digest) -> Answer<'a> {
+        Box::pin(std::future::ready(Verdict::Serve))
+    }
+}
+
+/// What goes with an answer that is served.
+pub(crate) struct Passed(Option<HeaderValue>);
+
+impl Passed {
+    /// Tells the client, if there is something to tell.
+    pub(crate) fn tell(self, response: &mut Response<Body>) {
+        if let Some(warning) = self.0 {
+            response.headers_mut().insert(header::WARNING, warning);
+        }
+    }
+}
+
+/// The verdict in the words of the protocol. `HEAD` is told with a warning what `GET` is refused: clients that ask `HEAD` first
+/// show a bare 403 and no reason.
+pub(crate) fn pass(method: &Method, verdict: Verdict) -> Result<Passed, ApiError> {
+    match verdict {
+        Verdict::Serve => Ok(Passed(None)),
+        Verdict::Warn(text) => Ok(Passed(warning(&text))),
+        Verdict::Refuse { message, .. } if *method == Method::HEAD => Ok(Passed(warning(&message))),
+        Verdict::Undecided { .. } if *method == Method::HEAD => Ok(Passed(warning(UNDECIDED))),
+        Verdict::Refuse { message, detail } => {
+            Err(ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).detail(detail))
+        }
+        Verdict::Undecided { retry_after } => {
+            let seconds = retry_after.as_secs().max(1);
+            Err(
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, UNDECIDED)
+                    .header(header::RETRY_AFTER, seconds.to_string()),
+            )
+        }
+    }
+}
+
+const UNDECIDED: &str = "the image is still being looked into; ask again in a moment";
+
+/// A `Warning` header (RFC 7234, section 5.5; the code that the distribution specification gives it).
+fn warning(text: &str) -> Option<HeaderValue> {
+    let quoted: String = text
+        .chars()
+        .map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' })
+        .flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c]))
+        .collect();
+    HeaderValue::try_from(format!("299 - \"{quoted}\"")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused() -> Verdict {
+        Verdict::Refuse {
+            message: "CVE-2021-44228 \"log4j\"\r\nX: y".into(),
+            detail: Value::Null,
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_told_to_head_in_a_warning() {
+        assert!(pass(&Method::GET, refused()).is_err());
+        let mut response = Response::new(Body::empty());
+        let Ok(passed) = pass(&Method::HEAD, refused()) else {
+            panic!("refused")
+        };
+        passed.tell(&mut response);
+        assert_eq!(
+            response.headers()[header::WARNING],
+            "299 - \"CVE-2021-44228 \\\"log4j\\\"??X: y\""
+        );
+    }
+
+    #[test]
+    fn what_is_undecided_is_asked_for_again() {
+        let undecided = || Verdict::Undecided {
+            retry_after: Duration::from_millis(10),
+        };
+        let Err(error) = pass(&Method::GET, undecided()) else {
+            panic!("served")
+        };
+        let response = error.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        assert!(pass(&Method::HEAD, undecided()).is_ok());
+    }
+}

@@ -1,0 +1,18 @@
+//! Looking into blobs, each in a process of its own that has nothing but the blob.
+//!
+//! What strangers pushed is parsed nowhere else. A [`Pool`] keeps some children ready: started, locked in, waiting on a socket.
+//! One is handed the open file of a blob, answers with a report, and ends; the next takes its place. It can die at any moment:
+//! the blob is tried again, and a blob that kills three of them is *not scannable*.
+//!
+//! - `worker/child.rs`: what runs in the child. `worker/sandbox.rs`: what it is locked in.
+//! - `worker/wire.rs`: what passes between the two. `worker/pool.rs`: starting, asking, ending children.
+//! - `worker/broker.rs`: claims jobs of the store and has them done.
+
+mod broker;
+pub(crate) mod child;
+mod pool;
+mod sandbox;
+mod wire;
+
+pub(crate) use broker::{Broker, BrokerConfig};
+pub(crate) use pool::{Pool, PoolConfig, PoolError};

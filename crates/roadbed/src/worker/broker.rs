@@ -1,0 +1,166 @@
+//! Claims jobs of the store and has them done.
+
+use std::{sync::Arc, time::Duration};
+
+use findings::{Compression, LayerReport, Listing, NotScannable};
+use oci::Digest;
+use store::{Job, JobKind, Store, StoreError};
+use tokio::task::JoinSet;
+
+use super::{Pool, PoolError};
+
+/// How the broker behaves.
+#[derive(Debug, Clone)]
+pub(crate) struct BrokerConfig {
+    /// How long a job is held before it is renewed or lost.
+    pub(crate) lease: Duration,
+    /// How often a blob is tried before it counts as not scannable.
+    pub(crate) attempts: u32,
+    /// Before a blob is tried again; twice as long after each further time.
+    pub(crate) back_off: Duration,
+    /// How often it looks for jobs that nobody told it of.
+    pub(crate) look_every: Duration,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(30),
+            attempts: 3,
+            back_off: Duration::from_secs(2),
+            look_every: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Has the blobs of a store looked into.
+pub(crate) struct Broker {
+    store: Store,
+    pool: Pool,
+    config: BrokerConfig,
+    /// Who it is in the leases.
+    name: String,
+}
+
+impl Broker {
+    /// A broker that works until its task is ended.
+    pub(crate) fn start(store: Store, pool: Pool, config: BrokerConfig, name: String) -> JoinSet<()> {
+        let children = pool.children();
+        let broker = Arc::new(Self {
+            store,
+            pool,
+            config,
+            name,
+        });
+        let mut loops = JoinSet::new();
+        for _ in 0..children {
+            loops.spawn(Arc::clone(&broker).work());
+        }
+        loops
+    }
+
+    async fn work(self: Arc<Self>) {
+        let mut changes = self.store.jobs();
+        loop {
+            changes.mark_unchanged();
+            match self.one_job().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let told = tokio::time::timeout(self.config.look_every, changes.changed()).await;
+                    if matches!(told, Ok(Err(_))) {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a job could not be done");
+                    tokio::time::sleep(self.config.look_every).await;
+                }
+            }
+        }
+    }
+
+    /// Does one job; `false` when there was none.
+    async fn one_job(&self) -> Result<bool, StoreError> {
+        let claimed = self
+            .store
+            .claim_job(JobKind::Scan, &self.name, self.config.lease)
+            .await?;
+        let Some(job) = claimed else {
+            return Ok(false);
+        };
+        self.scan(&job).await?;
+        Ok(true)
+    }
+
+    async fn scan(&self, job: &Job) -> Result<(), StoreError> {
+        let Ok(digest) = job.subject.parse::<Digest>() else {
+            return self.store.drop_job(job).await;
+        };
+        let Some(blob) = self.store.blob_file(&digest).await? else {
+            return self.store.drop_job(job).await;
+        };
+        match self.while_leased(job, self.pool.inspect(blob, digest)).await? {
+            Ok(report) => self.store.finish_scan(job, report).await,
+            Err(error) => self.failed(job, digest, &error).await,
+        }
+    }
+
+    /// Waits for `work` and renews the lease meanwhile.
+    async fn while_leased<T>(&self, job: &Job, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match tokio::time::timeout(self.config.lease / 3, &mut work).await {
+                Ok(done) => return Ok(done),
+                Err(_) => {
+                    self.store.renew_job(job, &self.name, self.config.lease).await?;
+                }
+            }
+        }
+    }
+
+    async fn failed(&self, job: &Job, digest: Digest, error: &PoolError) -> Result<(), StoreError> {
+        if matches!(error, PoolError::Start(_) | PoolError::Stopping) {
+            // Not the blob's fault.
+            return self
+                .store
+                .return_job(job, self.config.look_every, Some(&error.to_string()))
+                .await;
+        }
+        tracing::warn!(%digest, attempt = job.attempts, %error, "a blob could not be looked into");
+        if job.attempts < self.config.attempts {
+            let wait = self.config.back_off * 2_u32.saturating_pow(job.attempts.saturating_sub(1)).min(64);
+            return self.store.return_job(job, wait, Some(&error.to_string())).await;
+        }
+        let report = not_scannable(digest, error);
+        self.store.finish_scan(job, report).await
+    }
+}
+
+/// The report of a blob that nobody survives.
+fn not_scannable(blob: Digest, error: &PoolError) -> LayerReport {
+    let limit = match error {
+        PoolError::Time(_) => "layer.time",
+        PoolError::Unbelievable(_) => "layer.report",
+        PoolError::Died(_) | PoolError::Start(_) | PoolError::Stopping => "layer.worker",
+    };
+    LayerReport {
+        schema: findings::SCHEMA,
+        analysers: inspect::ANALYSERS.to_owned(),
+        blob,
+        diff_id: None,
+        compression: Compression::None,
+        bytes: 0,
+        entries: 0,
+        units: Vec::new(),
+        whiteouts: Vec::new(),
+        opaque: Vec::new(),
+        findings: Vec::new(),
+        oddities: Vec::new(),
+        not_scannable: vec![NotScannable {
+            limit: limit.to_owned(),
+            detail: error.to_string(),
+            path: None,
+        }],
+        listing: Listing::default(),
+    }
+}

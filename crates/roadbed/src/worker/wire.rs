@@ -1,0 +1,131 @@
+//! What passes between the server and a child: frames, and open files beside them.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut, Read, Write},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use findings::LayerReport;
+use inspect::Limits;
+use oci::Digest;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Bytes of a frame that goes to a child.
+pub(super) const TASK_BYTES: u64 = 1 << 20;
+
+/// What a child is to do. The blob comes beside it, as an open file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Task {
+    /// What the blob is called.
+    pub(super) digest: Digest,
+    /// What it may cost.
+    pub(super) limits: Limits,
+}
+
+/// What a child says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Word {
+    /// It is locked in and waits for its task.
+    Ready {
+        /// What it could not be locked into, because the system has it not.
+        missing: Vec<String>,
+    },
+    /// What it found.
+    Report(Box<LayerReport>),
+}
+
+/// Sends a value: its length as eight bytes, little end first, and its JSON.
+pub(super) fn send(mut to: impl Write, value: &impl Serialize) -> io::Result<()> {
+    let json = serde_json::to_vec(value)?;
+    to.write_all(&(json.len() as u64).to_le_bytes())?;
+    to.write_all(&json)?;
+    to.flush()
+}
+
+/// Receives a value of at most `cap` bytes.
+pub(super) fn receive<T: DeserializeOwned>(mut from: impl Read, cap: u64) -> io::Result<T> {
+    let mut length = [0; 8];
+    from.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > cap {
+        let message = format!("a frame of {length} bytes is more than the {cap} that are allowed");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    let mut json = Vec::new();
+    from.take(length).read_to_end(&mut json)?;
+    if json.len() as u64 != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_slice(&json)?)
+}
+
+/// Sends an open file.
+pub(super) fn send_file(to: &UnixStream, file: BorrowedFd<'_>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = SendAncillaryBuffer::new(&mut space);
+    let files = [file];
+    beside.push(SendAncillaryMessage::ScmRights(&files));
+    sendmsg(to.as_fd(), &[IoSlice::new(b"f")], &mut beside, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives an open file.
+pub(super) fn receive_file(from: &UnixStream) -> io::Result<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let mut mark = [0];
+    recvmsg(
+        from.as_fd(),
+        &mut [IoSliceMut::new(&mut mark)],
+        &mut beside,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let files = beside.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(files) => Some(files),
+        _ => None,
+    });
+    files
+        .flatten()
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no file came"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek as _, SeekFrom};
+
+    use super::*;
+
+    #[test]
+    fn values_and_files_arrive() {
+        let (left, right) = UnixStream::pair().unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"bytes").unwrap();
+        send(&left, &vec![1, 2]).unwrap();
+        send_file(&left, file.as_fd()).unwrap();
+        assert_eq!(receive::<Vec<u32>>(&right, 100).unwrap(), [1, 2]);
+        let mut received = std::fs::File::from(receive_file(&right).unwrap());
+        received.seek(SeekFrom::Start(0)).unwrap();
+        let mut text = String::new();
+        received.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "bytes");
+    }
+
+    #[test]
+    fn a_frame_that_is_too_long_is_refused_before_it_is_read() {
+        let huge = u64::MAX.to_le_bytes();
+        let refused = receive::<Vec<u32>>(huge.as_slice(), 100).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+        let torn = [9, 0, 0, 0, 0, 0, 0, 0, b'['];
+        let refused = receive::<Vec<u32>>(torn.as_slice(), 100).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

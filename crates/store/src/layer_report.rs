@@ -1,0 +1,173 @@
+//! What was found in layers: kept by the digest that the registry verified, once per blob whatever images have it.
+//!
+//! A report outlives its blob: what was once known of an image is not forgotten with its bytes. An upgrade of the analysers
+//! makes a new one that takes the old one's place when it stands.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+
+use findings::{LayerReport, Listing};
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
+use oci::Digest;
+use sea_orm::FromQueryResult;
+
+use crate::db::{Tx, sql};
+use crate::job::{self, Job, JobKind};
+use crate::{Store, StoreError};
+
+/// Uncompressed bytes of a report; a worker's answer has a lower cap of its own.
+const REPORT_BYTES: u64 = 1 << 30;
+
+#[derive(FromQueryResult)]
+struct Row {
+    report: Vec<u8>,
+}
+
+#[derive(FromQueryResult)]
+struct BlobRow {
+    size: i64,
+    location: String,
+}
+
+#[derive(FromQueryResult)]
+struct ListingRow {
+    listing: Vec<u8>,
+}
+
+#[derive(FromQueryResult)]
+struct KnownRow {
+    digest: String,
+    analysers: String,
+}
+
+impl Store {
+    /// What is known of a blob, without its listing.
+    pub async fn layer_report(&self, digest: &Digest) -> Result<Option<LayerReport>, StoreError> {
+        let sql = "SELECT report FROM layer_report WHERE digest = $1";
+        let row: Option<Row> = sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
+        row.map(|row| decode(digest, &row.report)).transpose()
+    }
+
+    /// Every path of a blob.
+    pub async fn layer_listing(&self, digest: &Digest) -> Result<Option<Listing>, StoreError> {
+        let sql = "SELECT listing FROM layer_report WHERE digest = $1";
+        let row: Option<ListingRow> =
+            sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
+        Ok(row.map(|row| Listing::from_bytes(row.listing)))
+    }
+
+    /// Which of `digests` were looked into, and by which analysers.
+    pub async fn known_layers(&self, digests: &[Digest]) -> Result<Vec<(Digest, String)>, StoreError> {
+        let mut known = Vec::with_capacity(digests.len());
+        for chunk in digests.chunks(sql::CHUNK) {
+            let sql = format!(
+                "SELECT digest, analysers FROM layer_report WHERE digest IN ({})",
+                sql::placeholders(1, chunk.len())
+            );
+            let values = chunk.iter().map(|digest| digest.to_string().into());
+            for row in sql::all::<KnownRow>(self.inner.db.read(), &sql, values).await? {
+                known.push((crate::blob::parse_digest(&row.digest)?, row.analysers));
+            }
+        }
+        Ok(known)
+    }
+
+    /// The open file of a blob that is good, for the process that looks into it. It is read-only, and stays readable even if
+    /// the blob is deleted meanwhile.
+    pub async fn blob_file(&self, digest: &Digest) -> Result<Option<File>, StoreError> {
+        let sql = "SELECT size, location FROM blob WHERE digest = $1 AND state = 0";
+        let row: Option<BlobRow> = sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let (location, size) = (
+            crate::blob::parse_location(&row.location)?,
+            sql::from_db(row.size),
+        );
+        match self.inner.files.reader().file(location, size).await {
+            Ok(file) => Ok(Some(file)),
+            Err(error) => self.lost(*digest, location, &error).await.map(|()| None),
+        }
+    }
+
+    /// Keeps what a job found, and wakes the images that waited for it.
+    pub async fn finish_scan(&self, job: &Job, report: LayerReport) -> Result<(), StoreError> {
+        let (job, digest) = (job.clone(), report.blob);
+        let (body, listing) = encode(report)?;
+        self.write(move |tx| Box::pin(async move { keep(tx, &job, digest, body, listing).await }))
+            .await
+    }
+}
+
+/// A report as it is written: what it says by itself, deflated, and its listing.
+struct Body {
+    analysers: String,
+    is_whole: bool,
+    deflated: Vec<u8>,
+}
+
+fn encode(mut report: LayerReport) -> Result<(Body, Vec<u8>), StoreError> {
+    let listing = std::mem::take(&mut report.listing).into_bytes();
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    let unwritable =
+        |error: std::io::Error| StoreError::damaged(format!("a report cannot be written: {error}"));
+    let json = serde_json::to_vec(&report)
+        .map_err(|error| StoreError::damaged(format!("a report cannot be written: {error}")))?;
+    encoder.write_all(&json).map_err(unwritable)?;
+    let body = Body {
+        is_whole: report.not_scannable.is_empty(),
+        deflated: encoder.finish().map_err(unwritable)?,
+        analysers: report.analysers,
+    };
+    Ok((body, listing))
+}
+
+fn decode(digest: &Digest, deflated: &[u8]) -> Result<LayerReport, StoreError> {
+    let damaged = |error: &dyn std::fmt::Display| StoreError::damaged(format!("report of {digest}: {error}"));
+    let mut json = Vec::new();
+    ZlibDecoder::new(deflated)
+        .take(REPORT_BYTES)
+        .read_to_end(&mut json)
+        .map_err(|error| damaged(&error))?;
+    serde_json::from_slice(&json).map_err(|error| damaged(&error))
+}
+
+async fn keep(tx: &Tx, job: &Job, digest: Digest, body: Body, listing: Vec<u8>) -> Result<(), StoreError> {
+    let sql = "INSERT INTO layer_report (digest, analysers, is_whole, report, listing, made_at) \
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (digest) DO UPDATE SET \
+               analysers = excluded.analysers, is_whole = excluded.is_whole, report = excluded.report, \
+               listing = excluded.listing, made_at = excluded.made_at";
+    let values = [
+        digest.to_string().into(),
+        body.analysers.into(),
+        body.is_whole.into(),
+        body.deflated.into(),
+        listing.into(),
+        tx.now().micros().into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await?;
+    job::finish(tx, job).await?;
+    wake_images(tx, &digest).await
+}
+
+#[derive(FromQueryResult)]
+struct ImageRow {
+    name: String,
+    digest: String,
+}
+
+/// Every image that has the layer may be judged now.
+async fn wake_images(tx: &Tx, layer: &Digest) -> Result<(), StoreError> {
+    let sql = "SELECT r.name, m.digest FROM manifest_reference f \
+               JOIN manifest m ON m.id = f.manifest_id JOIN repository r ON r.id = m.repository_id \
+               WHERE f.digest = $1 AND f.kind = 0";
+    let images: Vec<ImageRow> = sql::all(tx.sql(), sql, [layer.to_string().into()]).await?;
+    for image in images {
+        let subject = format!("{}@{}", image.name, image.digest);
+        job::enqueue(tx, JobKind::Judge, &subject, job::JobPriority::Push).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Reports: kept once per blob, and who waits for them is woken.
+
+use std::time::Duration;
+
+use findings::{ListingEntry, Package, PackageKind, Unit, UnitKind};
+
+use super::*;
+use crate::job::JobPriority;
+use crate::testing::{Kit, sha256};
+
+fn report(blob: Digest, analysers: &str) -> LayerReport {
+    let packages = vec![Package::new(PackageKind::Dpkg, "libc6", "2.36-9")];
+    LayerReport {
+        schema: findings::SCHEMA,
+        analysers: analysers.to_owned(),
+        blob,
+        diff_id: Some(sha256(b"diff")),
+        compression: findings::Compression::Gzip,
+        bytes: 17,
+        entries: 1,
+        units: vec![findings::FoundUnit {
+            path: "var/lib/dpkg/status".to_owned(),
+            unit: Unit::of_packages(UnitKind::DpkgStatus, packages),
+            owned_by: None,
+        }],
+        whiteouts: Vec::new(),
+        opaque: Vec::new(),
+        findings: Vec::new(),
+        oddities: Vec::new(),
+        not_scannable: Vec::new(),
+        listing: Listing::of(&[ListingEntry {
+            path: "var/lib/dpkg/status".to_owned(),
+            kind: '0',
+            mode: 0o644,
+            size: 17,
+            content: String::new(),
+        }]),
+    }
+}
+
+async fn claim(kit: &Kit, kind: JobKind) -> Option<Job> {
+    kit.store
+        .claim_job(kind, "w", Duration::from_secs(60))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_pushed_blob_is_looked_into_once_and_its_images_are_judged() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let digest = kit.push_image(&ci, "team/app", "a", &["1.0"]).await;
+    let layer = sha256(b"layer a");
+    let mut scanned = Vec::new();
+    while let Some(job) = claim(&kit, JobKind::Scan).await {
+        let blob: Digest = job.subject.parse().unwrap();
+        kit.store.finish_scan(&job, report(blob, "1")).await.unwrap();
+        scanned.push(blob);
+    }
+    assert!(scanned.contains(&layer), "{scanned:?}");
+    assert_eq!(
+        claim(&kit, JobKind::Judge).await.unwrap().subject,
+        format!("team/app@{digest}")
+    );
+    let stored = kit.store.layer_report(&layer).await.unwrap().unwrap();
+    assert_eq!(stored.units, report(layer, "1").units);
+    let listing = kit.store.layer_listing(&layer).await.unwrap().unwrap();
+    assert_eq!(listing, report(layer, "1").listing);
+
+    // The same layer elsewhere is known already.
+    kit.push_image(&ci, "team/other", "a", &["1.0"]).await;
+    assert!(claim(&kit, JobKind::Scan).await.is_none());
+    let known = kit.store.known_layers(&[layer, sha256(b"other")]).await.unwrap();
+    assert_eq!(known, [(layer, "1".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_newer_report_takes_the_place_of_the_older_one() {
+    let kit = Kit::new().await;
+    let layer = sha256(b"layer");
+    for analysers in ["1", "2"] {
+        kit.store
+            .request_job(JobKind::Scan, &layer.to_string(), JobPriority::Backfill)
+            .await
+            .unwrap();
+        let job = claim(&kit, JobKind::Scan).await.unwrap();
+        kit.store
+            .finish_scan(&job, report(layer, analysers))
+            .await
+            .unwrap();
+    }
+    let stored = kit.store.layer_report(&layer).await.unwrap().unwrap();
+    assert_eq!(stored.analysers, "2");
+}
