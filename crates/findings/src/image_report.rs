@@ -1,10 +1,20 @@
-//! The overlay of the reports of an image's layers.
+//! The overlay of the reports of an image's layers: what a container of the image would see.
+//!
+//! Layers are stacked lowest first. An upper layer hides a path of a lower one by a whiteout of the path or of a directory
+//! above it, by an opaque directory above it, by putting anything but a directory at the path, or anything but a directory at a
+//! directory above it (image-spec, layer.md, "Applying Changesets"). What is hidden is not in the running image, but whoever
+//! has the image has it: so secrets stay, and say which layer hides them.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::LayerReport;
+use crate::{ByteFinding, FoundUnit, LayerReport, ListingError, OsRelease, UnitKind};
+
+/// Uncompressed bytes of the listing of one layer.
+const LISTING_BYTES: u64 = 1 << 30;
 
 /// The facts of one image: its layers, lowest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,3 +22,176 @@ pub struct ImageReport {
     /// The reports, lowest layer first.
     pub layers: Vec<Arc<LayerReport>>,
 }
+
+/// A unit of the running image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresentUnit<'a> {
+    /// Its layer, counted from 0 at the bottom.
+    pub layer: usize,
+    /// Where it is and what it says.
+    pub found: &'a FoundUnit,
+}
+
+/// A problem of a file of some layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresentFinding<'a> {
+    /// Its layer, counted from 0 at the bottom.
+    pub layer: usize,
+    /// The layer that hides the file from the running image.
+    pub hidden_by: Option<usize>,
+    /// What it is.
+    pub finding: &'a ByteFinding,
+}
+
+/// What a container of the image would see.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overlay<'a> {
+    /// By path. What only says what somebody wanted to install is left out where something says what is installed.
+    pub units: Vec<PresentUnit<'a>>,
+    /// In the order of layers.
+    pub findings: Vec<PresentFinding<'a>>,
+    /// The operating system, if the image says which.
+    pub os: Option<&'a OsRelease>,
+}
+
+/// Something at a path, and the layer that hides it.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    layer: usize,
+    hidden_by: Option<usize>,
+    what: What<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What<'a> {
+    Unit(&'a FoundUnit),
+    Finding(&'a ByteFinding),
+}
+
+/// All that was found so far, by path.
+type Places<'a> = BTreeMap<&'a str, Vec<Place<'a>>>;
+
+impl ImageReport {
+    /// Stacks the layers.
+    ///
+    /// # Errors
+    /// The listing of a layer is damaged.
+    pub fn overlay(&self) -> Result<Overlay<'_>, ListingError> {
+        let mut places = Places::new();
+        for (layer, report) in self.layers.iter().enumerate() {
+            hide(&mut places, layer, report)?;
+            put(&mut places, layer, report);
+        }
+        Ok(overlay_of(&places))
+    }
+}
+
+/// Hides what `report` takes from the layers below it.
+fn hide(places: &mut Places<'_>, layer: usize, report: &LayerReport) -> Result<(), ListingError> {
+    if places.is_empty() {
+        return Ok(());
+    }
+    for directory in &report.opaque {
+        hide_below(places, layer, directory);
+    }
+    for path in &report.whiteouts {
+        hide_at(places, layer, path);
+        hide_below(places, layer, path);
+    }
+    report.listing.for_each(LISTING_BYTES, |path, kind| {
+        if kind != '5' {
+            hide_at(places, layer, path);
+            hide_below(places, layer, path);
+        }
+    })
+}
+
+fn hide_at(places: &mut Places<'_>, layer: usize, path: &str) {
+    for place in places.get_mut(path).into_iter().flatten() {
+        place.hidden_by.get_or_insert(layer);
+    }
+}
+
+/// Hides everything below a directory; the root is the empty path.
+fn hide_below(places: &mut Places<'_>, layer: usize, directory: &str) {
+    let prefix = if directory.is_empty() {
+        String::new()
+    } else {
+        format!("{directory}/")
+    };
+    let from: (Bound<&str>, Bound<&str>) = (Bound::Included(&prefix), Bound::Unbounded);
+    let below = places
+        .range_mut::<str, _>(from)
+        .take_while(|(path, _)| path.starts_with(&prefix));
+    for place in below.flat_map(|(_, places)| places) {
+        place.hidden_by.get_or_insert(layer);
+    }
+}
+
+fn put<'a>(places: &mut Places<'a>, layer: usize, report: &'a LayerReport) {
+    let units = report
+        .units
+        .iter()
+        .map(|unit| (unit.path.as_str(), What::Unit(unit)));
+    let findings = report
+        .findings
+        .iter()
+        .map(|finding| (finding.path.as_str(), What::Finding(finding)));
+    for (path, what) in units.chain(findings) {
+        places.entry(path).or_default().push(Place {
+            layer,
+            hidden_by: None,
+            what,
+        });
+    }
+}
+
+fn overlay_of<'a>(places: &Places<'a>) -> Overlay<'a> {
+    let mut overlay = Overlay::default();
+    for place in places.values().flatten() {
+        match place.what {
+            What::Unit(found) if place.hidden_by.is_none() => overlay.units.push(PresentUnit {
+                layer: place.layer,
+                found,
+            }),
+            What::Unit(_) => {}
+            What::Finding(finding) => overlay.findings.push(PresentFinding {
+                layer: place.layer,
+                hidden_by: place.hidden_by,
+                finding,
+            }),
+        }
+    }
+    overlay.findings.sort_by_key(|found| found.layer);
+    overlay.os = os_of(&overlay.units);
+    let installed: Vec<UnitKind> = overlay.units.iter().map(|unit| unit.found.unit.kind).collect();
+    overlay
+        .units
+        .retain(|unit| !is_idle_wish(unit.found.unit.kind, &installed));
+    overlay
+}
+
+/// Whether the unit is a wish beside which something tells what was installed.
+fn is_idle_wish(kind: UnitKind, installed: &[UnitKind]) -> bool {
+    let truth = match kind {
+        UnitKind::NodeLock => UnitKind::NodeModule,
+        UnitKind::PythonLock => UnitKind::PythonInstalled,
+        UnitKind::GemLock => UnitKind::GemSpec,
+        _ => return false,
+    };
+    installed.contains(&truth)
+}
+
+/// `etc/os-release` overrides `usr/lib/os-release` (os-release(5)); older files say less.
+fn os_of<'a>(units: &[PresentUnit<'a>]) -> Option<&'a OsRelease> {
+    const BY_RANK: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+    let rank = |path: &str| BY_RANK.iter().position(|known| *known == path).unwrap_or(BY_RANK.len());
+    units
+        .iter()
+        .filter_map(|unit| Some((rank(&unit.found.path), unit.found.unit.os.as_ref()?)))
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, os)| os)
+}
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ pub mod version;
 
 pub use ecosystem::{Ecosystem, EcosystemError};
 pub use finding::{Finding, FindingKind, Severity};
-pub use image_report::ImageReport;
+pub use image_report::{ImageReport, Overlay, PresentFinding, PresentUnit};
 pub use layer_report::{
     ByteFinding, ByteFindingKind, Compression, FoundUnit, LayerReport, NotScannable, Oddity, SCHEMA,
 };

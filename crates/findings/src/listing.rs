@@ -67,10 +67,33 @@ impl Listing {
     /// # Errors
     /// The bytes are damaged, or decode to more than `limit` bytes.
     pub fn entries(&self, limit: u64) -> Result<Vec<ListingEntry>, ListingError> {
-        if self.0.is_empty() {
-            return Ok(Vec::new());
-        }
+        let text = self.inflate(limit)?;
+        let mut entries = Vec::new();
+        for_each_entry(&text, |path, rest| {
+            entries.push(ListingEntry {
+                path: path.to_owned(),
+                kind: rest.kind,
+                mode: rest.mode,
+                size: rest.size,
+                content: rest.content.to_owned(),
+            });
+        })?;
+        Ok(entries)
+    }
+
+    /// Calls `each` with the path and the type of every entry.
+    ///
+    /// # Errors
+    /// The bytes are damaged, or decode to more than `limit` bytes.
+    pub fn for_each(&self, limit: u64, mut each: impl FnMut(&str, char)) -> Result<(), ListingError> {
+        for_each_entry(&self.inflate(limit)?, |path, rest| each(path, rest.kind))
+    }
+
+    fn inflate(&self, limit: u64) -> Result<String, ListingError> {
         let mut text = Vec::new();
+        if self.0.is_empty() {
+            return Ok(String::new());
+        }
         ZlibDecoder::new(self.0.as_slice())
             .take(limit + 1)
             .read_to_end(&mut text)
@@ -78,18 +101,7 @@ impl Listing {
         if text.len() as u64 > limit {
             return Err(ListingError::TooLarge(limit));
         }
-        let text = String::from_utf8(text).map_err(|_| ListingError::Damaged("it is not UTF-8"))?;
-        let mut fields = text.split_terminator('\0');
-        let mut entries: Vec<ListingEntry> = Vec::new();
-        while let Some(shared) = fields.next() {
-            let entry = decode(
-                shared,
-                &mut fields,
-                entries.last().map_or("", |entry| &entry.path),
-            )?;
-            entries.push(entry);
-        }
-        Ok(entries)
+        String::from_utf8(text).map_err(|_| ListingError::Damaged("it is not UTF-8"))
     }
 
     /// What [`Listing::into_bytes`] gave; checked when it is read.
@@ -127,23 +139,36 @@ fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-fn decode<'a>(
-    shared: &str,
-    fields: &mut impl Iterator<Item = &'a str>,
-    previous: &str,
-) -> Result<ListingEntry, ListingError> {
+/// An entry without its path.
+struct Rest<'a> {
+    kind: char,
+    mode: u32,
+    size: u64,
+    content: &'a str,
+}
+
+fn for_each_entry(text: &str, mut each: impl FnMut(&str, &Rest<'_>)) -> Result<(), ListingError> {
     const DAMAGED: ListingError = ListingError::Damaged("an entry has another shape");
-    let mut field = || fields.next().ok_or(DAMAGED);
-    let (suffix, kind, mode, size, content) = (field()?, field()?, field()?, field()?, field()?);
-    let shared: usize = shared.parse().map_err(|_| DAMAGED)?;
-    let prefix = previous.get(..shared).ok_or(DAMAGED)?;
-    Ok(ListingEntry {
-        path: format!("{prefix}{suffix}"),
-        kind: kind.chars().next().ok_or(DAMAGED)?,
-        mode: u32::from_str_radix(mode, 8).map_err(|_| DAMAGED)?,
-        size: size.parse().map_err(|_| DAMAGED)?,
-        content: content.to_owned(),
-    })
+    let mut path = String::new();
+    let mut fields = text.split_terminator('\0');
+    while let Some(shared) = fields.next() {
+        let mut field = || fields.next().ok_or(DAMAGED);
+        let (suffix, kind, mode, size, content) = (field()?, field()?, field()?, field()?, field()?);
+        let shared: usize = shared.parse().map_err(|_| DAMAGED)?;
+        if !path.is_char_boundary(shared) {
+            return Err(DAMAGED);
+        }
+        path.truncate(shared);
+        path.push_str(suffix);
+        let rest = Rest {
+            kind: kind.chars().next().ok_or(DAMAGED)?,
+            mode: u32::from_str_radix(mode, 8).map_err(|_| DAMAGED)?,
+            size: size.parse().map_err(|_| DAMAGED)?,
+            content,
+        };
+        each(&path, &rest);
+    }
+    Ok(())
 }
 
 impl Serialize for Listing {

@@ -1,0 +1,168 @@
+//! What hides what.
+
+use super::*;
+use crate::layer_report::{ByteFindingKind, Compression};
+use crate::{Listing, ListingEntry, Package, PackageKind, SCHEMA, Severity, Unit};
+
+fn layer(units: &[&str]) -> LayerReport {
+    LayerReport {
+        schema: SCHEMA,
+        analysers: "test".to_owned(),
+        blob: oci::Digest::of(oci::Algorithm::Sha256, units.join(" ").as_bytes()),
+        diff_id: None,
+        compression: Compression::None,
+        bytes: 0,
+        entries: 0,
+        units: units.iter().map(|path| unit(path, UnitKind::JavaArchive)).collect(),
+        whiteouts: Vec::new(),
+        opaque: Vec::new(),
+        findings: Vec::new(),
+        oddities: Vec::new(),
+        not_scannable: Vec::new(),
+        listing: listing(&units.iter().map(|path| (*path, '0')).collect::<Vec<_>>()),
+    }
+}
+
+fn unit(path: &str, kind: UnitKind) -> FoundUnit {
+    FoundUnit {
+        path: path.to_owned(),
+        unit: Unit::of_packages(kind, vec![Package::new(PackageKind::Java, "a:b", "1")]),
+        owned_by: None,
+    }
+}
+
+fn listing(entries: &[(&str, char)]) -> Listing {
+    let entries: Vec<ListingEntry> = entries
+        .iter()
+        .map(|&(path, kind)| ListingEntry {
+            path: path.to_owned(),
+            kind,
+            mode: 0o644,
+            size: 1,
+            content: String::new(),
+        })
+        .collect();
+    Listing::of(&entries)
+}
+
+fn secret(path: &str) -> ByteFinding {
+    ByteFinding {
+        kind: ByteFindingKind::Secret,
+        rule: "private-key".to_owned(),
+        title: "Private key".to_owned(),
+        severity: Severity::High,
+        path: path.to_owned(),
+        inner_path: Vec::new(),
+        line: None,
+        excerpt: None,
+        fingerprint: None,
+        fix: None,
+        is_example: false,
+        pack: "roadbed".to_owned(),
+    }
+}
+
+fn present(layers: Vec<LayerReport>) -> Vec<(String, usize)> {
+    let image = ImageReport {
+        layers: layers.into_iter().map(Arc::new).collect(),
+    };
+    let overlay = image.overlay().unwrap();
+    overlay
+        .units
+        .iter()
+        .map(|unit| (unit.found.path.clone(), unit.layer))
+        .collect()
+}
+
+fn at(path: &str, layer: usize) -> (String, usize) {
+    (path.to_owned(), layer)
+}
+
+#[test]
+fn an_upper_layer_replaces_what_a_lower_one_has_at_the_path() {
+    let lower = || layer(&["app/a.jar", "app/b.jar"]);
+    assert_eq!(
+        present(vec![lower(), layer(&["app/a.jar"])]),
+        [at("app/a.jar", 1), at("app/b.jar", 0)]
+    );
+    // Also by a file that is no unit any more.
+    let mut plain = layer(&[]);
+    plain.listing = listing(&[("app/a.jar", '0')]);
+    assert_eq!(present(vec![lower(), plain]), [at("app/b.jar", 0)]);
+    // A directory that is listed again changes nothing; a file in its place does.
+    let mut directory = layer(&[]);
+    directory.listing = listing(&[("app", '5')]);
+    assert_eq!(present(vec![lower(), directory]).len(), 2);
+    let mut file = layer(&[]);
+    file.listing = listing(&[("app", '2')]);
+    assert!(present(vec![lower(), file]).is_empty());
+}
+
+#[test]
+fn whiteouts_and_opaque_directories_hide_lower_layers_only() {
+    let lower = || layer(&["app/a.jar", "app/lib/b.jar", "apps.jar"]);
+    let mut upper = layer(&[]);
+    upper.whiteouts = vec!["app/lib".to_owned()];
+    assert_eq!(present(vec![lower(), upper]), [at("app/a.jar", 0), at("apps.jar", 0)]);
+    let mut upper = layer(&["app/c.jar"]);
+    upper.opaque = vec!["app".to_owned()];
+    assert_eq!(
+        present(vec![lower(), upper]),
+        [at("app/c.jar", 1), at("apps.jar", 0)]
+    );
+    let mut upper = layer(&["a.jar"]);
+    upper.opaque = vec![String::new()];
+    assert_eq!(present(vec![lower(), upper]), [at("a.jar", 1)]);
+}
+
+#[test]
+fn a_secret_stays_and_says_who_hides_it() {
+    let mut lower = layer(&[]);
+    lower.findings = vec![secret("root/.ssh/id_rsa"), secret("etc/key.pem")];
+    let mut upper = layer(&[]);
+    upper.whiteouts = vec!["root/.ssh/id_rsa".to_owned()];
+    let image = ImageReport {
+        layers: vec![Arc::new(lower), Arc::new(layer(&[])), Arc::new(upper)],
+    };
+    let overlay = image.overlay().unwrap();
+    let hidden: Vec<_> = overlay
+        .findings
+        .iter()
+        .map(|found| (found.finding.path.as_str(), found.hidden_by))
+        .collect();
+    assert_eq!(hidden, [("etc/key.pem", None), ("root/.ssh/id_rsa", Some(2))]);
+}
+
+#[test]
+fn a_wish_counts_only_where_nothing_is_installed() {
+    let mut wish = layer(&[]);
+    wish.units = vec![unit("app/package-lock.json", UnitKind::NodeLock)];
+    assert_eq!(present(vec![wish.clone()]).len(), 1);
+    wish.units
+        .push(unit("app/node_modules/a/package.json", UnitKind::NodeModule));
+    assert_eq!(
+        present(vec![wish]),
+        [at("app/node_modules/a/package.json", 0)]
+    );
+}
+
+#[test]
+fn the_operating_system_is_what_the_topmost_file_of_the_highest_rank_says() {
+    let os = |path: &str, id: &str| FoundUnit {
+        path: path.to_owned(),
+        unit: Unit::of_os(OsRelease {
+            id: id.to_owned(),
+            ..OsRelease::default()
+        }),
+        owned_by: None,
+    };
+    let mut lower = layer(&[]);
+    lower.units = vec![os("etc/os-release", "debian"), os("usr/lib/os-release", "other")];
+    let mut upper = layer(&[]);
+    upper.units = vec![os("etc/os-release", "ubuntu")];
+    upper.listing = listing(&[("etc/os-release", '0')]);
+    let image = ImageReport {
+        layers: vec![Arc::new(lower), Arc::new(upper)],
+    };
+    assert_eq!(image.overlay().unwrap().os.unwrap().id, "ubuntu");
+}
