@@ -185,7 +185,12 @@ fn is_idle_wish(kind: UnitKind, installed: &[UnitKind]) -> bool {
 /// `etc/os-release` overrides `usr/lib/os-release` (os-release(5)); older files say less.
 fn os_of<'a>(units: &[PresentUnit<'a>]) -> Option<&'a OsRelease> {
     const BY_RANK: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
-    let rank = |path: &str| BY_RANK.iter().position(|known| *known == path).unwrap_or(BY_RANK.len());
+    let rank = |path: &str| {
+        BY_RANK
+            .iter()
+            .position(|known| *known == path)
+            .unwrap_or(BY_RANK.len())
+    };
     units
         .iter()
         .filter_map(|unit| Some((rank(&unit.found.path), unit.found.unit.os.as_ref()?)))

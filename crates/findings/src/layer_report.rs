@@ -3,7 +3,7 @@
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{Listing, Severity, Unit};
+use crate::{ImageConfig, Listing, Severity, Unit};
 
 /// Version of the form that reports are kept in.
 pub const SCHEMA: u32 = 1;
@@ -117,6 +117,9 @@ pub struct LayerReport {
     pub bytes: u64,
     /// Entries that were read.
     pub entries: u64,
+    /// Of a blob that is the configuration of an image and no layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Box<ImageConfig>>,
     /// In the order of their paths.
     pub units: Vec<FoundUnit>,
     /// Paths that the layer deletes, of lower layers only.

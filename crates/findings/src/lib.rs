@@ -13,13 +13,17 @@
 //! - [`Package`], [`Purl`], [`Unit`]: what was installed, by whose word.
 //! - [`LayerReport`], [`Listing`], [`ImageReport`]: facts by path, and their overlay.
 //! - [`advisory`]: OSV, KEV, EPSS and OpenVEX as they are read, and the matcher.
+//! - [`ImageConfig`], [`configuration`]: how an image is made.
 //! - [`Finding`], [`Severity`]: one problem in one image.
 //!
 //! Read first: `package.rs`, then `layer_report.rs`, then `image_report.rs`.
 
 pub mod advisory;
+pub mod configuration;
 mod ecosystem;
+mod end_of_life;
 mod finding;
+mod image_config;
 mod image_report;
 mod layer_report;
 mod listing;
@@ -29,7 +33,9 @@ mod unit;
 pub mod version;
 
 pub use ecosystem::{Ecosystem, EcosystemError};
+pub use end_of_life::end_of_life;
 pub use finding::{Finding, FindingKind, Severity};
+pub use image_config::{CONFIG_BYTES, ImageConfig, ImageConfigError, ReadConfig, Step};
 pub use image_report::{ImageReport, Overlay, PresentFinding, PresentUnit};
 pub use layer_report::{
     ByteFinding, ByteFindingKind, Compression, FoundUnit, LayerReport, NotScannable, Oddity, SCHEMA,

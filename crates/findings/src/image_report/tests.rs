@@ -13,7 +13,11 @@ fn layer(units: &[&str]) -> LayerReport {
         compression: Compression::None,
         bytes: 0,
         entries: 0,
-        units: units.iter().map(|path| unit(path, UnitKind::JavaArchive)).collect(),
+        config: None,
+        units: units
+            .iter()
+            .map(|path| unit(path, UnitKind::JavaArchive))
+            .collect(),
         whiteouts: Vec::new(),
         opaque: Vec::new(),
         findings: Vec::new(),
@@ -103,7 +107,10 @@ fn whiteouts_and_opaque_directories_hide_lower_layers_only() {
     let lower = || layer(&["app/a.jar", "app/lib/b.jar", "apps.jar"]);
     let mut upper = layer(&[]);
     upper.whiteouts = vec!["app/lib".to_owned()];
-    assert_eq!(present(vec![lower(), upper]), [at("app/a.jar", 0), at("apps.jar", 0)]);
+    assert_eq!(
+        present(vec![lower(), upper]),
+        [at("app/a.jar", 0), at("apps.jar", 0)]
+    );
     let mut upper = layer(&["app/c.jar"]);
     upper.opaque = vec!["app".to_owned()];
     assert_eq!(
@@ -140,10 +147,7 @@ fn a_wish_counts_only_where_nothing_is_installed() {
     assert_eq!(present(vec![wish.clone()]).len(), 1);
     wish.units
         .push(unit("app/node_modules/a/package.json", UnitKind::NodeModule));
-    assert_eq!(
-        present(vec![wish]),
-        [at("app/node_modules/a/package.json", 0)]
-    );
+    assert_eq!(present(vec![wish]), [at("app/node_modules/a/package.json", 0)]);
 }
 
 #[test]

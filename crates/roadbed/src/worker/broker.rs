@@ -151,6 +151,7 @@ fn not_scannable(blob: Digest, error: &PoolError) -> LayerReport {
         compression: Compression::None,
         bytes: 0,
         entries: 0,
+        config: None,
         units: Vec::new(),
         whiteouts: Vec::new(),
         opaque: Vec::new(),

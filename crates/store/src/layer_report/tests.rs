@@ -18,6 +18,7 @@ fn report(blob: Digest, analysers: &str) -> LayerReport {
         compression: findings::Compression::Gzip,
         bytes: 17,
         entries: 1,
+        config: None,
         units: vec![findings::FoundUnit {
             path: "var/lib/dpkg/status".to_owned(),
             unit: Unit::of_packages(UnitKind::DpkgStatus, packages),

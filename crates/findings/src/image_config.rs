@@ -1,0 +1,264 @@
+//! The configuration of an image, as far as it is judged.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Bytes of a configuration.
+pub const CONFIG_BYTES: usize = 8 << 20;
+/// Items of each of its lists.
+const ITEMS: usize = 10_000;
+/// Characters of a text that is kept.
+const TEXT: usize = 4_096;
+
+/// What the configuration says (image-spec, config.md). Values of environment variables are not kept: secrets among them are
+/// findings of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// `architecture`.
+    #[serde(default)]
+    pub architecture: String,
+    /// `os`.
+    #[serde(default)]
+    pub os: String,
+    /// `created`, as stated.
+    #[serde(default)]
+    pub created: Option<String>,
+    /// `config.User`; empty means root.
+    #[serde(default)]
+    pub user: String,
+    /// Names of `config.Env`.
+    #[serde(default)]
+    pub env_names: Vec<String>,
+    /// `config.ExposedPorts`: `22/tcp`.
+    #[serde(default)]
+    pub ports: Vec<String>,
+    /// `config.Labels`, sorted.
+    #[serde(default)]
+    pub labels: Vec<(String, String)>,
+    /// `config.Entrypoint` and `config.Cmd`.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Whether there is a `config.Healthcheck`.
+    #[serde(default)]
+    pub has_health_check: bool,
+    /// `rootfs.diff_ids`, lowest layer first, as stated.
+    #[serde(default)]
+    pub diff_ids: Vec<String>,
+    /// `history`: what made each layer, and whether it made one.
+    #[serde(default)]
+    pub history: Vec<Step>,
+}
+
+/// A step of the history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// `created_by`, clipped.
+    #[serde(default)]
+    pub created_by: String,
+    /// Whether it made no layer.
+    #[serde(default)]
+    pub is_empty: bool,
+}
+
+/// Why the configuration says nothing.
+#[derive(Debug, Error)]
+pub enum ImageConfigError {
+    /// Too large.
+    #[error("an image's configuration of {0} bytes is more than the {CONFIG_BYTES} that are read")]
+    TooLarge(usize),
+    /// Too many items of something.
+    #[error("the configuration has {count} {what}, more than the {ITEMS} that are read")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        count: usize,
+    },
+    /// Not an object.
+    #[error("the configuration is no JSON object")]
+    NoObject,
+    /// Not JSON, or not of this shape.
+    #[error("the configuration is not that of an image: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+mod wire {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    #[derive(Deserialize)]
+    pub(super) struct Root {
+        #[serde(default)]
+        pub(super) architecture: Option<String>,
+        #[serde(default)]
+        pub(super) os: Option<String>,
+        #[serde(default)]
+        pub(super) created: Option<String>,
+        #[serde(default)]
+        pub(super) config: Option<Config>,
+        #[serde(default)]
+        pub(super) rootfs: Option<RootFs>,
+        #[serde(default)]
+        pub(super) history: Option<Vec<Step>>,
+    }
+
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub(super) struct Config {
+        #[serde(default)]
+        pub(super) user: Option<String>,
+        #[serde(default)]
+        pub(super) env: Option<Vec<String>>,
+        #[serde(default)]
+        pub(super) exposed_ports: Option<BTreeMap<String, Value>>,
+        #[serde(default)]
+        pub(super) labels: Option<BTreeMap<String, Option<String>>>,
+        #[serde(default)]
+        pub(super) entrypoint: Option<Vec<String>>,
+        #[serde(default)]
+        pub(super) cmd: Option<Vec<String>>,
+        #[serde(default)]
+        pub(super) healthcheck: Option<Value>,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct RootFs {
+        #[serde(default)]
+        pub(super) diff_ids: Option<Vec<String>>,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Step {
+        #[serde(default)]
+        pub(super) created_by: Option<String>,
+        #[serde(default)]
+        pub(super) empty_layer: Option<bool>,
+    }
+}
+
+/// A configuration with the texts in which secrets are looked for: they are not kept.
+#[derive(Debug, Default)]
+pub struct ReadConfig {
+    /// What is kept.
+    pub config: ImageConfig,
+    /// Where (`env DATABASE_URL`, `label com.example`, `history 3`) and what.
+    pub texts: Vec<(String, String)>,
+}
+
+impl ReadConfig {
+    /// Reads the JSON of a configuration.
+    ///
+    /// # Errors
+    /// See [`ImageConfigError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, ImageConfigError> {
+        if bytes.len() > CONFIG_BYTES {
+            return Err(ImageConfigError::TooLarge(bytes.len()));
+        }
+        // A list would pass for an object whose members are all missing.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(ImageConfigError::NoObject);
+        }
+        let root: wire::Root = serde_json::from_slice(bytes)?;
+        let config = root.config.unwrap_or_default();
+        let env = capped("environment variables", config.env.unwrap_or_default())?;
+        let labels = config.labels.unwrap_or_default();
+        check("labels", labels.len())?;
+        let labels: Vec<(String, String)> = labels
+            .into_iter()
+            .map(|(name, value)| (name, value.unwrap_or_default()))
+            .collect();
+        let history = capped("steps of history", root.history.unwrap_or_default())?;
+        let mut command = capped("arguments", config.entrypoint.unwrap_or_default())?;
+        command.extend(capped("arguments", config.cmd.unwrap_or_default())?);
+        let mut texts = Vec::new();
+        for entry in &env {
+            let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
+            texts.push((format!("env {}", clip(name)), entry.clone()));
+        }
+        for (name, value) in &labels {
+            texts.push((format!("label {}", clip(name)), format!("{name}={value}")));
+        }
+        for (number, step) in history.iter().enumerate() {
+            texts.push((
+                format!("history {number}"),
+                step.created_by.clone().unwrap_or_default(),
+            ));
+        }
+        texts.push(("command".to_owned(), command.join(" ")));
+        let ports = config.exposed_ports.unwrap_or_default();
+        check("ports", ports.len())?;
+        Ok(Self {
+            config: ImageConfig {
+                architecture: clip(&root.architecture.unwrap_or_default()),
+                os: clip(&root.os.unwrap_or_default()),
+                created: root.created.map(|created| clip(&created)),
+                user: clip(&config.user.unwrap_or_default()),
+                env_names: env
+                    .iter()
+                    .map(|entry| clip(entry.split_once('=').map_or(entry, |(name, _)| name)))
+                    .collect(),
+                ports: ports.keys().map(|port| clip(port)).collect(),
+                labels: labels
+                    .iter()
+                    .map(|(name, value)| (clip(name), clip(value)))
+                    .collect(),
+                command: command.iter().map(|word| clip(word)).collect(),
+                has_health_check: config.healthcheck.is_some_and(|check| !check.is_null()),
+                diff_ids: capped(
+                    "layers",
+                    root.rootfs.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default(),
+                )?
+                .iter()
+                .map(|digest| clip(digest))
+                .collect(),
+                history: history
+                    .iter()
+                    .map(|step| Step {
+                        created_by: clip(step.created_by.as_deref().unwrap_or_default()),
+                        is_empty: step.empty_layer.unwrap_or(false),
+                    })
+                    .collect(),
+            },
+            texts,
+        })
+    }
+}
+
+impl ImageConfig {
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The step that made a layer, counted from 0 at the bottom.
+    pub fn step_of(&self, layer: usize) -> Option<&str> {
+        self.history
+            .iter()
+            .filter(|step| !step.is_empty)
+            .nth(layer)
+            .map(|step| step.created_by.as_str())
+    }
+}
+
+fn check(what: &'static str, count: usize) -> Result<(), ImageConfigError> {
+    if count > ITEMS {
+        return Err(ImageConfigError::TooMany { what, count });
+    }
+    Ok(())
+}
+
+fn capped<T>(what: &'static str, items: Vec<T>) -> Result<Vec<T>, ImageConfigError> {
+    check(what, items.len()).map(|()| items)
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests;
