@@ -48,6 +48,16 @@ impl Key {
         Self::of(&(2_u8, repo.as_str(), digest))
     }
 
+    /// What was decided of a manifest of a repository.
+    pub(crate) fn decision(repo: &RepoName, digest: &Digest, point: &str) -> Self {
+        Self::of(&(3_u8, repo.as_str(), digest, point))
+    }
+
+    /// What was decided of the images that have a blob of a repository.
+    pub(crate) fn standing(repo: &RepoName, digest: &Digest) -> Self {
+        Self::of(&(4_u8, repo.as_str(), digest))
+    }
+
     fn of(what: &impl Hash) -> Self {
         let (high, low) = &*HASH_KEYS;
         Self(u128::from(high.hash_one(what)) << 64 | u128::from(low.hash_one(what)))
@@ -290,6 +300,8 @@ pub(crate) struct Caches {
     pub(crate) tags: Cache<Digest>,
     pub(crate) manifests: Cache<Arc<crate::StoredManifest>>,
     pub(crate) blobs: Cache<crate::blob::BlobRow>,
+    pub(crate) decisions: Cache<Arc<crate::Judgement>>,
+    pub(crate) standings: Cache<crate::Standing>,
 }
 
 impl Caches {
@@ -302,6 +314,11 @@ impl Caches {
                 |manifest: &Arc<crate::StoredManifest>| manifest.weight(),
             ),
             blobs: Cache::new(limits.lookup_cache_bytes, size_of_val),
+            decisions: Cache::new(
+                limits.manifest_cache_bytes,
+                |judgement: &Arc<crate::Judgement>| size_of::<crate::Judgement>() + judgement.body.len(),
+            ),
+            standings: Cache::new(limits.lookup_cache_bytes, size_of_val),
         }
     }
 

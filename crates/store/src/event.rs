@@ -83,6 +83,24 @@ pub enum EventKind {
     /// The data directory came from a backup.
     #[serde(rename = "backup.restore")]
     BackupRestore,
+    /// The decision about an image has changed: outcome or reasons.
+    #[serde(rename = "image.decide")]
+    Decide,
+    /// A policy was set.
+    #[serde(rename = "policy.set")]
+    PolicySet,
+    /// A finding was waived.
+    #[serde(rename = "waiver.set")]
+    WaiverSet,
+    /// A waiver was withdrawn.
+    #[serde(rename = "waiver.remove")]
+    WaiverRemove,
+    /// Advisories were imported.
+    #[serde(rename = "advisories.import")]
+    AdvisoriesImport,
+    /// Pulls were allowed whatever is decided, or not any more.
+    #[serde(rename = "gate.break-glass")]
+    BreakGlass,
     /// A check found something wrong with a blob.
     #[serde(rename = "fsck.damage")]
     FsckDamage,
@@ -148,13 +166,38 @@ pub(crate) async fn record(
     subject: &str,
     body: serde_json::Value,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO event (at, kind, subject, actor, cause, body) VALUES ($1, $2, $3, $4, $5, $6)";
-    let values: [Value; 6] = [
+    insert(tx, actor, kind, subject, None, body).await
+}
+
+/// The same for what a rule decided.
+pub(crate) async fn record_ruled(
+    tx: &Tx,
+    actor: &Actor,
+    kind: EventKind,
+    subject: &str,
+    rule_version: &str,
+    body: serde_json::Value,
+) -> Result<(), StoreError> {
+    insert(tx, actor, kind, subject, Some(rule_version), body).await
+}
+
+async fn insert(
+    tx: &Tx,
+    actor: &Actor,
+    kind: EventKind,
+    subject: &str,
+    rule_version: Option<&str>,
+    body: serde_json::Value,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO event (at, kind, subject, actor, cause, rule_version, body) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let values: [Value; 7] = [
         tx.now().micros().into(),
         kind.name().into(),
         subject.into(),
         actor.name().into(),
         actor.cause().into(),
+        rule_version.map(str::to_owned).into(),
         body.to_string().into(),
     ];
     sql::execute(tx.sql(), sql, values).await.map(drop)

@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) collector: Collector,
     /// Told when a job may have become ready.
     pub(crate) workers: watch::Sender<u64>,
+    /// Told when something was decided.
+    pub(crate) decided: watch::Sender<u64>,
     /// Turns to make a list of referrers.
     pub(crate) referrer_lists: Semaphore,
     /// Where transactions run: callers may be on threads of lower priority, and who holds the only writer must not wait
@@ -76,6 +78,7 @@ impl Store {
             authenticator: Authenticator::new(&config.limits)?,
             collector: Collector::default(),
             workers: watch::Sender::new(0),
+            decided: watch::Sender::new(0),
             referrer_lists: Semaphore::new(config.limits.referrer_lists),
             snapshot: ArcSwap::from_pointee(Snapshot::load(db.read()).await?),
             refresh: Mutex::default(),

@@ -87,7 +87,9 @@ pub(crate) async fn enqueue(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
                VALUES ($1, $2, $3, 0, $4, 0, $4) ON CONFLICT (kind, subject) DO UPDATE SET \
-               priority = CASE WHEN job.priority < excluded.priority THEN job.priority ELSE excluded.priority END, ready_at = excluded.ready_at, attempts = 0";
+               priority = CASE WHEN job.priority < excluded.priority THEN job.priority ELSE excluded.priority END, \
+               ready_at = CASE WHEN job.ready_at < excluded.ready_at THEN job.ready_at ELSE excluded.ready_at END, \
+               attempts = 0";
     let values = [
         kind.name().into(),
         subject.into(),

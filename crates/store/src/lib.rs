@@ -19,6 +19,7 @@
 
 mod actor;
 mod administrator;
+mod advisory;
 mod authenticate;
 mod backup;
 mod blob;
@@ -26,6 +27,7 @@ mod cache;
 mod clock;
 mod config;
 mod db;
+mod decision;
 mod declared;
 mod disk;
 mod entropy;
@@ -52,6 +54,7 @@ mod reader;
 mod referrer;
 mod repository;
 mod rule;
+mod ruling;
 mod setting;
 mod snapshot;
 mod tag;
@@ -61,11 +64,13 @@ mod upload;
 
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
+pub use advisory::{AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import};
 pub use authenticate::AuthError;
 pub use backup::{BackupError, BackupReport, restore};
 pub use blob::{BlobHandle, BlobInfo};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{StoreConfig, StoreLimits};
+pub use decision::{Judgement, Outcome, Point, Standing};
 pub use declared::{
     Applied, ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, End, EndError, Step,
 };
@@ -86,5 +91,6 @@ pub use quota::{QuotaExceeded, QuotaKind};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
+pub use ruling::{MAX_WAIVERS, StoredPolicy, StoredWaiver};
 pub use tag::TagTarget;
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};

@@ -37,7 +37,7 @@ async fn a_job_is_claimed_by_one_in_the_order_of_priority_and_age() {
     while let Some(job) = claim(&kit, "w").await {
         claimed.push(job.subject);
     }
-    assert_eq!(claimed, ["asked", "new", "old", "backfill"]);
+    assert_eq!(claimed, ["asked", "old", "new", "backfill"]);
     assert!(
         kit.store
             .claim_job(JobKind::Judge, "w", LEASE)

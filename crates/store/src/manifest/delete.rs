@@ -93,6 +93,7 @@ async fn remove_tags(
 struct Removed {
     content_id: i64,
     size: i64,
+    digest: String,
 }
 
 /// Removes the row of a manifest without tags, its references with it, and the bytes if nobody else has them. Its
@@ -104,9 +105,10 @@ pub(crate) async fn remove_rows(
     id: i64,
 ) -> Result<(), StoreError> {
     release_blobs(tx, repo, repository, id).await?;
-    let sql = "DELETE FROM manifest WHERE id = $1 RETURNING content_id, size";
+    let sql = "DELETE FROM manifest WHERE id = $1 RETURNING content_id, size, digest";
     let removed: Option<Removed> = sql::first(tx.sql(), sql, [id.into()]).await?;
     let removed = removed.ok_or_else(|| StoreError::damaged("a manifest went away within a transaction"))?;
+    forget_decisions(tx, repo, repository, &removed.digest).await?;
     let sql = "UPDATE manifest_content SET holders = holders - 1 WHERE id = $1";
     sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
     let sql = "DELETE FROM manifest_content WHERE id = $1 AND holders = 0";
@@ -119,12 +121,25 @@ pub(crate) async fn remove_rows(
     repository::count(tx, repository, delta).await
 }
 
+/// What was decided of a manifest goes with it; the events stay.
+async fn forget_decisions(tx: &Tx, repo: &RepoName, repository: i64, digest: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM decision WHERE repository_id = $1 AND digest = $2 RETURNING point AS text";
+    let points: Vec<sql::Text> = sql::all(tx.sql(), sql, [repository.into(), digest.into()]).await?;
+    let digest = blob::parse_digest(digest)?;
+    for point in points {
+        tx.touch(Key::decision(repo, &digest, &point.text));
+    }
+    Ok(())
+}
+
 /// Whoever asks for the blobs of a manifest that goes has to know that their time of grace begins.
 async fn release_blobs(tx: &Tx, repo: &RepoName, repository: i64, id: i64) -> Result<(), StoreError> {
     let sql = "SELECT digest AS text FROM manifest_reference WHERE manifest_id = $1 AND kind = $2";
     let named: Vec<sql::Text> = sql::all(tx.sql(), sql, [id.into(), put::BLOB.into()]).await?;
     for row in &named {
-        tx.touch(Key::blob(repo, &blob::parse_digest(&row.text)?));
+        let digest = blob::parse_digest(&row.text)?;
+        tx.touch(Key::blob(repo, &digest));
+        tx.touch(Key::standing(repo, &digest));
     }
     link::release(tx, repository, id).await
 }

@@ -262,6 +262,9 @@ impl Pushing {
 
     /// Whoever pulls the image will ask for its blobs.
     fn teach_blobs(&self, tx: &Tx, blobs: &[Linkable]) {
+        for blob in blobs {
+            tx.touch(Key::standing(self.repo(), &blob.digest));
+        }
         for blob in blobs.iter().take(TAUGHT_BLOBS) {
             let row = BlobRow {
                 size: blob.size,

@@ -1,0 +1,321 @@
+//! What was decided of images, and what follows for their blobs.
+//!
+//! There is one row per repository, manifest and point. A row is written anew only when the outcome or its reasons change;
+//! otherwise it only notes what confirmed it. Reads are answered from memory. Whoever waits for a first decision is woken by
+//! [`Store::decisions`].
+
+use std::sync::Arc;
+
+use oci::{Digest, RepoName};
+use sea_orm::FromQueryResult;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::cache::Key;
+use crate::db::{Tx, sql};
+use crate::event::{self, EventKind};
+use crate::job::{self, Job};
+use crate::{Actor, Store, StoreError, Timestamp, blob, repository};
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Nothing speaks against it.
+    Allow,
+    /// Served with a warning.
+    Warn,
+    /// Not served.
+    Refuse,
+    /// Nothing that runs.
+    NotApplicable,
+}
+
+impl Outcome {
+    const ALL: [Self; 4] = [Self::Allow, Self::Warn, Self::Refuse, Self::NotApplicable];
+
+    const fn number(self) -> i64 {
+        self as i64
+    }
+
+    fn of_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.number() == number)
+    }
+}
+
+/// For what it was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Point {
+    /// When it is pushed.
+    Push,
+    /// When it is pulled.
+    Pull,
+}
+
+impl Point {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Pull => "pull",
+        }
+    }
+}
+
+/// A decision as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// What was decided.
+    pub outcome: Outcome,
+    /// The decision with its reasons, JSON.
+    pub body: String,
+    /// Digest of the policy.
+    pub policy: String,
+    /// Fingerprint of the facts.
+    pub evidence: String,
+    /// The advisories that confirmed it.
+    pub generation: u64,
+    /// When it must be looked at again.
+    pub review_at: Option<Timestamp>,
+    /// When outcome or reasons last changed. Set by the store.
+    pub decided_at: Timestamp,
+}
+
+/// What was decided of the images of a repository that have a blob.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Images that have it.
+    pub images: u64,
+    /// Those of them that are refused.
+    pub refused: u64,
+    /// Those of them that were never judged.
+    pub undecided: u64,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    outcome: i64,
+    body: String,
+    policy: String,
+    evidence: String,
+    generation: i64,
+    decided_at: i64,
+    review_at: i64,
+}
+
+#[derive(FromQueryResult)]
+struct StandingRow {
+    images: i64,
+    refused: i64,
+    undecided: i64,
+}
+
+/// "Never" as a moment.
+const NEVER: i64 = i64::MAX;
+
+impl Row {
+    fn into_judgement(self) -> Result<Judgement, StoreError> {
+        Ok(Judgement {
+            outcome: Outcome::of_number(self.outcome)
+                .ok_or_else(|| StoreError::damaged(format!("a decision has outcome {}", self.outcome)))?,
+            body: self.body,
+            policy: self.policy,
+            evidence: self.evidence,
+            generation: sql::from_db(self.generation),
+            review_at: (self.review_at != NEVER).then_some(Timestamp(self.review_at)),
+            decided_at: Timestamp(self.decided_at),
+        })
+    }
+}
+
+impl Store {
+    /// What was decided of an image, from memory where it was asked for before.
+    pub async fn decision(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        point: Point,
+    ) -> Result<Option<Arc<Judgement>>, StoreError> {
+        let caches = &self.inner.caches;
+        let load = || self.load_decision(repo, digest, point);
+        let key = Key::decision(repo, digest, point.name());
+        caches.decisions.get_or_load(&caches.epochs, key, load).await
+    }
+
+    async fn load_decision(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        point: Point,
+    ) -> Result<Option<Arc<Judgement>>, StoreError> {
+        let sql = "SELECT d.outcome, d.body, d.policy, d.evidence, d.generation, d.decided_at, d.review_at \
+                   FROM decision d JOIN repository r ON r.id = d.repository_id \
+                   WHERE r.name = $1 AND d.digest = $2 AND d.point = $3";
+        let values = [
+            repo.as_str().into(),
+            digest.to_string().into(),
+            point.name().into(),
+        ];
+        let row: Option<Row> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.map(Row::into_judgement).transpose()?.map(Arc::new))
+    }
+
+    /// What was decided of the images that have a blob, from memory where it was asked for before.
+    pub async fn standing(&self, repo: &RepoName, blob: &Digest) -> Result<Standing, StoreError> {
+        let caches = &self.inner.caches;
+        let load = || self.load_standing(repo, blob);
+        let found = caches
+            .standings
+            .get_or_load(&caches.epochs, Key::standing(repo, blob), load);
+        Ok(found.await?.unwrap_or_default())
+    }
+
+    async fn load_standing(&self, repo: &RepoName, blob: &Digest) -> Result<Option<Standing>, StoreError> {
+        let sql = "SELECT COUNT(*) AS images, \
+                   COALESCE(SUM(CASE WHEN d.outcome = $3 THEN 1 ELSE 0 END), 0) AS refused, \
+                   COALESCE(SUM(CASE WHEN d.outcome IS NULL THEN 1 ELSE 0 END), 0) AS undecided \
+                   FROM manifest_reference f JOIN manifest m ON m.id = f.manifest_id \
+                   JOIN repository r ON r.id = f.repository_id \
+                   LEFT JOIN decision d ON d.repository_id = r.id AND d.digest = m.digest AND d.point = $4 \
+                   WHERE r.name = $1 AND f.digest = $2 AND f.kind = 0 AND m.kind = 0";
+        let values = [
+            repo.as_str().into(),
+            blob.to_string().into(),
+            Outcome::Refuse.number().into(),
+            Point::Pull.name().into(),
+        ];
+        let row: Option<StandingRow> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.map(|row| Standing {
+            images: sql::from_db(row.images),
+            refused: sql::from_db(row.refused),
+            undecided: sql::from_db(row.undecided),
+        }))
+    }
+
+    /// Changes whenever something was decided.
+    pub fn decisions(&self) -> watch::Receiver<u64> {
+        self.inner.decided.subscribe()
+    }
+
+    /// Keeps what was decided of an image, and takes the job off the queue that asked for it. Nothing is kept of an image
+    /// that is gone.
+    pub async fn finish_judgement(
+        &self,
+        job: &Job,
+        repo: &RepoName,
+        digest: &Digest,
+        judgements: Vec<(Point, Judgement)>,
+    ) -> Result<(), StoreError> {
+        let (job, repo, digest) = (job.clone(), repo.clone(), *digest);
+        self.write(move |tx| {
+            Box::pin(async move {
+                for (point, judgement) in &judgements {
+                    keep(tx, &repo, &digest, *point, judgement).await?;
+                }
+                job::finish(tx, &job).await
+            })
+        })
+        .await?;
+        self.inner.decided.send_modify(|changes| *changes += 1);
+        Ok(())
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Known {
+    outcome: i64,
+    body: String,
+}
+
+async fn keep(
+    tx: &Tx,
+    repo: &RepoName,
+    digest: &Digest,
+    point: Point,
+    judgement: &Judgement,
+) -> Result<(), StoreError> {
+    let Some(repository) = repository::find(tx.sql(), repo).await? else {
+        return Ok(());
+    };
+    let sql = "SELECT id FROM manifest WHERE repository_id = $1 AND digest = $2";
+    let manifest: Option<sql::Id> =
+        sql::first(tx.sql(), sql, [repository.id.into(), digest.to_string().into()]).await?;
+    let Some(manifest) = manifest else {
+        return Ok(());
+    };
+    let sql = "SELECT outcome, body FROM decision WHERE repository_id = $1 AND digest = $2 AND point = $3";
+    let values = [
+        repository.id.into(),
+        digest.to_string().into(),
+        point.name().into(),
+    ];
+    let known: Option<Known> = sql::first(tx.sql(), sql, values).await?;
+    write(tx, repository.id, digest, point, judgement).await?;
+    tx.touch(Key::decision(repo, digest, point.name()));
+    let is_same = known
+        .as_ref()
+        .is_some_and(|known| known.outcome == judgement.outcome.number() && known.body == judgement.body);
+    if is_same {
+        return Ok(());
+    }
+    touch_standings(tx, repo, manifest.id).await?;
+    let body = json!({
+        "point": point.name(),
+        "outcome": judgement.outcome,
+        "previous": known.and_then(|known| Outcome::of_number(known.outcome)),
+        "generation": judgement.generation,
+        "evidence": judgement.evidence,
+    });
+    let subject = blob::subject(repo, digest);
+    event::record_ruled(
+        tx,
+        &Actor::system("judge"),
+        EventKind::Decide,
+        &subject,
+        &judgement.policy,
+        body,
+    )
+    .await
+}
+
+/// Writes the row. Where outcome and reasons are what they were, the moment of the decision stays.
+async fn write(
+    tx: &Tx,
+    repository: i64,
+    digest: &Digest,
+    point: Point,
+    judgement: &Judgement,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO decision (repository_id, digest, point, outcome, body, policy, evidence, generation, \
+               decided_at, review_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+               ON CONFLICT (repository_id, digest, point) DO UPDATE SET \
+               decided_at = CASE WHEN decision.outcome = excluded.outcome AND decision.body = excluded.body \
+               THEN decision.decided_at ELSE excluded.decided_at END, \
+               outcome = excluded.outcome, body = excluded.body, policy = excluded.policy, \
+               evidence = excluded.evidence, generation = excluded.generation, review_at = excluded.review_at";
+    let values = [
+        repository.into(),
+        digest.to_string().into(),
+        point.name().into(),
+        judgement.outcome.number().into(),
+        judgement.body.clone().into(),
+        judgement.policy.clone().into(),
+        judgement.evidence.clone().into(),
+        sql::to_db(judgement.generation).into(),
+        tx.now().micros().into(),
+        judgement.review_at.map_or(NEVER, Timestamp::micros).into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
+/// What is remembered of the standing of a manifest's blobs is no longer true.
+pub(crate) async fn touch_standings(tx: &Tx, repo: &RepoName, manifest: i64) -> Result<(), StoreError> {
+    let sql = "SELECT digest AS text FROM manifest_reference WHERE manifest_id = $1 AND kind = 0";
+    let named: Vec<sql::Text> = sql::all(tx.sql(), sql, [manifest.into()]).await?;
+    for row in &named {
+        tx.touch(Key::standing(repo, &blob::parse_digest(&row.text)?));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Decisions: kept, confirmed, forgotten with their image, and never contradicted by memory.
+
+use std::time::Duration;
+
+use super::*;
+use crate::job::{JobKind, JobPriority};
+use crate::testing::{Kit, sha256};
+
+fn judgement(outcome: Outcome, body: &str, generation: u64) -> Judgement {
+    Judgement {
+        outcome,
+        body: body.to_owned(),
+        policy: "sha256:policy".to_owned(),
+        evidence: "facts".to_owned(),
+        generation,
+        review_at: None,
+        decided_at: Timestamp(0),
+    }
+}
+
+async fn decide(kit: &Kit, repo: &RepoName, digest: &Digest, judgement: Judgement) {
+    let subject = blob::subject(repo, digest);
+    kit.store
+        .request_job(JobKind::Judge, &subject, JobPriority::Asked)
+        .await
+        .unwrap();
+    let job = kit
+        .store
+        .claim_job(JobKind::Judge, "w", Duration::from_secs(60))
+        .await
+        .unwrap()
+        .unwrap();
+    kit.store
+        .finish_judgement(&job, repo, digest, vec![(Point::Pull, judgement)])
+        .await
+        .unwrap();
+}
+
+async fn standing(kit: &Kit, repo: &RepoName, blob: &[u8]) -> (u64, u64, u64) {
+    let standing = kit.store.standing(repo, &sha256(blob)).await.unwrap();
+    (standing.images, standing.refused, standing.undecided)
+}
+
+#[tokio::test]
+async fn what_was_decided_is_answered_from_memory_and_never_outlives_a_change() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let digest = kit.push_image(&ci, "team/app", "a", &["1"]).await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    let outcome = async || {
+        let found = kit.store.decision(&repo, &digest, Point::Pull).await.unwrap();
+        found.map(|found| found.outcome)
+    };
+    assert_eq!(outcome().await, None);
+    assert_eq!(standing(&kit, &repo, b"layer a").await, (1, 0, 1));
+    for expected in [Outcome::Refuse, Outcome::Warn, Outcome::Refuse] {
+        decide(&kit, &repo, &digest, judgement(expected, "{}", 1)).await;
+        assert_eq!(outcome().await, Some(expected));
+        let refused = u64::from(expected == Outcome::Refuse);
+        assert_eq!(standing(&kit, &repo, b"layer a").await, (1, refused, 0));
+    }
+    let before = kit.store.metrics().database_calls;
+    for _ in 0..10 {
+        outcome().await;
+        standing(&kit, &repo, b"layer a").await;
+    }
+    assert_eq!(kit.store.metrics().database_calls, before);
+}
+
+#[tokio::test]
+async fn a_blob_stands_with_all_images_of_its_repository() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    kit.push_blob(&ci, "team/app", b"base").await.unwrap();
+    assert_eq!(standing(&kit, &repo, b"base").await, (0, 0, 0));
+    let mut digests = Vec::new();
+    for config in ["one", "two"] {
+        kit.push_blob(&ci, "team/app", config.as_bytes()).await.unwrap();
+        let manifest = crate::testing::image(config.as_bytes(), &[b"base"]);
+        kit.put(&ci, "team/app", &manifest, &[config]).await.unwrap();
+        digests.push(sha256(manifest.as_bytes()));
+    }
+    assert_eq!(standing(&kit, &repo, b"base").await, (2, 0, 2));
+    for digest in &digests {
+        decide(&kit, &repo, digest, judgement(Outcome::Refuse, "{}", 1)).await;
+    }
+    assert_eq!(standing(&kit, &repo, b"base").await, (2, 2, 0));
+    let permit = kit.delete(&ci, "team/app");
+    kit.store.delete_manifest(&permit, &digests[0]).await.unwrap();
+    assert_eq!(standing(&kit, &repo, b"base").await, (1, 1, 0));
+    assert!(
+        kit.store
+            .decision(&repo, &digests[0], Point::Pull)
+            .await
+            .unwrap()
+            .is_none(),
+        "gone with its image"
+    );
+}
+
+#[tokio::test]
+async fn a_confirmation_changes_no_more_than_its_generation() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let digest = kit.push_image(&ci, "team/app", "a", &["1"]).await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    decide(&kit, &repo, &digest, judgement(Outcome::Warn, "{}", 1)).await;
+    let first = kit
+        .store
+        .decision(&repo, &digest, Point::Pull)
+        .await
+        .unwrap()
+        .unwrap();
+    kit.advance(Duration::from_secs(60));
+    decide(&kit, &repo, &digest, judgement(Outcome::Warn, "{}", 2)).await;
+    let second = kit
+        .store
+        .decision(&repo, &digest, Point::Pull)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((second.generation, second.decided_at), (2, first.decided_at));
+    let filter = crate::EventFilter {
+        kind: Some(EventKind::Decide),
+        ..crate::EventFilter::default()
+    };
+    let root = kit.administrator("root").await;
+    let events = kit.store.events(&root, &filter, None, 10).await.unwrap();
+    assert_eq!(events.items.len(), 1);
+}

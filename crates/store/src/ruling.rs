@@ -1,0 +1,165 @@
+//! What administrators decree about findings: policies, by version, and waivers.
+//!
+//! The store keeps their text; what it means is the business of the crate that judges.
+
+use sea_orm::FromQueryResult;
+use serde_json::json;
+
+use crate::db::sql;
+use crate::event::{self, EventKind};
+use crate::{Actor, Store, StoreError, Timestamp};
+
+/// A policy that was set.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StoredPolicy {
+    /// Counts up from 1.
+    pub version: u64,
+    /// Digest of what it says.
+    pub digest: String,
+    /// YAML, as it was given.
+    pub body: String,
+    /// When it was set.
+    pub set_at: Timestamp,
+    /// By whom.
+    pub set_by: String,
+}
+
+/// A waiver that is kept, whether its time is over or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredWaiver {
+    /// Its name.
+    pub id: String,
+    /// What it says, JSON.
+    pub body: String,
+    /// Its last moment.
+    pub until: Timestamp,
+}
+
+/// Waivers that there can be, those that are over included until they are removed. Default: the only value.
+pub const MAX_WAIVERS: usize = 10_000;
+
+/// Versions of the policy that are listed.
+const POLICIES_LISTED: i64 = 100;
+
+#[derive(FromQueryResult)]
+struct PolicyRow {
+    version: i64,
+    digest: String,
+    body: String,
+    set_at: i64,
+    set_by: String,
+}
+
+#[derive(FromQueryResult)]
+struct WaiverRow {
+    id: String,
+    body: String,
+    until: i64,
+}
+
+impl From<PolicyRow> for StoredPolicy {
+    fn from(row: PolicyRow) -> Self {
+        Self {
+            version: sql::from_db(row.version),
+            digest: row.digest,
+            body: row.body,
+            set_at: Timestamp(row.set_at),
+            set_by: row.set_by,
+        }
+    }
+}
+
+impl Store {
+    /// The policy in force, if one was ever set.
+    pub async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
+        Ok(self.policies().await?.into_iter().next())
+    }
+
+    /// The latest policies, the one in force first.
+    pub async fn policies(&self) -> Result<Vec<StoredPolicy>, StoreError> {
+        let sql = "SELECT version, digest, body, set_at, set_by FROM policy ORDER BY version DESC LIMIT $1";
+        let rows: Vec<PolicyRow> = sql::all(self.inner.db.read(), sql, [POLICIES_LISTED.into()]).await?;
+        Ok(rows.into_iter().map(StoredPolicy::from).collect())
+    }
+
+    /// Puts a policy in force and answers its version. The caller has checked what it says.
+    pub async fn set_policy(&self, body: &str, digest: &str, actor: &Actor) -> Result<u64, StoreError> {
+        let (body, digest, actor) = (body.to_owned(), digest.to_owned(), actor.clone());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "INSERT INTO policy (digest, body, set_at, set_by) VALUES ($1, $2, $3, $4) \
+                           RETURNING version AS id";
+                let values = [
+                    digest.clone().into(),
+                    body.into(),
+                    tx.now().micros().into(),
+                    actor.name().into(),
+                ];
+                let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
+                let version = made.map_or(0, |row| row.id);
+                let about = json!({ "version": version, "digest": digest });
+                event::record(tx, &actor, EventKind::PolicySet, "policy", about).await?;
+                Ok::<_, StoreError>(sql::from_db(version))
+            })
+        })
+        .await
+    }
+
+    /// All waivers, in the order of their names.
+    pub async fn waivers(&self) -> Result<Vec<StoredWaiver>, StoreError> {
+        let sql = "SELECT id, body, until FROM waiver ORDER BY id";
+        let rows: Vec<WaiverRow> = sql::all(self.inner.db.read(), sql, []).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| StoredWaiver {
+                id: row.id,
+                body: row.body,
+                until: Timestamp(row.until),
+            })
+            .collect())
+    }
+
+    /// Keeps a waiver. The caller has checked what it says. `false`: there are [`MAX_WAIVERS`] already.
+    pub async fn set_waiver(&self, waiver: StoredWaiver, actor: &Actor) -> Result<bool, StoreError> {
+        let actor = actor.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT COUNT(*) AS number FROM waiver WHERE id <> $1";
+                let others: Option<sql::Number> =
+                    sql::first(tx.sql(), sql, [waiver.id.clone().into()]).await?;
+                if others.is_some_and(|others| others.number >= MAX_WAIVERS as i64) {
+                    return Ok(false);
+                }
+                let sql = "INSERT INTO waiver (id, body, until, created_at) VALUES ($1, $2, $3, $4) \
+                           ON CONFLICT (id) DO UPDATE SET body = excluded.body, until = excluded.until";
+                let values = [
+                    waiver.id.clone().into(),
+                    waiver.body.clone().into(),
+                    waiver.until.micros().into(),
+                    tx.now().micros().into(),
+                ];
+                sql::execute(tx.sql(), sql, values).await?;
+                let about = serde_json::from_str(&waiver.body).unwrap_or_default();
+                event::record(tx, &actor, EventKind::WaiverSet, &waiver.id, about).await?;
+                Ok::<_, StoreError>(true)
+            })
+        })
+        .await
+    }
+
+    /// Withdraws a waiver. `false`: there is none of this name.
+    pub async fn remove_waiver(&self, id: &str, actor: &Actor) -> Result<bool, StoreError> {
+        let (id, actor) = (id.to_owned(), actor.clone());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM waiver WHERE id = $1";
+                let removed = sql::execute(tx.sql(), sql, [id.clone().into()]).await? > 0;
+                if removed {
+                    event::record(tx, &actor, EventKind::WaiverRemove, &id, json!({})).await?;
+                }
+                Ok::<_, StoreError>(removed)
+            })
+        })
+        .await
+    }
+}
