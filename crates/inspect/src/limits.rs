@@ -1,13 +1,14 @@
 //! What a layer may cost. Each limit names the attack that it stops.
 
 use findings::NotScannable;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Bytes in a MiB.
 const MIB: u64 = 1 << 20;
 
 /// What one layer may cost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// `layer.bytes`: uncompressed bytes of a layer (bombs). Default 20 GiB.
     pub layer_bytes: u64,

@@ -75,6 +75,9 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Run the registry
     Serve(ServeArgs),
+    /// Look into the blob that comes through standard input; what `serve` starts for each one
+    #[command(name = "inspect-blob", hide = true)]
+    InspectBlob(crate::worker::child::ChildArgs),
     /// Sign in to a registry and save a token for later commands
     Login(login::LoginArgs),
     /// Forget a saved token

@@ -26,6 +26,10 @@ pub(crate) mod users;
 
 /// Carries out what the command line says.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // It must not have more than one thread when it locks itself in.
+    if let Command::InspectBlob(args) = &cli.command {
+        return crate::worker::child::run(args).map(|()| ExitCode::SUCCESS);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the threads that do the work")?;
     runtime.block_on(dispatch(cli))
@@ -36,6 +40,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
     client.url = client.url.filter(|url| !url.is_empty());
     let done = match command {
         Command::Serve(args) => serve::run(args).await,
+        Command::InspectBlob(_) => Ok(()),
         Command::Login(args) => login::login(&client, args).await,
         Command::Logout => login::logout(&client),
         Command::Whoami => login::whoami(&Client::connect(&client)?).await,

@@ -50,6 +50,10 @@ pub(crate) struct Config {
     pub(crate) registry: Registry,
     /// The store.
     pub(crate) storage: Storage,
+    /// Looking into what is pushed.
+    pub(crate) scan: Scan,
+    /// What a pull has to pass.
+    pub(crate) gate: Gate,
     /// Signing in.
     pub(crate) auth: Auth,
     /// The JSON API.
@@ -100,6 +104,8 @@ impl Config {
             connections: Connections::read(&mut reader),
             registry: Registry::read(&mut reader),
             storage: Storage::read(&mut reader),
+            scan: Scan::read(&mut reader),
+            gate: Gate::read(&mut reader),
             auth: Auth::read(&mut reader),
             api: Api::read(&mut reader),
             log: Log::read(&mut reader),
@@ -293,6 +299,48 @@ impl Config {
         }
     }
 
+    /// What looking into a blob may cost.
+    pub(crate) fn pool_config(&self) -> PoolConfig {
+        let scan = &self.scan;
+        PoolConfig {
+            children: scan.workers,
+            blob_time: scan.blob_time.0,
+            memory: scan.worker_memory.0,
+            report_bytes: scan.report_bytes.0,
+            limits: inspect::Limits {
+                layer_bytes: scan.layer_bytes.0,
+                ratio: scan.layer_ratio,
+                entries: scan.layer_entries,
+                archive_depth: scan.archive_depth,
+                archive_bytes: scan.archive_bytes.0,
+                archive_entries: scan.archive_entries,
+                file_memory: scan.file_memory.0,
+                spool_bytes: scan.file_spool.0,
+                packages: scan.packages,
+                findings: scan.findings,
+                ..inspect::Limits::default()
+            },
+            malware_rules: scan.malware_rules.clone(),
+            secret_rules: scan.secret_rules.clone(),
+        }
+    }
+
+    /// How jobs are claimed.
+    pub(crate) fn broker_config(&self) -> BrokerConfig {
+        BrokerConfig {
+            attempts: self.scan.attempts,
+            ..BrokerConfig::default()
+        }
+    }
+
+    /// How the gate holds pulls.
+    pub(crate) fn gate_config(&self) -> GateConfig {
+        GateConfig {
+            first_wait: self.gate.first_wait.0,
+            waiters: self.gate.waiters,
+        }
+    }
+
     /// Every key with the value in effect, in the order of the table.
     fn effective(&self) -> Vec<Effective> {
         [
@@ -300,6 +348,8 @@ impl Config {
             self.connections.effective(),
             self.registry.effective(),
             self.storage.effective(),
+            self.scan.effective(),
+            self.gate.effective(),
             self.auth.effective(),
             self.api.effective(),
             self.log.effective(),
@@ -333,6 +383,8 @@ fn all_sections() -> Vec<SectionDoc> {
         Connections,
         Registry,
         Storage,
+        Scan,
+        Gate,
         Auth,
         Api,
         Log,

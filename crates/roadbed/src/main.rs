@@ -8,6 +8,8 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod gate;
+mod judge;
 mod local;
 mod moment;
 mod output;
@@ -15,6 +17,7 @@ mod progress;
 mod prompt;
 mod serve;
 mod telemetry;
+mod worker;
 
 use std::process::ExitCode;
 

@@ -13,7 +13,6 @@ use anyhow::Context as _;
 use registry::{
     Registry,
     access_log::AccessLog,
-    gate::OpenGate,
     metrics::{ConnectionMetrics, RegistryMetrics},
     traffic::{lanes::Lanes, listener::Listener, tls::CertificateStore},
 };
@@ -31,6 +30,7 @@ mod first_start;
 mod front;
 mod health;
 mod housekeeping;
+mod looking;
 mod process;
 mod proxies;
 mod store_metrics;
@@ -72,6 +72,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
+    let looking = looking::start(&config, &store, &instance).await?;
     let state = web::WebState::new(store.clone(), web_config(&config, &instance));
     let app = App {
         registry,
@@ -100,6 +101,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
             "stopped with connections still open, they were cut"
         );
     }
+    drop(looking);
     collecting.abort();
     if !access_log.flush(LOG_WAIT) {
         tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");
@@ -154,7 +156,7 @@ fn registry(
         config.registry_config(),
         counters,
         access_log,
-        Arc::new(OpenGate),
+        looking::gate(config, store),
         key,
     ))
 }

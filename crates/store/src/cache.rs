@@ -316,7 +316,9 @@ impl Caches {
             blobs: Cache::new(limits.lookup_cache_bytes, size_of_val),
             decisions: Cache::new(
                 limits.manifest_cache_bytes,
-                |judgement: &Arc<crate::Judgement>| size_of::<crate::Judgement>() + judgement.body.len(),
+                |judgement: &Arc<crate::Judgement>| {
+                    size_of::<crate::Judgement>() + judgement.body.len() + judgement.line.len()
+                },
             ),
             standings: Cache::new(limits.lookup_cache_bytes, size_of_val),
         }

@@ -66,7 +66,9 @@ impl Point {
 pub struct Judgement {
     /// What was decided.
     pub outcome: Outcome,
-    /// The decision with its reasons, JSON.
+    /// The worst reasons and what fixes them, in one line, for whoever pulls. Empty where there are none.
+    pub line: String,
+    /// The decision with its reasons, JSON. Nothing in it may change while they do not.
     pub body: String,
     /// Digest of the policy.
     pub policy: String,
@@ -94,6 +96,7 @@ pub struct Standing {
 #[derive(FromQueryResult)]
 struct Row {
     outcome: i64,
+    line: String,
     body: String,
     policy: String,
     evidence: String,
@@ -117,6 +120,7 @@ impl Row {
         Ok(Judgement {
             outcome: Outcome::of_number(self.outcome)
                 .ok_or_else(|| StoreError::damaged(format!("a decision has outcome {}", self.outcome)))?,
+            line: self.line,
             body: self.body,
             policy: self.policy,
             evidence: self.evidence,
@@ -147,7 +151,7 @@ impl Store {
         digest: &Digest,
         point: Point,
     ) -> Result<Option<Arc<Judgement>>, StoreError> {
-        let sql = "SELECT d.outcome, d.body, d.policy, d.evidence, d.generation, d.decided_at, d.review_at \
+        let sql = "SELECT d.outcome, d.line, d.body, d.policy, d.evidence, d.generation, d.decided_at, d.review_at \
                    FROM decision d JOIN repository r ON r.id = d.repository_id \
                    WHERE r.name = $1 AND d.digest = $2 AND d.point = $3";
         let values = [
@@ -189,6 +193,21 @@ impl Store {
             refused: sql::from_db(row.refused),
             undecided: sql::from_db(row.undecided),
         }))
+    }
+
+    /// Whether the repository has this manifest, and it is that of an image.
+    pub async fn has_image(&self, repo: &RepoName, digest: &Digest) -> Result<bool, StoreError> {
+        let found = self.manifest_by_digest(repo, digest).await?;
+        Ok(found.is_some_and(|manifest| manifest.kind == oci::ManifestKind::Image))
+    }
+
+    /// The manifest of an image that is to be judged.
+    pub async fn manifest_to_judge(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Option<Arc<crate::StoredManifest>>, StoreError> {
+        self.manifest_by_digest(repo, digest).await
     }
 
     /// Changes whenever something was decided.
@@ -285,18 +304,19 @@ async fn write(
     point: Point,
     judgement: &Judgement,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO decision (repository_id, digest, point, outcome, body, policy, evidence, generation, \
-               decided_at, review_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+    let sql = "INSERT INTO decision (repository_id, digest, point, outcome, line, body, policy, evidence, generation, \
+               decided_at, review_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
                ON CONFLICT (repository_id, digest, point) DO UPDATE SET \
                decided_at = CASE WHEN decision.outcome = excluded.outcome AND decision.body = excluded.body \
                THEN decision.decided_at ELSE excluded.decided_at END, \
-               outcome = excluded.outcome, body = excluded.body, policy = excluded.policy, \
+               outcome = excluded.outcome, line = excluded.line, body = excluded.body, policy = excluded.policy, \
                evidence = excluded.evidence, generation = excluded.generation, review_at = excluded.review_at";
     let values = [
         repository.into(),
         digest.to_string().into(),
         point.name().into(),
         judgement.outcome.number().into(),
+        judgement.line.clone().into(),
         judgement.body.clone().into(),
         judgement.policy.clone().into(),
         judgement.evidence.clone().into(),

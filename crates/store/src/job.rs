@@ -43,6 +43,33 @@ pub enum JobPriority {
     Backfill = 2,
 }
 
+/// Which images are judged again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those whose decision must be looked at by now.
+    Due,
+    /// Those that were never judged.
+    Undecided,
+}
+
+impl Which {
+    const fn condition(self) -> &'static str {
+        match self {
+            Self::All => "WHERE m.kind = 0",
+            Self::Due => {
+                "WHERE m.kind = 0 AND EXISTS (SELECT 1 FROM decision d WHERE d.repository_id = r.id \
+                 AND d.digest = m.digest AND d.review_at <= $3)"
+            }
+            Self::Undecided => {
+                "WHERE m.kind = 0 AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.repository_id = r.id \
+                 AND d.digest = m.digest)"
+            }
+        }
+    }
+}
+
 /// A job that the caller works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
@@ -196,6 +223,32 @@ impl Store {
         let subject = subject.to_owned();
         self.write(move |tx| Box::pin(async move { enqueue(tx, kind, &subject, priority).await }))
             .await
+    }
+
+    /// Has images judged again. Answers how many.
+    pub async fn request_judgements(&self, which: Which, priority: JobPriority) -> Result<u64, StoreError> {
+        let asked = self
+            .write(move |tx| {
+                Box::pin(async move {
+                    let sql = format!(
+                        "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
+                         SELECT $1, r.name || '@' || m.digest, $2, 0, $3, 0, $3 \
+                         FROM manifest m JOIN repository r ON r.id = m.repository_id {} \
+                         ON CONFLICT (kind, subject) DO UPDATE SET attempts = 0",
+                        which.condition()
+                    );
+                    let values = [
+                        JobKind::Judge.name().into(),
+                        (priority as i64).into(),
+                        tx.now().micros().into(),
+                    ];
+                    let asked = sql::execute(tx.sql(), &sql, values).await?;
+                    tx.wake_workers();
+                    Ok::<_, StoreError>(asked)
+                })
+            })
+            .await?;
+        Ok(asked)
     }
 
     /// Changes whenever a job may have become ready.

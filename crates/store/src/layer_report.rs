@@ -90,6 +90,14 @@ impl Store {
         }
     }
 
+    /// Whether the blob is here and good.
+    pub async fn has_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let sql = "SELECT id FROM blob WHERE digest = $1 AND state = 0";
+        let row: Option<sql::Id> =
+            sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
+        Ok(row.is_some())
+    }
+
     /// Keeps what a job found, and wakes the images that waited for it.
     pub async fn finish_scan(&self, job: &Job, report: LayerReport) -> Result<(), StoreError> {
         let (job, digest) = (job.clone(), report.blob);

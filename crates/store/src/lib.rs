@@ -79,7 +79,7 @@ pub use event::{Event, EventFilter, EventKind};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
 pub use gc::{GcReport, Kept};
 pub use handle::Store;
-pub use job::{Job, JobCounts, JobKind, JobPriority};
+pub use job::{Job, JobCounts, JobKind, JobPriority, Which};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;

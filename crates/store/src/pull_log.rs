@@ -193,6 +193,23 @@ impl Row {
 }
 
 impl Store {
+    /// Whether a manifest of a repository was pulled since a moment, as far as the log goes back.
+    pub async fn was_pulled_since(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT seq AS id FROM pull_log WHERE digest = $1 AND repository = $2 AND at >= $3 LIMIT 1";
+        let values = [
+            digest.to_string().into(),
+            repo.as_str().into(),
+            since.micros().into(),
+        ];
+        let row: Option<sql::Id> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.is_some())
+    }
+
     /// Takes a note of a pull. Never waits: when the queue is full, the note is dropped and counted
     /// ([`crate::StoreMetrics::pull_notes_dropped`]).
     pub fn note_pull(&self, note: PullNote) {

@@ -16,6 +16,8 @@ use super::logging::{LogFilter, LogFormat, LogTarget};
 use super::network::{Cidr, PublicUrl};
 use super::setting::Namespaces;
 use super::units::{Size, Span};
+use crate::gate::GateConfig;
+use crate::worker::{BrokerConfig, PoolConfig};
 
 /// Where the registry listens if nobody says otherwise: reachable from this machine only.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -40,6 +42,22 @@ fn protocol() -> RegistryConfig {
 
 fn api() -> WebConfig {
     WebConfig::default()
+}
+
+fn pool() -> PoolConfig {
+    PoolConfig::default()
+}
+
+fn broker() -> BrokerConfig {
+    BrokerConfig::default()
+}
+
+fn layers() -> inspect::Limits {
+    inspect::Limits::default()
+}
+
+fn gate() -> GateConfig {
+    GateConfig::default()
 }
 
 fn limits() -> StoreLimits {
@@ -185,6 +203,60 @@ section! {
         pull_log_age: Span = Span(limits().pull_log_age), MINUTE => Span::seconds(10 * 365 * 24 * 60 * 60);
         /// Pulls waiting to be written to the pull log; what comes on top is counted and dropped.
         pull_log_queue: usize = limits().pull_log_queue, 1 => 10_000_000;
+    }
+}
+
+section! {
+    /// Looking into what is pushed.
+    Scan = "scan" {
+        /// Whether it is looked into at all; without it nothing is decided, and nothing is held.
+        enabled: bool = true;
+        /// Blobs looked into at the same time, each by a process of its own.
+        workers: usize = pool().children, 1 => 256;
+        /// Longest time for one blob.
+        blob_time: Span = Span(pool().blob_time), SECOND => DAY;
+        /// Address space of such a process.
+        worker_memory: Size = Size(pool().memory), Size(256 << 20) => Size(1 << 40);
+        /// Largest report of one blob.
+        report_bytes: Size = Size(pool().report_bytes), MIB => Size(4 << 30);
+        /// Times that a blob is tried before it counts as not scannable.
+        attempts: u32 = broker().attempts, 1 => 100;
+        /// Uncompressed bytes of a layer.
+        layer_bytes: Size = Size(layers().layer_bytes), MIB => PIB;
+        /// Uncompressed bytes per compressed one, over windows of 64 MiB.
+        layer_ratio: u64 = layers().ratio, 2 => 100_000;
+        /// Entries of a layer.
+        layer_entries: u64 = layers().entries, 1 => 1_000_000_000;
+        /// Archives within archives.
+        archive_depth: u32 = layers().archive_depth, 1 => 100;
+        /// Uncompressed bytes of all archives within a layer.
+        archive_bytes: Size = Size(layers().archive_bytes), MIB => PIB;
+        /// Entries of all archives within a layer.
+        archive_entries: u64 = layers().archive_entries, 1 => 1_000_000_000;
+        /// A file that is read as a whole; larger ones are spooled.
+        file_memory: Size = Size(layers().file_memory), MIB => GIB;
+        /// A larger file that is read from more than one place.
+        file_spool: Size = Size(layers().spool_bytes), MIB => Size(1 << 40);
+        /// Packages of a layer.
+        packages: u64 = layers().packages, 1 => 100_000_000;
+        /// Secrets and malware found in a layer; more are counted, not kept.
+        findings: u64 = layers().findings, 1 => 1_000_000;
+        /// Files and directories with YARA rules, beside our own.
+        malware_rules: Vec<PathBuf> = Vec::new();
+        /// Files with rules for secrets in gitleaks' form, beside our own.
+        secret_rules: Vec<PathBuf> = Vec::new();
+    }
+}
+
+section! {
+    /// What a pull has to pass.
+    Gate = "gate" {
+        /// Whether pulls are held and refused by policy; otherwise decisions are made and shown, and nothing more.
+        enabled: bool = true;
+        /// How long a pull waits for the first decision about its image; then it is told to come again (503).
+        first_wait: Span = Span(gate().first_wait), Span(Duration::ZERO) => MINUTE;
+        /// Pulls that wait at the same time; one more is told to come again at once (503).
+        waiters: usize = gate().waiters, 1 => 1_000_000;
     }
 }
 

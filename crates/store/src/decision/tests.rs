@@ -9,6 +9,7 @@ use crate::testing::{Kit, sha256};
 fn judgement(outcome: Outcome, body: &str, generation: u64) -> Judgement {
     Judgement {
         outcome,
+        line: "a line".to_owned(),
         body: body.to_owned(),
         policy: "sha256:policy".to_owned(),
         evidence: "facts".to_owned(),

@@ -87,6 +87,7 @@ const TABLES: &[TableOf] = &[
             ("digest", Sorted),
             ("point", Text),
             ("outcome", Number),
+            ("line", Text),
             ("body", Text),
             ("policy", Text),
             ("evidence", Text),

@@ -1,0 +1,208 @@
+//! The gate of the registry: pulls pass by what was decided of their image.
+//!
+//! - What was decided is answered from memory. A first decision is waited for, by so many and for so long; who comes on top or
+//!   waits longer is told to come again.
+//! - An index is served if one of the images in it is; what it holds beside images does not count.
+//! - A blob is refused when every image of the repository that has it is refused. One that no image has yet is served.
+//! - Whoever may inspect sees everything, and so does everybody while the glass is broken ([`glass`]).
+
+use std::{sync::Arc, time::Duration};
+
+use oci::{Digest, Manifest, ManifestKind, ManifestLimits, RepoName};
+use registry::gate::{Answer, Gate, Pull, Verdict};
+use serde_json::json;
+use store::{Judgement, Outcome, Point, Standing, Store, StoreError, StoredManifest};
+use tokio::{sync::Semaphore, time::Instant};
+
+pub(crate) mod glass;
+
+use glass::Glass;
+
+/// How the gate holds pulls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GateConfig {
+    /// How long a pull waits for a first decision. Default 10 s: clients give up much later.
+    pub(crate) first_wait: Duration,
+    /// Pulls that wait at the same time. Default 1,000.
+    pub(crate) waiters: usize,
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        Self {
+            first_wait: Duration::from_secs(10),
+            waiters: 1_000,
+        }
+    }
+}
+
+/// When it is worth asking again for what is not decided.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Decides by what the store has.
+pub(crate) struct PolicyGate {
+    store: Store,
+    config: GateConfig,
+    waiters: Semaphore,
+    glass: Glass,
+}
+
+impl PolicyGate {
+    /// A gate over a store.
+    pub(crate) fn new(store: Store, config: GateConfig, glass: Glass) -> Arc<Self> {
+        Arc::new(Self {
+            waiters: Semaphore::new(config.waiters),
+            store,
+            config,
+            glass,
+        })
+    }
+
+    /// Whether nothing is asked.
+    fn is_open_to(&self, pull: Pull<'_>) -> bool {
+        self.glass.is_broken_for(pull.repo, self.store.now())
+            || self.store.access().may_inspect(pull.caller, pull.repo)
+    }
+
+    async fn manifest_verdict(&self, pull: Pull<'_>, manifest: &StoredManifest) -> Verdict {
+        if self.is_open_to(pull) {
+            return Verdict::Serve;
+        }
+        self.waited(pull, async || match manifest.kind {
+            ManifestKind::Image => self.image_verdict(pull.repo, &manifest.digest).await,
+            ManifestKind::Index => self.index_verdict(pull.repo, manifest).await,
+        })
+        .await
+    }
+
+    async fn blob_verdict(&self, pull: Pull<'_>, digest: &Digest) -> Verdict {
+        if self.is_open_to(pull) {
+            return Verdict::Serve;
+        }
+        self.waited(pull, async || {
+            let standing = self.store.standing(pull.repo, digest).await?;
+            Ok(verdict_of(standing))
+        })
+        .await
+    }
+
+    /// Asks until there is a decision, as long as a pull may wait.
+    async fn waited(
+        &self,
+        pull: Pull<'_>,
+        ask: impl AsyncFn() -> Result<Option<Verdict>, StoreError>,
+    ) -> Verdict {
+        let mut decisions = self.store.decisions();
+        let undecided = Verdict::Undecided {
+            retry_after: RETRY_AFTER,
+        };
+        match ask().await {
+            Ok(Some(verdict)) => return verdict,
+            Ok(None) if pull.waits => {}
+            Ok(None) => return undecided,
+            Err(error) => return unanswered(&error),
+        }
+        let Ok(_place) = self.waiters.try_acquire() else {
+            return undecided;
+        };
+        let until = Instant::now() + self.config.first_wait;
+        while matches!(
+            tokio::time::timeout_at(until, decisions.changed()).await,
+            Ok(Ok(()))
+        ) {
+            match ask().await {
+                Ok(Some(verdict)) => return verdict,
+                Ok(None) => {}
+                Err(error) => return unanswered(&error),
+            }
+        }
+        undecided
+    }
+
+    async fn image_verdict(&self, repo: &RepoName, digest: &Digest) -> Result<Option<Verdict>, StoreError> {
+        let decision = self.store.decision(repo, digest, Point::Pull).await?;
+        Ok(decision.map(|decision| verdict(&decision)))
+    }
+
+    /// Served if one of its images is; undecided while none is and one may yet be.
+    async fn index_verdict(
+        &self,
+        repo: &RepoName,
+        index: &StoredManifest,
+    ) -> Result<Option<Verdict>, StoreError> {
+        let mut refused = None;
+        let mut is_undecided = false;
+        for child in children(index) {
+            let Some(child) = self.store.decision(repo, &child, Point::Pull).await? else {
+                is_undecided |= self.store.has_image(repo, &child).await?;
+                continue;
+            };
+            match child.outcome {
+                Outcome::Refuse => refused = Some(verdict(&child)),
+                Outcome::NotApplicable => {}
+                Outcome::Allow | Outcome::Warn => return Ok(Some(Verdict::Serve)),
+            }
+        }
+        Ok(match refused {
+            _ if is_undecided => None,
+            Some(refused) => Some(refused),
+            None => Some(Verdict::Serve),
+        })
+    }
+}
+
+impl Gate for PolicyGate {
+    fn manifest<'a>(&'a self, pull: Pull<'a>, manifest: &'a Arc<StoredManifest>) -> Answer<'a> {
+        Box::pin(self.manifest_verdict(pull, manifest))
+    }
+
+    fn blob<'a>(&'a self, pull: Pull<'a>, digest: &'a Digest) -> Answer<'a> {
+        Box::pin(self.blob_verdict(pull, digest))
+    }
+}
+
+/// The manifests that an index names. It was checked when it was pushed.
+fn children(index: &StoredManifest) -> Vec<Digest> {
+    let parsed = Manifest::parse(
+        &index.bytes,
+        Some(&index.media_type),
+        &ManifestLimits::default(),
+    );
+    parsed.map_or_else(
+        |_| Vec::new(),
+        |parsed| parsed.manifests.iter().map(|child| child.digest).collect(),
+    )
+}
+
+fn verdict(decision: &Judgement) -> Verdict {
+    match decision.outcome {
+        Outcome::Allow | Outcome::NotApplicable => Verdict::Serve,
+        Outcome::Warn => Verdict::Warn(decision.line.clone()),
+        Outcome::Refuse => Verdict::Refuse {
+            message: decision.line.clone(),
+            detail: json!({ "decision": "refuse", "policy": decision.policy, "generation": decision.generation }),
+        },
+    }
+}
+
+fn verdict_of(standing: Standing) -> Option<Verdict> {
+    if standing.images == 0 || standing.refused + standing.undecided < standing.images {
+        return Some(Verdict::Serve);
+    }
+    if standing.undecided > 0 {
+        return None;
+    }
+    Some(Verdict::Refuse {
+        message: "every image of this repository that has this layer is refused by policy; pull its manifest to see why"
+            .to_owned(),
+        detail: json!({ "decision": "refuse", "images": standing.images }),
+    })
+}
+
+/// Without the database nobody knows what was decided of what is not in memory.
+fn unanswered(error: &StoreError) -> Verdict {
+    tracing::warn!(%error, "the gate could not look up a decision");
+    Verdict::Undecided {
+        retry_after: RETRY_AFTER,
+    }
+}

@@ -1,0 +1,233 @@
+//! Judges images: from the reports of their layers, what advisories say and what the policy asks, to a decision.
+//!
+//! A judgement waits for nobody: an image of which a layer was not looked into yet is put back, and the report of that layer
+//! causes it again. What cannot be found out is an unknown of the image, never a reason to wait.
+//!
+//! - `judge/knowledge.rs`: advisories, policy and waivers in memory, and when they are read again.
+//! - `judge/evidence.rs`: the reports of an image's layers, and what of them is not there.
+//! - `judge/subject.rs`: from reports to the facts that rules are asked about.
+
+use std::{num::NonZero, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use oci::{Digest, Manifest, ManifestLimits, RepoName};
+use policy::{Decision, Subject, Waiver};
+use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, Timestamp};
+use time::OffsetDateTime;
+use tokio::task::JoinSet;
+
+mod evidence;
+mod knowledge;
+mod subject;
+
+pub(crate) use evidence::Evidence;
+pub(crate) use knowledge::{Facts, Knowledge};
+pub(crate) use subject::{SubjectOf, subject_of};
+
+/// How long a judgement is held before somebody else may try it.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// How often it looks for judgements that nobody told it of.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Before a judgement that failed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// A pull so long ago still means that an image is in use.
+const IN_USE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The points at which an image in the registry is judged.
+const POINTS: [(Point, policy::Point); 2] = [
+    (Point::Push, policy::Point::Push),
+    (Point::Pull, policy::Point::Pull),
+];
+
+/// Judges the images of a store.
+pub(crate) struct Judge {
+    store: Store,
+    knowledge: Arc<Knowledge>,
+    evidence: Evidence,
+    name: String,
+}
+
+/// What became of a judgement.
+enum Done {
+    Decided(Vec<(Point, Judgement)>),
+    /// A layer has no report yet. Its report causes the judgement again.
+    Waits,
+    /// There is no such image.
+    Gone,
+}
+
+impl Judge {
+    /// A judge that works until its tasks are ended.
+    pub(crate) fn start(store: Store, knowledge: Arc<Knowledge>, name: String) -> JoinSet<()> {
+        let judge = Arc::new(Self {
+            evidence: Evidence::new(store.clone()),
+            store,
+            knowledge,
+            name,
+        });
+        let mut loops = JoinSet::new();
+        let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
+        for _ in 0..cores {
+            loops.spawn(Arc::clone(&judge).work());
+        }
+        loops
+    }
+
+    async fn work(self: Arc<Self>) {
+        let mut changes = self.store.jobs();
+        loop {
+            changes.mark_unchanged();
+            match self.one_job().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let told = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
+                    if matches!(told, Ok(Err(_))) {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "an image could not be judged");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            }
+        }
+    }
+
+    async fn one_job(&self) -> Result<bool> {
+        let Some(job) = self
+            .store
+            .claim_job(JobKind::Judge, &self.name, LEASE)
+            .await?
+        else {
+            return Ok(false);
+        };
+        let Some((repo, digest)) = parse(&job.subject) else {
+            self.store.drop_job(&job).await?;
+            return Ok(true);
+        };
+        match self.judge(&repo, &digest).await {
+            Ok(Done::Decided(judgements)) => {
+                self.store
+                    .finish_judgement(&job, &repo, &digest, judgements)
+                    .await?;
+            }
+            Ok(Done::Waits | Done::Gone) => self.store.drop_job(&job).await?,
+            Err(error) => self.failed(&job, &error).await?,
+        }
+        Ok(true)
+    }
+
+    async fn failed(&self, job: &Job, error: &anyhow::Error) -> Result<()> {
+        let error = format!("{error:#}");
+        tracing::warn!(image = job.subject, error, "an image could not be judged");
+        let wait = TRY_AGAIN * job.attempts.min(12);
+        Ok(self.store.return_job(job, wait, Some(&error)).await?)
+    }
+
+    async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {
+        let Some(stored) = self.store.manifest_to_judge(repo, digest).await? else {
+            return Ok(Done::Gone);
+        };
+        let manifest = Manifest::parse(
+            &stored.bytes,
+            Some(&stored.media_type),
+            &ManifestLimits::default(),
+        )
+        .context("the manifest that was stored cannot be read")?;
+        let Some(gathered) = self.evidence.gather(&manifest).await? else {
+            return Ok(Done::Waits);
+        };
+        let since = self.store.now().minus(IN_USE);
+        let in_use = self.store.was_pulled_since(repo, digest, since).await?;
+        let facts = self.knowledge.facts();
+        let now = moment(self.store.now())?;
+        let about = SubjectOf {
+            repo: repo.clone(),
+            digest: *digest,
+            manifest,
+            media_type: stored.media_type.clone(),
+            pushed_by: None,
+            in_use,
+            now,
+        };
+        // Matching and conditions compute; a thread that serves connections must not.
+        let judgements = tokio::task::spawn_blocking(move || {
+            let subject = subject_of(about, &gathered, &facts)?;
+            decide(&subject, &facts, now)
+        })
+        .await
+        .context("the judgement was lost")??;
+        Ok(Done::Decided(judgements))
+    }
+}
+
+fn decide(subject: &Subject, facts: &Facts, now: OffsetDateTime) -> Result<Vec<(Point, Judgement)>> {
+    let waivers: &[Waiver] = &facts.waivers;
+    POINTS
+        .into_iter()
+        .map(|(point, asked)| {
+            let decision = policy::decide(&facts.policy, waivers, subject, asked, now);
+            Ok((point, judgement_of(&decision)?))
+        })
+        .collect()
+}
+
+/// As the store keeps it. What changes without the reasons changing is no part of the body.
+pub(crate) fn judgement_of(decision: &Decision) -> Result<Judgement> {
+    let mut body = serde_json::to_value(decision)?;
+    if let Some(members) = body.as_object_mut() {
+        for changing in [
+            "policy_digest",
+            "evidence_fingerprint",
+            "advisory_generation",
+            "review_at",
+        ] {
+            members.remove(changing);
+        }
+    }
+    let line = match decision.outcome {
+        policy::Outcome::Refuse => decision.refusal_text(),
+        policy::Outcome::Warn => decision.warning_line(),
+        policy::Outcome::Allow | policy::Outcome::NotApplicable => String::new(),
+    };
+    Ok(Judgement {
+        outcome: match decision.outcome {
+            policy::Outcome::NotApplicable => Outcome::NotApplicable,
+            policy::Outcome::Allow => Outcome::Allow,
+            policy::Outcome::Warn => Outcome::Warn,
+            policy::Outcome::Refuse => Outcome::Refuse,
+        },
+        line,
+        body: body.to_string(),
+        policy: decision.policy_digest.to_string(),
+        evidence: decision.evidence_fingerprint.to_string(),
+        generation: decision.advisory_generation,
+        review_at: decision.review_at.map(timestamp),
+        decided_at: Timestamp(0),
+    })
+}
+
+/// `repository@digest`.
+fn parse(subject: &str) -> Option<(RepoName, Digest)> {
+    let (repo, digest) = subject.split_once('@')?;
+    Some((repo.parse().ok()?, digest.parse().ok()?))
+}
+
+fn moment(at: Timestamp) -> Result<OffsetDateTime> {
+    let nanoseconds = i128::from(at.micros()) * 1_000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).context("the clock is beyond any calendar")
+}
+
+fn timestamp(at: OffsetDateTime) -> Timestamp {
+    Timestamp(i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX))
+}
+
+/// Has every image judged again that must be looked at by now. Called every now and then.
+pub(crate) async fn review(store: &Store) -> Result<u64> {
+    Ok(store
+        .request_judgements(store::Which::Due, JobPriority::Backfill)
+        .await?)
+}

@@ -1,0 +1,130 @@
+//! Advisories, policy and waivers in memory.
+//!
+//! A judgement takes one state of all three. They are read again when the store says that one of them has changed; what was
+//! read before stands until then, also while the database is away.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use arc_swap::ArcSwap;
+use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev};
+use policy::{Policy, Waiver};
+use store::{AdvisoryRow, Store};
+
+/// Advisories that are read at a time.
+const PAGE: usize = 1_000;
+
+/// One state of what images are judged by.
+pub(crate) struct Facts {
+    /// What advisories say.
+    pub(crate) index: AdvisoryIndex,
+    /// What is known to be exploited.
+    pub(crate) kev: Option<Kev>,
+    /// What is likely to be.
+    pub(crate) epss: Option<Epss>,
+    /// Which advisories.
+    pub(crate) generation: u64,
+    /// What is asked.
+    pub(crate) policy: Policy,
+    /// What does not count.
+    pub(crate) waivers: Vec<Waiver>,
+}
+
+/// The present state.
+pub(crate) struct Knowledge {
+    store: Store,
+    facts: ArcSwap<Facts>,
+}
+
+impl Knowledge {
+    /// Reads everything.
+    pub(crate) async fn load(store: Store) -> Result<Arc<Self>> {
+        let facts = read(&store).await?;
+        Ok(Arc::new(Self {
+            store,
+            facts: ArcSwap::from_pointee(facts),
+        }))
+    }
+
+    /// The present state.
+    pub(crate) fn facts(&self) -> Arc<Facts> {
+        self.facts.load_full()
+    }
+
+    /// Reads everything again.
+    pub(crate) async fn reload(&self) -> Result<()> {
+        let facts = read(&self.store).await?;
+        self.facts.store(Arc::new(facts));
+        Ok(())
+    }
+}
+
+async fn read(store: &Store) -> Result<Facts> {
+    let generation = store.advisory_generation().await?;
+    let policy = match store.policy().await? {
+        Some(stored) => Policy::parse("policy", &stored.body)
+            .with_context(|| format!("version {} of the policy cannot be read", stored.version))?,
+        None => Policy::default_policy(),
+    };
+    Ok(Facts {
+        index: index(store).await?,
+        kev: document(store, "kev", Kev::read).await?,
+        epss: document(store, "epss", Epss::read).await?,
+        generation,
+        policy,
+        waivers: waivers(store).await?,
+    })
+}
+
+async fn index(store: &Store) -> Result<AdvisoryIndex> {
+    let mut advisories = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = store.advisories(&after, PAGE).await?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        after.clone_from(&last.id);
+        advisories.extend(page.iter().filter_map(advisory));
+    }
+    let built = tokio::task::spawn_blocking(move || AdvisoryIndex::build(advisories)).await;
+    Ok(built.context("the index was lost")??)
+}
+
+/// One that cannot be read is one less: the others still count.
+fn advisory(row: &AdvisoryRow) -> Option<Advisory> {
+    match serde_json::from_slice(&row.body) {
+        Ok(advisory) => Some(advisory),
+        Err(error) => {
+            tracing::error!(advisory = row.id, %error, "an advisory that was stored cannot be read");
+            None
+        }
+    }
+}
+
+async fn document<T, E: std::error::Error + Send + Sync + 'static>(
+    store: &Store,
+    kind: &str,
+    read: impl Fn(&[u8]) -> Result<T, E>,
+) -> Result<Option<T>> {
+    let found = store.advisory_documents(kind).await?;
+    let Some(document) = found.first() else {
+        return Ok(None);
+    };
+    read(&document.body)
+        .map(Some)
+        .with_context(|| format!("the {kind} document that was stored cannot be read"))
+}
+
+async fn waivers(store: &Store) -> Result<Vec<Waiver>> {
+    let mut waivers = Vec::new();
+    for stored in store.waivers().await? {
+        match serde_json::from_str(&stored.body) {
+            Ok(waiver) => waivers.push(waiver),
+            Err(error) => {
+                tracing::error!(waiver = stored.id, %error, "a waiver that was stored cannot be read");
+            }
+        }
+    }
+    Ok(waivers)
+}

@@ -1,0 +1,287 @@
+//! From reports to the facts that rules are asked about.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use findings::{
+    ByteFinding, FindingKind, OsRelease, Overlay, Package,
+    advisory::{Knowledge as Known, State, VulnerabilityFinding, find_vulnerabilities},
+    configuration, end_of_life,
+};
+use oci::{Digest, Manifest, MediaType, RepoName};
+use policy::{
+    Applicability, ConfigShape, JudgedFinding, Peek, Subject, Unknown, UnknownKind, classify,
+};
+use time::OffsetDateTime;
+
+use super::{evidence::Gathered, knowledge::Facts};
+
+/// Labels and annotations that rules can ask about.
+const LABELS: usize = 200;
+
+/// Which image.
+pub(crate) struct SubjectOf {
+    /// Where it lies.
+    pub(crate) repo: RepoName,
+    /// Its manifest's digest.
+    pub(crate) digest: Digest,
+    /// Its manifest.
+    pub(crate) manifest: Manifest,
+    /// Its manifest's media type.
+    pub(crate) media_type: MediaType,
+    /// Who pushed it.
+    pub(crate) pushed_by: Option<String>,
+    /// Whether it was pulled lately.
+    pub(crate) in_use: bool,
+    /// The moment of judgement.
+    pub(crate) now: OffsetDateTime,
+}
+
+/// The facts of an image.
+pub(crate) fn subject_of(about: SubjectOf, gathered: &Gathered, facts: &Facts) -> Result<Subject> {
+    let mut subject = Subject::new(about.repo.clone(), about.digest);
+    subject.in_use = about.in_use;
+    subject.pushed_by.clone_from(&about.pushed_by);
+    subject.advisory_generation = facts.generation;
+    subject.image.media_type = Some(about.media_type.clone());
+    subject.image.size = about.manifest.layers.iter().map(|layer| layer.size).sum();
+    subject.image.not_applicable = !is_image(&about.manifest, gathered);
+    if subject.image.not_applicable {
+        return Ok(subject);
+    }
+    let overlay = gathered.image.overlay()?;
+    describe(&mut subject, &about, gathered, &overlay);
+    subject.image.unknowns.extend(gathered.unknowns.iter().cloned());
+    add_vulnerabilities(&mut subject, &overlay, facts);
+    add_files(&mut subject, &overlay, gathered);
+    add_configuration(&mut subject, &about, gathered, &overlay);
+    subject.image.unknowns.sort_unstable();
+    subject.image.unknowns.dedup();
+    Ok(subject)
+}
+
+/// Whatever a node can unpack or mount is an image, whatever its configuration calls itself.
+fn is_image(manifest: &Manifest, gathered: &Gathered) -> bool {
+    let shape = match &gathered.config {
+        Some(config) if !config.diff_ids.is_empty() => ConfigShape::Image,
+        _ => ConfigShape::Other,
+    };
+    let peeked: BTreeMap<Digest, Peek> = gathered
+        .image
+        .layers
+        .iter()
+        .map(|report| (report.blob, peek(report)))
+        .collect();
+    let peek = |layer: &oci::Descriptor| peeked.get(&layer.digest).copied().unwrap_or(Peek::Archive);
+    matches!(classify(manifest, shape, peek), Applicability::Image)
+}
+
+/// What a layer showed itself to be.
+fn peek(report: &findings::LayerReport) -> Peek {
+    if report.config.is_some() {
+        return Peek::Text;
+    }
+    let is_no_layer = report
+        .not_scannable
+        .iter()
+        .any(|reason| reason.limit == crate::worker::NO_LAYER);
+    if is_no_layer { Peek::Other } else { Peek::Archive }
+}
+
+fn describe(subject: &mut Subject, about: &SubjectOf, gathered: &Gathered, overlay: &Overlay<'_>) {
+    let image = &mut subject.image;
+    image.annotations = about
+        .manifest
+        .annotations
+        .iter()
+        .take(LABELS)
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    if let Some(config) = &gathered.config {
+        image.labels = config.labels.iter().take(LABELS).cloned().collect();
+        image.user.clone_from(&config.user);
+        let rfc3339 = &time::format_description::well_known::Rfc3339;
+        image.created = config
+            .created
+            .as_deref()
+            .and_then(|created| OffsetDateTime::parse(created, rfc3339).ok());
+    }
+    image.os = overlay.os.map(|os| format!("{} {}", os.id, os.version).trim().to_owned());
+    image.os_ends = overlay.os.and_then(end_of_life);
+}
+
+/// Packages of the running image with where they lie; what a distribution owns is the distribution's to judge.
+fn packages<'a>(overlay: &Overlay<'a>) -> Vec<(&'a Package, usize, &'a str)> {
+    overlay
+        .units
+        .iter()
+        .filter(|unit| unit.found.owned_by.is_none())
+        .flat_map(|unit| {
+            let place = (unit.layer, unit.found.path.as_str());
+            unit.found
+                .unit
+                .packages
+                .iter()
+                .map(move |package| (package, place.0, place.1))
+        })
+        .collect()
+}
+
+fn add_vulnerabilities(subject: &mut Subject, overlay: &Overlay<'_>, facts: &Facts) {
+    let placed = packages(overlay);
+    let packages: Vec<Package> = placed.iter().map(|(package, ..)| (*package).clone()).collect();
+    let known = Known {
+        index: &facts.index,
+        kev: facts.kev.as_ref(),
+        epss: facts.epss.as_ref(),
+    };
+    let report = find_vulnerabilities(&packages, overlay.os, &known);
+    for finding in &report.findings {
+        let Some((package, layer, path)) = placed.get(finding.package) else {
+            continue;
+        };
+        subject
+            .findings
+            .push(judged(finding, package, *layer, path, facts));
+    }
+    let uncovered: std::collections::BTreeSet<&str> = report
+        .coverage
+        .iter()
+        .zip(&packages)
+        .filter(|(coverage, _)| !coverage.is_covered())
+        .map(|(_, package)| package.kind.purl_type())
+        .collect();
+    let is_os_known = overlay.os.is_some();
+    for kind in uncovered {
+        let is_os = ["deb", "apk", "rpm"].contains(&kind);
+        subject.image.unknowns.push(Unknown {
+            kind: if is_os && !is_os_known {
+                UnknownKind::NoOs
+            } else {
+                UnknownKind::NoFeed
+            },
+            detail: os_detail(kind, overlay.os),
+        });
+    }
+}
+
+fn os_detail(kind: &str, os: Option<&OsRelease>) -> String {
+    match os {
+        Some(os) if ["deb", "apk", "rpm"].contains(&kind) => {
+            format!("{} {}", os.id, os.version).trim().to_owned()
+        }
+        _ => kind.to_owned(),
+    }
+}
+
+fn judged(
+    finding: &VulnerabilityFinding,
+    package: &Package,
+    layer: usize,
+    path: &str,
+    facts: &Facts,
+) -> JudgedFinding {
+    let mut judged = JudgedFinding::new(
+        FindingKind::Vulnerability,
+        finding.id.to_string(),
+        finding.severity,
+    );
+    judged.aliases = finding.aliases.iter().map(ToString::to_string).collect();
+    judged.fix = finding
+        .fix
+        .version()
+        .map(|version| format!("update {} to {version}", package.advised().0));
+    judged.package.clone_from(&package.name);
+    judged.version.clone_from(&package.version);
+    judged.ecosystem = package.kind.purl_type().to_owned();
+    path.clone_into(&mut judged.path);
+    for inner in &package.inner_path {
+        judged.path.push('!');
+        judged.path.push_str(inner);
+    }
+    judged.layer = u32::try_from(layer).ok();
+    judged.kev = finding.kev.is_some();
+    judged.epss = finding.epss.map(|score| score.probability());
+    judged.confidence = finding.confidence.min(package.confidence);
+    judged.source = finding
+        .sources
+        .first()
+        .map(|source| source.database.as_str().to_owned())
+        .unwrap_or_default();
+    judged.published = facts
+        .index
+        .vulnerability(&finding.id)
+        .and_then(|known| {
+            facts
+                .index
+                .advisories_of(known)
+                .filter_map(|advisory| advisory.published)
+                .min()
+        });
+    judged.mitigated = matches!(finding.state, State::Mitigated(_));
+    judged
+}
+
+fn add_files(subject: &mut Subject, overlay: &Overlay<'_>, gathered: &Gathered) {
+    for found in &overlay.findings {
+        subject
+            .findings
+            .push(of_file(found.finding, Some(found.layer)));
+    }
+    let of_config = gathered
+        .config_report
+        .iter()
+        .flat_map(|report| &report.findings);
+    for finding in of_config {
+        subject.findings.push(of_file(finding, None));
+    }
+}
+
+fn of_file(finding: &ByteFinding, layer: Option<usize>) -> JudgedFinding {
+    use findings::ByteFindingKind as Kind;
+    let kind = match finding.kind {
+        Kind::Secret => FindingKind::Secret,
+        Kind::Malware => FindingKind::Malware,
+        Kind::Configuration => FindingKind::Configuration,
+    };
+    let mut judged = JudgedFinding::new(kind, finding.rule.clone(), finding.severity);
+    judged.fix.clone_from(&finding.fix);
+    judged.path.clone_from(&finding.path);
+    judged.layer = layer.and_then(|layer| u32::try_from(layer).ok());
+    judged.rule.clone_from(&finding.rule);
+    judged.pack.clone_from(&finding.pack);
+    judged.is_example = finding.is_example;
+    judged.evidence = finding.fingerprint.clone().unwrap_or_default();
+    judged
+}
+
+fn add_configuration(
+    subject: &mut Subject,
+    about: &SubjectOf,
+    gathered: &Gathered,
+    overlay: &Overlay<'_>,
+) {
+    let annotations: Vec<(String, String)> = about
+        .manifest
+        .annotations
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let found = configuration::judge(&configuration::Subject {
+        config: gathered.config.as_ref(),
+        annotations: &annotations,
+        overlay,
+        diff_ids: &gathered.diff_ids,
+        caches: &[],
+        today: about.now.date(),
+    });
+    for finding in &found {
+        if finding.rule == "config.diff-ids" {
+            subject.image.unknowns.push(Unknown {
+                kind: UnknownKind::DiffIdMismatch,
+                detail: String::new(),
+            });
+        }
+        subject.findings.push(of_file(finding, None));
+    }
+}

@@ -1,0 +1,77 @@
+//! Looking into what is pushed, judging it, and holding pulls until that is done.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Result;
+use registry::gate::{Gate, OpenGate};
+use store::{JobPriority, Store, Which};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::{
+    config::Config,
+    gate::{PolicyGate, glass::Glass},
+    judge::{self, Judge, Knowledge},
+    worker::{Broker, Pool},
+};
+
+/// How often it is looked for decisions whose time has come.
+const REVIEW_EVERY: Duration = Duration::from_secs(60);
+
+/// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
+pub(super) struct Looking {
+    pub(super) knowledge: Arc<Knowledge>,
+    loops: Vec<JoinSet<()>>,
+    reviews: JoinHandle<()>,
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.reviews.abort();
+        self.loops.iter_mut().for_each(JoinSet::abort_all);
+    }
+}
+
+/// Starts it, unless it is switched off.
+pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Result<Option<Looking>> {
+    if !config.scan.enabled {
+        return Ok(None);
+    }
+    let knowledge = Knowledge::load(store.clone()).await?;
+    store
+        .request_judgements(Which::Undecided, JobPriority::Backfill)
+        .await?;
+    let pool = Pool::new(config.pool_config());
+    let broker = Broker::start(
+        store.clone(),
+        pool,
+        config.broker_config(),
+        format!("serve {instance}"),
+    );
+    let judge = Judge::start(
+        store.clone(),
+        Arc::clone(&knowledge),
+        format!("judge {instance}"),
+    );
+    Ok(Some(Looking {
+        knowledge,
+        loops: vec![broker, judge],
+        reviews: tokio::spawn(review(store.clone())),
+    }))
+}
+
+async fn review(store: Store) {
+    loop {
+        tokio::time::sleep(REVIEW_EVERY).await;
+        if let Err(error) = judge::review(&store).await {
+            tracing::warn!(error = format!("{error:#}"), "decisions could not be looked at again");
+        }
+    }
+}
+
+/// What pulls have to pass.
+pub(super) fn gate(config: &Config, store: &Store) -> Arc<dyn Gate> {
+    if !config.scan.enabled || !config.gate.enabled {
+        return Arc::new(OpenGate);
+    }
+    PolicyGate::new(store.clone(), config.gate_config(), Glass::of(store.data_dir()))
+}
