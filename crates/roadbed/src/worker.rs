@@ -10,9 +10,11 @@
 
 mod broker;
 pub(crate) mod child;
+mod engines;
 mod pool;
 mod sandbox;
 mod wire;
 
 pub(crate) use broker::{Broker, BrokerConfig};
+pub(crate) use engines::NO_LAYER;
 pub(crate) use pool::{Pool, PoolConfig, PoolError};

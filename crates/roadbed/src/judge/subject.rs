@@ -85,7 +85,7 @@ fn peek(report: &findings::LayerReport) -> Peek {
         .not_scannable
         .iter()
         .any(|reason| reason.limit == crate::worker::NO_LAYER);
-    if is_no_layer { Peek::Other } else { Peek::Archive }
+    if is_no_layer { Peek::Text } else { Peek::Archive }
 }
 
 fn describe(subject: &mut Subject, about: &SubjectOf, gathered: &Gathered, overlay: &Overlay<'_>) {

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use findings::{Compression, LayerReport, Listing, NotScannable};
+use findings::LayerReport;
 use oci::Digest;
 use store::{Job, JobKind, Store, StoreError};
 use tokio::task::JoinSet;
 
-use super::{Pool, PoolError};
+use super::{Pool, PoolError, engines::not_scannable};
 
 /// How the broker behaves.
 #[derive(Debug, Clone)]
@@ -131,37 +131,17 @@ impl Broker {
             let wait = self.config.back_off * 2_u32.saturating_pow(job.attempts.saturating_sub(1)).min(64);
             return self.store.return_job(job, wait, Some(&error.to_string())).await;
         }
-        let report = not_scannable(digest, error);
+        let report = gave_up(digest, error);
         self.store.finish_scan(job, report).await
     }
 }
 
 /// The report of a blob that nobody survives.
-fn not_scannable(blob: Digest, error: &PoolError) -> LayerReport {
+fn gave_up(blob: Digest, error: &PoolError) -> LayerReport {
     let limit = match error {
         PoolError::Time(_) => "layer.time",
         PoolError::Unbelievable(_) => "layer.report",
         PoolError::Died(_) | PoolError::Start(_) | PoolError::Stopping => "layer.worker",
     };
-    LayerReport {
-        schema: findings::SCHEMA,
-        analysers: inspect::ANALYSERS.to_owned(),
-        blob,
-        diff_id: None,
-        compression: Compression::None,
-        bytes: 0,
-        entries: 0,
-        config: None,
-        units: Vec::new(),
-        whiteouts: Vec::new(),
-        opaque: Vec::new(),
-        findings: Vec::new(),
-        oddities: Vec::new(),
-        not_scannable: vec![NotScannable {
-            limit: limit.to_owned(),
-            detail: error.to_string(),
-            path: None,
-        }],
-        listing: Listing::default(),
-    }
+    not_scannable(blob, limit, &error.to_string())
 }

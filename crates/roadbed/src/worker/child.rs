@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::{
+    engines::{Engines, Rules},
     sandbox::{self, Walls},
     wire::{self, Task, Word},
 };
@@ -46,7 +47,10 @@ pub(crate) fn run(args: &ChildArgs) -> Result<()> {
     let socket = UnixStream::from(socket);
     // Of no consequence for what is found.
     let _ = rustix::process::nice(NICE);
-    let mut engines = engines(args)?;
+    let engines = Engines::new(&Rules {
+        secrets: &args.secret_rules,
+        spool_bytes: args.spool,
+    })?;
     let missing = sandbox::enter(Walls {
         memory: args.memory,
         spool: args.spool,
