@@ -1,0 +1,113 @@
+//! From policy, waivers and facts to a decision.
+
+mod collect;
+mod grace;
+mod unknowns;
+
+use time::OffsetDateTime;
+
+use crate::condition::Facts;
+use crate::limits::{MAX_FINDINGS, MAX_REASONS};
+use crate::{Decision, Effect, JudgedFinding, Outcome, Point, Policy, Rule, Subject, UnknownKind, Waiver};
+use collect::Collector;
+
+/// Judges `subject` at `point`. Pure and total: the same arguments give the same decision, whatever they are.
+///
+/// Each rule that applies there is asked about each finding, or once about the image if its condition names no finding. What
+/// it says becomes a reason, unless a waiver in force or a trusted VEX statement covers it; those are listed instead. A rule
+/// that refuses only warns while its grace runs, where the image is in use and the rule keeps what runs, and about examples.
+pub fn decide(
+    policy: &Policy,
+    waivers: &[Waiver],
+    subject: &Subject,
+    point: Point,
+    now: OffsetDateTime,
+) -> Decision {
+    let mut collector = Collector::new(waivers, subject, now);
+    let applicable = !subject.image.not_applicable;
+    if applicable {
+        judge(policy, subject, point, now, &mut collector);
+    }
+    let collected = collector.finish();
+    let mut reasons = collected.reasons;
+    let outcome = match reasons.iter().map(|reason| reason.effect).max() {
+        _ if !applicable => Outcome::NotApplicable,
+        None => Outcome::Allow,
+        Some(Effect::Warn) => Outcome::Warn,
+        Some(Effect::Refuse) => Outcome::Refuse,
+    };
+    let more_reasons = reasons.len().saturating_sub(MAX_REASONS);
+    reasons.truncate(MAX_REASONS);
+    Decision {
+        outcome,
+        point,
+        reasons,
+        more_reasons,
+        waived: collected.waived,
+        more_waived: collected.more_waived,
+        expired: collected.expired,
+        policy_digest: policy.digest(),
+        evidence_fingerprint: subject.fingerprint(),
+        advisory_generation: subject.advisory_generation,
+        review_at: collected.review_at,
+    }
+}
+
+fn judge(
+    policy: &Policy,
+    subject: &Subject,
+    point: Point,
+    now: OffsetDateTime,
+    collector: &mut Collector<'_>,
+) {
+    let (about_findings, about_images): (Vec<&Rule>, Vec<&Rule>) = policy
+        .rules()
+        .iter()
+        .filter(|rule| rule.applies(&subject.repo.name, point))
+        .partition(|rule| rule.when.is_about_findings());
+    let mut unknowns = unknowns::of(subject);
+    let texts = unknowns::texts(&unknowns);
+    let mut facts = Facts {
+        subject,
+        finding: None,
+        now,
+        unknowns: &texts,
+    };
+    let cost = about_findings
+        .iter()
+        .map(|rule| rule.when.cost())
+        .sum::<u64>()
+        .max(1);
+    let affordable = usize::try_from(policy.limits().decision_cost / cost).unwrap_or(usize::MAX);
+    let findings = worst_first(subject);
+    let looked_at = findings.len().min(MAX_FINDINGS).min(affordable);
+    if looked_at < findings.len() && !about_findings.is_empty() {
+        unknowns.push(UnknownKind::TooManyFindings);
+    }
+    for finding in findings.into_iter().take(looked_at) {
+        facts.finding = Some(finding);
+        for rule in &about_findings {
+            collector.ask(rule, &facts);
+        }
+    }
+    let texts = unknowns::texts(&unknowns);
+    facts = Facts {
+        finding: None,
+        unknowns: &texts,
+        ..facts
+    };
+    for rule in about_images {
+        collector.ask(rule, &facts);
+    }
+    collector.review_end_of_life();
+}
+
+/// What is refused soonest comes first, so that a flood of lesser findings cannot push it out of sight.
+fn worst_first(subject: &Subject) -> Vec<&JudgedFinding> {
+    let mut findings: Vec<&JudgedFinding> = subject.findings.iter().collect();
+    findings.sort_by(|left, right| collect::rank(left).cmp(&collect::rank(right)));
+    findings
+}
+
+#[cfg(test)]
+mod tests;

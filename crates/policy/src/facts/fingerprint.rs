@@ -1,0 +1,64 @@
+//! Fingerprints of facts: of a whole subject, and of what one finding rests on.
+
+use std::io;
+
+use oci::{Algorithm, Digest, Hasher};
+use serde::Serialize;
+
+use super::{JudgedFinding, Subject};
+
+impl Subject {
+    /// Stands for everything that was judged. The generation of the advisories is left out: it moves with every import,
+    /// whether or not anything changed for this image.
+    pub fn fingerprint(&self) -> Digest {
+        let facts = (
+            &self.repo,
+            &self.image,
+            &self.workload,
+            self.in_use,
+            &self.pushed_by,
+            &self.findings,
+        );
+        of(&facts)
+    }
+}
+
+impl JudgedFinding {
+    /// Stands for what was called a false positive; the waiver ends when it changes. What others think of the problem
+    /// (severity, EPSS, KEV, fixes) is left out: it says nothing about whether the finding is true.
+    pub fn fingerprint(&self) -> Digest {
+        let facts = (
+            (self.kind, &self.id, &self.package, &self.version, &self.ecosystem),
+            (
+                &self.path,
+                &self.rule,
+                &self.pack,
+                self.confidence,
+                &self.evidence,
+            ),
+        );
+        of(&facts)
+    }
+}
+
+/// Digest of `value` as JSON. Written field by field, so that no two values run into one another.
+pub(crate) fn of(value: &impl Serialize) -> Digest {
+    let mut sink = Sink(Hasher::new(Algorithm::Sha256));
+    // Plain values and a sink that takes everything: this cannot fail.
+    let written = serde_json::to_writer(&mut sink, value);
+    debug_assert!(written.is_ok());
+    sink.0.finish()
+}
+
+struct Sink(Hasher);
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
