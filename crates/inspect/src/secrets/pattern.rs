@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 
 use regex_automata::{
-    Input, PatternSet,
+    Input, MatchKind, PatternSet,
     meta::{BuildError, Config, Regex},
     util::captures::Captures,
 };
@@ -70,7 +70,14 @@ impl Pattern {
 }
 
 fn build(hirs: &[Hir]) -> Result<Regex, BuildError> {
+    // Of several, all that match are asked for, not the first.
+    let kind = if hirs.len() > 1 {
+        MatchKind::All
+    } else {
+        MatchKind::LeftmostFirst
+    };
     let config = Config::new()
+        .match_kind(kind)
         .utf8_empty(false)
         .nfa_size_limit(Some(SIZE_LIMIT))
         .hybrid_cache_capacity(CACHE_LIMIT)
