@@ -36,5 +36,5 @@ pub use layer_report::{
 };
 pub use listing::{Listing, ListingEntry, ListingError};
 pub use package::{Confidence, OsRelease, Package, PackageKind, Source};
-pub use purl::Purl;
+pub use purl::{ParsedPurl, Purl, PurlError};
 pub use unit::{Unit, UnitKind};
