@@ -12,7 +12,7 @@
 //! - [`Ecosystem`] and [`version`]: whose rule orders two versions, and how.
 //! - [`Package`], [`Purl`], [`Unit`]: what was installed, by whose word.
 //! - [`LayerReport`], [`Listing`], [`ImageReport`]: facts by path, and their overlay.
-//! - [`advisory`]: OSV, KEV, EPSS and OpenVEX as they are read, and the matcher.
+//! - [`advisory`]: OSV, KEV, EPSS and `OpenVEX` as they are read, and the matcher.
 //! - [`ImageConfig`], [`configuration`]: how an image is made.
 //! - [`Finding`], [`Severity`]: one problem in one image.
 //!
@@ -32,7 +32,7 @@ mod purl;
 mod unit;
 pub mod version;
 
-pub use ecosystem::{Ecosystem, EcosystemError};
+pub use ecosystem::{Ecosystem, EcosystemError, Release};
 pub use end_of_life::end_of_life;
 pub use finding::{Finding, FindingKind, Severity};
 pub use image_config::{CONFIG_BYTES, ImageConfig, ImageConfigError, ReadConfig, Step};
@@ -42,5 +42,5 @@ pub use layer_report::{
 };
 pub use listing::{Listing, ListingEntry, ListingError};
 pub use package::{Confidence, OsRelease, Package, PackageKind, Source};
-pub use purl::Purl;
+pub use purl::{ParsedPurl, Purl, PurlError};
 pub use unit::{Unit, UnitKind};
