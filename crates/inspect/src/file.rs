@@ -136,26 +136,46 @@ impl Facts {
     /// What does not fit is noted as skipped: packages matter more than who owns which file, so reading goes on. Paths that
     /// no layer may have are left out before they are put together.
     pub fn own(&mut self, package: &str, directory: &str, name: &str, budget: &mut Budget) -> bool {
-        let directory = directory.trim_start_matches('.').trim_matches('/');
+        let directory = directory.trim_matches('/');
         let name = name.trim_matches('/');
         let length = directory.len() + name.len() + 1;
         if name.is_empty() || length > budget.limits().path_bytes {
             return true;
         }
-        let cost = package.len() + length + OWNED_OVERHEAD;
-        if let Err(exceeded) = budget.take_owned_bytes(cost as u64) {
-            if !self.skipped.contains(&exceeded) {
-                self.skipped.push(exceeded);
-            }
-            return false;
-        }
         let path = match directory {
             "" => name.to_owned(),
             _ => format!("{directory}/{name}"),
         };
-        self.owned.push((package.to_owned(), path));
-        true
+        let is_room = if is_merged(&path) {
+            self.own_path(package, format!("usr/{path}"), budget)
+        } else {
+            true
+        };
+        is_room && self.own_path(package, path, budget)
     }
+
+    fn own_path(&mut self, package: &str, path: String, budget: &mut Budget) -> bool {
+        let cost = package.len() + path.len() + OWNED_OVERHEAD;
+        match budget.take_owned_bytes(cost as u64) {
+            Ok(()) => {
+                self.owned.push((package.to_owned(), path));
+                true
+            }
+            Err(exceeded) => {
+                if !self.skipped.contains(&exceeded) {
+                    self.skipped.push(exceeded);
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Whether a file lies under `usr` on a system with merged directories, whatever its package calls it.
+fn is_merged(path: &str) -> bool {
+    ["bin/", "sbin/", "lib"]
+        .iter()
+        .any(|start| path.starts_with(start))
 }
 
 /// What an entry of [`Facts::owned`] takes beside its text.

@@ -5,7 +5,8 @@ mod dpkg;
 // mod executable;
 // mod go_binary;
 mod os_release;
-// mod rpm;
+mod random_access;
+mod rpm;
 // mod rust_binary;
 
 use crate::Cataloger;
@@ -20,10 +21,10 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &dpkg::FileList,
     &dpkg::Copyright,
     &apk::Installed,
-    //     &rpm::Database,
+    &rpm::Database,
     //     &go_binary::GoBinary,
     //     &rust_binary::RustBinary,
 ];
 
-// [cfg(test)]
+#[cfg(test)]
 mod testing;

@@ -56,6 +56,7 @@ fn files_belong_to_the_package_above_them() {
         [
             pair("ssl_client", "usr/bin/ssl_client"),
             pair("ssl_client", "at-the-root"),
+            pair("musl", "usr/lib/ld-musl-x86_64.so.1"),
             pair("musl", "lib/ld-musl-x86_64.so.1")
         ]
     );

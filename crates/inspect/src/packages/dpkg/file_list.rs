@@ -35,12 +35,7 @@ impl Cataloger for FileList {
 
 fn own_all<'a>(package: &str, paths: impl Iterator<Item = &'a str>, budget: &mut Budget, facts: &mut Facts) {
     for path in paths {
-        let path = path.trim_start_matches('.').trim_start_matches('/');
-        // On a system with merged /usr the file lies there, whatever the package calls it.
-        let is_merged = ["bin/", "sbin/", "lib"]
-            .iter()
-            .any(|start| path.starts_with(start));
-        if !facts.own(package, "", path, budget) || is_merged && !facts.own(package, "usr", path, budget) {
+        if !facts.own(package, "", path.strip_prefix("./").unwrap_or(path), budget) {
             return;
         }
     }

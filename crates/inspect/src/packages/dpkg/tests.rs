@@ -105,7 +105,7 @@ fn lists_say_whose_a_file_is() {
     );
     assert_eq!(
         owned("var/lib/dpkg/info/bash.list", "/.\n/bin\n/bin/bash\n"),
-        [pair("bash", "bin/bash"), pair("bash", "usr/bin/bash")]
+        [pair("bash", "usr/bin/bash"), pair("bash", "bin/bash")]
     );
     let sums = "d41d8cd98f00b204e9800998ecf8427e  usr/share/a\n";
     for name in ["libc6", "bGliYzY", "bGliYzY="] {
