@@ -47,7 +47,7 @@ pub(super) fn walk(source: &mut RandomAccess<'_, '_>, blobs: &mut Blobs<'_>) -> 
     Ok(())
 }
 
-/// The blob of a slot: magic, package (0: none), first block, number of blocks.
+/// The blob of a slot: magic, package, first block (0: the slot is free), number of blocks.
 fn blob(
     source: &mut RandomAccess<'_, '_>,
     slot: &[u8],
@@ -58,10 +58,10 @@ fn blob(
     if !slot.starts_with(b"Slot") {
         return Err(FileError::malformed("a slot does not begin as one"));
     }
-    if package == 0 {
+    let offset = u64::from(u32_le(slot, 8)) * BLOCK;
+    if offset == 0 {
         return Ok(None);
     }
-    let offset = u64::from(u32_le(slot, 8)) * BLOCK;
     let header = source.read(offset, BLOB_HEADER)?;
     if !header.starts_with(b"BlbS") || u32_le(&header, 4) != package {
         return Err(FileError::malformed(format!(

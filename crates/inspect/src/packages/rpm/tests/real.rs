@@ -3,38 +3,34 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Database, bash, header, named};
 use crate::Facts;
 use crate::packages::testing::{facts, names};
 
+/// How many packages are built beside `main`.
+const OTHERS: usize = 12;
+
 /// A package with an epoch and a label, and enough others to need more than one page of anything.
 fn spec() -> String {
-    let mut spec = String::from(
-        "Name: main\nVersion: 1.2~rc1\nRelease: 3%{?dist}\nEpoch: 4\nSummary: s\nLicense: MIT\nBuildArch: noarch\n\
-         %description\nd\n%install\n",
+    let mut spec = format!(
+        "Name: main\nVersion: 1.2~rc1\nRelease: 3\nEpoch: 4\nSummary: s\nLicense: MIT\nBuildArch: noarch\n\
+         %description\nd\n%install\n\
+         for p in $(seq {OTHERS}); do for f in $(seq $((p * 15))); do\n\
+         d=%{{buildroot}}/opt/p$p/d$((f % 3)); [ -d $d ] || mkdir -p $d; : >$d/f$f\n\
+         done; done\n%files\n"
     );
-    for package in 0..40 {
-        for file in 0..(package * 5) {
-            let _ = writeln!(
-                spec,
-                "install -D /dev/null %{{buildroot}}/opt/p{package}/d{}/f{file}",
-                file % 3
-            );
-        }
-    }
-    spec.push_str("%files\n");
-    for package in 0..40 {
+    for package in 1..=OTHERS {
         let _ = write!(spec, "%package p{package}\nSummary: s\n");
         if package % 2 == 0 {
             spec.push_str("Version: 7\nEpoch: 0\n");
         }
-        let _ = write!(spec, "%description p{package}\nd\n%files p{package}\n");
-        if package > 0 {
-            let _ = writeln!(spec, "/opt/p{package}/*/*");
-        }
+        let _ = write!(
+            spec,
+            "%description p{package}\nd\n%files p{package}\n/opt/p{package}/*/*\n"
+        );
     }
     spec
 }
@@ -55,32 +51,30 @@ fn rpm(backend: &str, database: &Path) -> Command {
     command
 }
 
-/// Builds the packages and installs them into one database of each kind.
-fn installed(directory: &Path) -> Option<()> {
+/// Builds the packages.
+fn built(directory: &Path) -> Option<Vec<PathBuf>> {
     let file = directory.join("main.spec");
     fs::write(&file, spec()).ok()?;
     let mut build = Command::new("rpmbuild");
     build.arg("-bb").arg("--nodeps");
-    for (name, value) in [
-        ("_topdir", directory.display().to_string()),
-        ("modularitylabel", "m:1:2:3".to_owned()),
+    for definition in [
+        &format!("_topdir {}", directory.display()),
+        "modularitylabel m:1:2:3",
     ] {
-        build.arg("--define").arg(format!("{name} {value}"));
+        build.arg("--define").arg(definition);
     }
     run(build.arg(&file))?;
-    let packages: Vec<_> = fs::read_dir(directory.join("RPMS/noarch"))
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    for backend in ["sqlite", "ndb"] {
-        let database = directory.join(backend);
-        fs::create_dir(&database).ok()?;
-        run(rpm(backend, &database).arg("--initdb"))?;
-        run(rpm(backend, &database)
-            .args(["-i", "--justdb", "--nodeps", "--noscripts", "--ignoreos"])
-            .args(&packages))?;
-    }
+    let files = fs::read_dir(directory.join("RPMS/noarch")).ok()?;
+    Some(files.flatten().map(|entry| entry.path()).collect())
+}
+
+/// Installs them into a database of its own. Not every rpm has every kind.
+fn install(backend: &str, database: &Path, packages: &[PathBuf]) -> Option<()> {
+    fs::create_dir(database).ok()?;
+    run(rpm(backend, database).arg("--initdb"))?;
+    run(rpm(backend, database)
+        .args(["-i", "--justdb", "--nodeps", "--ignoreos"])
+        .args(packages))?;
     Some(())
 }
 
@@ -111,18 +105,22 @@ fn packages(facts: &Facts) -> Vec<String> {
 #[test]
 fn rpms_own_databases_are_read_as_rpm_reads_them() {
     let directory = tempfile::tempdir().unwrap();
-    if installed(directory.path()).is_none() {
+    let Some(built) = built(directory.path()) else {
         println!("skipped: rpm is not installed");
         return;
-    }
+    };
     for (backend, file) in [("sqlite", "rpmdb.sqlite"), ("ndb", "Packages.db")] {
         let database = directory.path().join(backend);
+        if install(backend, &database, &built).is_none() {
+            println!("skipped: this rpm cannot write {backend}");
+            continue;
+        }
         let found = facts(
             &Database,
             &format!("var/lib/rpm/{file}"),
             &fs::read(database.join(file)).unwrap(),
         );
-        assert_eq!(found.packages.len(), 41);
+        assert_eq!(found.packages.len(), OTHERS + 1);
         let format = "%{NAME}|%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}|%{ARCH}|%{LICENSE}|%{MODULARITYLABEL}|main\n";
         let said = run(rpm(backend, &database).args(["-qa", "--qf", format])).unwrap();
         assert_eq!(
@@ -140,7 +138,7 @@ fn rpms_own_databases_are_read_as_rpm_reads_them() {
             sorted(said.lines().map(str::to_owned)),
             "{backend}"
         );
-        assert!(found.owned.len() > 3_000);
+        assert!(found.owned.len() > 1_000);
     }
 }
 
