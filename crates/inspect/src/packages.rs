@@ -2,12 +2,12 @@
 
 mod apk;
 mod dpkg;
-// mod executable;
-// mod go_binary;
+mod executable;
+mod go_binary;
 mod os_release;
 mod random_access;
 mod rpm;
-// mod rust_binary;
+mod rust_binary;
 
 use crate::Cataloger;
 
@@ -22,8 +22,8 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &dpkg::Copyright,
     &apk::Installed,
     &rpm::Database,
-    //     &go_binary::GoBinary,
-    //     &rust_binary::RustBinary,
+    &go_binary::GoBinary,
+    &rust_binary::RustBinary,
 ];
 
 #[cfg(test)]
