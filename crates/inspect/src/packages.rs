@@ -28,3 +28,5 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

@@ -147,7 +147,7 @@ fn redhat_release(line: &str) -> Option<OsRelease> {
         name if name.starts_with("oracle") => "ol".to_owned(),
         name => name.split_ascii_whitespace().next()?.to_owned(),
     };
-    let like: &[&str] = match id.as_str() {
+    let kin: &[&str] = match id.as_str() {
         "fedora" => &[],
         "rhel" | "ol" => &["fedora"],
         _ => &["rhel", "fedora"],
@@ -156,7 +156,7 @@ fn redhat_release(line: &str) -> Option<OsRelease> {
         id,
         version: version.to_owned(),
         name: line.to_owned(),
-        like: like.iter().map(|&id| id.to_owned()).collect(),
+        like: kin.iter().map(|&id| id.to_owned()).collect(),
         ..OsRelease::default()
     })
 }

@@ -1,4 +1,4 @@
-//! `rpmdb.sqlite`: as much of SQLite's file format as reading one table takes (sqlite.org/fileformat2.html).
+//! `rpmdb.sqlite`: as much of the file format of `SQLite` as reading one table takes (sqlite.org/fileformat2.html).
 //!
 //! Every page is entered at most once, and the cells of a page may not add up to more than the page, so that the work is
 //! proportional to the file however its pages point at each other. Free pages and write-ahead logs are not looked at.
@@ -118,14 +118,9 @@ impl<'s, 'f, 'c> Reader<'s, 'f, 'c> {
     fn push_children(&mut self, page: &[u8], start: usize, pending: &mut Vec<u32>, blobs: &mut Blobs<'_>) {
         let right = u32_at(page, start + 8);
         let children = cells(page, start, 12).map(|at| u32_at(page, at));
-        for child in children.chain([right]) {
-            match child
-                .ok_or_else(|| FileError::malformed("a cell lies beyond its page"))
-                .and_then(|child| {
-                    self.enter(child)?;
-                    Ok(child)
-                }) {
-                Ok(child) => pending.push(child),
+        for child in children.chain([right]).map(Option::unwrap_or_default) {
+            match self.enter(child) {
+                Ok(()) => pending.push(child),
                 Err(problem) => blobs.note(problem),
             }
         }
@@ -144,13 +139,11 @@ impl<'s, 'f, 'c> Reader<'s, 'f, 'c> {
                 blobs.note(FileError::malformed("a cell lies beyond its page"));
                 continue;
             };
-            match left.checked_sub(cell.local.len()) {
-                Some(rest) => left = rest,
-                None => {
-                    blobs.note(FileError::malformed("the cells of a page lie over each other"));
-                    return Ok(());
-                }
-            }
+            let Some(rest) = left.checked_sub(cell.local.len()) else {
+                blobs.note(FileError::malformed("the cells of a page lie over each other"));
+                return Ok(());
+            };
+            left = rest;
             if !blobs.admits(cell.length) {
                 continue;
             }

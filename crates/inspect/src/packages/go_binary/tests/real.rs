@@ -93,8 +93,7 @@ fn binaries_are_read_as_go_reads_them() {
     let directory = tempfile::tempdir().unwrap();
     write_module(directory.path());
     for (target, arguments, what, main) in [
-        ("linux/amd64", &[][..], ".", ""),
-        ("linux/amd64", &["-trimpath", "-ldflags=-s -w"], ".", ""),
+        ("linux/amd64", &["-trimpath", "-ldflags=-s -w"][..], ".", ""),
         (
             "linux/amd64",
             &["-ldflags=-s -w -X main.version=1.2.3"],
@@ -104,7 +103,7 @@ fn binaries_are_read_as_go_reads_them() {
         ("linux/amd64", &[], "alone.go", ""),
     ] {
         let Some(binary) = build(directory.path(), target, arguments, what) else {
-            println!("skipped: go is not installed");
+            println!("skipped: go is not installed or cannot build");
             return;
         };
         let found = facts(&GoBinary, "app", &fs::read(&binary).unwrap());

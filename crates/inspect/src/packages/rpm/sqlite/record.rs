@@ -1,4 +1,4 @@
-//! Rows as SQLite keeps them (section 2.1, "Record Format").
+//! Rows as `SQLite` keeps them (section 2.1, "Record Format").
 
 /// A value. Fractions are not told from other bytes: no table here has any.
 #[derive(Debug, PartialEq, Eq)]

@@ -38,15 +38,15 @@ pub(super) fn header(tags: &[Tag]) -> Vec<u8> {
                 (6, 1)
             }
             TagValue::Texts(texts) => {
-                texts
-                    .iter()
-                    .for_each(|text| store.extend([text.as_bytes(), b"\0"].concat()));
+                for text in texts {
+                    store.extend([text.as_bytes(), b"\0"].concat());
+                }
                 (8, texts.len())
             }
             TagValue::Numbers(numbers) => {
-                numbers
-                    .iter()
-                    .for_each(|number| store.extend(number.to_be_bytes()));
+                for number in numbers {
+                    store.extend(number.to_be_bytes());
+                }
                 (4, numbers.len())
             }
         };

@@ -147,15 +147,14 @@ fn loaded(values: &[Vec<u8>], order: &str, path: &Path) -> Option<Vec<u8>> {
     let mut input =
         format!("VERSION=3\nformat=bytevalue\ntype=hash\ndb_pagesize=4096\ndb_lorder={order}\nHEADER=END\n");
     for (index, value) in values.iter().enumerate() {
-        input.push(' ');
-        u32::try_from(index + 1)
-            .ok()?
-            .to_le_bytes()
-            .iter()
-            .for_each(|byte| write!(input, "{byte:02x}").unwrap());
-        input.push_str("\n ");
-        value.iter().for_each(|byte| write!(input, "{byte:02x}").unwrap());
-        input.push('\n');
+        let key = u32::try_from(index + 1).ok()?.to_le_bytes();
+        for bytes in [&key[..], value] {
+            input.push(' ');
+            for byte in bytes {
+                write!(input, "{byte:02x}").ok()?;
+            }
+            input.push('\n');
+        }
     }
     input.push_str("DATA=END\n");
     let mut child = Command::new("db5.3_load")
