@@ -117,6 +117,9 @@ pub struct Package {
     /// Where it lies inside the file, outermost archive first (`BOOT-INF/lib/log4j-core-2.13.3.jar`). Empty: the file itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inner_path: Vec<String>,
+    /// It is what the file itself was built from (Go's main module, Rust's root crate), not a part of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_root: bool,
     /// How sure the name and version are.
     pub confidence: Confidence,
     /// What was found that takes the edge off, in the words of the mitigations that advisories know
@@ -137,6 +140,7 @@ impl Package {
             modularity: None,
             licences: Vec::new(),
             inner_path: Vec::new(),
+            is_root: false,
             confidence: Confidence::High,
             mitigations: Vec::new(),
         }

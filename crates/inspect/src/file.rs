@@ -114,9 +114,72 @@ pub struct Facts {
     pub os: Option<OsRelease>,
     /// Files that belong to packages of the distribution: (package, path). Paths without a leading slash.
     pub owned: Vec<(String, String)>,
+    /// Licences of packages of the distribution that are stated beside its database: (package, licences).
+    pub licences: Vec<(String, Vec<String>)>,
     /// What could not be read, while the rest could.
     pub skipped: Vec<Exceeded>,
 }
+
+impl Facts {
+    /// Adds a package.
+    ///
+    /// # Errors
+    /// `report.packages` is used up.
+    pub fn install(&mut self, package: Package, budget: &mut Budget) -> Result<(), Exceeded> {
+        budget.take_packages(1)?;
+        self.packages.push(package);
+        Ok(())
+    }
+
+    /// Notes that `directory`/`name` belongs to a package; says whether there is room for more.
+    ///
+    /// What does not fit is noted as skipped: packages matter more than who owns which file, so reading goes on. Paths that
+    /// no layer may have are left out before they are put together.
+    pub fn own(&mut self, package: &str, directory: &str, name: &str, budget: &mut Budget) -> bool {
+        let directory = directory.trim_matches('/');
+        let name = name.trim_matches('/');
+        let length = directory.len() + name.len() + 1;
+        if name.is_empty() || length > budget.limits().path_bytes {
+            return true;
+        }
+        let path = match directory {
+            "" => name.to_owned(),
+            _ => format!("{directory}/{name}"),
+        };
+        let is_room = if is_merged(&path) {
+            self.own_path(package, format!("usr/{path}"), budget)
+        } else {
+            true
+        };
+        is_room && self.own_path(package, path, budget)
+    }
+
+    fn own_path(&mut self, package: &str, path: String, budget: &mut Budget) -> bool {
+        let cost = package.len() + path.len() + OWNED_OVERHEAD;
+        match budget.take_owned_bytes(cost as u64) {
+            Ok(()) => {
+                self.owned.push((package.to_owned(), path));
+                true
+            }
+            Err(exceeded) => {
+                if !self.skipped.contains(&exceeded) {
+                    self.skipped.push(exceeded);
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Whether a file lies under `usr` on a system with merged directories, whatever its package calls it.
+fn is_merged(path: &str) -> bool {
+    ["bin/", "sbin/", "lib"]
+        .iter()
+        .any(|start| path.starts_with(start))
+}
+
+/// What an entry of [`Facts::owned`] takes beside its text.
+const OWNED_OVERHEAD: usize = 2 * size_of::<String>();
 
 /// Reads one kind of evidence.
 pub trait Cataloger: Send + Sync {

@@ -32,6 +32,9 @@ pub struct Limits {
     pub spool_bytes: u64,
     /// `report.packages`: packages of a layer. Default 500,000.
     pub packages: u64,
+    /// `report.owned_bytes`: names and paths of the files that packages of a layer own (one long directory, told of a million
+    /// files). Default 256 MiB.
+    pub owned_bytes: u64,
     /// `report.findings`: secrets and malware of a layer; more are counted, not kept. Default 10,000.
     pub findings: u64,
 }
@@ -50,6 +53,7 @@ impl Default for Limits {
             file_memory: 64 * MIB,
             spool_bytes: 512 * MIB,
             packages: 500_000,
+            owned_bytes: 256 * MIB,
             findings: 10_000,
         }
     }
@@ -83,6 +87,7 @@ pub struct Budget {
     archive_bytes: u64,
     archive_entries: u64,
     packages: u64,
+    owned_bytes: u64,
 }
 
 impl Budget {
@@ -92,6 +97,7 @@ impl Budget {
             archive_bytes: limits.archive_bytes,
             archive_entries: limits.archive_entries,
             packages: limits.packages,
+            owned_bytes: limits.owned_bytes,
             limits,
         }
     }
@@ -142,6 +148,19 @@ impl Budget {
             packages,
             "report.packages",
             self.limits.packages,
+        )
+    }
+
+    /// Takes bytes of the paths that packages own.
+    ///
+    /// # Errors
+    /// `report.owned_bytes` is used up.
+    pub fn take_owned_bytes(&mut self, bytes: u64) -> Result<(), Exceeded> {
+        take(
+            &mut self.owned_bytes,
+            bytes,
+            "report.owned_bytes",
+            self.limits.owned_bytes,
         )
     }
 

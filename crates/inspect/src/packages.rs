@@ -1,6 +1,32 @@
 //! The catalogers: who reads which evidence of packages.
 
+mod apk;
+mod dpkg;
+mod executable;
+mod go_binary;
+mod os_release;
+mod random_access;
+mod rpm;
+mod rust_binary;
+
 use crate::Cataloger;
 
 /// All of them. A file is read by each one that wants it.
-pub const CATALOGERS: &[&dyn Cataloger] = &[];
+pub const CATALOGERS: &[&dyn Cataloger] = &[
+    &os_release::OsReleaseFile,
+    &os_release::ReleaseFile,
+    &os_release::ApkRepositories,
+    &dpkg::Status,
+    &dpkg::StatusD,
+    &dpkg::FileList,
+    &dpkg::Copyright,
+    &apk::Installed,
+    &rpm::Database,
+    &go_binary::GoBinary,
+    &rust_binary::RustBinary,
+];
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
