@@ -152,6 +152,7 @@ impl Store {
                     body.to_string().into(),
                 ];
                 sql::execute(tx.sql(), sql, values).await?;
+                tx.touch_rulings();
                 event::record(tx, &actor, EventKind::AdvisoriesImport, &origin, body).await
             })
         })

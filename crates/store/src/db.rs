@@ -138,6 +138,8 @@ pub(crate) struct Effects {
     pub(crate) everything: bool,
     /// A job may have become ready.
     pub(crate) jobs: bool,
+    /// What images are judged by has changed.
+    pub(crate) rulings: bool,
     /// Principals, secrets, grants or rules have changed; the generation that they have now.
     pub(crate) access: Option<u64>,
 }
@@ -212,6 +214,11 @@ impl Tx {
     /// There is something to do once this is committed.
     pub(crate) fn wake_workers(&self) {
         self.effects().jobs = true;
+    }
+
+    /// Images are judged by something else once this is committed.
+    pub(crate) fn touch_rulings(&self) {
+        self.effects().rulings = true;
     }
 
     /// Who may do what has changed once this is committed, to this generation.

@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) collector: Collector,
     /// Told when a job may have become ready.
     pub(crate) workers: watch::Sender<u64>,
+    /// Told when advisories, the policy or waivers have changed.
+    pub(crate) rulings: watch::Sender<u64>,
     /// Told when something was decided.
     pub(crate) decided: watch::Sender<u64>,
     /// Turns to make a list of referrers.
@@ -78,6 +80,7 @@ impl Store {
             authenticator: Authenticator::new(&config.limits)?,
             collector: Collector::default(),
             workers: watch::Sender::new(0),
+            rulings: watch::Sender::new(0),
             decided: watch::Sender::new(0),
             referrer_lists: Semaphore::new(config.limits.referrer_lists),
             snapshot: ArcSwap::from_pointee(Snapshot::load(db.read()).await?),
@@ -200,6 +203,9 @@ impl Store {
         }
         if effects.jobs {
             self.inner.workers.send_modify(|changes| *changes += 1);
+        }
+        if effects.rulings {
+            self.inner.rulings.send_modify(|changes| *changes += 1);
         }
         if let Some(generation) = effects.access {
             self.follow_access(generation).await;

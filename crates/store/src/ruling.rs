@@ -4,6 +4,7 @@
 
 use sea_orm::FromQueryResult;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::db::sql;
 use crate::event::{self, EventKind};
@@ -70,6 +71,11 @@ impl From<PolicyRow> for StoredPolicy {
 }
 
 impl Store {
+    /// Changes whenever advisories, the policy or waivers have changed.
+    pub fn rulings(&self) -> watch::Receiver<u64> {
+        self.inner.rulings.subscribe()
+    }
+
     /// The policy in force, if one was ever set.
     pub async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
         Ok(self.policies().await?.into_iter().next())
@@ -97,6 +103,7 @@ impl Store {
                 ];
                 let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
                 let version = made.map_or(0, |row| row.id);
+                tx.touch_rulings();
                 let about = json!({ "version": version, "digest": digest });
                 event::record(tx, &actor, EventKind::PolicySet, "policy", about).await?;
                 Ok::<_, StoreError>(sql::from_db(version))
@@ -139,6 +146,7 @@ impl Store {
                     tx.now().micros().into(),
                 ];
                 sql::execute(tx.sql(), sql, values).await?;
+                tx.touch_rulings();
                 let about = serde_json::from_str(&waiver.body).unwrap_or_default();
                 event::record(tx, &actor, EventKind::WaiverSet, &waiver.id, about).await?;
                 Ok::<_, StoreError>(true)
@@ -155,6 +163,7 @@ impl Store {
                 let sql = "DELETE FROM waiver WHERE id = $1";
                 let removed = sql::execute(tx.sql(), sql, [id.clone().into()]).await? > 0;
                 if removed {
+                    tx.touch_rulings();
                     event::record(tx, &actor, EventKind::WaiverRemove, &id, json!({})).await?;
                 }
                 Ok::<_, StoreError>(removed)

@@ -3,13 +3,19 @@
 //! A judgement takes one state of all three. They are read again when the store says that one of them has changed; what was
 //! read before stands until then, also while the database is away.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev};
 use policy::{Policy, Waiver};
-use store::{AdvisoryRow, Store};
+use store::{AdvisoryRow, JobPriority, Store, Which};
+
+/// After a change, before everything is read again.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Before a reading that failed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Advisories that are read at a time.
 const PAGE: usize = 1_000;
@@ -51,10 +57,38 @@ impl Knowledge {
         self.facts.load_full()
     }
 
-    /// Reads everything again.
-    pub(crate) async fn reload(&self) -> Result<()> {
+    /// Reads everything again whenever the store says that something has changed, and has all images judged by it. Until its
+    /// task is ended.
+    pub(crate) async fn follow(self: Arc<Self>) {
+        let mut changes = self.store.rulings();
+        while changes.changed().await.is_ok() {
+            // Whoever sets several waivers in a row causes one reading, not as many.
+            tokio::time::sleep(SETTLE).await;
+            changes.mark_unchanged();
+            while let Err(error) = self.reload().await {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "advisories, policy and waivers could not be read again; images are judged by what was known before"
+                );
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+        }
+    }
+
+    async fn reload(&self) -> Result<()> {
         let facts = read(&self.store).await?;
+        let (generation, stats) = (facts.generation, facts.index.stats().clone());
         self.facts.store(Arc::new(facts));
+        let images = self
+            .store
+            .request_judgements(Which::All, JobPriority::Backfill)
+            .await?;
+        tracing::info!(
+            generation,
+            advisories = stats.advisories,
+            images,
+            "advisories, policy and waivers were read, images are judged by them"
+        );
         Ok(())
     }
 }

@@ -19,14 +19,13 @@ const REVIEW_EVERY: Duration = Duration::from_secs(60);
 
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
-    pub(super) knowledge: Arc<Knowledge>,
     loops: Vec<JoinSet<()>>,
-    reviews: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Drop for Looking {
     fn drop(&mut self) {
-        self.reviews.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
         self.loops.iter_mut().for_each(JoinSet::abort_all);
     }
 }
@@ -53,9 +52,11 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
         format!("judge {instance}"),
     );
     Ok(Some(Looking {
-        knowledge,
         loops: vec![broker, judge],
-        reviews: tokio::spawn(review(store.clone())),
+        tasks: [
+            tokio::spawn(review(store.clone())),
+            tokio::spawn(Arc::clone(&knowledge).follow()),
+        ],
     }))
 }
 
