@@ -7,9 +7,12 @@ mod unknowns;
 use time::OffsetDateTime;
 
 use crate::condition::Facts;
-use crate::limits::{MAX_FINDINGS, MAX_REASONS};
+use crate::limits::MAX_FINDINGS;
 use crate::{Decision, Effect, JudgedFinding, Outcome, Point, Policy, Rule, Subject, UnknownKind, Waiver};
 use collect::Collector;
+
+/// What it costs to make a reason of an answer, in the units of [`Condition::cost`](crate::Condition::cost).
+const ANSWER: u64 = 100;
 
 /// Judges `subject` at `point`. Pure and total: the same arguments give the same decision, whatever they are.
 ///
@@ -29,20 +32,17 @@ pub fn decide(
         judge(policy, subject, point, now, &mut collector);
     }
     let collected = collector.finish();
-    let mut reasons = collected.reasons;
-    let outcome = match reasons.iter().map(|reason| reason.effect).max() {
+    let outcome = match collected.reasons.iter().map(|reason| reason.effect).max() {
         _ if !applicable => Outcome::NotApplicable,
         None => Outcome::Allow,
         Some(Effect::Warn) => Outcome::Warn,
         Some(Effect::Refuse) => Outcome::Refuse,
     };
-    let more_reasons = reasons.len().saturating_sub(MAX_REASONS);
-    reasons.truncate(MAX_REASONS);
     Decision {
         outcome,
         point,
-        reasons,
-        more_reasons,
+        reasons: collected.reasons,
+        more_reasons: collected.more_reasons,
         waived: collected.waived,
         more_waived: collected.more_waived,
         expired: collected.expired,
@@ -75,7 +75,7 @@ fn judge(
     };
     let cost = about_findings
         .iter()
-        .map(|rule| rule.when.cost())
+        .map(|rule| rule.when.cost() + ANSWER)
         .sum::<u64>()
         .max(1);
     let affordable = usize::try_from(policy.limits().decision_cost / cost).unwrap_or(usize::MAX);

@@ -12,6 +12,12 @@ pub const MAX_FINDINGS: usize = 20_000;
 /// Most reasons that one decision keeps, the worst first.
 pub const MAX_REASONS: usize = 1_000;
 
+/// Most reasons of one rule with one effect, the worst first: bounds the memory of a decision about a flood of findings.
+pub const MAX_REASONS_PER_RULE: usize = 500;
+
+/// Most waivers whose scope takes in one image; more have no effect on it, which is the safe side.
+pub const MAX_WAIVERS_PER_IMAGE: usize = 1_000;
+
 /// Most finding ids that one reason names.
 pub const MAX_IDS_PER_REASON: usize = 100;
 

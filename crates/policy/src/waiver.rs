@@ -125,17 +125,20 @@ impl Waiver {
         }
     }
 
-    /// Whether it speaks of what `rule` says about `finding`, or about the image where there is none; whatever the date.
-    pub fn covers(&self, subject: &Subject, rule: &str, finding: Option<&JudgedFinding>) -> bool {
-        let here = self
-            .repositories
+    /// Whether its scope takes in the image; whatever the date. Who pushes cannot waive: it has no effect on what its
+    /// approver pushed.
+    pub fn is_for(&self, subject: &Subject) -> bool {
+        let pushed = subject.pushed_by.as_deref();
+        self.repositories
             .iter()
             .any(|pattern| pattern.matches(&subject.repo.name))
-            && self.digest.is_none_or(|digest| digest == subject.image.digest);
-        // Who pushes cannot waive.
-        let pushed = subject.pushed_by.as_deref();
-        here && pushed.is_none_or(|pusher| !is_same_person(pusher, &self.approver))
-            && (self.rules.is_empty() || self.rules.iter().any(|id| id == rule))
+            && self.digest.is_none_or(|digest| digest == subject.image.digest)
+            && pushed.is_none_or(|pusher| !is_same_person(pusher, &self.approver))
+    }
+
+    /// Whether it speaks of what `rule` says about `finding`, or about the image where there is none; whatever the date.
+    pub fn speaks_of(&self, rule: &str, finding: Option<&JudgedFinding>) -> bool {
+        (self.rules.is_empty() || self.rules.iter().any(|id| id == rule))
             && finding.map_or_else(|| self.is_about_images(), |finding| self.names(finding))
     }
 

@@ -28,8 +28,10 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
 
 fn fault(error: &serde_saphyr::Error) -> Fault {
     let text = error.without_snippet().to_string();
-    // The library writes the place behind the reason; here it stands in front of it.
-    let reason = text.split(" at line ").next().unwrap_or(&text);
+    // The library writes the place behind the reason, here it stands in front of it; and advice for programmers.
+    let reason = [" at line ", ", set DuplicateKeyPolicy"]
+        .into_iter()
+        .fold(text.as_str(), |text, end| text.split(end).next().unwrap_or(text));
     Fault {
         line: error.location().map_or(1, |location| location.line()),
         reason: one_line(reason, 400),

@@ -8,7 +8,10 @@ use time::OffsetDateTime;
 
 use super::grace::{self, Grace};
 use crate::condition::{EvalError, Facts};
-use crate::limits::{MAX_IDS_PER_REASON, MAX_MESSAGE_BYTES, MAX_WAIVED};
+use crate::limits::{
+    MAX_IDS_PER_REASON, MAX_MESSAGE_BYTES, MAX_REASONS, MAX_REASONS_PER_RULE, MAX_WAIVED,
+    MAX_WAIVERS_PER_IMAGE,
+};
 use crate::text::one_line;
 use crate::{
     Eased, Effect, JudgedFinding, Reason, Rule, Running, Subject, Waived, WaivedAs, Waiver, WaiverState,
@@ -42,10 +45,14 @@ pub(super) fn rank(finding: &JudgedFinding) -> impl Ord + use<'_> {
 }
 
 pub(super) struct Collector<'a> {
-    waivers: &'a [Waiver],
+    /// Those whose scope takes in the image.
+    waivers: Vec<&'a Waiver>,
     subject: &'a Subject,
     now: OffsetDateTime,
     reasons: BTreeMap<Key, Reason>,
+    /// How many reasons each rule has with each effect.
+    counts: BTreeMap<(String, Effect), usize>,
+    more_reasons: usize,
     waived: Vec<Waived>,
     more_waived: usize,
     expired: Vec<Waived>,
@@ -54,6 +61,7 @@ pub(super) struct Collector<'a> {
 
 pub(super) struct Collected {
     pub(super) reasons: Vec<Reason>,
+    pub(super) more_reasons: usize,
     pub(super) waived: Vec<Waived>,
     pub(super) more_waived: usize,
     pub(super) expired: Vec<Waived>,
@@ -62,11 +70,16 @@ pub(super) struct Collected {
 
 impl<'a> Collector<'a> {
     pub(super) fn new(waivers: &'a [Waiver], subject: &'a Subject, now: OffsetDateTime) -> Self {
+        let mut waivers: Vec<&Waiver> = waivers.iter().filter(|waiver| waiver.is_for(subject)).collect();
+        waivers.sort_by(|left, right| left.id.cmp(&right.id).then_with(|| left.until.cmp(&right.until)));
+        waivers.truncate(MAX_WAIVERS_PER_IMAGE);
         Self {
             waivers,
             subject,
             now,
             reasons: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            more_reasons: 0,
             waived: Vec::new(),
             more_waived: 0,
             expired: Vec::new(),
@@ -105,7 +118,8 @@ impl<'a> Collector<'a> {
         let covering: Vec<&Waiver> = self
             .waivers
             .iter()
-            .filter(|waiver| waiver.covers(self.subject, &rule.id, finding))
+            .copied()
+            .filter(|waiver| waiver.speaks_of(&rule.id, finding))
             .collect();
         let in_force = covering
             .iter()
@@ -171,11 +185,24 @@ impl<'a> Collector<'a> {
             unanswered: error.is_some(),
         };
         let key = key(&reason, finding);
+        if !self.reasons.contains_key(&key) && !self.has_room(&reason) {
+            self.more_reasons += 1;
+            return;
+        }
         // The message is that of the worst finding, which came first.
         let reason = self.reasons.entry(key).or_insert(reason);
         if let Some(finding) = finding {
             name(reason, finding);
         }
+    }
+
+    fn has_room(&mut self, reason: &Reason) -> bool {
+        let count = self
+            .counts
+            .entry((reason.rule.clone(), reason.effect))
+            .or_default();
+        *count += 1;
+        *count <= MAX_REASONS_PER_RULE
     }
 
     /// Why a rule that refuses only warns here.
@@ -219,8 +246,10 @@ impl<'a> Collector<'a> {
                 reason.unanswered,
             )
         });
+        let more_reasons = self.more_reasons + cut(&mut reasons);
         Collected {
             reasons,
+            more_reasons,
             waived: in_order(self.waived),
             more_waived: self.more_waived,
             expired: in_order(self.expired),
@@ -293,6 +322,20 @@ fn waived(waiver: &Waiver, rule: &Rule, finding: Option<&JudgedFinding>) -> Waiv
         until: Some(waiver.until),
         reason: one_line(&waiver.reason, MAX_MESSAGE_BYTES),
     }
+}
+
+/// Keeps the worst, and all that is about the image: there are few of those, and among them is what is not known. Returns how
+/// many are left out.
+fn cut(reasons: &mut Vec<Reason>) -> usize {
+    let all = reasons.len();
+    let about_image = reasons.iter().filter(|reason| reason.kind.is_none()).count();
+    let mut room = MAX_REASONS.saturating_sub(about_image);
+    reasons.retain(|reason| {
+        let is_kept = reason.kind.is_none() || room > 0;
+        room = room.saturating_sub(usize::from(reason.kind.is_some()));
+        is_kept
+    });
+    all - reasons.len()
 }
 
 /// One finding in two places is listed once.

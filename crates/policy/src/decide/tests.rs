@@ -17,6 +17,7 @@ pub(super) fn policy(rules: &[&str]) -> Policy {
         .enumerate()
         .map(|(place, keys)| format!("  - {{id: r{place}, {keys}}}\n"))
         .collect();
+    let rules = if rules.is_empty() { "  []" } else { &rules };
     Policy::parse("test.yaml", &format!("version: 1\nrules:\n{rules}")).unwrap()
 }
 

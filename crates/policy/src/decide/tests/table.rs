@@ -315,7 +315,7 @@ fn a_flood_of_findings_is_bounded_and_told() {
             .any(|reason| reason.message.contains("too-many-findings"))
     );
     let reasons: usize = decision.reasons.len();
-    assert!(reasons <= MAX_REASONS);
+    assert!(reasons <= crate::MAX_REASONS);
 }
 
 #[test]
