@@ -179,3 +179,18 @@ fn spellings_of_one_name_are_the_same() {
         assert_eq!(ecosystem.comparable_name(name), expected);
     }
 }
+
+#[test]
+fn the_feeds_that_are_read_are_known() {
+    let list = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/data/osv/ecosystems.txt"
+    );
+    let Ok(list) = std::fs::read_to_string(list) else {
+        println!("skipped: no {list}");
+        return;
+    };
+    for name in list.lines().filter(|line| !line.is_empty()) {
+        assert!(name.parse::<Ecosystem>().is_ok(), "{name}");
+    }
+}
