@@ -160,3 +160,37 @@ fn texts_of_any_kind_have_an_answer() {
         }
     }
 }
+
+#[test]
+fn spellings_of_one_name_are_the_same() {
+    let cases = [
+        (Ecosystem::PyPi, "Zope..Interface_x", "zope-interface-x"),
+        (Ecosystem::NuGet, "Newtonsoft.Json", "newtonsoft.json"),
+        (Ecosystem::Packagist, "Laravel/Framework", "laravel/framework"),
+        (
+            Ecosystem::Go,
+            "github.com/Masterminds/goutils",
+            "github.com/masterminds/goutils",
+        ),
+        (Ecosystem::Npm, "JSONStream", "JSONStream"),
+        (Ecosystem::Debian, "libc6", "libc6"),
+    ];
+    for (ecosystem, name, expected) in cases {
+        assert_eq!(ecosystem.comparable_name(name), expected);
+    }
+}
+
+#[test]
+fn the_feeds_that_are_read_are_known() {
+    let list = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/data/osv/ecosystems.txt"
+    );
+    let Ok(list) = std::fs::read_to_string(list) else {
+        println!("skipped: no {list}");
+        return;
+    };
+    for name in list.lines().filter(|line| !line.is_empty()) {
+        assert!(name.parse::<Ecosystem>().is_ok(), "{name}");
+    }
+}

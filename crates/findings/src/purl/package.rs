@@ -1,7 +1,7 @@
 //! From a package URL back to the package that it names.
 
 use super::ParsedPurl;
-use crate::{OsRelease, Package, PackageKind, Source};
+use crate::{Ecosystem, OsRelease, Package, PackageKind, Source};
 
 /// How the name of a source rpm ends.
 pub(super) const SOURCE_RPM: &str = ".src.rpm";
@@ -45,6 +45,16 @@ impl ParsedPurl {
         Some((package, self.os()))
     }
 
+    /// The same, with the capitals that the package URL of some types must not have, where an SBOM states the name apart from
+    /// it (the `name` of a component).
+    pub fn to_package_named(&self, stated: &str) -> Option<(Package, Option<OsRelease>)> {
+        let (mut package, os) = self.to_package()?;
+        if package.name.eq_ignore_ascii_case(stated) && package.kind != PackageKind::Python {
+            stated.clone_into(&mut package.name);
+        }
+        Some((package, os))
+    }
+
     fn qualifier(&self, key: &str) -> Option<String> {
         self.qualifiers.get(key).cloned()
     }
@@ -57,7 +67,7 @@ impl ParsedPurl {
             (PackageKind::Npm | PackageKind::Go | PackageKind::Composer, Some(path)) => {
                 format!("{path}/{name}")
             }
-            (PackageKind::Python, _) => normalised(name),
+            (PackageKind::Python, _) => Ecosystem::PyPi.comparable_name(name).into_owned(),
             _ => name.clone(),
         }
     }
@@ -124,17 +134,4 @@ fn split_source_rpm(file: &str) -> Option<(&str, &str)> {
     let release = file.rfind('-')?;
     let version = file[..release].rfind('-')?;
     Some((&file[..version], &file[version + 1..]))
-}
-
-/// PEP 503: lower case, and one hyphen for any run of `-`, `_` and `.`.
-fn normalised(name: &str) -> String {
-    let mut normalised = String::with_capacity(name.len());
-    for letter in name.chars() {
-        match letter {
-            '-' | '_' | '.' if normalised.ends_with('-') => {}
-            '-' | '_' | '.' => normalised.push('-'),
-            letter => normalised.push(letter.to_ascii_lowercase()),
-        }
-    }
-    normalised
 }

@@ -244,6 +244,18 @@ fn sources_are_read_as_others_write_them() {
 }
 
 #[test]
+fn capitals_come_from_the_name_that_an_sbom_states() {
+    let named = |purl: &str, name: &str| Purl::parse(purl).unwrap().to_package_named(name).unwrap().0.name;
+    let lower = "pkg:golang/github.com/azure/go-autorest@v1.0.0";
+    assert_eq!(
+        named(lower, "github.com/Azure/go-autorest"),
+        "github.com/Azure/go-autorest"
+    );
+    assert_eq!(named(lower, "go-autorest"), "github.com/azure/go-autorest");
+    assert_eq!(named("pkg:pypi/django@4", "Django"), "django");
+}
+
+#[test]
 fn what_is_none_is_refused() {
     let cases = [
         ("", PurlError::NoScheme),
