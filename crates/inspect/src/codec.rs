@@ -25,8 +25,7 @@ const OUT_BYTES: usize = 128 * 1024;
 pub fn detect(head: &[u8]) -> Compression {
     match head {
         [0x1f, 0x8b, 0x08, ..] => Compression::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
-        [0x50..=0x5f, 0x2a, 0x4d, 0x18, _, _, _, _, ..] => Compression::Zstd,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, _, _, _, _, ..] => Compression::Zstd,
         _ => Compression::None,
     }
 }

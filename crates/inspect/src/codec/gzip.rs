@@ -92,8 +92,8 @@ impl Gzip {
     }
 
     fn check_trailer(&self, source: &mut impl BufRead) -> io::Result<()> {
-        let [a, b, c, d, e, f, g, h] = take::<8>(source)?;
-        let (crc, length) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let crc = u32::from_le_bytes(take(source)?);
+        let length = u32::from_le_bytes(take(source)?);
         if crc != self.crc.sum() || length != self.crc.amount() {
             return Err(malformed("a checksum of gzip is wrong"));
         }
