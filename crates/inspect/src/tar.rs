@@ -22,5 +22,6 @@ pub(crate) mod tests;
 
 pub use entry::{Entry, EntryKind};
 pub use error::TarError;
+pub(crate) use oddities::Oddities;
 pub use path::{LayerPath, Whiteout, normalise};
 pub use reader::Reader;

@@ -28,6 +28,9 @@ impl Meta {
 
     pub(super) fn put_long(&mut self, type_flag: u8, mut content: Vec<u8>) {
         let text = super::block::text(&content, &mut self.odd);
+        if text.len() == content.len() {
+            self.odd.push("a long name does not end with a NUL");
+        }
         content.truncate(text.len());
         if content.is_empty() {
             self.odd.push("a long name is empty");
@@ -72,7 +75,11 @@ impl Meta {
             Some(long) => long,
             None => records.get(key).map_or(own, <[u8]>::to_vec),
         };
+        let has_slash = header.name.ends_with(b"/");
         let name = pick(self.long_name, "path", header.name);
+        if header.type_flag == 0 && name.ends_with(b"/") != has_slash {
+            odd.push("only one of its names is that of a directory");
+        }
         let link = pick(self.long_link, "linkpath", header.link);
         let type_flag = type_flag(header.type_flag, &name, &mut odd);
         let kind = EntryKind::of(type_flag);

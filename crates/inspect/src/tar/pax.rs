@@ -81,6 +81,13 @@ impl Records {
         self.values.keys().any(|key| key.starts_with(b"GNU.sparse."))
     }
 
+    /// Whether it describes a sparse file in two ways.
+    pub(super) fn has_two_maps(&self, is_inside: bool) -> bool {
+        let has = |key: &str| self.values.contains_key(key.as_bytes());
+        let has_sizes = has("GNU.sparse.size") && has("GNU.sparse.realsize");
+        has_sizes || is_inside && (has("GNU.sparse.map") || has("GNU.sparse.numblocks"))
+    }
+
     /// Refuses owners and times that Go refuses, once the records belong to an entry.
     pub(super) fn check_unused(&self) -> Result<(), TarError> {
         for key in ["uid", "gid"] {

@@ -98,9 +98,10 @@ impl<R: BufRead> Reader<R> {
 
     fn walk(&mut self) -> Result<Option<Entry>, TarError> {
         let mut meta = Meta::default();
+        let mut is_after_global = false;
         loop {
             let Some((block, header)) = self.next_header()? else {
-                if !meta.is_empty() {
+                if is_after_global || !meta.is_empty() {
                     self.odd
                         .note(b"", "an extended header at the end belongs to no entry");
                 }
@@ -117,6 +118,7 @@ impl<R: BufRead> Reader<R> {
                     self.note_global(&header, &records, &meta);
                     // Go forgets what stood before it.
                     meta = Meta::default();
+                    is_after_global = true;
                 }
                 b'L' | b'K' => {
                     meta.note(&header.odd);
@@ -153,7 +155,11 @@ impl<R: BufRead> Reader<R> {
         let padding = std::mem::take(&mut self.padding);
         match discard(&mut self.input, padding) {
             // Go takes an archive that ends inside padding as a whole one.
-            Err(TarError::Truncated) => return Ok(None),
+            Err(TarError::Truncated) => {
+                self.odd
+                    .note(b"", "the archive ends inside the padding of an entry");
+                return Ok(None);
+            }
             other => other?,
         }
         let Some(block) = read_block(&mut self.input)? else {
@@ -264,6 +270,9 @@ impl<R: BufRead> Reader<R> {
         } else if announced.is_inside {
             merged.odd.push("a sparse file does not have its own name");
         }
+        if merged.records.has_two_maps(announced.is_inside) {
+            merged.odd.push("a sparse file has two maps");
+        }
         let size = match announced.size {
             Some(size) => size,
             None => i64::try_from(merged.entry.size).unwrap_or(i64::MAX),
@@ -362,19 +371,13 @@ impl<R: BufRead> Reader<R> {
     pub fn finish(&mut self) -> Result<(), TarError> {
         let (mut has_data, mut has_header) = (false, false);
         loop {
-            let block = match read_block(&mut self.input) {
-                Ok(Some(block)) => block,
-                Ok(None) => break,
-                // Less than a block.
-                Err(TarError::Truncated) => {
-                    has_data = true;
-                    break;
-                }
-                Err(other) => return Err(other),
-            };
+            let (block, length) = fill_block(&mut self.input)?;
             if !is_zero(&block) {
                 has_data = true;
                 has_header |= is_header(&block);
+            }
+            if length < BLOCK {
+                break;
             }
         }
         if has_header {
@@ -396,23 +399,28 @@ fn is_zero(block: &Block) -> bool {
 
 /// A block, or `None` at the end.
 pub(super) fn read_block(input: &mut impl BufRead) -> Result<Option<Block>, TarError> {
+    match fill_block(input)? {
+        (_, 0) => Ok(None),
+        (block, BLOCK) => Ok(Some(block)),
+        _ => Err(TarError::Truncated),
+    }
+}
+
+/// A block, of which less is filled only at the end; the rest is zero.
+fn fill_block(input: &mut impl BufRead) -> Result<(Block, usize), TarError> {
     let mut block = [0; BLOCK];
     let mut filled = 0;
     while filled < BLOCK {
         let available = input.fill_buf()?;
         let count = available.len().min(BLOCK - filled);
         if count == 0 {
-            return if filled == 0 {
-                Ok(None)
-            } else {
-                Err(TarError::Truncated)
-            };
+            break;
         }
         block[filled..filled + count].copy_from_slice(&available[..count]);
         input.consume(count);
         filled += count;
     }
-    Ok(Some(block))
+    Ok((block, filled))
 }
 
 fn discard(input: &mut impl BufRead, mut bytes: u64) -> Result<(), TarError> {

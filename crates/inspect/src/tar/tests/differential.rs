@@ -19,9 +19,9 @@ const GO: &str = include_str!("differential/reader.go.txt");
 const PYTHON: &str = include_str!("differential/reader.py.txt");
 
 fn corpus() -> Vec<Vec<u8>> {
-    let mut chance = Chance(0x1234_5678_9abc_def1);
+    let mut chance = Chance(0x1234_5678_9abc_d777);
     let mut archives = traps::archives();
-    archives.extend((0..6_000).map(|_| generate(&mut chance)));
+    archives.extend((0..4_000).map(|_| generate(&mut chance)));
     archives
 }
 
@@ -127,10 +127,11 @@ fn python_sees_the_same_entries_or_it_was_noted() {
         return;
     };
     assert_eq!(theirs.len(), archives.len());
-    let mut compared = 0;
+    let (mut compared, mut different) = (0, 0);
     for (place, (archive, theirs)) in archives.iter().zip(&theirs).enumerate() {
         let mut walk = walk(archive, &without_limits());
-        if walk.error.is_some() || !walk.oddities.is_empty() {
+        // Python calls nothing at all an error.
+        if walk.seen.is_empty() || walk.error.is_some() || !walk.oddities.is_empty() {
             continue;
         }
         for seen in &mut walk.seen {
@@ -142,10 +143,12 @@ fn python_sees_the_same_entries_or_it_was_noted() {
         let ours = line(&walk, false);
         if ours != *theirs {
             dump(place, archive);
+            println!("ours:   {ours}\ntheirs: {theirs}");
+            different += 1;
         }
-        assert_eq!(ours, *theirs, "archive {place}");
         compared += 1;
     }
+    assert_eq!(different, 0);
     assert!(
         compared > archives.len() / 20,
         "only {compared} archives are plain"

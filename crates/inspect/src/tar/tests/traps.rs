@@ -228,7 +228,12 @@ fn ends() -> Vec<Trap> {
         Trap("nothing", Vec::new(), &[], ""),
         Trap("no end", open_archive(&[one]), &["a"], ""),
         Trap("one block of zeros", one_zero, &["a"], ""),
-        Trap("the end inside padding", half_padding, &["a"], ""),
+        Trap(
+            "the end inside padding",
+            half_padding,
+            &["a"],
+            "inside the padding",
+        ),
         Trap("zeros behind the end", zeros, &["a"], ""),
         Trap("entries behind the end", behind, &["a"], "entries follow"),
         Trap("garbage behind the end", garbage, &["a"], "data follow"),
