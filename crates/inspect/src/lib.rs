@@ -10,6 +10,7 @@
 //! - [`Limits`], [`Budget`]: what a layer may cost.
 //! - [`File`], [`Content`], [`Cataloger`]: one file of a layer, and who reads it.
 //! - [`tar`]: the reader of layers. [`codec`]: what they are compressed with.
+//! - [`layer`]: the one pass over a layer.
 //! - [`packages`]: the catalogers. [`secrets`], [`malware`], [`configuration`]: what is looked for in bytes.
 //!
 //! Read first: `limits.rs`, then `file.rs`, then `tar.rs`.
@@ -17,6 +18,7 @@
 pub mod codec;
 pub mod configuration;
 mod file;
+pub mod layer;
 mod limits;
 pub mod malware;
 pub mod packages;

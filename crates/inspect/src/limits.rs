@@ -20,6 +20,11 @@ pub struct Limits {
     pub path_bytes: usize,
     /// `layer.name_bytes`: length of a PAX header or GNU long name. Default 64 KiB.
     pub name_bytes: u64,
+    /// `layer.names`: paths and targets of links of a layer together, which the listing keeps in memory (millions of long
+    /// names). Default 256 MiB.
+    pub names: u64,
+    /// `layer.zstd_window`: the window of a zstd frame, which is allocated (announced windows). Default 8 MiB, at most 128 MiB.
+    pub zstd_window: u64,
     /// `archive.depth`: archives within archives (quines). Default 5.
     pub archive_depth: u32,
     /// `archive.bytes`: uncompressed bytes of all nested archives of a layer. Default 2 GiB.
@@ -47,6 +52,8 @@ impl Default for Limits {
             entries: 2_000_000,
             path_bytes: 4_096,
             name_bytes: 64 * 1024,
+            names: 256 * MIB,
+            zstd_window: 8 * MIB,
             archive_depth: 5,
             archive_bytes: 2 * 1024 * MIB,
             archive_entries: 200_000,

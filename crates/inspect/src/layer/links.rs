@@ -1,0 +1,62 @@
+//! Links within a layer: hard links to what is in it, and entries that lie below a symbolic link.
+
+use std::collections::{HashMap, HashSet};
+
+/// Hard links of hard links are followed this far; whoever unpacks needs the target to be there already, so chains end.
+const DEPTH: usize = 16;
+
+/// What is known of links so far.
+#[derive(Default)]
+pub(super) struct Links {
+    symbolic: HashSet<String>,
+    hard: HashMap<String, String>,
+    /// A directory that has no symbolic link above it, so that not every file asks again.
+    plain_directory: String,
+}
+
+impl Links {
+    /// Notes an entry that is not a link: what lay there before is gone.
+    pub(super) fn replace(&mut self, path: &str) {
+        self.symbolic.remove(path);
+        self.hard.remove(path);
+    }
+
+    pub(super) fn add_symbolic(&mut self, path: &str) {
+        self.plain_directory.clear();
+        self.hard.remove(path);
+        self.symbolic.insert(path.to_owned());
+    }
+
+    /// Notes a hard link; gives the path that it stands for.
+    pub(super) fn add_hard(&mut self, path: &str, target: &str) -> String {
+        self.symbolic.remove(path);
+        let mut target = target;
+        for _ in 0..DEPTH {
+            match self.hard.get(target) {
+                Some(next) if next != path => target = next,
+                _ => break,
+            }
+        }
+        let target = target.to_owned();
+        self.hard.insert(path.to_owned(), target.clone());
+        target
+    }
+
+    /// Whether a directory above the path is a symbolic link of this layer: whoever unpacks writes elsewhere then.
+    pub(super) fn is_below_symbolic(&mut self, path: &str) -> bool {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        if self.symbolic.is_empty() || directory.is_empty() || directory == self.plain_directory {
+            return false;
+        }
+        let ends = directory
+            .match_indices('/')
+            .map(|(end, _)| end)
+            .chain([directory.len()]);
+        let mut above = ends.map(|end| &directory[..end]);
+        if above.any(|above| self.symbolic.contains(above)) {
+            return true;
+        }
+        directory.clone_into(&mut self.plain_directory);
+        false
+    }
+}

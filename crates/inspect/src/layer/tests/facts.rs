@@ -1,0 +1,236 @@
+//! What a pass finds.
+
+use findings::Compression;
+
+use super::*;
+
+#[test]
+fn one_pass_finds_everything() {
+    let parts = [
+        entry(b'5', "./").mode(0o755),
+        entry(b'5', "./srv/").mode(0o777),
+        file("./srv/db", "left 1\nright 2\n"),
+        file("./srv/notes", "text with a secret"),
+        link(b'2', "./srv/link", "notes"),
+        link(b'1', "./srv/hard", "srv/notes"),
+        entry(b'3', "./dev/zero").mode(0o666),
+        file("./bin/su", "").mode(0o4755),
+        file("./etc/.wh.passwd", ""),
+        file("./var/.wh..wh..opq", ""),
+        file("./.wh..wh.plnk", ""),
+    ];
+    let tar = archive(&parts);
+    for (blob, compression) in [
+        (tar.clone(), Compression::None),
+        (gzip(&tar), Compression::Gzip),
+        (::zstd::encode_all(tar.as_slice(), 1).unwrap(), Compression::Zstd),
+    ] {
+        let report = inspect_with(&blob, &mut NoSpool, &Limits::default());
+        assert_eq!(report.compression, compression);
+        assert_eq!(report.blob, digest(&blob));
+        assert_eq!(report.diff_id, Some(digest(&tar)));
+        assert_eq!((report.bytes, report.entries), (tar.len() as u64, 11));
+        assert_eq!(units(&report), [("srv/db", vec!["left", "right"], None)]);
+        assert_eq!(report.whiteouts, ["etc/passwd"]);
+        assert_eq!(report.opaque, ["var"]);
+        assert_eq!((oddities(&report), not_scannable(&report)), (vec![], vec![]));
+        let found: Vec<_> = report
+            .findings
+            .iter()
+            .map(|found| (&*found.path, &*found.rule))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("bin/su", "setuid-file"),
+                ("dev/zero", "device-node"),
+                ("srv", "world-writable-directory"),
+                ("srv/notes", "word")
+            ]
+        );
+        let notes = &digest(b"text with a secret").hex()[..32];
+        let listed = listed(&report);
+        let lines: Vec<_> = listed
+            .iter()
+            .map(|entry| (&*entry.path, entry.kind, &*entry.content))
+            .collect();
+        assert_eq!(lines[0], ("bin/su", '0', &digest(b"").hex()[..32]));
+        assert_eq!(lines[1], ("dev/zero", '3', ""));
+        assert_eq!(lines[2], ("srv", '5', ""));
+        assert_eq!(
+            lines[4..],
+            [
+                ("srv/hard", '1', "srv/notes"),
+                ("srv/link", '2', "notes"),
+                ("srv/notes", '0', notes)
+            ]
+        );
+        assert_eq!(inspect_with(&blob, &mut NoSpool, &Limits::default()), report);
+    }
+}
+
+#[test]
+fn what_fails_costs_its_file_only() {
+    let report = inspect(&[
+        file("a/db", "one 1\nfail\ntwo 2\n"),
+        file("b/db", "three 3\nlimit\n"),
+        file("c", "text secret limit"),
+        file("d/db", "four 4\n"),
+    ]);
+    assert_eq!(
+        units(&report),
+        [
+            ("a/db", vec!["one"], None),
+            ("b/db", vec!["three"], None),
+            ("d/db", vec!["four"], None)
+        ]
+    );
+    assert_eq!(oddities(&report).len(), 1);
+    assert_eq!(oddities(&report)[0].0, "a/db");
+    assert_eq!(
+        not_scannable(&report),
+        [("report.packages", Some("b/db")), ("file.memory", Some("c"))]
+    );
+    assert_eq!(report.findings.len(), 1);
+    assert!(report.diff_id.is_some());
+}
+
+#[test]
+fn packages_of_the_distribution_own_files() {
+    let report = inspect(&[
+        file("lib/x/db", "a 1\n"),
+        file("usr/lib/y/db", "b 1\n"),
+        file("opt/db", "c 1\n"),
+        file(
+            "var/lib/dpkg/status",
+            "p 1\nown python3-x /usr/lib/x/db\nown z lib/y/db\nown y lib/y/db\n",
+        ),
+    ]);
+    assert_eq!(
+        units(&report),
+        [
+            ("lib/x/db", vec!["a"], Some("python3-x")),
+            ("opt/db", vec!["c"], None),
+            ("usr/lib/y/db", vec!["b"], Some("y")),
+            ("var/lib/dpkg/status", vec!["p"], None),
+        ]
+    );
+}
+
+#[test]
+fn hard_links_are_evidence_too() {
+    let report = inspect(&[
+        file("one/db", "a 1\n"),
+        file("disguised", "b 1\n"),
+        link(b'1', "two/db", "/one/db"),
+        link(b'1', "three/db", "./two/db"),
+        link(b'1', "four/db", "disguised"),
+        link(b'1', "five/db", "../elsewhere"),
+    ]);
+    assert_eq!(
+        units(&report),
+        [
+            ("one/db", vec!["a"], None),
+            ("three/db", vec!["a"], None),
+            ("two/db", vec!["a"], None)
+        ]
+    );
+    assert_eq!(
+        not_scannable(&report),
+        [
+            ("file.hard_link", Some("five/db")),
+            ("file.hard_link", Some("four/db"))
+        ]
+    );
+    assert_eq!(
+        oddities(&report),
+        [("five/db", "its target leads out of the root")]
+    );
+    let links: Vec<_> = listed(&report).into_iter().map(|entry| entry.content).collect();
+    assert_eq!(links[4..], ["one/db", "one/db"]);
+}
+
+#[test]
+fn tricks_with_paths_are_noted() {
+    let odd = |parts: &[Part]| {
+        let report = inspect(parts);
+        oddities(&report)
+            .into_iter()
+            .map(|(_, what)| what.to_owned())
+            .collect::<Vec<_>>()
+    };
+    for (parts, noted) in [
+        (vec![file("../../etc/db", "a 1")], "out of the root"),
+        (vec![file("/..", "a 1")], "no name"),
+        (
+            vec![link(b'2', "l", "etc"), file("l/deep/db", "a 1")],
+            "below a symbolic link",
+        ),
+        (vec![file("a", "1"), file("./a", "2")], "one path"),
+        (vec![file("a", "1"), file(".wh.a", "")], "adds and deletes"),
+        (vec![file("d/.wh..", "")], "names no file"),
+    ] {
+        let odd = odd(&parts);
+        assert!(odd.iter().any(|what| what.contains(noted)), "{noted}: {odd:?}");
+    }
+    for parts in [
+        vec![entry(b'5', "d"), file("d/a", ""), entry(b'5', "d/")],
+        vec![link(b'2', "l", "etc"), entry(b'5', "l"), file("l/a", "")],
+        vec![
+            link(b'2', "bin", "usr/bin"),
+            file("binary", ""),
+            file("d/bin/x", ""),
+        ],
+    ] {
+        let odd = odd(&parts);
+        assert!(odd.iter().all(|what| what.contains("one path")), "{odd:?}");
+    }
+}
+
+#[test]
+fn the_last_entry_of_a_path_counts() {
+    let report = inspect(&[
+        file("x/db", "old 1"),
+        file("y/db", "gone 1"),
+        file("x/db", "new 2"),
+        link(b'2', "y/db", "z"),
+    ]);
+    assert_eq!(units(&report), [("x/db", vec!["new"], None)]);
+    let listed = listed(&report);
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0].content, digest(b"new 2").hex()[..32]);
+    assert_eq!(listed[1].kind, '2');
+}
+
+#[test]
+fn names_may_be_anything() {
+    let name = String::from_utf8(vec![b'a', 10, 9, b'"']).unwrap();
+    let report = inspect(&[
+        file(&name, ""),
+        file("x", "").raw(0, b"\xff\xfe/db").content("a 1"),
+    ]);
+    assert_eq!(units(&report), [("\u{fffd}\u{fffd}/db", vec!["a"], None)]);
+    assert_eq!(listed(&report)[0].path, name);
+}
+
+#[test]
+fn digests_of_files_can_be_left_out() {
+    let blob = archive(&[file("a", vec![b'x'; 5_000]), file("b/db", "c 1")]);
+    let mut analysers = Analysers {
+        version: "test",
+        catalogers: &[&Lines(UnitKind::NodeModule)],
+        bytes: &mut [],
+        hashes_files: false,
+    };
+    let limits = Limits::default();
+    let report = inspect_layer(
+        blob.as_slice(),
+        &digest(&blob),
+        &mut NoSpool,
+        &mut analysers,
+        &limits,
+    );
+    assert!(listed(&report).iter().all(|entry| entry.content.is_empty()));
+    assert_eq!(units(&report).len(), 1);
+    assert_eq!(report.diff_id, Some(digest(&blob)));
+}
