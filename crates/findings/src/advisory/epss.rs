@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     error::{AdvisoryError, check_size},
     limits::{EPSS_DOCUMENT_BYTES, EPSS_LINES},
@@ -11,7 +13,7 @@ use super::{
 const WHAT: &str = "EPSS list";
 
 /// What the model says of one vulnerability.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpssScore {
     /// From 0 to 1.
     pub probability: f32,

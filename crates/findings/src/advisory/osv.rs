@@ -11,6 +11,8 @@ mod real_data_tests;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use real_data_tests::for_each_document;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use self::{

@@ -43,6 +43,11 @@ impl Database {
         )
     }
 
+    /// Whether its entries were derived from something that was not written as an advisory (changelogs, say).
+    pub(crate) fn is_derived(&self) -> bool {
+        self.as_str() == "LOCAL"
+    }
+
     /// Whether its entries are updates that need not be about security.
     pub(crate) fn lists_ordinary_updates(&self) -> bool {
         matches!(self.as_str(), "ALBA" | "ALEA" | "RHBA" | "RHEA" | "RLBA" | "RLEA")
