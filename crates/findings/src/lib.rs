@@ -12,7 +12,7 @@
 //! - [`Ecosystem`] and [`version`]: whose rule orders two versions, and how.
 //! - [`Package`], [`Purl`], [`Unit`]: what was installed, by whose word.
 //! - [`LayerReport`], [`Listing`], [`ImageReport`]: facts by path, and their overlay.
-//! - [`advisory`]: OSV, KEV, EPSS and OpenVEX as they are read, and the matcher.
+//! - [`advisory`]: OSV, KEV, EPSS and `OpenVEX` as they are read, and the matcher.
 //! - [`Finding`], [`Severity`]: one problem in one image.
 //!
 //! Read first: `package.rs`, then `layer_report.rs`, then `image_report.rs`.
@@ -28,7 +28,7 @@ mod purl;
 mod unit;
 pub mod version;
 
-pub use ecosystem::{Ecosystem, EcosystemError};
+pub use ecosystem::{Ecosystem, EcosystemError, Release};
 pub use finding::{Finding, FindingKind, Severity};
 pub use image_report::ImageReport;
 pub use layer_report::{
