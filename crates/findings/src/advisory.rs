@@ -1,1 +1,37 @@
 //! Advisories: what is known to be wrong with which versions of a package.
+
+mod bounded;
+mod cvss;
+mod epss;
+mod error;
+mod evaluate;
+mod group;
+mod index;
+mod kev;
+pub mod limits;
+mod matcher;
+mod mitigation;
+mod osv;
+mod rating;
+mod recognise;
+mod record;
+#[cfg(test)]
+mod test_data;
+mod vex;
+
+pub use epss::{Epss, EpssScore};
+pub use error::AdvisoryError;
+pub use group::{
+    Conflict, Denied, Knowledge, SeverityFrom, State, VulnerabilityFinding, VulnerabilityReport,
+    find_vulnerabilities,
+};
+pub use index::{AdvisoryIndex, IndexBuilder, IndexStats, IndexedAdvisory, Vulnerability, encode};
+pub use kev::{Kev, KevEntry};
+pub use matcher::{Coverage, Fix, Match, Matches, match_packages};
+pub use mitigation::Mitigation;
+pub use rating::{Rating, Scheme};
+pub use recognise::{DocumentKind, RECOGNISE_BYTES, recognise};
+pub use record::{Advisory, Affected, Database, Event, Modularity, Range, RangeKind};
+pub use vex::{
+    ImageIdentity, Trust, VexComponent, VexDocument, VexNote, VexProduct, VexStatement, VexStatus, apply_vex,
+};

@@ -1,0 +1,115 @@
+//! KEV: the vulnerabilities that CISA knows to be exploited.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use time::{Date, macros::format_description};
+
+use super::{
+    bounded::{Bounded, clip},
+    error::{AdvisoryError, check_size},
+    limits::{ID_BYTES, KEV_DOCUMENT_BYTES, KEV_ENTRIES, SUMMARY_BYTES},
+};
+
+const WHAT: &str = "KEV catalogue";
+
+/// One entry of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KevEntry {
+    /// Since when it is listed.
+    pub added: Date,
+    /// Until when agencies must have acted.
+    pub due: Option<Date>,
+    /// What CISA calls it.
+    pub name: String,
+    /// What CISA demands.
+    pub action: String,
+    /// Whether ransomware is known to use it.
+    pub is_used_by_ransomware: bool,
+}
+
+/// The catalogue, by CVE.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kev {
+    /// `2025.08.25`.
+    pub version: String,
+    entries: HashMap<Box<str>, KevEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireCatalogue {
+    catalog_version: String,
+    vulnerabilities: Bounded<WireEntry, KEV_ENTRIES>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireEntry {
+    #[serde(rename = "cveID")]
+    cve_id: String,
+    #[serde(default)]
+    vulnerability_name: String,
+    date_added: String,
+    due_date: Option<String>,
+    #[serde(default)]
+    required_action: String,
+    #[serde(default)]
+    known_ransomware_campaign_use: String,
+}
+
+impl Kev {
+    /// Reads the catalogue.
+    ///
+    /// # Errors
+    /// It is too large, no catalogue, or an entry has no id or day.
+    pub fn read(bytes: &[u8]) -> Result<Self, AdvisoryError> {
+        check_size(WHAT, bytes, KEV_DOCUMENT_BYTES)?;
+        let wire: WireCatalogue = serde_json::from_slice(bytes)
+            .map_err(|source| AdvisoryError::Malformed { what: WHAT, source })?;
+        let version = clip(&wire.catalog_version, 64);
+        let mut entries = HashMap::with_capacity(wire.vulnerabilities.0.len());
+        for (number, entry) in wire.vulnerabilities.0.into_iter().enumerate() {
+            let broken = |offence: &str| AdvisoryError::Broken {
+                document: format!("{WHAT} {version}"),
+                place: format!("vulnerabilities[{number}]"),
+                offence: offence.to_owned(),
+            };
+            if entry.cve_id.is_empty() || entry.cve_id.len() > ID_BYTES {
+                return Err(broken("it has no id"));
+            }
+            let added = day(&entry.date_added).ok_or_else(|| broken("dateAdded is no day"))?;
+            let read = KevEntry {
+                added,
+                due: entry.due_date.as_deref().and_then(day),
+                name: clip(&entry.vulnerability_name, SUMMARY_BYTES),
+                action: clip(&entry.required_action, SUMMARY_BYTES),
+                is_used_by_ransomware: entry.known_ransomware_campaign_use.eq_ignore_ascii_case("known"),
+            };
+            entries.insert(entry.cve_id.into(), read);
+        }
+        Ok(Self { version, entries })
+    }
+
+    /// The entry of `cve`.
+    pub fn get(&self, cve: &str) -> Option<&KevEntry> {
+        self.entries.get(cve)
+    }
+
+    /// How many vulnerabilities it lists.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it lists none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+fn day(text: &str) -> Option<Date> {
+    Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
+}

@@ -1,0 +1,235 @@
+//! Which advisories speak of which packages.
+
+mod coverage;
+mod lookup;
+
+#[cfg(test)]
+mod log4j_tests;
+#[cfg(test)]
+pub(crate) mod speed;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use coverage::Coverage;
+
+use self::lookup::{Fit, Lookup, lookups, module_fits};
+use super::{
+    evaluate::{Statement, Verdict},
+    index::{AdvisoryIndex, Entry},
+    rating::Rating,
+    record::Database,
+};
+use crate::{Confidence, OsRelease, Package, version};
+
+/// What to go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fix {
+    /// The smallest version of the line that runs which the source does not call affected.
+    Version(String),
+    /// The source names none; it may say why (`no-dsa`, `end-of-life`).
+    Unfixed(Option<String>),
+    /// Whether the package is affected is uncertain already.
+    Unknown,
+}
+
+impl Fix {
+    /// The version, if there is one.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Version(version) => Some(version),
+            Self::Unfixed(_) | Self::Unknown => None,
+        }
+    }
+}
+
+/// One advisory that means one package, or may mean it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Match {
+    /// Which of the packages that were asked about.
+    pub package: usize,
+    /// Id of the advisory.
+    pub advisory: Arc<str>,
+    /// Whose it is.
+    pub database: Arc<Database>,
+    /// The advisory, in a line.
+    pub summary: Arc<str>,
+    /// Why it is uncertain; `None`: it is affected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncertain: Option<String>,
+    /// The range that hit, in words: `2.4 <= version < 2.12.2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
+    /// What this source says to go to.
+    pub fix: Fix,
+    /// What this source rates it, for this package where it does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ratings: Vec<Rating>,
+    /// How sure it is that the package is what the advisory means.
+    pub confidence: Confidence,
+    /// The package holds headers of a kernel, not the kernel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_headers_only: bool,
+    #[serde(skip)]
+    pub(crate) number: u32,
+}
+
+/// An advisory that speaks of the package, but not of the version that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Denial {
+    pub(crate) package: usize,
+    pub(crate) number: u32,
+}
+
+/// What the advisories of an index say about some packages.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Matches {
+    /// In the order of the packages.
+    pub matches: Vec<Match>,
+    /// For each package, whether anything speaks of its ecosystem and release at all.
+    pub coverage: Vec<Coverage>,
+    pub(crate) denials: Vec<Denial>,
+}
+
+/// Matches packages against all advisories of `index`. `os` is the release that the image runs.
+///
+/// Packages of a distribution are looked up by their source, in the advisories of its release and no other; those of a language
+/// by their ecosystem. A package of a language that belongs to a package of the distribution is the distribution's to
+/// judge: the caller leaves it out.
+pub fn match_packages(packages: &[Package], os: Option<&OsRelease>, index: &AdvisoryIndex) -> Matches {
+    let mut found = Matches::default();
+    for (number, package) in packages.iter().enumerate() {
+        let (lookups, coverage) = match lookups(package, os, index) {
+            Ok(lookups) => {
+                let coverage = Coverage::of(&lookups, index);
+                (lookups, coverage)
+            }
+            Err(why) => (Vec::new(), Coverage::Unknown(why)),
+        };
+        found.coverage.push(coverage);
+        for lookup in &lookups {
+            match_one(number, package, lookup, index, &mut found);
+        }
+    }
+    found
+}
+
+fn match_one(
+    number: usize,
+    package: &Package,
+    lookup: &Lookup<'_>,
+    index: &AdvisoryIndex,
+    found: &mut Matches,
+) {
+    let is_valid = version::is_valid(lookup.ecosystem, &lookup.version);
+    let entries: Vec<(&Entry, Fit)> = index
+        .entries_of(lookup.ecosystem, &lookup.name)
+        .filter(|entry| lookup.means_release(entry.release.as_deref()))
+        .map(|entry| (entry, module_fits(entry.modularity.as_deref(), package)))
+        .filter(|(_, fit)| *fit != Fit::No)
+        .collect();
+    for of_advisory in entries.chunk_by(|(left, _), (right, _)| left.advisory == right.advisory) {
+        let entries: Vec<&Entry> = of_advisory.iter().map(|(entry, _)| *entry).collect();
+        let statement = Statement {
+            ecosystem: lookup.ecosystem,
+            entries: &entries,
+        };
+        let mut verdict = judge(statement, package, lookup, is_valid);
+        let has_doubtful_module = of_advisory.iter().any(|(_, fit)| *fit == Fit::Perhaps);
+        if has_doubtful_module && matches!(verdict, Verdict::Affected { .. }) {
+            verdict = Verdict::Uncertain(
+                "the advisory does not say which stream of the module it is about".to_owned(),
+            );
+        }
+        let advisory = entries[0].advisory;
+        match verdict {
+            Verdict::NotAffected => found.denials.push(Denial {
+                package: number,
+                number: advisory,
+            }),
+            verdict => found
+                .matches
+                .extend(to_match(number, package, lookup, index, statement, verdict)),
+        }
+    }
+}
+
+fn judge(statement: Statement<'_>, package: &Package, lookup: &Lookup<'_>, is_valid: bool) -> Verdict {
+    if let Some((first, last)) = &package.version_range {
+        return statement.judge_evidence(first, last);
+    }
+    match statement.judge(&lookup.version) {
+        Verdict::Affected {
+            is_compared: true, ..
+        }
+        | Verdict::NotAffected
+            if !is_valid && !lookup.version.is_empty() && statement.compares() =>
+        {
+            Verdict::Uncertain(format!(
+                "`{}` is no version of {}",
+                lookup.version, lookup.ecosystem
+            ))
+        }
+        verdict => verdict,
+    }
+}
+
+fn to_match(
+    number: usize,
+    package: &Package,
+    lookup: &Lookup<'_>,
+    index: &AdvisoryIndex,
+    statement: Statement<'_>,
+    verdict: Verdict,
+) -> Option<Match> {
+    let first = statement.entries.first()?;
+    let advisory = index.advisory(first.advisory)?;
+    let (range, uncertain) = match verdict {
+        Verdict::Affected { range, .. } => (Some(range), None),
+        Verdict::Uncertain(why) => (None, Some(why)),
+        Verdict::NotAffected => return None,
+    };
+    let fix = if uncertain.is_some() {
+        Fix::Unknown
+    } else {
+        let state = || {
+            statement
+                .entries
+                .iter()
+                .find_map(|entry| entry.fix_state.as_deref())
+        };
+        let version = statement.fix(lookup.latest_possible(package));
+        version.map_or_else(|| Fix::Unfixed(state().map(str::to_owned)), Fix::Version)
+    };
+    let own: Vec<Rating> = statement
+        .entries
+        .iter()
+        .flat_map(|entry| entry.ratings.iter().cloned())
+        .collect();
+    let derived = if advisory.database.is_derived() {
+        Confidence::Medium
+    } else {
+        Confidence::High
+    };
+    Some(Match {
+        package: number,
+        advisory: advisory.id.clone(),
+        database: advisory.database.clone(),
+        summary: advisory.summary.clone(),
+        uncertain,
+        range,
+        fix,
+        ratings: if own.is_empty() {
+            advisory.ratings.to_vec()
+        } else {
+            own
+        },
+        confidence: lookup.confidence.min(derived),
+        is_headers_only: lookup::is_kernel_headers(package),
+        number: first.advisory,
+    })
+}
