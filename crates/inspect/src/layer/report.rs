@@ -135,6 +135,7 @@ impl Found {
             compression: measured.compression,
             bytes: measured.bytes,
             entries: measured.entries,
+            config: None,
             units,
             whiteouts: self.whiteouts.into_iter().collect(),
             opaque: self.opaque.into_iter().collect(),
