@@ -13,6 +13,7 @@ use crate::Cataloger;
 
 /// All of them. A file is read by each one that wants it.
 pub const CATALOGERS: &[&dyn Cataloger] = &[
+    // Operating systems, and what compilers leave in binaries.
     &os_release::OsReleaseFile,
     &os_release::ReleaseFile,
     &os_release::ApkRepositories,
@@ -27,6 +28,6 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
 ];
 
 #[cfg(test)]
-mod testing;
+mod harness;
 #[cfg(test)]
 mod tests;

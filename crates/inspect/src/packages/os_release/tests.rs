@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::{ApkRepositories, OsReleaseFile, ReleaseFile, unquote};
 use crate::Limits;
-use crate::packages::testing::{exceeded, facts, read, read_with};
+use crate::packages::harness::{exceeded, facts, read, read_with};
 
 fn of_os_release(text: &str) -> OsRelease {
     facts(&OsReleaseFile, "etc/os-release", text.as_bytes())
@@ -186,9 +186,26 @@ fn what_names_nothing_is_malformed() {
 }
 
 #[test]
+fn values_longer_than_any_real_one_are_left_out() {
+    let long = "9".repeat(super::MAX_VALUE + 1);
+    assert_eq!(of_os_release(&format!("ID=a\nVERSION_ID={long}\n")).version, "");
+    assert!(
+        read(&ReleaseFile, "etc/debian_version", long.as_bytes())
+            .1
+            .is_err()
+    );
+    let branch = format!("http://a/alpine/v{long}/main\n");
+    assert!(
+        facts(&ApkRepositories, "etc/apk/repositories", branch.as_bytes())
+            .os
+            .is_none()
+    );
+}
+
+#[test]
 fn a_file_too_large_for_memory_is_not_scannable() {
-    let mut spool = crate::packages::testing::Spool(std::io::Cursor::new(b"ID=a".to_vec()));
-    let (_, end) = crate::packages::testing::read_spooled(&OsReleaseFile, "etc/os-release", &mut spool);
+    let mut spool = crate::packages::harness::Spool(std::io::Cursor::new(b"ID=a".to_vec()));
+    let (_, end) = crate::packages::harness::read_spooled(&OsReleaseFile, "etc/os-release", &mut spool);
     assert_eq!(exceeded(end), "file.memory");
 }
 
