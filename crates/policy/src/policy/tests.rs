@@ -15,7 +15,7 @@ fn rule(lines: &str) -> String {
         "version: 1\nrules:\n  - id: a\n{}",
         lines
             .replace('|', "\n")
-            .replace("\n", "\n    ")
+            .replace('\n', "\n    ")
             .replacen("", "    ", 1)
     )
 }
@@ -210,11 +210,12 @@ fn each_limit_is_exceeded() {
 
 #[test]
 fn yaml_that_grows_is_refused() {
-    let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+    let mut bomb = vec!["a0: &a0 [x,x,x,x,x,x,x,x,x]".to_owned()];
     for level in 1..9 {
         let aliases = vec![format!("*a{}", level - 1); 9].join(",");
-        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        bomb.push(format!("a{level}: &a{level} [{aliases}]"));
     }
+    let bomb = bomb.join("\n");
     assert_eq!(problems(&format!("version: 1\nrules: []\n{bomb}")).len(), 1);
     let nested = format!("version: 1\nrules: {}{}", "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(problems(&nested).len(), 1);

@@ -36,9 +36,10 @@ fn what_would_grow_is_refused() {
 #[test]
 fn quantifiers_are_bounded_by_depth_and_cost() {
     let exists = |depth: usize, body: &str| {
-        let open: String = (0..depth)
+        let open: Vec<String> = (0..depth)
             .map(|level| format!("finding.aliases.exists(a{level}, "))
             .collect();
+        let open = open.concat();
         format!("{open}{body}{}", ")".repeat(depth))
     };
     assert!(compile(&exists(2, "a0 != a1")).is_ok());
