@@ -81,7 +81,11 @@ fn mistakes_are_told_with_line_and_right_name() {
             "p.yaml:6: `after` has a meaning only for rules that refuse",
         ),
         (
-            &rule("when: 'true'|decide: refuse|after: 366"),
+            &rule("when: image.os_eol|decide: refuse|after: 3"),
+            "p.yaml:6: `after` counts from the dates of a finding, but the condition is about no finding",
+        ),
+        (
+            &rule("when: finding.kev|decide: refuse|after: 366"),
             "p.yaml:6: `after: 366` is too long: at most 365 days are allowed",
         ),
         (
@@ -244,4 +248,10 @@ fn the_schema_has_the_keys_that_are_read() {
     for entry in document["rules"].as_array().unwrap() {
         assert!(keys(entry).is_subset(&keys(&rule["properties"])));
     }
+}
+
+#[test]
+fn policies_are_shared_between_threads() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Policy>();
 }

@@ -101,6 +101,27 @@ fn each_limit_is_exceeded() {
     assert!(matches!(problem, ConditionProblem::TooLarge { limit: 10, .. }));
 }
 
+/// The longest chains that are let through must fit on the stack of a worker thread.
+#[test]
+fn chains_as_long_as_allowed_fit_on_the_stack() {
+    let count = PolicyLimits::default().expression_operators - 1;
+    for (chain, end) in [
+        ("!", "true"),
+        ("-", "1"),
+        ("1+", "1"),
+        ("a.", "b"),
+        ("1<", "1"),
+        ("true?true:", "true"),
+    ] {
+        let count = if chain.contains('?') { count / 2 } else { count };
+        let _ = compile(&format!("{}{end}", chain.repeat(count)));
+    }
+    let depth = PolicyLimits::default().expression_nesting;
+    assert!(compile(&format!("{}true{}", "(".repeat(depth), ")".repeat(depth))).is_ok());
+    let calls = format!("{}true{}", "[1].exists(x, ".repeat(depth), ")".repeat(depth));
+    assert!(compile(&calls).is_err());
+}
+
 #[test]
 fn regex_bombs_do_not_compile() {
     for pattern in [
