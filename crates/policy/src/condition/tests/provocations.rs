@@ -36,9 +36,10 @@ fn what_would_grow_is_refused() {
 #[test]
 fn quantifiers_are_bounded_by_depth_and_cost() {
     let exists = |depth: usize, body: &str| {
-        let open: String = (0..depth)
+        let open: Vec<String> = (0..depth)
             .map(|level| format!("finding.aliases.exists(a{level}, "))
             .collect();
+        let open = open.concat();
         format!("{open}{body}{}", ")".repeat(depth))
     };
     assert!(compile(&exists(2, "a0 != a1")).is_ok());
@@ -98,6 +99,27 @@ fn each_limit_is_exceeded() {
         .unwrap_err()
         .problem;
     assert!(matches!(problem, ConditionProblem::TooLarge { limit: 10, .. }));
+}
+
+/// The longest chains that are let through must fit on the stack of a worker thread.
+#[test]
+fn chains_as_long_as_allowed_fit_on_the_stack() {
+    let count = PolicyLimits::default().expression_operators - 1;
+    for (chain, end) in [
+        ("!", "true"),
+        ("-", "1"),
+        ("1+", "1"),
+        ("a.", "b"),
+        ("1<", "1"),
+        ("true?true:", "true"),
+    ] {
+        let count = if chain.contains('?') { count / 2 } else { count };
+        let _ = compile(&format!("{}{end}", chain.repeat(count)));
+    }
+    let depth = PolicyLimits::default().expression_nesting;
+    assert!(compile(&format!("{}true{}", "(".repeat(depth), ")".repeat(depth))).is_ok());
+    let calls = format!("{}true{}", "[1].exists(x, ".repeat(depth), ")".repeat(depth));
+    assert!(compile(&calls).is_err());
 }
 
 #[test]
