@@ -1,10 +1,11 @@
 //! Slow clients, many clients, and what must go on meanwhile, against the real binary with short windows.
 //!
-//! `slow.rs`: heads, bodies and readers that are too slow are cut, honest ones are not. `caps.rs`: what is over a cap is
-//! turned away and told when to come again. `memory.rs`: manifests in memory are bounded, coming and going.
-//! `strangers.rs`: what somebody without a name may cost. `drain.rs`: SIGTERM. `certificates.rs`: reload. `cached.rs`: what
-//! is cached asks no database. `revocation.rs`: what is revoked ends at once. `torn.rs`: a blob's file is cut while it is
-//! served.
+//! `slow.rs`: heads, bodies and readers that are too slow are
+//! cut, honest ones are not. `gone.rs`: clients that stop sending or go away. `caps.rs`: what is over
+//! a cap is turned away and told when to come again. `memory.rs`: manifests in
+//! memory are bounded, coming and going. `strangers.rs`: what somebody without a name may cost. `drain.rs`: SIGTERM.
+//! `certificates.rs`: reload. `cached.rs`: what is cached asks no database. `revocation.rs`: what is revoked ends at once.
+//! `torn.rs`: a blob's file is cut while it is served.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
@@ -14,6 +15,7 @@ mod traffic {
     mod caps;
     mod certificates;
     mod drain;
+    mod gone;
     mod memory;
     mod revocation;
     mod slow;
