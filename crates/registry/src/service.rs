@@ -15,7 +15,7 @@ use crate::{
     admission::{Admission, Place},
     answers::AnswerRoom,
     auth::{self, Authenticator, Failure},
-    body::{InboundBody, RequestBody},
+    body::{InboundBody, RequestBody, Waiting},
     config::RegistryConfig,
     error::ApiError,
     metrics::RegistryMetrics,
@@ -106,6 +106,7 @@ impl Registry {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let body = RequestBody::new(body, &parts.headers, self.config().unwanted);
+        let waiting = body.waiting();
         let mut who = None;
         let mut label = "unknown";
         let answer = self.answer(peer, address, &parts, body, &mut who, &mut label);
@@ -119,6 +120,7 @@ impl Registry {
         response
             .headers_mut()
             .insert(API_VERSION.clone(), HeaderValue::from_static("registry/2.0"));
+        waiting.end(&mut response);
         let head = (&parts.method, &parts.uri, &parts.headers);
         self.record(label, address, head, who, started, response)
     }
@@ -275,9 +277,12 @@ impl Registry {
         &self.inner.manifest_room
     }
 
-    /// Wraps a body of a request beside the protocol: it must come as fast as any other.
-    pub fn guard_body(&self, body: Incoming, headers: &HeaderMap) -> Body {
-        Body::from_stream(self.inbound(RequestBody::new(body, headers, self.config().unwanted)))
+    /// Wraps a body of a request beside the protocol: it must come as fast as any other, and its answer is told what the
+    /// client waits for.
+    pub fn guard_body(&self, body: Incoming, headers: &HeaderMap) -> (Body, Waiting) {
+        let body = RequestBody::new(body, headers, self.config().unwanted);
+        let waiting = body.waiting();
+        (Body::from_stream(self.inbound(body)), waiting)
     }
 }
 

@@ -1,8 +1,9 @@
-//! Clients that stop sending, and that go away.
+//! Clients that stop sending, that go away, and that ask before they send.
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::time::{Duration, sleep};
 
+use super::wire::{Wire, header, status};
 use crate::harness::{
     login::basic_header,
     raw::Connection,
@@ -93,4 +94,74 @@ async fn gone() -> Result<()> {
 #[tokio::test]
 async fn what_a_client_asked_for_that_has_gone_is_not_done() {
     gone().await.unwrap();
+}
+
+/// RFC 9110, section 10.1.1: who is refused before the body must know that the connection ends, or may go on with it.
+async fn refused_before_the_body() -> Result<()> {
+    let server = Server::start().await;
+    let stranger = "HTTP/1.1\r\nHost: a\r\nExpect: 100-continue";
+    let large = "Expect: 100-continue\r\nContent-Length: 100000000\r\n";
+    for (head, wanted) in [
+        (
+            format!("POST /v2/a/b/blobs/uploads/ {stranger}\r\nContent-Length: 9\r\n\r\n"),
+            401,
+        ),
+        (
+            format!("PUT /v2/a/b/manifests/v1 {stranger}\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            401,
+        ),
+        (
+            format!("POST /api/v1/apply {stranger}\r\nContent-Length: 9\r\n\r\n"),
+            415,
+        ),
+        (request("PUT /v2/a/b/manifests/v1", large), 413),
+        (request("GET /healthz", large), 200),
+    ] {
+        let mut wire = Wire::open(&server).await?;
+        wire.send(&head).await?;
+        let (answer, _) = wire.answer().await?;
+        ensure!(status(&answer) == wanted, "{head}: {answer}");
+        ensure!(header(&answer, "connection") == Some("close"), "{head}: {answer}");
+        let (_, more) = wire.drain().await?;
+        ensure!(more == 0, "{head}: {more} bytes behind the answer");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_before_its_body_is_told_that_the_connection_ends() {
+    refused_before_the_body().await.unwrap();
+}
+
+/// Whoever was told to go on, or has nothing to send, keeps the connection.
+async fn told_to_go_on() -> Result<()> {
+    let server = Server::start().await;
+    let mut wire = Wire::open(&server).await?;
+    for _ in 0..2 {
+        wire.send(request(
+            "PUT /v2/gone/app/manifests/v1",
+            "Expect: 100-continue\r\nContent-Length: 2\r\n",
+        ))
+        .await?;
+        let head = wire.head().await?;
+        ensure!(status(&head) == 100, "{head}");
+        wire.send("{}").await?;
+        let (head, _) = wire.answer().await?;
+        ensure!(status(&head) == 400, "{head}");
+        ensure!(header(&head, "connection") != Some("close"), "{head}");
+    }
+    wire.send(request(
+        "GET /v2/gone/app/manifests/none",
+        "Expect: 100-continue\r\n",
+    ))
+    .await?;
+    let (head, _) = wire.answer().await?;
+    ensure!(status(&head) == 404, "{head}");
+    ensure!(header(&head, "connection") != Some("close"), "{head}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_may_send_its_body_keeps_the_connection() {
+    told_to_go_on().await.unwrap();
 }
