@@ -1,7 +1,7 @@
 //! Slow clients, many clients, and what must go on meanwhile, against the real binary with short windows.
 //!
-//! `slow.rs`: heads, bodies and readers that are too slow are
-//! cut, honest ones are not. `gone.rs`: clients that stop sending or go away. `caps.rs`: what is over
+//! `bounds.rs`: every key at its smallest and at its largest. `slow.rs`: heads, bodies and readers that are too slow are
+//! cut, honest ones are not. `gone.rs`: clients that stop sending, go away, or ask before they send. `caps.rs`: what is over
 //! a cap is turned away and told when to come again. `memory.rs`: manifests in
 //! memory are bounded, coming and going. `strangers.rs`: what somebody without a name may cost. `drain.rs`: SIGTERM.
 //! `certificates.rs`: reload. `cached.rs`: what is cached asks no database. `revocation.rs`: what is revoked ends at once.
@@ -11,6 +11,7 @@
 mod harness;
 
 mod traffic {
+    mod bounds;
     mod cached;
     mod caps;
     mod certificates;

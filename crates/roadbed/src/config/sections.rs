@@ -155,8 +155,8 @@ section! {
         write_wait: Span = Span(limits().write_wait), MILLISECOND => HOUR;
         /// Connections that read the database.
         read_connections: u32 = limits().read_connections, 1 => 256;
-        /// How long a reader waits for one of them.
-        read_wait: Span = Span(limits().read_wait), MILLISECOND => HOUR;
+        /// How long a reader waits for one of them; opening it, on a busy machine too, is part of that.
+        read_wait: Span = Span(limits().read_wait), SECOND => HOUR;
         /// Blobs kept open (mapped) after a pull; they take address space, no memory.
         open_blobs: u64 = limits().open_blobs, 0 => 1_000_000;
         /// Blobs below 64 KiB kept in memory.
