@@ -219,8 +219,10 @@ async fn a_rule_has_so_many_patterns_of_immutable_tags_and_no_more() {
         let refused = world.ask(ADMIN, "POST", &path, Some(&declared)).await.expect(400);
         assert!(refused.text().contains("use at most 32"), "{}", refused.text());
     }
-    let refused = world.ask(Who::Owner, "PUT", "/rules", Some(&rule(most + 1)));
-    let refused = refused.await.expect(400);
+    let refused = world
+        .ask(Who::Owner, "PUT", "/rules", Some(&rule(most + 1)))
+        .await
+        .expect(400);
     assert!(refused.text().contains("use at most 32"), "{}", refused.text());
 }
 
