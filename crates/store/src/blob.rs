@@ -123,7 +123,7 @@ impl Store {
     pub async fn remembers_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> bool {
         let caches = &self.inner.caches;
         let key = Key::blob(permit.repo(), digest);
-        caches.blobs.get(&caches.epochs, key).await.is_some()
+        caches.blobs.knows(&caches.epochs, key).await
     }
 
     /// What is known of the blob, if the repository has it.
