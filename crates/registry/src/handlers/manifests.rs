@@ -45,13 +45,11 @@ impl Registry {
         reference: &Reference,
     ) -> Result<Response<Body>, ApiError> {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
-        let found = match self.store().remembered_manifest(&permit, reference).await {
-            Some(manifest) => Some(manifest),
-            None => {
-                let _place = self.lookup_place(exchange)?;
-                self.store().manifest(&permit, reference).await?
-            }
-        };
+        let mut found = self.store().remembered_manifest(&permit, reference).await;
+        if found.is_none() {
+            let _place = self.lookup_place(exchange)?;
+            found = self.store().manifest(&permit, reference).await?;
+        }
         let manifest = found.ok_or_else(|| ApiError::manifest_unknown(reference))?;
         let digest = manifest.digest.to_string();
         let etag = format!("\"{digest}\"");
