@@ -53,14 +53,14 @@ async fn places_per_address() -> Result<()> {
         .environment("ROADBED_API__REQUEST_TIMEOUT", "20s");
     let server = Server::start_with(options).await;
     until_served(&server).await?;
-    let held = begin(&server).await?;
-    let (status, refusal) = asks_from(&server, Ipv4Addr::LOCALHOST).await?;
-    ensure!(status == 429, "{refusal}");
+    let begun = begin(&server).await?;
+    let (code, refusal) = asks_from(&server, Ipv4Addr::LOCALHOST).await?;
+    ensure!(code == 429, "{refusal}");
     let wait = header(&refusal, "retry-after").context("no time to come again")?;
     ensure!(wait.parse::<u32>()? > 0, "{refusal}");
-    let (status, head) = asks_from(&server, ELSEWHERE).await?;
-    ensure!(status == 200, "another address: {head}");
-    drop(held);
+    let (code, head) = asks_from(&server, ELSEWHERE).await?;
+    ensure!(code == 200, "another address: {head}");
+    drop(begun);
     until_served(&server).await?;
     Ok(())
 }
