@@ -208,6 +208,7 @@ impl Config {
             concurrent_uploads: from.concurrent_uploads,
             concurrent_requests: from.concurrent_requests,
             concurrent_lists: from.concurrent_lists,
+            concurrent_lookups: from.concurrent_lookups,
             manifest_memory: from.manifest_memory.0,
             answer_memory: from.answer_memory.0,
             manifest_timeout: from.manifest_timeout.0,
