@@ -77,67 +77,70 @@ fn sid_has_a_codename_and_no_version() {
     );
 }
 
+/// Path, its line, and the id and version that it says.
+const LINES: &[(&str, &str, &str, &str)] = &[
+    ("etc/alpine-release", "3.18.4\n", "alpine", "3.18.4"),
+    (
+        "etc/alpine-release",
+        "3.19_alpha20230901",
+        "alpine",
+        "3.19_alpha20230901",
+    ),
+    ("etc/debian_version", "12.5\n", "debian", "12"),
+    ("etc/debian_version", "8", "debian", "8"),
+    (
+        "etc/redhat-release",
+        "CentOS Linux release 7.9.2009 (Core)\n",
+        "centos",
+        "7.9.2009",
+    ),
+    (
+        "etc/centos-release",
+        "CentOS release 6.10 (Final)\n",
+        "centos",
+        "6.10",
+    ),
+    (
+        "etc/redhat-release",
+        "Red Hat Enterprise Linux release 8.8 (Ootpa)",
+        "rhel",
+        "8.8",
+    ),
+    (
+        "etc/redhat-release",
+        "Red Hat Enterprise Linux Server release 7.9 (Maipo)",
+        "rhel",
+        "7.9",
+    ),
+    (
+        "etc/rocky-release",
+        "Rocky Linux release 9.3 (Blue Onyx)",
+        "rocky",
+        "9.3",
+    ),
+    (
+        "etc/almalinux-release",
+        "AlmaLinux release 9.3 (Shamrock Pampas Gazelle)",
+        "almalinux",
+        "9.3",
+    ),
+    (
+        "etc/oracle-release",
+        "Oracle Linux Server release 8.9",
+        "ol",
+        "8.9",
+    ),
+    (
+        "etc/fedora-release",
+        "Fedora release 39 (Thirty Nine)",
+        "fedora",
+        "39",
+    ),
+];
+
 #[test]
 fn one_line_files() {
-    for (path, line, id, version) in [
-        ("etc/alpine-release", "3.18.4\n", "alpine", "3.18.4"),
-        (
-            "etc/alpine-release",
-            "3.19_alpha20230901",
-            "alpine",
-            "3.19_alpha20230901",
-        ),
-        ("etc/debian_version", "12.5\n", "debian", "12"),
-        ("etc/debian_version", "8", "debian", "8"),
-        (
-            "etc/redhat-release",
-            "CentOS Linux release 7.9.2009 (Core)\n",
-            "centos",
-            "7.9.2009",
-        ),
-        (
-            "etc/centos-release",
-            "CentOS release 6.10 (Final)\n",
-            "centos",
-            "6.10",
-        ),
-        (
-            "etc/redhat-release",
-            "Red Hat Enterprise Linux release 8.8 (Ootpa)",
-            "rhel",
-            "8.8",
-        ),
-        (
-            "etc/redhat-release",
-            "Red Hat Enterprise Linux Server release 7.9 (Maipo)",
-            "rhel",
-            "7.9",
-        ),
-        (
-            "etc/rocky-release",
-            "Rocky Linux release 9.3 (Blue Onyx)",
-            "rocky",
-            "9.3",
-        ),
-        (
-            "etc/almalinux-release",
-            "AlmaLinux release 9.3 (Shamrock Pampas Gazelle)",
-            "almalinux",
-            "9.3",
-        ),
-        (
-            "etc/oracle-release",
-            "Oracle Linux Server release 8.9",
-            "ol",
-            "8.9",
-        ),
-        (
-            "etc/fedora-release",
-            "Fedora release 39 (Thirty Nine)",
-            "fedora",
-            "39",
-        ),
-    ] {
+    for &(path, line, id, version) in LINES {
         let release = of_line(path, line);
         assert_eq!(
             (release.id.as_str(), release.version.as_str()),
