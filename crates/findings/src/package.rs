@@ -119,6 +119,9 @@ pub struct Package {
     pub inner_path: Vec<String>,
     /// How sure the name and version are.
     pub confidence: Confidence,
+    /// First and last version that the evidence allows, where it allows several; `version` is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_range: Option<(String, String)>,
     /// What was found that takes the edge off, in the words of the mitigations that advisories know
     /// (`JndiLookup.class removed`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -138,6 +141,7 @@ impl Package {
             licences: Vec::new(),
             inner_path: Vec::new(),
             confidence: Confidence::High,
+            version_range: None,
             mitigations: Vec::new(),
         }
     }
