@@ -2,7 +2,7 @@
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
-use findings::{OsRelease, Package, UnitKind};
+use findings::{Oddity, OsRelease, Package, UnitKind};
 use thiserror::Error;
 
 use crate::{Budget, Exceeded};
@@ -118,6 +118,8 @@ pub struct Facts {
     pub licences: Vec<(String, Vec<String>)>,
     /// What could not be read, while the rest could.
     pub skipped: Vec<Exceeded>,
+    /// Where another parser of the same archive might see something else.
+    pub oddities: Vec<Oddity>,
 }
 
 impl Facts {

@@ -1,13 +1,22 @@
 //! The catalogers: who reads which evidence of packages.
 
 mod apk;
+mod dotnet;
 mod dpkg;
 mod executable;
+mod gather;
 mod go_binary;
+mod java;
+mod node;
 mod os_release;
+mod php;
+mod python;
 mod random_access;
 mod rpm;
+mod ruby;
 mod rust_binary;
+#[cfg(test)]
+mod testing;
 
 use crate::Cataloger;
 
@@ -25,6 +34,16 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &rpm::Database,
     &go_binary::GoBinary,
     &rust_binary::RustBinary,
+    // Languages.
+    &java::JavaArchive,
+    &node::NodeModule,
+    &node::NodeLock,
+    &python::PythonInstalled,
+    &python::PythonLock,
+    &ruby::GemSpec,
+    &ruby::GemLock,
+    &php::Composer,
+    &dotnet::DotNet,
 ];
 
 #[cfg(test)]
