@@ -81,10 +81,10 @@ fn blob() -> impl Strategy<Value = Vec<u8>> {
     let damage = vec((any::<prop::sample::Index>(), any::<u8>()), 0..2);
     let gzip = |bytes: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
+        encoder.write_all(bytes).expect("memory takes all");
+        encoder.finish().expect("memory takes all")
     };
-    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).expect("memory takes all");
     let piece = (parts(), 0..3).prop_map(move |(bytes, form)| match form {
         0 => gzip(&bytes),
         1 => zstd(&bytes),
