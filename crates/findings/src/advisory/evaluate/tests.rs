@@ -3,7 +3,6 @@ use std::fmt::Write as _;
 use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
 use serde_json::json;
 
-use super::*;
 use crate::{
     Package, PackageKind,
     advisory::{Advisory, AdvisoryIndex, Event, Fix, match_packages},
