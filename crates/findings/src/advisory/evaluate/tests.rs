@@ -3,7 +3,6 @@ use std::fmt::Write as _;
 use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
 use serde_json::json;
 
-use super::*;
 use crate::{
     Package, PackageKind,
     advisory::{Advisory, AdvisoryIndex, Event, Fix, match_packages},
@@ -40,8 +39,8 @@ fn judged(index: &AdvisoryIndex, version: &str) -> Option<Fix> {
     found.matches.into_iter().next().map(|found| found.fix)
 }
 
-fn to(version: &str) -> Option<Fix> {
-    Some(Fix::Version(version.to_owned()))
+fn to(version: &str) -> Fix {
+    Fix::Version(version.to_owned())
 }
 
 #[test]
@@ -50,11 +49,11 @@ fn events_need_not_be_sorted() {
         {"introduced": "3.0.0"}, {"fixed": "2.1.0"}, {"introduced": "0"}, {"fixed": "3.4.0"}
     ]]))]));
     for (version, fix) in [
-        ("0.0.0-0", to("2.1.0")),
-        ("2.0.9", to("2.1.0")),
+        ("0.0.0-0", Some(to("2.1.0"))),
+        ("2.0.9", Some(to("2.1.0"))),
         ("2.1.0", None),
         ("3.0.0-rc.1", None),
-        ("3.0.0", to("3.4.0")),
+        ("3.0.0", Some(to("3.4.0"))),
         ("3.4.0", None),
         ("9.0.0", None),
     ] {
@@ -94,7 +93,7 @@ fn entries_and_ranges_are_ored_and_fixes_lead_out_of_all() {
         overlapping,
         npm(&json!([[{"introduced": "1.7.0"}, {"fixed": "2.0.0"}]]))
     ]));
-    assert_eq!(judged(&index, "1.1.0"), to("2.0.0"));
+    assert_eq!(judged(&index, "1.1.0"), Some(to("2.0.0")));
     assert_eq!(judged(&index, "2.0.0"), None);
 }
 
@@ -104,14 +103,14 @@ fn versions_are_literal_and_fixed_by_what_is_unaffected() {
         &json!([{"package": {"ecosystem": "npm", "name": "a"}, "versions": ["1.9", "odd one"],
         "database_specific": {"unaffected_versions": ["1.12.0", "1.10.0", "1.2.0"]}}]),
     );
-    assert_eq!(judged(&index, "1.9"), to("1.10.0"));
+    assert_eq!(judged(&index, "1.9"), Some(to("1.10.0")));
     assert_eq!(judged(&index, "odd one"), Some(Fix::Unfixed(None)));
     assert_eq!(judged(&index, "1.9.0"), None);
     let index = super::tests::index(
         &json!([{"package": {"ecosystem": "npm", "name": "a"}, "versions": ["1.9.0"],
         "database_specific": {"unaffected_versions": ["1.12.0", "1.10.0", "1.2.0"]}}]),
     );
-    assert_eq!(judged(&index, "1.9.0"), to("1.10.0"));
+    assert_eq!(judged(&index, "1.9.0"), Some(to("1.10.0")));
 }
 
 #[test]
