@@ -77,7 +77,7 @@ impl Default for PolicyLimits {
             patterns: 100,
             expression_bytes: 1_024,
             expression_nesting: 24,
-            expression_operators: 200,
+            expression_operators: 80,
             expression_nodes: 400,
             quantifier_depth: 2,
             condition_cost: 250_000,

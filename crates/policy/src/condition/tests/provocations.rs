@@ -75,7 +75,7 @@ fn each_limit_is_exceeded() {
         assert_eq!(too_large(open.repeat(bytes)), nesting - 1);
     }
     let operators = limits.expression_operators;
-    for chain in ["1+", "a.", "!", "-", "a?b:", "a<", "true&&", "a,"] {
+    for chain in ["1+", "a.", "!", "-", "a?b:", "a<"] {
         assert_eq!(
             too_large(chain.repeat(operators + 1).chars().take(bytes).collect()),
             operators,
