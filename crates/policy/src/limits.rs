@@ -76,7 +76,7 @@ impl Default for PolicyLimits {
             rules: 200,
             patterns: 100,
             expression_bytes: 1_024,
-            expression_nesting: 24,
+            expression_nesting: 8,
             expression_operators: 80,
             expression_nodes: 400,
             quantifier_depth: 2,

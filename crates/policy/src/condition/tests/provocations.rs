@@ -118,7 +118,7 @@ fn chains_as_long_as_allowed_fit_on_the_stack() {
     }
     let depth = PolicyLimits::default().expression_nesting;
     assert!(compile(&format!("{}true{}", "(".repeat(depth), ")".repeat(depth))).is_ok());
-    let calls = format!("{}true{}", "[1].exists(x, ".repeat(depth), ")".repeat(depth));
+    let calls = format!("{}true{}", "['a'].exists(x, ".repeat(depth), ")".repeat(depth));
     assert!(compile(&calls).is_err());
 }
 
