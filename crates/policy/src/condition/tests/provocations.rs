@@ -118,6 +118,13 @@ fn chains_as_long_as_allowed_fit_on_the_stack() {
     }
     let depth = PolicyLimits::default().expression_nesting;
     assert!(compile(&format!("{}true{}", "(".repeat(depth), ")".repeat(depth))).is_ok());
+    let mixed = format!(
+        "{}{}true{}",
+        "(".repeat(depth),
+        "true?true:".repeat(count / 2 - depth),
+        ")".repeat(depth)
+    );
+    assert!(compile(&mixed).is_ok());
     let calls = format!("{}true{}", "['a'].exists(x, ".repeat(depth), ")".repeat(depth));
     assert!(compile(&calls).is_err());
 }
