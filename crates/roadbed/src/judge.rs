@@ -142,7 +142,7 @@ impl Judge {
         };
         let since = self.store.now().minus(IN_USE);
         let in_use = self.store.was_pulled_since(repo, digest, since).await?;
-        let facts = self.knowledge.facts();
+        let facts = self.knowledge.facts().await;
         let now = moment(self.store.now())?;
         let about = SubjectOf {
             repo: repo.clone(),

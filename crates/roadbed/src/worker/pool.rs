@@ -198,7 +198,7 @@ impl Pool {
         match wire::receive(socket, wire::TASK_BYTES).map_err(PoolError::Start)? {
             Word::Ready { missing } => {
                 if !missing.is_empty() && !self.0.told_missing.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(?missing, "blobs are looked into with fewer walls than there could be");
+                    tracing::warn!(?missing, "blobs are looked into with fewer walls or rules than asked for");
                 }
                 Ok(())
             }

@@ -35,7 +35,7 @@ pub(super) struct Task {
 pub(super) enum Word {
     /// It is locked in and waits for its task.
     Ready {
-        /// What it could not be locked into, because the system has it not.
+        /// Walls that the system does not have, and rules that cannot be used.
         missing: Vec<String>,
     },
     /// What it found.
