@@ -50,10 +50,11 @@ impl Engines {
         for file in rules.secrets {
             let text =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            let name = file
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             packs.push(
-                Pack::parse(&name, &text)
-                    .with_context(|| format!("{} cannot be used", file.display()))?,
+                Pack::parse(&name, &text).with_context(|| format!("{} cannot be used", file.display()))?,
             );
         }
         let mut texts = Vec::new();
@@ -85,7 +86,8 @@ impl Engines {
 
     fn look_at_layer(self, blob: File, task: &Task) -> LayerReport {
         let mut spools = MemorySpools;
-        let mut bytes: Vec<Box<dyn ByteAnalyser>> = vec![Box::new(Looks(self.secrets)), Box::new(Hunts(self.malware))];
+        let mut bytes: Vec<Box<dyn ByteAnalyser>> =
+            vec![Box::new(Looks(self.secrets)), Box::new(Hunts(self.malware))];
         let mut analysers = Analysers {
             version: ANALYSERS,
             catalogers: CATALOGERS,
