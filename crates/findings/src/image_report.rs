@@ -5,6 +5,8 @@
 //! directory above it (image-spec, layer.md, "Applying Changesets"). What is hidden is not in the running image, but whoever
 //! has the image has it: so secrets stay, and say which layer hides them.
 
+mod caches;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;

@@ -21,6 +21,7 @@ const REPORT_BYTES: u64 = 1 << 30;
 #[derive(FromQueryResult)]
 struct Row {
     report: Vec<u8>,
+    listing: Vec<u8>,
 }
 
 #[derive(FromQueryResult)]
@@ -30,30 +31,22 @@ struct BlobRow {
 }
 
 #[derive(FromQueryResult)]
-struct ListingRow {
-    listing: Vec<u8>,
-}
-
-#[derive(FromQueryResult)]
 struct KnownRow {
     digest: String,
     analysers: String,
 }
 
 impl Store {
-    /// What is known of a blob, without its listing.
+    /// What is known of a blob.
     pub async fn layer_report(&self, digest: &Digest) -> Result<Option<LayerReport>, StoreError> {
-        let sql = "SELECT report FROM layer_report WHERE digest = $1";
+        let sql = "SELECT report, listing FROM layer_report WHERE digest = $1";
         let row: Option<Row> = sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
-        row.map(|row| decode(digest, &row.report)).transpose()
-    }
-
-    /// Every path of a blob.
-    pub async fn layer_listing(&self, digest: &Digest) -> Result<Option<Listing>, StoreError> {
-        let sql = "SELECT listing FROM layer_report WHERE digest = $1";
-        let row: Option<ListingRow> =
-            sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
-        Ok(row.map(|row| Listing::from_bytes(row.listing)))
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let mut report = decode(digest, &row.report)?;
+        report.listing = Listing::from_bytes(row.listing);
+        Ok(Some(report))
     }
 
     /// Which of `digests` were looked into, and by which analysers.

@@ -170,3 +170,25 @@ fn the_operating_system_is_what_the_topmost_file_of_the_highest_rank_says() {
     };
     assert_eq!(image.overlay().unwrap().os.unwrap().id, "ubuntu");
 }
+
+#[test]
+fn a_cache_counts_while_a_container_would_find_files_in_it() {
+    let mut lower = layer(&[]);
+    lower.listing = listing(&[
+        ("root/.cache/pip/http/a", '0'),
+        ("var/cache/apt/archives/a.deb", '0'),
+        ("var/cache/apt/archives/lock", '0'),
+        ("var/lib/apt/lists", '5'),
+    ]);
+    let mut upper = layer(&[]);
+    upper.whiteouts = vec!["var/cache/apt/archives".to_owned()];
+    let caches = |layers: Vec<LayerReport>| {
+        let layers = layers.into_iter().map(Arc::new).collect();
+        ImageReport { layers }.caches().unwrap()
+    };
+    assert_eq!(
+        caches(vec![lower.clone()]),
+        ["root/.cache/pip", "var/cache/apt/archives"]
+    );
+    assert_eq!(caches(vec![lower, upper]), ["root/.cache/pip"]);
+}

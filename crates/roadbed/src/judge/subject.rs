@@ -254,12 +254,13 @@ fn add_configuration(subject: &mut Subject, about: &SubjectOf, gathered: &Gather
         .iter()
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
+    let caches = gathered.image.caches().unwrap_or_default();
     let found = configuration::judge(&configuration::Subject {
         config: gathered.config.as_ref(),
         annotations: &annotations,
         overlay,
         diff_ids: &gathered.diff_ids,
-        caches: &[],
+        caches: &caches,
         today: about.now.date(),
     });
     for finding in &found {
