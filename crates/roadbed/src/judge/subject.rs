@@ -49,6 +49,7 @@ pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) 
     }
     let overlay = gathered.image.overlay()?;
     describe(&mut subject, about, gathered, &overlay);
+    subject.image.scanned = gathered.image.layers.len() == about.manifest.layers.len();
     subject.image.unknowns.extend(gathered.unknowns.iter().cloned());
     add_vulnerabilities(&mut subject, &overlay, facts);
     add_files(&mut subject, &overlay, gathered);
@@ -215,7 +216,8 @@ fn judged(
             .filter_map(|advisory| advisory.published)
             .min()
     });
-    judged.mitigated = matches!(finding.state, State::Mitigated(_));
+    // Headers of a kernel are no kernel: nothing of it runs in the image.
+    judged.mitigated = matches!(finding.state, State::Mitigated(_)) || finding.is_headers_only;
     judged
 }
 
