@@ -19,6 +19,9 @@
 //!
 //! Read first: `package.rs`, then `layer_report.rs`, then `image_report.rs`.
 
+#[cfg(test)]
+extern crate self as findings;
+
 pub mod advisory;
 pub mod configuration;
 mod ecosystem;

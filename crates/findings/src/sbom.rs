@@ -1,4 +1,4 @@
-//! Software bills of materials: CycloneDX 1.6 and SPDX 2.3 as they are written, and both as others write them.
+//! Software bills of materials: `CycloneDX` 1.6 and SPDX 2.3 as they are written, and both as others write them.
 //!
 //! What is written can be read back without loss: what a package URL cannot say stands in properties beside it. So an SBOM
 //! of an image gets the same answer from the advisories as the image.
@@ -78,7 +78,7 @@ struct WireKind {
 }
 
 impl Sbom {
-    /// Reads the JSON of CycloneDX 1.2 to 1.6 or of SPDX 2.2 or 2.3.
+    /// Reads the JSON of `CycloneDX` 1.2 to 1.6 or of SPDX 2.2 or 2.3.
     ///
     /// # Errors
     /// See [`SbomError`].
@@ -106,7 +106,7 @@ impl Sbom {
 }
 
 impl ScanResult {
-    /// As CycloneDX 1.6 JSON.
+    /// As `CycloneDX` 1.6 JSON.
     pub fn to_cyclonedx(&self, options: &SbomOptions) -> String {
         cyclonedx::write(self, options)
     }

@@ -1,4 +1,4 @@
-//! CycloneDX JSON: 1.6 is written, 1.2 to 1.6 are read.
+//! `CycloneDX` JSON: 1.6 is written, 1.2 to 1.6 are read.
 
 mod component;
 mod read;

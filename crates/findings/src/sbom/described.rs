@@ -27,7 +27,7 @@ pub(super) struct Described {
 
 /// What can be made of it.
 pub(super) enum Understood {
-    Package(Package, Option<OsRelease>),
+    Package(Box<Package>, Option<OsRelease>),
     /// A package URL of a type that is not known here.
     OtherType(String),
     /// A package URL that is none, with the reason.
@@ -44,7 +44,7 @@ impl Described {
             Some(kind) => {
                 let mut package = Package::new(kind, self.name.clone(), self.version.clone());
                 package.licences.clone_from(&self.licences);
-                Understood::Package(package, None)
+                Understood::Package(Box::new(package), None)
             }
             None => why,
         };
@@ -67,7 +67,7 @@ impl Described {
             package.version.clone_from(&self.version);
         }
         package.licences.clone_from(&self.licences);
-        Understood::Package(package, os)
+        Understood::Package(Box::new(package), os)
     }
 
     /// The name as ecosystems spell it, and it alone.
@@ -100,7 +100,7 @@ impl Gathering {
             Understood::Broken(why) => self.add_broken(why),
             Understood::Package(package, os) => {
                 let properties = Properties(&described.properties);
-                let mut placed = properties.apply(package);
+                let mut placed = properties.apply(*package);
                 if !properties.has_ours() {
                     foreign::apply(&mut placed, properties, described.source_info.as_deref());
                 }

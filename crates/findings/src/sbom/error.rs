@@ -19,7 +19,7 @@ pub enum SbomError {
     /// Not JSON, not of the form that its specification gives, or beyond a limit.
     #[error("the sbom is malformed")]
     Malformed(#[source] serde_json::Error),
-    /// Neither CycloneDX nor SPDX.
+    /// Neither `CycloneDX` nor SPDX.
     #[error("neither CycloneDX nor SPDX JSON")]
     NoSbom,
     /// A version of the format that is not read.

@@ -6,7 +6,7 @@
 use super::limits;
 use crate::{Confidence, Package, PackageKind, PlacedPackage, Source};
 
-/// What the names begin with. In CycloneDX they are names of properties, in SPDX the words before `=` of an annotation.
+/// What the names begin with. In `CycloneDX` they are names of properties, in SPDX the words before `=` of an annotation.
 pub(super) const PREFIX: &str = "roadbed:";
 
 /// A named text.

@@ -6,16 +6,15 @@ use crate::{ByteFindingKind, ScanResult, Standing};
 pub(super) fn push(page: &mut Page, result: &ScanResult) {
     let target = &result.target;
     let mut about = vec![target.name.clone()];
-    about.extend(target.digest.map(|digest| digest.to_string()));
     about.extend(target.platform.clone());
-    about.extend(result.os.as_ref().map(|os| {
-        if os.name.is_empty() {
-            format!("{} {}", os.id, os.version)
-        } else {
-            os.name.clone()
-        }
+    about.extend(result.os.as_ref().map(|os| match os.name.as_str() {
+        "" => format!("{} {}", os.id, os.version),
+        name => name.to_owned(),
     }));
-    page.line(Style::Bold, &about.join("  "));
+    page.line(Style::Bold, &about.join(", "));
+    if let Some(digest) = &target.digest {
+        page.line(Style::Dim, &digest.to_string());
+    }
     if let Some(decision) = &result.decision {
         page.line(Style::Bold, &format!("Decision: {}", decision.outcome));
         for reason in &decision.reasons {

@@ -144,6 +144,9 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
             used += columns(character);
         }
     }
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
     lines
 }
 

@@ -1,4 +1,4 @@
-//! Reading CycloneDX.
+//! Reading `CycloneDX`.
 
 use serde::Deserialize;
 

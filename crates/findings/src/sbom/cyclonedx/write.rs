@@ -1,4 +1,4 @@
-//! Writing CycloneDX 1.6.
+//! Writing `CycloneDX` 1.6.
 
 use serde_json::{Map, Value, json};
 

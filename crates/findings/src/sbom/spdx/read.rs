@@ -119,7 +119,7 @@ fn add(package: WirePackage, texts: &HashMap<String, String>, gathering: &mut Ga
     let version = package.version_info.0.unwrap_or_default();
     let properties = Properties(&package.annotations.0);
     match package.primary_package_purpose.0.as_deref() {
-        Some("OPERATING-SYSTEM") => {
+        Some("OPERATING-SYSTEM" | "OPERATING_SYSTEM") => {
             gathering.set_os(foreign::os_of(&name, &version, properties));
             return;
         }

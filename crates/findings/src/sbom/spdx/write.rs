@@ -61,6 +61,20 @@ fn relationship(from: &str, kind: &str, to: &str) -> Value {
     json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to })
 }
 
+/// Anything that SPDX calls a package.
+fn element(id: &str, name: &str, purpose: &str) -> Value {
+    json!({
+        "SPDXID": id,
+        "name": name,
+        "downloadLocation": NO_ASSERTION,
+        "filesAnalyzed": false,
+        "licenseConcluded": NO_ASSERTION,
+        "licenseDeclared": NO_ASSERTION,
+        "copyrightText": NO_ASSERTION,
+        "primaryPackagePurpose": purpose,
+    })
+}
+
 /// What packages share.
 struct Writer {
     tool: String,
@@ -83,7 +97,7 @@ impl Writer {
     }
 
     fn image(&self, result: &ScanResult) -> Value {
-        let mut image = self.element(IMAGE_ID, &result.target.name, "CONTAINER");
+        let mut image = element(IMAGE_ID, &result.target.name, "CONTAINER");
         if let Some(digest) = &result.target.digest {
             image["versionInfo"] = json!(digest);
             image["checksums"] = json!([{
@@ -96,7 +110,7 @@ impl Writer {
     }
 
     fn operating_system(&self, os: &OsRelease) -> Value {
-        let mut element = self.element(OS_ID, &os.id, "OPERATING-SYSTEM");
+        let mut element = element(OS_ID, &os.id, "OPERATING_SYSTEM");
         if !os.version.is_empty() {
             element["versionInfo"] = json!(os.version);
         }
@@ -116,7 +130,7 @@ impl Writer {
             ..Described::default()
         };
         let purpose = if package.is_root { "APPLICATION" } else { "LIBRARY" };
-        let mut element = self.element(&package_id(number), &package.name, purpose);
+        let mut element = element(&package_id(number), &package.name, purpose);
         element["licenseDeclared"] = json!(declared);
         element["externalRefs"] = json!([{
             "referenceCategory": "PACKAGE-MANAGER",
@@ -133,19 +147,6 @@ impl Writer {
         }
         self.annotate(&mut element, &properties_beside(placed, &described));
         element
-    }
-
-    fn element(&self, id: &str, name: &str, purpose: &str) -> Value {
-        json!({
-            "SPDXID": id,
-            "name": name,
-            "downloadLocation": NO_ASSERTION,
-            "filesAnalyzed": false,
-            "licenseConcluded": NO_ASSERTION,
-            "licenseDeclared": NO_ASSERTION,
-            "copyrightText": NO_ASSERTION,
-            "primaryPackagePurpose": purpose,
-        })
     }
 
     fn annotate(&self, element: &mut Value, properties: &[Property]) {
