@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is shared by callers that are told apart by `K`.
@@ -88,9 +89,34 @@ impl<K: Hash + Eq> Drop for Share<K> {
     }
 }
 
+/// What counts as one address: whoever has one IPv6 address usually has 2^64 of them.
+pub fn network(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_addresses_of_one_host_are_one() {
+        for (from, of) in [
+            ("2001:db8::1", "2001:db8::"),
+            ("2001:db8::ffff:0:1", "2001:db8::"),
+            ("2001:db8:0:1::1", "2001:db8:0:1::"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1", "192.0.2.1"),
+        ] {
+            assert_eq!(
+                network(from.parse().unwrap()),
+                of.parse::<IpAddr>().unwrap(),
+                "{from}"
+            );
+        }
+    }
 
     #[test]
     fn nobody_takes_more_than_a_part_and_all_together_no_more_than_there_is() {

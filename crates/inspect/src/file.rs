@@ -2,7 +2,7 @@
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
-use findings::{OsRelease, Package, UnitKind};
+use findings::{Oddity, OsRelease, Package, UnitKind};
 use thiserror::Error;
 
 use crate::{Budget, Exceeded};
@@ -118,17 +118,43 @@ pub struct Facts {
     pub licences: Vec<(String, Vec<String>)>,
     /// What could not be read, while the rest could.
     pub skipped: Vec<Exceeded>,
+    /// Where another parser of the same archive might see something else.
+    pub oddities: Vec<Oddity>,
 }
 
 impl Facts {
-    /// Adds a package.
+    /// Adds a package. One whose texts are longer than `package.text_bytes` is noted as skipped: nothing real is called like
+    /// that, and reports are not for carrying it on.
     ///
     /// # Errors
     /// `report.packages` is used up.
-    pub fn install(&mut self, package: Package, budget: &mut Budget) -> Result<(), Exceeded> {
+    pub fn install(&mut self, mut package: Package, budget: &mut Budget) -> Result<(), Exceeded> {
         budget.take_packages(1)?;
+        let source = package.source.as_ref();
+        let texts = [
+            Some(&package.name),
+            Some(&package.version),
+            source.map(|source| &source.name),
+            source.map(|source| &source.version),
+            package.arch.as_ref(),
+            package.modularity.as_ref(),
+        ];
+        if texts.into_iter().flatten().any(|text| text.len() > MAX_TEXT) {
+            self.skip(Exceeded {
+                limit: "package.text_bytes",
+                detail: format!("a package has a name or version of more than {MAX_TEXT} bytes"),
+            });
+            return Ok(());
+        }
+        package.licences.retain(|licence| licence.len() <= MAX_LICENCE);
         self.packages.push(package);
         Ok(())
+    }
+
+    fn skip(&mut self, exceeded: Exceeded) {
+        if !self.skipped.contains(&exceeded) {
+            self.skipped.push(exceeded);
+        }
     }
 
     /// Notes that `directory`/`name` belongs to a package; says whether there is room for more.
@@ -162,9 +188,7 @@ impl Facts {
                 true
             }
             Err(exceeded) => {
-                if !self.skipped.contains(&exceeded) {
-                    self.skipped.push(exceeded);
-                }
+                self.skip(exceeded);
                 false
             }
         }
@@ -177,6 +201,13 @@ fn is_merged(path: &str) -> bool {
         .iter()
         .any(|start| path.starts_with(start))
 }
+
+/// `package.text_bytes`: the longest name, version or architecture that is believed. Those of real packages have up to some
+/// hundred bytes.
+const MAX_TEXT: usize = 1_024;
+
+/// The longest licence that is kept: some expressions name dozens of licences.
+const MAX_LICENCE: usize = 4_096;
 
 /// What an entry of [`Facts::owned`] takes beside its text.
 const OWNED_OVERHEAD: usize = 2 * size_of::<String>();

@@ -6,6 +6,7 @@
 //! pass: the report keeps what was found before and says which limit it was.
 
 mod content;
+mod contents;
 mod links;
 mod ownership;
 mod pass;

@@ -29,7 +29,7 @@ pub struct Limits {
     pub archive_depth: u32,
     /// `archive.bytes`: uncompressed bytes of all nested archives of a layer. Default 2 GiB.
     pub archive_bytes: u64,
-    /// `archive.entries`: entries of all nested archives of a layer (announced in billions). Default 200,000 a file.
+    /// `archive.entries`: entries of an archive and of all that are nested in it (announced in billions). Default 200,000.
     pub archive_entries: u64,
     /// `file.memory`: a file that is read as a whole. Default 64 MiB.
     pub file_memory: u64,
@@ -114,6 +114,11 @@ impl Budget {
         &self.limits
     }
 
+    /// Begins with another file of the layer that is an archive: `archive.entries` counts each such file anew.
+    pub fn begin_archive(&mut self) {
+        self.archive_entries = self.limits.archive_entries;
+    }
+
     /// Takes uncompressed bytes of a nested archive.
     ///
     /// # Errors
@@ -132,7 +137,7 @@ impl Budget {
         self.archive_bytes
     }
 
-    /// Takes entries of a nested archive.
+    /// Takes entries of an archive, nested or not.
     ///
     /// # Errors
     /// `archive.entries` is used up.

@@ -57,7 +57,7 @@ impl Peek {
         const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
         const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
         const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
-        let is_tar = bytes.get(257..262) == Some(b"ustar");
+        let is_tar = bytes.get(257..262) == Some(b"ustar") || has_tar_checksum(bytes);
         let is_skippable = bytes.first().is_some_and(|first| first & 0xf0 == 0x50)
             && bytes
                 .get(1..)
@@ -78,6 +78,33 @@ impl Peek {
             Self::Other
         }
     }
+}
+
+/// Whether the bytes begin with the header of a tar of the oldest form, which has no magic and can be made of letters alone.
+fn has_tar_checksum(bytes: &[u8]) -> bool {
+    const FIELD: std::ops::Range<usize> = 148..156;
+    let (Some(header), Some(field)) = (bytes.get(..512), bytes.get(FIELD)) else {
+        return false;
+    };
+    let blank = |(place, byte): (usize, &u8)| if FIELD.contains(&place) { b' ' } else { *byte };
+    let unsigned: u64 = header.iter().enumerate().map(|at| u64::from(blank(at))).sum();
+    let signed: i64 = header
+        .iter()
+        .enumerate()
+        .map(|at| i64::from(blank(at).cast_signed()))
+        .sum();
+    let written = if field.first().is_some_and(|first| first & 0x80 != 0) {
+        // Base 256, as GNU writes large numbers.
+        field
+            .iter()
+            .skip(1)
+            .fold(0_u64, |sum, byte| sum.wrapping_shl(8) | u64::from(*byte))
+    } else {
+        let digits: String = field.iter().map(|byte| char::from(*byte)).collect();
+        let digits = digits.trim_matches([' ', '\0']);
+        u64::from_str_radix(digits.split(' ').next().unwrap_or(digits), 8).unwrap_or(u64::MAX)
+    };
+    written == unsigned || i64::try_from(written) == Ok(signed)
 }
 
 /// Whether `manifest` is judged. `peek` says what was seen of a layer.

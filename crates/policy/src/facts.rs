@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
 /// One image where it lies.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Subject {
     /// The repository.
@@ -139,6 +139,10 @@ impl UnknownKind {
 /// One finding with all that rules may ask of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that rules ask for one by one"
+)]
 pub struct JudgedFinding {
     /// What kind.
     pub kind: FindingKind,
@@ -230,20 +234,6 @@ impl Subject {
         subject.repo.name = repo;
         subject.image.digest = digest;
         subject
-    }
-}
-
-impl Default for Subject {
-    fn default() -> Self {
-        Self {
-            repo: RepoFacts::default(),
-            image: ImageFacts::default(),
-            workload: None,
-            in_use: false,
-            pushed_by: None,
-            findings: Vec::new(),
-            advisory_generation: 0,
-        }
     }
 }
 

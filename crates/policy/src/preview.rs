@@ -78,3 +78,48 @@ pub fn judge_all(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use findings::{FindingKind, Severity};
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::JudgedFinding;
+
+    #[test]
+    fn what_fares_otherwise_is_listed_worst_first() {
+        let now = datetime!(2026-11-27 12:00 UTC);
+        let subject = |repo: &str, severity, in_use| {
+            let mut subject = Subject::default();
+            subject.repo.name = repo.parse().unwrap();
+            subject.in_use = in_use;
+            subject.findings = vec![JudgedFinding::new(FindingKind::Vulnerability, "CVE-1", severity)];
+            subject
+        };
+        let subjects = [
+            subject("a", Severity::High, false),
+            subject("b", Severity::Low, false),
+            subject("c", Severity::High, true),
+            subject("d", Severity::High, false),
+        ];
+        let after = "version: 1\nrules:\n  - {id: high, when: finding.severity >= 'high', decide: refuse}\n  - {id: any, when: finding.kind == 'vulnerability', decide: warn}\n";
+        let (before, after) = (Policy::default_policy(), Policy::parse("p", after).unwrap());
+        let changes = preview(&before, &after, &[], &subjects, Point::Pull, now);
+        let found: Vec<_> = changes
+            .iter()
+            .map(|change| (change.repo.as_str(), change.before, change.after))
+            .collect();
+        let turned = |repo| (repo, Outcome::Warn, Outcome::Refuse);
+        assert_eq!(found, [turned("a"), turned("d")], "what is in use is kept");
+        assert!(changes[0].text.starts_with("refused by policy: [high] CVE-1"));
+        let judged = judge_all(&after, &[], &subjects, Point::Pull, now);
+        assert_eq!(
+            judged
+                .iter()
+                .filter(|judged| judged.outcome == Outcome::Refuse)
+                .count(),
+            2
+        );
+    }
+}

@@ -6,13 +6,17 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
+use http::{HeaderValue, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use store::BodyError;
@@ -86,17 +90,53 @@ impl Default for Unwanted {
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     body: Option<Incoming>,
-    waits: bool,
+    waiting: Waiting,
     unwanted: Unwanted,
+}
+
+/// Whether the sender of a body waits to be told to go on (`Expect: 100-continue`). Clones share the answer.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting(Option<Arc<AtomicBool>>);
+
+impl Waiting {
+    fn new(body: &Incoming, headers: &http::HeaderMap) -> Self {
+        let waits = headers.contains_key(header::EXPECT) && !body.is_end_stream();
+        Self(waits.then(|| Arc::new(AtomicBool::new(true))))
+    }
+
+    fn goes_on(&self) {
+        if let Some(waits) = &self.0 {
+            waits.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        self.0.as_ref().is_some_and(|waits| waits.load(Ordering::Relaxed))
+    }
+
+    /// Makes `answer` the last one of its connection if the client was never told to send its body: where the next request
+    /// begins is then in doubt, because it may send it all the same (RFC 9110, section 10.1.1).
+    pub fn end<B>(&self, answer: &mut http::Response<B>) {
+        if self.is_on() {
+            answer
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
 }
 
 impl RequestBody {
     pub(crate) fn new(body: Incoming, headers: &http::HeaderMap, unwanted: Unwanted) -> Self {
         Self {
+            waiting: Waiting::new(&body, headers),
             body: Some(body),
-            waits: headers.contains_key(http::header::EXPECT),
             unwanted,
         }
+    }
+
+    /// What its sender waits for, to be asked when the answer is known.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting.clone()
     }
 
     /// Whether nothing more comes.
@@ -115,7 +155,7 @@ impl RequestBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, hyper::Error>>> {
-        self.waits = false;
+        self.waiting.goes_on();
         match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
@@ -128,7 +168,7 @@ impl Drop for RequestBody {
         let Some(body) = self
             .body
             .take()
-            .filter(|body| !self.waits && !body.is_end_stream())
+            .filter(|body| !self.waiting.is_on() && !body.is_end_stream())
         else {
             return;
         };

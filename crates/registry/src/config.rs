@@ -29,6 +29,9 @@ pub struct RegistryConfig {
     /// Lists (of tags, referrers, repositories) that may be made at the same time; one more is answered 429. One principal
     /// may have half of them, as of requests and uploads.
     pub concurrent_lists: usize,
+    /// Pulls of what memory does not know that may ask the database at the same time; one more is answered 429. One
+    /// principal may have half of them. Callers without a name have half as many beside them, one address half of those.
+    pub concurrent_lookups: usize,
     /// Bytes of manifests that may be held in memory while they are received and stored, over all requests; one more is
     /// answered 429. Reading one costs about twice its bytes besides.
     pub manifest_memory: u64,
@@ -61,6 +64,7 @@ impl Default for RegistryConfig {
             concurrent_uploads: 256,
             concurrent_requests: 4_096,
             concurrent_lists: 64,
+            concurrent_lookups: 512,
             manifest_memory: 32 * 1024 * 1024,
             answer_memory: 256 * 1024 * 1024,
             manifest_timeout: Duration::from_mins(1),

@@ -187,7 +187,9 @@ impl From<BodyError> for ApiError {
                 Self::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid, message)
                     .header(header::CONNECTION, HeaderValue::from_static("close"))
             }
-            BodyError::Length { .. } => Self::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message),
+            BodyError::TooShort { .. } | BodyError::TooLong { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message)
+            }
             BodyError::Disconnected | BodyError::Transport(_) => {
                 Self::new(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid, message)
             }

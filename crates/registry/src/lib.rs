@@ -31,7 +31,7 @@ mod token;
 pub mod traffic;
 
 pub use auth::HeaderCache;
-pub use body::{BodyRate, Unwanted};
+pub use body::{BodyRate, Unwanted, Waiting};
 pub use config::RegistryConfig;
 pub use query::Query;
 pub use route::{Route, RouteError};

@@ -13,10 +13,10 @@ use tracing::Instrument as _;
 
 use crate::{
     access_log::{AccessLog, AccessRecord},
-    admission::{Admission, Place},
+    admission::{Admission, LookupPlace, Place, Places},
     answers::AnswerRoom,
     auth::{self, Authenticator, Failure},
-    body::{InboundBody, RequestBody},
+    body::{InboundBody, RequestBody, Waiting},
     config::RegistryConfig,
     error::ApiError,
     gate::{Gate, Pull},
@@ -53,6 +53,7 @@ pub(crate) struct Exchange<'r> {
     pub headers: &'r HeaderMap,
     pub query: &'r Query<'r>,
     pub caller: &'r Caller,
+    pub address: IpAddr,
     pub path: &'r str,
 }
 
@@ -70,12 +71,7 @@ impl Registry {
     ) -> Self {
         let inner = Inner {
             authenticator: Authenticator::new(store.clone(), key, &config.header_cache),
-            admission: Admission::new(
-                config.concurrent_requests,
-                config.concurrent_lists,
-                config.concurrent_uploads,
-                metrics.uploads_in_flight.clone(),
-            ),
+            admission: Admission::new(places(&config), metrics.uploads_in_flight.clone()),
             form_room: room(config.forms.memory),
             manifest_room: room(config.manifest_memory),
             answer_room: AnswerRoom::new(config.answer_memory),
@@ -124,6 +120,7 @@ impl Registry {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let body = RequestBody::new(body, &parts.headers, self.config().unwanted);
+        let waiting = body.waiting();
         let mut who = None;
         let mut label = "unknown";
         let answer = self.answer(peer, address, &parts, body, &mut who, &mut label);
@@ -137,6 +134,7 @@ impl Registry {
         response
             .headers_mut()
             .insert(API_VERSION.clone(), HeaderValue::from_static("registry/2.0"));
+        waiting.end(&mut response);
         let head = (&parts.method, &parts.uri, &parts.headers);
         self.record(label, address, head, who, started, response)
     }
@@ -201,9 +199,10 @@ impl Registry {
             headers: &parts.headers,
             query: &query,
             caller: &caller,
+            address,
             path: parts.uri.path(),
         };
-        let answer = self.dispatch(&route, &exchange, body, address).await;
+        let answer = self.dispatch(&route, &exchange, body).await;
         let failure = parts
             .headers
             .contains_key(header::AUTHORIZATION)
@@ -227,12 +226,11 @@ impl Registry {
         route: &Route,
         exchange: &Exchange<'_>,
         body: RequestBody,
-        address: IpAddr,
     ) -> Result<Response<Body>, ApiError> {
         let _place = self.admit(route, exchange)?;
         let answer = match route {
             Route::Ping => ping(exchange),
-            Route::Token => self.token_request(exchange, body, address).await,
+            Route::Token => self.token_request(exchange, body).await,
             Route::Catalog => self.catalog(exchange).await,
             Route::Tags(repo) => self.tags(exchange, repo).await,
             Route::Referrers(repo, digest) => self.referrers(exchange, repo, digest).await,
@@ -269,7 +267,6 @@ impl Registry {
         &self,
         exchange: &Exchange<'_>,
         body: RequestBody,
-        address: IpAddr,
     ) -> Result<Response<Body>, ApiError> {
         let form = match *exchange.method {
             Method::GET => None,
@@ -277,8 +274,15 @@ impl Registry {
             _ => return Err(ApiError::method_not_allowed("GET, POST")),
         };
         let _place = self.inner.admission.request(exchange.caller.principal_id())?;
+        let address = exchange.address;
         self.token(exchange.method, exchange.caller, address, exchange.query, form)
             .await
+    }
+
+    /// The place of a pull while it asks the database.
+    pub(crate) fn lookup_place(&self, exchange: &Exchange<'_>) -> Result<LookupPlace, ApiError> {
+        let principal = exchange.caller.principal_id();
+        self.inner.admission.lookup(principal, exchange.address)
     }
 
     async fn read_form(&self, body: RequestBody) -> Result<bytes::Bytes, ApiError> {
@@ -293,9 +297,21 @@ impl Registry {
         &self.inner.manifest_room
     }
 
-    /// Wraps a body of a request beside the protocol: it must come as fast as any other.
-    pub fn guard_body(&self, body: Incoming, headers: &HeaderMap) -> Body {
-        Body::from_stream(self.inbound(RequestBody::new(body, headers, self.config().unwanted)))
+    /// Wraps a body of a request beside the protocol: it must come as fast as any other, and its answer is told what the
+    /// client waits for.
+    pub fn guard_body(&self, body: Incoming, headers: &HeaderMap) -> (Body, Waiting) {
+        let body = RequestBody::new(body, headers, self.config().unwanted);
+        let waiting = body.waiting();
+        (Body::from_stream(self.inbound(body)), waiting)
+    }
+}
+
+fn places(config: &RegistryConfig) -> Places {
+    Places {
+        requests: config.concurrent_requests,
+        lists: config.concurrent_lists,
+        uploads: config.concurrent_uploads,
+        lookups: config.concurrent_lookups,
     }
 }
 

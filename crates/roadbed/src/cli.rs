@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
-use crate::commands::{
+use crate::commands::{advisories, 
     admin, apply, audit, configuration, grants, housekeeping, login, manifests, repositories, robots, rules,
     users,
 };
@@ -105,6 +105,9 @@ pub(crate) enum Command {
     /// Look at manifests, untagged ones too, and delete them
     #[command(subcommand)]
     Manifest(manifests::ManifestCommand),
+    /// Import advisories, and see what was imported
+    #[command(subcommand)]
+    Advisories(advisories::AdvisoryCommand),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what

@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::output;
 
 pub(crate) mod admin;
+pub(crate) mod advisories;
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod configuration;
@@ -51,6 +52,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Repo(command) => repositories::run(&Client::connect(&client)?, command).await,
         Command::Tag(command) => repositories::run_tag(&Client::connect(&client)?, command).await,
         Command::Manifest(command) => manifests::run(&Client::connect(&client)?, command).await,
+        Command::Advisories(command) => advisories::run(&client, command).await,
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,

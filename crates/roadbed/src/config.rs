@@ -13,6 +13,9 @@ use store::{StoreConfig, StoreLimits};
 use thiserror::Error;
 use web::WebConfig;
 
+use crate::gate::GateConfig;
+use crate::worker::{BrokerConfig, PoolConfig};
+
 mod key;
 mod layers;
 mod logging;
@@ -35,7 +38,9 @@ pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
 pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
-pub(crate) use sections::{Api, Auth, Connections, Log, Metrics, Registry, Server, Storage, Telemetry};
+pub(crate) use sections::{
+    Api, Auth, Connections, Gate, Log, Metrics, Registry, Scan, Server, Storage, Telemetry,
+};
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use units::{Size, Span};
 
@@ -203,6 +208,7 @@ impl Config {
             concurrent_uploads: from.concurrent_uploads,
             concurrent_requests: from.concurrent_requests,
             concurrent_lists: from.concurrent_lists,
+            concurrent_lookups: from.concurrent_lookups,
             manifest_memory: from.manifest_memory.0,
             answer_memory: from.answer_memory.0,
             manifest_timeout: from.manifest_timeout.0,

@@ -36,6 +36,13 @@ impl Default for GateConfig {
     }
 }
 
+/// What is pulled.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    Manifest(&'a StoredManifest),
+    Blob(&'a Digest),
+}
+
 /// When it is worth asking again for what is not decided.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -64,39 +71,16 @@ impl PolicyGate {
             || self.store.access().may_inspect(pull.caller, pull.repo)
     }
 
-    async fn manifest_verdict(&self, pull: Pull<'_>, manifest: &StoredManifest) -> Verdict {
-        if self.is_open_to(pull) {
-            return Verdict::Serve;
-        }
-        self.waited(pull, async || match manifest.kind {
-            ManifestKind::Image => self.image_verdict(pull.repo, &manifest.digest).await,
-            ManifestKind::Index => self.index_verdict(pull.repo, manifest).await,
-        })
-        .await
-    }
-
-    async fn blob_verdict(&self, pull: Pull<'_>, digest: &Digest) -> Verdict {
-        if self.is_open_to(pull) {
-            return Verdict::Serve;
-        }
-        self.waited(pull, async || {
-            let standing = self.store.standing(pull.repo, digest).await?;
-            Ok(verdict_of(standing))
-        })
-        .await
-    }
-
     /// Asks until there is a decision, as long as a pull may wait.
-    async fn waited(
-        &self,
-        pull: Pull<'_>,
-        ask: impl AsyncFn() -> Result<Option<Verdict>, StoreError>,
-    ) -> Verdict {
+    async fn verdict(&self, pull: Pull<'_>, what: What<'_>) -> Verdict {
+        if self.is_open_to(pull) {
+            return Verdict::Serve;
+        }
         let mut decisions = self.store.decisions();
         let undecided = Verdict::Undecided {
             retry_after: RETRY_AFTER,
         };
-        match ask().await {
+        match self.ask(pull.repo, what).await {
             Ok(Some(verdict)) => return verdict,
             Ok(None) if pull.waits => {}
             Ok(None) => return undecided,
@@ -110,13 +94,24 @@ impl PolicyGate {
             tokio::time::timeout_at(until, decisions.changed()).await,
             Ok(Ok(()))
         ) {
-            match ask().await {
+            match self.ask(pull.repo, what).await {
                 Ok(Some(verdict)) => return verdict,
                 Ok(None) => {}
                 Err(error) => return unanswered(&error),
             }
         }
         undecided
+    }
+
+    /// What is known now. `None`: it is not decided.
+    async fn ask(&self, repo: &RepoName, what: What<'_>) -> Result<Option<Verdict>, StoreError> {
+        match what {
+            What::Manifest(manifest) if manifest.kind == ManifestKind::Index => {
+                self.index_verdict(repo, manifest).await
+            }
+            What::Manifest(manifest) => self.image_verdict(repo, &manifest.digest).await,
+            What::Blob(digest) => Ok(verdict_of(self.store.standing(repo, digest).await?)),
+        }
     }
 
     async fn image_verdict(&self, repo: &RepoName, digest: &Digest) -> Result<Option<Verdict>, StoreError> {
@@ -153,11 +148,11 @@ impl PolicyGate {
 
 impl Gate for PolicyGate {
     fn manifest<'a>(&'a self, pull: Pull<'a>, manifest: &'a Arc<StoredManifest>) -> Answer<'a> {
-        Box::pin(self.manifest_verdict(pull, manifest))
+        Box::pin(self.verdict(pull, What::Manifest(manifest)))
     }
 
     fn blob<'a>(&'a self, pull: Pull<'a>, digest: &'a Digest) -> Answer<'a> {
-        Box::pin(self.blob_verdict(pull, digest))
+        Box::pin(self.verdict(pull, What::Blob(digest)))
     }
 }
 

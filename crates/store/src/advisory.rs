@@ -11,6 +11,10 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp};
 
+mod importer;
+
+pub use importer::{ImportError, ImportSummary, Importer};
+
 /// One advisory of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdvisoryRow {

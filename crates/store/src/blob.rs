@@ -118,6 +118,14 @@ impl Store {
         }
     }
 
+    /// Whether memory knows that the repository has the blob: [`Self::blob`] then makes no database call, but for a pusher
+    /// whose promise has to be renewed.
+    pub async fn remembers_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> bool {
+        let caches = &self.inner.caches;
+        let key = Key::blob(permit.repo(), digest);
+        caches.blobs.knows(&caches.epochs, key).await
+    }
+
     /// What is known of the blob, if the repository has it.
     pub(crate) async fn blob_row(
         &self,

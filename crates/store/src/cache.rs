@@ -201,6 +201,12 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         None
     }
 
+    /// Whether [`Self::get`] would answer; counted neither as a hit nor as a miss.
+    pub(crate) async fn knows(&self, epochs: &Epochs, key: Key) -> bool {
+        let entry = self.entries.get(&key).await;
+        entry.is_some_and(|entry| entry.epoch == epochs.current(key))
+    }
+
     /// The value from memory, or what `load` says. `None` is not kept.
     pub(crate) async fn get_or_load<F, L>(
         &self,

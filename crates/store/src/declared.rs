@@ -132,7 +132,7 @@ pub struct Applied {
 impl Store {
     /// Compares `declared` with what is. With `prune`, what is not declared is removed, except the one who asks
     /// (`keep`), and administrators while no other one would be left. What takes from the one who asks what they need to
-    /// take it back is refused ([`AdminError::Invalid`]).
+    /// take it back is refused ([`AdminError::Invalid`]), and what leads over a cap ([`AdminError::TooMany`]).
     pub async fn plan_apply(
         &self,
         declared: &Declared,
@@ -140,7 +140,7 @@ impl Store {
         keep: Option<&PrincipalName>,
     ) -> Result<ApplyPlan, AdminError> {
         let present = self.present().await?;
-        plan::make(declared, &present, prune, keep)
+        plan::make(declared, &present, prune, keep, self.limits())
     }
 
     /// Carries out a plan in one transaction: all of it or nothing. Refused when access data changed after it was

@@ -64,7 +64,9 @@ mod upload;
 
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
-pub use advisory::{AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import};
+pub use advisory::{
+    AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import, ImportError, ImportSummary, Importer,
+};
 pub use authenticate::AuthError;
 pub use backup::{BackupError, BackupReport, restore};
 pub use blob::{BlobHandle, BlobInfo};

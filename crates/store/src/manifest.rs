@@ -204,6 +204,23 @@ impl Store {
         }
     }
 
+    /// The manifest, if the repository has it and memory knows it. No database call.
+    pub async fn remembered_manifest(
+        &self,
+        permit: &Permit<Pull>,
+        reference: &Reference,
+    ) -> Option<Arc<StoredManifest>> {
+        let (repo, caches) = (permit.repo(), &self.inner.caches);
+        let digest = match reference {
+            Reference::Digest(digest) => *digest,
+            Reference::Tag(tag) => caches.tags.get(&caches.epochs, Key::tag(repo, tag)).await?,
+        };
+        caches
+            .manifests
+            .get(&caches.epochs, Key::manifest(repo, &digest))
+            .await
+    }
+
     async fn resolve_tag(&self, repo: &RepoName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
         let caches = &self.inner.caches;
         let load = || self.load_tag(repo, tag);

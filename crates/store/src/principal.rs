@@ -64,7 +64,7 @@ pub enum AdminError {
         name: PrincipalName,
     },
     /// There are too many.
-    #[error("{limit} {kind}s exist already; remove some")]
+    #[error("there may be {limit} {kind}s, this would be one more; remove some")]
     TooMany {
         /// What there are too many of.
         kind: &'static str,

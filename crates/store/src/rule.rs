@@ -45,7 +45,7 @@ impl Default for Rules {
 #[serde(transparent)]
 pub struct ImmutableTags(pub Vec<String>);
 
-/// Patterns in one [`ImmutableTags`].
+/// Most patterns in one [`ImmutableTags`]: each is tried for each tag that is set.
 pub const IMMUTABLE_TAG_PATTERNS: usize = 32;
 
 impl ImmutableTags {
@@ -111,6 +111,11 @@ fn glob(pattern: &str, text: &str) -> bool {
 }
 
 impl Rules {
+    /// Why no repository can have these rules, if so.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.immutable_tags.as_ref().and_then(ImmutableTags::problem)
+    }
+
     /// Whether `tag` may neither be moved nor deleted.
     pub fn is_immutable(&self, tag: &Tag) -> bool {
         self.immutable_tags.as_ref().is_some_and(|tags| tags.covers(tag))
@@ -150,12 +155,7 @@ pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<Rule>, StoreErr
 
 /// Sets a rule within a transaction; answers the one that it takes the place of.
 pub(crate) async fn set(tx: &Tx, actor: &Actor, rule: &Rule, limit: u64) -> Result<Option<Rule>, AdminError> {
-    if let Some(reason) = rule
-        .rules
-        .immutable_tags
-        .as_ref()
-        .and_then(ImmutableTags::problem)
-    {
+    if let Some(reason) = rule.rules.problem() {
         return Err(AdminError::Invalid { reason });
     }
     let mut rules = all(tx.sql()).await?;

@@ -70,13 +70,19 @@ pub enum BodyError {
     /// The client sent slower than the minimum rate.
     #[error("the body arrived too slowly")]
     TooSlow,
-    /// The body was longer or shorter than announced.
+    /// The body ended before all that was announced had come.
     #[error("the body has {got} bytes where {announced} were announced")]
-    Length {
-        /// Bytes announced (Content-Length or Content-Range).
+    TooShort {
+        /// Bytes announced (Content-Range).
         announced: u64,
         /// Bytes that came.
         got: u64,
+    },
+    /// The body went on after all that was announced had come. How long it is nobody knows: it was not read to its end.
+    #[error("the body has more than the {announced} bytes that were announced")]
+    TooLong {
+        /// Bytes announced (Content-Range).
+        announced: u64,
     },
     /// Anything else that the transport refused.
     #[error("the body could not be read: {0}")]

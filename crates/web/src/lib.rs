@@ -18,6 +18,7 @@
 //! Read first: `session.rs`, `problem.rs`, then `grants.rs` as the pattern of a noun.
 
 mod admission;
+mod advisories;
 mod apply;
 mod backup;
 mod body;
@@ -121,8 +122,12 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(apply::apply))
+                .routes(routes!(advisories::add_documents))
                 .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
         )
+        .routes(routes!(advisories::get_advisories))
+        .routes(routes!(advisories::begin_import))
+        .routes(routes!(advisories::finish_import))
         .routes(routes!(gc::collect, gc::get_collection))
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))

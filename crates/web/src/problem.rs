@@ -211,7 +211,7 @@ impl From<StoreError> for ApiError {
                 tracing::error!(error = &error as &dyn Error, "request of the API failed");
                 Self::new(Kind::DiskFull, error)
             }
-            StoreError::Busy => {
+            StoreError::Busy | StoreError::TaskLost => {
                 Self::retry_after(Kind::Unavailable, error, crate::admission::RETRY_AFTER_SECONDS)
             }
             error => Self::internal(&error),

@@ -10,6 +10,7 @@ use store::{Store, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::admission::{PARTS, REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
+use crate::advisories::OpenImport;
 use crate::gc::CollectionReport;
 
 /// What the process says about itself, and how long it believes its own tokens.
@@ -66,6 +67,8 @@ pub struct WebState {
     pub(crate) collector: Arc<Semaphore>,
     /// One check at a time: it reads every byte that is stored.
     pub(crate) checker: Arc<Semaphore>,
+    /// The import of advisories that is on its way.
+    pub(crate) import: Arc<tokio::sync::Mutex<Option<OpenImport>>>,
 }
 
 /// The last collection on demand.
@@ -87,6 +90,7 @@ impl WebState {
             collection: Arc::default(),
             collector: Arc::new(Semaphore::new(1)),
             checker: Arc::new(Semaphore::new(1)),
+            import: Arc::default(),
         }
     }
 }

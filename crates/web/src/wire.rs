@@ -1,5 +1,9 @@
 //! What travels, for clients: the command line reads and writes these types.
 
+pub use crate::advisories::{
+    AdvisoryStatus, BegunImport, EndOfImport, ImportDocument, ImportDocuments, ImportEntry, ImportResult,
+    NewImport,
+};
 pub use crate::apply::ApplyOutcome;
 pub use crate::backup::BackupRequest;
 pub use crate::events::EventEntry;

@@ -5,7 +5,7 @@ mod tests;
 
 use std::cmp::Ordering;
 
-use super::index::{Entry, Inside};
+use super::index::{Entry, Inside, SortedRange};
 use crate::{Ecosystem, version::compare};
 
 /// Steps from one fix to the next, and candidates tried beside the ranges. An honest advisory needs one or two.
@@ -31,7 +31,7 @@ pub(crate) enum Verdict {
     NotAffected,
 }
 
-/// Entries of one advisory for one package, which are ORed.
+/// Entries of one advisory for one package, any of which is enough.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Statement<'a> {
     pub(crate) ecosystem: Ecosystem,
@@ -65,7 +65,7 @@ impl<'a> Statement<'a> {
         };
         let ranges = self.entries.iter().flat_map(|entry| entry.ranges.iter());
         let points = ranges
-            .flat_map(|range| range.versions())
+            .flat_map(SortedRange::versions)
             .filter(lies_between)
             .take(EVIDENCE_POINTS);
         let mut verdicts = [first, last]
@@ -118,7 +118,7 @@ impl<'a> Statement<'a> {
             .entries
             .iter()
             .flat_map(|entry| entry.ranges.iter())
-            .flat_map(|range| range.fixes());
+            .flat_map(SortedRange::fixes);
         let unaffected = self
             .entries
             .iter()

@@ -82,7 +82,7 @@ pub struct VulnerabilityFinding {
     /// The package holds headers of a kernel, not the kernel: shown apart.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_headers_only: bool,
-    /// What OpenVEX documents say, newest first.
+    /// What `OpenVEX` documents say, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vex: Vec<VexNote>,
 }

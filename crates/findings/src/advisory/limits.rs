@@ -35,9 +35,9 @@ pub const KEV_ENTRIES: usize = 200_000;
 pub const EPSS_DOCUMENT_BYTES: usize = 256 * 1024 * 1024;
 /// Lines of EPSS's list.
 pub const EPSS_LINES: usize = 2_000_000;
-/// Bytes of an OpenVEX document.
+/// Bytes of an `OpenVEX` document.
 pub const VEX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
-/// Statements of an OpenVEX document.
+/// Statements of an `OpenVEX` document.
 pub const VEX_STATEMENTS: usize = 20_000;
 /// Products of a statement; the same for the parts of a product.
 pub const VEX_PRODUCTS: usize = 5_000;

@@ -126,21 +126,19 @@ fn match_one(
     found: &mut Matches,
 ) {
     let is_valid = version::is_valid(lookup.ecosystem, &lookup.version);
-    let entries: Vec<(&Entry, Fit)> = index
+    let entries: Vec<&Entry> = index
         .entries_of(lookup.ecosystem, &lookup.name)
         .filter(|entry| lookup.means_release(entry.release.as_deref()))
-        .map(|entry| (entry, module_fits(entry.modularity.as_deref(), package)))
-        .filter(|(_, fit)| *fit != Fit::No)
+        .filter(|entry| module_fits(entry.modularity.as_deref(), package) != Fit::No)
         .collect();
-    for of_advisory in entries.chunk_by(|(left, _), (right, _)| left.advisory == right.advisory) {
-        let entries: Vec<&Entry> = of_advisory.iter().map(|(entry, _)| *entry).collect();
+    for entries in entries.chunk_by(|left, right| left.advisory == right.advisory) {
         let statement = Statement {
             ecosystem: lookup.ecosystem,
-            entries: &entries,
+            entries,
         };
         let mut verdict = judge(statement, package, lookup, is_valid);
-        let has_doubtful_module = of_advisory.iter().any(|(_, fit)| *fit == Fit::Perhaps);
-        if has_doubtful_module && matches!(verdict, Verdict::Affected { .. }) {
+        let is_doubtful = |entry: &&Entry| module_fits(entry.modularity.as_deref(), package) == Fit::Perhaps;
+        if matches!(verdict, Verdict::Affected { .. }) && entries.iter().any(is_doubtful) {
             verdict = Verdict::Uncertain(
                 "the advisory does not say which stream of the module it is about".to_owned(),
             );

@@ -12,7 +12,7 @@ mod real_data_tests;
 mod tests;
 
 #[cfg(test)]
-pub(crate) use real_data_tests::for_each_document;
+pub(crate) use real_data_tests::export;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use self::{

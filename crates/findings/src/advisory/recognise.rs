@@ -17,7 +17,7 @@ pub enum DocumentKind {
     Kev,
     /// EPSS's list, unpacked.
     Epss,
-    /// An OpenVEX document.
+    /// An `OpenVEX` document.
     OpenVex,
     /// A zip archive, as OSV exports its feeds.
     Zip,

@@ -1,4 +1,4 @@
-//! OpenVEX: what somebody says about whether a product is affected (OpenVEX 0.2.0).
+//! `OpenVEX`: what somebody says about whether a product is affected (`OpenVEX` 0.2.0).
 
 mod apply;
 mod purl;
@@ -65,6 +65,7 @@ pub struct VexStatement {
     /// In words: impact, action or notes.
     pub reason: Option<String>,
     /// When it was last stated; the document's time where the statement has none.
+    #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
 }
 
@@ -76,6 +77,7 @@ pub struct VexDocument {
     /// Who says so, by their own word: trust never rests on this.
     pub author: String,
     /// When.
+    #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     /// What.
     pub statements: Vec<VexStatement>,

@@ -150,6 +150,11 @@ impl Buffers {
         }
     }
 
+    /// The content, where it is in memory.
+    pub(super) fn memory(&self, kept: &Kept) -> Option<&[u8]> {
+        matches!(kept, Kept::Memory).then_some(&self.whole)
+    }
+
     /// What the listing says of the content; empty if it is not to be hashed.
     pub(super) fn digest(&mut self) -> String {
         self.hasher.take().map_or_else(String::new, |hasher| {

@@ -1,6 +1,9 @@
 //! Links within a layer: hard links to what is in it, and entries that lie below a symbolic link.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hasher as _},
+};
 
 /// Hard links of hard links are followed this far; whoever unpacks needs the target to be there already, so chains end.
 const DEPTH: usize = 16;
@@ -9,6 +12,8 @@ const DEPTH: usize = 16;
 #[derive(Default)]
 pub(super) struct Links {
     symbolic: HashSet<String>,
+    /// Of all symbolic links: a path of thousands of directories is looked up by the hash of each prefix, made in one go.
+    symbolic_hashes: HashSet<u64>,
     hard: HashMap<String, String>,
     /// A directory that has no symbolic link above it, so that not every file asks again.
     plain_directory: String,
@@ -24,6 +29,8 @@ impl Links {
     pub(super) fn add_symbolic(&mut self, path: &str) {
         self.plain_directory.clear();
         self.hard.remove(path);
+        self.symbolic_hashes
+            .extend(prefixes(path).last().map(|(_, hash)| hash));
         self.symbolic.insert(path.to_owned());
     }
 
@@ -48,15 +55,28 @@ impl Links {
         if self.symbolic.is_empty() || directory.is_empty() || directory == self.plain_directory {
             return false;
         }
-        let ends = directory
-            .match_indices('/')
-            .map(|(end, _)| end)
-            .chain([directory.len()]);
-        let mut above = ends.map(|end| &directory[..end]);
-        if above.any(|above| self.symbolic.contains(above)) {
+        let is_symbolic = |(end, hash): (usize, u64)| {
+            self.symbolic_hashes.contains(&hash) && self.symbolic.contains(&directory[..end])
+        };
+        if prefixes(directory).any(is_symbolic) {
             return true;
         }
         directory.clone_into(&mut self.plain_directory);
         false
     }
+}
+
+/// Each directory of a path, and the path: where it ends and its hash.
+fn prefixes(path: &str) -> impl Iterator<Item = (usize, u64)> + '_ {
+    let mut hasher = DefaultHasher::new();
+    let mut end = 0;
+    path.split_inclusive('/').map(move |part| {
+        let name = part.strip_suffix('/').unwrap_or(part);
+        hasher.write(name.as_bytes());
+        let hash = hasher.finish();
+        hasher.write_u8(b'/');
+        let name_end = end + name.len();
+        end += part.len();
+        (name_end, hash)
+    })
 }

@@ -1,6 +1,9 @@
 //! The walk over a layer's entries.
 
-use std::{collections::HashSet, io::Read};
+use std::{
+    collections::{HashMap, HashSet},
+    io::Read,
+};
 
 use findings::{Compression, FoundUnit, LayerReport, ListingEntry, Unit, UnitKind};
 use oci::Digest;
@@ -8,6 +11,7 @@ use oci::Digest;
 use super::{
     Analysers, SpoolMaker,
     content::{Buffers, Kept},
+    contents::{self, Contents},
     links::Links,
     report::{Found, Measured, Placed},
 };
@@ -219,7 +223,7 @@ impl<R: Read> Pass<'_, '_, R> {
             .filter(|(_, analyser)| analyser.wants(path, head, entry.size, entry.mode))
             .map(|(place, _)| place)
             .collect();
-        if catalogers.is_empty() && bytes.is_empty() {
+        if catalogers.is_empty() && bytes.is_empty() && path != contents::PATH {
             self.buffers.skip(&mut self.reader)?;
             return Ok(self.buffers.digest());
         }
@@ -227,6 +231,9 @@ impl<R: Read> Pass<'_, '_, R> {
         let mut kept = self
             .buffers
             .keep(&mut self.reader, entry.size, memory, self.spool)?;
+        if path == contents::PATH {
+            self.keep_contents(&kept);
+        }
         for place in catalogers {
             self.catalog(place, entry, path, &mut kept);
         }
@@ -234,6 +241,16 @@ impl<R: Read> Pass<'_, '_, R> {
             self.look(place, entry, path, &mut kept);
         }
         Ok(self.buffers.digest())
+    }
+
+    fn keep_contents(&mut self, kept: &Kept) {
+        match self.buffers.memory(kept).and_then(Contents::parse) {
+            Some(contents) => self.found.contents = Some(contents),
+            None => self
+                .found
+                .oddities
+                .note(contents::PATH.as_bytes(), "a table of contents cannot be read"),
+        }
     }
 
     fn catalog(&mut self, place: usize, entry: &Entry, path: &str, kept: &mut Kept) {
@@ -318,30 +335,37 @@ impl<R: Read> Pass<'_, '_, R> {
     /// A hard link is the file that it names: evidence under its path too. Its content passed by under the other name; if
     /// nobody read it then, the report says so.
     fn resolve_hard_links(&mut self) {
-        for (path, target, place) in std::mem::take(&mut self.hard_links) {
+        let mut places: HashMap<(String, UnitKind), Vec<usize>> = HashMap::new();
+        for (place, placed) in self.found.units.iter().enumerate() {
+            let key = (placed.unit.path.clone(), placed.unit.unit.kind);
+            places.entry(key).or_default().push(place);
+        }
+        for (path, target, entry) in std::mem::take(&mut self.hard_links) {
             for cataloger in self.analysers.catalogers {
-                let kind = cataloger.kind();
                 if !cataloger.wants(&path, &[]) {
                     continue;
                 }
-                if !self.read.contains(&(target.clone(), kind)) {
+                let key = (target.clone(), cataloger.kind());
+                if !self.read.contains(&key) {
                     let detail = format!("it is a hard link to {target}, which was not read as evidence");
                     self.found.skip("file.hard_link", detail, Some(&path));
-                    continue;
                 }
-                let of_target =
-                    |placed: &&Placed| placed.unit.path == target && placed.unit.unit.kind == kind;
-                let units: Vec<Unit> = self
-                    .found
-                    .units
-                    .iter()
-                    .filter(of_target)
-                    .map(|placed| placed.unit.unit.clone())
-                    .collect();
-                for unit in units {
-                    self.place(&path, unit, place);
+                for place in places.get(&key).into_iter().flatten() {
+                    self.copy_unit(*place, &path, entry);
                 }
             }
+        }
+    }
+
+    /// Copies count as packages: a hundred thousand links to one large unit would fill the memory.
+    fn copy_unit(&mut self, place: usize, path: &str, entry: usize) {
+        let packages = self.found.units[place].unit.unit.packages.len() as u64;
+        match self.budget.take_packages(packages) {
+            Ok(()) => {
+                let unit = self.found.units[place].unit.unit.clone();
+                self.place(path, unit, entry);
+            }
+            Err(exceeded) => self.found.skip(exceeded.limit, exceeded.detail, Some(path)),
         }
     }
 }

@@ -7,7 +7,7 @@ use findings::{
 };
 use oci::Digest;
 
-use super::ownership::Owners;
+use super::{contents::Contents, ownership::Owners};
 use crate::{Exceeded, Limits, tar::Oddities};
 
 /// A unit, and which entry it is of: a later entry of the same path replaces it.
@@ -24,6 +24,7 @@ pub(super) struct Found {
     pub(super) opaque: BTreeSet<String>,
     pub(super) oddities: Oddities,
     pub(super) listing: Vec<ListingEntry>,
+    pub(super) contents: Option<Contents>,
     findings: Vec<ByteFinding>,
     more_findings: u64,
     not_scannable: Vec<NotScannable>,
@@ -49,6 +50,7 @@ impl Found {
             opaque: BTreeSet::new(),
             oddities: Oddities::new(limits.findings),
             listing: Vec::new(),
+            contents: None,
             findings: Vec::new(),
             more_findings: 0,
             not_scannable: Vec::new(),
@@ -86,9 +88,9 @@ impl Found {
         }
     }
 
-    /// Notes what could not be looked into, up to the limit of findings.
+    /// Notes what could not be looked into: of files up to the limit of findings, of the layer always.
     pub(super) fn skip(&mut self, limit: &str, detail: String, path: Option<&str>) {
-        if (self.not_scannable.len() as u64) <= self.limits.findings {
+        if path.is_none() || (self.not_scannable.len() as u64) < self.limits.findings {
             self.not_scannable.push(NotScannable {
                 limit: limit.to_owned(),
                 detail,
@@ -108,6 +110,10 @@ impl Found {
         let replaced = self.settle_listing();
         self.units.retain(|placed| !replaced.contains(&placed.entry));
         self.note_both();
+        // A layer that was not read to its end lacks entries.
+        if let Some(contents) = self.contents.take().filter(|_| measured.diff_id.is_some()) {
+            contents.compare(&mut self);
+        }
         let mut units: Vec<_> = self.units.drain(..).map(|placed| placed.unit).collect();
         units.sort_by(|left, right| (&left.path, left.unit.kind).cmp(&(&right.path, right.unit.kind)));
         self.owners.mark(&mut units);

@@ -10,6 +10,9 @@ use findings::{OsRelease, UnitKind};
 
 use crate::{Budget, Cataloger, Facts, File, FileError};
 
+/// Bytes of the longest value that is believed; those of real releases have some dozens.
+const MAX_VALUE: usize = 1_024;
+
 /// `etc/os-release` and `usr/lib/os-release` (os-release(5)).
 pub(super) struct OsReleaseFile;
 
@@ -39,6 +42,9 @@ fn os_release(text: &str) -> OsRelease {
         let Some((key, value)) = line.trim().split_once('=') else {
             continue;
         };
+        if value.len() > MAX_VALUE {
+            continue;
+        }
         match key {
             "ID" => release.id = unquote(value).to_ascii_lowercase(),
             "VERSION_ID" => release.version = unquote(value),
@@ -93,7 +99,9 @@ impl Cataloger for ReleaseFile {
     fn read(&self, file: &mut File<'_>, budget: &mut Budget, facts: &mut Facts) -> Result<(), FileError> {
         let text = String::from_utf8_lossy(file.in_memory(budget)?);
         let line = text.lines().next().unwrap_or_default().trim();
-        facts.os = release_line(file.path).and_then(|read| read(line));
+        facts.os = release_line(file.path)
+            .filter(|_| line.len() <= MAX_VALUE)
+            .and_then(|read| read(line));
         match facts.os {
             Some(_) => Ok(()),
             None => Err(FileError::malformed("it names no release")),
@@ -203,5 +211,5 @@ fn main_branch(line: &str) -> Option<&str> {
     let repository = parts.next()?;
     let branch = parts.next()?;
     let is_branch = branch == "edge" || branch.strip_prefix('v').is_some_and(starts_with_digit);
-    (repository == "main" && is_branch).then_some(branch)
+    (repository == "main" && is_branch && branch.len() <= MAX_VALUE).then_some(branch)
 }

@@ -2,7 +2,7 @@ use findings::UnitKind;
 use proptest::prelude::*;
 
 use super::CATALOGERS;
-use crate::packages::testing::read;
+use crate::packages::harness::read;
 
 fn kinds(path: &str, head: &[u8]) -> Vec<UnitKind> {
     CATALOGERS

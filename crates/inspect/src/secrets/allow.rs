@@ -70,9 +70,10 @@ impl Allow {
             (!self.stopwords.is_empty()).then(|| self.has_stopword(candidate.secret)),
         ];
         let mut said = checks.into_iter().flatten().peekable();
-        match self.all_must_hold {
-            true => said.peek().is_some() && said.all(|holds| holds),
-            false => said.any(|holds| holds),
+        if self.all_must_hold {
+            said.peek().is_some() && said.all(|holds| holds)
+        } else {
+            said.any(|holds| holds)
         }
     }
 

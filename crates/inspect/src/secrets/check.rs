@@ -174,7 +174,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
         held += 6;
         if held >= 8 {
             held -= 8;
-            bytes.push((bits >> held & 0xFF) as u8);
+            bytes.push((bits >> held).to_le_bytes()[0]);
         }
     }
     Some(bytes)

@@ -46,7 +46,7 @@ impl Pattern {
 
     /// Compiles now.
     pub(super) fn verify(&self) -> Result<(), Box<BuildError>> {
-        build(&self.hirs).map(|_| ()).map_err(Box::new)
+        build(&self.hirs).map(|_| ())
     }
 
     /// `None`: its automaton is too large.
@@ -69,7 +69,7 @@ impl Pattern {
     }
 }
 
-fn build(hirs: &[Hir]) -> Result<Regex, BuildError> {
+fn build(hirs: &[Hir]) -> Result<Regex, Box<BuildError>> {
     // Of several, all that match are asked for, not the first.
     let kind = if hirs.len() > 1 {
         MatchKind::All
@@ -83,7 +83,10 @@ fn build(hirs: &[Hir]) -> Result<Regex, BuildError> {
         .hybrid_cache_capacity(CACHE_LIMIT)
         .onepass(false)
         .dfa(false);
-    Regex::builder().configure(config).build_many_from_hir(hirs)
+    Regex::builder()
+        .configure(config)
+        .build_many_from_hir(hirs)
+        .map_err(Box::new)
 }
 
 /// The secret part of a match: the named group, else the first group that is not empty, else all of it.

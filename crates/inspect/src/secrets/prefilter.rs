@@ -142,7 +142,7 @@ mod tests {
         let mut found = Vec::new();
         let prefilter = Prefilter::new(keywords.iter().copied().enumerate());
         prefilter.each(text.as_bytes(), &mut Vec::new(), |rule, at| {
-            found.push((rule, at))
+            found.push((rule, at));
         });
         found.sort_unstable();
         found

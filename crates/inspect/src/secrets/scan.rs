@@ -375,7 +375,7 @@ fn fill(source: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
 }
 
 fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
 /// Counts lines once, from finding to finding.

@@ -20,8 +20,9 @@ pub(super) fn parse(go: &str) -> Result<Hir, Box<regex_syntax::Error>> {
             .utf8(false)
             .build()
             .parse(&text)
+            .map_err(Box::new)
     };
-    parser(false).or_else(|error| parser(true).map_err(|_| Box::new(error)))
+    parser(false).or_else(|error| parser(true).map_err(|_| error))
 }
 
 /// Rewrites what Go reads in another way.

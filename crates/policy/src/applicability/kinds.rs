@@ -12,7 +12,7 @@ pub enum ArtifactKind {
     Signature,
     /// in-toto, in an envelope or plain; also a bundle of sigstore.
     Attestation,
-    /// SPDX, CycloneDX, Syft.
+    /// SPDX, `CycloneDX`, Syft.
     Sbom,
     /// Helm's.
     Chart,

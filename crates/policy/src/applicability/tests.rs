@@ -158,6 +158,18 @@ fn indexes_are_judged_by_their_children() {
 }
 
 #[test]
+fn a_tar_of_letters_is_no_text() {
+    let mut header = [b'{'; 512];
+    header[148..156].copy_from_slice(b"        ");
+    assert_eq!(Peek::of(&header), Peek::Text);
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:07o} ").as_bytes());
+    assert_eq!(Peek::of(&header), Peek::Archive);
+    header[0] = b'[';
+    assert_eq!(Peek::of(&header), Peek::Text);
+}
+
+#[test]
 fn first_bytes_tell_archives_from_text() {
     let mut tar = [0_u8; 512];
     tar[257..262].copy_from_slice(b"ustar");

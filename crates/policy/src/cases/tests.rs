@@ -1,6 +1,6 @@
 use super::*;
 
-const CASES: &str = r#"
+const CASES: &str = r"
 cases:
   - name: log4j is refused until it is waived
     now: 2026-11-27T12:00:00Z
@@ -21,7 +21,7 @@ cases:
     now: 2026-11-27T12:00:00Z
     subject: {image: {unknowns: [{kind: no-os}]}}
     expect: {outcome: allow, rules: [secret], waived: [X], text: nothing}
-"#;
+";
 
 #[test]
 fn cases_pass_or_say_what_differs() {

@@ -92,7 +92,7 @@ impl<'a> Evaluation<'a, '_> {
             }
             Node::Holds(value, holder) => self.is_held(value, holder)?,
             Node::Size(value) => size(&self.value(value)?)?,
-            Node::Texts(test, text, part) => self.test_text(*test, text, part)?,
+            Node::Texts(kind, text, part) => self.test_text(*kind, text, part)?,
             Node::Matches(text, regex) => {
                 let text = self.text(text)?;
                 let found = regex.try_search_fwd(&Input::new(&*text).earliest(true));
@@ -151,9 +151,9 @@ impl<'a> Evaluation<'a, '_> {
         }
     }
 
-    fn test_text(&mut self, test: TextTest, text: &'a Node, part: &'a Node) -> Result<Value<'a>, EvalError> {
+    fn test_text(&mut self, kind: TextTest, text: &'a Node, part: &'a Node) -> Result<Value<'a>, EvalError> {
         let (text, part) = (self.text(text)?, self.text(part)?);
-        Ok(Value::Bool(match test {
+        Ok(Value::Bool(match kind {
             TextTest::StartsWith => text.starts_with(&*part),
             TextTest::EndsWith => text.ends_with(&*part),
             TextTest::Contains => text.contains(&*part),

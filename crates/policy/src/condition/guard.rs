@@ -25,7 +25,7 @@ pub(super) fn check(source: &str, limits: &PolicyLimits) -> Result<(), Condition
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        operators += usize::from("([{.+-*/%<>=!?&|,".contains(character));
+        operators += usize::from("([{.+-*/%<>=!?".contains(character));
         if depth > limits.expression_nesting {
             return too_large(
                 depth,

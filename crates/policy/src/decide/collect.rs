@@ -89,12 +89,9 @@ impl<'a> Collector<'a> {
 
     /// Asks one rule about one finding, or about the image.
     pub(super) fn ask(&mut self, rule: &Rule, facts: &Facts<'_>) {
-        match rule.when.holds(facts) {
-            Ok(false) => {}
-            Ok(true) if self.is_waived(rule, facts.finding) => {}
-            Ok(true) => self.add(rule, facts, None),
-            Err(_) if self.is_waived(rule, facts.finding) => {}
-            Err(error) => self.add(rule, facts, Some(error)),
+        let answer = rule.when.holds(facts);
+        if answer != Ok(false) && !self.is_waived(rule, facts.finding) {
+            self.add(rule, facts, answer.err());
         }
     }
 
@@ -230,7 +227,7 @@ impl<'a> Collector<'a> {
     /// A release that gets no more fixes from a day on changes `image.os_eol` although nothing else happens.
     pub(super) fn review_end_of_life(&mut self) {
         let last = self.subject.image.os_ends;
-        if let Some(end) = last.and_then(|last| last.next_day()) {
+        if let Some(end) = last.and_then(time::Date::next_day) {
             self.review(end.midnight().assume_utc());
         }
     }
@@ -288,6 +285,7 @@ fn name(reason: &mut Reason, finding: &JudgedFinding) {
     }
 }
 
+/// What a finding says for itself.
 fn plain_message(rule: &Rule, finding: Option<&JudgedFinding>) -> String {
     let Some(finding) = finding else {
         let text = rule
@@ -296,19 +294,19 @@ fn plain_message(rule: &Rule, finding: Option<&JudgedFinding>) -> String {
             .unwrap_or("the image is not as the rule wants it");
         return one_line(text, MAX_MESSAGE_BYTES);
     };
-    let mut message = one_line(&finding.id, 64);
-    if finding.package.is_empty() {
-        message.push_str(&format!(" in {}", one_line(&finding.path, 128)));
+    let id = one_line(&finding.id, 64);
+    let place = if finding.package.is_empty() {
+        one_line(&finding.path, 128)
     } else {
         let (package, version) = (one_line(&finding.package, 96), one_line(&finding.version, 48));
-        message.push_str(&format!(" in {package} {version}"));
-    }
-    if let Some(fix) = &finding.fix {
-        message.push_str(&format!(": {}", one_line(fix, 128)));
-    } else if finding.kind == FindingKind::Vulnerability {
-        message.push_str(": no fix is known");
-    }
-    one_line(&message, MAX_MESSAGE_BYTES)
+        format!("{package} {version}")
+    };
+    let fix = match &finding.fix {
+        Some(fix) => format!(": {}", one_line(fix, 128)),
+        None if finding.kind == FindingKind::Vulnerability => ": no fix is known".to_owned(),
+        None => String::new(),
+    };
+    one_line(&format!("{id} in {}{fix}", place.trim()), MAX_MESSAGE_BYTES)
 }
 
 fn waived(waiver: &Waiver, rule: &Rule, finding: Option<&JudgedFinding>) -> Waived {

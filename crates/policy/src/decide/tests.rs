@@ -12,12 +12,16 @@ pub(super) const NOW: OffsetDateTime = datetime!(2026-11-27 12:00 UTC);
 
 /// A policy of these rules, each given by its keys after `id`.
 pub(super) fn policy(rules: &[&str]) -> Policy {
-    let rules: String = rules
+    let rules: Vec<String> = rules
         .iter()
         .enumerate()
         .map(|(place, keys)| format!("  - {{id: r{place}, {keys}}}\n"))
         .collect();
-    let rules = if rules.is_empty() { "  []" } else { &rules };
+    let rules = if rules.is_empty() {
+        "  []".to_owned()
+    } else {
+        rules.concat()
+    };
     Policy::parse("test.yaml", &format!("version: 1\nrules:\n{rules}")).unwrap()
 }
 

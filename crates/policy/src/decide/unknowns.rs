@@ -72,6 +72,6 @@ fn has_too_long_texts(finding: &JudgedFinding) -> bool {
             .any(is_too_long)
 }
 
-fn is_too_long(text: &String) -> bool {
-    text.len() > MAX_FACT_TEXT_BYTES
+fn is_too_long(text: impl AsRef<str>) -> bool {
+    text.as_ref().len() > MAX_FACT_TEXT_BYTES
 }

@@ -45,12 +45,14 @@ impl Decision {
             .filter(|reason| reason.effect == effect)
             .collect();
         let named: Vec<String> = meant.iter().take(NAMED).map(|reason| reason.line()).collect();
-        let mut line = format!("{head}: {}", named.join("; "));
+        let named = named.join("; ");
         let more = meant.len().saturating_sub(NAMED) + self.more_reasons;
-        if more > 0 {
-            line.push_str(&format!(" (and {more} more)"));
-        }
-        one_line(&line, MAX_LINE_BYTES)
+        let rest = if more > 0 {
+            format!(" (and {more} more)")
+        } else {
+            String::new()
+        };
+        one_line(&format!("{head}: {named}{rest}"), MAX_LINE_BYTES)
     }
 }
 

@@ -102,6 +102,9 @@ pub enum PolicyProblem {
     /// `running` or `after` beside `decide: warn`.
     #[error("`{0}` has a meaning only for rules that refuse")]
     OnlyRefuse(&'static str),
+    /// `after` beside a condition that is about no finding.
+    #[error("`after` counts from the dates of a finding, but the condition is about no finding")]
+    NoDates,
     /// The condition.
     #[error("rule `{rule}`: {error}")]
     Condition {

@@ -159,6 +159,9 @@ fn rule(at: u64, entry: RuleEntry, limits: &PolicyLimits) -> Result<Rule, At> {
         only_refuse("running", entry.running.as_ref())?;
         only_refuse("after", entry.after.as_ref())?;
     }
+    if let Some(days) = entry.after.as_ref().filter(|_| !condition.is_about_findings()) {
+        return Err((line(days), PolicyProblem::NoDates));
+    }
     Ok(Rule {
         id: id.value,
         about: entry.about,

@@ -15,7 +15,7 @@ fn rule(lines: &str) -> String {
         "version: 1\nrules:\n  - id: a\n{}",
         lines
             .replace('|', "\n")
-            .replace("\n", "\n    ")
+            .replace('\n', "\n    ")
             .replacen("", "    ", 1)
     )
 }
@@ -81,7 +81,11 @@ fn mistakes_are_told_with_line_and_right_name() {
             "p.yaml:6: `after` has a meaning only for rules that refuse",
         ),
         (
-            &rule("when: 'true'|decide: refuse|after: 366"),
+            &rule("when: image.os_eol|decide: refuse|after: 3"),
+            "p.yaml:6: `after` counts from the dates of a finding, but the condition is about no finding",
+        ),
+        (
+            &rule("when: finding.kev|decide: refuse|after: 366"),
             "p.yaml:6: `after: 366` is too long: at most 365 days are allowed",
         ),
         (
@@ -210,11 +214,12 @@ fn each_limit_is_exceeded() {
 
 #[test]
 fn yaml_that_grows_is_refused() {
-    let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+    let mut bomb = vec!["a0: &a0 [x,x,x,x,x,x,x,x,x]".to_owned()];
     for level in 1..9 {
         let aliases = vec![format!("*a{}", level - 1); 9].join(",");
-        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        bomb.push(format!("a{level}: &a{level} [{aliases}]"));
     }
+    let bomb = bomb.join("\n");
     assert_eq!(problems(&format!("version: 1\nrules: []\n{bomb}")).len(), 1);
     let nested = format!("version: 1\nrules: {}{}", "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(problems(&nested).len(), 1);
@@ -243,4 +248,10 @@ fn the_schema_has_the_keys_that_are_read() {
     for entry in document["rules"].as_array().unwrap() {
         assert!(keys(entry).is_subset(&keys(&rule["properties"])));
     }
+}
+
+#[test]
+fn policies_are_shared_between_threads() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Policy>();
 }

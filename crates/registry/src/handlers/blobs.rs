@@ -42,7 +42,13 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Response<Body>, ApiError> {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
+        let place = if self.store().remembers_blob(&permit, digest).await {
+            None
+        } else {
+            Some(self.lookup_place(exchange)?)
+        };
         let found = self.store().blob(&permit, digest).await?;
+        drop(place);
         let blob = found.ok_or_else(|| ApiError::blob_unknown(digest))?;
         let pull = self.pull_of(exchange, repo);
         let passed = gate::pass(exchange.method, self.gate().blob(pull, digest).await)?;

@@ -46,7 +46,11 @@ impl Registry {
         reference: &Reference,
     ) -> Result<Response<Body>, ApiError> {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
-        let found = self.store().manifest(&permit, reference).await?;
+        let mut found = self.store().remembered_manifest(&permit, reference).await;
+        if found.is_none() {
+            let _place = self.lookup_place(exchange)?;
+            found = self.store().manifest(&permit, reference).await?;
+        }
         let manifest = found.ok_or_else(|| ApiError::manifest_unknown(reference))?;
         let pull = self.pull_of(exchange, repo);
         let passed = gate::pass(exchange.method, self.gate().manifest(pull, &manifest).await)?;

@@ -240,25 +240,18 @@ where
             Poll::Ready(Some(Ok(chunk))) => {
                 self.got += chunk.len() as u64;
                 if self.got > self.announced {
-                    return Poll::Ready(Some(Err(self.wrong_length())));
+                    let announced = self.announced;
+                    return Poll::Ready(Some(Err(BodyError::TooLong { announced })));
                 }
                 Poll::Ready(Some(Ok(chunk)))
             }
             Poll::Ready(None) if self.got < self.announced => {
-                let error = self.wrong_length();
+                let (announced, got) = (self.announced, self.got);
+                let error = BodyError::TooShort { announced, got };
                 self.got = self.announced;
                 Poll::Ready(Some(Err(error)))
             }
             other => other,
-        }
-    }
-}
-
-impl<S> Exact<S> {
-    fn wrong_length(&self) -> BodyError {
-        BodyError::Length {
-            announced: self.announced,
-            got: self.got,
         }
     }
 }

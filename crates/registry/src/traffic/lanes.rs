@@ -14,7 +14,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     thread,
@@ -164,6 +164,10 @@ struct State {
     /// The connection's turns so far (polls), and the one in which its last request began.
     turn: AtomicU32,
     last_request: AtomicU32,
+    /// Bytes have come since the last request began. Whatever begins without lay in a buffer.
+    heard: AtomicBool,
+    /// The next flush asks the socket whether its peer is still there.
+    doubted: AtomicBool,
 }
 
 impl Course {
@@ -183,14 +187,24 @@ impl Course {
     }
 
     /// Called when a request begins. A connection gets one request per turn: whoever sends many at once (pipelining) must
-    /// not keep the lane from others.
+    /// not keep the lane from others, and whoever has gone is not worked for: what lay in a buffer begins a turn later, and
+    /// only if the flush that ends this one finds that the peer is still there.
     pub(super) async fn begin(&self) {
-        let turn = self.0.turn.load(Ordering::Relaxed);
-        if self.0.last_request.swap(turn, Ordering::Relaxed) == turn {
-            tokio::task::yield_now().await;
-            let turn = self.0.turn.load(Ordering::Relaxed);
-            self.0.last_request.store(turn, Ordering::Relaxed);
+        let state = &*self.0;
+        let turn = state.turn.load(Ordering::Relaxed);
+        let buffered = !state.heard.swap(false, Ordering::Relaxed);
+        if state.last_request.swap(turn, Ordering::Relaxed) != turn && !buffered {
+            return;
         }
+        state.doubted.store(true, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        let turn = state.turn.load(Ordering::Relaxed);
+        state.last_request.store(turn, Ordering::Relaxed);
+    }
+
+    /// Bytes have come from the peer.
+    fn hear(&self) {
+        self.0.heard.store(true, Ordering::Relaxed);
     }
 
     /// What was handed over of the last answer has been sent.
@@ -299,7 +313,12 @@ impl AsyncRead for RoamingStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.here()?.poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = self.here()?.poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.course.hear();
+        }
+        read
     }
 }
 
@@ -322,6 +341,12 @@ impl AsyncWrite for RoamingStream {
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A socket has nothing to flush.
+        if self.course.0.doubted.swap(false, Ordering::Relaxed)
+            && let Some(stream) = &self.stream
+            && let Some(gone) = stream.take_error()?
+        {
+            return Poll::Ready(Err(gone));
+        }
         Poll::Ready(Ok(()))
     }
 

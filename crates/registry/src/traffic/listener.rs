@@ -251,7 +251,9 @@ impl<H: Handler> Shared<H> {
             .max_header_size(self.limits.header_bytes)
             // Also what a body is read into: smaller costs system calls, larger costs memory per stranger.
             .max_buf_size(self.limits.header_bytes.max(READ_BUFFER_BYTES))
-            .half_close(false)
+            // Whoever has sent all there is to send (`nc -N`) waits for the answer. One that has gone is found out by the
+            // answer that it does not take, and before the next of its requests (`Course::begin`).
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         let outcome = tokio::select! {

@@ -123,6 +123,8 @@ section! {
         concurrent_requests: usize = protocol().concurrent_requests, 1 => 1_000_000;
         /// Lists of tags, referrers or repositories made at the same time, half for one user; one more is told to come again (429).
         concurrent_lists: usize = protocol().concurrent_lists, 2 => 100_000;
+        /// Pulls asking the database at the same time, half for one user; strangers: half as many, half of those for one address; more: 429.
+        concurrent_lookups: usize = protocol().concurrent_lookups, 4 => 100_000;
         /// Bytes of manifests held in memory while they are received and stored; one more is told to come again (429).
         manifest_memory: Size = Size(protocol().manifest_memory), MIB => Size(1 << 40);
         /// Bytes of manifests and lists above 64 KiB held in memory until they are read, half for one user; more: 429.
@@ -173,8 +175,8 @@ section! {
         write_wait: Span = Span(limits().write_wait), MILLISECOND => HOUR;
         /// Connections that read the database.
         read_connections: u32 = limits().read_connections, 1 => 256;
-        /// How long a reader waits for one of them.
-        read_wait: Span = Span(limits().read_wait), MILLISECOND => HOUR;
+        /// How long a reader waits for one of them; opening it, on a busy machine too, is part of that.
+        read_wait: Span = Span(limits().read_wait), SECOND => HOUR;
         /// Blobs kept open (mapped) after a pull; they take address space, no memory.
         open_blobs: u64 = limits().open_blobs, 0 => 1_000_000;
         /// Blobs below 64 KiB kept in memory.
@@ -328,7 +330,7 @@ section! {
         /// Where one line of JSON per request goes.
         access: LogTarget = LogTarget::Stdout;
         /// Such lines waiting to be written; what comes on top is counted and dropped.
-        access_queue: usize = registry::access_log::QUEUE_LINES, 1 => 10_000_000;
+        access_queue: usize = registry::access_log::QUEUE_LINES, 1 => 1_000_000;
     }
 }
 

@@ -221,7 +221,12 @@ impl Setting for Namespaces {
                     let (host, prefix) = pair
                         .split_once('=')
                         .ok_or_else(|| format!("{pair:?} is not of the form host=path/prefix"))?;
-                    pairs.insert(host.trim().to_owned(), prefix.trim().to_owned());
+                    let (host, prefix) = (host.trim(), prefix.trim());
+                    if let Some(first) = pairs.insert(host.to_owned(), prefix.to_owned()) {
+                        return Err(format!(
+                            "{host:?} is there twice, with {first:?} and with {prefix:?}; keep one of them"
+                        ));
+                    }
                 }
             }
             other => return Err(format!("expected {}, found {}", Self::UNIT, shown(other))),

@@ -132,6 +132,20 @@ fn lists_and_tables_are_read_from_file_and_environment() {
 }
 
 #[test]
+fn a_namespace_that_is_there_twice_is_refused() {
+    let variable = "ROADBED_REGISTRY__NAMESPACES";
+    let text = complaint("", &[(variable, "docker.io=hub,quay.io=quay, docker.io = other")]);
+    let wanted = "registry.namespaces: \"docker.io\" is there twice, with \"hub\" and with \"other\"";
+    assert!(text.contains(wanted), "{text}");
+    assert!(text.contains(variable), "{text}");
+    let text = complaint(
+        "[registry.namespaces]\n\"docker.io\" = \"hub\"\n\"docker.io\" = \"other\"\n",
+        &[],
+    );
+    assert!(text.contains("roadbed.toml:3: not TOML"), "{text}");
+}
+
+#[test]
 fn an_unknown_key_names_the_nearest_one_with_file_and_line() {
     let text = complaint("[server]\n\nlistn = \"0.0.0.0:80\"\n", &[]);
     assert!(
@@ -192,6 +206,22 @@ fn every_bound_is_checked() {
         bounds += 1;
     }
     assert!(bounds > 60, "{bounds}");
+}
+
+#[test]
+fn every_key_may_be_at_its_smallest_and_at_its_largest() {
+    let keys: Vec<_> = all_sections()
+        .into_iter()
+        .flat_map(|section| section.keys)
+        .filter_map(|key| Some((layers::variable_of(key.name), key.range?)))
+        .collect();
+    for largest in [false, true] {
+        let values = keys.iter().map(|(variable, (least, most))| {
+            let value = if largest { most } else { least };
+            (variable.as_str(), value.as_str())
+        });
+        load("", &values.collect::<Vec<_>>()).unwrap();
+    }
 }
 
 #[test]

@@ -127,7 +127,7 @@ async fn index(store: &Store) -> Result<AdvisoryIndex> {
 
 /// One that cannot be read is one less: the others still count.
 fn advisory(row: &AdvisoryRow) -> Option<Advisory> {
-    match serde_json::from_slice(&row.body) {
+    match row.advisory() {
         Ok(advisory) => Some(advisory),
         Err(error) => {
             tracing::error!(advisory = row.id, %error, "an advisory that was stored cannot be read");

@@ -201,7 +201,7 @@ fn judged(
     }
     judged.layer = u32::try_from(layer).ok();
     judged.kev = finding.kev.is_some();
-    judged.epss = finding.epss.map(|score| score.probability());
+    judged.epss = finding.epss.map(|score| f64::from(score.probability));
     judged.confidence = finding.confidence.min(package.confidence);
     judged.source = finding
         .sources

@@ -52,15 +52,16 @@ impl Handler for App {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let head = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
-        let body = self.registry.guard_body(body, &parts.headers);
+        let (body, waiting) = self.registry.guard_body(body, &parts.headers);
         let mut request = Request::from_parts(parts, body);
         let asked = WhoAsked::default();
         request.extensions_mut().insert(PeerAddress(client.address));
         request.extensions_mut().insert(asked.clone());
-        let response = match self.other.clone().oneshot(request).await {
+        let mut response = match self.other.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
+        waiting.end(&mut response);
         // Probes come every few seconds and say nothing; they are neither counted nor logged.
         if !head.1.path().starts_with("/api/") {
             return response;

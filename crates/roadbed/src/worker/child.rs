@@ -49,7 +49,6 @@ pub(crate) fn run(args: &ChildArgs) -> Result<()> {
     let _ = rustix::process::nice(NICE);
     let engines = Engines::new(&Rules {
         secrets: &args.secret_rules,
-        spool_bytes: args.spool,
     })?;
     let missing = sandbox::enter(Walls {
         memory: args.memory,

@@ -28,13 +28,11 @@ pub(crate) const ANALYSERS: &str = "roadbed 1";
 /// Everything that looks into a blob.
 pub(super) struct Engines {
     secrets: Secrets,
-    spool_bytes: u64,
 }
 
 /// Rules of the operator's, beside ours.
 pub(super) struct Rules<'a> {
     pub(super) secrets: &'a [PathBuf],
-    pub(super) spool_bytes: u64,
 }
 
 impl Engines {
@@ -52,12 +50,11 @@ impl Engines {
         }
         Ok(Self {
             secrets: Secrets::new(packs, SecretLimits::default()),
-            spool_bytes: rules.spool_bytes,
         })
     }
 
     /// Looks into a blob.
-    pub(super) fn look(mut self, mut blob: File, task: &Task) -> LayerReport {
+    pub(super) fn look(self, mut blob: File, task: &Task) -> LayerReport {
         match head_of(&mut blob) {
             Ok((head, size)) if Peek::of(&head) == Peek::Text => self.look_at_text(&blob, size, task.digest),
             Ok(_) => self.look_at_layer(blob, task),
@@ -65,16 +62,15 @@ impl Engines {
         }
     }
 
-    fn look_at_layer(&mut self, blob: File, task: &Task) -> LayerReport {
+    fn look_at_layer(self, blob: File, task: &Task) -> LayerReport {
         let mut spools = MemorySpools;
-        let mut bytes: Vec<Box<dyn ByteAnalyser + '_>> = vec![Box::new(Looks(&mut self.secrets))];
+        let mut bytes: Vec<Box<dyn ByteAnalyser>> = vec![Box::new(Looks(self.secrets))];
         let mut analysers = Analysers {
             version: ANALYSERS,
             catalogers: CATALOGERS,
             bytes: &mut bytes,
             hashes_files: true,
         };
-        let _ = self.spool_bytes;
         inspect_layer(
             io::BufReader::with_capacity(1 << 18, blob),
             &task.digest,
@@ -117,9 +113,9 @@ fn head_of(blob: &mut File) -> io::Result<(Vec<u8>, u64)> {
 }
 
 /// The engine for secrets as the layer pass wants it.
-struct Looks<'a>(&'a mut Secrets);
+struct Looks(Secrets);
 
-impl ByteAnalyser for Looks<'_> {
+impl ByteAnalyser for Looks {
     fn wants(&self, path: &str, head: &[u8], size: u64, mode: u32) -> bool {
         self.0.wants(path, head, size, mode)
     }

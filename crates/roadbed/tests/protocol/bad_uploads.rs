@@ -188,3 +188,32 @@ async fn bad_uploads_lose_nothing() {
     }
     tally.finish(&server);
 }
+
+/// A chunk whose length only its end tells, against its range. The message says what is known: how much was announced.
+async fn chunked_against_its_range(witness: &Witness) -> Result<()> {
+    let blob = Blob::noise(Algorithm::Sha256, "a chunk of unknown length", 40_000);
+    for (range, said) in [
+        ("0-9999", "more than the 10000 bytes that were announced"),
+        ("0-49999", "has 40000 bytes where 50000 were announced"),
+    ] {
+        let session = witness.client.open_upload(&witness.repository).await?;
+        let answer = witness
+            .client
+            .patch(session.path())
+            .header("content-range", range)
+            .streamed(blob.bytes.clone())
+            .send()
+            .await?
+            .expect_error(400, "SIZE_INVALID")?;
+        let text = String::from_utf8_lossy(&answer.body);
+        anyhow::ensure!(text.contains(said), "{range}: {text}");
+    }
+    witness.unharmed().await
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_not_as_long_as_its_range_is_told_so() {
+    let server = Server::start().await;
+    let witness = Witness::push(&server, "bad/ranges").await;
+    chunked_against_its_range(&witness).await.unwrap();
+}

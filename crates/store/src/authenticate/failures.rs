@@ -12,9 +12,10 @@
 //! otherwise guesses that come at the same time would all pass before the first is counted. What is cut off while the
 //! hash is computed stays counted.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use access::shares::network;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -233,14 +234,6 @@ fn until(then: Timestamp, now: Timestamp) -> Option<Duration> {
 
 fn pair(user: &str, from: IpAddr) -> Pair {
     (user.into(), network(from))
-}
-
-/// What counts as one address: whoever has one IPv6 address usually has 2^64 of them.
-fn network(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 #[cfg(test)]

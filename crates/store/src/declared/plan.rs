@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, End, Step};
 use crate::db::sql;
-use crate::{AdminError, Rule, StoreError, Timestamp};
+use crate::{AdminError, Rule, StoreError, StoreLimits, Timestamp};
 
 /// What is.
 pub(super) struct Present {
@@ -68,6 +68,7 @@ pub(super) fn make(
     present: &Present,
     prune: bool,
     keep: Option<&PrincipalName>,
+    limits: &StoreLimits,
 ) -> Result<ApplyPlan, AdminError> {
     let known: Known = present
         .principals
@@ -99,10 +100,45 @@ pub(super) fn make(
         let is = present_rules.get(&rule.pattern).copied();
         becoming(rule, is).map(Step::SetRule)
     }));
+    check_counts(&steps, present, limits)?;
     Ok(ApplyPlan {
         generation: present.generation,
         steps,
     })
+}
+
+/// A plan that leads over a cap is none: all steps before the one too many would be carried out for nothing. One that
+/// adds nothing is carried out also where a cap was lowered meanwhile.
+fn check_counts(steps: &[Step], present: &Present, limits: &StoreLimits) -> Result<(), AdminError> {
+    let before = [
+        present.principals.len(),
+        present.grants.len(),
+        present.rules.len(),
+    ];
+    let mut after = before;
+    let [principals, grants, rules] = &mut after;
+    for step in steps {
+        match step {
+            Step::CreateUser(_) | Step::CreateRobot(_) => *principals += 1,
+            Step::DeletePrincipal { .. } => *principals -= 1,
+            Step::SetGrant(Becoming { was: None, .. }) => *grants += 1,
+            Step::RemoveGrant(_) => *grants -= 1,
+            Step::SetRule(Becoming { was: None, .. }) => *rules += 1,
+            Step::RemoveRule(_) => *rules -= 1,
+            Step::UpdateUser(_) | Step::UpdateRobot(_) | Step::SetGrant(_) | Step::SetRule(_) => {}
+        }
+    }
+    let caps = [
+        ("principal", limits.principals),
+        ("grant", limits.grants),
+        ("rule", limits.rules),
+    ];
+    for ((kind, limit), (before, after)) in caps.into_iter().zip(before.into_iter().zip(after)) {
+        if after > before && after as u64 > limit {
+            return Err(AdminError::TooMany { kind, limit });
+        }
+    }
+    Ok(())
 }
 
 /// Nothing where it is already so.
@@ -284,6 +320,11 @@ fn check(declared: &Declared, known: &Known<'_>) -> Result<(), AdminError> {
     }
     for DeclaredRobot { name, .. } in &declared.robots {
         check_kind(known, name, PrincipalKind::Robot)?;
+    }
+    for Rule { pattern, rules } in &declared.rules {
+        if let Some(reason) = rules.problem() {
+            return invalid(format!("rule of {pattern}: {reason}"));
+        }
     }
     Ok(())
 }

@@ -321,6 +321,10 @@ async fn nonsense_is_refused_before_anything_is_compared() {
             serde_json::json!({ "rules": [{ "pattern": "a" }, { "pattern": "a" }] }),
             "rule of a",
         ),
+        (
+            serde_json::json!({ "rules": [{ "pattern": "a", "immutable_tags": vec!["v*"; crate::IMMUTABLE_TAG_PATTERNS + 1] }] }),
+            "rule of a: 33 patterns of immutable tags are too many; use at most 32",
+        ),
     ] {
         let refused = kit.store.plan_apply(&declared(bad.clone()), false, None).await;
         match refused {
@@ -336,4 +340,62 @@ async fn nonsense_is_refused_before_anything_is_compared() {
         let read = serde_json::from_value::<Declared>(unreadable.clone());
         assert!(read.is_err(), "{unreadable}");
     }
+}
+
+#[tokio::test]
+async fn a_plan_that_leads_over_a_cap_is_refused_before_anything_is_done() {
+    let kit = Kit::with(|limits| {
+        limits.principals = 3;
+        limits.grants = 2;
+        limits.rules = 1;
+    })
+    .await;
+    apply(&kit, &example(), false).await;
+    let more = |json: serde_json::Value| {
+        let mut what = example();
+        let more = declared(json);
+        what.users.extend(more.users);
+        what.grants.extend(more.grants);
+        what.rules.extend(more.rules);
+        what
+    };
+    let grant =
+        |pattern: &str| serde_json::json!({ "subject": "ann", "pattern": pattern, "roles": ["pull"] });
+    for (what, kind, limit) in [
+        (
+            more(serde_json::json!({ "users": [{ "name": "eve" }] })),
+            "principal",
+            3,
+        ),
+        (
+            more(serde_json::json!({ "grants": [grant("a"), grant("b")] })),
+            "grant",
+            2,
+        ),
+        (
+            more(serde_json::json!({ "rules": [{ "pattern": "other/**" }] })),
+            "rule",
+            1,
+        ),
+    ] {
+        let refused = kit.store.plan_apply(&what, false, None).await.unwrap_err();
+        assert!(
+            matches!(refused, AdminError::TooMany { kind: k, limit: l } if (k, l) == (kind, limit)),
+            "{kind}: {refused}"
+        );
+    }
+    // What is removed makes room, and what adds nothing is no matter of caps.
+    let other = declared(serde_json::json!({
+        "users": [example().users[0]],
+        "robots": [{ "name": "cd" }, { "name": "ce" }],
+    }));
+    apply(&kit, &other, true).await;
+    assert!(
+        kit.store
+            .plan_apply(&other, true, None)
+            .await
+            .unwrap()
+            .steps
+            .is_empty()
+    );
 }

@@ -205,6 +205,28 @@ async fn anonymous_callers_see_what_is_opened_for_them() {
 }
 
 #[tokio::test]
+async fn a_rule_has_so_many_patterns_of_immutable_tags_and_no_more() {
+    let world = World::new().await;
+    let rule = |count| json!({ "pattern": "team/*", "immutable_tags": vec!["v*"; count] });
+    let most = store::IMMUTABLE_TAG_PATTERNS;
+    world
+        .ask(Who::Owner, "PUT", "/rules", Some(&rule(most)))
+        .await
+        .expect(200);
+    for dry_run in ["", "?dry_run=true"] {
+        let declared = json!({ "rules": [rule(most + 1)] });
+        let path = format!("/apply{dry_run}");
+        let refused = world.ask(ADMIN, "POST", &path, Some(&declared)).await.expect(400);
+        assert!(refused.text().contains("use at most 32"), "{}", refused.text());
+    }
+    let refused = world
+        .ask(Who::Owner, "PUT", "/rules", Some(&rule(most + 1)))
+        .await
+        .expect(400);
+    assert!(refused.text().contains("use at most 32"), "{}", refused.text());
+}
+
+#[tokio::test]
 async fn rules_hold_for_repositories() {
     let world = World::new().await;
     let rule = json!({ "pattern": "team/*", "immutable_tags": ["v*"], "quota_bytes": 1_000_000 });

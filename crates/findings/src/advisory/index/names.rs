@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::Ecosystem;
 
 /// The spelling under which a package is kept and looked up. Only what the ecosystem itself takes for the same is the same:
-/// PEP 503 for Python; letters without case for NuGet, Packagist and rpm's cousins have case, so they keep it.
+/// PEP 503 for Python; letters have no case for `NuGet`, Packagist, npm, Hex and Pub.
 pub(crate) fn canonical_name(ecosystem: Ecosystem, name: &str) -> Cow<'_, str> {
     match ecosystem {
         Ecosystem::PyPi => pep503(name),

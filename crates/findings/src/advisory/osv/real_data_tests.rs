@@ -1,19 +1,33 @@
 //! Every advisory of the export that lies beside the workspace.
 
-use std::{collections::BTreeMap, fs::File, io::Read as _};
+use std::{collections::BTreeMap, fs::File, io::Read as _, path::Path, sync::OnceLock};
 
 use crate::advisory::{Advisory, test_data::shared_path};
 
-/// Calls `each` with the feed's name and the bytes of each document.
-pub(crate) fn for_each_document(mut each: impl FnMut(&str, &str, &[u8])) -> bool {
-    let Some(export) = shared_path("osv") else {
-        return false;
-    };
-    let mut feeds: Vec<_> = std::fs::read_dir(export)
+/// What was read of the export, once for all tests that need it.
+pub(crate) struct Export {
+    pub(crate) advisories: Vec<Advisory>,
+    refused: Vec<String>,
+}
+
+/// The export; `None` with a line that says so where it is absent.
+pub(crate) fn export() -> Option<&'static Export> {
+    static EXPORT: OnceLock<Option<Export>> = OnceLock::new();
+    EXPORT
+        .get_or_init(|| shared_path("osv").map(|path| read_export(&path)))
+        .as_ref()
+}
+
+fn read_export(path: &Path) -> Export {
+    let mut feeds: Vec<_> = std::fs::read_dir(path)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     feeds.sort();
+    let mut export = Export {
+        advisories: Vec::new(),
+        refused: Vec::new(),
+    };
     let mut bytes = Vec::new();
     for feed in feeds.iter().filter(|feed| feed.is_dir()) {
         let home = feed.file_name().unwrap().to_str().unwrap();
@@ -22,36 +36,39 @@ pub(crate) fn for_each_document(mut each: impl FnMut(&str, &str, &[u8])) -> bool
             let mut file = archive.by_index(index).unwrap();
             bytes.clear();
             file.read_to_end(&mut bytes).unwrap();
-            let name = file.name().unwrap().into_owned();
-            each(home, &name, &bytes);
+            match Advisory::read(&bytes, home) {
+                Ok(advisory) => export.advisories.push(advisory),
+                Err(error) => export
+                    .refused
+                    .push(format!("{home}/{}: {error}", file.name().unwrap())),
+            }
         }
     }
-    true
+    export
 }
 
 #[test]
 fn every_advisory_of_the_export_is_read() {
-    let (mut read, mut refused) = (0, Vec::new());
-    let mut databases: BTreeMap<String, usize> = BTreeMap::new();
-    let found = for_each_document(|home, name, bytes| match Advisory::read(bytes, home) {
-        Ok(advisory) => {
-            read += 1;
-            *databases.entry(advisory.database.to_string()).or_default() += 1;
-        }
-        Err(error) => refused.push(format!("{home}/{name}: {error}")),
-    });
-    if !found {
+    let Some(Export { advisories, refused }) = export() else {
         return;
+    };
+    let mut databases: BTreeMap<&str, usize> = BTreeMap::new();
+    for advisory in advisories {
+        *databases.entry(advisory.database.as_str()).or_default() += 1;
     }
-    println!("{read} read, {} refused, {databases:?}", refused.len());
+    println!(
+        "{} read, {} refused, {databases:?}",
+        advisories.len(),
+        refused.len()
+    );
     // These two speak of no version at all.
     assert_eq!(
-        refused,
+        *refused,
         ["CVE-2019-16760", "GHSA-2r7g-8hpc-rpq9"].map(|id| format!(
             "DHI/{id}.json: {id}: affected[0].ranges[0].events: no event says where it is introduced"
         ))
     );
-    assert_eq!(read, 43_829 - refused.len());
+    assert_eq!(advisories.len(), 43_829 - refused.len());
     assert_eq!(databases["DHI"], 653);
     assert_eq!(databases["DSA"], 2_191);
 }

@@ -90,7 +90,7 @@ impl VexDocument {
     /// Reads a document.
     ///
     /// # Errors
-    /// It is too large, no OpenVEX, or a statement breaks the specification.
+    /// It is too large, no `OpenVEX`, or a statement breaks the specification.
     pub fn read(bytes: &[u8]) -> Result<Self, AdvisoryError> {
         check_size(WHAT, bytes, VEX_DOCUMENT_BYTES)?;
         let wire: WireDocument = serde_json::from_slice(bytes)

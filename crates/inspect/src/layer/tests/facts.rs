@@ -234,3 +234,45 @@ fn digests_of_files_can_be_left_out() {
     assert_eq!(units(&report).len(), 1);
     assert_eq!(report.diff_id, Some(digest(&blob)));
 }
+
+#[test]
+fn a_table_of_contents_must_equal_the_archive() {
+    let line = |name: &str, kind: &str, size: u64| {
+        format!(r#"{{"name":"{name}","type":"{kind}","size":{size},"digest":"sha256:x"}}"#)
+    };
+    let layer = |lines: &[String]| {
+        let table = format!(r#"{{"version":1,"entries":[{}]}}"#, lines.join(","));
+        inspect(&[
+            entry(b'5', "d/"),
+            file("d/a", "abc"),
+            link(b'2', "l", "d/a"),
+            file(".wh.gone", ""),
+            file("stargz.index.json", table),
+        ])
+    };
+    let same = vec![
+        line("d/", "dir", 0),
+        line("d/a", "reg", 3),
+        line("d/a", "chunk", 0),
+        line("l", "symlink", 0),
+        line(".wh.gone", "reg", 0),
+    ];
+    assert_eq!(oddities(&layer(&same)), []);
+    for (place, other, noted) in [
+        (1, line("d/a", "reg", 4), vec!["d/a"]),
+        (1, line("d/b", "reg", 3), vec!["d/a", "d/b"]),
+        (3, line("l", "reg", 0), vec!["l"]),
+        (4, line(".wh.other", "reg", 0), vec![".wh.other"]),
+    ] {
+        let mut lines = same.clone();
+        lines[place] = other;
+        let report = layer(&lines);
+        let paths: Vec<_> = report
+            .oddities
+            .iter()
+            .map(|oddity| oddity.path.as_str())
+            .collect();
+        assert_eq!(paths, noted);
+    }
+    assert_eq!(inspect(&[file("stargz.index.json", "{")]).oddities.len(), 1);
+}

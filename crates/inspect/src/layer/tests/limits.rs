@@ -18,14 +18,16 @@ fn first() -> Part {
 
 #[test]
 fn limits_of_the_layer_end_it() {
-    let zeros = file("zeros", vec![0; 70 << 20]);
-    let bomb = gzip(&archive(&[first(), zeros.clone()]));
+    let bomb = gzip(&archive(&[first(), file("zeros", vec![0; 66 << 20])]));
     assert_eq!(ended_by(&bomb, &Limits::default()), "layer.ratio");
     let small = Limits {
         layer_bytes: 1 << 20,
         ..Limits::default()
     };
-    assert_eq!(ended_by(&archive(&[first(), zeros]), &small), "layer.bytes");
+    assert_eq!(
+        ended_by(&archive(&[first(), file("b", vec![0; 1 << 20])]), &small),
+        "layer.bytes"
+    );
     let few = Limits {
         entries: 2,
         ..Limits::default()
@@ -224,4 +226,33 @@ fn empty_files_end_by_their_number() {
     assert_eq!(not_scannable(&report), [("layer.entries", None)]);
     assert_eq!(listed(&report).len(), 20_000);
     assert!(report.listing.len() < 200_000, "{}", report.listing.len());
+}
+
+#[test]
+fn links_to_a_large_unit_are_limited() {
+    let limits = Limits {
+        packages: 10,
+        ..Limits::default()
+    };
+    let mut parts = vec![file("a/db", "p 1\nq 1\nr 1\n")];
+    parts.extend((0..9).map(|n| link(b'1', &format!("{n}/db"), "a/db")));
+    let report = inspect_with(&archive(&parts), &mut NoSpool, &limits);
+    assert_eq!(report.units.len(), 4);
+    assert_eq!(not_scannable(&report)[0], ("report.packages", Some("3/db")));
+}
+
+#[test]
+fn deep_directories_take_no_time() {
+    let deep = "d/".repeat(2_000);
+    let mut parts = vec![link(b'2', "l", "x"), link(b'2', "d/d/e", "x")];
+    for n in 0..300 {
+        let name = format!("{deep}{n}/a");
+        parts.extend([long(b'L', &name), file("", "").gnu()]);
+    }
+    parts.push(file("d/d/e/f", ""));
+    let report = inspect(&parts);
+    assert_eq!(
+        oddities(&report),
+        [("d/d/e/f", "it lies below a symbolic link of the same layer")]
+    );
 }

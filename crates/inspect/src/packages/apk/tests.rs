@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::Installed;
-use crate::packages::testing::{exceeded, facts, mutate, names, read, read_with};
+use crate::packages::harness::{exceeded, facts, mutate, names, read, read_with};
 use crate::{Cataloger, Limits};
 
 const PATH: &str = "lib/apk/db/installed";

@@ -4,7 +4,7 @@ use std::process::Command;
 use proptest::prelude::*;
 
 use super::{Copyright, FileList, Status, StatusD};
-use crate::packages::testing::{exceeded, facts, names, read, read_with};
+use crate::packages::harness::{exceeded, facts, names, read, read_with};
 use crate::{Cataloger, Facts, Limits};
 
 const STATUS: &str = "var/lib/dpkg/status";
@@ -151,6 +151,15 @@ fn packages_and_ownership_have_limits() {
     let (found, end) = read_with(limits, &Status, STATUS, two);
     assert_eq!(exceeded(end), "report.packages");
     assert_eq!(names(&found), ["a "]);
+
+    let long = format!(
+        "Package: a\nStatus: install ok installed\nVersion: {}\n\n",
+        "1".repeat(2_000)
+    );
+    let (found, end) = read(&Status, STATUS, &[long.as_bytes(), two].concat());
+    end.unwrap();
+    assert_eq!(names(&found), ["a ", "b "]);
+    assert_eq!(found.skipped[0].limit, "package.text_bytes");
 
     let limits = Limits {
         owned_bytes: 100,

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::build::{DATA_ADDRESS, DATA_OFFSET, FORMATS, executable};
 use super::{Executable, MAX_PARTS, is_executable};
+use crate::packages::harness::mutate;
 use crate::packages::random_access::RandomAccess;
-use crate::packages::testing::mutate;
 use crate::{Content, FileError};
 
 fn read(bytes: &[u8]) -> Result<Executable, FileError> {

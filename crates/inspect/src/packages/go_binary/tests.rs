@@ -7,7 +7,7 @@ use super::GoBinary;
 use super::main_version;
 use super::stdlib_version;
 use crate::packages::executable::build::{DATA_ADDRESS, FORMATS, Format, executable};
-use crate::packages::testing::{Spool, exceeded, facts, mutate, names, read, read_spooled, read_with};
+use crate::packages::harness::{Spool, exceeded, facts, mutate, names, read, read_spooled, read_with};
 use crate::{Cataloger, Limits};
 
 const PATH: &str = "usr/bin/program";

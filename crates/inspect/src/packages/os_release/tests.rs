@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::{ApkRepositories, OsReleaseFile, ReleaseFile, unquote};
 use crate::Limits;
-use crate::packages::testing::{exceeded, facts, read, read_with};
+use crate::packages::harness::{exceeded, facts, read, read_with};
 
 fn of_os_release(text: &str) -> OsRelease {
     facts(&OsReleaseFile, "etc/os-release", text.as_bytes())
@@ -77,67 +77,70 @@ fn sid_has_a_codename_and_no_version() {
     );
 }
 
+/// Path, its line, and the id and version that it says.
+const LINES: &[(&str, &str, &str, &str)] = &[
+    ("etc/alpine-release", "3.18.4\n", "alpine", "3.18.4"),
+    (
+        "etc/alpine-release",
+        "3.19_alpha20230901",
+        "alpine",
+        "3.19_alpha20230901",
+    ),
+    ("etc/debian_version", "12.5\n", "debian", "12"),
+    ("etc/debian_version", "8", "debian", "8"),
+    (
+        "etc/redhat-release",
+        "CentOS Linux release 7.9.2009 (Core)\n",
+        "centos",
+        "7.9.2009",
+    ),
+    (
+        "etc/centos-release",
+        "CentOS release 6.10 (Final)\n",
+        "centos",
+        "6.10",
+    ),
+    (
+        "etc/redhat-release",
+        "Red Hat Enterprise Linux release 8.8 (Ootpa)",
+        "rhel",
+        "8.8",
+    ),
+    (
+        "etc/redhat-release",
+        "Red Hat Enterprise Linux Server release 7.9 (Maipo)",
+        "rhel",
+        "7.9",
+    ),
+    (
+        "etc/rocky-release",
+        "Rocky Linux release 9.3 (Blue Onyx)",
+        "rocky",
+        "9.3",
+    ),
+    (
+        "etc/almalinux-release",
+        "AlmaLinux release 9.3 (Shamrock Pampas Gazelle)",
+        "almalinux",
+        "9.3",
+    ),
+    (
+        "etc/oracle-release",
+        "Oracle Linux Server release 8.9",
+        "ol",
+        "8.9",
+    ),
+    (
+        "etc/fedora-release",
+        "Fedora release 39 (Thirty Nine)",
+        "fedora",
+        "39",
+    ),
+];
+
 #[test]
 fn one_line_files() {
-    for (path, line, id, version) in [
-        ("etc/alpine-release", "3.18.4\n", "alpine", "3.18.4"),
-        (
-            "etc/alpine-release",
-            "3.19_alpha20230901",
-            "alpine",
-            "3.19_alpha20230901",
-        ),
-        ("etc/debian_version", "12.5\n", "debian", "12"),
-        ("etc/debian_version", "8", "debian", "8"),
-        (
-            "etc/redhat-release",
-            "CentOS Linux release 7.9.2009 (Core)\n",
-            "centos",
-            "7.9.2009",
-        ),
-        (
-            "etc/centos-release",
-            "CentOS release 6.10 (Final)\n",
-            "centos",
-            "6.10",
-        ),
-        (
-            "etc/redhat-release",
-            "Red Hat Enterprise Linux release 8.8 (Ootpa)",
-            "rhel",
-            "8.8",
-        ),
-        (
-            "etc/redhat-release",
-            "Red Hat Enterprise Linux Server release 7.9 (Maipo)",
-            "rhel",
-            "7.9",
-        ),
-        (
-            "etc/rocky-release",
-            "Rocky Linux release 9.3 (Blue Onyx)",
-            "rocky",
-            "9.3",
-        ),
-        (
-            "etc/almalinux-release",
-            "AlmaLinux release 9.3 (Shamrock Pampas Gazelle)",
-            "almalinux",
-            "9.3",
-        ),
-        (
-            "etc/oracle-release",
-            "Oracle Linux Server release 8.9",
-            "ol",
-            "8.9",
-        ),
-        (
-            "etc/fedora-release",
-            "Fedora release 39 (Thirty Nine)",
-            "fedora",
-            "39",
-        ),
-    ] {
+    for &(path, line, id, version) in LINES {
         let release = of_line(path, line);
         assert_eq!(
             (release.id.as_str(), release.version.as_str()),
@@ -186,9 +189,26 @@ fn what_names_nothing_is_malformed() {
 }
 
 #[test]
+fn values_longer_than_any_real_one_are_left_out() {
+    let long = "9".repeat(super::MAX_VALUE + 1);
+    assert_eq!(of_os_release(&format!("ID=a\nVERSION_ID={long}\n")).version, "");
+    assert!(
+        read(&ReleaseFile, "etc/debian_version", long.as_bytes())
+            .1
+            .is_err()
+    );
+    let branch = format!("http://a/alpine/v{long}/main\n");
+    assert!(
+        facts(&ApkRepositories, "etc/apk/repositories", branch.as_bytes())
+            .os
+            .is_none()
+    );
+}
+
+#[test]
 fn a_file_too_large_for_memory_is_not_scannable() {
-    let mut spool = crate::packages::testing::Spool(std::io::Cursor::new(b"ID=a".to_vec()));
-    let (_, end) = crate::packages::testing::read_spooled(&OsReleaseFile, "etc/os-release", &mut spool);
+    let mut spool = crate::packages::harness::Spool(std::io::Cursor::new(b"ID=a".to_vec()));
+    let (_, end) = crate::packages::harness::read_spooled(&OsReleaseFile, "etc/os-release", &mut spool);
     assert_eq!(exceeded(end), "file.memory");
 }
 

@@ -4,7 +4,7 @@ mod real;
 
 use self::build::{Tag, berkeley, header, ndb, sqlite};
 use super::Database;
-use crate::packages::testing::{Spool, exceeded, facts, names, read, read_spooled, read_with};
+use crate::packages::harness::{Spool, exceeded, facts, names, read, read_spooled, read_with};
 use crate::{Cataloger, Facts, Limits};
 
 type Builder = fn(&[Vec<u8>]) -> Vec<u8>;

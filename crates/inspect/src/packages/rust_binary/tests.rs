@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{MAX_LIST, RustBinary};
 use crate::packages::executable::build::{FORMATS, executable};
-use crate::packages::testing::{Spool, exceeded, facts, mutate, names, read, read_spooled, read_with};
+use crate::packages::harness::{Spool, exceeded, facts, mutate, names, read, read_spooled, read_with};
 use crate::{Cataloger, Limits};
 
 const PATH: &str = "usr/bin/program";

@@ -21,7 +21,10 @@ fn at_every_offset_around_every_border() {
     for border in [64 << 10, buffer - overlap, buffer] {
         for at in (border - 90)..(border + 70) {
             let text = text_with_token_at(at, border + 500);
-            let line = 1 + text[..at + 1].iter().filter(|byte| **byte == b'\n').count() as u64;
+            let line = 1 + text[..=at]
+                .iter()
+                .map(|byte| u64::from(*byte == b'\n'))
+                .sum::<u64>();
             for (found, done) in [
                 look(&mut secrets, "f", &text),
                 look_spooled(&mut secrets, "f", &text),

@@ -91,9 +91,10 @@ fn expand(text: &str) -> String {
         return format!("{before}{{{}", expand(rest));
     };
     // A text in base 64 may have braces of its own.
-    let end = match argument.starts_with("of {") {
-        true => argument.find("}}").unwrap() + 1,
-        false => argument.find('}').unwrap(),
+    let end = if argument.starts_with("of {") {
+        argument.find("}}").unwrap() + 1
+    } else {
+        argument.find('}').unwrap()
     };
     let (argument, after) = (&argument[..end], &argument[end + 1..]);
     let made = match (name, argument.strip_prefix("of ")) {

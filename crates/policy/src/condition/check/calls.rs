@@ -267,13 +267,13 @@ impl Checker<'_> {
         ))
     }
 
-    fn test_text(&mut self, expr: &IdedExpr, test: TextTest, text: &IdedExpr, part: &IdedExpr) -> Lowered {
-        let (text, part) = (self.lower(text)?, self.lower(part)?);
-        if (text.kind, part.kind) != (Type::Text, Type::Text) {
+    fn test_text(&mut self, expr: &IdedExpr, test: TextTest, whole: &IdedExpr, part: &IdedExpr) -> Lowered {
+        let (whole, part) = (self.lower(whole)?, self.lower(part)?);
+        if (whole.kind, part.kind) != (Type::Text, Type::Text) {
             return Err(self.mismatch(
                 expr,
-                "a test of text",
-                &[text.kind, part.kind],
+                "a test of whole",
+                &[whole.kind, part.kind],
                 "it takes two texts",
             ));
         }
@@ -282,8 +282,8 @@ impl Checker<'_> {
         } else {
             cost::TEXT
         };
-        let cost = text.cost + part.cost + work;
-        let node = Node::Texts(test, Box::new(text.node), Box::new(part.node));
+        let cost = whole.cost + part.cost + work;
+        let node = Node::Texts(test, Box::new(whole.node), Box::new(part.node));
         Ok(Typed::new(node, Type::Bool, cost))
     }
 

@@ -74,7 +74,7 @@ fn subjects() -> impl Strategy<Value = Subject> {
 
 fn waivers() -> impl Strategy<Value = Vec<Waiver>> {
     let changes = [
-        r#"{}"#,
+        "{}",
         r#"{"findings": ["CVE-1"]}"#,
         r#"{"findings": [], "rules": ["r0", "r1"]}"#,
         r#"{"rules": ["r0"], "until": "2026-11-20"}"#,

@@ -110,7 +110,10 @@ async fn a_stream_is_woken_wherever_it_goes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_second_request_of_one_turn_waits_for_the_next() {
     let waits = travel(|course| async move {
-        let begin = || futures_util::FutureExt::now_or_never(course.begin()).is_none();
+        let begin = || {
+            course.hear();
+            futures_util::FutureExt::now_or_never(course.begin()).is_none()
+        };
         let first = begin();
         let second = begin();
         tokio::task::yield_now().await;
@@ -118,6 +121,45 @@ async fn a_second_request_of_one_turn_waits_for_the_next() {
     })
     .await;
     assert_eq!(waits, [false, true, false]);
+}
+
+/// A connection that was accepted, and its peer.
+async fn connected(course: &Course) -> (RoamingStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (accepted, _) = listener.accept().await.unwrap();
+    (RoamingStream::new(accepted, course.clone()), peer)
+}
+
+#[tokio::test]
+async fn what_lay_in_a_buffer_is_not_begun_for_a_peer_that_has_gone() {
+    let course = Course::default();
+    let (mut stream, mut peer) = connected(&course).await;
+    peer.write_all(b"two requests").await.unwrap();
+    let mut buffer = [0; 12];
+    stream.read_exact(&mut buffer).await.unwrap();
+    course.0.turn.store(1, Ordering::Relaxed);
+    course.begin().await;
+    stream.flush().await.unwrap();
+    course.0.turn.store(2, Ordering::Relaxed);
+    // Still there: it waits a turn, and the flush between says nothing.
+    assert!(futures_util::FutureExt::now_or_never(course.begin()).is_none());
+    stream.flush().await.unwrap();
+    peer.set_zero_linger().unwrap();
+    drop(peer);
+    course.0.turn.store(3, Ordering::Relaxed);
+    assert!(futures_util::FutureExt::now_or_never(course.begin()).is_none());
+    let gone = stream.flush().await.unwrap_err();
+    assert_eq!(gone.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_peer_that_only_stopped_sending_is_still_there() {
+    let course = Course::default();
+    let (mut stream, mut peer) = connected(&course).await;
+    peer.shutdown().await.unwrap();
+    assert!(futures_util::FutureExt::now_or_never(course.begin()).is_none());
+    stream.flush().await.unwrap();
 }
 
 #[cfg(target_os = "linux")]

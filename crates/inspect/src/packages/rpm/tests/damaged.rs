@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::build::{SQLITE_PAGE, berkeley, header, ndb, sqlite};
 use super::{Database, FORMS, bash, named};
-use crate::packages::testing::{mutate, names, read};
+use crate::packages::harness::{mutate, names, read};
 
 fn long(name: &str) -> Vec<u8> {
     header(&[(1000, name.into()), (1004, "x".repeat(3_000).as_str().into())])

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::{Database, bash, header, named};
 use crate::Facts;
-use crate::packages::testing::{facts, names};
+use crate::packages::harness::{facts, names};
 
 /// How many packages are built beside `main`.
 const OTHERS: usize = 12;

@@ -1,0 +1,184 @@
+//! The bodies of the fuzz targets on a few hundred generated inputs each: seconds, on a stable toolchain.
+//!
+//! The inputs are made from right ones by replacing, repeating and cutting. The seed is fixed: what fails once fails again.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
+
+#[path = "generated/bodies.rs"]
+mod bodies;
+
+use std::io::{Cursor, Write as _};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::RngSeed;
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(3),
+        ..ProptestConfig::default()
+    }
+}
+
+/// A change of bytes.
+#[derive(Debug, Clone)]
+enum Change {
+    Byte(Index, u8),
+    Repeat(Index, Index),
+    Cut(Index, Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        4 => (any::<Index>(), any::<u8>()).prop_map(|(place, byte)| Change::Byte(place, byte)),
+        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Change::Repeat(from, to)),
+        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Change::Cut(from, to)),
+    ]
+}
+
+fn apply(bytes: &mut Vec<u8>, change: &Change) {
+    if bytes.is_empty() {
+        return;
+    }
+    let range = |from: &Index, to: &Index, length| {
+        let (from, to) = (from.index(length), to.index(length));
+        from.min(to)..from.max(to)
+    };
+    match change {
+        Change::Byte(place, byte) => {
+            let place = place.index(bytes.len());
+            bytes[place] = *byte;
+        }
+        Change::Repeat(from, to) => {
+            let range = range(from, to, bytes.len());
+            let piece = bytes[range.clone()].to_vec();
+            bytes.splice(range.end..range.end, piece);
+        }
+        Change::Cut(from, to) => {
+            let range = range(from, to, bytes.len());
+            bytes.drain(range);
+        }
+    }
+}
+
+/// One of `seeds`, changed a few times.
+fn changed(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    (select(seeds), vec(change(), 0..5)).prop_map(|(mut bytes, changes)| {
+        for change in &changes {
+            apply(&mut bytes, change);
+        }
+        bytes
+    })
+}
+
+fn zip_of(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(method);
+    for (name, content) in entries {
+        zip.start_file(*name, options).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Made by another library than the one that reads them.
+fn archives() -> Vec<Vec<u8>> {
+    let properties = b"groupId=org.apache.logging.log4j\nartifactId=log4j-core\nversion=2.14.1\n";
+    let entries: &[(&str, &[u8])] = &[
+        (
+            "META-INF/MANIFEST.MF",
+            b"Implementation-Title: x\nImplementation-Version: 1\n",
+        ),
+        ("META-INF/maven/a/b/pom.properties", properties),
+        ("org/apache/logging/log4j/core/LoggerContext.class", b"x"),
+        ("org/apache/logging/log4j/core/lookup/Interpolator.class", b"x"),
+    ];
+    let stored = zip_of(entries, CompressionMethod::Stored);
+    let deflated = zip_of(entries, CompressionMethod::Deflated);
+    let nested = zip_of(
+        &[("lib/a.jar", &stored), ("lib/b.jar", &deflated)],
+        CompressionMethod::Deflated,
+    );
+    let pom = b"<project><groupId>a</groupId><artifactId>b</artifactId><version>1</version></project>";
+    let by_pom = zip_of(
+        &[("META-INF/maven/a/b/pom.xml", pom), ("A.class", b"x")],
+        CompressionMethod::Stored,
+    );
+    vec![stored, deflated, nested, by_pom, properties.to_vec()]
+}
+
+fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn node_texts() -> Vec<Vec<u8>> {
+    texts(&[
+        r#"{"name":"a","version":"1.0.0","license":"MIT","packages":{"node_modules/b":{"version":"2.0.0"}}}"#,
+        r#"{"dependencies":{"a":{"version":"1.0.0","dependencies":{"b":{"version":"npm:c@2.0.0"}}}}}"#,
+        "# yarn lockfile v1\n\"@s/a@^1.0.0\", b@1:\n  version \"1.1.0\"\n\"c@npm:^1\":\n  version: 1.0.0\n  resolution: \"c@npm:1.0.0\"\n",
+        "packages:\n  /a@1.0.0(b@2):\n    dev: true\n  /@s/b/2.0.0_c@1:\n    name: x\n    version: 1.0.0\n",
+        "{\"packages\":{\"a\":[\"a@1.0.0\",\"\",{},], // x\n},}",
+    ])
+}
+
+fn python_texts() -> Vec<Vec<u8>> {
+    texts(&[
+        "Name: A.b\nVersion: 1.0\nLicense: MIT\nClassifier: License :: OSI Approved :: MIT License\n\nx",
+        r#"{"name":"a","version":"1","files":["lib/site-packages/a"],"default":{"b":{"version":"==1"}}}"#,
+        "[[package]]\nname = \"a\"\nversion = \"1\"\nsource = { registry = \"x\" }\n[[packages]]\nname = 'b'\nversion = '2'\n",
+        "a[x]==1.0 ; python_version > '3'\nb==2 # c\n",
+    ])
+}
+
+fn other_texts() -> Vec<Vec<u8>> {
+    texts(&[
+        "# stub: rake 13.0.6 ruby lib\nGem::Specification.new do |s|\n  s.name = \"rake\".freeze\n  s.version = \"1\"\n  s.licenses = [\"MIT\"]\n",
+        "GEM\n  specs:\n    nokogiri (1.13.0-x86_64-linux)\n      racc (~> 1.4)\n",
+        r#"{"packages":[{"name":"a/b","version":"v1","license":["MIT"]}]}"#,
+        r#"[{"name":"a/b","version":"v1","license":"MIT"}]"#,
+        r#"{"libraries":{"A/1.0":{"type":"package"}},"dependencies":{"net6.0":{"A":{"type":"Direct","resolved":"1.0"}}}}"#,
+    ])
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn java(data in changed(archives())) {
+        bodies::java(&data);
+    }
+
+    #[test]
+    fn node(data in changed(node_texts())) {
+        bodies::node(&data);
+    }
+
+    #[test]
+    fn python(data in changed(python_texts())) {
+        bodies::python(&data);
+    }
+
+    #[test]
+    fn others(data in changed(other_texts())) {
+        bodies::others(&data);
+    }
+}
+
+/// A property over inputs that are all refused would prove little.
+#[test]
+fn unchanged_inputs_are_accepted() {
+    for (seeds, body) in [
+        (archives(), bodies::java as fn(&[u8]) -> usize),
+        (node_texts(), bodies::node),
+        (python_texts(), bodies::python),
+        (other_texts(), bodies::others),
+    ] {
+        for seed in seeds {
+            assert!(body(&seed) > 0, "{}", String::from_utf8_lossy(&seed));
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `advisories …`: what is known to be wrong with which packages.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
+use store::{Actor, Importer};
+use web::wire::{
+    AdvisoryStatus, BegunImport, EndOfImport, ImportDocument, ImportDocuments, ImportResult, NewImport,
+};
+
+use crate::cli::ClientArgs;
+use crate::client::Client;
+use crate::local::DataArgs;
+use crate::{local, output, progress};
+
+mod sources;
+
+use sources::Sources;
+
+/// What to do with advisories.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+What is read is recognised by its content: OSV JSON, the KEV catalogue, EPSS's list, OpenVEX documents; in a directory, in \
+zip archives (the layout of OSV's export has one per ecosystem), or packed with gzip.
+
+Each import is a numbered generation that counts as a whole; images are judged by it at once, from what is known of \
+their packages.
+
+Examples:
+  roadbed advisories import osv-export/
+  roadbed advisories import known_exploited_vulnerabilities.json
+  roadbed advisories status")]
+pub(crate) enum AdvisoryCommand {
+    /// Import a file or a directory
+    Import(ImportArgs),
+    /// Show what was imported
+    Status(StatusArgs),
+}
+
+/// Options of `advisories import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Files and directories
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Options of `advisories status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Carries out a command.
+pub(crate) async fn run(client: &ClientArgs, command: AdvisoryCommand) -> Result<()> {
+    match command {
+        AdvisoryCommand::Import(args) => import(client, args).await,
+        AdvisoryCommand::Status(args) => status(client, args).await,
+    }
+}
+
+async fn import(client: &ClientArgs, args: ImportArgs) -> Result<()> {
+    let sources = Sources::find(&args.paths)?;
+    let bar = progress::of_bytes(sources.bytes());
+    let origin = args
+        .paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let result = match args.data.data {
+        Some(data) => {
+            let store = local::open(&data).await?;
+            let mut importer = Importer::begin(&store).await?;
+            let mut documents = sources.documents();
+            while let Some(document) = documents.next() {
+                let document = document?;
+                importer.add(&document.name, document.text.as_bytes()).await?;
+                bar.set_position(documents.read_bytes());
+            }
+            let done = importer.finish(&origin, &Actor::operator("import")).await?;
+            local::close(store).await?;
+            done.into()
+        }
+        None => through_the_server(&Client::connect(client)?, sources, &origin, &bar).await?,
+    };
+    bar.finish_and_clear();
+    output::show(client.output, &result, describe)
+}
+
+/// Sends documents in requests of a bounded size.
+async fn through_the_server(
+    client: &Client,
+    sources: Sources,
+    origin: &str,
+    bar: &ProgressBar,
+) -> Result<ImportResult> {
+    /// Bytes of documents in one request; JSON adds to it.
+    const BATCH: usize = 4 << 20;
+    let begun: BegunImport = client.post("/advisories/imports", &NewImport {}).await?;
+    let path = format!("/advisories/imports/{}/documents", begun.id);
+    let mut batch = ImportDocuments::default();
+    let mut size = 0;
+    let mut documents = sources.documents();
+    while let Some(document) = documents.next() {
+        let document = document?;
+        if size + document.text.len() > BATCH && !batch.documents.is_empty() {
+            client
+                .post_streamed(&path, &std::mem::take(&mut batch))
+                .await?;
+            size = 0;
+        }
+        size += document.text.len();
+        batch.documents.push(ImportDocument {
+            name: document.name,
+            text: document.text,
+        });
+        bar.set_position(documents.read_bytes());
+    }
+    if !batch.documents.is_empty() {
+        client.post_streamed(&path, &batch).await?;
+    }
+    let end = EndOfImport {
+        origin: origin.to_owned(),
+    };
+    client
+        .post(&format!("/advisories/imports/{}/finish", begun.id), &end)
+        .await
+}
+
+fn describe(result: &ImportResult) -> String {
+    let mut text = match result.generation {
+        Some(generation) => format!("Generation {generation}: "),
+        None => "Nothing has changed: ".to_owned(),
+    };
+    text.push_str(&format!(
+        "{} read, {} new or changed, {} refused.\n",
+        output::count(result.seen, "advisory").replace("advisorys", "advisories"),
+        result.changed,
+        result.refused
+    ));
+    for refusal in &result.refusals {
+        text.push_str(&format!("  refused: {refusal}\n"));
+    }
+    let covers = result
+        .covers
+        .iter()
+        .map(|(ecosystem, count)| [ecosystem.clone(), count.to_string()]);
+    if !result.covers.is_empty() {
+        text.push_str(&output::table(["ECOSYSTEM", "ADVISORIES"], covers));
+    }
+    text
+}
+
+async fn status(client: &ClientArgs, args: StatusArgs) -> Result<()> {
+    let status: AdvisoryStatus = match args.data.data {
+        Some(data) => {
+            let store = local::open(&data).await?;
+            let status = AdvisoryStatus {
+                generation: store.advisory_generation().await?,
+                imports: store
+                    .advisory_imports()
+                    .await?
+                    .into_iter()
+                    .map(Into::into)
+                    .collect(),
+            };
+            local::close(store).await?;
+            status
+        }
+        None => Client::connect(client)?.get("/advisories", &[]).await?,
+    };
+    output::show(client.output, &status, |status| {
+        if status.imports.is_empty() {
+            return "No advisories: import some with `roadbed advisories import`.\n".to_owned();
+        }
+        let rows = status.imports.iter().map(|import| {
+            [
+                import.generation.to_string(),
+                output::moment(import.at.0),
+                import.by.clone(),
+                import.about["changed"].to_string(),
+                import.origin.clone(),
+            ]
+        });
+        output::table(["GENERATION", "AT", "BY", "CHANGED", "FROM"], rows)
+    })
+}

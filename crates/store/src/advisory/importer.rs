@@ -1,0 +1,277 @@
+//! From documents to a generation.
+//!
+//! Documents come one by one, of any kind that is known, and are recognised by their content. An advisory that the present
+//! generation has in the same state is not written again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
+
+use findings::advisory::{Advisory, AdvisoryError, DocumentKind, Epss, Kev, VexDocument, recognise};
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
+use serde_json::json;
+use thiserror::Error;
+
+use super::{AdvisoryDocument, AdvisoryRow, Import};
+use crate::{Actor, Store, StoreError};
+
+/// Rows that are gathered before they are written.
+const GATHERED: usize = 1_000;
+
+/// States that are read at a time.
+const PAGE: usize = 10_000;
+
+/// Refusals that are repeated in the answer; more are counted.
+const REFUSALS: usize = 20;
+
+/// Bytes of one stored advisory, inflated.
+const ADVISORY_BYTES: u64 = 64 << 20;
+
+/// Why a document was not taken. The import goes on without it.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// Nothing that is known.
+    #[error("{0} is no OSV advisory, KEV catalogue, EPSS list or OpenVEX document")]
+    Unknown(String),
+    /// An archive.
+    #[error("{0} is an archive: unpack it first")]
+    Packed(String),
+    /// Of a known kind, but not as it should be.
+    #[error("{name}: {source}")]
+    Malformed {
+        /// Which.
+        name: String,
+        /// Why.
+        source: AdvisoryError,
+    },
+    /// The store failed; the import is over.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An import on its way, with what it knows of the present generation.
+pub struct Importer {
+    store: Store,
+    import: Import,
+    known: HashMap<String, String>,
+    gathered: Vec<AdvisoryRow>,
+    documents: BTreeMap<(String, String), Vec<u8>>,
+    /// Advisories per ecosystem, of this import.
+    covers: BTreeMap<String, u64>,
+    seen: u64,
+    changed: u64,
+    refused: u64,
+    refusals: Vec<String>,
+}
+
+impl Importer {
+    /// Begins an import.
+    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
+        let import = store.begin_import().await?;
+        let mut known = HashMap::new();
+        let mut after = String::new();
+        loop {
+            let page = store.advisory_states(&after, PAGE).await?;
+            let Some((last, _)) = page.last() else {
+                break;
+            };
+            after.clone_from(last);
+            known.extend(page);
+        }
+        Ok(Self {
+            store: store.clone(),
+            import,
+            known,
+            gathered: Vec::new(),
+            documents: BTreeMap::new(),
+            covers: BTreeMap::new(),
+            seen: 0,
+            changed: 0,
+            refused: 0,
+            refusals: Vec::new(),
+        })
+    }
+
+    /// Takes a document that came under a name (`osv/npm/GHSA-….json`). What is not one is counted and named at the end.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        match self.take(name, bytes) {
+            Ok(()) => {}
+            Err(ImportError::Store(error)) => return Err(error),
+            Err(error) => {
+                self.refused += 1;
+                if self.refusals.len() < REFUSALS {
+                    self.refusals.push(error.to_string());
+                }
+            }
+        }
+        if self.gathered.len() >= GATHERED {
+            self.write().await?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, name: &str, bytes: &[u8]) -> Result<(), ImportError> {
+        let malformed = |source| ImportError::Malformed {
+            name: name.to_owned(),
+            source,
+        };
+        match recognise(name, bytes) {
+            Some(DocumentKind::Osv) => {
+                self.take_advisory(Advisory::read(bytes, home(name)).map_err(malformed)?)?;
+            }
+            Some(DocumentKind::Kev) => {
+                Kev::read(bytes).map_err(malformed)?;
+                self.keep_document("kev", "kev", bytes);
+            }
+            Some(DocumentKind::Epss) => {
+                Epss::read(bytes).map_err(malformed)?;
+                self.keep_document("epss", "epss", bytes);
+            }
+            Some(DocumentKind::OpenVex) => {
+                VexDocument::read(bytes).map_err(malformed)?;
+                self.keep_document("vex", name, bytes);
+            }
+            Some(DocumentKind::Zip | DocumentKind::Gzip) => {
+                return Err(ImportError::Packed(name.to_owned()));
+            }
+            None => return Err(ImportError::Unknown(name.to_owned())),
+        }
+        Ok(())
+    }
+
+    fn take_advisory(&mut self, mut advisory: Advisory) -> Result<(), StoreError> {
+        self.seen += 1;
+        let ecosystems: std::collections::BTreeSet<&str> = advisory
+            .affected
+            .iter()
+            .map(|affected| affected.ecosystem.as_str())
+            .collect();
+        for ecosystem in ecosystems {
+            *self.covers.entry(ecosystem.to_owned()).or_default() += 1;
+        }
+        // What the matcher does not need is not read again at every start.
+        advisory.details.clear();
+        let json = serde_json::to_vec(&advisory)
+            .map_err(|error| StoreError::damaged(format!("an advisory cannot be written: {error}")))?;
+        let state = state_of(&advisory, &json);
+        if self.known.get(&advisory.id) == Some(&state) {
+            return Ok(());
+        }
+        self.known.insert(advisory.id.clone(), state.clone());
+        self.changed += 1;
+        self.gathered.push(AdvisoryRow {
+            id: advisory.id,
+            modified: state,
+            body: deflate(&json),
+        });
+        Ok(())
+    }
+
+    fn keep_document(&mut self, kind: &str, name: &str, bytes: &[u8]) {
+        self.changed += 1;
+        self.documents
+            .insert((kind.to_owned(), name.to_owned()), bytes.to_vec());
+    }
+
+    async fn write(&mut self) -> Result<(), StoreError> {
+        let rows = std::mem::take(&mut self.gathered);
+        // One id may have come twice; the later one counts.
+        let mut latest: BTreeMap<String, AdvisoryRow> = BTreeMap::new();
+        for row in rows {
+            latest.insert(row.id.clone(), row);
+        }
+        let rows: Vec<AdvisoryRow> = latest.into_values().collect();
+        self.store.import_advisories(&self.import, &rows).await
+    }
+
+    /// Makes what came the present generation. `None`: nothing has changed, and there is no new one.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn finish(mut self, origin: &str, actor: &Actor) -> Result<ImportSummary, StoreError> {
+        self.write().await?;
+        let mut summary = ImportSummary {
+            generation: None,
+            seen: self.seen,
+            changed: self.changed,
+            refused: self.refused,
+            refusals: self.refusals,
+            covers: self.covers,
+        };
+        if self.changed == 0 {
+            return Ok(summary);
+        }
+        let documents = self
+            .documents
+            .into_iter()
+            .map(|((kind, name), body)| AdvisoryDocument { kind, name, body })
+            .collect();
+        let body = json!({
+            "seen": summary.seen,
+            "changed": summary.changed,
+            "refused": summary.refused,
+            "covers": summary.covers,
+        });
+        let generation = self
+            .store
+            .finish_import(self.import, origin, body, documents, actor)
+            .await?;
+        summary.generation = Some(generation);
+        Ok(summary)
+    }
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ImportSummary {
+    /// The generation that it made; `None` where nothing has changed.
+    pub generation: Option<u64>,
+    /// Advisories that came.
+    pub seen: u64,
+    /// Advisories and documents that are new or in another state.
+    pub changed: u64,
+    /// Documents that were not taken.
+    pub refused: u64,
+    /// Why; the first of them.
+    pub refusals: Vec<String>,
+    /// Advisories that came, per ecosystem.
+    pub covers: BTreeMap<String, u64>,
+}
+
+/// The feed that a document came in: the folder that it lies in, by the layout of OSV's export.
+fn home(name: &str) -> &str {
+    let mut parts = name.rsplit('/').skip(1);
+    parts
+        .find(|part| !part.is_empty() && *part != "all.zip")
+        .unwrap_or("import")
+}
+
+/// Two documents of an id are the same where this is: its date, and what it says, for sources without one.
+fn state_of(advisory: &Advisory, json: &[u8]) -> String {
+    let digest = oci::Digest::of(oci::Algorithm::Sha256, json);
+    let modified = advisory
+        .modified
+        .map(|modified| modified.unix_timestamp().to_string())
+        .unwrap_or_default();
+    format!("{modified} {}", &digest.hex()[..32])
+}
+
+fn deflate(json: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(json);
+    encoder.finish().unwrap_or_default()
+}
+
+impl AdvisoryRow {
+    /// The advisory, as [`Importer`] wrote it.
+    pub fn advisory(&self) -> Result<Advisory, StoreError> {
+        serde_json::from_reader(std::io::Read::take(
+            ZlibDecoder::new(self.body.as_slice()),
+            ADVISORY_BYTES,
+        ))
+        .map_err(|error| StoreError::damaged(format!("advisory {}: {error}", self.id)))
+    }
+}
