@@ -102,10 +102,7 @@ fn of_vulnerability(finding: &VulnerabilityFinding, result: &ScanResult, fail_at
     let package = placed.map(|placed| format!("{} {}", placed.package.name, placed.package.version));
     let package = package.unwrap_or_default();
     let standing = Standing::of(finding);
-    let fix = match finding.fix.version() {
-        Some(version) => format!("update to {version}"),
-        None => "no fix is known".to_owned(),
-    };
+    let fix = finding.fix.words();
     let told = format!("{}: {}; {fix}", finding.severity.as_str(), finding.title);
     Case {
         class: placed.map(crate::PlacedPackage::full_path).unwrap_or_default(),

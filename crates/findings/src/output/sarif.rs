@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::OutputOptions;
 use crate::{
-    PlacedByteFinding, ScanResult, Severity, Standing,
+    Confidence, PlacedByteFinding, ScanResult, Severity, Standing,
     advisory::VulnerabilityFinding,
     harmless::{harmless, harmless_json},
     sbom::TOOL,
@@ -36,6 +36,7 @@ struct Problem {
     /// Why it does not count.
     suppressed: Option<String>,
     is_uncertain: bool,
+    confidence: Confidence,
     kind: &'static str,
 }
 
@@ -161,7 +162,7 @@ impl Problem {
         }
         put(
             "properties",
-            json!({ "severity": self.severity, "kind": self.kind }),
+            json!({ "severity": self.severity, "kind": self.kind, "confidence": self.confidence }),
         );
         Value::Object(value)
     }
@@ -215,10 +216,7 @@ fn of_vulnerability(finding: &VulnerabilityFinding, result: &ScanResult) -> Prob
     let version = package
         .map(|package| package.version.as_str())
         .unwrap_or_default();
-    let fix = match finding.fix.version() {
-        Some(fix) => format!("update {name} to {fix}"),
-        None => "no fix is known".to_owned(),
-    };
+    let fix = finding.fix.words();
     let standing = Standing::of(finding);
     let path = placed.map(|placed| placed.path.clone()).unwrap_or_default();
     let inner_path = package
@@ -256,6 +254,9 @@ fn of_vulnerability(finding: &VulnerabilityFinding, result: &ScanResult) -> Prob
         )
         .then(|| standing.why(finding)),
         is_uncertain: standing == Standing::Uncertain,
+        confidence: package.map_or(finding.confidence, |package| {
+            finding.confidence.min(package.confidence)
+        }),
         kind: "vulnerability",
     }
 }
@@ -280,6 +281,7 @@ fn of_file(placed: &PlacedByteFinding) -> Problem {
         identity,
         suppressed: finding.is_example.then(|| "known to be an example".to_owned()),
         is_uncertain: false,
+        confidence: Confidence::High,
         kind,
     }
 }

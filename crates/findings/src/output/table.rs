@@ -7,13 +7,15 @@ use page::{Page, Style};
 
 use super::OutputOptions;
 use crate::{
-    ByteFindingKind, PlacedByteFinding, ScanResult, ScannedLayer, Severity, Standing,
+    ByteFindingKind, Confidence, PlacedByteFinding, ScanResult, ScannedLayer, Severity, Standing,
     advisory::VulnerabilityFinding,
     scan_result::{UpdateGroup, update_groups},
 };
 
 /// Groups at the top.
 const FIX_FIRST: usize = 5;
+/// Vulnerabilities of one group that are named: a kernel has thousands.
+const IDS: usize = 20;
 /// Paths of one group that are shown.
 const PATHS: usize = 2;
 /// Lines of a section about what is not known or does not count.
@@ -47,7 +49,7 @@ pub(super) const fn kind_word(kind: ByteFindingKind) -> &'static str {
 /// What is exploited, and what an update fixes.
 fn push_first(page: &mut Page, groups: &[UpdateGroup<'_>]) {
     let can_be_helped = |group: &&UpdateGroup<'_>| {
-        group.is_exploited() || group.fix.is_some() && group.worst() >= Severity::High
+        group.is_exploited() || group.fix.version().is_some() && group.worst() >= Severity::High
     };
     let first: Vec<_> = groups.iter().filter(can_be_helped).take(FIX_FIRST).collect();
     if first.is_empty() {
@@ -90,22 +92,46 @@ fn layer_title(layer: Option<usize>, result: &ScanResult) -> String {
 
 fn push_group(page: &mut Page, group: &UpdateGroup<'_>) {
     let package = &group.package.package;
-    let fix = match group.fix {
+    let fix = match group.fix.version() {
         Some(fix) => format!("→ {fix}"),
-        None => "(no fix)".to_owned(),
+        None => format!("({})", group.fix.words()),
     };
-    let ids: Vec<String> = group.findings.iter().map(|finding| id_text(finding)).collect();
+    let ids: Vec<String> = group
+        .findings
+        .iter()
+        .take(IDS)
+        .map(|finding| id_text(finding))
+        .collect();
     let version = package.version.as_str();
-    let text = format!("{} {version} {fix}: {}", package.name, ids.join(", "));
+    let more = and_more(group.findings.len(), IDS);
+    let text = format!("{} {version} {fix}: {}{more}", package.name, ids.join(", "));
     page.row(group.worst(), &text);
+    let mut details = Vec::new();
     // The database of a distribution is where its packages always are.
     if !package.kind.is_os() {
-        let shown = group.paths.len().min(PATHS);
-        let more = match group.paths.len() - shown {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        page.detail(&format!("in {}{more}", group.paths[..shown].join(", ")));
+        let paths: Vec<String> = group
+            .packages
+            .iter()
+            .take(PATHS)
+            .map(|placed| placed.full_path())
+            .collect();
+        let more = and_more(group.packages.len(), PATHS);
+        details.push(format!("in {}{more}", paths.join(", ")));
+    }
+    match package.confidence {
+        Confidence::High => {}
+        Confidence::Medium => details.push("known by traces of it".to_owned()),
+        Confidence::Low => details.push("guessed".to_owned()),
+    }
+    if !details.is_empty() {
+        page.detail(&details.join("; "));
+    }
+}
+
+fn and_more(count: usize, shown: usize) -> String {
+    match count.saturating_sub(shown) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Described {
     pub(super) properties: Vec<Property>,
     /// SPDX only.
     pub(super) source_info: Option<String>,
+    /// The document calls it a library, so that it should be a package.
+    pub(super) is_library: bool,
 }
 
 /// What can be made of it.
@@ -94,6 +96,9 @@ pub(super) struct Gathering {
 impl Gathering {
     pub(super) fn add(&mut self, described: &Described) {
         match described.understand() {
+            Understood::Nothing if described.is_library => {
+                self.add_broken("it has no package url".to_owned());
+            }
             Understood::Nothing => {}
             Understood::OtherType(name) if NO_PACKAGES.contains(&name.as_str()) => {}
             Understood::OtherType(name) => *self.other_types.entry(name).or_default() += 1,
@@ -139,6 +144,7 @@ impl Gathering {
         if self.sbom.subject.is_none() {
             self.sbom.subject = Some(name.to_owned());
             self.sbom.layers = super::cyclonedx::layers_of(properties);
+            self.sbom.unknowns = properties.all("unknown");
         }
     }
 

@@ -16,6 +16,7 @@ pub(super) fn apply(placed: &mut PlacedPackage, properties: Properties<'_>, sour
         let said_by_info = || source_info.and_then(source_of_info);
         package.source = source_of_trivy(properties, package.kind)
             .or_else(|| source_of_syft(properties, &package.version))
+            .or_else(|| source_of_rpm(properties.exactly("syft:metadata:sourceRpm")?))
             .or_else(said_by_info);
     }
     if package.kind == PackageKind::Rpm && package.modularity.is_none() {
@@ -58,6 +59,16 @@ fn source_of_syft(properties: Properties<'_>, version: &str) -> Option<Source> {
     Some(Source {
         name: name.to_owned(),
         version: said("syft:metadata:sourceVersion").unwrap_or(version).to_owned(),
+    })
+}
+
+/// `name-version-release.src.rpm`.
+fn source_of_rpm(file: &str) -> Option<Source> {
+    let mut parts = file.strip_suffix(".src.rpm")?.rsplitn(3, '-');
+    let (release, version) = (parts.next()?, parts.next()?);
+    Some(Source {
+        name: parts.next()?.to_owned(),
+        version: format!("{version}-{release}"),
     })
 }
 

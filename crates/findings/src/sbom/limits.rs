@@ -10,7 +10,7 @@ pub const DEPTH: usize = 16;
 pub const ITEMS: usize = 10_000;
 /// Bytes of a text. A component with a longer one is not understood.
 pub const TEXT_BYTES: usize = 16 << 10;
-/// Layers.
-pub const LAYERS: usize = 10_000;
+/// Layers. All that is said of so many fits into [`ITEMS`].
+pub const LAYERS: usize = 2_000;
 /// Types of package URLs that are named as unknown.
 pub const NAMED_TYPES: usize = 20;

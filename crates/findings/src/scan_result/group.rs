@@ -3,17 +3,20 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{PlacedPackage, ScanResult, Standing};
-use crate::{Severity, advisory::VulnerabilityFinding};
+use crate::{
+    Severity,
+    advisory::{Fix, VulnerabilityFinding},
+};
 
 /// Vulnerabilities that one update fixes, or that nothing fixes.
 #[derive(Debug, Clone)]
 pub(crate) struct UpdateGroup<'a> {
-    /// The first package of the group.
+    /// The first of `packages`.
     pub(crate) package: &'a PlacedPackage,
-    /// Paths of all of its packages, each once.
-    pub(crate) paths: Vec<String>,
+    /// Everywhere that it lies.
+    pub(crate) packages: Vec<&'a PlacedPackage>,
     /// What to go to.
-    pub(crate) fix: Option<&'a str>,
+    pub(crate) fix: &'a Fix,
     /// The worst first, each once.
     pub(crate) findings: Vec<&'a VulnerabilityFinding>,
 }
@@ -50,7 +53,7 @@ impl UpdateGroup<'_> {
         let worst = self.worst();
         (
             self.is_exploited(),
-            self.fix.map(|_| worst),
+            self.fix.version().map(|_| worst),
             self.probability(),
             worst,
         )
@@ -69,15 +72,27 @@ pub(crate) fn update_groups(result: &ScanResult) -> Vec<UpdateGroup<'_>> {
             continue;
         };
         let package = &placed.package;
-        let fix = finding.fix.version();
-        let key = (placed.layer, package.kind, &package.name, &package.version, fix);
+        let key = (
+            placed.layer,
+            package.kind,
+            &package.name,
+            &package.version,
+            finding.fix.words(),
+        );
         let group = groups.entry(key).or_insert_with(|| UpdateGroup {
             package: placed,
-            paths: Vec::new(),
-            fix,
+            packages: Vec::new(),
+            fix: &finding.fix,
             findings: Vec::new(),
         });
-        group.paths.push(placed.full_path());
+        // Findings come in the order of packages.
+        if group
+            .packages
+            .last()
+            .is_none_or(|last| !std::ptr::eq(*last, placed))
+        {
+            group.packages.push(placed);
+        }
         group.findings.push(finding);
     }
     let mut groups: Vec<UpdateGroup<'_>> = groups.into_values().map(tidied).collect();
@@ -85,10 +100,8 @@ pub(crate) fn update_groups(result: &ScanResult) -> Vec<UpdateGroup<'_>> {
     groups
 }
 
-/// Each path and each vulnerability once: the same jar may lie at many places.
+/// Each vulnerability once: the same jar may lie at many places.
 fn tidied(mut group: UpdateGroup<'_>) -> UpdateGroup<'_> {
-    group.paths.sort_unstable();
-    group.paths.dedup();
     group.findings.sort_by(|left, right| left.id.cmp(&right.id));
     group.findings.dedup_by(|left, right| left.id == right.id);
     group

@@ -58,7 +58,9 @@ fn add(component: WireComponent, gathering: &mut Gathering) {
         gathering.add_broken("it has no name".to_owned());
         return;
     };
-    if component.component_type.0.as_deref() == Some("operating-system") {
+    let component_type = component.component_type.0.as_deref();
+    let is_library = component_type == Some("library");
+    if component_type == Some("operating-system") {
         gathering.set_os(foreign::os_of(
             &name,
             &version,
@@ -74,6 +76,7 @@ fn add(component: WireComponent, gathering: &mut Gathering) {
         licences: component.licences.0,
         properties: component.properties.0,
         source_info: None,
+        is_library,
     });
 }
 

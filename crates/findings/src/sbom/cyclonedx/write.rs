@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::vulnerability::vulnerabilities;
 use crate::{
-    OsRelease, PackageKind, PlacedPackage, ScanResult,
+    Confidence, OsRelease, PackageKind, PlacedPackage, ScanResult,
     harmless::harmless_json,
     sbom::{
         SbomOptions, TOOL,
@@ -17,6 +17,8 @@ use crate::{
 
 const IMAGE_REF: &str = "image";
 const OS_REF: &str = "os";
+/// Lines about what is not known. A reader of SBOMs takes no list of any length.
+const UNKNOWNS: usize = 1_000;
 
 /// The `bom-ref` of a package.
 pub(super) fn package_ref(number: usize) -> String {
@@ -38,6 +40,7 @@ pub(in crate::sbom) fn write(result: &ScanResult, options: &SbomOptions) -> Stri
     put("metadata", metadata(result, options));
     put("components", components(result));
     put("dependencies", dependencies(result));
+    put("compositions", compositions(result));
     if options.with_vulnerabilities {
         put("vulnerabilities", vulnerabilities(result));
     }
@@ -72,7 +75,7 @@ fn image(result: &ScanResult) -> Value {
     image
 }
 
-/// Platform and layers, for SPDX too.
+/// Platform, layers and what is not known of them, for SPDX too.
 pub(in crate::sbom) fn image_properties(result: &ScanResult) -> Vec<Property> {
     let mut said = Said::default();
     if let Some(platform) = &result.target.platform {
@@ -81,6 +84,8 @@ pub(in crate::sbom) fn image_properties(result: &ScanResult) -> Vec<Property> {
     if !result.layers.is_empty() {
         said.push("layers", &result.layers.len().to_string());
     }
+    let told = result.unknowns.len().min(UNKNOWNS);
+    said.push_all("unknown", &result.unknowns[..told]);
     for (number, layer) in result.layers.iter().enumerate() {
         let mut push = |name: &str, value: &str| said.push(&format!("layer-{number}-{name}"), value);
         if let Some(digest) = &layer.digest {
@@ -89,7 +94,9 @@ pub(in crate::sbom) fn image_properties(result: &ScanResult) -> Vec<Property> {
         if let Some(diff_id) = &layer.diff_id {
             push("diff-id", &diff_id.to_string());
         }
-        if !layer.created_by.is_empty() {
+        // A reader believes in no more layers than something is said of.
+        let is_nothing_said = layer.digest.is_none() && layer.diff_id.is_none();
+        if !layer.created_by.is_empty() || is_nothing_said {
             push("created-by", &layer.created_by);
         }
     }
@@ -208,7 +215,14 @@ fn evidence(placed: &PlacedPackage, result: &ScanResult) -> Value {
         let digest = digest.map(|digest| format!(" {digest}")).unwrap_or_default();
         occurrence["additionalContext"] = json!(format!("layer {layer}{digest}"));
     }
-    json!({ "occurrences": [occurrence] })
+    let mut evidence = json!({ "occurrences": [occurrence] });
+    let confidence = match placed.package.confidence {
+        Confidence::High => return evidence,
+        Confidence::Medium => 0.7,
+        Confidence::Low => 0.3,
+    };
+    evidence["identity"] = json!([{ "field": "purl", "confidence": confidence }]);
+    evidence
 }
 
 fn properties_json(properties: &[Property]) -> Value {
@@ -223,4 +237,13 @@ fn dependencies(result: &ScanResult) -> Value {
     let packages = (0..result.packages.len()).map(package_ref);
     let all: Vec<String> = os.chain(packages).collect();
     json!([{ "ref": IMAGE_REF, "dependsOn": all }])
+}
+
+/// Whether the list of packages is whole. That nothing hindered the scan does not make it so.
+fn compositions(result: &ScanResult) -> Value {
+    let aggregate = match result.unknowns.as_slice() {
+        [] => "unknown",
+        _ => "incomplete",
+    };
+    json!([{ "aggregate": aggregate, "assemblies": [IMAGE_REF] }])
 }

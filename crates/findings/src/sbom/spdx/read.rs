@@ -137,6 +137,7 @@ fn add(package: WirePackage, texts: &HashMap<String, String>, gathering: &mut Ga
         licences: licences(package.license_declared.0, texts),
         properties: package.annotations.0,
         source_info: package.source_info.0,
+        is_library: false,
     });
 }
 

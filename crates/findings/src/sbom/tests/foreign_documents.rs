@@ -96,6 +96,8 @@ fn upstreams_and_distros_of_syft() {
               "properties": properties(&[("syft:package:type", "deb"), ("syft:location:0:path", "/var/lib/dpkg/status")]) },
             { "type": "library", "name": "musl-utils", "version": "1.2-r1", "purl": "pkg:apk/alpine/musl-utils@1.2-r1",
               "properties": properties(&[("syft:metadata:originPackage", "musl")]) },
+            { "type": "library", "name": "a", "version": "1:2-3.el9", "purl": "pkg:rpm/rocky/a@2-3.el9?epoch=1",
+              "properties": properties(&[("syft:metadata:sourceRpm", "a-b-2-3.el9.src.rpm"), ("syft:metadata:modularityLabel", "m:1")]) },
             { "type": "library", "name": "Django", "version": "4.0", "purl": "pkg:pypi/Django@4.0" },
             { "type": "library", "name": "github.com/Azure/go-autorest", "version": "v0.11.1", "purl": "pkg:golang/github.com/azure/go-autorest@v0.11.1" },
             { "type": "operating-system", "name": "debian", "version": "12", "properties": properties(&[
@@ -116,8 +118,10 @@ fn upstreams_and_distros_of_syft() {
         found[1],
         (PackageKind::Apk, "musl-utils", "1.2-r1", "musl", "1.2-r1")
     );
-    assert_eq!(found[2].1, "django");
-    assert_eq!(found[3].1, "github.com/Azure/go-autorest");
+    assert_eq!(found[2], (PackageKind::Rpm, "a", "1:2-3.el9", "a-b", "2-3.el9"));
+    assert_eq!(sbom.packages[2].package.modularity.as_deref(), Some("m:1"));
+    assert_eq!(found[3].1, "django");
+    assert_eq!(found[4].1, "github.com/Azure/go-autorest");
     assert_eq!(sbom.packages[0].path, "var/lib/dpkg/status");
     assert_eq!(sbom.os.unwrap().codename, "bookworm");
 }

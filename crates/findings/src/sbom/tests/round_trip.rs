@@ -15,7 +15,7 @@ fn an_sbom_says_what_the_image_does() {
             assert_eq!(sbom.os, result.os);
             assert_eq!(sbom.layers, result.layers);
             assert_eq!(sbom.subject.as_ref(), Some(&result.target.name));
-            assert_eq!(sbom.unknowns, Vec::<String>::new());
+            assert_eq!(sbom.unknowns, result.unknowns);
         }
     }
 }
@@ -142,7 +142,7 @@ proptest! {
 
     #[test]
     fn anything_comes_back(packages in vec(placed(), 0..4), os in option::of(os())) {
-        let result = ScanResult { packages, os, ..ScanResult::default() };
+        let result = ScanResult { os, packages, ..ScanResult::default() };
         for form in FORMS {
             let text = written(form, &result);
             let sbom = Sbom::read(text.as_bytes()).unwrap();
