@@ -43,10 +43,14 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 
 /// The same JSON, with harmful characters escaped: what is read from it is unchanged. `json` is as `serde_json` writes it, so
 /// that a raw control character is either an end of line between values or inside a text.
-pub(crate) fn harmless_json(json: &str) -> String {
+pub(crate) fn harmless_json(json: String) -> String {
+    let is_kept = |character: char| character == '\n' || !is_harmful(character);
+    if json.chars().all(is_kept) {
+        return json;
+    }
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {
-        if character == '\n' || !is_harmful(character) {
+        if is_kept(character) {
             shown.push(character);
             continue;
         }
@@ -75,7 +79,7 @@ mod tests {
     #[test]
     fn machines_read_what_was_there() {
         let text = "a\u{1b}\u{7f}\u{9b}\u{202e}\n\t\u{e0041}é\u{feff}\"\\";
-        let json = harmless_json(&serde_json::to_string_pretty(&[text]).unwrap());
+        let json = harmless_json(serde_json::to_string_pretty(&[text]).unwrap());
         assert!(!json.replace('\n', "").contains(is_harmful));
         assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [text]);
     }

@@ -86,5 +86,5 @@ pub(super) fn write(result: &ScanResult, options: &OutputOptions) -> String {
     };
     // Maps have texts for keys and numbers are finite: there is nothing that JSON cannot say.
     let text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    harmless_json(&text)
+    harmless_json(text)
 }

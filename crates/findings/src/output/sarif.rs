@@ -67,7 +67,7 @@ pub(super) fn write(result: &ScanResult, options: &OutputOptions) -> String {
             "properties": { "target": result.target, "advisoryGeneration": result.advisory_generation },
         }],
     });
-    harmless_json(&format!("{document:#}"))
+    harmless_json(format!("{document:#}"))
 }
 
 /// What could not be found out is told beside the results.

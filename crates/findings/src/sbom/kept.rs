@@ -18,28 +18,28 @@ pub(super) trait Wire: for<'de> Deserialize<'de> {
     fn keep(self) -> Option<Self::Kept>;
 }
 
-/// At most [`ITEMS`] elements; `null` is the empty list.
-pub(super) struct Kept<W: Wire>(pub(super) Vec<W::Kept>);
+/// At most so many elements; `null` is the empty list.
+pub(super) struct Kept<W: Wire, const MOST: usize = ITEMS>(pub(super) Vec<W::Kept>);
 
-impl<W: Wire> Default for Kept<W> {
+impl<W: Wire, const MOST: usize> Default for Kept<W, MOST> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<'de, W: Wire> Deserialize<'de> for Kept<W> {
+impl<'de, W: Wire, const MOST: usize> Deserialize<'de> for Kept<W, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(KeptVisitor(PhantomData))
     }
 }
 
-struct KeptVisitor<W>(PhantomData<W>);
+struct KeptVisitor<W, const MOST: usize>(PhantomData<W>);
 
-impl<'de, W: Wire> Visitor<'de> for KeptVisitor<W> {
-    type Value = Kept<W>;
+impl<'de, W: Wire, const MOST: usize> Visitor<'de> for KeptVisitor<W, MOST> {
+    type Value = Kept<W, MOST>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {ITEMS} elements")
+        write!(f, "a list of at most {MOST} elements")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
@@ -51,9 +51,9 @@ impl<'de, W: Wire> Visitor<'de> for KeptVisitor<W> {
         let mut seen = 0_usize;
         while let Some(element) = list.next_element::<W>()? {
             seen += 1;
-            if seen > ITEMS {
+            if seen > MOST {
                 return Err(A::Error::custom(format_args!(
-                    "the list has more than {ITEMS} elements"
+                    "the list has more than {MOST} elements"
                 )));
             }
             kept.extend(element.keep());

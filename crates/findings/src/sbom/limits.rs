@@ -1,7 +1,7 @@
 //! How much of an SBOM is read.
 
-/// Bytes of a document. 64 MiB hold about 100,000 packages as the most talkative tools write them.
-pub const DOCUMENT_BYTES: usize = 64 << 20;
+/// Bytes of a document. So many hold 100,000 packages in the most talkative form; an image has a few thousand.
+pub const DOCUMENT_BYTES: usize = 128 << 20;
 /// Components or packages, over all depths.
 pub const COMPONENTS: usize = 300_000;
 /// Components inside components. Everything else may nest as deep as the JSON reader goes (128).

@@ -5,10 +5,9 @@ use serde_json::{Map, Value, json};
 use super::vulnerability::vulnerabilities;
 use crate::{
     Confidence, OsRelease, PackageKind, PlacedPackage, ScanResult,
-    harmless::harmless_json,
     sbom::{
         SbomOptions, TOOL,
-        content_id::uuid_of,
+        content_id::{compact, uuid_of},
         described::{Described, Understood},
         licence,
         property::{Property, Said, properties_of},
@@ -47,7 +46,7 @@ pub(in crate::sbom) fn write(result: &ScanResult, options: &SbomOptions) -> Stri
     let mut document = Value::Object(document);
     let serial_number = format!("urn:uuid:{}", uuid_of(&document));
     document["serialNumber"] = json!(serial_number);
-    harmless_json(&format!("{document:#}"))
+    compact(&document)
 }
 
 fn metadata(result: &ScanResult, options: &SbomOptions) -> Value {

@@ -25,7 +25,7 @@ struct WireDocument {
     #[serde(default)]
     packages: Bounded<WirePackage, COMPONENTS>,
     #[serde(rename = "hasExtractedLicensingInfos", default)]
-    texts: Kept<WireText>,
+    texts: Kept<WireText, COMPONENTS>,
 }
 
 #[derive(Deserialize)]

@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 
 use crate::{
     OsRelease, PlacedPackage, ScanResult,
-    harmless::harmless_json,
     sbom::{
         SbomOptions, TOOL,
-        content_id::uuid_of,
+        content_id::{compact, uuid_of},
         cyclonedx::{image_properties, os_properties, properties_beside},
         described::Described,
         licence,
@@ -54,7 +53,7 @@ pub(in crate::sbom) fn write(result: &ScanResult, options: &SbomOptions) -> Stri
     }
     let namespace = format!("https://roadbed.invalid/spdx/{}", uuid_of(&document));
     document["documentNamespace"] = json!(namespace);
-    harmless_json(&format!("{document:#}"))
+    compact(&document)
 }
 
 fn relationship(from: &str, kind: &str, to: &str) -> Value {

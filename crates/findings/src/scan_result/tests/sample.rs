@@ -19,7 +19,6 @@ pub(crate) fn scanned() -> ScanResult {
 }
 
 /// The image with a text put into every place that a stranger fills, asked about.
-#[allow(dead_code, reason = "shared with tests that need less")]
 pub(crate) fn hostile(text: &str) -> ScanResult {
     let mut result = result(&|name| format!("{name}{text}"));
     ask(&mut result);
