@@ -57,6 +57,17 @@ pub(crate) struct Exchange<'r> {
     pub path: &'r str,
 }
 
+impl<'r> Exchange<'r> {
+    /// What the gate is told of a pull.
+    pub(crate) fn pull(&self, repo: &'r RepoName) -> Pull<'r> {
+        Pull {
+            caller: self.caller,
+            repo,
+            waits: *self.method != Method::HEAD,
+        }
+    }
+}
+
 static API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 impl Registry {
@@ -92,15 +103,6 @@ impl Registry {
 
     pub(crate) fn gate(&self) -> &dyn Gate {
         &*self.inner.gate
-    }
-
-    /// What the gate is told of a pull.
-    pub(crate) fn pull_of<'a>(&self, exchange: &Exchange<'a>, repo: &'a RepoName) -> Pull<'a> {
-        Pull {
-            caller: exchange.caller,
-            repo,
-            waits: *exchange.method != Method::HEAD,
-        }
     }
 
     pub(crate) fn config(&self) -> &RegistryConfig {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
-use crate::commands::{advisories, 
-    admin, apply, audit, configuration, grants, housekeeping, login, manifests, repositories, robots, rules,
-    users,
+use crate::commands::{
+    admin, advisories, apply, audit, configuration, grants, housekeeping, login, manifests, repositories,
+    robots, rules, users,
 };
 
 const EXAMPLES: &str = "\

@@ -25,7 +25,7 @@ pub(crate) use knowledge::{Facts, Knowledge};
 pub(crate) use subject::{SubjectOf, subject_of};
 
 /// How long a judgement is held before somebody else may try it.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// How often it looks for judgements that nobody told it of.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// A pull so long ago still means that an image is in use.
-const IN_USE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const IN_USE: Duration = Duration::from_hours(30 * 24);
 
 /// The points at which an image in the registry is judged.
 const POINTS: [(Point, policy::Point); 2] = [
@@ -97,11 +97,7 @@ impl Judge {
     }
 
     async fn one_job(&self) -> Result<bool> {
-        let Some(job) = self
-            .store
-            .claim_job(JobKind::Judge, &self.name, LEASE)
-            .await?
-        else {
+        let Some(job) = self.store.claim_job(JobKind::Judge, &self.name, LEASE).await? else {
             return Ok(false);
         };
         let Some((repo, digest)) = parse(&job.subject) else {
@@ -142,7 +138,7 @@ impl Judge {
         };
         let since = self.store.now().minus(IN_USE);
         let in_use = self.store.was_pulled_since(repo, digest, since).await?;
-        let facts = self.knowledge.facts();
+        let facts = self.knowledge.facts().await;
         let now = moment(self.store.now())?;
         let about = SubjectOf {
             repo: repo.clone(),
@@ -155,7 +151,7 @@ impl Judge {
         };
         // Matching and conditions compute; a thread that serves connections must not.
         let judgements = tokio::task::spawn_blocking(move || {
-            let subject = subject_of(about, &gathered, &facts)?;
+            let subject = subject_of(&about, &gathered, &facts)?;
             decide(&subject, &facts, now)
         })
         .await

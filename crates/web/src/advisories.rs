@@ -21,7 +21,7 @@ use crate::session::Administrator;
 use crate::state::WebState;
 
 /// An import that nobody goes on with is forgotten after this time.
-const IDLE: Duration = Duration::from_secs(10 * 60);
+const IDLE: Duration = Duration::from_mins(10);
 
 /// An import on its way.
 pub(crate) struct OpenImport {
@@ -56,7 +56,7 @@ pub struct ImportDocuments {
 pub struct ImportDocument {
     /// Where it lay; the folder says whose it is.
     pub name: String,
-    /// OSV JSON, a KEV catalogue, an EPSS list or OpenVEX.
+    /// OSV JSON, a KEV catalogue, an EPSS list or `OpenVEX`.
     pub text: String,
 }
 
@@ -163,7 +163,10 @@ pub(crate) async fn begin_import(
     Body(NewImport {}): Body<NewImport>,
 ) -> Result<(StatusCode, Body<BegunImport>), ApiError> {
     let mut open = state.import.lock().await;
-    if open.as_ref().is_some_and(|import| import.touched.elapsed() < IDLE) {
+    if open
+        .as_ref()
+        .is_some_and(|import| import.touched.elapsed() < IDLE)
+    {
         return Err(ApiError::new(
             Kind::Busy,
             "an import is on its way already; wait until it has ended, at most ten minutes",

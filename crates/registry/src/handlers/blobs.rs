@@ -50,7 +50,7 @@ impl Registry {
         let found = self.store().blob(&permit, digest).await?;
         drop(place);
         let blob = found.ok_or_else(|| ApiError::blob_unknown(digest))?;
-        let pull = self.pull_of(exchange, repo);
+        let pull = exchange.pull(repo);
         let passed = gate::pass(exchange.method, self.gate().blob(pull, digest).await)?;
         let etag = format!("\"{digest}\"");
         if is_not_modified(exchange.headers, &etag) {

@@ -52,7 +52,7 @@ impl Registry {
             found = self.store().manifest(&permit, reference).await?;
         }
         let manifest = found.ok_or_else(|| ApiError::manifest_unknown(reference))?;
-        let pull = self.pull_of(exchange, repo);
+        let pull = exchange.pull(repo);
         let passed = gate::pass(exchange.method, self.gate().manifest(pull, &manifest).await)?;
         let digest = manifest.digest.to_string();
         let etag = format!("\"{digest}\"");

@@ -1,5 +1,6 @@
 //! `advisories …`: what is known to be wrong with which packages.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -110,9 +111,7 @@ async fn through_the_server(
     while let Some(document) = documents.next() {
         let document = document?;
         if size + document.text.len() > BATCH && !batch.documents.is_empty() {
-            client
-                .post_streamed(&path, &std::mem::take(&mut batch))
-                .await?;
+            client.post_streamed(&path, &std::mem::take(&mut batch)).await?;
             size = 0;
         }
         size += document.text.len();
@@ -138,14 +137,14 @@ fn describe(result: &ImportResult) -> String {
         Some(generation) => format!("Generation {generation}: "),
         None => "Nothing has changed: ".to_owned(),
     };
-    text.push_str(&format!(
-        "{} read, {} new or changed, {} refused.\n",
-        output::count(result.seen, "advisory").replace("advisorys", "advisories"),
-        result.changed,
-        result.refused
-    ));
+    let (seen, changed, refused) = (result.seen, result.changed, result.refused);
+    // Writing to memory does not fail.
+    let _ = writeln!(
+        text,
+        "{seen} advisories read, {changed} new or changed, {refused} documents refused."
+    );
     for refusal in &result.refusals {
-        text.push_str(&format!("  refused: {refusal}\n"));
+        let _ = writeln!(text, "  refused: {refusal}");
     }
     let covers = result
         .covers

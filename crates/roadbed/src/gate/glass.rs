@@ -26,7 +26,7 @@ const FILE_BYTES: u64 = 1 << 20;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Longest time for which the glass can be broken. A day: whoever needs longer changes the policy.
-pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_hours(24);
 
 /// Patterns that can be open at the same time.
 pub(crate) const MOST: usize = 100;
@@ -129,7 +129,10 @@ pub(crate) fn break_it(data_dir: &Path, wanted: Break) -> Result<()> {
     let file = data_dir.join(FILE);
     let mut breaks = read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     breaks.retain(|open| open.until > wanted.at && open.pulls != wanted.pulls);
-    ensure!(breaks.len() < MOST, "{MOST} patterns are open already; mend one first");
+    ensure!(
+        breaks.len() < MOST,
+        "{MOST} patterns are open already; mend one first"
+    );
     breaks.push(wanted);
     write(&file, &breaks)
 }

@@ -10,9 +10,13 @@ use arc_swap::ArcSwap;
 use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev};
 use policy::{Policy, Waiver};
 use store::{AdvisoryRow, JobPriority, Store, Which};
+use tokio::sync::watch;
 
 /// After a change, before everything is read again.
 const SETTLE: Duration = Duration::from_millis(50);
+
+/// How long a judgement waits for a change to be read.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Before a reading that failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
@@ -40,20 +44,31 @@ pub(crate) struct Facts {
 pub(crate) struct Knowledge {
     store: Store,
     facts: ArcSwap<Facts>,
+    /// Which change of the store the state takes in.
+    taken_in: watch::Sender<u64>,
 }
 
 impl Knowledge {
     /// Reads everything.
     pub(crate) async fn load(store: Store) -> Result<Arc<Self>> {
+        let change = *store.rulings().borrow();
         let facts = read(&store).await?;
         Ok(Arc::new(Self {
             store,
             facts: ArcSwap::from_pointee(facts),
+            taken_in: watch::Sender::new(change),
         }))
     }
 
-    /// The present state.
-    pub(crate) fn facts(&self) -> Arc<Facts> {
+    /// The state that takes in every change that was acknowledged by now: whoever pushes after an import is judged by it. What
+    /// takes too long to be read is not waited for; the images are judged again once it is.
+    pub(crate) async fn facts(&self) -> Arc<Facts> {
+        let change = *self.store.rulings().borrow();
+        let mut taken_in = self.taken_in.subscribe();
+        let waited = tokio::time::timeout(LONGEST_WAIT, taken_in.wait_for(|taken_in| *taken_in >= change));
+        if waited.await.is_err() {
+            tracing::warn!("advisories, policy or waivers have changed and are not read yet");
+        }
         self.facts.load_full()
     }
 
@@ -76,9 +91,11 @@ impl Knowledge {
     }
 
     async fn reload(&self) -> Result<()> {
+        let change = *self.store.rulings().borrow();
         let facts = read(&self.store).await?;
         let (generation, stats) = (facts.generation, facts.index.stats().clone());
         self.facts.store(Arc::new(facts));
+        self.taken_in.send_replace(change);
         let images = self
             .store
             .request_judgements(Which::All, JobPriority::Backfill)

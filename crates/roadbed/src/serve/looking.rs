@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How often it is looked for decisions whose time has come.
-const REVIEW_EVERY: Duration = Duration::from_secs(60);
+const REVIEW_EVERY: Duration = Duration::from_mins(1);
 
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
@@ -46,11 +46,7 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
         config.broker_config(),
         format!("serve {instance}"),
     );
-    let judge = Judge::start(
-        store.clone(),
-        Arc::clone(&knowledge),
-        format!("judge {instance}"),
-    );
+    let judge = Judge::start(store.clone(), Arc::clone(&knowledge), format!("judge {instance}"));
     Ok(Some(Looking {
         loops: vec![broker, judge],
         tasks: [
@@ -64,7 +60,10 @@ async fn review(store: Store) {
     loop {
         tokio::time::sleep(REVIEW_EVERY).await;
         if let Err(error) = judge::review(&store).await {
-            tracing::warn!(error = format!("{error:#}"), "decisions could not be looked at again");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "decisions could not be looked at again"
+            );
         }
     }
 }

@@ -49,11 +49,13 @@ pub(crate) fn run(args: &ChildArgs) -> Result<()> {
     let _ = rustix::process::nice(NICE);
     let engines = Engines::new(&Rules {
         secrets: &args.secret_rules,
+        malware: &args.malware_rules,
     })?;
-    let missing = sandbox::enter(Walls {
+    let mut missing = sandbox::enter(Walls {
         memory: args.memory,
         spool: args.spool,
     })?;
+    missing.extend(engines.refused.iter().cloned());
     wire::send(&socket, &Word::Ready { missing })?;
     let task: Task = wire::receive(&socket, wire::TASK_BYTES)?;
     let blob = File::from(wire::receive_file(&socket)?);

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read, Seek as _, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
@@ -11,6 +11,7 @@ use findings::{CONFIG_BYTES, Compression, LayerReport, Listing, NotScannable, Re
 use inspect::{
     FileError,
     layer::{Analysers, ByteAnalyser, Spool, SpoolMaker, inspect_layer},
+    malware::{self, Malware, RuleFile},
     packages::CATALOGERS,
     secrets::{Pack, SecretLimits, Secrets},
 };
@@ -25,14 +26,21 @@ pub(crate) const NO_LAYER: &str = "layer.format";
 /// Version of what looks into blobs. One more for every change that finds other things, so that old reports are made again.
 pub(crate) const ANALYSERS: &str = "roadbed 1";
 
+/// The pack that rules for malware of the operator's are of.
+const OPERATORS: &str = "operator";
+
 /// Everything that looks into a blob.
 pub(super) struct Engines {
     secrets: Secrets,
+    malware: Malware,
+    /// Files of rules that cannot be used, and why; the others are.
+    pub(super) refused: Vec<String>,
 }
 
 /// Rules of the operator's, beside ours.
 pub(super) struct Rules<'a> {
     pub(super) secrets: &'a [PathBuf],
+    pub(super) malware: &'a [PathBuf],
 }
 
 impl Engines {
@@ -42,14 +50,28 @@ impl Engines {
         for file in rules.secrets {
             let text =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            let name = file
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             packs.push(
-                Pack::parse(&name, &text)
-                    .with_context(|| format!("{} cannot be used", file.display()))?,
+                Pack::parse(&name, &text).with_context(|| format!("{} cannot be used", file.display()))?,
             );
         }
+        let mut texts = Vec::new();
+        for path in rules.malware {
+            read_rules(path, &mut texts, 0)?;
+        }
+        let mut sources = malware::own_sources();
+        sources.extend(texts.iter().map(|(name, text)| RuleFile {
+            pack: OPERATORS,
+            name,
+            text,
+        }));
+        let compiled = malware::compile(&sources);
         Ok(Self {
             secrets: Secrets::new(packs, SecretLimits::default()),
+            malware: compiled.malware,
+            refused: compiled.refused.iter().map(ToString::to_string).collect(),
         })
     }
 
@@ -64,7 +86,8 @@ impl Engines {
 
     fn look_at_layer(self, blob: File, task: &Task) -> LayerReport {
         let mut spools = MemorySpools;
-        let mut bytes: Vec<Box<dyn ByteAnalyser>> = vec![Box::new(Looks(self.secrets))];
+        let mut bytes: Vec<Box<dyn ByteAnalyser>> =
+            vec![Box::new(Looks(self.secrets)), Box::new(Hunts(self.malware))];
         let mut analysers = Analysers {
             version: ANALYSERS,
             catalogers: CATALOGERS,
@@ -127,6 +150,55 @@ impl ByteAnalyser for Looks {
     ) -> Result<(), FileError> {
         self.0.look(file, sink)
     }
+}
+
+/// The engine for malware as the layer pass wants it.
+struct Hunts(Malware);
+
+impl ByteAnalyser for Hunts {
+    fn wants(&self, path: &str, head: &[u8], size: u64, mode: u32) -> bool {
+        self.0.wants(path, head, size, mode)
+    }
+
+    fn look(
+        &mut self,
+        file: &mut inspect::File<'_>,
+        sink: &mut Vec<findings::ByteFinding>,
+    ) -> Result<(), FileError> {
+        self.0.look(file, sink)
+    }
+}
+
+/// How deep a directory of rules may be nested.
+const RULES_DEPTH: usize = 8;
+
+/// Reads YARA rules: a file, or every `.yar` and `.yara` file of a directory.
+fn read_rules(path: &Path, texts: &mut Vec<(String, String)>, depth: usize) -> Result<()> {
+    let unreadable = || format!("cannot read {}", path.display());
+    if !path.is_dir() {
+        let text = std::fs::read_to_string(path).with_context(unreadable)?;
+        texts.push((path.display().to_string(), text));
+        return Ok(());
+    }
+    anyhow::ensure!(
+        depth < RULES_DEPTH,
+        "{} is nested more than {RULES_DEPTH} deep",
+        path.display()
+    );
+    let mut entries = std::fs::read_dir(path)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .with_context(unreadable)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let inner = entry.path();
+        let is_rules = inner
+            .extension()
+            .is_some_and(|extension| extension == "yar" || extension == "yara");
+        if is_rules || inner.is_dir() {
+            read_rules(&inner, texts, depth + 1)?;
+        }
+    }
+    Ok(())
 }
 
 /// Spools in memory that belongs to the process: a child may open no file.

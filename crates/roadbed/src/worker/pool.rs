@@ -5,7 +5,7 @@ use std::{
     io,
     os::{
         fd::{AsFd as _, OwnedFd},
-        unix::net::UnixStream,
+        unix::{net::UnixStream, process::CommandExt as _},
     },
     process::{Child, Command, Stdio},
     sync::{
@@ -27,7 +27,7 @@ use super::{
 };
 
 /// How long a child may take to be ready. Compiling rules is part of it.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// What children cost.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Default for PoolConfig {
     fn default() -> Self {
         Self {
             children: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
-            blob_time: Duration::from_secs(600),
+            blob_time: Duration::from_mins(10),
             memory: 2 << 30,
             report_bytes: 256 << 20,
             limits: Limits::default(),
@@ -198,7 +198,10 @@ impl Pool {
         match wire::receive(socket, wire::TASK_BYTES).map_err(PoolError::Start)? {
             Word::Ready { missing } => {
                 if !missing.is_empty() && !self.0.told_missing.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(?missing, "blobs are looked into with fewer walls than there could be");
+                    tracing::warn!(
+                        ?missing,
+                        "blobs are looked into with fewer walls or rules than asked for"
+                    );
                 }
                 Ok(())
             }
@@ -257,10 +260,11 @@ fn check(report: &LayerReport, digest: &Digest) -> Result<(), PoolError> {
     }
     let paths = report.units.iter().map(|unit| &unit.path);
     let paths = paths.chain(report.findings.iter().map(|finding| &finding.path));
-    if paths.into_iter().any(|path| path.contains('\0') || path.len() > 64 * 1024) {
+    if paths
+        .into_iter()
+        .any(|path| path.contains('\0') || path.len() > 64 * 1024)
+    {
         return Err(PoolError::Unbelievable("it names an impossible path"));
     }
     Ok(())
 }
-
-use std::os::unix::process::CommandExt as _;

@@ -35,7 +35,7 @@ pub(super) struct Task {
 pub(super) enum Word {
     /// It is locked in and waits for its task.
     Ready {
-        /// What it could not be locked into, because the system has it not.
+        /// Walls that the system does not have, and rules that cannot be used.
         missing: Vec<String>,
     },
     /// What it found.
@@ -73,7 +73,12 @@ pub(super) fn send_file(to: &UnixStream, file: BorrowedFd<'_>) -> io::Result<()>
     let mut beside = SendAncillaryBuffer::new(&mut space);
     let files = [file];
     beside.push(SendAncillaryMessage::ScmRights(&files));
-    sendmsg(to.as_fd(), &[IoSlice::new(b"f")], &mut beside, SendFlags::NOSIGNAL)?;
+    sendmsg(
+        to.as_fd(),
+        &[IoSlice::new(b"f")],
+        &mut beside,
+        SendFlags::NOSIGNAL,
+    )?;
     Ok(())
 }
 
