@@ -86,6 +86,8 @@ impl Sbom {
         if bytes.len() > limits::DOCUMENT_BYTES {
             return Err(SbomError::TooLarge { bytes: bytes.len() });
         }
+        // Some tools begin with a byte order mark, which is no part of JSON.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let kind: WireKind = serde_json::from_slice(bytes).map_err(SbomError::Malformed)?;
         match (kind.bom_format.as_deref(), kind.spdx_version.as_deref()) {
             (Some("CycloneDX"), _) => cyclonedx::read(bytes),

@@ -178,3 +178,9 @@ fn spdx_of_others() {
     );
     assert_eq!(sbom.subject.as_deref(), Some("app:1"));
 }
+
+#[test]
+fn a_byte_order_mark_is_no_hindrance() {
+    let document = "\u{feff}{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\"}";
+    assert_eq!(Sbom::read(document.as_bytes()).unwrap(), Sbom::default());
+}
