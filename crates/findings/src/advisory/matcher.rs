@@ -45,6 +45,16 @@ impl Fix {
             Self::Unfixed(_) | Self::Unknown => None,
         }
     }
+
+    /// In words, with the reason where there is no version.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Version(version) => format!("update to {version}"),
+            Self::Unfixed(None) => "no fix".to_owned(),
+            Self::Unfixed(Some(why)) => format!("no fix: {why}"),
+            Self::Unknown => "whether there is a fix is not known".to_owned(),
+        }
+    }
 }
 
 /// One advisory that means one package, or may mean it.
