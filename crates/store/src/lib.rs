@@ -93,6 +93,6 @@ pub use quota::{QuotaExceeded, QuotaKind};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
-pub use ruling::{MAX_WAIVERS, StoredPolicy, StoredWaiver};
+pub use ruling::{MAX_WAIVERS, StoredPolicy, StoredWaiver, WaiverPut, WaiverStep};
 pub use tag::TagTarget;
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};
