@@ -60,6 +60,4 @@ pub use policy::{DEFAULT_POLICY, LANGUAGE, Policy, PolicyError, PolicyErrors, Po
 pub use preview::{Change, judge_all, preview};
 pub use rule::{Effect, Point, Rule, Running};
 pub use template::{Template, TemplateError};
-pub use waiver::{
-    KeptWaiver, KeptWaiverError, Waiver, WaiverError, WaiverKind, WaiverRequest, WaiverState,
-};
+pub use waiver::{KeptWaiver, KeptWaiverError, Waiver, WaiverError, WaiverKind, WaiverRequest, WaiverState};

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
-use crate::commands::{advisories, 
-    admin, apply, audit, configuration, grants, housekeeping, login, manifests, repositories, robots, rules,
-    users,
+use crate::commands::{
+    admin, advisories, apply, audit, break_glass, configuration, decisions, grants, housekeeping, login,
+    manifests, policy, repositories, robots, rules, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -108,6 +108,16 @@ pub(crate) enum Command {
     /// Import advisories, and see what was imported
     #[command(subcommand)]
     Advisories(advisories::AdvisoryCommand),
+    /// Check, try and set the policy: what is asked of images
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Ask for waivers of findings, and approve them
+    #[command(subcommand)]
+    Waiver(waivers::WaiverCommand),
+    /// Say what becomes of an image when it is pulled, and why
+    Decision(decisions::DecisionArgs),
+    /// Let pulls pass whatever was decided, for a while; on the machine of the server
+    BreakGlass(break_glass::BreakGlassArgs),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what

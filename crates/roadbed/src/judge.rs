@@ -100,11 +100,7 @@ impl Judge {
     }
 
     async fn one_job(&self) -> Result<bool> {
-        let Some(job) = self
-            .store
-            .claim_job(JobKind::Judge, &self.name, LEASE)
-            .await?
-        else {
+        let Some(job) = self.store.claim_job(JobKind::Judge, &self.name, LEASE).await? else {
             return Ok(false);
         };
         let Some((repo, digest)) = parse(&job.subject) else {

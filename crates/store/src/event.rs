@@ -281,7 +281,8 @@ impl Store {
         pulls: &str,
         body: serde_json::Value,
     ) -> Result<(), StoreError> {
-        self.note(actor, EventKind::BreakGlass, pulls.to_owned(), body).await
+        self.note(actor, EventKind::BreakGlass, pulls.to_owned(), body)
+            .await
     }
 
     /// What was noted so since a moment, in order; at most 10,000 of it.

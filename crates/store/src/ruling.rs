@@ -160,7 +160,9 @@ impl Store {
 
     /// The waiver of this name.
     pub async fn waiver(&self, id: &str) -> Result<Option<StoredWaiver>, StoreError> {
-        Ok(find_waiver(self.inner.db.read(), id).await?.map(StoredWaiver::from))
+        Ok(find_waiver(self.inner.db.read(), id)
+            .await?
+            .map(StoredWaiver::from))
     }
 
     /// Keeps a waiver in place of what it `was`; `None`: there was none of its name. The caller has checked what it says.

@@ -179,7 +179,8 @@ fn told(digest: Digest, judgement: &Judgement) -> ImageDecision {
             expired: Vec::new(),
         }
     });
-    let is_unknown = |reason: &&Reason| reason.kind.is_none() && reason.severity == findings::Severity::Unknown;
+    let is_unknown =
+        |reason: &&Reason| reason.kind.is_none() && reason.severity == findings::Severity::Unknown;
     ImageDecision {
         digest,
         outcome: word(judgement.outcome).to_owned(),

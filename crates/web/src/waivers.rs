@@ -178,7 +178,8 @@ async fn replaced(state: &WebState, session: &Session, id: &str) -> Result<Optio
         }
     }
     if open >= MAX_OPEN_REQUESTS {
-        let detail = format!("{MAX_OPEN_REQUESTS} of your requests are open: withdraw one, or have one approved");
+        let detail =
+            format!("{MAX_OPEN_REQUESTS} of your requests are open: withdraw one, or have one approved");
         return Err(ApiError::new(Kind::Conflict, detail));
     }
     Ok(replaced)
@@ -205,7 +206,10 @@ async fn put(
         WaiverPut::Changed => Err(changed(id)),
         WaiverPut::Full => Err(ApiError::new(
             Kind::Conflict,
-            format!("there are {} waivers: remove those that are over", store::MAX_WAIVERS),
+            format!(
+                "there are {} waivers: remove those that are over",
+                store::MAX_WAIVERS
+            ),
         )),
     }
 }
@@ -248,7 +252,10 @@ fn may_ask(session: &Session, patterns: &[RepoPattern]) -> Result<Actor, ApiErro
 fn administers(session: &Session, patterns: &[RepoPattern]) -> Result<Actor, ApiError> {
     let mut actor = None;
     for pattern in patterns {
-        actor = Some(Actor::pattern_administrator(&session.administers(pattern)?, CAUSE));
+        actor = Some(Actor::pattern_administrator(
+            &session.administers(pattern)?,
+            CAUSE,
+        ));
     }
     actor.ok_or_else(nowhere)
 }
@@ -258,18 +265,25 @@ fn nowhere() -> ApiError {
 }
 
 fn changed(id: &str) -> ApiError {
-    ApiError::new(Kind::Conflict, format!("{id} has changed meanwhile: look at it again"))
+    ApiError::new(
+        Kind::Conflict,
+        format!("{id} has changed meanwhile: look at it again"),
+    )
 }
 
 fn my_name(session: &Session) -> String {
     let principal = session.caller.principal();
-    principal.map(|principal| principal.name.to_string()).unwrap_or_default()
+    principal
+        .map(|principal| principal.name.to_string())
+        .unwrap_or_default()
 }
 
 fn check_name(id: &str) -> Result<(), ApiError> {
     let is_good = !id.is_empty()
         && id.len() <= MAX_NAME_BYTES
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     if is_good {
         Ok(())
     } else {

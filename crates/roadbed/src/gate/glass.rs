@@ -131,7 +131,10 @@ pub(crate) fn break_it(data_dir: &Path, wanted: Break) -> Result<()> {
     );
     let mut breaks = breaks(data_dir)?;
     breaks.retain(|open| open.until > wanted.at && open.pulls != wanted.pulls);
-    ensure!(breaks.len() < MOST, "{MOST} patterns are open already; mend one first");
+    ensure!(
+        breaks.len() < MOST,
+        "{MOST} patterns are open already; mend one first"
+    );
     breaks.push(wanted);
     write(&data_dir.join(FILE), &breaks)
 }

@@ -57,7 +57,7 @@ impl Asked {
             };
             seen = *last;
             let compared = page
-                .iter()
+                .into_iter()
                 .map(|(_, repo, digest)| self.compare(&evidence, repo, digest, &facts, &after));
             let mut compared = stream::iter(compared).buffer_unordered(AT_ONCE);
             while let Some(compared) = compared.try_next().await? {
@@ -69,12 +69,12 @@ impl Asked {
     async fn compare(
         &self,
         evidence: &Evidence,
-        repo: &RepoName,
-        digest: &Digest,
+        repo: RepoName,
+        digest: Digest,
         facts: &Arc<Facts>,
         after: &Arc<Policy>,
     ) -> Result<Compared> {
-        let ready = match image::gather(&self.store, evidence, repo, digest).await? {
+        let ready = match image::gather(&self.store, evidence, &repo, &digest).await? {
             Image::Ready(ready) => ready,
             Image::Waits => return Ok(Compared::Waits),
             Image::Gone => return Ok(Compared::Gone),
@@ -99,7 +99,11 @@ impl Asked {
         Ok(change.map_or(Compared::Same, |change| Compared::Otherwise(Box::new(change))))
     }
 
-    async fn all_findings(&self, repo: &RepoName, digest: &Digest) -> Result<Vec<JudgedFinding>, JudgingError> {
+    async fn all_findings(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Vec<JudgedFinding>, JudgingError> {
         let evidence = Evidence::new(self.store.clone());
         let gathered = image::gather(&self.store, &evidence, repo, digest).await;
         let ready = match gathered.map_err(failed)? {

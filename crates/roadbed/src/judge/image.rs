@@ -59,9 +59,5 @@ pub(super) async fn gather(
         in_use: store.was_pulled_since(repo, digest, since).await?,
         now,
     };
-    Ok(Image::Ready(Box::new(Ready {
-        about,
-        gathered,
-        now,
-    })))
+    Ok(Image::Ready(Box::new(Ready { about, gathered, now })))
 }

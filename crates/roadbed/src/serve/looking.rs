@@ -58,11 +58,7 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
         config.broker_config(),
         format!("serve {instance}"),
     );
-    let judge = Judge::start(
-        store.clone(),
-        Arc::clone(&knowledge),
-        format!("judge {instance}"),
-    );
+    let judge = Judge::start(store.clone(), Arc::clone(&knowledge), format!("judge {instance}"));
     Ok(Some(Looking {
         loops: vec![broker, judge],
         tasks: [
@@ -78,7 +74,10 @@ async fn review(store: Store) {
     loop {
         tokio::time::sleep(REVIEW_EVERY).await;
         if let Err(error) = judge::review(&store).await {
-            tracing::warn!(error = format!("{error:#}"), "decisions could not be looked at again");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "decisions could not be looked at again"
+            );
         }
     }
 }

@@ -18,13 +18,24 @@ async fn only_what_was_seen_is_replaced_and_only_what_is_approved_counts() {
     let mut rulings = store.rulings();
     let put = |body: &'static str, was: Option<&'static str>, step| {
         let operator = &operator;
-        async move { store.set_waiver(waiver("w", body), was, step, operator).await.unwrap() }
+        async move {
+            store
+                .set_waiver(waiver("w", body), was, step, operator)
+                .await
+                .unwrap()
+        }
     };
     assert_eq!(put("{\"a\":1}", None, WaiverStep::Request).await, WaiverPut::Done);
     assert_eq!(put("{}", None, WaiverStep::Request).await, WaiverPut::Changed);
-    assert_eq!(put("{}", Some("{\"a\":2}"), WaiverStep::Approve).await, WaiverPut::Changed);
+    assert_eq!(
+        put("{}", Some("{\"a\":2}"), WaiverStep::Approve).await,
+        WaiverPut::Changed
+    );
     assert!(!rulings.has_changed().unwrap());
-    assert_eq!(put("{\"b\":1}", Some("{\"a\":1}"), WaiverStep::Approve).await, WaiverPut::Done);
+    assert_eq!(
+        put("{\"b\":1}", Some("{\"a\":1}"), WaiverStep::Approve).await,
+        WaiverPut::Done
+    );
     assert!(rulings.has_changed().unwrap());
     rulings.mark_unchanged();
     assert_eq!(store.waiver("w").await.unwrap().unwrap().body, "{\"b\":1}");
@@ -48,6 +59,10 @@ async fn images_are_listed_in_pages_and_know_who_brought_them() {
     let rest = kit.store.images_after(page[0].0, 10).await.unwrap();
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].1.as_str(), "team/b");
-    let pusher = kit.store.pusher(&"team/a".parse().unwrap(), &first).await.unwrap();
+    let pusher = kit
+        .store
+        .pusher(&"team/a".parse().unwrap(), &first)
+        .await
+        .unwrap();
     assert_eq!(pusher.as_deref(), Some("ann"));
 }

@@ -142,7 +142,11 @@ impl WaiverEntry {
     pub(super) fn of(kept: &KeptWaiver, now: OffsetDateTime) -> Self {
         match kept {
             KeptWaiver::Requested(request) => {
-                let state = if now < request.until { "requested" } else { "expired" };
+                let state = if now < request.until {
+                    "requested"
+                } else {
+                    "expired"
+                };
                 Self::asked(request.clone(), state, None)
             }
             KeptWaiver::Approved(waiver) => {

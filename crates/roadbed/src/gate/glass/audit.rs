@@ -78,7 +78,9 @@ async fn note(store: &Store, open: &Break, state: &str) -> Result<()> {
 fn open_by(events: &[Event]) -> Vec<Break> {
     let mut open: Vec<Break> = Vec::new();
     for event in events {
-        let Some(told) = break_of(&event.body) else { continue };
+        let Some(told) = break_of(&event.body) else {
+            continue;
+        };
         open.retain(|other| other.pulls != told.pulls);
         if event.body["state"] == "broken" {
             open.push(told);
