@@ -122,7 +122,7 @@ pub(crate) enum Command {
     Audit(audit::AuditArgs),
     /// Show who pulled what
     Pulls(audit::PullsArgs),
-    /// Make users, robots, grants and rules what files say
+    /// Make users, robots, grants, rules and the policy what files say
     Apply(apply::ApplyArgs),
     /// Collect what nobody refers to
     Gc(housekeeping::GcArgs),

@@ -158,7 +158,11 @@ impl Gate for PolicyGate {
 
 /// The manifests that an index names. It was checked when it was pushed.
 fn children(index: &StoredManifest) -> Vec<Digest> {
-    let parsed = Manifest::parse(&index.bytes, Some(&index.media_type), &ManifestLimits::default());
+    let parsed = Manifest::parse(
+        &index.bytes,
+        Some(&index.media_type),
+        &ManifestLimits::default(),
+    );
     parsed.map_or_else(
         |_| Vec::new(),
         |parsed| parsed.manifests.iter().map(|child| child.digest).collect(),

@@ -93,7 +93,8 @@ impl Store {
     /// Whether the blob is here and good.
     pub async fn has_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
         let sql = "SELECT id FROM blob WHERE digest = $1 AND state = 0";
-        let row: Option<sql::Id> = sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
+        let row: Option<sql::Id> =
+            sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
         Ok(row.is_some())
     }
 

@@ -74,7 +74,7 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{StoreConfig, StoreLimits};
 pub use decision::{Judgement, Outcome, Point, Standing};
 pub use declared::{
-    Applied, ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, End, EndError, Step,
+    Applied, ApplyPlan, Becoming, Declared, DeclaredPolicy, DeclaredRobot, DeclaredUser, End, EndError, Step,
 };
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};

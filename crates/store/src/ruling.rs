@@ -130,25 +130,8 @@ impl Store {
     /// Puts a policy in force and answers its version. The caller has checked what it says.
     pub async fn set_policy(&self, body: &str, digest: &str, actor: &Actor) -> Result<u64, StoreError> {
         let (body, digest, actor) = (body.to_owned(), digest.to_owned(), actor.clone());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let sql = "INSERT INTO policy (digest, body, set_at, set_by) VALUES ($1, $2, $3, $4) \
-                           RETURNING version AS id";
-                let values = [
-                    digest.clone().into(),
-                    body.into(),
-                    tx.now().micros().into(),
-                    actor.name().into(),
-                ];
-                let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
-                let version = made.map_or(0, |row| row.id);
-                tx.touch_rulings();
-                let about = json!({ "version": version, "digest": digest });
-                event::record(tx, &actor, EventKind::PolicySet, "policy", about).await?;
-                Ok::<_, StoreError>(sql::from_db(version))
-            })
-        })
-        .await
+        self.write(move |tx| Box::pin(async move { put_policy(tx, &actor, &body, &digest).await }))
+            .await
     }
 
     /// All waivers, in the order of their names.
@@ -225,6 +208,23 @@ impl Store {
         })
         .await
     }
+}
+
+/// The same within a transaction.
+pub(crate) async fn put_policy(tx: &Tx, actor: &Actor, body: &str, digest: &str) -> Result<u64, StoreError> {
+    let sql = "INSERT INTO policy (digest, body, set_at, set_by) VALUES ($1, $2, $3, $4) RETURNING version AS id";
+    let values = [
+        digest.into(),
+        body.into(),
+        tx.now().micros().into(),
+        actor.name().into(),
+    ];
+    let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
+    let version = made.map_or(0, |row| row.id);
+    tx.touch_rulings();
+    let about = json!({ "version": version, "digest": digest });
+    event::record(tx, actor, EventKind::PolicySet, "policy", about).await?;
+    Ok(sql::from_db(version))
 }
 
 async fn find_waiver(on: &impl ConnectionTrait, id: &str) -> Result<Option<WaiverRow>, StoreError> {

@@ -163,10 +163,7 @@ pub(crate) async fn begin_import(
     Body(NewImport {}): Body<NewImport>,
 ) -> Result<(StatusCode, Body<BegunImport>), ApiError> {
     let mut open = state.import.lock().await;
-    if open
-        .as_ref()
-        .is_some_and(|import| import.touched.elapsed() < IDLE)
-    {
+    if open.as_ref().is_some_and(|import| import.touched.elapsed() < IDLE) {
         return Err(ApiError::new(
             Kind::Busy,
             "an import is on its way already; wait until it has ended, at most ten minutes",

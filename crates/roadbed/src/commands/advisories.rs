@@ -110,7 +110,9 @@ async fn through_the_server(
     while let Some(document) = documents.next() {
         let document = document?;
         if size + document.text.len() > BATCH && !batch.documents.is_empty() {
-            client.post_streamed(&path, &std::mem::take(&mut batch)).await?;
+            client
+                .post_streamed(&path, &std::mem::take(&mut batch))
+                .await?;
             size = 0;
         }
         size += document.text.len();

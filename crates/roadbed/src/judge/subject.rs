@@ -9,7 +9,9 @@ use findings::{
     configuration, end_of_life,
 };
 use oci::{Digest, Manifest, MediaType, RepoName};
-use policy::{Applicability, ConfigShape, JudgedFinding, Peek, Subject, Unknown, UnknownKind, classify};
+use policy::{
+    Applicability, ConfigShape, JudgedFinding, Peek, Subject, Unknown, UnknownKind, classify,
+};
 use time::OffsetDateTime;
 
 use super::{evidence::Gathered, knowledge::Facts};
@@ -104,9 +106,7 @@ fn describe(subject: &mut Subject, about: &SubjectOf, gathered: &Gathered, overl
             .as_deref()
             .and_then(|created| OffsetDateTime::parse(created, rfc3339).ok());
     }
-    image.os = overlay
-        .os
-        .map(|os| format!("{} {}", os.id, os.version).trim().to_owned());
+    image.os = overlay.os.map(|os| format!("{} {}", os.id, os.version).trim().to_owned());
     image.os_ends = overlay.os.and_then(end_of_life);
 }
 
@@ -208,22 +208,30 @@ fn judged(
         .first()
         .map(|source| source.database.as_str().to_owned())
         .unwrap_or_default();
-    judged.published = facts.index.vulnerability(&finding.id).and_then(|known| {
-        facts
-            .index
-            .advisories_of(known)
-            .filter_map(|advisory| advisory.published)
-            .min()
-    });
+    judged.published = facts
+        .index
+        .vulnerability(&finding.id)
+        .and_then(|known| {
+            facts
+                .index
+                .advisories_of(known)
+                .filter_map(|advisory| advisory.published)
+                .min()
+        });
     judged.mitigated = matches!(finding.state, State::Mitigated(_));
     judged
 }
 
 fn add_files(subject: &mut Subject, overlay: &Overlay<'_>, gathered: &Gathered) {
     for found in &overlay.findings {
-        subject.findings.push(of_file(found.finding, Some(found.layer)));
+        subject
+            .findings
+            .push(of_file(found.finding, Some(found.layer)));
     }
-    let of_config = gathered.config_report.iter().flat_map(|report| &report.findings);
+    let of_config = gathered
+        .config_report
+        .iter()
+        .flat_map(|report| &report.findings);
     for finding in of_config {
         subject.findings.push(of_file(finding, None));
     }
@@ -247,7 +255,12 @@ fn of_file(finding: &ByteFinding, layer: Option<usize>) -> JudgedFinding {
     judged
 }
 
-fn add_configuration(subject: &mut Subject, about: &SubjectOf, gathered: &Gathered, overlay: &Overlay<'_>) {
+fn add_configuration(
+    subject: &mut Subject,
+    about: &SubjectOf,
+    gathered: &Gathered,
+    overlay: &Overlay<'_>,
+) {
     let annotations: Vec<(String, String)> = about
         .manifest
         .annotations

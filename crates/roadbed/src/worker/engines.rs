@@ -42,11 +42,10 @@ impl Engines {
         for file in rules.secrets {
             let text =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            let name = file
-                .file_name()
-                .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             packs.push(
-                Pack::parse(&name, &text).with_context(|| format!("{} cannot be used", file.display()))?,
+                Pack::parse(&name, &text)
+                    .with_context(|| format!("{} cannot be used", file.display()))?,
             );
         }
         Ok(Self {

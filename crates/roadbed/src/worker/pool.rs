@@ -198,10 +198,7 @@ impl Pool {
         match wire::receive(socket, wire::TASK_BYTES).map_err(PoolError::Start)? {
             Word::Ready { missing } => {
                 if !missing.is_empty() && !self.0.told_missing.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(
-                        ?missing,
-                        "blobs are looked into with fewer walls than there could be"
-                    );
+                    tracing::warn!(?missing, "blobs are looked into with fewer walls than there could be");
                 }
                 Ok(())
             }
@@ -260,10 +257,7 @@ fn check(report: &LayerReport, digest: &Digest) -> Result<(), PoolError> {
     }
     let paths = report.units.iter().map(|unit| &unit.path);
     let paths = paths.chain(report.findings.iter().map(|finding| &finding.path));
-    if paths
-        .into_iter()
-        .any(|path| path.contains('\0') || path.len() > 64 * 1024)
-    {
+    if paths.into_iter().any(|path| path.contains('\0') || path.len() > 64 * 1024) {
         return Err(PoolError::Unbelievable("it names an impossible path"));
     }
     Ok(())

@@ -73,12 +73,7 @@ pub(super) fn send_file(to: &UnixStream, file: BorrowedFd<'_>) -> io::Result<()>
     let mut beside = SendAncillaryBuffer::new(&mut space);
     let files = [file];
     beside.push(SendAncillaryMessage::ScmRights(&files));
-    sendmsg(
-        to.as_fd(),
-        &[IoSlice::new(b"f")],
-        &mut beside,
-        SendFlags::NOSIGNAL,
-    )?;
+    sendmsg(to.as_fd(), &[IoSlice::new(b"f")], &mut beside, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 

@@ -181,9 +181,7 @@ impl Archive {
             if entry.is_dir() {
                 continue;
             }
-            let inner = entry
-                .name()
-                .map_or_else(|_| format!("entry {number}"), |name| name.into_owned());
+            let inner = entry.name().map_or_else(|_| format!("entry {number}"), |name| name.into_owned());
             let name = format!("{}/{inner}", self.name);
             return Some(read_text(&mut entry, &name).map(|text| Document { name, text }));
         }
