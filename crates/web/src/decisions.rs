@@ -87,17 +87,13 @@ pub(crate) struct DecisionKey {
 }
 
 /// The body of a decision as the store keeps it.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Kept {
-    #[serde(default)]
     reasons: Vec<Reason>,
-    #[serde(default)]
     more_reasons: u64,
-    #[serde(default)]
     waived: Vec<Waived>,
-    #[serde(default)]
     more_waived: u64,
-    #[serde(default)]
     expired: Vec<Waived>,
 }
 
@@ -171,13 +167,7 @@ async fn of_image(state: &WebState, repo: &RepoName, digest: Digest) -> Result<I
 fn told(digest: Digest, judgement: &Judgement) -> ImageDecision {
     let kept: Kept = serde_json::from_str(&judgement.body).unwrap_or_else(|error| {
         tracing::error!(%digest, %error, "a decision that was stored cannot be read");
-        Kept {
-            reasons: Vec::new(),
-            more_reasons: 0,
-            waived: Vec::new(),
-            more_waived: 0,
-            expired: Vec::new(),
-        }
+        Kept::default()
     });
     let is_unknown =
         |reason: &&Reason| reason.kind.is_none() && reason.severity == findings::Severity::Unknown;

@@ -59,7 +59,7 @@ pub(crate) fn run(format: Format, args: BreakGlassArgs) -> anyhow::Result<()> {
     let now = Timestamp::from(SystemTime::now());
     if let Some(pulls) = args.pulls {
         let span = args.span.context("say for how long: --for 2h")?;
-        return open(format, &data, pulls, span, args.reason.unwrap_or_default(), now);
+        return open(format, &data, &pulls, span, args.reason.unwrap_or_default(), now);
     }
     match args.mend {
         Some(pattern) => mend(format, &data, pattern.as_ref(), now),
@@ -80,7 +80,7 @@ fn data_dir(data: Option<PathBuf>, file: ConfigFile) -> anyhow::Result<PathBuf> 
 fn open(
     format: Format,
     data: &Path,
-    pulls: RepoPattern,
+    pulls: &RepoPattern,
     span: Span,
     reason: String,
     now: Timestamp,

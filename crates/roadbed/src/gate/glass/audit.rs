@@ -2,7 +2,7 @@
 //!
 //! What was written down before is read from the log itself, so that a restart neither repeats nor loses anything.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(crate) async fn follow(store: Store) {
 }
 
 /// One comparison. `told` is what the log says is open; `None`: it was not read yet.
-async fn compare(store: &Store, file: &PathBuf, told: &mut Option<Vec<Break>>) -> Result<()> {
+async fn compare(store: &Store, file: &Path, told: &mut Option<Vec<Break>>) -> Result<()> {
     let told = match told {
         Some(told) => told,
         None => {
