@@ -11,7 +11,7 @@
 //!
 //! - [`Subject`], [`JudgedFinding`]: what is judged, as plain values that the binary fills.
 //! - [`Policy`], [`Rule`], [`Condition`]: what is asked. `fields` in `condition.rs` is the table of all variables.
-//! - [`Waiver`]: what does not count, by whose word, until when.
+//! - [`Waiver`]: what does not count, by whose word, until when. [`WaiverRequest`]: what nobody has approved yet.
 //! - [`decide`], [`Decision`], [`Reason`]: the judgement, and its lines for the clients of a registry.
 //! - [`classify`], [`decide_index`], [`blob_outcome`]: which manifests are judged, and what follows for what is around them.
 //! - [`brake`], [`preview`]: what a change would do to a fleet. [`CaseFile`]: tests of policies.
@@ -60,4 +60,4 @@ pub use policy::{DEFAULT_POLICY, LANGUAGE, Policy, PolicyError, PolicyErrors, Po
 pub use preview::{Change, judge_all, preview};
 pub use rule::{Effect, Point, Rule, Running};
 pub use template::{Template, TemplateError};
-pub use waiver::{Waiver, WaiverError, WaiverKind, WaiverState};
+pub use waiver::{KeptWaiver, KeptWaiverError, Waiver, WaiverError, WaiverKind, WaiverRequest, WaiverState};

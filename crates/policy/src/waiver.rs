@@ -1,6 +1,7 @@
 //! Waivers: findings that a named person accepts until a date.
 
 mod form;
+mod request;
 
 use std::fmt;
 
@@ -12,6 +13,8 @@ use time::OffsetDateTime;
 use crate::limits::{MAX_WAIVER_DAYS, MAX_WAIVER_ENTRIES};
 use crate::{JudgedFinding, Subject};
 use form::WaiverForm;
+
+pub use request::{KeptWaiver, KeptWaiverError, WaiverRequest};
 
 /// Why a finding is waived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

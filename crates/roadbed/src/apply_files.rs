@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use policy::{Policy, PolicyErrors};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, de};
 use store::{Declared, DeclaredRobot, DeclaredUser, End, ImmutableTags, Rule, Rules};
@@ -27,6 +28,9 @@ const MAX_DEPTH: usize = 8;
 
 /// Most documents over all files.
 const MAX_DOCUMENTS: usize = 100_000;
+
+/// What the one policy is called; the space keeps it apart from users and robots.
+const POLICY: &str = "the policy";
 
 /// Why a file declares nothing.
 #[derive(Debug, Error)]
@@ -62,7 +66,11 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
         }
         for (line, document) in parts {
             let thing = add(&mut declared, document).map_err(|error| at(&file, line, &error))?;
+            let is_policy = thing.key == POLICY;
             places.take(thing, &file, line + first_line(document))?;
+            if is_policy {
+                check_policy(&file, line, document)?;
+            }
         }
     }
     Ok(declared)
@@ -151,6 +159,7 @@ enum Kind {
     Robot,
     Grant,
     Rule,
+    Policy,
 }
 
 /// What a document declares.
@@ -233,7 +242,30 @@ fn add(declared: &mut Declared, document: &str) -> Result<Thing, serde_saphyr::E
             declared.rules.push(rule);
             thing
         }
+        Kind::Policy => {
+            declared.policy = Some(rules_of(document));
+            Thing::called(POLICY.to_owned())
+        }
     })
+}
+
+/// The rules without what makes a document of them, every line in its place.
+fn rules_of(document: &str) -> String {
+    let is_kind = |line: &&str| !line.starts_with("kind:");
+    let lines = document.lines().map(|line| Some(line).filter(is_kind).unwrap_or("#"));
+    lines.fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// All that is wrong with a policy, with the lines of its file.
+fn check_policy(path: &Path, lines_before: u64, document: &str) -> anyhow::Result<()> {
+    let PolicyErrors(mut errors) = match Policy::parse(&path.display().to_string(), &rules_of(document)) {
+        Ok(_) => return Ok(()),
+        Err(errors) => errors,
+    };
+    for error in &mut errors {
+        error.line += lines_before;
+    }
+    Err(PolicyErrors(errors).into())
 }
 
 fn parse<T: DeserializeOwned>(document: &str) -> Result<T, serde_saphyr::Error> {

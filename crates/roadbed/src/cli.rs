@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
-    admin, advisories, apply, audit, configuration, grants, housekeeping, login, manifests, repositories,
-    robots, rules, users,
+    admin, advisories, apply, audit, break_glass, configuration, decisions, grants, housekeeping, login,
+    manifests, policy, repositories, robots, rules, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -108,11 +108,21 @@ pub(crate) enum Command {
     /// Import advisories, and see what was imported
     #[command(subcommand)]
     Advisories(advisories::AdvisoryCommand),
+    /// Check, try and set the policy: what is asked of images
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Ask for waivers of findings, and approve them
+    #[command(subcommand)]
+    Waiver(waivers::WaiverCommand),
+    /// Say what becomes of an image when it is pulled, and why
+    Decision(decisions::DecisionArgs),
+    /// Let pulls pass whatever was decided, for a while; on the machine of the server
+    BreakGlass(break_glass::BreakGlassArgs),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what
     Pulls(audit::PullsArgs),
-    /// Make users, robots, grants and rules what files say
+    /// Make users, robots, grants, rules and the policy what files say
     Apply(apply::ApplyArgs),
     /// Collect what nobody refers to
     Gc(housekeeping::GcArgs),

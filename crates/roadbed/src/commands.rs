@@ -14,16 +14,20 @@ pub(crate) mod admin;
 pub(crate) mod advisories;
 pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod break_glass;
 pub(crate) mod configuration;
+pub(crate) mod decisions;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod login;
 pub(crate) mod manifests;
+pub(crate) mod policy;
 pub(crate) mod repositories;
 pub(crate) mod robots;
 pub(crate) mod rules;
 pub(crate) mod serve;
 pub(crate) mod users;
+pub(crate) mod waivers;
 
 /// Carries out what the command line says.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -53,6 +57,10 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Tag(command) => repositories::run_tag(&Client::connect(&client)?, command).await,
         Command::Manifest(command) => manifests::run(&Client::connect(&client)?, command).await,
         Command::Advisories(command) => advisories::run(&client, command).await,
+        Command::Policy(command) => return policy::run(&client, command).await,
+        Command::Waiver(command) => waivers::run(&Client::connect(&client)?, command).await,
+        Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,
+        Command::BreakGlass(args) => break_glass::run(client.output, args),
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,

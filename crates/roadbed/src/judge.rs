@@ -5,24 +5,30 @@
 //!
 //! - `judge/knowledge.rs`: advisories, policy and waivers in memory, and when they are read again.
 //! - `judge/evidence.rs`: the reports of an image's layers, and what of them is not there.
+//! - `judge/image.rs`: an image with its reports.
+//! - `judge/asked.rs`: what the API asks: what another policy would change, what a finding rests on.
 //! - `judge/subject.rs`: from reports to the facts that rules are asked about.
 
 use std::{num::NonZero, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use oci::{Digest, Manifest, ManifestLimits, RepoName};
+use image::Image;
+use oci::{Digest, RepoName};
 use policy::{Decision, Subject, Waiver};
 use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, Timestamp};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
+mod asked;
 mod evidence;
+mod image;
 mod knowledge;
 mod subject;
 
-pub(crate) use evidence::Evidence;
+pub(crate) use asked::Asked;
+use evidence::Evidence;
 pub(crate) use knowledge::{Facts, Knowledge};
-pub(crate) use subject::{SubjectOf, subject_of};
+use subject::subject_of;
 
 /// How long a judgement is held before somebody else may try it.
 const LEASE: Duration = Duration::from_mins(1);
@@ -32,9 +38,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Before a judgement that failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
-
-/// A pull so long ago still means that an image is in use.
-const IN_USE: Duration = Duration::from_hours(30 * 24);
 
 /// The points at which an image in the registry is judged.
 const POINTS: [(Point, policy::Point); 2] = [
@@ -124,35 +127,16 @@ impl Judge {
     }
 
     async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {
-        let Some(stored) = self.store.manifest_to_judge(repo, digest).await? else {
-            return Ok(Done::Gone);
+        let ready = match image::gather(&self.store, &self.evidence, repo, digest).await? {
+            Image::Ready(ready) => *ready,
+            Image::Waits => return Ok(Done::Waits),
+            Image::Gone => return Ok(Done::Gone),
         };
-        let manifest = Manifest::parse(
-            &stored.bytes,
-            Some(&stored.media_type),
-            &ManifestLimits::default(),
-        )
-        .context("the manifest that was stored cannot be read")?;
-        let Some(gathered) = self.evidence.gather(&manifest).await? else {
-            return Ok(Done::Waits);
-        };
-        let since = self.store.now().minus(IN_USE);
-        let in_use = self.store.was_pulled_since(repo, digest, since).await?;
         let facts = self.knowledge.facts().await;
-        let now = moment(self.store.now())?;
-        let about = SubjectOf {
-            repo: repo.clone(),
-            digest: *digest,
-            manifest,
-            media_type: stored.media_type.clone(),
-            pushed_by: None,
-            in_use,
-            now,
-        };
         // Matching and conditions compute; a thread that serves connections must not.
         let judgements = tokio::task::spawn_blocking(move || {
-            let subject = subject_of(&about, &gathered, &facts)?;
-            decide(&subject, &facts, now)
+            let subject = subject_of(&ready.about, &ready.gathered, &facts)?;
+            decide(&subject, &facts, ready.now)
         })
         .await
         .context("the judgement was lost")??;

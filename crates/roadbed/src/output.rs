@@ -113,7 +113,7 @@ pub(crate) fn lines<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) ->
 }
 
 /// What strangers wrote must not steer the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             if c.is_control() {

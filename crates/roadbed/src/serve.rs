@@ -73,7 +73,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
     let looking = looking::start(&config, &store, &instance).await?;
-    let state = web::WebState::new(store.clone(), web_config(&config, &instance));
+    let state = web::WebState::new(store.clone(), web_config(&config, &instance))
+        .judged_by(looking.as_ref().map(looking::Looking::judging));
     let app = App {
         registry,
         other: web::router(state)

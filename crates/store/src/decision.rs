@@ -106,6 +106,13 @@ struct Row {
 }
 
 #[derive(FromQueryResult)]
+struct ImageRow {
+    id: i64,
+    name: String,
+    digest: String,
+}
+
+#[derive(FromQueryResult)]
 struct StandingRow {
     images: i64,
     refused: i64,
@@ -208,6 +215,37 @@ impl Store {
         digest: &Digest,
     ) -> Result<Option<Arc<crate::StoredManifest>>, StoreError> {
         self.manifest_by_digest(repo, digest).await
+    }
+
+    /// Images that there are, in a fixed order: those behind `after`, each with the number that is `after` for what follows
+    /// it.
+    pub async fn images_after(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, RepoName, Digest)>, StoreError> {
+        let sql = "SELECT m.id, r.name, m.digest FROM manifest m JOIN repository r ON r.id = m.repository_id \
+                   WHERE m.kind = 0 AND m.id > $1 ORDER BY m.id LIMIT $2";
+        let values = [after.into(), sql::to_db(limit as u64).into()];
+        let rows: Vec<ImageRow> = sql::all(self.inner.db.read(), sql, values).await?;
+        let parse = |row: ImageRow| {
+            let repo = row.name.parse();
+            let repo =
+                repo.map_err(|_| StoreError::damaged(format!("manifest {} has no repository", row.id)))?;
+            Ok((row.id, repo, blob::parse_digest(&row.digest)?))
+        };
+        rows.into_iter().map(parse).collect()
+    }
+
+    /// Who brought an image to a repository: its first push that the audit log knows.
+    pub async fn pusher(&self, repo: &RepoName, digest: &Digest) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT actor AS text FROM event WHERE subject = $1 AND kind = $2 ORDER BY seq LIMIT 1";
+        let values = [
+            blob::subject(repo, digest).into(),
+            EventKind::ManifestPush.name().into(),
+        ];
+        let row: Option<sql::Text> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.map(|row| row.text))
     }
 
     /// Changes whenever something was decided.

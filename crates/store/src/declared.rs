@@ -25,6 +25,9 @@ pub struct Declared {
     pub grants: Vec<Grant>,
     /// Rules that should exist.
     pub rules: Vec<Rule>,
+    /// The policy that should be in force, YAML; without it the present one stays, also with `prune`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// A user without a password in clear.
@@ -97,6 +100,17 @@ pub enum Step {
     SetRule(Becoming<Rule>),
     /// Remove a rule that is not declared (only with `prune`).
     RemoveRule(Rule),
+    /// Put the policy in force.
+    SetPolicy(Becoming<DeclaredPolicy>),
+}
+
+/// A policy that was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredPolicy {
+    /// Digest of what it says.
+    pub digest: String,
+    /// YAML.
+    pub body: String,
 }
 
 /// What something becomes, and what it was.
@@ -164,6 +178,10 @@ impl Store {
             principals: plan::principals(on).await?,
             grants: crate::grant::all(on).await?,
             rules: crate::rule::all(on).await?,
+            policy: self.policy().await?.map(|stored| DeclaredPolicy {
+                digest: stored.digest,
+                body: stored.body,
+            }),
         })
     }
 }

@@ -89,6 +89,9 @@ pub enum EventKind {
     /// A policy was set.
     #[serde(rename = "policy.set")]
     PolicySet,
+    /// Somebody asked that a finding be waived.
+    #[serde(rename = "waiver.request")]
+    WaiverRequest,
     /// A finding was waived.
     #[serde(rename = "waiver.set")]
     WaiverSet,
@@ -269,6 +272,26 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.note(actor, EventKind::SettingsChange, what.to_owned(), body)
             .await
+    }
+
+    /// Notes that the glass was broken or mended on the machine, as its file said.
+    pub async fn note_break_glass(
+        &self,
+        actor: &Actor,
+        pulls: &str,
+        body: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        self.note(actor, EventKind::BreakGlass, pulls.to_owned(), body)
+            .await
+    }
+
+    /// What was noted so since a moment, in order; at most 10,000 of it.
+    pub async fn break_glass_notes(&self, since: Timestamp) -> Result<Vec<Event>, StoreError> {
+        let sql = "SELECT seq, at, kind, subject, actor, cause, rule_version, body FROM event \
+                   WHERE kind = $1 AND at >= $2 ORDER BY seq LIMIT 10000";
+        let values = [EventKind::BreakGlass.name().into(), since.micros().into()];
+        let rows: Vec<EventRow> = sql::all(self.inner.db.read(), sql, values).await?;
+        rows.into_iter().map(EventRow::into_event).collect()
     }
 
     /// Writes an event that belongs to no other change.

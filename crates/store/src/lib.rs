@@ -74,7 +74,7 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{StoreConfig, StoreLimits};
 pub use decision::{Judgement, Outcome, Point, Standing};
 pub use declared::{
-    Applied, ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, End, EndError, Step,
+    Applied, ApplyPlan, Becoming, Declared, DeclaredPolicy, DeclaredRobot, DeclaredUser, End, EndError, Step,
 };
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
@@ -93,6 +93,6 @@ pub use quota::{QuotaExceeded, QuotaKind};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
-pub use ruling::{MAX_WAIVERS, StoredPolicy, StoredWaiver};
+pub use ruling::{MAX_WAIVERS, StoredPolicy, StoredWaiver, WaiverPut, WaiverStep};
 pub use tag::TagTarget;
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};

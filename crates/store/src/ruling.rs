@@ -2,11 +2,11 @@
 //!
 //! The store keeps their text; what it means is the business of the crate that judges.
 
-use sea_orm::FromQueryResult;
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::db::sql;
+use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp};
 
@@ -34,6 +34,26 @@ pub struct StoredWaiver {
     pub body: String,
     /// Its last moment.
     pub until: Timestamp,
+}
+
+/// How far a waiver has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaiverStep {
+    /// Somebody asks for it; nothing is judged by it.
+    Request,
+    /// Somebody else approves it; images are judged by it.
+    Approve,
+}
+
+/// What became of keeping a waiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaiverPut {
+    /// It is kept.
+    Done,
+    /// There is another one of its name than the caller has seen, or none any more.
+    Changed,
+    /// There are [`MAX_WAIVERS`] already.
+    Full,
 }
 
 /// Waivers that there can be, those that are over included until they are removed. Default: the only value.
@@ -70,6 +90,25 @@ impl From<PolicyRow> for StoredPolicy {
     }
 }
 
+impl From<WaiverRow> for StoredWaiver {
+    fn from(row: WaiverRow) -> Self {
+        Self {
+            id: row.id,
+            body: row.body,
+            until: Timestamp(row.until),
+        }
+    }
+}
+
+impl WaiverStep {
+    const fn event(self) -> EventKind {
+        match self {
+            Self::Request => EventKind::WaiverRequest,
+            Self::Approve => EventKind::WaiverSet,
+        }
+    }
+}
+
 impl Store {
     /// Changes whenever advisories, the policy or waivers have changed.
     pub fn rulings(&self) -> watch::Receiver<u64> {
@@ -91,80 +130,78 @@ impl Store {
     /// Puts a policy in force and answers its version. The caller has checked what it says.
     pub async fn set_policy(&self, body: &str, digest: &str, actor: &Actor) -> Result<u64, StoreError> {
         let (body, digest, actor) = (body.to_owned(), digest.to_owned(), actor.clone());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let sql = "INSERT INTO policy (digest, body, set_at, set_by) VALUES ($1, $2, $3, $4) \
-                           RETURNING version AS id";
-                let values = [
-                    digest.clone().into(),
-                    body.into(),
-                    tx.now().micros().into(),
-                    actor.name().into(),
-                ];
-                let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
-                let version = made.map_or(0, |row| row.id);
-                tx.touch_rulings();
-                let about = json!({ "version": version, "digest": digest });
-                event::record(tx, &actor, EventKind::PolicySet, "policy", about).await?;
-                Ok::<_, StoreError>(sql::from_db(version))
-            })
-        })
-        .await
+        self.write(move |tx| Box::pin(async move { put_policy(tx, &actor, &body, &digest).await }))
+            .await
     }
 
     /// All waivers, in the order of their names.
     pub async fn waivers(&self) -> Result<Vec<StoredWaiver>, StoreError> {
         let sql = "SELECT id, body, until FROM waiver ORDER BY id";
         let rows: Vec<WaiverRow> = sql::all(self.inner.db.read(), sql, []).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| StoredWaiver {
-                id: row.id,
-                body: row.body,
-                until: Timestamp(row.until),
-            })
-            .collect())
+        Ok(rows.into_iter().map(StoredWaiver::from).collect())
     }
 
-    /// Keeps a waiver. The caller has checked what it says. `false`: there are [`MAX_WAIVERS`] already.
-    pub async fn set_waiver(&self, waiver: StoredWaiver, actor: &Actor) -> Result<bool, StoreError> {
-        let actor = actor.clone();
+    /// The waiver of this name.
+    pub async fn waiver(&self, id: &str) -> Result<Option<StoredWaiver>, StoreError> {
+        Ok(find_waiver(self.inner.db.read(), id)
+            .await?
+            .map(StoredWaiver::from))
+    }
+
+    /// Keeps a waiver in place of what it `was`; `None`: there was none of its name. The caller has checked what it says.
+    pub async fn set_waiver(
+        &self,
+        waiver: StoredWaiver,
+        was: Option<&str>,
+        step: WaiverStep,
+        actor: &Actor,
+    ) -> Result<WaiverPut, StoreError> {
+        let (was, actor) = (was.map(str::to_owned), actor.clone());
         self.write(move |tx| {
             Box::pin(async move {
+                let present = find_waiver(tx.sql(), &waiver.id).await?;
+                if present.map(|row| row.body) != was {
+                    return Ok(WaiverPut::Changed);
+                }
                 let sql = "SELECT COUNT(*) AS number FROM waiver WHERE id <> $1";
                 let others: Option<sql::Number> =
                     sql::first(tx.sql(), sql, [waiver.id.clone().into()]).await?;
                 if others.is_some_and(|others| sql::from_db(others.number) >= MAX_WAIVERS as u64) {
-                    return Ok(false);
+                    return Ok(WaiverPut::Full);
                 }
-                let sql = "INSERT INTO waiver (id, body, until, created_at) VALUES ($1, $2, $3, $4) \
-                           ON CONFLICT (id) DO UPDATE SET body = excluded.body, until = excluded.until";
-                let values = [
-                    waiver.id.clone().into(),
-                    waiver.body.clone().into(),
-                    waiver.until.micros().into(),
-                    tx.now().micros().into(),
-                ];
-                sql::execute(tx.sql(), sql, values).await?;
-                tx.touch_rulings();
+                put_waiver(tx, &waiver).await?;
                 let about = serde_json::from_str(&waiver.body).unwrap_or_default();
-                event::record(tx, &actor, EventKind::WaiverSet, &waiver.id, about).await?;
-                Ok::<_, StoreError>(true)
+                event::record(tx, &actor, step.event(), &waiver.id, about).await?;
+                if step == WaiverStep::Approve {
+                    tx.touch_rulings();
+                }
+                Ok::<_, StoreError>(WaiverPut::Done)
             })
         })
         .await
     }
 
-    /// Withdraws a waiver. `false`: there is none of this name.
-    pub async fn remove_waiver(&self, id: &str, actor: &Actor) -> Result<bool, StoreError> {
-        let (id, actor) = (id.to_owned(), actor.clone());
+    /// Withdraws a waiver that still is what it `was`. `false`: it is not, or there is none of this name. What was only asked
+    /// for had no effect, so nothing is judged again.
+    pub async fn remove_waiver(
+        &self,
+        id: &str,
+        was: &str,
+        step: WaiverStep,
+        actor: &Actor,
+    ) -> Result<bool, StoreError> {
+        let (id, was, actor) = (id.to_owned(), was.to_owned(), actor.clone());
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "DELETE FROM waiver WHERE id = $1";
-                let removed = sql::execute(tx.sql(), sql, [id.clone().into()]).await? > 0;
+                let sql = "DELETE FROM waiver WHERE id = $1 AND body = $2";
+                let values = [id.clone().into(), was.clone().into()];
+                let removed = sql::execute(tx.sql(), sql, values).await? > 0;
                 if removed {
-                    tx.touch_rulings();
-                    event::record(tx, &actor, EventKind::WaiverRemove, &id, json!({})).await?;
+                    if step == WaiverStep::Approve {
+                        tx.touch_rulings();
+                    }
+                    let was = serde_json::from_str(&was).unwrap_or_default();
+                    event::record(tx, &actor, EventKind::WaiverRemove, &id, was).await?;
                 }
                 Ok::<_, StoreError>(removed)
             })
@@ -172,3 +209,40 @@ impl Store {
         .await
     }
 }
+
+/// The same within a transaction.
+pub(crate) async fn put_policy(tx: &Tx, actor: &Actor, body: &str, digest: &str) -> Result<u64, StoreError> {
+    let sql = "INSERT INTO policy (digest, body, set_at, set_by) VALUES ($1, $2, $3, $4) RETURNING version AS id";
+    let values = [
+        digest.into(),
+        body.into(),
+        tx.now().micros().into(),
+        actor.name().into(),
+    ];
+    let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
+    let version = made.map_or(0, |row| row.id);
+    tx.touch_rulings();
+    let about = json!({ "version": version, "digest": digest });
+    event::record(tx, actor, EventKind::PolicySet, "policy", about).await?;
+    Ok(sql::from_db(version))
+}
+
+async fn find_waiver(on: &impl ConnectionTrait, id: &str) -> Result<Option<WaiverRow>, StoreError> {
+    let sql = "SELECT id, body, until FROM waiver WHERE id = $1";
+    sql::first(on, sql, [id.into()]).await
+}
+
+async fn put_waiver(tx: &Tx, waiver: &StoredWaiver) -> Result<(), StoreError> {
+    let sql = "INSERT INTO waiver (id, body, until, created_at) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (id) DO UPDATE SET body = excluded.body, until = excluded.until";
+    let values = [
+        waiver.id.clone().into(),
+        waiver.body.clone().into(),
+        waiver.until.micros().into(),
+        tx.now().micros().into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! The JSON API of Roadbed: `/api/v1`.
 //!
 //! Everything that people and programs may ask of the registry besides pushing and pulling: who may do what, rules,
-//! repositories, the audit log, housekeeping. The command line is a client of it. The API stands on the store alone;
-//! what it promises is additive within a version and described in `OpenAPI` at `/api/v1/openapi.json`.
+//! repositories, policy and waivers, the audit log, housekeeping. The command line is a client of it. The API stands on the
+//! store; what it asks of whoever judges images is [`Judging`], which the program puts in. What it promises is additive
+//! within a version and described in `OpenAPI` at `/api/v1/openapi.json`.
 //!
 //! How a request is answered: `Session` finds out who asks (Basic credentials, or a token of `POST /session`), and
 //! hands out the permits that the store's functions demand; `Body` reads JSON under a cap; one module per
@@ -22,16 +23,20 @@ mod advisories;
 mod apply;
 mod backup;
 mod body;
+mod decisions;
 mod events;
 mod fsck;
 mod gc;
 mod grants;
+mod judging;
 mod manifests;
 mod mirror;
 mod moment;
 mod openapi;
 mod page;
 mod patterns;
+mod policies;
+mod previews;
 mod principals;
 mod problem;
 mod pulls;
@@ -44,6 +49,7 @@ mod sessions;
 mod state;
 mod system;
 mod users;
+mod waivers;
 
 pub mod wire;
 
@@ -56,6 +62,7 @@ use utoipa_axum::routes;
 
 pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_SESSION_BYTES};
+pub use judging::{Asked, Judging, JudgingError};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use session::{PeerAddress, WhoAsked};
 pub use state::{WebConfig, WebState};
@@ -128,6 +135,13 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(advisories::get_advisories))
         .routes(routes!(advisories::begin_import))
         .routes(routes!(advisories::finish_import))
+        .routes(routes!(policies::get_policy, policies::set_policy))
+        .routes(routes!(policies::list_policies))
+        .routes(routes!(previews::preview_policy))
+        .routes(routes!(waivers::list_waivers))
+        .routes(routes!(waivers::request_waiver, waivers::remove_waiver))
+        .routes(routes!(waivers::approve_waiver))
+        .routes(routes!(decisions::get_decision))
         .routes(routes!(gc::collect, gc::get_collection))
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))

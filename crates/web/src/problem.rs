@@ -31,6 +31,9 @@ pub struct Problem {
     pub detail: String,
     /// What to do about it.
     pub remedy: String,
+    /// Everything that is wrong, one by one, where it is more than the detail tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
 }
 
 /// The kinds of problems.
@@ -138,6 +141,7 @@ pub(crate) struct ApiError {
     detail: String,
     /// Seconds.
     retry_after: Option<u64>,
+    errors: Vec<String>,
 }
 
 impl ApiError {
@@ -146,7 +150,14 @@ impl ApiError {
             kind,
             detail: detail.to_string(),
             retry_after: None,
+            errors: Vec::new(),
         }
+    }
+
+    /// With all that is wrong, one by one.
+    #[must_use]
+    pub(crate) fn with_errors(self, errors: Vec<String>) -> Self {
+        Self { errors, ..self }
     }
 
     pub(crate) fn malformed(detail: impl Display) -> Self {
@@ -165,7 +176,7 @@ impl ApiError {
     }
 
     /// Logs the causes, which are nobody's business outside, and says only that it failed.
-    fn internal(error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "request of the API failed");
         Self::new(Kind::Internal, "the registry could not do this")
     }
@@ -179,6 +190,7 @@ impl ApiError {
             status: status.as_u16(),
             detail: self.detail.clone(),
             remedy: self.kind.remedy().to_owned(),
+            errors: self.errors.clone(),
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::admission::{PARTS, REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 use crate::advisories::OpenImport;
 use crate::gc::CollectionReport;
+use crate::judging::Judging;
 
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
@@ -69,6 +70,10 @@ pub struct WebState {
     pub(crate) checker: Arc<Semaphore>,
     /// The import of advisories that is on its way.
     pub(crate) import: Arc<tokio::sync::Mutex<Option<OpenImport>>>,
+    /// Who judges images; nobody where none are looked into.
+    pub(crate) judging: Option<Arc<dyn Judging>>,
+    /// One preview at a time.
+    pub(crate) previewer: Arc<Semaphore>,
 }
 
 /// The last collection on demand.
@@ -91,6 +96,14 @@ impl WebState {
             collector: Arc::new(Semaphore::new(1)),
             checker: Arc::new(Semaphore::new(1)),
             import: Arc::default(),
+            judging: None,
+            previewer: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// The same with somebody who judges images.
+    #[must_use]
+    pub fn judged_by(self, judging: Option<Arc<dyn Judging>>) -> Self {
+        Self { judging, ..self }
     }
 }

@@ -10,6 +10,7 @@ mod api {
     mod description;
     mod housekeeping;
     mod routes;
+    mod rulings;
     mod sessions;
     mod world;
 }

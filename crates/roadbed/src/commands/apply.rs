@@ -1,4 +1,4 @@
-//! `apply`: makes users, robots, grants and rules what files say.
+//! `apply`: makes users, robots, grants, rules and the policy what files say.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

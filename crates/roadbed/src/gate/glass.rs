@@ -1,11 +1,12 @@
 //! Breaking the glass: pulls pass whatever was decided, for a while, on the word of whoever has the machine.
 //!
 //! It works by a file in the data directory, so that it works also while the database does not. The server looks at the file when
-//! a pull comes, at most once a second, and writes down in the audit log what it finds there.
+//! a pull comes, at most once a second, and writes down in the audit log what it finds there (`audit.rs`).
 
 use std::{
     fs,
     io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -15,6 +16,8 @@ use anyhow::{Context as _, Result, ensure};
 use oci::{RepoName, RepoPattern};
 use serde::{Deserialize, Serialize};
 use store::Timestamp;
+
+pub(crate) mod audit;
 
 /// Name of the file in the data directory.
 const FILE: &str = "break-glass.json";
@@ -99,12 +102,12 @@ impl Glass {
             Err(error) => tracing::warn!(%error, "the file of the broken glass cannot be read"),
         }
     }
+}
 
-    /// What is open now or was lately.
-    pub(crate) fn breaks(&self) -> Vec<Break> {
-        let seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.breaks.clone()
-    }
+/// What the file of a data directory holds, what is over included.
+pub(crate) fn breaks(data_dir: &Path) -> Result<Vec<Break>> {
+    let file = data_dir.join(FILE);
+    read(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn read(file: &Path) -> io::Result<Vec<Break>> {
@@ -126,24 +129,23 @@ pub(crate) fn break_it(data_dir: &Path, wanted: Break) -> Result<()> {
         wanted.until - wanted.at <= i64::try_from(LONGEST.as_micros()).unwrap_or(i64::MAX),
         "at most 24 hours; whoever needs longer changes the policy or waives the finding"
     );
-    let file = data_dir.join(FILE);
-    let mut breaks = read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut breaks = breaks(data_dir)?;
     breaks.retain(|open| open.until > wanted.at && open.pulls != wanted.pulls);
     ensure!(
         breaks.len() < MOST,
         "{MOST} patterns are open already; mend one first"
     );
     breaks.push(wanted);
-    write(&file, &breaks)
+    write(&data_dir.join(FILE), &breaks)
 }
 
 /// Mends what is open: one pattern, or all. Answers how many were.
-pub(crate) fn mend(data_dir: &Path, pattern: Option<&RepoPattern>) -> Result<usize> {
-    let file = data_dir.join(FILE);
-    let mut breaks = read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+pub(crate) fn mend(data_dir: &Path, pattern: Option<&RepoPattern>, now: Timestamp) -> Result<usize> {
+    let mut breaks = breaks(data_dir)?;
+    breaks.retain(|open| open.until > now.micros());
     let before = breaks.len();
     breaks.retain(|open| pattern.is_some_and(|pattern| *pattern != open.pulls));
-    write(&file, &breaks)?;
+    write(&data_dir.join(FILE), &breaks)?;
     Ok(before - breaks.len())
 }
 
@@ -152,6 +154,8 @@ fn write(file: &Path, breaks: &[Break]) -> Result<()> {
     let partial = file.with_extension("partial");
     let write = || -> io::Result<()> {
         let mut out = fs::File::create(&partial)?;
+        // Often it is not the server's user who breaks the glass; the server must be able to read it all the same.
+        out.set_permissions(fs::Permissions::from_mode(0o644))?;
         out.write_all(&serde_json::to_vec_pretty(breaks)?)?;
         out.sync_all()?;
         fs::rename(&partial, file)
@@ -182,8 +186,8 @@ mod tests {
         assert!(glass.is_broken_for(&inside, Timestamp(999)));
         assert!(!glass.is_broken_for(&inside, Timestamp(1_000)));
         assert!(!glass.is_broken_for(&outside, Timestamp(1)));
-        assert_eq!(glass.breaks().len(), 1);
-        assert_eq!(mend(dir.path(), None).unwrap(), 1);
+        assert_eq!(breaks(dir.path()).unwrap().len(), 1);
+        assert_eq!(mend(dir.path(), None, Timestamp(1)).unwrap(), 1);
         assert!(!Glass::of(dir.path()).is_broken_for(&inside, Timestamp(1)));
     }
 

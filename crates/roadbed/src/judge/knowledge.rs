@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev};
-use policy::{Policy, Waiver};
+use policy::{KeptWaiver, Policy, Waiver};
 use store::{AdvisoryRow, JobPriority, Store, Which};
 use tokio::sync::watch;
 
@@ -170,8 +170,9 @@ async fn document<T, E: std::error::Error + Send + Sync + 'static>(
 async fn waivers(store: &Store) -> Result<Vec<Waiver>> {
     let mut waivers = Vec::new();
     for stored in store.waivers().await? {
-        match serde_json::from_str(&stored.body) {
-            Ok(waiver) => waivers.push(waiver),
+        match KeptWaiver::from_json(&stored.body) {
+            Ok(KeptWaiver::Approved(waiver)) => waivers.push(waiver),
+            Ok(KeptWaiver::Requested(_)) => {}
             Err(error) => {
                 tracing::error!(waiver = stored.id, %error, "a waiver that was stored cannot be read");
             }

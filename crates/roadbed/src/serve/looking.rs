@@ -6,11 +6,15 @@ use anyhow::Result;
 use registry::gate::{Gate, OpenGate};
 use store::{JobPriority, Store, Which};
 use tokio::task::{JoinHandle, JoinSet};
+use web::Judging;
 
 use crate::{
     config::Config,
-    gate::{PolicyGate, glass::Glass},
-    judge::{self, Judge, Knowledge},
+    gate::{
+        PolicyGate,
+        glass::{self, Glass},
+    },
+    judge::{self, Asked, Judge, Knowledge},
     worker::{Broker, Pool},
 };
 
@@ -20,7 +24,15 @@ const REVIEW_EVERY: Duration = Duration::from_mins(1);
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
+    judging: Arc<dyn Judging>,
+}
+
+impl Looking {
+    /// Who judges for the API.
+    pub(super) fn judging(&self) -> Arc<dyn Judging> {
+        Arc::clone(&self.judging)
+    }
 }
 
 impl Drop for Looking {
@@ -52,7 +64,9 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
         tasks: [
             tokio::spawn(review(store.clone())),
             tokio::spawn(Arc::clone(&knowledge).follow()),
+            tokio::spawn(glass::audit::follow(store.clone())),
         ],
+        judging: Asked::new(store.clone(), knowledge),
     }))
 }
 

@@ -18,8 +18,13 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("policy", &["oci", "findings"]),
     ("store", &["oci", "access", "findings", "policy"]),
     ("registry", &["oci", "access", "store"]),
-    ("web", &["oci", "access", "store"]),
-    ("roadbed", &["oci", "access", "store", "registry", "web"]),
+    ("web", &["oci", "access", "findings", "policy", "store"]),
+    (
+        "roadbed",
+        &[
+            "oci", "access", "findings", "inspect", "policy", "store", "registry", "web",
+        ],
+    ),
 ];
 
 /// Crates without input, output or clock.

@@ -6,7 +6,7 @@ use access::{Grant, PrincipalKind, PrincipalName, Subject};
 use oci::RepoPattern;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{ApplyPlan, Becoming, Declared, DeclaredRobot, DeclaredUser, End, Step};
+use super::{ApplyPlan, Becoming, Declared, DeclaredPolicy, DeclaredRobot, DeclaredUser, End, Step};
 use crate::db::sql;
 use crate::{AdminError, Rule, StoreError, StoreLimits, Timestamp};
 
@@ -17,6 +17,7 @@ pub(super) struct Present {
     pub(super) principals: Vec<PresentPrincipal>,
     pub(super) grants: Vec<Grant>,
     pub(super) rules: Vec<Rule>,
+    pub(super) policy: Option<DeclaredPolicy>,
 }
 
 /// A principal as it is.
@@ -100,6 +101,7 @@ pub(super) fn make(
         let is = present_rules.get(&rule.pattern).copied();
         becoming(rule, is).map(Step::SetRule)
     }));
+    steps.extend(policy_step(declared, present)?);
     check_counts(&steps, present, limits)?;
     Ok(ApplyPlan {
         generation: present.generation,
@@ -125,7 +127,11 @@ fn check_counts(steps: &[Step], present: &Present, limits: &StoreLimits) -> Resu
             Step::RemoveGrant(_) => *grants -= 1,
             Step::SetRule(Becoming { was: None, .. }) => *rules += 1,
             Step::RemoveRule(_) => *rules -= 1,
-            Step::UpdateUser(_) | Step::UpdateRobot(_) | Step::SetGrant(_) | Step::SetRule(_) => {}
+            Step::UpdateUser(_)
+            | Step::UpdateRobot(_)
+            | Step::SetGrant(_)
+            | Step::SetRule(_)
+            | Step::SetPolicy(_) => {}
         }
     }
     let caps = [
@@ -167,6 +173,20 @@ fn robot_step(robot: &DeclaredRobot, is: Option<&PresentPrincipal>) -> Option<St
     };
     let was = is.as_robot();
     becoming(&robot.filled_from(&was), Some(&was)).map(Step::UpdateRobot)
+}
+
+fn policy_step(declared: &Declared, present: &Present) -> Result<Option<Step>, AdminError> {
+    let Some(body) = &declared.policy else {
+        return Ok(None);
+    };
+    let policy = policy::Policy::parse("policy", body).map_err(|errors| AdminError::Invalid {
+        reason: errors.to_string(),
+    })?;
+    let to = DeclaredPolicy {
+        digest: policy.digest().to_string(),
+        body: body.clone(),
+    };
+    Ok(becoming(&to, present.policy.as_ref()).map(Step::SetPolicy))
 }
 
 impl PresentPrincipal {

@@ -399,3 +399,21 @@ async fn a_plan_that_leads_over_a_cap_is_refused_before_anything_is_done() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn a_policy_is_declared_once_and_stays_where_none_is() {
+    let kit = Kit::new().await;
+    let text = "version: 1\nrules:\n  - {id: any, when: finding.kev, decide: refuse}\n";
+    let wanted = declared(serde_json::json!({ "policy": text }));
+    let plan = kit.store.plan_apply(&wanted, false, None).await.unwrap();
+    assert!(matches!(&plan.steps[..], [Step::SetPolicy(Becoming { was: None, .. })]));
+    kit.store.carry_out(&Kit::operator(), plan).await.unwrap();
+    assert_eq!(kit.store.policy().await.unwrap().unwrap().body, text);
+    for again in [wanted, Declared::default()] {
+        let plan = kit.store.plan_apply(&again, true, None).await.unwrap();
+        assert!(plan.steps.is_empty(), "{plan:?}");
+    }
+    let wrong = declared(serde_json::json!({ "policy": "version: 1\nrules:\n  - {id: any}\n" }));
+    let error = kit.store.plan_apply(&wrong, false, None).await.unwrap_err();
+    assert!(error.to_string().contains("policy:3: "), "{error}");
+}

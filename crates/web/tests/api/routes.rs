@@ -63,6 +63,13 @@ fn row(
     }
 }
 
+/// A waiver that nobody can get any more.
+fn over(repository: &str) -> Value {
+    json!({
+        "findings": ["CVE-2021-44228"], "repositories": [repository], "reason": "none", "until": "2020-01-01T00:00:00Z",
+    })
+}
+
 #[rustfmt::skip]
 fn table() -> Vec<Row> {
     let grant = json!({ "subject": "nobody", "pattern": "team/new/**", "roles": ["pull"] });
@@ -115,6 +122,26 @@ fn table() -> Vec<Row> {
         row("GET", "/events", "/events", None, ADMINISTRATORS, 200),
         row("GET", "/pulls", "/pulls", None, ADMINISTRATORS, 200),
         row("POST", "/apply", "/apply?dry_run=true", Some(json!({})), ADMINISTRATORS, 200),
+        row("GET", "/advisories", "/advisories", None, ADMINISTRATORS, 200),
+        row("POST", "/advisories/imports", "/advisories/imports", Some(json!({})), ADMINISTRATORS, 201),
+        row("POST", "/advisories/imports/{id}/documents", "/advisories/imports/ghost/documents",
+            Some(json!({ "documents": [] })), ADMINISTRATORS, 404),
+        row("POST", "/advisories/imports/{id}/finish", "/advisories/imports/ghost/finish",
+            Some(json!({ "origin": "here" })), ADMINISTRATORS, 404),
+        row("GET", "/policy", "/policy", None, SIGNED_IN, 200),
+        row("PUT", "/policy", "/policy", Some(json!({ "body": "version: 1\nrules: []\n" })), ADMINISTRATORS, 200),
+        row("GET", "/policies", "/policies", None, ADMINISTRATORS, 200),
+        // Nobody judges in this world.
+        row("POST", "/policy/preview", "/policy/preview", Some(json!({ "body": "version: 1\nrules: []\n" })),
+            ADMINISTRATORS, 409),
+        row("GET", "/waivers", "/waivers", None, SIGNED_IN, 200),
+        // Its end is over: nobody takes the name from the next one.
+        row("PUT", "/waivers/{id}", "/waivers/w", Some(over("team/app")), PULLERS, 400),
+        row("PUT", "/waivers/{id}", "/waivers/w", Some(over("team/**")), OWNERS, 400),
+        row("POST", "/waivers/{id}/approve", "/waivers/ghost/approve", Some(json!({})), SIGNED_IN, 404),
+        row("DELETE", "/waivers/{id}", "/waivers/ghost", None, SIGNED_IN, 404),
+        row("GET", "/decisions", "/decisions?repository=team/app&reference=v1", None, PULLERS, 200),
+        row("GET", "/decisions", "/decisions?repository=team/app&reference=ghost", None, PULLERS, 404),
         row("POST", "/gc", "/gc", Some(json!({})), ADMINISTRATORS, 200),
         row("GET", "/gc", "/gc", None, ADMINISTRATORS, 200),
         row("POST", "/fsck", "/fsck", Some(json!({})), ADMINISTRATORS, 200),

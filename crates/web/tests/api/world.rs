@@ -20,7 +20,7 @@ use store::{
 };
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use web::{PREFIX, PeerAddress, WebConfig, WebState};
+use web::{Judging, PREFIX, PeerAddress, WebConfig, WebState};
 
 /// The password of every user.
 pub(crate) const PASSWORD: &str = "a long enough password";
@@ -129,6 +129,15 @@ impl World {
     }
 
     pub(crate) async fn with(config: WebConfig) -> Self {
+        Self::made(config, None).await
+    }
+
+    /// One in which somebody judges images.
+    pub(crate) async fn judged_by(judging: Arc<dyn Judging>) -> Self {
+        Self::made(WebConfig::default(), Some(judging)).await
+    }
+
+    async fn made(config: WebConfig, judging: Option<Arc<dyn Judging>>) -> Self {
         let directory = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::starting_at(START));
         let store = Store::open(StoreConfig::at(directory.path().join("data")), clock.clone())
@@ -140,7 +149,7 @@ impl World {
             instance: "here".into(),
             ..config
         };
-        let router = web::router(WebState::new(store.clone(), config));
+        let router = web::router(WebState::new(store.clone(), config).judged_by(judging));
         let everybody = Who::ALL.into_iter().filter(|who| *who != Who::Anonymous);
         let tokens = everybody
             .map(|who| (who, token_of(&store, who, Audience::Api)))
@@ -238,6 +247,7 @@ async fn populate(store: &Store) -> String {
         }],
         grants: Who::ALL.into_iter().filter_map(declare_grant).collect(),
         rules: Vec::new(),
+        policy: None,
     };
     let plan = store.plan_apply(&declared, false, None).await.unwrap();
     let applied = store.carry_out(&Actor::operator("test"), plan).await.unwrap();

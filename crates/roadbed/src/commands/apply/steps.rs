@@ -16,6 +16,12 @@ pub(in crate::commands) fn describe(step: &Step) -> String {
         Step::SetGrant(grant) => set_grant(grant),
         Step::RemoveGrant(grant) => format!("- {} {}", name_of(grant), grant.roles),
         Step::SetRule(rule) => changed(&format!("rule {}", rule.to.pattern), rule, of_rule),
+        Step::SetPolicy(policy) => match &policy.was {
+            None => format!("+ policy {}", policy.to.digest),
+            // Only its words: what it says is the same.
+            Some(was) if was.digest == policy.to.digest => format!("~ policy text of {}", was.digest),
+            Some(was) => format!("~ policy {} -> {}", was.digest, policy.to.digest),
+        },
         Step::RemoveRule(rule) => format!("- rule {}: {}", rule.pattern, listed(&of_rule(rule))),
     }
 }

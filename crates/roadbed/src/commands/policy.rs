@@ -1,0 +1,249 @@
+//! `policy …`: what is asked of images.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+use clap::Subcommand;
+use policy::{CaseFile, CaseReport, DEFAULT_POLICY, MAX_CASES_BYTES, Policy, PolicyLimits, PolicySource};
+use serde_json::json;
+use web::wire::{PolicyEntry, PolicyText, PreviewReport, SetPolicy};
+
+use crate::cli::ClientArgs;
+use crate::client::Client;
+use crate::output;
+
+/// Versions that a list shows; the server has no more.
+const MOST: usize = 100;
+
+/// Largest file of a policy that is read, in bytes: far beyond what any policy may have.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// What to do with the policy.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+There is one policy: rules in YAML with conditions in CEL. Until one is set, the default policy is in force. Setting one \
+replaces it as a whole, and all images are judged by it at once.
+
+Examples:
+  roadbed policy show --default > policy.yaml
+  roadbed policy check policy.yaml               all mistakes, each with its line
+  roadbed policy test cases.yaml policy.yaml     what should become of these images?
+  roadbed policy preview policy.yaml             which images would fare otherwise?
+  roadbed policy set policy.yaml")]
+pub(crate) enum PolicyCommand {
+    /// Print the policy in force
+    Show {
+        /// The policy that is in force until another one is set; no registry is asked
+        #[arg(long)]
+        default: bool,
+    },
+    /// List the policies that were set, the latest first
+    History,
+    /// Put a policy in force
+    Set {
+        /// YAML
+        file: PathBuf,
+    },
+    /// Check a policy; no registry is asked
+    ///
+    /// Exit status: 1 when anything is wrong; every mistake is told with file and line.
+    Check {
+        /// YAML
+        file: PathBuf,
+    },
+    /// Try a policy on written cases; no registry is asked
+    ///
+    /// Exit status: 1 when a case does not end as it expects.
+    Test {
+        /// Cases: what is judged, and what should become of it
+        cases: PathBuf,
+        /// YAML; without it the default policy
+        file: Option<PathBuf>,
+    },
+    /// Say which images would fare otherwise under a policy; nothing is changed
+    Preview {
+        /// YAML
+        file: PathBuf,
+        /// Images to list, the worst first; all are counted
+        #[arg(long, default_value_t = 100, value_name = "COUNT")]
+        limit: usize,
+    },
+}
+
+/// Carries out a command.
+pub(crate) async fn run(args: &ClientArgs, command: PolicyCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PolicyCommand::Show { default: true } => show_default(args)?,
+        PolicyCommand::Show { default: false } => {
+            let entry: PolicyEntry = Client::connect(args)?.get("/policy", &[]).await?;
+            output::show(args.output, &entry, |entry| entry.body.clone())?;
+        }
+        PolicyCommand::History => history(args).await?,
+        PolicyCommand::Set { file } => set(args, &file).await?,
+        PolicyCommand::Check { file } => {
+            let policy = load(&file)?;
+            let checked = json!({ "digest": policy.digest(), "rules": policy.rules().len() });
+            output::show(args.output, &checked, |_| {
+                let rules = output::count(policy.rules().len() as u64, "rule");
+                format!("{}: {rules}, nothing is wrong.\n", file.display())
+            })?;
+        }
+        PolicyCommand::Test { cases, file } => return test(args, &cases, file.as_deref()),
+        PolicyCommand::Preview { file, limit } => preview(args, &file, limit).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_default(args: &ClientArgs) -> anyhow::Result<()> {
+    let shown = json!({
+        "version": 0,
+        "digest": Policy::default_policy().digest(),
+        "body": DEFAULT_POLICY,
+    });
+    output::show(args.output, &shown, |_| DEFAULT_POLICY.to_owned())
+}
+
+async fn history(args: &ClientArgs) -> anyhow::Result<()> {
+    let entries: Vec<PolicyEntry> = Client::connect(args)?.list("/policies", &[], MOST).await?;
+    output::show(args.output, &entries, |entries| {
+        if entries.is_empty() {
+            return "No policy was set: the default policy is in force.\n".to_owned();
+        }
+        let rows = entries.iter().map(|entry| {
+            [
+                entry.version.to_string(),
+                entry.set_at.map(|at| output::moment(at.0)).unwrap_or_default(),
+                entry.set_by.clone().unwrap_or_default(),
+                entry.digest.clone(),
+            ]
+        });
+        output::table(["VERSION", "SET AT", "BY", "DIGEST"], rows)
+    })
+}
+
+async fn set(args: &ClientArgs, file: &Path) -> anyhow::Result<()> {
+    // Mistakes are told with the file's name.
+    load(file)?;
+    let text = PolicyText { body: read(file)? };
+    let done: SetPolicy = Client::connect(args)?.put("/policy", &text).await?;
+    output::show(args.output, &done, |done| {
+        let version = done.policy.version;
+        if !done.changed {
+            return format!("Version {version} says so already; nothing was changed.\n");
+        }
+        let was = match done.was {
+            0 => "the default policy".to_owned(),
+            was => format!("version {was}"),
+        };
+        format!("Version {version} is in force in place of {was}; all images are judged by it.\n")
+    })
+}
+
+fn test(args: &ClientArgs, cases: &Path, file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let policy = match file {
+        Some(file) => load(file)?,
+        None => Policy::default_policy(),
+    };
+    let text = read_up_to(cases, MAX_CASES_BYTES as u64)?;
+    let report = CaseFile::parse(&cases.display().to_string(), &text)?.run(&policy);
+    output::show(args.output, &report, describe_cases)?;
+    Ok(if report.is_passed() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn describe_cases(report: &CaseReport) -> String {
+    let mut lines = Vec::new();
+    let mut failed = 0;
+    for result in &report.results {
+        let has_passed = result.differences.is_empty();
+        failed += usize::from(!has_passed);
+        let word = if has_passed { "ok    " } else { "FAILED" };
+        lines.push(format!("{word}  {}", output::printable(&result.name)));
+        for difference in &result.differences {
+            lines.push(format!("        {}", output::printable(difference)));
+        }
+    }
+    let cases = output::count(report.results.len() as u64, "case");
+    lines.push(format!("{cases}, {failed} failed."));
+    output::lines(lines)
+}
+
+async fn preview(args: &ClientArgs, file: &Path, limit: usize) -> anyhow::Result<()> {
+    load(file)?;
+    let text = PolicyText { body: read(file)? };
+    let query = [("limit", limit.to_string())];
+    let client = Client::connect(args)?;
+    let report: PreviewReport = client.post_with("/policy/preview", &query, &text).await?;
+    output::show(args.output, &report, describe_preview)
+}
+
+fn describe_preview(report: &PreviewReport) -> String {
+    let mut text = format!(
+        "{} judged by both policies",
+        output::count(report.images, "image")
+    );
+    if report.waiting > 0 {
+        text.push_str(&format!(", {} still being looked into", report.waiting));
+    }
+    text.push_str(".\n");
+    if report.counts.is_empty() {
+        text.push_str("None would fare otherwise.\n");
+        return text;
+    }
+    for count in &report.counts {
+        let (before, after) = (count.before.as_str(), count.after.as_str());
+        let images = output::count(count.images, "image");
+        text.push_str(&format!(
+            "  {before} -> {after}: {images}, {} in use\n",
+            count.in_use
+        ));
+    }
+    let rows = report.changes.iter().map(|change| {
+        [
+            format!("{} -> {}", change.before.as_str(), change.after.as_str()),
+            output::yes_or_no(change.in_use),
+            format!("{}@{}", change.repository, change.digest),
+            change.text.clone(),
+        ]
+    });
+    text.push_str(&output::table(["CHANGE", "IN USE", "IMAGE", "WHY"], rows));
+    let changed: u64 = report.counts.iter().map(|count| count.images).sum();
+    let listed = report.changes.len() as u64;
+    if listed < changed {
+        text.push_str(&format!(
+            "… and {} more; --limit shows up to 1000.\n",
+            changed - listed
+        ));
+    }
+    text
+}
+
+/// Reads and checks a policy; every mistake comes with file and line.
+fn load(file: &Path) -> anyhow::Result<Policy> {
+    let (name, text) = (file.display().to_string(), read(file)?);
+    let source = PolicySource {
+        name: &name,
+        text: &text,
+    };
+    Ok(Policy::load(&[source], &PolicyLimits::default())?)
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    read_up_to(file, MAX_FILE_BYTES)
+}
+
+fn read_up_to(file: &Path, most: u64) -> anyhow::Result<String> {
+    let cannot_read = || format!("cannot read {}", file.display());
+    let bytes = fs::metadata(file).with_context(cannot_read)?.len();
+    ensure!(
+        bytes <= most,
+        "{} has {bytes} bytes: at most {most} are allowed",
+        file.display()
+    );
+    fs::read_to_string(file).with_context(cannot_read)
+}

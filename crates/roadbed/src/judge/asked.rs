@@ -1,0 +1,264 @@
+//! Judging on demand, for the API: what another policy would change, what a finding rests on. Nothing of it is kept.
+
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use oci::{Digest, RepoName};
+use policy::{Change, JudgedFinding, Outcome, Policy};
+use store::Store;
+use web::{
+    Judging, JudgingError,
+    wire::{PreviewCount, PreviewEntry, PreviewReport},
+};
+
+use super::{
+    Evidence, Facts, Knowledge,
+    image::{self, Image},
+    subject_of,
+};
+
+/// Images that are listed at a time.
+const PAGE: usize = 500;
+
+/// Images that a preview judges at the same time: pulls and pushes go on beside it.
+const AT_ONCE: usize = 2;
+
+/// Judges on demand by what a server knows.
+pub(crate) struct Asked {
+    store: Store,
+    knowledge: Arc<Knowledge>,
+}
+
+/// What became of one image under two policies.
+enum Compared {
+    Gone,
+    Waits,
+    Same,
+    Otherwise(Box<Change>),
+}
+
+impl Asked {
+    /// Over a store and what is known.
+    pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>) -> Arc<Self> {
+        Arc::new(Self { store, knowledge })
+    }
+
+    async fn compare_all(&self, after: Policy, most: usize) -> Result<PreviewReport> {
+        // Of its own, so that it does not push out what the judge needs.
+        let evidence = Evidence::new(self.store.clone());
+        let (facts, after) = (self.knowledge.facts().await, Arc::new(after));
+        let mut tally = Tally::new(most);
+        let mut seen = 0;
+        loop {
+            let page = self.store.images_after(seen, PAGE).await?;
+            let Some((last, ..)) = page.last() else {
+                return Ok(tally.into_report(after.digest()));
+            };
+            seen = *last;
+            let compared = page
+                .into_iter()
+                .map(|(_, repo, digest)| self.compare(&evidence, repo, digest, &facts, &after));
+            let mut compared = stream::iter(compared).buffer_unordered(AT_ONCE);
+            while let Some(compared) = compared.try_next().await? {
+                tally.count(compared);
+            }
+        }
+    }
+
+    async fn compare(
+        &self,
+        evidence: &Evidence,
+        repo: RepoName,
+        digest: Digest,
+        facts: &Arc<Facts>,
+        after: &Arc<Policy>,
+    ) -> Result<Compared> {
+        let ready = match image::gather(&self.store, evidence, &repo, &digest).await? {
+            Image::Ready(ready) => ready,
+            Image::Waits => return Ok(Compared::Waits),
+            Image::Gone => return Ok(Compared::Gone),
+        };
+        let (facts, after) = (Arc::clone(facts), Arc::clone(after));
+        let changes = tokio::task::spawn_blocking(move || {
+            let subject = subject_of(&ready.about, &ready.gathered, &facts)?;
+            let subjects = std::slice::from_ref(&subject);
+            let point = policy::Point::Pull;
+            Ok::<_, anyhow::Error>(policy::preview(
+                &facts.policy,
+                &after,
+                &facts.waivers,
+                subjects,
+                point,
+                ready.now,
+            ))
+        })
+        .await
+        .context("the judgement was lost")??;
+        let change = changes.into_iter().next();
+        Ok(change.map_or(Compared::Same, |change| Compared::Otherwise(Box::new(change))))
+    }
+
+    async fn all_findings(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Vec<JudgedFinding>, JudgingError> {
+        let evidence = Evidence::new(self.store.clone());
+        let gathered = image::gather(&self.store, &evidence, repo, digest).await;
+        let ready = match gathered.map_err(failed)? {
+            Image::Ready(ready) => ready,
+            Image::Waits => return Err(JudgingError::Waits),
+            Image::Gone => return Err(JudgingError::Gone),
+        };
+        let facts = self.knowledge.facts().await;
+        let subject =
+            tokio::task::spawn_blocking(move || subject_of(&ready.about, &ready.gathered, &facts)).await;
+        let subject = subject.context("the judgement was lost").and_then(|made| made);
+        Ok(subject.map_err(failed)?.findings)
+    }
+}
+
+impl Judging for Asked {
+    fn preview(&self, after: Policy, most: usize) -> web::Asked<'_, PreviewReport> {
+        Box::pin(async move { self.compare_all(after, most).await.map_err(failed) })
+    }
+
+    fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> web::Asked<'a, Vec<JudgedFinding>> {
+        Box::pin(self.all_findings(repo, digest))
+    }
+}
+
+fn failed(error: anyhow::Error) -> JudgingError {
+    JudgingError::Failed(error.into())
+}
+
+/// Counts all changes and keeps the worst.
+struct Tally {
+    most: usize,
+    images: u64,
+    waiting: u64,
+    /// Images, and those in use, by what becomes of them.
+    counts: BTreeMap<(Reverse<Outcome>, Outcome), (u64, u64)>,
+    worst: Vec<PreviewEntry>,
+}
+
+impl Tally {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            images: 0,
+            waiting: 0,
+            counts: BTreeMap::new(),
+            worst: Vec::new(),
+        }
+    }
+
+    fn count(&mut self, compared: Compared) {
+        match compared {
+            Compared::Gone => return,
+            Compared::Waits => {
+                self.waiting += 1;
+                return;
+            }
+            Compared::Same => {}
+            Compared::Otherwise(change) => self.add(*change),
+        }
+        self.images += 1;
+    }
+
+    fn add(&mut self, change: Change) {
+        let counted = self
+            .counts
+            .entry((Reverse(change.after), change.before))
+            .or_default();
+        counted.0 += 1;
+        counted.1 += u64::from(change.in_use);
+        self.worst.push(PreviewEntry {
+            repository: change.repo,
+            digest: change.digest,
+            in_use: change.in_use,
+            before: change.before,
+            after: change.after,
+            text: change.text,
+        });
+        if self.worst.len() >= self.most.saturating_mul(2) {
+            self.keep_worst();
+        }
+    }
+
+    fn keep_worst(&mut self) {
+        self.worst.sort_by(|left, right| {
+            let order = |entry: &PreviewEntry| (Reverse((entry.after, entry.in_use)), entry.before);
+            order(left)
+                .cmp(&order(right))
+                .then_with(|| left.repository.as_str().cmp(right.repository.as_str()))
+                .then_with(|| left.digest.bytes().cmp(right.digest.bytes()))
+        });
+        self.worst.truncate(self.most);
+    }
+
+    fn into_report(mut self, policy_digest: Digest) -> PreviewReport {
+        self.keep_worst();
+        let counts = self.counts.into_iter();
+        PreviewReport {
+            policy_digest,
+            images: self.images,
+            waiting: self.waiting,
+            counts: counts
+                .map(|((Reverse(after), before), (images, in_use))| PreviewCount {
+                    before,
+                    after,
+                    images,
+                    in_use,
+                })
+                .collect(),
+            changes: self.worst,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oci::Algorithm;
+
+    use super::*;
+
+    fn change(repo: &str, after: Outcome, in_use: bool) -> Compared {
+        Compared::Otherwise(Box::new(Change {
+            repo: repo.parse().unwrap(),
+            digest: Digest::of(Algorithm::Sha256, repo.as_bytes()),
+            in_use,
+            before: Outcome::Allow,
+            after,
+            reasons: Vec::new(),
+            text: String::new(),
+        }))
+    }
+
+    #[test]
+    fn all_are_counted_and_the_worst_are_kept() {
+        let mut tally = Tally::new(2);
+        for number in 0..50 {
+            tally.count(change(&format!("warned/a{number:02}"), Outcome::Warn, true));
+        }
+        tally.count(change("refused", Outcome::Refuse, false));
+        tally.count(Compared::Waits);
+        tally.count(Compared::Same);
+        tally.count(Compared::Gone);
+        let report = tally.into_report(Digest::of(Algorithm::Sha256, b"policy"));
+        assert_eq!((report.images, report.waiting), (52, 1));
+        let counted: Vec<_> = report
+            .counts
+            .iter()
+            .map(|count| (count.after, count.images, count.in_use))
+            .collect();
+        assert_eq!(counted, [(Outcome::Refuse, 1, 0), (Outcome::Warn, 50, 50)]);
+        let kept: Vec<_> = report
+            .changes
+            .iter()
+            .map(|entry| entry.repository.as_str())
+            .collect();
+        assert_eq!(kept, ["refused", "warned/a00"]);
+    }
+}

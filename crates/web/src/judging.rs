@@ -1,0 +1,58 @@
+//! What the API asks of whoever judges images. The program that serves it puts that in.
+
+use std::error::Error;
+use std::pin::Pin;
+
+use oci::{Digest, RepoName};
+use policy::{JudgedFinding, Policy};
+use thiserror::Error;
+
+use crate::previews::PreviewReport;
+use crate::problem::{ApiError, Kind};
+
+/// An answer that is on its way.
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, JudgingError>> + Send + 'a>>;
+
+/// Judges images on demand. Nothing of it is kept.
+pub trait Judging: Send + Sync {
+    /// What another policy would make of all images; the worst `most` changes and the numbers of all.
+    fn preview(&self, after: Policy, most: usize) -> Asked<'_, PreviewReport>;
+
+    /// All findings of an image as rules see them.
+    fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> Asked<'a, Vec<JudgedFinding>>;
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum JudgingError {
+    /// There is no such image.
+    #[error("there is no such image")]
+    Gone,
+    /// Not all of it was looked into yet.
+    #[error("the image is still being looked into")]
+    Waits,
+    /// It failed.
+    #[error("the image could not be judged")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl From<JudgingError> for ApiError {
+    fn from(error: JudgingError) -> Self {
+        match &error {
+            JudgingError::Gone => Self::new(Kind::NotFound, error),
+            JudgingError::Waits => Self::retry_after(Kind::Unavailable, error, RETRY_AFTER_SECONDS),
+            JudgingError::Failed(_) => Self::internal(&error),
+        }
+    }
+}
+
+/// When it is worth asking again for what is being looked into.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// The problem of a registry that judges nothing.
+pub(crate) fn switched_off() -> ApiError {
+    ApiError::new(
+        Kind::Conflict,
+        "this registry looks into no images (scan.enabled is false), so there is nothing to judge",
+    )
+}
