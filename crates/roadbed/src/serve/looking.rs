@@ -21,12 +21,15 @@ const REVIEW_EVERY: Duration = Duration::from_mins(1);
 pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
     tasks: [JoinHandle<()>; 2],
+    pool: Pool,
 }
 
 impl Drop for Looking {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.loops.iter_mut().for_each(JoinSet::abort_all);
+        // The threads that wait for children would hold up the end of the process.
+        self.pool.close();
     }
 }
 
@@ -36,13 +39,15 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
         return Ok(None);
     }
     let knowledge = Knowledge::load(store.clone()).await?;
+    store.release_jobs().await?;
+    // All: advisories may have been imported while nobody judged, or a moment before a crash.
     store
-        .request_judgements(Which::Undecided, JobPriority::Backfill)
+        .request_judgements(Which::All, JobPriority::Backfill)
         .await?;
     let pool = Pool::new(config.pool_config());
     let broker = Broker::start(
         store.clone(),
-        pool,
+        pool.clone(),
         config.broker_config(),
         format!("serve {instance}"),
     );
@@ -53,6 +58,7 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
             tokio::spawn(review(store.clone())),
             tokio::spawn(Arc::clone(&knowledge).follow()),
         ],
+        pool,
     }))
 }
 
