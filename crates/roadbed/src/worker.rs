@@ -4,14 +4,18 @@
 //! One is handed the open file of a blob, answers with a report, and ends; the next takes its place. It can die at any moment:
 //! the blob is tried again, and a blob that kills three of them is *not scannable*.
 //!
-//! - `worker/child.rs`: what runs in the child. `worker/sandbox.rs`: what it is locked in.
-//! - `worker/wire.rs`: what passes between the two. `worker/pool.rs`: starting, asking, ending children.
+//! - `worker/child.rs`: what runs in the child. `worker/sandbox.rs`: what it is locked in. `worker/lifeline.rs`: how it ends with
+//!   its parent.
+//! - `worker/wire.rs`: what passes between the two. `worker/pool.rs`: starting, asking, ending children, each of them a
+//!   `worker/process.rs`.
 //! - `worker/broker.rs`: claims jobs of the store and has them done.
 
 mod broker;
 pub(crate) mod child;
 mod engines;
+mod lifeline;
 mod pool;
+mod process;
 mod sandbox;
 mod wire;
 

@@ -254,7 +254,7 @@ impl Store {
     }
 
     /// Keeps what was decided of an image, and takes the job off the queue that asked for it. Nothing is kept of an image
-    /// that is gone.
+    /// that is gone, nor by a worker that took so long that the job is somebody else's: they may know more.
     pub async fn finish_judgement(
         &self,
         job: &Job,
@@ -265,6 +265,9 @@ impl Store {
         let (job, repo, digest) = (job.clone(), repo.clone(), *digest);
         self.write(move |tx| {
             Box::pin(async move {
+                if !job::is_held(tx, &job).await? {
+                    return Ok(());
+                }
                 for (point, judgement) in &judgements {
                     keep(tx, &repo, &digest, *point, judgement).await?;
                 }

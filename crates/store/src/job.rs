@@ -106,17 +106,27 @@ struct CountRow {
 }
 
 /// Enqueues a job. One that waits already is taken forward, one that is worked on is done once more afterwards.
+///
+/// Bytes do not change: a look into a blob that is under way or has failed is not begun anew, so that nobody gets endless tries
+/// for a blob that no worker survives by asking for it over and over.
 pub(crate) async fn enqueue(
     tx: &Tx,
     kind: JobKind,
     subject: &str,
     priority: JobPriority,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
-               VALUES ($1, $2, $3, 0, $4, 0, $4) ON CONFLICT (kind, subject) DO UPDATE SET \
-               priority = CASE WHEN job.priority < excluded.priority THEN job.priority ELSE excluded.priority END, \
-               ready_at = CASE WHEN job.ready_at < excluded.ready_at THEN job.ready_at ELSE excluded.ready_at END, \
-               attempts = 0";
+    let again = match kind {
+        JobKind::Scan => "",
+        JobKind::Judge => {
+            ", ready_at = CASE WHEN job.ready_at < excluded.ready_at THEN job.ready_at ELSE excluded.ready_at END, \
+             attempts = 0"
+        }
+    };
+    let sql = &format!(
+        "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
+         VALUES ($1, $2, $3, 0, $4, 0, $4) ON CONFLICT (kind, subject) DO UPDATE SET \
+         priority = CASE WHEN job.priority < excluded.priority THEN job.priority ELSE excluded.priority END{again}"
+    );
     let values = [
         kind.name().into(),
         subject.into(),
@@ -143,11 +153,20 @@ pub(crate) async fn finish(tx: &Tx, job: &Job) -> Result<(), StoreError> {
     let sql = "DELETE FROM job WHERE id = $1 AND attempts = $2";
     let done = sql::execute(tx.sql(), sql, [job.id.into(), i64::from(job.attempts).into()]).await?;
     if done == 0 {
-        let sql = "UPDATE job SET lease_until = 0, worker = NULL WHERE id = $1";
+        // With more attempts than ours it is somebody else's by now, and stays that.
+        let sql = "UPDATE job SET lease_until = 0, worker = NULL WHERE id = $1 AND attempts = 0";
         sql::execute(tx.sql(), sql, [job.id.into()]).await?;
         tx.wake_workers();
     }
     Ok(())
+}
+
+/// Whether the caller still has the job: its lease was not lost to somebody who has begun it again, or is done.
+pub(crate) async fn is_held(tx: &Tx, job: &Job) -> Result<bool, StoreError> {
+    let sql = "SELECT id FROM job WHERE id = $1 AND attempts IN ($2, 0)";
+    let row: Option<sql::Id> =
+        sql::first(tx.sql(), sql, [job.id.into(), i64::from(job.attempts).into()]).await?;
+    Ok(row.is_some())
 }
 
 impl Store {
@@ -188,15 +207,21 @@ impl Store {
         .await
     }
 
-    /// Gives a job back: it is tried again after `wait`, and says why it has to be.
+    /// Gives a job back: it is tried again after `wait`, and says why it has to be. One that was lost to somebody else meanwhile
+    /// is theirs.
     pub async fn return_job(&self, job: &Job, wait: Duration, why: Option<&str>) -> Result<(), StoreError> {
-        let (id, why) = (job.id, why.map(str::to_owned));
+        let (id, attempts, why) = (job.id, i64::from(job.attempts), why.map(str::to_owned));
         self.write(move |tx| {
             Box::pin(async move {
-                let sql =
-                    "UPDATE job SET lease_until = 0, worker = NULL, ready_at = $2, error = $3 WHERE id = $1";
+                let sql = "UPDATE job SET lease_until = 0, worker = NULL, ready_at = $2, error = $3 \
+                           WHERE id = $1 AND attempts IN ($4, 0)";
                 let ready = tx.now().plus(wait).micros();
-                sql::execute(tx.sql(), sql, [id.into(), ready.into(), why.into()]).await?;
+                sql::execute(
+                    tx.sql(),
+                    sql,
+                    [id.into(), ready.into(), why.into(), attempts.into()],
+                )
+                .await?;
                 if wait.is_zero() {
                     tx.wake_workers();
                 }
@@ -206,10 +231,46 @@ impl Store {
         .await
     }
 
+    /// Takes every job from whoever works on it. For the start of the one process that has the data directory: whoever has
+    /// a lease is gone, and nobody has to wait for its end.
+    pub async fn release_jobs(&self) -> Result<u64, StoreError> {
+        self.write(|tx| {
+            Box::pin(async move {
+                let sql = "UPDATE job SET lease_until = 0, worker = NULL WHERE lease_until > 0";
+                let released = sql::execute(tx.sql(), sql, []).await?;
+                tx.wake_workers();
+                Ok::<_, StoreError>(released)
+            })
+        })
+        .await
+    }
+
+    /// Takes the job of a blob off the queue that is not there. One that was pushed again meanwhile is looked into after all.
+    pub async fn drop_scan(&self, job: &Job) -> Result<(), StoreError> {
+        let job = job.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE job SET attempts = 0 WHERE id = $1 AND attempts = $2 \
+                           AND EXISTS (SELECT 1 FROM blob WHERE digest = job.subject AND state = 0)";
+                let values = [job.id.into(), i64::from(job.attempts).into()];
+                sql::execute(tx.sql(), sql, values).await?;
+                finish(tx, &job).await
+            })
+        })
+        .await
+    }
+
     /// Takes a job off the queue that has no result.
     pub async fn drop_job(&self, job: &Job) -> Result<(), StoreError> {
         let job = job.clone();
         self.write(move |tx| Box::pin(async move { finish(tx, &job).await }))
+            .await
+    }
+
+    /// Has a blob looked into that nothing in the store has caused to be, unless that was done before.
+    pub async fn request_scan(&self, digest: &Digest, priority: JobPriority) -> Result<(), StoreError> {
+        let digest = *digest;
+        self.write(move |tx| Box::pin(async move { enqueue_scan(tx, &digest, priority).await }))
             .await
     }
 

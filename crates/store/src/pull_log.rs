@@ -31,6 +31,9 @@ pub enum PullClass {
     Node,
     /// Automation: a robot or a known build tool.
     Ci,
+    /// Somebody who may see what is refused as well, and no cluster node. Looking is not running: such a pull does not say
+    /// that the image is in use.
+    Inspection,
     /// Everything else.
     Other,
 }
@@ -76,12 +79,13 @@ impl PullClass {
         match self {
             Self::Node => "node",
             Self::Ci => "ci",
+            Self::Inspection => "inspection",
             Self::Other => "other",
         }
     }
 
     fn from_name(name: &str) -> Self {
-        [Self::Node, Self::Ci]
+        [Self::Node, Self::Ci, Self::Inspection]
             .into_iter()
             .find(|class| class.as_str() == name)
             .unwrap_or(Self::Other)
@@ -193,18 +197,20 @@ impl Row {
 }
 
 impl Store {
-    /// Whether a manifest of a repository was pulled since a moment, as far as the log goes back.
+    /// Whether a manifest of a repository was pulled since a moment to be used, as far as the log goes back.
     pub async fn was_pulled_since(
         &self,
         repo: &RepoName,
         digest: &Digest,
         since: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sql = "SELECT seq AS id FROM pull_log WHERE digest = $1 AND repository = $2 AND at >= $3 LIMIT 1";
+        let sql = "SELECT seq AS id FROM pull_log WHERE digest = $1 AND repository = $2 AND at >= $3 \
+                   AND class <> $4 LIMIT 1";
         let values = [
             digest.to_string().into(),
             repo.as_str().into(),
             since.micros().into(),
+            PullClass::Inspection.as_str().into(),
         ];
         let row: Option<sql::Id> = sql::first(self.inner.db.read(), sql, values).await?;
         Ok(row.is_some())

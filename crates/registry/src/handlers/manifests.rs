@@ -81,9 +81,19 @@ impl Registry {
             repo: repo.clone(),
             digest: manifest.digest,
             principal: principal.map(|principal| principal.name.clone()),
-            class: pull_class(exchange, principal.map(|principal| principal.kind)),
+            class: self.pull_class(exchange, repo),
             at: self.store().now(),
         });
+    }
+
+    fn pull_class(&self, exchange: &Exchange<'_>, repo: &RepoName) -> PullClass {
+        let kind = exchange.caller.principal().map(|principal| principal.kind);
+        match kind {
+            _ if is_node(exchange) => PullClass::Node,
+            _ if self.store().access().may_inspect(exchange.caller, repo) => PullClass::Inspection,
+            Some(PrincipalKind::Robot) => PullClass::Ci,
+            _ => PullClass::Other,
+        }
     }
 
     async fn put_manifest(
@@ -218,18 +228,14 @@ fn verified(expected: &Digest, bytes: &[u8]) -> Result<Digest, ApiError> {
 }
 
 /// Nodes say who they are in their user agent; it decides nothing but how the pull is listed.
-fn pull_class(exchange: &Exchange<'_>, kind: Option<PrincipalKind>) -> PullClass {
+/// Whether it is what a cluster's nodes pull with.
+fn is_node(exchange: &Exchange<'_>) -> bool {
     let agent = exchange
         .headers
         .get(header::USER_AGENT)
         .and_then(|agent| agent.to_str().ok())
         .unwrap_or_default();
-    let is_node = ["containerd/", "cri-o/", "kubelet/"]
+    ["containerd/", "cri-o/", "kubelet/"]
         .iter()
-        .any(|name| agent.starts_with(name));
-    match kind {
-        _ if is_node => PullClass::Node,
-        Some(PrincipalKind::Robot) => PullClass::Ci,
-        _ => PullClass::Other,
-    }
+        .any(|name| agent.starts_with(name))
 }

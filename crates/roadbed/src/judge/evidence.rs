@@ -7,7 +7,7 @@ use findings::{ImageConfig, ImageReport, LayerReport, NotScannable};
 use moka::sync::Cache;
 use oci::{Descriptor, Digest, Manifest};
 use policy::{Unknown, UnknownKind};
-use store::{JobKind, JobPriority, Store};
+use store::{JobPriority, Store};
 
 /// Bytes of reports kept in memory: the base of many images is decoded once.
 const CACHE_BYTES: u64 = 48 << 20;
@@ -80,9 +80,7 @@ impl Evidence {
             return Ok(Some(gathered));
         }
         for digest in missing {
-            self.store
-                .request_job(JobKind::Scan, &digest.to_string(), JobPriority::Asked)
-                .await?;
+            self.store.request_scan(&digest, JobPriority::Asked).await?;
         }
         Ok(None)
     }

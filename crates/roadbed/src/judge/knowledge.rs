@@ -46,14 +46,18 @@ pub(crate) struct Knowledge {
     facts: ArcSwap<Facts>,
     /// Which change of the store the state takes in.
     taken_in: watch::Sender<u64>,
+    /// Changes since the first reading.
+    changes: watch::Receiver<u64>,
 }
 
 impl Knowledge {
     /// Reads everything.
     pub(crate) async fn load(store: Store) -> Result<Arc<Self>> {
-        let change = *store.rulings().borrow();
+        let changes = store.rulings();
+        let change = *changes.borrow();
         let facts = read(&store).await?;
         Ok(Arc::new(Self {
+            changes,
             store,
             facts: ArcSwap::from_pointee(facts),
             taken_in: watch::Sender::new(change),
@@ -75,7 +79,7 @@ impl Knowledge {
     /// Reads everything again whenever the store says that something has changed, and has all images judged by it. Until its
     /// task is ended.
     pub(crate) async fn follow(self: Arc<Self>) {
-        let mut changes = self.store.rulings();
+        let mut changes = self.changes.clone();
         while changes.changed().await.is_ok() {
             // Whoever sets several waivers in a row causes one reading, not as many.
             tokio::time::sleep(SETTLE).await;

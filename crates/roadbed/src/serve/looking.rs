@@ -26,6 +26,7 @@ pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
     tasks: [JoinHandle<()>; 3],
     judging: Arc<dyn Judging>,
+    pool: Pool,
 }
 
 impl Looking {
@@ -39,6 +40,8 @@ impl Drop for Looking {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.loops.iter_mut().for_each(JoinSet::abort_all);
+        // The threads that wait for children would hold up the end of the process.
+        self.pool.close();
     }
 }
 
@@ -48,13 +51,15 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
         return Ok(None);
     }
     let knowledge = Knowledge::load(store.clone()).await?;
+    store.release_jobs().await?;
+    // All: advisories may have been imported while nobody judged, or a moment before a crash.
     store
-        .request_judgements(Which::Undecided, JobPriority::Backfill)
+        .request_judgements(Which::All, JobPriority::Backfill)
         .await?;
     let pool = Pool::new(config.pool_config());
     let broker = Broker::start(
         store.clone(),
-        pool,
+        pool.clone(),
         config.broker_config(),
         format!("serve {instance}"),
     );
@@ -67,6 +72,7 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
             tokio::spawn(glass::audit::follow(store.clone())),
         ],
         judging: Asked::new(store.clone(), knowledge),
+        pool,
     }))
 }
 

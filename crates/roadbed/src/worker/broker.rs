@@ -1,13 +1,13 @@
 //! Claims jobs of the store and has them done.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use findings::LayerReport;
 use oci::Digest;
 use store::{Job, JobKind, Store, StoreError};
 use tokio::task::JoinSet;
 
-use super::{Pool, PoolError, engines::not_scannable};
+use super::{NO_LAYER, Pool, PoolError, engines::not_scannable};
 
 /// How the broker behaves.
 #[derive(Debug, Clone)]
@@ -97,10 +97,13 @@ impl Broker {
             return self.store.drop_job(job).await;
         };
         let Some(blob) = self.store.blob_file(&digest).await? else {
-            return self.store.drop_job(job).await;
+            return self.store.drop_scan(job).await;
         };
         match self.while_leased(job, self.pool.inspect(blob, digest)).await? {
-            Ok(report) => self.store.finish_scan(job, report).await,
+            Ok(report) => {
+                tell_what_is_missing(&report);
+                self.store.finish_scan(job, report).await
+            }
             Err(error) => self.failed(job, digest, &error).await,
         }
     }
@@ -132,7 +135,17 @@ impl Broker {
             return self.store.return_job(job, wait, Some(&error.to_string())).await;
         }
         let report = gave_up(digest, error);
+        tell_what_is_missing(&report);
         self.store.finish_scan(job, report).await
+    }
+}
+
+/// Says which limits a blob has hit. Images that have it are warned about, which names no limit.
+fn tell_what_is_missing(report: &LayerReport) {
+    let limits = report.not_scannable.iter().map(|missing| missing.limit.as_str());
+    let limits: BTreeSet<&str> = limits.filter(|&limit| limit != NO_LAYER).collect();
+    if !limits.is_empty() {
+        tracing::warn!(digest = %report.blob, ?limits, "not all of a blob could be looked into");
     }
 }
 

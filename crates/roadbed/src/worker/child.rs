@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::{
     engines::{Engines, Rules},
+    lifeline::Lifeline,
     sandbox::{self, Walls},
     wire::{self, Task, Word},
 };
@@ -51,6 +52,7 @@ pub(crate) fn run(args: &ChildArgs) -> Result<()> {
         secrets: &args.secret_rules,
         malware: &args.malware_rules,
     })?;
+    let lifeline = Lifeline::of(&socket)?;
     let mut missing = sandbox::enter(Walls {
         memory: args.memory,
         spool: args.spool,
@@ -59,7 +61,9 @@ pub(crate) fn run(args: &ChildArgs) -> Result<()> {
     wire::send(&socket, &Word::Ready { missing })?;
     let task: Task = wire::receive(&socket, wire::TASK_BYTES)?;
     let blob = File::from(wire::receive_file(&socket)?);
+    lifeline.hold(&socket);
     let report = engines.look(blob, &task);
+    lifeline.let_go();
     wire::send(&socket, &Word::Report(Box::new(report)))?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
         fd::{AsFd as _, OwnedFd},
         unix::{net::UnixStream, process::CommandExt as _},
     },
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -23,11 +23,16 @@ use tokio::sync::Semaphore;
 
 use super::{
     child::COMMAND,
+    process::{LastWords, Ready, Sockets},
     wire::{self, Task, Word},
 };
 
 /// How long a child may take to be ready. Compiling rules is part of it.
 const START: Duration = Duration::from_mins(1);
+
+/// The allocator takes address space ahead in pieces of this size. Its own default is 1 GiB, which a child would have before its
+/// limit is set, and could fill whatever the limit is.
+const ARENA: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "32MiB");
 
 /// What children cost.
 #[derive(Debug, Clone)]
@@ -88,32 +93,20 @@ pub(crate) struct Pool(Arc<Inner>);
 
 struct Inner {
     config: PoolConfig,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     ready: Mutex<Vec<Ready>>,
+    sockets: Arc<Sockets>,
     told_missing: AtomicBool,
-}
-
-/// A child that waits for its task. Dropping it ends it.
-struct Ready {
-    child: Child,
-    socket: UnixStream,
-}
-
-impl Drop for Ready {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Pool {
     /// A pool without children; they are started when they are needed and one ahead.
     pub(crate) fn new(config: PoolConfig) -> Self {
         Self(Arc::new(Inner {
-            places: Semaphore::new(config.children),
+            places: Arc::new(Semaphore::new(config.children)),
             config,
             ready: Mutex::default(),
+            sockets: Arc::default(),
             told_missing: AtomicBool::new(false),
         }))
     }
@@ -123,13 +116,29 @@ impl Pool {
         self.0.config.children
     }
 
+    /// Ends all children, those at work too: whoever waits for one is told that the pool is stopping.
+    pub(crate) fn close(&self) {
+        self.0.places.close();
+        self.0.sockets.close();
+        self.waiting().clear();
+    }
+
     /// Has a blob looked into. Waits for a place.
     pub(crate) async fn inspect(&self, blob: File, digest: Digest) -> Result<LayerReport, PoolError> {
-        let _place = self.0.places.acquire().await.map_err(|_| PoolError::Stopping)?;
+        let places = Arc::clone(&self.0.places);
+        let place = places.acquire_owned().await.map_err(|_| PoolError::Stopping)?;
         let pool = self.clone();
-        tokio::task::spawn_blocking(move || pool.inspect_here(&blob, digest))
-            .await
-            .map_err(|_| PoolError::Stopping)?
+        let looked = tokio::task::spawn_blocking(move || (pool.inspect_here(&blob, digest), place));
+        let (report, place) = looked.await.map_err(|_| PoolError::Stopping)?;
+        if !matches!(report, Err(PoolError::Start(_) | PoolError::Stopping)) {
+            // The report does not wait for the next child, and the next blob finds its place when there is one.
+            let pool = self.clone();
+            tokio::task::spawn_blocking(move || {
+                pool.start_ahead();
+                drop(place);
+            });
+        }
+        report
     }
 
     fn inspect_here(&self, blob: &File, digest: Digest) -> Result<LayerReport, PoolError> {
@@ -138,37 +147,51 @@ impl Pool {
             None => self.start()?,
         };
         let asked = self.ask(&ready, blob, digest);
-        drop(ready);
-        self.start_ahead();
-        let report = asked?;
+        let said = ready.end();
+        let report = asked.map_err(|error| self.explained(error, said))?;
         check(&report, &digest)?;
         Ok(report)
     }
 
     /// Starts children until as many wait as may work, so that the next blob does not pay for a start.
-    pub(crate) fn start_ahead(&self) {
-        let waiting = self.0.ready.lock().unwrap_or_else(PoisonError::into_inner).len();
-        if waiting >= self.0.config.children {
+    fn start_ahead(&self) {
+        if self.waiting().len() >= self.0.config.children {
             return;
         }
         match self.start() {
-            Ok(ready) => self
-                .0
-                .ready
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(ready),
+            Ok(ready) => self.waiting().push(ready),
+            Err(PoolError::Stopping) => {}
             Err(error) => tracing::warn!(%error, "no process that looks into blobs could be started ahead"),
         }
     }
 
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Ready>> {
+        self.0.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One that waits. Those that somebody has ended meanwhile are no reason to count a try against the blob.
     fn take_ready(&self) -> Option<Ready> {
-        let mut waiting = self.0.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.pop()
+        let mut waiting = self.waiting();
+        loop {
+            let mut ready = waiting.pop()?;
+            if ready.is_alive() {
+                return Some(ready);
+            }
+        }
+    }
+
+    /// An end that was asked for is nobody's fault; of any other one the log has what the child said last.
+    fn explained(&self, error: PoolError, said: LastWords) -> PoolError {
+        if self.0.sockets.are_closed() {
+            return PoolError::Stopping;
+        }
+        said.log();
+        error
     }
 
     fn start(&self) -> Result<Ready, PoolError> {
         let (socket, theirs) = UnixStream::pair().map_err(PoolError::Start)?;
+        let (words, their_words) = LastWords::pipe().map_err(PoolError::Start)?;
         let config = &self.0.config;
         let mut command = Command::new("/proc/self/exe");
         command
@@ -177,9 +200,10 @@ impl Pool {
             .arg(format!("--memory={}", config.memory))
             .arg(format!("--spool={}", config.limits.spool_bytes))
             .env_clear()
+            .env(ARENA.0, ARENA.1)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(their_words);
         for rules in &config.malware_rules {
             command.arg("--malware-rules").arg(rules);
         }
@@ -187,13 +211,15 @@ impl Pool {
             command.arg("--secret-rules").arg(rules);
         }
         let child = command.spawn().map_err(PoolError::Start)?;
-        let ready = Ready { child, socket };
-        self.greet(&ready)?;
-        Ok(ready)
+        let ready = Ready::new(child, socket, words, &self.0.sockets).ok_or(PoolError::Stopping)?;
+        match self.greet(&ready) {
+            Ok(()) => Ok(ready),
+            Err(error) => Err(self.explained(error, ready.end())),
+        }
     }
 
     fn greet(&self, ready: &Ready) -> Result<(), PoolError> {
-        let socket = &ready.socket;
+        let socket = ready.socket();
         socket.set_read_timeout(Some(START)).map_err(PoolError::Start)?;
         match wire::receive(socket, wire::TASK_BYTES).map_err(PoolError::Start)? {
             Word::Ready { missing } => {
@@ -211,7 +237,7 @@ impl Pool {
 
     fn ask(&self, ready: &Ready, blob: &File, digest: Digest) -> Result<LayerReport, PoolError> {
         let config = &self.0.config;
-        let socket = &ready.socket;
+        let socket = ready.socket();
         let task = Task {
             digest,
             limits: config.limits.clone(),

@@ -134,3 +134,6 @@ fn few_calls() -> Result<()> {
 fn few_calls() -> Result<()> {
     anyhow::bail!("only Linux has it")
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -62,20 +62,76 @@ async fn who_dies_loses_the_job_and_who_renews_keeps_it() {
     assert!(!kit.store.renew_job(&job, "a", LEASE).await.unwrap());
 }
 
+async fn judge(kit: &Kit, worker: &str) -> Option<Job> {
+    kit.store.claim_job(JobKind::Judge, worker, LEASE).await.unwrap()
+}
+
+async fn request_judgement(kit: &Kit, subject: &str) {
+    kit.store
+        .request_job(JobKind::Judge, subject, JobPriority::Push)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn what_is_caused_again_meanwhile_is_done_again() {
     let kit = Kit::new().await;
+    request_judgement(&kit, "x").await;
+    let job = judge(&kit, "a").await.unwrap();
+    request_judgement(&kit, "x").await;
+    assert!(judge(&kit, "b").await.is_none(), "somebody works on it");
+    finish(&kit, &job).await;
+    let again = judge(&kit, "b").await.unwrap();
+    finish(&kit, &again).await;
+    assert_eq!(
+        kit.store.job_counts(JobKind::Judge).await.unwrap(),
+        JobCounts::default()
+    );
+}
+
+#[tokio::test]
+async fn asking_for_a_blob_again_gives_it_no_more_tries_and_does_not_hurry_it() {
+    let kit = Kit::new().await;
     request(&kit, "x", JobPriority::Push).await;
     let job = claim(&kit, "a").await.unwrap();
-    request(&kit, "x", JobPriority::Push).await;
-    assert!(claim(&kit, "b").await.is_none(), "somebody works on it");
-    finish(&kit, &job).await;
-    let again = claim(&kit, "b").await.unwrap();
+    request(&kit, "x", JobPriority::Asked).await;
+    let wait = Duration::from_secs(10);
+    kit.store.return_job(&job, wait, Some("it died")).await.unwrap();
+    request(&kit, "x", JobPriority::Asked).await;
+    assert!(claim(&kit, "a").await.is_none(), "it waits its time");
+    kit.advance(wait);
+    let again = claim(&kit, "a").await.unwrap();
+    assert_eq!(again.attempts, 2);
+    request(&kit, "x", JobPriority::Asked).await;
     finish(&kit, &again).await;
+    assert!(claim(&kit, "a").await.is_none(), "its bytes are what they were");
+}
+
+#[tokio::test]
+async fn who_lost_a_job_does_not_take_it_from_the_next() {
+    let kit = Kit::new().await;
+    request(&kit, "x", JobPriority::Push).await;
+    let lost = claim(&kit, "a").await.unwrap();
+    kit.advance(LEASE * 2);
+    let job = claim(&kit, "b").await.unwrap();
+    kit.store.return_job(&lost, Duration::ZERO, None).await.unwrap();
+    finish(&kit, &lost).await;
+    assert!(claim(&kit, "c").await.is_none(), "b works on it");
+    assert!(kit.store.renew_job(&job, "b", LEASE).await.unwrap());
+    finish(&kit, &job).await;
     assert_eq!(
         kit.store.job_counts(JobKind::Scan).await.unwrap(),
         JobCounts::default()
     );
+}
+
+#[tokio::test]
+async fn a_start_waits_for_no_lease_of_the_dead() {
+    let kit = Kit::new().await;
+    request(&kit, "x", JobPriority::Push).await;
+    claim(&kit, "a").await.unwrap();
+    assert_eq!(kit.store.release_jobs().await.unwrap(), 1);
+    assert_eq!(claim(&kit, "b").await.unwrap().attempts, 2);
 }
 
 #[tokio::test]

@@ -1,0 +1,103 @@
+//! The walls hold. They are for ever, so the test starts itself again and tries them from there.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Write as _},
+    net::{TcpListener, TcpStream, UdpSocket},
+    os::unix::net::UnixStream,
+    process::{Command, exit},
+};
+
+use super::*;
+
+/// Set for the process that locks itself in.
+const INSIDE: &str = "ROADBED_TEST_INSIDE";
+
+const WALLS: Walls = Walls {
+    // The allocator of a test takes more ahead than that of a child.
+    memory: 8 << 30,
+    spool: 1 << 20,
+};
+
+#[test]
+fn who_is_locked_in_reaches_nothing() {
+    if std::env::var_os(INSIDE).is_some() {
+        from_inside();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "worker::sandbox::tests::who_is_locked_in_reaches_nothing",
+            "--nocapture",
+        ])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let tried: Vec<&str> = said.lines().filter(|line| line.contains(": ")).collect();
+    assert_eq!(tried.len(), ATTEMPTS.len() + 1, "{said}");
+    for line in &tried[1..] {
+        assert!(line.ends_with(": refused"), "{said}");
+    }
+    // Landlock is not everywhere; the calls are refused all the same.
+    assert!(!tried[0].contains("seccomp"), "{said}");
+}
+
+type Attempt = fn() -> io::Result<()>;
+
+const ATTEMPTS: [(&str, Attempt); 12] = [
+    ("reading a file", || File::open("/etc/passwd").map(drop)),
+    ("writing a file", || {
+        File::create("/tmp/roadbed-sandbox-test").map(drop)
+    }),
+    ("listing a directory", || std::fs::read_dir("/").map(drop)),
+    ("asking about a file", || {
+        std::fs::metadata("/etc/passwd").map(drop)
+    }),
+    ("deleting a file", || {
+        std::fs::remove_file("/tmp/roadbed-sandbox-test")
+    }),
+    ("starting a program", || {
+        Command::new("/bin/true").status().map(drop)
+    }),
+    ("replacing itself", || {
+        Err(std::os::unix::process::CommandExt::exec(&mut Command::new(
+            "/bin/true",
+        )))
+    }),
+    ("starting a thread", || {
+        std::thread::Builder::new().spawn(|| ()).map(drop)
+    }),
+    ("connecting", || TcpStream::connect(("127.0.0.1", 1)).map(drop)),
+    ("listening", || TcpListener::bind(("127.0.0.1", 0)).map(drop)),
+    ("sending datagrams", || {
+        UdpSocket::bind(("127.0.0.1", 0)).map(drop)
+    }),
+    ("a socket of its own", || UnixStream::pair().map(drop)),
+];
+
+/// Says of each attempt what became of it.
+fn from_inside() -> ! {
+    let mut opened = File::open("/proc/thread-self/status").unwrap();
+    let missing = enter(WALLS).unwrap();
+    // The standard output of the test runner is locked by nobody here, and needs no more than `write`.
+    let mut out = io::stdout();
+    writeln!(out, "\nmissing: {missing:?}").unwrap();
+    for (what, attempt) in ATTEMPTS {
+        let became = match attempt() {
+            Ok(()) => "done".to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => "refused".to_owned(),
+            Err(error) => format!("another error, {error}"),
+        };
+        writeln!(out, "{what}: {became}").unwrap();
+    }
+    // What is open already can be read: that is all that a child needs.
+    let mut text = String::new();
+    let could_read = opened.read_to_string(&mut text).is_ok() && text.contains("Seccomp:\t2");
+    exit(i32::from(!could_read))
+}
