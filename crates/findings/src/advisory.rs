@@ -26,6 +26,7 @@ mod record;
 mod test_data;
 mod vex;
 
+pub(crate) use bounded::Bounded;
 pub use epss::{Epss, EpssScore};
 pub use error::AdvisoryError;
 pub use group::{

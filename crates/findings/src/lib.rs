@@ -14,27 +14,36 @@
 //! - [`LayerReport`], [`Listing`], [`ImageReport`]: facts by path, and their overlay.
 //! - [`advisory`]: OSV, KEV, EPSS and `OpenVEX` as they are read, and the matcher.
 //! - [`ImageConfig`], [`configuration`]: how an image is made.
+//! - [`ScanResult`], [`sbom`], [`output`]: all that a scan knows, and how it is written down.
 //! - [`Finding`], [`Severity`]: one problem in one image.
 //!
 //! Read first: `package.rs`, then `layer_report.rs`, then `image_report.rs`.
+
+#[cfg(test)]
+extern crate self as findings;
 
 pub mod advisory;
 pub mod configuration;
 mod ecosystem;
 mod end_of_life;
 mod finding;
+mod harmless;
 mod image_config;
 mod image_report;
 mod layer_report;
 mod listing;
+pub mod output;
 mod package;
 mod purl;
+pub mod sbom;
+mod scan_result;
 mod unit;
 pub mod version;
 
 pub use ecosystem::{Ecosystem, EcosystemError, Release};
 pub use end_of_life::end_of_life;
 pub use finding::{Finding, FindingKind, Severity};
+pub use harmless::harmless;
 pub use image_config::{CONFIG_BYTES, ImageConfig, ImageConfigError, ReadConfig, Step};
 pub use image_report::{ImageReport, Overlay, PresentFinding, PresentUnit};
 pub use layer_report::{
@@ -43,4 +52,8 @@ pub use layer_report::{
 pub use listing::{Listing, ListingEntry, ListingError};
 pub use package::{Confidence, OsRelease, Package, PackageKind, Source};
 pub use purl::{ParsedPurl, Purl, PurlError};
+pub use scan_result::{
+    DecisionText, PlacedByteFinding, PlacedPackage, ScanResult, ScanTarget, ScannedLayer, SeverityCounts,
+    Standing,
+};
 pub use unit::{Unit, UnitKind};
