@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{advisories, 
     admin, apply, audit, configuration, grants, housekeeping, login, manifests, repositories, robots, rules,
-    users,
+    scan, users,
 };
 
 const EXAMPLES: &str = "\
@@ -18,6 +18,7 @@ Examples:
   roadbed user create ann                        asks for the password
   roadbed grant add ann 'team/**' push
   roadbed robot create ci                        shows the robot's secret once
+  roadbed scan app.tar --advisories osv-export/  what is wrong with an image, before it is pushed
   roadbed apply -f access/ --dry-run --prune     what would change to match the files
 
 Exit status: 0 it was done, 1 it failed (or a check found something), 2 the command line is wrong.";
@@ -108,6 +109,8 @@ pub(crate) enum Command {
     /// Import advisories, and see what was imported
     #[command(subcommand)]
     Advisories(advisories::AdvisoryCommand),
+    /// Look into an image, a directory or an SBOM and say what is wrong with it
+    Scan(Box<scan::ScanArgs>),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what

@@ -22,6 +22,7 @@ pub(crate) mod manifests;
 pub(crate) mod repositories;
 pub(crate) mod robots;
 pub(crate) mod rules;
+pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod users;
 
@@ -53,6 +54,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Tag(command) => repositories::run_tag(&Client::connect(&client)?, command).await,
         Command::Manifest(command) => manifests::run(&Client::connect(&client)?, command).await,
         Command::Advisories(command) => advisories::run(&client, command).await,
+        Command::Scan(args) => return Ok(scan::run(&client, *args).await),
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,

@@ -14,5 +14,6 @@ mod cli {
     mod housekeeping;
     mod login;
     mod person;
+    mod scan;
     mod stopped;
 }

@@ -110,7 +110,8 @@ impl Knowledge {
     }
 }
 
-async fn read(store: &Store) -> Result<Facts> {
+/// Reads everything once.
+pub(crate) async fn read(store: &Store) -> Result<Facts> {
     let generation = store.advisory_generation().await?;
     let policy = match store.policy().await? {
         Some(stored) => Policy::parse("policy", &stored.body)

@@ -137,7 +137,7 @@ impl Broker {
 }
 
 /// The report of a blob that nobody survives.
-fn gave_up(blob: Digest, error: &PoolError) -> LayerReport {
+pub(crate) fn gave_up(blob: Digest, error: &PoolError) -> LayerReport {
     let limit = match error {
         PoolError::Time(_) => "layer.time",
         PoolError::Unbelievable(_) => "layer.report",

@@ -34,6 +34,8 @@ const START: Duration = Duration::from_secs(60);
 pub(crate) struct PoolConfig {
     /// Children at work at the same time.
     pub(crate) children: usize,
+    /// Whether children are started before there is work for them.
+    pub(crate) starts_ahead: bool,
     /// Wall time for one blob.
     pub(crate) blob_time: Duration,
     /// Bytes of address space of a child.
@@ -52,6 +54,7 @@ impl Default for PoolConfig {
     fn default() -> Self {
         Self {
             children: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            starts_ahead: true,
             blob_time: Duration::from_secs(600),
             memory: 2 << 30,
             report_bytes: 256 << 20,
@@ -139,7 +142,9 @@ impl Pool {
         };
         let asked = self.ask(&ready, blob, digest);
         drop(ready);
-        self.start_ahead();
+        if self.0.config.starts_ahead {
+            self.start_ahead();
+        }
         let report = asked?;
         check(&report, &digest)?;
         Ok(report)
