@@ -19,7 +19,7 @@ use crate::{ByteFinding, FoundUnit, LayerReport, ListingError, OsRelease, UnitKi
 const LISTING_BYTES: u64 = 1 << 30;
 
 /// The facts of one image: its layers, lowest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageReport {
     /// The reports, lowest layer first.
     pub layers: Vec<Arc<LayerReport>>,

@@ -252,7 +252,9 @@ fn add(declared: &mut Declared, document: &str) -> Result<Thing, serde_saphyr::E
 /// The rules without what makes a document of them, every line in its place.
 fn rules_of(document: &str) -> String {
     let is_kind = |line: &&str| !line.starts_with("kind:");
-    let lines = document.lines().map(|line| Some(line).filter(is_kind).unwrap_or("#"));
+    let lines = document
+        .lines()
+        .map(|line| Some(line).filter(is_kind).unwrap_or("#"));
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
 

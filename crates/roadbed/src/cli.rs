@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, apply, audit, break_glass, configuration, decisions, grants, housekeeping, login,
-    manifests, policy, repositories, robots, rules, users, waivers,
+    manifests, policy, repositories, robots, rules, scan, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -18,6 +18,7 @@ Examples:
   roadbed user create ann                        asks for the password
   roadbed grant add ann 'team/**' push
   roadbed robot create ci                        shows the robot's secret once
+  roadbed scan app.tar --advisories osv-export/  what is wrong with an image, before it is pushed
   roadbed apply -f access/ --dry-run --prune     what would change to match the files
 
 Exit status: 0 it was done, 1 it failed (or a check found something), 2 the command line is wrong.";
@@ -118,6 +119,8 @@ pub(crate) enum Command {
     Decision(decisions::DecisionArgs),
     /// Let pulls pass whatever was decided, for a while; on the machine of the server
     BreakGlass(break_glass::BreakGlassArgs),
+    /// Look into an image, a directory or an SBOM and say what is wrong with it
+    Scan(Box<scan::ScanArgs>),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what

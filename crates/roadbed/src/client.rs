@@ -252,6 +252,38 @@ impl Client {
         Err(self.refused(response).await)
     }
 
+    /// GET of the registry's own protocol, the answer before its body is read. `path` is that of the protocol (`/v2/…`).
+    pub(crate) async fn fetch(&self, path: &str, accept: &str) -> anyhow::Result<Response> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        let request = self
+            .http
+            .request(Method::GET, url)
+            .header(http::header::ACCEPT, accept);
+        let request = match &self.credentials {
+            Some(Credentials::Password { user, password }) => request.basic_auth(user, Some(password)),
+            // What `roadbed login` saves is a token for the JSON API only.
+            Some(Credentials::Token(_)) | None => request,
+        };
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            bail!(
+                "{} wants to know who pulls: set ROADBED_USER and ROADBED_PASSWORD",
+                self.base
+            );
+        }
+        let body = read_bounded(response).await.unwrap_or_default();
+        let said = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
+        match said["errors"][0]["message"].as_str() {
+            Some(message) => bail!("{} answered {status}: {message}", self.base),
+            None => bail!("{} answered {status}: is it a registry?", self.base),
+        }
+    }
+
     fn unreachable(&self, error: reqwest::Error) -> anyhow::Error {
         let what = match reach::remedy(&self.base, &error) {
             Some(remedy) => format!("cannot reach {}: {remedy}", self.base),

@@ -309,6 +309,7 @@ impl Config {
     pub(crate) fn pool_config(&self) -> PoolConfig {
         let scan = &self.scan;
         PoolConfig {
+            starts_ahead: true,
             children: scan.workers,
             blob_time: scan.blob_time.0,
             memory: scan.worker_memory.0,

@@ -26,9 +26,9 @@ mod knowledge;
 mod subject;
 
 pub(crate) use asked::Asked;
-use evidence::Evidence;
-pub(crate) use knowledge::{Facts, Knowledge};
-use subject::subject_of;
+pub(crate) use evidence::{Evidence, Gathered};
+pub(crate) use knowledge::{Facts, Knowledge, read as read_facts};
+pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, of_configuration, subject_of};
 
 /// How long a judgement is held before somebody else may try it.
 const LEASE: Duration = Duration::from_mins(1);

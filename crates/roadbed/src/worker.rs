@@ -19,6 +19,6 @@ mod process;
 mod sandbox;
 mod wire;
 
-pub(crate) use broker::{Broker, BrokerConfig};
+pub(crate) use broker::{Broker, BrokerConfig, gave_up};
 pub(crate) use engines::NO_LAYER;
 pub(crate) use pool::{Pool, PoolConfig, PoolError};

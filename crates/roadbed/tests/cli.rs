@@ -15,5 +15,6 @@ mod cli {
     mod login;
     mod person;
     mod rulings;
+    mod scan;
     mod stopped;
 }

@@ -13,7 +13,7 @@ use crate::{Actor, Store, StoreError, Timestamp};
 
 mod importer;
 
-pub use importer::{ImportError, ImportSummary, Importer};
+pub use importer::{ImportError, ImportSummary, Importer, home as home_of};
 
 /// One advisory of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,8 +50,8 @@ pub enum Which {
     All,
     /// Those whose decision must be looked at by now.
     Due,
-    /// Those that were never judged.
-    Undecided,
+    /// Those that were never judged, or by other advisories or another policy than the present ones.
+    Outdated,
 }
 
 impl Which {
@@ -62,9 +62,11 @@ impl Which {
                 "WHERE m.kind = 0 AND EXISTS (SELECT 1 FROM decision d WHERE d.repository_id = r.id \
                  AND d.digest = m.digest AND d.review_at <= $3)"
             }
-            Self::Undecided => {
+            Self::Outdated => {
                 "WHERE m.kind = 0 AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.repository_id = r.id \
-                 AND d.digest = m.digest)"
+                 AND d.digest = m.digest \
+                 AND d.generation = (SELECT COALESCE(MAX(generation), 0) FROM advisory_import) \
+                 AND d.policy = COALESCE((SELECT p.digest FROM policy p ORDER BY p.version DESC LIMIT 1), d.policy))"
             }
         }
     }

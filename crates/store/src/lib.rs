@@ -65,7 +65,7 @@ mod upload;
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
 pub use advisory::{
-    AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import, ImportError, ImportSummary, Importer,
+    AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import, ImportError, ImportSummary, Importer, home_of,
 };
 pub use authenticate::AuthError;
 pub use backup::{BackupError, BackupReport, restore};

@@ -178,7 +178,10 @@ fn a_policy_is_a_document_and_its_mistakes_have_the_lines_of_the_file() {
     assert!(text.ends_with(rules) && !text.contains("kind:"), "{text}");
     let wrong = "kind: Policy\nversion: 1\nrules:\n  - {id: any}\n  - {id: B, when: 'true', decide: warn}\n";
     let told = complaint(&format!("{user}{wrong}"));
-    assert!(told.contains("access.yaml:8: ") && told.contains("access.yaml:9: "), "{told}");
+    assert!(
+        told.contains("access.yaml:8: ") && told.contains("access.yaml:9: "),
+        "{told}"
+    );
     let twice = complaint(&format!("kind: Policy\n{rules}---\nkind: Policy\n{rules}"));
     assert!(twice.contains("the policy is declared already at"), "{twice}");
 }

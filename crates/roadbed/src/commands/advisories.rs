@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::local::DataArgs;
 use crate::{local, output, progress};
 
-mod sources;
+pub(crate) mod sources;
 
 use sources::Sources;
 

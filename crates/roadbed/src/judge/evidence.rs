@@ -22,6 +22,7 @@ pub(crate) struct Evidence {
 }
 
 /// What is known of an image's bytes.
+#[derive(Default)]
 pub(crate) struct Gathered {
     /// The layers that could be had, lowest first.
     pub(crate) image: ImageReport,
@@ -33,6 +34,31 @@ pub(crate) struct Gathered {
     pub(crate) config_report: Option<Arc<LayerReport>>,
     /// What could not be found out.
     pub(crate) unknowns: Vec<Unknown>,
+}
+
+impl Gathered {
+    /// Takes the report of the configuration, or that there is none.
+    pub(crate) fn set_config(&mut self, config: &Descriptor, report: Option<Arc<LayerReport>>) {
+        let Some(report) = report else {
+            self.unknowns.push(absent(config));
+            return;
+        };
+        self.config = report.config.as_deref().cloned();
+        self.config_report = Some(report);
+    }
+
+    /// Takes the report of the next layer, or that there is none.
+    pub(crate) fn push_layer(&mut self, layer: &Descriptor, report: Option<Arc<LayerReport>>) {
+        let Some(report) = report else {
+            self.unknowns.push(absent(layer));
+            self.diff_ids.push(None);
+            return;
+        };
+        note_unknowns(&report, &mut self.unknowns);
+        self.diff_ids
+            .push(report.diff_id.map(|digest| digest.to_string()));
+        self.image.layers.push(report);
+    }
 }
 
 impl Evidence {
@@ -47,34 +73,15 @@ impl Evidence {
 
     /// The reports of all blobs of an image. `None`: one of them was not looked into yet; it is asked for.
     pub(crate) async fn gather(&self, manifest: &Manifest) -> Result<Option<Gathered>> {
-        let mut gathered = Gathered {
-            image: ImageReport { layers: Vec::new() },
-            diff_ids: Vec::new(),
-            config: None,
-            config_report: None,
-            unknowns: Vec::new(),
-        };
+        let mut gathered = Gathered::default();
         let mut missing = BTreeSet::new();
         if let Some(config) = &manifest.config {
-            match self.report(config, &mut missing).await? {
-                Some(report) => {
-                    gathered.config = report.config.as_deref().cloned();
-                    gathered.config_report = Some(report);
-                }
-                None => gathered.unknowns.push(absent(config)),
-            }
+            let report = self.report(config, &mut missing).await?;
+            gathered.set_config(config, report);
         }
         for layer in &manifest.layers {
-            if let Some(report) = self.report(layer, &mut missing).await? {
-                note_unknowns(&report, &mut gathered.unknowns);
-                gathered
-                    .diff_ids
-                    .push(report.diff_id.map(|digest| digest.to_string()));
-                gathered.image.layers.push(report);
-            } else {
-                gathered.unknowns.push(absent(layer));
-                gathered.diff_ids.push(None);
-            }
+            let report = self.report(layer, &mut missing).await?;
+            gathered.push_layer(layer, report);
         }
         if missing.is_empty() {
             return Ok(Some(gathered));

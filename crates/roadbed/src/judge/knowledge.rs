@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev};
 use policy::{KeptWaiver, Policy, Waiver};
 use store::{AdvisoryRow, JobPriority, Store, Which};
@@ -43,25 +43,23 @@ pub(crate) struct Facts {
 /// The present state.
 pub(crate) struct Knowledge {
     store: Store,
-    facts: ArcSwap<Facts>,
+    /// `None` until they were read for the first time.
+    facts: ArcSwapOption<Facts>,
     /// Which change of the store the state takes in.
-    taken_in: watch::Sender<u64>,
+    taken_in: watch::Sender<Option<u64>>,
     /// Changes since the first reading.
     changes: watch::Receiver<u64>,
 }
 
 impl Knowledge {
-    /// Reads everything.
-    pub(crate) async fn load(store: Store) -> Result<Arc<Self>> {
-        let changes = store.rulings();
-        let change = *changes.borrow();
-        let facts = read(&store).await?;
-        Ok(Arc::new(Self {
-            changes,
+    /// Knows nothing yet: [`Knowledge::follow`] reads it, so that a server is ready before its advisories are.
+    pub(crate) fn of(store: Store) -> Arc<Self> {
+        Arc::new(Self {
+            changes: store.rulings(),
             store,
-            facts: ArcSwap::from_pointee(facts),
-            taken_in: watch::Sender::new(change),
-        }))
+            facts: ArcSwapOption::empty(),
+            taken_in: watch::Sender::new(None),
+        })
     }
 
     /// The state that takes in every change that was acknowledged by now: whoever pushes after an import is judged by it. What
@@ -69,40 +67,51 @@ impl Knowledge {
     pub(crate) async fn facts(&self) -> Arc<Facts> {
         let change = *self.store.rulings().borrow();
         let mut taken_in = self.taken_in.subscribe();
-        let waited = tokio::time::timeout(LONGEST_WAIT, taken_in.wait_for(|taken_in| *taken_in >= change));
-        if waited.await.is_err() {
-            tracing::warn!("advisories, policy or waivers have changed and are not read yet");
-        }
-        self.facts.load_full()
-    }
-
-    /// Reads everything again whenever the store says that something has changed, and has all images judged by it. Until its
-    /// task is ended.
-    pub(crate) async fn follow(self: Arc<Self>) {
-        let mut changes = self.changes.clone();
-        while changes.changed().await.is_ok() {
-            // Whoever sets several waivers in a row causes one reading, not as many.
-            tokio::time::sleep(SETTLE).await;
-            changes.mark_unchanged();
-            while let Err(error) = self.reload().await {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "advisories, policy and waivers could not be read again; images are judged by what was known before"
-                );
-                tokio::time::sleep(TRY_AGAIN).await;
+        loop {
+            let is_taken_in = |taken_in: &Option<u64>| taken_in.is_some_and(|taken_in| taken_in >= change);
+            let waited = tokio::time::timeout(LONGEST_WAIT, taken_in.wait_for(is_taken_in)).await;
+            if waited.is_err() {
+                tracing::warn!("advisories, policy or waivers have changed and are not read yet");
+            }
+            if let Some(facts) = self.facts.load_full() {
+                return facts;
             }
         }
     }
 
-    async fn reload(&self) -> Result<()> {
+    /// Reads everything, and again whenever the store says that something has changed, and has images judged by it. Until its
+    /// task is ended.
+    pub(crate) async fn follow(self: Arc<Self>) {
+        let mut changes = self.changes.clone();
+        // Advisories may have been imported while nobody judged.
+        let mut which = Which::Outdated;
+        loop {
+            changes.mark_unchanged();
+            while let Err(error) = self.reload(which).await {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "advisories, policy and waivers could not be read; images are judged by what was known before"
+                );
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            which = Which::All;
+            if changes.changed().await.is_err() {
+                return;
+            }
+            // Whoever sets several waivers in a row causes one reading, not as many.
+            tokio::time::sleep(SETTLE).await;
+        }
+    }
+
+    async fn reload(&self, which: Which) -> Result<()> {
         let change = *self.store.rulings().borrow();
         let facts = read(&self.store).await?;
         let (generation, stats) = (facts.generation, facts.index.stats().clone());
-        self.facts.store(Arc::new(facts));
-        self.taken_in.send_replace(change);
+        self.facts.store(Some(Arc::new(facts)));
+        self.taken_in.send_replace(Some(change));
         let images = self
             .store
-            .request_judgements(Which::All, JobPriority::Backfill)
+            .request_judgements(which, JobPriority::Backfill)
             .await?;
         tracing::info!(
             generation,
@@ -114,7 +123,8 @@ impl Knowledge {
     }
 }
 
-async fn read(store: &Store) -> Result<Facts> {
+/// Reads everything once.
+pub(crate) async fn read(store: &Store) -> Result<Facts> {
     let generation = store.advisory_generation().await?;
     let policy = match store.policy().await? {
         Some(stored) => Policy::parse("policy", &stored.body)

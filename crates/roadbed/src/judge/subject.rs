@@ -112,13 +112,13 @@ fn describe(subject: &mut Subject, about: &SubjectOf, gathered: &Gathered, overl
 }
 
 /// Packages of the running image with where they lie; what a distribution owns is the distribution's to judge.
-fn packages<'a>(overlay: &Overlay<'a>) -> Vec<(&'a Package, usize, &'a str)> {
+fn packages<'a>(overlay: &Overlay<'a>) -> Vec<(&'a Package, Option<usize>, &'a str)> {
     overlay
         .units
         .iter()
         .filter(|unit| unit.found.owned_by.is_none())
         .flat_map(|unit| {
-            let place = (unit.layer, unit.found.path.as_str());
+            let place = (Some(unit.layer), unit.found.path.as_str());
             unit.found
                 .unit
                 .packages
@@ -129,14 +129,23 @@ fn packages<'a>(overlay: &Overlay<'a>) -> Vec<(&'a Package, usize, &'a str)> {
 }
 
 fn add_vulnerabilities(subject: &mut Subject, overlay: &Overlay<'_>, facts: &Facts) {
-    let placed = packages(overlay);
+    add_vulnerabilities_of(subject, &packages(overlay), overlay.os, facts);
+}
+
+/// Asks about packages with their layer and path.
+pub(crate) fn add_vulnerabilities_of(
+    subject: &mut Subject,
+    placed: &[(&Package, Option<usize>, &str)],
+    os: Option<&OsRelease>,
+    facts: &Facts,
+) {
     let packages: Vec<Package> = placed.iter().map(|(package, ..)| (*package).clone()).collect();
     let known = Known {
         index: &facts.index,
         kev: facts.kev.as_ref(),
         epss: facts.epss.as_ref(),
     };
-    let report = find_vulnerabilities(&packages, overlay.os, &known);
+    let report = find_vulnerabilities(&packages, os, &known);
     for finding in &report.findings {
         let Some((package, layer, path)) = placed.get(finding.package) else {
             continue;
@@ -152,7 +161,7 @@ fn add_vulnerabilities(subject: &mut Subject, overlay: &Overlay<'_>, facts: &Fac
         .filter(|(coverage, _)| !coverage.is_covered())
         .map(|(_, package)| package.kind.purl_type())
         .collect();
-    let is_os_known = overlay.os.is_some();
+    let is_os_known = os.is_some();
     for kind in uncovered {
         let is_os = ["deb", "apk", "rpm"].contains(&kind);
         subject.image.unknowns.push(Unknown {
@@ -161,7 +170,7 @@ fn add_vulnerabilities(subject: &mut Subject, overlay: &Overlay<'_>, facts: &Fac
             } else {
                 UnknownKind::NoFeed
             },
-            detail: os_detail(kind, overlay.os),
+            detail: os_detail(kind, os),
         });
     }
 }
@@ -178,7 +187,7 @@ fn os_detail(kind: &str, os: Option<&OsRelease>) -> String {
 fn judged(
     finding: &VulnerabilityFinding,
     package: &Package,
-    layer: usize,
+    layer: Option<usize>,
     path: &str,
     facts: &Facts,
 ) -> JudgedFinding {
@@ -200,7 +209,7 @@ fn judged(
         judged.path.push('!');
         judged.path.push_str(inner);
     }
-    judged.layer = u32::try_from(layer).ok();
+    judged.layer = layer.and_then(|layer| u32::try_from(layer).ok());
     judged.kev = finding.kev.is_some();
     judged.epss = finding.epss.map(|score| f64::from(score.probability));
     judged.confidence = finding.confidence.min(package.confidence);
@@ -250,22 +259,7 @@ fn of_file(finding: &ByteFinding, layer: Option<usize>) -> JudgedFinding {
 }
 
 fn add_configuration(subject: &mut Subject, about: &SubjectOf, gathered: &Gathered, overlay: &Overlay<'_>) {
-    let annotations: Vec<(String, String)> = about
-        .manifest
-        .annotations
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let caches = gathered.image.caches().unwrap_or_default();
-    let found = configuration::judge(&configuration::Subject {
-        config: gathered.config.as_ref(),
-        annotations: &annotations,
-        overlay,
-        diff_ids: &gathered.diff_ids,
-        caches: &caches,
-        today: about.now.date(),
-    });
-    for finding in &found {
+    for finding in &of_configuration(&about.manifest, gathered, overlay, about.now) {
         if finding.rule == "config.diff-ids" {
             subject.image.unknowns.push(Unknown {
                 kind: UnknownKind::DiffIdMismatch,
@@ -274,4 +268,26 @@ fn add_configuration(subject: &mut Subject, about: &SubjectOf, gathered: &Gather
         }
         subject.findings.push(of_file(finding, None));
     }
+}
+
+/// What the rules about how an image is made find.
+pub(crate) fn of_configuration(
+    manifest: &Manifest,
+    gathered: &Gathered,
+    overlay: &Overlay<'_>,
+    now: OffsetDateTime,
+) -> Vec<ByteFinding> {
+    let annotations: Vec<(String, String)> = manifest
+        .annotations
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    configuration::judge(&configuration::Subject {
+        config: gathered.config.as_ref(),
+        annotations: &annotations,
+        overlay,
+        diff_ids: &gathered.diff_ids,
+        caches: &gathered.image.caches().unwrap_or_default(),
+        today: now.date(),
+    })
 }

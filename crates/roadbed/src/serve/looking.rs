@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use registry::gate::{Gate, OpenGate};
-use store::{JobPriority, Store, Which};
+use store::Store;
 use tokio::task::{JoinHandle, JoinSet};
 use web::Judging;
 
@@ -50,12 +50,8 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
     if !config.scan.enabled {
         return Ok(None);
     }
-    let knowledge = Knowledge::load(store.clone()).await?;
+    let knowledge = Knowledge::of(store.clone());
     store.release_jobs().await?;
-    // All: advisories may have been imported while nobody judged, or a moment before a crash.
-    store
-        .request_judgements(Which::All, JobPriority::Backfill)
-        .await?;
     let pool = Pool::new(config.pool_config());
     let broker = Broker::start(
         store.clone(),

@@ -150,7 +150,7 @@ fn tell_what_is_missing(report: &LayerReport) {
 }
 
 /// The report of a blob that nobody survives.
-fn gave_up(blob: Digest, error: &PoolError) -> LayerReport {
+pub(crate) fn gave_up(blob: Digest, error: &PoolError) -> LayerReport {
     let limit = match error {
         PoolError::Time(_) => "layer.time",
         PoolError::Unbelievable(_) => "layer.report",

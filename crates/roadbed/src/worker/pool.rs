@@ -39,6 +39,8 @@ const ARENA: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "32MiB");
 pub(crate) struct PoolConfig {
     /// Children at work at the same time.
     pub(crate) children: usize,
+    /// Whether children are started before there is work for them.
+    pub(crate) starts_ahead: bool,
     /// Wall time for one blob.
     pub(crate) blob_time: Duration,
     /// Bytes of address space of a child.
@@ -57,6 +59,7 @@ impl Default for PoolConfig {
     fn default() -> Self {
         Self {
             children: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            starts_ahead: true,
             blob_time: Duration::from_mins(10),
             memory: 2 << 30,
             report_bytes: 256 << 20,
@@ -155,7 +158,7 @@ impl Pool {
 
     /// Starts children until as many wait as may work, so that the next blob does not pay for a start.
     fn start_ahead(&self) {
-        if self.waiting().len() >= self.0.config.children {
+        if !self.0.config.starts_ahead || self.waiting().len() >= self.0.config.children {
             return;
         }
         match self.start() {

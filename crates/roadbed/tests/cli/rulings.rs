@@ -39,7 +39,10 @@ async fn push_image(server: &Server, repository: &str) {
     let config = Blob::new(Algorithm::Sha256, config.to_string());
     let draft = Draft::image(config.descriptor(CONFIG), vec![layer.descriptor(LAYER)]);
     let (client, blobs) = (server.admin(), [config, layer]);
-    client.push_image(repository, "v1", &blobs, &draft.finish()).await.unwrap();
+    client
+        .push_image(repository, "v1", &blobs, &draft.finish())
+        .await
+        .unwrap();
 }
 
 /// Asks until a decision is what it should become.
@@ -68,9 +71,15 @@ fn with_user(server: &Server, admin: &Person, name: &str, roles: &str) -> Person
 #[test]
 fn policies_are_checked_and_tried_without_a_registry() {
     let person = Person::new();
-    let shown = person.run(["policy", "show", "--default"]).ok().says("id: exploited");
+    let shown = person
+        .run(["policy", "show", "--default"])
+        .ok()
+        .says("id: exploited");
     person.write("default.yaml", &shown.out);
-    person.run(["policy", "check", "default.yaml"]).ok().says("nothing is wrong");
+    person
+        .run(["policy", "check", "default.yaml"])
+        .ok()
+        .says("nothing is wrong");
     person.write(
         "wrong.yaml",
         "version: 1\nrules:\n  - {id: A, when: finding.kev, decide: refuse}\n  - {id: b, when: finding.kevv, decide: warn}\n",
@@ -79,7 +88,9 @@ fn policies_are_checked_and_tried_without_a_registry() {
         .run(["policy", "check", "wrong.yaml"])
         .fails("wrong.yaml:3: `A` is no id")
         .fails("\nwrong.yaml:4: ");
-    person.run(["policy", "check", "missing.yaml"]).fails("cannot read missing.yaml");
+    person
+        .run(["policy", "check", "missing.yaml"])
+        .fails("cannot read missing.yaml");
 
     person.write("strict.yaml", STRICT);
     person.write("cases.yaml", CASES);
@@ -94,7 +105,9 @@ fn policies_are_checked_and_tried_without_a_registry() {
         .says("FAILED  root is refused\n")
         .says("outcome: expected refuse, found ");
     person.write("broken.yaml", "cases:\n  - name: x\n    nonsense: 1\n");
-    person.run(["policy", "test", "broken.yaml", "strict.yaml"]).fails("broken.yaml:");
+    person
+        .run(["policy", "test", "broken.yaml", "strict.yaml"])
+        .fails("broken.yaml:");
 }
 
 #[test]
@@ -106,7 +119,10 @@ fn the_examples_of_the_documentation_are_right() {
     person.write("policy.yaml", example());
     person.write("cases.yaml", example());
     person.run(["policy", "check", "policy.yaml"]).ok();
-    person.run(["policy", "test", "cases.yaml"]).ok().says("1 case, 0 failed.");
+    person
+        .run(["policy", "test", "cases.yaml"])
+        .ok()
+        .says("1 case, 0 failed.");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,11 +131,20 @@ async fn a_policy_is_previewed_set_and_waived() {
     push_image(&server, "team/app").await;
     let admin = Person::administrator(&server);
     let owner = with_user(&server, &admin, "owner", "admin");
-    decided(&admin, "team/app:v1", |decision| decision["outcome"] != "undecided");
+    decided(&admin, "team/app:v1", |decision| {
+        decision["outcome"] != "undecided"
+    });
 
     admin.write("strict.yaml", STRICT);
-    let preview = admin.run(["policy", "preview", "strict.yaml", "--output", "json"]).ok().json();
-    assert_eq!((&preview["images"], &preview["waiting"]), (&json!(1), &json!(0)), "{preview}");
+    let preview = admin
+        .run(["policy", "preview", "strict.yaml", "--output", "json"])
+        .ok()
+        .json();
+    assert_eq!(
+        (&preview["images"], &preview["waiting"]),
+        (&json!(1), &json!(0)),
+        "{preview}"
+    );
     assert_eq!(preview["changes"][0]["after"], "refuse");
     admin
         .run(["policy", "preview", "strict.yaml"])
@@ -132,7 +157,10 @@ async fn a_policy_is_previewed_set_and_waived() {
         .run(["policy", "set", "strict.yaml"])
         .ok()
         .says("Version 1 is in force in place of the default policy");
-    admin.run(["policy", "set", "strict.yaml"]).ok().says("nothing was changed");
+    admin
+        .run(["policy", "set", "strict.yaml"])
+        .ok()
+        .says("nothing was changed");
     admin.run(["policy", "show"]).ok().says("id: user");
     admin.run(["policy", "history"]).ok().says("admin");
 
@@ -146,22 +174,51 @@ async fn a_policy_is_previewed_set_and_waived() {
 
     admin
         .run([
-            "waiver", "request", "w1", "--rule", "user", "--repository", "team/app", "--until", "30d", "--reason",
+            "waiver",
+            "request",
+            "w1",
+            "--rule",
+            "user",
+            "--repository",
+            "team/app",
+            "--until",
+            "30d",
+            "--reason",
             "next release",
         ])
         .ok()
         .says("has no effect before");
     admin.run(["waiver", "approve", "w1"]).fails("another person");
-    owner.run(["waiver", "list", "--requested"]).ok().says("w1").says("rule user");
-    owner.run(["waiver", "approve", "w1"]).ok().says("w1 is in force until");
+    owner
+        .run(["waiver", "list", "--requested"])
+        .ok()
+        .says("w1")
+        .says("rule user");
+    owner
+        .run(["waiver", "approve", "w1"])
+        .ok()
+        .says("w1 is in force until");
     let waived = decided(&admin, "team/app:v1", |decision| decision["outcome"] != "refuse");
     assert_eq!(waived["images"][0]["waived"][0]["waiver"], "w1", "{waived}");
-    admin.run(["decision", "team/app:v1"]).ok().says("waived  [user] the image until");
+    admin
+        .run(["decision", "team/app:v1"])
+        .ok()
+        .says("waived  [user] the image until");
     admin.run(["waiver", "list", "--requested"]).ok();
     owner.run(["waiver", "remove", "w1"]).ok().says("withdrawn");
     decided(&admin, "team/app:v1", |decision| decision["outcome"] == "refuse");
     admin
-        .run(["waiver", "request", "w2", "--repository", "team/app", "--until", "30d", "--reason", "x"])
+        .run([
+            "waiver",
+            "request",
+            "w2",
+            "--repository",
+            "team/app",
+            "--until",
+            "30d",
+            "--reason",
+            "x",
+        ])
         .misused("--finding");
 }
 
@@ -190,10 +247,30 @@ async fn the_glass_is_broken_on_the_machine_and_the_log_knows() {
         .run(["break-glass", "--pulls", "team/**", "--for", "2h", "--data", data])
         .misused("--reason");
     nobody
-        .run(["break-glass", "--pulls", "team/**", "--for", "2d", "--reason", "x", "--data", data])
+        .run([
+            "break-glass",
+            "--pulls",
+            "team/**",
+            "--for",
+            "2d",
+            "--reason",
+            "x",
+            "--data",
+            data,
+        ])
         .fails("at most 24 hours");
     nobody
-        .run(["break-glass", "--pulls", "team/**", "--for", "2h", "--reason", "INC-1", "--data", data])
+        .run([
+            "break-glass",
+            "--pulls",
+            "team/**",
+            "--for",
+            "2h",
+            "--reason",
+            "INC-1",
+            "--data",
+            data,
+        ])
         .ok()
         .says("Pulls of team/** pass whatever was decided, until 2");
     nobody.run(list).ok().says("team/**").says("INC-1");
@@ -204,10 +281,15 @@ async fn the_glass_is_broken_on_the_machine_and_the_log_knows() {
         .run(["break-glass", "--mend", "other/**", "--data", data])
         .ok()
         .says("Nothing was open for other/**");
-    nobody.run(["break-glass", "--mend", "--data", data]).ok().says("decided about again");
+    nobody
+        .run(["break-glass", "--mend", "--data", data])
+        .ok()
+        .says("decided about again");
     until(&admin, "mended");
     assert_eq!(pull().await, 403);
-    nobody.run(["break-glass", "--list", "--data", "nowhere"]).fails("does not exist");
+    nobody
+        .run(["break-glass", "--list", "--data", "nowhere"])
+        .fails("does not exist");
 }
 
 /// Waits until the audit log has the last word about the glass.

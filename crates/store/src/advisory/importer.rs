@@ -241,7 +241,7 @@ pub struct ImportSummary {
 }
 
 /// The feed that a document came in: the folder that it lies in, by the layout of OSV's export.
-fn home(name: &str) -> &str {
+pub fn home(name: &str) -> &str {
     let mut parts = name.rsplit('/').skip(1);
     parts
         .find(|part| !part.is_empty() && *part != "all.zip")

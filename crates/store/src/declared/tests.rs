@@ -406,7 +406,10 @@ async fn a_policy_is_declared_once_and_stays_where_none_is() {
     let text = "version: 1\nrules:\n  - {id: any, when: finding.kev, decide: refuse}\n";
     let wanted = declared(serde_json::json!({ "policy": text }));
     let plan = kit.store.plan_apply(&wanted, false, None).await.unwrap();
-    assert!(matches!(&plan.steps[..], [Step::SetPolicy(Becoming { was: None, .. })]));
+    assert!(matches!(
+        &plan.steps[..],
+        [Step::SetPolicy(Becoming { was: None, .. })]
+    ));
     kit.store.carry_out(&Kit::operator(), plan).await.unwrap();
     assert_eq!(kit.store.policy().await.unwrap().unwrap().body, text);
     for again in [wanted, Declared::default()] {

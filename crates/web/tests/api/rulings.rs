@@ -79,10 +79,7 @@ async fn all_mistakes_of_a_policy_are_told_at_once_with_their_lines() {
         assert_eq!(errors.len(), 2, "{problem}");
         assert!(errors[0].as_str().unwrap().starts_with("policy:3: "), "{problem}");
         assert!(errors[1].as_str().unwrap().starts_with("policy:4: "), "{problem}");
-        assert!(
-            problem["detail"].as_str().unwrap().contains("kevv"),
-            "{problem}"
-        );
+        assert!(problem["detail"].as_str().unwrap().contains("kevv"), "{problem}");
     }
     assert_eq!(
         world.ask(ADMIN, "GET", "/policy", None).await.json()["version"],

@@ -22,20 +22,20 @@ const DEPTH: usize = 16;
 const SKIPPED: [&str; 4] = ["modified_id.csv", "ecosystems.txt", "LICENSE", "README.md"];
 
 /// Files to read.
-pub(super) struct Sources {
+pub(crate) struct Sources {
     files: VecDeque<PathBuf>,
     bytes: u64,
 }
 
 /// One document.
-pub(super) struct Document {
+pub(crate) struct Document {
     /// Path of its file, and in an archive the name within it behind that.
-    pub(super) name: String,
-    pub(super) text: String,
+    pub(crate) name: String,
+    pub(crate) text: String,
 }
 
 /// Documents as they are read.
-pub(super) struct Documents {
+pub(crate) struct Documents {
     files: VecDeque<PathBuf>,
     archive: Option<Archive>,
     read: u64,
@@ -51,7 +51,7 @@ struct Archive {
 
 impl Sources {
     /// Everything below `paths`.
-    pub(super) fn find(paths: &[PathBuf]) -> Result<Self> {
+    pub(crate) fn find(paths: &[PathBuf]) -> Result<Self> {
         let mut found = Self {
             files: VecDeque::new(),
             bytes: 0,
@@ -94,12 +94,12 @@ impl Sources {
     }
 
     /// Bytes of all files.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The documents in them.
-    pub(super) fn documents(self) -> Documents {
+    pub(crate) fn documents(self) -> Documents {
         Documents {
             files: self.files,
             archive: None,
@@ -110,12 +110,12 @@ impl Sources {
 
 impl Documents {
     /// Bytes of files that were read so far.
-    pub(super) fn read_bytes(&self) -> u64 {
+    pub(crate) fn read_bytes(&self) -> u64 {
         self.read
     }
 
     /// The next document.
-    pub(super) fn next(&mut self) -> Option<Result<Document>> {
+    pub(crate) fn next(&mut self) -> Option<Result<Document>> {
         loop {
             if let Some(archive) = &mut self.archive {
                 match archive.next() {
