@@ -47,7 +47,7 @@ async fn push_image(server: &Server, repository: &str) {
 
 /// Asks until a decision is what it should become.
 fn decided(person: &Person, image: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     loop {
         let decision = person.run(["decision", image, "--output", "json"]).ok().json();
         if is_it(&decision) {

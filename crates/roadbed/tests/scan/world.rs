@@ -194,7 +194,7 @@ fn children_of(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// What OSV says of Log4Shell, in the fewest words.
+/// What OSV says of `Log4Shell`, in the fewest words.
 pub(super) fn log4shell(withdrawn: bool) -> Value {
     let mut advisory = json!({
         "schema_version": "1.6.0", "id": "GHSA-jfh8-c2jp-5v3q", "aliases": ["CVE-2021-44228"],
@@ -214,7 +214,7 @@ pub(super) fn log4shell(withdrawn: bool) -> Value {
     advisory
 }
 
-/// A KEV catalogue that knows Log4Shell only.
+/// A KEV catalogue that knows `Log4Shell` only.
 pub(super) fn kev() -> Value {
     json!({
         "title": "CISA Catalog of Known Exploited Vulnerabilities", "catalogVersion": "2025.08.25",

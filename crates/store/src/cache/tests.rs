@@ -234,7 +234,9 @@ async fn what_a_writer_learned_is_kept_only_if_nobody_else_wrote() {
     // A transaction may touch a key more than once, and other keys of the same group.
     let touched = [key("a"), key("a")];
     let learned = caches.learn(facts(key("a")), &touched);
-    touched.into_iter().for_each(|key| epochs.bump(key));
+    for key in touched {
+        epochs.bump(key);
+    }
     caches.keep(learned).await;
     assert_eq!(caches.tags.get(epochs, key("a")).await, Some(digest));
 

@@ -27,7 +27,7 @@ async fn decide(kit: &Kit, repo: &RepoName, digest: &Digest, judgement: Judgemen
         .unwrap();
     let job = kit
         .store
-        .claim_job(JobKind::Judge, "w", Duration::from_secs(60))
+        .claim_job(JobKind::Judge, "w", Duration::from_mins(1))
         .await
         .unwrap()
         .unwrap();
@@ -113,7 +113,7 @@ async fn a_confirmation_changes_no_more_than_its_generation() {
         .await
         .unwrap()
         .unwrap();
-    kit.advance(Duration::from_secs(60));
+    kit.advance(Duration::from_mins(1));
     decide(&kit, &repo, &digest, judgement(Outcome::Warn, "{}", 2)).await;
     let second = kit
         .store

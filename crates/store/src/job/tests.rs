@@ -3,7 +3,7 @@
 use super::*;
 use crate::testing::Kit;
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 async fn claim(kit: &Kit, worker: &str) -> Option<Job> {
     kit.store.claim_job(JobKind::Scan, worker, LEASE).await.unwrap()

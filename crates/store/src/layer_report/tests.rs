@@ -41,7 +41,7 @@ fn report(blob: Digest, analysers: &str) -> LayerReport {
 
 async fn claim(kit: &Kit, kind: JobKind) -> Option<Job> {
     kit.store
-        .claim_job(kind, "w", Duration::from_secs(60))
+        .claim_job(kind, "w", Duration::from_mins(1))
         .await
         .unwrap()
 }

@@ -106,7 +106,7 @@ async fn states(world: &World, who: Who) -> Vec<(String, String)> {
 #[tokio::test]
 async fn one_person_asks_and_another_one_approves() {
     let world = World::new().await;
-    let mut rulings = world.store.rulings();
+    let rulings = world.store.rulings();
     let body = waiver("team/app");
     let asked = world
         .ask(Who::Pusher, "PUT", "/waivers/w1", Some(&body))
@@ -390,7 +390,7 @@ async fn decide(world: &World, digest: &Digest) {
         .unwrap();
     let job = world
         .store
-        .claim_job(JobKind::Judge, "test", Duration::from_secs(60))
+        .claim_job(JobKind::Judge, "test", Duration::from_mins(1))
         .await
         .unwrap()
         .unwrap();

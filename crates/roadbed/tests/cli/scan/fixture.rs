@@ -12,7 +12,7 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// What Log4Shell's advisory says, as far as a matcher needs it.
+/// What `Log4Shell`'s advisory says, as far as a matcher needs it.
 pub(crate) fn advisory() -> String {
     json!({
         "id": "GHSA-jfh8-c2jp-5v3q",
