@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use crate::cli::person::{Person, Ran};
 use crate::cli::scan::fixture::{Layout, advisory, config, digest, jar, kev, layer, tar};
+use crate::harness::content::{Algorithm, Blob};
+use crate::harness::manifest::{CONFIG, Draft, LAYER};
+use crate::harness::server::Server;
 
 /// Somebody with advisories and the image as a layout.
 pub(crate) fn person() -> Person {
@@ -65,7 +68,10 @@ fn an_image_is_the_same_wherever_it_lies() {
     assert_eq!(found(&scan(&person, "layout:v1")), expected);
 
     let files = Layout::log4j().files();
-    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect();
     fs::write(person.home().join("oci.tar"), tar(&files)).unwrap();
     assert_eq!(found(&scan(&person, "oci.tar:v1")), expected);
 
@@ -84,7 +90,9 @@ fn an_image_is_the_same_wherever_it_lies() {
     assert_eq!(found(&scan(&person, "tree")), expected);
 
     for form in ["cyclonedx", "spdx"] {
-        person.run(["scan", "layout", "--format", form, "-o", "sbom.json"]).ok();
+        person
+            .run(["scan", "layout", "--format", form, "-o", "sbom.json"])
+            .ok();
         assert_eq!(found(&scan(&person, "sbom.json")), expected, "{form}");
     }
 }
@@ -115,18 +123,54 @@ fn a_local_policy_judges() {
     let person = person();
     person.write(
         "policy.yaml",
-        "rules:\n  - id: no-critical\n    effect: refuse\n    when: finding.severity == 'critical'\n    message: it is critical\n",
+        "version: 1\nrules:\n  - id: no-critical\n    when: finding.severity == \"critical\"\n    decide: refuse\n    message: it is critical\n",
     );
-    let judged = person.run(["scan", "layout", "--advisories", "osv", "--policy", "policy.yaml", "--fail-on", "refuse"]);
-    judged.finds("refuse").says("Decision: refuse").says("no-critical");
+    let judged = person.run([
+        "scan",
+        "layout",
+        "--advisories",
+        "osv",
+        "--policy",
+        "policy.yaml",
+        "--fail-on",
+        "refuse",
+    ]);
+    judged
+        .finds("refuse")
+        .says("Decision: refuse")
+        .says("no-critical");
     person.write("bad.yaml", "rules: 7\n");
     person
         .run(["scan", "layout", "--policy", "bad.yaml"])
         .breaks("bad.yaml");
-    person
-        .run(["scan", "layout", "--judge"])
-        .ok()
-        .says("Decision: ");
+    person.run(["scan", "layout", "--judge"]).ok().says("Decision: ");
+}
+
+#[tokio::test]
+async fn an_image_in_a_registry_is_fetched() {
+    let server = Server::start().await;
+    let blobs = [
+        Blob::new(Algorithm::Sha256, config(&layer())),
+        Blob::new(Algorithm::Sha256, layer()),
+    ];
+    let draft = Draft::image(blobs[0].descriptor(CONFIG), vec![blobs[1].descriptor(LAYER)]);
+    let image = draft.finish();
+    let pushed = server.admin().push_image("team/app", "v1", &blobs, &image).await;
+    pushed.unwrap();
+    let admin = Person::administrator(&server);
+    admin.write("osv/Maven/GHSA-jfh8-c2jp-5v3q.json", &advisory());
+    let result = scan(&admin, "team/app:v1");
+    assert_eq!(found(&result).len(), 1, "{result:#}");
+    assert_eq!(result["target"]["digest"], image.digest);
+    let url = server.url();
+    let stranger = Person::new();
+    stranger
+        .run(["--url", &url, "scan", "team/app:v1"])
+        .breaks("set ROADBED_USER and ROADBED_PASSWORD");
+    admin
+        .run(["scan", "elsewhere.example/team/app:v1"])
+        .breaks("use --url https://elsewhere.example");
+    admin.run(["scan", "team/app:v2"]).breaks("404");
 }
 
 #[test]
@@ -151,7 +195,9 @@ fn an_index_is_scanned_for_one_platform() {
         .ok()
         .json();
     assert_eq!(result["target"]["platform"], "linux/riscv64", "{result:#}");
-    person.run(["scan", "many", "--platform", "linux"]).misused("linux/amd64");
+    person
+        .run(["scan", "many", "--platform", "linux"])
+        .misused("linux/amd64");
 }
 
 #[test]
@@ -159,13 +205,31 @@ fn forms_go_to_files() {
     let person = person();
     for form in ["table", "json", "sarif", "cyclonedx", "spdx", "junit"] {
         let ran = person
-            .run(["scan", "layout", "--advisories", "osv", "--format", form, "-o", "out"])
+            .run([
+                "scan",
+                "layout",
+                "--advisories",
+                "osv",
+                "--format",
+                form,
+                "-o",
+                "out",
+            ])
             .ok();
         assert_eq!(ran.out, "", "{form}");
         assert!(person.home().join("out").metadata().unwrap().len() > 0, "{form}");
         fs::remove_file(person.home().join("out")).unwrap();
     }
-    let quiet = ["scan", "layout", "--advisories", "osv", "--output", "json", "--severity", "critical"];
+    let quiet = [
+        "scan",
+        "layout",
+        "--advisories",
+        "osv",
+        "--output",
+        "json",
+        "--severity",
+        "critical",
+    ];
     assert_eq!(found(&person.run(quiet).ok().json()).len(), 1);
     assert!(digest(b"").starts_with("sha256:"));
 }

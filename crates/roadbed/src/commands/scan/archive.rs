@@ -31,7 +31,10 @@ pub(super) struct Archive {
 }
 
 enum Place {
-    File { offset: u64, size: u64 },
+    File {
+        offset: u64,
+        size: u64,
+    },
     /// As older versions of Docker write a layer that they wrote already.
     Link(String),
 }

@@ -57,14 +57,16 @@ pub(super) fn saved(name: String, archive: Archive, reference: Option<&Reference
         platform: None,
         blobs: Blobs::Named(Arc::new(archive), Arc::new(names)),
         unread: Vec::new(),
-        is_directory: false,
     })
 }
 
 fn chosen<'a>(list: &'a [Saved], reference: Option<&Reference>) -> Result<&'a Saved> {
     let tags = || {
         let names = list.iter().flat_map(|entry| entry.tags.iter().flatten());
-        let names: Vec<String> = names.take(NAMED).map(|name| harmless(name).into_owned()).collect();
+        let names: Vec<String> = names
+            .take(NAMED)
+            .map(|name| harmless(name).into_owned())
+            .collect();
         names.join(", ")
     };
     match (list, reference) {
@@ -74,10 +76,15 @@ fn chosen<'a>(list: &'a [Saved], reference: Option<&Reference>) -> Result<&'a Sa
             .iter()
             .find(|entry| {
                 let mut tags = entry.tags.iter().flatten();
-                tags.any(|name| name.rsplit_once(':').is_some_and(|(_, last)| last == tag.as_str()))
+                tags.any(|name| {
+                    name.rsplit_once(':')
+                        .is_some_and(|(_, last)| last == tag.as_str())
+                })
             })
             .ok_or_else(|| anyhow!("there is no such image in manifest.json; there are {}", tags())),
-        (_, Some(Reference::Digest(_))) => bail!("images in this archive have no digests: name a tag of {}", tags()),
+        (_, Some(Reference::Digest(_))) => {
+            bail!("images in this archive have no digests: name a tag of {}", tags())
+        }
         (_, None) => bail!("there are several images: name one, as TARGET:TAG, of {}", tags()),
     }
 }
@@ -92,9 +99,11 @@ fn described(
         let name: String = harmless(name).chars().take(200).collect();
         anyhow!("{name} is missing in the archive: save the image again")
     };
-    let (file, digest) = archive
-        .extract(name, Algorithm::Sha256)?
-        .ok_or_else(missing)?;
+    let (file, digest) = archive.extract(name, Algorithm::Sha256)?.ok_or_else(missing)?;
     names.insert(digest, name.to_owned());
-    Ok(Descriptor::new(media_type.parse()?, digest, file.metadata()?.len()))
+    Ok(Descriptor::new(
+        media_type.parse()?,
+        digest,
+        file.metadata()?.len(),
+    ))
 }

@@ -112,9 +112,7 @@ pub(super) fn found(fail_on: &[FailOn], result: &ScanResult) -> Vec<FailOn> {
 
 /// Leaves out what is less bad.
 pub(super) fn keep(result: &mut ScanResult, least: Severity) {
-    result
-        .vulnerabilities
-        .retain(|finding| finding.severity >= least);
+    result.vulnerabilities.retain(|finding| finding.severity >= least);
     result.files.retain(|file| file.finding.severity >= least);
 }
 
@@ -124,7 +122,9 @@ mod tests {
 
     #[test]
     fn every_word_is_read_and_written_alike() {
-        for word in ["critical", "high", "unknown", "kev", "refuse", "secret", "malware"] {
+        for word in [
+            "critical", "high", "unknown", "kev", "refuse", "secret", "malware",
+        ] {
             assert_eq!(word.parse::<FailOn>().unwrap().to_string(), word);
         }
         assert!("bad".parse::<FailOn>().unwrap_err().contains("malware"));

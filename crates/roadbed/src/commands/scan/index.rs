@@ -24,13 +24,23 @@ pub(super) fn top(index: &[u8], reference: Option<&Reference>) -> Result<Step> {
     let index = parse(index, Some(&media_type)).context("index.json cannot be read")?;
     let found = match reference {
         Some(Reference::Digest(digest)) => index.manifests.iter().find(|child| child.digest == *digest),
-        Some(Reference::Tag(tag)) => index.manifests.iter().find(|child| is_tagged(child, tag.as_str())),
+        Some(Reference::Tag(tag)) => index
+            .manifests
+            .iter()
+            .find(|child| is_tagged(child, tag.as_str())),
         None if distinct(&index) <= 1 => index.manifests.first(),
         // Images of one tag for several platforms, as some tools write them without an index of their own.
         None if index.manifests.iter().all(|child| child.platform.is_some()) => {
-            return Ok(Step::Bytes(index_bytes(&index), Some(media_type), Digest::of(Algorithm::Sha256, b"")));
+            return Ok(Step::Bytes(
+                index_bytes(&index),
+                Some(media_type),
+                Digest::of(Algorithm::Sha256, b""),
+            ));
         }
-        None => bail!("there are several images: name one, as TARGET:TAG, of {}", tags(&index)),
+        None => bail!(
+            "there are several images: name one, as TARGET:TAG, of {}",
+            tags(&index)
+        ),
     };
     match found {
         Some(found) => Ok(Step::Descriptor(found.clone())),
@@ -46,8 +56,7 @@ fn index_bytes(index: &Manifest) -> Vec<u8> {
 }
 
 fn distinct(index: &Manifest) -> usize {
-    let digests: BTreeSet<&Digest> =
-        index.manifests.iter().map(|child| &child.digest).collect();
+    let digests: BTreeSet<&Digest> = index.manifests.iter().map(|child| &child.digest).collect();
     digests.len()
 }
 
@@ -60,7 +69,10 @@ fn is_tagged(child: &Descriptor, tag: &str) -> bool {
 
 fn tags(index: &Manifest) -> String {
     let names = index.manifests.iter().map(|child| {
-        let name = child.annotations.get(REF_NAME).or(child.annotations.get(IMAGE_NAME));
+        let name = child
+            .annotations
+            .get(REF_NAME)
+            .or(child.annotations.get(IMAGE_NAME));
         name.map_or_else(|| child.digest.to_string(), |name| harmless(name).into_owned())
     });
     names.take(NAMED).collect::<Vec<_>>().join(", ")

@@ -85,9 +85,12 @@ pub(super) fn choose<'a>(index: &'a Manifest, wanted: Option<&Wanted>) -> Result
     }
     let default = Wanted::of_this_machine();
     let sought = wanted.unwrap_or(&default);
-    let found = images
-        .iter()
-        .find(|child| child.platform.as_ref().is_some_and(|platform| sought.is(platform)));
+    let found = images.iter().find(|child| {
+        child
+            .platform
+            .as_ref()
+            .is_some_and(|platform| sought.is(platform))
+    });
     found.copied().ok_or_else(|| {
         anyhow!(
             "there is no image for {sought}: name one of these with --platform: {}",

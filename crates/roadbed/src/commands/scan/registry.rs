@@ -52,13 +52,20 @@ impl Registry {
     }
 
     /// A manifest as it was sent, with its media type, up to a byte more than `most`.
-    pub(super) async fn manifest(&self, reference: &Reference, most: u64) -> Result<(Vec<u8>, Option<MediaType>)> {
+    pub(super) async fn manifest(
+        &self,
+        reference: &Reference,
+        most: u64,
+    ) -> Result<(Vec<u8>, Option<MediaType>)> {
         let name = match reference {
             Reference::Tag(tag) => tag.to_string(),
             Reference::Digest(digest) => digest.to_string(),
         };
         let path = format!("/v2/{}/manifests/{name}", self.repository);
-        let mut response = self.client.fetch(&path, &media_type::MANIFESTS.join(", ")).await?;
+        let mut response = self
+            .client
+            .fetch(&path, &media_type::MANIFESTS.join(", "))
+            .await?;
         let media_type = response
             .headers()
             .get(http::header::CONTENT_TYPE)
@@ -95,7 +102,10 @@ impl Registry {
                 .context("cannot write a temporary file: name a directory with more room with TMPDIR")?;
         }
         let found = hasher.finish();
-        ensure!(found == *digest, "the bytes of blob {digest} have another digest, {found}");
+        ensure!(
+            found == *digest,
+            "the bytes of blob {digest} have another digest, {found}"
+        );
         file.seek(SeekFrom::Start(0))?;
         Ok(file)
     }

@@ -37,8 +37,6 @@ pub(super) struct Image {
     pub(super) blobs: Blobs,
     /// What could not be read, one line each.
     pub(super) unread: Vec<String>,
-    /// Whether it is a directory and no image.
-    pub(super) is_directory: bool,
 }
 
 /// Finds the image.
@@ -124,7 +122,6 @@ impl Start {
                     platform,
                     blobs: self.blobs,
                     unread: Vec::new(),
-                    is_directory: false,
                 });
             }
             step = Step::Descriptor(platform::choose(&manifest, wanted)?.clone());
@@ -145,11 +142,9 @@ impl Start {
             );
             return Ok(bytes);
         }
-        let file = self
-            .blobs
-            .open(descriptor)
-            .await?
-            .ok_or_else(|| anyhow!("manifest {digest} is missing: copy the image again, with this platform"))?;
+        let file = self.blobs.open(descriptor).await?.ok_or_else(|| {
+            anyhow!("manifest {digest} is missing: copy the image again, with this platform")
+        })?;
         read(file)
     }
 }
@@ -212,7 +207,6 @@ fn packed(root: &std::path::Path) -> Result<Image> {
         platform: None,
         blobs: Blobs::One(Arc::new(packed.file)),
         unread: packed.unread,
-        is_directory: true,
     })
 }
 
@@ -220,7 +214,10 @@ async fn in_registry(client: &ClientArgs, remote: Remote, wanted: Option<&Wanted
     let registry = Registry::connect(client, &remote)?;
     let name = named(&remote.repository.to_string(), Some(&remote.reference));
     let (bytes, media_type) = registry.manifest(&remote.reference, MANIFEST_BYTES).await?;
-    let algorithm = remote.reference.digest().map_or(Algorithm::Sha256, |digest| digest.algorithm());
+    let algorithm = remote
+        .reference
+        .digest()
+        .map_or(Algorithm::Sha256, |digest| digest.algorithm());
     let digest = Digest::of(algorithm, &bytes);
     if let Some(asked) = remote.reference.digest().filter(|asked| *asked != digest) {
         bail!("the bytes of manifest {asked} have another digest, {digest}");

@@ -44,9 +44,7 @@ pub(super) fn of_image(image: &Image, gathered: &Gathered, asked: &Asked) -> Res
     if let Some(report) = &gathered.config_report {
         result.add_configuration(report.findings.iter().cloned());
     }
-    if !image.is_directory {
-        result.add_configuration(of_configuration(&image.manifest, gathered, &overlay, asked.now));
-    }
+    result.add_configuration(of_configuration(&image.manifest, gathered, &overlay, asked.now));
     result.unknowns.extend(gathered.unknowns.iter().map(in_words));
     result.unknowns.extend(image.unread.iter().cloned());
     ask(&mut result, &asked.known);
@@ -128,9 +126,14 @@ fn ask(result: &mut ScanResult, known: &Known) {
 /// The worse of the decisions at both points.
 fn decide(subject: &Subject, asked: &Asked) -> DecisionText {
     let facts = &asked.known.facts;
-    let decisions = POINTS.map(|point| policy::decide(&facts.policy, &facts.waivers, subject, point, asked.now));
+    let decisions =
+        POINTS.map(|point| policy::decide(&facts.policy, &facts.waivers, subject, point, asked.now));
     let [first, second] = decisions;
-    let worse = if second.outcome > first.outcome { second } else { first };
+    let worse = if second.outcome > first.outcome {
+        second
+    } else {
+        first
+    };
     DecisionText {
         outcome: worse.outcome.as_str().to_owned(),
         reasons: reasons(&worse),
@@ -148,11 +151,9 @@ fn reasons(decision: &Decision) -> Vec<String> {
     reasons
 }
 
+/// The message tells the fix, if there is one.
 fn reason(reason: &Reason) -> String {
-    match &reason.fix {
-        Some(fix) => format!("{}: {}; {fix}", reason.rule, reason.message),
-        None => format!("{}: {}", reason.rule, reason.message),
-    }
+    format!("{}: {}", reason.rule, reason.message)
 }
 
 fn in_words(unknown: &Unknown) -> String {

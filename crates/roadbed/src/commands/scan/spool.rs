@@ -42,7 +42,12 @@ pub(super) fn anonymous() -> Result<File> {
 }
 
 /// Copies to the end and says the digest; more than `most` bytes are an error.
-pub(super) fn copy(mut from: impl Read, mut to: impl Write, algorithm: Algorithm, most: u64) -> Result<Digest> {
+pub(super) fn copy(
+    mut from: impl Read,
+    mut to: impl Write,
+    algorithm: Algorithm,
+    most: u64,
+) -> Result<Digest> {
     let mut hasher = Hasher::new(algorithm);
     let mut chunk = vec![0; CHUNK];
     let mut copied = 0;

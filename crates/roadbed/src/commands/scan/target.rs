@@ -60,7 +60,9 @@ impl Target {
             return Ok(target);
         }
         let is_path = text.starts_with(['/', '.', '~'])
-            || [".tar", ".json", ".tgz", ".gz"].iter().any(|end| text.ends_with(end));
+            || [".tar", ".json", ".tgz", ".gz"]
+                .iter()
+                .any(|end| text.ends_with(end));
         if is_path {
             bail!("{text:?} does not exist");
         }

@@ -52,7 +52,10 @@ pub(crate) fn jar() -> Vec<u8> {
             "META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties",
             "groupId=org.apache.logging.log4j\nartifactId=log4j-core\nversion=2.14.1\n",
         ),
-        ("org/apache/logging/log4j/core/lookup/JndiLookup.class", "\u{0}class"),
+        (
+            "org/apache/logging/log4j/core/lookup/JndiLookup.class",
+            "\u{0}class",
+        ),
     ] {
         zip.start_file(name, options).unwrap();
         zip.write_all(text.as_bytes()).unwrap();
@@ -115,7 +118,8 @@ impl Layout {
         let layer = layer();
         let config = self.blob(CONFIG, config(&layer));
         let layer = self.blob(LAYER, layer);
-        let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] });
+        let manifest =
+            json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] });
         self.blob(MANIFEST, manifest.to_string().into_bytes())
     }
 
@@ -134,10 +138,17 @@ impl Layout {
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let index = json!({ "schemaVersion": 2, "manifests": self.manifests });
         let mut files = vec![
-            ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
+            (
+                "oci-layout".to_owned(),
+                br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+            ),
             ("index.json".to_owned(), index.to_string().into_bytes()),
         ];
-        files.extend(self.blobs.iter().map(|(digest, bytes)| (path(digest), bytes.clone())));
+        files.extend(
+            self.blobs
+                .iter()
+                .map(|(digest, bytes)| (path(digest), bytes.clone())),
+        );
         files
     }
 

@@ -17,7 +17,9 @@ fn a_layout_that_is_not_whole_is_refused() {
     fs::write(&blob, "other bytes").unwrap();
     person.run(["scan", "layout"]).breaks("have another digest");
     fs::remove_file(&blob).unwrap();
-    person.run(["scan", "layout"]).breaks("is missing: copy the image again");
+    person
+        .run(["scan", "layout"])
+        .breaks("is missing: copy the image again");
 
     let outside = person.home().join("outside");
     fs::write(&outside, layer()).unwrap();
@@ -46,7 +48,11 @@ fn an_index_that_lies_is_refused() {
     let person = person();
     let index = person.home().join("layout/index.json");
     let with = |manifests: serde_json::Value| {
-        fs::write(&index, json!({ "schemaVersion": 2, "manifests": manifests }).to_string()).unwrap();
+        fs::write(
+            &index,
+            json!({ "schemaVersion": 2, "manifests": manifests }).to_string(),
+        )
+        .unwrap();
         person.run(["scan", "layout"])
     };
     let descriptor = |digest: &str| json!({ "mediaType": MANIFEST, "digest": digest, "size": 1 });
@@ -54,7 +60,9 @@ fn an_index_that_lies_is_refused() {
     with(json!([])).breaks("there is no image in index.json");
     with(json!([descriptor(&digest(b"gone"))])).breaks("is missing");
     with(json!([descriptor(&digest(b"a")), descriptor(&digest(b"b"))])).breaks("there are several images");
-    person.run(["scan", "layout:v9"]).breaks("there is no such image in index.json");
+    person
+        .run(["scan", "layout:v9"])
+        .breaks("there is no such image in index.json");
     let many: Vec<_> = (0..2_000).map(|_| descriptor(&digest(b"a"))).collect();
     with(json!(many)).breaks("index.json cannot be read");
     fs::write(&index, vec![b' '; 5 << 20]).unwrap();
@@ -94,11 +102,17 @@ fn an_archive_that_lies_is_refused() {
 fn what_is_nothing_says_what_it_could_be() {
     let person = Person::new();
     person.run(["scan", "./nothing"]).breaks("does not exist");
-    person.run(["scan", "No Image"]).breaks("is no file, no directory and no image such as");
+    person
+        .run(["scan", "No Image"])
+        .breaks("is no file, no directory and no image such as");
     person.write("text", "words");
-    person.run(["scan", "text"]).breaks("neither an archive of `docker save` nor an SBOM");
+    person
+        .run(["scan", "text"])
+        .breaks("neither an archive of `docker save` nor an SBOM");
     person.write("other.json", "{}");
-    person.run(["scan", "other.json"]).breaks("cannot read other.json");
+    person
+        .run(["scan", "other.json"])
+        .breaks("cannot read other.json");
     person
         .run(["scan", "text", "--data", "x", "--advisories", "y"])
         .misused("cannot be used with");
