@@ -212,7 +212,7 @@ fn packed(root: &std::path::Path) -> Result<Image> {
 
 async fn in_registry(client: &ClientArgs, remote: Remote, wanted: Option<&Wanted>) -> Result<Image> {
     let registry = Registry::connect(client, &remote)?;
-    let name = named(&remote.repository.to_string(), Some(&remote.reference));
+    let name = named(remote.repository.as_str(), Some(&remote.reference));
     let (bytes, media_type) = registry.manifest(&remote.reference, MANIFEST_BYTES).await?;
     let algorithm = remote
         .reference
