@@ -4,7 +4,8 @@
 //! are looked into by children that have nothing but the blob, as the server does it.
 //!
 //! - `scan/target.rs`: what was named. `scan/layout.rs`, `scan/archive.rs`, `scan/directory.rs`, `scan/registry.rs`: where
-//!   images lie. `scan/blobs.rs`: one face for all of them. `scan/resolve.rs`: from an index to one image.
+//!   images lie. `scan/blobs.rs`: one face for all of them.
+//! - `scan/resolve.rs`: from what was named to one image, with `scan/index.rs`, `scan/docker.rs` and `scan/platform.rs`.
 //! - `scan/examine.rs`: the reports of the blobs. `scan/known.rs`: advisories and policy.
 //! - `scan/result.rs`: both together. `scan/failing.rs`: what makes the command fail.
 
@@ -25,8 +26,10 @@ use crate::output;
 mod archive;
 mod blobs;
 mod directory;
+mod docker;
 mod examine;
 mod failing;
+mod index;
 mod known;
 mod layout;
 mod platform;

@@ -277,6 +277,10 @@ pub(crate) fn of_configuration(
     overlay: &Overlay<'_>,
     now: OffsetDateTime,
 ) -> Vec<ByteFinding> {
+    // Every image has one; a directory that is scanned as a layer was not made as an image.
+    if manifest.config.is_none() {
+        return Vec::new();
+    }
     let annotations: Vec<(String, String)> = manifest
         .annotations
         .iter()

@@ -42,7 +42,9 @@ impl KnownArgs {
     /// Reads it.
     pub(super) async fn load(&self) -> Result<Known> {
         let policy = self.policy.as_deref().map(read_policy).transpose()?;
-        let mut facts = if let Some(data) = &self.data { read_data(data).await? } else {
+        let mut facts = if let Some(data) = &self.data {
+            read_data(data).await?
+        } else {
             let paths = self.advisories.clone();
             tokio::task::spawn_blocking(move || read_files(&paths))
                 .await

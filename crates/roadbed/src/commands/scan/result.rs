@@ -44,9 +44,7 @@ pub(super) fn of_image(image: &Image, gathered: &Gathered, asked: &Asked) -> Res
     if let Some(report) = &gathered.config_report {
         result.add_configuration(report.findings.iter().cloned());
     }
-    if !image.is_directory {
-        result.add_configuration(of_configuration(&image.manifest, gathered, &overlay, asked.now));
-    }
+    result.add_configuration(of_configuration(&image.manifest, gathered, &overlay, asked.now));
     result.unknowns.extend(gathered.unknowns.iter().map(in_words));
     result.unknowns.extend(image.unread.iter().cloned());
     ask(&mut result, &asked.known);
@@ -153,11 +151,9 @@ fn reasons(decision: &Decision) -> Vec<String> {
     reasons
 }
 
+/// The message tells the fix, if there is one.
 fn reason(reason: &Reason) -> String {
-    match &reason.fix {
-        Some(fix) => format!("{}: {}; {fix}", reason.rule, reason.message),
-        None => format!("{}: {}", reason.rule, reason.message),
-    }
+    format!("{}: {}", reason.rule, reason.message)
 }
 
 fn in_words(unknown: &Unknown) -> String {

@@ -14,7 +14,7 @@ const CHUNK: usize = 256 << 10;
 pub(super) fn anonymous() -> Result<File> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let directory = std::env::temp_dir();
-    let make = || {
+    let create = || {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("roadbed-scan-{}-{number}", std::process::id()));
         let file = File::options()
@@ -26,10 +26,10 @@ pub(super) fn anonymous() -> Result<File> {
         Ok(file)
     };
     // Another's file of the name is not touched.
-    let mut made: io::Result<File> = make();
+    let mut made: io::Result<File> = create();
     for _ in 0..8 {
         match &made {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => made = make(),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => made = create(),
             _ => break,
         }
     }
