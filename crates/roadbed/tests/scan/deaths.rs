@@ -15,7 +15,7 @@ fn slow(seed: &str) -> Image {
     Image::of(seed, &[Layer::of_tar(&super::bombs::slow_tar())])
 }
 
-/// A blob that the child has been given: it has used the processor for longer than getting ready takes.
+/// Waits for a child that was given a blob.
 async fn child_at_work(world: &World) -> Result<u32> {
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {

@@ -136,7 +136,7 @@ impl World {
         children_of(self.server.process_id())
     }
 
-    /// Waits until a child is at work: it has used this much time of a processor.
+    /// Waits for a child that is none of these.
     pub(super) async fn busy_child(&self, beyond: &[u32]) -> Result<u32> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
