@@ -161,69 +161,111 @@ impl ReadConfig {
             return Err(ImageConfigError::NoObject);
         }
         let root: wire::Root = serde_json::from_slice(bytes)?;
-        let config = root.config.unwrap_or_default();
-        let env = capped("environment variables", config.env.unwrap_or_default())?;
-        let labels = config.labels.unwrap_or_default();
-        check("labels", labels.len())?;
-        let labels: Vec<(String, String)> = labels
-            .into_iter()
-            .map(|(name, value)| (name, value.unwrap_or_default()))
-            .collect();
-        let history = capped("steps of history", root.history.unwrap_or_default())?;
-        let mut command = capped("arguments", config.entrypoint.unwrap_or_default())?;
-        command.extend(capped("arguments", config.cmd.unwrap_or_default())?);
-        let mut texts = Vec::new();
-        for entry in &env {
-            let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
-            texts.push((format!("env {}", clip(name)), entry.clone()));
-        }
-        for (name, value) in &labels {
-            texts.push((format!("label {}", clip(name)), format!("{name}={value}")));
-        }
-        for (number, step) in history.iter().enumerate() {
-            texts.push((
-                format!("history {number}"),
-                step.created_by.clone().unwrap_or_default(),
-            ));
-        }
-        texts.push(("command".to_owned(), command.join(" ")));
-        let ports = config.exposed_ports.unwrap_or_default();
-        check("ports", ports.len())?;
+        let stated = Stated::of(root)?;
         Ok(Self {
-            config: ImageConfig {
-                architecture: clip(&root.architecture.unwrap_or_default()),
-                os: clip(&root.os.unwrap_or_default()),
-                created: root.created.map(|created| clip(&created)),
-                user: clip(&config.user.unwrap_or_default()),
-                env_names: env
-                    .iter()
-                    .map(|entry| clip(entry.split_once('=').map_or(entry, |(name, _)| name)))
-                    .collect(),
-                ports: ports.keys().map(|port| clip(port)).collect(),
-                labels: labels
-                    .iter()
-                    .map(|(name, value)| (clip(name), clip(value)))
-                    .collect(),
-                command: command.iter().map(|word| clip(word)).collect(),
-                has_health_check: config.healthcheck.is_some_and(|check| !check.is_null()),
-                diff_ids: capped(
-                    "layers",
-                    root.rootfs.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default(),
-                )?
-                .iter()
-                .map(|digest| clip(digest))
-                .collect(),
-                history: history
-                    .iter()
-                    .map(|step| Step {
-                        created_by: clip(step.created_by.as_deref().unwrap_or_default()),
-                        is_empty: step.empty_layer.unwrap_or(false),
-                    })
-                    .collect(),
-            },
-            texts,
+            texts: stated.texts(),
+            config: stated.config(),
         })
     }
+}
+
+/// What the JSON states, with every list capped and nothing clipped yet.
+struct Stated {
+    architecture: String,
+    os: String,
+    created: Option<String>,
+    user: String,
+    env: Vec<String>,
+    ports: Vec<String>,
+    labels: Vec<(String, String)>,
+    command: Vec<String>,
+    has_health_check: bool,
+    diff_ids: Vec<String>,
+    history: Vec<wire::Step>,
+}
+
+impl Stated {
+    fn of(root: wire::Root) -> Result<Self, ImageConfigError> {
+        let config = root.config.unwrap_or_default();
+        let labels = config.labels.unwrap_or_default();
+        check("labels", labels.len())?;
+        let ports = config.exposed_ports.unwrap_or_default();
+        check("ports", ports.len())?;
+        let mut command = capped("arguments", config.entrypoint.unwrap_or_default())?;
+        command.extend(capped("arguments", config.cmd.unwrap_or_default())?);
+        let diff_ids = root.rootfs.and_then(|rootfs| rootfs.diff_ids);
+        Ok(Self {
+            architecture: root.architecture.unwrap_or_default(),
+            os: root.os.unwrap_or_default(),
+            created: root.created,
+            user: config.user.unwrap_or_default(),
+            env: capped("environment variables", config.env.unwrap_or_default())?,
+            ports: ports.into_keys().collect(),
+            labels: labels
+                .into_iter()
+                .map(|(name, value)| (name, value.unwrap_or_default()))
+                .collect(),
+            command,
+            has_health_check: config.healthcheck.is_some_and(|check| !check.is_null()),
+            diff_ids: capped("layers", diff_ids.unwrap_or_default())?,
+            history: capped("steps of history", root.history.unwrap_or_default())?,
+        })
+    }
+
+    /// Where secrets are looked for.
+    fn texts(&self) -> Vec<(String, String)> {
+        let env = self
+            .env
+            .iter()
+            .map(|entry| (format!("env {}", clip(name_of(entry))), entry.clone()));
+        let labels = self
+            .labels
+            .iter()
+            .map(|(name, value)| (format!("label {}", clip(name)), format!("{name}={value}")));
+        let history = self.history.iter().enumerate().map(|(number, step)| {
+            let made_by = step.created_by.clone().unwrap_or_default();
+            (format!("history {number}"), made_by)
+        });
+        let command = std::iter::once(("command".to_owned(), self.command.join(" ")));
+        env.chain(labels).chain(history).chain(command).collect()
+    }
+
+    /// What is kept.
+    fn config(&self) -> ImageConfig {
+        ImageConfig {
+            architecture: clip(&self.architecture),
+            os: clip(&self.os),
+            created: self.created.as_deref().map(clip),
+            user: clip(&self.user),
+            env_names: self.env.iter().map(|entry| clip(name_of(entry))).collect(),
+            ports: clipped(&self.ports),
+            labels: self
+                .labels
+                .iter()
+                .map(|(name, value)| (clip(name), clip(value)))
+                .collect(),
+            command: clipped(&self.command),
+            has_health_check: self.has_health_check,
+            diff_ids: clipped(&self.diff_ids),
+            history: self
+                .history
+                .iter()
+                .map(|step| Step {
+                    created_by: clip(step.created_by.as_deref().unwrap_or_default()),
+                    is_empty: step.empty_layer.unwrap_or(false),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The name of `NAME=value`.
+fn name_of(entry: &str) -> &str {
+    entry.split_once('=').map_or(entry, |(name, _)| name)
+}
+
+fn clipped(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| clip(text)).collect()
 }
 
 impl ImageConfig {

@@ -36,7 +36,10 @@ async fn a_secret_in_the_environment_is_found_and_not_repeated() -> Result<()> {
     let token = token();
     let environment = json!({ "Env": [format!("GITHUB_TOKEN={token}"), "PATH=/bin"], "User": "1000" });
     world
-        .push("leaky", &Image::with_config(&[layer.clone()], environment))
+        .push(
+            "leaky",
+            &Image::with_config(std::slice::from_ref(&layer), &environment),
+        )
         .await?;
     let warned = world.decided("leaky").await?.expect(&[200])?;
     let text = warning(&warned)?;
@@ -46,7 +49,7 @@ async fn a_secret_in_the_environment_is_found_and_not_repeated() -> Result<()> {
     ensure!(!world.server.log().contains(&token), "the secret is in the log");
 
     world
-        .push("root", &Image::with_config(&[layer], json!({ "Cmd": ["/app"] })))
+        .push("root", &Image::with_config(&[layer], &json!({ "Cmd": ["/app"] })))
         .await?;
     let warned = world.decided("root").await?.expect(&[200])?;
     ensure!(warning(&warned)?.contains("root"), "{}", warned.summary());

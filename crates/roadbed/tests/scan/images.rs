@@ -108,12 +108,12 @@ impl Image {
     pub(super) fn of(seed: &str, layers: &[Layer]) -> Self {
         Self::with_config(
             layers,
-            json!({ "Cmd": ["/app"], "User": "1000", "Labels": { "seed": seed } }),
+            &json!({ "Cmd": ["/app"], "User": "1000", "Labels": { "seed": seed } }),
         )
     }
 
     /// An image with `config` in its configuration.
-    pub(super) fn with_config(layers: &[Layer], config: Value) -> Self {
+    pub(super) fn with_config(layers: &[Layer], config: &Value) -> Self {
         let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
         let config = json!({
             "os": "linux", "architecture": "amd64", "config": config,

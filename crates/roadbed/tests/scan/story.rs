@@ -218,7 +218,7 @@ async fn an_image_of_many_layers_is_decided() -> Result<()> {
     let world = World::start(&[]).await?;
     let layer = Layer::of_files(&[("etc/motd", b"hello\n".to_vec())]);
     let layers = vec![layer; 1_000];
-    let image = Image::with_config(&layers, json!({ "User": "1000" }));
+    let image = Image::with_config(&layers, &json!({ "User": "1000" }));
     let (layer, config) = (&image.blobs[0], &image.blobs[layers.len()]);
     world
         .admin
