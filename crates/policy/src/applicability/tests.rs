@@ -23,13 +23,19 @@ fn manifest(config: &str, layers: &[&str]) -> Manifest {
     Manifest::parse(json.as_bytes(), None, &ManifestLimits::default()).unwrap()
 }
 
-#[test]
-fn what_a_node_can_unpack_is_an_image_whatever_it_is_called() {
-    use ArtifactKind::{Attestation, BuildCache, Chart, Data, Sbom, Signature};
+/// Type of the configuration, types of the layers, what was seen of both, and what it is.
+type Case = (
+    &'static str,
+    &'static [&'static str],
+    ConfigShape,
+    Peek,
+    Applicability,
+);
+
+fn images() -> Vec<Case> {
     use ConfigShape as Config;
     let image = Applicability::Image;
-    let not = Applicability::NotApplicable;
-    let cases: [(&str, &[&str], ConfigShape, Peek, Applicability); 29] = [
+    vec![
         (OCI_IMAGE_CONFIG, &[TAR], Config::Image, Peek::Archive, image),
         (
             DOCKER_CONFIG,
@@ -81,7 +87,15 @@ fn what_a_node_can_unpack_is_an_image_whatever_it_is_called() {
         (OCI_IMAGE_CONFIG, &[COSIGN], Config::Image, Peek::Unread, image),
         (OCI_IMAGE_CONFIG, &[COSIGN, TAR], Config::Image, Peek::Text, image),
         (EMPTY, &["application/json"], Config::Other, Peek::Archive, image),
-        // What it says and is.
+    ]
+}
+
+/// What it says and is.
+fn artifacts() -> Vec<Case> {
+    use ArtifactKind::{Attestation, BuildCache, Chart, Data, Sbom, Signature};
+    use ConfigShape as Config;
+    let not = Applicability::NotApplicable;
+    vec![
         (HELM, &[CHART], Config::Other, Peek::Archive, not(Chart)),
         (CACHE, &[TAR, TAR], Config::Other, Peek::Archive, not(BuildCache)),
         (
@@ -127,8 +141,12 @@ fn what_a_node_can_unpack_is_an_image_whatever_it_is_called() {
             not(Data),
         ),
         (EMPTY, &[], Config::Other, Peek::Unread, not(Data)),
-    ];
-    for (config, layers, shape, peek, expected) in cases {
+    ]
+}
+
+#[test]
+fn what_a_node_can_unpack_is_an_image_whatever_it_is_called() {
+    for (config, layers, shape, peek, expected) in images().into_iter().chain(artifacts()) {
         let manifest = manifest(config, layers);
         assert_eq!(
             classify(&manifest, shape, |_| peek),

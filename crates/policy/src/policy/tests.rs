@@ -33,9 +33,15 @@ fn the_default_policy_is_a_policy() {
     assert_eq!(refusing, ["exploited", "malware"]);
 }
 
+fn assert_told(mistakes: &[(&str, &str)]) {
+    for (text, expected) in mistakes {
+        assert_eq!(problems(text), [*expected], "{text}");
+    }
+}
+
 #[test]
 fn mistakes_are_told_with_line_and_right_name() {
-    for (text, expected) in [
+    assert_told(&[
         ("rules: []", "p.yaml:1: a policy needs the key `version`"),
         ("version: 1", "p.yaml:1: a policy needs the key `rules`"),
         (
@@ -68,6 +74,12 @@ fn mistakes_are_told_with_line_and_right_name() {
             &rule("when: 'true'|decide: warn|on: []"),
             "p.yaml:6: `on` has 0 entries: from 1 to 3 are allowed",
         ),
+    ]);
+}
+
+#[test]
+fn what_has_no_meaning_together_is_told_with_its_line() {
+    assert_told(&[
         (
             &rule("when: 'true'|decide: refuse|running: keeep"),
             "p.yaml:6: `keeep` is nothing that `running` can be, did you mean `keep`?",
@@ -112,9 +124,7 @@ fn mistakes_are_told_with_line_and_right_name() {
             "version: 1\nrules:\n  - {id: a, when: 'true', decide: warn}\n  - {id: a, when: 'true', decide: warn}",
             "p.yaml:4: rule `a` is declared already, at p.yaml:3",
         ),
-    ] {
-        assert_eq!(problems(text), [expected], "{text}");
-    }
+    ]);
     let pattern = problems(&rule("when: 'true'|decide: warn|repositories: 'UPPER/**'"));
     assert!(
         pattern[0].starts_with("p.yaml:6: repository pattern `UPPER/**`"),

@@ -171,7 +171,11 @@ async fn a_policy_is_previewed_set_and_waived() {
         .says(": refused\n")
         .says("refuse  [user] name a user")
         .says("roadbed waiver request NAME --rule user --repository team/app");
+    waive(&admin, &owner);
+}
 
+/// One asks, the other one approves; then it is over again.
+fn waive(admin: &Person, owner: &Person) {
     admin
         .run([
             "waiver",
@@ -198,7 +202,7 @@ async fn a_policy_is_previewed_set_and_waived() {
         .run(["waiver", "approve", "w1"])
         .ok()
         .says("w1 is in force until");
-    let waived = decided(&admin, "team/app:v1", |decision| decision["outcome"] != "refuse");
+    let waived = decided(admin, "team/app:v1", |decision| decision["outcome"] != "refuse");
     assert_eq!(waived["images"][0]["waived"][0]["waiver"], "w1", "{waived}");
     admin
         .run(["decision", "team/app:v1"])
@@ -206,7 +210,7 @@ async fn a_policy_is_previewed_set_and_waived() {
         .says("waived  [user] the image until");
     admin.run(["waiver", "list", "--requested"]).ok();
     owner.run(["waiver", "remove", "w1"]).ok().says("withdrawn");
-    decided(&admin, "team/app:v1", |decision| decision["outcome"] == "refuse");
+    decided(admin, "team/app:v1", |decision| decision["outcome"] == "refuse");
     admin
         .run([
             "waiver",

@@ -14,6 +14,12 @@ fn hidden() -> Vec<u8> {
 }
 
 fn sizes() -> Vec<Trap> {
+    let mut traps = stated_sizes();
+    traps.extend(written_sizes());
+    traps
+}
+
+fn stated_sizes() -> Vec<Trap> {
     let inner = hidden();
     let pretended = file("pretended", inner.clone());
     vec![
@@ -65,6 +71,11 @@ fn sizes() -> Vec<Trap> {
             &["name"],
             "of PAX and of GNU",
         ),
+    ]
+}
+
+fn written_sizes() -> Vec<Trap> {
+    vec![
         Trap(
             "base 256 where octal would do",
             archive(&[file("a", "abc").size_field(b"\x80\0\0\0\0\0\0\0\0\0\0\x03")]),
@@ -93,6 +104,12 @@ fn sizes() -> Vec<Trap> {
 }
 
 fn name_traps() -> Vec<Trap> {
+    let mut traps = long_names();
+    traps.extend(odd_headers());
+    traps
+}
+
+fn long_names() -> Vec<Trap> {
     vec![
         Trap(
             "PAX",
@@ -154,6 +171,11 @@ fn name_traps() -> Vec<Trap> {
             &["a"],
             "behind a NUL",
         ),
+    ]
+}
+
+fn odd_headers() -> Vec<Trap> {
+    vec![
         Trap(
             "a global path",
             archive(&[global(&[("path", "all")]), file("a", ""), file("b", "")]),
