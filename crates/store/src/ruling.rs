@@ -166,7 +166,7 @@ impl Store {
                 let sql = "SELECT COUNT(*) AS number FROM waiver WHERE id <> $1";
                 let others: Option<sql::Number> =
                     sql::first(tx.sql(), sql, [waiver.id.clone().into()]).await?;
-                if others.is_some_and(|others| others.number >= MAX_WAIVERS as i64) {
+                if others.is_some_and(|others| sql::from_db(others.number) >= MAX_WAIVERS as u64) {
                     return Ok(WaiverPut::Full);
                 }
                 put_waiver(tx, &waiver).await?;
