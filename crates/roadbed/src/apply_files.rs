@@ -252,15 +252,17 @@ fn add(declared: &mut Declared, document: &str) -> Result<Thing, serde_saphyr::E
 /// The rules without what makes a document of them, every line in its place.
 fn rules_of(document: &str) -> String {
     let is_kind = |line: &&str| !line.starts_with("kind:");
-    let lines = document.lines().map(|line| Some(line).filter(is_kind).unwrap_or("#"));
+    let lines = document
+        .lines()
+        .map(|line| Some(line).filter(is_kind).unwrap_or("#"));
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// All that is wrong with a policy, with the lines of its file.
 fn check_policy(path: &Path, lines_before: u64, document: &str) -> anyhow::Result<()> {
-    let PolicyErrors(mut errors) = match Policy::parse(&path.display().to_string(), &rules_of(document)) {
-        Ok(_) => return Ok(()),
-        Err(errors) => errors,
+    let parsed = Policy::parse(&path.display().to_string(), &rules_of(document));
+    let Err(PolicyErrors(mut errors)) = parsed else {
+        return Ok(());
     };
     for error in &mut errors {
         error.line += lines_before;

@@ -212,7 +212,8 @@ impl Store {
 
 /// The same within a transaction.
 pub(crate) async fn put_policy(tx: &Tx, actor: &Actor, body: &str, digest: &str) -> Result<u64, StoreError> {
-    let sql = "INSERT INTO policy (digest, body, set_at, set_by) VALUES ($1, $2, $3, $4) RETURNING version AS id";
+    let sql =
+        "INSERT INTO policy (digest, body, set_at, set_by) VALUES ($1, $2, $3, $4) RETURNING version AS id";
     let values = [
         digest.into(),
         body.into(),

@@ -40,12 +40,11 @@ pub(crate) async fn follow(store: Store) {
 
 /// One comparison. `told` is what the log says is open; `None`: it was not read yet.
 async fn compare(store: &Store, file: &Path, told: &mut Option<Vec<Break>>) -> Result<()> {
-    let told = match told {
-        Some(told) => told,
-        None => {
-            let since = store.now().minus(LONGEST);
-            told.insert(open_by(&store.break_glass_notes(since).await?))
-        }
+    let told = if let Some(told) = told {
+        told
+    } else {
+        let since = store.now().minus(LONGEST);
+        told.insert(open_by(&store.break_glass_notes(since).await?))
     };
     let now = store.now().micros();
     // What has come to its end is over without anybody's doing.
