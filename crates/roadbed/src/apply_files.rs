@@ -260,9 +260,9 @@ fn rules_of(document: &str) -> String {
 
 /// All that is wrong with a policy, with the lines of its file.
 fn check_policy(path: &Path, lines_before: u64, document: &str) -> anyhow::Result<()> {
-    let PolicyErrors(mut errors) = match Policy::parse(&path.display().to_string(), &rules_of(document)) {
-        Ok(_) => return Ok(()),
-        Err(errors) => errors,
+    let parsed = Policy::parse(&path.display().to_string(), &rules_of(document));
+    let Err(PolicyErrors(mut errors)) = parsed else {
+        return Ok(());
     };
     for error in &mut errors {
         error.line += lines_before;

@@ -41,6 +41,10 @@ pub(crate) struct BreakGlassArgs {
     reason: Option<String>,
     /// End it before its time: for one pattern, or for all
     #[arg(long, value_name = "PATTERN", num_args = 0..=1, group = "act")]
+    #[expect(
+        clippy::option_option,
+        reason = "clap tells so an option without its value from none"
+    )]
     mend: Option<Option<RepoPattern>>,
     /// Show what is open
     #[arg(long, group = "act")]

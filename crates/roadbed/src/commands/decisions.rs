@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::Args;
-use oci::{Reference, RepoName};
+use oci::{Digest, DigestError, Reference, RepoName, RepoNameError, Tag, TagError};
 use policy::{Eased, Effect, Reason, Waived};
 use store::Timestamp;
 use web::wire::{DecisionEntry, ImageDecision, WaiverImage};
@@ -39,20 +39,21 @@ impl FromStr for ImageArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (repository, reference) = text
-            .split_once('@')
-            .or_else(|| text.split_once(':'))
-            .unwrap_or((text, "latest"));
         let explain = |error: &dyn std::error::Error| {
             format!("{error}; write team/app:1.4 or team/app@sha256:…, without the registry's address")
         };
+        let (repository, reference) = if let Some((repository, digest)) = text.split_once('@') {
+            let digest: Digest = digest.parse().map_err(|error: DigestError| explain(&error))?;
+            (repository, Reference::Digest(digest))
+        } else {
+            let (repository, tag) = text.split_once(':').unwrap_or((text, "latest"));
+            let tag: Tag = tag.parse().map_err(|error: TagError| explain(&error))?;
+            (repository, Reference::Tag(tag))
+        };
+        let repository = repository.parse();
         Ok(Self {
-            repository: repository
-                .parse()
-                .map_err(|error: oci::RepoNameError| explain(&error))?,
-            reference: reference
-                .parse()
-                .map_err(|error: oci::ReferenceError| explain(&error))?,
+            repository: repository.map_err(|error: RepoNameError| explain(&error))?,
+            reference,
         })
     }
 }

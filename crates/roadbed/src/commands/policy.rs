@@ -183,26 +183,21 @@ async fn preview(args: &ClientArgs, file: &Path, limit: usize) -> anyhow::Result
 }
 
 fn describe_preview(report: &PreviewReport) -> String {
-    let mut text = format!(
-        "{} judged by both policies",
-        output::count(report.images, "image")
-    );
-    if report.waiting > 0 {
-        text.push_str(&format!(", {} still being looked into", report.waiting));
-    }
-    text.push_str(".\n");
+    let images = output::count(report.images, "image");
+    let waiting = match report.waiting {
+        0 => String::new(),
+        waiting => format!(", {waiting} still being looked into"),
+    };
+    let mut lines = vec![format!("{images} judged by both policies{waiting}.")];
     if report.counts.is_empty() {
-        text.push_str("None would fare otherwise.\n");
-        return text;
+        lines.push("None would fare otherwise.".to_owned());
+        return output::lines(lines);
     }
-    for count in &report.counts {
+    lines.extend(report.counts.iter().map(|count| {
         let (before, after) = (count.before.as_str(), count.after.as_str());
         let images = output::count(count.images, "image");
-        text.push_str(&format!(
-            "  {before} -> {after}: {images}, {} in use\n",
-            count.in_use
-        ));
-    }
+        format!("  {before} -> {after}: {images}, {} in use", count.in_use)
+    }));
     let rows = report.changes.iter().map(|change| {
         [
             format!("{} -> {}", change.before.as_str(), change.after.as_str()),
@@ -211,16 +206,17 @@ fn describe_preview(report: &PreviewReport) -> String {
             change.text.clone(),
         ]
     });
-    text.push_str(&output::table(["CHANGE", "IN USE", "IMAGE", "WHY"], rows));
+    let table = output::table(["CHANGE", "IN USE", "IMAGE", "WHY"], rows);
+    lines.push(table.trim_end().to_owned());
     let changed: u64 = report.counts.iter().map(|count| count.images).sum();
     let listed = report.changes.len() as u64;
     if listed < changed {
-        text.push_str(&format!(
-            "… and {} more; --limit shows up to 1000.\n",
+        lines.push(format!(
+            "… and {} more; --limit shows up to 1000.",
             changed - listed
         ));
     }
-    text
+    output::lines(lines)
 }
 
 /// Reads and checks a policy; every mistake comes with file and line.

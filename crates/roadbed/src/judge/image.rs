@@ -14,7 +14,7 @@ use super::{
 };
 
 /// A pull so long ago still means that an image is in use.
-const IN_USE: Duration = Duration::from_hours(720);
+const IN_USE: Duration = Duration::from_hours(30 * 24);
 
 /// What there is of an image.
 pub(super) enum Image {

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ChildArgs) -> Result<()> {
     wire::send(&socket, &Word::Ready { missing })?;
     let task: Task = wire::receive(&socket, wire::TASK_BYTES)?;
     let blob = File::from(wire::receive_file(&socket)?);
-    lifeline.hold(&socket);
+    lifeline.hold();
     let report = engines.look(blob, &task);
     lifeline.let_go();
     wire::send(&socket, &Word::Report(Box::new(report)))?;

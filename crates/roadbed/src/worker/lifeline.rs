@@ -12,7 +12,9 @@ use rustix::{
 };
 
 /// Made before the child is locked in.
-pub(super) struct Lifeline(());
+pub(super) struct Lifeline {
+    socket: UnixStream,
+}
 
 impl Lifeline {
     /// Has the kernel tell of the socket; nothing comes of it yet.
@@ -21,14 +23,20 @@ impl Lifeline {
         own(socket).context("the kernel does not tell of the socket")?;
         let flags = fcntl_getfl(socket)?;
         fcntl_setfl(socket, flags | OFlags::ASYNC).context("the kernel does not tell of the socket")?;
-        Ok(Self(()))
+        Ok(Self {
+            socket: socket.try_clone().context("the socket cannot be held twice")?,
+        })
     }
 
     /// From now on the end of the socket is the end of the process.
-    pub(super) fn hold(&self, socket: &UnixStream) {
+    pub(super) fn hold(&self) {
         on_signal(libc::SIG_DFL);
         // It may have ended a moment ago.
-        let looked = recv(socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        let looked = recv(
+            &self.socket,
+            &mut [0_u8; 1],
+            RecvFlags::PEEK | RecvFlags::DONTWAIT,
+        );
         if matches!(looked, Ok((_, 0))) {
             std::process::exit(1);
         }
@@ -37,6 +45,7 @@ impl Lifeline {
     /// Not any more: the parent reads, and the kernel tells of that as well.
     pub(super) fn let_go(self) {
         on_signal(libc::SIG_IGN);
+        drop(self.socket);
     }
 }
 
