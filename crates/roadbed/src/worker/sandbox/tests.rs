@@ -83,18 +83,18 @@ const ATTEMPTS: [(&str, Attempt); 12] = [
 
 /// Says of each attempt what became of it.
 fn from_inside() -> ! {
-    let mut opened = File::open("/proc/thread-self/status").unwrap();
-    let missing = enter(WALLS).unwrap();
+    let mut opened = File::open("/proc/thread-self/status").expect("the test tells what it sees");
+    let missing = enter(WALLS).expect("the test tells what it sees");
     // The standard output of the test runner is locked by nobody here, and needs no more than `write`.
     let mut out = io::stdout();
-    writeln!(out, "\nmissing: {missing:?}").unwrap();
+    writeln!(out, "\nmissing: {missing:?}").expect("the test tells what it sees");
     for (what, attempt) in ATTEMPTS {
         let became = match attempt() {
             Ok(()) => "done".to_owned(),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => "refused".to_owned(),
             Err(error) => format!("another error, {error}"),
         };
-        writeln!(out, "{what}: {became}").unwrap();
+        writeln!(out, "{what}: {became}").expect("the test tells what it sees");
     }
     // What is open already can be read: that is all that a child needs.
     let mut text = String::new();
