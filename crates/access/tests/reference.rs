@@ -150,7 +150,7 @@ fn secret_id(number: usize) -> SecretId {
 
 /// What the book permits, asked in each way that there is.
 fn permitted(book: &AccessBook, caller: &Caller, repo: &RepoName) -> RoleSet {
-    let by_permit: RoleSet = [
+    let mut by_permit: RoleSet = [
         book.authorize::<Pull>(caller, repo).is_ok().then_some(Role::Pull),
         book.authorize::<Push>(caller, repo).is_ok().then_some(Role::Push),
         book.authorize::<Delete>(caller, repo)
@@ -163,6 +163,11 @@ fn permitted(book: &AccessBook, caller: &Caller, repo: &RepoName) -> RoleSet {
     .into_iter()
     .flatten()
     .collect();
+    // No permit is given for it: the gate asks, whatever the scope of a token says.
+    if book.roles(caller, repo).contains(Role::Inspect) {
+        assert!(book.may_inspect(caller, repo));
+        by_permit = by_permit.with(Role::Inspect);
+    }
     assert_eq!(book.roles(caller, repo), by_permit);
     assert_eq!(book.may::<Pull>(caller, repo), by_permit.contains(Role::Pull));
     by_permit

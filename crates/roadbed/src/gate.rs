@@ -8,11 +8,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use oci::{Digest, Manifest, ManifestKind, ManifestLimits, RepoName};
+use oci::{Digest, Manifest, ManifestKind, RepoName};
 use registry::gate::{Answer, Gate, Pull, Verdict};
 use serde_json::json;
 use store::{Judgement, Outcome, Point, Standing, Store, StoreError, StoredManifest};
 use tokio::{sync::Semaphore, time::Instant};
+
+use crate::judge::stored_limits;
 
 pub(crate) mod glass;
 
@@ -158,7 +160,7 @@ impl Gate for PolicyGate {
 
 /// The manifests that an index names. It was checked when it was pushed.
 fn children(index: &StoredManifest) -> Vec<Digest> {
-    let parsed = Manifest::parse(&index.bytes, Some(&index.media_type), &ManifestLimits::default());
+    let parsed = Manifest::parse(&index.bytes, Some(&index.media_type), &stored_limits());
     parsed.map_or_else(
         |_| Vec::new(),
         |parsed| parsed.manifests.iter().map(|child| child.digest).collect(),

@@ -13,7 +13,7 @@ use std::{num::NonZero, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use image::Image;
-use oci::{Digest, RepoName};
+use oci::{Digest, ManifestLimits, RepoName};
 use policy::{Decision, Subject, Waiver};
 use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, Timestamp};
 use time::OffsetDateTime;
@@ -188,6 +188,17 @@ pub(crate) fn judgement_of(decision: &Decision) -> Result<Judgement> {
         review_at: decision.review_at.map(timestamp),
         decided_at: Timestamp(0),
     })
+}
+
+/// What a manifest may be that is in the store: it met the configured limits when it was pushed, and none of those can be set higher
+/// than these.
+pub(crate) fn stored_limits() -> ManifestLimits {
+    ManifestLimits {
+        bytes: 64 << 20,
+        layers: 100_000,
+        children: 100_000,
+        ..ManifestLimits::default()
+    }
 }
 
 /// `repository@digest`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use oci::{Digest, Manifest, ManifestLimits, RepoName};
+use oci::{Digest, Manifest, RepoName};
 use store::Store;
 use time::OffsetDateTime;
 
@@ -42,7 +42,7 @@ pub(super) async fn gather(
     let Some(stored) = store.manifest_to_judge(repo, digest).await? else {
         return Ok(Image::Gone);
     };
-    let limits = ManifestLimits::default();
+    let limits = super::stored_limits();
     let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type), &limits)
         .context("the manifest that was stored cannot be read")?;
     let Some(gathered) = evidence.gather(&manifest).await? else {

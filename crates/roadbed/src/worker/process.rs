@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_child_is_ended_with_its_value_and_can_say_more_than_a_pipe_holds() {
         let sockets = Arc::default();
-        let (ready, _theirs) = child("head -c 1000000 /dev/zero >&2; sleep 600", &sockets);
+        let (ready, _theirs) = child("head -c 1000000 /dev/zero >&2; exec sleep 600", &sockets);
         let mut ready = ready.unwrap();
         assert!(ready.is_alive());
         let process = ready.child.id();
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn closing_wakes_whoever_waits_and_takes_no_child_more() {
         let sockets = Arc::default();
-        let (ready, mut theirs) = child("sleep 600", &sockets);
+        let (ready, mut theirs) = child("exec sleep 600", &sockets);
         let ready = ready.unwrap();
         theirs.write_all(b"x").unwrap();
         let waiting = std::thread::spawn(move || {
@@ -180,6 +180,6 @@ mod tests {
         sockets.close();
         assert!(waiting.join().unwrap().len() <= 1);
         assert!(sockets.are_closed());
-        assert!(child("sleep 600", &sockets).0.is_none());
+        assert!(child("exec sleep 600", &sockets).0.is_none());
     }
 }
