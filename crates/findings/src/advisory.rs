@@ -1,6 +1,6 @@
 //! Advisories: what is known to be wrong with which versions of a package.
 //!
-//! [`recognise`] tells what a file is. [`Advisory::read`], [`Kev::read`], [`Epss::read`] and [`VexDocument::read`] read it, within
+//! [`recognise()`] tells what a file is. [`Advisory::read`], [`Kev::read`], [`Epss::read`] and [`VexDocument::read`] read it, within
 //! [`limits`]. [`AdvisoryIndex`] holds all advisories for matching; [`encode`] and [`AdvisoryIndex::load`] are its stored form.
 //! [`find_vulnerabilities`] matches packages and groups what was found by vulnerability, with the word of every source and
 //! where they disagree; [`apply_vex`] marks what a trusted signer says does not matter.
