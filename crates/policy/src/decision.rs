@@ -186,7 +186,7 @@ impl Decision {
             && self.expired == other.expired
     }
 
-    /// The same, held at warn by the [`brake`](crate::brake) until a person approves it.
+    /// The same, held at warn by the [`brake`](crate::brake()) until a person approves it.
     #[must_use]
     pub fn held_at_warn(mut self) -> Self {
         if self.outcome != Outcome::Refuse {

@@ -1,7 +1,7 @@
 //! From findings and rules to a decision: allow, warn or refuse, each with its reasons.
 //!
 //! A [`Policy`] is a list of rules, read from YAML and checked once. Each has a [`Condition`] in a typed part of CEL over the
-//! facts of one image, a [`Subject`]. [`decide`] asks the rules about the facts, lets [`Waiver`]s take away what a named
+//! facts of one image, a [`Subject`]. [`decide()`] asks the rules about the facts, lets [`Waiver`]s take away what a named
 //! person answers for, and returns a [`Decision`] that says why, by which policy and advisories, and when it must be looked at
 //! again. What is not known is a value: it is told and warned about, and never counts as clean.
 //!
@@ -12,9 +12,9 @@
 //! - [`Subject`], [`JudgedFinding`]: what is judged, as plain values that the binary fills.
 //! - [`Policy`], [`Rule`], [`Condition`]: what is asked. `fields` in `condition.rs` is the table of all variables.
 //! - [`Waiver`]: what does not count, by whose word, until when. [`WaiverRequest`]: what nobody has approved yet.
-//! - [`decide`], [`Decision`], [`Reason`]: the judgement, and its lines for the clients of a registry.
+//! - [`decide()`], [`Decision`], [`Reason`]: the judgement, and its lines for the clients of a registry.
 //! - [`classify`], [`decide_index`], [`blob_outcome`]: which manifests are judged, and what follows for what is around them.
-//! - [`brake`], [`preview`]: what a change would do to a fleet. [`CaseFile`]: tests of policies.
+//! - [`brake()`], [`preview()`]: what a change would do to a fleet. [`CaseFile`]: tests of policies.
 //!
 //! # Hostile input
 //!

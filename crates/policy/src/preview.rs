@@ -61,7 +61,7 @@ pub fn preview(
     changes
 }
 
-/// What a policy decides about many subjects, in the form that the [`brake`](crate::brake) takes.
+/// What a policy decides about many subjects, in the form that the [`brake`](crate::brake()) takes.
 pub fn judge_all(
     policy: &Policy,
     waivers: &[Waiver],
