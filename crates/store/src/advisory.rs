@@ -104,8 +104,8 @@ impl Store {
     /// Begins an import: clears away what a killed one has left.
     pub async fn begin_import(&self) -> Result<Import, StoreError> {
         let generation = self.advisory_generation().await? + 1;
-        let sql = "DELETE FROM advisory WHERE rowid IN \
-                   (SELECT rowid FROM advisory WHERE generation >= $1 LIMIT 1000)";
+        let sql = "DELETE FROM advisory WHERE generation >= $1 AND id IN \
+                   (SELECT id FROM advisory WHERE generation >= $1 LIMIT 1000)";
         loop {
             let cleared = self
                 .write(move |tx| {

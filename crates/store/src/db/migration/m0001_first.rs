@@ -6,7 +6,7 @@
 
 use sea_orm_migration::prelude::DeriveMigrationName;
 use sea_orm_migration::sea_orm::DbErr;
-use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::ConnectionTrait};
+use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::table::Is::{Bool, Bytes, Key, MaybeNumber, MaybeText, Number, Sorted, Text};
 use super::table::{self, TableOf};
@@ -254,15 +254,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let on = manager.get_connection();
-        for table in TABLES {
-            manager
-                .create_table(table::create(table, on.get_database_backend()))
-                .await?;
-        }
-        for index in INDEXES {
-            on.execute_unprepared(index).await?;
-        }
-        crate::db::sqlite::make_append_only(on, "event").await
+        table::create_all(manager, TABLES, INDEXES).await?;
+        crate::db::sqlite::make_append_only(manager.get_connection(), "event").await
     }
 }

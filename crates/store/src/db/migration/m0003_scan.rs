@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::DeriveMigrationName;
 use sea_orm_migration::sea_orm::DbErr;
-use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::ConnectionTrait};
+use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::table::Is::{Bool, Bytes, Key, MaybeText, Number, Sorted, Text};
 use super::table::{self, TableOf};
@@ -140,15 +140,6 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let on = manager.get_connection();
-        for table in TABLES {
-            manager
-                .create_table(table::create(table, on.get_database_backend()))
-                .await?;
-        }
-        for index in INDEXES {
-            on.execute_unprepared(index).await?;
-        }
-        Ok(())
+        table::create_all(manager, TABLES, INDEXES).await
     }
 }

@@ -1,9 +1,10 @@
 //! Tables as migrations describe them, in the words of both databases.
 
+use sea_orm_migration::SchemaManager;
 use sea_orm_migration::prelude::{
     ColumnDef, ForeignKey, ForeignKeyAction, Index, Table, TableCreateStatement,
 };
-use sea_orm_migration::sea_orm::DbBackend;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
 /// What a column holds, in the words of both databases.
 #[derive(Clone, Copy)]
@@ -36,8 +37,26 @@ pub(super) struct TableOf {
     pub(super) foreign: &'static [(&'static str, &'static str, bool)],
 }
 
+/// Makes tables, then indexes.
+pub(super) async fn create_all(
+    manager: &SchemaManager<'_>,
+    tables: &[TableOf],
+    indexes: &[&str],
+) -> Result<(), DbErr> {
+    let on = manager.get_connection();
+    for table in tables {
+        manager
+            .create_table(create(table, on.get_database_backend()))
+            .await?;
+    }
+    for index in indexes {
+        on.execute_unprepared(index).await?;
+    }
+    Ok(())
+}
+
 /// The statement that makes a table.
-pub(super) fn create(table: &TableOf, backend: DbBackend) -> TableCreateStatement {
+fn create(table: &TableOf, backend: DbBackend) -> TableCreateStatement {
     let mut create = Table::create();
     create.table(table.name);
     for &(name, is) in table.columns {
