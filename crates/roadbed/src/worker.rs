@@ -20,5 +20,5 @@ mod sandbox;
 mod wire;
 
 pub(crate) use broker::{Broker, BrokerConfig, gave_up};
-pub(crate) use engines::NO_LAYER;
+pub(crate) use engines::{NO_LAYER, check_rules};
 pub(crate) use pool::{Pool, PoolConfig, PoolError};

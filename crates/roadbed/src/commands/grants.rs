@@ -16,8 +16,8 @@ const MOST: usize = 100_000;
 #[command(after_help = "\
 Patterns: `team/app` is one repository, `team/*` is one level, `team/**` is everything below,
 `**` is everything.
-Roles: pull, inspect, push, delete, admin, separated by commas. Push and delete imply pull, admin implies
-all. Who holds admin on a pattern manages its grants and rules and may delete its repositories.
+Roles: pull, inspect, push, delete, admin, separated by commas. All imply pull, admin implies all
+but inspect, which is for pulling also what policy refuses. Who holds admin on a pattern manages its grants and rules and may delete its repositories.
 Users, robots, the audit log, backups and the like are for administrators of the registry only
 (`roadbed user promote`); admin on `**` does not make one.
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use registry::gate::{Gate, OpenGate};
 use store::Store;
 use tokio::task::{JoinHandle, JoinSet};
@@ -15,7 +15,7 @@ use crate::{
         glass::{self, Glass},
     },
     judge::{self, Asked, Judge, Knowledge},
-    worker::{Broker, Pool},
+    worker::{Broker, Pool, check_rules},
 };
 
 /// How often it is looked for decisions whose time has come.
@@ -50,6 +50,14 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
     if !config.scan.enabled {
         return Ok(None);
     }
+    let (secrets, malware) = (
+        config.scan.secret_rules.clone(),
+        config.scan.malware_rules.clone(),
+    );
+    tokio::task::spawn_blocking(move || check_rules(&secrets, &malware))
+        .await
+        .context("the rules could not be checked")?
+        .context("scan.secret_rules or scan.malware_rules names what cannot be used")?;
     let knowledge = Knowledge::of(store.clone());
     store.release_jobs().await?;
     let pool = Pool::new(config.pool_config());

@@ -125,6 +125,26 @@ impl Engines {
     }
 }
 
+/// Whether the operator's rules can be read and used. Asked by a server before it starts: a child that cannot be started would
+/// leave every new image undecided.
+///
+/// # Errors
+/// A file cannot be read, or one with rules for secrets cannot be used. Files of rules for malware that cannot be used are
+/// left out and named in the log.
+pub(crate) fn check_rules(secrets: &[PathBuf], malware: &[PathBuf]) -> Result<()> {
+    if secrets.is_empty() && malware.is_empty() {
+        return Ok(());
+    }
+    let engines = Engines::new(&Rules { secrets, malware })?;
+    for refused in engines.refused {
+        tracing::warn!(
+            refused,
+            "a file of rules for malware cannot be used and is left out"
+        );
+    }
+    Ok(())
+}
+
 /// The first bytes and the size.
 fn head_of(blob: &mut File) -> io::Result<(Vec<u8>, u64)> {
     let size = blob.seek(SeekFrom::End(0))?;
@@ -235,3 +255,6 @@ pub(super) fn not_scannable(blob: Digest, limit: &str, detail: &str) -> LayerRep
         listing: Listing::default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
