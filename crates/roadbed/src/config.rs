@@ -14,7 +14,7 @@ use thiserror::Error;
 use web::WebConfig;
 
 use crate::gate::GateConfig;
-use crate::worker::{BrokerConfig, PoolConfig};
+use crate::worker::{BrokerConfig, PoolConfig, Skips};
 
 mod key;
 mod layers;
@@ -329,6 +329,10 @@ impl Config {
             },
             malware_rules: scan.malware_rules.clone(),
             secret_rules: scan.secret_rules.clone(),
+            skips: Skips {
+                secrets: !scan.secrets,
+                malware: !scan.malware,
+            },
         }
     }
 

@@ -1,24 +1,26 @@
 //! Looking into blobs, each in a process of its own that has nothing but the blob.
 //!
-//! What strangers pushed is parsed nowhere else. A [`Pool`] keeps some children ready: started, locked in, waiting on a socket.
-//! One is handed the open file of a blob, answers with a report, and ends; the next takes its place. It can die at any moment:
-//! the blob is tried again, and a blob that kills three of them is *not scannable*.
+//! What strangers pushed is parsed nowhere else. A [`Pool`] keeps some children ready: split off a nursery that has compiled the
+//! rules, locked in, waiting on a socket. One is handed the open file of a blob, answers with a report, and ends; the next takes
+//! its place. It can die at any moment: the blob is tried again, and a blob that kills three of them is *not scannable*.
 //!
-//! - `worker/child.rs`: what runs in the child. `worker/sandbox.rs`: what it is locked in. `worker/lifeline.rs`: how it ends with
-//!   its parent.
-//! - `worker/wire.rs`: what passes between the two. `worker/pool.rs`: starting, asking, ending children, each of them a
-//!   `worker/process.rs`.
+//! - `worker/child.rs`: what runs in nursery and child. `worker/split.rs`: how one becomes the other. `worker/sandbox.rs`: what a
+//!   child is locked in. `worker/lifeline.rs`: how it ends with its server.
+//! - `worker/wire.rs`: what passes between them. `worker/pool.rs`: having, asking, ending children, each of them a
+//!   `worker/process.rs`, of a `worker/nursery.rs`.
 //! - `worker/broker.rs`: claims jobs of the store and has them done.
 
 mod broker;
 pub(crate) mod child;
 mod engines;
 mod lifeline;
+mod nursery;
 mod pool;
 mod process;
 mod sandbox;
+mod split;
 mod wire;
 
 pub(crate) use broker::{Broker, BrokerConfig, gave_up};
-pub(crate) use engines::{NO_LAYER, check_rules};
+pub(crate) use engines::{NO_LAYER, Skips, check_rules};
 pub(crate) use pool::{Pool, PoolConfig, PoolError};

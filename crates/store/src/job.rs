@@ -24,7 +24,7 @@ pub enum JobKind {
 }
 
 impl JobKind {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Scan => "scan",
             Self::Judge => "judge",

@@ -18,10 +18,18 @@ use crate::{Store, StoreError};
 /// Uncompressed bytes of a report; a worker's answer has a lower cap of its own.
 const REPORT_BYTES: u64 = 1 << 30;
 
+/// Reports that are looked at in one transaction when analysers have changed.
+const OUTDATED_CHUNK: i64 = 10_000;
+
 #[derive(FromQueryResult)]
 struct Row {
     report: Vec<u8>,
     listing: Vec<u8>,
+}
+
+#[derive(FromQueryResult)]
+struct LastRow {
+    text: Option<String>,
 }
 
 #[derive(FromQueryResult)]
@@ -90,6 +98,25 @@ impl Store {
         Ok(row.is_some())
     }
 
+    /// Has blobs looked into again that other analysers have looked into; old reports stand until there are new ones. Answers
+    /// how many.
+    pub async fn request_outdated_scans(&self, analysers: &str) -> Result<u64, StoreError> {
+        let (mut asked, mut after) = (0, String::new());
+        loop {
+            let sql = "SELECT MAX(digest) AS text FROM (SELECT digest FROM layer_report WHERE digest > $1 \
+                       ORDER BY digest LIMIT $2) AS part";
+            let values = [after.clone().into(), OUTDATED_CHUNK.into()];
+            let last: Option<LastRow> = sql::first(self.inner.db.read(), sql, values).await?;
+            let Some(last) = last.and_then(|row| row.text) else {
+                return Ok(asked);
+            };
+            let (analysers, first) = (analysers.to_owned(), std::mem::replace(&mut after, last.clone()));
+            asked += self
+                .write(move |tx| Box::pin(async move { outdate(tx, &analysers, first, last).await }))
+                .await?;
+        }
+    }
+
     /// Keeps what a job found, and wakes the images that waited for it.
     pub async fn finish_scan(&self, job: &Job, report: LayerReport) -> Result<(), StoreError> {
         let (job, digest) = (job.clone(), report.blob);
@@ -130,6 +157,26 @@ fn decode(digest: &Digest, deflated: &[u8]) -> Result<LayerReport, StoreError> {
         .read_to_end(&mut json)
         .map_err(|error| damaged(&error))?;
     serde_json::from_slice(&json).map_err(|error| damaged(&error))
+}
+
+/// Enqueues blobs behind `first` up to `last`.
+async fn outdate(tx: &Tx, analysers: &str, first: String, last: String) -> Result<u64, StoreError> {
+    let sql = "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
+               SELECT $1, l.digest, $2, 0, $3, 0, $3 FROM layer_report l \
+               WHERE l.analysers <> $4 AND l.digest > $5 AND l.digest <= $6 \
+               AND EXISTS (SELECT 1 FROM blob b WHERE b.digest = l.digest AND b.state = 0) \
+               ON CONFLICT (kind, subject) DO NOTHING";
+    let values = [
+        JobKind::Scan.name().into(),
+        (job::JobPriority::Backfill as i64).into(),
+        tx.now().micros().into(),
+        analysers.into(),
+        first.into(),
+        last.into(),
+    ];
+    let asked = sql::execute(tx.sql(), sql, values).await?;
+    tx.wake_workers();
+    Ok(asked)
 }
 
 async fn keep(tx: &Tx, job: &Job, digest: Digest, body: Body, listing: Vec<u8>) -> Result<(), StoreError> {

@@ -67,6 +67,11 @@ impl Pack {
         Ok(own)
     }
 
+    /// The texts of the product's own rules: whoever keeps what they found can tell whether they have changed.
+    pub fn own_texts() -> impl Iterator<Item = &'static str> {
+        OWN.iter().map(|(_, text)| *text)
+    }
+
     /// Reads a file in gitleaks' form. Expressions are parsed; they are compiled when they are first needed.
     ///
     /// # Errors

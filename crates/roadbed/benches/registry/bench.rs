@@ -31,6 +31,10 @@ pub(crate) struct Bench {
     pub(crate) quick: bool,
     /// The binary that is measured.
     pub(crate) roadbed: PathBuf,
+    /// Rules for malware beside our own.
+    pub(crate) yara_rules: Option<PathBuf>,
+    /// Advisories.
+    pub(crate) advisories: Option<PathBuf>,
     /// For both servers.
     pub(crate) certificate: Certificate,
     /// The core that load generators are held to: the last one.
@@ -65,6 +69,8 @@ impl Bench {
             roadbed: roadbed
                 .canonicalize()
                 .with_context(|| format!("no binary {}", roadbed.display()))?,
+            yara_rules: options.yara_rules.clone(),
+            advisories: options.advisories.clone(),
             certificate: Certificate::make(directory.path())?,
             load_core: std::thread::available_parallelism()?.get() - 1,
             directory,

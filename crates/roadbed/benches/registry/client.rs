@@ -1,11 +1,19 @@
 //! What a client of a registry does, on one connection.
 
-use anyhow::{Context as _, Result, ensure};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
     content::{Blob, MANIFEST_TYPE},
     http::{Answer, Connection, Endpoint},
 };
+
+/// How long an image may stay undecided: ten thousand may be pushed at once.
+const DECIDED_WITHIN: Duration = Duration::from_mins(10);
 
 /// A connection with a login.
 #[derive(Debug)]
@@ -40,6 +48,12 @@ impl Client {
         ];
         self.expect(201, "PUT", &path, &headers, pieces)?;
         Ok(())
+    }
+
+    /// Pushes the blob that a file has, in one PUT.
+    pub(crate) fn push_file(&mut self, repository: &str, digest: &str, file: &Path) -> Result<()> {
+        let bytes = std::fs::read(file)?;
+        self.push_pieces(repository, digest, &[&bytes])
     }
 
     /// Starts an upload; the path (with query) that takes all of it in one PUT.
@@ -78,6 +92,24 @@ impl Client {
         Ok(self
             .expect(200, "GET", &path, &[("Accept", MANIFEST_TYPE)], &[])?
             .1)
+    }
+
+    /// Pulls a manifest, over and over while it is not decided whether that may be.
+    pub(crate) fn pull_when_decided(&mut self, repository: &str, reference: &str) -> Result<()> {
+        let path = format!("/v2/{repository}/manifests/{reference}");
+        let until = Instant::now() + DECIDED_WITHIN;
+        loop {
+            let answer = self.send("GET", &path, &[("Accept", MANIFEST_TYPE)], &[])?;
+            self.connection.skip_body(&answer)?;
+            match answer.status {
+                200 => return Ok(()),
+                503 => ensure!(
+                    Instant::now() < until,
+                    "{path} was not decided in {DECIDED_WITHIN:?}"
+                ),
+                status => bail!("{path}: {status}"),
+            }
+        }
     }
 
     /// Deletes a tag.

@@ -19,7 +19,8 @@ pub(crate) fn digest_of(bytes: &[u8]) -> String {
     digest_text(Sha256::new_with_prefix(bytes))
 }
 
-fn digest_text(hasher: Sha256) -> String {
+/// `sha256:…` of what was hashed.
+pub(crate) fn digest_text(hasher: Sha256) -> String {
     use std::fmt::Write as _;
     let mut text = String::from("sha256:");
     for byte in hasher.finalize() {

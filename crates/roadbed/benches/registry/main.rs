@@ -8,6 +8,8 @@
 //! ours, …), medians count. Ours authenticates every request and writes its access log; theirs does no authentication.
 //! This is a benchmark, not a test: it prints by how much a bar is met or missed and never fails for time.
 //!
+//! The sections whose names begin with `scan` measure what looks into images; their peers are other ones.
+//!
 //! To read: [`server`] starts and ends both, [`http`] is the client that both are measured with, [`part`] runs load in a
 //! process of its own ([`load`], [`push`], [`pull`]), [`report`] makes the tables, [`page`] writes them.
 
@@ -16,6 +18,7 @@ mod client;
 mod commands;
 mod content;
 mod http;
+mod layers;
 mod load;
 mod machine;
 mod options;
@@ -33,6 +36,7 @@ mod server;
 mod statistics;
 mod tls;
 mod tokens;
+mod watch;
 mod wrk;
 
 use std::{io::Write as _, process::ExitCode, time::Instant};

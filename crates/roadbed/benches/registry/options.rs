@@ -32,6 +32,12 @@ pub(crate) struct Options {
     /// A directory on the disk to measure, instead of Cargo's; needs 40 GB.
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
+    /// Directory of YARA rules for the section scan-pass: ReversingLabs' 1,204.
+    #[arg(long)]
+    pub(crate) yara_rules: Option<PathBuf>,
+    /// Directory of advisories as OSV.dev exports them, for the section matching.
+    #[arg(long)]
+    pub(crate) advisories: Option<PathBuf>,
     /// Cargo says so when it runs a benchmark.
     #[arg(long, hide = true)]
     pub(crate) bench: bool,

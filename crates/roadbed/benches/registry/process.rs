@@ -27,6 +27,12 @@ pub(crate) fn anonymous_mib(pid: u32) -> Result<f64> {
     Ok(field(pid, "status", "RssAnon:")? as f64 / 1024.0)
 }
 
+/// Most resident memory so far, in MiB.
+#[expect(clippy::cast_precision_loss, reason = "kilobytes of memory")]
+pub(crate) fn peak_mib(pid: u32) -> Result<f64> {
+    Ok(field(pid, "status", "VmHWM:")? as f64 / 1024.0)
+}
+
 /// Bytes that the process had read from disks, page faults and readahead included.
 pub(crate) fn disk_read_bytes(pid: u32) -> Result<u64> {
     field(pid, "io", "read_bytes:")

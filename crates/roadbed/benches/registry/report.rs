@@ -32,6 +32,15 @@ impl Judged {
         }
     }
 
+    /// A figure with a unit.
+    pub(crate) fn of(value: f64, unit: &'static str, bar: Bar) -> Self {
+        Self {
+            value,
+            unit,
+            bar: Some(bar),
+        }
+    }
+
     /// A ratio for which no bar is set.
     pub(crate) fn told(value: f64) -> Self {
         Self {
@@ -94,6 +103,7 @@ pub(crate) struct Row {
 pub(crate) struct Section {
     /// Its heading.
     title: &'static str,
+    peer: &'static str,
     rows: Vec<Row>,
     notes: Vec<String>,
 }
@@ -101,8 +111,14 @@ pub(crate) struct Section {
 impl Section {
     /// Without figures yet.
     pub(crate) fn new(title: &'static str) -> Self {
+        Self::beside(title, "docker-registry")
+    }
+
+    /// Beside another peer.
+    pub(crate) fn beside(title: &'static str, peer: &'static str) -> Self {
         Self {
             title,
+            peer,
             rows: Vec::new(),
             notes: Vec::new(),
         }
@@ -132,8 +148,8 @@ impl Section {
     /// As it stands on the page.
     pub(crate) fn to_markdown(&self) -> String {
         let mut out = format!(
-            "### {}\n\n| measure | roadbed | docker-registry | figure | bar | verdict |\n|---|---:|---:|---:|---:|---|\n",
-            self.title
+            "### {}\n\n| measure | roadbed | {} | figure | bar | verdict |\n|---|---:|---:|---:|---:|---|\n",
+            self.title, self.peer
         );
         for row in &self.rows {
             let Row {

@@ -11,9 +11,12 @@ mod blob_cold;
 mod blob_get;
 mod latency;
 mod manifest_get;
+mod matching;
 mod memory;
 mod mixed;
 mod push;
+mod scan_decision;
+mod scan_pass;
 mod start;
 
 /// A section by name.
@@ -33,11 +36,17 @@ pub(crate) enum SectionName {
     Memory,
     /// Start and tags with 100,000 manifests.
     Start,
+    /// What looking into a layer costs.
+    ScanPass,
+    /// From a push to its decision.
+    ScanDecision,
+    /// Packages against advisories.
+    Matching,
 }
 
 impl SectionName {
     /// In the order of the page.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::ManifestGet,
         Self::BlobGet,
         Self::Mixed,
@@ -45,6 +54,9 @@ impl SectionName {
         Self::Latency,
         Self::Memory,
         Self::Start,
+        Self::ScanPass,
+        Self::ScanDecision,
+        Self::Matching,
     ];
 }
 
@@ -65,5 +77,8 @@ pub(crate) fn run(name: SectionName, bench: &Bench) -> Result<Section> {
         SectionName::Latency => latency::run(bench),
         SectionName::Memory => memory::run(bench),
         SectionName::Start => start::run(bench),
+        SectionName::ScanPass => scan_pass::run(bench),
+        SectionName::ScanDecision => scan_decision::run(bench),
+        SectionName::Matching => matching::run(bench),
     }
 }

@@ -62,6 +62,17 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one of the two on its data below `directory`, which may hold those of an earlier start.
     pub(crate) fn start(who: Who, bench: &Bench, directory: &Path, transport: Transport) -> Result<Self> {
+        Self::start_with(who, bench, directory, transport, &[])
+    }
+
+    /// Starts it with other settings than its defaults.
+    pub(crate) fn start_with(
+        who: Who,
+        bench: &Bench,
+        directory: &Path,
+        transport: Transport,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let data = directory.join(who.name());
         fs::create_dir_all(&data)?;
         let certificate = (transport == Transport::Tls).then_some(&bench.certificate);
@@ -76,6 +87,7 @@ impl Server {
         let log = File::options().create(true).append(true).open(log)?;
         let started = Instant::now();
         let child = command
+            .envs(settings.iter().copied())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", directory)
             .stdin(Stdio::null())

@@ -243,6 +243,10 @@ section! {
         packages: u64 = layers().packages, 1 => 100_000_000;
         /// Secrets and malware found in a layer; more are counted, not kept.
         findings: u64 = layers().findings, 1 => 1_000_000;
+        /// Whether malware is looked for.
+        malware: bool = true;
+        /// Whether secrets are looked for.
+        secrets: bool = true;
         /// Files and directories with YARA rules, beside our own.
         malware_rules: Vec<PathBuf> = Vec::new();
         /// Files with rules for secrets in gitleaks' form, beside our own.

@@ -15,7 +15,7 @@ use crate::{
         glass::{self, Glass},
     },
     judge::{self, Asked, Judge, Knowledge},
-    worker::{Broker, Pool, check_rules},
+    worker::{Broker, Pool, PoolError, check_rules},
 };
 
 /// How often it is looked for decisions whose time has come.
@@ -24,7 +24,7 @@ const REVIEW_EVERY: Duration = Duration::from_mins(1);
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
-    tasks: [JoinHandle<()>; 3],
+    tasks: [JoinHandle<()>; 4],
     judging: Arc<dyn Judging>,
     pool: Pool,
 }
@@ -74,6 +74,7 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
             tokio::spawn(review(store.clone())),
             tokio::spawn(Arc::clone(&knowledge).follow()),
             tokio::spawn(glass::audit::follow(store.clone())),
+            tokio::spawn(look_again(store.clone(), pool.clone())),
         ],
         judging: Asked::new(store.clone(), knowledge),
         pool,
@@ -98,4 +99,26 @@ pub(super) fn gate(config: &Config, store: &Store) -> Arc<dyn Gate> {
         return Arc::new(OpenGate);
     }
     PolicyGate::new(store.clone(), config.gate_config(), Glass::of(store.data_dir()))
+}
+
+/// Compiles the rules before somebody waits for it, and has blobs looked into again that other analysers or rules have
+/// looked into.
+async fn look_again(store: Store, pool: Pool) {
+    let analysers = match pool.analysers().await {
+        Ok(analysers) => analysers,
+        Err(PoolError::Stopping) => return,
+        Err(error) => {
+            tracing::warn!(%error, "the rules could not be compiled; it is tried again with the next blob");
+            return;
+        }
+    };
+    match store.request_outdated_scans(&analysers).await {
+        Ok(0) => {}
+        Ok(blobs) => tracing::info!(
+            blobs,
+            analysers,
+            "blobs are looked into again: analysers or rules have changed"
+        ),
+        Err(error) => tracing::warn!(%error, "it is not known which blobs have to be looked into again"),
+    }
 }

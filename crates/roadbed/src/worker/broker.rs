@@ -134,7 +134,10 @@ impl Broker {
             let wait = self.config.back_off * 2_u32.saturating_pow(job.attempts.saturating_sub(1)).min(64);
             return self.store.return_job(job, wait, Some(&error.to_string())).await;
         }
-        let report = gave_up(digest, error);
+        let mut report = gave_up(digest, error);
+        if let Ok(analysers) = self.pool.analysers().await {
+            report.analysers = analysers;
+        }
         tell_what_is_missing(&report);
         self.store.finish_scan(job, report).await
     }

@@ -1,8 +1,12 @@
-//! What runs in a child: it locks itself in, waits for one blob, answers with what it found, and ends.
+//! What runs in the nursery and in a child. The nursery compiles the rules and splits; a child locks itself in, waits for one blob,
+//! answers with what it found, and ends.
 
 use std::{
     fs::File,
-    os::{fd::AsFd as _, unix::net::UnixStream},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::PathBuf,
 };
 
@@ -10,9 +14,10 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::{
-    engines::{Engines, Rules},
+    engines::{Engines, Rules, Skips},
     lifeline::Lifeline,
     sandbox::{self, Walls},
+    split::{Side, Splitting},
     wire::{self, Task, Word},
 };
 
@@ -37,33 +42,76 @@ pub(crate) struct ChildArgs {
     /// Rules for secrets in gitleaks' form.
     #[arg(long)]
     secret_rules: Vec<PathBuf>,
+    /// Looks for no malware.
+    #[arg(long)]
+    skip_malware: bool,
+    /// Looks for no secrets.
+    #[arg(long)]
+    skip_secrets: bool,
 }
 
-/// Looks into one blob. The socket is the standard input.
+/// Compiles the rules and splits whenever it is told to. The socket that tells is the standard input.
+///
+/// # Errors
+/// The rules cannot be read; the system has no room; the server has gone.
 pub(crate) fn run(args: &ChildArgs) -> Result<()> {
-    let socket = std::io::stdin()
-        .as_fd()
-        .try_clone_to_owned()
-        .context("there is no socket")?;
-    let socket = UnixStream::from(socket);
+    let control = socket_of_input()?;
     // Of no consequence for what is found.
     let _ = rustix::process::nice(NICE);
     let engines = Engines::new(&Rules {
         secrets: &args.secret_rules,
         malware: &args.malware_rules,
+        skips: Skips {
+            secrets: args.skip_secrets,
+            malware: args.skip_malware,
+        },
     })?;
+    let compiled = Word::Compiled {
+        analysers: engines.version.clone(),
+        refused: engines.refused.clone(),
+    };
+    wire::send(&control, &compiled)?;
+    let mut split = Splitting::new()?;
+    loop {
+        let Ok([socket, words]) = wire::receive_files(&control) else {
+            // The server has gone, or wants no more.
+            return Ok(());
+        };
+        match split.split()? {
+            Side::Nursery(process) => wire::send_files(&control, &[process.as_fd()])?,
+            Side::Child => {
+                drop(control);
+                return look_into_one(args, engines, socket, words);
+            }
+        }
+    }
+}
+
+/// Looks into one blob. What the nursery talks through must not be there any more.
+fn look_into_one(args: &ChildArgs, engines: Engines, socket: OwnedFd, words: OwnedFd) -> Result<()> {
+    rustix::stdio::dup2_stdin(&socket)?;
+    rustix::stdio::dup2_stderr(&words)?;
+    drop(words);
+    let socket = UnixStream::from(socket);
     let lifeline = Lifeline::of(&socket)?;
-    let mut missing = sandbox::enter(Walls {
+    let missing = sandbox::enter(Walls {
         memory: args.memory,
         spool: args.spool,
     })?;
-    missing.extend(engines.refused.iter().cloned());
     wire::send(&socket, &Word::Ready { missing })?;
     let task: Task = wire::receive(&socket, wire::TASK_BYTES)?;
-    let blob = File::from(wire::receive_file(&socket)?);
+    let [blob] = wire::receive_files(&socket)?;
     lifeline.hold();
-    let report = engines.look(blob, &task);
+    let report = engines.look(File::from(blob), &task);
     lifeline.let_go();
     wire::send(&socket, &Word::Report(Box::new(report)))?;
     Ok(())
+}
+
+fn socket_of_input() -> Result<UnixStream> {
+    let input = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .context("there is no socket")?;
+    Ok(UnixStream::from(input))
 }

@@ -15,7 +15,7 @@ use inspect::{
     packages::CATALOGERS,
     secrets::{Pack, SecretLimits, Secrets},
 };
-use oci::Digest;
+use oci::{Algorithm, Digest, Hasher};
 use policy::Peek;
 
 use super::wire::Task;
@@ -23,16 +23,22 @@ use super::wire::Task;
 /// What a blob is short of when it is text, and so no layer.
 pub(crate) const NO_LAYER: &str = "layer.format";
 
-/// Version of what looks into blobs. One more for every change that finds other things, so that old reports are made again.
-pub(crate) const ANALYSERS: &str = "roadbed 1";
+/// Version of what looks into blobs, rules apart. One more for every change that finds other things, so that old reports are made
+/// again.
+const ANALYSERS: &str = "roadbed 1";
+
+/// Hexadecimal digits of the rules' digest that are part of the version.
+const RULES_DIGITS: usize = 16;
 
 /// The pack that rules for malware of the operator's are of.
 const OPERATORS: &str = "operator";
 
 /// Everything that looks into a blob.
 pub(super) struct Engines {
-    secrets: Secrets,
-    malware: Malware,
+    secrets: Option<Secrets>,
+    malware: Option<Malware>,
+    /// Version of the analysers and of all rules.
+    pub(super) version: String,
     /// Files of rules that cannot be used, and why; the others are.
     pub(super) refused: Vec<String>,
 }
@@ -41,55 +47,83 @@ pub(super) struct Engines {
 pub(super) struct Rules<'a> {
     pub(super) secrets: &'a [PathBuf],
     pub(super) malware: &'a [PathBuf],
+    pub(super) skips: Skips,
+}
+
+/// What is not looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Skips {
+    /// Secrets.
+    pub(crate) secrets: bool,
+    /// Malware.
+    pub(crate) malware: bool,
 }
 
 impl Engines {
     /// Reads and compiles all rules.
     pub(super) fn new(rules: &Rules<'_>) -> Result<Self> {
-        let mut packs = vec![Pack::own().context("our own rules for secrets cannot be used")?];
-        for file in rules.secrets {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            let name = file
-                .file_name()
-                .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            packs.push(
-                Pack::parse(&name, &text).with_context(|| format!("{} cannot be used", file.display()))?,
-            );
-        }
+        let mut digest = Hasher::new(Algorithm::Sha256);
+        let secrets = match rules.skips.secrets {
+            true => None,
+            false => Some(Secrets::new(
+                read_packs(rules.secrets, &mut digest)?,
+                SecretLimits::default(),
+            )),
+        };
         let mut texts = Vec::new();
-        for path in rules.malware {
-            read_rules(path, &mut texts, 0)?;
+        let mut compiled = None;
+        if !rules.skips.malware {
+            for path in rules.malware {
+                read_rules(path, &mut texts, 0)?;
+            }
+            let mut sources = malware::own_sources();
+            sources.extend(texts.iter().map(|(name, text)| RuleFile {
+                pack: OPERATORS,
+                name,
+                text,
+            }));
+            for source in &sources {
+                digest.update(source.text.as_bytes());
+            }
+            compiled = Some(malware::compile(&sources));
         }
-        let mut sources = malware::own_sources();
-        sources.extend(texts.iter().map(|(name, text)| RuleFile {
-            pack: OPERATORS,
-            name,
-            text,
-        }));
-        let compiled = malware::compile(&sources);
+        let (malware, refused) = compiled.map_or_else(Default::default, |compiled| {
+            let refused = compiled.refused.iter().map(ToString::to_string).collect();
+            (Some(compiled.malware), refused)
+        });
+        let mut rules_digest = digest.finish().hex();
+        rules_digest.truncate(RULES_DIGITS);
         Ok(Self {
-            secrets: Secrets::new(packs, SecretLimits::default()),
-            malware: compiled.malware,
-            refused: compiled.refused.iter().map(ToString::to_string).collect(),
+            secrets,
+            malware,
+            version: format!("{ANALYSERS} {rules_digest}"),
+            refused,
         })
     }
 
     /// Looks into a blob.
     pub(super) fn look(self, mut blob: File, task: &Task) -> LayerReport {
-        match head_of(&mut blob) {
+        let version = self.version.clone();
+        let mut report = match head_of(&mut blob) {
             Ok((head, size)) if Peek::of(&head) == Peek::Text => self.look_at_text(&blob, size, task.digest),
             Ok(_) => self.look_at_layer(blob, task),
             Err(error) => not_scannable(task.digest, "layer.read", &error.to_string()),
-        }
+        };
+        report.analysers = version;
+        report
     }
 
     fn look_at_layer(self, blob: File, task: &Task) -> LayerReport {
         let mut spools = MemorySpools;
-        let mut bytes: Vec<Box<dyn ByteAnalyser>> =
-            vec![Box::new(Looks(self.secrets)), Box::new(Hunts(self.malware))];
+        let mut bytes: Vec<Box<dyn ByteAnalyser>> = Vec::new();
+        if let Some(secrets) = self.secrets {
+            bytes.push(Box::new(Looks(secrets)));
+        }
+        if let Some(malware) = self.malware {
+            bytes.push(Box::new(Hunts(malware)));
+        }
         let mut analysers = Analysers {
-            version: ANALYSERS,
+            version: &self.version,
             catalogers: CATALOGERS,
             bytes: &mut bytes,
             hashes_files: true,
@@ -114,7 +148,11 @@ impl Engines {
             return report;
         };
         for (place, text) in texts {
-            for mut finding in self.secrets.scan_text("image:env", &text) {
+            let found = self
+                .secrets
+                .iter()
+                .map(|secrets| secrets.scan_text("image:env", &text));
+            for mut finding in found.flatten() {
                 finding.path = format!("config {place}");
                 report.findings.push(finding);
             }
@@ -125,22 +163,32 @@ impl Engines {
     }
 }
 
-/// Whether the operator's rules can be read and used. Asked by a server before it starts: a child that cannot be started would
+/// Our own rules for secrets and those of the operator's. Their texts become part of `digest`.
+fn read_packs(files: &[PathBuf], digest: &mut Hasher) -> Result<Vec<Pack>> {
+    let mut packs = vec![Pack::own().context("our own rules for secrets cannot be used")?];
+    Pack::own_texts().for_each(|text| digest.update(text.as_bytes()));
+    for file in files {
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let name = file
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        packs.push(Pack::parse(&name, &text).with_context(|| format!("{} cannot be used", file.display()))?);
+        digest.update(text.as_bytes());
+    }
+    Ok(packs)
+}
+
+/// Whether the operator's rules can be read and used. Asked by a server before it starts: a nursery that cannot be started would
 /// leave every new image undecided.
 ///
 /// # Errors
 /// A file cannot be read, or one with rules for secrets cannot be used. Files of rules for malware that cannot be used are
-/// left out and named in the log.
+/// left out, and named in the log by whoever uses the others.
 pub(crate) fn check_rules(secrets: &[PathBuf], malware: &[PathBuf]) -> Result<()> {
-    if secrets.is_empty() && malware.is_empty() {
-        return Ok(());
-    }
-    let engines = Engines::new(&Rules { secrets, malware })?;
-    for refused in engines.refused {
-        tracing::warn!(
-            refused,
-            "a file of rules for malware cannot be used and is left out"
-        );
+    read_packs(secrets, &mut Hasher::new(Algorithm::Sha256))?;
+    for path in malware {
+        read_rules(path, &mut Vec::new(), 0)?;
     }
     Ok(())
 }

@@ -2,12 +2,11 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, PipeWriter},
     os::{
         fd::{AsFd as _, OwnedFd},
-        unix::{net::UnixStream, process::CommandExt as _},
+        unix::net::UnixStream,
     },
-    process::{Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -22,17 +21,11 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::{
-    child::COMMAND,
+    engines::Skips,
+    nursery::{Nursery, START},
     process::{LastWords, Ready, Sockets},
     wire::{self, Task, Word},
 };
-
-/// How long a child may take to be ready. Compiling rules is part of it.
-const START: Duration = Duration::from_mins(1);
-
-/// The allocator takes address space ahead in pieces of this size. Its own default is 1 GiB, which a child would have before its
-/// limit is set, and could fill whatever the limit is.
-const ARENA: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "32MiB");
 
 /// What children cost.
 #[derive(Debug, Clone)]
@@ -53,6 +46,8 @@ pub(crate) struct PoolConfig {
     pub(crate) malware_rules: Vec<std::path::PathBuf>,
     /// Files with rules for secrets of the operator's, in gitleaks' form.
     pub(crate) secret_rules: Vec<std::path::PathBuf>,
+    /// What is not looked for.
+    pub(crate) skips: Skips,
 }
 
 impl Default for PoolConfig {
@@ -66,6 +61,7 @@ impl Default for PoolConfig {
             limits: Limits::default(),
             malware_rules: Vec::new(),
             secret_rules: Vec::new(),
+            skips: Skips::default(),
         }
     }
 }
@@ -98,6 +94,8 @@ struct Inner {
     config: PoolConfig,
     places: Arc<Semaphore>,
     ready: Mutex<Vec<Ready>>,
+    /// Started when it is needed, and again when it has died.
+    nursery: Mutex<Option<Nursery>>,
     sockets: Arc<Sockets>,
     told_missing: AtomicBool,
 }
@@ -109,6 +107,7 @@ impl Pool {
             places: Arc::new(Semaphore::new(config.children)),
             config,
             ready: Mutex::default(),
+            nursery: Mutex::default(),
             sockets: Arc::default(),
             told_missing: AtomicBool::new(false),
         }))
@@ -124,6 +123,7 @@ impl Pool {
         self.0.places.close();
         self.0.sockets.close();
         self.waiting().clear();
+        *self.nursery() = None;
     }
 
     /// Has a blob looked into. Waits for a place.
@@ -176,7 +176,7 @@ impl Pool {
     fn take_ready(&self) -> Option<Ready> {
         let mut waiting = self.waiting();
         loop {
-            let mut ready = waiting.pop()?;
+            let ready = waiting.pop()?;
             if ready.is_alive() {
                 return Some(ready);
             }
@@ -195,29 +195,70 @@ impl Pool {
     fn start(&self) -> Result<Ready, PoolError> {
         let (socket, theirs) = UnixStream::pair().map_err(PoolError::Start)?;
         let (words, their_words) = LastWords::pipe().map_err(PoolError::Start)?;
-        let config = &self.0.config;
-        let mut command = Command::new("/proc/self/exe");
-        command
-            .arg0("roadbed")
-            .arg(COMMAND)
-            .arg(format!("--memory={}", config.memory))
-            .arg(format!("--spool={}", config.limits.spool_bytes))
-            .env_clear()
-            .env(ARENA.0, ARENA.1)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(their_words);
-        for rules in &config.malware_rules {
-            command.arg("--malware-rules").arg(rules);
-        }
-        for rules in &config.secret_rules {
-            command.arg("--secret-rules").arg(rules);
-        }
-        let child = command.spawn().map_err(PoolError::Start)?;
-        let ready = Ready::new(child, socket, words, &self.0.sockets).ok_or(PoolError::Stopping)?;
+        let process = self.split(&theirs, &their_words)?;
+        // The other ends are the child's alone, so that its end is seen.
+        drop((theirs, their_words));
+        let ready = Ready::new(process, socket, words, &self.0.sockets).ok_or(PoolError::Stopping)?;
         match self.greet(&ready) {
             Ok(()) => Ok(ready),
             Err(error) => Err(self.explained(error, ready.end())),
+        }
+    }
+
+    /// A child of the nursery.
+    fn split(&self, socket: &UnixStream, words: &PipeWriter) -> Result<OwnedFd, PoolError> {
+        let mut place = self.nursery();
+        if let Some(nursery) = &*place
+            && let Ok(process) = nursery.split(socket, words.as_fd())
+        {
+            return Ok(process);
+        }
+        // There is none yet, or it has died.
+        *place = None;
+        let split = self.start_nursery(&mut place)?.split(socket, words.as_fd());
+        split.map_err(|error| {
+            if self.0.sockets.are_closed() {
+                PoolError::Stopping
+            } else {
+                PoolError::Start(error)
+            }
+        })
+    }
+
+    fn start_nursery<'a>(&self, place: &'a mut Option<Nursery>) -> Result<&'a mut Nursery, PoolError> {
+        let nursery = Nursery::start(&self.0.config, &self.0.sockets)?;
+        for refused in &nursery.refused {
+            tracing::warn!(
+                refused,
+                "a file of rules for malware cannot be used and is left out"
+            );
+        }
+        Ok(place.insert(nursery))
+    }
+
+    /// Compiles the rules, unless that is done. Answers the version of the analysers and their rules.
+    pub(crate) async fn analysers(&self) -> Result<String, PoolError> {
+        let pool = self.clone();
+        let compiled = tokio::task::spawn_blocking(move || {
+            let mut place = pool.nursery();
+            match &*place {
+                Some(nursery) => Ok(nursery.analysers.clone()),
+                None => Ok(pool.start_nursery(&mut place)?.analysers.clone()),
+            }
+        });
+        compiled.await.map_err(|_| PoolError::Stopping)?
+    }
+
+    fn nursery(&self) -> std::sync::MutexGuard<'_, Option<Nursery>> {
+        self.0.nursery.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_missing(&self, missing: &[String]) {
+        if !missing.is_empty() && !self.0.told_missing.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                ?missing,
+                "blobs are looked into with fewer walls than there should be"
+            );
         }
     }
 
@@ -226,15 +267,12 @@ impl Pool {
         socket.set_read_timeout(Some(START)).map_err(PoolError::Start)?;
         match wire::receive(socket, wire::TASK_BYTES).map_err(PoolError::Start)? {
             Word::Ready { missing } => {
-                if !missing.is_empty() && !self.0.told_missing.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(
-                        ?missing,
-                        "blobs are looked into with fewer walls or rules than asked for"
-                    );
-                }
+                self.tell_missing(&missing);
                 Ok(())
             }
-            Word::Report(_) => Err(PoolError::Unbelievable("it came before the blob")),
+            Word::Compiled { .. } | Word::Report(_) => {
+                Err(PoolError::Unbelievable("it came before the blob"))
+            }
         }
     }
 
@@ -246,14 +284,14 @@ impl Pool {
             limits: config.limits.clone(),
         };
         wire::send(socket, &task).map_err(PoolError::Died)?;
-        wire::send_file(socket, blob.as_fd()).map_err(PoolError::Died)?;
+        wire::send_files(socket, &[blob.as_fd()]).map_err(PoolError::Died)?;
         let answer = Deadline {
             socket,
             until: Instant::now() + config.blob_time,
         };
         match wire::receive(answer, config.report_bytes) {
             Ok(Word::Report(report)) => Ok(*report),
-            Ok(Word::Ready { .. }) => Err(PoolError::Unbelievable("it is none")),
+            Ok(Word::Compiled { .. } | Word::Ready { .. }) => Err(PoolError::Unbelievable("it is none")),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 Err(PoolError::Time(config.blob_time))
             }

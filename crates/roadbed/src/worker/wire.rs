@@ -33,9 +33,16 @@ pub(super) struct Task {
 /// What a child says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Word {
+    /// It has compiled its rules and can split.
+    Compiled {
+        /// Version of the analysers and their rules.
+        analysers: String,
+        /// Rules that cannot be used, and why.
+        refused: Vec<String>,
+    },
     /// It is locked in and waits for its task.
     Ready {
-        /// Walls that the system does not have, and rules that cannot be used.
+        /// Walls that the system does not have.
         missing: Vec<String>,
     },
     /// What it found.
@@ -67,12 +74,16 @@ pub(super) fn receive<T: DeserializeOwned>(mut from: impl Read, cap: u64) -> io:
     Ok(serde_json::from_slice(&json)?)
 }
 
-/// Sends an open file.
-pub(super) fn send_file(to: &UnixStream, file: BorrowedFd<'_>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+/// Most open files that go together.
+const FILES: usize = 2;
+
+/// Sends open files, [`FILES`] at most.
+pub(super) fn send_files(to: &UnixStream, files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
-    let files = [file];
-    beside.push(SendAncillaryMessage::ScmRights(&files));
+    if !beside.push(SendAncillaryMessage::ScmRights(files)) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many files"));
+    }
     sendmsg(
         to.as_fd(),
         &[IoSlice::new(b"f")],
@@ -82,9 +93,9 @@ pub(super) fn send_file(to: &UnixStream, file: BorrowedFd<'_>) -> io::Result<()>
     Ok(())
 }
 
-/// Receives an open file.
-pub(super) fn receive_file(from: &UnixStream) -> io::Result<OwnedFd> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+/// Receives as many open files as were sent together.
+pub(super) fn receive_files<const COUNT: usize>(from: &UnixStream) -> io::Result<[OwnedFd; COUNT]> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
     let mut beside = RecvAncillaryBuffer::new(&mut space);
     let mut mark = [0];
     recvmsg(
@@ -97,10 +108,10 @@ pub(super) fn receive_file(from: &UnixStream) -> io::Result<OwnedFd> {
         RecvAncillaryMessage::ScmRights(files) => Some(files),
         _ => None,
     });
+    let files: Vec<OwnedFd> = files.flatten().collect();
     files
-        .flatten()
-        .next()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no file came"))
+        .try_into()
+        .map_err(|_| io::Error::new(io::ErrorKind::UnexpectedEof, "not as many files came as should"))
 }
 
 #[cfg(test)]
@@ -115,9 +126,10 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"bytes").unwrap();
         send(&left, &vec![1, 2]).unwrap();
-        send_file(&left, file.as_fd()).unwrap();
+        send_files(&left, &[file.as_fd()]).unwrap();
         assert_eq!(receive::<Vec<u32>>(&right, 100).unwrap(), [1, 2]);
-        let mut received = std::fs::File::from(receive_file(&right).unwrap());
+        let [received] = receive_files(&right).unwrap();
+        let mut received = std::fs::File::from(received);
         received.seek(SeekFrom::Start(0)).unwrap();
         let mut text = String::new();
         received.read_to_string(&mut text).unwrap();

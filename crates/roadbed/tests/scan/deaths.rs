@@ -66,6 +66,24 @@ async fn a_child_that_died_while_it_waited_costs_no_try() -> Result<()> {
     Ok(())
 }
 
+/// What children are made of can die as well: those at work go on, and there is another one for the next blob.
+#[tokio::test]
+async fn a_nursery_that_was_killed_is_replaced() -> Result<()> {
+    let world = World::start(&[("ROADBED_SCAN__ATTEMPTS", "1")]).await?;
+    world.push("slow", &slow("orphaned")).await?;
+    child_at_work(&world).await?;
+    let nursery = world.nursery().await?;
+    kill(nursery);
+    world.push("next", &Image::with_log4j("2.17.1")).await?;
+    for tag in ["slow", "next"] {
+        let answer = world.decided(tag).await?.expect(&[200])?;
+        let warning = answer.header("warning").unwrap_or_default();
+        ensure!(!warning.contains("not-scannable"), "{tag}: {warning}");
+    }
+    ensure!(!world.nurseries().contains(&nursery), "it was not waited for");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_blob_that_no_child_survives_is_not_scannable_and_the_next_one_is_looked_into() -> Result<()> {
     let world = World::start(&[("ROADBED_SCAN__BLOB_TIME", "1s")]).await?;
@@ -134,7 +152,8 @@ async fn children_end_with_their_server() -> Result<()> {
     world.decided("first").await?;
     world.push("slow", &slow("orphan")).await?;
     child_at_work(&world).await?;
-    let children = world.children();
+    let mut children = world.children();
+    children.extend(world.nurseries());
     world.server.kill();
     let deadline = Instant::now() + Duration::from_secs(2);
     while let Some(child) = children.iter().find(|&&child| is_alive(child)) {

@@ -6,18 +6,28 @@ use anyhow::{Result, ensure};
 
 use super::{
     images::{Image, Layer},
-    world::{World, manifest_path},
+    world::{World, kill, manifest_path},
 };
 use crate::harness::{admin, push::blob_path};
 
-/// Children cannot start: the rules that they are told to read are not there.
-const NO_CHILDREN: (&str, &str) = ("ROADBED_SCAN__SECRET_RULES", "[\"/nonexistent/rules.toml\"]");
-
 const REPOSITORY: &str = super::world::REPOSITORY;
+
+/// Where nothing is ever decided: the rules went away after the start, and so did the process that had read them.
+async fn world_without_children(options: &[(&str, &str)]) -> Result<World> {
+    let rules = tempfile::NamedTempFile::with_suffix(".toml")?;
+    let named = rules.path().to_string_lossy().into_owned();
+    let mut all = vec![("ROADBED_SCAN__SECRET_RULES", named.as_str())];
+    all.extend(options);
+    let world = World::start(&all).await?;
+    let nursery = world.nursery().await?;
+    rules.close()?;
+    kill(nursery);
+    Ok(world)
+}
 
 #[tokio::test]
 async fn an_undecided_pull_waits_for_so_long_and_is_told_to_come_again() -> Result<()> {
-    let world = World::start(&[NO_CHILDREN, ("ROADBED_GATE__FIRST_WAIT", "1s")]).await?;
+    let world = world_without_children(&[("ROADBED_GATE__FIRST_WAIT", "1s")]).await?;
     let image = Image::with_log4j("2.17.1");
     world.push("app", &image).await?;
     for path in [manifest_path("app"), blob_path(REPOSITORY, &image.layer().digest)] {
@@ -41,12 +51,8 @@ async fn an_undecided_pull_waits_for_so_long_and_is_told_to_come_again() -> Resu
 
 #[tokio::test]
 async fn those_who_wait_are_bounded() -> Result<()> {
-    let options = [
-        NO_CHILDREN,
-        ("ROADBED_GATE__FIRST_WAIT", "4s"),
-        ("ROADBED_GATE__WAITERS", "2"),
-    ];
-    let world = World::start(&options).await?;
+    let options = [("ROADBED_GATE__FIRST_WAIT", "4s"), ("ROADBED_GATE__WAITERS", "2")];
+    let world = world_without_children(&options).await?;
     world.push("app", &Image::with_log4j("2.17.1")).await?;
     // The token is fetched before the clock runs.
     world

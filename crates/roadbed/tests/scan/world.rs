@@ -133,7 +133,24 @@ impl World {
 
     /// The processes that look into blobs, or wait to.
     pub(super) fn children(&self) -> Vec<u32> {
+        self.nurseries().into_iter().flat_map(children_of).collect()
+    }
+
+    /// The process that they are made of; more than one only while one that has died is not yet waited for.
+    pub(super) fn nurseries(&self) -> Vec<u32> {
         children_of(self.server.process_id())
+    }
+
+    /// Waits for it.
+    pub(super) async fn nursery(&self) -> Result<u32> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let [nursery] = self.nurseries()[..] {
+                return Ok(nursery);
+            }
+            sleep(PAUSE).await;
+        }
+        anyhow::bail!("there is not one nursery: {:?}", self.nurseries())
     }
 
     /// Waits for a child that is none of these.

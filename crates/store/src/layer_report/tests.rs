@@ -91,3 +91,38 @@ async fn a_newer_report_takes_the_place_of_the_older_one() {
     let stored = kit.store.layer_report(&layer).await.unwrap().unwrap();
     assert_eq!(stored.analysers, "2");
 }
+
+#[tokio::test]
+async fn what_older_analysers_looked_into_is_looked_into_again_and_only_once() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    kit.push_image(&ci, "team/app", "a", &["1.0"]).await;
+    let scan_all = async |analysers: &str| {
+        let mut scanned = 0;
+        while let Some(job) = claim(&kit, JobKind::Scan).await {
+            let blob: Digest = job.subject.parse().unwrap();
+            kit.store
+                .finish_scan(&job, report(blob, analysers))
+                .await
+                .unwrap();
+            scanned += 1;
+        }
+        scanned
+    };
+    let blobs = scan_all("1").await;
+    assert!(blobs > 0);
+    assert_eq!(kit.store.request_outdated_scans("1").await.unwrap(), 0);
+    assert_eq!(kit.store.request_outdated_scans("2").await.unwrap(), blobs);
+    // A second start does not ask for it twice.
+    assert_eq!(kit.store.request_outdated_scans("2").await.unwrap(), 0);
+    assert!(
+        kit.store
+            .layer_report(&sha256(b"layer a"))
+            .await
+            .unwrap()
+            .is_some(),
+        "the old report stands"
+    );
+    assert_eq!(scan_all("2").await, blobs);
+    assert_eq!(kit.store.request_outdated_scans("2").await.unwrap(), 0);
+}

@@ -118,6 +118,14 @@ impl Content {
             TAG,
             &manifest(&config(SHARED).reference(), &self.layer_references(), SHARED),
         )?;
+        self.fill(bench, server)?;
+        // What is pulled was judged long before, as in earnest.
+        in_parallel(server, bench.scale.repositories, |client, number| {
+            client.pull_when_decided(&repository(number), TAG)
+        })
+    }
+
+    fn fill(&self, bench: &Bench, server: &Server) -> Result<()> {
         in_parallel(server, bench.scale.repositories, |client, number| {
             let name = repository(number);
             for layer in &self.layers {

@@ -12,6 +12,7 @@ fn look(bytes: &[u8]) -> LayerReport {
     let engines = Engines::new(&Rules {
         secrets: &[],
         malware: &[],
+        skips: Skips::default(),
     });
     let task = Task {
         digest: Digest::of(Algorithm::Sha256, bytes),
@@ -79,4 +80,40 @@ fn rules_that_cannot_be_used_are_named_before_a_server_starts() {
         assert!(format!("{error:#}").contains("no-such-file.toml"), "{error:#}");
     }
     check_rules(&[], &[]).unwrap();
+}
+
+#[test]
+fn other_rules_are_another_version() {
+    let version = |secrets: &[PathBuf], skips| {
+        let malware = &[];
+        let rules = Rules {
+            secrets,
+            malware,
+            skips,
+        };
+        Engines::new(&rules).unwrap().version
+    };
+    let own = version(&[], Skips::default());
+    assert_eq!(own, version(&[], Skips::default()), "the same at every start");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rules.toml");
+    let rule = "[[rules]]\nid = \"x\"\ndescription = \"x\"\nregex = \"xyzzy-[0-9]{8}\"\n";
+    std::fs::write(&file, rule).unwrap();
+    let no_malware = Skips {
+        malware: true,
+        secrets: false,
+    };
+    let no_secrets = Skips {
+        malware: false,
+        secrets: true,
+    };
+    let others = [
+        version(&[file], Skips::default()),
+        version(&[], no_malware),
+        version(&[], no_secrets),
+    ];
+    for (number, other) in others.iter().enumerate() {
+        assert_ne!(*other, own);
+        assert!(!others[..number].contains(other));
+    }
 }
