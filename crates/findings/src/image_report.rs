@@ -79,9 +79,19 @@ impl ImageReport {
     /// # Errors
     /// The listing of a layer is damaged.
     pub fn overlay(&self) -> Result<Overlay<'_>, ListingError> {
+        self.overlay_within(u64::MAX)
+    }
+
+    /// Stacks the layers of reports that a stranger sent: they name paths by the million in few bytes, and each may hide as
+    /// many others. `steps` counts what is hidden, each file and unit as often as something hides it.
+    ///
+    /// # Errors
+    /// The listing of a layer is damaged, or it takes more steps.
+    pub fn overlay_within(&self, steps: u64) -> Result<Overlay<'_>, ListingError> {
         let mut places = Places::new();
+        let mut steps = steps;
         for (layer, report) in self.layers.iter().enumerate() {
-            hide(&mut places, layer, report)?;
+            hide(&mut places, layer, report, &mut steps)?;
             put(&mut places, layer, report);
         }
         Ok(overlay_of(&places))
@@ -89,23 +99,32 @@ impl ImageReport {
 }
 
 /// Hides what `report` takes from the layers below it.
-fn hide(places: &mut Places<'_>, layer: usize, report: &LayerReport) -> Result<(), ListingError> {
+fn hide(
+    places: &mut Places<'_>,
+    layer: usize,
+    report: &LayerReport,
+    steps: &mut u64,
+) -> Result<(), ListingError> {
     if places.is_empty() {
         return Ok(());
     }
     for directory in &report.opaque {
-        hide_below(places, layer, directory);
+        hide_below(places, layer, directory, steps);
     }
     for path in &report.whiteouts {
         hide_at(places, layer, path);
-        hide_below(places, layer, path);
+        hide_below(places, layer, path, steps);
     }
     report.listing.for_each(LISTING_BYTES, |path, kind| {
         if kind != '5' {
             hide_at(places, layer, path);
-            hide_below(places, layer, path);
+            hide_below(places, layer, path, steps);
         }
-    })
+    })?;
+    if *steps == 0 {
+        return Err(ListingError::TooMuchWork);
+    }
+    Ok(())
 }
 
 fn hide_at(places: &mut Places<'_>, layer: usize, path: &str) {
@@ -114,8 +133,8 @@ fn hide_at(places: &mut Places<'_>, layer: usize, path: &str) {
     }
 }
 
-/// Hides everything below a directory; the root is the empty path.
-fn hide_below(places: &mut Places<'_>, layer: usize, directory: &str) {
+/// Hides everything below a directory; the root is the empty path. Does nothing once there are no steps left.
+fn hide_below(places: &mut Places<'_>, layer: usize, directory: &str, steps: &mut u64) {
     let prefix = if directory.is_empty() {
         String::new()
     } else {
@@ -126,6 +145,10 @@ fn hide_below(places: &mut Places<'_>, layer: usize, directory: &str) {
         .range_mut::<str, _>(from)
         .take_while(|(path, _)| path.starts_with(&prefix));
     for place in below.flat_map(|(_, places)| places) {
+        if *steps == 0 {
+            return;
+        }
+        *steps -= 1;
         place.hidden_by.get_or_insert(layer);
     }
 }
@@ -184,6 +207,9 @@ fn is_idle_wish(kind: UnitKind, installed: &[UnitKind]) -> bool {
     installed.contains(&truth)
 }
 
+/// Where apk is told what to install from.
+const APK_REPOSITORIES: &str = "etc/apk/repositories";
+
 /// `etc/os-release` overrides `usr/lib/os-release` (os-release(5)); older files say less.
 fn os_of<'a>(units: &[PresentUnit<'a>]) -> Option<&'a OsRelease> {
     const BY_RANK: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
@@ -193,11 +219,16 @@ fn os_of<'a>(units: &[PresentUnit<'a>]) -> Option<&'a OsRelease> {
             .position(|known| *known == path)
             .unwrap_or(BY_RANK.len())
     };
-    units
-        .iter()
-        .filter_map(|unit| Some((rank(&unit.found.path), unit.found.unit.os.as_ref()?)))
-        .min_by_key(|(rank, _)| *rank)
-        .map(|(_, os)| os)
+    let found = || {
+        units
+            .iter()
+            .filter_map(|unit| Some((unit.found.path.as_str(), unit.found.unit.os.as_ref()?)))
+    };
+    let (_, os) = found().min_by_key(|(path, _)| rank(path))?;
+    // Edge has no release of its own: its `os-release` names the last one.
+    let is_edge = |(path, of): &(&str, &OsRelease)| *path == APK_REPOSITORIES && of.version == "edge";
+    let edge = found().find(is_edge).filter(|_| os.id == "alpine");
+    Some(edge.map_or(os, |(_, edge)| edge))
 }
 
 #[cfg(test)]

@@ -37,6 +37,9 @@ pub enum ListingError {
     /// Larger than the caller wants to read.
     #[error("the listing of a layer has more than {0} bytes")]
     TooLarge(u64),
+    /// Stacking the layers takes more steps than the caller allows.
+    #[error("the layers hide more of each other than is looked at")]
+    TooMuchWork,
 }
 
 impl Listing {
@@ -81,12 +84,14 @@ impl Listing {
         Ok(entries)
     }
 
-    /// Calls `each` with the path and the type of every entry.
+    /// Calls `each` with the path and the type of every entry. Answers how many bytes they decode to.
     ///
     /// # Errors
     /// The bytes are damaged, or decode to more than `limit` bytes.
-    pub fn for_each(&self, limit: u64, mut each: impl FnMut(&str, char)) -> Result<(), ListingError> {
-        for_each_entry(&self.inflate(limit)?, |path, rest| each(path, rest.kind))
+    pub fn for_each(&self, limit: u64, mut each: impl FnMut(&str, char)) -> Result<u64, ListingError> {
+        let text = self.inflate(limit)?;
+        for_each_entry(&text, |path, rest| each(path, rest.kind))?;
+        Ok(text.len() as u64)
     }
 
     fn inflate(&self, limit: u64) -> Result<String, ListingError> {

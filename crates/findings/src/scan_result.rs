@@ -212,6 +212,17 @@ impl ScanResult {
         self.advisory_generation = Some(generation);
     }
 
+    /// Leaves what is in the image and takes away what was said about it, which changes while the image does not.
+    pub fn keep_contents(&mut self) {
+        self.decision = None;
+        self.vulnerabilities.clear();
+        self.files.clear();
+        self.advisory_generation = None;
+        for placed in &mut self.packages {
+            placed.coverage = None;
+        }
+    }
+
     /// Adds problems of the configuration, which lie in no layer.
     pub fn add_configuration(&mut self, findings: impl IntoIterator<Item = ByteFinding>) {
         let placed = findings.into_iter().map(|finding| PlacedByteFinding {

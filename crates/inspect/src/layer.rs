@@ -5,6 +5,7 @@
 //! nobody wants is only hashed for the listing. A cataloger that fails on a file costs that file, a limit of the layer ends the
 //! pass: the report keeps what was found before and says which limit it was.
 
+mod chunked;
 mod content;
 mod contents;
 mod links;
@@ -77,5 +78,19 @@ pub fn inspect_layer(
     analysers: &mut Analysers<'_>,
     limits: &Limits,
 ) -> LayerReport {
-    pass::run(blob, expected, spool, analysers, limits)
+    pass::run(blob, expected, spool, analysers, limits, chunked::Table::Absent)
+}
+
+/// The same of a blob that can be read from any place, as lazy clients do: a table of contents behind its end is compared too.
+pub fn inspect_seekable_layer(
+    mut blob: impl Read + Seek,
+    expected: &Digest,
+    spool: &mut dyn SpoolMaker,
+    analysers: &mut Analysers<'_>,
+    limits: &Limits,
+) -> LayerReport {
+    let table = chunked::table(&mut blob, limits).unwrap_or(chunked::Table::Unreadable);
+    // Where this fails, reading fails too and says why.
+    let _ = blob.seek(io::SeekFrom::Start(0));
+    pass::run(blob, expected, spool, analysers, limits, table)
 }

@@ -47,6 +47,8 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
 ];
 
 #[cfg(test)]
+mod as_sbom;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod tests;

@@ -9,13 +9,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use policy::{Policy, PolicyErrors};
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer, de};
-use store::{Declared, DeclaredRobot, DeclaredUser, End, ImmutableTags, Rule, Rules};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use store::{Declared, DeclaredRobot, DeclaredUser, Rule};
 use thiserror::Error;
 
-use crate::config::Size;
-use crate::moment;
+use documents::{GrantDocument, RobotDocument, RuleDocument, UserDocument};
+pub(crate) use waiver::DeclaredWaiver;
+use waiver::WaiverDocument;
+
+mod documents;
+mod waiver;
 
 /// Largest file, in bytes.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -42,8 +46,24 @@ pub(crate) struct DocumentError {
     reason: String,
 }
 
+/// What files declare.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// What the registry makes so in one transaction.
+    pub(crate) declared: Declared,
+    /// What is asked for.
+    pub(crate) waivers: Vec<DeclaredWaiver>,
+}
+
+impl Files {
+    /// Whether they declare nothing at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.declared == Declared::default() && self.waivers.is_empty()
+    }
+}
+
 /// Reads one file, or every `*.yaml` and `*.yml` below a directory, in the order of their paths.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Files> {
     let mut files = Vec::new();
     if path.is_dir() {
         gather(path, 0, &mut files)?;
@@ -54,7 +74,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
         bail!("{} holds no file that ends in .yaml or .yml", path.display());
     }
     files.sort();
-    let mut declared = Declared::default();
+    let mut read = Files::default();
     let mut places = Places::default();
     let mut documents = 0;
     for file in files {
@@ -65,15 +85,20 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Declared> {
             bail!("there are over {MAX_DOCUMENTS} documents: declare less");
         }
         for (line, document) in parts {
-            let thing = add(&mut declared, document).map_err(|error| at(&file, line, &error))?;
+            let known = read.waivers.len();
+            let thing = add(&mut read, document).map_err(|error| at(&file, line, &error))?;
             let is_policy = thing.key == POLICY;
-            places.take(thing, &file, line + first_line(document))?;
+            let first = line + first_line(document);
+            places.take(thing, &file, first)?;
             if is_policy {
                 check_policy(&file, line, document)?;
             }
+            if let Some(waiver) = read.waivers.get(known) {
+                check_waiver(&file, first, waiver)?;
+            }
         }
     }
-    Ok(declared)
+    Ok(read)
 }
 
 fn gather(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
@@ -160,6 +185,7 @@ enum Kind {
     Grant,
     Rule,
     Policy,
+    Waiver,
 }
 
 /// What a document declares.
@@ -216,7 +242,8 @@ impl Places {
     }
 }
 
-fn add(declared: &mut Declared, document: &str) -> Result<Thing, serde_saphyr::Error> {
+fn add(files: &mut Files, document: &str) -> Result<Thing, serde_saphyr::Error> {
+    let Files { declared, waivers } = files;
     Ok(match parse::<Head>(document)?.kind {
         Kind::User => {
             let user: DeclaredUser = parse::<UserDocument>(document)?.into();
@@ -246,6 +273,12 @@ fn add(declared: &mut Declared, document: &str) -> Result<Thing, serde_saphyr::E
             declared.policy = Some(rules_of(document));
             Thing::called(POLICY.to_owned())
         }
+        Kind::Waiver => {
+            let waiver: DeclaredWaiver = parse::<WaiverDocument>(document)?.into();
+            let thing = Thing::called(format!("waiver {}", waiver.name));
+            waivers.push(waiver);
+            thing
+        }
     })
 }
 
@@ -270,6 +303,15 @@ fn check_policy(path: &Path, lines_before: u64, document: &str) -> anyhow::Resul
     Err(PolicyErrors(errors).into())
 }
 
+/// What nobody could approve is said before anything is asked for.
+fn check_waiver(path: &Path, line: u64, waiver: &DeclaredWaiver) -> Result<(), DocumentError> {
+    waiver.check().map_err(|reason| DocumentError {
+        path: path.to_owned(),
+        line,
+        reason,
+    })
+}
+
 fn parse<T: DeserializeOwned>(document: &str) -> Result<T, serde_saphyr::Error> {
     let options = serde_saphyr::options! {
         with_snippet: false,
@@ -287,154 +329,6 @@ fn at(path: &Path, lines_before: u64, error: &serde_saphyr::Error) -> DocumentEr
         path: path.to_owned(),
         line,
         reason,
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserDocument {
-    #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    name: access::PrincipalName,
-    #[serde(default)]
-    password_hash: Option<String>,
-    #[serde(default)]
-    administrator: Option<bool>,
-    #[serde(default)]
-    disabled: Option<bool>,
-    #[serde(default, deserialize_with = "end")]
-    not_after: Option<End>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RobotDocument {
-    #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    name: access::PrincipalName,
-    #[serde(default)]
-    disabled: Option<bool>,
-    #[serde(default, deserialize_with = "end")]
-    not_after: Option<End>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GrantDocument {
-    #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    subject: access::Subject,
-    pattern: oci::RepoPattern,
-    roles: access::RoleSet,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleDocument {
-    #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    pattern: oci::RepoPattern,
-    #[serde(default)]
-    immutable_tags: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "size")]
-    quota_bytes: Option<u64>,
-    #[serde(default)]
-    quota_tags: Option<u64>,
-    #[serde(default = "allowed")]
-    deletion: bool,
-}
-
-fn allowed() -> bool {
-    true
-}
-
-/// `50GiB`, as everywhere in the configuration.
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse::<Size>().map(|size| size.0))
-        .transpose()
-        .map_err(de::Error::custom)
-}
-
-/// A date or a moment, as on the command line, or `never`. A field that is there and empty is refused: it could mean
-/// that there is no end, or that the end is left as it is.
-fn end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<End>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
-    moment::end(&text).map(Some).map_err(de::Error::custom)
-}
-
-impl From<UserDocument> for DeclaredUser {
-    fn from(document: UserDocument) -> Self {
-        let UserDocument {
-            _kind,
-            name,
-            password_hash,
-            administrator,
-            disabled,
-            not_after,
-        } = document;
-        Self {
-            name,
-            password_hash,
-            administrator,
-            disabled,
-            not_after,
-        }
-    }
-}
-
-impl From<RobotDocument> for DeclaredRobot {
-    fn from(document: RobotDocument) -> Self {
-        let RobotDocument {
-            _kind,
-            name,
-            disabled,
-            not_after,
-        } = document;
-        Self {
-            name,
-            disabled,
-            not_after,
-        }
-    }
-}
-
-impl From<GrantDocument> for access::Grant {
-    fn from(document: GrantDocument) -> Self {
-        let GrantDocument {
-            _kind,
-            subject,
-            pattern,
-            roles,
-        } = document;
-        Self {
-            subject,
-            pattern,
-            roles,
-        }
-    }
-}
-
-impl From<RuleDocument> for Rule {
-    fn from(document: RuleDocument) -> Self {
-        let RuleDocument {
-            _kind,
-            pattern,
-            immutable_tags,
-            quota_bytes,
-            quota_tags,
-            deletion,
-        } = document;
-        let immutable_tags = immutable_tags.map(ImmutableTags);
-        Self {
-            pattern,
-            rules: Rules {
-                immutable_tags,
-                quota_bytes,
-                quota_tags,
-                deletion,
-            },
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, apply, audit, break_glass, configuration, decisions, grants, housekeeping, login,
-    manifests, policy, repositories, robots, rules, scan, users, waivers,
+    manifests, policy, repositories, robots, rules, sbom, scan, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -121,6 +121,8 @@ pub(crate) enum Command {
     BreakGlass(break_glass::BreakGlassArgs),
     /// Look into an image, a directory or an SBOM and say what is wrong with it
     Scan(Box<scan::ScanArgs>),
+    /// Print the SBOM of an image in the registry, from what is known of it
+    Sbom(sbom::SbomArgs),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what

@@ -14,10 +14,17 @@ use web::wire::{Page, Problem};
 use crate::cli::{ClientArgs, Format};
 use crate::output;
 
+mod challenge;
 mod credentials;
+mod distribution;
+mod docker_config;
+mod hosts;
+mod patience;
 mod reach;
 
 pub(crate) use credentials::{Credentials, Saved};
+pub(crate) use distribution::{DOCKER_IO, Distribution};
+pub(crate) use patience::Answered;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -245,51 +252,14 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| unreachable(&self.base, error))?;
         if response.status().is_success() {
             return Ok(response);
         }
         Err(self.refused(response).await)
-    }
-
-    /// GET of the registry's own protocol, the answer before its body is read. `path` is that of the protocol (`/v2/…`).
-    pub(crate) async fn fetch(&self, path: &str, accept: &str) -> anyhow::Result<Response> {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        let request = self
-            .http
-            .request(Method::GET, url)
-            .header(http::header::ACCEPT, accept);
-        let request = match &self.credentials {
-            Some(Credentials::Password { user, password }) => request.basic_auth(user, Some(password)),
-            // What `roadbed login` saves is a token for the JSON API only.
-            Some(Credentials::Token(_)) | None => request,
-        };
-        let response = request.send().await.map_err(|error| self.unreachable(error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            bail!(
-                "{} wants to know who pulls: set ROADBED_USER and ROADBED_PASSWORD",
-                self.base
-            );
-        }
-        let body = read_bounded(response).await.unwrap_or_default();
-        let said = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
-        match said["errors"][0]["message"].as_str() {
-            Some(message) => bail!("{} answered {status}: {message}", self.base),
-            None => bail!("{} answered {status}: is it a registry?", self.base),
-        }
-    }
-
-    fn unreachable(&self, error: reqwest::Error) -> anyhow::Error {
-        let what = match reach::remedy(&self.base, &error) {
-            Some(remedy) => format!("cannot reach {}: {remedy}", self.base),
-            None => format!("cannot reach {}", self.base),
-        };
-        anyhow::Error::from(error.without_url()).context(what)
     }
 
     async fn refused(&self, response: Response) -> anyhow::Error {
@@ -304,11 +274,15 @@ impl Client {
                 self.base
             );
         };
+        self.explained(status, &problem)
+    }
+
+    fn explained(&self, status: StatusCode, problem: &Problem) -> anyhow::Error {
         if status == StatusCode::UNAUTHORIZED {
-            return self.unauthorized(&problem);
+            return self.unauthorized(problem);
         }
         if CLEAR_WITHOUT_REMEDY.contains(&problem.kind.as_str()) {
-            return anyhow!(problem.detail);
+            return anyhow!(problem.detail.clone());
         }
         anyhow!("{} ({})", problem.detail, problem.remedy)
     }
@@ -327,6 +301,22 @@ impl Client {
             // Whoever is just signing in need not be told to.
             None => anyhow!("{}", problem.detail),
         }
+    }
+}
+
+fn unreachable(base: &Url, error: reqwest::Error) -> anyhow::Error {
+    let what = match reach::remedy(base, &error) {
+        Some(remedy) => format!("cannot reach {base}: {remedy}"),
+        None => format!("cannot reach {base}"),
+    };
+    anyhow::Error::from(error.without_url()).context(what)
+}
+
+/// Host and port, as images name a registry.
+pub(crate) fn authority(url: &Url) -> String {
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (host, _) => host.unwrap_or_default().to_owned(),
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) mod policy;
 pub(crate) mod repositories;
 pub(crate) mod robots;
 pub(crate) mod rules;
+pub(crate) mod sbom;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod users;
@@ -63,6 +64,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,
         Command::BreakGlass(args) => break_glass::run(client.output, args),
         Command::Scan(args) => return Ok(scan::run(&client, *args).await),
+        Command::Sbom(args) => sbom::run(&client, &args).await,
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,

@@ -14,6 +14,7 @@ use thiserror::Error;
 use web::WebConfig;
 
 use crate::gate::GateConfig;
+use crate::judge::attach::SbomConfig;
 use crate::worker::{BrokerConfig, PoolConfig, Skips};
 
 mod key;
@@ -22,6 +23,7 @@ mod logging;
 pub(crate) mod nearest;
 mod network;
 mod problem;
+mod sbom;
 mod sections;
 mod setting;
 mod show;
@@ -38,8 +40,9 @@ pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
 pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
+pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
-    Api, Auth, Connections, Gate, Log, Metrics, Registry, Scan, Server, Storage, Telemetry,
+    Api, Auth, Connections, Gate, Log, Metrics, Registry, Sbom, Scan, Server, Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use units::{Size, Span};
@@ -59,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) scan: Scan,
     /// What a pull has to pass.
     pub(crate) gate: Gate,
+    /// SBOMs that are attached to images.
+    pub(crate) sbom: Sbom,
     /// Signing in.
     pub(crate) auth: Auth,
     /// The JSON API.
@@ -111,6 +116,7 @@ impl Config {
             storage: Storage::read(&mut reader),
             scan: Scan::read(&mut reader),
             gate: Gate::read(&mut reader),
+            sbom: Sbom::read(&mut reader),
             auth: Auth::read(&mut reader),
             api: Api::read(&mut reader),
             log: Log::read(&mut reader),
@@ -352,6 +358,14 @@ impl Config {
         }
     }
 
+    /// Which images get an SBOM.
+    pub(crate) fn sbom_config(&self) -> SbomConfig {
+        SbomConfig {
+            attach: self.sbom.attach.clone(),
+            format: self.sbom.format,
+        }
+    }
+
     /// Every key with the value in effect, in the order of the table.
     fn effective(&self) -> Vec<Effective> {
         [
@@ -361,6 +375,7 @@ impl Config {
             self.storage.effective(),
             self.scan.effective(),
             self.gate.effective(),
+            self.sbom.effective(),
             self.auth.effective(),
             self.api.effective(),
             self.log.effective(),
@@ -396,6 +411,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Storage,
         Scan,
         Gate,
+        Sbom,
         Auth,
         Api,
         Log,

@@ -7,11 +7,15 @@
 //! - `judge/evidence.rs`: the reports of an image's layers, and what of them is not there.
 //! - `judge/image.rs`: an image with its reports.
 //! - `judge/asked.rs`: what the API asks: what another policy would change, what a finding rests on.
-//! - `judge/subject.rs`: from reports to the facts that rules are asked about.
+//! - `judge/attach.rs`: SBOMs that refer to their images.
+//! - `judge/subject.rs`: from reports to the facts that rules are asked about. `judge/result.rs`: to what reports show.
+//! - `judge/stored.rs`: the report of an image that is here. `judge/unpushed.rs`:
+//!   of one that is not, from what a client found in it.
 
 use std::{num::NonZero, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
+use attach::SbomConfig;
 use image::Image;
 use oci::{Digest, ManifestLimits, RepoName};
 use policy::{Decision, Subject, Waiver};
@@ -20,15 +24,22 @@ use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
 mod asked;
+pub(crate) mod attach;
 mod evidence;
 mod image;
 mod knowledge;
+mod platform;
+mod result;
+mod stored;
 mod subject;
+mod unpushed;
 
 pub(crate) use asked::Asked;
 pub(crate) use evidence::{Evidence, Gathered};
 pub(crate) use knowledge::{Facts, Knowledge, read as read_facts};
-pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, of_configuration, subject_of};
+pub(crate) use platform::{Wanted, choose};
+pub(crate) use result::{ask, decision_of, decision_on, result_of};
+pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, subject_of};
 
 /// How long a judgement is held before somebody else may try it.
 const LEASE: Duration = Duration::from_mins(1);
@@ -50,6 +61,7 @@ pub(crate) struct Judge {
     store: Store,
     knowledge: Arc<Knowledge>,
     evidence: Evidence,
+    sboms: SbomConfig,
     name: String,
 }
 
@@ -64,9 +76,15 @@ enum Done {
 
 impl Judge {
     /// A judge that works until its tasks are ended.
-    pub(crate) fn start(store: Store, knowledge: Arc<Knowledge>, name: String) -> JoinSet<()> {
+    pub(crate) fn start(
+        store: Store,
+        knowledge: Arc<Knowledge>,
+        sboms: SbomConfig,
+        name: String,
+    ) -> JoinSet<()> {
         let judge = Arc::new(Self {
             evidence: Evidence::new(store.clone()),
+            sboms,
             store,
             knowledge,
             name,
@@ -132,6 +150,7 @@ impl Judge {
             Image::Waits => return Ok(Done::Waits),
             Image::Gone => return Ok(Done::Gone),
         };
+        self.sboms.request(&self.store, &ready).await?;
         let facts = self.knowledge.facts().await;
         // Matching and conditions compute; a thread that serves connections must not.
         let judgements = tokio::task::spawn_blocking(move || {

@@ -22,6 +22,11 @@ pub(crate) fn of_items() -> ProgressBar {
     bar(Some(0), "{bar:30} {pos} of {len} {msg}, {eta} left")
 }
 
+/// Something that somebody else does. Shown from its first tick on.
+pub(crate) fn of_waiting(what: &'static str) -> ProgressBar {
+    bar(None, "{spinner} {msg}, {elapsed}").with_message(what)
+}
+
 fn bar(total: Option<u64>, template: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()

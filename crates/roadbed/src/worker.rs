@@ -23,4 +23,4 @@ mod wire;
 
 pub(crate) use broker::{Broker, BrokerConfig, gave_up};
 pub(crate) use engines::{NO_LAYER, Skips, check_rules};
-pub(crate) use pool::{Pool, PoolConfig, PoolError};
+pub(crate) use pool::{Pool, PoolConfig, PoolError, check};

@@ -286,7 +286,7 @@ struct Known {
     body: String,
 }
 
-async fn keep(
+pub(crate) async fn keep(
     tx: &Tx,
     repo: &RepoName,
     digest: &Digest,

@@ -21,6 +21,8 @@ pub enum JobKind {
     Scan,
     /// Judge an image; the subject is `repository@digest`.
     Judge,
+    /// Attach an SBOM to an image; the subject is `repository@digest`.
+    Sbom,
 }
 
 impl JobKind {
@@ -28,6 +30,7 @@ impl JobKind {
         match self {
             Self::Scan => "scan",
             Self::Judge => "judge",
+            Self::Sbom => "sbom",
         }
     }
 }
@@ -119,7 +122,7 @@ pub(crate) async fn enqueue(
 ) -> Result<(), StoreError> {
     let again = match kind {
         JobKind::Scan => "",
-        JobKind::Judge => {
+        JobKind::Judge | JobKind::Sbom => {
             ", ready_at = CASE WHEN job.ready_at < excluded.ready_at THEN job.ready_at ELSE excluded.ready_at END, \
              attempts = 0"
         }

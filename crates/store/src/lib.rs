@@ -20,6 +20,7 @@
 mod actor;
 mod administrator;
 mod advisory;
+mod attached;
 mod authenticate;
 mod backup;
 mod blob;
@@ -67,6 +68,7 @@ pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
 pub use advisory::{
     AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import, ImportError, ImportSummary, Importer, home_of,
 };
+pub use attached::{Attached, Attachment};
 pub use authenticate::AuthError;
 pub use backup::{BackupError, BackupReport, restore};
 pub use blob::{BlobHandle, BlobInfo};

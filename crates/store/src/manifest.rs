@@ -24,6 +24,7 @@ mod put;
 
 pub(crate) use delete::remove_rows;
 pub use list::ListedManifest;
+pub(crate) use put::{find, put_own};
 
 /// A manifest as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,7 +24,7 @@ mod book;
 mod receive;
 mod session;
 
-pub(crate) use book::UploadBook;
+pub(crate) use book::{Claim, UploadBook};
 use session::{Session, account};
 
 /// The name of an upload session, a UUID of version 7.
@@ -328,7 +328,7 @@ impl Store {
         Ok(())
     }
 
-    fn new_upload_id(&self) -> UploadId {
+    pub(crate) fn new_upload_id(&self) -> UploadId {
         let millis = u64::try_from(self.now().micros() / 1_000).unwrap_or(0);
         UploadId(uuid::Builder::from_unix_timestamp_millis(millis, &crate::entropy::bytes()).into_uuid())
     }

@@ -15,6 +15,10 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Largest body of `POST /apply`, in bytes: everything that is declared comes in one request.
 pub const MAX_APPLY_BYTES: usize = 16 * 1024 * 1024;
 
+/// Largest body of `POST /judgements`, in bytes: reports of the layers of one image, with the names of all their files. Of an
+/// image with 100,000 files that is about 8 MiB.
+pub const MAX_JUDGEMENT_BYTES: usize = 32 * 1024 * 1024;
+
 /// Largest body of `POST /session`, in bytes: it is read before anybody has signed in.
 pub const MAX_SESSION_BYTES: usize = 16 * 1024;
 

@@ -2,6 +2,7 @@
 
 use access::permit::Pull;
 use axum::extract::State;
+use findings::DecisionText;
 use oci::{Digest, Manifest, ManifestKind, ManifestLimits, Reference, RepoName};
 use policy::{Reason, Waived};
 use serde::{Deserialize, Serialize};
@@ -189,6 +190,23 @@ fn told(digest: Digest, judgement: &Judgement) -> ImageDecision {
         generation: Some(judgement.generation),
         decided_at: Some(judgement.decided_at.into()),
         review_at: judgement.review_at.map(Moment::from),
+    }
+}
+
+/// A decision as reports show it.
+pub(crate) fn in_words(digest: Digest, judgement: &Judgement) -> DecisionText {
+    let told = told(digest, judgement);
+    let mut reasons: Vec<String> = told
+        .reasons
+        .iter()
+        .map(|reason| format!("{}: {}", reason.rule, reason.message))
+        .collect();
+    if told.more_reasons > 0 {
+        reasons.push(format!("and {} more", told.more_reasons));
+    }
+    DecisionText {
+        outcome: told.outcome,
+        reasons,
     }
 }
 

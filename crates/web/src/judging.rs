@@ -3,12 +3,14 @@
 use std::error::Error;
 use std::pin::Pin;
 
+use findings::ScanResult;
 use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Policy};
 use thiserror::Error;
 
 use crate::previews::PreviewReport;
 use crate::problem::{ApiError, Kind};
+use crate::reports::{ReportOf, UnpushedImage};
 
 /// An answer that is on its way.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, JudgingError>> + Send + 'a>>;
@@ -20,6 +22,17 @@ pub trait Judging: Send + Sync {
 
     /// All findings of an image as rules see them.
     fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> Asked<'a, Vec<JudgedFinding>>;
+
+    /// All that is known of an image, without a decision.
+    fn report(&self, of: ReportOf) -> Asked<'_, ScanResult>;
+
+    /// What would become of an image that somebody pushed to a repository, by what they say was found in it.
+    fn judge_unpushed(
+        &self,
+        repo: RepoName,
+        pusher: Option<String>,
+        image: UnpushedImage,
+    ) -> Asked<'_, ScanResult>;
 }
 
 /// Why there is no answer.
@@ -31,6 +44,9 @@ pub enum JudgingError {
     /// Not all of it was looked into yet.
     #[error("the image is still being looked into")]
     Waits,
+    /// What was asked for cannot be.
+    #[error("{0}")]
+    Malformed(String),
     /// It failed.
     #[error("the image could not be judged")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
@@ -41,13 +57,14 @@ impl From<JudgingError> for ApiError {
         match &error {
             JudgingError::Gone => Self::new(Kind::NotFound, error),
             JudgingError::Waits => Self::retry_after(Kind::Unavailable, error, RETRY_AFTER_SECONDS),
+            JudgingError::Malformed(_) => Self::malformed(error),
             JudgingError::Failed(_) => Self::internal(&error),
         }
     }
 }
 
 /// When it is worth asking again for what is being looked into.
-const RETRY_AFTER_SECONDS: u64 = 5;
+const RETRY_AFTER_SECONDS: u64 = 2;
 
 /// The problem of a registry that judges nothing.
 pub(crate) fn switched_off() -> ApiError {

@@ -41,6 +41,7 @@ mod principals;
 mod problem;
 mod pulls;
 mod query;
+mod reports;
 mod repositories;
 mod robots;
 mod rules;
@@ -61,9 +62,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
-pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_SESSION_BYTES};
+pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION_BYTES};
 pub use judging::{Asked, Judging, JudgingError};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+pub use reports::ReportOf;
 pub use session::{PeerAddress, WhoAsked};
 pub use state::{WebConfig, WebState};
 
@@ -142,6 +144,12 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(waivers::request_waiver, waivers::remove_waiver))
         .routes(routes!(waivers::approve_waiver))
         .routes(routes!(decisions::get_decision))
+        .routes(routes!(reports::get_report))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(reports::judge_unpushed))
+                .layer(DefaultBodyLimit::max(MAX_JUDGEMENT_BYTES)),
+        )
         .routes(routes!(gc::collect, gc::get_collection))
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))

@@ -74,7 +74,13 @@ pub struct WebState {
     pub(crate) judging: Option<Arc<dyn Judging>>,
     /// One preview at a time.
     pub(crate) previewer: Arc<Semaphore>,
+    /// One per image that is not here and may be judged.
+    pub(crate) judgements: Arc<Shares<Option<IpAddr>>>,
 }
+
+/// Images that are not here and are judged at the same time, each with a body of [`MAX_JUDGEMENT_BYTES`](crate::MAX_JUDGEMENT_BYTES)
+/// at most; one address may have a quarter of them.
+const JUDGEMENTS: usize = 8;
 
 /// The last collection on demand.
 #[derive(Debug, Clone, Copy, Default)]
@@ -98,6 +104,7 @@ impl WebState {
             import: Arc::default(),
             judging: None,
             previewer: Arc::new(Semaphore::new(1)),
+            judgements: Shares::new(JUDGEMENTS, PARTS),
         }
     }
 

@@ -192,3 +192,16 @@ fn a_cache_counts_while_a_container_would_find_files_in_it() {
     );
     assert_eq!(caches(vec![lower, upper]), ["root/.cache/pip"]);
 }
+
+#[test]
+fn a_layer_that_hides_the_same_over_and_over_is_not_followed() {
+    let lower = layer(&["app/a.jar", "app/b.jar"]);
+    let mut upper = layer(&[]);
+    upper.whiteouts = vec!["app".to_owned(); 100];
+    let image = ImageReport {
+        layers: vec![Arc::new(lower), Arc::new(upper)],
+    };
+    assert!(image.overlay_within(201).unwrap().units.is_empty());
+    let error = image.overlay_within(200).unwrap_err();
+    assert!(matches!(error, ListingError::TooMuchWork), "{error}");
+}

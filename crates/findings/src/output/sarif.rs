@@ -19,6 +19,10 @@ const SCHEMA: &str =
 const BASE: &str = "IMAGE";
 /// Version of what goes into fingerprints.
 const FINGERPRINT: &str = "roadbed/v1";
+/// The fingerprint by which GitHub tells that an alert is one that it has already; it reads no other.
+const GITHUB_FINGERPRINT: &str = "primaryLocationLineHash";
+/// Results of one run. GitHub refuses a file with more.
+const RESULTS: usize = 25_000;
 
 /// One problem in the words of the format.
 struct Problem {
@@ -45,7 +49,8 @@ pub(super) fn write(result: &ScanResult, options: &OutputOptions) -> String {
         .vulnerabilities
         .iter()
         .map(|finding| of_vulnerability(finding, result));
-    let problems: Vec<Problem> = of_packages.chain(result.files.iter().map(of_file)).collect();
+    let mut problems: Vec<Problem> = of_packages.chain(result.files.iter().map(of_file)).collect();
+    let left_out = keep_worst(&mut problems);
     let rules = Rules::of(&problems);
     let results: Vec<Value> = problems
         .iter()
@@ -62,7 +67,7 @@ pub(super) fn write(result: &ScanResult, options: &OutputOptions) -> String {
             "tool": { "driver": driver },
             "columnKind": "unicodeCodePoints",
             "originalUriBaseIds": { BASE: { "description": { "text": "the root of the image's file system" } } },
-            "invocations": [invocation(result, options)],
+            "invocations": [invocation(result, options, left_out)],
             "results": results,
             "properties": { "target": result.target, "advisoryGeneration": result.advisory_generation },
         }],
@@ -70,8 +75,18 @@ pub(super) fn write(result: &ScanResult, options: &OutputOptions) -> String {
     harmless_json(format!("{document:#}"))
 }
 
+/// As many as places that show them take, the worst ones; how many are left out.
+fn keep_worst(problems: &mut Vec<Problem>) -> usize {
+    let left_out = problems.len().saturating_sub(RESULTS);
+    if left_out > 0 {
+        problems.sort_by_key(|problem| (problem.suppressed.is_some(), std::cmp::Reverse(problem.severity)));
+        problems.truncate(RESULTS);
+    }
+    left_out
+}
+
 /// What could not be found out is told beside the results.
-fn invocation(result: &ScanResult, options: &OutputOptions) -> Value {
+fn invocation(result: &ScanResult, options: &OutputOptions, left_out: usize) -> Value {
     let notification = |text: String| json!({ "level": "warning", "message": { "text": text } });
     let uncovered = match result.uncovered() {
         0 => None,
@@ -82,6 +97,9 @@ fn invocation(result: &ScanResult, options: &OutputOptions) -> Value {
         .iter()
         .map(|unknown| harmless(unknown).into_owned())
         .chain(uncovered)
+        .chain(
+            (left_out > 0).then(|| format!("{left_out} results are left out, none of them worse than these")),
+        )
         .map(notification)
         .collect();
     let mut invocation = json!({ "executionSuccessful": true, "toolExecutionNotifications": told });
@@ -123,7 +141,7 @@ impl Rules {
 
 impl Problem {
     fn to_rule(&self) -> Value {
-        json!({
+        let mut rule = json!({
             "id": self.rule,
             "shortDescription": { "text": said(&self.title, &self.rule) },
             "fullDescription": { "text": said(&self.title, &self.rule) },
@@ -133,7 +151,11 @@ impl Problem {
                 "tags": ["security", self.kind],
                 "security-severity": security_severity(self.severity),
             },
-        })
+        });
+        if self.kind == "vulnerability" {
+            rule["helpUri"] = json!(format!("https://osv.dev/vulnerability/{}", uri_of(&self.rule)));
+        }
+        rule
     }
 
     fn to_result(&self, rules: &Rules, result: &ScanResult) -> Value {
@@ -155,7 +177,11 @@ impl Problem {
         );
         put("message", json!({ "text": harmless(&self.message) }));
         put("locations", json!([self.location(result)]));
-        put("partialFingerprints", json!({ FINGERPRINT: self.fingerprint() }));
+        let fingerprint = self.fingerprint();
+        put(
+            "partialFingerprints",
+            json!({ GITHUB_FINGERPRINT: format!("{fingerprint}:1"), FINGERPRINT: fingerprint }),
+        );
         if let Some(why) = &self.suppressed {
             let suppression = json!({ "kind": "external", "justification": harmless(why) });
             put("suppressions", json!([suppression]));
@@ -182,15 +208,15 @@ impl Problem {
         if !names.is_empty() {
             location["logicalLocations"] = json!(names);
         }
-        if !self.path.is_empty() {
-            let mut place = json!({
-                "artifactLocation": { "uri": uri_of(&self.path), "uriBaseId": BASE },
-            });
-            if let Some(line) = self.line.filter(|line| *line > 0) {
-                place["region"] = json!({ "startLine": line });
-            }
-            location["physicalLocation"] = place;
-        }
+        // GitHub refuses a result that is in no file, or on no line of it.
+        let artifact = if self.path.is_empty() {
+            json!({ "uri": uri_of(said(&result.target.name, "image").as_ref()) })
+        } else {
+            json!({ "uri": uri_of(&self.path), "uriBaseId": BASE })
+        };
+        let line = self.line.filter(|line| *line > 0).unwrap_or(1);
+        location["physicalLocation"] =
+            json!({ "artifactLocation": artifact, "region": { "startLine": line } });
         location
     }
 

@@ -107,7 +107,23 @@ fn sarif_places_and_names() {
     );
     let key = &of("private-key")["locations"][0];
     assert_eq!(key["physicalLocation"]["region"]["startLine"], 1);
-    assert_eq!(of("config.root-user")["locations"][0], serde_json::json!({}));
+    // What is in no file lies in one that is called as the image: GitHub refuses a result without a place.
+    let image = &of("config.root-user")["locations"][0]["physicalLocation"];
+    assert_eq!(
+        image["artifactLocation"]["uri"],
+        "registry.example/team/app%3A1.0"
+    );
+    for result in run["results"].as_array().unwrap() {
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["region"]["startLine"].as_u64().unwrap() > 0, "{result}");
+        assert!(
+            result["partialFingerprints"]["primaryLocationLineHash"].is_string(),
+            "{result}"
+        );
+    }
+    for rule in run["tool"]["driver"]["rules"].as_array().unwrap() {
+        assert!(rule["properties"]["security-severity"].is_string(), "{rule}");
+    }
     assert_eq!(of("CVE-2022-0001")["level"], "error");
     assert!(
         run["invocations"][0]["toolExecutionNotifications"]
@@ -163,4 +179,19 @@ fn junit_fails_what_is_bad_enough() {
     };
     let failures = |xml: &str| xml.matches("<failure").count();
     assert!(failures(&result.to_form(OutputForm::JUnit, &strict)) > failures(&xml));
+}
+
+#[test]
+fn sarif_keeps_the_worst_of_more_results_than_are_taken() {
+    let mut result = sample::scanned();
+    let mut low = result.files[0].clone();
+    low.finding.severity = Severity::Negligible;
+    low.finding.is_example = false;
+    let known = result.vulnerabilities.len() + result.files.len();
+    result.files.extend(std::iter::repeat_n(low, 25_000));
+    let document: Value = serde_json::from_str(&written(OutputForm::Sarif, &result)).unwrap();
+    let run = &document["runs"][0];
+    assert_eq!(run["results"].as_array().unwrap().len(), 25_000);
+    let told = run["invocations"][0]["toolExecutionNotifications"].to_string();
+    assert!(told.contains(&format!("{known} results are left out")), "{told}");
 }

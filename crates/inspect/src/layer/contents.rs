@@ -1,6 +1,7 @@
-//! The table of contents of eStargz: lazy clients unpack by it, everybody else by the archive. Both must say the same.
+//! The table of contents of eStargz and zstd:chunked: lazy clients unpack by it, everybody else by the archive. Both must say the
+//! same.
 //!
-//! Source of the form: stargz-snapshotter, docs/estargz.md, "TOC".
+//! Source of the form: stargz-snapshotter, docs/estargz.md, "TOC"; zstd:chunked has the same one elsewhere (`layer/chunked.rs`).
 
 use std::collections::BTreeMap;
 
@@ -27,11 +28,36 @@ struct Line {
     kind: String,
     #[serde(default)]
     size: u64,
+    #[serde(default)]
+    mode: Option<u32>,
+    #[serde(default, rename = "linkName")]
+    link: String,
+    #[serde(default)]
+    digest: String,
 }
 
-/// What the table says: kind of the entry and size by path. `None` if it is no table.
+/// What a lazy client would put at a path.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Contents(BTreeMap<String, (char, u64)>);
+struct Said {
+    kind: char,
+    size: u64,
+    mode: Option<u32>,
+    /// As the listing has it: the digest of a file, the target of a link; empty where the table says nothing.
+    content: String,
+}
+
+/// Bits of a mode that count: permissions with setuid, setgid and sticky.
+const MODE: u32 = 0o7777;
+
+/// Hard links to hard links that are followed.
+const LINKS: usize = 32;
+
+/// Digits of a file's digest that the listing keeps.
+const DIGITS: usize = 32;
+
+/// What the table says, by path. `None` if it is no table.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Contents(BTreeMap<String, Said>);
 
 impl Contents {
     pub(super) fn parse(json: &[u8]) -> Option<Self> {
@@ -49,10 +75,32 @@ impl Contents {
                 "chunk" => return None,
                 _ => '?',
             };
-            let size = if kind == '0' { line.size } else { 0 };
-            Some((normalise(line.name.as_bytes()).path, (kind, size)))
+            let said = Said {
+                kind,
+                size: if kind == '0' { line.size } else { 0 },
+                mode: line.mode.map(|mode| mode & MODE),
+                content: match kind {
+                    '0' => first_digits(&line.digest),
+                    '1' => normalise(line.link.as_bytes()).path,
+                    '2' => line.link,
+                    _ => String::new(),
+                },
+            };
+            Some((normalise(line.name.as_bytes()).path, said))
         });
         Some(Self(lines.filter(|(path, _)| !path.is_empty()).collect()))
+    }
+
+    /// A hard link to a hard link is one to the file, as the listing has it.
+    fn content_of<'t>(&'t self, said: &'t Said) -> &'t str {
+        let mut content = said.content.as_str();
+        for _ in 0..LINKS {
+            match self.0.get(content) {
+                Some(next) if said.kind == '1' && next.kind == '1' => content = &next.content,
+                _ => break,
+            }
+        }
+        content
     }
 
     /// Notes every path of which the table says something else than the archive.
@@ -63,7 +111,9 @@ impl Contents {
                 Some(Whiteout::Removes(removed)) => found.whiteouts.contains(&removed),
                 Some(Whiteout::Opaque(directory)) => found.opaque.contains(&directory),
                 Some(Whiteout::Metadata | Whiteout::Misleading) => true,
-                None => entry_at(&found.listing, path).is_some_and(|entry| (entry.kind, entry.size) == *said),
+                None => {
+                    entry_at(&found.listing, path).is_some_and(|entry| said.is(entry, self.content_of(said)))
+                }
             };
             if !agrees {
                 different.push(path.clone());
@@ -78,10 +128,29 @@ impl Contents {
             .filter(|entry| entry.kind != '5');
         different.extend(missing.map(|entry| entry.path.clone()));
         for path in different {
-            let what = "the table of contents of eStargz and the archive disagree about it";
+            let what = "the table of contents for lazy clients and the archive disagree about it";
             found.oddities.note(path.as_bytes(), what);
         }
     }
+}
+
+impl Said {
+    fn is(&self, entry: &ListingEntry, content: &str) -> bool {
+        // Where files are not hashed, the listing has nothing to compare with.
+        let is_told = !content.is_empty() && !entry.content.is_empty();
+        // Empty files have a digest in one and none in the other.
+        let has_content = self.kind != '0' || self.size > 0;
+        self.kind == entry.kind
+            && self.size == entry.size
+            && (self.kind == '2' || self.mode.is_none_or(|mode| mode == entry.mode & MODE))
+            && (!is_told || !has_content || content == entry.content)
+    }
+}
+
+/// As much of `sha256:…` as the listing keeps. The digest of another algorithm says nothing.
+fn first_digits(digest: &str) -> String {
+    let digits = digest.strip_prefix("sha256:").unwrap_or_default();
+    digits.chars().take(DIGITS).collect()
 }
 
 /// In a listing that is sorted.

@@ -10,6 +10,7 @@ use oci::Digest;
 
 use super::{
     Analysers, SpoolMaker,
+    chunked::Table,
     content::{Buffers, Kept},
     contents::{self, Contents},
     links::Links,
@@ -21,6 +22,9 @@ use crate::{
     configuration::entries,
     tar::{self, Entry, EntryKind, LayerPath, TarError, Whiteout},
 };
+
+/// A lazy client may read it in another way than we do.
+const UNREADABLE: &str = "a table of contents cannot be read";
 
 struct Pass<'p, 'a, R> {
     reader: tar::Reader<Decoder<R>>,
@@ -43,6 +47,7 @@ pub(super) fn run<R: Read>(
     spool: &mut dyn SpoolMaker,
     analysers: &mut Analysers<'_>,
     limits: &Limits,
+    table: Table,
 ) -> LayerReport {
     let decoder = match Decoder::new(blob, Some(expected.algorithm()), limits) {
         Ok(decoder) => decoder,
@@ -59,6 +64,12 @@ pub(super) fn run<R: Read>(
         }
     };
     let buffers = Buffers::new(analysers.hashes_files);
+    let mut found = Found::new(limits);
+    match table {
+        Table::Absent => {}
+        Table::Unreadable => found.oddities.note(b"", UNREADABLE),
+        Table::Found(contents) => found.contents = Some(contents),
+    }
     let pass = Pass {
         reader: tar::Reader::new(decoder, limits),
         analysers,
@@ -68,7 +79,7 @@ pub(super) fn run<R: Read>(
         links: Links::default(),
         hard_links: Vec::new(),
         read: HashSet::new(),
-        found: Found::new(limits),
+        found,
     };
     pass.run(expected)
 }
@@ -246,10 +257,7 @@ impl<R: Read> Pass<'_, '_, R> {
     fn keep_contents(&mut self, kept: &Kept) {
         match self.buffers.memory(kept).and_then(Contents::parse) {
             Some(contents) => self.found.contents = Some(contents),
-            None => self
-                .found
-                .oddities
-                .note(contents::PATH.as_bytes(), "a table of contents cannot be read"),
+            None => self.found.oddities.note(contents::PATH.as_bytes(), UNREADABLE),
         }
     }
 

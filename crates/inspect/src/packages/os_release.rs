@@ -195,6 +195,11 @@ impl Cataloger for ApkRepositories {
         facts.os = branch.map(|branch| OsRelease {
             id: "alpine".to_owned(),
             version: branch.trim_start_matches('v').to_owned(),
+            name: if branch == "edge" {
+                "Alpine Linux edge".to_owned()
+            } else {
+                String::new()
+            },
             ..OsRelease::default()
         });
         Ok(())

@@ -9,7 +9,7 @@ mod ndb;
 mod sqlite;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use findings::UnitKind;
 

@@ -1,9 +1,11 @@
+use store::ImmutableTags;
+
 use super::*;
 
 fn read_text(text: &str) -> anyhow::Result<Declared> {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("access.yaml"), text).unwrap();
-    read(directory.path())
+    read(directory.path()).map(|files| files.declared)
 }
 
 fn complaint(text: &str) -> String {
@@ -79,7 +81,7 @@ fn directories_are_read_in_order_and_hidden_files_left_out() {
         )
         .unwrap();
     }
-    let declared = read(directory.path()).unwrap();
+    let declared = read(directory.path()).unwrap().declared;
     let names: Vec<&str> = declared.users.iter().map(|user| user.name.as_str()).collect();
     assert_eq!(names, ["first", "second", "third"]);
 }
@@ -184,4 +186,32 @@ fn a_policy_is_a_document_and_its_mistakes_have_the_lines_of_the_file() {
     );
     let twice = complaint(&format!("kind: Policy\n{rules}---\nkind: Policy\n{rules}"));
     assert!(twice.contains("the policy is declared already at"), "{twice}");
+}
+
+#[test]
+fn a_waiver_that_nobody_could_approve_is_named_with_file_and_line() {
+    let until = time::OffsetDateTime::now_utc().date() + time::Duration::days(30);
+    let waiver =
+        |more: &str| format!("kind: Waiver\nname: w\nrepositories: [team/app]\nreason: none\n{more}\n");
+    let directory = tempfile::tempdir().unwrap();
+    let good = waiver(&format!("findings: [CVE-1]\nuntil: {until}"));
+    fs::write(directory.path().join("w.yaml"), &good).unwrap();
+    let files = read(directory.path()).unwrap();
+    assert_eq!(files.waivers[0].name, "w");
+    assert!(!files.is_empty());
+    for (text, says) in [
+        (waiver("findings: [CVE-1]\nuntil: never"), "a waiver needs an end"),
+        (waiver("findings: [CVE-1]\nuntil: 2090-01-01"), "access.yaml:1: "),
+        (waiver(&format!("until: {until}")), "access.yaml:1: "),
+        (
+            waiver(&format!("findings: [CVE-1]\nuntil: {until}\napprover: me")),
+            "approver",
+        ),
+        (format!("{good}---\n{good}"), "waiver w is declared already"),
+    ] {
+        let told = complaint(&text);
+        assert!(told.contains(says), "{says}\n{told}");
+    }
+    // One that is over stays where it is until somebody takes it out.
+    read_text(&waiver("findings: [CVE-1]\nuntil: 2020-01-01")).unwrap();
 }

@@ -114,6 +114,12 @@ impl Saved {
         self.current.as_deref()
     }
 
+    /// The token for a registry, if there is one that has not ended.
+    pub(crate) fn token(&self, base: &Url) -> Option<String> {
+        let known = self.registries.get(base.as_str())?;
+        (known.expires_at.0 > Timestamp::from(SystemTime::now())).then(|| known.token.clone())
+    }
+
     /// Keeps a token; the registry becomes the one that later commands ask.
     pub(crate) fn keep(&mut self, base: &Url, session: &IssuedSession) -> anyhow::Result<()> {
         let token = SavedToken {

@@ -1,10 +1,10 @@
-//! `apply`: makes users, robots, grants, rules and the policy what files say.
+//! `apply`: makes users, robots, grants, rules and the policy what files say, and asks for the waivers that they declare.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use store::Declared;
+use serde::Serialize;
 use web::wire::ApplyOutcome;
 
 use crate::cli::ClientArgs;
@@ -12,12 +12,13 @@ use crate::client::Client;
 use crate::{apply_files, output};
 
 pub(super) mod steps;
+mod waivers;
 
 /// Options of `apply`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The files are YAML documents with `kind: User`, `Robot`, `Grant` or `Rule`; docs/apply.md describes them.
-What a document leaves out of a user or robot stays as it is.
+The files are YAML documents with `kind: User`, `Robot`, `Grant`, `Rule`, `Policy` or `Waiver`; docs/apply.md describes them.
+What a document leaves out of a user or robot stays as it is. A waiver is asked for; somebody else approves it.
 
 Examples:
   roadbed apply -f access/ --dry-run --prune     what would change
@@ -37,8 +38,8 @@ pub(crate) struct ApplyArgs {
 /// Reads the files, and has the registry compare and carry out.
 pub(crate) async fn run(args: &ClientArgs, apply: ApplyArgs) -> anyhow::Result<()> {
     // What is wrong with the files is said without a registry.
-    let declared = apply_files::read(&apply.files)?;
-    if apply.prune && declared == Declared::default() {
+    let files = apply_files::read(&apply.files)?;
+    if apply.prune && files.is_empty() {
         bail!(
             "{} declares nothing, and --prune would remove all that there is: were the files rendered empty?",
             apply.files.display()
@@ -49,13 +50,31 @@ pub(crate) async fn run(args: &ClientArgs, apply: ApplyArgs) -> anyhow::Result<(
         ("dry_run", apply.dry_run.to_string()),
         ("prune", apply.prune.to_string()),
     ];
-    let outcome: ApplyOutcome = client.post_with("/apply", &query, &declared).await?;
-    output::show(client.format(), &outcome, describe)
+    let waivers = waivers::plan(&client, &files.waivers, apply.prune).await?;
+    let outcome: ApplyOutcome = client.post_with("/apply", &query, &files.declared).await?;
+    if !apply.dry_run {
+        waivers::carry_out(&client, &waivers).await?;
+    }
+    let done = Done {
+        outcome,
+        waivers: waivers.into_iter().map(waivers::Step::into_shown).collect(),
+    };
+    output::show(client.format(), &done, describe)
 }
 
-fn describe(outcome: &ApplyOutcome) -> String {
+/// What was done, or would be.
+#[derive(Serialize)]
+struct Done {
+    #[serde(flatten)]
+    outcome: ApplyOutcome,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waivers: Vec<waivers::Shown>,
+}
+
+fn describe(Done { outcome, waivers }: &Done) -> String {
     let mut text = output::lines(outcome.steps.iter().map(steps::describe));
-    let _ = match (outcome.steps.len(), outcome.applied) {
+    text.push_str(&output::lines(waivers.iter().map(waivers::Shown::line)));
+    let _ = match (outcome.steps.len() + waivers.len(), outcome.applied) {
         (0, _) => writeln!(text, "Everything is as the files say."),
         (1, true) => writeln!(text, "1 change was made."),
         (1, false) => writeln!(text, "1 change would be made."),

@@ -5,9 +5,10 @@
 //!
 //! - `scan/target.rs`: what was named. `scan/layout.rs`, `scan/archive.rs`, `scan/directory.rs`, `scan/registry.rs`: where
 //!   images lie. `scan/blobs.rs`: one face for all of them.
-//! - `scan/resolve.rs`: from what was named to one image, with `scan/index.rs`, `scan/docker.rs` and `scan/platform.rs`.
+//! - `scan/resolve.rs`: from what was named to one image, with `scan/index.rs` and `scan/docker.rs`.
 //! - `scan/examine.rs`: the reports of the blobs. `scan/known.rs`: advisories and policy.
-//! - `scan/result.rs`: both together. `scan/failing.rs`: what makes the command fail.
+//! - `scan/result.rs`: both together. `scan/server.rs`: what a registry says in their place. `scan/failing.rs`: what makes the
+//!   command fail.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,10 +18,11 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use findings::output::{OutputForm, OutputOptions};
 use findings::{ScanResult, Severity};
-use oci::RepoName;
 use time::OffsetDateTime;
 
 use crate::cli::{ClientArgs, Format};
+use crate::client::Client;
+use crate::judge::Wanted;
 use crate::output;
 
 mod archive;
@@ -32,16 +34,19 @@ mod failing;
 mod index;
 mod known;
 mod layout;
-mod platform;
 mod registry;
 mod resolve;
 mod result;
+mod server;
 mod spool;
 mod target;
 
+pub(crate) use server::known;
+pub(crate) use target::Remote;
+
 use failing::FailOn;
 use known::KnownArgs;
-use platform::Wanted;
+use server::As;
 use target::Target;
 
 const HELP: &str = "\
@@ -50,9 +55,12 @@ TARGET is recognised by what it is:
   an archive of `docker save` or of an OCI layout, also packed with gzip, also as FILE:TAG
   an SBOM in JSON: CycloneDX 1.2 to 1.6, SPDX 2.2 or 2.3
   any other directory, taken for the root of a file system
-  an image of the registry of --url: [HOST/]REPOSITORY[:TAG] or REPOSITORY@DIGEST
+  an image in a registry: [HOST/]REPOSITORY[:TAG] or REPOSITORY@DIGEST, without HOST in that of --url
 
-Without --data and --advisories no advisory is asked, and the headline says so.
+A Roadbed registry answers with what it knows of its images, and what it decided; with --advisories, --data or --policy the
+image is fetched and looked into here. Everything else is looked into here, and judged by what --advisories, --data and --policy
+name, or by the registry of --server, which gets what was found and no file. Without any of them no advisory is asked, and the
+headline says so.
 
 Examples:
   roadbed scan ./layout --advisories osv-export/
@@ -60,7 +68,8 @@ Examples:
   roadbed scan ./layout:v1 --format cyclonedx -o app.cdx.json
   roadbed scan app.cdx.json --advisories osv-export/
   roadbed scan . --policy policy.yaml --fail-on refuse --format sarif -o scan.sarif
-  roadbed --url https://registry.example scan team/app:v1 --platform linux/arm64
+  roadbed scan ./layout:v1 --server https://registry.example --as team/app:v1 --fail-on refuse
+  roadbed scan registry.example/team/app:v1 --platform linux/arm64
 
 Exit status: 0 nothing of --fail-on was found, 1 something was, 2 the scan failed.";
 
@@ -75,9 +84,12 @@ pub(crate) struct ScanArgs {
     /// Judge by the default policy, or by that of the data directory
     #[arg(long)]
     judge: bool,
-    /// Repository as which the policy judges
-    #[arg(long, value_name = "NAME")]
-    repository: Option<RepoName>,
+    /// Have the registry at this address judge what was found, by its policy, advisories and waivers; nothing is pushed
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "advisories", "policy", "judge"])]
+    server: Option<String>,
+    /// As what the policy judges it: REPOSITORY[:TAG]
+    #[arg(long = "as", value_name = "IMAGE")]
+    judged_as: Option<As>,
     /// table, json, sarif, cyclonedx, spdx or junit [default: table, or that of --output]
     #[arg(long, value_name = "FORM")]
     format: Option<OutputForm>,
@@ -112,26 +124,8 @@ pub(crate) async fn run(client: &ClientArgs, args: ScanArgs) -> ExitCode {
 
 /// Whether something was found that shall fail.
 async fn scan(client: &ClientArgs, args: &ScanArgs) -> Result<bool> {
-    let is_judged = args.judge || args.known.policy.is_some() || args.fail_on.contains(&FailOn::Refuse);
-    let target = Target::recognise(&args.target)?;
-    let known = args.known.load().await?;
     let now = OffsetDateTime::now_utc();
-    let asked = result::Asked {
-        known,
-        is_judged,
-        repository: args.repository.clone(),
-        now,
-    };
-    let mut result = match target {
-        Target::Sbom(file) => result::of_sbom(&args.target, &file, &asked)?,
-        target => {
-            let image = resolve::image(target, client, args.platform.as_ref()).await?;
-            let gathered = examine::examine(&image).await?;
-            tokio::task::spawn_blocking(move || result::of_image(&image, &gathered, &asked))
-                .await
-                .context("the scan was lost")??
-        }
-    };
+    let mut result = result(client, args, now).await?;
     let found = failing::found(&args.fail_on, &result);
     if let Some(least) = args.severity {
         failing::keep(&mut result, least);
@@ -141,6 +135,49 @@ async fn scan(client: &ClientArgs, args: &ScanArgs) -> Result<bool> {
         output::note(format!("failed on {what}"));
     }
     Ok(!found.is_empty())
+}
+
+async fn result(client: &ClientArgs, args: &ScanArgs, now: OffsetDateTime) -> Result<ScanResult> {
+    let target = Target::recognise(&args.target)?;
+    let registry = match &target {
+        Target::Registry(remote) => Some(Client::of_image(client, remote.host.as_deref())?),
+        _ => None,
+    };
+    let wanted = args.platform.as_ref();
+    if let Some(server) = &args.server {
+        let judge = server::Judge::connect(client, server, args.judged_as.as_ref(), &target)?;
+        let image = resolve::image(target, registry.as_ref(), wanted).await?;
+        let gathered = examine::examine(&image).await?;
+        return judge.judge(&image, &gathered).await;
+    }
+    if let (Some(registry), Target::Registry(remote)) = (&registry, &target)
+        && !args.known.is_named()
+    {
+        if let Some(known) = server::known(registry, remote, wanted).await? {
+            return Ok(known);
+        }
+        output::note(format!(
+            "{} knows nothing of its images: this one is fetched and looked into here",
+            registry.base()
+        ));
+    }
+    let asked = result::Asked {
+        known: args.known.load().await?,
+        is_judged: args.judge || args.known.policy.is_some() || args.fail_on.contains(&FailOn::Refuse),
+        repository: args
+            .judged_as
+            .as_ref()
+            .map(|judged_as| judged_as.repository.clone()),
+        now,
+    };
+    if let Target::Sbom(file) = &target {
+        return result::of_sbom(&args.target, file, &asked);
+    }
+    let image = resolve::image(target, registry.as_ref(), wanted).await?;
+    let gathered = examine::examine(&image).await?;
+    tokio::task::spawn_blocking(move || result::of_image(&image, &gathered, &asked))
+        .await
+        .context("the scan was lost")?
 }
 
 fn write(client: &ClientArgs, args: &ScanArgs, result: &ScanResult, now: OffsetDateTime) -> Result<()> {

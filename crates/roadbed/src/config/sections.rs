@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use oci::RepoPattern;
 use registry::RegistryConfig;
 use registry::traffic::limits::ConnectionLimits;
 use store::StoreLimits;
@@ -14,6 +15,7 @@ use web::WebConfig;
 use super::key::section;
 use super::logging::{LogFilter, LogFormat, LogTarget};
 use super::network::{Cidr, PublicUrl};
+use super::sbom::SbomFormat;
 use super::setting::Namespaces;
 use super::units::{Size, Span};
 use crate::gate::GateConfig;
@@ -263,6 +265,16 @@ section! {
         first_wait: Span = Span(gate().first_wait), Span(Duration::ZERO) => MINUTE;
         /// Pulls that wait at the same time; one more is told to come again at once (503).
         waiters: usize = gate().waiters, 1 => 1_000_000;
+    }
+}
+
+section! {
+    /// SBOMs that are attached to images, as artifacts that refer to them.
+    Sbom = "sbom" {
+        /// Patterns of the repositories whose images get one once it is known what is in them; none: no image.
+        attach: Vec<RepoPattern> = vec![RepoPattern::everything()];
+        /// Its form: CycloneDX 1.6 or SPDX 2.3.
+        format: SbomFormat = SbomFormat::CycloneDx;
     }
 }
 

@@ -93,6 +93,8 @@ text_setting!(
     "a level (error, warn, info, debug, trace) or filter"
 );
 text_setting!(super::logging::LogFormat, "text or json");
+text_setting!(super::sbom::SbomFormat, "cyclonedx or spdx");
+text_setting!(oci::RepoPattern, "a pattern of repositories such as team/**");
 text_setting!(super::logging::LogTarget, "stdout, stderr or off");
 
 macro_rules! count_setting {

@@ -3,19 +3,21 @@
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context as _, Result};
+use findings::ScanResult;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
 use policy::{Change, JudgedFinding, Outcome, Policy};
 use store::Store;
+use tokio::sync::Semaphore;
 use web::{
-    Judging, JudgingError,
-    wire::{PreviewCount, PreviewEntry, PreviewReport},
+    Judging, JudgingError, ReportOf,
+    wire::{PreviewCount, PreviewEntry, PreviewReport, UnpushedImage},
 };
 
 use super::{
     Evidence, Facts, Knowledge,
     image::{self, Image},
-    subject_of,
+    stored, subject_of, unpushed,
 };
 
 /// Images that are listed at a time.
@@ -24,10 +26,16 @@ const PAGE: usize = 500;
 /// Images that a preview judges at the same time: pulls and pushes go on beside it.
 const AT_ONCE: usize = 2;
 
+/// Reports that are made at the same time; more wait for as long as the API lets a request take.
+const REPORTS_AT_ONCE: usize = 2;
+
 /// Judges on demand by what a server knows.
 pub(crate) struct Asked {
     store: Store,
     knowledge: Arc<Knowledge>,
+    /// What was read for those who asked before; of its own, so that they do not push out what the judge needs.
+    evidence: Evidence,
+    reports: Semaphore,
 }
 
 /// What became of one image under two policies.
@@ -41,7 +49,12 @@ enum Compared {
 impl Asked {
     /// Over a store and what is known.
     pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>) -> Arc<Self> {
-        Arc::new(Self { store, knowledge })
+        Arc::new(Self {
+            evidence: Evidence::new(store.clone()),
+            reports: Semaphore::new(REPORTS_AT_ONCE),
+            store,
+            knowledge,
+        })
     }
 
     async fn compare_all(&self, after: Policy, most: usize) -> Result<PreviewReport> {
@@ -127,9 +140,39 @@ impl Judging for Asked {
     fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> web::Asked<'a, Vec<JudgedFinding>> {
         Box::pin(self.all_findings(repo, digest))
     }
+
+    fn report(&self, of: ReportOf) -> web::Asked<'_, ScanResult> {
+        Box::pin(async move {
+            let _place = self
+                .reports
+                .acquire()
+                .await
+                .map_err(|error| failed(error.into()))?;
+            let facts = self.knowledge.facts().await;
+            stored::report(&self.store, &self.evidence, facts, of).await
+        })
+    }
+
+    fn judge_unpushed(
+        &self,
+        repo: RepoName,
+        pusher: Option<String>,
+        image: UnpushedImage,
+    ) -> web::Asked<'_, ScanResult> {
+        Box::pin(async move {
+            let _place = self
+                .reports
+                .acquire()
+                .await
+                .map_err(|error| failed(error.into()))?;
+            let facts = self.knowledge.facts().await;
+            let now = super::moment(self.store.now()).map_err(failed)?;
+            unpushed::judge(repo, pusher, image, facts, now).await
+        })
+    }
 }
 
-fn failed(error: anyhow::Error) -> JudgingError {
+pub(super) fn failed(error: anyhow::Error) -> JudgingError {
     JudgingError::Failed(error.into())
 }
 

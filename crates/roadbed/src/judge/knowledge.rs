@@ -40,6 +40,20 @@ pub(crate) struct Facts {
     pub(crate) waivers: Vec<Waiver>,
 }
 
+impl Facts {
+    /// No advisories and the default policy: for what is the same whatever is known.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            index: AdvisoryIndex::default(),
+            kev: None,
+            epss: None,
+            generation: 0,
+            policy: Policy::default_policy(),
+            waivers: Vec::new(),
+        }
+    }
+}
+
 /// The present state.
 pub(crate) struct Knowledge {
     store: Store,

@@ -14,7 +14,7 @@ use crate::{
         PolicyGate,
         glass::{self, Glass},
     },
-    judge::{self, Asked, Judge, Knowledge},
+    judge::{self, Asked, Judge, Knowledge, attach::Attacher},
     worker::{Broker, Pool, PoolError, check_rules},
 };
 
@@ -67,9 +67,15 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
         config.broker_config(),
         format!("serve {instance}"),
     );
-    let judge = Judge::start(store.clone(), Arc::clone(&knowledge), format!("judge {instance}"));
+    let judge = Judge::start(
+        store.clone(),
+        Arc::clone(&knowledge),
+        config.sbom_config(),
+        format!("judge {instance}"),
+    );
+    let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Ok(Some(Looking {
-        loops: vec![broker, judge],
+        loops: vec![broker, judge, attacher],
         tasks: [
             tokio::spawn(review(store.clone())),
             tokio::spawn(Arc::clone(&knowledge).follow()),

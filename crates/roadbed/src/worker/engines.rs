@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use findings::{CONFIG_BYTES, Compression, LayerReport, Listing, NotScannable, ReadConfig};
 use inspect::{
     FileError,
-    layer::{Analysers, ByteAnalyser, Spool, SpoolMaker, inspect_layer},
+    layer::{Analysers, ByteAnalyser, Spool, SpoolMaker, inspect_seekable_layer},
     malware::{self, Malware, RuleFile},
     packages::CATALOGERS,
     secrets::{Pack, SecretLimits, Secrets},
@@ -128,7 +128,7 @@ impl Engines {
             bytes: &mut bytes,
             hashes_files: true,
         };
-        inspect_layer(
+        inspect_seekable_layer(
             io::BufReader::with_capacity(1 << 18, blob),
             &task.digest,
             &mut spools,

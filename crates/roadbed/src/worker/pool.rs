@@ -152,7 +152,7 @@ impl Pool {
         let asked = self.ask(&ready, blob, digest);
         let said = ready.end();
         let report = asked.map_err(|error| self.explained(error, said))?;
-        check(&report, &digest)?;
+        check(&report, &digest).map_err(PoolError::Unbelievable)?;
         Ok(report)
     }
 
@@ -318,12 +318,12 @@ impl io::Read for Deadline<'_> {
 }
 
 /// A child may have been taken over by what it read: only what can be checked is believed.
-fn check(report: &LayerReport, digest: &Digest) -> Result<(), PoolError> {
+pub(crate) fn check(report: &LayerReport, digest: &Digest) -> Result<(), &'static str> {
     if report.blob != *digest {
-        return Err(PoolError::Unbelievable("it is about another blob"));
+        return Err("it is about another blob");
     }
     if report.schema != findings::SCHEMA {
-        return Err(PoolError::Unbelievable("it has another form"));
+        return Err("it has another form");
     }
     let paths = report.units.iter().map(|unit| &unit.path);
     let paths = paths.chain(report.findings.iter().map(|finding| &finding.path));
@@ -331,7 +331,7 @@ fn check(report: &LayerReport, digest: &Digest) -> Result<(), PoolError> {
         .into_iter()
         .any(|path| path.contains('\0') || path.len() > 64 * 1024)
     {
-        return Err(PoolError::Unbelievable("it names an impossible path"));
+        return Err("it names an impossible path");
     }
     Ok(())
 }

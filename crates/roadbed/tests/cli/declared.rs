@@ -163,3 +163,61 @@ async fn mistakes_are_found_before_anything_is_asked() {
         .fails("bad.yaml:3: ")
         .fails("2030-01-01");
 }
+
+#[tokio::test]
+async fn waivers_are_asked_for_and_approved_by_somebody_else() {
+    let server = Server::start().await;
+    let admin = Person::administrator(&server);
+    let password = "a long enough password";
+    admin
+        .run_with_input(["user", "create", "ann", "--password-stdin"], password)
+        .ok();
+    admin.run(["grant", "add", "ann", "team/**", "admin"]).ok();
+    let ann = Person::new()
+        .at(&server)
+        .with("ROADBED_USER", "ann")
+        .with("ROADBED_PASSWORD", password);
+    let until = (time::OffsetDateTime::now_utc() + time::Duration::days(30)).date();
+    let write = |reason: &str| {
+        let text = format!(
+            "kind: Waiver\nname: w\nfindings: [CVE-1]\nrepositories: [team/app]\nreason: {reason}\nuntil: {until}\n"
+        );
+        admin.write("files/w.yaml", &text);
+    };
+    let apply = ["apply", "-f", "files"];
+    write("none");
+    admin
+        .run(["apply", "-f", "files", "--dry-run"])
+        .ok()
+        .says("+ waiver w: CVE-1 in team/app until ")
+        .says("1 change would be made");
+    assert_eq!(
+        admin.run(["waiver", "list", "--output", "json"]).ok().json(),
+        serde_json::json!([])
+    );
+    admin.run(apply).ok().says("1 change was made");
+    admin.run(apply).ok().says("Everything is as the files say");
+    admin.run(["waiver", "list"]).ok().says("requested");
+    // Whoever applies has asked, so they cannot approve.
+    admin.run(["waiver", "approve", "w"]).fails("w");
+    write("another reason");
+    admin.run(apply).ok().says("~ waiver w: ");
+    ann.run(["waiver", "approve", "w"]).ok();
+    admin.run(apply).ok().says("Everything is as the files say");
+    write("a third reason");
+    admin
+        .run(apply)
+        .fails("waiver w was approved by ann and says something else");
+    admin.write(
+        "files/w.yaml",
+        "kind: Grant\nsubject: ann\npattern: team/**\nroles: [admin]\n",
+    );
+    admin.run(apply).ok().says("Everything is as the files say");
+    let pruned = ["apply", "-f", "files", "--prune", "--output", "json"];
+    let outcome = admin.run(pruned).ok().json();
+    assert_eq!(
+        outcome["waivers"],
+        serde_json::json!([{ "action": "remove", "name": "w" }]),
+        "{outcome}"
+    );
+}

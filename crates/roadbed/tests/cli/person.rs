@@ -66,9 +66,18 @@ impl Person {
         self.run_with_input(arguments, "")
     }
 
+    /// The same with as many arguments as there are.
+    pub(crate) fn run_all(&self, arguments: &[&str]) -> Ran {
+        self.finish(self.command().args(arguments), "")
+    }
+
     /// Runs a command that reads `input` from standard input.
     pub(crate) fn run_with_input<const N: usize>(&self, arguments: [&str; N], input: &str) -> Ran {
-        let mut child = self.command().args(arguments).spawn().unwrap();
+        self.finish(self.command().args(arguments), input)
+    }
+
+    fn finish(&self, command: &mut Command, input: &str) -> Ran {
+        let mut child = command.spawn().unwrap();
         // A command that does not read has ended before it is all written.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod hostile;
+mod server;
 
 use std::fs;
 
@@ -9,9 +10,6 @@ use serde_json::{Value, json};
 
 use crate::cli::person::{Person, Ran};
 use crate::cli::scan::fixture::{Layout, advisory, config, digest, jar, kev, layer, tar};
-use crate::harness::content::{Algorithm, Blob};
-use crate::harness::manifest::{CONFIG, Draft, LAYER};
-use crate::harness::server::Server;
 
 /// Somebody with advisories and the image as a layout.
 pub(crate) fn person() -> Person {
@@ -21,7 +19,7 @@ pub(crate) fn person() -> Person {
     person
 }
 
-fn scan(person: &Person, target: &str) -> Value {
+pub(crate) fn scan(person: &Person, target: &str) -> Value {
     person
         .run(["scan", target, "--advisories", "osv", "--format", "json"])
         .ok()
@@ -29,7 +27,7 @@ fn scan(person: &Person, target: &str) -> Value {
 }
 
 /// What counts of a result.
-fn found(result: &Value) -> Vec<(String, String)> {
+pub(crate) fn found(result: &Value) -> Vec<(String, String)> {
     let found = result["vulnerabilities"].as_array().unwrap();
     found
         .iter()
@@ -144,33 +142,6 @@ fn a_local_policy_judges() {
         .run(["scan", "layout", "--policy", "bad.yaml"])
         .breaks("bad.yaml");
     person.run(["scan", "layout", "--judge"]).ok().says("Decision: ");
-}
-
-#[tokio::test]
-async fn an_image_in_a_registry_is_fetched() {
-    let server = Server::start().await;
-    let blobs = [
-        Blob::new(Algorithm::Sha256, config(&layer())),
-        Blob::new(Algorithm::Sha256, layer()),
-    ];
-    let draft = Draft::image(blobs[0].descriptor(CONFIG), vec![blobs[1].descriptor(LAYER)]);
-    let image = draft.finish();
-    let pushed = server.admin().push_image("team/app", "v1", &blobs, &image).await;
-    pushed.unwrap();
-    let admin = Person::administrator(&server);
-    admin.write("osv/Maven/GHSA-jfh8-c2jp-5v3q.json", &advisory());
-    let result = scan(&admin, "team/app:v1");
-    assert_eq!(found(&result).len(), 1, "{result:#}");
-    assert_eq!(result["target"]["digest"], image.digest);
-    let url = server.url();
-    let stranger = Person::new();
-    stranger
-        .run(["--url", &url, "scan", "team/app:v1"])
-        .breaks("set ROADBED_USER and ROADBED_PASSWORD");
-    admin
-        .run(["scan", "elsewhere.example/team/app:v1"])
-        .breaks("use --url https://elsewhere.example");
-    admin.run(["scan", "team/app:v2"]).breaks("404");
 }
 
 #[test]

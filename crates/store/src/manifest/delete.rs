@@ -13,7 +13,7 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::repository::{self, Delta};
 use crate::rule::Rules;
-use crate::{Actor, Store, StoreError, tag};
+use crate::{Actor, Store, StoreError, attached, tag};
 
 /// Tags that the event of a deleted manifest lists by name; of more it says only how many.
 const TAGS_LISTED: usize = 100;
@@ -41,6 +41,7 @@ impl Store {
                 let actor = Actor::holder(&permit, "request");
                 let tags = remove_tags(tx, permit.repo(), repository.id, id, &rules).await?;
                 remove_rows(tx, permit.repo(), repository.id, id).await?;
+                attached::remove(tx, permit.repo(), repository.id, &digest).await?;
                 tx.touch(Key::manifest(permit.repo(), &digest));
                 let listed: Vec<&str> = tags.iter().take(TAGS_LISTED).map(oci::Tag::as_str).collect();
                 let body = json!({ "tags": listed, "tags_total": tags.len() });

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use access::Permit;
 use access::permit::Push;
+use access::{Permit, PrincipalId};
 use bytes::Bytes;
 use oci::{Digest, Manifest, ManifestKind, RepoName, Tag};
 use sea_orm::{FromQueryResult, Value};
@@ -76,7 +76,8 @@ impl Store {
         let witnesses = self.witnesses(permit, &blobs, None, may_pull).await?;
         let push = Pushing {
             actor: Actor::holder(permit, "request"),
-            permit: permit.clone(),
+            repo: permit.repo().clone(),
+            principal: permit.principal_id(),
             rules: self.rules(permit.repo()),
             limits: self.limits().clone(),
             witnesses,
@@ -90,7 +91,8 @@ impl Store {
 
 /// One push of a manifest, with all that its transaction needs.
 struct Pushing {
-    permit: Permit<Push>,
+    repo: RepoName,
+    principal: Option<PrincipalId>,
     actor: Actor,
     rules: Arc<Rules>,
     limits: StoreLimits,
@@ -107,7 +109,7 @@ struct ChildRow {
 
 impl Pushing {
     async fn carry_out(&self, tx: &Tx) -> Result<PutOutcome, PutError> {
-        let mut repository = repository::find_or_create(tx, self.permit.repo()).await?;
+        let mut repository = repository::find_or_create(tx, &self.repo).await?;
         let blobs = self.resolve_blobs(tx, &repository).await?;
         let depth = self.depth(tx, &repository).await?;
         let existing = find(tx, repository.id, &self.put.digest).await?;
@@ -126,14 +128,13 @@ impl Pushing {
     }
 
     fn repo(&self) -> &RepoName {
-        self.permit.repo()
+        &self.repo
     }
 
     /// Every blob that is named must be one that the repository has or may get.
     async fn resolve_blobs(&self, tx: &Tx, repository: &Repository) -> Result<Vec<Linkable>, PutError> {
         let wanted: Vec<Digest> = self.named.blobs.keys().copied().collect();
-        let principal = self.permit.principal_id();
-        let found = link::resolve(tx.sql(), repository.id, principal, &wanted, &self.witnesses).await?;
+        let found = link::resolve(tx.sql(), repository.id, self.principal, &wanted, &self.witnesses).await?;
         for blob in &found {
             let stated = self.named.blobs.get(&blob.digest).copied().unwrap_or(blob.size);
             if stated != blob.size {
@@ -404,13 +405,41 @@ impl Pushing {
     }
 }
 
+/// Stores a manifest that the registry itself makes about one of its images, whose blobs are linked already. No quota refuses
+/// it: who pushed the image did not ask for it. Answers its row, and whether it is new.
+pub(crate) async fn put_own(
+    tx: &Tx,
+    repository: &mut Repository,
+    repo: &RepoName,
+    put: PutManifest,
+    limits: StoreLimits,
+) -> Result<(i64, bool), PutError> {
+    if let Some(id) = find(tx, repository.id, &put.digest).await? {
+        return Ok((id, false));
+    }
+    let push = Pushing {
+        repo: repo.clone(),
+        principal: None,
+        actor: Actor::system("sbom"),
+        rules: Arc::new(Rules::default()),
+        limits,
+        witnesses: Witnesses::new(),
+        named: Named::by(&put.manifest),
+        put,
+    };
+    let blobs = push.resolve_blobs(tx, repository).await?;
+    let id = push.insert(tx, repository, &blobs, 0).await?;
+    push.teach_blobs(tx, &blobs);
+    Ok((id, true))
+}
+
 /// Kind of a reference: to a blob.
 pub(super) const BLOB: i64 = 0;
 /// Kind of a reference: to a manifest.
 pub(super) const CHILD: i64 = 1;
 
 /// The row of a manifest of a repository, if it has it.
-pub(super) async fn find(tx: &Tx, repository: i64, digest: &Digest) -> Result<Option<i64>, StoreError> {
+pub(crate) async fn find(tx: &Tx, repository: i64, digest: &Digest) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT id FROM manifest WHERE repository_id = $1 AND digest = $2";
     let row: Option<sql::Id> =
         sql::first(tx.sql(), sql, [repository.into(), digest.to_string().into()]).await?;

@@ -161,7 +161,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The sole right to work on a session; given back when dropped.
-pub(super) struct Claim {
+pub(crate) struct Claim {
     book: UploadBook,
     id: Uuid,
 }

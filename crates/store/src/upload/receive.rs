@@ -254,13 +254,13 @@ impl Store {
         Ok(())
     }
 
-    async fn remove_upload_file(&self, id: Uuid) {
+    pub(crate) async fn remove_upload_file(&self, id: Uuid) {
         if let Err(error) = self.inner.files.remove_upload(id).await {
             tracing::warn!(upload = %id, %error, "an upload's file stays until it is collected");
         }
     }
 
-    async fn remove_blob_file(&self, committed: Committed) {
+    pub(crate) async fn remove_blob_file(&self, committed: Committed) {
         if let Err(error) = self.inner.files.remove_blob(committed.location).await {
             tracing::warn!(location = %committed.location, %error, "a needless file stays until it is collected");
         }

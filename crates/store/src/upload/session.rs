@@ -70,7 +70,7 @@ impl Store {
 
     /// Takes the session for this task. Whoever lost the connection and comes again at once may find the old request
     /// still writing what had arrived: that is waited for, briefly.
-    pub(super) async fn claim(&self, id: UploadId) -> Result<Claim, UploadError> {
+    pub(crate) async fn claim(&self, id: UploadId) -> Result<Claim, UploadError> {
         const TRIES: u32 = 50;
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
         for _ in 0..TRIES {

@@ -37,6 +37,7 @@ const PULLERS: &[Who] = &[
     Who::Robot,
     Who::Administrator,
 ];
+const PUSHERS: &[Who] = &[Who::Pusher, Who::Owner, Who::Robot, Who::Administrator];
 const DELETERS: &[Who] = &[Who::Deleter, Who::Owner, Who::Administrator];
 const OWNERS: &[Who] = &[Who::Owner, Who::Administrator];
 const ADMINISTRATORS: &[Who] = &[Who::Administrator];
@@ -160,6 +161,8 @@ fn rulings() -> Vec<Row> {
         row("DELETE", "/waivers/{id}", "/waivers/ghost", None, SIGNED_IN, 404),
         row("GET", "/decisions", "/decisions?repository=team/app&reference=v1", None, PULLERS, 200),
         row("GET", "/decisions", "/decisions?repository=team/app&reference=ghost", None, PULLERS, 404),
+        row("GET", "/reports", "/reports?repository=team/app&reference=v1", None, PULLERS, 409),
+        row("POST", "/judgements", "/judgements?repository=team/app", Some(json!({})), PUSHERS, 409),
     ]
 }
 

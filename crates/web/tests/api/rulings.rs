@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use findings::{FindingKind, Severity};
+use findings::{FindingKind, ScanResult, ScanTarget, Severity};
 use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Outcome, Policy};
 use serde_json::{Value, json};
 use store::{JobKind, JobPriority, Judgement, Point, Timestamp};
-use web::wire::{PreviewCount, PreviewReport};
-use web::{Asked, Judging};
+use web::wire::{PreviewCount, PreviewReport, UnpushedImage};
+use web::{Asked, Judging, JudgingError, ReportOf};
 
 use super::world::{Who, World};
 
@@ -304,6 +304,74 @@ impl Judging for Oracle {
     fn findings<'a>(&'a self, _: &'a RepoName, _: &'a Digest) -> Asked<'a, Vec<JudgedFinding>> {
         Box::pin(async { Ok(vec![finding("a"), finding("b"), finding("b")]) })
     }
+
+    fn report(&self, of: ReportOf) -> Asked<'_, ScanResult> {
+        Box::pin(async move { Ok(result(&of.name, of.manifest.digest)) })
+    }
+
+    fn judge_unpushed(
+        &self,
+        repo: RepoName,
+        pusher: Option<String>,
+        image: UnpushedImage,
+    ) -> Asked<'_, ScanResult> {
+        Box::pin(async move {
+            if image.layers.is_empty() {
+                return Err(JudgingError::Malformed("no layers".to_owned()));
+            }
+            let pusher = pusher.unwrap_or_default();
+            Ok(result(&format!("{repo} by {pusher}"), image.digest))
+        })
+    }
+}
+
+fn result(name: &str, digest: Digest) -> ScanResult {
+    ScanResult {
+        target: ScanTarget {
+            name: name.to_owned(),
+            digest: Some(digest),
+            platform: None,
+        },
+        unknowns: vec![name.to_owned()],
+        ..ScanResult::default()
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_push_asks_what_would_become_of_an_image() {
+    let world = World::judged_by(Arc::new(Oracle)).await;
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let layer =
+        json!({ "media_type": "application/vnd.oci.image.layer.v1.tar", "digest": digest, "size": 1 });
+    let image = |layers: Vec<Value>| json!({ "media_type": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "layers": layers });
+    let path = "/judgements?repository=team/app&tag=v2";
+    let good = image(vec![layer.clone()]);
+    let answer = world
+        .ask(Who::Pusher, "POST", path, Some(&good))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(answer["result"]["target"]["name"], "team/app:v2");
+    assert_eq!(answer["result"]["unknowns"][0], "team/app by pusher");
+    for (who, status) in [(Who::Puller, 403), (Who::Nobody, 403), (Who::Anonymous, 401)] {
+        world.ask(who, "POST", path, Some(&good)).await.expect(status);
+    }
+    world
+        .ask(Who::Pusher, "POST", path, Some(&image(Vec::new())))
+        .await
+        .expect(400);
+    let mut odd = good.clone();
+    odd["manifest"] = json!("bytes");
+    world.ask(Who::Pusher, "POST", path, Some(&odd)).await.expect(400);
+    let mut large = good.clone();
+    large["unread"] = json!(["x".repeat(web::MAX_JUDGEMENT_BYTES)]);
+    world
+        .ask(Who::Pusher, "POST", path, Some(&large))
+        .await
+        .expect(413);
+    // Nothing of it was kept.
+    let reference = format!("/decisions?repository=team/app&reference={digest}");
+    world.ask(Who::Puller, "GET", &reference, None).await.expect(404);
 }
 
 #[tokio::test]
@@ -431,4 +499,27 @@ async fn a_decision_is_told_with_its_reasons() {
     }
     let missing = "/decisions?repository=team/app&reference=a:b:c";
     world.ask(Who::Puller, "GET", missing, None).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_report_comes_with_what_was_decided() {
+    let world = World::judged_by(Arc::new(Oracle)).await;
+    let path = "/reports?repository=team/app&reference=v1&platform=linux/amd64";
+    let waits = world.ask(Who::Puller, "GET", path, None).await.expect(503);
+    assert!(waits.headers.contains_key("retry-after"));
+    let known = world
+        .ask(
+            Who::Puller,
+            "GET",
+            "/decisions?repository=team/app&reference=v1",
+            None,
+        )
+        .await;
+    decide(&world, &known.json()["digest"].as_str().unwrap().parse().unwrap()).await;
+    let report = world.ask(Who::Puller, "GET", path, None).await.expect(200).json();
+    assert_eq!(report["result"]["target"]["name"], "team/app:v1");
+    assert_eq!(report["result"]["decision"]["outcome"], "refuse");
+    world.ask(Who::Nobody, "GET", path, None).await.expect(403);
+    let ghost = "/reports?repository=team/app&reference=ghost";
+    world.ask(Who::Puller, "GET", ghost, None).await.expect(404);
 }

@@ -238,8 +238,15 @@ fn digests_of_files_can_be_left_out() {
 #[test]
 fn a_table_of_contents_must_equal_the_archive() {
     let line = |name: &str, kind: &str, size: u64| {
-        format!(r#"{{"name":"{name}","type":"{kind}","size":{size},"digest":"sha256:x"}}"#)
+        format!(
+            r#"{{"name":"{name}","type":"{kind}","size":{size},"digest":"{}"}}"#,
+            digest(b"abc")
+        )
     };
+    let other_content =
+        line("d/a", "reg", 3).replace(&digest(b"abc").to_string(), &digest(b"xyz").to_string());
+    let setuid = line("d/a", "reg", 3).replace("\"size\"", "\"mode\":2541,\"size\"");
+    let other_target = line("l", "symlink", 0).replace("\"size\"", "\"linkName\":\"d/b\",\"size\"");
     let layer = |lines: &[String]| {
         let table = format!(r#"{{"version":1,"entries":[{}]}}"#, lines.join(","));
         inspect(&[
@@ -261,6 +268,9 @@ fn a_table_of_contents_must_equal_the_archive() {
     for (place, other, noted) in [
         (1, line("d/a", "reg", 4), vec!["d/a"]),
         (1, line("d/b", "reg", 3), vec!["d/a", "d/b"]),
+        (1, other_content, vec!["d/a"]),
+        (1, setuid, vec!["d/a"]),
+        (3, other_target, vec!["l"]),
         (3, line("l", "reg", 0), vec!["l"]),
         (4, line(".wh.other", "reg", 0), vec![".wh.other"]),
     ] {
@@ -275,4 +285,72 @@ fn a_table_of_contents_must_equal_the_archive() {
         assert_eq!(paths, noted);
     }
     assert_eq!(inspect(&[file("stargz.index.json", "{")]).oddities.len(), 1);
+}
+
+/// A blob of zstd:chunked: the archive, the table in a skippable frame, the footer in another one.
+fn chunked(archive: &[u8], table: &str) -> Vec<u8> {
+    let skippable = |bytes: &[u8]| {
+        let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
+        [&[0x50, 0x2a, 0x4d, 0x18], length.as_slice(), bytes].concat()
+    };
+    let mut blob = zstd::encode_all(archive, 3).unwrap();
+    let packed = zstd::encode_all(table.as_bytes(), 3).unwrap();
+    let offset = blob.len() as u64 + 8;
+    blob.extend(skippable(&packed));
+    let numbers = [offset, packed.len() as u64, table.len() as u64, 1, 0, 0, 0];
+    let footer: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
+    blob.extend(skippable(&[footer.as_slice(), b"GNUlInUx"].concat()));
+    blob
+}
+
+fn inspect_seekable(blob: &[u8], limits: &Limits) -> LayerReport {
+    let mut analysers = Analysers {
+        version: "test",
+        catalogers: &[],
+        bytes: &mut [],
+        hashes_files: true,
+    };
+    inspect_seekable_layer(
+        Cursor::new(blob),
+        &digest(blob),
+        &mut NoSpool,
+        &mut analysers,
+        limits,
+    )
+}
+
+#[test]
+fn the_table_of_zstd_chunked_must_equal_the_archive_too() {
+    let archive = archive(&[file("a", "abc"), file("b", "")]);
+    let table = |size: u64| {
+        let a = format!(
+            r#"{{"name":"a","type":"reg","size":{size},"digest":"{}"}}"#,
+            digest(b"abc")
+        );
+        format!(r#"{{"version":1,"entries":[{a},{{"name":"b","type":"reg"}}]}}"#)
+    };
+    let limits = Limits::default();
+    let same = chunked(&archive, &table(3));
+    let report = inspect_seekable(&same, &limits);
+    assert_eq!((oddities(&report), listed(&report).len()), (vec![], 2));
+    assert_eq!(report.diff_id, Some(digest(&archive)));
+    let other = inspect_seekable(&chunked(&archive, &table(4)), &limits);
+    let what = "the table of contents for lazy clients and the archive disagree about it";
+    assert_eq!(oddities(&other), [("a", what)]);
+
+    let unreadable = [("", "a table of contents cannot be read")];
+    let mut broken = same.clone();
+    let footer = broken.len() - 64;
+    broken[footer..footer + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert_eq!(oddities(&inspect_seekable(&broken, &limits)), unreadable);
+    let bomb = chunked(&archive, &" ".repeat(1 << 20));
+    let small = Limits {
+        file_memory: 1 << 19,
+        ..Limits::default()
+    };
+    assert_eq!(oddities(&inspect_seekable(&bomb, &small)), unreadable);
+    assert_eq!(
+        oddities(&inspect_seekable(&chunked(&archive, "{"), &limits)),
+        unreadable
+    );
 }

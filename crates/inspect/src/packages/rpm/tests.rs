@@ -1,4 +1,4 @@
-mod build;
+pub(in crate::packages) mod build;
 mod damaged;
 mod real;
 

@@ -39,6 +39,11 @@ pub(super) struct Known {
 }
 
 impl KnownArgs {
+    /// Whether any of it was named.
+    pub(super) fn is_named(&self) -> bool {
+        self.data.is_some() || self.policy.is_some() || !self.advisories.is_empty()
+    }
+
     /// Reads it.
     pub(super) async fn load(&self) -> Result<Known> {
         let policy = self.policy.as_deref().map(read_policy).transpose()?;

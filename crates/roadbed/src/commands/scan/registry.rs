@@ -3,52 +3,27 @@
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use oci::{Descriptor, Digest, Hasher, MediaType, Reference, RepoName, media_type};
+use anyhow::{Context as _, Result, ensure};
+use oci::{Descriptor, Digest, Hasher, MediaType, Reference, media_type};
 use reqwest::Response;
 
 use super::spool;
 use super::target::Remote;
-use crate::cli::ClientArgs;
-use crate::client::Client;
+use crate::client::{Client, Distribution};
 
 /// Bytes of one blob.
 const BLOB_BYTES: u64 = 32 << 30;
 
 /// A repository to fetch from.
 pub(super) struct Registry {
-    client: Client,
-    repository: RepoName,
+    distribution: Distribution,
 }
 
 impl Registry {
-    /// The registry that was named or signed in to last. Credentials go to no other.
-    pub(super) fn connect(args: &ClientArgs, remote: &Remote) -> Result<Self> {
-        let mut args = args.clone();
-        if args.url.is_none() {
-            args.url.clone_from(&remote.host);
-        }
-        let client = match (Client::connect(&args), args.url.as_deref()) {
-            (Ok(client), _) => client,
-            // Some repositories may be pulled by everybody; whoever may not is told so by the registry.
-            (Err(_), Some(url)) => Client::anonymous(&args, url)?,
-            (Err(error), None) => return Err(error),
-        };
-        let base = client.base();
-        let authority = match (base.host_str(), base.port()) {
-            (Some(host), Some(port)) => format!("{host}:{port}"),
-            (host, _) => host.unwrap_or_default().to_owned(),
-        };
-        if let Some(host) = remote.host.as_deref().filter(|host| *host != authority) {
-            bail!(
-                "the image lies on {host} and the registry is {authority}: use --url https://{host}, or copy the image into \
-                 a directory (`skopeo copy docker://… oci:DIR:TAG`) and scan that"
-            );
-        }
-        Ok(Self {
-            client,
-            repository: remote.repository.clone(),
-        })
+    /// The registry that was named with the image; else that of `--url`, or the one that was signed in to last.
+    pub(super) async fn connect(client: &Client, remote: &Remote) -> Result<Self> {
+        let distribution = Distribution::of(client, &remote.repository).await?;
+        Ok(Self { distribution })
     }
 
     /// A manifest as it was sent, with its media type, up to a byte more than `most`.
@@ -61,10 +36,10 @@ impl Registry {
             Reference::Tag(tag) => tag.to_string(),
             Reference::Digest(digest) => digest.to_string(),
         };
-        let path = format!("/v2/{}/manifests/{name}", self.repository);
+        let accept = media_type::MANIFESTS.join(", ");
         let mut response = self
-            .client
-            .fetch(&path, &media_type::MANIFESTS.join(", "))
+            .distribution
+            .get(&format!("manifests/{name}"), &accept)
             .await?;
         let media_type = response
             .headers()
@@ -88,8 +63,7 @@ impl Registry {
             "blob {digest} has {} bytes, more than the {BLOB_BYTES} that are fetched",
             blob.size
         );
-        let path = format!("/v2/{}/blobs/{digest}", self.repository);
-        let mut response = self.client.fetch(&path, "*/*").await?;
+        let mut response = self.distribution.get(&format!("blobs/{digest}"), "*/*").await?;
         let mut file = spool::anonymous()?;
         let mut hasher = Hasher::new(digest.algorithm());
         let mut left = blob.size;

@@ -12,11 +12,11 @@ use oci::{Algorithm, Descriptor, Digest, Manifest, ManifestKind, ManifestLimits,
 use super::archive::Archive;
 use super::blobs::Blobs;
 use super::layout::Layout;
-use super::platform::{self, Wanted};
 use super::registry::Registry;
 use super::target::{Remote, Target};
 use super::{directory, docker, index};
-use crate::cli::ClientArgs;
+use crate::client::Client;
+use crate::judge::{Wanted, choose};
 
 /// Indexes in indexes.
 const DEPTH: usize = 4;
@@ -39,8 +39,8 @@ pub(super) struct Image {
     pub(super) unread: Vec<String>,
 }
 
-/// Finds the image.
-pub(super) async fn image(target: Target, client: &ClientArgs, wanted: Option<&Wanted>) -> Result<Image> {
+/// Finds the image. `client` is that of the registry that it lies in, if it lies in one.
+pub(super) async fn image(target: Target, client: Option<&Client>, wanted: Option<&Wanted>) -> Result<Image> {
     match target {
         Target::Layout { root, reference } => {
             let layout = Layout::open(&root)?;
@@ -63,7 +63,10 @@ pub(super) async fn image(target: Target, client: &ClientArgs, wanted: Option<&W
         Target::Directory(root) => tokio::task::spawn_blocking(move || packed(&root))
             .await
             .context("the directory was lost")?,
-        Target::Registry(remote) => in_registry(client, remote, wanted).await,
+        Target::Registry(remote) => {
+            let client = client.context("no registry is named")?;
+            in_registry(client, remote, wanted).await
+        }
         Target::Sbom(_) => bail!("an SBOM is no image"),
     }
 }
@@ -124,7 +127,7 @@ impl Start {
                     unread: Vec::new(),
                 });
             }
-            step = Step::Descriptor(platform::choose(&manifest, wanted)?.clone());
+            step = Step::Descriptor(choose(&manifest, wanted, &Wanted::of_this_machine())?.clone());
         }
         bail!("indexes are nested more than {DEPTH} deep")
     }
@@ -210,8 +213,8 @@ fn packed(root: &std::path::Path) -> Result<Image> {
     })
 }
 
-async fn in_registry(client: &ClientArgs, remote: Remote, wanted: Option<&Wanted>) -> Result<Image> {
-    let registry = Registry::connect(client, &remote)?;
+async fn in_registry(client: &Client, remote: Remote, wanted: Option<&Wanted>) -> Result<Image> {
+    let registry = Registry::connect(client, &remote).await?;
     let name = named(remote.repository.as_str(), Some(&remote.reference));
     let (bytes, media_type) = registry.manifest(&remote.reference, MANIFEST_BYTES).await?;
     let algorithm = remote

@@ -5,22 +5,18 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use findings::advisory::{Knowledge, find_vulnerabilities};
 use findings::sbom::{Sbom, limits::DOCUMENT_BYTES};
-use findings::{DecisionText, Package, ScanResult, ScanTarget};
+use findings::{Package, ScanResult, ScanTarget};
 use oci::{Algorithm, Digest, RepoName};
-use policy::{Decision, Outcome, Point, Reason, Subject, Unknown, UnknownKind};
+use policy::Subject;
 use time::OffsetDateTime;
 
 use super::known::Known;
 use super::resolve::Image;
-use crate::judge::{Gathered, SubjectOf, add_vulnerabilities_of, of_configuration, subject_of};
+use crate::judge::{Gathered, SubjectOf, add_vulnerabilities_of, ask, decision_of, decision_on, result_of};
 
 /// The repository as which is judged what lies in none.
 const NO_REPOSITORY: &str = "scan";
-
-/// The points at which an image in the registry is judged.
-const POINTS: [Point; 2] = [Point::Push, Point::Pull];
 
 /// By what is judged.
 pub(super) struct Asked {
@@ -32,34 +28,22 @@ pub(super) struct Asked {
 
 /// Of an image or a directory.
 pub(super) fn of_image(image: &Image, gathered: &Gathered, asked: &Asked) -> Result<ScanResult> {
-    let overlay = gathered.image.overlay()?;
-    let config = gathered.config.as_ref();
-    let of_config = || config.map(|config| format!("{}/{}", config.os, config.architecture));
-    let target = ScanTarget {
-        name: image.name.clone(),
-        digest: Some(image.digest),
-        platform: image.platform.clone().or_else(of_config),
+    let about = SubjectOf {
+        repo: repository(asked, image.remote.as_ref().map(|remote| &remote.repository))?,
+        digest: image.digest,
+        media_type: image.manifest.media_type.clone(),
+        manifest: image.manifest.clone(),
+        pushed_by: None,
+        in_use: false,
+        now: asked.now,
     };
-    let mut result = ScanResult::of_image(target, &gathered.image, &overlay, config);
-    if let Some(report) = &gathered.config_report {
-        result.add_configuration(report.findings.iter().cloned());
-    }
-    result.add_configuration(of_configuration(&image.manifest, gathered, &overlay, asked.now));
-    result.unknowns.extend(gathered.unknowns.iter().map(in_words));
+    let facts = &asked.known.facts;
+    let (name, platform) = (image.name.clone(), image.platform.clone());
+    let mut result = result_of(name, platform, &about, gathered, facts)?;
     result.unknowns.extend(image.unread.iter().cloned());
-    ask(&mut result, &asked.known);
+    tell_unasked(&mut result, &asked.known);
     if asked.is_judged {
-        let about = SubjectOf {
-            repo: repository(asked, image.remote.as_ref().map(|remote| &remote.repository))?,
-            digest: image.digest,
-            media_type: image.manifest.media_type.clone(),
-            manifest: image.manifest.clone(),
-            pushed_by: None,
-            in_use: false,
-            now: asked.now,
-        };
-        let subject = subject_of(&about, gathered, &asked.known.facts)?;
-        result.decision = Some(decide(&subject, asked));
+        result.decision = Some(decision_on(&about, gathered, facts)?);
     }
     Ok(result)
 }
@@ -80,7 +64,8 @@ pub(super) fn of_sbom(name: &str, file: &Path, asked: &Asked) -> Result<ScanResu
     result
         .unknowns
         .push("an SBOM does not tell of secrets, malware and configuration".to_owned());
-    ask(&mut result, &asked.known);
+    ask(&mut result, &asked.known.facts);
+    tell_unasked(&mut result, &asked.known);
     if asked.is_judged {
         let digest = Digest::of(Algorithm::Sha256, &bytes);
         let mut subject = Subject::new(repository(asked, None)?, digest);
@@ -92,7 +77,7 @@ pub(super) fn of_sbom(name: &str, file: &Path, asked: &Asked) -> Result<ScanResu
             .map(|placed| (&placed.package, placed.layer, placed.path.as_str()))
             .collect();
         add_vulnerabilities_of(&mut subject, &placed, result.os.as_ref(), &asked.known.facts);
-        result.decision = Some(decide(&subject, asked));
+        result.decision = Some(decision_of(&subject, &asked.known.facts, asked.now));
     }
     Ok(result)
 }
@@ -104,68 +89,13 @@ fn repository(asked: &Asked, of_image: Option<&RepoName>) -> Result<RepoName> {
     }
 }
 
-/// Where there are no advisories, every package is one that nobody speaks of, and no generation was asked.
-fn ask(result: &mut ScanResult, known: &Known) {
-    let facts = &known.facts;
-    let knowledge = Knowledge {
-        index: &facts.index,
-        kev: facts.kev.as_ref(),
-        epss: facts.epss.as_ref(),
-    };
-    let packages = result.judged_packages();
-    let report = find_vulnerabilities(&packages, result.os.as_ref(), &knowledge);
-    result.set_vulnerabilities(report, facts.generation);
+/// Where nobody named advisories, no generation of them was asked.
+fn tell_unasked(result: &mut ScanResult, known: &Known) {
     if !known.has_advisories {
         result.advisory_generation = None;
-        result
-            .unknowns
-            .push("no advisories were asked: name some with --advisories or --data".to_owned());
+        result.unknowns.push(
+            "no advisories were asked: name some with --advisories or --data, or ask a registry with --server"
+                .to_owned(),
+        );
     }
-}
-
-/// The worse of the decisions at both points.
-fn decide(subject: &Subject, asked: &Asked) -> DecisionText {
-    let facts = &asked.known.facts;
-    let decisions =
-        POINTS.map(|point| policy::decide(&facts.policy, &facts.waivers, subject, point, asked.now));
-    let [first, second] = decisions;
-    let worse = if second.outcome > first.outcome {
-        second
-    } else {
-        first
-    };
-    DecisionText {
-        outcome: worse.outcome.as_str().to_owned(),
-        reasons: reasons(&worse),
-    }
-}
-
-fn reasons(decision: &Decision) -> Vec<String> {
-    if decision.outcome == Outcome::NotApplicable {
-        return vec!["this is no image: there is nothing to judge".to_owned()];
-    }
-    let mut reasons: Vec<String> = decision.reasons.iter().map(reason).collect();
-    if decision.more_reasons > 0 {
-        reasons.push(format!("and {} more", decision.more_reasons));
-    }
-    reasons
-}
-
-/// The message tells the fix, if there is one.
-fn reason(reason: &Reason) -> String {
-    format!("{}: {}", reason.rule, reason.message)
-}
-
-fn in_words(unknown: &Unknown) -> String {
-    let what = match unknown.kind {
-        UnknownKind::NotScannable => "a limit was reached",
-        UnknownKind::ForeignLayer => "a layer is not there",
-        UnknownKind::Ambiguous => "a layer can be read in two ways",
-        UnknownKind::NoFeed => "no advisories",
-        UnknownKind::NoOs => "an unknown operating system",
-        UnknownKind::DiffIdMismatch => "layers are not what the configuration says",
-        UnknownKind::TooManyFindings => "there is more than one decision looks at",
-        UnknownKind::FactsTooLong => "a text is too long to be judged whole",
-    };
-    format!("{what}: {}", unknown.detail)
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use oci::{Digest, Reference, RepoName, Tag};
 
+use crate::client::DOCKER_IO;
+
 /// First bytes of a file that tell what it is. The mark of a tar lies at 257.
 const HEAD: u64 = 512;
 
@@ -38,8 +40,8 @@ pub(super) enum Target {
 }
 
 /// An image in a registry.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Remote {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remote {
     /// `host[:port]`, where it was written.
     pub(super) host: Option<String>,
     /// Its repository.
@@ -128,6 +130,21 @@ fn split(text: &str) -> Option<(&str, Reference)> {
 }
 
 impl Remote {
+    /// From the command line.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Its repository.
+    pub(crate) fn repository(&self) -> &RepoName {
+        &self.repository
+    }
+
+    /// The registry, where it was written.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
     fn parse(text: &str) -> Result<Self> {
         let (host, rest) = match text.split_once('/') {
             Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
@@ -139,6 +156,14 @@ impl Remote {
             Some(found) => found,
             None if rest.contains(['@', ':']) => bail!("the tag or digest is not well formed"),
             None => (rest, Reference::Tag("latest".parse()?)),
+        };
+        // Docker's own registry keeps what has one name only under another one.
+        let is_official =
+            !name.contains('/') && host.as_deref().is_some_and(|host| DOCKER_IO.contains(&host));
+        let name = if is_official {
+            format!("library/{name}")
+        } else {
+            name.to_owned()
         };
         Ok(Self {
             host,
@@ -159,6 +184,8 @@ mod tests {
             ("app", None, "app", "latest"),
             ("localhost/app", Some("localhost"), "app", "latest"),
             ("127.0.0.1:5000/a/b:x", Some("127.0.0.1:5000"), "a/b", "x"),
+            ("docker.io/alpine:3", Some("docker.io"), "library/alpine", "3"),
+            ("docker.io/team/app", Some("docker.io"), "team/app", "latest"),
         ] {
             let parsed = Remote::parse(text).unwrap();
             assert_eq!(parsed.host.as_deref(), host, "{text}");

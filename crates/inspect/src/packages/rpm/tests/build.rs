@@ -1,9 +1,9 @@
 //! Databases of rpm in each of its forms, small enough to read.
 
 /// A tag and its value.
-pub(super) type Tag = (u32, TagValue);
+pub(in crate::packages) type Tag = (u32, TagValue);
 
-pub(super) enum TagValue {
+pub(in crate::packages) enum TagValue {
     Text(String),
     Texts(Vec<String>),
     Numbers(Vec<u32>),
@@ -28,7 +28,7 @@ impl From<Vec<u32>> for TagValue {
 }
 
 /// The header of a package.
-pub(super) fn header(tags: &[Tag]) -> Vec<u8> {
+pub(in crate::packages) fn header(tags: &[Tag]) -> Vec<u8> {
     let (mut index, mut store) = (Vec::new(), Vec::new());
     for (tag, value) in tags {
         let start = store.len();
@@ -68,7 +68,7 @@ fn u32_of(number: usize) -> u32 {
 }
 
 /// One page of slots for every 254 blobs, then the blobs.
-pub(super) fn ndb(blobs: &[Vec<u8>]) -> Vec<u8> {
+pub(in crate::packages) fn ndb(blobs: &[Vec<u8>]) -> Vec<u8> {
     let slot_pages = (blobs.len() + 2).div_ceil(256);
     let mut slots = Vec::new();
     let mut body: Vec<u8> = Vec::new();
@@ -119,7 +119,7 @@ pub(super) fn ndb(blobs: &[Vec<u8>]) -> Vec<u8> {
 const BERKELEY_PAGE: usize = 512;
 
 /// Blobs of up to 200 bytes in the page, others on pages of their own.
-pub(super) fn berkeley(blobs: &[Vec<u8>], is_big: bool) -> Vec<u8> {
+pub(in crate::packages) fn berkeley(blobs: &[Vec<u8>], is_big: bool) -> Vec<u8> {
     let u32 = |number: usize| {
         if is_big {
             u32_of(number).to_be_bytes()
@@ -180,10 +180,10 @@ pub(super) fn berkeley(blobs: &[Vec<u8>], is_big: bool) -> Vec<u8> {
     pages.concat()
 }
 
-pub(super) const SQLITE_PAGE: usize = 512;
+pub(in crate::packages) const SQLITE_PAGE: usize = 512;
 
 /// Page 1 is the schema, page 2 the root, which points at a leaf a blob.
-pub(super) fn sqlite(blobs: &[Vec<u8>]) -> Vec<u8> {
+pub(in crate::packages) fn sqlite(blobs: &[Vec<u8>]) -> Vec<u8> {
     let mut first = b"SQLite format 3\0".to_vec();
     first.extend(u16::try_from(SQLITE_PAGE).unwrap().to_be_bytes());
     first.resize(100, 0);

@@ -12,7 +12,7 @@ const NAMED: usize = 20;
 
 /// A platform that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     os: String,
     architecture: String,
     variant: Option<String>,
@@ -47,7 +47,7 @@ impl fmt::Display for Wanted {
 
 impl Wanted {
     /// What this machine runs in containers.
-    fn of_this_machine() -> Self {
+    pub(crate) fn of_this_machine() -> Self {
         let architecture = match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
@@ -67,8 +67,13 @@ impl Wanted {
     }
 }
 
-/// The child of an index to scan. Attestations, which say to run nowhere, are no images.
-pub(super) fn choose<'a>(index: &'a Manifest, wanted: Option<&Wanted>) -> Result<&'a Descriptor> {
+/// The child of an index that is meant: the one for the platform that is wanted, else the only one, else the one for the platform
+/// that is preferred. Attestations, which say to run nowhere, are no images.
+pub(crate) fn choose<'a>(
+    index: &'a Manifest,
+    wanted: Option<&Wanted>,
+    preferred: &Wanted,
+) -> Result<&'a Descriptor> {
     let is_image = |child: &&Descriptor| {
         oci::media_type::MANIFESTS.contains(&child.media_type.as_str())
             && child
@@ -83,8 +88,7 @@ pub(super) fn choose<'a>(index: &'a Manifest, wanted: Option<&Wanted>) -> Result
     if images.is_empty() {
         bail!("there is no image in the index");
     }
-    let default = Wanted::of_this_machine();
-    let sought = wanted.unwrap_or(&default);
+    let sought = wanted.unwrap_or(preferred);
     let found = images.iter().find(|child| {
         child
             .platform

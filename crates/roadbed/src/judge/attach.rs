@@ -1,0 +1,248 @@
+//! Attaches to each image an SBOM of what was found in it, as an artifact that refers to the image.
+//!
+//! It is made from stored facts and holds no time and no chance, so whoever makes it again gets the same bytes. What it was made
+//! from is remembered: a judgement that finds the same again has nothing made. No image is attached something that says nothing:
+//! one in which no package was found gets none.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use findings::output::OutputOptions;
+use oci::media_type::{OCI_EMPTY, OCI_IMAGE_MANIFEST};
+use oci::{Algorithm, Digest, Manifest, ManifestLimits, RepoName, RepoPattern};
+use serde_json::json;
+use store::{Attachment, Job, JobKind, JobPriority, Store};
+use tokio::task::JoinSet;
+
+use super::{
+    Evidence, Facts, Gathered,
+    image::{self, Image, Ready},
+    result_of,
+};
+use crate::config::SbomFormat;
+
+/// How long an image is held before somebody else may try it.
+const LEASE: Duration = Duration::from_mins(2);
+
+/// How often it looks for images that nobody told it of.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Before an image that failed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+
+/// Times that an image is tried; the next judgement asks again.
+const ATTEMPTS: u32 = 5;
+
+/// The configuration of an artifact that has none (image-spec, manifest.md, "Guidelines for Artifact Usage").
+const EMPTY: &[u8] = b"{}";
+
+/// To which images, and in which form.
+#[derive(Debug, Clone)]
+pub(crate) struct SbomConfig {
+    /// Repositories.
+    pub(crate) attach: Vec<RepoPattern>,
+    /// The form.
+    pub(crate) format: SbomFormat,
+}
+
+impl SbomConfig {
+    /// What an image's SBOM is made from, if it is to have one.
+    fn evidence(&self, repo: &RepoName, gathered: &Gathered) -> Option<String> {
+        let has_packages = || gathered.image.layers.iter().flat_map(|layer| &layer.units);
+        if !self.attach.iter().any(|pattern| pattern.matches(repo))
+            || !has_packages().any(|unit| !unit.unit.packages.is_empty())
+        {
+            return None;
+        }
+        let mut text = format!("{} {}", self.format, env!("CARGO_PKG_VERSION"));
+        for layer in &gathered.image.layers {
+            text.push_str(&format!("\n{} {}", layer.blob, layer.analysers));
+        }
+        Some(Digest::of(Algorithm::Sha256, text.as_bytes()).to_string())
+    }
+
+    /// Has an image get an SBOM, unless it has the one that it would get.
+    pub(super) async fn request(&self, store: &Store, ready: &Ready) -> Result<()> {
+        let (repo, digest) = (&ready.about.repo, &ready.about.digest);
+        let Some(evidence) = self.evidence(repo, &ready.gathered) else {
+            return Ok(());
+        };
+        if store.attached_evidence(repo, digest).await? == Some(evidence) {
+            return Ok(());
+        }
+        let subject = format!("{repo}@{digest}");
+        Ok(store
+            .request_job(JobKind::Sbom, &subject, JobPriority::Backfill)
+            .await?)
+    }
+}
+
+/// Makes and attaches SBOMs.
+pub(crate) struct Attacher {
+    store: Store,
+    evidence: Evidence,
+    config: SbomConfig,
+    name: String,
+}
+
+impl Attacher {
+    /// One at a time, until its task is ended.
+    pub(crate) fn start(store: Store, config: SbomConfig, name: String) -> JoinSet<()> {
+        let attacher = Self {
+            evidence: Evidence::new(store.clone()),
+            store,
+            config,
+            name,
+        };
+        let mut loops = JoinSet::new();
+        loops.spawn(attacher.work());
+        loops
+    }
+
+    async fn work(self) {
+        let mut changes = self.store.jobs();
+        loop {
+            changes.mark_unchanged();
+            match self.one_job().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let told = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
+                    if matches!(told, Ok(Err(_))) {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "an SBOM could not be attached");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            }
+        }
+    }
+
+    async fn one_job(&self) -> Result<bool> {
+        let Some(job) = self.store.claim_job(JobKind::Sbom, &self.name, LEASE).await? else {
+            return Ok(false);
+        };
+        if let Err(error) = self.attach(&job).await {
+            let error = format!("{error:#}");
+            tracing::warn!(image = job.subject, error, "an SBOM could not be attached");
+            if job.attempts >= ATTEMPTS {
+                self.store.drop_job(&job).await?;
+            } else {
+                self.store
+                    .return_job(&job, TRY_AGAIN * job.attempts, Some(&error))
+                    .await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn attach(&self, job: &Job) -> Result<()> {
+        let made = self.made(job).await?;
+        match made {
+            Some((repo, attachment)) => self.store.attach(job, &repo, attachment).await.map(drop)?,
+            None => self.store.drop_job(job).await?,
+        }
+        Ok(())
+    }
+
+    async fn made(&self, job: &Job) -> Result<Option<(RepoName, Attachment)>> {
+        let Some((repo, digest)) = super::parse(&job.subject) else {
+            return Ok(None);
+        };
+        let ready = match image::gather(&self.store, &self.evidence, &repo, &digest).await? {
+            Image::Ready(ready) => ready,
+            // The judgement that follows asks again.
+            Image::Waits | Image::Gone => return Ok(None),
+        };
+        let Some(evidence) = self.config.evidence(&repo, &ready.gathered) else {
+            return Ok(None);
+        };
+        let (format, size) = (
+            self.config.format,
+            self.store.manifest_to_judge(&repo, &digest).await?,
+        );
+        let Some(size) = size.map(|stored| (stored.media_type.clone(), stored.bytes.len())) else {
+            return Ok(None);
+        };
+        let attachment = tokio::task::spawn_blocking(move || {
+            let text = text(&ready, format)?;
+            attachment(&digest, &size, format, text, evidence)
+        });
+        Ok(Some((repo, attachment.await.context("the SBOM was lost")??)))
+    }
+}
+
+/// The document. It says of the image what its bytes say, whoever asks and whenever.
+fn text(ready: &Ready, format: SbomFormat) -> Result<String> {
+    let facts = Facts::nothing();
+    let name = ready.about.repo.to_string();
+    let mut result = result_of(name, None, &ready.about, &ready.gathered, &facts)?;
+    result.keep_contents();
+    Ok(result.to_form(format.form(), &options()))
+}
+
+/// How SBOMs are written that must be the same whenever they are.
+pub(crate) fn options() -> OutputOptions {
+    OutputOptions {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..OutputOptions::default()
+    }
+}
+
+fn attachment(
+    subject: &Digest,
+    (media_type, size): &(oci::MediaType, usize),
+    format: SbomFormat,
+    text: String,
+    evidence: String,
+) -> Result<Attachment> {
+    let (empty, sbom) = (Bytes::from_static(EMPTY), Bytes::from(text));
+    let descriptor = |media_type: &str, bytes: &Bytes| {
+        let digest = Digest::of(Algorithm::Sha256, bytes);
+        json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
+    };
+    let mut layer = descriptor(format.media_type(), &sbom);
+    layer["annotations"] = json!({ "org.opencontainers.image.title": format!("sbom.{format}.json") });
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_IMAGE_MANIFEST,
+        "artifactType": format.media_type(),
+        "config": descriptor(OCI_EMPTY, &empty),
+        "layers": [layer],
+        "subject": { "mediaType": media_type, "digest": subject, "size": size },
+        "annotations": { "org.opencontainers.image.description": "What Roadbed found in the image" },
+    });
+    let bytes = Bytes::from(manifest.to_string());
+    Ok(Attachment {
+        digest: Digest::of(Algorithm::Sha256, &bytes),
+        manifest: Manifest::parse(&bytes, None, &ManifestLimits::default())?,
+        bytes,
+        blobs: vec![empty, sbom],
+        evidence,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_facts_make_the_same_artifact() {
+        let subject = Digest::of(Algorithm::Sha256, b"image");
+        let of = (OCI_IMAGE_MANIFEST.parse().unwrap(), 7);
+        let make = || attachment(&subject, &of, SbomFormat::Spdx, "{}\n".to_owned(), String::new()).unwrap();
+        let (first, second) = (make(), make());
+        assert_eq!(first.bytes, second.bytes);
+        assert_eq!(first.manifest.subject.unwrap().digest, subject);
+        assert_eq!(
+            first.manifest.artifact_type.as_deref(),
+            Some("application/spdx+json")
+        );
+        assert_eq!(
+            first.manifest.layers[0].digest,
+            Digest::of(Algorithm::Sha256, &first.blobs[1])
+        );
+    }
+}

@@ -1,0 +1,238 @@
+//! What the registry itself attaches to an image: an artifact that refers to it, such as its SBOM.
+//!
+//! It is a manifest like any other: found by the referrers API, pulled, collected, checked, backed up. What is special about it
+//! is that no quota refuses it, that it replaces only what the registry attached before, that it goes with its image, and that it
+//! is known not to be an image, so nobody waits for a decision about it.
+
+use bytes::Bytes;
+use futures_util::stream;
+use oci::{Algorithm, Digest, Hasher, Manifest, RepoName};
+use sea_orm::FromQueryResult;
+
+use crate::blob::{self, link, state};
+use crate::cache::Key;
+use crate::db::{Tx, sql};
+use crate::decision::{self, Judgement, Outcome, Point};
+use crate::files::{AppendError, Committed, Part};
+use crate::job::{self, Job, JobPriority};
+use crate::{PutError, PutManifest, Store, StoreError, UploadError, manifest, repository};
+
+/// An artifact about an image.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// The manifest's bytes.
+    pub bytes: Bytes,
+    /// What they mean; it refers to the image.
+    pub manifest: Manifest,
+    /// The bytes of every blob that it names.
+    pub blobs: Vec<Bytes>,
+    /// What it was made from.
+    pub evidence: String,
+}
+
+/// What became of an attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attached {
+    /// It is there.
+    Done,
+    /// The same bytes were there already, pushed by somebody.
+    Theirs,
+    /// There is no such image any more.
+    Gone,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    manifest_id: i64,
+    digest: String,
+}
+
+impl Store {
+    /// What the registry's attachment to an image was made from, if it has one.
+    pub async fn attached_evidence(
+        &self,
+        repo: &RepoName,
+        subject: &Digest,
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT a.evidence AS text FROM attached a JOIN repository r ON r.id = a.repository_id \
+                   WHERE r.name = $1 AND a.subject = $2";
+        let values = [repo.as_str().into(), subject.to_string().into()];
+        let row: Option<sql::Text> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.map(|row| row.text))
+    }
+
+    /// Attaches an artifact to an image of a repository, in place of the one that the registry attached before, and takes the
+    /// job off the queue that asked for it.
+    pub async fn attach(
+        &self,
+        job: &Job,
+        repo: &RepoName,
+        attachment: Attachment,
+    ) -> Result<Attached, PutError> {
+        let mut claims = Vec::new();
+        let mut committed = Vec::new();
+        for bytes in &attachment.blobs {
+            // Until its row is written, the file is one that nobody names.
+            let (claim, file) = self.own_blob(bytes.clone()).await?;
+            claims.push(claim);
+            committed.push(file);
+        }
+        let (job, repo, limits) = (job.clone(), repo.clone(), self.limits().clone());
+        let files = committed.clone();
+        let written = self
+            .write(move |tx| {
+                Box::pin(async move {
+                    let done = attach(tx, &repo, &attachment, &files, limits).await?;
+                    job::finish(tx, &job).await?;
+                    Ok::<_, PutError>(done)
+                })
+            })
+            .await;
+        let ours = match &written {
+            Ok((_, ours)) => ours.clone(),
+            Err(_) => Vec::new(),
+        };
+        for file in committed.iter().filter(|file| !ours.contains(&file.location)) {
+            self.remove_blob_file(*file).await;
+        }
+        written.map(|(attached, _)| attached)
+    }
+
+    async fn own_blob(&self, bytes: Bytes) -> Result<(crate::upload::Claim, Committed), StoreError> {
+        let id = self.new_upload_id();
+        let claim = self.claim(id).await.map_err(of_upload)?;
+        let expect = Digest::of(Algorithm::Sha256, &bytes);
+        self.doubt_blob(expect).await?;
+        self.inner.files.create_upload(id.0).await?;
+        let part = Part {
+            id: id.0,
+            offset: 0,
+            hasher: Hasher::new(Algorithm::Sha256),
+            max_len: bytes.len() as u64,
+        };
+        let body = stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
+        match self.inner.files.append_and_commit(part, body, expect).await {
+            Ok(committed) => Ok((claim, committed)),
+            Err(error) => {
+                self.remove_upload_file(id.0).await;
+                Err(match error {
+                    AppendError::Files { source, .. } => source.into(),
+                    AppendError::TooLarge { .. } | AppendError::Interrupted { .. } => {
+                        StoreError::damaged("a blob of the registry's own did not come to its end")
+                    }
+                })
+            }
+        }
+    }
+}
+
+fn of_upload(error: UploadError) -> StoreError {
+    match error {
+        UploadError::Store(error) => error,
+        _ => StoreError::Busy,
+    }
+}
+
+/// Answers also which of the files are those of their blobs.
+async fn attach(
+    tx: &Tx,
+    repo: &RepoName,
+    attachment: &Attachment,
+    files: &[Committed],
+    limits: crate::StoreLimits,
+) -> Result<(Attached, Vec<crate::files::Location>), PutError> {
+    let nothing = |attached| Ok((attached, Vec::new()));
+    let Some(subject) = attachment.manifest.subject.as_ref().map(|subject| subject.digest) else {
+        return Err(StoreError::damaged("an attachment is about nothing").into());
+    };
+    let Some(mut repository) = repository::find(tx.sql(), repo).await? else {
+        return nothing(Attached::Gone);
+    };
+    if manifest::find(tx, repository.id, &subject).await?.is_none() {
+        return nothing(Attached::Gone);
+    }
+    let before = attached(tx, repository.id, &subject).await?;
+    let mut ours = Vec::new();
+    for file in files {
+        let (blob, is_ours) = state::adopt(tx, file).await?;
+        if is_ours {
+            ours.push(file.location);
+        }
+        link::link(tx, repo, &mut repository, &blob, None).await?;
+        job::enqueue_scan(tx, &blob.digest, JobPriority::Backfill).await?;
+    }
+    let put = PutManifest {
+        digest: attachment.digest,
+        bytes: attachment.bytes.clone(),
+        manifest: attachment.manifest.clone(),
+        tags: Vec::new(),
+    };
+    let (id, is_new) = manifest::put_own(tx, &mut repository, repo, put, limits).await?;
+    let is_before = before.as_ref().is_some_and(|before| before.manifest_id == id);
+    if !is_new && !is_before {
+        return Ok((Attached::Theirs, ours));
+    }
+    if let Some(before) = before.filter(|_| !is_before) {
+        remove_one(tx, repo, repository.id, &before).await?;
+    }
+    let sql = "INSERT INTO attached (repository_id, subject, manifest_id, evidence) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (repository_id, subject) DO UPDATE SET manifest_id = excluded.manifest_id, \
+               evidence = excluded.evidence";
+    let values = [
+        repository.id.into(),
+        subject.to_string().into(),
+        id.into(),
+        attachment.evidence.clone().into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await?;
+    decide(tx, repo, &attachment.digest).await?;
+    Ok((Attached::Done, ours))
+}
+
+/// It is what the registry made: no image, whatever the policy says.
+async fn decide(tx: &Tx, repo: &RepoName, digest: &Digest) -> Result<(), StoreError> {
+    let judgement = Judgement {
+        outcome: Outcome::NotApplicable,
+        line: String::new(),
+        body: "{}".to_owned(),
+        policy: String::new(),
+        evidence: String::new(),
+        generation: 0,
+        review_at: None,
+        decided_at: tx.now(),
+    };
+    for point in [Point::Push, Point::Pull] {
+        decision::keep(tx, repo, digest, point, &judgement).await?;
+    }
+    Ok(())
+}
+
+async fn attached(tx: &Tx, repository: i64, subject: &Digest) -> Result<Option<Row>, StoreError> {
+    let sql = "SELECT a.manifest_id, m.digest FROM attached a JOIN manifest m ON m.id = a.manifest_id \
+               WHERE a.repository_id = $1 AND a.subject = $2";
+    sql::first(tx.sql(), sql, [repository.into(), subject.to_string().into()]).await
+}
+
+/// What the registry attached goes with the image that goes; what others attached stays.
+pub(crate) async fn remove(
+    tx: &Tx,
+    repo: &RepoName,
+    repository: i64,
+    subject: &Digest,
+) -> Result<(), StoreError> {
+    match attached(tx, repository, subject).await? {
+        None => Ok(()),
+        Some(row) => remove_one(tx, repo, repository, &row).await,
+    }
+}
+
+async fn remove_one(tx: &Tx, repo: &RepoName, repository: i64, row: &Row) -> Result<(), StoreError> {
+    manifest::remove_rows(tx, repo, repository, row.manifest_id).await?;
+    tx.touch(Key::manifest(repo, &blob::parse_digest(&row.digest)?));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

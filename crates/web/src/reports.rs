@@ -1,0 +1,203 @@
+//! What is known of an image: the report that its layers' reports make together, and a judgement of one that is not here.
+
+use std::collections::BTreeMap;
+
+use access::permit::{Pull, Push};
+use axum::extract::{FromRequest as _, Request, State};
+use findings::{LayerReport, ScanResult};
+use oci::{Digest, MediaType, Reference, RepoName, Tag};
+use serde::{Deserialize, Serialize};
+use store::{Point, StoredManifest};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::PeerAddress;
+use crate::body::Body;
+use crate::decisions;
+use crate::judging::{self, JudgingError};
+use crate::problem::{ApiError, Kind, Problem};
+use crate::query::Query;
+use crate::session::Session;
+use crate::state::WebState;
+
+/// When it is worth asking again for a place, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 3;
+
+/// All that is known of one image.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ReportEntry {
+    /// Where it lies, or would lie.
+    #[schema(value_type = String)]
+    pub repository: RepoName,
+    /// The members of the form `json` of `roadbed scan`, without its summary.
+    #[schema(value_type = Object)]
+    pub result: ScanResult,
+}
+
+/// Names an image, and one of an index.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportKey {
+    /// The repository, such as `team/app`.
+    #[param(value_type = String)]
+    repository: RepoName,
+    /// Tag or digest.
+    reference: String,
+    /// Of an index: the image for this platform, as `os/architecture[/variant]`.
+    platform: Option<String>,
+    /// Of an index of several images, where no `platform` is named: this one.
+    prefer: Option<String>,
+}
+
+/// Which image of what is stored.
+#[derive(Debug, Clone)]
+pub struct ReportOf {
+    /// Where it lies.
+    pub repository: RepoName,
+    /// The image, or an index with it.
+    pub manifest: StoredManifest,
+    /// As whoever asks calls it.
+    pub name: String,
+    /// The platform that it must have.
+    pub platform: Option<String>,
+    /// The platform that is taken of several.
+    pub prefer: Option<String>,
+}
+
+/// Where an image would be pushed to.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JudgementKey {
+    /// The repository, such as `team/app`.
+    #[param(value_type = String)]
+    repository: RepoName,
+    /// The tag.
+    #[param(value_type = Option<String>)]
+    tag: Option<Tag>,
+}
+
+/// An image that is not in the registry: what its manifest says, and what was found in its blobs.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnpushedImage {
+    /// Of its manifest; of what has none, of what it is made of.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// Media type of its manifest.
+    #[schema(value_type = String)]
+    pub media_type: MediaType,
+    /// The type of artifact that its manifest states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// `linux/amd64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// Annotations of its manifest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Its configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<UnpushedBlob>,
+    /// Its layers, lowest first.
+    pub layers: Vec<UnpushedBlob>,
+    /// What could not be read, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+}
+
+/// A blob of such an image.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnpushedBlob {
+    /// Its media type.
+    #[schema(value_type = String)]
+    pub media_type: MediaType,
+    /// What it is called.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// Its bytes.
+    pub size: u64,
+    /// What was found in it; nothing, where it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub report: Option<LayerReport>,
+}
+
+/// All that is known of an image, for whoever may pull it: packages, what is wrong with them, secrets, what was decided.
+#[utoipa::path(get, path = "/reports", tag = "policy", params(ReportKey), responses(
+    (status = OK, description = "What is known of it today", body = ReportEntry),
+    (status = NOT_FOUND, description = "No such image", body = Problem),
+    (status = CONFLICT, description = "No images are looked into", body = Problem),
+    (status = SERVICE_UNAVAILABLE, description = "It is still being looked into", body = Problem),
+))]
+pub(crate) async fn get_report(
+    State(state): State<WebState>,
+    session: Session,
+    Query(key): Query<ReportKey>,
+) -> Result<Body<ReportEntry>, ApiError> {
+    let permit = session.permit::<Pull>(&key.repository)?;
+    let reference: Reference = key.reference.parse().map_err(ApiError::malformed)?;
+    let found = state.store.manifest(&permit, &reference).await?;
+    let name = || format!("{} of {}", key.reference, key.repository);
+    let manifest = found.ok_or_else(|| ApiError::not_found("image", name()))?;
+    let judging = state.judging.as_ref().ok_or_else(judging::switched_off)?;
+    let separator = if reference.digest().is_some() { '@' } else { ':' };
+    let of = ReportOf {
+        name: format!("{}{separator}{}", key.repository, key.reference),
+        repository: key.repository.clone(),
+        manifest: StoredManifest::clone(&manifest),
+        platform: key.platform,
+        prefer: key.prefer,
+    };
+    let mut result = judging.report(of).await?;
+    if let Some(digest) = &result.target.digest {
+        let decided = state.store.decision(&key.repository, digest, Point::Pull);
+        // Whoever asks whether it is refused must not be told something that sounds like no.
+        let judgement = decided.await?.ok_or(JudgingError::Waits)?;
+        result.decision = Some(decisions::in_words(*digest, &judgement));
+    }
+    Ok(Body(ReportEntry {
+        repository: key.repository,
+        result,
+    }))
+}
+
+/// Judge an image that is not here as if it were pushed to a repository, from what somebody who may push there found in it. It
+/// is a what-if: nothing of it is kept, and nothing that was decided changes.
+#[utoipa::path(post, path = "/judgements", tag = "policy", params(JudgementKey), request_body = UnpushedImage, responses(
+    (status = OK, description = "What would become of it, and why", body = ReportEntry),
+    (status = BAD_REQUEST, description = "It is no report of an image, or one of another version", body = Problem),
+    (status = CONFLICT, description = "No images are looked into", body = Problem),
+    (status = PAYLOAD_TOO_LARGE, description = "The reports are too large", body = Problem),
+    (status = TOO_MANY_REQUESTS, description = "Too many are being judged", body = Problem),
+))]
+pub(crate) async fn judge_unpushed(
+    State(state): State<WebState>,
+    session: Session,
+    Query(key): Query<JudgementKey>,
+    request: Request,
+) -> Result<Body<ReportEntry>, ApiError> {
+    let permit = session.permit::<Push>(&key.repository)?;
+    let judging = state.judging.as_ref().ok_or_else(judging::switched_off)?;
+    // Before the body is read: so many may be in memory.
+    let from = request.extensions().get::<PeerAddress>().map(|peer| peer.0);
+    let _place = state.judgements.take(from, 1).map_err(|_| {
+        let detail = "too many images are being judged for others";
+        ApiError::retry_after(Kind::TooMany, detail, RETRY_AFTER_SECONDS)
+    })?;
+    let Body(image) = Body::<UnpushedImage>::from_request(request, &state).await?;
+    let caller = session.caller.principal();
+    let pusher = caller.map(|principal| principal.name.to_string());
+    let mut result = judging
+        .judge_unpushed(permit.repo().clone(), pusher, image)
+        .await?;
+    result.target.name = match &key.tag {
+        Some(tag) => format!("{}:{tag}", key.repository),
+        None => key.repository.to_string(),
+    };
+    Ok(Body(ReportEntry {
+        repository: key.repository,
+        result,
+    }))
+}
