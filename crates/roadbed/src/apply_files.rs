@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use policy::{Policy, PolicyErrors};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, de};
-use store::{Declared, DeclaredRobot, DeclaredUser, End, ImmutableTags, Rule, Rules};
+use store::{Declared, DeclaredInUse, DeclaredRobot, DeclaredUser, End, ImmutableTags, Rule, Rules};
 use thiserror::Error;
 
 use crate::config::Size;
@@ -160,6 +160,7 @@ enum Kind {
     Grant,
     Rule,
     Policy,
+    InUse,
 }
 
 /// What a document declares.
@@ -240,6 +241,12 @@ fn add(declared: &mut Declared, document: &str) -> Result<Thing, serde_saphyr::E
             let rule: Rule = parse::<RuleDocument>(document)?.into();
             let thing = Thing::called(format!("rule {}", rule.pattern));
             declared.rules.push(rule);
+            thing
+        }
+        Kind::InUse => {
+            let image = parse::<InUseDocument>(document)?;
+            let thing = Thing::called(format!("image in use {} {}", image.repository, image.reference));
+            declared.in_use.push(image.into());
             thing
         }
         Kind::Policy => {
@@ -342,6 +349,41 @@ struct RuleDocument {
     quota_tags: Option<u64>,
     #[serde(default = "allowed")]
     deletion: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InUseDocument {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    repository: oci::RepoName,
+    reference: oci::Reference,
+    #[serde(deserialize_with = "last_moment")]
+    until: End,
+    reason: String,
+}
+
+/// A date or a moment.
+fn last_moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<End, D::Error> {
+    moment::end(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+impl From<InUseDocument> for DeclaredInUse {
+    fn from(document: InUseDocument) -> Self {
+        let InUseDocument {
+            _kind,
+            repository,
+            reference,
+            until,
+            reason,
+        } = document;
+        Self {
+            repository,
+            reference,
+            until,
+            reason,
+        }
+    }
 }
 
 fn allowed() -> bool {

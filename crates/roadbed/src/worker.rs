@@ -8,10 +8,12 @@
 //!   its parent.
 //! - `worker/wire.rs`: what passes between the two. `worker/pool.rs`: starting, asking, ending children, each of them a
 //!   `worker/process.rs`.
+//! - `worker/clamd.rs`: asking clamd about files that the child hands out.
 //! - `worker/broker.rs`: claims jobs of the store and has them done.
 
 mod broker;
 pub(crate) mod child;
+mod clamd;
 mod engines;
 mod lifeline;
 mod pool;
@@ -20,5 +22,8 @@ mod sandbox;
 mod wire;
 
 pub(crate) use broker::{Broker, BrokerConfig, gave_up};
+pub(crate) use clamd::{ClamdAddress, ClamdConfig};
+#[cfg(test)]
+pub(crate) use engines::not_scannable;
 pub(crate) use engines::{NO_LAYER, check_rules};
 pub(crate) use pool::{Pool, PoolConfig, PoolError};

@@ -23,6 +23,7 @@ mod advisory;
 mod authenticate;
 mod backup;
 mod blob;
+mod brake;
 mod cache;
 mod clock;
 mod config;
@@ -38,6 +39,7 @@ mod fsck;
 mod gc;
 mod grant;
 mod handle;
+mod in_use;
 mod job;
 mod layer_report;
 mod lock;
@@ -55,6 +57,7 @@ mod referrer;
 mod repository;
 mod rule;
 mod ruling;
+mod seen;
 mod setting;
 mod snapshot;
 mod tag;
@@ -70,17 +73,20 @@ pub use advisory::{
 pub use authenticate::AuthError;
 pub use backup::{BackupError, BackupReport, restore};
 pub use blob::{BlobHandle, BlobInfo};
+pub use brake::{HeldCause, HeldChange, HeldImage, Settled, Settling};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{StoreConfig, StoreLimits};
-pub use decision::{Judgement, Outcome, Point, Standing};
+pub use decision::{Judgement, Outcome, Point, Standing, Verdicts};
 pub use declared::{
-    Applied, ApplyPlan, Becoming, Declared, DeclaredPolicy, DeclaredRobot, DeclaredUser, End, EndError, Step,
+    Applied, ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End,
+    EndError, Step,
 };
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
 pub use gc::{GcReport, Kept};
 pub use handle::Store;
+pub use in_use::{IN_USE_REASON_BYTES, InUse, LONGEST_IN_USE, MAX_IN_USE, NewInUse};
 pub use job::{Job, JobCounts, JobKind, JobPriority, Which};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
@@ -94,5 +100,6 @@ pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
 pub use ruling::{MAX_WAIVERS, StoredPolicy, StoredWaiver, WaiverPut, WaiverStep};
+pub use seen::{MAX_SEEN, Seen};
 pub use tag::TagTarget;
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::{
+    clamd::handout::HandsOut,
     engines::{Engines, Rules},
     lifeline::Lifeline,
     sandbox::{self, Walls},
@@ -61,8 +62,13 @@ pub(crate) fn run(args: &ChildArgs) -> Result<()> {
     wire::send(&socket, &Word::Ready { missing })?;
     let task: Task = wire::receive(&socket, wire::TASK_BYTES)?;
     let blob = File::from(wire::receive_file(&socket)?);
+    let hands_out = task.hand_out.map(|most| {
+        let files = wire::receive_file(&socket).map(UnixStream::from)?;
+        Ok::<_, std::io::Error>(HandsOut::new(files, most))
+    });
+    let hands_out = hands_out.transpose()?;
     lifeline.hold();
-    let report = engines.look(blob, &task);
+    let report = engines.look(blob, &task, hands_out);
     lifeline.let_go();
     wire::send(&socket, &Word::Report(Box::new(report)))?;
     Ok(())

@@ -18,7 +18,7 @@ use inspect::{
 use oci::Digest;
 use policy::Peek;
 
-use super::wire::Task;
+use super::{clamd::handout::HandsOut, wire::Task};
 
 /// What a blob is short of when it is text, and so no layer.
 pub(crate) const NO_LAYER: &str = "layer.format";
@@ -76,18 +76,19 @@ impl Engines {
     }
 
     /// Looks into a blob.
-    pub(super) fn look(self, mut blob: File, task: &Task) -> LayerReport {
+    pub(super) fn look(self, mut blob: File, task: &Task, hands_out: Option<HandsOut>) -> LayerReport {
         match head_of(&mut blob) {
             Ok((head, size)) if Peek::of(&head) == Peek::Text => self.look_at_text(&blob, size, task.digest),
-            Ok(_) => self.look_at_layer(blob, task),
+            Ok(_) => self.look_at_layer(blob, task, hands_out),
             Err(error) => not_scannable(task.digest, "layer.read", &error.to_string()),
         }
     }
 
-    fn look_at_layer(self, blob: File, task: &Task) -> LayerReport {
+    fn look_at_layer(self, blob: File, task: &Task, hands_out: Option<HandsOut>) -> LayerReport {
         let mut spools = MemorySpools;
         let mut bytes: Vec<Box<dyn ByteAnalyser>> =
             vec![Box::new(Looks(self.secrets)), Box::new(Hunts(self.malware))];
+        bytes.extend(hands_out.map(|hands_out| Box::new(hands_out) as Box<dyn ByteAnalyser>));
         let mut analysers = Analysers {
             version: ANALYSERS,
             catalogers: CATALOGERS,
@@ -232,7 +233,7 @@ impl SpoolMaker for MemorySpools {
 }
 
 /// The report of a blob that could not be looked into.
-pub(super) fn not_scannable(blob: Digest, limit: &str, detail: &str) -> LayerReport {
+pub(crate) fn not_scannable(blob: Digest, limit: &str, detail: &str) -> LayerReport {
     LayerReport {
         schema: findings::SCHEMA,
         analysers: ANALYSERS.to_owned(),

@@ -32,7 +32,7 @@ async fn decide(kit: &Kit, repo: &RepoName, digest: &Digest, judgement: Judgemen
         .unwrap()
         .unwrap();
     kit.store
-        .finish_judgement(&job, repo, digest, vec![(Point::Pull, judgement)])
+        .finish_judgement(&job, repo, digest, vec![(Point::Pull, judgement)].into())
         .await
         .unwrap();
 }
