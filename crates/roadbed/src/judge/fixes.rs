@@ -140,3 +140,6 @@ fn readable(row: &AdvisoryRow) -> Option<Advisory> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,8 +86,8 @@ async fn an_image_that_cannot_be_judged_is_decided_as_unknown_and_warned_about()
     let repo: RepoName = "team/app".parse().unwrap();
     // No rule speaks of what is unknown.
     let policy = "version: 1\nrules: []\n";
-    let set = store.set_policy(policy, "sha256:x", &Actor::operator("test"));
-    set.await.unwrap();
+    let actor = Actor::operator("test");
+    store.set_policy(policy, "sha256:x", &actor).await.unwrap();
     let digest = push(&store, &repo).await;
     let knowledge = Knowledge::of(store.clone());
     let following = tokio::spawn(Arc::clone(&knowledge).follow());

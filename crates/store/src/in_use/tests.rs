@@ -74,9 +74,10 @@ async fn the_images_of_an_index_are_in_use_with_it() {
         assert!(is_in_use(&kit, &child).await, "{reference}");
         assert_eq!(number(&kit).await, 1);
         let (repo, reference) = ("team/app".parse().unwrap(), reference.parse().unwrap());
-        let removed = kit.store.remove_in_use(&repo, &reference, &Kit::operator());
+        let operator = Kit::operator();
+        let removed = kit.store.remove_in_use(&repo, &reference, &operator);
         assert!(removed.await.unwrap());
-        let again = kit.store.remove_in_use(&repo, &reference, &Kit::operator());
+        let again = kit.store.remove_in_use(&repo, &reference, &operator);
         assert!(!again.await.unwrap());
     }
     let root = kit.administrator("root").await;
