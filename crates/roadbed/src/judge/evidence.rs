@@ -145,7 +145,10 @@ impl Evidence {
         }
         if let Some(report) = self.store.layer_report(&blob.digest).await? {
             let report = Arc::new(report);
-            self.reports.insert(blob.digest, Arc::clone(&report));
+            // One that counts for now only is replaced by the next.
+            if !is_for_now(&report) {
+                self.reports.insert(blob.digest, Arc::clone(&report));
+            }
             return Ok(Some(report));
         }
         if self.store.has_blob(&blob.digest).await? {
@@ -153,6 +156,12 @@ impl Evidence {
         }
         Ok(None)
     }
+}
+
+/// Whether the blob is looked into again although nothing of it has changed.
+fn is_for_now(report: &LayerReport) -> bool {
+    let mut missing = report.not_scannable.iter();
+    missing.any(|missing| missing.limit == findings::NO_CLAMD)
 }
 
 fn absent(blob: &Descriptor) -> Unknown {
