@@ -2,7 +2,7 @@
 
 use access::{Grant, Role, permit::Push};
 use bytes::Bytes;
-use findings::Listing;
+use findings::{FoundUnit, Listing, Unit, UnitKind};
 use futures_util::stream;
 use oci::{Algorithm, Manifest, ManifestLimits};
 use serde_json::json;
@@ -48,23 +48,31 @@ async fn permit(store: &Store, repo: &RepoName) -> access::Permit<Push> {
 async fn push(store: &Store, repo: &RepoName) -> Digest {
     let permit = permit(store, repo).await;
     let mut descriptors = Vec::new();
-    for bytes in [Bytes::from_static(b"{}"), Bytes::from_static(b"layer")] {
+    let blobs: [&[u8]; 3] = [b"{}", b"layer", b"upper layer"];
+    for bytes in blobs.map(Bytes::from_static) {
         let digest = Digest::of(Algorithm::Sha256, &bytes);
         let media_type = oci::media_type::OCI_IMAGE_CONFIG;
         descriptors.push(json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() }));
         let pushed = store.push_blob(&permit, &digest, stream::iter([Ok(bytes)]));
         pushed.await.unwrap();
     }
-    descriptors[1]["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar");
+    for layer in &mut descriptors[1..] {
+        layer["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar");
+    }
     while let Some(job) = store.claim_job(JobKind::Scan, "test", LEASE).await.unwrap() {
         let blob: Digest = job.subject.parse().unwrap();
         let mut report = crate::worker::not_scannable(blob, "layer.test", "a test");
+        report.units.push(FoundUnit {
+            path: "app/package-lock.json".to_owned(),
+            unit: Unit::of_packages(UnitKind::NodeLock, Vec::new()),
+            owned_by: None,
+        });
         report.listing = Listing::from_bytes(vec![0xff; 100]);
         store.finish_scan(&job, report).await.unwrap();
     }
     let manifest = json!({
         "schemaVersion": 2, "mediaType": oci::media_type::OCI_IMAGE_MANIFEST,
-        "config": descriptors[0], "layers": [descriptors[1]],
+        "config": descriptors[0], "layers": [descriptors[1], descriptors[2]],
     });
     let bytes = Bytes::from(manifest.to_string());
     let put = PutManifest {

@@ -135,9 +135,8 @@ async fn a_push_is_not_refused_for_a_layer_that_may_be_mended_by_one_that_is_new
         .await?;
     world.decided("base").await?;
     set_policy(&world, AT_PUSH)?;
-    let slow = Layer::of_tar(&super::bombs::slow_tar());
     let mending = Layer::of_files(&[("app/.wh.log4j-core-2.14.1.jar", Vec::new())]);
-    let image = Image::of("mended", &[jar, slow, mending]);
+    let image = Image::of("mended", &[jar, mending]);
     push_blobs(&world, &image, 1).await?;
     let taken = world
         .admin
