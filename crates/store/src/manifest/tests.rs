@@ -193,8 +193,10 @@ async fn what_policy_refuses_leaves_nothing_and_tells_nothing_of_others() {
         is_refused: true,
         ..put(&manifest, &["2.0"])
     };
+    let stranger = kit.robot("stranger", &[Role::Push], "other/**").await;
     let push = async |repo: &str, put: PutManifest| {
-        let permit = kit.push(&ci, repo);
+        let caller = if repo == "other/app" { &stranger } else { &ci };
+        let permit = kit.push(caller, repo);
         kit.store.put_manifest(&permit, put, &|_| false).await
     };
     assert!(matches!(
