@@ -56,6 +56,13 @@ async fn what_somebody_says_is_in_use_is_kept_until_it_is_taken_back() -> Result
         "{listed}"
     );
 
+    check_taking_back(&world).await?;
+    let audit = world.roadbed(&["audit", "--kind", "in-use.set"])?;
+    ensure!(audit.contains("inventory of prod"), "{audit}");
+    Ok(())
+}
+
+async fn check_taking_back(world: &World) -> Result<()> {
     // A pull while it was kept would keep it as well, so the word is taken back of what nobody pulled.
     world.push("idle", &Image::with_log4j("2.14.0")).await?;
     world.roadbed(&[
@@ -84,7 +91,5 @@ async fn what_somebody_says_is_in_use_is_kept_until_it_is_taken_back() -> Result
         world.roadbed(&["in-use", "remove", "team/app:idle"]).is_err(),
         "twice"
     );
-    let audit = world.roadbed(&["audit", "--kind", "in-use.set"])?;
-    ensure!(audit.contains("inventory of prod"), "{audit}");
     Ok(())
 }
