@@ -26,6 +26,10 @@ use crate::{Actor, Judgement, Outcome, Point, Store, StoreError, Timestamp, blob
 /// What turned to refuse without a person within this time counts with what would turn now.
 const WINDOW: Duration = Duration::from_hours(24);
 
+/// Longest time that a change is measured. Whoever keeps the judges busy must not keep it from being settled; what turns later is
+/// counted with it for a day.
+const LONGEST: Duration = Duration::from_hours(1);
+
 /// A judgement that failed so often is not waited for.
 const ATTEMPTS: i64 = 3;
 
@@ -128,6 +132,7 @@ struct NotedRow {
 struct MeasuredRow {
     id: i64,
     last_job: i64,
+    opened_at: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -220,7 +225,7 @@ async fn open(tx: &Tx) -> Result<i64, StoreError> {
 }
 
 async fn measured(on: &impl ConnectionTrait) -> Result<Option<MeasuredRow>, StoreError> {
-    let sql = "SELECT id, last_job FROM brake_change WHERE state = $1 ORDER BY id LIMIT 1";
+    let sql = "SELECT id, last_job, opened_at FROM brake_change WHERE state = $1 ORDER BY id LIMIT 1";
     sql::first(on, sql, [State::Measured.number().into()]).await
 }
 
@@ -255,7 +260,7 @@ impl Store {
         let Some(change) = measured(self.inner.db.read()).await? else {
             return Ok(Settling::Nothing);
         };
-        if is_pending(self.inner.db.read(), &change).await? {
+        if is_pending(self.inner.db.read(), &change, self.now()).await? {
             return Ok(Settling::Measuring);
         }
         // Outside of the transaction: it reads the log of pulls.
@@ -306,7 +311,14 @@ impl Store {
 }
 
 /// Whether judgements are still to be made that belong to a change.
-async fn is_pending(on: &impl ConnectionTrait, change: &MeasuredRow) -> Result<bool, StoreError> {
+async fn is_pending(
+    on: &impl ConnectionTrait,
+    change: &MeasuredRow,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if change.opened_at < now.minus(LONGEST).micros() {
+        return Ok(false);
+    }
     let sql = "SELECT id FROM job WHERE id <= $1 AND kind = $2 AND attempts < $3 LIMIT 1";
     let values = [
         change.last_job.into(),
@@ -321,7 +333,7 @@ async fn settle(tx: &Tx, brake: Brake, in_use: u64) -> Result<Settling, StoreErr
     let Some(change) = measured(tx.sql()).await? else {
         return Ok(Settling::Nothing);
     };
-    if is_pending(tx.sql(), &change).await? {
+    if is_pending(tx.sql(), &change, tx.now()).await? {
         return Ok(Settling::Measuring);
     }
     let since = tx.now().minus(WINDOW).micros();

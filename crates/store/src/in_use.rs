@@ -1,7 +1,7 @@
 //! What is in use: pulled lately, or imported as such by somebody's word until a date.
 //!
-//! A cluster that was there before the registry runs images that it never pulled from it. Whoever administers a repository can
-//! say so: a digest or a tag of it, until when. A tag stands for whatever it points to at the moment of the question, an index
+//! A cluster that was there before the registry runs images that it never pulled from it. An administrator can say so: a digest
+//! or a tag of a repository, until when. A tag stands for whatever it points to at the moment of the question, an index
 //! for the manifests in it.
 
 use std::time::Duration;
@@ -122,7 +122,7 @@ impl Store {
     }
 
     /// Takes somebody's word that images are in use; what was said of them before is replaced. `false`: there would be more
-    /// than [`MAX_IN_USE`], and nothing is changed. The caller has checked that the actor administers the repository.
+    /// than [`MAX_IN_USE`], and nothing is changed. The caller has checked that the actor is an administrator.
     pub async fn set_in_use(&self, wanted: NewInUse, actor: &Actor) -> Result<bool, StoreError> {
         let actor = actor.clone();
         self.write(move |tx| Box::pin(async move { set(tx, &wanted, &actor).await }))

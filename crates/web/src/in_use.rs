@@ -1,8 +1,11 @@
 //! What is in use by somebody's word: images that run somewhere although nobody pulled them from here lately.
+//!
+//! Only administrators give it. What is in use is refused less, and whoever brings an image to a repository that they own must
+//! not open it by themselves: for that there are waivers, which take two people.
 
 use axum::extract::State;
 use http::StatusCode;
-use oci::{Reference, RepoName, RepoPattern};
+use oci::{Reference, RepoName};
 use serde::{Deserialize, Serialize};
 use store::{Actor, IN_USE_REASON_BYTES, InUse, LONGEST_IN_USE, MAX_IN_USE, NewInUse};
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +16,7 @@ use crate::page::{self, Page, PageQuery};
 use crate::principals::CAUSE;
 use crate::problem::{ApiError, Kind, Problem};
 use crate::query::Query;
-use crate::session::{Administrator, Session};
+use crate::session::Administrator;
 use crate::state::WebState;
 
 /// References of one request.
@@ -117,15 +120,15 @@ pub(crate) async fn list_in_use(
     (status = OK, description = "They are in use", body = SetInUse),
     (status = BAD_REQUEST, description = "No such reference, no reason, or an end that is over or too far ahead",
         body = Problem),
-    (status = FORBIDDEN, description = "The caller does not administer the repository", body = Problem),
+    (status = FORBIDDEN, description = "Administrators only", body = Problem),
     (status = CONFLICT, description = "There would be too many", body = Problem),
 ))]
 pub(crate) async fn set_in_use(
     State(state): State<WebState>,
-    session: Session,
+    Administrator(permit): Administrator,
     Body(given): Body<NewInUseEntry>,
 ) -> Result<Body<SetInUse>, ApiError> {
-    let actor = administrator(&session.signed_in()?, &given.repository)?;
+    let actor = Actor::administrator(&permit, CAUSE);
     let wanted = checked(&given, state.store.now())?;
     let references = wanted.references.len() as u64;
     if !state.store.set_in_use(wanted, &actor).await? {
@@ -141,15 +144,15 @@ pub(crate) async fn set_in_use(
 /// Take back that an image is in use.
 #[utoipa::path(delete, path = "/in-use", tag = "policy", params(InUseKey), responses(
     (status = NO_CONTENT, description = "Nobody says so any more"),
-    (status = FORBIDDEN, description = "The caller does not administer the repository", body = Problem),
+    (status = FORBIDDEN, description = "Administrators only", body = Problem),
     (status = NOT_FOUND, description = "Nobody had said so", body = Problem),
 ))]
 pub(crate) async fn remove_in_use(
     State(state): State<WebState>,
-    session: Session,
+    Administrator(permit): Administrator,
     Query(key): Query<InUseKey>,
 ) -> Result<StatusCode, ApiError> {
-    let actor = administrator(&session.signed_in()?, &key.repository)?;
+    let actor = Actor::administrator(&permit, CAUSE);
     let reference: Reference = key.reference.parse().map_err(ApiError::malformed)?;
     if state
         .store
@@ -160,15 +163,6 @@ pub(crate) async fn remove_in_use(
     }
     let name = format!("{} of {}", key.reference, key.repository);
     Err(ApiError::not_found("image in use", name))
-}
-
-/// Whoever administers the repository: what is in use is refused less.
-fn administrator(session: &Session, repo: &RepoName) -> Result<Actor, ApiError> {
-    let pattern = RepoPattern::from(repo);
-    Ok(Actor::pattern_administrator(
-        &session.administers(&pattern)?,
-        CAUSE,
-    ))
 }
 
 fn checked(given: &NewInUseEntry, now: store::Timestamp) -> Result<NewInUse, ApiError> {

@@ -26,7 +26,7 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 /// What to do with images that are in use.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-An image is in use if it was pulled within 30 days, or if somebody who administers its repository says so, until a date. Rules \
+An image is in use if it was pulled within 30 days, or if an administrator says so, until a date. Rules \
 with `running: keep`, the default, warn about what is in use and do not refuse it: a cluster must be able to schedule again what \
 it runs. Say so of what a cluster runs that never pulled from this registry.
 

@@ -181,6 +181,21 @@ async fn nothing_is_refused_before_all_is_measured() {
 }
 
 #[tokio::test]
+async fn judgements_that_never_end_are_waited_for_so_long() {
+    let fleet = Fleet::new(20).await;
+    let store = &fleet.kit.store;
+    store
+        .request_judgements(crate::Which::All, JobPriority::Backfill)
+        .await
+        .unwrap();
+    assert!(fleet.work_once(&["i00"], 2).await);
+    fleet.kit.advance(LONGEST);
+    assert_eq!(fleet.settle().await, Settling::Measuring);
+    fleet.kit.advance(Duration::from_secs(1));
+    assert!(matches!(fleet.settle().await, Settling::Settled(_)));
+}
+
+#[tokio::test]
 async fn more_is_held_until_a_person_approves_it_and_over_a_restart() {
     let mut fleet = Fleet::new(20).await;
     let refused = ["i00", "i01", "i02"];

@@ -157,8 +157,8 @@ fn rulings() -> Vec<Row> {
         row("GET", "/in-use", "/in-use", None, ADMINISTRATORS, 200),
         // Its end is over.
         row("POST", "/in-use", "/in-use", Some(json!({ "repository": "team/app", "references": ["v1"],
-            "until": "2020-01-01T00:00:00Z", "reason": "runs" })), OWNERS, 400),
-        row("DELETE", "/in-use", "/in-use?repository=team/app&reference=ghost", None, OWNERS, 404),
+            "until": "2020-01-01T00:00:00Z", "reason": "runs" })), ADMINISTRATORS, 400),
+        row("DELETE", "/in-use", "/in-use?repository=team/app&reference=ghost", None, ADMINISTRATORS, 404),
         row("GET", "/waivers", "/waivers", None, SIGNED_IN, 200),
         // Its end is over: nobody takes the name from the next one.
         row("PUT", "/waivers/{id}", "/waivers/w", Some(over("team/app")), PULLERS, 400),
