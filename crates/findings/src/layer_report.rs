@@ -88,6 +88,13 @@ pub struct Oddity {
     pub what: String,
 }
 
+/// Name of what a file falls short of that cannot be read as what it looks like: a package's database that is damaged, an archive
+/// that is none. What it would have said is not known.
+pub const MALFORMED: &str = "file.malformed";
+
+/// Name of what a layer falls short of that clamd was to look at and did not.
+pub const NO_CLAMD: &str = "clamd";
+
 /// Why a layer, or a part of it, could not be looked into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotScannable {

@@ -47,7 +47,8 @@ pub use harmless::harmless;
 pub use image_config::{CONFIG_BYTES, ImageConfig, ImageConfigError, ReadConfig, Step};
 pub use image_report::{ImageReport, Overlay, PresentFinding, PresentUnit};
 pub use layer_report::{
-    ByteFinding, ByteFindingKind, Compression, FoundUnit, LayerReport, NotScannable, Oddity, SCHEMA,
+    ByteFinding, ByteFindingKind, Compression, FoundUnit, LayerReport, MALFORMED, NO_CLAMD, NotScannable,
+    Oddity, SCHEMA,
 };
 pub use listing::{Listing, ListingEntry, ListingError};
 pub use package::{Confidence, OsRelease, Package, PackageKind, Source};

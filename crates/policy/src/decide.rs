@@ -4,11 +4,16 @@ mod collect;
 mod grace;
 mod unknowns;
 
+use findings::Severity;
 use time::OffsetDateTime;
 
 use crate::condition::Facts;
-use crate::limits::MAX_FINDINGS;
-use crate::{Decision, Effect, JudgedFinding, Outcome, Point, Policy, Rule, Subject, UnknownKind, Waiver};
+use crate::limits::{MAX_FINDINGS, MAX_MESSAGE_BYTES};
+use crate::text::one_line;
+use crate::{
+    Decision, Effect, JudgedFinding, Outcome, Point, Policy, Reason, Rule, Subject, Unknown, UnknownKind,
+    Waiver,
+};
 use collect::Collector;
 
 /// What it costs to make a reason of an answer, in the units of [`Condition::cost`](crate::Condition::cost).
@@ -51,6 +56,41 @@ pub fn decide(
         advisory_generation: subject.advisory_generation,
         review_at: collected.review_at,
     }
+}
+
+/// The decision about an image that cannot be judged: its facts cannot be had, however often it is tried. `why` is for people.
+///
+/// Rules see an unknown of its own and that it was not looked into. It is warned about whatever they say: an image that nobody
+/// could judge must not pass for one that nothing speaks against.
+pub fn decide_unjudged(
+    policy: &Policy,
+    waivers: &[Waiver],
+    mut subject: Subject,
+    point: Point,
+    now: OffsetDateTime,
+    why: &str,
+) -> Decision {
+    let why = one_line(why, MAX_MESSAGE_BYTES);
+    subject.image.scanned = false;
+    subject.image.unknowns.push(Unknown {
+        kind: UnknownKind::NotJudged,
+        detail: why.clone(),
+    });
+    let mut decision = decide(policy, waivers, &subject, point, now);
+    decision.outcome = decision.outcome.max(Outcome::Warn);
+    decision.reasons.push(Reason {
+        rule: UnknownKind::NotJudged.as_str().to_owned(),
+        effect: Effect::Warn,
+        eased: None,
+        kind: None,
+        findings: Vec::new(),
+        more_findings: 0,
+        message: format!("the image could not be judged: {why}"),
+        fix: None,
+        severity: Severity::Unknown,
+        unanswered: false,
+    });
+    decision
 }
 
 fn judge(

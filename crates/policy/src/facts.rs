@@ -114,6 +114,12 @@ pub enum UnknownKind {
     ForeignLayer,
     /// Parsers disagree about a layer.
     Ambiguous,
+    /// A file that says what is installed cannot be read.
+    MalformedEvidence,
+    /// clamd was to look at a layer and did not.
+    NotLookedAtByClamd,
+    /// It could not be judged, however often it was tried.
+    NotJudged,
     /// More findings than one decision looks at.
     TooManyFindings,
     /// A label, list or text was too long to be judged whole.
@@ -130,6 +136,9 @@ impl UnknownKind {
             Self::DiffIdMismatch => "diff-id-mismatch",
             Self::ForeignLayer => "foreign-layer",
             Self::Ambiguous => "ambiguous",
+            Self::MalformedEvidence => "malformed-evidence",
+            Self::NotLookedAtByClamd => "not-looked-at-by-clamd",
+            Self::NotJudged => "not-judged",
             Self::TooManyFindings => "too-many-findings",
             Self::FactsTooLong => "facts-too-long",
         }
@@ -211,8 +220,8 @@ pub struct JudgedFinding {
     /// It comes from the approved base.
     #[serde(default)]
     pub from_base: bool,
-    /// Stands for all that the finding rests on and that is not among these fields: digest of the file, revision of the
-    /// advisory.
+    /// Stands for all that the finding rests on and that is not among these fields: all that the evidence says of the package
+    /// and the ranges by which sources call it affected, what was found in the file, or the layer that has it.
     #[serde(default)]
     pub evidence: String,
 }

@@ -44,12 +44,12 @@ mod waiver;
 mod yaml;
 
 pub use applicability::{Applicability, ArtifactKind, ConfigShape, Peek, classify, is_cache_index};
-pub use brake::{BrakeVerdict, Judged, Share, brake};
+pub use brake::{Brake, BrakeVerdict, Judged, Share, brake};
 pub use cases::{Case, CaseError, CaseFile, CaseReport, CaseResult, Expectation, MAX_CASES_BYTES};
 pub use condition::{
     Condition, ConditionError, ConditionProblem, EvalError, Facts, Record, Type, Words, fields,
 };
-pub use decide::decide;
+pub use decide::{decide, decide_unjudged};
 pub use decision::{Decision, Eased, Outcome, Reason, Waived, WaivedAs};
 pub use facts::{
     ImageFacts, JudgedFinding, RepoFacts, Subject, Suppression, Unknown, UnknownKind, WorkloadFacts,

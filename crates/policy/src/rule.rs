@@ -78,6 +78,10 @@ impl Point {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Push, Self::Pull, Self::Admit];
 
+    /// Where a rule is asked that does not say where. Not at the push: nobody has looked into what is new by then, so that one
+    /// push would pass and the same again would not.
+    pub const UNLESS_SAID: [Self; 2] = [Self::Pull, Self::Admit];
+
     /// The spelling in rules.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -250,6 +250,7 @@ impl From<PutError> for ApiError {
                     .detail(json!({ "digests": shown, "count": digests.len() }))
             }
             PutError::Quota(quota) => quota_exceeded(&quota),
+            PutError::Refused => Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
             PutError::TagImmutable { .. } => Self::new(StatusCode::CONFLICT, ErrorCode::Denied, message),
             PutError::SizeMismatch { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message)

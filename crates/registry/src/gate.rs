@@ -1,14 +1,14 @@
-//! The gate: what a pull has to pass.
+//! The gate: what a pull has to pass, and a push.
 //!
-//! The registry knows nothing of findings and rules. It asks a [`Gate`] before it hands out a manifest or a blob, and says in
-//! the protocol's words what the gate answered.
+//! The registry knows nothing of findings and rules. It asks a [`Gate`] before it hands out a manifest or a blob and before it
+//! takes a manifest in, and says in the protocol's words what the gate answered.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use access::Caller;
 use axum::body::Body;
 use http::{HeaderValue, Method, Response, StatusCode, header};
-use oci::{Digest, ErrorCode, RepoName};
+use oci::{Digest, ErrorCode, Manifest, RepoName};
 use serde_json::Value;
 use store::StoredManifest;
 
@@ -46,16 +46,51 @@ pub struct Pull<'a> {
     pub waits: bool,
 }
 
+/// Who pushes which manifest, which was parsed and is not stored yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Push<'a> {
+    /// Who pushes.
+    pub caller: &'a Caller,
+    /// Where to.
+    pub repo: &'a RepoName,
+    /// What it is called.
+    pub digest: &'a Digest,
+    /// What it means.
+    pub manifest: &'a Manifest,
+}
+
+/// What the gate says of a push. It never waits for long: what cannot be judged by then is taken.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PushVerdict {
+    /// Nothing speaks against it.
+    Take,
+    /// It is taken, and the client is told something about it. The text of a `Warning` header.
+    Warn(String),
+    /// It is refused.
+    Refuse {
+        /// For people: the worst reasons and what fixes them, in one line.
+        message: String,
+        /// For programs.
+        detail: Value,
+    },
+}
+
+/// The answer to a push, soon.
+pub type PushAnswer<'a> = Pin<Box<dyn Future<Output = PushVerdict> + Send + 'a>>;
+
 /// The answer, some time later.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
 
-/// Decides about pulls. What was decided before must be answered from memory.
+/// Decides about pulls and pushes. What was decided before of a pull must be answered from memory.
 pub trait Gate: Send + Sync {
     /// May this manifest be pulled?
     fn manifest<'a>(&'a self, pull: Pull<'a>, manifest: &'a Arc<StoredManifest>) -> Answer<'a>;
 
     /// May this blob, which the repository has, be pulled?
     fn blob<'a>(&'a self, pull: Pull<'a>, digest: &'a Digest) -> Answer<'a>;
+
+    /// May this manifest come in?
+    fn push<'a>(&'a self, push: Push<'a>) -> PushAnswer<'a>;
 }
 
 /// Lets everything pass.
@@ -69,6 +104,10 @@ impl Gate for OpenGate {
 
     fn blob<'a>(&'a self, _: Pull<'a>, _: &'a Digest) -> Answer<'a> {
         Box::pin(std::future::ready(Verdict::Serve))
+    }
+
+    fn push<'a>(&'a self, _: Push<'a>) -> PushAnswer<'a> {
+        Box::pin(std::future::ready(PushVerdict::Take))
     }
 }
 
@@ -92,9 +131,7 @@ pub(crate) fn pass(method: &Method, verdict: Verdict) -> Result<Passed, ApiError
         Verdict::Warn(text) => Ok(Passed(warning(&text))),
         Verdict::Refuse { message, .. } if *method == Method::HEAD => Ok(Passed(warning(&message))),
         Verdict::Undecided { .. } if *method == Method::HEAD => Ok(Passed(warning(UNDECIDED))),
-        Verdict::Refuse { message, detail } => {
-            Err(ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).detail(detail))
-        }
+        Verdict::Refuse { message, detail } => Err(refusal(message, detail)),
         Verdict::Undecided { retry_after } => {
             let seconds = retry_after.as_secs().max(1);
             Err(
@@ -103,6 +140,19 @@ pub(crate) fn pass(method: &Method, verdict: Verdict) -> Result<Passed, ApiError
             )
         }
     }
+}
+
+/// What the client is told of a push that is taken, and the answer of one that is refused.
+pub(crate) fn take(verdict: PushVerdict) -> (Passed, Option<ApiError>) {
+    match verdict {
+        PushVerdict::Take => (Passed(None), None),
+        PushVerdict::Warn(text) => (Passed(warning(&text)), None),
+        PushVerdict::Refuse { message, detail } => (Passed(None), Some(refusal(message, detail))),
+    }
+}
+
+fn refusal(message: String, detail: Value) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).detail(detail)
 }
 
 const UNDECIDED: &str = "the image is still being looked into; ask again in a moment";

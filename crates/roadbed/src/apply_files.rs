@@ -11,10 +11,10 @@ use anyhow::{Context as _, bail};
 use policy::{Policy, PolicyErrors};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use store::{Declared, DeclaredRobot, DeclaredUser, Rule};
+use store::{Declared, DeclaredInUse, DeclaredRobot, DeclaredUser, Rule};
 use thiserror::Error;
 
-use documents::{GrantDocument, RobotDocument, RuleDocument, UserDocument};
+use documents::{GrantDocument, InUseDocument, RobotDocument, RuleDocument, UserDocument};
 pub(crate) use waiver::DeclaredWaiver;
 use waiver::WaiverDocument;
 
@@ -186,6 +186,7 @@ enum Kind {
     Rule,
     Policy,
     Waiver,
+    InUse,
 }
 
 /// What a document declares.
@@ -267,6 +268,12 @@ fn add(files: &mut Files, document: &str) -> Result<Thing, serde_saphyr::Error> 
             let rule: Rule = parse::<RuleDocument>(document)?.into();
             let thing = Thing::called(format!("rule {}", rule.pattern));
             declared.rules.push(rule);
+            thing
+        }
+        Kind::InUse => {
+            let image: DeclaredInUse = parse::<InUseDocument>(document)?.into();
+            let thing = Thing::called(format!("image in use {} {}", image.repository, image.reference));
+            declared.in_use.push(image);
             thing
         }
         Kind::Policy => {

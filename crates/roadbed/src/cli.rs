@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
-    admin, advisories, apply, audit, break_glass, configuration, decisions, grants, housekeeping, login,
-    manifests, policy, repositories, robots, rules, sbom, scan, users, waivers,
+    admin, advisories, apply, audit, break_glass, configuration, decisions, grants, housekeeping, in_use,
+    login, manifests, policy, repositories, robots, rules, sbom, scan, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -115,6 +115,9 @@ pub(crate) enum Command {
     /// Ask for waivers of findings, and approve them
     #[command(subcommand)]
     Waiver(waivers::WaiverCommand),
+    /// Say which images run although nobody pulled them from here lately
+    #[command(subcommand)]
+    InUse(in_use::InUseCommand),
     /// Say what becomes of an image when it is pulled, and why
     Decision(decisions::DecisionArgs),
     /// Let pulls pass whatever was decided, for a while; on the machine of the server

@@ -19,6 +19,7 @@ pub(crate) mod configuration;
 pub(crate) mod decisions;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
+pub(crate) mod in_use;
 pub(crate) mod login;
 pub(crate) mod manifests;
 pub(crate) mod policy;
@@ -61,6 +62,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Advisories(command) => advisories::run(&client, command).await,
         Command::Policy(command) => return policy::run(&client, command).await,
         Command::Waiver(command) => waivers::run(&Client::connect(&client)?, command).await,
+        Command::InUse(command) => in_use::run(&Client::connect(&client)?, command).await,
         Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,
         Command::BreakGlass(args) => break_glass::run(client.output, args),
         Command::Scan(args) => return Ok(scan::run(&client, *args).await),

@@ -15,7 +15,7 @@ use web::WebConfig;
 
 use crate::gate::GateConfig;
 use crate::judge::attach::SbomConfig;
-use crate::worker::{BrokerConfig, PoolConfig, Skips};
+use crate::worker::{BrokerConfig, ClamdConfig, PoolConfig, Skips};
 
 mod key;
 mod layers;
@@ -339,6 +339,14 @@ impl Config {
                 secrets: !scan.secrets,
                 malware: !scan.malware,
             },
+            clamd: scan.clamd.clone().map(|address| ClamdConfig {
+                address,
+                file_time: scan.clamd_file_time.0,
+                blob_time: scan.clamd_blob_time.0,
+                file_bytes: scan.clamd_bytes.0.min(scan.file_spool.0),
+                streams: scan.clamd_streams,
+                retry: scan.clamd_retry.0,
+            }),
         }
     }
 
@@ -355,6 +363,15 @@ impl Config {
         GateConfig {
             first_wait: self.gate.first_wait.0,
             waiters: self.gate.waiters,
+            push_wait: self.gate.push_wait.0,
+        }
+    }
+
+    /// How much of what is in use may turn to refuse without a person.
+    pub(crate) fn brake(&self) -> policy::Brake {
+        policy::Brake {
+            share: policy::Share::basis_points(self.gate.brake_share),
+            floor: self.gate.brake_floor,
         }
     }
 

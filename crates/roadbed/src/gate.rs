@@ -4,17 +4,19 @@
 //!   waits longer is told to come again.
 //! - An index is served if one of the images in it is; what it holds beside images does not count.
 //! - A blob is refused when every image of the repository that has it is refused. One that no image has yet is served.
+//! - A push is judged by what is readable of it and already known, where a rule asks for that, and within a short time
+//!   (`judge/push.rs`). Neither the right to inspect nor broken glass opens it: both are about pulls.
 //! - Whoever may inspect sees everything, and so does everybody while the glass is broken ([`glass`]).
 
 use std::{sync::Arc, time::Duration};
 
 use oci::{Digest, Manifest, ManifestKind, RepoName};
-use registry::gate::{Answer, Gate, Pull, Verdict};
+use registry::gate::{Answer, Gate, Pull, Push, PushAnswer, PushVerdict, Verdict};
 use serde_json::json;
 use store::{Judgement, Outcome, Point, Standing, Store, StoreError, StoredManifest};
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::judge::stored_limits;
+use crate::judge::{AtPush, stored_limits};
 
 pub(crate) mod glass;
 
@@ -27,6 +29,8 @@ pub(crate) struct GateConfig {
     pub(crate) first_wait: Duration,
     /// Pulls that wait at the same time. Default 1,000.
     pub(crate) waiters: usize,
+    /// How long a push may take to be judged. Default 2 s; one that takes longer is taken in.
+    pub(crate) push_wait: Duration,
 }
 
 impl Default for GateConfig {
@@ -34,6 +38,7 @@ impl Default for GateConfig {
         Self {
             first_wait: Duration::from_secs(10),
             waiters: 1_000,
+            push_wait: Duration::from_secs(2),
         }
     }
 }
@@ -48,22 +53,27 @@ enum What<'a> {
 /// When it is worth asking again for what is not decided.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// What is told about a push that is taken in without a judgement.
+const NOT_JUDGED: &str = "the push was taken in without having been judged; it is judged before it is pulled";
+
 /// Decides by what the store has.
 pub(crate) struct PolicyGate {
     store: Store,
     config: GateConfig,
     waiters: Semaphore,
     glass: Glass,
+    pushes: AtPush,
 }
 
 impl PolicyGate {
     /// A gate over a store.
-    pub(crate) fn new(store: Store, config: GateConfig, glass: Glass) -> Arc<Self> {
+    pub(crate) fn new(store: Store, config: GateConfig, glass: Glass, pushes: AtPush) -> Arc<Self> {
         Arc::new(Self {
             waiters: Semaphore::new(config.waiters),
             store,
             config,
             glass,
+            pushes,
         })
     }
 
@@ -103,6 +113,21 @@ impl PolicyGate {
             }
         }
         undecided
+    }
+
+    /// Judges a push for as long as it may take.
+    async fn push_verdict(&self, push: Push<'_>) -> PushVerdict {
+        let judged = tokio::time::timeout(self.config.push_wait, self.pushes.judge(push)).await;
+        let why = match judged {
+            Ok(Ok(verdict)) => return verdict,
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(_) => format!("it took longer than {:?}", self.config.push_wait),
+        };
+        tracing::warn!(
+            repository = %push.repo, digest = %push.digest, error = why,
+            "a push could not be judged and is taken in; it is judged before it is pulled"
+        );
+        PushVerdict::Warn(NOT_JUDGED.to_owned())
     }
 
     /// What is known now. `None`: it is not decided.
@@ -155,6 +180,10 @@ impl Gate for PolicyGate {
 
     fn blob<'a>(&'a self, pull: Pull<'a>, digest: &'a Digest) -> Answer<'a> {
         Box::pin(self.verdict(pull, What::Blob(digest)))
+    }
+
+    fn push<'a>(&'a self, push: Push<'a>) -> PushAnswer<'a> {
+        Box::pin(self.push_verdict(push))
     }
 }
 

@@ -5,7 +5,10 @@
 //!
 //! - `judge/knowledge.rs`: advisories, policy and waivers in memory, and when they are read again.
 //! - `judge/evidence.rs`: the reports of an image's layers, and what of them is not there.
+//! - `judge/fixes.rs`: since when a fix is known.
 //! - `judge/image.rs`: an image with its reports.
+//! - `judge/brake.rs`: what becomes of a change that would refuse much of what is in use.
+//! - `judge/push.rs`: what is judged of a manifest before it comes in.
 //! - `judge/asked.rs`: what the API asks: what another policy would change, what a finding rests on.
 //! - `judge/attach.rs`: SBOMs that refer to their images.
 //! - `judge/subject.rs`: from reports to the facts that rules are asked about. `judge/result.rs`: to what reports show.
@@ -19,16 +22,19 @@ use attach::SbomConfig;
 use image::Image;
 use oci::{Digest, ManifestLimits, RepoName};
 use policy::{Decision, Subject, Waiver};
-use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, Timestamp};
+use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, StoreError, Timestamp, Verdicts};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
 mod asked;
 pub(crate) mod attach;
+pub(crate) mod brake;
 mod evidence;
+mod fixes;
 mod image;
 mod knowledge;
 mod platform;
+mod push;
 mod result;
 mod stored;
 mod subject;
@@ -36,8 +42,10 @@ mod unpushed;
 
 pub(crate) use asked::Asked;
 pub(crate) use evidence::{Evidence, Gathered};
+pub(crate) use fixes::Fixes;
 pub(crate) use knowledge::{Facts, Knowledge, read as read_facts};
 pub(crate) use platform::{Wanted, choose};
+pub(crate) use push::AtPush;
 pub(crate) use result::{ask, decision_of, decision_on, result_of};
 pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, subject_of};
 
@@ -49,6 +57,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Before a judgement that failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// Times that a judgement is tried before the image is decided without one.
+const ATTEMPTS: u32 = 3;
+
+/// Before an image that could not be judged is tried again.
+const REVIEW_UNJUDGED: time::Duration = time::Duration::hours(1);
 
 /// The points at which an image in the registry is judged.
 const POINTS: [(Point, policy::Point); 2] = [
@@ -63,11 +77,13 @@ pub(crate) struct Judge {
     evidence: Evidence,
     sboms: SbomConfig,
     name: String,
+    /// Before a judgement that failed is tried again; longer after each further time.
+    try_again: Duration,
 }
 
 /// What became of a judgement.
 enum Done {
-    Decided(Vec<(Point, Judgement)>),
+    Decided(Verdicts),
     /// A layer has no report yet. Its report causes the judgement again.
     Waits,
     /// There is no such image.
@@ -82,12 +98,23 @@ impl Judge {
         sboms: SbomConfig,
         name: String,
     ) -> JoinSet<()> {
+        Self::start_with(store, knowledge, sboms, name, TRY_AGAIN)
+    }
+
+    fn start_with(
+        store: Store,
+        knowledge: Arc<Knowledge>,
+        sboms: SbomConfig,
+        name: String,
+        try_again: Duration,
+    ) -> JoinSet<()> {
         let judge = Arc::new(Self {
             evidence: Evidence::new(store.clone()),
             sboms,
             store,
             knowledge,
             name,
+            try_again,
         });
         let mut loops = JoinSet::new();
         let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
@@ -126,22 +153,56 @@ impl Judge {
             return Ok(true);
         };
         match self.judge(&repo, &digest).await {
-            Ok(Done::Decided(judgements)) => {
+            Ok(Done::Decided(verdicts)) => {
                 self.store
-                    .finish_judgement(&job, &repo, &digest, judgements)
+                    .finish_judgement(&job, &repo, &digest, verdicts)
                     .await?;
             }
             Ok(Done::Waits | Done::Gone) => self.store.drop_job(&job).await?,
-            Err(error) => self.failed(&job, &error).await?,
+            Err(error) => self.failed(&job, (&repo, &digest), &error).await?,
         }
         Ok(true)
     }
 
-    async fn failed(&self, job: &Job, error: &anyhow::Error) -> Result<()> {
-        let error = format!("{error:#}");
-        tracing::warn!(image = job.subject, error, "an image could not be judged");
-        let wait = TRY_AGAIN * job.attempts.min(12);
-        Ok(self.store.return_job(job, wait, Some(&error)).await?)
+    async fn failed(&self, job: &Job, image: (&RepoName, &Digest), error: &anyhow::Error) -> Result<()> {
+        let told = format!("{error:#}");
+        tracing::warn!(
+            image = job.subject,
+            attempt = job.attempts,
+            error = told,
+            "an image could not be judged"
+        );
+        if job.attempts >= ATTEMPTS && is_about_the_image(error) {
+            return self.give_up(job, image, &error.to_string()).await;
+        }
+        let wait = self.try_again * job.attempts.min(12);
+        Ok(self.store.return_job(job, wait, Some(&told)).await?)
+    }
+
+    /// What was decided before stands. An image of which nothing was must not stay undecided for ever: it is decided as one that
+    /// could not be judged, and tried again some time later.
+    async fn give_up(&self, job: &Job, (repo, digest): (&RepoName, &Digest), why: &str) -> Result<()> {
+        if self.store.decision(repo, digest, Point::Pull).await?.is_some() {
+            tracing::error!(image = job.subject, "what was decided of it before stands");
+            return Ok(self.store.drop_job(job).await?);
+        }
+        tracing::error!(
+            image = job.subject,
+            "it is decided as one that could not be judged"
+        );
+        let facts = self.knowledge.facts().await;
+        let now = moment(self.store.now())?;
+        let mut judgements = Vec::new();
+        for (point, asked) in POINTS {
+            let mut subject = Subject::new(repo.clone(), *digest);
+            subject.advisory_generation = facts.generation;
+            let (policy, waivers) = (&facts.policy, &facts.waivers);
+            let mut decision = policy::decide_unjudged(policy, waivers, subject, asked, now, why);
+            decision.review_at = Some(now + REVIEW_UNJUDGED);
+            judgements.push((point, judgement_of(&decision)?));
+        }
+        let finished = self.store.finish_judgement(job, repo, digest, judgements.into());
+        Ok(finished.await?)
     }
 
     async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {
@@ -153,25 +214,41 @@ impl Judge {
         self.sboms.request(&self.store, &ready).await?;
         let facts = self.knowledge.facts().await;
         // Matching and conditions compute; a thread that serves connections must not.
-        let judgements = tokio::task::spawn_blocking(move || {
+        let decided = tokio::task::spawn_blocking(move || {
             let subject = subject_of(&ready.about, &ready.gathered, &facts)?;
-            decide(&subject, &facts, ready.now)
+            let mut verdicts = decide(&subject, &facts, ready.now)?;
+            let mut seen = ready.about.seen;
+            let keys = subject.findings.iter().map(policy::JudgedFinding::key);
+            verdicts.seen = seen.note(keys, timestamp(ready.now)).then_some(seen);
+            Ok::<_, anyhow::Error>(verdicts)
         })
         .await
         .context("the judgement was lost")??;
-        Ok(Done::Decided(judgements))
+        Ok(Done::Decided(decided))
     }
 }
 
-fn decide(subject: &Subject, facts: &Facts, now: OffsetDateTime) -> Result<Vec<(Point, Judgement)>> {
+/// Whether it will fail again. A database that is away or busy says nothing about the image.
+fn is_about_the_image(error: &anyhow::Error) -> bool {
+    let of_store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
+    of_store.is_none_or(|error| matches!(error, StoreError::Damaged { .. }))
+}
+
+fn decide(subject: &Subject, facts: &Facts, now: OffsetDateTime) -> Result<Verdicts> {
     let waivers: &[Waiver] = &facts.waivers;
-    POINTS
-        .into_iter()
-        .map(|(point, asked)| {
-            let decision = policy::decide(&facts.policy, waivers, subject, asked, now);
-            Ok((point, judgement_of(&decision)?))
-        })
-        .collect()
+    let (mut judgements, mut held) = (Vec::new(), None);
+    for (point, asked) in POINTS {
+        let decision = policy::decide(&facts.policy, waivers, subject, asked, now);
+        judgements.push((point, judgement_of(&decision)?));
+        if point == Point::Pull && subject.in_use && decision.outcome == policy::Outcome::Refuse {
+            held = Some(judgement_of(&decision.held_at_warn())?);
+        }
+    }
+    Ok(Verdicts {
+        judgements,
+        held,
+        seen: None,
+    })
 }
 
 /// As the store keeps it. What changes without the reasons changing is no part of the body.
@@ -237,7 +314,11 @@ fn timestamp(at: OffsetDateTime) -> Timestamp {
 
 /// Has every image judged again that must be looked at by now. Called every now and then.
 pub(crate) async fn review(store: &Store) -> Result<u64> {
+    store.end_in_use().await?;
     Ok(store
         .request_judgements(store::Which::Due, JobPriority::Backfill)
         .await?)
 }
+
+#[cfg(test)]
+mod tests;

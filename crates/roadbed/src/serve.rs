@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use registry::{
     Registry,
     access_log::AccessLog,
+    gate::Gate,
     metrics::{ConnectionMetrics, RegistryMetrics},
     traffic::{lanes::Lanes, listener::Listener, tls::CertificateStore},
 };
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     config::{Config, LogTarget},
+    judge::Knowledge,
     telemetry,
 };
 
@@ -66,13 +68,15 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 
     let mut metrics = prometheus_client::registry::Registry::with_prefix("roadbed");
     let access_log = access_log(&config)?;
-    let registry = registry(&config, &store, access_log.clone(), &mut metrics)?;
+    let knowledge = Knowledge::of(store.clone());
+    let gate = looking::gate(&config, &store, &knowledge);
+    let registry = registry(&config, &store, access_log.clone(), gate, &mut metrics)?;
     let connections = ConnectionMetrics::register(&mut metrics);
     store_metrics::register(&mut metrics, store.clone());
 
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
-    let looking = looking::start(&config, &store, &instance).await?;
+    let looking = looking::start(&config, &store, knowledge, &instance).await?;
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .judged_by(looking.as_ref().map(looking::Looking::judging));
     let app = App {
@@ -147,6 +151,7 @@ fn registry(
     config: &Config,
     store: &Store,
     access_log: AccessLog,
+    gate: Arc<dyn Gate>,
     metrics: &mut prometheus_client::registry::Registry,
 ) -> anyhow::Result<Registry> {
     let counters = RegistryMetrics::register(metrics);
@@ -157,7 +162,7 @@ fn registry(
         config.registry_config(),
         counters,
         access_log,
-        looking::gate(config, store),
+        gate,
         key,
     ))
 }

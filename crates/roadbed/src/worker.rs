@@ -8,10 +8,12 @@
 //!   child is locked in. `worker/lifeline.rs`: how it ends with its server.
 //! - `worker/wire.rs`: what passes between them. `worker/pool.rs`: having, asking, ending children, each of them a
 //!   `worker/process.rs`, of a `worker/nursery.rs`.
+//! - `worker/clamd.rs`: asking clamd about files that the child hands out.
 //! - `worker/broker.rs`: claims jobs of the store and has them done.
 
 mod broker;
 pub(crate) mod child;
+mod clamd;
 mod engines;
 mod lifeline;
 mod nursery;
@@ -22,5 +24,8 @@ mod split;
 mod wire;
 
 pub(crate) use broker::{Broker, BrokerConfig, gave_up};
+pub(crate) use clamd::{ClamdAddress, ClamdConfig};
+#[cfg(test)]
+pub(crate) use engines::not_scannable;
 pub(crate) use engines::{NO_LAYER, Skips, check_rules};
 pub(crate) use pool::{Pool, PoolConfig, PoolError, check};

@@ -78,6 +78,18 @@ struct ModifiedRow {
 }
 
 #[derive(FromQueryResult)]
+struct GenerationRow {
+    generation: i64,
+    at: i64,
+}
+
+#[derive(FromQueryResult)]
+struct ChangedRow {
+    id: String,
+    generation: i64,
+}
+
+#[derive(FromQueryResult)]
 struct DocumentRow {
     kind: String,
     name: String,
@@ -204,6 +216,46 @@ impl Store {
         ];
         let rows: Vec<ModifiedRow> = sql::all(self.inner.db.read(), sql, values).await?;
         Ok(rows.into_iter().map(|row| (row.id, row.modified)).collect())
+    }
+
+    /// When each generation was imported, the earliest first.
+    pub async fn generations(&self) -> Result<Vec<(u64, Timestamp)>, StoreError> {
+        let sql = "SELECT generation, at FROM advisory_import ORDER BY generation";
+        let rows: Vec<GenerationRow> = sql::all(self.inner.db.read(), sql, []).await?;
+        let generation = |row: GenerationRow| (sql::from_db(row.generation), Timestamp(row.at));
+        Ok(rows.into_iter().map(generation).collect())
+    }
+
+    /// Ids of advisories with each generation in which they changed, in order, from the first pair behind `after`.
+    pub async fn advisory_generations(
+        &self,
+        after: (&str, u64),
+        limit: usize,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        let present = self.advisory_generation().await?;
+        let sql = "SELECT id, generation FROM advisory WHERE generation <= $1 \
+                   AND (id > $2 OR (id = $2 AND generation > $3)) ORDER BY id, generation LIMIT $4";
+        let values: [Value; 4] = [
+            sql::to_db(present).into(),
+            after.0.into(),
+            sql::to_db(after.1).into(),
+            sql::to_db(limit as u64).into(),
+        ];
+        let rows: Vec<ChangedRow> = sql::all(self.inner.db.read(), sql, values).await?;
+        let changed = |row: ChangedRow| (row.id, sql::from_db(row.generation));
+        Ok(rows.into_iter().map(changed).collect())
+    }
+
+    /// What an advisory said that changed in a generation.
+    pub async fn advisory_as_of(&self, id: &str, generation: u64) -> Result<Option<AdvisoryRow>, StoreError> {
+        let sql = "SELECT id, modified, body FROM advisory WHERE id = $1 AND generation = $2";
+        let values = [id.into(), sql::to_db(generation).into()];
+        let row: Option<Row> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.map(|row| AdvisoryRow {
+            id: row.id,
+            modified: row.modified,
+            body: row.body,
+        }))
     }
 
     /// The documents of a kind.

@@ -168,6 +168,7 @@ async fn attach(
         bytes: attachment.bytes.clone(),
         manifest: attachment.manifest.clone(),
         tags: Vec::new(),
+        is_refused: false,
     };
     let (id, is_new) = manifest::put_own(tx, &mut repository, repo, put, limits).await?;
     let is_before = before.as_ref().is_some_and(|before| before.manifest_id == id);
@@ -204,7 +205,7 @@ async fn decide(tx: &Tx, repo: &RepoName, digest: &Digest) -> Result<(), StoreEr
         decided_at: tx.now(),
     };
     for point in [Point::Push, Point::Pull] {
-        decision::keep(tx, repo, digest, point, &judgement).await?;
+        decision::keep(tx, (repo, digest), point, &judgement, None).await?;
     }
     Ok(())
 }

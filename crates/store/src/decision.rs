@@ -15,7 +15,7 @@ use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::job::{self, Job};
-use crate::{Actor, Store, StoreError, Timestamp, blob, repository};
+use crate::{Actor, Seen, Store, StoreError, Timestamp, blob, brake, repository, seen};
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -34,7 +34,7 @@ pub enum Outcome {
 impl Outcome {
     const ALL: [Self; 4] = [Self::Allow, Self::Warn, Self::Refuse, Self::NotApplicable];
 
-    const fn number(self) -> i64 {
+    pub(crate) const fn number(self) -> i64 {
         self as i64
     }
 
@@ -53,7 +53,7 @@ pub enum Point {
 }
 
 impl Point {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Push => "push",
             Self::Pull => "pull",
@@ -82,7 +82,29 @@ pub struct Judgement {
     pub decided_at: Timestamp,
 }
 
-/// What was decided of the images of a repository that have a blob.
+/// What a judgement of an image came to.
+#[derive(Debug, Clone, Default)]
+pub struct Verdicts {
+    /// For each point.
+    pub judgements: Vec<(Point, Judgement)>,
+    /// What is kept for pulls of an image that is in use instead of a refusal, while the brake holds that (`brake.rs`). `None`:
+    /// it is not in use, or not refused.
+    pub held: Option<Judgement>,
+    /// When its findings were first made. `None`: as is known already.
+    pub seen: Option<Seen>,
+}
+
+impl From<Vec<(Point, Judgement)>> for Verdicts {
+    fn from(judgements: Vec<(Point, Judgement)>) -> Self {
+        Self {
+            judgements,
+            ..Self::default()
+        }
+    }
+}
+
+/// What was decided of the images of a repository that have a blob. Manifests of nothing that runs are none of them: whoever pushes
+/// a signature that names a layer must not open it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Images that have it.
@@ -187,12 +209,14 @@ impl Store {
                    FROM manifest_reference f JOIN manifest m ON m.id = f.manifest_id \
                    JOIN repository r ON r.id = f.repository_id \
                    LEFT JOIN decision d ON d.repository_id = r.id AND d.digest = m.digest AND d.point = $4 \
-                   WHERE r.name = $1 AND f.digest = $2 AND f.kind = 0 AND m.kind = 0";
+                   WHERE r.name = $1 AND f.digest = $2 AND f.kind = 0 AND m.kind = 0 \
+                   AND (d.outcome IS NULL OR d.outcome <> $5)";
         let values = [
             repo.as_str().into(),
             blob.to_string().into(),
             Outcome::Refuse.number().into(),
             Point::Pull.name().into(),
+            Outcome::NotApplicable.number().into(),
         ];
         let row: Option<StandingRow> = sql::first(self.inner.db.read(), sql, values).await?;
         Ok(row.map(|row| Standing {
@@ -260,7 +284,7 @@ impl Store {
         job: &Job,
         repo: &RepoName,
         digest: &Digest,
-        judgements: Vec<(Point, Judgement)>,
+        verdicts: Verdicts,
     ) -> Result<(), StoreError> {
         let (job, repo, digest) = (job.clone(), repo.clone(), *digest);
         self.write(move |tx| {
@@ -268,8 +292,12 @@ impl Store {
                 if !job::is_held(tx, &job).await? {
                     return Ok(());
                 }
-                for (point, judgement) in &judgements {
-                    keep(tx, &repo, &digest, *point, judgement).await?;
+                if let Some(seen) = &verdicts.seen {
+                    seen::keep(tx, &digest, seen).await?;
+                }
+                for (point, judgement) in &verdicts.judgements {
+                    let held = verdicts.held.as_ref().filter(|_| *point == Point::Pull);
+                    keep(tx, (&repo, &digest), *point, judgement, held).await?;
                 }
                 job::finish(tx, &job).await
             })
@@ -280,18 +308,27 @@ impl Store {
     }
 }
 
+/// What was decided before.
 #[derive(FromQueryResult)]
-struct Known {
+pub(crate) struct Known {
     outcome: i64,
     body: String,
+    pub(crate) policy: String,
+    pub(crate) generation: i64,
+}
+
+impl Known {
+    pub(crate) fn is_refused(&self) -> bool {
+        self.outcome == Outcome::Refuse.number()
+    }
 }
 
 pub(crate) async fn keep(
     tx: &Tx,
-    repo: &RepoName,
-    digest: &Digest,
+    (repo, digest): (&RepoName, &Digest),
     point: Point,
     judgement: &Judgement,
+    held: Option<&Judgement>,
 ) -> Result<(), StoreError> {
     let Some(repository) = repository::find(tx.sql(), repo).await? else {
         return Ok(());
@@ -302,13 +339,19 @@ pub(crate) async fn keep(
     let Some(manifest) = manifest else {
         return Ok(());
     };
-    let sql = "SELECT outcome, body FROM decision WHERE repository_id = $1 AND digest = $2 AND point = $3";
+    let sql = "SELECT outcome, body, policy, generation FROM decision \
+               WHERE repository_id = $1 AND digest = $2 AND point = $3";
     let values = [
         repository.id.into(),
         digest.to_string().into(),
         point.name().into(),
     ];
     let known: Option<Known> = sql::first(tx.sql(), sql, values).await?;
+    let judgement = if point == Point::Pull {
+        brake::choose(tx, (repository.id, digest), known.as_ref(), judgement, held).await?
+    } else {
+        judgement
+    };
     write(tx, repository.id, digest, point, judgement).await?;
     tx.touch(Key::decision(repo, digest, point.name()));
     let is_same = known

@@ -1,9 +1,10 @@
 //! Declared state: what `roadbed apply` reconciles users, robots, grants and rules with.
 
 use access::{Grant, PrincipalKind, PrincipalName};
+use oci::{Reference, RepoName};
 use serde::{Deserialize, Serialize};
 
-use crate::{Actor, AdminError, IssuedSecret, Rule, Store, StoreError, setting};
+use crate::{Actor, AdminError, IssuedSecret, Rule, Store, StoreError, in_use, setting};
 
 mod carry_out;
 mod end;
@@ -28,6 +29,23 @@ pub struct Declared {
     /// The policy that should be in force, YAML; without it the present one stays, also with `prune`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// Images that are in use by the word of whoever applies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub in_use: Vec<DeclaredInUse>,
+}
+
+/// An image that is in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredInUse {
+    /// The repository.
+    pub repository: RepoName,
+    /// Tag or digest.
+    pub reference: Reference,
+    /// When that is over; never `never`. One that is over already means nothing: the file is older than that.
+    pub until: End,
+    /// Why it is known to be.
+    pub reason: String,
 }
 
 /// A user without a password in clear.
@@ -102,6 +120,10 @@ pub enum Step {
     RemoveRule(Rule),
     /// Put the policy in force.
     SetPolicy(Becoming<DeclaredPolicy>),
+    /// Take the word that an image is in use.
+    SetInUse(Becoming<DeclaredInUse>),
+    /// Take back that an image is in use which is not declared so (only with `prune`).
+    RemoveInUse(DeclaredInUse),
 }
 
 /// A policy that was checked.
@@ -182,6 +204,7 @@ impl Store {
                 digest: stored.digest,
                 body: stored.body,
             }),
+            in_use: in_use::declared(on, self.now()).await?,
         })
     }
 }

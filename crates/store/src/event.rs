@@ -89,6 +89,12 @@ pub enum EventKind {
     /// A policy was set.
     #[serde(rename = "policy.set")]
     PolicySet,
+    /// A change would refuse more of what is in use than may be without a person, and is held at warn.
+    #[serde(rename = "policy.hold")]
+    PolicyHold,
+    /// A person let happen what was held.
+    #[serde(rename = "policy.approve")]
+    PolicyApprove,
     /// Somebody asked that a finding be waived.
     #[serde(rename = "waiver.request")]
     WaiverRequest,
@@ -98,6 +104,12 @@ pub enum EventKind {
     /// A waiver was withdrawn.
     #[serde(rename = "waiver.remove")]
     WaiverRemove,
+    /// Somebody said that images of a repository are in use.
+    #[serde(rename = "in-use.set")]
+    InUseSet,
+    /// Somebody took that back.
+    #[serde(rename = "in-use.remove")]
+    InUseRemove,
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,

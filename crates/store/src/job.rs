@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use oci::Digest;
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, Value};
 use tokio::sync::watch;
 
 use crate::db::{Tx, sql};
@@ -143,6 +143,32 @@ pub(crate) async fn enqueue(
     Ok(())
 }
 
+/// Has images judged again: those that `images` picks from `manifest m` and `repository r`, where `$3` is the present moment
+/// and `$4` is `about`. Answers how many.
+pub(crate) async fn enqueue_judgements(
+    tx: &Tx,
+    images: &str,
+    priority: JobPriority,
+    about: Option<Value>,
+) -> Result<u64, StoreError> {
+    let sql = format!(
+        "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
+         SELECT $1, r.name || '@' || m.digest, $2, 0, $3, 0, $3 \
+         FROM manifest m JOIN repository r ON r.id = m.repository_id {images} \
+         ON CONFLICT (kind, subject) DO UPDATE SET attempts = 0, \
+         priority = CASE WHEN job.priority < excluded.priority THEN job.priority ELSE excluded.priority END, \
+         ready_at = CASE WHEN job.ready_at < excluded.ready_at THEN job.ready_at ELSE excluded.ready_at END"
+    );
+    let values: [Value; 3] = [
+        JobKind::Judge.name().into(),
+        (priority as i64).into(),
+        tx.now().micros().into(),
+    ];
+    let asked = sql::execute_list(tx.sql(), &sql, values.into_iter().chain(about)).await?;
+    tx.wake_workers();
+    Ok(asked)
+}
+
 /// Enqueues a look into a blob, unless that was done before.
 pub(crate) async fn enqueue_scan(tx: &Tx, digest: &Digest, priority: JobPriority) -> Result<(), StoreError> {
     let sql = "SELECT made_at AS number FROM layer_report WHERE digest = $1";
@@ -164,6 +190,19 @@ pub(crate) async fn finish(tx: &Tx, job: &Job) -> Result<(), StoreError> {
         tx.wake_workers();
     }
     Ok(())
+}
+
+/// Puts a job off that is done for now: it is begun anew after `again`, as one that nobody has tried.
+pub(crate) async fn put_off(tx: &Tx, job: &Job, again: Duration) -> Result<(), StoreError> {
+    let sql = "UPDATE job SET lease_until = 0, worker = NULL, attempts = 0, priority = $4, ready_at = $3 \
+               WHERE id = $1 AND attempts = $2";
+    let values = [
+        job.id.into(),
+        i64::from(job.attempts).into(),
+        tx.now().plus(again).micros().into(),
+        (JobPriority::Backfill as i64).into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await.map(drop)
 }
 
 /// Whether the caller still has the job: its lease was not lost to somebody who has begun it again, or is done.
@@ -293,28 +332,10 @@ impl Store {
 
     /// Has images judged again. Answers how many.
     pub async fn request_judgements(&self, which: Which, priority: JobPriority) -> Result<u64, StoreError> {
-        let asked = self
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = format!(
-                        "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
-                         SELECT $1, r.name || '@' || m.digest, $2, 0, $3, 0, $3 \
-                         FROM manifest m JOIN repository r ON r.id = m.repository_id {} \
-                         ON CONFLICT (kind, subject) DO UPDATE SET attempts = 0",
-                        which.condition()
-                    );
-                    let values = [
-                        JobKind::Judge.name().into(),
-                        (priority as i64).into(),
-                        tx.now().micros().into(),
-                    ];
-                    let asked = sql::execute(tx.sql(), &sql, values).await?;
-                    tx.wake_workers();
-                    Ok::<_, StoreError>(asked)
-                })
-            })
-            .await?;
-        Ok(asked)
+        self.write(move |tx| {
+            Box::pin(async move { enqueue_judgements(tx, which.condition(), priority, None).await })
+        })
+        .await
     }
 
     /// Changes whenever a job may have become ready.

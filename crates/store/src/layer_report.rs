@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
 use findings::{LayerReport, Listing};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
@@ -124,6 +125,21 @@ impl Store {
         self.write(move |tx| Box::pin(async move { keep(tx, &job, digest, body, listing).await }))
             .await
     }
+
+    /// Keeps what a job found for now, wakes the images that waited for it, and has the blob looked into again after `again`:
+    /// something that was to look at it was away.
+    pub async fn keep_scan(&self, job: &Job, report: LayerReport, again: Duration) -> Result<(), StoreError> {
+        let (job, digest) = (job.clone(), report.blob);
+        let (body, listing) = encode(report)?;
+        self.write(move |tx| {
+            Box::pin(async move {
+                put(tx, digest, body, listing).await?;
+                job::put_off(tx, &job, again).await?;
+                wake_images(tx, &digest).await
+            })
+        })
+        .await
+    }
 }
 
 /// A report as it is written: what it says by itself, deflated, and its listing.
@@ -180,6 +196,12 @@ async fn outdate(tx: &Tx, analysers: &str, first: String, last: String) -> Resul
 }
 
 async fn keep(tx: &Tx, job: &Job, digest: Digest, body: Body, listing: Vec<u8>) -> Result<(), StoreError> {
+    put(tx, digest, body, listing).await?;
+    job::finish(tx, job).await?;
+    wake_images(tx, &digest).await
+}
+
+async fn put(tx: &Tx, digest: Digest, body: Body, listing: Vec<u8>) -> Result<(), StoreError> {
     let sql = "INSERT INTO layer_report (digest, analysers, is_whole, report, listing, made_at) \
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (digest) DO UPDATE SET \
                analysers = excluded.analysers, is_whole = excluded.is_whole, report = excluded.report, \
@@ -192,9 +214,7 @@ async fn keep(tx: &Tx, job: &Job, digest: Digest, body: Body, listing: Vec<u8>) 
         listing.into(),
         tx.now().micros().into(),
     ];
-    sql::execute(tx.sql(), sql, values).await?;
-    job::finish(tx, job).await?;
-    wake_images(tx, &digest).await
+    sql::execute(tx.sql(), sql, values).await.map(drop)
 }
 
 #[derive(FromQueryResult)]

@@ -57,6 +57,9 @@ pub struct PutManifest {
     pub manifest: Manifest,
     /// Tags to set to it in the same transaction; all or none.
     pub tags: Vec<Tag>,
+    /// Whether policy refuses it. It is asked for all the same whether the pusher may name what it names: why it is refused
+    /// would tell about blobs of others.
+    pub is_refused: bool,
 }
 
 /// What a PUT did.
@@ -71,6 +74,9 @@ pub struct PutOutcome {
 /// Why a manifest was not stored. Nothing of it was.
 #[derive(Debug, Clone, Error)]
 pub enum PutError {
+    /// Policy refuses it, and nothing else speaks against it.
+    #[error("refused by policy")]
+    Refused,
     /// Blobs that the repository does not have and the pusher may not take from elsewhere.
     #[error("{} blobs named by the manifest are unknown here, the first is {}; push them first", .0.len(), first(.0))]
     BlobsUnknown(Vec<Digest>),

@@ -332,6 +332,7 @@ pub(crate) fn put(manifest: &str, tags: &[&str]) -> PutManifest {
         manifest: Manifest::parse(&bytes, None, &ManifestLimits::default()).unwrap(),
         bytes,
         tags,
+        is_refused: false,
     }
 }
 

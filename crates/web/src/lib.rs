@@ -28,6 +28,8 @@ mod events;
 mod fsck;
 mod gc;
 mod grants;
+mod held;
+mod in_use;
 mod judging;
 mod manifests;
 mod mirror;
@@ -140,6 +142,13 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(policies::get_policy, policies::set_policy))
         .routes(routes!(policies::list_policies))
         .routes(routes!(previews::preview_policy))
+        .routes(routes!(held::list_held))
+        .routes(routes!(held::approve_held))
+        .routes(routes!(
+            in_use::list_in_use,
+            in_use::set_in_use,
+            in_use::remove_in_use
+        ))
         .routes(routes!(waivers::list_waivers))
         .routes(routes!(waivers::request_waiver, waivers::remove_waiver))
         .routes(routes!(waivers::approve_waiver))

@@ -11,6 +11,8 @@ pub use crate::events::EventEntry;
 pub use crate::fsck::{CheckLine, CheckProgress, CheckReport, CheckRequest, DamageEntry};
 pub use crate::gc::{CollectionReport, CollectionRequest, CollectionStatus, KeptBlobs};
 pub use crate::grants::GrantEntry;
+pub use crate::held::{ApprovedChange, HeldCauseEntry, HeldEntry, HeldImageEntry, HeldReport};
+pub use crate::in_use::{InUseEntry, NewInUseEntry, SetInUse};
 pub use crate::manifests::ManifestEntry;
 pub use crate::moment::Moment;
 pub use crate::page::{Page, PageQuery};

@@ -307,7 +307,7 @@ impl<R: Read> Pass<'_, '_, R> {
             FileError::Exceeded(exceeded) => self.found.skip(exceeded.limit, exceeded.detail, Some(path)),
             FileError::Malformed(what) => {
                 let what = format!("it cannot be read as what it looks like ({reader}): {what}");
-                self.found.oddities.note(path.as_bytes(), what);
+                self.found.skip(findings::MALFORMED, what, Some(path));
             }
             FileError::Io(error) => self.found.skip("file.spool", error.to_string(), Some(path)),
         }

@@ -2,7 +2,7 @@
 
 use crate::limits::MAX_LINE_BYTES;
 use crate::text::{one_line, quoted};
-use crate::{Decision, Effect, Reason};
+use crate::{Decision, Eased, Effect, Reason};
 
 /// Reasons that a line names.
 const NAMED: usize = 3;
@@ -21,7 +21,19 @@ impl Decision {
 
     /// What is warned about, on one line.
     pub fn warning_line(&self) -> String {
-        self.line("policy warns", Effect::Warn)
+        let head = if self.is_held() {
+            "policy warns (it would be refused, and is held until a person approves that)"
+        } else {
+            "policy warns"
+        };
+        self.line(head, Effect::Warn)
+    }
+
+    /// Whether it would be refused, were it not for the [`brake`](crate::brake()).
+    fn is_held(&self) -> bool {
+        self.reasons
+            .iter()
+            .any(|reason| reason.eased == Some(Eased::Brake))
     }
 
     /// The value of the `Warning` header (RFC 7234, 5.5, with the code that distribution-spec prescribes):

@@ -41,6 +41,19 @@ impl JudgedFinding {
     }
 }
 
+impl JudgedFinding {
+    /// Names the finding among those of one image, whatever is thought of it: the beginning of a digest of what is found where.
+    /// For the moment at which it was first made.
+    pub fn key(&self) -> u64 {
+        let place = of(&(self.kind, &self.id, &self.package, &self.path, &self.rule));
+        let mut first = [0; 8];
+        for (to, from) in first.iter_mut().zip(place.bytes()) {
+            *to = *from;
+        }
+        u64::from_le_bytes(first)
+    }
+}
+
 /// Digest of `value` as JSON. Written field by field, so that no two values run into one another.
 pub(crate) fn of(value: &impl Serialize) -> Digest {
     let mut sink = Sink(Hasher::new(Algorithm::Sha256));

@@ -167,7 +167,7 @@ fn rule(at: u64, entry: RuleEntry, limits: &PolicyLimits) -> Result<Rule, At> {
         about: entry.about,
         when: condition,
         decide,
-        on: entry.on.map_or_else(|| Ok(Point::ALL.to_vec()), points)?,
+        on: entry.on.map_or_else(|| Ok(Point::UNLESS_SAID.to_vec()), points)?,
         running: entry.running.map_or(Ok(Running::Keep), |word| running(&word))?,
         after: entry.after.map_or(Ok(0), |days| grace(&days, limits))?,
         message,

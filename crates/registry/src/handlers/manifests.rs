@@ -10,7 +10,7 @@ use axum::body::Body;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use oci::{Algorithm, Digest, ErrorCode, Manifest, MediaType, Reference, RepoName, Tag};
 use serde_json::json;
-use store::{PullClass, PullNote, PutManifest, PutOutcome, StoredManifest};
+use store::{PullClass, PullNote, PutError, PutManifest, PutOutcome, StoredManifest};
 
 use super::{empty, is_not_modified, not_modified, set, set_digest};
 use crate::{
@@ -118,6 +118,16 @@ impl Registry {
         };
         let manifest = Manifest::parse(&bytes, content_type.as_ref(), &self.config().manifest_limits)
             .map_err(|error| ApiError::manifest_refused(&error))?;
+        let (passed, refusal) = gate::take(
+            self.gate()
+                .push(gate::Push {
+                    caller: exchange.caller,
+                    repo,
+                    digest: &digest,
+                    manifest: &manifest,
+                })
+                .await,
+        );
         let book = self.store().access();
         let may_pull = |other: &RepoName| book.may::<Pull>(exchange.caller, other);
         let put = PutManifest {
@@ -125,9 +135,15 @@ impl Registry {
             bytes,
             manifest,
             tags: tags.clone(),
+            is_refused: refusal.is_some(),
         };
-        let outcome = self.store().put_manifest(&permit, put, &may_pull).await?;
-        Ok(manifest_created(repo, reference, &digest, &tags, &outcome))
+        let outcome = match (self.store().put_manifest(&permit, put, &may_pull).await, refusal) {
+            (Err(PutError::Refused), Some(refusal)) => return Err(refusal),
+            (outcome, _) => outcome?,
+        };
+        let mut response = manifest_created(repo, reference, &digest, &tags, &outcome);
+        passed.tell(&mut response);
+        Ok(response)
     }
 
     async fn delete_manifest(

@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, de};
-use store::{DeclaredRobot, DeclaredUser, End, ImmutableTags, Rule, Rules};
+use store::{DeclaredInUse, DeclaredRobot, DeclaredUser, End, ImmutableTags, Rule, Rules};
 
 use crate::config::Size;
 use crate::moment;
@@ -59,6 +59,41 @@ pub(super) struct RuleDocument {
     quota_tags: Option<u64>,
     #[serde(default = "allowed")]
     deletion: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InUseDocument {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    repository: oci::RepoName,
+    reference: oci::Reference,
+    #[serde(deserialize_with = "last_moment")]
+    until: End,
+    reason: String,
+}
+
+/// A date or a moment.
+fn last_moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<End, D::Error> {
+    moment::end(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+impl From<InUseDocument> for DeclaredInUse {
+    fn from(document: InUseDocument) -> Self {
+        let InUseDocument {
+            _kind,
+            repository,
+            reference,
+            until,
+            reason,
+        } = document;
+        Self {
+            repository,
+            reference,
+            until,
+            reason,
+        }
+    }
 }
 
 fn allowed() -> bool {

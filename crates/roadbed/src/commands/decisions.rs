@@ -35,6 +35,18 @@ pub(crate) struct ImageArg {
     reference: Reference,
 }
 
+impl ImageArg {
+    /// Where it lies.
+    pub(crate) fn repository(&self) -> &RepoName {
+        &self.repository
+    }
+
+    /// Its tag or digest.
+    pub(crate) fn reference(&self) -> &Reference {
+        &self.reference
+    }
+}
+
 impl FromStr for ImageArg {
     type Err = String;
 

@@ -14,6 +14,8 @@ use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::output;
 
+mod held;
+
 /// Versions that a list shows; the server has no more.
 const MOST: usize = 100;
 
@@ -31,7 +33,8 @@ Examples:
   roadbed policy check policy.yaml               all mistakes, each with its line
   roadbed policy test cases.yaml policy.yaml     what should become of these images?
   roadbed policy preview policy.yaml             which images would fare otherwise?
-  roadbed policy set policy.yaml")]
+  roadbed policy set policy.yaml
+  roadbed policy held                            what would refuse too much of what is in use")]
 pub(crate) enum PolicyCommand {
     /// Print the policy in force
     Show {
@@ -70,6 +73,17 @@ pub(crate) enum PolicyCommand {
         #[arg(long, default_value_t = 100, value_name = "COUNT")]
         limit: usize,
     },
+    /// List what would refuse too much of what is in use; it is held at warn until a person approves it
+    Held {
+        /// Images to list of each change; all are counted
+        #[arg(long, default_value_t = 20, value_name = "COUNT")]
+        limit: usize,
+    },
+    /// Let a change happen that is held: its images are refused from then on
+    Approve {
+        /// Its number in `policy held`
+        change: u64,
+    },
 }
 
 /// Carries out a command.
@@ -92,6 +106,8 @@ pub(crate) async fn run(args: &ClientArgs, command: PolicyCommand) -> anyhow::Re
         }
         PolicyCommand::Test { cases, file } => return test(args, &cases, file.as_deref()),
         PolicyCommand::Preview { file, limit } => preview(args, &file, limit).await?,
+        PolicyCommand::Held { limit } => held::list(&Client::connect(args)?, limit).await?,
+        PolicyCommand::Approve { change } => held::approve(&Client::connect(args)?, change).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -19,7 +19,7 @@ use super::sbom::SbomFormat;
 use super::setting::Namespaces;
 use super::units::{Size, Span};
 use crate::gate::GateConfig;
-use crate::worker::{BrokerConfig, PoolConfig};
+use crate::worker::{BrokerConfig, ClamdAddress, ClamdConfig, PoolConfig};
 
 /// Where the registry listens if nobody says otherwise: reachable from this machine only.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -44,6 +44,10 @@ fn protocol() -> RegistryConfig {
 
 fn api() -> WebConfig {
     WebConfig::default()
+}
+
+fn clamd() -> ClamdConfig {
+    ClamdConfig::at(ClamdAddress::Tcp(String::new()))
 }
 
 fn pool() -> PoolConfig {
@@ -253,11 +257,23 @@ section! {
         malware_rules: Vec<PathBuf> = Vec::new();
         /// Files with rules for secrets in gitleaks' form, beside our own.
         secret_rules: Vec<PathBuf> = Vec::new();
+        /// A clamd that is asked about files that may be malware, `unix:/run/clamav/clamd.ctl` or `host:port`; empty: none.
+        clamd: Option<ClamdAddress> = None;
+        /// Largest file that it is given; its own StreamMaxLength or less. Larger ones are not looked at by it, which is said.
+        clamd_bytes: Size = Size(clamd().file_bytes), MIB => Size(4 << 30);
+        /// Longest time that it may take for one file.
+        clamd_file_time: Span = Span(clamd().file_time), SECOND => HOUR;
+        /// Longest time that it may take for all files of one blob; the rest is not looked at by it, which is said.
+        clamd_blob_time: Span = Span(clamd().blob_time), SECOND => DAY;
+        /// Files that it is asked about at the same time.
+        clamd_streams: usize = clamd().streams, 1 => 256;
+        /// Before a blob is tried again that it did not look at because it was away.
+        clamd_retry: Span = Span(clamd().retry), SECOND => DAY;
     }
 }
 
 section! {
-    /// What a pull has to pass.
+    /// What a pull has to pass, and a push.
     Gate = "gate" {
         /// Whether pulls are held and refused by policy; otherwise decisions are made and shown, and nothing more.
         enabled: bool = true;
@@ -265,6 +281,12 @@ section! {
         first_wait: Span = Span(gate().first_wait), Span(Duration::ZERO) => MINUTE;
         /// Pulls that wait at the same time; one more is told to come again at once (503).
         waiters: usize = gate().waiters, 1 => 1_000_000;
+        /// How long a push may take to be judged where a rule says `on: push`; one that takes longer is taken in and told so.
+        push_wait: Span = Span(gate().push_wait), MILLISECOND => MINUTE;
+        /// Hundredths of a percent of what is in use that a change may turn to refuse without a person; 10000: all of it.
+        brake_share: u32 = 100, 0 => 10_000;
+        /// Images in use that a change may turn to refuse however few are in use.
+        brake_floor: u64 = policy::Brake::default().floor, 0 => 1_000_000;
     }
 }
 

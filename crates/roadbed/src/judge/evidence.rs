@@ -1,19 +1,18 @@
 //! The reports of an image's layers.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, io::Read as _, sync::Arc};
 
-use anyhow::Result;
-use findings::{ImageConfig, ImageReport, LayerReport, NotScannable};
+use anyhow::{Context as _, Result};
+use findings::{CONFIG_BYTES, ImageConfig, ImageReport, LayerReport, NotScannable, ReadConfig};
 use moka::sync::Cache;
 use oci::{Descriptor, Digest, Manifest};
 use policy::{Unknown, UnknownKind};
 use store::{JobPriority, Store};
 
+mod weight;
+
 /// Bytes of reports kept in memory: the base of many images is decoded once.
 const CACHE_BYTES: u64 = 48 << 20;
-
-/// What of a report is not counted by its lists.
-const OVERHEAD: usize = 4_096;
 
 /// Reads reports, and asks for those that are not there.
 pub(crate) struct Evidence {
@@ -66,7 +65,7 @@ impl Evidence {
     pub(crate) fn new(store: Store) -> Self {
         let reports = Cache::builder()
             .max_capacity(CACHE_BYTES)
-            .weigher(|_, report: &Arc<LayerReport>| u32::try_from(weight(report)).unwrap_or(u32::MAX))
+            .weigher(|_, report: &Arc<LayerReport>| u32::try_from(weight::of(report)).unwrap_or(u32::MAX))
             .build();
         Self { store, reports }
     }
@@ -92,6 +91,49 @@ impl Evidence {
         Ok(None)
     }
 
+    /// What is known by now of a manifest that is being pushed. What nobody has looked into yet is no unknown: it is only
+    /// early. Layers count all together or not at all, because each can replace what lies below it.
+    pub(crate) async fn known(&self, manifest: &Manifest) -> Result<Gathered> {
+        let mut gathered = Gathered::default();
+        let mut missing = BTreeSet::new();
+        if let Some(config) = &manifest.config {
+            match self.report(config, &mut missing).await? {
+                None if missing.contains(&config.digest) => {
+                    gathered.config = self.read_config(config).await?
+                }
+                report => gathered.set_config(config, report),
+            }
+        }
+        missing.clear();
+        for layer in &manifest.layers {
+            let report = self.report(layer, &mut missing).await?;
+            if !missing.is_empty() {
+                gathered.image.layers.clear();
+                gathered.diff_ids = vec![None; manifest.layers.len()];
+                gathered.unknowns.clear();
+                break;
+            }
+            gathered.push_layer(layer, report);
+        }
+        Ok(gathered)
+    }
+
+    /// The configuration from its bytes, which are as small and plain as a manifest's. `None`: it is not that of an image.
+    async fn read_config(&self, blob: &Descriptor) -> Result<Option<ImageConfig>> {
+        if blob.size > CONFIG_BYTES as u64 {
+            return Ok(None);
+        }
+        let Some(file) = self.store.blob_file(&blob.digest).await? else {
+            return Ok(None);
+        };
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            file.take(CONFIG_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+            Ok::<_, std::io::Error>(ReadConfig::parse(&bytes).ok().map(|read| read.config))
+        });
+        Ok(read.await.context("the reading was lost")??)
+    }
+
     /// The report of a blob. `None`: there is none, and none will come unless it is among the `missing`.
     async fn report(
         &self,
@@ -103,7 +145,10 @@ impl Evidence {
         }
         if let Some(report) = self.store.layer_report(&blob.digest).await? {
             let report = Arc::new(report);
-            self.reports.insert(blob.digest, Arc::clone(&report));
+            // One that counts for now only is replaced by the next.
+            if !is_for_now(&report) {
+                self.reports.insert(blob.digest, Arc::clone(&report));
+            }
             return Ok(Some(report));
         }
         if self.store.has_blob(&blob.digest).await? {
@@ -111,6 +156,12 @@ impl Evidence {
         }
         Ok(None)
     }
+}
+
+/// Whether the blob is looked into again although nothing of it has changed.
+fn is_for_now(report: &LayerReport) -> bool {
+    let mut missing = report.not_scannable.iter();
+    missing.any(|missing| missing.limit == findings::NO_CLAMD)
 }
 
 fn absent(blob: &Descriptor) -> Unknown {
@@ -127,7 +178,11 @@ fn note_unknowns(report: &LayerReport, unknowns: &mut Vec<Unknown>) {
         .map(|NotScannable { limit, .. }| limit.as_str())
         .collect();
     unknowns.extend(limits.into_iter().map(|limit| Unknown {
-        kind: UnknownKind::NotScannable,
+        kind: match limit {
+            findings::MALFORMED => UnknownKind::MalformedEvidence,
+            findings::NO_CLAMD => UnknownKind::NotLookedAtByClamd,
+            _ => UnknownKind::NotScannable,
+        },
         detail: limit.to_owned(),
     }));
     if let Some(oddity) = report.oddities.first() {
@@ -136,15 +191,4 @@ fn note_unknowns(report: &LayerReport, unknowns: &mut Vec<Unknown>) {
             detail: oddity.what.clone(),
         });
     }
-}
-
-/// Bytes that a report takes, roughly.
-fn weight(report: &LayerReport) -> usize {
-    let packages: usize = report.units.iter().map(|unit| unit.unit.packages.len()).sum();
-    OVERHEAD
-        + report.listing.len()
-        + packages * 400
-        + report.units.len() * 200
-        + report.findings.len() * 400
-        + (report.whiteouts.len() + report.opaque.len()) * 100
 }

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// A pull so long ago still means that an image is in use.
-const IN_USE: Duration = Duration::from_hours(30 * 24);
+pub(super) const IN_USE: Duration = Duration::from_hours(30 * 24);
 
 /// What there is of an image.
 pub(super) enum Image {
@@ -56,7 +56,8 @@ pub(super) async fn gather(
         manifest,
         media_type: stored.media_type.clone(),
         pushed_by: store.pusher(repo, digest).await?,
-        in_use: store.was_pulled_since(repo, digest, since).await?,
+        in_use: store.is_in_use(repo, digest, since).await?,
+        seen: store.seen(digest).await?,
         now,
     };
     Ok(Image::Ready(Box::new(Ready { about, gathered, now })))

@@ -12,6 +12,8 @@ use policy::{KeptWaiver, Policy, Waiver};
 use store::{AdvisoryRow, JobPriority, Store, Which};
 use tokio::sync::watch;
 
+use super::fixes::Fixes;
+
 /// After a change, before everything is read again.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -32,6 +34,8 @@ pub(crate) struct Facts {
     pub(crate) kev: Option<Kev>,
     /// What is likely to be.
     pub(crate) epss: Option<Epss>,
+    /// When fixes were first known.
+    pub(crate) fixes: Fixes,
     /// Which advisories.
     pub(crate) generation: u64,
     /// What is asked.
@@ -47,6 +51,7 @@ impl Facts {
             index: AdvisoryIndex::default(),
             kev: None,
             epss: None,
+            fixes: Fixes::default(),
             generation: 0,
             policy: Policy::default_policy(),
             waivers: Vec::new(),
@@ -140,19 +145,24 @@ impl Knowledge {
 /// Reads everything once.
 pub(crate) async fn read(store: &Store) -> Result<Facts> {
     let generation = store.advisory_generation().await?;
-    let policy = match store.policy().await? {
-        Some(stored) => Policy::parse("policy", &stored.body)
-            .with_context(|| format!("version {} of the policy cannot be read", stored.version))?,
-        None => Policy::default_policy(),
-    };
     Ok(Facts {
         index: index(store).await?,
         kev: document(store, "kev", Kev::read).await?,
         epss: document(store, "epss", Epss::read).await?,
+        fixes: Fixes::read(store).await?,
         generation,
-        policy,
+        policy: policy(store).await?,
         waivers: waivers(store).await?,
     })
+}
+
+/// The policy in force.
+pub(super) async fn policy(store: &Store) -> Result<Policy> {
+    match store.policy().await? {
+        Some(stored) => Policy::parse("policy", &stored.body)
+            .with_context(|| format!("version {} of the policy cannot be read", stored.version)),
+        None => Ok(Policy::default_policy()),
+    }
 }
 
 async fn index(store: &Store) -> Result<AdvisoryIndex> {

@@ -103,6 +103,9 @@ fn in_words(unknown: &Unknown) -> String {
         UnknownKind::NoFeed => "no advisories",
         UnknownKind::NoOs => "an unknown operating system",
         UnknownKind::DiffIdMismatch => "layers are not what the configuration says",
+        UnknownKind::MalformedEvidence => "a file that says what is installed cannot be read",
+        UnknownKind::NotLookedAtByClamd => "a layer was not looked at by clamd",
+        UnknownKind::NotJudged => "it could not be judged",
         UnknownKind::TooManyFindings => "there is more than one decision looks at",
         UnknownKind::FactsTooLong => "a text is too long to be judged whole",
     };

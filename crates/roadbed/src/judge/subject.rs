@@ -8,11 +8,12 @@ use findings::{
     advisory::{Knowledge as Known, State, VulnerabilityFinding, find_vulnerabilities},
     configuration, end_of_life,
 };
-use oci::{Digest, Manifest, MediaType, RepoName};
+use oci::{Algorithm, Digest, Manifest, MediaType, RepoName};
 use policy::{Applicability, ConfigShape, JudgedFinding, Peek, Subject, Unknown, UnknownKind, classify};
+use store::Seen;
 use time::OffsetDateTime;
 
-use super::{evidence::Gathered, knowledge::Facts};
+use super::{evidence::Gathered, knowledge::Facts, moment};
 
 /// Labels and annotations that rules can ask about.
 const LABELS: usize = 200;
@@ -33,6 +34,8 @@ pub(crate) struct SubjectOf {
     pub(crate) in_use: bool,
     /// The moment of judgement.
     pub(crate) now: OffsetDateTime,
+    /// When its findings were first made here; those that are not among them are made now.
+    pub(crate) seen: Seen,
 }
 
 /// The facts of an image.
@@ -56,6 +59,10 @@ pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) 
     add_configuration(&mut subject, about, gathered, &overlay);
     subject.image.unknowns.sort_unstable();
     subject.image.unknowns.dedup();
+    for finding in &mut subject.findings {
+        let at = about.seen.at(finding.key()).and_then(|at| moment(at).ok());
+        finding.first_seen = Some(at.unwrap_or(about.now));
+    }
     Ok(subject)
 }
 
@@ -152,7 +159,7 @@ pub(crate) fn add_vulnerabilities_of(
         };
         subject
             .findings
-            .push(judged(finding, package, *layer, path, facts));
+            .push(judged(finding, (package, os), (*layer, path), facts));
     }
     let uncovered: std::collections::BTreeSet<&str> = report
         .coverage
@@ -186,9 +193,8 @@ fn os_detail(kind: &str, os: Option<&OsRelease>) -> String {
 
 fn judged(
     finding: &VulnerabilityFinding,
-    package: &Package,
-    layer: Option<usize>,
-    path: &str,
+    (package, os): (&Package, Option<&OsRelease>),
+    (layer, path): (Option<usize>, &str),
     facts: &Facts,
 ) -> JudgedFinding {
     let mut judged = JudgedFinding::new(
@@ -225,14 +231,35 @@ fn judged(
             .filter_map(|advisory| advisory.published)
             .min()
     });
+    judged.fix_known_at = facts.fixes.known_at(finding, package, os);
+    judged.evidence = evidence_of(finding, package);
     // Headers of a kernel are no kernel: nothing of it runs in the image.
     judged.mitigated = matches!(finding.state, State::Mitigated(_)) || finding.is_headers_only;
     judged
 }
 
+/// Stands for all that the evidence says of the package, and for the ranges by which sources call it affected. What else they
+/// change (words, severities, references) does not touch whether it is true.
+fn evidence_of(finding: &VulnerabilityFinding, package: &Package) -> String {
+    let mut sources: Vec<_> = finding
+        .sources
+        .iter()
+        .map(|source| (&source.advisory, &source.range, &source.uncertain))
+        .collect();
+    sources.sort_unstable();
+    let facts = serde_json::to_vec(&(package, sources)).unwrap_or_default();
+    Digest::of(Algorithm::Sha256, &facts).hex()
+}
+
 fn add_files(subject: &mut Subject, overlay: &Overlay<'_>, gathered: &Gathered) {
     for found in &overlay.findings {
-        subject.findings.push(of_file(found.finding, Some(found.layer)));
+        let mut judged = of_file(found.finding, Some(found.layer));
+        // What says nothing of its bytes rests on the layer.
+        if judged.evidence.is_empty() && judged.kind == FindingKind::Malware {
+            let layer = gathered.image.layers.get(found.layer);
+            judged.evidence = layer.map(|report| report.blob.to_string()).unwrap_or_default();
+        }
+        subject.findings.push(judged);
     }
     let of_config = gathered.config_report.iter().flat_map(|report| &report.findings);
     for finding in of_config {

@@ -161,6 +161,7 @@ fn taken(
         pushed_by,
         in_use: false,
         now,
+        seen: store::Seen::default(),
     };
     (about, gathered)
 }

@@ -14,7 +14,7 @@ use crate::{
         PolicyGate,
         glass::{self, Glass},
     },
-    judge::{self, Asked, Judge, Knowledge, attach::Attacher},
+    judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
     worker::{Broker, Pool, PoolError, check_rules},
 };
 
@@ -24,7 +24,7 @@ const REVIEW_EVERY: Duration = Duration::from_mins(1);
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
-    tasks: [JoinHandle<()>; 4],
+    tasks: [JoinHandle<()>; 5],
     judging: Arc<dyn Judging>,
     pool: Pool,
 }
@@ -46,7 +46,12 @@ impl Drop for Looking {
 }
 
 /// Starts it, unless it is switched off.
-pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Result<Option<Looking>> {
+pub(super) async fn start(
+    config: &Config,
+    store: &Store,
+    knowledge: Arc<Knowledge>,
+    instance: &str,
+) -> Result<Option<Looking>> {
     if !config.scan.enabled {
         return Ok(None);
     }
@@ -58,7 +63,6 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
         .await
         .context("the rules could not be checked")?
         .context("scan.secret_rules or scan.malware_rules names what cannot be used")?;
-    let knowledge = Knowledge::of(store.clone());
     store.release_jobs().await?;
     let pool = Pool::new(config.pool_config());
     let broker = Broker::start(
@@ -81,6 +85,7 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
             tokio::spawn(Arc::clone(&knowledge).follow()),
             tokio::spawn(glass::audit::follow(store.clone())),
             tokio::spawn(look_again(store.clone(), pool.clone())),
+            tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
         ],
         judging: Asked::new(store.clone(), knowledge),
         pool,
@@ -99,12 +104,14 @@ async fn review(store: Store) {
     }
 }
 
-/// What pulls have to pass.
-pub(super) fn gate(config: &Config, store: &Store) -> Arc<dyn Gate> {
+/// What pulls and pushes have to pass.
+pub(super) fn gate(config: &Config, store: &Store, knowledge: &Arc<Knowledge>) -> Arc<dyn Gate> {
     if !config.scan.enabled || !config.gate.enabled {
         return Arc::new(OpenGate);
     }
-    PolicyGate::new(store.clone(), config.gate_config(), Glass::of(store.data_dir()))
+    let pushes = AtPush::new(store.clone(), Arc::clone(knowledge));
+    let glass = Glass::of(store.data_dir());
+    PolicyGate::new(store.clone(), config.gate_config(), glass, pushes)
 }
 
 /// Compiles the rules before somebody waits for it, and has blobs looked into again that other analysers or rules have

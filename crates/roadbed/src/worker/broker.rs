@@ -7,7 +7,7 @@ use oci::Digest;
 use store::{Job, JobKind, Store, StoreError};
 use tokio::task::JoinSet;
 
-use super::{NO_LAYER, Pool, PoolError, engines::not_scannable};
+use super::{NO_LAYER, Pool, PoolError, clamd::NO_CLAMD, engines::not_scannable};
 
 /// How the broker behaves.
 #[derive(Debug, Clone)]
@@ -99,13 +99,38 @@ impl Broker {
         let Some(blob) = self.store.blob_file(&digest).await? else {
             return self.store.drop_scan(job).await;
         };
+        if let Some(wait) = self.waits_for_clamd(&digest).await? {
+            return self.store.return_job(job, wait, Some("clamd is away")).await;
+        }
         match self.while_leased(job, self.pool.inspect(blob, digest)).await? {
             Ok(report) => {
                 tell_what_is_missing(&report);
-                self.store.finish_scan(job, report).await
+                let has_none = report
+                    .not_scannable
+                    .iter()
+                    .any(|missing| missing.limit == NO_CLAMD);
+                match self.pool.clamd().filter(|_| has_none) {
+                    // It counts for now. The image is decided, and again when clamd has looked.
+                    Some(clamd) => self.store.keep_scan(job, report, clamd.config().retry).await,
+                    None => self.store.finish_scan(job, report).await,
+                }
             }
             Err(error) => self.failed(job, digest, &error).await,
         }
+    }
+
+    /// How long a blob waits that was looked into by everything but clamd, which is still away: it is not read again for
+    /// nothing.
+    async fn waits_for_clamd(&self, digest: &Digest) -> Result<Option<Duration>, StoreError> {
+        let Some(clamd) = self.pool.clamd() else {
+            return Ok(None);
+        };
+        if self.store.known_layers(&[*digest]).await?.is_empty() {
+            return Ok(None);
+        }
+        let retry = clamd.config().retry;
+        let answers = tokio::task::spawn_blocking(move || clamd.answers()).await;
+        Ok((!answers.unwrap_or(false)).then_some(retry))
     }
 
     /// Waits for `work` and renews the lease meanwhile.

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::{
+    clamd::handout::HandsOut,
     engines::{Engines, Rules, Skips},
     lifeline::Lifeline,
     sandbox::{self, Walls},
@@ -101,8 +102,13 @@ fn look_into_one(args: &ChildArgs, engines: Engines, socket: OwnedFd, words: Own
     wire::send(&socket, &Word::Ready { missing })?;
     let task: Task = wire::receive(&socket, wire::TASK_BYTES)?;
     let [blob] = wire::receive_files(&socket)?;
+    let hands_out = task.hand_out.map(|most| {
+        let [files] = wire::receive_files(&socket)?;
+        Ok::<_, std::io::Error>(HandsOut::new(UnixStream::from(files), most))
+    });
+    let hands_out = hands_out.transpose()?;
     lifeline.hold();
-    let report = engines.look(File::from(blob), &task);
+    let report = engines.look(File::from(blob), &task, hands_out);
     lifeline.let_go();
     wire::send(&socket, &Word::Report(Box::new(report)))?;
     Ok(())

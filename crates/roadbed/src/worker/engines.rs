@@ -18,7 +18,7 @@ use inspect::{
 use oci::{Algorithm, Digest, Hasher};
 use policy::Peek;
 
-use super::wire::Task;
+use super::{clamd::handout::HandsOut, wire::Task};
 
 /// What a blob is short of when it is text, and so no layer.
 pub(crate) const NO_LAYER: &str = "layer.format";
@@ -102,18 +102,18 @@ impl Engines {
     }
 
     /// Looks into a blob.
-    pub(super) fn look(self, mut blob: File, task: &Task) -> LayerReport {
+    pub(super) fn look(self, mut blob: File, task: &Task, hands_out: Option<HandsOut>) -> LayerReport {
         let version = self.version.clone();
         let mut report = match head_of(&mut blob) {
             Ok((head, size)) if Peek::of(&head) == Peek::Text => self.look_at_text(&blob, size, task.digest),
-            Ok(_) => self.look_at_layer(blob, task),
+            Ok(_) => self.look_at_layer(blob, task, hands_out),
             Err(error) => not_scannable(task.digest, "layer.read", &error.to_string()),
         };
         report.analysers = version;
         report
     }
 
-    fn look_at_layer(self, blob: File, task: &Task) -> LayerReport {
+    fn look_at_layer(self, blob: File, task: &Task, hands_out: Option<HandsOut>) -> LayerReport {
         let mut spools = MemorySpools;
         let mut bytes: Vec<Box<dyn ByteAnalyser>> = Vec::new();
         if let Some(secrets) = self.secrets {
@@ -121,6 +121,9 @@ impl Engines {
         }
         if let Some(malware) = self.malware {
             bytes.push(Box::new(Hunts(malware)));
+        }
+        if let Some(hands_out) = hands_out {
+            bytes.push(Box::new(hands_out));
         }
         let mut analysers = Analysers {
             version: &self.version,
@@ -280,7 +283,7 @@ impl SpoolMaker for MemorySpools {
 }
 
 /// The report of a blob that could not be looked into.
-pub(super) fn not_scannable(blob: Digest, limit: &str, detail: &str) -> LayerReport {
+pub(crate) fn not_scannable(blob: Digest, limit: &str, detail: &str) -> LayerReport {
     LayerReport {
         schema: findings::SCHEMA,
         analysers: ANALYSERS.to_owned(),

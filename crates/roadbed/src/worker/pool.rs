@@ -21,6 +21,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::{
+    clamd::{Clamd, ClamdConfig, looking::Looking},
     engines::Skips,
     nursery::{Nursery, START},
     process::{LastWords, Ready, Sockets},
@@ -48,6 +49,8 @@ pub(crate) struct PoolConfig {
     pub(crate) secret_rules: Vec<std::path::PathBuf>,
     /// What is not looked for.
     pub(crate) skips: Skips,
+    /// A clamd that is asked as well.
+    pub(crate) clamd: Option<ClamdConfig>,
 }
 
 impl Default for PoolConfig {
@@ -62,6 +65,7 @@ impl Default for PoolConfig {
             malware_rules: Vec::new(),
             secret_rules: Vec::new(),
             skips: Skips::default(),
+            clamd: None,
         }
     }
 }
@@ -98,6 +102,7 @@ struct Inner {
     nursery: Mutex<Option<Nursery>>,
     sockets: Arc<Sockets>,
     told_missing: AtomicBool,
+    clamd: Option<Arc<Clamd>>,
 }
 
 impl Pool {
@@ -105,6 +110,7 @@ impl Pool {
     pub(crate) fn new(config: PoolConfig) -> Self {
         Self(Arc::new(Inner {
             places: Arc::new(Semaphore::new(config.children)),
+            clamd: config.clamd.clone().map(|config| Arc::new(Clamd::new(config))),
             config,
             ready: Mutex::default(),
             nursery: Mutex::default(),
@@ -116,6 +122,11 @@ impl Pool {
     /// How many blobs are looked into at the same time.
     pub(crate) fn children(&self) -> usize {
         self.0.config.children
+    }
+
+    /// The clamd that is asked, if there is one.
+    pub(crate) fn clamd(&self) -> Option<Arc<Clamd>> {
+        self.0.clamd.clone()
     }
 
     /// Ends all children, those at work too: whoever waits for one is told that the pool is stopping.
@@ -279,18 +290,33 @@ impl Pool {
     fn ask(&self, ready: &Ready, blob: &File, digest: Digest) -> Result<LayerReport, PoolError> {
         let config = &self.0.config;
         let socket = ready.socket();
+        let clamd = self.0.clamd.as_ref();
         let task = Task {
             digest,
             limits: config.limits.clone(),
+            hand_out: clamd.map(|clamd| clamd.config().file_bytes),
         };
         wire::send(socket, &task).map_err(PoolError::Died)?;
         wire::send_files(socket, &[blob.as_fd()]).map_err(PoolError::Died)?;
+        let looking = clamd.map(|clamd| {
+            let (ours, theirs) = UnixStream::pair()?;
+            wire::send_files(socket, &[theirs.as_fd()])?;
+            Ok(Looking::begin(Arc::clone(clamd), ours))
+        });
+        let looking = looking.transpose().map_err(PoolError::Died)?;
+        // What clamd takes is not the blob's fault, and has a bound of its own.
+        let for_clamd = clamd.map_or(Duration::ZERO, |clamd| clamd.longest());
         let answer = Deadline {
             socket,
-            until: Instant::now() + config.blob_time,
+            until: Instant::now() + config.blob_time + for_clamd,
         };
         match wire::receive(answer, config.report_bytes) {
-            Ok(Word::Report(report)) => Ok(*report),
+            Ok(Word::Report(mut report)) => {
+                if let Some(looking) = looking {
+                    looking.add_to(&mut report);
+                }
+                Ok(*report)
+            }
             Ok(Word::Compiled { .. } | Word::Ready { .. }) => Err(PoolError::Unbelievable("it is none")),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 Err(PoolError::Time(config.blob_time))

@@ -88,6 +88,7 @@ const CALLS: &[libc::c_long] = &[
     libc::SYS_recvmsg,
     libc::SYS_recvfrom,
     libc::SYS_sendto,
+    libc::SYS_sendmsg,
     libc::SYS_memfd_create,
     libc::SYS_ftruncate,
     libc::SYS_mmap,

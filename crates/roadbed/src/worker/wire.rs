@@ -28,6 +28,9 @@ pub(super) struct Task {
     pub(super) digest: Digest,
     /// What it may cost.
     pub(super) limits: Limits,
+    /// Largest file that is handed out, in bytes. A socket for them comes behind the blob. `None`: nobody wants any.
+    #[serde(default)]
+    pub(super) hand_out: Option<u64>,
 }
 
 /// What a child says.
@@ -72,6 +75,16 @@ pub(super) fn receive<T: DeserializeOwned>(mut from: impl Read, cap: u64) -> io:
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(serde_json::from_slice(&json)?)
+}
+
+/// The same, where a frame of no bytes is the end.
+pub(super) fn receive_or_end<T: DeserializeOwned>(mut from: impl Read, cap: u64) -> io::Result<Option<T>> {
+    let mut length = [0; 8];
+    from.read_exact(&mut length)?;
+    if length == [0; 8] {
+        return Ok(None);
+    }
+    receive(length.as_slice().chain(from), cap).map(Some)
 }
 
 /// Most open files that go together.

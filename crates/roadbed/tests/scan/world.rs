@@ -118,17 +118,42 @@ impl World {
         for (name, document) in files {
             fs::write(directory.path().join(name), document.to_string())?;
         }
+        let directory = directory.path().to_string_lossy().into_owned();
+        self.roadbed(&["advisories", "import", &directory]).map(drop)
+    }
+
+    /// Runs a command as the administrator and answers what it prints.
+    pub(super) fn roadbed(&self, arguments: &[&str]) -> Result<String> {
         let mut command = self.server.command();
         command
-            .args(["advisories", "import"])
-            .arg(directory.path())
+            .args(arguments)
             .env("ROADBED_URL", self.server.url())
             .env("ROADBED_USER", ADMIN)
             .env("ROADBED_PASSWORD", ADMIN_PASSWORD);
         let output = command.output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "the import failed: {said}");
-        Ok(())
+        ensure!(output.status.success(), "{arguments:?} failed: {said}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Waits until the log, which is written some time after the pulls, has so many images.
+    pub(super) async fn until_pulls_are_noted(&self, images: usize) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let pulls: Value = serde_json::from_str(&self.roadbed(&["pulls", "--output", "json"])?)?;
+            let pulls = pulls.as_array().context("no list")?;
+            let noted: std::collections::BTreeSet<&str> =
+                pulls.iter().filter_map(|pull| pull["digest"].as_str()).collect();
+            if noted.len() >= images {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "only {} images are in the log",
+                noted.len()
+            );
+            sleep(PAUSE).await;
+        }
     }
 
     /// The processes that look into blobs, or wait to.

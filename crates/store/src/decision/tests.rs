@@ -32,7 +32,7 @@ async fn decide(kit: &Kit, repo: &RepoName, digest: &Digest, judgement: Judgemen
         .unwrap()
         .unwrap();
     kit.store
-        .finish_judgement(&job, repo, digest, vec![(Point::Pull, judgement)])
+        .finish_judgement(&job, repo, digest, vec![(Point::Pull, judgement)].into())
         .await
         .unwrap();
 }
@@ -98,6 +98,32 @@ async fn a_blob_stands_with_all_images_of_its_repository() {
             .is_none(),
         "gone with its image"
     );
+}
+
+#[tokio::test]
+async fn what_does_not_run_opens_no_blob_of_a_refused_image() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    kit.push_blob(&ci, "team/app", b"base").await.unwrap();
+    let mut digests = Vec::new();
+    for config in ["image", "signature"] {
+        kit.push_blob(&ci, "team/app", config.as_bytes()).await.unwrap();
+        let manifest = crate::testing::image(config.as_bytes(), &[b"base"]);
+        kit.put(&ci, "team/app", &manifest, &[config]).await.unwrap();
+        digests.push(sha256(manifest.as_bytes()));
+    }
+    decide(&kit, &repo, &digests[0], judgement(Outcome::Refuse, "{}", 1)).await;
+    assert_eq!(standing(&kit, &repo, b"base").await, (2, 1, 1));
+    decide(
+        &kit,
+        &repo,
+        &digests[1],
+        judgement(Outcome::NotApplicable, "{}", 1),
+    )
+    .await;
+    assert_eq!(standing(&kit, &repo, b"base").await, (1, 1, 0));
+    assert_eq!(standing(&kit, &repo, b"signature").await, (0, 0, 0));
 }
 
 #[tokio::test]

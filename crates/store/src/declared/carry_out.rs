@@ -2,11 +2,11 @@
 
 use access::{PrincipalId, PrincipalKind, PrincipalName};
 
-use super::{Applied, ApplyPlan, Becoming, DeclaredRobot, DeclaredUser, End, Step};
+use super::{Applied, ApplyPlan, Becoming, DeclaredInUse, DeclaredRobot, DeclaredUser, End, Step};
 use crate::db::Tx;
 use crate::principal::change::{self, Change, New};
 use crate::principal::issue;
-use crate::{Actor, AdminError, StoreLimits, grant, rule, ruling, setting};
+use crate::{Actor, AdminError, MAX_IN_USE, NewInUse, StoreLimits, grant, in_use, rule, ruling, setting};
 
 /// All steps, in order; whether somebody can still administer the registry is asked at the end.
 pub(super) async fn all(
@@ -94,7 +94,28 @@ async fn carry_out(
             ruling::put_policy(tx, actor, &policy.to.body, &policy.to.digest).await?;
             Ok(None)
         }
+        Step::SetInUse(image) => set_in_use(tx, actor, image.to).await.map(|()| None),
+        Step::RemoveInUse(image) => {
+            in_use::remove(tx, &image.repository, &image.reference, actor).await?;
+            Ok(None)
+        }
     }
+}
+
+async fn set_in_use(tx: &Tx, actor: &Actor, image: DeclaredInUse) -> Result<(), AdminError> {
+    let wanted = NewInUse {
+        repo: image.repository,
+        references: vec![image.reference],
+        until: image.until.moment().unwrap_or(tx.now()),
+        reason: image.reason,
+    };
+    if in_use::set(tx, &wanted, actor).await? {
+        return Ok(());
+    }
+    Err(AdminError::TooMany {
+        kind: "image in use",
+        limit: MAX_IN_USE as u64,
+    })
 }
 
 async fn update_user(tx: &Tx, actor: &Actor, user: &DeclaredUser) -> Result<(), AdminError> {

@@ -6,9 +6,13 @@ use access::{Grant, PrincipalKind, PrincipalName, Subject};
 use oci::RepoPattern;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{ApplyPlan, Becoming, Declared, DeclaredPolicy, DeclaredRobot, DeclaredUser, End, Step};
+use super::{
+    ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End, Step,
+};
 use crate::db::sql;
 use crate::{AdminError, Rule, StoreError, StoreLimits, Timestamp};
+
+mod in_use;
 
 /// What is.
 pub(super) struct Present {
@@ -18,6 +22,7 @@ pub(super) struct Present {
     pub(super) grants: Vec<Grant>,
     pub(super) rules: Vec<Rule>,
     pub(super) policy: Option<DeclaredPolicy>,
+    pub(super) in_use: Vec<DeclaredInUse>,
 }
 
 /// A principal as it is.
@@ -102,6 +107,7 @@ pub(super) fn make(
         becoming(rule, is).map(Step::SetRule)
     }));
     steps.extend(policy_step(declared, present)?);
+    steps.extend(in_use::steps(declared, present, prune)?);
     check_counts(&steps, present, limits)?;
     Ok(ApplyPlan {
         generation: present.generation,
@@ -131,7 +137,9 @@ fn check_counts(steps: &[Step], present: &Present, limits: &StoreLimits) -> Resu
             | Step::UpdateRobot(_)
             | Step::SetGrant(_)
             | Step::SetRule(_)
-            | Step::SetPolicy(_) => {}
+            | Step::SetPolicy(_)
+            | Step::SetInUse(_)
+            | Step::RemoveInUse(_) => {}
         }
     }
     let caps = [

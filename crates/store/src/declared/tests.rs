@@ -420,3 +420,41 @@ async fn a_policy_is_declared_once_and_stays_where_none_is() {
     let error = kit.store.plan_apply(&wrong, false, None).await.unwrap_err();
     assert!(error.to_string().contains("policy:3: "), "{error}");
 }
+
+#[tokio::test]
+async fn what_is_in_use_is_declared_with_its_end() {
+    let kit = Kit::new().await;
+    let in_days = |days: u64| {
+        let end = kit.store.now().plus(std::time::Duration::from_hours(24 * days));
+        end.to_rfc3339()
+    };
+    let of = |until: &str| {
+        declared(serde_json::json!({
+            "in_use": [
+                { "repository": "team/app", "reference": "v1", "until": until, "reason": "inventory" },
+                { "repository": "team/app", "reference": "v2", "until": in_days(0), "reason": "is over" },
+            ],
+        }))
+    };
+    let known = async || {
+        let page = kit.store.in_use_by_word(None, 10).await.unwrap();
+        page.items.len()
+    };
+    assert_eq!(apply(&kit, &of(&in_days(30)), false).await.steps, 1);
+    assert_eq!(apply(&kit, &of(&in_days(30)), true).await.steps, 0, "once");
+    assert_eq!(apply(&kit, &of(&in_days(40)), true).await.steps, 1, "another end");
+    assert_eq!(known().await, 1);
+    for wrong in ["never", &in_days(400)] {
+        assert!(
+            kit.store.plan_apply(&of(wrong), false, None).await.is_err(),
+            "{wrong}"
+        );
+    }
+    let mut twice = of(&in_days(30));
+    twice.in_use.push(twice.in_use[0].clone());
+    assert!(kit.store.plan_apply(&twice, false, None).await.is_err());
+    apply(&kit, &Declared::default(), false).await;
+    assert_eq!(known().await, 1, "without prune it stays");
+    assert_eq!(apply(&kit, &Declared::default(), true).await.steps, 1);
+    assert_eq!(known().await, 0);
+}

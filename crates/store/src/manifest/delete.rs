@@ -13,7 +13,7 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::repository::{self, Delta};
 use crate::rule::Rules;
-use crate::{Actor, Store, StoreError, attached, tag};
+use crate::{Actor, Store, StoreError, attached, brake, seen, tag};
 
 /// Tags that the event of a deleted manifest lists by name; of more it says only how many.
 const TAGS_LISTED: usize = 100;
@@ -114,6 +114,7 @@ pub(crate) async fn remove_rows(
     sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
     let sql = "DELETE FROM manifest_content WHERE id = $1 AND holders = 0";
     sql::execute(tx.sql(), sql, [removed.content_id.into()]).await?;
+    seen::forget(tx, &removed.digest).await?;
     let delta = Delta {
         bytes: -removed.size,
         manifests: -1,
@@ -130,7 +131,7 @@ async fn forget_decisions(tx: &Tx, repo: &RepoName, repository: i64, digest: &st
     for point in points {
         tx.touch(Key::decision(repo, &digest, &point.text));
     }
-    Ok(())
+    brake::forget(tx, repository, &digest).await
 }
 
 /// Whoever asks for the blobs of a manifest that goes has to know that their time of grace begins.

@@ -119,6 +119,9 @@ impl Pushing {
             None => self.insert(tx, &mut repository, &blobs, depth).await?,
         };
         self.set_tags(tx, &repository, manifest).await?;
+        if self.put.is_refused {
+            return Err(PutError::Refused);
+        }
         self.teach_blobs(tx, &blobs);
         self.have_judged(tx).await?;
         Ok(PutOutcome {

@@ -184,6 +184,38 @@ async fn who_pushed_a_blob_may_use_it_anywhere() {
 }
 
 #[tokio::test]
+async fn what_policy_refuses_leaves_nothing_and_tells_nothing_of_others() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    kit.push_image(&ci, "team/app", "a", &["1.0"]).await;
+    let manifest = image(b"config a", &[b"layer a", b"layer a"]);
+    let refused = PutManifest {
+        is_refused: true,
+        ..put(&manifest, &["2.0"])
+    };
+    let stranger = kit.robot("stranger", &[Role::Push], "other/**").await;
+    let push = async |repo: &str, put: PutManifest| {
+        let caller = if repo == "other/app" { &stranger } else { &ci };
+        let permit = kit.push(caller, repo);
+        kit.store.put_manifest(&permit, put, &|_| false).await
+    };
+    assert!(matches!(
+        push("team/app", refused.clone()).await,
+        Err(PutError::Refused)
+    ));
+    let digest = sha256(manifest.as_bytes()).to_string();
+    for reference in ["2.0", &digest] {
+        assert!(kit.manifest(&ci, "team/app", reference).await.is_none());
+    }
+    // Whoever may not have the blobs hears that they are unknown, whatever policy says of them.
+    assert!(matches!(
+        push("other/app", refused).await,
+        Err(PutError::BlobsUnknown(_))
+    ));
+    push("team/app", put(&manifest, &["2.0"])).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_wrong_size_is_refused() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;

@@ -153,6 +153,13 @@ fn rulings() -> Vec<Row> {
         // Nobody judges in this world.
         row("POST", "/policy/preview", "/policy/preview", Some(json!({ "body": "version: 1\nrules: []\n" })),
             ADMINISTRATORS, 409),
+        row("GET", "/policy/held", "/policy/held", None, ADMINISTRATORS, 200),
+        row("POST", "/policy/held/{change}/approve", "/policy/held/7/approve", Some(json!({})), ADMINISTRATORS, 404),
+        row("GET", "/in-use", "/in-use", None, ADMINISTRATORS, 200),
+        // Its end is over.
+        row("POST", "/in-use", "/in-use", Some(json!({ "repository": "team/app", "references": ["v1"],
+            "until": "2020-01-01T00:00:00Z", "reason": "runs" })), ADMINISTRATORS, 400),
+        row("DELETE", "/in-use", "/in-use?repository=team/app&reference=ghost", None, ADMINISTRATORS, 404),
         row("GET", "/waivers", "/waivers", None, SIGNED_IN, 200),
         // Its end is over: nobody takes the name from the next one.
         row("PUT", "/waivers/{id}", "/waivers/w", Some(over("team/app")), PULLERS, 400),

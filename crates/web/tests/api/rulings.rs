@@ -465,7 +465,7 @@ async fn decide(world: &World, digest: &Digest) {
     let judgements = vec![(Point::Pull, judgement)];
     world
         .store
-        .finish_judgement(&job, &repo, digest, judgements)
+        .finish_judgement(&job, &repo, digest, judgements.into())
         .await
         .unwrap();
 }

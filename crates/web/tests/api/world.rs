@@ -248,6 +248,7 @@ async fn populate(store: &Store) -> String {
         grants: Who::ALL.into_iter().filter_map(declare_grant).collect(),
         rules: Vec::new(),
         policy: None,
+        in_use: Vec::new(),
     };
     let plan = store.plan_apply(&declared, false, None).await.unwrap();
     let applied = store.carry_out(&Actor::operator("test"), plan).await.unwrap();
@@ -305,6 +306,7 @@ async fn push(store: &Store) {
         bytes,
         manifest,
         tags: vec!["v1".parse().unwrap()],
+        is_refused: false,
     };
     store.put_manifest(&permit, put, &|_| false).await.unwrap();
 }

@@ -40,7 +40,8 @@ fn points_and_repositories_choose_rules() {
         ("shop/cart", Point::Pull, Outcome::Warn),
         ("shop/cart", Point::Admit, Outcome::Refuse),
         ("shop/a/b", Point::Pull, Outcome::Allow),
-        ("prod/x/y", Point::Push, Outcome::Refuse),
+        ("prod/x/y", Point::Push, Outcome::Allow),
+        ("prod/x/y", Point::Pull, Outcome::Refuse),
         ("prod", Point::Pull, Outcome::Allow),
         ("other", Point::Pull, Outcome::Refuse),
     ] {
@@ -443,10 +444,54 @@ fn the_brake_turns_refusals_into_warnings() {
     let held = pull(&Policy::default_policy(), &[], &subject(vec![log4j()])).held_at_warn();
     assert_eq!(held.outcome, Outcome::Warn);
     assert_eq!(held.reasons[0].eased, Some(Eased::Brake));
+    let text = held.warning_text();
     assert!(
-        held.warning_text()
-            .starts_with("299 - \"policy warns: [exploited] CVE-2021-44228")
+        text.starts_with("299 - \"policy warns (it would be refused, and is held until a person approves that): [exploited]"),
+        "{text}"
     );
+}
+
+#[test]
+fn what_cannot_be_judged_is_unknown_and_warned_about_whatever_rules_say() {
+    for (rules, outcome) in [
+        (
+            Policy::parse("p", "version: 1\nrules: []\n").unwrap(),
+            Outcome::Warn,
+        ),
+        (
+            policy(&["when: '!image.scanned', decide: refuse"]),
+            Outcome::Refuse,
+        ),
+        (
+            policy(&["when: '\"not-judged\" in image.unknowns', decide: refuse"]),
+            Outcome::Refuse,
+        ),
+        (Policy::default_policy(), Outcome::Warn),
+    ] {
+        let unjudged = |why| crate::decide_unjudged(&rules, &[], subject(Vec::new()), Point::Pull, NOW, why);
+        let decision = unjudged("the report\r\nis damaged");
+        assert_eq!(decision.outcome, outcome);
+        let last = decision.reasons.last().unwrap();
+        assert_eq!(last.rule, "not-judged");
+        assert_eq!(
+            last.message,
+            "the image could not be judged: the report??is damaged"
+        );
+    }
+}
+
+#[test]
+fn a_rule_is_asked_at_the_push_only_if_it_says_so() {
+    let everywhere = policy(&[REFUSE_KEV]);
+    let at_push = policy(&["when: finding.kev, decide: refuse, on: push"]);
+    for (policy, push, pull) in [
+        (everywhere, Outcome::Allow, Outcome::Refuse),
+        (at_push, Outcome::Refuse, Outcome::Allow),
+    ] {
+        let at = |point| decide(&policy, &[], &subject(vec![log4j()]), point, NOW).outcome;
+        assert_eq!((at(Point::Push), at(Point::Pull)), (push, pull));
+        assert_eq!(at(Point::Admit), pull);
+    }
 }
 
 #[test]

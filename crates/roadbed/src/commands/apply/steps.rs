@@ -1,7 +1,7 @@
 //! A plan as lines that somebody reviews: what is new, what changes from what to what, what goes.
 
 use access::Grant;
-use store::{Becoming, DeclaredRobot, DeclaredUser, End, Rule, Step};
+use store::{Becoming, DeclaredInUse, DeclaredRobot, DeclaredUser, End, Rule, Step};
 
 use crate::config::Size;
 
@@ -22,6 +22,8 @@ pub(in crate::commands) fn describe(step: &Step) -> String {
             Some(was) if was.digest == policy.to.digest => format!("~ policy text of {}", was.digest),
             Some(was) => format!("~ policy {} -> {}", was.digest, policy.to.digest),
         },
+        Step::SetInUse(image) => changed(&image_of(&image.to), image, of_in_use),
+        Step::RemoveInUse(image) => format!("- {}", image_of(image)),
         Step::RemoveRule(rule) => format!("- rule {}: {}", rule.pattern, listed(&of_rule(rule))),
     }
 }
@@ -136,6 +138,17 @@ fn of_rule(rule: &Rule) -> Vec<Property> {
         Property::of("quota", rules.quota_bytes.map(|bytes| Size(bytes).to_string())),
         Property::of("tag quota", rules.quota_tags.map(|tags| tags.to_string())),
         Property::new("deletion", deletion, format!("deletion {deletion}")),
+    ]
+}
+
+fn image_of(image: &DeclaredInUse) -> String {
+    format!("in use {} {}", image.repository, image.reference)
+}
+
+fn of_in_use(image: &DeclaredInUse) -> Vec<Property> {
+    vec![
+        Property::new("until", image.until.to_string(), format!("until {}", image.until)),
+        Property::new("reason", image.reason.clone(), image.reason.clone()),
     ]
 }
 

@@ -36,6 +36,7 @@ pub(super) fn of_image(image: &Image, gathered: &Gathered, asked: &Asked) -> Res
         pushed_by: None,
         in_use: false,
         now: asked.now,
+        seen: store::Seen::default(),
     };
     let facts = &asked.known.facts;
     let (name, platform) = (image.name.clone(), image.platform.clone());

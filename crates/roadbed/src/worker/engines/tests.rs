@@ -17,8 +17,9 @@ fn look(bytes: &[u8]) -> LayerReport {
     let task = Task {
         digest: Digest::of(Algorithm::Sha256, bytes),
         limits: inspect::Limits::default(),
+        hand_out: None,
     };
-    engines.unwrap().look(blob, &task)
+    engines.unwrap().look(blob, &task, None)
 }
 
 /// An archive of the oldest form with one file, `start` and what follows it its name, without a byte that is no text.

@@ -1,0 +1,145 @@
+//! When a fix was first known here, from the generations in which sources changed what they say.
+//!
+//! Days of grace count from the later of publication and fix known here. What a source says now it may say since the first
+//! import or since the last one; the store keeps every state, and those that differ in what is affected are kept here, each
+//! as an index of its own that is asked like the present one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context as _, Result};
+use findings::{
+    OsRelease, Package,
+    advisory::{Advisory, AdvisoryIndex, VulnerabilityFinding, match_packages},
+};
+use store::{AdvisoryRow, Store};
+use time::OffsetDateTime;
+
+use super::moment;
+
+/// Rows that are read at a time.
+const PAGE: usize = 10_000;
+
+/// States of one advisory that are kept, the earliest. Whoever changes their mind more often has named a fix by then, or none.
+const STATES: usize = 32;
+
+/// What is known of the history of advisories.
+#[derive(Default)]
+pub(crate) struct Fixes {
+    /// When each generation was imported.
+    moments: BTreeMap<u64, OffsetDateTime>,
+    /// In which generation an advisory came that has said the same since, where that is not the first one.
+    came: HashMap<Box<str>, u64>,
+    /// States of the others, the earliest first.
+    states: HashMap<Box<str>, Vec<(u64, AdvisoryIndex)>>,
+}
+
+impl Fixes {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The store failed, or the clock of an import is beyond any calendar.
+    pub(super) async fn read(store: &Store) -> Result<Self> {
+        let mut fixes = Self::default();
+        for (generation, at) in store.generations().await? {
+            fixes.moments.insert(generation, moment(at)?);
+        }
+        let mut changed: Vec<(String, Vec<u64>)> = Vec::new();
+        let mut current: Option<(String, Vec<u64>)> = None;
+        let mut after = (String::new(), 0);
+        loop {
+            let page = store.advisory_generations((&after.0, after.1), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(last);
+            for (id, generation) in page {
+                match &mut current {
+                    Some((of, generations)) if *of == id => generations.push(generation),
+                    _ => fixes.sort_in(current.replace((id, vec![generation])), &mut changed),
+                }
+            }
+        }
+        fixes.sort_in(current, &mut changed);
+        for (id, generations) in changed {
+            let states = states(store, &id, &generations).await?;
+            fixes.states.insert(id.into(), states);
+        }
+        Ok(fixes)
+    }
+
+    fn sort_in(&mut self, found: Option<(String, Vec<u64>)>, changed: &mut Vec<(String, Vec<u64>)>) {
+        let Some((id, generations)) = found else { return };
+        let first = self.moments.keys().next().copied();
+        match generations[..] {
+            [only] if Some(only) == first => {}
+            [only] => {
+                self.came.insert(id.into(), only);
+            }
+            _ => changed.push((id, generations)),
+        }
+    }
+
+    /// When the first of the sources of a finding that name a fix has named one.
+    pub(super) fn known_at(
+        &self,
+        finding: &VulnerabilityFinding,
+        package: &Package,
+        os: Option<&OsRelease>,
+    ) -> Option<OffsetDateTime> {
+        let naming = finding
+            .sources
+            .iter()
+            .filter(|source| source.fix.version().is_some());
+        naming
+            .filter_map(|source| self.named_at(&source.advisory, package, os))
+            .min()
+    }
+
+    fn named_at(&self, advisory: &str, package: &Package, os: Option<&OsRelease>) -> Option<OffsetDateTime> {
+        let packages = std::slice::from_ref(package);
+        let names_fix = |index: &AdvisoryIndex| {
+            let found = match_packages(packages, os, index);
+            found.matches.iter().any(|found| found.fix.version().is_some())
+        };
+        let generation = match (self.states.get(advisory), self.came.get(advisory)) {
+            (Some(states), _) => states.iter().find(|(_, index)| names_fix(index))?.0,
+            (None, Some(came)) => *came,
+            (None, None) => *self.moments.keys().next()?,
+        };
+        self.moments.get(&generation).copied()
+    }
+}
+
+/// The states of an advisory that differ in what they say is affected, the latest among them.
+async fn states(store: &Store, id: &str, generations: &[u64]) -> Result<Vec<(u64, AdvisoryIndex)>> {
+    let mut states: Vec<(u64, AdvisoryIndex)> = Vec::new();
+    let mut before: Option<Advisory> = None;
+    for &generation in generations {
+        let Some(row) = store.advisory_as_of(id, generation).await? else {
+            continue;
+        };
+        let Some(advisory) = readable(&row) else { continue };
+        let is_same = before.as_ref().is_some_and(|before| {
+            (&before.affected, before.withdrawn) == (&advisory.affected, advisory.withdrawn)
+        });
+        if is_same || states.len() >= STATES {
+            continue;
+        }
+        let index =
+            AdvisoryIndex::build([advisory.clone()]).context("a state of an advisory cannot be read")?;
+        states.push((generation, index));
+        before = Some(advisory);
+    }
+    Ok(states)
+}
+
+fn readable(row: &AdvisoryRow) -> Option<Advisory> {
+    match row.advisory() {
+        Ok(advisory) => Some(advisory),
+        Err(error) => {
+            tracing::error!(advisory = row.id, %error, "an advisory that was stored cannot be read");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! A fix is known since the generation in which a source first named one for the version that is there.
+
+use std::{sync::Arc, time::Duration};
+
+use findings::{
+    PackageKind,
+    advisory::{Knowledge, find_vulnerabilities},
+};
+use serde_json::{Value, json};
+use store::{Actor, Importer, ManualClock, StoreConfig, StoreLimits, Timestamp};
+
+use super::*;
+
+const DAY: Duration = Duration::from_hours(24);
+
+struct World {
+    store: Store,
+    clock: Arc<ManualClock>,
+    _dir: tempfile::TempDir,
+}
+
+fn advisory(summary: &str, events: &Value) -> Value {
+    json!({
+        "schema_version": "1.6.0", "id": "GHSA-jfh8-c2jp-5v3q", "aliases": ["CVE-2021-44228"],
+        "published": "2021-12-10T00:40:56Z", "modified": "2022-03-25T20:56:18Z", "summary": summary,
+        "affected": [{
+            "package": { "ecosystem": "npm", "name": "left" },
+            "ranges": [{ "type": "SEMVER", "events": events }],
+        }],
+    })
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::starting_at(Timestamp(1_795_336_380_000_000)));
+        let config = StoreConfig {
+            data_dir: dir.path().to_owned(),
+            touches_blobs: false,
+            limits: StoreLimits::default(),
+        };
+        let store = Store::open(config, Arc::clone(&clock) as Arc<dyn store::Clock>);
+        Self {
+            store: store.await.unwrap(),
+            clock,
+            _dir: dir,
+        }
+    }
+
+    /// Imports an advisory, and a day goes by.
+    async fn import(&self, advisory: &Value) -> Timestamp {
+        let at = self.store.now();
+        let mut importer = Importer::begin(&self.store).await.unwrap();
+        let name = format!("osv/{}.json", advisory["id"].as_str().unwrap());
+        importer
+            .add(&name, advisory.to_string().as_bytes())
+            .await
+            .unwrap();
+        importer.finish("test", &Actor::operator("test")).await.unwrap();
+        self.clock.advance(DAY);
+        at
+    }
+
+    async fn known_at(&self, version: &str) -> Option<OffsetDateTime> {
+        let facts = super::super::read_facts(&self.store).await.unwrap();
+        let package = Package::new(PackageKind::Npm, "left", version);
+        let known = Knowledge {
+            index: &facts.index,
+            kev: None,
+            epss: None,
+        };
+        let report = find_vulnerabilities(std::slice::from_ref(&package), None, &known);
+        facts.fixes.known_at(&report.findings[0], &package, None)
+    }
+}
+
+fn moment_of(at: Timestamp) -> Option<OffsetDateTime> {
+    moment(at).ok()
+}
+
+#[tokio::test]
+async fn the_first_generation_that_names_a_fix_counts() {
+    let world = World::new().await;
+    let open = json!([{ "introduced": "1.0.0" }]);
+    let closed = json!([{ "introduced": "1.0.0" }, { "fixed": "1.5.0" }]);
+    let other = json!({
+        "schema_version": "1.6.0", "id": "GHSA-0000-0000-0001", "modified": "2022-03-25T20:56:18Z",
+        "affected": [{ "package": { "ecosystem": "npm", "name": "right" },
+            "ranges": [{ "type": "SEMVER", "events": [{ "introduced": "0" }] }] }],
+    });
+    world.import(&other).await;
+    world.import(&advisory("a hole", &open)).await;
+    assert_eq!(world.known_at("1.2.0").await, None, "nobody knows a fix");
+    let fixed = world.import(&advisory("a hole", &closed)).await;
+    world.import(&advisory("a hole, in other words", &closed)).await;
+    let reopened = json!([
+        { "introduced": "1.0.0" }, { "fixed": "1.5.0" }, { "introduced": "2.0.0" }, { "fixed": "2.1.0" },
+    ]);
+    let second = world.import(&advisory("a hole", &reopened)).await;
+    assert_eq!(world.known_at("1.2.0").await, moment_of(fixed));
+    assert_eq!(
+        world.known_at("2.0.5").await,
+        moment_of(second),
+        "of the line that runs"
+    );
+}
+
+#[tokio::test]
+async fn what_was_never_changed_is_known_since_it_came() {
+    let world = World::new().await;
+    let closed = json!([{ "introduced": "1.0.0" }, { "fixed": "1.5.0" }]);
+    let first = world.import(&advisory("a hole", &closed)).await;
+    assert_eq!(world.known_at("1.2.0").await, moment_of(first));
+    let mut later = advisory("another", &closed);
+    later["id"] = json!("GHSA-0000-0000-0002");
+    later["aliases"] = json!([]);
+    later["affected"][0]["package"]["name"] = json!("right");
+    let second = world.import(&later).await;
+    let facts = super::super::read_facts(&world.store).await.unwrap();
+    let package = Package::new(PackageKind::Npm, "right", "1.2.0");
+    let named = facts.fixes.named_at("GHSA-0000-0000-0002", &package, None);
+    assert_eq!(named, moment_of(second));
+}

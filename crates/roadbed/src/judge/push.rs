@@ -1,0 +1,102 @@
+//! A manifest is judged before it comes in, where a rule asks for that with `on: push`.
+//!
+//! Nothing is waited for but the rulings themselves: what manifest and configuration say is read, and what is already known of
+//! the layers counts if all of them are known. What is refused is not stored; everything else is judged whole afterwards.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use oci::ManifestKind;
+use policy::{Outcome, Point, Policy};
+use registry::gate::{Push, PushVerdict};
+use serde_json::json;
+use store::Store;
+use tokio::sync::Semaphore;
+
+use super::{Evidence, Knowledge, SubjectOf, image::IN_USE, moment, subject_of};
+
+/// Pushes that are judged at the same time; others wait for their turn, for as long as a push may take to be judged.
+const AT_ONCE: usize = 4;
+
+/// Judges pushes.
+pub(crate) struct AtPush {
+    store: Store,
+    knowledge: Arc<Knowledge>,
+    evidence: Evidence,
+    places: Semaphore,
+    /// The policy in force as of a change of rulings: whether any rule is asked must not wait until advisories are read.
+    policy: Mutex<Option<(u64, Arc<Policy>)>>,
+}
+
+impl AtPush {
+    /// Over a store and what is known.
+    pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>) -> Self {
+        Self {
+            evidence: Evidence::new(store.clone()),
+            store,
+            knowledge,
+            places: Semaphore::new(AT_ONCE),
+            policy: Mutex::default(),
+        }
+    }
+
+    /// What becomes of a push.
+    ///
+    /// # Errors
+    /// The store failed, or what it has cannot be read.
+    pub(crate) async fn judge(&self, push: Push<'_>) -> Result<PushVerdict> {
+        if push.manifest.kind != ManifestKind::Image || !self.is_asked(push).await? {
+            return Ok(PushVerdict::Take);
+        }
+        let _place = self.places.acquire().await.context("stopping")?;
+        let gathered = self.evidence.known(push.manifest).await?;
+        let (now, since) = (moment(self.store.now())?, self.store.now().minus(IN_USE));
+        let about = SubjectOf {
+            repo: push.repo.clone(),
+            digest: *push.digest,
+            manifest: push.manifest.clone(),
+            media_type: push.manifest.media_type.clone(),
+            pushed_by: Some(push.caller.principal_name().to_owned()),
+            in_use: self.store.is_in_use(push.repo, push.digest, since).await?,
+            seen: self.store.seen(push.digest).await?,
+            now,
+        };
+        let facts = self.knowledge.facts().await;
+        let decision = tokio::task::spawn_blocking(move || {
+            let subject = subject_of(&about, &gathered, &facts)?;
+            let (policy, waivers) = (&facts.policy, &facts.waivers);
+            Ok::<_, anyhow::Error>(policy::decide(policy, waivers, &subject, Point::Push, now))
+        })
+        .await
+        .context("the judgement was lost")??;
+        Ok(match decision.outcome {
+            Outcome::Allow | Outcome::NotApplicable => PushVerdict::Take,
+            Outcome::Warn => PushVerdict::Warn(decision.warning_line()),
+            Outcome::Refuse => {
+                let message = decision.refusal_text();
+                tracing::info!(repository = %push.repo, digest = %push.digest, message, "a push is refused");
+                let (policy, generation) = (decision.policy_digest, decision.advisory_generation);
+                let detail = json!({ "decision": "refuse", "policy": policy, "generation": generation });
+                PushVerdict::Refuse { message, detail }
+            }
+        })
+    }
+
+    /// Whether any rule is asked when something is pushed there.
+    async fn is_asked(&self, push: Push<'_>) -> Result<bool> {
+        let policy = self.policy().await?;
+        let mut rules = policy.rules().iter();
+        Ok(rules.any(|rule| rule.applies(push.repo, Point::Push)))
+    }
+
+    async fn policy(&self) -> Result<Arc<Policy>> {
+        let change = *self.store.rulings().borrow();
+        let known = || self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, policy)) = known().as_ref().filter(|(at, _)| *at == change) {
+            return Ok(Arc::clone(policy));
+        }
+        let policy = Arc::new(super::knowledge::policy(&self.store).await?);
+        *known() = Some((change, Arc::clone(&policy)));
+        Ok(policy)
+    }
+}

@@ -1,0 +1,172 @@
+//! When findings were first made here, by image: what days of grace count from where a source gives no date.
+//!
+//! An image has hundreds of findings and most of them were made at the same moment, so a row per image holds moments with the
+//! keys of the findings that were first made then. Nothing is forgotten while the image is there: a finding that goes and comes
+//! back was first made when it was first made.
+
+use std::collections::BTreeMap;
+
+use oci::Digest;
+use sea_orm::FromQueryResult;
+
+use crate::db::{Tx, sql};
+use crate::{Store, StoreError, Timestamp};
+
+/// Findings of one image whose moments are kept. Of more, that of the others is not known.
+pub const MAX_SEEN: usize = 100_000;
+
+/// When the findings of an image were first made. A finding is named by a key of eight bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen(BTreeMap<u64, Timestamp>);
+
+#[derive(FromQueryResult)]
+struct Row {
+    body: Vec<u8>,
+}
+
+impl Seen {
+    /// When a finding was first made here, if that is known.
+    pub fn at(&self, key: u64) -> Option<Timestamp> {
+        self.0.get(&key).copied()
+    }
+
+    /// Takes note of findings that are made at a moment. Answers whether any of them is new.
+    pub fn note(&mut self, keys: impl IntoIterator<Item = u64>, now: Timestamp) -> bool {
+        let before = self.0.len();
+        for key in keys {
+            if self.0.len() >= MAX_SEEN {
+                break;
+            }
+            self.0.entry(key).or_insert(now);
+        }
+        self.0.len() > before
+    }
+
+    /// Moments in order, each as microseconds, number of keys, and the keys; numbers of eight bytes, little end first.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut by_moment: BTreeMap<Timestamp, Vec<u64>> = BTreeMap::new();
+        for (key, at) in &self.0 {
+            by_moment.entry(*at).or_default().push(*key);
+        }
+        let mut bytes = Vec::with_capacity(self.0.len() * 8);
+        for (at, keys) in by_moment {
+            bytes.extend(at.micros().to_le_bytes());
+            bytes.extend((keys.len() as u64).to_le_bytes());
+            keys.iter().for_each(|key| bytes.extend(key.to_le_bytes()));
+        }
+        bytes
+    }
+
+    /// `None`: they are not those of [`Seen::to_bytes`].
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (numbers, []) = bytes.as_chunks::<8>() else {
+            return None;
+        };
+        let mut numbers = numbers.iter().copied();
+        let mut seen = BTreeMap::new();
+        while let Some(at) = numbers.next() {
+            let at = Timestamp(i64::from_le_bytes(at));
+            for _ in 0..u64::from_le_bytes(numbers.next()?) {
+                seen.insert(u64::from_le_bytes(numbers.next()?), at);
+            }
+        }
+        Some(Self(seen))
+    }
+}
+
+impl Store {
+    /// When the findings of an image were first made here.
+    pub async fn seen(&self, digest: &Digest) -> Result<Seen, StoreError> {
+        let sql = "SELECT body FROM finding_seen WHERE digest = $1";
+        let row: Option<Row> = sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
+        let read = |row: Row| {
+            let damaged = || StoreError::damaged(format!("the findings of {digest} cannot be read"));
+            Seen::from_bytes(&row.body).ok_or_else(damaged)
+        };
+        row.map(read).transpose().map(Option::unwrap_or_default)
+    }
+}
+
+/// Keeps when findings were first made. What somebody else kept meanwhile was first.
+pub(crate) async fn keep(tx: &Tx, digest: &Digest, seen: &Seen) -> Result<(), StoreError> {
+    let sql = "SELECT body FROM finding_seen WHERE digest = $1";
+    let row: Option<Row> = sql::first(tx.sql(), sql, [digest.to_string().into()]).await?;
+    let mut kept = row
+        .and_then(|row| Seen::from_bytes(&row.body))
+        .unwrap_or_default();
+    for (key, at) in &seen.0 {
+        if kept.0.len() < MAX_SEEN || kept.0.contains_key(key) {
+            let first = kept.0.entry(*key).or_insert(*at);
+            *first = (*first).min(*at);
+        }
+    }
+    let sql = "INSERT INTO finding_seen (digest, body) VALUES ($1, $2) \
+               ON CONFLICT (digest) DO UPDATE SET body = excluded.body";
+    let values = [digest.to_string().into(), kept.to_bytes().into()];
+    sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
+/// Forgets an image that no repository has any more.
+pub(crate) async fn forget(tx: &Tx, digest: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM finding_seen WHERE digest = $1 AND NOT EXISTS (SELECT 1 FROM manifest_content WHERE digest = $1)";
+    sql::execute(tx.sql(), sql, [digest.into()]).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use oci::Algorithm;
+
+    use super::*;
+    use crate::testing::Kit;
+
+    #[test]
+    fn what_was_first_stays_first_and_comes_back_from_bytes() {
+        let mut seen = Seen::default();
+        assert!(seen.note([1, 2], Timestamp(10)));
+        assert!(!seen.note([2, 1], Timestamp(20)));
+        assert!(seen.note([2, 3], Timestamp(30)));
+        let read = Seen::from_bytes(&seen.to_bytes()).unwrap();
+        assert_eq!(read, seen);
+        let at = [1, 2, 3, 4].map(|key| read.at(key).map(Timestamp::micros));
+        assert_eq!(at, [Some(10), Some(10), Some(30), None]);
+    }
+
+    #[test]
+    fn what_is_damaged_is_told_and_takes_no_memory() {
+        let mut lying = 5_i64.to_le_bytes().to_vec();
+        lying.extend(u64::MAX.to_le_bytes());
+        lying.extend(1_u64.to_le_bytes());
+        for bytes in [&lying[..], &[1, 2, 3], &5_i64.to_le_bytes()] {
+            assert_eq!(Seen::from_bytes(bytes), None);
+        }
+        assert_eq!(Seen::from_bytes(&[]), Some(Seen::default()));
+    }
+
+    #[test]
+    fn how_much_is_kept_is_bounded() {
+        let mut seen = Seen::default();
+        seen.note(0..MAX_SEEN as u64 + 10, Timestamp(1));
+        assert_eq!(
+            (seen.at(MAX_SEEN as u64 - 1), seen.at(MAX_SEEN as u64)),
+            (Some(Timestamp(1)), None)
+        );
+        assert!(!seen.note([u64::MAX], Timestamp(2)));
+    }
+
+    #[tokio::test]
+    async fn the_earlier_moment_wins_whoever_keeps_last() {
+        let kit = Kit::new().await;
+        let digest = Digest::of(Algorithm::Sha256, b"image");
+        for (keys, at) in [(vec![1, 2], 20), (vec![2, 3], 10)] {
+            let mut seen = Seen::default();
+            seen.note(keys, Timestamp(at));
+            kit.store
+                .write(move |tx| Box::pin(async move { keep(tx, &digest, &seen).await }))
+                .await
+                .unwrap();
+        }
+        let seen = kit.store.seen(&digest).await.unwrap();
+        let at = [1, 2, 3].map(|key| seen.at(key).map(Timestamp::micros));
+        assert_eq!(at, [Some(20), Some(10), Some(10)]);
+    }
+}
