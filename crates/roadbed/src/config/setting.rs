@@ -87,6 +87,8 @@ unit_setting!(Span, "a duration");
 unit_setting!(Size, "a size");
 text_setting!(SocketAddr, "an IP address and port such as 127.0.0.1:5000");
 text_setting!(PublicUrl, "a URL such as https://registry.example");
+text_setting!(super::feeds::FeedUrl, "a URL such as https://feeds.example/osv/");
+text_setting!(super::feeds::EcosystemName, "an ecosystem of OSV");
 text_setting!(Cidr, "a network such as 10.0.0.0/8");
 text_setting!(
     super::logging::LogFilter,

@@ -50,6 +50,12 @@ async fn an_import_is_seen_whole_or_not_at_all() {
         .import_advisories(&killed, &[row("A-1", "torn"), row("C-1", "torn")])
         .await
         .unwrap();
+    // A second one at the same time would write under the same number.
+    assert!(matches!(
+        store.begin_import().await,
+        Err(StoreError::ImportRunning)
+    ));
+    drop(killed);
     let import = store.begin_import().await.unwrap();
     store
         .import_advisories(&import, &[row("A-1", "new")])

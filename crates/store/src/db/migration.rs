@@ -6,6 +6,7 @@ mod m0001_first;
 mod m0002_released;
 mod m0003_scan;
 mod m0004_sbom;
+mod m0004_feeds;
 mod table;
 
 /// The list.
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_released::Migration),
             Box::new(m0003_scan::Migration),
             Box::new(m0004_sbom::Migration),
+            Box::new(m0004_feeds::Migration),
         ]
     }
 }

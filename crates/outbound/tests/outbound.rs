@@ -1,0 +1,13 @@
+//! The client against servers that do what they should not.
+//!
+//! `server` is what answers; `addresses` is about where the client goes, `answers` about what comes, `downloads` about what comes
+//! in parts.
+
+mod server;
+
+mod outbound {
+    mod addresses;
+    mod answers;
+    mod downloads;
+    mod world;
+}
