@@ -2,15 +2,19 @@
 //!
 //! `images` builds what is pushed, `world` is a server with the processes that look into blobs and what advisories say.
 //! `story` is the whole way from a push to a refusal and back, `undecided` what a pull meets before there is a decision,
-//! `deaths` children and servers that are ended, `bombs` layers that want to cost too much.
+//! `feeds` advisories that are fetched, `deaths` children and servers that are ended, `bombs` layers that want to cost too much.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
+
+#[path = "../../outbound/tests/server/mod.rs"]
+mod feed_server;
 
 mod scan {
     mod bombs;
     mod configuration;
     mod deaths;
+    mod feeds;
     mod images;
     mod story;
     mod undecided;

@@ -1,7 +1,5 @@
 //! Where the client goes, and where not.
 
-use std::net::Ipv4Addr;
-
 use outbound::{AddressGuard, Answer, Authorization, Client, OutboundError, Settings};
 
 use super::world::{client, request, settings};
@@ -51,15 +49,6 @@ async fn a_redirect_to_such_an_address_is_not_followed() {
         );
         assert_eq!(server.count(), 1, "it is not worth trying again");
     }
-    // A name is looked at after it was resolved: this guard lets the first server through and not the second.
-    let only = AddressGuard::with_listed(|_| false);
-    let named = Client::new(Settings {
-        guard: only,
-        ..settings()
-    })
-    .unwrap();
-    let error = fails(&named, &format!("http://localhost:{port}/")).await;
-    assert!(matches!(error, OutboundError::Address { .. }), "{error:?}");
     assert_eq!(inside.count(), 0);
 }
 
@@ -122,14 +111,7 @@ async fn only_known_authorities_are_believed() {
 
 #[tokio::test]
 async fn credentials_stay_with_their_origin() {
-    let other = Server::start(|asked| match asked.path.as_str() {
-        "/back" => {
-            let origin = asked.header("x-none").unwrap_or_default();
-            Reply::ok(origin)
-        }
-        _ => Reply::ok("here"),
-    })
-    .await;
+    let other = Server::start(|_| Reply::ok("here")).await;
     let target = other.url("/elsewhere");
     let server = Server::start(move |asked| match asked.path.as_str() {
         "/away" => Reply::redirect(&target),
@@ -212,5 +194,4 @@ async fn everything_goes_through_the_proxy_but_what_is_inside() {
         assert!(matches!(error, OutboundError::Address { .. }), "{url}: {error:?}");
     }
     assert_eq!(proxy.count(), 0);
-    assert!(AddressGuard::public_only().admits(Ipv4Addr::new(8, 8, 8, 8).into()));
 }

@@ -1,7 +1,6 @@
 //! One sync: every source that is wanted, one after the other, and then all that came.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
