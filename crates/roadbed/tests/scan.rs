@@ -7,6 +7,7 @@
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
 
+#[expect(dead_code, reason = "each test binary uses its part of the server")]
 #[path = "../../outbound/tests/server/mod.rs"]
 mod feed_server;
 

@@ -188,6 +188,9 @@ impl Inner {
             }
         }
         run.report.bytes = progress.borrow().bytes;
+        let place =
+            |outcome: &SourceOutcome| sources.iter().position(|source| source.name() == outcome.source);
+        run.report.sources.sort_by_key(place);
         Ok(run.report)
     }
 }

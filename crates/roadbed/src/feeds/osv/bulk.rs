@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use outbound::OutboundError;
+
 use super::blocking;
 use super::head::Head;
 use crate::feeds::archive::{Archive, ArchiveError};
@@ -40,6 +42,7 @@ pub(super) async fn fetch(
     list: &mut List,
 ) -> Result<(Bulk, Vec<Box<str>>), FeedError> {
     let path = fetcher.directory.join(file_name(source.name()));
+    make(&fetcher.directory).await?;
     let request = fetcher.request(source.archive(), fetcher.limits.archive_bytes);
     fetcher.client.download(&request, &path).await?;
     let (walker, walked) = (fetcher.clone(), path.clone());
@@ -117,6 +120,18 @@ fn sort(list: &mut List, survey: Survey) -> Result<Sorted, ArchiveError> {
     }
     lagging.sort_unstable();
     Ok((wanted, lagging, survey.refused))
+}
+
+/// Makes the directory of archives; what lies in the data directory is nobody else's business.
+async fn make(directory: &Path) -> Result<(), FeedError> {
+    let mut builder = tokio::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(directory).await.map_err(|source| {
+        FeedError::Outbound(OutboundError::File {
+            path: directory.to_owned(),
+            source,
+        })
+    })
 }
 
 /// Removes an archive, and what says what it is.
