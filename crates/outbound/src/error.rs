@@ -27,7 +27,7 @@ pub enum OutboundError {
         offence: &'static str,
     },
     /// An address that is not public, and that nobody has listed.
-    #[error("{host} is {address}, which is not a public address")]
+    #[error("{} is not a public address", named(host, *address))]
     Address {
         /// Who was asked for.
         host: String,
@@ -130,16 +130,20 @@ pub enum OutboundError {
 }
 
 impl OutboundError {
-    /// Whether the host could not be asked at all: whoever wants more from it need not try now.
-    pub fn is_of_host(&self) -> bool {
-        matches!(
-            self,
-            Self::Setup(_)
-                | Self::Authority(_)
-                | Self::Address { .. }
-                | Self::Unreachable { .. }
-                | Self::Busy { .. }
-        )
+    /// Whether it is about this host as a whole and not about one URL: whoever wants more from it need not try now.
+    pub fn is_of_host(&self, wanted: &str) -> bool {
+        match self {
+            Self::Setup(_) | Self::Authority(_) => true,
+            Self::Address { host, .. } | Self::Unreachable { host, .. } => host == wanted,
+            Self::Busy { url, status, .. } => {
+                let asks_for_peace = matches!(
+                    *status,
+                    StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+                );
+                asks_for_peace && url.host_str() == Some(wanted)
+            }
+            _ => false,
+        }
     }
 
     /// How long it asks to be left alone.
@@ -156,5 +160,15 @@ impl OutboundError {
             self,
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Busy { .. }
         )
+    }
+}
+
+/// An address, and the name that stands for it if there is one.
+fn named(host: &str, address: IpAddr) -> String {
+    let is_literal = host.trim_matches(['[', ']']).parse() == Ok(address);
+    if is_literal {
+        host.to_owned()
+    } else {
+        format!("{address} ({host})")
     }
 }

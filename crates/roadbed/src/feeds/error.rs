@@ -109,8 +109,8 @@ impl FeedError {
     }
 
     /// Whether other sources of the same host need not be tried.
-    pub(crate) fn is_of_host(&self) -> bool {
-        matches!(self, Self::Outbound(error) if error.is_of_host())
+    pub(crate) fn is_of_host(&self, host: &str) -> bool {
+        matches!(self, Self::Outbound(error) if error.is_of_host(host))
     }
 }
 

@@ -227,7 +227,7 @@ impl Run {
             Err(error) => {
                 let retry_after = retry_after(&error);
                 let text = error.with_remedy();
-                if error.is_of_host() {
+                if error.is_of_host(source.url.host_str().unwrap_or_default()) {
                     self.down.insert(host, (text.clone(), retry_after));
                 }
                 self.fail(source, text, retry_after).await

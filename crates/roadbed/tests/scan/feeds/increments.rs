@@ -103,6 +103,7 @@ async fn a_mirror_without_single_documents_is_enough() -> Result<()> {
 async fn what_has_vanished_is_taken_back_once_the_source_confirms_it() -> Result<()> {
     let mirror = Mirror::start().await;
     mirror.put("npm", "TEST-M-2", LATER);
+    mirror.put("Maven", "TEST-M-9", LATER);
     let registry = Registry::new(&mirror).await?;
     registry.sync_well().await?;
     // One is gone, one is only not listed, one is listed elsewhere.
