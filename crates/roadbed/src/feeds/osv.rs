@@ -20,7 +20,7 @@ pub(crate) use bulk::remove as remove_archive;
 pub(crate) use head::Head;
 
 /// Advisories that a list may lose at once before it is taken for one that was cut: so many, or one in so many of all.
-const GONE: (usize, usize) = (100, 20);
+const GONE: (usize, usize) = (20, 20);
 
 /// An ecosystem that is being fetched.
 pub(crate) struct Ecosystem<'a> {
@@ -60,9 +60,8 @@ impl Ecosystem<'_> {
         let gone = self.confirm_gone(gone, &mut list, &before).await?;
         let mut brought = self.bring(changed, &mut list, before.is_empty()).await?;
         if list.skipped > 0 {
-            brought
-                .refused
-                .push(format!("{} lines of {}", list.skipped, self.source.url));
+            let lines = crate::output::count(list.skipped as u64, "line");
+            brought.refused.push(format!("{lines} of {}", self.source.url));
         }
         Ok(Fetched::New(Box::new(Staged {
             source: self.source.clone(),

@@ -33,6 +33,10 @@ pub(super) async fn sources(inner: &Inner) -> Result<Vec<SourceStatus>, StoreErr
         next_at: None,
         ..known(&state.source, &state.url, state, now)
     }));
+    if !inner.config.enabled {
+        // Nobody looks by itself.
+        shown.iter_mut().for_each(|source| source.next_at = None);
+    }
     Ok(shown)
 }
 

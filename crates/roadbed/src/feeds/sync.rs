@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use store::{Actor, FeedState, Store, StoreError};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use web::wire::{SourceOutcome, SyncProgress, SyncReport, SyncRequest};
@@ -39,6 +40,8 @@ pub(super) struct Inner {
     /// One sync at a time.
     place: Arc<Semaphore>,
     ended: Arc<AtomicBool>,
+    /// Where syncs run: whoever asks for one may be on a thread that serves requests, and must not be held up by it.
+    runtime: Handle,
     running: Mutex<Option<AbortHandle>>,
 }
 
@@ -53,7 +56,7 @@ struct Run {
 }
 
 impl Feeds {
-    /// Those that the configuration names.
+    /// Those that the configuration names. Called within the runtime in which they are to be fetched.
     pub(crate) fn new(config: &config::Feeds, store: Store) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -62,6 +65,7 @@ impl Feeds {
                 store,
                 place: Arc::new(Semaphore::new(1)),
                 ended: Arc::default(),
+                runtime: Handle::current(),
                 running: Mutex::default(),
             }),
         }
@@ -105,7 +109,7 @@ impl Feeds {
             ..SyncProgress::default()
         });
         let inner = Arc::clone(&self.inner);
-        let result = tokio::spawn(async move {
+        let result = self.inner.runtime.spawn(async move {
             // Held until it has really ended, also when nobody looks any more.
             let _place = place;
             inner

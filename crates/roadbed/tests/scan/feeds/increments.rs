@@ -82,6 +82,23 @@ async fn when_much_has_changed_the_archive_comes_again() -> Result<()> {
     Ok(())
 }
 
+/// Documents that come one by one are held in memory.
+#[tokio::test]
+async fn when_what_has_changed_is_large_the_archive_comes_again() -> Result<()> {
+    let mirror = Mirror::start().await;
+    let registry = Registry::new(&mirror)
+        .await?
+        .with("ROADBED_FEEDS__CHANGED_BYTES", "1MiB");
+    registry.sync_well().await?;
+    asked(&mirror);
+    mirror.put_large("Maven", "TEST-M-1", LATER, 2 << 20);
+    let large = registry.sync_well().await?;
+    assert_eq!(large.of("Maven")["changed"], 1);
+    let came = ["/osv/Maven/TEST-M-1.json", "/osv/Maven/all.zip"];
+    assert_eq!(asked(&mirror), sorted(&[&LISTS[..], &came].concat()));
+    Ok(())
+}
+
 /// A mirror inside may have lists and archives alone.
 #[tokio::test]
 async fn a_mirror_without_single_documents_is_enough() -> Result<()> {

@@ -63,6 +63,14 @@ impl Mirror {
         lock(&self.export).documents.insert(key, document);
     }
 
+    /// The same with so many bytes of details.
+    pub(super) fn put_large(&self, ecosystem: &str, id: &str, modified: &str, bytes: usize) {
+        let mut document = document(ecosystem, id, modified);
+        document["details"] = "x".repeat(bytes).into();
+        let key = (ecosystem.to_owned(), id.to_owned());
+        lock(&self.export).documents.insert(key, document);
+    }
+
     /// Takes a document away.
     pub(super) fn remove(&self, ecosystem: &str, id: &str) {
         let key = (ecosystem.to_owned(), id.to_owned());
