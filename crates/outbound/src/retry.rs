@@ -50,14 +50,13 @@ impl<'s> Tries<'s> {
 /// How long an answer asks to be left alone: seconds or a date (RFC 9110, section 10.2.3).
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let asked = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = OffsetDateTime::parse(text, &Rfc2822).ok()?;
-            SystemTime::from(until)
-                .duration_since(SystemTime::now())
-                .unwrap_or_default()
-        }
+    let asked = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+        SystemTime::from(until)
+            .duration_since(SystemTime::now())
+            .unwrap_or_default()
     };
     Some(asked.min(LONGEST))
 }

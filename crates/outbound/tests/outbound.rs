@@ -5,6 +5,7 @@
 
 mod server;
 
+#[cfg(test)]
 mod outbound {
     mod addresses;
     mod answers;

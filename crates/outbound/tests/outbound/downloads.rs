@@ -14,7 +14,7 @@ use crate::server::{Asked, Piece, Reply, Server};
 
 /// What is downloaded: no two places of it are alike.
 fn content() -> Vec<u8> {
-    (0..100_000_u32).flat_map(|number| number.to_be_bytes()).collect()
+    (0..100_000_u32).flat_map(u32::to_be_bytes).collect()
 }
 
 struct Place {

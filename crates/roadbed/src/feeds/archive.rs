@@ -90,7 +90,11 @@ impl Archive {
     /// The next document; whatever is none is passed over.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, ArchiveError> {
         while let Some(header) = self.contents.next()? {
-            if header.name.ends_with(".json") {
+            // As OSV writes it.
+            if Path::new(&header.name)
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
                 return self.read(header).map(Some);
             }
         }

@@ -86,12 +86,11 @@ impl List {
             if lines > limits.list_lines {
                 return Err(ListError::Lines(limits.list_lines));
             }
-            match read_line(line) {
-                Some((id, modified)) => list.add(id, modified),
-                None => {
-                    list.skipped += 1;
-                    first = if first == 0 { number + 1 } else { first };
-                }
+            if let Some((id, modified)) = read_line(line) {
+                list.add(id, modified);
+            } else {
+                list.skipped += 1;
+                first = if first == 0 { number + 1 } else { first };
             }
         }
         if list.skipped * RUBBISH_SHARE > lines {

@@ -197,7 +197,9 @@ impl Ecosystem<'_> {
             brought.documents = some.documents;
             brought.refused.extend(some.refused);
         } else {
-            lagging.iter().for_each(|id| list.try_again(id));
+            for id in &lagging {
+                list.try_again(id);
+            }
         }
         Ok(brought)
     }

@@ -35,7 +35,9 @@ pub(super) async fn sources(inner: &Inner) -> Result<Vec<SourceStatus>, StoreErr
     }));
     if !inner.config.enabled {
         // Nobody looks by itself.
-        shown.iter_mut().for_each(|source| source.next_at = None);
+        for source in &mut shown {
+            source.next_at = None;
+        }
     }
     Ok(shown)
 }

@@ -208,7 +208,7 @@ impl Run {
         }
         let known = self.state(source);
         let inner = Arc::clone(&self.inner);
-        let fetched = match &source.kind {
+        let result = match &source.kind {
             Kind::Kev | Kind::Epss => catalogue::fetch(fetcher, source, &known).await,
             Kind::Osv(_) => {
                 let ecosystem = Ecosystem {
@@ -220,7 +220,7 @@ impl Run {
                 ecosystem.fetch(&known).await
             }
         };
-        match fetched {
+        match result {
             Ok(Fetched::Unchanged) => self.succeed(source, None, 0).await,
             Ok(Fetched::New(staged)) => {
                 self.note_refusals(&staged.refused);

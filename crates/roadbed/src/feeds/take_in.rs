@@ -1,7 +1,7 @@
 //! From what came to a generation: of all sources together, and all of it or nothing.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use store::{Actor, ImportSummary, Importer, Store, StoreError};
@@ -114,7 +114,7 @@ enum Reading {
 
 fn read(
     fetcher: &Fetcher,
-    path: &PathBuf,
+    path: &Path,
     wanted: &HashSet<Box<str>>,
     sender: &mpsc::Sender<(Box<str>, Vec<u8>)>,
 ) -> Result<(), Reading> {

@@ -1,5 +1,7 @@
 //! `advisories status`.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use clap::Args;
 use store::StoreConfig;
@@ -62,7 +64,8 @@ fn describe(status: &AdvisoryStatus) -> String {
         text.push_str(&output::table(head, status.sources.iter().map(source)));
         for failed in status.sources.iter().filter(|source| source.error.is_some()) {
             let error = failed.error.as_deref().unwrap_or_default();
-            text.push_str(&format!("{}: {}\n", failed.source, output::printable(error)));
+            // Writing to memory does not fail.
+            let _ = writeln!(text, "{}: {}", failed.source, output::printable(error));
         }
         text.push('\n');
     }

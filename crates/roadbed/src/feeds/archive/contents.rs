@@ -13,7 +13,7 @@ const END: usize = 22;
 const COMMENT: u64 = 65_535;
 
 /// Bytes of a header without its variable parts.
-const HEADER: u64 = 46;
+const HEADER: usize = 46;
 
 /// Stands where the number is too large for the field.
 const ELSEWHERE: u64 = 0xffff_ffff;
@@ -45,7 +45,7 @@ impl Contents {
         if entries > most {
             return Err(ArchiveError::Entries { entries, most });
         }
-        if start.saturating_add(size) > length || entries.saturating_mul(HEADER) > size {
+        if start.saturating_add(size) > length || entries.saturating_mul(HEADER as u64) > size {
             return Err(ArchiveError::Damaged("the table of contents does not fit"));
         }
         file.seek(SeekFrom::Start(start))?;
@@ -61,7 +61,7 @@ impl Contents {
             return Ok(None);
         }
         self.left -= 1;
-        let mut fixed = [0; HEADER as usize];
+        let mut fixed = [0; HEADER];
         self.reader.read_exact(&mut fixed).map_err(cut)?;
         if !fixed.starts_with(b"PK\x01\x02") {
             return Err(ArchiveError::Damaged("the table of contents is none"));

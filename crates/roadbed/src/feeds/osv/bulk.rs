@@ -45,10 +45,9 @@ pub(super) async fn fetch(
     make(&fetcher.directory).await?;
     let request = fetcher.request(source.archive(), fetcher.limits.archive_bytes);
     fetcher.client.download(&request, &path).await?;
-    let (walker, walked) = (fetcher.clone(), path.clone());
-    let survey = blocking(move || survey(&walker, &walked)).await??;
-    let sorted = survey.and_then(|survey| sort(list, survey));
-    match sorted {
+    let (with, at) = (fetcher.clone(), path.clone());
+    let survey = blocking(move || survey(&with, &at)).await??;
+    match survey.and_then(|found| sort(list, found)) {
         Ok((wanted, lagging, refused)) => Ok((
             Bulk {
                 path,

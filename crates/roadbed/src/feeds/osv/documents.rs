@@ -73,7 +73,9 @@ pub(super) async fn fetch(
     if missing.len() * 2 > wanted {
         return Ok(None);
     }
-    missing.iter().for_each(|id| list.try_again(id));
+    for id in &missing {
+        list.try_again(id);
+    }
     Ok(Some(came))
 }
 

@@ -1,6 +1,6 @@
 //! Sources that say what cannot be believed: they fail, by themselves, and what they had said before stays in force.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use anyhow::{Result, ensure};
 
@@ -23,7 +23,7 @@ fn endless() -> Reply {
 fn slow() -> Reply {
     Reply::status(200).pieces(vec![
         Piece::Bytes(b"20".to_vec()),
-        Piece::Pause(Duration::from_secs(60)),
+        Piece::Pause(Duration::from_mins(1)),
     ])
 }
 
@@ -168,12 +168,16 @@ async fn documents_that_are_none_change_nothing() -> Result<()> {
 #[tokio::test]
 async fn ids_that_would_be_paths_are_never_asked_for() -> Result<()> {
     let mirror = Mirror::start().await;
-    (0..300).for_each(|number| mirror.put("Maven", &format!("TEST-Y-{number}"), LATER));
+    for number in 0..300 {
+        mirror.put("Maven", &format!("TEST-Y-{number}"), LATER);
+    }
     let registry = registry(&mirror).await?;
     registry.sync_well().await?;
     let mut list = format!("{LATER},../../../etc/passwd\n{LATER},..%2f..%2fx\n{LATER},TEST-M-1\n");
     list.push_str("2022-03-25T20:56:18Z,GHSA-jfh8-c2jp-5v3q\n2022-01-01T00:00:00Z,TEST-M-2\n");
-    (0..300).for_each(|number| list.push_str(&format!("{LATER},TEST-Y-{number}\n")));
+    for number in 0..300 {
+        writeln!(list, "{LATER},TEST-Y-{number}")?;
+    }
     mirror.spoil(LIST, Reply::ok(list));
     mirror.put("Maven", "TEST-M-1", LATER);
     mirror.server.take_asked();

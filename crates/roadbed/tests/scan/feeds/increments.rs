@@ -144,10 +144,14 @@ async fn what_has_vanished_is_taken_back_once_the_source_confirms_it() -> Result
 async fn a_list_that_lost_much_is_believed_only_when_somebody_says_so() -> Result<()> {
     let mirror = Mirror::start().await;
     let ids: Vec<String> = (0..110).map(|number| format!("TEST-X-{number}")).collect();
-    ids.iter().for_each(|id| mirror.put("npm", id, LATER));
+    for id in &ids {
+        mirror.put("npm", id, LATER);
+    }
     let registry = Registry::new(&mirror).await?;
     registry.sync_well().await?;
-    ids.iter().for_each(|id| mirror.remove("npm", id));
+    for id in &ids {
+        mirror.remove("npm", id);
+    }
     let refused = registry.sync(&[]).await?;
     ensure!(
         !refused.succeeded && refused.generation().is_none(),

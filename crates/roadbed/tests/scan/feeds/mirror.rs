@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::Write as _,
     io::{Cursor, Write as _},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -215,7 +216,7 @@ impl Export {
             }
             let own = document["modified"].as_str().unwrap_or_default();
             let moment = self.listed.get(id).map_or(own, String::as_str);
-            list.push_str(&format!("{moment},{id}\n"));
+            writeln!(list, "{moment},{id}").expect("memory can be written");
         }
         list.into_bytes()
     }

@@ -12,7 +12,7 @@ use crate::{
     scan::{images::Image, world::World},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const LATER: &str = "2023-01-01T00:00:00Z";
 
