@@ -67,6 +67,7 @@ start_server() {
     mkdir -p "$home"
     password="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
     env -i PATH="$PATH" HOME="$home" ROADBED_ADMIN_PASSWORD="$password" ROADBED_READY_FILE="$home/ready" \
+        ROADBED_FEEDS__ENABLED=false \
         "$ROADBED_BIN" serve --data "$home/data" --listen 127.0.0.1:0 >"$cache/server-$1.log" 2>&1 &
     server=$!
     until [[ -s "$home/ready" ]]; do

@@ -106,7 +106,7 @@ pub(crate) enum Command {
     /// Look at manifests, untagged ones too, and delete them
     #[command(subcommand)]
     Manifest(manifests::ManifestCommand),
-    /// Import advisories, and see what was imported
+    /// Fetch and import advisories, and see how current they are
     #[command(subcommand)]
     Advisories(advisories::AdvisoryCommand),
     /// Check, try and set the policy: what is asked of images

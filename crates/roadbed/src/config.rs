@@ -17,6 +17,7 @@ use crate::gate::GateConfig;
 use crate::judge::attach::SbomConfig;
 use crate::worker::{BrokerConfig, ClamdConfig, PoolConfig, Skips};
 
+pub(crate) mod feeds;
 mod key;
 mod layers;
 mod logging;
@@ -36,6 +37,7 @@ mod tests;
 use key::{Effective, Key, Reader};
 use layers::Layers;
 
+pub(crate) use feeds::Feeds;
 pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
 pub(crate) use network::Cidr;
@@ -60,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// Looking into what is pushed.
     pub(crate) scan: Scan,
+    /// Where advisories are fetched from.
+    pub(crate) feeds: Feeds,
     /// What a pull has to pass.
     pub(crate) gate: Gate,
     /// SBOMs that are attached to images.
@@ -115,6 +119,7 @@ impl Config {
             registry: Registry::read(&mut reader),
             storage: Storage::read(&mut reader),
             scan: Scan::read(&mut reader),
+            feeds: Feeds::read(&mut reader),
             gate: Gate::read(&mut reader),
             sbom: Sbom::read(&mut reader),
             auth: Auth::read(&mut reader),
@@ -391,6 +396,7 @@ impl Config {
             self.registry.effective(),
             self.storage.effective(),
             self.scan.effective(),
+            self.feeds.effective(),
             self.gate.effective(),
             self.sbom.effective(),
             self.auth.effective(),
@@ -427,6 +433,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Registry,
         Storage,
         Scan,
+        Feeds,
         Gate,
         Sbom,
         Auth,

@@ -8,6 +8,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod feeds;
 mod gate;
 mod judge;
 mod local;

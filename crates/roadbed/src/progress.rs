@@ -14,7 +14,7 @@ pub(crate) fn of_bytes(total: u64) -> ProgressBar {
 
 /// Bytes of which nobody knows how many there will be.
 pub(crate) fn of_unknown() -> ProgressBar {
-    bar(None, "{spinner} {bytes}, {bytes_per_sec}")
+    bar(None, "{spinner} {bytes}, {bytes_per_sec} {msg}")
 }
 
 /// Things of a known total.
@@ -48,7 +48,7 @@ mod tests {
     fn every_template_is_one() {
         for template in [
             "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
-            "{spinner} {bytes}, {bytes_per_sec}",
+            "{spinner} {bytes}, {bytes_per_sec} {msg}",
         ] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }

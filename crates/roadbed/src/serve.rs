@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     config::{Config, LogTarget},
+    feeds::Feeds,
     judge::Knowledge,
     telemetry,
 };
@@ -77,8 +78,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
     let looking = looking::start(&config, &store, knowledge, &instance).await?;
+    let feeds = Feeds::new(&config.feeds, store.clone());
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
-        .judged_by(looking.as_ref().map(looking::Looking::judging));
+        .judged_by(looking.as_ref().map(looking::Looking::judging))
+        .fed_by(Arc::new(feeds.clone()));
     let app = App {
         registry,
         other: web::router(state)
@@ -98,6 +101,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         config.storage.collect_budget,
     );
 
+    let following = config.feeds.enabled.then(|| tokio::spawn(feeds.clone().follow()));
+
     write_ready_file(&url_of(&config, address))?;
     let cut = listener.run(stop_requested(health, delay)).await;
     if cut > 0 {
@@ -107,6 +112,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         );
     }
     drop(looking);
+    if let Some(following) = following {
+        following.abort();
+    }
+    feeds.end();
     collecting.abort();
     if !access_log.flush(LOG_WAIT) {
         tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");

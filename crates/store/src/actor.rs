@@ -50,7 +50,7 @@ impl Actor {
     }
 
     /// The registry itself.
-    pub(crate) fn system(cause: &str) -> Self {
+    pub fn system(cause: &str) -> Self {
         Self::named(SYSTEM, cause)
     }
 

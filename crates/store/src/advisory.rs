@@ -12,8 +12,11 @@ use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp};
 
 mod importer;
+mod lease;
 
 pub use importer::{ImportError, ImportSummary, Importer, home as home_of};
+pub(crate) use lease::Imports;
+use lease::Lease;
 
 /// One advisory of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,7 @@ pub struct AdvisoryImport {
 #[derive(Debug)]
 pub struct Import {
     generation: u64,
+    lease: Lease,
 }
 
 /// Rows in one transaction.
@@ -105,6 +109,26 @@ struct ImportRow {
     body: String,
 }
 
+impl From<Row> for AdvisoryRow {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            modified: row.modified,
+            body: row.body,
+        }
+    }
+}
+
+impl From<DocumentRow> for AdvisoryDocument {
+    fn from(row: DocumentRow) -> Self {
+        Self {
+            kind: row.kind,
+            name: row.name,
+            body: row.body,
+        }
+    }
+}
+
 impl Store {
     /// The present generation; 0 before the first import.
     pub async fn advisory_generation(&self) -> Result<u64, StoreError> {
@@ -114,7 +138,11 @@ impl Store {
     }
 
     /// Begins an import: clears away what a killed one has left.
+    ///
+    /// # Errors
+    /// [`StoreError::ImportRunning`]: there is one, and somebody went on with it in the last ten minutes.
     pub async fn begin_import(&self) -> Result<Import, StoreError> {
+        let lease = self.inner.imports.take()?;
         let generation = self.advisory_generation().await? + 1;
         let sql = "DELETE FROM advisory WHERE generation >= $1 AND id IN \
                    (SELECT id FROM advisory WHERE generation >= $1 LIMIT 1000)";
@@ -127,7 +155,7 @@ impl Store {
                 })
                 .await?;
             if cleared == 0 {
-                return Ok(Import { generation });
+                return Ok(Import { generation, lease });
             }
         }
     }
@@ -135,6 +163,7 @@ impl Store {
     /// Writes advisories of an import.
     pub async fn import_advisories(&self, import: &Import, rows: &[AdvisoryRow]) -> Result<(), StoreError> {
         for chunk in rows.chunks(ROWS) {
+            import.lease.hold()?;
             let (chunk, generation) = (chunk.to_vec(), sql::to_db(import.generation));
             self.write(move |tx| Box::pin(async move { write_rows(tx, generation, &chunk).await }))
                 .await?;
@@ -151,6 +180,7 @@ impl Store {
         documents: Vec<AdvisoryDocument>,
         actor: &Actor,
     ) -> Result<u64, StoreError> {
+        import.lease.hold()?;
         let generation = import.generation;
         let (origin, actor) = (origin.to_owned(), actor.clone());
         self.write(move |tx| {
@@ -188,14 +218,17 @@ impl Store {
             sql::to_db(limit as u64).into(),
         ];
         let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, values).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| AdvisoryRow {
-                id: row.id,
-                modified: row.modified,
-                body: row.body,
-            })
-            .collect())
+        Ok(rows.into_iter().map(AdvisoryRow::from).collect())
+    }
+
+    /// The advisory of this id in the present generation.
+    pub async fn advisory(&self, id: &str) -> Result<Option<AdvisoryRow>, StoreError> {
+        let generation = self.advisory_generation().await?;
+        let sql = "SELECT id, modified, body FROM advisory WHERE id = $1 AND generation <= $2 \
+                   ORDER BY generation DESC LIMIT 1";
+        let values = [id.into(), sql::to_db(generation).into()];
+        let row: Option<Row> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.map(AdvisoryRow::from))
     }
 
     /// Ids and states of advisories, in the order of their ids, from the first one behind `after`: what an import need not
@@ -262,14 +295,19 @@ impl Store {
     pub async fn advisory_documents(&self, kind: &str) -> Result<Vec<AdvisoryDocument>, StoreError> {
         let sql = "SELECT kind, name, body FROM advisory_document WHERE kind = $1 ORDER BY name";
         let rows: Vec<DocumentRow> = sql::all(self.inner.db.read(), sql, [kind.into()]).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| AdvisoryDocument {
-                kind: row.kind,
-                name: row.name,
-                body: row.body,
-            })
-            .collect())
+        Ok(rows.into_iter().map(AdvisoryDocument::from).collect())
+    }
+
+    /// The document of a kind that has this name.
+    pub async fn advisory_document(
+        &self,
+        kind: &str,
+        name: &str,
+    ) -> Result<Option<AdvisoryDocument>, StoreError> {
+        let sql = "SELECT kind, name, body FROM advisory_document WHERE kind = $1 AND name = $2";
+        let row: Option<DocumentRow> =
+            sql::first(self.inner.db.read(), sql, [kind.into(), name.into()]).await?;
+        Ok(row.map(AdvisoryDocument::from))
     }
 
     /// The latest imports, the newest first.

@@ -59,6 +59,12 @@ pub enum StoreError {
     /// Too many wait for the database, one waited too long, or a change of the access data cannot be read yet.
     #[error("the database is busy; try again in a second")]
     Busy,
+    /// Advisories are being imported already.
+    #[error("an import is on its way already; wait until it has ended, at most ten minutes")]
+    ImportRunning,
+    /// Nobody went on with an import for so long that another one was begun.
+    #[error("another import has been begun in the meantime; begin a new one, nothing of the old one counts")]
+    ImportOver,
     /// A background task was lost; the server is shutting down or a bug was met.
     #[error("a task of the store ended early")]
     TaskLost,

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::advisory::Imports;
 use crate::authenticate::Authenticator;
 use crate::cache::Caches;
 use crate::db::{Db, Effects, Tx, Work};
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) authenticator: Authenticator,
     pub(crate) pulls: PullQueue,
     pub(crate) collector: Collector,
+    /// Who imports advisories.
+    pub(crate) imports: Arc<Imports>,
     /// Told when a job may have become ready.
     pub(crate) workers: watch::Sender<u64>,
     /// Told when advisories, the policy or waivers have changed.
@@ -79,6 +82,7 @@ impl Store {
             caches: Caches::new(&config.limits),
             authenticator: Authenticator::new(&config.limits)?,
             collector: Collector::default(),
+            imports: Arc::default(),
             workers: watch::Sender::new(0),
             rulings: watch::Sender::new(0),
             decided: watch::Sender::new(0),

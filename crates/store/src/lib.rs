@@ -35,6 +35,7 @@ mod disk;
 mod entropy;
 mod error;
 mod event;
+mod feed;
 mod files;
 mod fsck;
 mod gc;
@@ -85,6 +86,7 @@ pub use declared::{
 };
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
+pub use feed::FeedState;
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
 pub use gc::{GcReport, Kept};
 pub use handle::Store;

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::body::Body;
+use crate::feeds::SourceStatus;
 use crate::moment::Moment;
 use crate::principals::CAUSE;
 use crate::problem::{ApiError, Kind, Problem};
@@ -109,6 +110,9 @@ pub struct AdvisoryStatus {
     pub generation: u64,
     /// The latest imports, the newest first.
     pub imports: Vec<ImportEntry>,
+    /// Where advisories are fetched from, and how that stands.
+    #[serde(default)]
+    pub sources: Vec<SourceStatus>,
 }
 
 impl From<ImportSummary> for ImportResult {
@@ -146,7 +150,12 @@ pub(crate) async fn get_advisories(
     Administrator(_): Administrator,
 ) -> Result<Body<AdvisoryStatus>, ApiError> {
     let imports = state.store.advisory_imports().await?;
+    let sources = match &state.syncing {
+        Some(syncing) => syncing.sources().await?,
+        None => Vec::new(),
+    };
     Ok(Body(AdvisoryStatus {
+        sources,
         generation: state.store.advisory_generation().await?,
         imports: imports.into_iter().map(ImportEntry::from).collect(),
     }))
@@ -173,6 +182,8 @@ pub(crate) async fn begin_import(
         ));
     }
     let id = Uuid::now_v7();
+    // Gives back the right to import, which a forgotten one has.
+    *open = None;
     *open = Some(OpenImport {
         id,
         importer: Importer::begin(&state.store).await?,

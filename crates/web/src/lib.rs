@@ -25,6 +25,7 @@ mod backup;
 mod body;
 mod decisions;
 mod events;
+mod feeds;
 mod fsck;
 mod gc;
 mod grants;
@@ -65,6 +66,7 @@ use utoipa_axum::routes;
 
 pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION_BYTES};
+pub use feeds::{RunningSync, SourcesAsked, SyncRefused, Syncing};
 pub use judging::{Asked, Judging, JudgingError};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use reports::ReportOf;
@@ -137,6 +139,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
                 .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
         )
         .routes(routes!(advisories::get_advisories))
+        .routes(routes!(feeds::sync_advisories))
         .routes(routes!(advisories::begin_import))
         .routes(routes!(advisories::finish_import))
         .routes(routes!(policies::get_policy, policies::set_policy))

@@ -226,6 +226,8 @@ impl From<StoreError> for ApiError {
             StoreError::Busy | StoreError::TaskLost => {
                 Self::retry_after(Kind::Unavailable, error, crate::admission::RETRY_AFTER_SECONDS)
             }
+            StoreError::ImportRunning => Self::new(Kind::Busy, error),
+            StoreError::ImportOver => Self::new(Kind::NotFound, error),
             error => Self::internal(&error),
         }
     }

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::admission::{PARTS, REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 use crate::advisories::OpenImport;
+use crate::feeds::Syncing;
 use crate::gc::CollectionReport;
 use crate::judging::Judging;
 
@@ -72,6 +73,8 @@ pub struct WebState {
     pub(crate) import: Arc<tokio::sync::Mutex<Option<OpenImport>>>,
     /// Who judges images; nobody where none are looked into.
     pub(crate) judging: Option<Arc<dyn Judging>>,
+    /// Who fetches advisories; nobody where none are fetched.
+    pub(crate) syncing: Option<Arc<dyn Syncing>>,
     /// One preview at a time.
     pub(crate) previewer: Arc<Semaphore>,
     /// One per image that is not here and may be judged.
@@ -103,8 +106,18 @@ impl WebState {
             checker: Arc::new(Semaphore::new(1)),
             import: Arc::default(),
             judging: None,
+            syncing: None,
             previewer: Arc::new(Semaphore::new(1)),
             judgements: Shares::new(JUDGEMENTS, PARTS),
+        }
+    }
+
+    /// The same with somebody who fetches advisories.
+    #[must_use]
+    pub fn fed_by(self, syncing: Arc<dyn Syncing>) -> Self {
+        Self {
+            syncing: Some(syncing),
+            ..self
         }
     }
 

@@ -8,6 +8,9 @@ pub use crate::apply::ApplyOutcome;
 pub use crate::backup::BackupRequest;
 pub use crate::decisions::{DecisionEntry, ImageDecision};
 pub use crate::events::EventEntry;
+pub use crate::feeds::{
+    SourceOutcome, SourceState, SourceStatus, SyncLine, SyncProgress, SyncReport, SyncRequest,
+};
 pub use crate::fsck::{CheckLine, CheckProgress, CheckReport, CheckRequest, DamageEntry};
 pub use crate::gc::{CollectionReport, CollectionRequest, CollectionStatus, KeptBlobs};
 pub use crate::grants::GrantEntry;

@@ -47,6 +47,8 @@ pub(crate) fn our_command(
         .env_clear()
         .env("ROADBED_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .env("ROADBED_READY_FILE", ready_file)
+        // What is measured does not depend on what is outside.
+        .env("ROADBED_FEEDS__ENABLED", "false")
         // Nobody balances load here: stop without the pause that lets load balancers turn away.
         .env("ROADBED_CONNECTIONS__DRAIN_DELAY", "0s");
     command

@@ -7,9 +7,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use store::{Actor, Importer};
-use web::wire::{
-    AdvisoryStatus, BegunImport, EndOfImport, ImportDocument, ImportDocuments, ImportResult, NewImport,
-};
+use web::wire::{BegunImport, EndOfImport, ImportDocument, ImportDocuments, ImportResult, NewImport};
 
 use crate::cli::ClientArgs;
 use crate::client::Client;
@@ -17,27 +15,36 @@ use crate::local::DataArgs;
 use crate::{local, output, progress};
 
 pub(crate) mod sources;
+mod status;
+mod sync;
 
 use sources::Sources;
 
 /// What to do with advisories.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-What is read is recognised by its content: OSV JSON, the KEV catalogue, EPSS's list, OpenVEX documents; in a directory, in \
+A server fetches by itself what [feeds] of its configuration names; `sync` does it now, or on the data directory of a stopped \
+server. A source that cannot be reached, or says what cannot be believed, leaves in force what it had said before.
+
+What `import` reads is recognised by its content: OSV JSON, the KEV catalogue, EPSS's list, OpenVEX documents; in a directory, in \
 zip archives (the layout of OSV's export has one per ecosystem), or packed with gzip.
 
 Each import is a numbered generation that counts as a whole; images are judged by it at once, from what is known of \
 their packages.
 
 Examples:
+  roadbed advisories sync
+  roadbed advisories sync --source Maven --source kev
   roadbed advisories import osv-export/
   roadbed advisories import known_exploited_vulnerabilities.json
   roadbed advisories status")]
 pub(crate) enum AdvisoryCommand {
+    /// Fetch what is new from the feeds that are configured
+    Sync(sync::SyncArgs),
     /// Import a file or a directory
     Import(ImportArgs),
-    /// Show what was imported
-    Status(StatusArgs),
+    /// Show how the feeds stand and what was imported
+    Status(status::StatusArgs),
 }
 
 /// Options of `advisories import`.
@@ -50,18 +57,12 @@ pub(crate) struct ImportArgs {
     data: DataArgs,
 }
 
-/// Options of `advisories status`.
-#[derive(Debug, Args)]
-pub(crate) struct StatusArgs {
-    #[command(flatten)]
-    data: DataArgs,
-}
-
 /// Carries out a command.
 pub(crate) async fn run(client: &ClientArgs, command: AdvisoryCommand) -> Result<()> {
     match command {
+        AdvisoryCommand::Sync(args) => sync::sync(client, args).await,
         AdvisoryCommand::Import(args) => import(client, args).await,
-        AdvisoryCommand::Status(args) => status(client, args).await,
+        AdvisoryCommand::Status(args) => status::status(client, args).await,
     }
 }
 
@@ -154,39 +155,4 @@ fn describe(result: &ImportResult) -> String {
         text.push_str(&output::table(["ECOSYSTEM", "ADVISORIES"], covers));
     }
     text
-}
-
-async fn status(client: &ClientArgs, args: StatusArgs) -> Result<()> {
-    let status: AdvisoryStatus = match args.data.data {
-        Some(data) => {
-            let store = local::open(&data).await?;
-            let status = AdvisoryStatus {
-                generation: store.advisory_generation().await?,
-                imports: store
-                    .advisory_imports()
-                    .await?
-                    .into_iter()
-                    .map(Into::into)
-                    .collect(),
-            };
-            local::close(store).await?;
-            status
-        }
-        None => Client::connect(client)?.get("/advisories", &[]).await?,
-    };
-    output::show(client.output, &status, |status| {
-        if status.imports.is_empty() {
-            return "No advisories: import some with `roadbed advisories import`.\n".to_owned();
-        }
-        let rows = status.imports.iter().map(|import| {
-            [
-                import.generation.to_string(),
-                output::moment(import.at.0),
-                import.by.clone(),
-                import.about["changed"].to_string(),
-                import.origin.clone(),
-            ]
-        });
-        output::table(["GENERATION", "AT", "BY", "CHANGED", "FROM"], rows)
-    })
 }

@@ -91,6 +91,8 @@ text_setting!(
     crate::worker::ClamdAddress,
     "an address of clamd such as unix:/run/clamav/clamd.ctl or 127.0.0.1:3310"
 );
+text_setting!(super::feeds::FeedUrl, "a URL such as https://feeds.example/osv/");
+text_setting!(super::feeds::EcosystemName, "an ecosystem of OSV");
 text_setting!(Cidr, "a network such as 10.0.0.0/8");
 text_setting!(
     super::logging::LogFilter,

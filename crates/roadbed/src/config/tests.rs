@@ -53,8 +53,11 @@ fn every_key_is_printed_once_and_can_be_set_by_its_variable() {
             key.name.split_once('.').unwrap().1,
             key.default
         )));
-        let value = key.default.trim_matches(['"', '[', ']', '{', '}']);
-        let loaded = load("", &[(&layers::variable_of(key.name), value)]).unwrap();
+        let value = key
+            .default
+            .trim_matches(['"', '[', ']', '{', '}'])
+            .replace("\", \"", ",");
+        let loaded = load("", &[(&layers::variable_of(key.name), &value)]).unwrap();
         assert_eq!(loaded, Config::default(), "{}", key.name);
     }
     let effective: BTreeSet<&str> = Config::default().effective().iter().map(|key| key.name).collect();

@@ -29,6 +29,10 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 const POLL: Duration = Duration::from_millis(20);
 
+/// Feeds lie outside, and no test depends on what is outside: a test that is about them switches them on and names a server of
+/// its own.
+pub(crate) const FEEDS_ENABLED: &str = "ROADBED_FEEDS__ENABLED";
+
 /// Lines of the server's log that a failure shows.
 const LOG_TAIL_LINES: usize = 60;
 
@@ -295,6 +299,7 @@ fn wrapped_command(home: &Path, wrapper: &[String]) -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
+        .env(FEEDS_ENABLED, "false")
         .current_dir(home);
     command
 }

@@ -10,19 +10,20 @@ use serde_json::Value;
 use super::checkout::{assert_none, root};
 
 /// The table of ARCHITECTURE.md: a crate of ours and which others of ours it may use.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("oci", &[]),
     ("access", &["oci"]),
     ("findings", &["oci"]),
     ("inspect", &["oci", "findings"]),
     ("policy", &["oci", "findings"]),
     ("store", &["oci", "access", "findings", "policy"]),
+    ("outbound", &["oci"]),
     ("registry", &["oci", "access", "store"]),
     ("web", &["oci", "access", "findings", "policy", "store"]),
     (
         "roadbed",
         &[
-            "oci", "access", "findings", "inspect", "policy", "store", "registry", "web",
+            "oci", "access", "findings", "inspect", "policy", "store", "outbound", "registry", "web",
         ],
     ),
 ];

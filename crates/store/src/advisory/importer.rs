@@ -96,8 +96,10 @@ impl Importer {
     /// # Errors
     /// The store failed.
     pub async fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.import.lease.hold()?;
         match self.take(name, bytes) {
-            Ok(()) => {}
+            Ok(None) => {}
+            Ok(Some((kind, name))) => self.keep_document(kind, name, bytes).await?,
             Err(ImportError::Store(error)) => return Err(error),
             Err(error) => {
                 self.refused += 1;
@@ -112,7 +114,12 @@ impl Importer {
         Ok(())
     }
 
-    fn take(&mut self, name: &str, bytes: &[u8]) -> Result<(), ImportError> {
+    /// Takes an advisory, or says as what kind of document and under which name it is to be kept.
+    fn take<'n>(
+        &mut self,
+        name: &'n str,
+        bytes: &[u8],
+    ) -> Result<Option<(&'static str, &'n str)>, ImportError> {
         let malformed = |source| ImportError::Malformed {
             name: name.to_owned(),
             source,
@@ -120,25 +127,48 @@ impl Importer {
         match recognise(name, bytes) {
             Some(DocumentKind::Osv) => {
                 self.take_advisory(Advisory::read(bytes, home(name)).map_err(malformed)?)?;
+                Ok(None)
             }
             Some(DocumentKind::Kev) => {
                 Kev::read(bytes).map_err(malformed)?;
-                self.keep_document("kev", "kev", bytes);
+                Ok(Some(("kev", "kev")))
             }
             Some(DocumentKind::Epss) => {
                 Epss::read(bytes).map_err(malformed)?;
-                self.keep_document("epss", "epss", bytes);
+                Ok(Some(("epss", "epss")))
             }
             Some(DocumentKind::OpenVex) => {
                 VexDocument::read(bytes).map_err(malformed)?;
-                self.keep_document("vex", name, bytes);
+                Ok(Some(("vex", name)))
             }
-            Some(DocumentKind::Zip | DocumentKind::Gzip) => {
-                return Err(ImportError::Packed(name.to_owned()));
-            }
-            None => return Err(ImportError::Unknown(name.to_owned())),
+            Some(DocumentKind::Zip | DocumentKind::Gzip) => Err(ImportError::Packed(name.to_owned())),
+            None => Err(ImportError::Unknown(name.to_owned())),
         }
-        Ok(())
+    }
+
+    /// How many advisories and documents are new or in another state so far.
+    pub fn changed(&self) -> u64 {
+        self.changed
+    }
+
+    /// Takes back an advisory that its source has no more: it is kept, and matches nothing from now on. One that is not there or
+    /// was taken back before stays as it is.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn withdraw(&mut self, id: &str) -> Result<(), StoreError> {
+        // It may be among those that are still to be written.
+        self.write().await?;
+        let Some(row) = self.store.advisory(id).await? else {
+            return Ok(());
+        };
+        let mut advisory = row.advisory()?;
+        if advisory.withdrawn.is_some() {
+            return Ok(());
+        }
+        advisory.withdrawn = Some(self.store.now().to_system_time().into());
+        self.seen += 1;
+        self.keep_advisory(advisory)
     }
 
     fn take_advisory(&mut self, mut advisory: Advisory) -> Result<(), StoreError> {
@@ -153,6 +183,11 @@ impl Importer {
         }
         // What the matcher does not need is not read again at every start.
         advisory.details.clear();
+        self.keep_advisory(advisory)
+    }
+
+    /// Keeps an advisory unless it is there in the same state.
+    fn keep_advisory(&mut self, advisory: Advisory) -> Result<(), StoreError> {
         let json = serde_json::to_vec(&advisory)
             .map_err(|error| StoreError::damaged(format!("an advisory cannot be written: {error}")))?;
         let state = state_of(&advisory, &json);
@@ -169,10 +204,16 @@ impl Importer {
         Ok(())
     }
 
-    fn keep_document(&mut self, kind: &str, name: &str, bytes: &[u8]) {
+    /// Keeps a document unless it is there as it is.
+    async fn keep_document(&mut self, kind: &str, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let key = (kind.to_owned(), name.to_owned());
+        let present = self.store.advisory_document(kind, name).await?;
+        if present.is_some_and(|present| present.body == bytes) && !self.documents.contains_key(&key) {
+            return Ok(());
+        }
         self.changed += 1;
-        self.documents
-            .insert((kind.to_owned(), name.to_owned()), bytes.to_vec());
+        self.documents.insert(key, bytes.to_vec());
+        Ok(())
     }
 
     async fn write(&mut self) -> Result<(), StoreError> {

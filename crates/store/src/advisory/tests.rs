@@ -50,6 +50,12 @@ async fn an_import_is_seen_whole_or_not_at_all() {
         .import_advisories(&killed, &[row("A-1", "torn"), row("C-1", "torn")])
         .await
         .unwrap();
+    // A second one at the same time would write under the same number.
+    assert!(matches!(
+        store.begin_import().await,
+        Err(StoreError::ImportRunning)
+    ));
+    drop(killed);
     let import = store.begin_import().await.unwrap();
     store
         .import_advisories(&import, &[row("A-1", "new")])
@@ -60,4 +66,50 @@ async fn an_import_is_seen_whole_or_not_at_all() {
     assert_eq!(store.advisories("A-1", 10).await.unwrap(), [row("B-1", "old")]);
     assert_eq!(store.advisory_imports().await.unwrap().len(), 2);
     assert_eq!(store.advisory_documents("kev").await.unwrap().len(), 1);
+}
+
+async fn imported(kit: &Kit, documents: &[(&str, &str)], withdrawn: &[&str]) -> Option<u64> {
+    let mut importer = Importer::begin(&kit.store).await.unwrap();
+    for (name, text) in documents {
+        importer.add(name, text.as_bytes()).await.unwrap();
+    }
+    for id in withdrawn {
+        importer.withdraw(id).await.unwrap();
+    }
+    let summary = importer.finish("test", &Kit::operator()).await.unwrap();
+    assert_eq!(summary.refused, 0, "{summary:?}");
+    summary.generation
+}
+
+#[tokio::test]
+async fn what_a_source_has_no_more_is_kept_and_counts_no_more() {
+    let kit = Kit::new().await;
+    let advisory = r#"{"id":"GHSA-1","modified":"2022-01-01T00:00:00Z","affected":[]}"#;
+    let document = ("Maven/GHSA-1.json", advisory);
+    let withdrawn = async || {
+        let row = kit.store.advisory("GHSA-1").await.unwrap().unwrap();
+        row.advisory().unwrap().withdrawn.is_some()
+    };
+    assert_eq!(imported(&kit, &[document], &[]).await, Some(1));
+    assert!(!withdrawn().await);
+    assert_eq!(imported(&kit, &[], &["GHSA-1", "GHSA-unknown"]).await, Some(2));
+    assert!(withdrawn().await);
+    // Once is enough, and what is published again counts again.
+    assert_eq!(imported(&kit, &[], &["GHSA-1"]).await, None);
+    assert_eq!(imported(&kit, &[document], &[]).await, Some(3));
+    assert!(!withdrawn().await);
+}
+
+#[tokio::test]
+async fn a_catalogue_that_has_not_changed_makes_no_generation() {
+    let kit = Kit::new().await;
+    let catalogue = |version: &str| {
+        format!(
+            r#"{{"catalogVersion":"{version}","dateReleased":"2025-08-25T00:00:00Z","vulnerabilities":[]}}"#
+        )
+    };
+    for (version, generation) in [("1", Some(1)), ("1", None), ("2", Some(2))] {
+        let text = catalogue(version);
+        assert_eq!(imported(&kit, &[("kev.json", &text)], &[]).await, generation);
+    }
 }

@@ -7,6 +7,7 @@ mod m0002_released;
 mod m0003_scan;
 mod m0004_sbom;
 mod m0005_gate;
+mod m0006_feeds;
 mod table;
 
 /// The list.
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_scan::Migration),
             Box::new(m0004_sbom::Migration),
             Box::new(m0005_gate::Migration),
+            Box::new(m0006_feeds::Migration),
         ]
     }
 }

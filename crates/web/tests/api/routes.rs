@@ -142,6 +142,8 @@ fn plain() -> Vec<Row> {
 fn rulings() -> Vec<Row> {
     vec![
         row("GET", "/advisories", "/advisories", None, ADMINISTRATORS, 200),
+        // Nobody fetches in this world.
+        row("POST", "/advisories/sync", "/advisories/sync", Some(json!({})), ADMINISTRATORS, 409),
         row("POST", "/advisories/imports", "/advisories/imports", Some(json!({})), ADMINISTRATORS, 201),
         row("POST", "/advisories/imports/{id}/documents", "/advisories/imports/ghost/documents",
             Some(json!({ "documents": [] })), ADMINISTRATORS, 404),

@@ -1,0 +1,14 @@
+//! The client against servers that do what they should not.
+//!
+//! `server` is what answers; `addresses` is about where the client goes, `answers` about what comes, `downloads` about what comes
+//! in parts.
+
+mod server;
+
+#[cfg(test)]
+mod outbound {
+    mod addresses;
+    mod answers;
+    mod downloads;
+    mod world;
+}

@@ -1,0 +1,142 @@
+//! Why a source brought nothing, and what to do about it.
+
+use std::path::PathBuf;
+
+use outbound::OutboundError;
+use store::StoreError;
+use thiserror::Error;
+
+use super::archive::ArchiveError;
+use super::list::ListError;
+
+/// Why a source brought nothing.
+#[derive(Debug, Error)]
+pub(crate) enum FeedError {
+    /// It did not come.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    /// A file of the configuration.
+    #[error("cannot use {} ({key})", path.display())]
+    File {
+        /// Which key names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Option<std::io::Error>,
+    },
+    /// Something else came.
+    #[error("what {url} answers is no {what}")]
+    Other {
+        /// What was wanted.
+        what: &'static str,
+        /// From where.
+        url: String,
+        /// What is wrong with it.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A list that is none.
+    #[error("the list of {url} is not taken")]
+    List {
+        /// From where.
+        url: String,
+        /// Why.
+        #[source]
+        source: ListError,
+    },
+    /// An archive that is none.
+    #[error("the archive of {url} is not taken")]
+    Archive {
+        /// From where.
+        url: String,
+        /// Why.
+        #[source]
+        source: ArchiveError,
+    },
+    /// It has lost more than is believed.
+    #[error("{url} names {now} of the {before} {what} that it had before")]
+    Shrunk {
+        /// From where.
+        url: String,
+        /// Of what.
+        what: &'static str,
+        /// How many there were.
+        before: u64,
+        /// How many of them are left.
+        now: u64,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sync was ended.
+    #[error("the sync was ended")]
+    Ended,
+}
+
+impl FeedError {
+    /// What to do about it, for whoever runs the registry.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::Outbound(error) => of_outbound(error),
+            Self::File { .. } => "mend the file or the key",
+            Self::Other { .. } => "a portal or proxy may answer in its place: open the URL from this machine",
+            Self::List { .. } | Self::Archive { .. } => {
+                "it may be half-written: it is tried again; if it stays so, tell whoever runs the source, or raise the limit"
+            }
+            Self::Shrunk { .. } => {
+                "a list that was cut looks like this; if it is right, run `roadbed advisories sync --accept-removals`"
+            }
+            Self::Store(StoreError::ImportRunning) => "it is tried again when the import has ended",
+            Self::Store(_) => "the server's log says why",
+            Self::Ended => "run it again, it goes on",
+        }
+    }
+
+    /// The error with its causes and the remedy, in one line.
+    pub(crate) fn with_remedy(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let said = error.to_string();
+            if !text.ends_with(&said) {
+                text = format!("{text}: {said}");
+            }
+            cause = error.source();
+        }
+        format!("{text} ({})", self.remedy())
+    }
+
+    /// Whether other sources of the same host need not be tried.
+    pub(crate) fn is_of_host(&self, host: &str) -> bool {
+        matches!(self, Self::Outbound(error) if error.is_of_host(host))
+    }
+}
+
+fn of_outbound(error: &OutboundError) -> &'static str {
+    match error {
+        OutboundError::Address { .. } => {
+            "list its network in feeds.allowed_private if this is a mirror of yours, else ask who runs the source"
+        }
+        OutboundError::Unreachable { .. } => {
+            "let this machine reach it, set feeds.proxy or feeds.ca_file, name a mirror in feeds.osv, feeds.kev and feeds.epss, \
+             or switch it off with an empty one"
+        }
+        OutboundError::Setup(_) | OutboundError::Authority(_) => {
+            "install the certificates of authorities (ca-certificates), or set feeds.ca_file"
+        }
+        OutboundError::Missing { .. } => {
+            "check the URL; an ecosystem that the source does not have has to leave feeds.ecosystems"
+        }
+        OutboundError::TooLarge { .. } => "if that is right, raise the limit of [feeds]",
+        OutboundError::Busy { .. } => "it is tried again later",
+        OutboundError::Slow { .. } => "raise feeds.total_timeout if the connection is slow",
+        OutboundError::Broken { .. } => "it is tried again, and goes on where it was cut off",
+        OutboundError::File { .. } => "free space on the disk of the data directory, then try again",
+        OutboundError::Status { .. } => {
+            "check the URL, and feeds.authorization_file if it wants to know who asks"
+        }
+        _ => "check the URL",
+    }
+}

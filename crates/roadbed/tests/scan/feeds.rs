@@ -1,0 +1,10 @@
+//! Advisories that are fetched: by the command on a data directory, and by a server itself.
+//!
+//! `mirror` is an export of OSV beside the catalogues, which a test may change and spoil; `registry` a data directory that fetches
+//! from it.
+
+mod hostile;
+mod increments;
+mod mirror;
+mod registry;
+mod served;

@@ -1,0 +1,179 @@
+//! Feeds: where advisories are fetched from, and how far that came. What a feed brought is the business of `advisory`.
+
+use sea_orm::{FromQueryResult, Value};
+
+use crate::db::sql;
+use crate::{Store, StoreError, Timestamp};
+
+/// Feeds that are listed; there is one per ecosystem and catalogue.
+const LISTED: i64 = 1_000;
+
+/// What is known of one feed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeedState {
+    /// Its name: an ecosystem, `kev`, `epss`.
+    pub source: String,
+    /// Where it was when it last succeeded. What was fetched elsewhere says nothing about it.
+    pub url: String,
+    /// `ETag` of what was fetched.
+    pub etag: Option<String>,
+    /// `Last-Modified` of the same.
+    pub last_modified: Option<String>,
+    /// When it was last tried.
+    pub tried_at: Timestamp,
+    /// When that last succeeded, whether there was anything new or not.
+    pub succeeded_at: Option<Timestamp>,
+    /// When there last was something new.
+    pub changed_at: Option<Timestamp>,
+    /// Not before this moment is it tried again by itself.
+    pub next_at: Timestamp,
+    /// How often in a row it has failed.
+    pub failures: u64,
+    /// Why the last try failed; `None` where it did not.
+    pub error: Option<String>,
+    /// The generation that it last had a part in; 0 before the first.
+    pub generation: u64,
+    /// Advisories or entries that it listed when it last succeeded.
+    pub covers: u64,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    source: String,
+    url: String,
+    etag: Option<String>,
+    last_modified: Option<String>,
+    tried_at: i64,
+    succeeded_at: Option<i64>,
+    changed_at: Option<i64>,
+    next_at: i64,
+    failures: i64,
+    error: Option<String>,
+    generation: i64,
+    covers: i64,
+}
+
+#[derive(FromQueryResult)]
+struct ListRow {
+    list: Vec<u8>,
+}
+
+impl From<Row> for FeedState {
+    fn from(row: Row) -> Self {
+        Self {
+            source: row.source,
+            url: row.url,
+            etag: row.etag,
+            last_modified: row.last_modified,
+            tried_at: Timestamp(row.tried_at),
+            succeeded_at: row.succeeded_at.map(Timestamp),
+            changed_at: row.changed_at.map(Timestamp),
+            next_at: Timestamp(row.next_at),
+            failures: sql::from_db(row.failures),
+            error: row.error,
+            generation: sql::from_db(row.generation),
+            covers: sql::from_db(row.covers),
+        }
+    }
+}
+
+impl Store {
+    /// Every feed that was ever tried, in the order of their names.
+    pub async fn feeds(&self) -> Result<Vec<FeedState>, StoreError> {
+        let sql = "SELECT source, url, etag, last_modified, tried_at, succeeded_at, changed_at, next_at, failures, error, \
+                   generation, covers FROM feed ORDER BY source LIMIT $1";
+        let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, [LISTED.into()]).await?;
+        Ok(rows.into_iter().map(FeedState::from).collect())
+    }
+
+    /// What the feed listed when it was last fetched; empty before that.
+    pub async fn feed_list(&self, source: &str) -> Result<Vec<u8>, StoreError> {
+        let sql = "SELECT list FROM feed WHERE source = $1";
+        let row: Option<ListRow> = sql::first(self.inner.db.read(), sql, [source.into()]).await?;
+        Ok(row.map(|row| row.list).unwrap_or_default())
+    }
+
+    /// Keeps the state of a feed, and what it listed; `None`: that is as it was.
+    pub async fn set_feed(&self, state: FeedState, list: Option<Vec<u8>>) -> Result<(), StoreError> {
+        let columns = "source, url, etag, last_modified, tried_at, succeeded_at, changed_at, next_at, failures, error, \
+                       generation, covers, list";
+        let same = "url = excluded.url, etag = excluded.etag, last_modified = excluded.last_modified, \
+                    tried_at = excluded.tried_at, succeeded_at = excluded.succeeded_at, \
+                    changed_at = excluded.changed_at, next_at = excluded.next_at, failures = excluded.failures, \
+                    error = excluded.error, generation = excluded.generation, covers = excluded.covers";
+        let list_too = if list.is_some() {
+            ", list = excluded.list"
+        } else {
+            ""
+        };
+        let sql = format!(
+            "INSERT INTO feed ({columns}) VALUES {} ON CONFLICT (source) DO UPDATE SET {same}{list_too}",
+            sql::tuples(1, 13)
+        );
+        self.write(move |tx| {
+            Box::pin(async move {
+                let values: [Value; 13] = [
+                    state.source.into(),
+                    state.url.into(),
+                    state.etag.into(),
+                    state.last_modified.into(),
+                    state.tried_at.micros().into(),
+                    state.succeeded_at.map(Timestamp::micros).into(),
+                    state.changed_at.map(Timestamp::micros).into(),
+                    state.next_at.micros().into(),
+                    sql::to_db(state.failures).into(),
+                    state.error.into(),
+                    sql::to_db(state.generation).into(),
+                    sql::to_db(state.covers).into(),
+                    list.unwrap_or_default().into(),
+                ];
+                sql::execute(tx.sql(), &sql, values).await.map(drop)
+            })
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Kit;
+
+    #[tokio::test]
+    async fn the_state_of_a_feed_is_kept_and_its_list_too() {
+        let kit = Kit::new().await;
+        assert!(kit.store.feeds().await.unwrap().is_empty());
+        assert!(kit.store.feed_list("Maven").await.unwrap().is_empty());
+        let first = FeedState {
+            source: "Maven".to_owned(),
+            url: "https://feeds.example/Maven".to_owned(),
+            etag: Some("\"v1\"".to_owned()),
+            tried_at: Timestamp(5),
+            succeeded_at: Some(Timestamp(5)),
+            changed_at: Some(Timestamp(5)),
+            next_at: Timestamp(9),
+            generation: 3,
+            covers: 7,
+            ..FeedState::default()
+        };
+        kit.store
+            .set_feed(first.clone(), Some(b"list".to_vec()))
+            .await
+            .unwrap();
+        assert_eq!(kit.store.feeds().await.unwrap(), [first.clone()]);
+        let failed = FeedState {
+            tried_at: Timestamp(9),
+            failures: 1,
+            error: Some("cannot reach feeds.example".to_owned()),
+            ..first
+        };
+        kit.store.set_feed(failed.clone(), None).await.unwrap();
+        let other = FeedState {
+            source: "Go".to_owned(),
+            ..FeedState::default()
+        };
+        kit.store.set_feed(other.clone(), None).await.unwrap();
+        assert_eq!(kit.store.feeds().await.unwrap(), [other, failed]);
+        assert_eq!(kit.store.feed_list("Maven").await.unwrap(), b"list");
+    }
+}
