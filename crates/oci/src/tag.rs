@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::Digest;
 use crate::text::{checked_text, excerpt};
 
 /// Longest tag in bytes (distribution-spec, "Pulling manifests").
@@ -43,6 +44,15 @@ impl Tag {
     pub(crate) fn known_good(text: &str) -> Tag {
         debug_assert!(check(text).is_ok(), "not a tag: {text}");
         Tag(text.into())
+    }
+
+    /// The manifest to which something is attached under this tag, if it is one of
+    /// [`Digest::attachment_tags`](crate::Digest::attachment_tags). Of a hash that the tag has only a part of, none.
+    pub fn attached_to(&self) -> Option<Digest> {
+        let (fallback, _) = self.0.split_once('.').unwrap_or((&self.0, ""));
+        let (algorithm, hex) = fallback.split_once('-')?;
+        let digest: Digest = format!("{algorithm}:{hex}").parse().ok()?;
+        digest.attachment_tags().contains(self).then_some(digest)
     }
 }
 

@@ -7,8 +7,8 @@ mod unknowns;
 use time::OffsetDateTime;
 
 use crate::condition::Facts;
-use crate::limits::MAX_FINDINGS;
-use crate::{Decision, Effect, JudgedFinding, Outcome, Point, Policy, Rule, Subject, UnknownKind, Waiver};
+use crate::limits::{MAX_FINDINGS, MAX_SIGNATURES};
+use crate::{Attached, Decision, Effect, JudgedFinding, Outcome, Point, Policy, Rule, Subject, UnknownKind, Waiver};
 use collect::Collector;
 
 /// What it costs to make a reason of an answer, in the units of [`Condition::cost`](crate::Condition::cost).
@@ -45,12 +45,21 @@ pub fn decide(
         more_reasons: collected.more_reasons,
         waived: collected.waived,
         more_waived: collected.more_waived,
+        signatures: attached(subject),
         expired: collected.expired,
         policy_digest: policy.digest(),
         evidence_fingerprint: subject.fingerprint(),
         advisory_generation: subject.advisory_generation,
         review_at: collected.review_at,
     }
+}
+
+/// What is attached, as far as decisions list it. What counts comes first.
+fn attached(subject: &Subject) -> Vec<Attached> {
+    let mut attached = subject.image.signatures.clone();
+    attached.sort_by_key(|attached| attached.signers.is_empty());
+    attached.truncate(MAX_SIGNATURES);
+    attached
 }
 
 fn judge(
@@ -100,6 +109,7 @@ fn judge(
         collector.ask(rule, &facts);
     }
     collector.review_end_of_life();
+    collector.review_signers();
 }
 
 /// What is refused soonest comes first, so that a flood of lesser findings cannot push it out of sight.

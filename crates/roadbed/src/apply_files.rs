@@ -11,11 +11,16 @@ use anyhow::{Context as _, bail};
 use policy::{Policy, PolicyErrors};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, de};
+use signatures::SignerSpec;
 use store::{Declared, DeclaredRobot, DeclaredUser, End, ImmutableTags, Rule, Rules};
 use thiserror::Error;
 
 use crate::config::Size;
 use crate::moment;
+
+mod signer;
+
+use signer::SignerDocument;
 
 /// Largest file, in bytes.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -159,6 +164,7 @@ enum Kind {
     Robot,
     Grant,
     Rule,
+    Signer,
     Policy,
 }
 
@@ -240,6 +246,12 @@ fn add(declared: &mut Declared, document: &str) -> Result<Thing, serde_saphyr::E
             let rule: Rule = parse::<RuleDocument>(document)?.into();
             let thing = Thing::called(format!("rule {}", rule.pattern));
             declared.rules.push(rule);
+            thing
+        }
+        Kind::Signer => {
+            let signer: SignerSpec = parse::<SignerDocument>(document)?.into();
+            let thing = Thing::called(format!("signer {}", signer.name));
+            declared.signers.push(signer);
             thing
         }
         Kind::Policy => {

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, apply, audit, break_glass, configuration, decisions, grants, housekeeping, login,
-    manifests, policy, repositories, robots, rules, scan, users, waivers,
+    manifests, policy, repositories, robots, rules, scan, signers, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -115,6 +115,9 @@ pub(crate) enum Command {
     /// Ask for waivers of findings, and approve them
     #[command(subcommand)]
     Waiver(waivers::WaiverCommand),
+    /// Manage whose signatures count, and whose VEX
+    #[command(subcommand)]
+    Signer(signers::SignerCommand),
     /// Say what becomes of an image when it is pulled, and why
     Decision(decisions::DecisionArgs),
     /// Let pulls pass whatever was decided, for a while; on the machine of the server
@@ -125,7 +128,7 @@ pub(crate) enum Command {
     Audit(audit::AuditArgs),
     /// Show who pulled what
     Pulls(audit::PullsArgs),
-    /// Make users, robots, grants, rules and the policy what files say
+    /// Make users, robots, grants, rules, signers and the policy what files say
     Apply(apply::ApplyArgs),
     /// Collect what nobody refers to
     Gc(housekeeping::GcArgs),

@@ -39,7 +39,7 @@ pub(crate) use logging::{LogFormat, LogTarget};
 pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
 pub(crate) use sections::{
-    Api, Auth, Connections, Gate, Log, Metrics, Registry, Scan, Server, Storage, Telemetry,
+    Api, Auth, Connections, Gate, Log, Metrics, Registry, Scan, Server, Signatures, Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use units::{Size, Span};
@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// Looking into what is pushed.
     pub(crate) scan: Scan,
+    /// What is attached to images as signatures.
+    pub(crate) signatures: Signatures,
     /// What a pull has to pass.
     pub(crate) gate: Gate,
     /// Signing in.
@@ -110,6 +112,7 @@ impl Config {
             registry: Registry::read(&mut reader),
             storage: Storage::read(&mut reader),
             scan: Scan::read(&mut reader),
+            signatures: Signatures::read(&mut reader),
             gate: Gate::read(&mut reader),
             auth: Auth::read(&mut reader),
             api: Api::read(&mut reader),
@@ -344,6 +347,14 @@ impl Config {
         }
     }
 
+    /// How much of what is attached to an image is read.
+    pub(crate) fn signature_limits(&self) -> SignatureLimits {
+        SignatureLimits {
+            document_bytes: self.signatures.document_bytes.0,
+            documents: self.signatures.documents,
+        }
+    }
+
     /// How the gate holds pulls.
     pub(crate) fn gate_config(&self) -> GateConfig {
         GateConfig {
@@ -360,6 +371,7 @@ impl Config {
             self.registry.effective(),
             self.storage.effective(),
             self.scan.effective(),
+            self.signatures.effective(),
             self.gate.effective(),
             self.auth.effective(),
             self.api.effective(),

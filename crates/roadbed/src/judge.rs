@@ -5,7 +5,9 @@
 //!
 //! - `judge/knowledge.rs`: advisories, policy and waivers in memory, and when they are read again.
 //! - `judge/evidence.rs`: the reports of an image's layers, and what of them is not there.
-//! - `judge/image.rs`: an image with its reports.
+//! - `judge/attached.rs`: signatures and attestations, and the trusted signers who made them.
+//! - `judge/vex.rs`: what trusted signers say of vulnerabilities.
+//! - `judge/image.rs`: an image with its reports and what is attached to it.
 //! - `judge/asked.rs`: what the API asks: what another policy would change, what a finding rests on.
 //! - `judge/subject.rs`: from reports to the facts that rules are asked about.
 
@@ -20,14 +22,18 @@ use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
 mod asked;
+mod attached;
 mod evidence;
 mod image;
 mod knowledge;
 mod subject;
+mod vex;
 
 pub(crate) use asked::Asked;
+pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered};
 pub(crate) use knowledge::{Facts, Knowledge, read as read_facts};
+pub(crate) use vex::Vex;
 pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, of_configuration, subject_of};
 
 /// How long a judgement is held before somebody else may try it.
@@ -127,7 +133,7 @@ impl Judge {
     }
 
     async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {
-        let ready = match image::gather(&self.store, &self.evidence, repo, digest).await? {
+        let ready = match image::gather(&self.store, &self.evidence, self.knowledge.limits(), repo, digest).await? {
             Image::Ready(ready) => *ready,
             Image::Waits => return Ok(Done::Waits),
             Image::Gone => return Ok(Done::Gone),

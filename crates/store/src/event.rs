@@ -98,6 +98,12 @@ pub enum EventKind {
     /// A waiver was withdrawn.
     #[serde(rename = "waiver.remove")]
     WaiverRemove,
+    /// A signer was trusted.
+    #[serde(rename = "signer.set")]
+    SignerSet,
+    /// A signer is trusted no more.
+    #[serde(rename = "signer.remove")]
+    SignerRemove,
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,

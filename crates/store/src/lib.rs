@@ -20,6 +20,7 @@
 mod actor;
 mod administrator;
 mod advisory;
+mod attachment;
 mod authenticate;
 mod backup;
 mod blob;
@@ -56,6 +57,7 @@ mod repository;
 mod rule;
 mod ruling;
 mod setting;
+mod signer;
 mod snapshot;
 mod tag;
 #[cfg(test)]
@@ -67,6 +69,7 @@ pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
 pub use advisory::{
     AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import, ImportError, ImportSummary, Importer, home_of,
 };
+pub use attachment::{Attachment, Attachments};
 pub use authenticate::AuthError;
 pub use backup::{BackupError, BackupReport, restore};
 pub use blob::{BlobHandle, BlobInfo};

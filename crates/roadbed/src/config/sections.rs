@@ -17,6 +17,7 @@ use super::network::{Cidr, PublicUrl};
 use super::setting::Namespaces;
 use super::units::{Size, Span};
 use crate::gate::GateConfig;
+use crate::judge::SignatureLimits;
 use crate::worker::{BrokerConfig, PoolConfig};
 
 /// Where the registry listens if nobody says otherwise: reachable from this machine only.
@@ -54,6 +55,10 @@ fn broker() -> BrokerConfig {
 
 fn layers() -> inspect::Limits {
     inspect::Limits::default()
+}
+
+fn signatures() -> SignatureLimits {
+    SignatureLimits::default()
 }
 
 fn gate() -> GateConfig {
@@ -251,6 +256,16 @@ section! {
         malware_rules: Vec<PathBuf> = Vec::new();
         /// Files with rules for secrets in gitleaks' form, beside our own.
         secret_rules: Vec<PathBuf> = Vec::new();
+    }
+}
+
+section! {
+    /// What is attached to images as signatures and attestations.
+    Signatures = "signatures" {
+        /// Largest document that is read; a larger one does not count.
+        document_bytes: Size = Size(signatures().document_bytes), Size(4 << 10) => Size(16 << 20);
+        /// Documents that are read of one image; what comes on top is counted as unknown.
+        documents: usize = signatures().documents, 1 => 10_000;
     }
 }
 

@@ -74,7 +74,7 @@ impl Asked {
         facts: &Arc<Facts>,
         after: &Arc<Policy>,
     ) -> Result<Compared> {
-        let ready = match image::gather(&self.store, evidence, &repo, &digest).await? {
+        let ready = match image::gather(&self.store, evidence, self.knowledge.limits(), &repo, &digest).await? {
             Image::Ready(ready) => ready,
             Image::Waits => return Ok(Compared::Waits),
             Image::Gone => return Ok(Compared::Gone),
@@ -105,7 +105,7 @@ impl Asked {
         digest: &Digest,
     ) -> Result<Vec<JudgedFinding>, JudgingError> {
         let evidence = Evidence::new(self.store.clone());
-        let gathered = image::gather(&self.store, &evidence, repo, digest).await;
+        let gathered = image::gather(&self.store, &evidence, self.knowledge.limits(), repo, digest).await;
         let ready = match gathered.map_err(failed)? {
             Image::Ready(ready) => ready,
             Image::Waits => return Err(JudgingError::Waits),

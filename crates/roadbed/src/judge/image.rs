@@ -8,6 +8,7 @@ use store::Store;
 use time::OffsetDateTime;
 
 use super::{
+    attached::{self, SignatureLimits},
     evidence::{Evidence, Gathered},
     moment,
     subject::SubjectOf,
@@ -36,6 +37,7 @@ pub(super) struct Ready {
 pub(super) async fn gather(
     store: &Store,
     evidence: &Evidence,
+    limits: SignatureLimits,
     repo: &RepoName,
     digest: &Digest,
 ) -> Result<Image> {
@@ -57,6 +59,7 @@ pub(super) async fn gather(
         media_type: stored.media_type.clone(),
         pushed_by: store.pusher(repo, digest).await?,
         in_use: store.was_pulled_since(repo, digest, since).await?,
+        attached: attached::collect(store, limits, repo, digest).await?,
         now,
     };
     Ok(Image::Ready(Box::new(Ready { about, gathered, now })))

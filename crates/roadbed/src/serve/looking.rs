@@ -58,7 +58,7 @@ pub(super) async fn start(config: &Config, store: &Store, instance: &str) -> Res
         .await
         .context("the rules could not be checked")?
         .context("scan.secret_rules or scan.malware_rules names what cannot be used")?;
-    let knowledge = Knowledge::of(store.clone());
+    let knowledge = Knowledge::of(store.clone(), config.signature_limits());
     store.release_jobs().await?;
     let pool = Pool::new(config.pool_config());
     let broker = Broker::start(

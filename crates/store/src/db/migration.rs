@@ -5,6 +5,7 @@ use sea_orm_migration::{MigrationTrait, MigratorTrait};
 mod m0001_first;
 mod m0002_released;
 mod m0003_scan;
+mod m0004_signatures;
 mod table;
 
 /// The list.
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_first::Migration),
             Box::new(m0002_released::Migration),
             Box::new(m0003_scan::Migration),
+            Box::new(m0004_signatures::Migration),
         ]
     }
 }
