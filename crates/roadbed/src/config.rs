@@ -14,6 +14,7 @@ use thiserror::Error;
 use web::WebConfig;
 
 use crate::gate::GateConfig;
+use crate::judge::SignatureLimits;
 use crate::worker::{BrokerConfig, PoolConfig, Skips};
 
 mod key;

@@ -25,12 +25,12 @@ impl Row {
 
 impl Store {
     /// All signers, in the order of their names.
-    pub async fn signers(&self) -> Result<Vec<SignerSpec>, StoreError> {
+    pub async fn trusted_signers(&self) -> Result<Vec<SignerSpec>, StoreError> {
         all(self.inner.db.read()).await
     }
 
     /// The signer of this name.
-    pub async fn signer(&self, name: &str) -> Result<Option<SignerSpec>, StoreError> {
+    pub async fn trusted_signer(&self, name: &str) -> Result<Option<SignerSpec>, StoreError> {
         find(self.inner.db.read(), name).await
     }
 

@@ -81,21 +81,19 @@ impl From<SignerSpec> for SignerEntry {
     }
 }
 
-impl TryFrom<SignerEntry> for SignerSpec {
-    type Error = ApiError;
-
-    fn try_from(entry: SignerEntry) -> Result<Self, ApiError> {
-        Ok(Self {
-            name: entry.name,
-            repositories: entry.repositories,
-            key: entry.key,
-            identity: entry.identity,
-            author: entry.author,
-            roots: entry.roots,
-            match_reference: entry.match_reference,
-            until: entry.until.map(date_of).transpose()?,
-            vex: entry.vex,
-            products: entry.products,
+impl SignerEntry {
+    fn into_spec(self) -> Result<SignerSpec, ApiError> {
+        Ok(SignerSpec {
+            name: self.name,
+            repositories: self.repositories,
+            key: self.key,
+            identity: self.identity,
+            author: self.author,
+            roots: self.roots,
+            match_reference: self.match_reference,
+            until: self.until.map(date_of).transpose()?,
+            vex: self.vex,
+            products: self.products,
         })
     }
 }
@@ -111,7 +109,7 @@ pub(crate) async fn list_signers(
 ) -> Result<Body<Page<SignerEntry>>, ApiError> {
     session.signed_in()?;
     let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
-    let all = state.store.signers().await?.into_iter();
+    let all = state.store.trusted_signers().await?.into_iter();
     Ok(Body(Page::cut(
         all,
         after,
@@ -133,7 +131,7 @@ pub(crate) async fn get_signer(
     Path(name): Path<String>,
 ) -> Result<Body<SignerEntry>, ApiError> {
     session.signed_in()?;
-    let found = state.store.signer(&name).await?;
+    let found = state.store.trusted_signer(&name).await?;
     let signer = found.ok_or_else(|| ApiError::not_found("signer", &name))?;
     Ok(Body(signer.into()))
 }
@@ -149,7 +147,7 @@ pub(crate) async fn set_signer(
     Administrator(permit): Administrator,
     Body(entry): Body<SignerEntry>,
 ) -> Result<Body<SetSigner>, ApiError> {
-    let spec = SignerSpec::try_from(entry)?;
+    let spec = entry.into_spec()?;
     let actor = Actor::administrator(&permit, CAUSE);
     let was = state.store.set_signer(&actor, &spec).await?;
     Ok(Body(SetSigner {

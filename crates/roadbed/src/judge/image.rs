@@ -37,7 +37,7 @@ pub(super) struct Ready {
 pub(super) async fn gather(
     store: &Store,
     evidence: &Evidence,
-    limits: SignatureLimits,
+    signatures: SignatureLimits,
     repo: &RepoName,
     digest: &Digest,
 ) -> Result<Image> {
@@ -59,7 +59,7 @@ pub(super) async fn gather(
         media_type: stored.media_type.clone(),
         pushed_by: store.pusher(repo, digest).await?,
         in_use: store.was_pulled_since(repo, digest, since).await?,
-        attached: attached::collect(store, limits, repo, digest).await?,
+        attached: attached::collect(store, signatures, repo, digest).await?,
         now,
     };
     Ok(Image::Ready(Box::new(Ready { about, gathered, now })))

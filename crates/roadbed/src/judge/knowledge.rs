@@ -201,7 +201,7 @@ async fn document<T, E: std::error::Error + Send + Sync + 'static>(
 /// One that cannot be read any more is trusted no more, which is the safe side.
 async fn signers(store: &Store) -> Result<Vec<TrustedSigner>> {
     let mut signers = Vec::new();
-    for spec in store.signers().await? {
+    for spec in store.trusted_signers().await? {
         let name = spec.name.clone();
         match TrustedSigner::new(spec) {
             Ok(signer) => signers.push(signer),

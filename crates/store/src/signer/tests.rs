@@ -30,13 +30,13 @@ async fn a_signer_is_set_replaced_and_removed_and_images_are_judged_by_it() {
         ..release.clone()
     };
     assert_eq!(store.set_signer(&operator, &vex).await.unwrap(), Some(release));
-    assert_eq!(store.signers().await.unwrap(), [vex]);
+    assert_eq!(store.trusted_signers().await.unwrap(), [vex]);
     rulings.mark_unchanged();
     store.remove_signer(&operator, "release").await.unwrap();
     assert!(rulings.has_changed().unwrap());
     let again = store.remove_signer(&operator, "release").await;
     assert!(matches!(again, Err(AdminError::NotFound { kind: "signer", .. })));
-    assert_eq!(store.signer("release").await.unwrap(), None);
+    assert_eq!(store.trusted_signer("release").await.unwrap(), None);
     let filter = crate::EventFilter {
         actor: Some(operator.name().to_owned()),
         ..crate::EventFilter::default()
