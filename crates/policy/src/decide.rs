@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 
 use crate::condition::Facts;
 use crate::limits::{MAX_FINDINGS, MAX_SIGNATURES};
-use crate::{Attached, Decision, Effect, JudgedFinding, Outcome, Point, Policy, Rule, Subject, UnknownKind, Waiver};
+use crate::{
+    Attached, Decision, Effect, JudgedFinding, Outcome, Point, Policy, Rule, Subject, UnknownKind, Waiver,
+};
 use collect::Collector;
 
 /// What it costs to make a reason of an answer, in the units of [`Condition::cost`](crate::Condition::cost).

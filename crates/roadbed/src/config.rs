@@ -408,6 +408,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Registry,
         Storage,
         Scan,
+        Signatures,
         Gate,
         Auth,
         Api,

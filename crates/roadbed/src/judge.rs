@@ -33,8 +33,8 @@ pub(crate) use asked::Asked;
 pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered};
 pub(crate) use knowledge::{Facts, Knowledge, read as read_facts};
-pub(crate) use vex::Vex;
 pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, of_configuration, subject_of};
+pub(crate) use vex::Vex;
 
 /// How long a judgement is held before somebody else may try it.
 const LEASE: Duration = Duration::from_mins(1);
@@ -133,11 +133,12 @@ impl Judge {
     }
 
     async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {
-        let ready = match image::gather(&self.store, &self.evidence, self.knowledge.limits(), repo, digest).await? {
-            Image::Ready(ready) => *ready,
-            Image::Waits => return Ok(Done::Waits),
-            Image::Gone => return Ok(Done::Gone),
-        };
+        let ready =
+            match image::gather(&self.store, &self.evidence, self.knowledge.limits(), repo, digest).await? {
+                Image::Ready(ready) => *ready,
+                Image::Waits => return Ok(Done::Waits),
+                Image::Gone => return Ok(Done::Gone),
+            };
         let facts = self.knowledge.facts().await;
         // Matching and conditions compute; a thread that serves connections must not.
         let judgements = tokio::task::spawn_blocking(move || {

@@ -87,7 +87,9 @@ pub fn check(
         form: announced.form,
         signers: made_by,
         certificate: document.certificate,
-        predicate: document.predicate.filter(|predicate| predicate.kind != COSIGN_SIGN),
+        predicate: document
+            .predicate
+            .filter(|predicate| predicate.kind != COSIGN_SIGN),
         problem,
     }
 }

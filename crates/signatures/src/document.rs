@@ -109,7 +109,9 @@ fn repository_of(reference: &str) -> Option<&str> {
     let (_, repository) = name.split_once('/')?;
     // A colon behind the last slash begins a tag.
     let slash = repository.rfind('/').map_or(0, |at| at + 1);
-    let end = repository[slash..].find(':').map_or(repository.len(), |at| slash + at);
+    let end = repository[slash..]
+        .find(':')
+        .map_or(repository.len(), |at| slash + at);
     Some(&repository[..end])
 }
 

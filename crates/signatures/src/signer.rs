@@ -93,7 +93,9 @@ pub enum SignerError {
     #[error("`roots` names no {0}")]
     EmptyRoots(&'static str),
     /// An author needs to be trusted for VEX and has no roots.
-    #[error("an `author` is trusted for imported VEX only: it needs `vex: true`, and has neither `roots` nor `match_reference`")]
+    #[error(
+        "an `author` is trusted for imported VEX only: it needs `vex: true`, and has neither `roots` nor `match_reference`"
+    )]
     Author,
     /// Products without VEX.
     #[error("`products` are for VEX: they need `vex: true`")]
@@ -114,7 +116,11 @@ impl SignerSpec {
         if !self.products.is_empty() && !self.vex {
             return Err(SignerError::ProductsWithoutVex);
         }
-        if self.roots.as_ref().is_some_and(|roots| roots.len() > MAX_ROOTS_BYTES) {
+        if self
+            .roots
+            .as_ref()
+            .is_some_and(|roots| roots.len() > MAX_ROOTS_BYTES)
+        {
             return Err(SignerError::Roots(format!("it has over {MAX_ROOTS_BYTES} bytes")));
         }
         match (&self.key, &self.identity, &self.author) {

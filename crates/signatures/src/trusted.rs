@@ -17,14 +17,23 @@ pub struct TrustedSigner {
 }
 
 enum Proof {
-    Key { key: PublicKey, roots: Option<Roots> },
-    Identity { identity: Identity, roots: Roots },
+    Key {
+        key: PublicKey,
+        roots: Option<Roots>,
+    },
+    Identity {
+        identity: Identity,
+        roots: Roots,
+    },
     /// Of imported documents; signs nothing.
     Author,
 }
 
 /// Authorities and logs that are believed.
-#[expect(clippy::struct_excessive_bools, reason = "what there is of each kind, asked one by one")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what there is of each kind, asked one by one"
+)]
 struct Roots {
     verifier: Verifier,
     /// Without one, the time of a signature is that of a timestamp, and no log is asked.
@@ -75,7 +84,12 @@ impl TrustedSigner {
     /// Whether it is trusted for the repository at that moment.
     pub fn is_for(&self, repository: &RepoName, now: OffsetDateTime) -> bool {
         let is_over = self.spec.until.is_some_and(|until| until < now);
-        !is_over && self.spec.repositories.iter().any(|pattern| pattern.matches(repository))
+        !is_over
+            && self
+                .spec
+                .repositories
+                .iter()
+                .any(|pattern| pattern.matches(repository))
     }
 
     /// Whether it signs anything; an author of imported documents does not.
@@ -106,7 +120,11 @@ impl TrustedSigner {
                 if document.certificate.is_some() {
                     return Err(Problem::NotByKey);
                 }
-                if !document.signatures.iter().any(|made| key.made(document.message(manifest), made)) {
+                if !document
+                    .signatures
+                    .iter()
+                    .any(|made| key.made(document.message(manifest), made))
+                {
                     return Err(Problem::Signature);
                 }
                 match roots {
@@ -154,7 +172,9 @@ impl Roots {
             return Err(SignerError::EmptyRoots("certificate authority"));
         }
         if !self.has_log && !self.has_timestamps {
-            return Err(SignerError::EmptyRoots("transparency log and no timestamp authority"));
+            return Err(SignerError::EmptyRoots(
+                "transparency log and no timestamp authority",
+            ));
         }
         Ok(self)
     }
@@ -182,7 +202,10 @@ impl Roots {
             .verifier
             .verify(artifact, bundle, &policy)
             .map_err(|error| unproven(&error))?;
-        let subject = verified.identity().map(|subject| subject.as_str()).unwrap_or_default();
+        let subject = verified
+            .identity()
+            .map(|subject| subject.as_str())
+            .unwrap_or_default();
         let issuer = verified.issuer().unwrap_or_default();
         if issuer == identity.issuer && glob::matches(&identity.subject, subject) {
             return Ok(());

@@ -104,7 +104,9 @@ pub(crate) async fn run(client: &Client, command: SignerCommand) -> Result<()> {
             output::show(client.format(), &signer, describe)
         }
         SignerCommand::Remove { name } => {
-            client.delete(&format!("/signers/{}", segment(&name)), &[]).await?;
+            client
+                .delete(&format!("/signers/{}", segment(&name)), &[])
+                .await?;
             output::done(client.format(), format!("{name} is not trusted any more."))
         }
     }
@@ -136,7 +138,10 @@ fn table(signers: &[SignerEntry]) -> String {
             signer.name.clone(),
             names(&signer.repositories),
             output::printable(&who(signer)),
-            signer.until.map(|until| output::moment(until.0)).unwrap_or_default(),
+            signer
+                .until
+                .map(|until| output::moment(until.0))
+                .unwrap_or_default(),
             products(signer),
         ]
     });
@@ -163,7 +168,11 @@ fn products(signer: &SignerEntry) -> String {
 }
 
 fn describe(signer: &SignerEntry) -> String {
-    let mut lines = vec![format!("{} is trusted for {}", signer.name, names(&signer.repositories))];
+    let mut lines = vec![format!(
+        "{} is trusted for {}",
+        signer.name,
+        names(&signer.repositories)
+    )];
     lines.push(format!("  who        {}", output::printable(&who(signer))));
     if signer.match_reference {
         lines.push("  reference  its signatures must name the repository that they lie in".to_owned());

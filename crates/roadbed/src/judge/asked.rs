@@ -74,11 +74,12 @@ impl Asked {
         facts: &Arc<Facts>,
         after: &Arc<Policy>,
     ) -> Result<Compared> {
-        let ready = match image::gather(&self.store, evidence, self.knowledge.limits(), &repo, &digest).await? {
-            Image::Ready(ready) => ready,
-            Image::Waits => return Ok(Compared::Waits),
-            Image::Gone => return Ok(Compared::Gone),
-        };
+        let ready =
+            match image::gather(&self.store, evidence, self.knowledge.limits(), &repo, &digest).await? {
+                Image::Ready(ready) => ready,
+                Image::Waits => return Ok(Compared::Waits),
+                Image::Gone => return Ok(Compared::Gone),
+            };
         let (facts, after) = (Arc::clone(facts), Arc::clone(after));
         let changes = tokio::task::spawn_blocking(move || {
             let subject = subject_of(&ready.about, &ready.gathered, &facts)?;

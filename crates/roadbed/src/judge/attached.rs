@@ -139,7 +139,10 @@ pub(super) fn verify<'a>(
         match &checked.predicate {
             None => signed_by.extend(checked.signers.iter().cloned()),
             Some(predicate) => {
-                let told = checked.signers.iter().map(|name| format!("{name} {}", predicate.kind));
+                let told = checked
+                    .signers
+                    .iter()
+                    .map(|name| format!("{name} {}", predicate.kind));
                 attestations.extend(told);
                 if !made_by.is_empty() && Attested::is_vex(&predicate.kind) {
                     match Attested::read(&predicate.body, made_by) {
@@ -182,7 +185,8 @@ impl Found {
             artifact: self.artifact,
             index: (self.subject.digest != *image).then_some(self.subject.digest),
             signers: checked.signers.clone(),
-            predicate: predicate.map(|predicate| predicate.kind.chars().take(limits::MAX_TEXT_BYTES).collect()),
+            predicate: predicate
+                .map(|predicate| predicate.kind.chars().take(limits::MAX_TEXT_BYTES).collect()),
             certificate: checked.certificate.clone(),
             problem: checked.problem.as_ref().map(ToString::to_string),
         }

@@ -213,7 +213,10 @@ async fn signers(store: &Store) -> Result<Vec<TrustedSigner>> {
 
 /// The documents of authors who are trusted.
 async fn vex(store: &Store, signers: &[TrustedSigner]) -> Result<Vec<VexDocument>> {
-    let authors: Vec<&String> = signers.iter().filter_map(|signer| signer.spec().author.as_ref()).collect();
+    let authors: Vec<&String> = signers
+        .iter()
+        .filter_map(|signer| signer.spec().author.as_ref())
+        .collect();
     if authors.is_empty() {
         return Ok(Vec::new());
     }

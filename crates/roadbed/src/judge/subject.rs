@@ -59,8 +59,17 @@ pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) 
     subject.image.scanned = gathered.image.layers.len() == about.manifest.layers.len();
     subject.image.unknowns.extend(gathered.unknowns.iter().cloned());
     let attested = attached::verify(&mut subject, &about.attached, &facts.signers, about.now);
-    let digests: Vec<Digest> = std::iter::once(about.digest).chain(about.attached.indexes.iter().copied()).collect();
-    let vex = Vex::of(&about.repo, &digests, attested, &facts.vex, &facts.signers, about.now);
+    let digests: Vec<Digest> = std::iter::once(about.digest)
+        .chain(about.attached.indexes.iter().copied())
+        .collect();
+    let vex = Vex::of(
+        &about.repo,
+        &digests,
+        attested,
+        &facts.vex,
+        &facts.signers,
+        about.now,
+    );
     add_vulnerabilities_of(&mut subject, &packages(&overlay), overlay.os, facts, &vex);
     add_files(&mut subject, &overlay, gathered);
     add_configuration(&mut subject, about, gathered, &overlay);

@@ -3,7 +3,8 @@
 use findings::{
     OsRelease, Package,
     advisory::{
-        ImageIdentity, Trust, VexComponent, VexDocument, VexProduct, VexStatement, VulnerabilityFinding, apply_vex,
+        ImageIdentity, Trust, VexComponent, VexDocument, VexProduct, VexStatement, VulnerabilityFinding,
+        apply_vex,
     },
 };
 use oci::{Digest, RepoName};
@@ -40,7 +41,8 @@ impl<'a> Attested<'a> {
         if signers.is_empty() {
             return Err("its signers are not trusted for VEX, so it has no effect".to_owned());
         }
-        let document = VexDocument::read(body.as_bytes()).map_err(|error| format!("it has no effect: {error}"))?;
+        let document =
+            VexDocument::read(body.as_bytes()).map_err(|error| format!("it has no effect: {error}"))?;
         Ok(Self { document, signers })
     }
 }
@@ -57,7 +59,10 @@ impl<'a> Vex<'a> {
     ) -> Self {
         let name = repository.as_str().rsplit('/').next().unwrap_or_default();
         let image = ImageIdentity {
-            purls: digests.iter().map(|digest| format!("pkg:oci/{name}@{digest}")).collect(),
+            purls: digests
+                .iter()
+                .map(|digest| format!("pkg:oci/{name}@{digest}"))
+                .collect(),
             digests: digests.iter().map(ToString::to_string).collect(),
         };
         let imported = imported.iter().flat_map(|document| {
@@ -74,7 +79,12 @@ impl<'a> Vex<'a> {
     }
 
     /// Notes beside the findings what trusted signers say of them.
-    pub(super) fn apply(&self, findings: &mut [VulnerabilityFinding], packages: &[Package], os: Option<&OsRelease>) {
+    pub(super) fn apply(
+        &self,
+        findings: &mut [VulnerabilityFinding],
+        packages: &[Package],
+        os: Option<&OsRelease>,
+    ) {
         for Attested { document, signers } in &self.attested {
             for signer in signers {
                 let trusted = self.trusted(document, signer, true);
@@ -139,7 +149,11 @@ impl<'a> Vex<'a> {
     fn recognise(&self, product: &mut VexComponent) {
         let of_image = product.ids.iter().find_map(|id| {
             let (_, version) = id.strip_prefix("pkg:oci/")?.split_once('@')?;
-            let version = version.split(['?', '#']).next()?.to_ascii_lowercase().replace("%3a", ":");
+            let version = version
+                .split(['?', '#'])
+                .next()?
+                .to_ascii_lowercase()
+                .replace("%3a", ":");
             self.image.digests.iter().find(|digest| **digest == version)
         });
         if let Some(digest) = of_image {

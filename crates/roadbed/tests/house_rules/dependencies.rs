@@ -26,7 +26,15 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     (
         "roadbed",
         &[
-            "oci", "access", "findings", "inspect", "policy", "signatures", "store", "registry", "web",
+            "oci",
+            "access",
+            "findings",
+            "inspect",
+            "policy",
+            "signatures",
+            "store",
+            "registry",
+            "web",
         ],
     ),
 ];

@@ -107,7 +107,15 @@ impl Cosign {
     fn trust(&self, world: &World, options: &[&str]) -> Result<()> {
         let key = self.home.path().join("cosign.pub");
         let key = key.to_string_lossy();
-        let trust = ["signer", "add", "release", "--repository", "team/**", "--key", &key];
+        let trust = [
+            "signer",
+            "add",
+            "release",
+            "--repository",
+            "team/**",
+            "--key",
+            &key,
+        ];
         world.command(&[&trust, options].concat()).map(drop)
     }
 }
@@ -167,10 +175,18 @@ async fn what_cosign_attests_counts() -> Result<()> {
         std::fs::write(&file, vex.to_string())?;
         let openvex = ["--type", "openvex", "--predicate", "vex.json"];
         cosign.make("attest", &image, &[&openvex, options].concat())?;
-        world.until(&tag, "suppressed", |answer| answer.status == 200).await?;
+        world
+            .until(&tag, "suppressed", |answer| answer.status == 200)
+            .await?;
         let told = world.decision(&tag)?;
-        ensure!(told.contains(&format!("signed by release: {form} (https://openvex.dev/ns)")), "{told}");
-        ensure!(told.contains("by release (VEX): not affected: vulnerable_code_not_in_execute_path"), "{told}");
+        ensure!(
+            told.contains(&format!("signed by release: {form} (https://openvex.dev/ns)")),
+            "{told}"
+        );
+        ensure!(
+            told.contains("by release (VEX): not affected: vulnerable_code_not_in_execute_path"),
+            "{told}"
+        );
     }
     Ok(())
 }

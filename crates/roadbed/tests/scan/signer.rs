@@ -35,7 +35,10 @@ pub(super) fn named(signer: &str) -> String {
 
 /// An image of which nothing is to be said.
 pub(super) fn plain(seed: &str) -> Image {
-    Image::of(seed, &[Layer::of_files(&[("etc/motd", seed.as_bytes().to_vec())])])
+    Image::of(
+        seed,
+        &[Layer::of_files(&[("etc/motd", seed.as_bytes().to_vec())])],
+    )
 }
 
 pub(super) fn base64(bytes: &[u8]) -> String {
@@ -54,7 +57,15 @@ impl Signer {
         let file = directory.path().join("key.pub");
         std::fs::write(&file, self.key.public_key_pem())?;
         let file = file.to_string_lossy();
-        let trust = ["signer", "add", self.name, "--repository", "team/**", "--key", &file];
+        let trust = [
+            "signer",
+            "add",
+            self.name,
+            "--repository",
+            "team/**",
+            "--key",
+            &file,
+        ];
         world.command(&[&trust, options].concat()).map(drop)
     }
 }
@@ -94,7 +105,8 @@ impl World {
 
     /// Sets the policy.
     pub(super) async fn set_policy(&self, body: &str) -> Result<()> {
-        self.api("PUT", "/api/v1/policy", Some(json!({ "body": body }))).await
+        self.api("PUT", "/api/v1/policy", Some(json!({ "body": body })))
+            .await
     }
 
     /// One request of the administrator.

@@ -19,7 +19,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, Problem> {
         }
         SignatureContent::DsseEnvelope(made) => {
             let (predicate, about) = envelope::statement(&made.payload_type, made.payload.as_bytes())?;
-            (Signed::Statement(made.pae()), &made.signature.sig, Some(predicate), about)
+            (
+                Signed::Statement(made.pae()),
+                &made.signature.sig,
+                Some(predicate),
+                about,
+            )
         }
         _ => return Err(malformed("its content is neither a signature nor an envelope")),
     };
@@ -64,7 +69,10 @@ pub(super) fn claimed(bundle: &Bundle) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     let about = parse_certificate_info(certificate).map_err(malformed)?;
-    let subject = about.identity.as_ref().map_or("nobody", |subject| subject.as_str());
+    let subject = about
+        .identity
+        .as_ref()
+        .map_or("nobody", |subject| subject.as_str());
     let issuer = about.issuer.as_deref().unwrap_or("an unnamed issuer");
     Ok(Some(clip(&format!("{subject} of {issuer}"))))
 }

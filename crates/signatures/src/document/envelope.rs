@@ -56,7 +56,10 @@ pub(super) fn read(bytes: &[u8], annotations: &BTreeMap<String, String>) -> Resu
             limit: MAX_PARTS,
         });
     }
-    let signatures = envelope.signatures.iter().map(|made| BASE64_STANDARD.decode(&made.sig));
+    let signatures = envelope
+        .signatures
+        .iter()
+        .map(|made| BASE64_STANDARD.decode(&made.sig));
     let signatures = signatures.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
     let content = json!({ "dsseEnvelope": {
         "payloadType": envelope.payload_type,
@@ -78,7 +81,9 @@ pub(super) fn read(bytes: &[u8], annotations: &BTreeMap<String, String>) -> Resu
 /// What a statement says, and about what.
 pub(super) fn statement(payload_type: &str, payload: &[u8]) -> Result<(Predicate, About), Problem> {
     if payload_type != STATEMENT {
-        return Err(malformed(format!("its payload is {payload_type}, not {STATEMENT}")));
+        return Err(malformed(format!(
+            "its payload is {payload_type}, not {STATEMENT}"
+        )));
     }
     let statement: WireStatement<'_> = serde_json::from_slice(payload).map_err(malformed)?;
     if statement.subject.len() > MAX_SUBJECTS {

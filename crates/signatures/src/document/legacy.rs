@@ -105,7 +105,9 @@ fn make(annotations: &BTreeMap<String, String>, content: Value) -> Result<Bundle
         material["x509CertificateChain"] = json!({ "certificates": certificates });
     }
     let mut made = content;
-    made["mediaType"] = json!(format!("application/vnd.dev.sigstore.bundle+json;version={version}"));
+    made["mediaType"] = json!(format!(
+        "application/vnd.dev.sigstore.bundle+json;version={version}"
+    ));
     made["verificationMaterial"] = material;
     let made: Bundle = serde_json::from_value(made).map_err(malformed)?;
     bundle::check_parts(&made)?;
@@ -128,7 +130,9 @@ fn certificates(annotations: &BTreeMap<String, String>) -> Result<Vec<Value>, Pr
     });
     let read: Vec<Value> = read.collect::<Result<_, Problem>>()?;
     if read.is_empty() {
-        return Err(malformed(format!("the annotation {CERTIFICATE} holds no certificate")));
+        return Err(malformed(format!(
+            "the annotation {CERTIFICATE} holds no certificate"
+        )));
     }
     Ok(read)
 }

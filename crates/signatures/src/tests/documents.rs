@@ -20,7 +20,13 @@ fn what_has_too_many_parts_is_not_verified() {
     envelope["signatures"] = json!(with(MAX_PARTS + 1));
     paper.bytes = envelope.to_string().into_bytes();
     let checked = paper.check(&subject, &signers);
-    assert!(matches!(checked.problem, Some(Problem::TooMany { what: "signatures", .. })));
+    assert!(matches!(
+        checked.problem,
+        Some(Problem::TooMany {
+            what: "signatures",
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -32,7 +38,10 @@ fn a_long_chain_is_not_verified() {
     let checked = paper.check(&subject, &trusted(authority.signer(SUBJECT)));
     assert!(checked.signers.is_empty());
     let problem = checked.problem.unwrap().to_string();
-    assert!(problem.contains("certificates; at most 8 are verified"), "{problem}");
+    assert!(
+        problem.contains("certificates; at most 8 are verified"),
+        "{problem}"
+    );
 }
 
 #[test]
@@ -78,11 +87,16 @@ fn layers_are_recognised_by_their_media_types() {
         }
         let limits = oci::ManifestLimits::default();
         let manifest = oci::Manifest::parse(manifest.to_string().as_bytes(), None, &limits).unwrap();
-        crate::announced(&manifest).map(|found| found.form).collect::<Vec<_>>()
+        crate::announced(&manifest)
+            .map(|found| found.form)
+            .collect::<Vec<_>>()
     };
     let cosign = "application/vnd.dev.cosign.simplesigning.v1+json";
     assert_eq!(manifest(None, cosign), [Form::SimpleSigning]);
-    assert_eq!(manifest(None, "application/vnd.dsse.envelope.v1+json"), [Form::Envelope]);
+    assert_eq!(
+        manifest(None, "application/vnd.dsse.envelope.v1+json"),
+        [Form::Envelope]
+    );
     let bundle = "application/vnd.dev.sigstore.bundle.v0.3+json";
     assert_eq!(manifest(Some(bundle), bundle), [Form::Bundle]);
     let notation = Some("application/vnd.cncf.notary.signature");

@@ -63,24 +63,37 @@ fn subjects_match_as_patterns_and_issuers_exactly() {
         (SUBJECT, Some("https://token.example/")),
     ] {
         let problem = of(subject, issuer).problem.unwrap().to_string();
-        assert!(problem.contains("it was signed by https://example.com/app/release.yaml"), "{problem}");
+        assert!(
+            problem.contains("it was signed by https://example.com/app/release.yaml"),
+            "{problem}"
+        );
     }
 }
 
 #[test]
 fn a_swapped_certificate_is_noticed() {
     let world = World::new();
-    let stranger = world.authority.keyless(world.subject.payload(), "https://example.com/stranger");
-    assert!(world.refused(&stranger).contains("it was signed by https://example.com/stranger"));
+    let stranger = world
+        .authority
+        .keyless(world.subject.payload(), "https://example.com/stranger");
+    assert!(
+        world
+            .refused(&stranger)
+            .contains("it was signed by https://example.com/stranger")
+    );
     // The certificate of who is trusted, with a signature of the stranger's key.
     let good = world.authority.keyless(world.subject.payload(), SUBJECT);
     let name = "dev.sigstore.cosign/certificate";
     let mut swapped = stranger;
-    swapped.annotations.insert(name.to_owned(), good.annotations[name].clone());
+    swapped
+        .annotations
+        .insert(name.to_owned(), good.annotations[name].clone());
     world.refused(&swapped);
     // Both certificate and log entry of who is trusted.
     let name = "dev.sigstore.cosign/bundle";
-    swapped.annotations.insert(name.to_owned(), good.annotations[name].clone());
+    swapped
+        .annotations
+        .insert(name.to_owned(), good.annotations[name].clone());
     world.refused(&swapped);
     // An authority that calls itself the same.
     world.refused(&Authority::new().keyless(world.subject.payload(), SUBJECT));
@@ -92,7 +105,11 @@ fn without_an_entry_of_the_log_nothing_is_believed() {
     let good = world.authority.keyless(world.subject.payload(), SUBJECT);
     let mut unlogged = good.clone();
     unlogged.annotations.remove("dev.sigstore.cosign/bundle");
-    assert!(world.refused(&unlogged).contains("no entry of a transparency log"));
+    assert!(
+        world
+            .refused(&unlogged)
+            .contains("no entry of a transparency log")
+    );
     let key = key();
     let certificate = world.authority.certify(&key, SUBJECT);
     let paper = Paper::signed(world.subject.payload(), &key).annotated("certificate", &certificate);
@@ -138,12 +155,19 @@ fn keys_and_certificates_are_not_taken_for_one_another() {
     let world = World::new();
     let key = key();
     let keyed = Paper::signed(world.subject.payload(), &key);
-    assert!(world.refused(&keyed).contains("with a key, not with a certificate"));
+    assert!(
+        world
+            .refused(&keyed)
+            .contains("with a key, not with a certificate")
+    );
     let certificate = world.authority.certify(&key, SUBJECT);
     let certified = keyed.annotated("certificate", certificate);
     let checked = certified.check(&world.subject, &trusted(with_key("release", &key)));
     let problem = checked.problem.unwrap().to_string();
-    assert!(problem.contains("with a certificate, not with the key"), "{problem}");
+    assert!(
+        problem.contains("with a certificate, not with the key"),
+        "{problem}"
+    );
 }
 
 #[test]
@@ -158,6 +182,9 @@ fn roots_have_to_certify_something() {
         };
         TrustedSigner::new(spec).err().expect("refused").to_string()
     };
-    assert_eq!(without("certificateAuthorities"), "`roots` names no certificate authority");
+    assert_eq!(
+        without("certificateAuthorities"),
+        "`roots` names no certificate authority"
+    );
     assert!(without("tlogs").contains("no transparency log and no timestamp authority"));
 }

@@ -20,7 +20,10 @@ fn a_key_stands_behind_what_it_signed() {
     let signed = Paper::signed(subject.payload(), &key).check(&subject, &signers);
     assert_eq!(signed.signers, ["release"]);
     assert!(signed.is_signature() && signed.problem.is_none());
-    for paper in [Paper::enveloped(&statement, &key), Paper::bundled(&statement, &key)] {
+    for paper in [
+        Paper::enveloped(&statement, &key),
+        Paper::bundled(&statement, &key),
+    ] {
         let attested = paper.check(&subject, &signers);
         assert_eq!(attested.signers, ["release"]);
         // Who attests something about an image has not signed it.
@@ -30,7 +33,11 @@ fn a_key_stands_behind_what_it_signed() {
         assert_eq!(predicate.body, r#"{"a":1}"#);
     }
     let cosign = subject.statement("https://sigstore.dev/cosign/sign/v1", &json!({}));
-    assert!(Paper::bundled(&cosign, &key).check(&subject, &signers).is_signature());
+    assert!(
+        Paper::bundled(&cosign, &key)
+            .check(&subject, &signers)
+            .is_signature()
+    );
 }
 
 #[test]
@@ -63,7 +70,10 @@ fn another_key_another_image_and_altered_words_are_not_signed() {
     altered.bytes = subject.payload();
     assert!(problem(&altered.check(&subject, &signers)).contains("did not make"));
     let statement = other.statement("https://slsa.dev/provenance/v1", &json!({}));
-    for paper in [Paper::enveloped(&statement, &key), Paper::bundled(&statement, &key)] {
+    for paper in [
+        Paper::enveloped(&statement, &key),
+        Paper::bundled(&statement, &key),
+    ] {
         assert!(problem(&paper.check(&subject, &signers)).contains("not about this image"));
     }
 }
@@ -108,7 +118,11 @@ fn a_signature_may_have_to_name_its_repository() {
         payload["critical"]["identity"]["docker-reference"] = json!(reference);
         Paper::signed(payload.to_string().into_bytes(), &key).check(&subject, &signers)
     };
-    for good in ["registry.example/prod/app", "r:5000/prod/app:1@sha256:00", "r/prod/app:1"] {
+    for good in [
+        "registry.example/prod/app",
+        "r:5000/prod/app:1@sha256:00",
+        "r/prod/app:1",
+    ] {
         assert_eq!(told(good).signers, ["release"], "{good}");
     }
     for bad in ["r/prod/apple", "r/x/prod/app", "r/app", "prod/app"] {
@@ -150,5 +164,8 @@ fn of_several_signers_all_that_made_it_are_told() {
     assert_eq!(paper.check(&subject, &signers).signers, ["one", "again"]);
     let paper = Paper::signed(subject.payload(), &key());
     let told = problem(&paper.check(&subject, &signers));
-    assert!(told.contains("one: ") && told.contains("two: ") && !told.contains("author"), "{told}");
+    assert!(
+        told.contains("one: ") && told.contains("two: ") && !told.contains("author"),
+        "{told}"
+    );
 }

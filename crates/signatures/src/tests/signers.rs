@@ -80,7 +80,10 @@ fn identities_need_roots_and_are_somebody() {
             roots: Some(roots),
             ..good.clone()
         };
-        assert!(matches!(refused(spec), SignerError::Roots(_) | SignerError::EmptyRoots(_)));
+        assert!(matches!(
+            refused(spec),
+            SignerError::Roots(_) | SignerError::EmptyRoots(_)
+        ));
     }
 }
 
@@ -92,7 +95,10 @@ fn products_are_for_vex_and_authors_for_nothing_else() {
         products: vec![product],
         ..with_key("x", &key)
     };
-    assert_eq!(refused(product(false, "a".to_owned())), SignerError::ProductsWithoutVex);
+    assert_eq!(
+        refused(product(false, "a".to_owned())),
+        SignerError::ProductsWithoutVex
+    );
     let long = "a".repeat(MAX_PATTERN_BYTES + 1);
     assert_eq!(refused(product(true, long)), SignerError::Products);
     let author = |vex| SignerSpec {
@@ -123,7 +129,14 @@ fn a_star_stands_for_any_text() {
     ] {
         assert!(glob::matches(pattern, text), "{pattern} {text}");
     }
-    for (pattern, text) in [("", "a"), ("a", "ab"), ("a*", "ba"), ("a*c", "ab"), ("ab*b", "ab"), ("a*b*c", "acb")] {
+    for (pattern, text) in [
+        ("", "a"),
+        ("a", "ab"),
+        ("a*", "ba"),
+        ("a*c", "ab"),
+        ("ab*b", "ab"),
+        ("a*b*c", "acb"),
+    ] {
         assert!(!glob::matches(pattern, text), "{pattern} {text}");
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use oci::{Algorithm, Descriptor, Digest, RepoName};
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData as _, SanType, SigningKey as _,
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SigningKey as _,
 };
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, macros::datetime};
@@ -128,7 +128,8 @@ impl Paper {
     }
 
     pub(super) fn annotated(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.annotations.insert(format!("dev.sigstore.cosign/{name}"), value.into());
+        self.annotations
+            .insert(format!("dev.sigstore.cosign/{name}"), value.into());
         self
     }
 
@@ -136,7 +137,10 @@ impl Paper {
         let media_type = "application/octet-stream".parse().unwrap();
         let mut blob = Descriptor::new(media_type, sha256(&self.bytes), self.bytes.len() as u64);
         blob.annotations.clone_from(&self.annotations);
-        Announced { form: self.form, blob }
+        Announced {
+            form: self.form,
+            blob,
+        }
     }
 
     pub(super) fn check(&self, subject: &Subject, signers: &[TrustedSigner]) -> Checked {

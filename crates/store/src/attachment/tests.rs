@@ -31,7 +31,11 @@ async fn woken(kit: &Kit) -> Vec<Digest> {
 async fn found(kit: &Kit, digest: &Digest, limit: usize) -> (Vec<Digest>, bool) {
     let repo = "r".parse().unwrap();
     let attachments = kit.store.attachments(&repo, digest, limit).await.unwrap();
-    let mut found: Vec<Digest> = attachments.found.iter().map(|found| found.manifest.digest).collect();
+    let mut found: Vec<Digest> = attachments
+        .found
+        .iter()
+        .map(|found| found.manifest.digest)
+        .collect();
     found.sort_unstable();
     (found, attachments.is_cut)
 }
@@ -56,7 +60,9 @@ async fn signatures_are_found_by_reference_and_by_tag() {
     let old = image(b"{}", &[]);
     kit.put(&ci, "r", &old, &[]).await.unwrap();
     let fallback = subject.fallback_tag();
-    kit.put(&ci, "r", &index(&[&old]), &[fallback.as_str()]).await.unwrap();
+    kit.put(&ci, "r", &index(&[&old]), &[fallback.as_str()])
+        .await
+        .unwrap();
     let digest = |text: &str| sha256(text.as_bytes());
     let all = sorted([digest(&referring), digest(&tagged), digest(&old)]);
     assert_eq!(found(&kit, &subject, 10).await, (all.clone(), false));
@@ -71,7 +77,12 @@ async fn signatures_are_found_by_reference_and_by_tag() {
 async fn what_is_attached_to_an_index_is_attached_to_its_images() {
     let (kit, ci) = kit().await;
     let child = kit.push_image(&ci, "r", "a", &[]).await;
-    let bytes = kit.manifest(&ci, "r", &child.to_string()).await.unwrap().bytes.clone();
+    let bytes = kit
+        .manifest(&ci, "r", &child.to_string())
+        .await
+        .unwrap()
+        .bytes
+        .clone();
     let inner = index(&[std::str::from_utf8(&bytes).unwrap()]);
     kit.put(&ci, "r", &inner, &["inner"]).await.unwrap();
     let inner = sha256(inner.as_bytes());
@@ -127,7 +138,12 @@ async fn whatever_comes_or_goes_has_the_image_judged_again() {
 async fn an_index_that_was_signed_before_it_came_has_its_images_judged_again() {
     let (kit, ci) = kit().await;
     let child = kit.push_image(&ci, "r", "a", &[]).await;
-    let bytes = kit.manifest(&ci, "r", &child.to_string()).await.unwrap().bytes.clone();
+    let bytes = kit
+        .manifest(&ci, "r", &child.to_string())
+        .await
+        .unwrap()
+        .bytes
+        .clone();
     let index = index(&[std::str::from_utf8(&bytes).unwrap()]);
     let signature = referrer(&sha256(index.as_bytes()), SIGNATURE, "1");
     kit.put(&ci, "r", &signature, &[]).await.unwrap();

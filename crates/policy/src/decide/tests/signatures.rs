@@ -39,7 +39,11 @@ fn conditions_count_what_is_attached() {
     let decision = pull(&policy, &[], &subject);
     assert_eq!(decision.reasons.len(), 2);
     // What counts comes first.
-    let names: Vec<usize> = decision.signatures.iter().map(|attached| attached.signers.len()).collect();
+    let names: Vec<usize> = decision
+        .signatures
+        .iter()
+        .map(|attached| attached.signers.len())
+        .collect();
     assert_eq!(names, [1, 0, 0]);
 }
 

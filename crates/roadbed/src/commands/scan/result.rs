@@ -14,7 +14,9 @@ use time::OffsetDateTime;
 
 use super::known::Known;
 use super::resolve::Image;
-use crate::judge::{Collected, Gathered, SubjectOf, Vex, add_vulnerabilities_of, of_configuration, subject_of};
+use crate::judge::{
+    Collected, Gathered, SubjectOf, Vex, add_vulnerabilities_of, of_configuration, subject_of,
+};
 
 /// The repository as which is judged what lies in none.
 const NO_REPOSITORY: &str = "scan";
@@ -92,7 +94,13 @@ pub(super) fn of_sbom(name: &str, file: &Path, asked: &Asked) -> Result<ScanResu
             .filter(|placed| placed.owned_by.is_none())
             .map(|placed| (&placed.package, placed.layer, placed.path.as_str()))
             .collect();
-        add_vulnerabilities_of(&mut subject, &placed, result.os.as_ref(), &asked.known.facts, &Vex::default());
+        add_vulnerabilities_of(
+            &mut subject,
+            &placed,
+            result.os.as_ref(),
+            &asked.known.facts,
+            &Vex::default(),
+        );
         result.decision = Some(decide(&subject, asked));
     }
     Ok(result)
