@@ -88,6 +88,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_attached_under_a_tag_is_found_again() {
+        let digest = Digest::of(crate::Algorithm::Sha256, b"an image");
+        for tag in digest.attachment_tags() {
+            assert_eq!(tag.attached_to(), Some(digest), "{tag}");
+        }
+        // Of a longer hash the tag has only a part.
+        for tag in Digest::of(crate::Algorithm::Sha512, b"an image").attachment_tags() {
+            assert_eq!(tag.attached_to(), None, "{tag}");
+        }
+        let hex = digest.hex();
+        for other in ["v1", "sha256-", "sha256", ".sig"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([
+                format!("sha256-{hex}.sbom"),
+                format!("sha256-{hex}.sig.sig"),
+                format!("sha256-{}", &hex[1..]),
+                format!("sha256-{}.sig", hex.to_uppercase()),
+            ])
+        {
+            let attached = other.parse::<Tag>().ok().and_then(|tag| tag.attached_to());
+            assert_eq!(attached, None, "{other}");
+        }
+    }
+
+    #[test]
     fn refuses_the_rest_and_says_where() {
         for (tag, at) in [
             (".a", 0),

@@ -68,7 +68,7 @@ impl Document {
         if found.contains(&wanted) {
             return Ok(());
         }
-        let first = found.first().map(String::as_str).unwrap_or("nothing");
+        let first = found.first().map_or("nothing", String::as_str);
         Err(Problem::OtherImage(clip(first)))
     }
 

@@ -2,7 +2,7 @@
 
 use oci::RepoName;
 use sigstore_verify::{
-    PublicKeyVerificationPolicy, VerificationPolicy, Verifier, trust_root::TrustedRoot, types::Bundle,
+    PublicKeyVerificationPolicy, SubjectAltName, VerificationPolicy, Verifier, trust_root::TrustedRoot, types::Bundle,
 };
 use time::OffsetDateTime;
 
@@ -204,7 +204,7 @@ impl Roots {
             .map_err(|error| unproven(&error))?;
         let subject = verified
             .identity()
-            .map(|subject| subject.as_str())
+            .map(SubjectAltName::as_str)
             .unwrap_or_default();
         let issuer = verified.issuer().unwrap_or_default();
         if issuer == identity.issuer && glob::matches(&identity.subject, subject) {

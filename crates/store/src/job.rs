@@ -290,28 +290,8 @@ impl Store {
 
     /// Has images judged again. Answers how many.
     pub async fn request_judgements(&self, which: Which, priority: JobPriority) -> Result<u64, StoreError> {
-        let asked = self
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = format!(
-                        "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
-                         SELECT $1, r.name || '@' || m.digest, $2, 0, $3, 0, $3 \
-                         FROM manifest m JOIN repository r ON r.id = m.repository_id {} \
-                         ON CONFLICT (kind, subject) DO UPDATE SET attempts = 0",
-                        which.condition()
-                    );
-                    let values = [
-                        JobKind::Judge.name().into(),
-                        (priority as i64).into(),
-                        tx.now().micros().into(),
-                    ];
-                    let asked = sql::execute(tx.sql(), &sql, values).await?;
-                    tx.wake_workers();
-                    Ok::<_, StoreError>(asked)
-                })
-            })
-            .await?;
-        Ok(asked)
+        self.write(move |tx| Box::pin(async move { enqueue_judgements(tx, which, priority).await }))
+            .await
     }
 
     /// Changes whenever a job may have become ready.
@@ -331,6 +311,29 @@ impl Store {
             running: sql::from_db(row.running),
         }))
     }
+}
+
+/// Has images judged again, in the transaction that causes it. Answers how many.
+pub(crate) async fn enqueue_judgements(
+    tx: &Tx,
+    which: Which,
+    priority: JobPriority,
+) -> Result<u64, StoreError> {
+    let sql = format!(
+        "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
+         SELECT $1, r.name || '@' || m.digest, $2, 0, $3, 0, $3 \
+         FROM manifest m JOIN repository r ON r.id = m.repository_id {} \
+         ON CONFLICT (kind, subject) DO UPDATE SET attempts = 0",
+        which.condition()
+    );
+    let values = [
+        JobKind::Judge.name().into(),
+        (priority as i64).into(),
+        tx.now().micros().into(),
+    ];
+    let asked = sql::execute(tx.sql(), &sql, values).await?;
+    tx.wake_workers();
+    Ok(asked)
 }
 
 async fn claim(tx: &Tx, kind: JobKind, worker: &str, lease: Duration) -> Result<Option<Job>, StoreError> {

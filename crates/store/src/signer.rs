@@ -8,6 +8,7 @@ use signatures::{SignerSpec, TrustedSigner, limits::MAX_SIGNERS};
 
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
+use crate::job::{self, JobPriority, Which};
 use crate::{Actor, AdminError, Store, StoreError};
 
 #[derive(FromQueryResult)]
@@ -105,7 +106,7 @@ pub(crate) async fn set(
         actor.name().into(),
     ];
     sql::execute(tx.sql(), sql, values).await?;
-    tx.touch_rulings();
+    have_judged(tx).await?;
     event::record(tx, actor, EventKind::SignerSet, &signer.name, about(signer)).await?;
     Ok(was)
 }
@@ -117,9 +118,17 @@ pub(crate) async fn remove(tx: &Tx, actor: &Actor, name: &str) -> Result<(), Adm
         name: name.to_owned(),
     })?;
     sql::execute(tx.sql(), "DELETE FROM signer WHERE name = $1", [name.into()]).await?;
-    tx.touch_rulings();
+    have_judged(tx).await?;
     event::record(tx, actor, EventKind::SignerRemove, name, about(&was)).await?;
     Ok(())
+}
+
+/// Images are judged anew, also if the process ends before it has read who is trusted now.
+async fn have_judged(tx: &Tx) -> Result<(), StoreError> {
+    tx.touch_rulings();
+    job::enqueue_judgements(tx, Which::All, JobPriority::Backfill)
+        .await
+        .map(drop)
 }
 
 /// A signer as events tell it: of its roots, which are long, the digest.

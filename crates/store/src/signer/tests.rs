@@ -12,14 +12,34 @@ fn signer(name: &str, key: &str) -> SignerSpec {
     serde_json::from_value(body).unwrap()
 }
 
+/// How many judgements wait; afterwards none does.
+async fn woken(kit: &Kit) -> usize {
+    let mut woken = 0;
+    let lease = std::time::Duration::from_mins(1);
+    while let Some(job) = kit
+        .store
+        .claim_job(crate::JobKind::Judge, "w", lease)
+        .await
+        .unwrap()
+    {
+        kit.store.drop_job(&job).await.unwrap();
+        woken += 1;
+    }
+    woken
+}
+
 #[tokio::test]
 async fn a_signer_is_set_replaced_and_removed_and_images_are_judged_by_it() {
     let kit = Kit::new().await;
     let (store, operator) = (&kit.store, Kit::operator());
+    let ci = kit.all("ci").await;
+    kit.push_image(&ci, "prod/app", "a", &["1"]).await;
+    woken(&kit).await;
     let mut rulings = store.rulings();
     let release = signer("release", KEY);
     assert_eq!(store.set_signer(&operator, &release).await.unwrap(), None);
     assert!(rulings.has_changed().unwrap());
+    assert_eq!(woken(&kit).await, 1);
     rulings.mark_unchanged();
     // The same again is no change.
     let was = store.set_signer(&operator, &release).await.unwrap();
@@ -34,6 +54,7 @@ async fn a_signer_is_set_replaced_and_removed_and_images_are_judged_by_it() {
     rulings.mark_unchanged();
     store.remove_signer(&operator, "release").await.unwrap();
     assert!(rulings.has_changed().unwrap());
+    assert_eq!(woken(&kit).await, 1);
     let again = store.remove_signer(&operator, "release").await;
     assert!(matches!(again, Err(AdminError::NotFound { kind: "signer", .. })));
     assert_eq!(store.trusted_signer("release").await.unwrap(), None);
