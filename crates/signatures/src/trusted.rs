@@ -2,7 +2,8 @@
 
 use oci::RepoName;
 use sigstore_verify::{
-    PublicKeyVerificationPolicy, SubjectAltName, VerificationPolicy, Verifier, trust_root::TrustedRoot, types::Bundle,
+    PublicKeyVerificationPolicy, SubjectAltName, VerificationPolicy, Verifier, trust_root::TrustedRoot,
+    types::Bundle,
 };
 use time::OffsetDateTime;
 

@@ -105,7 +105,7 @@ pub enum Step {
     /// Remove a rule that is not declared (only with `prune`).
     RemoveRule(Rule),
     /// Trust the signer.
-    SetSigner(Becoming<SignerSpec>),
+    SetSigner(Box<Becoming<SignerSpec>>),
     /// Trust a signer no more that is not declared (only with `prune`).
     RemoveSigner(SignerSpec),
     /// Put the policy in force.

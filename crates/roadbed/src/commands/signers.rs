@@ -1,6 +1,9 @@
 //! `signer …`.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use clap::{ArgGroup, Args, Subcommand};
@@ -59,13 +62,13 @@ pub(crate) struct AddArgs {
     /// Who stands in its certificate: an address or URI; `*` stands for any text
     #[arg(long, value_name = "TEXT", group = "who", requires_all = ["issuer", "roots"])]
     subject: Option<String>,
-    /// Who signed in the subject, such as https://token.actions.githubusercontent.com
+    /// Who signed in the subject, such as <https://token.actions.githubusercontent.com>
     #[arg(long, value_name = "URL", requires = "subject")]
     issuer: Option<String>,
     /// Author of VEX documents that administrators import
     #[arg(long, value_name = "NAME", group = "who", requires = "vex")]
     author: Option<String>,
-    /// File of Sigstore's trusted_root.json: for --subject; with --key, the log must know its signatures
+    /// File of Sigstore's `trusted_root.json`: for --subject; with --key, the log must know its signatures
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
     /// Its signatures must name the repository that they lie in
@@ -117,10 +120,10 @@ fn entry(args: AddArgs) -> Result<SignerEntry> {
     Ok(SignerEntry {
         name: args.name,
         repositories: args.repository,
-        key: args.key.map(read).transpose()?,
+        key: args.key.as_deref().map(read).transpose()?,
         identity: identity.map(|(subject, issuer)| Identity { issuer, subject }),
         author: args.author,
-        roots: args.roots.map(read).transpose()?,
+        roots: args.roots.as_deref().map(read).transpose()?,
         match_reference: args.match_reference,
         until: args.until.map(MomentArg::ahead),
         vex: args.vex,
@@ -128,8 +131,8 @@ fn entry(args: AddArgs) -> Result<SignerEntry> {
     })
 }
 
-fn read(path: PathBuf) -> Result<String> {
-    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn table(signers: &[SignerEntry]) -> String {

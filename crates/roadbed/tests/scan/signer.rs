@@ -17,7 +17,7 @@ use crate::harness::{
     server::{ADMIN, ADMIN_PASSWORD},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Somebody with a key.
 pub(super) struct Signer {

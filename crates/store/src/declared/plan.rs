@@ -131,7 +131,7 @@ fn check_counts(steps: &[Step], present: &Present, limits: &StoreLimits) -> Resu
             Step::RemoveGrant(_) => *grants -= 1,
             Step::SetRule(Becoming { was: None, .. }) => *rules += 1,
             Step::RemoveRule(_) => *rules -= 1,
-            Step::SetSigner(Becoming { was: None, .. }) => *signers += 1,
+            Step::SetSigner(signer) if signer.was.is_none() => *signers += 1,
             Step::RemoveSigner(_) => *signers -= 1,
             Step::UpdateUser(_)
             | Step::UpdateRobot(_)
@@ -191,7 +191,7 @@ fn signer_steps(declared: &Declared, present: &Present) -> Vec<Step> {
         .collect();
     let signers = declared.signers.iter();
     let steps = signers.filter_map(|signer| becoming(signer, known.get(&signer.name).copied()));
-    steps.map(Step::SetSigner).collect()
+    steps.map(|signer| Step::SetSigner(Box::new(signer))).collect()
 }
 
 fn policy_step(declared: &Declared, present: &Present) -> Result<Option<Step>, AdminError> {

@@ -247,6 +247,7 @@ async fn populate(store: &Store) -> String {
         }],
         grants: Who::ALL.into_iter().filter_map(declare_grant).collect(),
         rules: Vec::new(),
+        signers: Vec::new(),
         policy: None,
     };
     let plan = store.plan_apply(&declared, false, None).await.unwrap();
