@@ -164,6 +164,14 @@ impl Digest {
         let kept = hex.len().min(64);
         Tag::known_good(&format!("{}-{}", self.algorithm(), &hex[..kept]))
     }
+
+    /// The tags under which clients keep what is attached to this manifest: the fallback tag, and those under which cosign
+    /// keeps signatures (`.sig`) and attestations (`.att`).
+    pub fn attachment_tags(&self) -> [Tag; 3] {
+        let fallback = self.fallback_tag();
+        let cosign = |end: &str| Tag::known_good(&format!("{fallback}{end}"));
+        [cosign(".sig"), cosign(".att"), fallback]
+    }
 }
 
 impl FromStr for Digest {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::Digest;
 use crate::text::{checked_text, excerpt};
 
 /// Longest tag in bytes (distribution-spec, "Pulling manifests").
@@ -44,6 +45,15 @@ impl Tag {
         debug_assert!(check(text).is_ok(), "not a tag: {text}");
         Tag(text.into())
     }
+
+    /// The manifest to which something is attached under this tag, if it is one of
+    /// [`Digest::attachment_tags`](crate::Digest::attachment_tags). Of a hash that the tag has only a part of, none.
+    pub fn attached_to(&self) -> Option<Digest> {
+        let (fallback, _) = self.0.split_once('.').unwrap_or((&self.0, ""));
+        let (algorithm, hex) = fallback.split_once('-')?;
+        let digest: Digest = format!("{algorithm}:{hex}").parse().ok()?;
+        digest.attachment_tags().contains(self).then_some(digest)
+    }
 }
 
 fn check(tag: &str) -> Result<&str, TagError> {
@@ -74,6 +84,32 @@ mod tests {
         let longest = "v".repeat(MAX_TAG_BYTES);
         for tag in ["v1", "_", "1.2.3-rc.1", "LATEST", "a--b..c__", longest.as_str()] {
             assert_eq!(tag.parse::<Tag>().unwrap(), tag);
+        }
+    }
+
+    #[test]
+    fn what_is_attached_under_a_tag_is_found_again() {
+        let digest = Digest::of(crate::Algorithm::Sha256, b"an image");
+        for tag in digest.attachment_tags() {
+            assert_eq!(tag.attached_to(), Some(digest), "{tag}");
+        }
+        // Of a longer hash the tag has only a part.
+        for tag in Digest::of(crate::Algorithm::Sha512, b"an image").attachment_tags() {
+            assert_eq!(tag.attached_to(), None, "{tag}");
+        }
+        let hex = digest.hex();
+        for other in ["v1", "sha256-", "sha256", ".sig"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([
+                format!("sha256-{hex}.sbom"),
+                format!("sha256-{hex}.sig.sig"),
+                format!("sha256-{}", &hex[1..]),
+                format!("sha256-{}.sig", hex.to_uppercase()),
+            ])
+        {
+            let attached = other.parse::<Tag>().ok().and_then(|tag| tag.attached_to());
+            assert_eq!(attached, None, "{other}");
         }
     }
 

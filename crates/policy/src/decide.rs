@@ -8,11 +8,11 @@ use findings::Severity;
 use time::OffsetDateTime;
 
 use crate::condition::Facts;
-use crate::limits::{MAX_FINDINGS, MAX_MESSAGE_BYTES};
+use crate::limits::{MAX_FINDINGS, MAX_MESSAGE_BYTES, MAX_SIGNATURES};
 use crate::text::one_line;
 use crate::{
-    Decision, Effect, JudgedFinding, Outcome, Point, Policy, Reason, Rule, Subject, Unknown, UnknownKind,
-    Waiver,
+    Attached, Decision, Effect, JudgedFinding, Outcome, Point, Policy, Reason, Rule, Subject, Unknown,
+    UnknownKind, Waiver,
 };
 use collect::Collector;
 
@@ -50,6 +50,7 @@ pub fn decide(
         more_reasons: collected.more_reasons,
         waived: collected.waived,
         more_waived: collected.more_waived,
+        signatures: attached(subject),
         expired: collected.expired,
         policy_digest: policy.digest(),
         evidence_fingerprint: subject.fingerprint(),
@@ -91,6 +92,14 @@ pub fn decide_unjudged(
         unanswered: false,
     });
     decision
+}
+
+/// What is attached, as far as decisions list it. What counts comes first.
+fn attached(subject: &Subject) -> Vec<Attached> {
+    let mut attached = subject.image.signatures.clone();
+    attached.sort_by_key(|attached| attached.signers.is_empty());
+    attached.truncate(MAX_SIGNATURES);
+    attached
 }
 
 fn judge(
@@ -140,6 +149,7 @@ fn judge(
         collector.ask(rule, &facts);
     }
     collector.review_end_of_life();
+    collector.review_signers();
 }
 
 /// What is refused soonest comes first, so that a flood of lesser findings cannot push it out of sight.

@@ -7,7 +7,7 @@ use oci::Digest;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Effect, Point, WaiverKind};
+use crate::{Attached, Effect, Point, WaiverKind};
 
 /// What becomes of the image. Ordered from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -157,6 +157,9 @@ pub struct Decision {
     /// How much more does not count.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_waived: usize,
+    /// What is attached as a signature or attestation; at most [`MAX_SIGNATURES`](crate::MAX_SIGNATURES).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<Attached>,
     /// What would not count, had its waiver not expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expired: Vec<Waived>,
@@ -184,6 +187,7 @@ impl Decision {
             && self.waived == other.waived
             && self.more_waived == other.more_waived
             && self.expired == other.expired
+            && self.signatures == other.signatures
     }
 
     /// The same, held at warn by the [`brake`](crate::brake()) until a person approves it.

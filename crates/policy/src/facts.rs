@@ -4,6 +4,7 @@
 //! innocent default.
 
 pub(crate) mod fingerprint;
+mod signature;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,8 @@ use findings::{Confidence, FindingKind, Severity};
 use oci::{Algorithm, Digest, MediaType, RepoName};
 use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
+
+pub use signature::Attached;
 
 /// One image where it lies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -75,8 +78,15 @@ pub struct ImageFacts {
     pub annotations: BTreeMap<String, String>,
     /// Whom it runs as. Empty where it says nothing, and then it is root.
     pub user: String,
-    /// Whose verified signatures it has.
+    /// The trusted signers whose signatures it has.
     pub signed_by: Vec<String>,
+    /// What trusted signers attest, each as signer and predicate type with a space between them.
+    pub attestations: Vec<String>,
+    /// Everything that is attached as a signature or attestation, whether it counts or not.
+    pub signatures: Vec<Attached>,
+    /// When the first signer of these stops to be trusted.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub signed_until: Option<OffsetDateTime>,
     /// Whether it was looked into.
     pub scanned: bool,
     /// What could not be found out.
@@ -266,6 +276,9 @@ impl Default for ImageFacts {
             annotations: BTreeMap::new(),
             user: String::new(),
             signed_by: Vec::new(),
+            attestations: Vec::new(),
+            signatures: Vec::new(),
+            signed_until: None,
             scanned: true,
             unknowns: Vec::new(),
             base: None,

@@ -52,7 +52,7 @@ pub use condition::{
 pub use decide::{decide, decide_unjudged};
 pub use decision::{Decision, Eased, Outcome, Reason, Waived, WaivedAs};
 pub use facts::{
-    ImageFacts, JudgedFinding, RepoFacts, Subject, Suppression, Unknown, UnknownKind, WorkloadFacts,
+    Attached, ImageFacts, JudgedFinding, RepoFacts, Subject, Suppression, Unknown, UnknownKind, WorkloadFacts,
 };
 pub use index::{ChildDecision, Combined, blob_outcome, decide_index};
 pub use limits::*;

@@ -24,6 +24,9 @@ pub const MAX_IDS_PER_REASON: usize = 100;
 /// Most waived findings that one decision lists.
 pub const MAX_WAIVED: usize = 1_000;
 
+/// Most signatures and attestations that one decision lists, those that count first.
+pub const MAX_SIGNATURES: usize = 100;
+
 /// Longest message of a reason after its template was filled in, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 512;
 

@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use policy::{Policy, PolicyErrors};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use signatures::SignerSpec;
 use store::{Declared, DeclaredInUse, DeclaredRobot, DeclaredUser, Rule};
 use thiserror::Error;
 
@@ -20,6 +21,10 @@ use waiver::WaiverDocument;
 
 mod documents;
 mod waiver;
+
+mod signer;
+
+use signer::SignerDocument;
 
 /// Largest file, in bytes.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -184,6 +189,7 @@ enum Kind {
     Robot,
     Grant,
     Rule,
+    Signer,
     Policy,
     Waiver,
     InUse,
@@ -274,6 +280,12 @@ fn add(files: &mut Files, document: &str) -> Result<Thing, serde_saphyr::Error> 
             let image: DeclaredInUse = parse::<InUseDocument>(document)?.into();
             let thing = Thing::called(format!("image in use {} {}", image.repository, image.reference));
             declared.in_use.push(image);
+            thing
+        }
+        Kind::Signer => {
+            let signer: SignerSpec = parse::<SignerDocument>(document)?.into();
+            let thing = Thing::called(format!("signer {}", signer.name));
+            declared.signers.push(signer);
             thing
         }
         Kind::Policy => {

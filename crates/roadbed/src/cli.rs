@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, apply, audit, break_glass, configuration, decisions, grants, housekeeping, in_use,
-    login, manifests, policy, repositories, robots, rules, sbom, scan, users, waivers,
+    login, manifests, policy, repositories, robots, rules, sbom, scan, signers, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -118,6 +118,9 @@ pub(crate) enum Command {
     /// Say which images run although nobody pulled them from here lately
     #[command(subcommand)]
     InUse(in_use::InUseCommand),
+    /// Manage whose signatures count, and whose VEX
+    #[command(subcommand)]
+    Signer(signers::SignerCommand),
     /// Say what becomes of an image when it is pulled, and why
     Decision(decisions::DecisionArgs),
     /// Let pulls pass whatever was decided, for a while; on the machine of the server
@@ -130,7 +133,7 @@ pub(crate) enum Command {
     Audit(audit::AuditArgs),
     /// Show who pulled what
     Pulls(audit::PullsArgs),
-    /// Make users, robots, grants, rules and the policy what files say
+    /// Make users, robots, grants, rules, signers and the policy what files say
     Apply(apply::ApplyArgs),
     /// Collect what nobody refers to
     Gc(housekeeping::GcArgs),

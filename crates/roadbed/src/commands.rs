@@ -29,6 +29,7 @@ pub(crate) mod rules;
 pub(crate) mod sbom;
 pub(crate) mod scan;
 pub(crate) mod serve;
+pub(crate) mod signers;
 pub(crate) mod users;
 pub(crate) mod waivers;
 
@@ -63,6 +64,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Policy(command) => return policy::run(&client, command).await,
         Command::Waiver(command) => waivers::run(&Client::connect(&client)?, command).await,
         Command::InUse(command) => in_use::run(&Client::connect(&client)?, command).await,
+        Command::Signer(command) => signers::run(&Client::connect(&client)?, command).await,
         Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,
         Command::BreakGlass(args) => break_glass::run(client.output, args),
         Command::Scan(args) => return Ok(scan::run(&client, *args).await),

@@ -14,6 +14,7 @@ use thiserror::Error;
 use web::WebConfig;
 
 use crate::gate::GateConfig;
+use crate::judge::SignatureLimits;
 use crate::judge::attach::SbomConfig;
 use crate::worker::{BrokerConfig, ClamdConfig, PoolConfig, Skips};
 
@@ -44,7 +45,7 @@ pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
-    Api, Auth, Connections, Gate, Log, Metrics, Registry, Sbom, Scan, Server, Storage, Telemetry,
+    Api, Auth, Connections, Gate, Log, Metrics, Registry, Sbom, Scan, Server, Signatures, Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use units::{Size, Span};
@@ -64,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) scan: Scan,
     /// Where advisories are fetched from.
     pub(crate) feeds: Feeds,
+    /// What is attached to images as signatures.
+    pub(crate) signatures: Signatures,
     /// What a pull has to pass.
     pub(crate) gate: Gate,
     /// SBOMs that are attached to images.
@@ -120,6 +123,7 @@ impl Config {
             storage: Storage::read(&mut reader),
             scan: Scan::read(&mut reader),
             feeds: Feeds::read(&mut reader),
+            signatures: Signatures::read(&mut reader),
             gate: Gate::read(&mut reader),
             sbom: Sbom::read(&mut reader),
             auth: Auth::read(&mut reader),
@@ -363,6 +367,14 @@ impl Config {
         }
     }
 
+    /// How much of what is attached to an image is read.
+    pub(crate) fn signature_limits(&self) -> SignatureLimits {
+        SignatureLimits {
+            document_bytes: self.signatures.document_bytes.0,
+            documents: self.signatures.documents,
+        }
+    }
+
     /// How the gate holds pulls.
     pub(crate) fn gate_config(&self) -> GateConfig {
         GateConfig {
@@ -397,6 +409,7 @@ impl Config {
             self.storage.effective(),
             self.scan.effective(),
             self.feeds.effective(),
+            self.signatures.effective(),
             self.gate.effective(),
             self.sbom.effective(),
             self.auth.effective(),
@@ -434,6 +447,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Storage,
         Scan,
         Feeds,
+        Signatures,
         Gate,
         Sbom,
         Auth,

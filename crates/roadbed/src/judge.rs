@@ -5,8 +5,10 @@
 //!
 //! - `judge/knowledge.rs`: advisories, policy and waivers in memory, and when they are read again.
 //! - `judge/evidence.rs`: the reports of an image's layers, and what of them is not there.
+//! - `judge/attached.rs`: signatures and attestations, and the trusted signers who made them.
+//! - `judge/vex.rs`: what trusted signers say of vulnerabilities.
 //! - `judge/fixes.rs`: since when a fix is known.
-//! - `judge/image.rs`: an image with its reports.
+//! - `judge/image.rs`: an image with its reports and what is attached to it.
 //! - `judge/brake.rs`: what becomes of a change that would refuse much of what is in use.
 //! - `judge/push.rs`: what is judged of a manifest before it comes in.
 //! - `judge/asked.rs`: what the API asks: what another policy would change, what a finding rests on.
@@ -28,6 +30,7 @@ use tokio::task::JoinSet;
 
 mod asked;
 pub(crate) mod attach;
+mod attached;
 pub(crate) mod brake;
 mod evidence;
 mod fixes;
@@ -39,8 +42,10 @@ mod result;
 mod stored;
 mod subject;
 mod unpushed;
+mod vex;
 
 pub(crate) use asked::Asked;
+pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered};
 pub(crate) use fixes::Fixes;
 pub(crate) use knowledge::{Facts, Knowledge, read as read_facts};
@@ -48,6 +53,7 @@ pub(crate) use platform::{Wanted, choose};
 pub(crate) use push::AtPush;
 pub(crate) use result::{ask, decision_of, decision_on, result_of};
 pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, subject_of};
+pub(crate) use vex::Vex;
 
 /// How long a judgement is held before somebody else may try it.
 const LEASE: Duration = Duration::from_mins(1);
@@ -206,11 +212,12 @@ impl Judge {
     }
 
     async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {
-        let ready = match image::gather(&self.store, &self.evidence, repo, digest).await? {
-            Image::Ready(ready) => *ready,
-            Image::Waits => return Ok(Done::Waits),
-            Image::Gone => return Ok(Done::Gone),
-        };
+        let ready =
+            match image::gather(&self.store, &self.evidence, self.knowledge.limits(), repo, digest).await? {
+                Image::Ready(ready) => *ready,
+                Image::Waits => return Ok(Done::Waits),
+                Image::Gone => return Ok(Done::Gone),
+            };
         self.sboms.request(&self.store, &ready).await?;
         let facts = self.knowledge.facts().await;
         // Matching and conditions compute; a thread that serves connections must not.

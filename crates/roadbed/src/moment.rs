@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use store::{End, Timestamp};
+use time::OffsetDateTime;
 use web::wire::Moment;
 
 use crate::config::Span;
@@ -67,6 +68,11 @@ pub(crate) fn end(text: &str) -> Result<End, String> {
             "{text:?} is no end: write a date such as 2030-01-01 (UTC), a moment such as 2030-01-01T08:00:00Z, or never"
         )
     })
+}
+
+/// As a date of a calendar; none beyond any.
+pub(crate) fn date_of(moment: Timestamp) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(moment.micros()) * 1_000).ok()
 }
 
 fn last_second(day: &str) -> String {

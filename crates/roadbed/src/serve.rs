@@ -69,7 +69,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 
     let mut metrics = prometheus_client::registry::Registry::with_prefix("roadbed");
     let access_log = access_log(&config)?;
-    let knowledge = Knowledge::of(store.clone());
+    let knowledge = Knowledge::of(store.clone(), config.signature_limits());
     let gate = looking::gate(&config, &store, &knowledge);
     let registry = registry(&config, &store, access_log.clone(), gate, &mut metrics)?;
     let connections = ConnectionMetrics::register(&mut metrics);

@@ -16,5 +16,6 @@ mod cli {
     mod person;
     mod rulings;
     mod scan;
+    mod signers;
     mod stopped;
 }

@@ -3,8 +3,9 @@
 //! `images` builds what is pushed, `world` is a server with the processes that look into blobs and what advisories say.
 //! `story` is the whole way from a push to a refusal and back, `undecided` what a pull meets before there is a decision,
 //! `feeds` advisories that are fetched, `pushes` what is refused before it comes in, `in_use` what runs by somebody's word, `brake`
-//! what is in use and would be refused, `grace` days in which a fix can be taken, `clamd` another scanner that is asked, `deaths`
-//! children and servers that are ended, `bombs` layers that want to cost too much.
+//! what is in use and would be refused, `grace` days in which a fix can be taken, `clamd` another scanner that is asked, `signing`
+//! and `cosign` signatures as conditions, and VEX, `signer` who makes them, `deaths` children and servers that are ended, `bombs`
+//! layers that want to cost too much.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
@@ -18,12 +19,15 @@ mod scan {
     mod brake;
     mod clamd;
     mod configuration;
+    mod cosign;
     mod deaths;
     mod feeds;
     mod grace;
     mod images;
     mod in_use;
     mod pushes;
+    mod signer;
+    mod signing;
     mod story;
     mod undecided;
     mod world;

@@ -19,7 +19,7 @@ use crate::{PutError, PutManifest, Store, StoreError, UploadError, manifest, rep
 
 /// An artifact about an image.
 #[derive(Debug, Clone)]
-pub struct Attachment {
+pub struct OwnAttachment {
     /// Digest of its manifest.
     pub digest: Digest,
     /// The manifest's bytes.
@@ -69,7 +69,7 @@ impl Store {
         &self,
         job: &Job,
         repo: &RepoName,
-        attachment: Attachment,
+        attachment: OwnAttachment,
     ) -> Result<Attached, PutError> {
         let mut claims = Vec::new();
         let mut committed = Vec::new();
@@ -139,7 +139,7 @@ fn of_upload(error: UploadError) -> StoreError {
 async fn attach(
     tx: &Tx,
     repo: &RepoName,
-    attachment: &Attachment,
+    attachment: &OwnAttachment,
     files: &[Committed],
     limits: crate::StoreLimits,
 ) -> Result<(Attached, Vec<crate::files::Location>), PutError> {

@@ -1,8 +1,9 @@
-//! Declared state: what `roadbed apply` reconciles users, robots, grants and rules with.
+//! Declared state: what `roadbed apply` reconciles users, robots, grants, rules and signers with.
 
 use access::{Grant, PrincipalKind, PrincipalName};
 use oci::{Reference, RepoName};
 use serde::{Deserialize, Serialize};
+use signatures::SignerSpec;
 
 use crate::{Actor, AdminError, IssuedSecret, Rule, Store, StoreError, in_use, setting};
 
@@ -26,6 +27,9 @@ pub struct Declared {
     pub grants: Vec<Grant>,
     /// Rules that should exist.
     pub rules: Vec<Rule>,
+    /// Signers that should be trusted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<SignerSpec>,
     /// The policy that should be in force, YAML; without it the present one stays, also with `prune`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -118,6 +122,10 @@ pub enum Step {
     SetRule(Becoming<Rule>),
     /// Remove a rule that is not declared (only with `prune`).
     RemoveRule(Rule),
+    /// Trust the signer.
+    SetSigner(Box<Becoming<SignerSpec>>),
+    /// Trust a signer no more that is not declared (only with `prune`).
+    RemoveSigner(SignerSpec),
     /// Put the policy in force.
     SetPolicy(Becoming<DeclaredPolicy>),
     /// Take the word that an image is in use.
@@ -200,6 +208,7 @@ impl Store {
             principals: plan::principals(on).await?,
             grants: crate::grant::all(on).await?,
             rules: crate::rule::all(on).await?,
+            signers: crate::signer::all(on).await?,
             policy: self.policy().await?.map(|stored| DeclaredPolicy {
                 digest: stored.digest,
                 body: stored.body,

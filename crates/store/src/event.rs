@@ -110,6 +110,12 @@ pub enum EventKind {
     /// Somebody took that back.
     #[serde(rename = "in-use.remove")]
     InUseRemove,
+    /// A signer was trusted.
+    #[serde(rename = "signer.set")]
+    SignerSet,
+    /// A signer is trusted no more.
+    #[serde(rename = "signer.remove")]
+    SignerRemove,
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,

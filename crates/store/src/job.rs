@@ -58,7 +58,7 @@ pub enum Which {
 }
 
 impl Which {
-    const fn condition(self) -> &'static str {
+    pub(crate) const fn condition(self) -> &'static str {
         match self {
             Self::All => "WHERE m.kind = 0",
             Self::Due => {

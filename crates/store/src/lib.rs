@@ -21,6 +21,7 @@ mod actor;
 mod administrator;
 mod advisory;
 mod attached;
+mod attachment;
 mod authenticate;
 mod backup;
 mod blob;
@@ -61,6 +62,7 @@ mod rule;
 mod ruling;
 mod seen;
 mod setting;
+mod signer;
 mod snapshot;
 mod tag;
 #[cfg(test)]
@@ -72,7 +74,8 @@ pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
 pub use advisory::{
     AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import, ImportError, ImportSummary, Importer, home_of,
 };
-pub use attached::{Attached, Attachment};
+pub use attached::{Attached, OwnAttachment};
+pub use attachment::{Attachment, Attachments};
 pub use authenticate::AuthError;
 pub use backup::{BackupError, BackupReport, restore};
 pub use blob::{BlobHandle, BlobInfo};

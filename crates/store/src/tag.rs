@@ -11,7 +11,7 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::manifest::DeleteError;
 use crate::repository::{self, Delta};
-use crate::{Actor, Page, Store, StoreError, Timestamp, blob};
+use crate::{Actor, Page, Store, StoreError, Timestamp, attachment, blob};
 
 /// A tag and the manifest that it points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,7 @@ pub(crate) async fn set(
     let key = Key::tag(name, tag);
     tx.touch(key);
     tx.teach(key, Fact::Tag(*digest));
+    attachment::wake_by_tag(tx, name, repository, tag).await?;
     let body = json!({ "digest": digest, "previous": previous });
     event::record(tx, actor, EventKind::TagSet, &subject(name, tag), body).await
 }
@@ -204,6 +205,7 @@ async fn delete(tx: &Tx, permit: &Permit<Delete>, tag: &Tag) -> Result<(), Delet
     )
     .await?;
     tx.touch(Key::tag(repo, tag));
+    attachment::wake_by_tag(tx, repo, repository.id, tag).await?;
     let actor = Actor::holder(permit, "request");
     let body = json!({ "digest": row.digest });
     event::record(tx, &actor, EventKind::TagDelete, &subject(repo, tag), body).await?;

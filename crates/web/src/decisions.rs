@@ -4,7 +4,7 @@ use access::permit::Pull;
 use axum::extract::State;
 use findings::DecisionText;
 use oci::{Digest, Manifest, ManifestKind, ManifestLimits, Reference, RepoName};
-use policy::{Reason, Waived};
+use policy::{Attached, Reason, Waived};
 use serde::{Deserialize, Serialize};
 use store::{Judgement, Outcome, Point, StoredManifest};
 use utoipa::{IntoParams, ToSchema};
@@ -57,6 +57,10 @@ pub struct ImageDecision {
     /// How much more does not count.
     #[serde(default)]
     pub more_waived: u64,
+    /// What is attached as a signature or attestation: form, signers, and why it does not count.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub signatures: Vec<Attached>,
     /// What would not count, had its waiver not ended.
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
@@ -95,6 +99,7 @@ struct Kept {
     more_reasons: u64,
     waived: Vec<Waived>,
     more_waived: u64,
+    signatures: Vec<Attached>,
     expired: Vec<Waived>,
 }
 
@@ -155,6 +160,7 @@ async fn of_image(state: &WebState, repo: &RepoName, digest: Digest) -> Result<I
             unknowns: Vec::new(),
             waived: Vec::new(),
             more_waived: 0,
+            signatures: Vec::new(),
             expired: Vec::new(),
             policy: None,
             generation: None,
@@ -185,6 +191,7 @@ fn told(digest: Digest, judgement: &Judgement) -> ImageDecision {
         more_reasons: kept.more_reasons,
         waived: kept.waived,
         more_waived: kept.more_waived,
+        signatures: kept.signatures,
         expired: kept.expired,
         policy: Some(judgement.policy.clone()),
         generation: Some(judgement.generation),

@@ -50,6 +50,7 @@ mod robots;
 mod rules;
 mod session;
 mod sessions;
+mod signers;
 mod state;
 mod system;
 mod users;
@@ -155,6 +156,8 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(waivers::list_waivers))
         .routes(routes!(waivers::request_waiver, waivers::remove_waiver))
         .routes(routes!(waivers::approve_waiver))
+        .routes(routes!(signers::list_signers, signers::set_signer))
+        .routes(routes!(signers::get_signer, signers::remove_signer))
         .routes(routes!(decisions::get_decision))
         .routes(routes!(reports::get_report))
         .merge(

@@ -24,6 +24,8 @@ use crate::state::WebState;
 mod entry;
 mod facts;
 
+pub(crate) use entry::{date_of, moment_of};
+
 pub use entry::{NewWaiver, WaiverEntry, WaiverImage};
 
 /// Requests that one person can have open.

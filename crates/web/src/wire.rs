@@ -29,6 +29,7 @@ pub use crate::repositories::{EffectiveRule, RepositoryEntry, TagEntry};
 pub use crate::robots::{NewRobot, NewSecret, ShownSecret};
 pub use crate::rules::{RuleEntry, SetRule};
 pub use crate::sessions::{IssuedSession, NewSession, OwnPassword, Whoami};
+pub use crate::signers::{SetSigner, SignerEntry};
 pub use crate::system::{Counters, SystemStatus};
 pub use crate::users::{NewPassword, NewUser};
 pub use crate::waivers::{NewWaiver, WaiverEntry, WaiverImage};

@@ -194,8 +194,11 @@ pub static FIELDS: &[Field] = &[
     field!(Image."labels", Type::TextMap, "labels of its configuration", |x| Some(Value::TextMap(&x.subject.image.labels))),
     field!(Image."annotations", Type::TextMap, "annotations of its manifest", |x| Some(Value::TextMap(&x.subject.image.annotations))),
     field!(Image."user", Type::Text, "whom it runs as; empty is root", |x| Some(Value::text(&x.subject.image.user))),
-    field!(Image."signed", Type::Bool, "has a signature that was verified", |x| Some(Value::Bool(!x.subject.image.signed_by.is_empty()))),
-    field!(Image."signed_by", Type::Texts, "whose signatures were verified", |x| Some(Value::texts(x.subject.image.signed_by.iter().map(String::as_str)))),
+    field!(Image."signed", Type::Bool, "has a signature of a trusted signer", |x| Some(Value::Bool(!x.subject.image.signed_by.is_empty()))),
+    field!(Image."signed_by", Type::Texts, "trusted signers whose signatures it has", |x| Some(Value::texts(x.subject.image.signed_by.iter().map(String::as_str)))),
+    field!(Image."attestations", Type::Texts, "what trusted signers attest: signer, space, predicate type", |x| Some(Value::texts(x.subject.image.attestations.iter().map(String::as_str)))),
+    field!(Image."signatures", Type::Int, "signatures and attestations that are attached, whether they count or not", |x| Some(Value::Int(count(&x.subject.image.signatures, |_| true)))),
+    field!(Image."unverified_signatures", Type::Int, "those of them that do not count", |x| Some(Value::Int(count(&x.subject.image.signatures, |attached| attached.signers.is_empty())))),
     field!(Image."scanned", Type::Bool, "was looked into", |x| Some(Value::Bool(x.subject.image.scanned))),
     field!(Image."unknowns", Type::Texts, "what could not be found out", |x| Some(Value::texts(x.unknowns.iter().copied()))),
     field!(Image."base", Type::Text, "the approved base that it stands on", |x| x.subject.image.base.as_deref().map(Value::text)),
@@ -207,6 +210,11 @@ pub static FIELDS: &[Field] = &[
     field!(Workload."cluster", Type::Text, "cluster, at admission", |x| x.subject.workload.as_ref().map(|w| Value::text(&w.cluster))),
     field!(Workload."in_use", Type::Bool, "pulled within 30 days, imported as such, or seen in a cluster", |x| Some(Value::Bool(x.subject.in_use))),
 ];
+
+fn count<T>(list: &[T], is_counted: impl Fn(&T) -> bool) -> i64 {
+    let counted = list.iter().filter(|item| is_counted(item)).count();
+    counted.try_into().unwrap_or(i64::MAX)
+}
 
 fn kind(kind: FindingKind) -> usize {
     match kind {

@@ -224,6 +224,13 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// A signer who is trusted until a day changes `image.signed_by` although nothing else happens.
+    pub(super) fn review_signers(&mut self) {
+        if let Some(last) = self.subject.image.signed_until {
+            self.review(last + time::Duration::SECOND);
+        }
+    }
+
     /// A release that gets no more fixes from a day on changes `image.os_eol` although nothing else happens.
     pub(super) fn review_end_of_life(&mut self) {
         let last = self.subject.image.os_ends;

@@ -1,4 +1,5 @@
 mod properties;
+mod signatures;
 mod table;
 
 use findings::{FindingKind, Severity};

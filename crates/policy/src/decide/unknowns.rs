@@ -42,8 +42,10 @@ fn has_too_long_facts(subject: &Subject) -> bool {
         .flatten()
         .chain(workload)
         .chain(&image.signed_by)
+        .chain(&image.attestations)
         .any(is_too_long)
         || image.signed_by.len() > MAX_FACT_LIST
+        || image.attestations.len() > MAX_FACT_LIST
         || maps.into_iter().any(|map| {
             map.len() > MAX_FACT_LIST
                 || map

@@ -110,7 +110,7 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Er
 
 /// A date or a moment, as on the command line, or `never`. A field that is there and empty is refused: it could mean
 /// that there is no end, or that the end is left as it is.
-fn end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<End>, D::Error> {
+pub(super) fn end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<End>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
     moment::end(&text).map(Some).map_err(de::Error::custom)
 }

@@ -25,6 +25,7 @@ fn the_example_of_the_documentation_is_read() {
     let declared = read_text(example).unwrap();
     assert!(!declared.users.is_empty() && !declared.robots.is_empty());
     assert!(!declared.grants.is_empty() && !declared.rules.is_empty());
+    assert!(!declared.signers.is_empty());
     // Each kind and each field that the page names can be used.
     for field in [
         "password_hash",
@@ -34,6 +35,12 @@ fn the_example_of_the_documentation_is_read() {
         "immutable_tags",
         "quota_bytes",
         "deletion",
+        "repositories",
+        "identity",
+        "roots",
+        "match_reference",
+        "until",
+        "products",
     ] {
         assert!(page.contains(field), "{field}");
     }
@@ -214,4 +221,36 @@ fn a_waiver_that_nobody_could_approve_is_named_with_file_and_line() {
     }
     // One that is over stays where it is until somebody takes it out.
     read_text(&waiver("findings: [CVE-1]\nuntil: 2020-01-01")).unwrap();
+}
+
+#[test]
+fn every_field_of_a_signer_arrives() {
+    let declared = read_text(
+        "kind: Signer\nname: ci\nrepositories: [prod/**]\nidentity: {issuer: https://a, subject: 'b*'}\nroots: '{}'\n\
+         match_reference: true\nuntil: 2030-01-31\nvex: true\nproducts: ['pkg:oci/app*']\n---\n\
+         kind: Signer\nname: vendor\nrepositories: ['**']\nauthor: Example\nvex: true\nuntil: never\n",
+    )
+    .unwrap();
+    let [ci, vendor] = &declared.signers[..] else {
+        panic!("{declared:?}");
+    };
+    let identity = ci.identity.as_ref().unwrap();
+    assert_eq!(
+        (identity.issuer.as_str(), identity.subject.as_str()),
+        ("https://a", "b*")
+    );
+    assert_eq!(
+        (ci.roots.as_deref(), ci.match_reference, ci.vex),
+        (Some("{}"), true, true)
+    );
+    assert_eq!(ci.products, ["pkg:oci/app*"]);
+    assert_eq!(ci.until.unwrap().to_string(), "2030-01-31 23:59:59.0 +00:00:00");
+    assert_eq!((vendor.author.as_deref(), vendor.until), (Some("Example"), None));
+    let unknown = complaint("kind: Signer\nname: ci\nrepositories: [a]\nsubject: b\n");
+    assert!(
+        unknown.contains("access.yaml:4") && unknown.contains("subject"),
+        "{unknown}"
+    );
+    let twice = "kind: Signer\nname: ci\nrepositories: [a]\n---\nkind: Signer\nname: ci\nrepositories: [b]\n";
+    assert!(complaint(twice).contains("signer ci is declared already"));
 }

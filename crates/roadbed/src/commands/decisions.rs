@@ -1,10 +1,10 @@
 //! `decision IMAGE`: what becomes of an image when it is pulled, and why.
 
-use std::str::FromStr;
+use std::{fmt::Write as _, str::FromStr};
 
 use clap::Args;
 use oci::{Digest, DigestError, Reference, RepoName, RepoNameError, Tag, TagError};
-use policy::{Eased, Effect, Reason, Waived};
+use policy::{Attached, Eased, Effect, Reason, Waived, WaivedAs};
 use store::Timestamp;
 use web::wire::{DecisionEntry, ImageDecision, WaiverImage};
 
@@ -125,6 +125,7 @@ fn describe_image(image: &ImageDecision, most: usize, lines: &mut Vec<String>) {
     for (word, list) in [("waived", &image.waived), ("waiver ended", &image.expired)] {
         lines.extend(list.iter().take(most).map(|waived| describe_waived(word, waived)));
     }
+    describe_signatures(&image.signatures, most, lines);
     let (Some(decided), Some(generation)) = (image.decided_at, image.generation) else {
         return;
     };
@@ -168,6 +169,12 @@ fn eased(eased: Eased) -> String {
 
 fn describe_waived(word: &str, waived: &Waived) -> String {
     let what = waived.finding.as_deref().unwrap_or("the image");
+    if waived.waived_as == WaivedAs::Vex {
+        return output::printable(&format!(
+            "  suppressed  [{}] {what} by {} (VEX): {}",
+            waived.rule, waived.by, waived.reason
+        ));
+    }
     let until = waived
         .until
         .map(|until| format!(" until {}", until.date()))
@@ -176,6 +183,32 @@ fn describe_waived(word: &str, waived: &Waived) -> String {
         "  {word}  [{}] {what}{until} by {} ({}): {}",
         waived.rule, waived.by, waived.waiver, waived.reason
     ))
+}
+
+/// Who signed, how, and what does not count and why.
+fn describe_signatures(signatures: &[Attached], most: usize, lines: &mut Vec<String>) {
+    for attached in signatures.iter().take(most) {
+        let mut line = match attached.signers.as_slice() {
+            [] => "  not signed".to_owned(),
+            signers => format!("  signed by {}", signers.join(", ")),
+        };
+        let form = attached.predicate.as_deref().map(|kind| format!(" ({kind})"));
+        let _ = write!(line, ": {}{}", attached.form, form.unwrap_or_default());
+        if let Some(index) = &attached.index {
+            let _ = write!(line, " of the index {index}");
+        }
+        if let Some(certificate) = &attached.certificate {
+            let _ = write!(line, ", certificate of {certificate}");
+        }
+        if let Some(problem) = &attached.problem {
+            let _ = write!(line, ": {problem}");
+        }
+        lines.push(output::printable(&line));
+    }
+    let more = signatures.len().saturating_sub(most);
+    if more > 0 {
+        lines.push(format!("  … and {more} more signatures (--all)"));
+    }
 }
 
 /// What whoever reads it can do.

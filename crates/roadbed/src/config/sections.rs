@@ -19,6 +19,7 @@ use super::sbom::SbomFormat;
 use super::setting::Namespaces;
 use super::units::{Size, Span};
 use crate::gate::GateConfig;
+use crate::judge::SignatureLimits;
 use crate::worker::{BrokerConfig, ClamdAddress, ClamdConfig, PoolConfig};
 
 /// Where the registry listens if nobody says otherwise: reachable from this machine only.
@@ -60,6 +61,10 @@ fn broker() -> BrokerConfig {
 
 fn layers() -> inspect::Limits {
     inspect::Limits::default()
+}
+
+fn signatures() -> SignatureLimits {
+    SignatureLimits::default()
 }
 
 fn gate() -> GateConfig {
@@ -269,6 +274,16 @@ section! {
         clamd_streams: usize = clamd().streams, 1 => 256;
         /// Before a blob is tried again that it did not look at because it was away.
         clamd_retry: Span = Span(clamd().retry), SECOND => DAY;
+    }
+}
+
+section! {
+    /// What is attached to images as signatures and attestations.
+    Signatures = "signatures" {
+        /// Largest document that is read; a larger one does not count.
+        document_bytes: Size = Size(signatures().document_bytes), Size(4 << 10) => Size(16 << 20);
+        /// Documents that are read of one image; what comes on top is counted as unknown.
+        documents: usize = signatures().documents, 1 => 10_000;
     }
 }
 

@@ -87,11 +87,12 @@ impl Asked {
         facts: &Arc<Facts>,
         after: &Arc<Policy>,
     ) -> Result<Compared> {
-        let ready = match image::gather(&self.store, evidence, &repo, &digest).await? {
-            Image::Ready(ready) => ready,
-            Image::Waits => return Ok(Compared::Waits),
-            Image::Gone => return Ok(Compared::Gone),
-        };
+        let ready =
+            match image::gather(&self.store, evidence, self.knowledge.limits(), &repo, &digest).await? {
+                Image::Ready(ready) => ready,
+                Image::Waits => return Ok(Compared::Waits),
+                Image::Gone => return Ok(Compared::Gone),
+            };
         let (facts, after) = (Arc::clone(facts), Arc::clone(after));
         let changes = tokio::task::spawn_blocking(move || {
             let subject = subject_of(&ready.about, &ready.gathered, &facts)?;
@@ -118,7 +119,7 @@ impl Asked {
         digest: &Digest,
     ) -> Result<Vec<JudgedFinding>, JudgingError> {
         let evidence = Evidence::new(self.store.clone());
-        let gathered = image::gather(&self.store, &evidence, repo, digest).await;
+        let gathered = image::gather(&self.store, &evidence, self.knowledge.limits(), repo, digest).await;
         let ready = match gathered.map_err(failed)? {
             Image::Ready(ready) => ready,
             Image::Waits => return Err(JudgingError::Waits),
@@ -149,7 +150,7 @@ impl Judging for Asked {
                 .await
                 .map_err(|error| failed(error.into()))?;
             let facts = self.knowledge.facts().await;
-            stored::report(&self.store, &self.evidence, facts, of).await
+            stored::report(&self.store, &self.evidence, self.knowledge.limits(), facts, of).await
         })
     }
 

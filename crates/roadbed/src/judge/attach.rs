@@ -12,11 +12,11 @@ use findings::output::OutputOptions;
 use oci::media_type::{OCI_EMPTY, OCI_IMAGE_MANIFEST};
 use oci::{Algorithm, Digest, Manifest, ManifestLimits, RepoName, RepoPattern};
 use serde_json::json;
-use store::{Attachment, Job, JobKind, JobPriority, Store};
+use store::{Job, JobKind, JobPriority, OwnAttachment, Store};
 use tokio::task::JoinSet;
 
 use super::{
-    Evidence, Facts, Gathered,
+    Evidence, Facts, Gathered, SignatureLimits,
     image::{self, Image, Ready},
     result_of,
 };
@@ -147,11 +147,19 @@ impl Attacher {
         Ok(())
     }
 
-    async fn made(&self, job: &Job) -> Result<Option<(RepoName, Attachment)>> {
+    async fn made(&self, job: &Job) -> Result<Option<(RepoName, OwnAttachment)>> {
         let Some((repo, digest)) = super::parse(&job.subject) else {
             return Ok(None);
         };
-        let ready = match image::gather(&self.store, &self.evidence, &repo, &digest).await? {
+        let ready = match image::gather(
+            &self.store,
+            &self.evidence,
+            SignatureLimits::default(),
+            &repo,
+            &digest,
+        )
+        .await?
+        {
             Image::Ready(ready) => ready,
             // The judgement that follows asks again.
             Image::Waits | Image::Gone => return Ok(None),
@@ -197,7 +205,7 @@ fn attachment(
     format: SbomFormat,
     text: String,
     evidence: String,
-) -> Result<Attachment> {
+) -> Result<OwnAttachment> {
     let (empty, sbom) = (Bytes::from_static(EMPTY), Bytes::from(text));
     let descriptor = |media_type: &str, bytes: &Bytes| {
         let digest = Digest::of(Algorithm::Sha256, bytes);
@@ -215,7 +223,7 @@ fn attachment(
         "annotations": { "org.opencontainers.image.description": "What Roadbed found in the image" },
     });
     let bytes = Bytes::from(manifest.to_string());
-    Ok(Attachment {
+    Ok(OwnAttachment {
         digest: Digest::of(Algorithm::Sha256, &bytes),
         manifest: Manifest::parse(&bytes, None, &ManifestLimits::default())?,
         bytes,

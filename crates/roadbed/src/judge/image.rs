@@ -8,6 +8,7 @@ use store::Store;
 use time::OffsetDateTime;
 
 use super::{
+    attached::{self, SignatureLimits},
     evidence::{Evidence, Gathered},
     moment,
     subject::SubjectOf,
@@ -36,6 +37,7 @@ pub(super) struct Ready {
 pub(super) async fn gather(
     store: &Store,
     evidence: &Evidence,
+    signatures: SignatureLimits,
     repo: &RepoName,
     digest: &Digest,
 ) -> Result<Image> {
@@ -58,6 +60,7 @@ pub(super) async fn gather(
         pushed_by: store.pusher(repo, digest).await?,
         in_use: store.is_in_use(repo, digest, since).await?,
         seen: store.seen(digest).await?,
+        attached: attached::collect(store, signatures, repo, digest).await?,
         now,
     };
     Ok(Image::Ready(Box::new(Ready { about, gathered, now })))

@@ -1,18 +1,19 @@
-//! Advisories, policy and waivers in memory.
+//! Advisories, policy, waivers and signers in memory.
 //!
-//! A judgement takes one state of all three. They are read again when the store says that one of them has changed; what was
+//! A judgement takes one state of all. They are read again when the store says that one of them has changed; what was
 //! read before stands until then, also while the database is away.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwapOption;
-use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev};
+use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev, VexDocument};
 use policy::{KeptWaiver, Policy, Waiver};
+use signatures::TrustedSigner;
 use store::{AdvisoryRow, JobPriority, Store, Which};
 use tokio::sync::watch;
 
-use super::fixes::Fixes;
+use super::{attached::SignatureLimits, fixes::Fixes};
 
 /// After a change, before everything is read again.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -42,6 +43,10 @@ pub(crate) struct Facts {
     pub(crate) policy: Policy,
     /// What does not count.
     pub(crate) waivers: Vec<Waiver>,
+    /// Whose signatures count.
+    pub(crate) signers: Vec<TrustedSigner>,
+    /// What administrators imported of what others say of vulnerabilities.
+    pub(crate) vex: Vec<VexDocument>,
 }
 
 impl Facts {
@@ -55,6 +60,8 @@ impl Facts {
             generation: 0,
             policy: Policy::default_policy(),
             waivers: Vec::new(),
+            signers: Vec::new(),
+            vex: Vec::new(),
         }
     }
 }
@@ -62,6 +69,7 @@ impl Facts {
 /// The present state.
 pub(crate) struct Knowledge {
     store: Store,
+    limits: SignatureLimits,
     /// `None` until they were read for the first time.
     facts: ArcSwapOption<Facts>,
     /// Which change of the store the state takes in.
@@ -72,13 +80,19 @@ pub(crate) struct Knowledge {
 
 impl Knowledge {
     /// Knows nothing yet: [`Knowledge::follow`] reads it, so that a server is ready before its advisories are.
-    pub(crate) fn of(store: Store) -> Arc<Self> {
+    pub(crate) fn of(store: Store, limits: SignatureLimits) -> Arc<Self> {
         Arc::new(Self {
+            limits,
             changes: store.rulings(),
             store,
             facts: ArcSwapOption::empty(),
             taken_in: watch::Sender::new(None),
         })
+    }
+
+    /// How much of what is attached to an image is read.
+    pub(super) fn limits(&self) -> SignatureLimits {
+        self.limits
     }
 
     /// The state that takes in every change that was acknowledged by now: whoever pushes after an import is judged by it. What
@@ -145,6 +159,7 @@ impl Knowledge {
 /// Reads everything once.
 pub(crate) async fn read(store: &Store) -> Result<Facts> {
     let generation = store.advisory_generation().await?;
+    let signers = signers(store).await?;
     Ok(Facts {
         index: index(store).await?,
         kev: document(store, "kev", Kev::read).await?,
@@ -153,6 +168,8 @@ pub(crate) async fn read(store: &Store) -> Result<Facts> {
         generation,
         policy: policy(store).await?,
         waivers: waivers(store).await?,
+        vex: vex(store, &signers).await?,
+        signers,
     })
 }
 
@@ -203,6 +220,41 @@ async fn document<T, E: std::error::Error + Send + Sync + 'static>(
     read(&document.body)
         .map(Some)
         .with_context(|| format!("the {kind} document that was stored cannot be read"))
+}
+
+/// One that cannot be read any more is trusted no more, which is the safe side.
+async fn signers(store: &Store) -> Result<Vec<TrustedSigner>> {
+    let mut signers = Vec::new();
+    for spec in store.trusted_signers().await? {
+        let name = spec.name.clone();
+        match TrustedSigner::new(spec) {
+            Ok(signer) => signers.push(signer),
+            Err(error) => tracing::error!(signer = name, %error, "a signer that was stored cannot be used"),
+        }
+    }
+    Ok(signers)
+}
+
+/// The documents of authors who are trusted.
+async fn vex(store: &Store, signers: &[TrustedSigner]) -> Result<Vec<VexDocument>> {
+    let authors: Vec<&String> = signers
+        .iter()
+        .filter_map(|signer| signer.spec().author.as_ref())
+        .collect();
+    if authors.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut documents = Vec::new();
+    for stored in store.advisory_documents("vex").await? {
+        match VexDocument::read(&stored.body) {
+            Ok(document) if authors.contains(&&document.author) => documents.push(document),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(document = stored.name, %error, "VEX that was stored cannot be read");
+            }
+        }
+    }
+    Ok(documents)
 }
 
 async fn waivers(store: &Store) -> Result<Vec<Waiver>> {

@@ -13,7 +13,7 @@ use serde_json::json;
 use store::Store;
 use tokio::sync::Semaphore;
 
-use super::{Evidence, Knowledge, SubjectOf, image::IN_USE, moment, subject_of};
+use super::{Evidence, Knowledge, SubjectOf, attached, image::IN_USE, moment, subject_of};
 
 /// Pushes that are judged at the same time; others wait for their turn, for as long as a push may take to be judged.
 const AT_ONCE: usize = 4;
@@ -59,6 +59,7 @@ impl AtPush {
             pushed_by: Some(push.caller.principal_name().to_owned()),
             in_use: self.store.is_in_use(push.repo, push.digest, since).await?,
             seen: self.store.seen(push.digest).await?,
+            attached: attached::collect(&self.store, self.knowledge.limits(), push.repo, push.digest).await?,
             now,
         };
         let facts = self.knowledge.facts().await;

@@ -9,7 +9,7 @@ use store::{Store, StoredManifest};
 use web::{JudgingError, ReportOf};
 
 use super::{
-    Evidence, Facts,
+    Evidence, Facts, SignatureLimits,
     asked::failed,
     image::{self, Image},
     platform::{Wanted, choose},
@@ -23,11 +23,12 @@ const DEPTH: usize = 4;
 pub(super) async fn report(
     store: &Store,
     evidence: &Evidence,
+    signatures: SignatureLimits,
     facts: Arc<Facts>,
     of: ReportOf,
 ) -> Result<ScanResult, JudgingError> {
     let (digest, platform) = image_of(store, &of).await?;
-    let gathered = image::gather(store, evidence, &of.repository, &digest).await;
+    let gathered = image::gather(store, evidence, signatures, &of.repository, &digest).await;
     let ready = match gathered.map_err(failed)? {
         Image::Ready(ready) => ready,
         Image::Waits => return Err(JudgingError::Waits),

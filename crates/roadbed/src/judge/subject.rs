@@ -13,7 +13,13 @@ use policy::{Applicability, ConfigShape, JudgedFinding, Peek, Subject, Unknown, 
 use store::Seen;
 use time::OffsetDateTime;
 
-use super::{evidence::Gathered, knowledge::Facts, moment};
+use super::{
+    attached::{self, Collected},
+    evidence::Gathered,
+    knowledge::Facts,
+    moment,
+    vex::{self, Vex},
+};
 
 /// Labels and annotations that rules can ask about.
 const LABELS: usize = 200;
@@ -32,6 +38,8 @@ pub(crate) struct SubjectOf {
     pub(crate) pushed_by: Option<String>,
     /// Whether it was pulled lately.
     pub(crate) in_use: bool,
+    /// What is attached to it as signatures.
+    pub(crate) attached: Collected,
     /// The moment of judgement.
     pub(crate) now: OffsetDateTime,
     /// When its findings were first made here; those that are not among them are made now.
@@ -54,7 +62,19 @@ pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) 
     describe(&mut subject, about, gathered, &overlay);
     subject.image.scanned = gathered.image.layers.len() == about.manifest.layers.len();
     subject.image.unknowns.extend(gathered.unknowns.iter().cloned());
-    add_vulnerabilities(&mut subject, &overlay, facts);
+    let attested = attached::verify(&mut subject, &about.attached, &facts.signers, about.now);
+    let digests: Vec<Digest> = std::iter::once(about.digest)
+        .chain(about.attached.indexes.iter().copied())
+        .collect();
+    let vex = Vex::of(
+        &about.repo,
+        &digests,
+        attested,
+        &facts.vex,
+        &facts.signers,
+        about.now,
+    );
+    add_vulnerabilities_of(&mut subject, &packages(&overlay), overlay.os, facts, &vex);
     add_files(&mut subject, &overlay, gathered);
     add_configuration(&mut subject, about, gathered, &overlay);
     subject.image.unknowns.sort_unstable();
@@ -135,16 +155,13 @@ fn packages<'a>(overlay: &Overlay<'a>) -> Vec<(&'a Package, Option<usize>, &'a s
         .collect()
 }
 
-fn add_vulnerabilities(subject: &mut Subject, overlay: &Overlay<'_>, facts: &Facts) {
-    add_vulnerabilities_of(subject, &packages(overlay), overlay.os, facts);
-}
-
 /// Asks about packages with their layer and path.
 pub(crate) fn add_vulnerabilities_of(
     subject: &mut Subject,
     placed: &[(&Package, Option<usize>, &str)],
     os: Option<&OsRelease>,
     facts: &Facts,
+    vex: &Vex<'_>,
 ) {
     let packages: Vec<Package> = placed.iter().map(|(package, ..)| (*package).clone()).collect();
     let known = Known {
@@ -152,7 +169,8 @@ pub(crate) fn add_vulnerabilities_of(
         kev: facts.kev.as_ref(),
         epss: facts.epss.as_ref(),
     };
-    let report = find_vulnerabilities(&packages, os, &known);
+    let mut report = find_vulnerabilities(&packages, os, &known);
+    vex.apply(&mut report.findings, &packages, os);
     for finding in &report.findings {
         let Some((package, layer, path)) = placed.get(finding.package) else {
             continue;
@@ -234,6 +252,7 @@ fn judged(
     judged.fix_known_at = facts.fixes.known_at(finding, package, os);
     judged.evidence = evidence_of(finding, package);
     // Headers of a kernel are no kernel: nothing of it runs in the image.
+    judged.suppressed = vex::suppression(finding);
     judged.mitigated = matches!(finding.state, State::Mitigated(_)) || finding.is_headers_only;
     judged
 }

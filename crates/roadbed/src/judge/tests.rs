@@ -97,7 +97,7 @@ async fn an_image_that_cannot_be_judged_is_decided_as_unknown_and_warned_about()
     let actor = Actor::operator("test");
     store.set_policy(policy, "sha256:x", &actor).await.unwrap();
     let digest = push(&store, &repo).await;
-    let knowledge = Knowledge::of(store.clone());
+    let knowledge = Knowledge::of(store.clone(), SignatureLimits::default());
     let following = tokio::spawn(Arc::clone(&knowledge).follow());
     let pause = Duration::from_millis(5);
     let sboms = SbomConfig {

@@ -15,7 +15,7 @@ use web::{
     wire::{UnpushedBlob, UnpushedImage},
 };
 
-use super::{Facts, Gathered, SubjectOf, asked::failed, decision_on, result_of};
+use super::{Collected, Facts, Gathered, SubjectOf, asked::failed, decision_on, result_of};
 use crate::worker;
 
 /// What the reports of one image may hold.
@@ -162,6 +162,7 @@ fn taken(
         in_use: false,
         now,
         seen: store::Seen::default(),
+        attached: Collected::default(),
     };
     (about, gathered)
 }

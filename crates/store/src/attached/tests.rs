@@ -8,7 +8,7 @@ use crate::{JobKind, JobPriority};
 
 const REPO: &str = "r";
 
-fn attachment(subject: &Digest, text: &str) -> Attachment {
+fn attachment(subject: &Digest, text: &str) -> OwnAttachment {
     let empty = Bytes::from_static(b"{}");
     let sbom = Bytes::from(text.to_owned());
     let descriptor = |media_type: &str, bytes: &Bytes| serde_json::json!({ "mediaType": media_type, "digest": sha256(bytes), "size": bytes.len() });
@@ -21,7 +21,7 @@ fn attachment(subject: &Digest, text: &str) -> Attachment {
         "subject": { "mediaType": oci::media_type::OCI_IMAGE_MANIFEST, "digest": subject, "size": 1 },
     });
     let bytes = Bytes::from(manifest.to_string());
-    Attachment {
+    OwnAttachment {
         digest: sha256(&bytes),
         manifest: Manifest::parse(&bytes, None, &ManifestLimits::default()).unwrap(),
         bytes,
@@ -30,7 +30,7 @@ fn attachment(subject: &Digest, text: &str) -> Attachment {
     }
 }
 
-async fn attach_now(kit: &Kit, attachment: Attachment) -> Attached {
+async fn attach_now(kit: &Kit, attachment: OwnAttachment) -> Attached {
     kit.store
         .request_job(JobKind::Sbom, "s", JobPriority::Backfill)
         .await

@@ -8,6 +8,7 @@ mod m0003_scan;
 mod m0004_sbom;
 mod m0005_gate;
 mod m0006_feeds;
+mod m0007_signatures;
 mod table;
 
 /// The list.
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_sbom::Migration),
             Box::new(m0005_gate::Migration),
             Box::new(m0006_feeds::Migration),
+            Box::new(m0007_signatures::Migration),
         ]
     }
 }

@@ -6,7 +6,9 @@ use super::{Applied, ApplyPlan, Becoming, DeclaredInUse, DeclaredRobot, Declared
 use crate::db::Tx;
 use crate::principal::change::{self, Change, New};
 use crate::principal::issue;
-use crate::{Actor, AdminError, MAX_IN_USE, NewInUse, StoreLimits, grant, in_use, rule, ruling, setting};
+use crate::{
+    Actor, AdminError, MAX_IN_USE, NewInUse, StoreLimits, grant, in_use, rule, ruling, setting, signer,
+};
 
 /// All steps, in order; whether somebody can still administer the registry is asked at the end.
 pub(super) async fn all(
@@ -90,6 +92,8 @@ async fn carry_out(
             .map(|()| None),
         Step::SetRule(rule) => rule::set(tx, actor, &rule.to, limits.rules).await.map(|_| None),
         Step::RemoveRule(rule) => rule::remove(tx, actor, &rule.pattern).await.map(|()| None),
+        Step::SetSigner(signer) => signer::set(tx, actor, &signer.to).await.map(|_| None),
+        Step::RemoveSigner(signer) => signer::remove(tx, actor, &signer.name).await.map(|()| None),
         Step::SetPolicy(policy) => {
             ruling::put_policy(tx, actor, &policy.to.body, &policy.to.digest).await?;
             Ok(None)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use access::{Grant, PrincipalKind, PrincipalName, Subject};
 use oci::RepoPattern;
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use signatures::{SignerSpec, limits::MAX_SIGNERS};
 
 use super::{
     ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End, Step,
@@ -21,6 +22,7 @@ pub(super) struct Present {
     pub(super) principals: Vec<PresentPrincipal>,
     pub(super) grants: Vec<Grant>,
     pub(super) rules: Vec<Rule>,
+    pub(super) signers: Vec<SignerSpec>,
     pub(super) policy: Option<DeclaredPolicy>,
     pub(super) in_use: Vec<DeclaredInUse>,
 }
@@ -106,6 +108,7 @@ pub(super) fn make(
         let is = present_rules.get(&rule.pattern).copied();
         becoming(rule, is).map(Step::SetRule)
     }));
+    steps.extend(signer_steps(declared, present));
     steps.extend(policy_step(declared, present)?);
     steps.extend(in_use::steps(declared, present, prune)?);
     check_counts(&steps, present, limits)?;
@@ -122,9 +125,10 @@ fn check_counts(steps: &[Step], present: &Present, limits: &StoreLimits) -> Resu
         present.principals.len(),
         present.grants.len(),
         present.rules.len(),
+        present.signers.len(),
     ];
     let mut after = before;
-    let [principals, grants, rules] = &mut after;
+    let [principals, grants, rules, signers] = &mut after;
     for step in steps {
         match step {
             Step::CreateUser(_) | Step::CreateRobot(_) => *principals += 1,
@@ -133,10 +137,13 @@ fn check_counts(steps: &[Step], present: &Present, limits: &StoreLimits) -> Resu
             Step::RemoveGrant(_) => *grants -= 1,
             Step::SetRule(Becoming { was: None, .. }) => *rules += 1,
             Step::RemoveRule(_) => *rules -= 1,
+            Step::SetSigner(signer) if signer.was.is_none() => *signers += 1,
+            Step::RemoveSigner(_) => *signers -= 1,
             Step::UpdateUser(_)
             | Step::UpdateRobot(_)
             | Step::SetGrant(_)
             | Step::SetRule(_)
+            | Step::SetSigner(_)
             | Step::SetPolicy(_)
             | Step::SetInUse(_)
             | Step::RemoveInUse(_) => {}
@@ -146,6 +153,7 @@ fn check_counts(steps: &[Step], present: &Present, limits: &StoreLimits) -> Resu
         ("principal", limits.principals),
         ("grant", limits.grants),
         ("rule", limits.rules),
+        ("signer", MAX_SIGNERS as u64),
     ];
     for ((kind, limit), (before, after)) in caps.into_iter().zip(before.into_iter().zip(after)) {
         if after > before && after as u64 > limit {
@@ -181,6 +189,17 @@ fn robot_step(robot: &DeclaredRobot, is: Option<&PresentPrincipal>) -> Option<St
     };
     let was = is.as_robot();
     becoming(&robot.filled_from(&was), Some(&was)).map(Step::UpdateRobot)
+}
+
+fn signer_steps(declared: &Declared, present: &Present) -> Vec<Step> {
+    let known: HashMap<_, _> = present
+        .signers
+        .iter()
+        .map(|signer| (&signer.name, signer))
+        .collect();
+    let signers = declared.signers.iter();
+    let steps = signers.filter_map(|signer| becoming(signer, known.get(&signer.name).copied()));
+    steps.map(|signer| Step::SetSigner(Box::new(signer))).collect()
 }
 
 fn policy_step(declared: &Declared, present: &Present) -> Result<Option<Step>, AdminError> {
@@ -284,6 +303,11 @@ fn removals(
         .rules
         .iter()
         .filter(|is| !kept_rules.contains(&is.pattern));
+    let kept_signers: HashSet<_> = declared.signers.iter().map(|signer| &signer.name).collect();
+    let signers = present
+        .signers
+        .iter()
+        .filter(|is| !kept_signers.contains(&is.name));
     let names = names(declared);
     let keep_administrators = !has_administrator(declared, present, known, keep);
     let stays = |is: &&PresentPrincipal| {
@@ -296,7 +320,8 @@ fn removals(
         kind: is.kind,
         name: is.name.clone(),
     });
-    grants.chain(rules).chain(principals).collect()
+    let signers = signers.cloned().map(Step::RemoveSigner);
+    grants.chain(rules).chain(signers).chain(principals).collect()
 }
 
 /// Whether somebody could administer the registry if only what is declared and `keep` were left.
@@ -349,6 +374,7 @@ fn check(declared: &Declared, known: &Known<'_>) -> Result<(), AdminError> {
     for DeclaredRobot { name, .. } in &declared.robots {
         check_kind(known, name, PrincipalKind::Robot)?;
     }
+    declared.signers.iter().try_for_each(crate::signer::check)?;
     for Rule { pattern, rules } in &declared.rules {
         if let Some(reason) = rules.problem() {
             return invalid(format!("rule of {pattern}: {reason}"));
@@ -373,6 +399,12 @@ fn check_doubles(declared: &Declared) -> Result<(), AdminError> {
         if !places.insert(place(grant)) {
             let Grant { subject, pattern, .. } = grant;
             return invalid(format!("the grant of {subject} on {pattern} is declared twice"));
+        }
+    }
+    let mut signers = HashSet::new();
+    for signer in &declared.signers {
+        if !signers.insert(&signer.name) {
+            return invalid(format!("the signer {} is declared twice", signer.name));
         }
     }
     let mut patterns = HashSet::new();

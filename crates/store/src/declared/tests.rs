@@ -458,3 +458,37 @@ async fn what_is_in_use_is_declared_with_its_end() {
     assert_eq!(apply(&kit, &Declared::default(), true).await.steps, 1);
     assert_eq!(known().await, 0);
 }
+
+#[tokio::test]
+async fn signers_are_declared_once_and_pruned() {
+    let kit = Kit::new().await;
+    let signer =
+        |name: &str, key: &str| serde_json::json!({ "name": name, "repositories": ["prod/**"], "key": key });
+    let key = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+               -----END PUBLIC KEY-----\n";
+    let wanted = declared(serde_json::json!({ "signers": [signer("release", key)] }));
+    assert_eq!(apply(&kit, &wanted, false).await.steps, 1);
+    assert_eq!(apply(&kit, &wanted, true).await.steps, 0);
+    assert_eq!(kit.store.trusted_signers().await.unwrap(), wanted.signers);
+    // Without `prune` nothing goes.
+    assert_eq!(apply(&kit, &Declared::default(), false).await.steps, 0);
+    let plan = kit
+        .store
+        .plan_apply(&Declared::default(), true, None)
+        .await
+        .unwrap();
+    assert!(matches!(&plan.steps[..], [Step::RemoveSigner(signer)] if signer.name == "release"));
+    kit.store.carry_out(&Kit::operator(), plan).await.unwrap();
+    assert!(kit.store.trusted_signers().await.unwrap().is_empty());
+    for (bad, told) in [
+        (serde_json::json!([signer("release", "no key")]), "no public key"),
+        (
+            serde_json::json!([signer("a", key), signer("a", key)]),
+            "the signer a is declared twice",
+        ),
+    ] {
+        let bad = declared(serde_json::json!({ "signers": bad }));
+        let error = kit.store.plan_apply(&bad, false, None).await.unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}

@@ -13,7 +13,7 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::repository::{self, Delta};
 use crate::rule::Rules;
-use crate::{Actor, Store, StoreError, attached, brake, seen, tag};
+use crate::{Actor, Store, StoreError, attached, attachment, brake, seen, tag};
 
 /// Tags that the event of a deleted manifest lists by name; of more it says only how many.
 const TAGS_LISTED: usize = 100;
@@ -38,6 +38,7 @@ impl Store {
                 if let Some(index) = index_of(tx, repository.id, &digest).await? {
                     return Err(DeleteError::InIndex { index });
                 }
+                attachment::wake_around(tx, permit.repo(), repository.id, &digest).await?;
                 let actor = Actor::holder(&permit, "request");
                 let tags = remove_tags(tx, permit.repo(), repository.id, id, &rules).await?;
                 remove_rows(tx, permit.repo(), repository.id, id).await?;
@@ -81,6 +82,7 @@ async fn remove_tags(
             return Err(DeleteError::TagImmutable { tag: tag.clone() });
         }
         tx.touch(Key::tag(repo, tag));
+        attachment::wake_by_tag(tx, repo, repository, tag).await?;
     }
     let delta = Delta {
         tags: -sql::to_db(tags.len() as u64),

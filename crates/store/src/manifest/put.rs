@@ -20,7 +20,7 @@ use crate::job::{self, JobKind, JobPriority};
 use crate::quota::{self, QuotaKind};
 use crate::repository::{self, Delta, Repository};
 use crate::rule::Rules;
-use crate::{Actor, Store, StoreError, StoreLimits, referrer, tag};
+use crate::{Actor, Store, StoreError, StoreLimits, attachment, referrer, tag};
 
 /// Blobs of a manifest that are remembered when it is pushed; of the few images that have more the rest is looked up.
 const TAUGHT_BLOBS: usize = 128;
@@ -123,7 +123,7 @@ impl Pushing {
             return Err(PutError::Refused);
         }
         self.teach_blobs(tx, &blobs);
-        self.have_judged(tx).await?;
+        self.have_judged(tx, repository.id).await?;
         Ok(PutOutcome {
             created,
             subject: self.put.manifest.subject.as_ref().map(|subject| subject.digest),
@@ -252,16 +252,12 @@ impl Pushing {
     }
 
     /// The image is to be judged, and anew whatever it refers to: a signature may come late.
-    async fn have_judged(&self, tx: &Tx) -> Result<(), StoreError> {
+    async fn have_judged(&self, tx: &Tx, repository: i64) -> Result<(), StoreError> {
         if self.put.manifest.kind == ManifestKind::Image {
             let subject = blob::subject(self.repo(), &self.put.digest);
             job::enqueue(tx, JobKind::Judge, &subject, JobPriority::Push).await?;
         }
-        if let Some(subject) = &self.put.manifest.subject {
-            let subject = blob::subject(self.repo(), &subject.digest);
-            job::enqueue(tx, JobKind::Judge, &subject, JobPriority::Push).await?;
-        }
-        Ok(())
+        attachment::wake_around(tx, self.repo(), repository, &self.put.digest).await
     }
 
     /// Whoever pulls the image will ask for its blobs.

@@ -198,14 +198,14 @@ impl WaiverEntry {
 }
 
 /// A moment as the rules reckon with it.
-pub(super) fn date_of(moment: Moment) -> Result<OffsetDateTime, ApiError> {
+pub(crate) fn date_of(moment: Moment) -> Result<OffsetDateTime, ApiError> {
     let nanoseconds = i128::from(moment.0.micros()) * 1_000;
     OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)
         .map_err(|_| ApiError::malformed(format!("{} is beyond any calendar", moment.0)))
 }
 
 /// And back.
-pub(super) fn moment_of(date: OffsetDateTime) -> Moment {
+pub(crate) fn moment_of(date: OffsetDateTime) -> Moment {
     Moment(Timestamp(
         i64::try_from(date.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX),
     ))

@@ -168,6 +168,11 @@ fn rulings() -> Vec<Row> {
         row("PUT", "/waivers/{id}", "/waivers/w", Some(over("team/**")), OWNERS, 400),
         row("POST", "/waivers/{id}/approve", "/waivers/ghost/approve", Some(json!({})), SIGNED_IN, 404),
         row("DELETE", "/waivers/{id}", "/waivers/ghost", None, SIGNED_IN, 404),
+        row("GET", "/signers", "/signers", None, SIGNED_IN, 200),
+        // It has no key: nobody is trusted by it.
+        row("PUT", "/signers", "/signers", Some(json!({ "name": "s", "repositories": ["**"] })), ADMINISTRATORS, 400),
+        row("GET", "/signers/{name}", "/signers/ghost", None, SIGNED_IN, 404),
+        row("DELETE", "/signers/{name}", "/signers/ghost", None, ADMINISTRATORS, 404),
         row("GET", "/decisions", "/decisions?repository=team/app&reference=v1", None, PULLERS, 200),
         row("GET", "/decisions", "/decisions?repository=team/app&reference=ghost", None, PULLERS, 404),
         row("GET", "/reports", "/reports?repository=team/app&reference=v1", None, PULLERS, 409),

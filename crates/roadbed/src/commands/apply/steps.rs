@@ -1,6 +1,8 @@
 //! A plan as lines that somebody reviews: what is new, what changes from what to what, what goes.
 
 use access::Grant;
+use oci::{Algorithm, Digest, RepoPattern};
+use signatures::SignerSpec;
 use store::{Becoming, DeclaredInUse, DeclaredRobot, DeclaredUser, End, Rule, Step};
 
 use crate::config::Size;
@@ -16,6 +18,8 @@ pub(in crate::commands) fn describe(step: &Step) -> String {
         Step::SetGrant(grant) => set_grant(grant),
         Step::RemoveGrant(grant) => format!("- {} {}", name_of(grant), grant.roles),
         Step::SetRule(rule) => changed(&format!("rule {}", rule.to.pattern), rule, of_rule),
+        Step::SetSigner(signer) => changed(&format!("signer {}", signer.to.name), signer, of_signer),
+        Step::RemoveSigner(signer) => format!("- signer {}: {}", signer.name, listed(&of_signer(signer))),
         Step::SetPolicy(policy) => match &policy.was {
             None => format!("+ policy {}", policy.to.digest),
             // Only its words: what it says is the same.
@@ -149,6 +153,32 @@ fn of_in_use(image: &DeclaredInUse) -> Vec<Property> {
     vec![
         Property::new("until", image.until.to_string(), format!("until {}", image.until)),
         Property::new("reason", image.reason.clone(), image.reason.clone()),
+    ]
+}
+
+/// Whoever reviews a plan must see whom it trusts, where, and with what.
+fn of_signer(signer: &SignerSpec) -> Vec<Property> {
+    let digest = |text: &String| Digest::of(Algorithm::Sha256, text.trim().as_bytes()).to_string();
+    let patterns: Vec<&str> = signer.repositories.iter().map(RepoPattern::as_str).collect();
+    let identity = signer.identity.as_ref();
+    let products = match (signer.vex, signer.products.is_empty()) {
+        (false, _) => None,
+        (true, true) => Some("everything there".to_owned()),
+        (true, false) => Some(signer.products.join(",")),
+    };
+    let until = signer.until.map(|until| until.date().to_string());
+    vec![
+        Property::of("for", Some(patterns.join(","))),
+        Property::of("key", signer.key.as_ref().map(digest)),
+        Property::of(
+            "identity",
+            identity.map(|identity| format!("{} of {}", identity.subject, identity.issuer)),
+        ),
+        Property::of("author", signer.author.clone()),
+        Property::of("roots", signer.roots.as_ref().map(digest)),
+        Property::new("reference", yes_or_no(signer.match_reference), ""),
+        Property::of("vex", products),
+        Property::of("until", until),
     ]
 }
 

@@ -110,6 +110,8 @@ fn read_files(paths: &[PathBuf]) -> Result<Facts> {
         generation: 0,
         policy: Policy::default_policy(),
         waivers: Vec::new(),
+        signers: Vec::new(),
+        vex: Vec::new(),
     })
 }
 

@@ -13,7 +13,9 @@ use time::OffsetDateTime;
 
 use super::known::Known;
 use super::resolve::Image;
-use crate::judge::{Gathered, SubjectOf, add_vulnerabilities_of, ask, decision_of, decision_on, result_of};
+use crate::judge::{
+    Collected, Gathered, SubjectOf, Vex, add_vulnerabilities_of, ask, decision_of, decision_on, result_of,
+};
 
 /// The repository as which is judged what lies in none.
 const NO_REPOSITORY: &str = "scan";
@@ -37,6 +39,7 @@ pub(super) fn of_image(image: &Image, gathered: &Gathered, asked: &Asked) -> Res
         in_use: false,
         now: asked.now,
         seen: store::Seen::default(),
+        attached: Collected::default(),
     };
     let facts = &asked.known.facts;
     let (name, platform) = (image.name.clone(), image.platform.clone());
@@ -77,7 +80,13 @@ pub(super) fn of_sbom(name: &str, file: &Path, asked: &Asked) -> Result<ScanResu
             .filter(|placed| placed.owned_by.is_none())
             .map(|placed| (&placed.package, placed.layer, placed.path.as_str()))
             .collect();
-        add_vulnerabilities_of(&mut subject, &placed, result.os.as_ref(), &asked.known.facts);
+        add_vulnerabilities_of(
+            &mut subject,
+            &placed,
+            result.os.as_ref(),
+            &asked.known.facts,
+            &Vex::default(),
+        );
         result.decision = Some(decision_of(&subject, &asked.known.facts, asked.now));
     }
     Ok(result)

@@ -1,0 +1,194 @@
+//! What is attached to an image as signatures: read from the store, verified against the trusted signers.
+//!
+//! These documents are small, each within a limit, and JSON: they are read here and not in a child (ADR 0011). Nothing in them counts
+//! before a signer whom an administrator trusts is found to have made it.
+
+use std::{collections::BTreeSet, fs::File, io::Read as _, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use oci::{Digest, Manifest, RepoName};
+use policy::{Attached, Subject, Unknown, UnknownKind};
+use signatures::{Announced, Checked, Form, Image, Problem, TrustedSigner, announced, check, limits};
+use store::{Attachment, Store, StoredManifest};
+use time::OffsetDateTime;
+
+use super::vex::Attested;
+
+/// What is read of one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SignatureLimits {
+    /// Largest document, in bytes. Default: 1 MiB.
+    pub(crate) document_bytes: u64,
+    /// Most documents. Default: 100.
+    pub(crate) documents: usize,
+}
+
+impl Default for SignatureLimits {
+    fn default() -> Self {
+        Self {
+            document_bytes: limits::DOCUMENT_BYTES,
+            documents: limits::DOCUMENTS,
+        }
+    }
+}
+
+/// What is attached to an image.
+#[derive(Default)]
+pub(crate) struct Collected {
+    documents: Vec<Found>,
+    /// The indexes that name the image.
+    pub(super) indexes: Vec<Digest>,
+    /// Whether there is more than is read.
+    is_cut: bool,
+}
+
+/// A document, with what it has to be about.
+struct Found {
+    announced: Announced,
+    /// The manifest that it is in.
+    artifact: Digest,
+    /// The image, or an index that names it.
+    subject: Arc<StoredManifest>,
+    bytes: Result<Vec<u8>, Problem>,
+}
+
+/// Reads what is attached to an image and to the indexes that name it.
+pub(super) async fn collect(
+    store: &Store,
+    limits: SignatureLimits,
+    repo: &RepoName,
+    digest: &Digest,
+) -> Result<Collected> {
+    let attachments = store.attachments(repo, digest, limits.documents).await?;
+    let mut collected = Collected {
+        is_cut: attachments.is_cut,
+        indexes: attachments.indexes,
+        documents: Vec::new(),
+    };
+    for attachment in attachments.found {
+        let Some(subject) = store.manifest_to_judge(repo, &attachment.subject).await? else {
+            continue;
+        };
+        for announced in of(&attachment)? {
+            if collected.documents.len() >= limits.documents {
+                collected.is_cut = true;
+                return Ok(collected);
+            }
+            collected.documents.push(Found {
+                bytes: read(store, &announced, limits.document_bytes).await?,
+                artifact: attachment.manifest.digest,
+                subject: Arc::clone(&subject),
+                announced,
+            });
+        }
+    }
+    Ok(collected)
+}
+
+/// The documents of a manifest that say that they are signatures.
+fn of(attachment: &Attachment) -> Result<Vec<Announced>> {
+    let stored = &attachment.manifest;
+    let limits = super::stored_limits();
+    let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type), &limits)
+        .context("the manifest that was stored cannot be read")?;
+    Ok(announced(&manifest).collect())
+}
+
+async fn read(store: &Store, announced: &Announced, limit: u64) -> Result<Result<Vec<u8>, Problem>> {
+    if announced.form == Form::Notation {
+        return Ok(Ok(Vec::new()));
+    }
+    let size = announced.blob.size;
+    if size > limit {
+        return Ok(Err(Problem::TooLarge { size, limit }));
+    }
+    let Some(file) = store.blob_file(&announced.blob.digest).await? else {
+        return Ok(Err(Problem::Absent));
+    };
+    let bytes = tokio::task::spawn_blocking(move || read_file(file, limit)).await;
+    Ok(Ok(bytes.context("the reading was lost")??))
+}
+
+fn read_file(file: File, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .context("a signature cannot be read")?;
+    Ok(bytes)
+}
+
+/// Notes who signed the image, and what is attached to it without counting. Answers what trusted signers attest.
+pub(super) fn verify<'a>(
+    subject: &mut Subject,
+    collected: &Collected,
+    signers: &'a [TrustedSigner],
+    now: OffsetDateTime,
+) -> Vec<Attested<'a>> {
+    let (mut signed_by, mut attestations) = (BTreeSet::new(), BTreeSet::new());
+    let mut attested = Vec::new();
+    for found in &collected.documents {
+        let checked = found.check(&subject.repo.name, signers, now);
+        let (made_by, others): (Vec<_>, Vec<_>) = signers
+            .iter()
+            .partition(|signer| checked.signers.iter().any(|name| name == signer.name()));
+        drop(others);
+        let ends = made_by.iter().filter_map(|signer| signer.spec().until);
+        let first_end = subject.image.signed_until.into_iter().chain(ends).min();
+        subject.image.signed_until = first_end;
+        let mut attached = found.told(&checked, &subject.image.digest);
+        match &checked.predicate {
+            None => signed_by.extend(checked.signers.iter().cloned()),
+            Some(predicate) => {
+                let told = checked
+                    .signers
+                    .iter()
+                    .map(|name| format!("{name} {}", predicate.kind));
+                attestations.extend(told);
+                if !made_by.is_empty() && Attested::is_vex(&predicate.kind) {
+                    match Attested::read(&predicate.body, made_by) {
+                        Ok(vex) => attested.push(vex),
+                        Err(problem) => attached.problem = Some(problem),
+                    }
+                }
+            }
+        }
+        subject.image.signatures.push(attached);
+    }
+    subject.image.signed_by = signed_by.into_iter().collect();
+    subject.image.attestations = attestations.into_iter().collect();
+    if collected.is_cut {
+        subject.image.unknowns.push(Unknown {
+            kind: UnknownKind::FactsTooLong,
+            detail: "signatures".to_owned(),
+        });
+    }
+    attested
+}
+
+impl Found {
+    fn check(&self, repository: &RepoName, signers: &[TrustedSigner], now: OffsetDateTime) -> Checked {
+        let image = Image {
+            repository,
+            digest: &self.subject.digest,
+            manifest: &self.subject.bytes,
+        };
+        match &self.bytes {
+            Ok(bytes) => check(&self.announced, bytes, &image, signers, now),
+            Err(problem) => Checked::unread(self.announced.form, problem.clone()),
+        }
+    }
+
+    fn told(&self, checked: &Checked, image: &Digest) -> Attached {
+        let predicate = checked.predicate.as_ref();
+        Attached {
+            form: checked.form.as_str().to_owned(),
+            artifact: self.artifact,
+            index: (self.subject.digest != *image).then_some(self.subject.digest),
+            signers: checked.signers.clone(),
+            predicate: predicate
+                .map(|predicate| predicate.kind.chars().take(limits::MAX_TEXT_BYTES).collect()),
+            certificate: checked.certificate.clone(),
+            problem: checked.problem.as_ref().map(ToString::to_string),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! VEX that counts: of signers who are trusted for the product, attached to the image or imported by administrators.
+
+use findings::{
+    OsRelease, Package,
+    advisory::{
+        ImageIdentity, Trust, VexComponent, VexDocument, VexProduct, VexStatement, VulnerabilityFinding,
+        apply_vex,
+    },
+};
+use oci::{Digest, RepoName};
+use policy::Suppression;
+use signatures::TrustedSigner;
+use time::OffsetDateTime;
+
+/// How the predicate types of `OpenVEX` begin.
+const OPENVEX: &str = "https://openvex.dev/ns";
+
+/// A VEX document with those who are trusted to have made it.
+pub(super) struct Attested<'a> {
+    document: VexDocument,
+    signers: Vec<&'a TrustedSigner>,
+}
+
+/// All VEX that counts for one image.
+#[derive(Default)]
+pub(crate) struct Vex<'a> {
+    image: ImageIdentity,
+    attested: Vec<Attested<'a>>,
+    imported: Vec<(&'a VexDocument, &'a TrustedSigner)>,
+}
+
+impl<'a> Attested<'a> {
+    /// Whether a predicate is `OpenVEX`.
+    pub(super) fn is_vex(predicate: &str) -> bool {
+        predicate.starts_with(OPENVEX)
+    }
+
+    /// Reads what these signers attest; or says why it has no effect.
+    pub(super) fn read(body: &str, made_by: Vec<&'a TrustedSigner>) -> Result<Self, String> {
+        let signers: Vec<_> = made_by.into_iter().filter(|signer| signer.spec().vex).collect();
+        if signers.is_empty() {
+            return Err("its signers are not trusted for VEX, so it has no effect".to_owned());
+        }
+        let document =
+            VexDocument::read(body.as_bytes()).map_err(|error| format!("it has no effect: {error}"))?;
+        Ok(Self { document, signers })
+    }
+}
+
+impl<'a> Vex<'a> {
+    /// What counts for an image of these digests: its own first, then those of the indexes that name it.
+    pub(super) fn of(
+        repository: &RepoName,
+        digests: &[Digest],
+        attested: Vec<Attested<'a>>,
+        imported: &'a [VexDocument],
+        signers: &'a [TrustedSigner],
+        now: OffsetDateTime,
+    ) -> Self {
+        let name = repository.as_str().rsplit('/').next().unwrap_or_default();
+        let image = ImageIdentity {
+            purls: digests
+                .iter()
+                .map(|digest| format!("pkg:oci/{name}@{digest}"))
+                .collect(),
+            digests: digests.iter().map(ToString::to_string).collect(),
+        };
+        let imported = imported.iter().flat_map(|document| {
+            let by = signers.iter().filter(move |signer| {
+                signer.spec().author.as_ref() == Some(&document.author) && signer.is_for(repository, now)
+            });
+            by.map(move |signer| (document, signer))
+        });
+        Self {
+            image,
+            attested,
+            imported: imported.collect(),
+        }
+    }
+
+    /// Notes beside the findings what trusted signers say of them.
+    pub(super) fn apply(
+        &self,
+        findings: &mut [VulnerabilityFinding],
+        packages: &[Package],
+        os: Option<&OsRelease>,
+    ) {
+        for Attested { document, signers } in &self.attested {
+            for signer in signers {
+                let trusted = self.trusted(document, signer, true);
+                self.note(findings, packages, os, &trusted, signer);
+            }
+        }
+        for (document, signer) in &self.imported {
+            let trusted = self.trusted(document, signer, false);
+            self.note(findings, packages, os, &trusted, signer);
+        }
+    }
+
+    fn note(
+        &self,
+        findings: &mut [VulnerabilityFinding],
+        packages: &[Package],
+        os: Option<&OsRelease>,
+        document: &VexDocument,
+        signer: &TrustedSigner,
+    ) {
+        let trust = Trust::Trusted(signer.name().to_owned());
+        apply_vex(findings, packages, os, &self.image, document, &trust);
+    }
+
+    /// The statements about products for which the signer is trusted. What is attached to the image and names no product is
+    /// about the image.
+    fn trusted(&self, document: &VexDocument, signer: &TrustedSigner, is_attached: bool) -> VexDocument {
+        let statements = document.statements.iter().filter_map(|statement| {
+            let mut products = statement.products.clone();
+            if products.is_empty() && is_attached {
+                products.push(self.as_product());
+            }
+            for product in &mut products {
+                self.recognise(&mut product.product);
+            }
+            products.retain(|VexProduct { product, .. }| {
+                signer.speaks_of(product.ids.iter().chain(&product.digests).map(String::as_str))
+            });
+            (!products.is_empty()).then(|| VexStatement {
+                products,
+                ..statement.clone()
+            })
+        });
+        VexDocument {
+            statements: statements.collect(),
+            ..document.clone()
+        }
+    }
+
+    /// The image as a product.
+    fn as_product(&self) -> VexProduct {
+        VexProduct {
+            product: VexComponent {
+                ids: self.image.purls.clone(),
+                digests: self.image.digests.clone(),
+            },
+            subcomponents: Vec::new(),
+        }
+    }
+
+    /// A package URL with the digest of the image means the image, whatever registry it names.
+    fn recognise(&self, product: &mut VexComponent) {
+        let of_image = product.ids.iter().find_map(|id| {
+            let (_, version) = id.strip_prefix("pkg:oci/")?.split_once('@')?;
+            let version = version
+                .split(['?', '#'])
+                .next()?
+                .to_ascii_lowercase()
+                .replace("%3a", ":");
+            self.image.digests.iter().find(|digest| **digest == version)
+        });
+        if let Some(digest) = of_image {
+            product.digests.push(digest.clone());
+        }
+    }
+}
+
+/// By whose word a finding does not count, if it does not.
+pub(super) fn suppression(finding: &VulnerabilityFinding) -> Option<Suppression> {
+    let newest = finding.vex.iter().find(|note| note.is_trusted)?;
+    newest.status.suppresses().then(|| {
+        let words = newest.reason.clone().or_else(|| newest.justification.clone());
+        let status = match newest.status {
+            findings::advisory::VexStatus::Fixed => "fixed",
+            _ => "not affected",
+        };
+        Suppression {
+            by: newest.by.clone(),
+            reason: words.map_or_else(|| status.to_owned(), |words| format!("{status}: {words}")),
+        }
+    })
+}
