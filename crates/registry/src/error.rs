@@ -250,13 +250,14 @@ impl From<PutError> for ApiError {
                     .detail(json!({ "digests": shown, "count": digests.len() }))
             }
             PutError::Quota(quota) => quota_exceeded(&quota),
-            PutError::Refused => Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
             PutError::TagImmutable { .. } => Self::new(StatusCode::CONFLICT, ErrorCode::Denied, message),
             PutError::SizeMismatch { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message)
             }
             PutError::TooDeep { .. } => Self::manifest_invalid(message),
-            PutError::TooManyReferrers { .. } => Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
+            PutError::Refused | PutError::TooManyReferrers { .. } => {
+                Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
+            }
             PutError::TooManyTags { .. } => {
                 Self::new(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported, message)
             }

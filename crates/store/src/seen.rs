@@ -52,7 +52,9 @@ impl Seen {
         for (at, keys) in by_moment {
             bytes.extend(at.micros().to_le_bytes());
             bytes.extend((keys.len() as u64).to_le_bytes());
-            keys.iter().for_each(|key| bytes.extend(key.to_le_bytes()));
+            for key in keys {
+                bytes.extend(key.to_le_bytes());
+            }
         }
         bytes
     }

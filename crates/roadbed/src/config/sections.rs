@@ -264,7 +264,7 @@ section! {
         secret_rules: Vec<PathBuf> = Vec::new();
         /// A clamd that is asked about files that may be malware, `unix:/run/clamav/clamd.ctl` or `host:port`; empty: none.
         clamd: Option<ClamdAddress> = None;
-        /// Largest file that it is given; its own StreamMaxLength or less. Larger ones are not looked at by it, which is said.
+        /// Largest file that it is given; its own `StreamMaxLength` or less. Larger ones are not looked at by it, which is said.
         clamd_bytes: Size = Size(clamd().file_bytes), MIB => Size(4 << 30);
         /// Longest time that it may take for one file.
         clamd_file_time: Span = Span(clamd().file_time), SECOND => HOUR;

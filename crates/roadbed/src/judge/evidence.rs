@@ -99,7 +99,7 @@ impl Evidence {
         if let Some(config) = &manifest.config {
             match self.report(config, &mut missing).await? {
                 None if missing.contains(&config.digest) => {
-                    gathered.config = self.read_config(config).await?
+                    gathered.config = self.read_config(config).await?;
                 }
                 report => gathered.set_config(config, report),
             }

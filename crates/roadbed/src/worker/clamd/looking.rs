@@ -147,7 +147,7 @@ fn look_at(clamd: &Clamd, path: &str, file: &File, looked: &mut Looked) {
 fn digest_of(file: &File, size: u64) -> Option<String> {
     let mut bytes = vec![0; usize::try_from(size).ok()?];
     file.read_exact_at(&mut bytes, 0).ok()?;
-    Some(Digest::of(Algorithm::Sha256, &bytes).hex().to_owned())
+    Some(Digest::of(Algorithm::Sha256, &bytes).hex())
 }
 
 fn finding(path: &str, signature: String, fingerprint: Option<String>) -> ByteFinding {
