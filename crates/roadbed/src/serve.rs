@@ -23,12 +23,12 @@ use uuid::Uuid;
 
 use crate::{
     config::{Config, LogTarget},
-    feeds::Feeds,
     judge::Knowledge,
     telemetry,
 };
 
 mod app;
+mod fetching;
 mod first_start;
 mod front;
 mod health;
@@ -39,6 +39,7 @@ mod proxies;
 mod store_metrics;
 
 use app::App;
+use fetching::Fetching;
 use health::Health;
 use proxies::TrustedProxies;
 
@@ -78,10 +79,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
     let looking = looking::start(&config, &store, knowledge, &instance).await?;
-    let feeds = Feeds::new(&config.feeds, store.clone());
+    let fetching = Fetching::start(&config, &store);
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .judged_by(looking.as_ref().map(looking::Looking::judging))
-        .fed_by(Arc::new(feeds.clone()));
+        .fed_by(fetching.syncing());
     let app = App {
         registry,
         other: web::router(state)
@@ -101,8 +102,6 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         config.storage.collect_budget,
     );
 
-    let following = config.feeds.enabled.then(|| tokio::spawn(feeds.clone().follow()));
-
     write_ready_file(&url_of(&config, address))?;
     let cut = listener.run(stop_requested(health, delay)).await;
     if cut > 0 {
@@ -112,10 +111,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         );
     }
     drop(looking);
-    if let Some(following) = following {
-        following.abort();
-    }
-    feeds.end();
+    drop(fetching);
     collecting.abort();
     if !access_log.flush(LOG_WAIT) {
         tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");
