@@ -92,7 +92,6 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     };
     let watching = tls.clone().map(CertificateStore::watch);
     let limits = config.connection_limits();
-    let delay = limits.drain_delay;
     let server_config = tls.as_ref().map(CertificateStore::server_config);
     let lanes = Lanes::start().context("cannot start the threads that serve connections")?;
     let listener = Listener::new(socket, server_config, lanes, limits, connections, app);
@@ -103,7 +102,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     );
 
     write_ready_file(&url_of(&config, address))?;
-    let cut = listener.run(stop_requested(health, delay)).await;
+    let cut = listener
+        .run(stop_requested(health, config.connections.drain_delay.0))
+        .await;
     if cut > 0 {
         tracing::warn!(
             connections = cut,
