@@ -91,7 +91,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
     };
     let watching = tls.clone().map(CertificateStore::watch);
-    let limits = config.connection_limits();
+    let (limits, delay) = (config.connection_limits(), config.connections.drain_delay.0);
     let server_config = tls.as_ref().map(CertificateStore::server_config);
     let lanes = Lanes::start().context("cannot start the threads that serve connections")?;
     let listener = Listener::new(socket, server_config, lanes, limits, connections, app);
@@ -102,9 +102,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     );
 
     write_ready_file(&url_of(&config, address))?;
-    let cut = listener
-        .run(stop_requested(health, config.connections.drain_delay.0))
-        .await;
+    let cut = listener.run(stop_requested(health, delay)).await;
     if cut > 0 {
         tracing::warn!(
             connections = cut,
