@@ -102,13 +102,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     );
 
     write_ready_file(&url_of(&config, address))?;
-    let cut = listener.run(stop_requested(health, delay)).await;
-    if cut > 0 {
-        tracing::warn!(
-            connections = cut,
-            "stopped with connections still open, they were cut"
-        );
-    }
+    tell_of_cut(listener.run(stop_requested(health, delay)).await);
     drop(looking);
     drop(fetching);
     collecting.abort();
@@ -124,6 +118,13 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         .context("the store did not close in good order; nothing acknowledged is lost")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Says how many connections the end of the drain has cut.
+fn tell_of_cut(connections: usize) {
+    if connections > 0 {
+        tracing::warn!(connections, "stopped with connections still open, they were cut");
+    }
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
