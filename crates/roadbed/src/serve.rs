@@ -23,12 +23,12 @@ use uuid::Uuid;
 
 use crate::{
     config::{Config, LogTarget},
-    feeds::Feeds,
     judge::Knowledge,
     telemetry,
 };
 
 mod app;
+mod fetching;
 mod first_start;
 mod front;
 mod health;
@@ -39,6 +39,7 @@ mod proxies;
 mod store_metrics;
 
 use app::App;
+use fetching::Fetching;
 use health::Health;
 use proxies::TrustedProxies;
 
@@ -78,10 +79,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
     let looking = looking::start(&config, &store, knowledge, &instance).await?;
-    let feeds = Feeds::new(&config.feeds, store.clone());
+    let fetching = Fetching::start(&config, &store);
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .judged_by(looking.as_ref().map(looking::Looking::judging))
-        .fed_by(Arc::new(feeds.clone()));
+        .fed_by(fetching.syncing());
     let app = App {
         registry,
         other: web::router(state)
@@ -90,8 +91,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
     };
     let watching = tls.clone().map(CertificateStore::watch);
-    let limits = config.connection_limits();
-    let delay = limits.drain_delay;
+    let (limits, delay) = (config.connection_limits(), config.connections.drain_delay.0);
     let server_config = tls.as_ref().map(CertificateStore::server_config);
     let lanes = Lanes::start().context("cannot start the threads that serve connections")?;
     let listener = Listener::new(socket, server_config, lanes, limits, connections, app);
@@ -101,21 +101,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         config.storage.collect_budget,
     );
 
-    let following = config.feeds.enabled.then(|| tokio::spawn(feeds.clone().follow()));
-
     write_ready_file(&url_of(&config, address))?;
-    let cut = listener.run(stop_requested(health, delay)).await;
-    if cut > 0 {
-        tracing::warn!(
-            connections = cut,
-            "stopped with connections still open, they were cut"
-        );
-    }
+    tell_of_cut(listener.run(stop_requested(health, delay)).await);
     drop(looking);
-    if let Some(following) = following {
-        following.abort();
-    }
-    feeds.end();
+    drop(fetching);
     collecting.abort();
     if !access_log.flush(LOG_WAIT) {
         tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");
@@ -129,6 +118,13 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         .context("the store did not close in good order; nothing acknowledged is lost")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Says how many connections the end of the drain has cut.
+fn tell_of_cut(connections: usize) {
+    if connections > 0 {
+        tracing::warn!(connections, "stopped with connections still open, they were cut");
+    }
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {

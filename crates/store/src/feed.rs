@@ -160,7 +160,7 @@ mod tests {
             .set_feed(first.clone(), Some(b"list".to_vec()))
             .await
             .unwrap();
-        assert_eq!(kit.store.feeds().await.unwrap(), [first.clone()]);
+        assert_eq!(kit.store.feeds().await.unwrap(), std::slice::from_ref(&first));
         let failed = FeedState {
             tried_at: Timestamp(9),
             failures: 1,

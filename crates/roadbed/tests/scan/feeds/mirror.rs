@@ -64,10 +64,10 @@ impl Mirror {
         lock(&self.export).documents.insert(key, document);
     }
 
-    /// The same with so many bytes of details.
+    /// The same with so many bytes of words.
     pub(super) fn put_large(&self, ecosystem: &str, id: &str, modified: &str, bytes: usize) {
         let mut document = document(ecosystem, id, modified);
-        document["details"] = "x".repeat(bytes).into();
+        document["summary"] = "x".repeat(bytes).into();
         let key = (ecosystem.to_owned(), id.to_owned());
         lock(&self.export).documents.insert(key, document);
     }

@@ -1,0 +1,37 @@
+//! Fetching advisories beside the requests.
+
+use std::sync::Arc;
+
+use store::Store;
+use tokio::task::JoinHandle;
+use web::Syncing;
+
+use crate::{config::Config, feeds::Feeds};
+
+/// What fetches, by itself if it is to, and when somebody asks. Dropping it ends it; the next start goes on.
+pub(super) struct Fetching {
+    feeds: Feeds,
+    following: Option<JoinHandle<()>>,
+}
+
+impl Fetching {
+    pub(super) fn start(config: &Config, store: &Store) -> Self {
+        let feeds = Feeds::new(&config.feeds, store.clone());
+        Self {
+            following: config.feeds.enabled.then(|| tokio::spawn(feeds.clone().follow())),
+            feeds,
+        }
+    }
+
+    /// Who fetches for the API.
+    pub(super) fn syncing(&self) -> Arc<dyn Syncing> {
+        Arc::new(self.feeds.clone())
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.following.iter().for_each(JoinHandle::abort);
+        self.feeds.end();
+    }
+}
