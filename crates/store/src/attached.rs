@@ -90,12 +90,11 @@ impl Store {
                 })
             })
             .await;
-        let ours = match &written {
-            Ok((_, ours)) => ours.clone(),
-            Err(_) => Vec::new(),
-        };
-        for file in committed.iter().filter(|file| !ours.contains(&file.location)) {
-            self.remove_blob_file(*file).await;
+        // Where it failed it is not known whether the rows were written: files that nobody names are collected.
+        if let Ok((_, ours)) = &written {
+            for file in committed.iter().filter(|file| !ours.contains(&file.location)) {
+                self.remove_blob_file(*file).await;
+            }
         }
         written.map(|(attached, _)| attached)
     }

@@ -45,12 +45,11 @@ fn parameters(text: &str) -> Vec<(String, String)> {
     let mut rest = text;
     while let Some((name, after)) = rest.split_once('=') {
         let name = name.trim_matches([' ', ',', '\t']).to_owned();
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted),
-            None => {
-                let (value, after) = after.split_once(',').unwrap_or((after, ""));
-                (value.trim().to_owned(), after)
-            }
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            unquoted(quoted)
+        } else {
+            let (value, after) = after.split_once(',').unwrap_or((after, ""));
+            (value.trim().to_owned(), after)
         };
         found.push((name, value));
         rest = after;
@@ -94,7 +93,7 @@ mod tests {
             bearer("https://a\"b", None)
         );
         assert_eq!(Challenge::parse("BASIC realm=x"), Some(Challenge::Basic));
-        for bad in ["", "Bearer", "Bearer service=x", "Negotiate", r#"Bearer realm"#] {
+        for bad in ["", "Bearer", "Bearer service=x", "Negotiate", "Bearer realm"] {
             assert_eq!(Challenge::parse(bad), None, "{bad}");
         }
     }

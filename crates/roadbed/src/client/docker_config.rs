@@ -237,8 +237,8 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<Login>> {
         "{helper:?} is no name of a helper for credentials"
     );
     let program = format!("docker-credential-{helper}");
-    let answer = tokio::time::timeout(HELPER_TIMEOUT, run(&program, registry)).await;
-    let (succeeded, said) = answer.with_context(|| {
+    let ended = tokio::time::timeout(HELPER_TIMEOUT, run(&program, registry)).await;
+    let (succeeded, said) = ended.with_context(|| {
         format!(
             "{program} did not answer within {} seconds",
             HELPER_TIMEOUT.as_secs()
@@ -251,14 +251,14 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<Login>> {
         }
         bail!("{program} failed: ask it with `echo {registry} | {program} get`");
     }
-    let helped: Helped = serde_json::from_slice(&said)
+    let answer: Helped = serde_json::from_slice(&said)
         .with_context(|| format!("{program} answers something else than it should"))?;
-    Ok(Some(if helped.user == TOKEN_USER {
-        Login::Identity(helped.secret)
+    Ok(Some(if answer.user == TOKEN_USER {
+        Login::Identity(answer.secret)
     } else {
         Login::Password {
-            user: helped.user,
-            password: helped.secret,
+            user: answer.user,
+            password: answer.secret,
         }
     }))
 }
@@ -291,11 +291,11 @@ async fn run(program: &str, registry: &str) -> Result<(bool, Vec<u8>)> {
 mod tests {
     use super::*;
 
-    fn password(user: &str, password: &str) -> Option<Login> {
-        Some(Login::Password {
+    fn password(user: &str, password: &str) -> Login {
+        Login::Password {
             user: user.to_owned(),
             password: password.to_owned(),
-        })
+        }
     }
 
     async fn found(text: &str, host: &str, repository: &str) -> Option<Login> {
@@ -314,15 +314,15 @@ mod tests {
         }, "unknown": 1}"#;
         assert_eq!(
             found(text, "docker.io", "library/alpine").await,
-            password("ann", "secret")
+            Some(password("ann", "secret"))
         );
         assert_eq!(
             found(text, "quay.example", "other/app").await,
-            password("ann", "whole")
+            Some(password("ann", "whole"))
         );
         assert_eq!(
             found(text, "quay.example", "team/app").await,
-            password("ann", "team")
+            Some(password("ann", "team"))
         );
         let token = Login::Identity("abc".to_owned());
         assert_eq!(found(text, "token.example", "a").await, Some(token));

@@ -140,7 +140,16 @@ async fn scan(client: &ClientArgs, args: &ScanArgs) -> Result<bool> {
 async fn result(client: &ClientArgs, args: &ScanArgs, now: OffsetDateTime) -> Result<ScanResult> {
     let target = Target::recognise(&args.target)?;
     let registry = match &target {
-        Target::Registry(remote) => Some(Client::of_image(client, remote.host.as_deref())?),
+        Target::Registry(remote) => {
+            let client = Client::of_image(client, remote.host.as_deref());
+            let nowhere = || {
+                format!(
+                    "{:?} is no file or directory here, so it is an image in a registry",
+                    args.target
+                )
+            };
+            Some(client.with_context(nowhere)?)
+        }
         _ => None,
     };
     let wanted = args.platform.as_ref();

@@ -310,7 +310,7 @@ section! {
     Sbom = "sbom" {
         /// Patterns of the repositories whose images get one once it is known what is in them; none: no image.
         attach: Vec<RepoPattern> = vec![RepoPattern::everything()];
-        /// Its form: CycloneDX 1.6 or SPDX 2.3.
+        /// Its form, of version 1.6 of the one or 2.3 of the other.
         format: SbomFormat = SbomFormat::CycloneDx;
     }
 }

@@ -55,11 +55,14 @@ impl SbomConfig {
         {
             return None;
         }
-        let mut text = format!("{} {}", self.format, env!("CARGO_PKG_VERSION"));
-        for layer in &gathered.image.layers {
-            text.push_str(&format!("\n{} {}", layer.blob, layer.analysers));
-        }
-        Some(Digest::of(Algorithm::Sha256, text.as_bytes()).to_string())
+        let made_by = format!("{} {}", self.format, env!("CARGO_PKG_VERSION"));
+        let of_layers = gathered
+            .image
+            .layers
+            .iter()
+            .map(|layer| format!("{} {}", layer.blob, layer.analysers));
+        let text: Vec<String> = std::iter::once(made_by).chain(of_layers).collect();
+        Some(Digest::of(Algorithm::Sha256, text.join("\n").as_bytes()).to_string())
     }
 
     /// Has an image get an SBOM, unless it has the one that it would get.

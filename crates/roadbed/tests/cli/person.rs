@@ -68,24 +68,12 @@ impl Person {
 
     /// The same with as many arguments as there are.
     pub(crate) fn run_all(&self, arguments: &[&str]) -> Ran {
-        self.finish(self.command().args(arguments), "")
+        finish(self.command().args(arguments), "")
     }
 
     /// Runs a command that reads `input` from standard input.
     pub(crate) fn run_with_input<const N: usize>(&self, arguments: [&str; N], input: &str) -> Ran {
-        self.finish(self.command().args(arguments), input)
-    }
-
-    fn finish(&self, command: &mut Command, input: &str) -> Ran {
-        let mut child = command.spawn().unwrap();
-        // A command that does not read has ended before it is all written.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Ran {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        finish(self.command().args(arguments), input)
     }
 
     fn command(&self) -> Command {
@@ -96,6 +84,18 @@ impl Person {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+}
+
+fn finish(command: &mut Command, input: &str) -> Ran {
+    let mut child = command.spawn().unwrap();
+    // A command that does not read has ended before it is all written.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
     }
 }
 

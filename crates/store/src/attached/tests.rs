@@ -35,7 +35,7 @@ async fn attach_now(kit: &Kit, attachment: OwnAttachment) -> Attached {
         .request_job(JobKind::Sbom, "s", JobPriority::Backfill)
         .await
         .unwrap();
-    let lease = std::time::Duration::from_secs(60);
+    let lease = std::time::Duration::from_mins(1);
     let job = kit
         .store
         .claim_job(JobKind::Sbom, "w", lease)

@@ -81,6 +81,12 @@ impl Target {
         let root = path.to_owned();
         if metadata.is_dir() {
             let is_layout = root.join("index.json").is_file() && root.join("blobs").is_dir();
+            if is_transport(&root) {
+                bail!(
+                    "{} is what `skopeo copy … dir:` writes, of which the layers cannot be told: copy to oci:DIR:TAG instead",
+                    path.display()
+                );
+            }
             return match reference {
                 reference if is_layout => Ok(Some(Self::Layout { root, reference })),
                 None => Ok(Some(Self::Directory(root))),
@@ -95,6 +101,13 @@ impl Target {
         }
         of_file(root, reference).map(Some)
     }
+}
+
+/// Whether containers' directory transport wrote it (containers-transports(5)).
+fn is_transport(root: &Path) -> bool {
+    let mut head = [0; 27];
+    let read = File::open(root.join("version")).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head == *b"Directory Transport Version"
 }
 
 fn of_file(file: PathBuf, reference: Option<Reference>) -> Result<Target> {
@@ -195,6 +208,20 @@ mod tests {
         for bad in ["", "UPPER:x", "a@sha256:../../x", "a/../b:c", "a:", "a b"] {
             assert!(Remote::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_directory_of_skopeo_is_not_taken_for_a_file_system() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(
+            directory.path().join("version"),
+            "Directory Transport Version: 1.1\n",
+        )
+        .unwrap();
+        let error = Target::recognise(&directory.path().display().to_string()).unwrap_err();
+        assert!(error.to_string().contains("copy to oci:DIR:TAG"), "{error}");
+        std::fs::write(directory.path().join("version"), "1.0\n").unwrap();
+        Target::recognise(&directory.path().display().to_string()).unwrap();
     }
 
     #[test]

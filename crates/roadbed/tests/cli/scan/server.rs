@@ -192,7 +192,7 @@ async fn an_sbom_is_attached_to_each_image_with_packages() {
     let image = push(&server, "team/app", "v1").await;
     let client = server.client(Login::token("admin", ADMIN_PASSWORD));
     let list = format!("/v2/team/app/referrers/{}", image.digest);
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
     let entry = loop {
         let index = client.get(&list).send().await.unwrap().json().unwrap();
         if let Some(entry) = index["manifests"].as_array().unwrap().first() {
