@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// A directory on the disk to measure, instead of Cargo's; needs 40 GB.
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
-    /// Directory of YARA rules for the section scan-pass: ReversingLabs' 1,204.
+    /// Directory of YARA rules for the section scan-pass, such as those 1,204 of `ReversingLabs`.
     #[arg(long)]
     pub(crate) yara_rules: Option<PathBuf>,
     /// Directory of advisories as OSV.dev exports them, for the section matching.

@@ -18,7 +18,7 @@ use super::{
     engines::{Engines, Rules, Skips},
     lifeline::Lifeline,
     sandbox::{self, Walls},
-    split::{Side, Splitting},
+    split::{self, Alone, Side},
     wire::{self, Task, Word},
 };
 
@@ -72,13 +72,13 @@ pub(crate) fn run(args: &ChildArgs) -> Result<()> {
         refused: engines.refused.clone(),
     };
     wire::send(&control, &compiled)?;
-    let mut split = Splitting::new()?;
+    let alone = Alone::prove()?;
     loop {
         let Ok([socket, words]) = wire::receive_files(&control) else {
             // The server has gone, or wants no more.
             return Ok(());
         };
-        match split.split()? {
+        match split::split(&alone)? {
             Side::Nursery(process) => wire::send_files(&control, &[process.as_fd()])?,
             Side::Child => {
                 drop(control);

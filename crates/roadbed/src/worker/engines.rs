@@ -63,13 +63,11 @@ impl Engines {
     /// Reads and compiles all rules.
     pub(super) fn new(rules: &Rules<'_>) -> Result<Self> {
         let mut digest = Hasher::new(Algorithm::Sha256);
-        let secrets = match rules.skips.secrets {
-            true => None,
-            false => Some(Secrets::new(
-                read_packs(rules.secrets, &mut digest)?,
-                SecretLimits::default(),
-            )),
-        };
+        let mut secrets = None;
+        if !rules.skips.secrets {
+            let packs = read_packs(rules.secrets, &mut digest)?;
+            secrets = Some(Secrets::new(packs, SecretLimits::default()));
+        }
         let mut texts = Vec::new();
         let mut compiled = None;
         if !rules.skips.malware {

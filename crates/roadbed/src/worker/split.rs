@@ -14,40 +14,40 @@ pub(super) enum Side {
 }
 
 /// Proof that the process may split: it has one thread, so nobody else can hold a lock that the child would wait for.
-pub(super) struct Splitting(());
+pub(super) struct Alone(());
 
-impl Splitting {
+impl Alone {
     /// Looks whether it may. From here on the system forgets children as soon as they end; nobody here waits for them.
     ///
     /// # Errors
     /// The process has other threads.
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn prove() -> Result<Self> {
         let threads = std::fs::read_dir("/proc/self/task")?.count();
         ensure!(threads == 1, "a process of {threads} threads cannot be split");
         forget_children();
         Ok(Self(()))
     }
+}
 
-    /// Splits.
-    ///
-    /// # Errors
-    /// The system has no room for another process.
-    pub(super) fn split(&mut self) -> io::Result<Side> {
-        match fork() {
-            -1 => Err(io::Error::last_os_error()),
-            0 => Ok(Side::Child),
-            // The child waits for its task: it has not ended, and the number is still its own.
-            process => match Pid::from_raw(process) {
-                Some(process) => Ok(Side::Nursery(pidfd_open(process, PidfdFlags::empty())?)),
-                None => Err(io::ErrorKind::Other.into()),
-            },
-        }
+/// Splits.
+///
+/// # Errors
+/// The system has no room for another process.
+pub(super) fn split(_alone: &Alone) -> io::Result<Side> {
+    match fork() {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Side::Child),
+        // The child waits for its task: it has not ended, and the number is still its own.
+        process => match Pid::from_raw(process) {
+            Some(process) => Ok(Side::Nursery(pidfd_open(process, PidfdFlags::empty())?)),
+            None => Err(io::ErrorKind::Other.into()),
+        },
     }
 }
 
 #[expect(unsafe_code, reason = "nothing safe splits a process")]
 fn fork() -> libc::pid_t {
-    // SAFETY: the process has one thread, see `Splitting`: the child is a whole copy.
+    // SAFETY: the process has one thread, see `Alone`: the child is a whole copy.
     unsafe { libc::fork() }
 }
 

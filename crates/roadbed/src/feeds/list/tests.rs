@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 
 fn parse(text: &str) -> Result<List, ListError> {
@@ -43,7 +45,7 @@ fn ids_that_would_be_paths_are_passed_over() {
         assert!(!is_id(id), "{id:?}");
         let mut text = format!("2022-03-25T20:56:18Z,{id}\n");
         for number in 0..200 {
-            text.push_str(&format!("2022-03-25T20:56:18Z,GHSA-{number}\n"));
+            let _ = writeln!(text, "2022-03-25T20:56:18Z,GHSA-{number}");
         }
         let list = parse(&text).unwrap();
         assert_eq!((list.len(), list.skipped), (200, 1), "{id:?}");
