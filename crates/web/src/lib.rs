@@ -105,17 +105,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
                 .layer(DefaultBodyLimit::max(MAX_SESSION_BYTES)),
         )
         .routes(routes!(sessions::change_own_password))
-        .routes(routes!(users::list_users, users::create_user))
-        .routes(routes!(users::get_user, users::change_user, users::delete_user))
-        .routes(routes!(users::set_password))
-        .routes(routes!(robots::list_robots, robots::create_robot))
-        .routes(routes!(
-            robots::get_robot,
-            robots::change_robot,
-            robots::delete_robot
-        ))
-        .routes(routes!(robots::list_secrets, robots::add_secret))
-        .routes(routes!(robots::revoke_secret))
+        .merge(of_principals())
         .routes(routes!(
             grants::list_grants,
             grants::set_grant,
@@ -169,6 +159,22 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))
         .routes(routes!(system::get_system))
+}
+
+/// Users and robots.
+fn of_principals() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(users::get_user, users::change_user, users::delete_user))
+        .routes(routes!(users::set_password))
+        .routes(routes!(robots::list_robots, robots::create_robot))
+        .routes(routes!(
+            robots::get_robot,
+            robots::change_robot,
+            robots::delete_robot
+        ))
+        .routes(routes!(robots::list_secrets, robots::add_secret))
+        .routes(routes!(robots::revoke_secret))
 }
 
 /// Answers hold names and secrets: nobody keeps them, nobody guesses their type.
