@@ -47,6 +47,11 @@ conformance:
 bench-registry:
     cargo bench -p roadbed --bench registry -- --write
 
+# Measures what looks into images and writes docs/benchmarks.md; a directory of YARA rules, one of advisories
+bench-scan rules advisories:
+    cargo bench -p roadbed --bench registry -- --write --yara-rules {{rules}} --advisories {{advisories}} \
+        scan-pass scan-decision matching
+
 # Runs one fuzz target (needs nightly and cargo-fuzz)
 fuzz target seconds:
     mkdir -p fuzz/corpus/{{target}} fuzz/seeds/{{target}}
