@@ -198,6 +198,10 @@ impl ScanResult {
         let judged: Vec<usize> = (0..self.packages.len())
             .filter(|&number| self.packages[number].owned_by.is_none())
             .collect();
+        if report.is_cut {
+            let told = "more is known about the packages than is shown: there are more advisories than an image may have";
+            self.unknowns.push(told.to_owned());
+        }
         for (&number, coverage) in judged.iter().zip(report.coverage) {
             self.packages[number].coverage = Some(coverage);
         }

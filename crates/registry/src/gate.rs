@@ -19,6 +19,8 @@ use crate::error::ApiError;
 pub enum Verdict {
     /// Nothing speaks against it.
     Serve,
+    /// Served whatever was decided: who pulls it so does not run it by that, and makes it no image in use.
+    Open,
     /// It is served, and the client is told why it may not be for long. The text of a `Warning` header.
     Warn(String),
     /// It is refused.
@@ -112,12 +114,23 @@ impl Gate for OpenGate {
 }
 
 /// What goes with an answer that is served.
-pub(crate) struct Passed(Option<HeaderValue>);
+pub(crate) struct Passed {
+    warning: Option<HeaderValue>,
+    /// Whether a pull counts as use.
+    pub(crate) is_use: bool,
+}
 
 impl Passed {
+    fn with(warning: Option<HeaderValue>) -> Self {
+        Self {
+            warning,
+            is_use: true,
+        }
+    }
+
     /// Tells the client, if there is something to tell.
     pub(crate) fn tell(self, response: &mut Response<Body>) {
-        if let Some(warning) = self.0 {
+        if let Some(warning) = self.warning {
             response.headers_mut().insert(header::WARNING, warning);
         }
     }
@@ -127,10 +140,14 @@ impl Passed {
 /// show a bare 403 and no reason.
 pub(crate) fn pass(method: &Method, verdict: Verdict) -> Result<Passed, ApiError> {
     match verdict {
-        Verdict::Serve => Ok(Passed(None)),
-        Verdict::Warn(text) => Ok(Passed(warning(&text))),
-        Verdict::Refuse { message, .. } if *method == Method::HEAD => Ok(Passed(warning(&message))),
-        Verdict::Undecided { .. } if *method == Method::HEAD => Ok(Passed(warning(UNDECIDED))),
+        Verdict::Serve => Ok(Passed::with(None)),
+        Verdict::Open => Ok(Passed {
+            warning: None,
+            is_use: false,
+        }),
+        Verdict::Warn(text) => Ok(Passed::with(warning(&text))),
+        Verdict::Refuse { message, .. } if *method == Method::HEAD => Ok(Passed::with(warning(&message))),
+        Verdict::Undecided { .. } if *method == Method::HEAD => Ok(Passed::with(warning(UNDECIDED))),
         Verdict::Refuse { message, detail } => Err(refusal(message, detail)),
         Verdict::Undecided { retry_after } => {
             let seconds = retry_after.as_secs().max(1);
@@ -145,9 +162,9 @@ pub(crate) fn pass(method: &Method, verdict: Verdict) -> Result<Passed, ApiError
 /// What the client is told of a push that is taken, and the answer of one that is refused.
 pub(crate) fn take(verdict: PushVerdict) -> (Passed, Option<ApiError>) {
     match verdict {
-        PushVerdict::Take => (Passed(None), None),
-        PushVerdict::Warn(text) => (Passed(warning(&text)), None),
-        PushVerdict::Refuse { message, detail } => (Passed(None), Some(refusal(message, detail))),
+        PushVerdict::Take => (Passed::with(None), None),
+        PushVerdict::Warn(text) => (Passed::with(warning(&text)), None),
+        PushVerdict::Refuse { message, detail } => (Passed::with(None), Some(refusal(message, detail))),
     }
 }
 

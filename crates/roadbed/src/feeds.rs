@@ -1,6 +1,6 @@
 //! Feeds: advisories that keep themselves current.
 //!
-//! A [`Source`] is an ecosystem of OSV's export, KEV or EPSS. A sync (`sync.rs`) asks each source for what it has that is not
+//! A `Source` is an ecosystem of OSV's export, KEV or EPSS. A sync (`sync.rs`) asks each source for what it has that is not
 //! known yet, and takes in what came of all of them as one generation. A source that fails, wholly or in part, adds nothing to
 //! it: what it had brought before stays in force, and the next sync goes on.
 //!

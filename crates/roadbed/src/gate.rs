@@ -86,7 +86,7 @@ impl PolicyGate {
     /// Asks until there is a decision, as long as a pull may wait.
     async fn verdict(&self, pull: Pull<'_>, what: What<'_>) -> Verdict {
         if self.is_open_to(pull) {
-            return Verdict::Serve;
+            return Verdict::Open;
         }
         let mut decisions = self.store.decisions();
         let undecided = Verdict::Undecided {

@@ -228,7 +228,21 @@ pub(crate) async fn remove(
     }
 }
 
+/// One that somebody has tagged or put into an index is theirs from then on, and stays.
 async fn remove_one(tx: &Tx, repo: &RepoName, repository: i64, row: &Row) -> Result<(), StoreError> {
+    let sql = "SELECT t.manifest_id AS id FROM tag t WHERE t.manifest_id = $1 UNION ALL SELECT f.manifest_id FROM manifest_reference f \
+               WHERE f.repository_id = $2 AND f.kind = 1 AND f.digest = $3 LIMIT 1";
+    let values = [
+        row.manifest_id.into(),
+        repository.into(),
+        row.digest.clone().into(),
+    ];
+    let kept: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
+    if kept.is_some() {
+        let sql = "DELETE FROM attached WHERE manifest_id = $1";
+        sql::execute(tx.sql(), sql, [row.manifest_id.into()]).await?;
+        return Ok(());
+    }
     manifest::remove_rows(tx, repo, repository, row.manifest_id).await?;
     tx.touch(Key::manifest(repo, &blob::parse_digest(&row.digest)?));
     Ok(())

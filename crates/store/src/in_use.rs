@@ -67,13 +67,16 @@ struct Row {
     at: i64,
 }
 
-/// Names an image that a reference of `in_use u` in repository `r` means: `$D` is its digest.
+/// Names an image that a reference of `in_use u` in repository `r` means: `$D` is its digest. A tag means what was there when the
+/// word was given: who may push to it afterwards does not say what is in use.
 const IS_MEANT: &str = "(u.reference = $D \
     OR EXISTS (SELECT 1 FROM tag t JOIN manifest n ON n.id = t.manifest_id \
-               WHERE t.repository_id = r.id AND t.name = u.reference AND n.digest = $D) \
+               WHERE t.repository_id = r.id AND t.name = u.reference AND n.digest = $D \
+               AND n.pushed_at <= u.at) \
     OR EXISTS (SELECT 1 FROM manifest_reference f JOIN manifest i ON i.id = f.manifest_id \
                WHERE f.repository_id = r.id AND f.digest = $D AND f.kind = 1 AND (i.digest = u.reference \
-               OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = i.id AND t.name = u.reference))))";
+               OR (i.pushed_at <= u.at \
+               AND EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = i.id AND t.name = u.reference)))))";
 
 impl Store {
     /// Whether an image is in use: pulled since a moment, or by somebody's word.

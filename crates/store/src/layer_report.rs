@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use findings::{LayerReport, Listing};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
-use oci::Digest;
+use oci::{Digest, RepoName};
 use sea_orm::FromQueryResult;
 
 use crate::db::{Tx, sql};
 use crate::job::{self, Job, JobKind};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, Timestamp};
 
 /// Uncompressed bytes of a report; a worker's answer has a lower cap of its own.
 const REPORT_BYTES: u64 = 1 << 30;
@@ -56,6 +56,14 @@ impl Store {
         let mut report = decode(digest, &row.report)?;
         report.listing = Listing::from_bytes(row.listing);
         Ok(Some(report))
+    }
+
+    /// When the report of a blob was made, if there is one.
+    pub async fn layer_report_made_at(&self, digest: &Digest) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT made_at AS number FROM layer_report WHERE digest = $1";
+        let row: Option<sql::Number> =
+            sql::first(self.inner.db.read(), sql, [digest.to_string().into()]).await?;
+        Ok(row.map(|row| Timestamp(row.number)))
     }
 
     /// Which of `digests` were looked into, and by which analysers.
@@ -118,6 +126,15 @@ impl Store {
         }
     }
 
+    /// Whether a repository has a blob, by a push or a mount.
+    pub async fn is_linked(&self, repo: &RepoName, digest: &Digest) -> Result<bool, StoreError> {
+        let sql = "SELECT b.id FROM repository_blob l JOIN repository r ON r.id = l.repository_id \
+                   JOIN blob b ON b.id = l.blob_id WHERE r.name = $1 AND b.digest = $2";
+        let values = [repo.as_str().into(), digest.to_string().into()];
+        let row: Option<sql::Id> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.is_some())
+    }
+
     /// Keeps what a job found, and wakes the images that waited for it.
     pub async fn finish_scan(&self, job: &Job, report: LayerReport) -> Result<(), StoreError> {
         let (job, digest) = (job.clone(), report.blob);
@@ -133,9 +150,9 @@ impl Store {
         let (body, listing) = encode(report)?;
         self.write(move |tx| {
             Box::pin(async move {
-                put(tx, digest, body, listing).await?;
+                let priority = put(tx, digest, body, listing).await?;
                 job::put_off(tx, &job, again).await?;
-                wake_images(tx, &digest).await
+                wake_images(tx, &digest, priority).await
             })
         })
         .await
@@ -196,12 +213,16 @@ async fn outdate(tx: &Tx, analysers: &str, first: String, last: String) -> Resul
 }
 
 async fn keep(tx: &Tx, job: &Job, digest: Digest, body: Body, listing: Vec<u8>) -> Result<(), StoreError> {
-    put(tx, digest, body, listing).await?;
+    let priority = put(tx, digest, body, listing).await?;
     job::finish(tx, job).await?;
-    wake_images(tx, &digest).await
+    wake_images(tx, &digest, priority).await
 }
 
-async fn put(tx: &Tx, digest: Digest, body: Body, listing: Vec<u8>) -> Result<(), StoreError> {
+/// Answers when images are to be judged by it: those that were judged by an older report do not go before those that were never
+/// judged.
+async fn put(tx: &Tx, digest: Digest, body: Body, listing: Vec<u8>) -> Result<job::JobPriority, StoreError> {
+    let sql = "SELECT made_at AS number FROM layer_report WHERE digest = $1";
+    let before: Option<sql::Number> = sql::first(tx.sql(), sql, [digest.to_string().into()]).await?;
     let sql = "INSERT INTO layer_report (digest, analysers, is_whole, report, listing, made_at) \
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (digest) DO UPDATE SET \
                analysers = excluded.analysers, is_whole = excluded.is_whole, report = excluded.report, \
@@ -214,7 +235,8 @@ async fn put(tx: &Tx, digest: Digest, body: Body, listing: Vec<u8>) -> Result<()
         listing.into(),
         tx.now().micros().into(),
     ];
-    sql::execute(tx.sql(), sql, values).await.map(drop)
+    sql::execute(tx.sql(), sql, values).await?;
+    Ok(before.map_or(job::JobPriority::Push, |_| job::JobPriority::Backfill))
 }
 
 #[derive(FromQueryResult)]
@@ -224,14 +246,14 @@ struct ImageRow {
 }
 
 /// Every image that has the layer may be judged now.
-async fn wake_images(tx: &Tx, layer: &Digest) -> Result<(), StoreError> {
+async fn wake_images(tx: &Tx, layer: &Digest, priority: job::JobPriority) -> Result<(), StoreError> {
     let sql = "SELECT r.name, m.digest FROM manifest_reference f \
                JOIN manifest m ON m.id = f.manifest_id JOIN repository r ON r.id = m.repository_id \
                WHERE f.digest = $1 AND f.kind = 0";
     let images: Vec<ImageRow> = sql::all(tx.sql(), sql, [layer.to_string().into()]).await?;
     for image in images {
         let subject = format!("{}@{}", image.name, image.digest);
-        job::enqueue(tx, JobKind::Judge, &subject, job::JobPriority::Push).await?;
+        job::enqueue(tx, JobKind::Judge, &subject, priority).await?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use super::{
     epss::{Epss, EpssScore},
     index::{AdvisoryIndex, Vulnerability},
     kev::{Kev, KevEntry},
+    limits::MATCHES,
     matcher::{Coverage, Fix, Match, Matches, match_packages},
     mitigation::{Mitigation, mitigation},
     vex::VexNote,
@@ -123,6 +124,9 @@ pub struct Knowledge<'a> {
     pub epss: Option<&'a Epss>,
 }
 
+/// Findings of one image, each counted once for every advisory that speaks of it.
+const TOLD: usize = 2 * MATCHES;
+
 /// What is known against some packages, and of which of them nothing could be known.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct VulnerabilityReport {
@@ -130,6 +134,9 @@ pub struct VulnerabilityReport {
     pub findings: Vec<VulnerabilityFinding>,
     /// One for each package.
     pub coverage: Vec<Coverage>,
+    /// Whether there is more than is told, see [`MATCHES`](super::limits::MATCHES).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
 }
 
 /// Matches packages and groups what was found by vulnerability.
@@ -143,15 +150,23 @@ pub fn find_vulnerabilities(
     let Matches {
         matches,
         coverage,
+        mut is_cut,
         denials,
     } = match_packages(packages, os, knowledge.index);
     let index = knowledge.index;
     let mut groups: BTreeMap<(usize, u32), Group> = BTreeMap::new();
+    let mut told = 0;
     for found in matches {
         let about = index
             .advisory(found.number)
             .map(|advisory| advisory.vulnerabilities.as_ref());
         for vulnerability in about.unwrap_or_default() {
+            // One advisory can be about a thousand.
+            if told >= TOLD {
+                is_cut = true;
+                break;
+            }
+            told += 1;
             groups
                 .entry((found.package, *vulnerability))
                 .or_default()
@@ -183,7 +198,11 @@ pub fn find_vulnerabilities(
             .then(worst_first)
             .then_with(|| left.id.cmp(&right.id))
     });
-    VulnerabilityReport { findings, coverage }
+    VulnerabilityReport {
+        findings,
+        coverage,
+        is_cut,
+    }
 }
 
 fn denied(index: &AdvisoryIndex, number: u32) -> Option<Denied> {

@@ -204,6 +204,14 @@ impl AdvisoryIndex {
             .filter_map(|number| self.entries.get(*number as usize))
     }
 
+    /// How many there are.
+    pub(crate) fn count_entries_of(&self, ecosystem: Ecosystem, name: &str) -> usize {
+        let names = self.by_name.get(&ecosystem);
+        names
+            .and_then(|names| names.get(name))
+            .map_or(0, |numbers| numbers.len())
+    }
+
     /// `group:artifact` of every group that has such an artifact.
     pub(crate) fn names_of_artifact(&self, artifact: &str) -> &[Arc<str>] {
         self.by_artifact

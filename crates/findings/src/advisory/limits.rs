@@ -44,6 +44,12 @@ pub const VEX_PRODUCTS: usize = 5_000;
 /// Bytes of a text of a statement that are kept.
 pub const VEX_TEXT_BYTES: usize = 1_000;
 
+/// Advisories that are kept of what speaks of the packages of one image, for and against together. A layer of some kilobytes can
+/// name fifty thousand packages of which each has thousands.
+pub const MATCHES: usize = 50_000;
+/// Entries of advisories that the packages of one image are compared with.
+pub const COMPARISONS: usize = 10_000_000;
+
 /// Advisories of an index. OSV's whole export has about 600,000 in 2026, most of them malicious npm packages.
 pub const INDEX_ADVISORIES: usize = 2_000_000;
 /// Packages that the advisories of an index speak of, over all of them.

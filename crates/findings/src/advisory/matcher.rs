@@ -20,6 +20,7 @@ use self::lookup::{Fit, Lookup, lookups, module_fits};
 use super::{
     evaluate::{Statement, Verdict},
     index::{AdvisoryIndex, Entry},
+    limits::{COMPARISONS, MATCHES},
     rating::Rating,
     record::Database,
 };
@@ -102,6 +103,8 @@ pub struct Matches {
     pub matches: Vec<Match>,
     /// For each package, whether anything speaks of its ecosystem and release at all.
     pub coverage: Vec<Coverage>,
+    /// Whether there is more than [`MATCHES`], or was more to compare than [`COMPARISONS`].
+    pub is_cut: bool,
     pub(crate) denials: Vec<Denial>,
 }
 
@@ -110,8 +113,12 @@ pub struct Matches {
 /// Packages of a distribution are looked up by their source, in the advisories of its release and no other; those of a language
 /// by their ecosystem. A package of a language that belongs to a package of the distribution is the distribution's to
 /// judge: the caller leaves it out.
+///
+/// Packages of which little is said come first: whoever fills an image with packages of which much is said hides none of the
+/// others behind the limits.
 pub fn match_packages(packages: &[Package], os: Option<&OsRelease>, index: &AdvisoryIndex) -> Matches {
     let mut found = Matches::default();
+    let mut asked = Vec::with_capacity(packages.len());
     for (number, package) in packages.iter().enumerate() {
         let (lookups, coverage) = match lookups(package, os, index) {
             Ok(lookups) => {
@@ -121,10 +128,23 @@ pub fn match_packages(packages: &[Package], os: Option<&OsRelease>, index: &Advi
             Err(why) => (Vec::new(), Coverage::Unknown(why)),
         };
         found.coverage.push(coverage);
-        for lookup in &lookups {
-            match_one(number, package, lookup, index, &mut found);
-        }
+        asked.extend(lookups.into_iter().map(|lookup| {
+            let entries = index.count_entries_of(lookup.ecosystem, &lookup.name);
+            (entries, number, lookup)
+        }));
     }
+    asked.sort_by_key(|(entries, number, _)| (*entries, *number));
+    let mut compared = 0_usize;
+    for (entries, number, lookup) in &asked {
+        compared = compared.saturating_add(*entries);
+        if compared > COMPARISONS || found.is_cut {
+            found.is_cut = true;
+            break;
+        }
+        match_one(*number, &packages[*number], lookup, index, &mut found);
+    }
+    found.matches.sort_by_key(|found| found.package);
+    found.denials.sort_by_key(|denial| denial.package);
     found
 }
 
@@ -142,6 +162,10 @@ fn match_one(
         .filter(|entry| module_fits(entry.modularity.as_deref(), package) != Fit::No)
         .collect();
     for entries in entries.chunk_by(|left, right| left.advisory == right.advisory) {
+        if found.matches.len() + found.denials.len() >= MATCHES {
+            found.is_cut = true;
+            return;
+        }
         let statement = Statement {
             ecosystem: lookup.ecosystem,
             entries,

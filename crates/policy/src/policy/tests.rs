@@ -165,7 +165,7 @@ fn the_digest_is_of_what_is_said() {
     assert_eq!(
         first,
         digest(&rule(
-            "# why|when: 'finding.kev'|decide: refuse|about: x|on: [admit, push, pull]|running: keep"
+            "# why|when: 'finding.kev'|decide: refuse|about: x|on: [admit, pull]|running: keep"
         ))
     );
     for other in [

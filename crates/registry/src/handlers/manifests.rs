@@ -60,7 +60,7 @@ impl Registry {
             return Ok(not_modified(&etag));
         }
         let body = if *exchange.method == Method::GET {
-            self.note_pull(exchange, repo, &manifest);
+            self.note_pull(exchange, repo, &manifest, passed.is_use);
             Body::from(manifest.bytes.clone())
         } else {
             Body::empty()
@@ -75,13 +75,23 @@ impl Registry {
         Ok(response)
     }
 
-    fn note_pull(&self, exchange: &Exchange<'_>, repo: &RepoName, manifest: &Arc<StoredManifest>) {
+    fn note_pull(
+        &self,
+        exchange: &Exchange<'_>,
+        repo: &RepoName,
+        manifest: &Arc<StoredManifest>,
+        is_use: bool,
+    ) {
         let principal = exchange.caller.principal();
         self.store().note_pull(PullNote {
             repo: repo.clone(),
             digest: manifest.digest,
             principal: principal.map(|principal| principal.name.clone()),
-            class: self.pull_class(exchange, repo),
+            class: if is_use {
+                self.pull_class(exchange, repo)
+            } else {
+                PullClass::Inspection
+            },
             at: self.store().now(),
         });
     }

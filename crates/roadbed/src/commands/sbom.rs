@@ -20,8 +20,7 @@ Examples:
   roadbed sbom team/app:1.4 > app.cdx.json
   roadbed sbom registry.example/team/app@sha256:0ab1… --format spdx --platform linux/arm64")]
 pub(crate) struct SbomArgs {
-    /// Image: [HOST/]REPOSITORY[:TAG] or REPOSITORY@DIGEST
-    #[arg(value_parser = Remote::read)]
+    #[arg(value_parser = Remote::read, help = "Image: [HOST/]REPOSITORY[:TAG] or REPOSITORY@DIGEST")]
     image: Remote,
     /// cyclonedx or spdx
     #[arg(long, value_name = "FORM", default_value_t = SbomFormat::CycloneDx)]

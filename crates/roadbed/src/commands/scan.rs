@@ -87,8 +87,11 @@ pub(crate) struct ScanArgs {
     /// Have the registry at this address judge what was found, by its policy, advisories and waivers; nothing is pushed
     #[arg(long, value_name = "URL", conflicts_with_all = ["data", "advisories", "policy", "judge"])]
     server: Option<String>,
-    /// As what the policy judges it: REPOSITORY[:TAG]
-    #[arg(long = "as", value_name = "IMAGE")]
+    #[arg(
+        long = "as",
+        value_name = "IMAGE",
+        help = "As what the policy judges it: REPOSITORY[:TAG]"
+    )]
     judged_as: Option<As>,
     /// table, json, sarif, cyclonedx, spdx or junit [default: table, or that of --output]
     #[arg(long, value_name = "FORM")]

@@ -1,5 +1,6 @@
 //! What is fetched, and from where.
 
+use findings::advisory::DocumentKind;
 use outbound::Url;
 
 use crate::config;
@@ -31,6 +32,15 @@ const LIST: &str = "modified_id.csv";
 const ARCHIVE: &str = "all.zip";
 
 impl Source {
+    /// What its documents are.
+    pub(crate) fn document_kind(&self) -> DocumentKind {
+        match self.kind {
+            Kind::Osv(_) => DocumentKind::Osv,
+            Kind::Kev => DocumentKind::Kev,
+            Kind::Epss => DocumentKind::Epss,
+        }
+    }
+
     /// Those that are configured: the catalogues first, they are small.
     pub(crate) fn all(feeds: &config::Feeds) -> Vec<Self> {
         let catalogues = [(Kind::Kev, &feeds.kev), (Kind::Epss, &feeds.epss)];

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use findings::advisory::DocumentKind;
 use store::{Actor, ImportSummary, Importer, Store, StoreError};
 use tokio::sync::mpsc;
 
@@ -66,7 +67,9 @@ async fn add(importer: &mut Importer, fetcher: &Fetcher, staged: &Staged) -> Res
         add_archive(importer, fetcher, staged, path, wanted).await?;
     }
     for (name, bytes) in &staged.documents {
-        importer.add(name, bytes).await?;
+        importer
+            .add_only(staged.source.document_kind(), name, bytes)
+            .await?;
         fetcher.taken_in();
         tokio::task::yield_now().await;
     }
@@ -88,7 +91,11 @@ async fn add_archive(
     let reading = tokio::task::spawn_blocking(move || read(&walker, &path, &wanted, &sender));
     while let Some((id, bytes)) = documents.recv().await {
         importer
-            .add(&format!("{}/{id}.json", staged.source.name()), &bytes)
+            .add_only(
+                DocumentKind::Osv,
+                &format!("{}/{id}.json", staged.source.name()),
+                &bytes,
+            )
             .await?;
         fetcher.taken_in();
         tokio::task::yield_now().await;

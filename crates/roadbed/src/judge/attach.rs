@@ -81,6 +81,10 @@ impl SbomConfig {
     }
 }
 
+/// Bytes of an SBOM that is attached: half a million packages in a layer of some megabytes would be a document of hundreds for
+/// each image that names it. `roadbed sbom` prints larger ones.
+const SBOM_BYTES: usize = 32 << 20;
+
 /// Makes and attaches SBOMs.
 pub(crate) struct Attacher {
     store: Store,
@@ -177,11 +181,16 @@ impl Attacher {
         let Some(size) = size.map(|stored| (stored.media_type.clone(), stored.bytes.len())) else {
             return Ok(None);
         };
-        let attachment = tokio::task::spawn_blocking(move || {
+        let made = tokio::task::spawn_blocking(move || {
             let text = text(&ready, format)?;
-            attachment(&digest, &size, format, text, evidence)
+            if text.len() > SBOM_BYTES {
+                tracing::warn!(%digest, bytes = text.len(), "the SBOM of an image is too large to be attached");
+                return Ok(None);
+            }
+            attachment(&digest, &size, format, text, evidence).map(Some)
         });
-        Ok(Some((repo, attachment.await.context("the SBOM was lost")??)))
+        let made: Result<Option<OwnAttachment>> = made.await.context("the SBOM was lost")?;
+        Ok(made?.map(|made| (repo, made)))
     }
 }
 

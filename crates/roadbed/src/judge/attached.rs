@@ -52,6 +52,9 @@ struct Found {
     bytes: Result<Vec<u8>, Problem>,
 }
 
+/// Bytes of all documents of one image: each of them is hashed for every signer.
+const TOTAL_BYTES: u64 = 16 << 20;
+
 /// Reads what is attached to an image and to the indexes that name it.
 pub(super) async fn collect(
     store: &Store,
@@ -65,12 +68,14 @@ pub(super) async fn collect(
         indexes: attachments.indexes,
         documents: Vec::new(),
     };
+    let mut bytes = 0_u64;
     for attachment in attachments.found {
         let Some(subject) = store.manifest_to_judge(repo, &attachment.subject).await? else {
             continue;
         };
         for announced in of(&attachment)? {
-            if collected.documents.len() >= limits.documents {
+            bytes = bytes.saturating_add(announced.blob.size.min(limits.document_bytes));
+            if collected.documents.len() >= limits.documents || bytes > TOTAL_BYTES {
                 collected.is_cut = true;
                 return Ok(collected);
             }
@@ -161,6 +166,8 @@ pub(super) fn verify<'a>(
             kind: UnknownKind::FactsTooLong,
             detail: "signatures".to_owned(),
         });
+        // What takes them back may be among what was not read.
+        attested.clear();
     }
     attested
 }

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, io::Read as _, sync::Arc};
 use anyhow::{Context as _, Result};
 use findings::{CONFIG_BYTES, ImageConfig, ImageReport, LayerReport, NotScannable, ReadConfig};
 use moka::sync::Cache;
-use oci::{Descriptor, Digest, Manifest};
+use oci::{Descriptor, Digest, Manifest, RepoName};
 use policy::{Unknown, UnknownKind};
-use store::{JobPriority, Store};
+use store::{JobPriority, Store, Timestamp};
 
 mod weight;
 
@@ -17,7 +17,8 @@ const CACHE_BYTES: u64 = 48 << 20;
 /// Reads reports, and asks for those that are not there.
 pub(crate) struct Evidence {
     store: Store,
-    reports: Cache<Digest, Arc<LayerReport>>,
+    /// With the moment at which each was made.
+    reports: Cache<Digest, (Timestamp, Arc<LayerReport>)>,
 }
 
 /// What is known of an image's bytes.
@@ -65,23 +66,28 @@ impl Evidence {
     pub(crate) fn new(store: Store) -> Self {
         let reports = Cache::builder()
             .max_capacity(CACHE_BYTES)
-            .weigher(|_, report: &Arc<LayerReport>| u32::try_from(weight::of(report)).unwrap_or(u32::MAX))
+            .weigher(|_, (_, report): &(Timestamp, Arc<LayerReport>)| {
+                u32::try_from(weight::of(report)).unwrap_or(u32::MAX)
+            })
             .build();
         Self { store, reports }
     }
 
     /// The reports of all blobs of an image. `None`: one of them was not looked into yet; it is asked for.
-    pub(crate) async fn gather(&self, manifest: &Manifest) -> Result<Option<Gathered>> {
+    pub(crate) async fn gather(&self, repo: &RepoName, manifest: &Manifest) -> Result<Option<Gathered>> {
         let mut gathered = Gathered::default();
         let mut missing = BTreeSet::new();
         if let Some(config) = &manifest.config {
             let report = self.report(config, &mut missing).await?;
             gathered.set_config(config, report);
         }
+        let mut room = Room::new();
         for layer in &manifest.layers {
-            let report = self.report(layer, &mut missing).await?;
+            let report = self.layer_report(repo, layer, &mut missing).await?;
+            let report = room.take(report);
             gathered.push_layer(layer, report);
         }
+        room.tell(&mut gathered.unknowns);
         if missing.is_empty() {
             return Ok(Some(gathered));
         }
@@ -93,7 +99,7 @@ impl Evidence {
 
     /// What is known by now of a manifest that is being pushed. What nobody has looked into yet is no unknown: it is only
     /// early. Layers count all together or not at all, because each can replace what lies below it.
-    pub(crate) async fn known(&self, manifest: &Manifest) -> Result<Gathered> {
+    pub(crate) async fn known(&self, repo: &RepoName, manifest: &Manifest) -> Result<Gathered> {
         let mut gathered = Gathered::default();
         let mut missing = BTreeSet::new();
         if let Some(config) = &manifest.config {
@@ -105,8 +111,9 @@ impl Evidence {
             }
         }
         missing.clear();
+        let mut room = Room::new();
         for layer in &manifest.layers {
-            let report = self.report(layer, &mut missing).await?;
+            let report = room.take(self.layer_report(repo, layer, &mut missing).await?);
             if !missing.is_empty() {
                 gathered.image.layers.clear();
                 gathered.diff_ids = vec![None; manifest.layers.len()];
@@ -115,6 +122,7 @@ impl Evidence {
             }
             gathered.push_layer(layer, report);
         }
+        room.tell(&mut gathered.unknowns);
         Ok(gathered)
     }
 
@@ -134,22 +142,38 @@ impl Evidence {
         Ok(read.await.context("the reading was lost")??)
     }
 
+    /// The report of a layer. A foreign one was asked of nobody when the image was pushed: only where the repository has it
+    /// is it known that whoever pushed it may know what is in it.
+    async fn layer_report(
+        &self,
+        repo: &RepoName,
+        layer: &Descriptor,
+        missing: &mut BTreeSet<Digest>,
+    ) -> Result<Option<Arc<LayerReport>>> {
+        if layer.is_foreign() && !self.store.is_linked(repo, &layer.digest).await? {
+            return Ok(None);
+        }
+        self.report(layer, missing).await
+    }
+
     /// The report of a blob. `None`: there is none, and none will come unless it is among the `missing`.
     async fn report(
         &self,
         blob: &Descriptor,
         missing: &mut BTreeSet<Digest>,
     ) -> Result<Option<Arc<LayerReport>>> {
-        if let Some(report) = self.reports.get(&blob.digest) {
-            return Ok(Some(report));
-        }
-        if let Some(report) = self.store.layer_report(&blob.digest).await? {
-            let report = Arc::new(report);
-            // One that counts for now only is replaced by the next.
-            if !is_for_now(&report) {
-                self.reports.insert(blob.digest, Arc::clone(&report));
+        // Other analysers make another report, and so does a clamd that is back.
+        let made_at = self.store.layer_report_made_at(&blob.digest).await?;
+        if let Some(made_at) = made_at {
+            let known = self.reports.get(&blob.digest);
+            if let Some((_, report)) = known.filter(|(at, _)| *at == made_at) {
+                return Ok(Some(report));
             }
-            return Ok(Some(report));
+            if let Some(report) = self.store.layer_report(&blob.digest).await? {
+                let report = Arc::new(report);
+                self.reports.insert(blob.digest, (made_at, Arc::clone(&report)));
+                return Ok(Some(report));
+            }
         }
         if self.store.has_blob(&blob.digest).await? {
             missing.insert(blob.digest);
@@ -158,10 +182,42 @@ impl Evidence {
     }
 }
 
-/// Whether the blob is looked into again although nothing of it has changed.
-fn is_for_now(report: &LayerReport) -> bool {
-    let mut missing = report.not_scannable.iter();
-    missing.any(|missing| missing.limit == findings::NO_CLAMD)
+/// Memory that the reports of one image may take while it is judged, in bytes: it may have a thousand layers, each of which fills
+/// a report.
+const IMAGE_BYTES: usize = 1 << 30;
+
+/// What is left of it.
+struct Room {
+    left: usize,
+    is_exceeded: bool,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self {
+            left: IMAGE_BYTES,
+            is_exceeded: false,
+        }
+    }
+
+    fn take(&mut self, report: Option<Arc<LayerReport>>) -> Option<Arc<LayerReport>> {
+        let report = report?;
+        let Some(left) = self.left.checked_sub(weight::of(&report)) else {
+            self.is_exceeded = true;
+            return None;
+        };
+        self.left = left;
+        Some(report)
+    }
+
+    fn tell(&self, unknowns: &mut Vec<Unknown>) {
+        if self.is_exceeded {
+            unknowns.push(Unknown {
+                kind: UnknownKind::NotScannable,
+                detail: "image.reports".to_owned(),
+            });
+        }
+    }
 }
 
 fn absent(blob: &Descriptor) -> Unknown {

@@ -47,7 +47,7 @@ pub(super) async fn gather(
     let limits = super::stored_limits();
     let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type), &limits)
         .context("the manifest that was stored cannot be read")?;
-    let Some(gathered) = evidence.gather(&manifest).await? else {
+    let Some(gathered) = evidence.gather(repo, &manifest).await? else {
         return Ok(Image::Waits);
     };
     let since = store.now().minus(IN_USE);

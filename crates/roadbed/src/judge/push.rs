@@ -49,7 +49,7 @@ impl AtPush {
             return Ok(PushVerdict::Take);
         }
         let _place = self.places.acquire().await.context("stopping")?;
-        let gathered = self.evidence.known(push.manifest).await?;
+        let gathered = self.evidence.known(push.repo, push.manifest).await?;
         let (now, since) = (moment(self.store.now())?, self.store.now().minus(IN_USE));
         let about = SubjectOf {
             repo: push.repo.clone(),

@@ -170,6 +170,12 @@ pub(crate) fn add_vulnerabilities_of(
         epss: facts.epss.as_ref(),
     };
     let mut report = find_vulnerabilities(&packages, os, &known);
+    if report.is_cut {
+        subject.image.unknowns.push(Unknown {
+            kind: UnknownKind::TooManyFindings,
+            detail: "advisories".to_owned(),
+        });
+    }
     vex.apply(&mut report.findings, &packages, os);
     for finding in &report.findings {
         let Some((package, layer, path)) = placed.get(finding.package) else {

@@ -117,12 +117,15 @@ impl<'a> Vex<'a> {
             if products.is_empty() && is_attached {
                 products.push(self.as_product());
             }
-            for product in &mut products {
-                self.recognise(&mut product.product);
+            // Name by name: one that the signer is trusted for does not speak for the others beside it.
+            for VexProduct { product, .. } in &mut products {
+                let is_trusted = |name: &String| signer.speaks_of(std::iter::once(name.as_str()));
+                product.ids.retain(is_trusted);
+                product.digests.retain(is_trusted);
+                self.recognise(product);
             }
-            products.retain(|VexProduct { product, .. }| {
-                signer.speaks_of(product.ids.iter().chain(&product.digests).map(String::as_str))
-            });
+            products
+                .retain(|VexProduct { product, .. }| !(product.ids.is_empty() && product.digests.is_empty()));
             (!products.is_empty()).then(|| VexStatement {
                 products,
                 ..statement.clone()

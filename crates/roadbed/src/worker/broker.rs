@@ -159,6 +159,10 @@ impl Broker {
             let wait = self.config.back_off * 2_u32.saturating_pow(job.attempts.saturating_sub(1)).min(64);
             return self.store.return_job(job, wait, Some(&error.to_string())).await;
         }
+        if !self.store.known_layers(&[digest]).await?.is_empty() {
+            // It was looked into before; what was found then stands.
+            return self.store.drop_job(job).await;
+        }
         let mut report = gave_up(digest, error);
         if let Ok(analysers) = self.pool.analysers().await {
             report.analysers = analysers;

@@ -109,7 +109,6 @@ const CALLS: &[libc::c_long] = &[
     libc::SYS_sigaltstack,
     libc::SYS_gettid,
     libc::SYS_getpid,
-    libc::SYS_tgkill,
     libc::SYS_restart_syscall,
     libc::SYS_exit,
     libc::SYS_exit_group,
@@ -117,8 +116,19 @@ const CALLS: &[libc::c_long] = &[
 
 #[cfg(target_os = "linux")]
 fn few_calls() -> Result<()> {
-    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-    let calls: BTreeMap<i64, Vec<_>> = CALLS.iter().map(|&call| (call, Vec::new())).collect();
+    use seccompiler::{
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+        SeccompRule,
+    };
+    let mut calls: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|&call| (call, Vec::new())).collect();
+    // `abort` sends the process itself a signal. Any other one with the same user could be ended so.
+    let itself = SeccompCondition::new(
+        0,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        std::process::id().into(),
+    )?;
+    calls.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![itself])?]);
     let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(
         calls,

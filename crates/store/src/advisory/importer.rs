@@ -101,17 +101,32 @@ impl Importer {
             Ok(None) => {}
             Ok(Some((kind, name))) => self.keep_document(kind, name, bytes).await?,
             Err(ImportError::Store(error)) => return Err(error),
-            Err(error) => {
-                self.refused += 1;
-                if self.refusals.len() < REFUSALS {
-                    self.refusals.push(error.to_string());
-                }
-            }
+            Err(error) => self.refuse(&error),
         }
         if self.gathered.len() >= GATHERED {
             self.write().await?;
         }
         Ok(())
+    }
+
+    /// Adds a document that can be of one kind only: what comes from a source of advisories replaces no catalogue and speaks for
+    /// no signer, whatever it dresses up as.
+    ///
+    /// # Errors
+    /// The store failed. A document of another kind counts as refused.
+    pub async fn add_only(&mut self, kind: DocumentKind, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        if recognise(name, bytes) == Some(kind) {
+            return self.add(name, bytes).await;
+        }
+        self.refuse(&ImportError::Unknown(name.to_owned()));
+        Ok(())
+    }
+
+    fn refuse(&mut self, error: &ImportError) {
+        self.refused += 1;
+        if self.refusals.len() < REFUSALS {
+            self.refusals.push(error.to_string());
+        }
     }
 
     /// Takes an advisory, or says as what kind of document and under which name it is to be kept.

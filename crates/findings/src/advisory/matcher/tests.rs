@@ -309,3 +309,27 @@ fn a_text_that_is_no_version_is_uncertain() {
         Some("`not a version` is no version of PyPI")
     );
 }
+
+/// A layer of some kilobytes names thousands of packages of which each has many advisories.
+#[test]
+fn what_speaks_of_an_image_is_bounded_and_hides_no_other_package() {
+    const NOISE: usize = 100;
+    let mut documents: Vec<_> = (0..NOISE)
+        .map(|number| advisory(&format!("DSA-{number}"), "Debian:12", "linux", None))
+        .collect();
+    documents.push(advisory("GHSA-1", "npm", "left-pad", Some("2.0.0")));
+    let index = index(&documents);
+    let mut packages: Vec<Package> = (0..=MATCHES / NOISE)
+        .map(|number| from_source(PackageKind::Dpkg, &format!("linux-{number}"), "1", ("linux", "1")))
+        .collect();
+    packages.push(Package::new(PackageKind::Npm, "left-pad", "1.0.0"));
+    let found = match_packages(&packages, Some(&os("debian", "12")), &index);
+    assert!(found.is_cut);
+    assert_eq!(found.matches.len(), MATCHES);
+    assert_eq!(found.coverage.len(), packages.len());
+    assert!(found.matches.iter().any(|found| *found.advisory == *"GHSA-1"));
+    assert!(found.matches.is_sorted_by_key(|found| found.package));
+    let one = match_packages(&packages[..1], Some(&os("debian", "12")), &index);
+    assert!(!one.is_cut);
+    assert_eq!(one.matches.len(), NOISE);
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::feeds::list::{Entry, moment_of};
+use crate::feeds::list::{Entry, is_id, moment_of};
 
 /// A document may be older than the list says by less than this, in microseconds: one of the two cuts fractions of a second.
 const SLACK: i64 = 1_000_000;
@@ -32,6 +32,10 @@ impl Head {
     /// `None`: it is no document of OSV's form.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let wire: Wire<'_> = serde_json::from_slice(bytes).ok()?;
+        // Archives have many of them, and all are kept while one is read.
+        if !is_id(&wire.id) {
+            return None;
+        }
         Some(Self {
             id: wire.id.into(),
             modified: moment_of(&wire.modified).filter(|moment| *moment > PLACEHOLDER),

@@ -50,7 +50,7 @@ fn who_is_locked_in_reaches_nothing() {
 
 type Attempt = fn() -> io::Result<()>;
 
-const ATTEMPTS: [(&str, Attempt); 12] = [
+const ATTEMPTS: [(&str, Attempt); 13] = [
     ("reading a file", || File::open("/etc/passwd").map(drop)),
     ("writing a file", || {
         File::create("/tmp/roadbed-sandbox-test").map(drop)
@@ -78,12 +78,32 @@ const ATTEMPTS: [(&str, Attempt); 12] = [
     ("sending datagrams", || {
         UdpSocket::bind(("127.0.0.1", 0)).map(drop)
     }),
+    ("sending its parent a signal", signal_to_parent),
     ("a socket of its own", || UnixStream::pair().map(drop)),
 ];
+
+/// No signal at all, which is refused as every other one is.
+#[expect(
+    unsafe_code,
+    reason = "nothing safe sends a signal to a thread of another process"
+)]
+fn signal_to_parent() -> io::Result<()> {
+    let parent = PARENT.load(std::sync::atomic::Ordering::Relaxed);
+    // SAFETY: no memory is handed over.
+    match unsafe { libc::syscall(libc::SYS_tgkill, parent, parent, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// The process that started the one inside; it could not ask any more.
+static PARENT: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(0);
 
 /// Says of each attempt what became of it.
 fn from_inside() -> ! {
     let mut opened = File::open("/proc/thread-self/status").expect("the test tells what it sees");
+    let parent = i32::try_from(std::os::unix::process::parent_id()).expect("process ids are positive");
+    PARENT.store(parent, std::sync::atomic::Ordering::Relaxed);
     let missing = enter(WALLS).expect("the test tells what it sees");
     // The standard output of the test runner is locked by nobody here, and needs no more than `write`.
     let mut out = io::stdout();
