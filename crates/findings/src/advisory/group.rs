@@ -134,7 +134,7 @@ pub struct VulnerabilityReport {
     pub findings: Vec<VulnerabilityFinding>,
     /// One for each package.
     pub coverage: Vec<Coverage>,
-    /// Whether there is more than is told, see [`MATCHES`](super::limits::MATCHES).
+    /// Whether there is more than is told, see `MATCHES`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
 }
