@@ -45,31 +45,44 @@ pub(super) fn run(bench: &Bench) -> Result<Section> {
         name: "Debian GNU/Linux 12 (bookworm)".to_owned(),
         like: Vec::new(),
     };
-    let (mut times, mut found) = (Series::default(), 0);
-    for _ in 0..TIMES {
-        let started = Instant::now();
-        found = std::hint::black_box(match_packages(&packages, Some(&os), &index))
-            .matches
-            .len();
-        times.push(started.elapsed().as_secs_f64() * 1e3);
-    }
-    ensure!(
-        found > 0,
-        "nothing matches: the advisories are not those of Debian 12"
-    );
     let mut section = Section::beside("Packages against advisories", "–");
-    section.row(
-        format!("{PACKAGES} packages against {count} advisories: median"),
-        format!("{:.2} ms", times.median()),
-        "–",
-        Judged::of(times.median(), " ms", Bar::AtMost(5.0)),
-    );
+    let old: Vec<Package> = packages.iter().map(oldest).collect();
+    for (packages, which) in [(&packages, "as they are"), (&old, "in the oldest version")] {
+        let (mut times, mut found) = (Series::default(), 0);
+        for _ in 0..TIMES {
+            let started = Instant::now();
+            found = std::hint::black_box(match_packages(packages, Some(&os), &index))
+                .matches
+                .len();
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        section.row(
+            format!("{PACKAGES} packages {which} against {count} advisories, {found} matches: median"),
+            format!("{:.2} ms", times.median()),
+            "–",
+            Judged::of(times.median(), " ms", Bar::AtMost(5.0)),
+        );
+        section.note(format!(
+            "{which}: slowest of {TIMES} times {:.2} ms",
+            times.maximum()
+        ));
+    }
     section.note(format!(
-        "packages of a Debian 12, {found} matches; slowest of {TIMES} times {:.2} ms; reading the index once takes {:.1} s",
-        times.maximum(),
+        "packages of a Debian 12 of that day, and in a version before all others, so that everything that was ever said of them \
+         matches; reading the index once takes {:.1} s",
         built.as_secs_f64()
     ));
     Ok(section)
+}
+
+/// The package in a version that every advisory about it is about.
+fn oldest(package: &Package) -> Package {
+    let mut old = package.clone();
+    "0~".clone_into(&mut old.version);
+    if let Some(source) = &mut old.source {
+        source.version.clone_from(&old.version);
+    }
+    old
 }
 
 /// The first packages of the Debian that layers are made of.
@@ -125,6 +138,7 @@ fn read(directory: &Path) -> Result<Vec<Advisory>> {
         for number in 0..zip.len() {
             let mut bytes = Vec::new();
             zip.by_index(number)?.read_to_end(&mut bytes)?;
+            // As an import does, which names those that break the schema and takes the others.
             all.extend(Advisory::read(&bytes, &home).ok());
         }
     }
