@@ -28,6 +28,8 @@ use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, StoreEr
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
+use crate::jobs;
+
 mod asked;
 pub(crate) mod attach;
 mod attached;
@@ -131,23 +133,10 @@ impl Judge {
     }
 
     async fn work(self: Arc<Self>) {
-        let mut changes = self.store.jobs();
-        loop {
-            changes.mark_unchanged();
-            match self.one_job().await {
-                Ok(true) => {}
-                Ok(false) => {
-                    let told = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
-                    if matches!(told, Ok(Err(_))) {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "an image could not be judged");
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
-            }
-        }
+        jobs::work(&self.store, LOOK_EVERY, "an image could not be judged", || {
+            self.one_job()
+        })
+        .await;
     }
 
     async fn one_job(&self) -> Result<bool> {

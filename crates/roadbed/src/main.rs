@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod feeds;
 mod gate;
+mod jobs;
 mod judge;
 mod local;
 mod moment;

@@ -28,7 +28,7 @@ pub struct InUseEntry {
     /// The repository.
     #[schema(value_type = String)]
     pub repository: RepoName,
-    /// Tag or digest. A tag means what it points to whenever it is asked.
+    /// Tag or digest. A tag means what was pushed to it by the time it was said.
     pub reference: String,
     /// Its last moment.
     pub until: Moment,
@@ -44,7 +44,7 @@ pub struct InUseEntry {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewInUseEntry {
-    /// The repository; it need not be there yet.
+    /// The repository; for a digest it need not be there yet.
     #[schema(value_type = String)]
     pub repository: RepoName,
     /// Tags and digests; 1 to 1000.

@@ -49,7 +49,7 @@ pub(crate) enum InUseCommand {
 /// Options of `in-use add`.
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// Images: `team/app:1.4` or `team/app@sha256:…`. A tag stands for whatever it points to when it is asked
+    /// Images: `team/app:1.4` or `team/app@sha256:…`. A tag stands for what is pushed to it by now, not for what comes later
     #[arg(required_unless_present = "file")]
     images: Vec<ImageArg>,
     /// File with one image a line; empty lines and what follows a `#` do not count

@@ -20,7 +20,7 @@ use super::{
     image::{self, Image, Ready},
     result_of,
 };
-use crate::config::SbomFormat;
+use crate::{config::SbomFormat, jobs};
 
 /// How long an image is held before somebody else may try it.
 const LEASE: Duration = Duration::from_mins(2);
@@ -108,23 +108,10 @@ impl Attacher {
     }
 
     async fn work(self) {
-        let mut changes = self.store.jobs();
-        loop {
-            changes.mark_unchanged();
-            match self.one_job().await {
-                Ok(true) => {}
-                Ok(false) => {
-                    let told = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
-                    if matches!(told, Ok(Err(_))) {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "an SBOM could not be attached");
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
-            }
-        }
+        jobs::work(&self.store, LOOK_EVERY, "an SBOM could not be attached", || {
+            self.one_job()
+        })
+        .await;
     }
 
     async fn one_job(&self) -> Result<bool> {

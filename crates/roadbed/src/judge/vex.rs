@@ -24,6 +24,8 @@ pub(super) struct Attested<'a> {
 /// All VEX that counts for one image.
 #[derive(Default)]
 pub(crate) struct Vex<'a> {
+    /// Last part of the repository's name.
+    name: &'a str,
     image: ImageIdentity,
     attested: Vec<Attested<'a>>,
     imported: Vec<(&'a VexDocument, &'a TrustedSigner)>,
@@ -50,7 +52,7 @@ impl<'a> Attested<'a> {
 impl<'a> Vex<'a> {
     /// What counts for an image of these digests: its own first, then those of the indexes that name it.
     pub(super) fn of(
-        repository: &RepoName,
+        repository: &'a RepoName,
         digests: &[Digest],
         attested: Vec<Attested<'a>>,
         imported: &'a [VexDocument],
@@ -72,6 +74,7 @@ impl<'a> Vex<'a> {
             by.map(move |signer| (document, signer))
         });
         Self {
+            name,
             image,
             attested,
             imported: imported.collect(),
@@ -122,7 +125,7 @@ impl<'a> Vex<'a> {
                 let is_trusted = |name: &String| signer.speaks_of(std::iter::once(name.as_str()));
                 product.ids.retain(is_trusted);
                 product.digests.retain(is_trusted);
-                self.recognise(product);
+                self.recognise(product, signer);
             }
             products
                 .retain(|VexProduct { product, .. }| !(product.ids.is_empty() && product.digests.is_empty()));
@@ -148,10 +151,15 @@ impl<'a> Vex<'a> {
         }
     }
 
-    /// A package URL with the digest of the image means the image, whatever registry it names.
-    fn recognise(&self, product: &mut VexComponent) {
+    /// A package URL with the digest of the image means the image, whatever registry it names. Where a signer is trusted for some
+    /// products only, it must have the image's name too: otherwise such a product could be called like any other image.
+    fn recognise(&self, product: &mut VexComponent, signer: &TrustedSigner) {
+        let is_limited = !signer.spec().products.is_empty();
         let of_image = product.ids.iter().find_map(|id| {
-            let (_, version) = id.strip_prefix("pkg:oci/")?.split_once('@')?;
+            let (name, version) = id.strip_prefix("pkg:oci/")?.split_once('@')?;
+            if is_limited && name != self.name {
+                return None;
+            }
             let version = version
                 .split(['?', '#'])
                 .next()?
@@ -179,4 +187,65 @@ pub(super) fn suppression(finding: &VulnerabilityFinding) -> Option<Suppression>
             reason: words.map_or_else(|| status.to_owned(), |words| format!("{status}: {words}")),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use signatures::SignerSpec;
+
+    use super::*;
+
+    fn signer(products: &[&str]) -> TrustedSigner {
+        let spec = json!({
+            "name": "vendor", "repositories": ["**"], "author": "Vendor", "vex": true, "products": products,
+        });
+        let spec: SignerSpec = serde_json::from_value(spec).unwrap();
+        TrustedSigner::new(spec).unwrap()
+    }
+
+    /// The names of the one product that is left, if it is.
+    fn left(repository: &str, products: &[&str], product: &serde_json::Value) -> Option<VexComponent> {
+        let document = json!({
+            "@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://vendor.example/1", "author": "Vendor",
+            "timestamp": "2024-01-01T00:00:00Z", "version": 1,
+            "statements": [{
+                "vulnerability": { "name": "CVE-2021-44228" }, "products": [product], "status": "fixed",
+            }],
+        });
+        let documents = [VexDocument::read(document.to_string().as_bytes()).unwrap()];
+        let (signers, repository) = ([signer(products)], repository.parse().unwrap());
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let vex = Vex::of(&repository, &[digest()], Vec::new(), &documents, &signers, now);
+        let mut trusted = vex.trusted(&documents[0], &signers[0], false);
+        let mut statement = trusted.statements.pop()?;
+        Some(statement.products.remove(0).product)
+    }
+
+    fn digest() -> Digest {
+        Digest::of(oci::Algorithm::Sha256, b"image")
+    }
+
+    #[test]
+    fn a_product_that_is_called_like_a_trusted_one_is_no_other_image() {
+        let product = json!({ "@id": format!("pkg:oci/allowed@{}", digest()) });
+        let means_the_image = |repository, products: &[&str]| {
+            left(repository, products, &product).is_some_and(|product| !product.digests.is_empty())
+        };
+        assert!(means_the_image("team/allowed", &["pkg:oci/allowed*"]));
+        assert!(!means_the_image("team/victim", &["pkg:oci/allowed*"]));
+        // Whoever is trusted for everything may call it as it was called elsewhere.
+        assert!(means_the_image("team/renamed", &[]));
+    }
+
+    #[test]
+    fn a_trusted_name_does_not_speak_for_those_beside_it() {
+        let product = json!({
+            "@id": "pkg:oci/allowed", "identifiers": { "purl": "pkg:deb/debian/openssl" },
+        });
+        let kept = left("team/app", &["pkg:oci/allowed*"], &product).unwrap();
+        assert_eq!(kept.ids, ["pkg:oci/allowed"]);
+        let foreign = json!({ "@id": "pkg:deb/debian/openssl" });
+        assert_eq!(left("team/app", &["pkg:oci/allowed*"], &foreign), None);
+    }
 }

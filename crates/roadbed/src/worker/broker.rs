@@ -8,6 +8,7 @@ use store::{Job, JobKind, Store, StoreError};
 use tokio::task::JoinSet;
 
 use super::{NO_LAYER, Pool, PoolError, clamd::NO_CLAMD, engines::not_scannable};
+use crate::jobs;
 
 /// How the broker behaves.
 #[derive(Debug, Clone)]
@@ -60,23 +61,13 @@ impl Broker {
     }
 
     async fn work(self: Arc<Self>) {
-        let mut changes = self.store.jobs();
-        loop {
-            changes.mark_unchanged();
-            match self.one_job().await {
-                Ok(true) => {}
-                Ok(false) => {
-                    let told = tokio::time::timeout(self.config.look_every, changes.changed()).await;
-                    if matches!(told, Ok(Err(_))) {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a job could not be done");
-                    tokio::time::sleep(self.config.look_every).await;
-                }
-            }
-        }
+        jobs::work(
+            &self.store,
+            self.config.look_every,
+            "a job could not be done",
+            || async { Ok(self.one_job().await?) },
+        )
+        .await;
     }
 
     /// Does one job; `false` when there was none.

@@ -116,7 +116,7 @@ impl Cosign {
             "--key",
             &key,
         ];
-        world.command(&[&trust, options].concat()).map(drop)
+        world.roadbed(&[&trust, options].concat()).map(drop)
     }
 }
 

@@ -66,28 +66,14 @@ impl Signer {
             "--key",
             &file,
         ];
-        world.command(&[&trust, options].concat()).map(drop)
+        world.roadbed(&[&trust, options].concat()).map(drop)
     }
 }
 
 impl World {
-    /// What a command of the administrator prints.
-    pub(super) fn command(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = self.server.command();
-        command
-            .args(arguments)
-            .env("ROADBED_URL", self.server.url())
-            .env("ROADBED_USER", ADMIN)
-            .env("ROADBED_PASSWORD", ADMIN_PASSWORD);
-        let output = command.output()?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "{arguments:?}: {said}");
-        Ok(String::from_utf8(output.stdout)?)
-    }
-
     /// What is said about an image.
     pub(super) fn decision(&self, tag: &str) -> Result<String> {
-        self.command(&["decision", &format!("{}:{tag}", super::world::REPOSITORY)])
+        self.roadbed(&["decision", &format!("{}:{tag}", super::world::REPOSITORY)])
     }
 
     /// Waits until all of this is said about an image.

@@ -139,7 +139,7 @@ async fn what_has_to_be_signed_is_served_as_long_as_it_is() -> Result<()> {
     world
         .until("v1", "signed again", |answer| answer.status == 200)
         .await?;
-    world.command(&["signer", "remove", "release"])?;
+    world.roadbed(&["signer", "remove", "release"])?;
     world
         .until("v1", "refused again", |answer| answer.status == 403)
         .await?;
@@ -316,7 +316,7 @@ async fn imported_vex_counts_from_trusted_authors() -> Result<()> {
             "--author",
             author,
         ];
-        world.command(&of)
+        world.roadbed(&of)
     };
     trust("Somebody else")?;
     world.decided("v1").await?.expect_error(403, "DENIED")?;

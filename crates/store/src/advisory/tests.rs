@@ -1,5 +1,7 @@
 //! Generations: atomic, and nothing of a source is overwritten.
 
+use findings::advisory::DocumentKind;
+
 use super::*;
 use crate::testing::Kit;
 
@@ -112,4 +114,28 @@ async fn a_catalogue_that_has_not_changed_makes_no_generation() {
         let text = catalogue(version);
         assert_eq!(imported(&kit, &[("kev.json", &text)], &[]).await, generation);
     }
+}
+
+/// A mirror of advisories could otherwise empty the catalogue of what is exploited, or speak for a signer.
+#[tokio::test]
+async fn what_comes_as_an_advisory_is_nothing_else() {
+    let kit = Kit::new().await;
+    let kev = r#"{"id":"X-1","modified":"2024-01-01T00:00:00Z","catalogVersion":"1","dateReleased":"2025-08-25T00:00:00Z","vulnerabilities":[]}"#;
+    let vex = r#"{"id":"X-2","modified":"2024-01-01T00:00:00Z","@context":"https://openvex.dev/ns/v0.2.0","@id":"x","author":"vendor","timestamp":"2024-01-01T00:00:00Z","version":1,"statements":[]}"#;
+    let mut importer = Importer::begin(&kit.store).await.unwrap();
+    for (name, text) in [
+        ("npm/X-1.json", kev),
+        ("npm/X-2.json", vex),
+        ("npm/X-3.json", "rubbish"),
+    ] {
+        importer
+            .add_only(DocumentKind::Osv, name, text.as_bytes())
+            .await
+            .unwrap();
+    }
+    assert_eq!(importer.changed(), 0);
+    let summary = importer.finish("test", &Kit::operator()).await.unwrap();
+    assert_eq!((summary.refused, summary.generation), (3, None), "{summary:?}");
+    // They are what they dress up as, where that may come.
+    assert_eq!(imported(&kit, &[("x", kev), ("y", vex)], &[]).await, Some(1));
 }

@@ -138,3 +138,25 @@ async fn what_somebody_pushed_is_never_taken_for_the_registrys_own() {
         .unwrap();
     assert_eq!(referrers(&kit, &ci, &subject).await, [attachment.digest]);
 }
+
+/// Otherwise a tag on it would keep the image from being deleted, and an index that names it would lose it.
+#[tokio::test]
+async fn one_that_somebody_tagged_is_theirs_from_then_on() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let subject = kit.push_image(&ci, REPO, "a", &["1"]).await;
+    let (first, second) = (attachment(&subject, "one"), attachment(&subject, "two"));
+    attach_now(&kit, first.clone()).await;
+    let text = String::from_utf8(first.bytes.to_vec()).unwrap();
+    kit.put(&ci, REPO, &text, &["keep"]).await.unwrap();
+    assert_eq!(attach_now(&kit, second.clone()).await, Attached::Done);
+    let mut expected = vec![first.digest, second.digest];
+    expected.sort_unstable();
+    assert_eq!(referrers(&kit, &ci, &subject).await, expected);
+    kit.store
+        .delete_manifest(&kit.delete(&ci, REPO), &subject)
+        .await
+        .unwrap();
+    assert_eq!(referrers(&kit, &ci, &subject).await, [first.digest]);
+    assert_eq!(kit.tags(&ci, REPO).await, ["keep"]);
+}

@@ -39,9 +39,12 @@ async fn a_digest_or_a_tag_is_in_use_until_its_end() {
     assert_eq!(number(&kit).await, 2);
     assert_eq!(kit.store.job_counts(JobKind::Judge).await.unwrap().waiting, 2);
 
-    // A tag means what it points to now.
-    let moved = kit.push_image(&ci, "team/app", "c", &["v1"]).await;
-    assert!(is_in_use(&kit, &moved).await && !is_in_use(&kit, &by_tag).await);
+    // A tag means what was there by then: whoever may push to it does not say what is in use.
+    kit.advance(Duration::from_secs(1));
+    let pushed_later = kit.push_image(&ci, "team/app", "c", &["v1"]).await;
+    assert!(!is_in_use(&kit, &pushed_later).await && !is_in_use(&kit, &by_tag).await);
+    assert!(say(&kit, &["v1"], 30).await);
+    assert!(is_in_use(&kit, &pushed_later).await);
 
     let page = kit.store.in_use_by_word(None, 1).await.unwrap();
     assert!(page.more);

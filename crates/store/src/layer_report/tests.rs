@@ -126,3 +126,21 @@ async fn what_older_analysers_looked_into_is_looked_into_again_and_only_once() {
     assert_eq!(scan_all("2").await, blobs);
     assert_eq!(kit.store.request_outdated_scans("2").await.unwrap(), 0);
 }
+
+/// Knowing the digest of another repository's layer shows nothing of it.
+#[tokio::test]
+async fn a_blob_is_of_the_repositories_that_have_it() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    kit.push_image(&ci, "team/app", "a", &["1.0"]).await;
+    let is_linked = async |repo: &str| {
+        let repo = repo.parse().unwrap();
+        kit.store.is_linked(&repo, &sha256(b"layer a")).await.unwrap()
+    };
+    assert!(is_linked("team/app").await);
+    assert!(!is_linked("team/other").await);
+    assert_eq!(
+        kit.store.layer_report_made_at(&sha256(b"layer a")).await.unwrap(),
+        None
+    );
+}
