@@ -50,7 +50,7 @@ bench-registry:
 # Measures what looks into images and writes docs/benchmarks.md; a directory of YARA rules, one of advisories
 bench-scan rules advisories:
     cargo bench -p roadbed --bench registry -- --write --yara-rules {{rules}} --advisories {{advisories}} \
-        scan-pass scan-decision matching
+        scan-pass scan-decision scan-beside matching
 
 # Runs one fuzz target (needs nightly and cargo-fuzz)
 fuzz target seconds:

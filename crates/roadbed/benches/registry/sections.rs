@@ -15,6 +15,7 @@ mod matching;
 mod memory;
 mod mixed;
 mod push;
+mod scan_beside;
 mod scan_decision;
 mod scan_pass;
 mod start;
@@ -40,13 +41,15 @@ pub(crate) enum SectionName {
     ScanPass,
     /// From a push to its decision.
     ScanDecision,
+    /// What readers notice of looking into images.
+    ScanBeside,
     /// Packages against advisories.
     Matching,
 }
 
 impl SectionName {
     /// In the order of the page.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::ManifestGet,
         Self::BlobGet,
         Self::Mixed,
@@ -56,6 +59,7 @@ impl SectionName {
         Self::Start,
         Self::ScanPass,
         Self::ScanDecision,
+        Self::ScanBeside,
         Self::Matching,
     ];
 }
@@ -79,6 +83,7 @@ pub(crate) fn run(name: SectionName, bench: &Bench) -> Result<Section> {
         SectionName::Start => start::run(bench),
         SectionName::ScanPass => scan_pass::run(bench),
         SectionName::ScanDecision => scan_decision::run(bench),
+        SectionName::ScanBeside => scan_beside::run(bench),
         SectionName::Matching => matching::run(bench),
     }
 }

@@ -44,6 +44,7 @@ mod target;
 pub(crate) use server::known;
 pub(crate) use target::Remote;
 
+use examine::LookArgs;
 use failing::FailOn;
 use known::KnownArgs;
 use server::As;
@@ -58,7 +59,7 @@ TARGET is recognised by what it is:
   an image in a registry: [HOST/]REPOSITORY[:TAG] or REPOSITORY@DIGEST, without HOST in that of --url
 
 A Roadbed registry answers with what it knows of its images, and what it decided; with --advisories, --data or --policy the
-image is fetched and looked into here. Everything else is looked into here, and judged by what --advisories, --data and --policy
+image is fetched and looked into here, as it is with --skip or rules of your own. Everything else is looked into here, and judged by what --advisories, --data and --policy
 name, or by the registry of --server, which gets what was found and no file. Without any of them no advisory is asked, and the
 headline says so.
 
@@ -70,6 +71,7 @@ Examples:
   roadbed scan . --policy policy.yaml --fail-on refuse --format sarif -o scan.sarif
   roadbed scan ./layout:v1 --server https://registry.example --as team/app:v1 --fail-on refuse
   roadbed scan registry.example/team/app:v1 --platform linux/arm64
+  roadbed scan ./layout:v1 --skip secrets,malware --format cyclonedx
 
 Exit status: 0 nothing of --fail-on was found, 1 something was, 2 the scan failed.";
 
@@ -81,6 +83,8 @@ pub(crate) struct ScanArgs {
     target: String,
     #[command(flatten)]
     known: KnownArgs,
+    #[command(flatten)]
+    look: LookArgs,
     /// Judge by the default policy, or by that of the data directory
     #[arg(long)]
     judge: bool,
@@ -159,11 +163,14 @@ async fn result(client: &ClientArgs, args: &ScanArgs, now: OffsetDateTime) -> Re
     if let Some(server) = &args.server {
         let judge = server::Judge::connect(client, server, args.judged_as.as_ref(), &target)?;
         let image = resolve::image(target, registry.as_ref(), wanted).await?;
-        let gathered = examine::examine(&image).await?;
-        return judge.judge(&image, &gathered).await;
+        let gathered = examine::examine(&image, &args.look).await?;
+        let mut judged = judge.judge(&image, &gathered).await?;
+        args.look.tell_skipped(&mut judged);
+        return Ok(judged);
     }
     if let (Some(registry), Target::Registry(remote)) = (&registry, &target)
         && !args.known.is_named()
+        && !args.look.is_named()
     {
         if let Some(known) = server::known(registry, remote, wanted).await? {
             return Ok(known);
@@ -186,10 +193,11 @@ async fn result(client: &ClientArgs, args: &ScanArgs, now: OffsetDateTime) -> Re
         return result::of_sbom(&args.target, file, &asked);
     }
     let image = resolve::image(target, registry.as_ref(), wanted).await?;
-    let gathered = examine::examine(&image).await?;
-    tokio::task::spawn_blocking(move || result::of_image(&image, &gathered, &asked))
-        .await
-        .context("the scan was lost")?
+    let gathered = examine::examine(&image, &args.look).await?;
+    let looked = tokio::task::spawn_blocking(move || result::of_image(&image, &gathered, &asked)).await;
+    let mut result = looked.context("the scan was lost")??;
+    args.look.tell_skipped(&mut result);
+    Ok(result)
 }
 
 fn write(client: &ClientArgs, args: &ScanArgs, result: &ScanResult, now: OffsetDateTime) -> Result<()> {

@@ -6,6 +6,7 @@ use store::Store;
 use tokio::task::JoinHandle;
 use web::Syncing;
 
+use super::background::Background;
 use crate::{config::Config, feeds::Feeds};
 
 /// What fetches, by itself if it is to, and when somebody asks. Dropping it ends it; the next start goes on.
@@ -15,10 +16,11 @@ pub(super) struct Fetching {
 }
 
 impl Fetching {
-    pub(super) fn start(config: &Config, store: &Store) -> Self {
+    pub(super) fn start(background: &Background, config: &Config, store: &Store) -> Self {
         let feeds = Feeds::new(&config.feeds, store.clone());
+        let follow = || background.handle().spawn(feeds.clone().follow());
         Self {
-            following: config.feeds.enabled.then(|| tokio::spawn(feeds.clone().follow())),
+            following: config.feeds.enabled.then(follow),
             feeds,
         }
     }

@@ -8,6 +8,7 @@ use store::Store;
 use tokio::task::{JoinHandle, JoinSet};
 use web::Judging;
 
+use super::background::Background;
 use crate::{
     config::Config,
     gate::{
@@ -45,8 +46,9 @@ impl Drop for Looking {
     }
 }
 
-/// Starts it, unless it is switched off.
+/// Starts it, unless it is switched off, on threads of its own: pulls come first.
 pub(super) async fn start(
+    background: &Background,
     config: &Config,
     store: &Store,
     knowledge: Arc<Knowledge>,
@@ -64,6 +66,18 @@ pub(super) async fn start(
         .context("the rules could not be checked")?
         .context("scan.secret_rules or scan.malware_rules names what cannot be used")?;
     store.release_jobs().await?;
+    let (config, store, instance) = (config.clone(), store.clone(), instance.to_owned());
+    let started = background
+        .handle()
+        .spawn(async move { start_there(&config, &store, knowledge, &instance) });
+    let looking = started
+        .await
+        .context("looking into what is pushed did not start")?;
+    Ok(Some(looking))
+}
+
+/// Starts it on the threads that this is called on.
+fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instance: &str) -> Looking {
     let pool = Pool::new(config.pool_config());
     let broker = Broker::start(
         store.clone(),
@@ -78,7 +92,7 @@ pub(super) async fn start(
         format!("judge {instance}"),
     );
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
-    Ok(Some(Looking {
+    Looking {
         loops: vec![broker, judge, attacher],
         tasks: [
             tokio::spawn(review(store.clone())),
@@ -89,7 +103,7 @@ pub(super) async fn start(
         ],
         judging: Asked::new(store.clone(), knowledge),
         pool,
-    }))
+    }
 }
 
 async fn review(store: Store) {

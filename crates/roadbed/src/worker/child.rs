@@ -16,6 +16,7 @@ use clap::Args;
 use super::{
     clamd::handout::HandsOut,
     engines::{Engines, Rules, Skips},
+    idle,
     lifeline::Lifeline,
     sandbox::{self, Walls},
     split::{self, Alone, Side},
@@ -101,6 +102,10 @@ fn look_into_one(args: &ChildArgs, engines: Engines, socket: OwnedFd, words: Own
     })?;
     wire::send(&socket, &Word::Ready { missing })?;
     let task: Task = wire::receive(&socket, wire::TASK_BYTES)?;
+    if task.yields {
+        // Of no consequence for what is found.
+        let _ = idle::yield_to_all();
+    }
     let [blob] = wire::receive_files(&socket)?;
     let hands_out = task.hand_out.map(|most| {
         let [files] = wire::receive_files(&socket)?;

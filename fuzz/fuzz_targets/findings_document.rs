@@ -1,0 +1,8 @@
+//! See `bodies::any_document`.
+#![no_main]
+
+#[expect(dead_code, reason = "each target uses one body of the file that all share")]
+#[path = "../../crates/findings/tests/advisories_generated/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::any_document(data));

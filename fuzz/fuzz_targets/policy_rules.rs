@@ -1,0 +1,8 @@
+//! See `bodies::rules`.
+#![no_main]
+
+#[expect(dead_code, reason = "each target uses one body of the file that all share")]
+#[path = "../../crates/policy/tests/generated/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::rules(data));
