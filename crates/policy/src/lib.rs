@@ -14,6 +14,7 @@
 //! - [`Waiver`]: what does not count, by whose word, until when. [`WaiverRequest`]: what nobody has approved yet.
 //! - [`decide()`], [`Decision`], [`Reason`]: the judgement, and its lines for the clients of a registry.
 //! - [`classify`], [`decide_index`], [`blob_outcome`]: which manifests are judged, and what follows for what is around them.
+//! - [`yaml`]: the bounded reader, which `road` shares.
 //! - [`brake()`], [`preview()`]: what a change would do to a fleet. [`CaseFile`]: tests of policies.
 //!
 //! # Hostile input
@@ -41,7 +42,7 @@ mod rule;
 mod template;
 mod text;
 mod waiver;
-mod yaml;
+pub mod yaml;
 
 pub use applicability::{Applicability, ArtifactKind, ConfigShape, Peek, classify, is_cache_index};
 pub use brake::{Brake, BrakeVerdict, Judged, Share, brake};

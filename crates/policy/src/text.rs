@@ -2,7 +2,7 @@
 
 /// `text` on one line and within `max` bytes: what controls a terminal, breaks a line, hides or reorders characters is
 /// replaced, so that the name of a file can neither forge a log line nor a header.
-pub(crate) fn one_line(text: &str, max: usize) -> String {
+pub fn one_line(text: &str, max: usize) -> String {
     const ELLIPSIS: &str = "...";
     let mut line = String::new();
     for character in text.chars().map(|c| if is_unfit(c) { '?' } else { c }) {

@@ -1,17 +1,25 @@
 //! YAML of people: bounded, with the line of what is wrong and the nearest right key.
+//!
+//! The one reader for everything that people write for Roadbed: policies and waivers here, catalogues of applications and
+//! bases in `road`.
 
 use serde::de::DeserializeOwned;
 
-use crate::text::one_line;
+pub use crate::nearest::did_you_mean;
+pub use crate::text::one_line;
 
 /// What is wrong with a document, and in which line.
-pub(crate) struct Fault {
-    pub(crate) line: u64,
-    pub(crate) reason: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Counted from 1 within the text that was given.
+    pub line: u64,
+    /// What is wrong, on one line.
+    pub reason: String,
 }
 
-/// Reads one document. Aliases are allowed, and bounded.
-pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+/// Reads one document. Aliases are allowed, and bounded: at most 32 levels, 100,000 nodes, 1,000 anchors, 1,000 aliases that
+/// stand for 10,000 events together.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         budget: serde_saphyr::budget! {
@@ -26,6 +34,37 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| fault(&error))
 }
 
+/// The documents of a file that are not empty, each with the number of lines before it. A line that starts with `---`
+/// begins a document wherever it stands (YAML 1.2, section 9.1.2), so the text can be split without parsing it.
+pub fn documents(text: &str) -> Vec<(u64, &str)> {
+    let mut documents = Vec::new();
+    let (mut start, mut start_line, mut offset) = (0, 0, 0);
+    for (line, content) in text.split_inclusive('\n').enumerate() {
+        if is_marker(content) {
+            documents.push((start_line, &text[start..offset]));
+            (start, start_line) = (offset + content.len(), line as u64 + 1);
+        }
+        offset += content.len();
+    }
+    documents.push((start_line, &text[start..]));
+    documents.retain(|(_, document)| document.lines().any(says_something));
+    documents
+}
+
+/// The first line of a document that is neither empty nor a comment, counted from 1.
+pub fn first_line(document: &str) -> u64 {
+    document.lines().take_while(|line| !says_something(line)).count() as u64 + 1
+}
+
+fn says_something(line: &str) -> bool {
+    !matches!(line.trim_start().chars().next(), None | Some('#'))
+}
+
+fn is_marker(line: &str) -> bool {
+    let line = line.trim_end();
+    line == "---" || line == "..." || line.starts_with("--- #")
+}
+
 fn fault(error: &serde_saphyr::Error) -> Fault {
     let text = error.without_snippet().to_string();
     // The library writes the place behind the reason, here it stands in front of it; and advice for programmers.
@@ -38,8 +77,9 @@ fn fault(error: &serde_saphyr::Error) -> Fault {
     }
 }
 
-/// Declares the keys of a mapping, all of which may be left out, and reads it: a key that is not among them is an error that
+/// Declares a type of the calling crate, to which serde must be known: the keys of a mapping, all of which may be left out, and reads it: a key that is not among them is an error that
 /// names the nearest one, at its line.
+#[macro_export]
 macro_rules! mapping {
     ($(#[$meta:meta])* $name:ident, $what:literal { $($key:literal => $field:ident: $kind:ty,)* }) => {
         $(#[$meta])*
@@ -62,8 +102,8 @@ macro_rules! mapping {
                         let text = String::deserialize(deserializer)?;
                         let keys: &[&str] = &[$($key),*];
                         keys.iter().position(|key| *key == text).map(Self).ok_or_else(|| {
-                            let hint = $crate::nearest::did_you_mean(&text, keys.iter().copied());
-                            let text = $crate::text::one_line(&text, 64);
+                            let hint = $crate::yaml::did_you_mean(&text, keys.iter().copied());
+                            let text = $crate::yaml::one_line(&text, 64);
                             serde::de::Error::custom(format!("{} has no key `{text}`{hint}", $what))
                         })
                     }
@@ -101,12 +141,12 @@ macro_rules! mapping {
     };
 }
 
-pub(crate) use mapping;
+pub use crate::mapping;
 
 /// One value, or a list of them.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
-pub(crate) enum OneOrMany<T> {
+pub enum OneOrMany<T> {
     /// One.
     One(T),
     /// Several.
@@ -114,7 +154,8 @@ pub(crate) enum OneOrMany<T> {
 }
 
 impl<T> OneOrMany<T> {
-    pub(crate) fn into_vec(self) -> Vec<T> {
+    /// As a list.
+    pub fn into_vec(self) -> Vec<T> {
         match self {
             Self::One(one) => vec![one],
             Self::Many(many) => many,

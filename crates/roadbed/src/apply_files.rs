@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use policy::{Policy, PolicyErrors};
+use policy::{Policy, PolicyErrors, yaml};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use signatures::SignerSpec;
@@ -84,7 +84,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Files> {
     let mut documents = 0;
     for file in files {
         let text = read_file(&file)?;
-        let parts = split(&text);
+        let parts = yaml::documents(&text);
         documents += parts.len();
         if documents > MAX_DOCUMENTS {
             bail!("there are over {MAX_DOCUMENTS} documents: declare less");
@@ -93,7 +93,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Files> {
             let known = read.waivers.len();
             let thing = add(&mut read, document).map_err(|error| at(&file, line, &error))?;
             let is_policy = thing.key == POLICY;
-            let first = line + first_line(document);
+            let first = line + yaml::first_line(document);
             places.take(thing, &file, first)?;
             if is_policy {
                 check_policy(&file, line, document)?;
@@ -144,37 +144,6 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
         );
     }
     fs::read_to_string(path).with_context(cannot_read)
-}
-
-/// The documents of a file that are not empty, each with the number of lines before it. A line that starts with `---`
-/// begins a document wherever it stands (YAML 1.2, section 9.1.2), so the text can be split without parsing it.
-fn split(text: &str) -> Vec<(u64, &str)> {
-    let mut documents = Vec::new();
-    let (mut start, mut start_line, mut offset) = (0, 0, 0);
-    for (line, content) in text.split_inclusive('\n').enumerate() {
-        if is_marker(content) {
-            documents.push((start_line, &text[start..offset]));
-            (start, start_line) = (offset + content.len(), line as u64 + 1);
-        }
-        offset += content.len();
-    }
-    documents.push((start_line, &text[start..]));
-    documents.retain(|(_, document)| document.lines().any(says_something));
-    documents
-}
-
-/// The first line of a document that is neither empty nor a comment, counted from 1.
-fn first_line(document: &str) -> u64 {
-    document.lines().take_while(|line| !says_something(line)).count() as u64 + 1
-}
-
-fn says_something(line: &str) -> bool {
-    !matches!(line.trim_start().chars().next(), None | Some('#'))
-}
-
-fn is_marker(line: &str) -> bool {
-    let line = line.trim_end();
-    line == "---" || line == "..." || line.starts_with("--- #")
 }
 
 /// What a document is, before its fields are looked at.

@@ -1,0 +1,33 @@
+//! Whose is it, what does it stand on, and is it over yet.
+//!
+//! Facts come in as plain values and answers go out as plain values: applications with their owners, the approved bases, which
+//! base each image stands on, the cohort that follows from it, incidents from opening to closure, and what must be told to
+//! whom. Nothing here is carried out: `store` keeps the values, the binary acts on them.
+//!
+//! The crate is pure: no I/O, no clock; `now` is an argument. The same arguments give the same answer.
+//!
+//! # What is here
+//!
+//! - [`application`]: whose repository it is, by which source's word.
+//! - [`catalog`]: Backstage's `catalog-info.yaml` and our own `pavedroad.yaml`.
+//! - [`base`], [`lineage`]: the approved bases, and which of them an image stands on.
+//! - [`cohort`]: paved, stale, exempt, own road, unknown.
+//! - [`incident`]: a group of vulnerabilities, followed until it is closed.
+//! - [`message`]: what each owner is told, and how every kind of receiver wants it written.
+//!
+//! # Hostile input
+//!
+//! Annotations come from whoever pushes, catalogue files from every team: both are read under limits that are named beside the
+//! code that keeps them, and neither moves an image into somebody else's application. Names of strangers go through the
+//! grammar of [`names`]; every encoder of [`message`] and of the reports escapes for its own format.
+//!
+//! Read first: `application.rs`, then `lineage.rs`, then `incident.rs`.
+
+pub mod application;
+pub mod base;
+pub mod catalog;
+pub mod cohort;
+//INC
+pub mod lineage;
+//MSG
+pub mod names;

@@ -1,0 +1,284 @@
+//! Which base an image stands on: the longest known base by a prefix of diff ids.
+//!
+//! A *chain id* (OCI image specification, "Layer `ChainID`") is the digest of a stack of diff ids from the bottom up, so that one
+//! look-up per layer finds every known base below. Annotations say nothing here: they are hints, and held against what was
+//! found.
+
+mod chain;
+mod hint;
+mod images;
+
+use std::collections::HashMap;
+
+use findings::Severity;
+use oci::Digest;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use crate::names::BaseName;
+
+pub use chain::{chain_id, chain_ids};
+pub use hint::BaseHint;
+pub use images::ImageChains;
+
+/// Most layers of a release; deeper ones no runtime unpacks.
+pub const MAX_LAYERS: usize = 500;
+
+/// Most releases of all bases that are known at a time.
+pub const MAX_RELEASES: usize = 200_000;
+
+/// That a newer release took the place of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superseded {
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// The worst problem that the newer one is without: decides which promise counts.
+    pub worst_fixed: Severity,
+}
+
+/// One release of a base, for one platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Of which base.
+    pub base: BaseName,
+    /// Its manifest.
+    pub digest: Digest,
+    /// What it is called, such as its tag.
+    pub version: String,
+    /// Its layers from the bottom up, by what was computed of them.
+    pub diff_ids: Vec<Digest>,
+    /// Since when it is known.
+    #[serde(with = "time::serde::rfc3339")]
+    pub released_at: OffsetDateTime,
+    /// What came after it; nothing: it is current.
+    pub superseded: Option<Superseded>,
+}
+
+/// Why a release cannot be known.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReleaseError {
+    /// Everything would stand on it.
+    #[error("release {0} of a base has no layers: everything would stand on it")]
+    Empty(Digest),
+    /// [`MAX_LAYERS`].
+    #[error("release {digest} of a base has {layers} layers: at most {MAX_LAYERS} are allowed")]
+    Deep {
+        /// Which.
+        digest: Digest,
+        /// How many.
+        layers: usize,
+    },
+    /// [`MAX_RELEASES`].
+    #[error("{MAX_RELEASES} releases of bases are known: forget old ones first")]
+    TooMany,
+}
+
+/// One base that an image stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which base.
+    pub base: BaseName,
+    /// Which release of it.
+    pub release: Digest,
+    /// What that is called.
+    pub version: String,
+    /// How many layers from the bottom are its.
+    pub layers: usize,
+    /// What came after it.
+    pub superseded: Option<Superseded>,
+}
+
+/// Whose a layer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerOrigin {
+    /// The base's.
+    Base,
+    /// Of whoever built on it.
+    Own,
+    /// A layer at or below it could not be read.
+    Unknown,
+}
+
+/// What an image stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// All known bases below it, the longest last: java17 stands on debian12 itself.
+    pub stack: Vec<Standing>,
+    /// How many layers it has.
+    pub layers: usize,
+    /// How many layers from the bottom are known by their diff id. Less than `layers`: there may be a longer base.
+    pub known: usize,
+}
+
+impl Lineage {
+    /// The longest known base.
+    pub fn base(&self) -> Option<&Standing> {
+        self.stack.last()
+    }
+
+    /// Whether every layer is known.
+    pub fn is_complete(&self) -> bool {
+        self.known == self.layers
+    }
+
+    /// Whose the layer is, counted from the bottom.
+    pub fn origin(&self, layer: usize) -> LayerOrigin {
+        match self.base() {
+            Some(base) if layer < base.layers => LayerOrigin::Base,
+            _ if self.is_complete() => LayerOrigin::Own,
+            _ => LayerOrigin::Unknown,
+        }
+    }
+
+    /// Findings or anything else that names its layer, as "from the base", "yours" and unknown.
+    pub fn split<T>(
+        &self,
+        things: impl IntoIterator<Item = T>,
+        layer: impl Fn(&T) -> Option<usize>,
+    ) -> Split<T> {
+        let mut split = Split::default();
+        for thing in things {
+            let origin = layer(&thing).map_or(LayerOrigin::Unknown, |layer| self.origin(layer));
+            match origin {
+                LayerOrigin::Base => split.base.push(thing),
+                LayerOrigin::Own => split.own.push(thing),
+                LayerOrigin::Unknown => split.unknown.push(thing),
+            }
+        }
+        split
+    }
+}
+
+/// Things by whose layer they are in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Split<T> {
+    /// From the base.
+    pub base: Vec<T>,
+    /// Yours.
+    pub own: Vec<T>,
+    /// Nobody knows.
+    pub unknown: Vec<T>,
+}
+
+impl<T> Default for Split<T> {
+    fn default() -> Self {
+        Self {
+            base: Vec::new(),
+            own: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+}
+
+/// All known releases of bases, by their chain ids.
+#[derive(Debug, Clone, Default)]
+pub struct BaseIndex {
+    releases: Vec<Release>,
+    by_chain: HashMap<Digest, Vec<u32>>,
+    by_digest: HashMap<Digest, (u32, Digest)>,
+}
+
+impl BaseIndex {
+    /// From releases in any order.
+    pub fn build(releases: Vec<Release>) -> Result<Self, ReleaseError> {
+        let mut index = Self::default();
+        for release in releases {
+            index.add(release)?;
+        }
+        Ok(index)
+    }
+
+    /// Adds one, or replaces what is known of the same digest; answers its chain id, by which [`ImageChains::on`] names the
+    /// images to look at again.
+    pub fn add(&mut self, release: Release) -> Result<Digest, ReleaseError> {
+        let (digest, layers) = (release.digest, release.diff_ids.len());
+        if layers > MAX_LAYERS {
+            return Err(ReleaseError::Deep { digest, layers });
+        }
+        let chain = chain_id(&release.diff_ids).ok_or(ReleaseError::Empty(digest))?;
+        let place = match self.by_digest.get(&digest) {
+            Some((place, old)) => {
+                let (place, old) = (*place, *old);
+                if let Some(places) = self.by_chain.get_mut(&old) {
+                    places.retain(|other| *other != place);
+                }
+                self.releases[place as usize] = release;
+                place
+            }
+            None if self.releases.len() >= MAX_RELEASES => return Err(ReleaseError::TooMany),
+            None => {
+                self.releases.push(release);
+                u32::try_from(self.releases.len() - 1).map_err(|_| ReleaseError::TooMany)?
+            }
+        };
+        self.by_digest.insert(digest, (place, chain));
+        self.by_chain.entry(chain).or_default().push(place);
+        Ok(chain)
+    }
+
+    /// The images that stand on a release: to look at again when it is added, superseded or forgotten.
+    pub fn images_to_look_at_again(&self, release: &Digest, images: &ImageChains) -> Vec<u32> {
+        let chain = self.by_digest.get(release).map(|(_, chain)| *chain);
+        chain.map_or_else(Vec::new, |chain| images.on(&chain))
+    }
+
+    /// What is known of a release.
+    pub fn release(&self, digest: &Digest) -> Option<&Release> {
+        let (place, _) = self.by_digest.get(digest)?;
+        self.releases.get(*place as usize)
+    }
+
+    /// How many releases are known.
+    pub fn len(&self) -> usize {
+        self.releases.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.releases.is_empty()
+    }
+
+    /// What an image with these diff ids stands on: from the bottom up, as computed (never as claimed), `None` for a layer that
+    /// could not be read. One look-up per layer.
+    pub fn lineage(&self, diff_ids: &[Option<Digest>]) -> Lineage {
+        let known: Vec<Digest> = diff_ids.iter().map_while(|id| *id).collect();
+        let chains = chain_ids(&known).enumerate();
+        let stack = chains.filter_map(|(place, chain)| self.standing(&chain, place + 1));
+        Lineage {
+            stack: stack.collect(),
+            layers: diff_ids.len(),
+            known: known.len(),
+        }
+    }
+
+    /// Equal layers are equal content: of several releases with the same ones a current release counts, else the one that was
+    /// superseded last.
+    fn standing(&self, chain: &Digest, layers: usize) -> Option<Standing> {
+        let places = self.by_chain.get(chain)?;
+        let releases = places
+            .iter()
+            .filter_map(|place| self.releases.get(*place as usize));
+        let release = releases.max_by_key(|release| {
+            let superseded = release.superseded.map(|superseded| superseded.at);
+            (
+                superseded.is_none(),
+                superseded,
+                release.released_at,
+                release.digest,
+            )
+        })?;
+        Some(Standing {
+            base: release.base.clone(),
+            release: release.digest,
+            version: release.version.clone(),
+            layers,
+            superseded: release.superseded,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
