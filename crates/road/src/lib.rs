@@ -13,6 +13,8 @@
 //! - [`base`], [`lineage`]: the approved bases, and which of them an image stands on.
 //! - [`cohort`]: paved, stale, exempt, own road, unknown.
 //! - [`incident`]: a group of vulnerabilities, followed until it is closed.
+//! - [`escape`]: text of strangers in every format that is written here.
+//! - [`page`]: headings, paragraphs and tables, as Markdown, HTML and plain text.
 //! - [`message`]: what each owner is told, and how every kind of receiver wants it written.
 //!
 //! # Hostile input
@@ -27,7 +29,9 @@ pub mod application;
 pub mod base;
 pub mod catalog;
 pub mod cohort;
-//INC
+pub mod escape;
+pub mod incident;
 pub mod lineage;
 //MSG
 pub mod names;
+pub mod page;

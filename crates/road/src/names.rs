@@ -107,6 +107,11 @@ checked! {
 }
 
 checked! {
+    /// What an incident is called in links and tickets: `log4shell`. In lower case.
+    IncidentId, "id of an incident", "write letters, digits and . _ - between them, at most 63", simple
+}
+
+checked! {
     /// What an advisory calls a problem: `CVE-2021-44228`.
     VulnerabilityId, "id of a vulnerability", "write letters, digits and : . _ - between them, at most 64", vulnerability
 }

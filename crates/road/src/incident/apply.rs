@@ -1,0 +1,376 @@
+//! What each event does. Everything is checked before anything is changed.
+
+use time::{Duration, OffsetDateTime};
+
+use super::{
+    Event, EventKind, Generation, Incident, IncidentError, LINES_PER_EVENT, Line, LineKey, MAX_FIXES,
+    MAX_GENERATIONS, MAX_LINES, MAX_RELIEF_DAYS, MAX_RELIEFS, MAX_REMEDIES, MAX_TEXT_BYTES,
+    MAX_VULNERABILITIES, Relief, ReliefKind, Sighting, Vulnerability,
+};
+use crate::names::VulnerabilityId;
+
+/// The incident that an opening makes.
+pub(super) fn opened(event: &Event) -> Result<Incident, IncidentError> {
+    let EventKind::Opened {
+        id,
+        title,
+        vulnerabilities,
+        deadlines,
+        coverage,
+    } = &event.kind
+    else {
+        return Err(IncidentError::Opening);
+    };
+    check_text("title", title)?;
+    if vulnerabilities.is_empty() {
+        return Err(IncidentError::NoVulnerability);
+    }
+    let mut incident = Incident {
+        id: id.clone(),
+        title: title.clone(),
+        opened_at: event.at,
+        last_at: event.at,
+        closed_at: None,
+        vulnerabilities: Vec::new(),
+        generations: vec![Generation::new(1, event.at)],
+        deadlines: *deadlines,
+        coverage: *coverage,
+        lines: std::collections::BTreeMap::new(),
+    };
+    for vulnerability in vulnerabilities {
+        incident.add(vulnerability, false, event.at)?;
+    }
+    Ok(incident)
+}
+
+pub(super) fn apply(incident: &mut Incident, event: &Event) -> Result<(), IncidentError> {
+    let (at, last) = (event.at, incident.last_at);
+    if at < last {
+        return Err(IncidentError::Backwards { at, last });
+    }
+    match &event.kind {
+        EventKind::Opened { .. } => return Err(IncidentError::Opening),
+        EventKind::Seen { lines } => incident.saw(lines, at)?,
+        EventKind::VulnerabilityAdded {
+            vulnerability,
+            supersedes,
+        } => incident.add(vulnerability, *supersedes, at)?,
+        EventKind::FixChanged {
+            vulnerability,
+            fixed_in,
+            supersedes,
+        } => incident.change_fix(vulnerability, fixed_in, *supersedes, at)?,
+        EventKind::SeverityChanged {
+            vulnerability,
+            severity,
+            by_source,
+        } => {
+            check_count("sources", by_source.len(), MAX_FIXES)?;
+            let place = incident.place(vulnerability)?;
+            let known = &mut incident.vulnerabilities[place];
+            known.severity = *severity;
+            known.by_source.clone_from(by_source);
+        }
+        EventKind::Mitigated {
+            line,
+            covers,
+            until,
+            reason,
+        } => incident.relieve(ReliefKind::Mitigation, event, (line, covers), *until, reason)?,
+        EventKind::Waived {
+            line,
+            covers,
+            until,
+            reason,
+        } => incident.relieve(ReliefKind::Waiver, event, (line, covers), *until, reason)?,
+        EventKind::MitigationEnded { line, reason } => {
+            incident.end(ReliefKind::Mitigation, line, reason, at)?
+        }
+        EventKind::WaiverEnded { line, reason } => incident.end(ReliefKind::Waiver, line, reason, at)?,
+        EventKind::Gone { line, reason } => incident.gone(line, reason, at)?,
+        EventKind::Running {
+            line,
+            affected_by,
+            replicas,
+        } => incident.running(line, affected_by, *replicas, at)?,
+        EventKind::Covered { coverage } => incident.coverage = *coverage,
+        EventKind::Closed { note } => incident.close(note, at)?,
+    }
+    incident.last_at = at;
+    Ok(())
+}
+
+/// Whether a sighting would change anything.
+pub(super) fn is_news(incident: &Incident, sighting: &Sighting) -> bool {
+    let Some(line) = incident.lines.get(&sighting.line) else {
+        return !sighting.affected_by.is_empty();
+    };
+    let offered = incident.mask(&sighting.affected_by);
+    offered != Ok(line.offered)
+        || line.gone.is_some()
+        || line.digest != sighting.digest
+        || line.owner != sighting.owner
+        || line.contacts != sighting.contacts
+        || line.remedies != sighting.remedies
+}
+
+fn check_count(what: &'static str, count: usize, limit: usize) -> Result<(), IncidentError> {
+    if count > limit {
+        return Err(IncidentError::Long { what, count, limit });
+    }
+    Ok(())
+}
+
+fn check_text(what: &'static str, text: &str) -> Result<(), IncidentError> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(IncidentError::Text(what));
+    }
+    Ok(())
+}
+
+impl Incident {
+    fn place(&self, id: &VulnerabilityId) -> Result<usize, IncidentError> {
+        let place = self.vulnerabilities.iter().position(|known| known.id == *id);
+        place.ok_or_else(|| IncidentError::UnknownVulnerability(id.clone()))
+    }
+
+    fn mask(&self, ids: &[VulnerabilityId]) -> Result<u64, IncidentError> {
+        check_count("vulnerabilities", ids.len(), MAX_VULNERABILITIES)?;
+        ids.iter()
+            .try_fold(0, |mask, id| self.place(id).map(|place| mask | 1 << place))
+    }
+
+    fn followed(&mut self, key: &LineKey) -> Result<&mut Line, IncidentError> {
+        let line = self.lines.get_mut(key);
+        line.ok_or_else(|| IncidentError::UnknownLine(key.to_string()))
+    }
+
+    /// The generation that something new belongs to.
+    fn generation(&mut self, supersedes: bool, at: OffsetDateTime) -> Result<&mut Generation, IncidentError> {
+        let count = self.generations.len();
+        if supersedes || count == 0 {
+            if count >= MAX_GENERATIONS {
+                return Err(IncidentError::Generations);
+            }
+            self.generations.push(Generation::new(count + 1, at));
+        }
+        let last = self.generations.last_mut();
+        last.ok_or(IncidentError::Generations)
+    }
+
+    fn add(
+        &mut self,
+        vulnerability: &Vulnerability,
+        supersedes: bool,
+        at: OffsetDateTime,
+    ) -> Result<(), IncidentError> {
+        check_count("versions with the fix", vulnerability.fixed_in.len(), MAX_FIXES)?;
+        check_count("sources", vulnerability.by_source.len(), MAX_FIXES)?;
+        if self.place(&vulnerability.id).is_ok() {
+            return Err(IncidentError::Known(vulnerability.id.clone()));
+        }
+        let place = self.vulnerabilities.len();
+        if place >= MAX_VULNERABILITIES {
+            return Err(IncidentError::Vulnerabilities);
+        }
+        let generation = self.generation(supersedes, at)?;
+        generation.members |= 1 << place;
+        generation.active |= 1 << place;
+        generation.aim_at(&vulnerability.fixed_in);
+        self.vulnerabilities.push(vulnerability.clone());
+        Ok(())
+    }
+
+    fn change_fix(
+        &mut self,
+        id: &VulnerabilityId,
+        fixed_in: &[String],
+        supersedes: bool,
+        at: OffsetDateTime,
+    ) -> Result<(), IncidentError> {
+        check_count("versions with the fix", fixed_in.len(), MAX_FIXES)?;
+        let place = self.place(id)?;
+        let bit = 1_u64 << place;
+        if supersedes {
+            let generation = self.generation(true, at)?;
+            generation.members |= bit;
+            generation.aim_at(fixed_in);
+            for generation in &mut self.generations {
+                generation.active &= !bit;
+            }
+            if let Some(last) = self.generations.last_mut() {
+                last.active |= bit;
+            }
+            for line in self.lines.values_mut() {
+                line.wind(at, &self.generations);
+            }
+        } else if let Some(own) = self.generations.iter_mut().rfind(|own| own.active & bit != 0) {
+            own.aim_at(fixed_in);
+        }
+        self.vulnerabilities[place].fixed_in = fixed_in.to_vec();
+        Ok(())
+    }
+
+    /// The masks of the sightings, if all of them can be taken in.
+    pub(super) fn check_seen(&self, sightings: &[Sighting]) -> Result<Vec<u64>, IncidentError> {
+        let mut masks = Vec::with_capacity(sightings.len());
+        let mut added = 0;
+        for sighting in sightings {
+            check_count("remedies", sighting.remedies.len(), MAX_REMEDIES)?;
+            check_count(
+                "contacts",
+                sighting.contacts.len(),
+                crate::application::MAX_LISTED,
+            )?;
+            let mask = self.mask(&sighting.affected_by)?;
+            added += usize::from(mask != 0 && !self.lines.contains_key(&sighting.line));
+            masks.push(mask);
+        }
+        if self.lines.len() + added > MAX_LINES {
+            return Err(IncidentError::Lines);
+        }
+        Ok(masks)
+    }
+
+    fn saw(&mut self, sightings: &[Sighting], at: OffsetDateTime) -> Result<(), IncidentError> {
+        check_count("lines", sightings.len(), LINES_PER_EVENT)?;
+        let masks = self.check_seen(sightings)?;
+        for (sighting, mask) in sightings.iter().zip(masks) {
+            if mask != 0 || self.lines.contains_key(&sighting.line) {
+                self.saw_one(sighting, mask, at);
+            }
+        }
+        Ok(())
+    }
+
+    fn saw_one(&mut self, sighting: &Sighting, mask: u64, at: OffsetDateTime) {
+        let at_opening = at == self.opened_at;
+        let line = self.lines.entry(sighting.line.clone()).or_insert_with(|| Line {
+            key: sighting.line.clone(),
+            since: at,
+            at_opening,
+            cohort: sighting.cohort,
+            owner: None,
+            contacts: Vec::new(),
+            digest: sighting.digest,
+            remedies: Vec::new(),
+            clocks: Vec::new(),
+            reliefs: Vec::new(),
+            reopened: 0,
+            last_reopening: None,
+            replicas: None,
+            gone: None,
+            offered: 0,
+            running: 0,
+            ever: 0,
+        });
+        line.owner.clone_from(&sighting.owner);
+        line.contacts.clone_from(&sighting.contacts);
+        line.remedies.clone_from(&sighting.remedies);
+        line.digest = sighting.digest;
+        line.offered = mask;
+        line.gone = None;
+        line.wind(at, &self.generations);
+    }
+
+    fn relieve(
+        &mut self,
+        kind: ReliefKind,
+        event: &Event,
+        (key, covers): (&LineKey, &[VulnerabilityId]),
+        until: OffsetDateTime,
+        reason: &str,
+    ) -> Result<(), IncidentError> {
+        check_text("reason", reason)?;
+        let covers = self.mask(covers)?;
+        if covers == 0 || reason.trim().is_empty() {
+            return Err(IncidentError::CoversNothing);
+        }
+        let length = until - event.at;
+        if !length.is_positive() || length > Duration::days(MAX_RELIEF_DAYS) {
+            return Err(IncidentError::Until);
+        }
+        let line = self.followed(key)?;
+        let live = line
+            .reliefs
+            .iter()
+            .filter(|relief| event.at < relief.until)
+            .count();
+        if live >= MAX_RELIEFS {
+            return Err(IncidentError::Reliefs(key.to_string()));
+        }
+        // What has ended is told by the events; here it only takes room.
+        line.reliefs.retain(|relief| event.at < relief.until);
+        line.reliefs.push(Relief {
+            kind,
+            covers,
+            until,
+            reason: reason.to_owned(),
+            by: event.actor.clone(),
+        });
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        kind: ReliefKind,
+        key: &LineKey,
+        reason: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), IncidentError> {
+        check_text("reason", reason)?;
+        let line = self.followed(key)?;
+        let live = line.reliefs.iter_mut().filter(|relief| relief.kind == kind);
+        for relief in live {
+            relief.until = relief.until.min(at);
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self, key: &LineKey, reason: &str, at: OffsetDateTime) -> Result<(), IncidentError> {
+        check_text("reason", reason)?;
+        let generations = std::mem::take(&mut self.generations);
+        let done = self.followed(key).map(|line| {
+            // What was fixed before stays so.
+            if line.exposed() != 0 {
+                line.offered = 0;
+                line.gone = Some(reason.to_owned());
+                line.wind(at, &generations);
+            }
+        });
+        self.generations = generations;
+        done
+    }
+
+    fn running(
+        &mut self,
+        key: &LineKey,
+        affected_by: &[VulnerabilityId],
+        replicas: u32,
+        at: OffsetDateTime,
+    ) -> Result<(), IncidentError> {
+        let mask = self.mask(affected_by)?;
+        let generations = std::mem::take(&mut self.generations);
+        let done = self.followed(key).map(|line| {
+            line.replicas = Some(replicas);
+            line.running = if replicas == 0 { 0 } else { mask };
+            line.wind(at, &generations);
+        });
+        self.generations = generations;
+        done
+    }
+
+    fn close(&mut self, note: &str, at: OffsetDateTime) -> Result<(), IncidentError> {
+        check_text("note", note)?;
+        let open = self
+            .lines
+            .values()
+            .filter(|line| line.state(at).is_open())
+            .count();
+        if open > 0 {
+            return Err(IncidentError::StillOpen(open));
+        }
+        self.closed_at = Some(at);
+        Ok(())
+    }
+}

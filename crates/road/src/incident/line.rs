@@ -1,0 +1,335 @@
+//! One tag or image in an incident.
+
+use std::fmt;
+
+use oci::{Digest, Reference, RepoName};
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use super::{Generation, MAX_CLOCKS, Remedy};
+use crate::cohort::Cohort;
+use crate::names::{ApplicationName, Contact, Owner};
+
+/// Which tag or image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LineKey {
+    /// Of which application, where that is known.
+    pub application: Option<ApplicationName>,
+    /// In which repository.
+    pub repository: RepoName,
+    /// The tag, or the digest of an image that has none.
+    pub reference: Reference,
+}
+
+impl fmt::Display for LineKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reference {
+            Reference::Tag(tag) => write!(f, "{}:{tag}", self.repository),
+            Reference::Digest(digest) => write!(f, "{}@{digest}", self.repository),
+        }
+    }
+}
+
+/// How a clock stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// A newer image is without it.
+    Fixed,
+    /// The tag or image is there no more. Nothing was fixed.
+    Gone,
+}
+
+/// How long a line was affected by what a generation is about, at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Clock {
+    /// Which generation.
+    pub generation: u16,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started: OffsetDateTime,
+    /// Until when, and how it ended.
+    #[serde(skip)]
+    pub stopped: Option<(OffsetDateTime, End)>,
+}
+
+/// What changes the state of a line without fixing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReliefKind {
+    /// Something makes it harmless.
+    Mitigation,
+    /// Somebody bears it.
+    Waiver,
+}
+
+/// A mitigation or waiver of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relief {
+    /// Which of the two.
+    pub kind: ReliefKind,
+    /// What it covers, as bits of the group.
+    pub(super) covers: u64,
+    /// Until when, not included.
+    pub until: OffsetDateTime,
+    /// What, or why.
+    pub reason: String,
+    /// Who says so.
+    pub by: String,
+}
+
+/// Why a line opened again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReopeningCause {
+    /// The fix that it has is superseded.
+    Superseded,
+    /// It went back to what it was, or is there again.
+    Regressed,
+}
+
+/// That a line opened again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Reopening {
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// Why.
+    pub cause: ReopeningCause,
+}
+
+/// Where a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum State {
+    /// Affected.
+    Open,
+    /// Affected, and harmless for a while.
+    Mitigated {
+        /// Until when, not included.
+        #[serde(with = "time::serde::rfc3339")]
+        until: OffsetDateTime,
+    },
+    /// Affected, and borne for a while.
+    Waived {
+        /// Until when, not included.
+        #[serde(with = "time::serde::rfc3339")]
+        until: OffsetDateTime,
+    },
+    /// Not affected any more.
+    Fixed,
+    /// There no more.
+    Gone,
+    /// Affected once more, after it was not.
+    Reopened,
+}
+
+impl State {
+    /// Its name.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Mitigated { .. } => "mitigated",
+            Self::Waived { .. } => "waived",
+            Self::Fixed => "fixed",
+            Self::Gone => "gone",
+            Self::Reopened => "reopened",
+        }
+    }
+
+    /// Whether somebody has to do something now.
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Open | Self::Reopened)
+    }
+
+    /// Whether it is affected no more.
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Fixed | Self::Gone)
+    }
+}
+
+/// One tag or image, with all that happened to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Which.
+    pub key: LineKey,
+    /// When it was found to be affected.
+    pub since: OffsetDateTime,
+    /// Whether it was so when the incident was opened.
+    pub at_opening: bool,
+    /// Its cohort when it was found; later ones do not count, so that nobody moves between the curves.
+    pub cohort: Cohort,
+    /// Whose it is, at last.
+    pub owner: Option<Owner>,
+    /// How they are reached.
+    pub contacts: Vec<Contact>,
+    /// The image behind it, at last.
+    pub digest: Digest,
+    /// What must be done.
+    pub remedies: Vec<Remedy>,
+    /// When it was affected, by generation; in the order of their starts.
+    pub clocks: Vec<Clock>,
+    /// Mitigations and waivers, also ended ones.
+    pub reliefs: Vec<Relief>,
+    /// How often it opened again.
+    pub reopened: u32,
+    /// The last time.
+    pub last_reopening: Option<Reopening>,
+    /// How many affected replicas run, where a cluster tells.
+    pub replicas: Option<u32>,
+    /// Why it is there no more.
+    pub gone: Option<String>,
+    /// By what its tag is affected.
+    pub(super) offered: u64,
+    /// By what its replicas are affected.
+    pub(super) running: u64,
+    /// By what it ever was.
+    pub(super) ever: u64,
+}
+
+impl Line {
+    /// By what it is affected now.
+    pub(super) fn exposed(&self) -> u64 {
+        self.offered | self.running
+    }
+
+    /// Where it stands.
+    pub fn state(&self, now: OffsetDateTime) -> State {
+        let exposed = self.exposed();
+        if exposed == 0 {
+            let is_gone = self.gone.is_some();
+            return if is_gone { State::Gone } else { State::Fixed };
+        }
+        let live = |kind| {
+            self.reliefs
+                .iter()
+                .filter(move |relief| relief.kind == kind && now < relief.until)
+        };
+        let waived = live(ReliefKind::Waiver).fold(0, |mask, relief| mask | relief.covers);
+        let mitigated = live(ReliefKind::Mitigation).fold(0, |mask, relief| mask | relief.covers);
+        let all = || live(ReliefKind::Waiver).chain(live(ReliefKind::Mitigation));
+        let until = || {
+            // Of what covers anything that is exposed, the first to end.
+            let used = all().filter(|relief| relief.covers & exposed != 0);
+            used.map(|relief| relief.until).min().unwrap_or(now)
+        };
+        if exposed & !waived == 0 {
+            State::Waived { until: until() }
+        } else if exposed & !(waived | mitigated) == 0 {
+            State::Mitigated { until: until() }
+        } else if self.reopened > 0 {
+            State::Reopened
+        } else {
+            State::Open
+        }
+    }
+
+    /// When it was affected, whatever the generation: spans that do not touch, in order; the last one may have no end.
+    pub fn spans(&self) -> Vec<(OffsetDateTime, Option<OffsetDateTime>)> {
+        let mut spans: Vec<(OffsetDateTime, Option<OffsetDateTime>)> = Vec::new();
+        for clock in &self.clocks {
+            let end = clock.stopped.map(|(at, _)| at);
+            match spans.last_mut() {
+                Some((_, None)) => {}
+                Some((_, Some(last))) if clock.started <= *last => {
+                    let last = *last;
+                    if let Some(span) = spans.last_mut() {
+                        span.1 = end.map(|end| end.max(last));
+                    }
+                }
+                _ => spans.push((clock.started, end)),
+            }
+        }
+        spans
+    }
+
+    /// How long it was affected, all times together.
+    pub fn spent(&self, now: OffsetDateTime) -> Duration {
+        let spans = self.spans().into_iter();
+        spans.map(|(start, end)| span(start, end, now)).sum()
+    }
+
+    /// How long it was affected by what `generation` is about.
+    pub fn spent_in(&self, generation: u16, now: OffsetDateTime) -> Duration {
+        let clocks = self.clocks.iter().filter(|clock| clock.generation == generation);
+        clocks
+            .map(|clock| span(clock.started, clock.stopped.map(|(at, _)| at), now))
+            .sum()
+    }
+
+    /// Whether it was fixed (not merely gone) at `moment`.
+    pub fn was_fixed_at(&self, moment: OffsetDateTime) -> bool {
+        let before: Vec<&Clock> = self
+            .clocks
+            .iter()
+            .filter(|clock| clock.started <= moment)
+            .collect();
+        let is_over = |clock: &&&Clock| clock.stopped.is_some_and(|(at, _)| at <= moment);
+        let last = before
+            .iter()
+            .filter_map(|clock| clock.stopped)
+            .max_by_key(|(at, _)| *at);
+        before.iter().all(|clock| is_over(&clock)) && last.is_some_and(|(_, end)| end == End::Fixed)
+    }
+
+    /// Starts and stops its clocks by what it is affected by now.
+    pub(super) fn wind(&mut self, at: OffsetDateTime, generations: &[Generation]) {
+        let exposed = self.exposed();
+        let was_over = self.clocks.iter().all(|clock| clock.stopped.is_some());
+        let end = if self.gone.is_some() {
+            End::Gone
+        } else {
+            End::Fixed
+        };
+        let mut started: Option<ReopeningCause> = None;
+        for generation in generations {
+            let number = generation.number;
+            let mut clocks = self.clocks.iter_mut();
+            let running = clocks.find(|clock| clock.generation == number && clock.stopped.is_none());
+            match running {
+                Some(clock) if exposed & generation.members == 0 => clock.stopped = Some((at, end)),
+                None if exposed & generation.active != 0 => {
+                    let is_known = self.clocks.iter().any(|clock| clock.generation == number);
+                    started = match started {
+                        Some(ReopeningCause::Regressed) => started,
+                        _ if is_known => Some(ReopeningCause::Regressed),
+                        _ => Some(ReopeningCause::Superseded),
+                    };
+                    self.start(number, at);
+                }
+                _ => {}
+            }
+        }
+        if was_over
+            && self.ever != 0
+            && let Some(cause) = started
+        {
+            self.reopened = self.reopened.saturating_add(1);
+            self.last_reopening = Some(Reopening { at, cause });
+        }
+        self.ever |= exposed;
+    }
+
+    fn start(&mut self, generation: u16, started: OffsetDateTime) {
+        let is_full = self.clocks.len() >= MAX_CLOCKS;
+        let last = self
+            .clocks
+            .iter_mut()
+            .rev()
+            .find(|clock| clock.generation == generation);
+        match last {
+            Some(clock) if is_full => clock.stopped = None,
+            _ => self.clocks.push(Clock {
+                generation,
+                started,
+                stopped: None,
+            }),
+        }
+    }
+}
+
+/// From `start` to its end or `now`; never negative, also as of a moment before.
+pub(super) fn span(start: OffsetDateTime, end: Option<OffsetDateTime>, now: OffsetDateTime) -> Duration {
+    let end = end.map_or(now, |end| end.min(now));
+    (end - start).max(Duration::ZERO)
+}
