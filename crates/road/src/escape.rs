@@ -117,7 +117,7 @@ mod tests {
             "&lt;img src=x onerror=&#39;a&#39;&gt;&amp;&quot;"
         );
         assert_eq!(markdown("[a](b)|<i>"), "\\[a\\]\\(b\\)\\|\\<i\\>");
-        assert_eq!(markdown("a\n# b"), "a?\\# b");
+        assert_eq!(markdown("a\n# b"), "a\\?\\# b");
         assert_eq!(csv("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
         assert_eq!(csv("\t@SUM(A1)"), "\"?@SUM(A1)\"");
         assert_eq!(csv(" -1"), "\"' -1\"");

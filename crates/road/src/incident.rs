@@ -42,6 +42,7 @@ pub use generation::Generation;
 pub use line::{Clock, End, Line, LineKey, Relief, ReliefKind, Reopening, ReopeningCause, State};
 pub use report::{GenerationFigures, MAX_LISTED_LINES, OpenLine, Report};
 pub use status::Status;
+pub(crate) use tables::moment;
 
 /// Most vulnerabilities of one incident: the bits of a word.
 pub const MAX_VULNERABILITIES: usize = 64;

@@ -32,6 +32,6 @@ pub mod cohort;
 pub mod escape;
 pub mod incident;
 pub mod lineage;
-//MSG
+pub mod message;
 pub mod names;
 pub mod page;

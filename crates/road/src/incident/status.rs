@@ -54,6 +54,11 @@ impl Incident {
         self.severity(line.ever)
     }
 
+    /// The worst of what the line is affected by now; unknown when it is by nothing.
+    pub fn severity_now(&self, line: &Line) -> findings::Severity {
+        self.severity(line.exposed())
+    }
+
     /// By what the line is affected now.
     pub fn affected_by(&self, line: &Line) -> Vec<crate::names::VulnerabilityId> {
         self.ids(line.exposed())

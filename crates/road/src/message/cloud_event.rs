@@ -1,0 +1,46 @@
+//! `CloudEvents` 1.0 in JSON, structured mode.
+
+use serde_json::{Value, json};
+
+use super::Message;
+use crate::escape;
+use crate::incident::moment;
+
+/// The type of the events; a change that is not additive makes another one.
+pub const EVENT_TYPE: &str = "dev.roadbed.incident.action.v1";
+
+/// The message as an event of `source`, a URI reference that names this registry. The id follows from what is said, so that a
+/// receiver can tell a retry by source and id, as the specification demands.
+pub fn cloud_event(message: &Message, source: &str) -> Value {
+    let owner = message
+        .owner
+        .as_ref()
+        .map_or_else(|| "unowned".to_owned(), ToString::to_string);
+    json!({
+        "specversion": "1.0",
+        "id": message.fingerprint().hex(),
+        "source": uri_reference(source),
+        "type": EVENT_TYPE,
+        "subject": escape::line(&format!("{}/{owner}", message.incident)),
+        "time": moment(message.as_of),
+        "datacontenttype": "application/json",
+        "data": message,
+    })
+}
+
+/// What cannot stand in a URI (RFC 3986, 2) is percent-encoded; never empty.
+fn uri_reference(text: &str) -> String {
+    let mut written = String::new();
+    for byte in text.bytes().take(escape::MAX_TEXT_BYTES) {
+        if byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte) {
+            written.push(char::from(byte));
+        } else {
+            written += &format!("%{byte:02X}");
+        }
+    }
+    if written.is_empty() {
+        "/".to_owned()
+    } else {
+        written
+    }
+}

@@ -1,0 +1,229 @@
+//! Each format, with names that would like to be more than names.
+
+use super::*;
+use crate::incident::Remedy;
+use serde_json::Value;
+
+const EVIL: &str = "a<!here> @channel\r\nBcc: x@evil.example [~admin] {html}<b>*x*|[code]=1+1 \u{202e}ä";
+
+fn evil() -> Message {
+    let mut message = all(T0).remove(1);
+    message.title = EVIL.into();
+    message.targets = vec![EVIL.into()];
+    message.parts[0].actions[0].remedy = Remedy::Vendor { image: EVIL.into() };
+    message
+}
+
+/// All texts in a payload.
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(list) => list.iter().for_each(|value| texts(value, found)),
+        Value::Object(map) => map.values().for_each(|value| texts(value, found)),
+        _ => {}
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    let mut found = Vec::new();
+    texts(value, &mut found);
+    found.join("\n")
+}
+
+#[test]
+fn cloud_events_are_of_the_specification() {
+    let message = evil();
+    let event = cloud_event(&message, "https://roadbed.example/a b\n");
+    for name in [
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "subject",
+        "time",
+        "datacontenttype",
+    ] {
+        let text = event[name].as_str().unwrap();
+        assert!(!text.is_empty() && !text.contains(['\n', '\r']), "{name}: {text}");
+    }
+    assert_eq!(event["source"], "https://roadbed.example/a%20b%0A");
+    assert_eq!(
+        (&event["specversion"], &event["subject"]),
+        (&"1.0".into(), &"log4shell/group:own".into())
+    );
+    assert_eq!(event["time"], "2021-12-10T00:41:00Z");
+    assert_eq!(
+        serde_json::from_value::<Message>(event["data"].clone()).unwrap(),
+        message
+    );
+    // A retry is the same event.
+    let mut later = message.clone();
+    later.as_of += Duration::HOUR;
+    assert_eq!(cloud_event(&later, "x")["id"], event["id"]);
+}
+
+#[test]
+fn slack_calls_nobody() {
+    let payload = slack(&evil());
+    let text = text_of(&payload);
+    for bad in ["<!here>", "@channel", "<b>", "\u{202e}", "*x*"] {
+        assert!(!text.contains(bad), "{bad}: {text}");
+    }
+    assert_eq!(
+        (&payload["parse"], &payload["link_names"]),
+        (&"none".into(), &false.into())
+    );
+    let mut long = evil();
+    long.parts[0].actions = vec![long.parts[0].actions[0].clone(); 50];
+    long.parts[0].subject = "&".repeat(500);
+    for block in slack(&long)["blocks"].as_array().unwrap() {
+        let text = block["text"]["text"].as_str().unwrap();
+        assert!(text.chars().count() <= MAX_SLACK_SECTION_CHARS);
+        let ampersands = text.matches('&').count();
+        assert_eq!(
+            ampersands,
+            text.matches("&amp;").count() + text.matches("&lt;").count() + text.matches("&gt;").count()
+        );
+        if block["type"] == "header" {
+            assert!(text.chars().count() <= 150);
+        }
+    }
+}
+
+#[test]
+fn tickets_are_found_again_and_stay_text() {
+    let message = evil();
+    let ticket = &tickets(&message)[0];
+    let mut later = message.clone();
+    later.title = "another title".into();
+    later.parts[0].open = 0;
+    let again = &tickets(&later)[0];
+    assert_eq!(ticket.key, again.key);
+    assert!(again.is_done && !ticket.is_done);
+    assert_ne!(tickets(&all(T0)[2])[0].key, tickets(&all(T0)[2])[1].key);
+    let settings = JiraSettings {
+        project: "SEC".into(),
+        issue_type: "Task".into(),
+    };
+    let body = jira(ticket, &settings);
+    let fields = &body["fields"];
+    let label = fields["labels"][1].as_str().unwrap();
+    assert!(label == ticket.key && !label.contains(' '));
+    assert_eq!(fields["duedate"], "2021-12-13");
+    let description = fields["description"].as_str().unwrap();
+    for bad in ["[~admin", "{html}", "@channel", "*x*", "\nBcc"] {
+        assert!(!description.contains(bad), "{bad}: {description}");
+    }
+    assert!(!fields["summary"].as_str().unwrap().contains(['\n', '\r']));
+}
+
+#[test]
+fn servicenow_shows_no_html() {
+    let body = servicenow(&tickets(&evil())[0]);
+    assert!(!text_of(&body).contains("[code]"));
+    assert_eq!(
+        (&body["urgency"], &body["state"], &body["due_date"]),
+        (&"1".into(), &"1".into(), &"2021-12-13 00:41:00".into())
+    );
+    let short = body["short_description"].as_str().unwrap();
+    assert!(short.chars().count() <= 160 && !short.contains('\n'));
+    let mut long = evil();
+    long.parts[0].actions = vec![long.parts[0].actions[0].clone(); 400];
+    let ticket = &tickets(&long)[0];
+    assert!(
+        servicenow(ticket)["description"]
+            .as_str()
+            .unwrap()
+            .chars()
+            .count()
+            <= 4_000
+    );
+    let settings = JiraSettings {
+        project: "S".into(),
+        issue_type: "T".into(),
+    };
+    assert!(
+        jira(ticket, &settings)["fields"]["description"]
+            .as_str()
+            .unwrap()
+            .chars()
+            .count()
+            <= 32_767
+    );
+}
+
+#[test]
+fn mail_has_no_header_of_a_stranger() {
+    let message = evil();
+    let mail = email(&[&message], "roadbed@shop.example", &message.contacts).unwrap();
+    assert_eq!(mail.to, ["video@shop.example"]);
+    for (name, value) in &mail.headers {
+        // Only folds: a line break is followed by a blank.
+        assert!(
+            value.split("\r\n").skip(1).all(|line| line.starts_with(' ')),
+            "{name}: {value}"
+        );
+        assert!(
+            !value.replace("\r\n", "").contains(['\r', '\n']) && value.is_ascii(),
+            "{name}: {value}"
+        );
+        assert!(value.split("\r\n").all(|line| line.len() <= 900));
+    }
+    let subject = &mail
+        .headers
+        .iter()
+        .find(|(name, _)| *name == "Subject")
+        .unwrap()
+        .1;
+    assert!(
+        subject.starts_with("=?utf-8?Q?") && subject.split("\r\n ").all(|word| word.len() <= 75),
+        "{subject}"
+    );
+    assert!(!mail.body.contains("\r\nBcc:"), "{}", mail.body);
+    assert!(mail.body.lines().all(|line| line.len() <= MAX_MAIL_LINE_BYTES));
+    assert!(mail.body.matches('\n').count() == mail.body.matches("\r\n").count());
+}
+
+#[test]
+fn mail_goes_to_addresses_only() {
+    let message = &all(T0)[1];
+    let contacts = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect::<Vec<Contact>>()
+    };
+    let none = email(
+        &[message],
+        "roadbed@shop.example",
+        &contacts(&["#video", "https://x.example"]),
+    );
+    assert_eq!(none, Err(MailError::NoRecipient));
+    for from in ["roadbed", "a@b.c\r\nBcc: d@e.f", ""] {
+        assert!(
+            matches!(
+                email(&[message], from, &message.contacts),
+                Err(MailError::From(_))
+            ),
+            "{from:?}"
+        );
+    }
+    let many: Vec<Contact> = (0..60)
+        .map(|n| format!("m{n}@shop.example").parse().unwrap())
+        .collect();
+    assert_eq!(
+        email(&[message], "r@shop.example", &many).unwrap().to.len(),
+        MAX_RECIPIENTS
+    );
+    let both = email(&[message, message], "r@shop.example", &message.contacts).unwrap();
+    assert!(
+        both.headers
+            .contains(&("Subject", "2 incidents that touch what is yours".to_owned()))
+    );
+    let long = Message {
+        title: "x".repeat(5_000),
+        ..message.clone()
+    };
+    let mail = email(&[&long], "r@shop.example", &message.contacts).unwrap();
+    assert!(mail.body.lines().all(|line| line.len() <= MAX_MAIL_LINE_BYTES));
+}

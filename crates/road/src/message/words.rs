@@ -1,0 +1,104 @@
+//! A message in words. Nothing is escaped here: that is for the format in which it is written.
+
+use super::{Action, MAX_PARTS_WRITTEN, Message, Part, Why};
+use crate::incident::{Remedy, moment};
+use crate::page::Block;
+
+/// What an owner must do, as a sentence.
+pub(super) fn remedy(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::TakeBase { base, release } => {
+            format!("take release {release} of the base {base}, by rebase or rebuild")
+        }
+        Remedy::AwaitBase { base } => {
+            format!("the base {base} has no fixed release yet: its owner acts first, then rebase or rebuild")
+        }
+        Remedy::Upgrade { package, fixed_in } => {
+            format!("update {package} to {} and rebuild", fixed_in.join(" or "))
+        }
+        Remedy::NoFix { package } => {
+            format!("nothing fixes {package} yet: mitigate it, or take it out")
+        }
+        Remedy::Vendor { image } => {
+            format!(
+                "{image} is somebody else's: update it, ask for a statement (VEX), waive it until a date, or take it out"
+            )
+        }
+        Remedy::Investigate { reason } => format!("have a look: {reason}"),
+    }
+}
+
+/// The line above all others.
+pub(super) fn subject(message: &Message) -> String {
+    let open: usize = message.parts.iter().map(|part| part.open).sum();
+    let what = match message.why {
+        Why::Done => "nothing of yours is open any more".to_owned(),
+        Why::Affected => format!("{open} affected"),
+        Why::NewTarget => format!("{open} affected, the earlier fix is superseded"),
+        Why::Reopened => format!("{open} affected, some of them again"),
+        Why::DueSoon => format!("{open} affected, due soon"),
+        Why::Overdue => format!("{open} affected, overdue"),
+    };
+    format!("[{}] {}: {what}", message.incident, message.title)
+}
+
+/// Who is meant and by when.
+pub(super) fn opening(message: &Message) -> String {
+    let owner = message.owner.as_ref().map_or_else(
+        || "Nobody's: find the owner".to_owned(),
+        |owner| format!("For {owner}"),
+    );
+    let due = message
+        .due
+        .map_or_else(String::new, |due| format!("; due {}", moment(due)));
+    let targets = if message.targets.is_empty() {
+        "; no version with a fix is known yet".to_owned()
+    } else {
+        format!("; fixed in {}", message.targets.join(", "))
+    };
+    format!("{owner}. Severity {}{targets}{due}.", message.severity.as_str())
+}
+
+/// One line per action.
+pub(super) fn actions(part: &Part) -> Vec<String> {
+    let line = |action: &Action| {
+        let more = match action.more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{} ({}{more})", remedy(&action.remedy), action.lines.join(", "))
+    };
+    part.actions.iter().map(line).collect()
+}
+
+/// How an application stands.
+pub(super) fn standing(part: &Part) -> String {
+    let due = part
+        .due
+        .map_or_else(String::new, |due| format!(", due {}", moment(due)));
+    format!(
+        "{}: {} open, {} settled{due}",
+        part.subject, part.open, part.settled
+    )
+}
+
+/// The whole message.
+pub(super) fn blocks(message: &Message) -> Vec<Block> {
+    let mut blocks = vec![
+        Block::Heading(subject(message)),
+        Block::Paragraph(opening(message)),
+    ];
+    let open: Vec<&Part> = message.parts.iter().filter(|part| part.open > 0).collect();
+    for part in open.iter().take(MAX_PARTS_WRITTEN) {
+        blocks.push(Block::Paragraph(standing(part)));
+        blocks.push(Block::List(actions(part)));
+    }
+    let more = open.len().saturating_sub(MAX_PARTS_WRITTEN);
+    if more > 0 {
+        blocks.push(Block::Paragraph(format!("and {more} more applications")));
+    }
+    if let Some(link) = &message.link {
+        blocks.push(Block::Paragraph(link.clone()));
+    }
+    blocks
+}
