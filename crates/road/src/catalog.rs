@@ -206,7 +206,7 @@ impl fmt::Display for CatalogErrors {
 
 /// Collects what is wrong, up to a bound.
 struct Errors {
-    errors: Vec<CatalogError>,
+    first: Vec<CatalogError>,
     more: usize,
     limit: usize,
 }
@@ -214,18 +214,18 @@ struct Errors {
 impl Errors {
     fn new(limits: &CatalogLimits) -> Self {
         Self {
-            errors: Vec::new(),
+            first: Vec::new(),
             more: 0,
             limit: limits.errors,
         }
     }
 
     fn add(&mut self, file: &str, line: u64, problem: Problem) {
-        if self.errors.len() >= self.limit {
+        if self.first.len() >= self.limit {
             self.more += 1;
             return;
         }
-        self.errors.push(CatalogError {
+        self.first.push(CatalogError {
             file: one_line(file, 200),
             line: line.max(1),
             problem,
@@ -233,11 +233,11 @@ impl Errors {
     }
 
     fn into_result<T>(self, value: T) -> Result<T, CatalogErrors> {
-        if self.errors.is_empty() {
+        if self.first.is_empty() {
             return Ok(value);
         }
         Err(CatalogErrors {
-            errors: self.errors,
+            errors: self.first,
             more: self.more,
         })
     }

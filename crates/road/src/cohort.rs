@@ -1,7 +1,7 @@
 //! The one enumeration: paved, stale, exempt, own road, unknown.
 //!
 //! Lineage decides first. An exemption only counts for what is not on the road by itself, so that it never hides that an
-//! application is paved; and what is not known is *unknown*, exempt or not on the road as far as one can see, never paved.
+//! application is paved; and what is not known is *unknown*, never paved.
 
 use std::fmt;
 

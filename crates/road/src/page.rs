@@ -1,6 +1,8 @@
 //! A page of headings, paragraphs and tables, written in several formats from one description. Every text in it is taken for a
 //! stranger's and escaped.
 
+use std::fmt::Write as _;
+
 use crate::escape;
 
 /// A part of a page.
@@ -40,18 +42,20 @@ pub fn markdown(blocks: &[Block]) -> String {
         match block {
             Block::Heading(text) => {
                 let level = if place == 0 { "#" } else { "##" };
-                written += &format!("{level} {}\n\n", escape::markdown(text));
+                let _ = write!(written, "{level} {}\n\n", escape::markdown(text));
             }
-            Block::Paragraph(text) => written += &format!("{}\n\n", escape::markdown(text)),
+            Block::Paragraph(text) => {
+                let _ = write!(written, "{}\n\n", escape::markdown(text));
+            }
             Block::List(items) => {
                 for item in items {
-                    written += &format!("- {}\n", escape::markdown(item));
+                    let _ = writeln!(written, "- {}", escape::markdown(item));
                 }
                 written.push('\n');
             }
             Block::Table { head, rows } => {
                 written += &cells(head);
-                written += &format!("|{}\n", "---|".repeat(head.len()));
+                let _ = writeln!(written, "|{}", "---|".repeat(head.len()));
                 for row in rows {
                     written += &cells(row);
                 }
@@ -76,7 +80,7 @@ pub fn html(blocks: &[Block]) -> String {
     };
     let mut body = String::new();
     for (place, block) in blocks.iter().enumerate() {
-        body += &match block {
+        let part = match block {
             Block::Heading(text) => {
                 let tag = if place == 0 { "h1" } else { "h2" };
                 format!("<{tag}>{}</{tag}>\n", escape::html(text))
@@ -91,6 +95,7 @@ pub fn html(blocks: &[Block]) -> String {
                 format!("<table>\n{}{rows}</table>\n", row(head, "th"))
             }
         };
+        body.push_str(&part);
     }
     let title = title.unwrap_or_default();
     format!(
@@ -106,18 +111,18 @@ pub fn text(blocks: &[Block]) -> String {
     for block in blocks {
         match block {
             Block::Heading(text) | Block::Paragraph(text) => {
-                written += &format!("{}\n\n", escape::line(text))
+                let _ = write!(written, "{}\n\n", escape::line(text));
             }
             Block::List(items) => {
                 for item in items {
-                    written += &format!("- {}\n", escape::line(item));
+                    let _ = writeln!(written, "- {}", escape::line(item));
                 }
                 written.push('\n');
             }
             Block::Table { head, rows } => {
                 for cells in std::iter::once(head).chain(rows) {
                     let cells: Vec<String> = cells.iter().map(|cell| escape::line(cell)).collect();
-                    written += &format!("{}\n", cells.join(" | "));
+                    let _ = writeln!(written, "{}", cells.join(" | "));
                 }
                 written.push('\n');
             }

@@ -168,7 +168,7 @@ impl ImageWords {
         };
         let mut statement = Statement::new(name, Source::Annotation, origin);
         statement.repositories = vec![RepoPattern::from(repository)];
-        statement.owner = self.owner.clone();
+        statement.owner.clone_from(&self.owner);
         statement.tier = self.tier;
         statement.environments.clone_from(&self.environments);
         statement.contacts.clone_from(&self.contacts);

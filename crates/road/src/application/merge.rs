@@ -219,13 +219,14 @@ fn maps(
 ) -> Result<[PatternMap<ApplicationName>; 3], ApplicationError> {
     let mut taken: HashMap<RepoPattern, (ApplicationName, Source)> = HashMap::new();
     for (source, patterns) in Source::ALL.into_iter().zip(&mut patterns) {
-        let mut repeated = Vec::new();
-        for (place, (pattern, name)) in patterns.iter().enumerate() {
-            let Some((believed, by)) = taken.get(pattern) else {
+        let mut kept = Vec::new();
+        for (pattern, name) in std::mem::take(patterns) {
+            let Some((believed, by)) = taken.get(&pattern) else {
                 taken.insert(pattern.clone(), (name.clone(), source));
+                kept.push((pattern, name));
                 continue;
             };
-            if believed != name && (*by != source || source == Source::Annotation) {
+            if *believed != name && (*by != source || source == Source::Annotation) {
                 conflicts.push(Conflict::Repository {
                     pattern: pattern.clone(),
                     believed: believed.clone(),
@@ -234,13 +235,12 @@ fn maps(
                     other_source: source,
                 });
             }
-            if *by == source && (source == Source::Annotation || believed == name) {
-                repeated.push(place);
+            let is_repeated = *by == source && (source == Source::Annotation || *believed == name);
+            if !is_repeated {
+                kept.push((pattern, name));
             }
         }
-        for place in repeated.into_iter().rev() {
-            patterns.remove(place);
-        }
+        *patterns = kept;
     }
     let [declared, catalog, annotation] = patterns;
     Ok([map(declared)?, map(catalog)?, map(annotation)?])
@@ -250,12 +250,9 @@ fn map(patterns: Patterns) -> Result<PatternMap<ApplicationName>, ApplicationErr
     let named = patterns.clone();
     PatternMap::build(patterns).map_err(|tie| {
         let whose = |pattern: &RepoPattern, last: bool| {
-            let mut names = named
-                .iter()
-                .filter(|(named, _)| named == pattern)
-                .map(|(_, name)| name);
-            let name = if last { names.next_back() } else { names.next() };
-            name.unwrap_or(&named[0].1).clone()
+            let mut theirs = named.iter().filter(|(other, _)| other == pattern);
+            let found = if last { theirs.next_back() } else { theirs.next() };
+            found.unwrap_or(&named[0]).1.clone()
         };
         ApplicationError::Tie {
             first: whose(&tie.a, false),

@@ -181,7 +181,7 @@ impl Reader {
             let text = value.value.to_text();
             match key.strip_prefix(ANNOTATION_PREFIX) {
                 Some("repositories") => {
-                    statement.repositories = patterns(&text).map_err(|problem| (at, problem))?
+                    statement.repositories = patterns(&text).map_err(|problem| (at, problem))?;
                 }
                 Some("tier") => statement.tier = Some(tier(&text).map_err(|problem| (at, problem))?),
                 Some("environments") => statement.environments = list("environments", &text, at)?,

@@ -53,7 +53,7 @@ pub(super) struct Profile {
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Text {
-    Text(String),
+    Words(String),
     Number(i64),
     Flag(bool),
     /// Lists and the like, which Backstage forbids and other tools write.
@@ -63,7 +63,7 @@ pub(super) enum Text {
 impl Text {
     pub(super) fn to_text(&self) -> String {
         match self {
-            Self::Text(text) => text.clone(),
+            Self::Words(text) => text.clone(),
             Self::Number(number) => number.to_string(),
             Self::Flag(flag) => flag.to_string(),
             Self::Other(_) => String::new(),

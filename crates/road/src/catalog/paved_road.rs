@@ -66,7 +66,7 @@ pub fn read_paved_road(files: &[SourceFile<'_>], limits: &CatalogLimits) -> Resu
             Err((line, problem)) => errors.add(document.file, line, problem),
         }
     }
-    if errors.errors.is_empty()
+    if errors.first.is_empty()
         && let Err(error) = Bases::build(road.bases.clone())
     {
         let (file, line) = place_of(&error, &places);
@@ -78,8 +78,10 @@ pub fn read_paved_road(files: &[SourceFile<'_>], limits: &CatalogLimits) -> Resu
 /// Where the base stands that an error is about.
 fn place_of(error: &BaseError, places: &BTreeMap<String, (String, u64)>) -> (String, u64) {
     let base = match error {
-        BaseError::Channels { base, .. } | BaseError::NoReplacement { base, .. } => Some(base),
-        BaseError::Twice(base) | BaseError::Cycle(base, _) => Some(base),
+        BaseError::Channels { base, .. }
+        | BaseError::NoReplacement { base, .. }
+        | BaseError::Twice(base)
+        | BaseError::Cycle(base, _) => Some(base),
         BaseError::Shared { second, .. } => Some(second),
         BaseError::TooMany(_) => None,
     };

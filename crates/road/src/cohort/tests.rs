@@ -110,12 +110,13 @@ fn an_exemption_counts_while_it_lives_and_never_for_what_is_paved() {
 
 #[test]
 fn the_image_that_says_most_decides() {
+    use Cohort::{Exempt, OwnRoad, Paved, Stale, Unknown};
+
     let verdict = |cohort| Verdict {
         cohort,
         because: Because::NoBase,
         exempt_until: None,
     };
-    use Cohort::{Exempt, OwnRoad, Paved, Stale, Unknown};
     for (images, wanted) in [
         (&[][..], Unknown),
         (&[Paved, Paved], Paved),

@@ -84,7 +84,7 @@ pub(super) fn apply(incident: &mut Incident, event: &Event) -> Result<(), Incide
             reason,
         } => incident.relieve(ReliefKind::Waiver, event, (line, covers), *until, reason)?,
         EventKind::MitigationEnded { line, reason } => {
-            incident.end(ReliefKind::Mitigation, line, reason, at)?
+            incident.end(ReliefKind::Mitigation, line, reason, at)?;
         }
         EventKind::WaiverEnded { line, reason } => incident.end(ReliefKind::Waiver, line, reason, at)?,
         EventKind::Gone { line, reason } => incident.gone(line, reason, at)?,
@@ -271,6 +271,7 @@ impl Incident {
         line.offered = mask;
         line.gone = None;
         line.wind(at, &self.generations);
+        line.settle_return();
     }
 
     fn relieve(
@@ -291,12 +292,8 @@ impl Incident {
             return Err(IncidentError::Until);
         }
         let line = self.followed(key)?;
-        let live = line
-            .reliefs
-            .iter()
-            .filter(|relief| event.at < relief.until)
-            .count();
-        if live >= MAX_RELIEFS {
+        let in_force = line.reliefs.iter().filter(|relief| event.at < relief.until);
+        if in_force.count() >= MAX_RELIEFS {
             return Err(IncidentError::Reliefs(key.to_string()));
         }
         // What has ended is told by the events; here it only takes room.
@@ -320,8 +317,7 @@ impl Incident {
     ) -> Result<(), IncidentError> {
         check_text("reason", reason)?;
         let line = self.followed(key)?;
-        let live = line.reliefs.iter_mut().filter(|relief| relief.kind == kind);
-        for relief in live {
+        for relief in line.reliefs.iter_mut().filter(|relief| relief.kind == kind) {
             relief.until = relief.until.min(at);
         }
         Ok(())

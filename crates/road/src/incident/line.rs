@@ -268,8 +268,30 @@ impl Line {
         let last = before
             .iter()
             .filter_map(|clock| clock.stopped)
-            .max_by_key(|(at, _)| *at);
-        before.iter().all(|clock| is_over(&clock)) && last.is_some_and(|(_, end)| end == End::Fixed)
+            .map(|(at, _)| at)
+            .max();
+        let is_gone = |clock: &Clock| {
+            clock
+                .stopped
+                .is_some_and(|(at, end)| Some(at) == last && end == End::Gone)
+        };
+        last.is_some() && before.iter().all(|clock| is_over(&clock)) && !before.iter().copied().any(is_gone)
+    }
+
+    /// What was gone and is back without the problem is fixed: tags are deleted and pushed anew.
+    pub(super) fn settle_return(&mut self) {
+        if self.exposed() != 0 || self.gone.is_some() {
+            return;
+        }
+        let stops = self.clocks.iter().filter_map(|clock| clock.stopped);
+        let last = stops.map(|(at, _)| at).max();
+        for clock in &mut self.clocks {
+            if let Some((at, end)) = &mut clock.stopped
+                && Some(*at) == last
+            {
+                *end = End::Fixed;
+            }
+        }
     }
 
     /// Starts and stops its clocks by what it is affected by now.

@@ -6,6 +6,7 @@ use time::format_description::well_known::Rfc3339;
 use super::figures::SHARES_AFTER;
 use super::{Figures, Report, Status};
 use crate::cohort::Cohort;
+use crate::names::VulnerabilityId;
 use crate::page::Block;
 
 impl Report {
@@ -59,7 +60,11 @@ impl Report {
 
     fn generations(&self) -> Block {
         let rows = self.generations.iter().map(|generation| {
-            let ids: Vec<&str> = generation.vulnerabilities.iter().map(|id| id.as_str()).collect();
+            let ids: Vec<&str> = generation
+                .vulnerabilities
+                .iter()
+                .map(VulnerabilityId::as_str)
+                .collect();
             vec![
                 generation.number.to_string(),
                 moment(generation.started),
@@ -104,7 +109,7 @@ impl Report {
 
     fn open_lines(&self) -> Block {
         let rows = self.open.iter().map(|line| {
-            let ids: Vec<&str> = line.affected_by.iter().map(|id| id.as_str()).collect();
+            let ids: Vec<&str> = line.affected_by.iter().map(VulnerabilityId::as_str).collect();
             vec![
                 line.application
                     .as_ref()

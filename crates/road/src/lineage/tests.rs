@@ -69,13 +69,14 @@ fn the_longest_known_base_counts() {
 
 #[test]
 fn a_layer_that_cannot_be_read_is_not_the_end_of_the_truth() {
+    use LayerOrigin::{Base, Unknown};
+
     let mut known = layers(&["d1", "j1", "app", "more"]);
     known[2] = None;
     let lineage = index().lineage(&known);
     assert_eq!(lineage.base().unwrap().base.as_str(), "java17");
     assert!(!lineage.is_complete());
     let origins: Vec<_> = (0..4).map(|layer| lineage.origin(layer)).collect();
-    use LayerOrigin::{Base, Unknown};
     assert_eq!(origins, [Base, Base, Unknown, Unknown]);
 }
 

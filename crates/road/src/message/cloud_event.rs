@@ -1,5 +1,7 @@
 //! `CloudEvents` 1.0 in JSON, structured mode.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::Message;
@@ -35,7 +37,7 @@ fn uri_reference(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte) {
             written.push(char::from(byte));
         } else {
-            written += &format!("%{byte:02X}");
+            let _ = write!(written, "%{byte:02X}");
         }
     }
     if written.is_empty() {

@@ -1,5 +1,7 @@
 //! Mail in plain text (RFC 5322, 2045, 2047).
 
+use std::fmt::Write as _;
+
 use thiserror::Error;
 
 use super::{Message, words};
@@ -102,7 +104,9 @@ fn header(text: &str) -> String {
             match byte {
                 b' ' => encoded.push('_'),
                 byte if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
-                byte => encoded += &format!("={byte:02X}"),
+                byte => {
+                    let _ = write!(encoded, "={byte:02X}");
+                }
             }
         }
         if word.len() + encoded.len() > 60 {
@@ -121,10 +125,10 @@ fn body(text: &str) -> String {
         let mut rest = line;
         while rest.len() > MAX_MAIL_LINE_BYTES {
             let (first, other) = rest.split_at(rest.floor_char_boundary(MAX_MAIL_LINE_BYTES));
-            written += &format!("{first}\r\n");
+            let _ = write!(written, "{first}\r\n");
             rest = other;
         }
-        written += &format!("{rest}\r\n");
+        let _ = write!(written, "{rest}\r\n");
     }
     written
 }

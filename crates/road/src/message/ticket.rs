@@ -117,8 +117,7 @@ pub fn servicenow(ticket: &Ticket) -> Value {
         Block::List(ticket.actions.clone()),
     ];
     blocks.extend(ticket.link.clone().map(Block::Paragraph));
-    // `[code]` makes HTML of what follows where journals are shown.
-    let text = page::text(&blocks).replace('[', "(").replace(']', ")");
+    let text = uncoded(&page::text(&blocks));
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let (urgency, impact) = match ticket.severity {
         Severity::Critical => ("1", "1"),
@@ -128,7 +127,7 @@ pub fn servicenow(ticket: &Ticket) -> Value {
     let mut body = json!({
         "correlation_id": ticket.key,
         "correlation_display": "roadbed",
-        "short_description": clipped(&ticket.summary, MAX_SHORT_CHARS),
+        "short_description": clipped(&uncoded(&ticket.summary), MAX_SHORT_CHARS),
         "description": whole_lines(&lines, MAX_LONG_CHARS),
         "urgency": urgency,
         "impact": impact,
@@ -141,6 +140,11 @@ pub fn servicenow(ticket: &Ticket) -> Value {
         body["due_date"] = json!(format!("{} {hour:02}:{minute:02}:{second:02}", due.date()));
     }
     body
+}
+
+/// `[code]` makes HTML of what follows where `ServiceNow` shows journals.
+fn uncoded(text: &str) -> String {
+    text.replace('[', "(").replace(']', ")")
 }
 
 fn clipped(text: &str, characters: usize) -> String {

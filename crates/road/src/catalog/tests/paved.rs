@@ -133,7 +133,8 @@ fn what_is_wrong_is_told_with_its_line() {
 #[test]
 fn lists_are_bounded() {
     let digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    let channels: String = (0..33).map(|n| format!("    c{n}: {digest}\n")).collect();
+    let channels: Vec<String> = (0..33).map(|n| format!("    c{n}: {digest}\n")).collect();
+    let channels = channels.concat();
     let text = ROAD.replacen(&format!("    stable: {digest}\n"), &channels, 1);
     assert!(
         read_road(&text)

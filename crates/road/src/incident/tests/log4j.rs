@@ -103,6 +103,8 @@ fn a_superseded_fix_opens_again_in_the_same_incident() {
 
 #[test]
 fn what_is_closed_and_what_is_not_is_told_apart() {
+    use Severity::{Critical, Medium};
+
     let replay = december();
     let now = STEP_8 + Duration::hours(2);
     let report = replay.incident.report(now);
@@ -118,7 +120,6 @@ fn what_is_closed_and_what_is_not_is_told_apart() {
             )
         })
         .collect();
-    use Severity::{Critical, Medium};
     // o7 is still affected by the first two, o1 by the last two.
     assert_eq!(
         of,
