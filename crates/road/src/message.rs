@@ -1,7 +1,7 @@
 //! What is told to whom: one message per incident and owner, with what that owner must do, and how each kind of receiver wants it
 //! written.
 //!
-//! A [`Message`] is a value. Its encoders ([`cloud_event`], [`slack`], [`jira`], [`servicenow`], [`email()`]) make payloads and send
+//! A [`Message`] is a value. Its encoders ([`cloud_event()`], [`slack`], [`jira`], [`servicenow`], [`email()`]) make payloads and send
 //! nothing; [`Schedule`] says when each should go. Every encoder escapes for its own format.
 
 mod chat;
