@@ -1,0 +1,107 @@
+//! Things by a dense number and by what they are called. Numbers of what was taken out are given out again.
+
+use std::hash::{BuildHasher as _, Hash, RandomState};
+
+use hashbrown::HashTable;
+
+use super::dense;
+
+/// What lies in a slot.
+pub(super) trait Keyed {
+    /// By which it is found.
+    type Key: Hash + Eq;
+
+    fn key(&self) -> Self::Key;
+}
+
+#[derive(Debug)]
+pub(super) struct Slots<T> {
+    slots: Vec<Option<T>>,
+    free: Vec<u32>,
+    table: HashTable<u32>,
+    state: RandomState,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            table: HashTable::new(),
+            state: RandomState::new(),
+        }
+    }
+}
+
+impl<T: Keyed> Slots<T> {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// One more than the largest number.
+    pub(super) fn end(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&T> {
+        self.slots.get(number as usize)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        self.slots.get_mut(number as usize)?.as_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        let numbered = self.slots.iter().enumerate();
+        numbered.filter_map(|(number, slot)| Some((dense(number), slot.as_ref()?)))
+    }
+
+    pub(super) fn find(&self, key: &T::Key) -> Option<u32> {
+        let is_it = |number: &u32| self.get(*number).is_some_and(|item| item.key() == *key);
+        self.table.find(self.state.hash_one(key), is_it).copied()
+    }
+
+    /// Puts what is not there yet.
+    pub(super) fn insert(&mut self, item: T) -> u32 {
+        let hash = self.state.hash_one(item.key());
+        let number = self.free.pop().unwrap_or_else(|| dense(self.slots.len()));
+        if number as usize == self.slots.len() {
+            self.slots.push(Some(item));
+        } else {
+            self.slots[number as usize] = Some(item);
+        }
+        let Self {
+            slots, table, state, ..
+        } = self;
+        table.insert_unique(hash, number, |number| {
+            let slot = slots.get(*number as usize).and_then(Option::as_ref);
+            slot.map_or(0, |item| state.hash_one(item.key()))
+        });
+        number
+    }
+
+    pub(super) fn remove(&mut self, number: u32) -> Option<T> {
+        let hash = self.state.hash_one(self.get(number)?.key());
+        if let Ok(entry) = self.table.find_entry(hash, |other| *other == number) {
+            entry.remove();
+        }
+        self.free.push(number);
+        self.slots.get_mut(number as usize)?.take()
+    }
+
+    /// Bytes without what the items have elsewhere.
+    pub(super) fn bytes(&self) -> usize {
+        let slots = self.slots.capacity() * size_of::<Option<T>>();
+        slots + self.free.capacity() * 4 + self.table.capacity() * 5
+    }
+}
+
+/// The list of a number, which is made if it is not there yet.
+pub(super) fn at<T: Default + Clone>(lists: &mut Vec<T>, number: u32) -> &mut T {
+    let number = number as usize;
+    if lists.len() <= number {
+        lists.resize(number + 1, T::default());
+    }
+    &mut lists[number]
+}
