@@ -98,6 +98,42 @@ impl Found {
     }
 }
 
+/// Which versions and units a page has to look at: a bit for each.
+pub(super) struct Marked {
+    versions: Bits,
+    units: Bits,
+}
+
+impl Marked {
+    pub(super) fn of(fleet: &Fleet, answer: &Answer) -> Self {
+        let mut marked = Self {
+            versions: Bits::below(fleet.versions.end()),
+            units: Bits::below(fleet.units.end()),
+        };
+        let hits = answer.hits.versions.iter().filter(|(_, hit)| hit.is_some());
+        for ((version, _), _) in hits {
+            marked.versions.insert(*version);
+            if let Some(units) = fleet.version_units.get(*version as usize) {
+                units.for_each(|unit| marked.units.insert(unit));
+            }
+        }
+        if let Some(class) = &answer.hits.class {
+            fleet
+                .units_with_class(class)
+                .for_each(|unit| marked.units.insert(unit));
+        }
+        marked
+    }
+
+    pub(super) fn has_unit(&self, unit: u32) -> bool {
+        self.units.contains(unit)
+    }
+
+    pub(super) fn has_version(&self, version: u32) -> bool {
+        self.versions.contains(version)
+    }
+}
+
 impl Answer {
     /// How many images there are of each state.
     pub fn counts(&self) -> Counts {

@@ -39,6 +39,7 @@ const TELLING_PARTS: usize = 4;
 pub(super) struct ClassPath {
     /// `log4j/core/lookup/JndiLookup.`: the end of the path, without its suffix, which some rename.
     end: String,
+    simple_name: String,
 }
 
 impl ClassPath {
@@ -47,6 +48,7 @@ impl ClassPath {
         let from = parts.len().saturating_sub(TELLING_PARTS);
         Self {
             end: format!("{}.", parts[from..].join("/")),
+            simple_name: class.simple_name().to_owned(),
         }
     }
 
@@ -88,11 +90,7 @@ impl Fleet {
             }
         }
         let path = ClassPath::of(class);
-        let units = self.strings.find(class.simple_name());
-        let units = units
-            .and_then(|name| self.classes.get(&name))
-            .unwrap_or(&Posting::None);
-        units.for_each(|number| {
+        self.units_with_class(&path).for_each(|number| {
             let is_seen = self.units.get(number).is_some_and(|unit| {
                 let mut packages = unit.packages.iter();
                 packages.any(|stated| path.is_in(&self.strings.list(stated.inner_path)))
@@ -103,6 +101,13 @@ impl Fleet {
         });
         found.hits.class = Some(path);
         found.into_answer(scope)
+    }
+
+    /// Units with a class of this simple name.
+    pub(super) fn units_with_class(&self, class: &ClassPath) -> &Posting {
+        let units = self.strings.find(&class.simple_name);
+        let units = units.and_then(|name| self.classes.get(&name));
+        units.unwrap_or(&Posting::None)
     }
 
     /// Versions of artifacts whose group may be the beginning of the class's package.

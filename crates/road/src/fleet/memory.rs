@@ -18,6 +18,16 @@ impl Fleet {
             + repositories
     }
 
+    /// The same by part: texts, packages and units, layers, images.
+    pub fn bytes_by_part(&self) -> [usize; 4] {
+        [
+            self.strings.bytes(),
+            self.package_bytes(),
+            self.layer_bytes(),
+            self.image_bytes(),
+        ]
+    }
+
     fn package_bytes(&self) -> usize {
         let postings = self.by_name.values().chain(self.classes.values());
         let names: usize = postings.map(|posting| posting.bytes() + 40).sum();

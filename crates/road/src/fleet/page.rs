@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{
     Fleet, Moment, NONE,
-    answer::{Answer, State},
+    answer::{Answer, Marked, State},
     facts::ImageKey,
     image::Image,
     layer::Layer,
@@ -108,9 +108,10 @@ impl Fleet {
         let has_more = keys.len() > limit;
         keys.truncate(limit);
         let next = keys.last().map(|(key, _)| key.clone()).filter(|_| has_more);
+        let marked = Marked::of(self, answer);
         let rows = keys
             .into_iter()
-            .filter_map(|(key, number)| self.row(answer, key, number));
+            .filter_map(|(key, number)| self.row(answer, &marked, key, number));
         Ok(Page {
             rows: rows.collect(),
             next,
@@ -182,7 +183,7 @@ impl Fleet {
         Ok(keys)
     }
 
-    fn row<'a>(&'a self, answer: &'a Answer, key: ImageKey, number: u32) -> Option<Row<'a>> {
+    fn row<'a>(&'a self, answer: &'a Answer, marked: &Marked, key: ImageKey, number: u32) -> Option<Row<'a>> {
         let image = self.images.get(number)?;
         let os = self.os_of(number);
         let mut places = Vec::new();
@@ -191,7 +192,7 @@ impl Fleet {
             let Some(layer) = self.layers.get(*layer) else {
                 continue;
             };
-            self.places_in(answer, (image, at, layer), os, |place| {
+            self.places_in((answer, marked), (image, at, layer), os, |place| {
                 if places.len() < PLACES {
                     places.push(place);
                 } else {
@@ -218,13 +219,16 @@ impl Fleet {
 
     fn places_in<'a>(
         &'a self,
-        answer: &'a Answer,
+        (answer, marked): (&'a Answer, &Marked),
         (image, at, layer): (&Image, usize, &'a Layer),
         os: u32,
         mut each: impl FnMut(Place<'a>),
     ) {
         let hits = &answer.hits;
         for (place, placed) in layer.places.iter().enumerate() {
+            if !marked.has_unit(placed.unit) {
+                continue;
+            }
             if (hits.skips_owned && placed.owned_by != NONE) || image.is_hidden(at, place) {
                 continue;
             }
@@ -232,6 +236,9 @@ impl Fleet {
                 continue;
             };
             for stated in &unit.packages {
+                if hits.class.is_none() && !marked.has_version(stated.version) {
+                    continue;
+                }
                 let Some((state, finding)) = self.hit(answer, stated, os) else {
                     continue;
                 };

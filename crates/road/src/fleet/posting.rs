@@ -17,7 +17,8 @@ pub(super) enum Posting {
 }
 
 impl Posting {
-    pub(super) fn len(&self) -> u64 {
+    #[cfg(test)]
+    fn len(&self) -> u64 {
         match self {
             Self::None => 0,
             Self::One(_) => 1,
@@ -131,6 +132,11 @@ impl Bits {
         if let Some(byte) = self.0.get_mut(number as usize / 8) {
             *byte |= 1 << (number % 8);
         }
+    }
+
+    pub(super) fn contains(&self, number: u32) -> bool {
+        let byte = self.0.get(number as usize / 8);
+        byte.is_some_and(|byte| byte & (1 << (number % 8)) != 0)
     }
 
     pub(super) fn into_bitmap(self) -> RoaringBitmap {

@@ -88,15 +88,6 @@ pub(super) fn by_purl(text: &str) -> Result<PackageQuestion, QuestionError> {
     let Some((package, os)) = purl.to_package() else {
         return Err(QuestionError::PurlType(purl.type_name.chars().take(40).collect()));
     };
-    // What was percent-encoded goes into pages as well.
-    if package
-        .name
-        .chars()
-        .chain(package.version.chars())
-        .any(char::is_control)
-    {
-        return Err(QuestionError::ControlCharacter);
-    }
     Ok(PackageQuestion {
         kind: Some(package.kind),
         name: package.name,

@@ -89,7 +89,7 @@ fn what_is_not_understood_says_what_to_write() {
         ("sha512:12", "sha256: and 64 digits"),
         ("pkg:maven", "write a package URL like"),
         ("pkg:swift/a@1", "the types are deb, apk"),
-        ("pkg:npm/a%0ab", "control character"),
+        ("pkg:npm/a%0ab", "write a package URL like"),
         ("dep:openssl", "`dep` is no kind of package"),
         ("junit:junit", "write maven:GROUP:ARTIFACT"),
         ("log4j-core<2.15", "like log4j-core@<2.15"),
