@@ -60,7 +60,7 @@ use layer::Layer;
 use posting::Posting;
 use slots::Slots;
 use strings::Strings;
-use unit::{Spot, Unit};
+use unit::{Spots, Unit};
 use version::Version;
 
 /// Stands where there is no number.
@@ -82,7 +82,7 @@ pub struct Fleet {
     /// Units of Java archives by the simple names of the classes that their packages lie at.
     classes: HashMap<u32, Posting>,
     /// For each unit, where it lies; sorted.
-    unit_spots: Vec<Vec<Spot>>,
+    unit_spots: Vec<Spots>,
     layers: Slots<Layer>,
     /// For each layer, its images.
     layer_images: Vec<Posting>,

@@ -2,8 +2,8 @@
 //!
 //! Applications stand on a few lines of bases, each of which comes out in many versions. About every third one installs packages
 //! of the distribution on top, which makes another database of all of them and hides the base's. Dependencies lie in one file
-//! each (Node, Python, half of Java) in a layer of their own that a few builds share, or all in one (fat jars, Go) that every
-//! build makes anew. Packages and their versions are chosen with Zipf's law.
+//! each (Node, Python, half of Java) in a layer of their own that a few builds share, or all in one (fat jars, Go), half of which state the version
+//! of the build and so are another unit each time. Packages and their versions are chosen with Zipf's law.
 
 mod application;
 mod catalogue;
@@ -36,7 +36,7 @@ pub struct Parameters {
     pub os_packages: u32,
     /// Packages of an image, on average.
     pub packages: u32,
-    /// Builds that share a layer of dependencies.
+    /// Builds that share a layer of dependencies, and a version of the base.
     pub builds_per_dependencies: u32,
     /// Of a hundred applications, those that install packages of the distribution.
     pub percent_installing: u32,

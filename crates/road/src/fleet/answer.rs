@@ -102,6 +102,8 @@ impl Found {
 pub(super) struct Marked {
     versions: Bits,
     units: Bits,
+    /// Units that may hold the class that is asked about.
+    classed: Bits,
 }
 
 impl Marked {
@@ -109,6 +111,7 @@ impl Marked {
         let mut marked = Self {
             versions: Bits::below(fleet.versions.end()),
             units: Bits::below(fleet.units.end()),
+            classed: Bits::below(fleet.units.end()),
         };
         let hits = answer.hits.versions.iter().filter(|(_, hit)| hit.is_some());
         for ((version, _), _) in hits {
@@ -118,15 +121,20 @@ impl Marked {
             }
         }
         if let Some(class) = &answer.hits.class {
-            fleet
-                .units_with_class(class)
-                .for_each(|unit| marked.units.insert(unit));
+            fleet.units_with_class(class).for_each(|unit| {
+                marked.units.insert(unit);
+                marked.classed.insert(unit);
+            });
         }
         marked
     }
 
     pub(super) fn has_unit(&self, unit: u32) -> bool {
         self.units.contains(unit)
+    }
+
+    pub(super) fn may_have_class(&self, unit: u32) -> bool {
+        self.classed.contains(unit)
     }
 
     pub(super) fn has_version(&self, version: u32) -> bool {

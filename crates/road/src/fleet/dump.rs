@@ -65,7 +65,7 @@ impl Fleet {
                 image.is_hidden(at, place),
                 self.strings.some(placed.owned_by),
             );
-            for stated in &unit.packages {
+            for stated in unit.packages.iter() {
                 let package = self
                     .versions
                     .get(stated.version)

@@ -68,10 +68,7 @@ impl Fleet {
                 layer: number,
                 place: super::dense(place),
             };
-            let spots = at(&mut self.unit_spots, unit);
-            if let Err(index) = spots.binary_search(&spot) {
-                spots.insert(index, spot);
-            }
+            at(&mut self.unit_spots, unit).insert(spot);
         }
         number
     }
@@ -84,12 +81,9 @@ impl Fleet {
         *at(&mut self.layer_hidden, number) = Vec::new();
         for placed in &layer.places {
             let spots = at(&mut self.unit_spots, placed.unit);
-            let from = spots.partition_point(|spot| spot.layer < number);
-            let to = spots.partition_point(|spot| spot.layer <= number);
-            spots.drain(from..to);
-            if spots.is_empty() {
+            spots.leave(number);
+            if spots.as_slice().is_empty() {
                 // A unit that lies in the layer twice is gone the second time.
-                *spots = Vec::new();
                 self.drop_unit(placed.unit);
             }
         }

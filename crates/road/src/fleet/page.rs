@@ -2,6 +2,7 @@
 
 use findings::{Confidence, OsRelease, PackageKind, UnitKind, advisory::VulnerabilityFinding};
 use oci::{Algorithm, Digest};
+use roaring::RoaringBitmap;
 use thiserror::Error;
 
 use super::{
@@ -15,6 +16,9 @@ use super::{
 
 /// Most places that a row lists; a jar of jars can have thousands.
 pub const PLACES: usize = 100;
+
+/// Up to so many images are sorted; of more, only those of the first repositories are.
+const SORTED: u64 = 2_000;
 
 /// The index has changed since the answer was given: ask again, and go on after the same image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -157,6 +161,9 @@ impl Fleet {
     ) -> Result<Vec<(ImageKey, u32)>, Stale> {
         self.check(answer)?;
         let images = answer.images();
+        if images.len() <= SORTED {
+            return Ok(self.sorted_keys(&images, after, limit));
+        }
         let mut keys = Vec::new();
         let from = after.map_or("", |key| key.repository.as_str());
         let repositories = self
@@ -181,6 +188,33 @@ impl Fleet {
             }));
         }
         Ok(keys)
+    }
+
+    /// The same for few images, of which most repositories have none.
+    fn sorted_keys(
+        &self,
+        images: &RoaringBitmap,
+        after: Option<&ImageKey>,
+        limit: usize,
+    ) -> Vec<(ImageKey, u32)> {
+        let key_of = |number| {
+            let image = self.images.get(number)?;
+            let digest = image.digest.digest(&self.strings)?;
+            Some((self.strings.get(image.repository), digest, number))
+        };
+        let after = after.map(|key| (key.repository.as_str(), key.digest));
+        let mut keys: Vec<_> = images
+            .iter()
+            .filter_map(key_of)
+            .filter(|(repository, digest, _)| after.is_none_or(|after| (*repository, *digest) > after))
+            .collect();
+        keys.sort_unstable();
+        keys.truncate(limit);
+        let owned = keys.into_iter().map(|(repository, digest, number)| {
+            let repository = repository.to_owned();
+            (ImageKey { repository, digest }, number)
+        });
+        owned.collect()
     }
 
     fn row<'a>(&'a self, answer: &'a Answer, marked: &Marked, key: ImageKey, number: u32) -> Option<Row<'a>> {
@@ -235,11 +269,12 @@ impl Fleet {
             let Some(unit) = self.units.get(placed.unit) else {
                 continue;
             };
-            for stated in &unit.packages {
-                if hits.class.is_none() && !marked.has_version(stated.version) {
+            let may_have_class = marked.may_have_class(placed.unit);
+            for stated in unit.packages.iter() {
+                if !may_have_class && !marked.has_version(stated.version) {
                     continue;
                 }
-                let Some((state, finding)) = self.hit(answer, stated, os) else {
+                let Some((state, finding)) = self.hit(answer, &stated, os) else {
                     continue;
                 };
                 let Some(version) = self.versions.get(stated.version) else {

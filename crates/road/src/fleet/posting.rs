@@ -3,7 +3,7 @@
 use roaring::RoaringBitmap;
 
 /// Above so many, a bitmap is smaller or at least quicker to change.
-const FEW: usize = 64;
+const FEW: usize = 256;
 
 /// A set of numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -102,6 +102,12 @@ impl Posting {
         }
     }
 
+    pub(super) fn shrink(&mut self) {
+        if let Self::Few(numbers) = self {
+            numbers.shrink_to_fit();
+        }
+    }
+
     /// Bytes beside the value itself.
     pub(super) fn bytes(&self) -> usize {
         match self {
@@ -154,7 +160,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_set(steps in proptest::collection::vec((any::<bool>(), 0..200_u32), 0..600)) {
+        fn it_is_a_set(steps in proptest::collection::vec((any::<bool>(), 0..600_u32), 0..2_000)) {
             let mut posting = Posting::default();
             let mut model = BTreeSet::new();
             for (puts, number) in steps {
@@ -171,15 +177,15 @@ mod tests {
             let mut seen = Vec::new();
             posting.for_each(|number| seen.push(number));
             prop_assert_eq!(seen, model.iter().copied().collect::<Vec<_>>());
-            let mut bits = Bits::below(200);
+            let mut bits = Bits::below(600);
             posting.for_each(|number| bits.insert(number));
             prop_assert_eq!(bits.into_bitmap(), model.iter().copied().collect::<RoaringBitmap>());
         }
 
         #[test]
         fn what_is_taken_away_is_not_seen(
-            own in proptest::collection::btree_set(0..300_u32, 0..200),
-            other in proptest::collection::btree_set(0..300_u32, 0..200),
+            own in proptest::collection::btree_set(0..900_u32, 0..600),
+            other in proptest::collection::btree_set(0..900_u32, 0..600),
         ) {
             let posting = |numbers: &BTreeSet<u32>| {
                 let mut posting = Posting::default();

@@ -6,7 +6,7 @@ use super::{
     Fleet, NONE,
     answer::{Answer, Found, Hit, State},
     scope::Scope,
-    unit::Spot,
+    unit::{Spot, Spots},
     version::{Version, is_same_name},
 };
 use crate::question::{Membership, OsQuestion, PackageQuestion};
@@ -91,7 +91,7 @@ impl Fleet {
     }
 
     pub(super) fn for_each_image_of_unit(&self, unit: u32, skips_owned: bool, each: &mut impl FnMut(u32)) {
-        let spots = self.unit_spots.get(unit as usize).map(Vec::as_slice);
+        let spots = self.unit_spots.get(unit as usize).map(Spots::as_slice);
         for spot in spots.unwrap_or_default() {
             if skips_owned && self.is_owned(*spot) {
                 continue;

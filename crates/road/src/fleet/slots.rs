@@ -90,6 +90,11 @@ impl<T: Keyed> Slots<T> {
         self.slots.get_mut(number as usize)?.take()
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.slots.shrink_to_fit();
+        self.free.shrink_to_fit();
+    }
+
     /// Bytes without what the items have elsewhere.
     pub(super) fn bytes(&self) -> usize {
         let slots = self.slots.capacity() * size_of::<Option<T>>();

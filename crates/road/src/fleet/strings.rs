@@ -82,6 +82,11 @@ impl Strings {
         self.get(number).split(SEPARATOR).map(unescape).collect()
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * 8 + self.table.capacity() * 5
     }

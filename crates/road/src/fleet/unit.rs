@@ -13,7 +13,120 @@ use super::{
 pub(super) struct Unit {
     pub(super) id: [u8; 32],
     pub(super) kind: UnitKind,
-    pub(super) packages: Box<[Stated]>,
+    pub(super) packages: Packages,
+}
+
+/// Packages of a unit. Most units have one; those with hundreds are databases, whose packages lie nowhere inside.
+#[derive(Debug, Clone)]
+pub(super) enum Packages {
+    One(Stated),
+    Plain(Box<[u32]>),
+    Inside(Box<[Stated]>),
+}
+
+impl Packages {
+    pub(super) fn of(stated: Vec<Stated>) -> Self {
+        match stated.as_slice() {
+            [one] => Self::One(*one),
+            all if all.iter().all(|stated| stated.inner_path == NONE) => {
+                Self::Plain(all.iter().map(|stated| stated.version).collect())
+            }
+            _ => Self::Inside(stated.into()),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Plain(versions) => versions.len(),
+            Self::Inside(stated) => stated.len(),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Stated> {
+        (0..self.len()).filter_map(|at| match self {
+            Self::One(stated) => Some(*stated),
+            Self::Plain(versions) => versions.get(at).map(|version| Stated {
+                version: *version,
+                inner_path: NONE,
+            }),
+            Self::Inside(stated) => stated.get(at).copied(),
+        })
+    }
+
+    /// Bytes beside the value itself.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::One(_) => 0,
+            Self::Plain(versions) => size_of_val(&**versions) + 16,
+            Self::Inside(stated) => size_of_val(&**stated) + 16,
+        }
+    }
+}
+
+/// Where a unit lies, sorted.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Spots {
+    #[default]
+    None,
+    One(Spot),
+    Many(Vec<Spot>),
+}
+
+impl Spots {
+    pub(super) fn as_slice(&self) -> &[Spot] {
+        match self {
+            Self::None => &[],
+            Self::One(spot) => std::slice::from_ref(spot),
+            Self::Many(spots) => spots,
+        }
+    }
+
+    pub(super) fn insert(&mut self, spot: Spot) {
+        match self {
+            Self::None => *self = Self::One(spot),
+            Self::One(one) if *one == spot => {}
+            Self::One(one) => *self = Self::Many(vec![spot.min(*one), spot.max(*one)]),
+            Self::Many(spots) => {
+                if let Err(at) = spots.binary_search(&spot) {
+                    spots.insert(at, spot);
+                }
+            }
+        }
+    }
+
+    /// Takes out those in a layer.
+    pub(super) fn leave(&mut self, layer: u32) {
+        let left: &[Spot] = match self {
+            Self::Many(spots) => {
+                let from = spots.partition_point(|spot| spot.layer < layer);
+                let to = spots.partition_point(|spot| spot.layer <= layer);
+                spots.drain(from..to);
+                spots
+            }
+            Self::One(spot) if spot.layer == layer => &[],
+            Self::None | Self::One(_) => return,
+        };
+        match left {
+            [] => *self = Self::None,
+            [one] => *self = Self::One(*one),
+            _ => {}
+        }
+    }
+
+    pub(super) fn shrink(&mut self) {
+        if let Self::Many(spots) = self {
+            spots.shrink_to_fit();
+        }
+    }
+
+    /// Bytes beside the value itself.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::None | Self::One(_) => 0,
+            Self::Many(spots) => spots.capacity() * size_of::<Spot>() + 16,
+        }
+    }
 }
 
 /// A package that a unit states.
@@ -50,7 +163,7 @@ impl Fleet {
             version: self.intern_version(package),
             inner_path: self.strings.intern_list(&package.inner_path),
         });
-        let packages = stated.collect();
+        let packages = Packages::of(stated.collect());
         self.put_unit(Unit {
             id,
             kind: placed.unit.kind,
@@ -66,7 +179,7 @@ impl Fleet {
             let class = self.strings.intern(&class);
             self.classes.entry(class).or_default().insert(number);
         }
-        at(&mut self.unit_spots, number).clear();
+        *at(&mut self.unit_spots, number) = Spots::None;
         for version in versions {
             at(&mut self.version_units, version).insert(number);
         }
@@ -90,7 +203,7 @@ impl Fleet {
                 self.classes.remove(&class);
             }
         }
-        for stated in &unit.packages {
+        for stated in unit.packages.iter() {
             let units = at(&mut self.version_units, stated.version);
             units.remove(number);
             if units.is_empty() {

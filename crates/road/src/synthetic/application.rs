@@ -77,7 +77,8 @@ impl Application {
 
     pub(super) fn build(&mut self, build: u32, fleet: &mut Synthetic) -> (ImageKey, ImageFacts, Moment) {
         let parameters = fleet.parameters;
-        let base_version = (self.number + build) % parameters.base_versions;
+        let base_version =
+            (self.number + build / parameters.builds_per_dependencies) % parameters.base_versions;
         let mut facts = ImageFacts {
             is_scannable: self.random.below(50) != 0,
             ..ImageFacts::default()
@@ -96,7 +97,7 @@ impl Application {
             self.layer = (!self.is_fat).then(|| self.dependencies(build, fleet));
         }
         facts.layers.extend(self.layer.clone());
-        facts.layers.push(self.code(build));
+        facts.layers.push(self.code(build, &parameters));
         let key = ImageKey {
             repository: format!("team{}/app{}", self.number % 200, self.number),
             digest: digest(&format!("image {} {build}", self.number)),
@@ -144,12 +145,19 @@ impl Application {
     }
 
     /// What each build makes anew.
-    fn code(&self, build: u32) -> Arc<LayerFacts> {
+    fn code(&self, build: u32, parameters: &Parameters) -> Arc<LayerFacts> {
         let what = format!("code {} {build}", self.number);
+        let is_stamped = self.number.is_multiple_of(2);
+        let stamp = if is_stamped {
+            build
+        } else {
+            build / parameters.builds_per_dependencies
+        };
+        let stated = format!("stated {} {stamp}", self.number);
         let units = match (self.is_fat, self.kind) {
             (false, _) => Vec::new(),
-            (true, PackageKind::Go) => vec![self.fat("app/server", &what, UnitKind::GoBinary)],
-            (true, _) => vec![self.fat("app/app.jar", &what, UnitKind::JavaArchive)],
+            (true, PackageKind::Go) => vec![self.fat("app/server", &stated, UnitKind::GoBinary)],
+            (true, _) => vec![self.fat("app/app.jar", &stated, UnitKind::JavaArchive)],
         };
         Arc::new(layer(&what, units))
     }

@@ -10,7 +10,7 @@ use super::{
         image::Image,
         layer::{Layer, Placed},
         short::Short,
-        unit::{Stated, Unit},
+        unit::{Packages, Stated, Unit},
         version::Version,
     },
     SnapshotError,
@@ -44,6 +44,7 @@ pub(super) fn body(bytes: &[u8]) -> Result<(Fleet, u64)> {
     reader.units()?;
     reader.layers()?;
     reader.images()?;
+    reader.fleet.shrink();
     if reader.rest.is_empty() {
         Ok((reader.fleet, event))
     } else {
@@ -202,7 +203,7 @@ impl<'a> Reader<'a> {
             if self.fleet.units.find(&id).is_some() {
                 return Err(TWICE);
             }
-            let packages = packages.into();
+            let packages = Packages::of(packages);
             self.fleet.put_unit(Unit { id, kind, packages });
         }
         Ok(())

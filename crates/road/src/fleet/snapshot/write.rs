@@ -186,7 +186,7 @@ impl Writer<'_> {
             self.out.extend_from_slice(&unit.id);
             self.number(place(&UNIT_KINDS, &unit.kind));
             self.number(unit.packages.len() as u64);
-            for stated in &unit.packages {
+            for stated in unit.packages.iter() {
                 self.some(versions.get(&stated.version).copied());
                 self.text(stated.inner_path);
             }
