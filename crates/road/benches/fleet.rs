@@ -123,16 +123,18 @@ fn ask(fleet: &Fleet, index: &AdvisoryIndex) {
             &all,
         )
     });
-    run("package", &|number| package(fleet, number, "", &all));
-    run("range", &|number| package(fleet, number, "@>=2.1.0,<2.9.0", &all));
+    run("package", &|number| Some(package(fleet, number, "", &all)));
+    run("range", &|number| {
+        Some(package(fleet, number, "@>=2.1.0,<2.9.0", &all))
+    });
     run("class", &|number| class(fleet, number, &all));
     run("package, then and a few", &|number| {
-        package(fleet, number, "", &some)
+        Some(package(fleet, number, "", &some))
     });
     tell("all of them", &mut every);
 }
 
-fn package(fleet: &Fleet, number: u32, range: &str, scope: &Scope) -> Option<Answer> {
+fn package(fleet: &Fleet, number: u32, range: &str, scope: &Scope) -> Answer {
     let name = match number % 5 {
         0 => "log4j-core".to_owned(),
         1 => format!(
@@ -151,8 +153,8 @@ fn package(fleet: &Fleet, number: u32, range: &str, scope: &Scope) -> Option<Ans
         range
     };
     match format!("{name}{range}").parse() {
-        Ok(Question::Package(question)) => Some(fleet.by_package(&question, scope)),
-        _ => Some(fleet.by_package(&PackageQuestion::named(name), scope)),
+        Ok(Question::Package(question)) => fleet.by_package(&question, scope),
+        _ => fleet.by_package(&PackageQuestion::named(name), scope),
     }
 }
 

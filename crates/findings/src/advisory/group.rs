@@ -147,7 +147,12 @@ pub fn find_vulnerabilities(
     os: Option<&OsRelease>,
     knowledge: &Knowledge<'_>,
 ) -> VulnerabilityReport {
-    group(packages, os, knowledge, match_packages(packages, os, knowledge.index))
+    group(
+        packages,
+        os,
+        knowledge,
+        match_packages(packages, os, knowledge.index),
+    )
 }
 
 /// Matches packages against the advisories about one vulnerability and no others: what a question about it costs does not depend

@@ -126,7 +126,7 @@ impl Fleet {
         if self.strings.get(version.name) != known.package {
             return None;
         }
-        let text = self.strings.get(version.version);
+        let text = self.strings.get(version.number);
         let order = findings::version::compare(findings::Ecosystem::Maven, text, known.since);
         if order == Ok(Less) {
             return None;

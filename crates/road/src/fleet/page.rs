@@ -274,7 +274,7 @@ impl Fleet {
                 if !may_have_class && !marked.has_version(stated.version) {
                     continue;
                 }
-                let Some((state, finding)) = self.hit(answer, &stated, os) else {
+                let Some((state, finding)) = self.hit(answer, stated, os) else {
                     continue;
                 };
                 let Some(version) = self.versions.get(stated.version) else {
@@ -292,7 +292,7 @@ impl Fleet {
                     owned_by: self.strings.some(placed.owned_by),
                     kind: version.kind,
                     name: self.strings.get(version.name),
-                    version: self.strings.get(version.version),
+                    version: self.strings.get(version.number),
                     last_version: self.strings.some(version.last),
                     confidence: version.confidence,
                     mitigations: self.strings.list(version.mitigations),
@@ -306,7 +306,7 @@ impl Fleet {
     fn hit<'a>(
         &self,
         answer: &'a Answer,
-        stated: &Stated,
+        stated: Stated,
         os: u32,
     ) -> Option<(State, Option<&'a VulnerabilityFinding>)> {
         let class = answer.hits.class.as_ref();

@@ -189,7 +189,9 @@ mod tests {
         ) {
             let posting = |numbers: &BTreeSet<u32>| {
                 let mut posting = Posting::default();
-                numbers.iter().for_each(|number| posting.insert(*number));
+                for number in numbers {
+                    posting.insert(*number);
+                }
                 posting
             };
             let mut seen = Vec::new();

@@ -62,13 +62,13 @@ impl Fleet {
         let text = |number| self.strings.get(number);
         let own = is_named(version.name).then(|| {
             if version.first == NONE {
-                question.holds(version.kind, text(version.version))
+                question.holds(version.kind, text(version.number))
             } else {
                 question.holds_between(version.kind, text(version.first), text(version.last))
             }
         });
         let source = (version.source_name != NONE && is_named(version.source_name))
-            .then(|| question.holds(version.kind, text(version.source_version)));
+            .then(|| question.holds(version.kind, text(version.source_number)));
         let either = own.into_iter().chain(source).max()?;
         match either {
             Membership::Inside => Some(State::Affected),

@@ -16,7 +16,7 @@ pub(super) trait Keyed {
 
 #[derive(Debug)]
 pub(super) struct Slots<T> {
-    slots: Vec<Option<T>>,
+    items: Vec<Option<T>>,
     free: Vec<u32>,
     table: HashTable<u32>,
     state: RandomState,
@@ -25,7 +25,7 @@ pub(super) struct Slots<T> {
 impl<T> Default for Slots<T> {
     fn default() -> Self {
         Self {
-            slots: Vec::new(),
+            items: Vec::new(),
             free: Vec::new(),
             table: HashTable::new(),
             state: RandomState::new(),
@@ -36,24 +36,24 @@ impl<T> Default for Slots<T> {
 impl<T: Keyed> Slots<T> {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.items.len() - self.free.len()
     }
 
     /// One more than the largest number.
     pub(super) fn end(&self) -> usize {
-        self.slots.len()
+        self.items.len()
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&T> {
-        self.slots.get(number as usize)?.as_ref()
+        self.items.get(number as usize)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
-        self.slots.get_mut(number as usize)?.as_mut()
+        self.items.get_mut(number as usize)?.as_mut()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let numbered = self.slots.iter().enumerate();
+        let numbered = self.items.iter().enumerate();
         numbered.filter_map(|(number, slot)| Some((dense(number), slot.as_ref()?)))
     }
 
@@ -65,17 +65,17 @@ impl<T: Keyed> Slots<T> {
     /// Puts what is not there yet.
     pub(super) fn insert(&mut self, item: T) -> u32 {
         let hash = self.state.hash_one(item.key());
-        let number = self.free.pop().unwrap_or_else(|| dense(self.slots.len()));
-        if number as usize == self.slots.len() {
-            self.slots.push(Some(item));
+        let number = self.free.pop().unwrap_or_else(|| dense(self.items.len()));
+        if number as usize == self.items.len() {
+            self.items.push(Some(item));
         } else {
-            self.slots[number as usize] = Some(item);
+            self.items[number as usize] = Some(item);
         }
         let Self {
-            slots, table, state, ..
+            items, table, state, ..
         } = self;
         table.insert_unique(hash, number, |number| {
-            let slot = slots.get(*number as usize).and_then(Option::as_ref);
+            let slot = items.get(*number as usize).and_then(Option::as_ref);
             slot.map_or(0, |item| state.hash_one(item.key()))
         });
         number
@@ -87,17 +87,17 @@ impl<T: Keyed> Slots<T> {
             entry.remove();
         }
         self.free.push(number);
-        self.slots.get_mut(number as usize)?.take()
+        self.items.get_mut(number as usize)?.take()
     }
 
     pub(super) fn shrink(&mut self) {
-        self.slots.shrink_to_fit();
+        self.items.shrink_to_fit();
         self.free.shrink_to_fit();
     }
 
     /// Bytes without what the items have elsewhere.
     pub(super) fn bytes(&self) -> usize {
-        let slots = self.slots.capacity() * size_of::<Option<T>>();
+        let slots = self.items.capacity() * size_of::<Option<T>>();
         slots + self.free.capacity() * 4 + self.table.capacity() * 5
     }
 }

@@ -12,9 +12,9 @@ pub(super) struct Version {
     pub(super) kind: PackageKind,
     pub(super) confidence: Confidence,
     pub(super) name: u32,
-    pub(super) version: u32,
+    pub(super) number: u32,
     pub(super) source_name: u32,
-    pub(super) source_version: u32,
+    pub(super) source_number: u32,
     pub(super) modularity: u32,
     /// First and last version that the evidence allows.
     pub(super) first: u32,
@@ -71,9 +71,9 @@ impl Fleet {
             kind: package.kind,
             confidence: package.confidence,
             name: strings.intern(&package.name),
-            version: strings.intern(&package.version),
+            number: strings.intern(&package.version),
             source_name: strings.intern_some(source.map(|source| source.name.as_str())),
-            source_version: strings.intern_some(source.map(|source| source.version.as_str())),
+            source_number: strings.intern_some(source.map(|source| source.version.as_str())),
             modularity: strings.intern_some(package.modularity.as_deref()),
             first: strings.intern_some(range.map(|(first, _)| first.as_str())),
             last: strings.intern_some(range.map(|(_, last)| last.as_str())),
@@ -146,10 +146,10 @@ impl Fleet {
     /// The package, without where it lies.
     pub(super) fn package(&self, version: &Version) -> Package {
         let text = |number| self.strings.get(number).to_owned();
-        let mut package = Package::new(version.kind, text(version.name), text(version.version));
+        let mut package = Package::new(version.kind, text(version.name), text(version.number));
         package.source = (version.source_name != NONE).then(|| Source {
             name: text(version.source_name),
-            version: text(version.source_version),
+            version: text(version.source_number),
         });
         package.modularity = self.strings.some(version.modularity);
         package.confidence = version.confidence;

@@ -52,10 +52,10 @@ impl fmt::Display for JavaClass {
 /// Whether a text is a class rather than a package: three parts or more, the first in small letters, the last with a capital.
 /// `Newtonsoft.Json` is a package.
 pub(super) fn looks_like_one(text: &str) -> bool {
-    let is_path = text.ends_with(".class");
-    let name = text.strip_suffix(".class").unwrap_or(text);
+    let path = text.strip_suffix(".class");
+    let name = path.unwrap_or(text);
     let parts: Vec<&str> = name
-        .split(if is_path { ['.', '/'] } else { ['.', '.'] })
+        .split(if path.is_some() { ['.', '/'] } else { ['.', '.'] })
         .collect();
     let begins = |part: Option<&&str>, is: fn(char) -> bool| part.is_some_and(|part| part.starts_with(is));
     parts.len() >= 3

@@ -84,7 +84,7 @@ impl Application {
             ..ImageFacts::default()
         };
         let base = &fleet.bases[self.base as usize];
-        facts.layers = base.versions[base_version as usize].clone();
+        facts.layers.clone_from(&base.versions[base_version as usize]);
         facts.base_layers = 1;
         facts.os = Some(base.os.clone());
         if !self.installs.is_empty() {

@@ -144,7 +144,7 @@ pub(super) fn name(kind: PackageKind, number: u32) -> String {
     match kind {
         PackageKind::Java if number == LOG4J => "org.apache.logging.log4j:log4j-core".to_owned(),
         PackageKind::Java => format!("org.example.group{}:artifact{number}", number / 5),
-        PackageKind::Npm if number % 7 == 0 => format!("@scope{}/module{number}", number % 50),
+        PackageKind::Npm if number.is_multiple_of(7) => format!("@scope{}/module{number}", number % 50),
         PackageKind::Npm => format!("module{number}"),
         PackageKind::Go => format!("example.org/group{}/module{number}", number / 5),
         _ => format!("distribution{number}"),
@@ -182,7 +182,7 @@ pub(super) fn advisory(number: u32, random: &mut Random) -> Advisory {
         PackageKind::Python,
         PackageKind::Go,
     ];
-    let (ecosystem, name, fixed, kind) = if number % 8 == 0 {
+    let (ecosystem, name, fixed, kind) = if number.is_multiple_of(8) {
         let source = random.zipf(500);
         let name = if source == 0 {
             "openssl".to_owned()

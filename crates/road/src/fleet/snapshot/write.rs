@@ -164,9 +164,9 @@ impl Writer<'_> {
         self.number(place(&CONFIDENCES, &version.confidence));
         let texts = [
             version.name,
-            version.version,
+            version.number,
             version.source_name,
-            version.source_version,
+            version.source_number,
             version.modularity,
             version.first,
             version.last,
