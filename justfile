@@ -47,6 +47,10 @@ conformance:
 bench-registry:
     cargo bench -p roadbed --bench registry -- --write
 
+# Asks fleets of 22,000 and 100,000 images, or of so many as are named, who is affected
+bench-fleet *images:
+    cargo bench -p road --bench fleet -- {{images}}
+
 # Measures what looks into images and writes docs/benchmarks.md; a directory of YARA rules, one of advisories
 bench-scan rules advisories:
     cargo bench -p roadbed --bench registry -- --write --yara-rules {{rules}} --advisories {{advisories}} \

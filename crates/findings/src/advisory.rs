@@ -31,7 +31,7 @@ pub use epss::{Epss, EpssScore};
 pub use error::AdvisoryError;
 pub use group::{
     Conflict, Denied, Knowledge, SeverityFrom, State, VulnerabilityFinding, VulnerabilityReport,
-    find_vulnerabilities,
+    find_vulnerabilities, find_vulnerability,
 };
 pub use index::{AdvisoryIndex, IndexBuilder, IndexStats, IndexedAdvisory, Vulnerability, encode};
 pub use kev::{Kev, KevEntry};

@@ -2,7 +2,7 @@
 //!
 //! Facts come in as plain values and answers go out as plain values: applications with their owners, the approved bases, which
 //! base each image stands on, the cohort that follows from it, incidents from opening to closure, and what must be told to
-//! whom. Nothing here is carried out: `store` keeps the values, the binary acts on them.
+//! whom; which images have what. Nothing here is carried out: `store` keeps the values, the binary acts on them.
 //!
 //! The crate is pure: no I/O, no clock; `now` is an argument. The same arguments give the same answer.
 //!
@@ -13,6 +13,9 @@
 //! - [`base`], [`lineage`]: the approved bases, and which of them an image stands on.
 //! - [`cohort`]: paved, stale, exempt, own road, unknown.
 //! - [`incident`]: a group of vulnerabilities, followed until it is closed.
+//! - [`fleet`]: the index from packages to images, which answers "who has this?" in milliseconds, from facts that were stored before
+//!   anybody knew that the question would be asked. [`question`] reads what people type, [`diff`] tells what one image has and another
+//!   one has not, [`synthetic`] makes fleets for benchmarks.
 //! - [`escape`]: text of strangers in every format that is written here.
 //! - [`page`]: headings, paragraphs and tables, as Markdown, HTML and plain text.
 //! - [`message`]: what each owner is told, and how every kind of receiver wants it written.
@@ -23,15 +26,19 @@
 //! code that keeps them, and neither moves an image into somebody else's application. Names of strangers go through the
 //! grammar of [`names`]; every encoder of [`message`] and of the reports escapes for its own format.
 //!
-//! Read first: `application.rs`, then `lineage.rs`, then `incident.rs`.
+//! Read first: `application.rs`, then `lineage.rs`, then `fleet.rs`, then `incident.rs`.
 
 pub mod application;
 pub mod base;
 pub mod catalog;
 pub mod cohort;
+pub mod diff;
 pub mod escape;
+pub mod fleet;
 pub mod incident;
 pub mod lineage;
 pub mod message;
 pub mod names;
 pub mod page;
+pub mod question;
+pub mod synthetic;

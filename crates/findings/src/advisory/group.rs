@@ -18,7 +18,7 @@ use super::{
     index::{AdvisoryIndex, Vulnerability},
     kev::{Kev, KevEntry},
     limits::MATCHES,
-    matcher::{Coverage, Fix, Match, Matches, match_packages},
+    matcher::{Coverage, Fix, Match, Matches, match_among, match_packages},
     mitigation::{Mitigation, mitigation},
     vex::VexNote,
 };
@@ -147,12 +147,40 @@ pub fn find_vulnerabilities(
     os: Option<&OsRelease>,
     knowledge: &Knowledge<'_>,
 ) -> VulnerabilityReport {
+    group(
+        packages,
+        os,
+        knowledge,
+        match_packages(packages, os, knowledge.index),
+    )
+}
+
+/// Matches packages against the advisories about one vulnerability and no others: what a question about it costs does not depend
+/// on how much else is known against the packages.
+pub fn find_vulnerability(
+    packages: &[Package],
+    os: Option<&OsRelease>,
+    knowledge: &Knowledge<'_>,
+    vulnerability: &Vulnerability,
+) -> VulnerabilityReport {
+    let matches = match_among(packages, os, knowledge.index, Some(&vulnerability.advisories));
+    let mut report = group(packages, os, knowledge, matches);
+    report.findings.retain(|finding| finding.id == vulnerability.id);
+    report
+}
+
+fn group(
+    packages: &[Package],
+    os: Option<&OsRelease>,
+    knowledge: &Knowledge<'_>,
+    matches: Matches,
+) -> VulnerabilityReport {
     let Matches {
         matches,
         coverage,
         mut is_cut,
         denials,
-    } = match_packages(packages, os, knowledge.index);
+    } = matches;
     let index = knowledge.index;
     let mut groups: BTreeMap<(usize, u32), Group> = BTreeMap::new();
     let mut told = 0;

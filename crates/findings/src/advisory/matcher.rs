@@ -117,6 +117,16 @@ pub struct Matches {
 /// Packages of which little is said come first: whoever fills an image with packages of which much is said hides none of the
 /// others behind the limits.
 pub fn match_packages(packages: &[Package], os: Option<&OsRelease>, index: &AdvisoryIndex) -> Matches {
+    match_among(packages, os, index, None)
+}
+
+/// Matches packages against some advisories only, by their numbers; `None`: against all.
+pub(super) fn match_among(
+    packages: &[Package],
+    os: Option<&OsRelease>,
+    index: &AdvisoryIndex,
+    among: Option<&[u32]>,
+) -> Matches {
     let mut found = Matches::default();
     let mut asked = Vec::with_capacity(packages.len());
     for (number, package) in packages.iter().enumerate() {
@@ -141,7 +151,7 @@ pub fn match_packages(packages: &[Package], os: Option<&OsRelease>, index: &Advi
             found.is_cut = true;
             break;
         }
-        match_one(*number, &packages[*number], lookup, index, &mut found);
+        match_one(*number, &packages[*number], lookup, index, among, &mut found);
     }
     found.matches.sort_by_key(|found| found.package);
     found.denials.sort_by_key(|denial| denial.package);
@@ -153,11 +163,13 @@ fn match_one(
     package: &Package,
     lookup: &Lookup<'_>,
     index: &AdvisoryIndex,
+    among: Option<&[u32]>,
     found: &mut Matches,
 ) {
     let is_valid = version::is_valid(lookup.ecosystem, &lookup.version);
     let entries: Vec<&Entry> = index
         .entries_of(lookup.ecosystem, &lookup.name)
+        .filter(|entry| among.is_none_or(|among| among.contains(&entry.advisory)))
         .filter(|entry| lookup.means_release(entry.release.as_deref()))
         .filter(|entry| module_fits(entry.modularity.as_deref(), package) != Fit::No)
         .collect();

@@ -1,0 +1,198 @@
+//! Answers: which images, and why.
+
+use std::collections::{BTreeSet, HashMap};
+
+use findings::advisory::VulnerabilityFinding;
+use roaring::RoaringBitmap;
+
+use super::{Fleet, NONE, class::ClassPath, posting::Bits, scope::Scope};
+
+/// Whether an image has what was asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It may: a version that has no place in the order, evidence that allows several versions, sources that cannot tell,
+    /// headers of a kernel.
+    Uncertain,
+    /// It has, but something that helps was seen.
+    Mitigated,
+    /// It has.
+    Affected,
+}
+
+/// Why a version of a package counts.
+#[derive(Debug, Clone)]
+pub(super) struct Hit {
+    pub(super) state: State,
+    /// Of questions about a vulnerability.
+    pub(super) finding: Option<Box<VulnerabilityFinding>>,
+}
+
+/// Which places of an image the answer is about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hits {
+    /// By version and the number of the operating system; [`NONE`] for any.
+    pub(super) versions: HashMap<(u32, u32), Option<Hit>>,
+    /// What a package of the distribution owns is judged by the distribution's advisories.
+    pub(super) skips_owned: bool,
+    /// Places that hold this class, whatever their package.
+    pub(super) class: Option<ClassPath>,
+}
+
+impl Hits {
+    pub(super) fn get(&self, version: u32, os: u32) -> Option<&Hit> {
+        let hit = |os| self.versions.get(&(version, os)).and_then(Option::as_ref);
+        hit(NONE).or_else(|| hit(os))
+    }
+}
+
+/// The images that have what was asked about, each in its worst state. It holds until the index changes.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub(super) affected: RoaringBitmap,
+    pub(super) mitigated: RoaringBitmap,
+    pub(super) uncertain: RoaringBitmap,
+    pub(super) hits: Hits,
+    pub(super) epoch: u64,
+}
+
+/// How many images an answer has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Images that have it.
+    pub affected: u64,
+    /// Images where something that helps was seen at every place.
+    pub mitigated: u64,
+    /// Images that may have it.
+    pub uncertain: u64,
+}
+
+/// Images by their state while they are found.
+pub(super) struct Found {
+    states: [Bits; 3],
+    pub(super) hits: Hits,
+}
+
+impl Found {
+    pub(super) fn of(fleet: &Fleet) -> Self {
+        Self {
+            states: [(); 3].map(|()| Bits::below(fleet.images.end())),
+            hits: Hits::default(),
+        }
+    }
+
+    pub(super) fn put(&mut self, image: u32, state: State) {
+        self.states[state as usize].insert(image);
+    }
+
+    pub(super) fn into_answer(self, scope: &Scope) -> Answer {
+        let [uncertain, mitigated, affected] = self.states.map(|bits| bits.into_bitmap() & &scope.images);
+        let mitigated = mitigated - &affected;
+        let uncertain = uncertain - &affected - &mitigated;
+        Answer {
+            affected,
+            mitigated,
+            uncertain,
+            hits: self.hits,
+            epoch: scope.epoch,
+        }
+    }
+}
+
+/// Which versions and units a page has to look at: a bit for each.
+pub(super) struct Marked {
+    versions: Bits,
+    units: Bits,
+    /// Units that may hold the class that is asked about.
+    classed: Bits,
+}
+
+impl Marked {
+    pub(super) fn of(fleet: &Fleet, answer: &Answer) -> Self {
+        let mut marked = Self {
+            versions: Bits::below(fleet.versions.end()),
+            units: Bits::below(fleet.units.end()),
+            classed: Bits::below(fleet.units.end()),
+        };
+        let hits = answer.hits.versions.iter().filter(|(_, hit)| hit.is_some());
+        for ((version, _), _) in hits {
+            marked.versions.insert(*version);
+            if let Some(units) = fleet.version_units.get(*version as usize) {
+                units.for_each(|unit| marked.units.insert(unit));
+            }
+        }
+        if let Some(class) = &answer.hits.class {
+            fleet.units_with_class(class).for_each(|unit| {
+                marked.units.insert(unit);
+                marked.classed.insert(unit);
+            });
+        }
+        marked
+    }
+
+    pub(super) fn has_unit(&self, unit: u32) -> bool {
+        self.units.contains(unit)
+    }
+
+    pub(super) fn may_have_class(&self, unit: u32) -> bool {
+        self.classed.contains(unit)
+    }
+
+    pub(super) fn has_version(&self, version: u32) -> bool {
+        self.versions.contains(version)
+    }
+}
+
+impl Answer {
+    /// How many images there are of each state.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            affected: self.affected.len(),
+            mitigated: self.mitigated.len(),
+            uncertain: self.uncertain.len(),
+        }
+    }
+
+    /// The same without images of other states (`&[State::Affected]`).
+    #[must_use]
+    pub fn only(mut self, states: &[State]) -> Self {
+        let sets = [
+            (State::Affected, &mut self.affected),
+            (State::Mitigated, &mut self.mitigated),
+            (State::Uncertain, &mut self.uncertain),
+        ];
+        for (state, set) in sets {
+            if !states.contains(&state) {
+                set.clear();
+            }
+        }
+        self
+    }
+
+    /// The findings that the answer rests on, one for each version of a package and operating system that was met in the fleet,
+    /// whether or not the scope has it.
+    pub fn findings(&self) -> impl Iterator<Item = &VulnerabilityFinding> {
+        let hits = self.hits.versions.values().flatten();
+        hits.filter_map(|hit| hit.finding.as_deref())
+    }
+
+    /// Versions that would fix it, each once: those of the findings.
+    pub fn fixes(&self) -> BTreeSet<&str> {
+        self.findings()
+            .filter_map(|finding| finding.fix.version())
+            .collect()
+    }
+
+    pub(super) fn images(&self) -> RoaringBitmap {
+        &(&self.affected | &self.mitigated) | &self.uncertain
+    }
+
+    pub(super) fn state_of(&self, image: u32) -> Option<State> {
+        let sets = [
+            (State::Affected, &self.affected),
+            (State::Mitigated, &self.mitigated),
+            (State::Uncertain, &self.uncertain),
+        ];
+        let found = sets.into_iter().find(|(_, set)| set.contains(image));
+        found.map(|(state, _)| state)
+    }
+}

@@ -1,0 +1,74 @@
+//! Which images a question is about: those that the caller may pull, as of a moment.
+
+use roaring::RoaringBitmap;
+
+use super::{Fleet, Moment, NONE};
+
+/// Images that a question is about. It holds until the index changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scope {
+    pub(super) images: RoaringBitmap,
+    pub(super) epoch: u64,
+}
+
+/// How much of a scope was looked into. What is not known is no "no".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Images of the scope.
+    pub images: u64,
+    /// Those of which something could not be looked into.
+    pub not_scannable: u64,
+    /// Those that do not say which operating system they run: of its packages nothing is known.
+    pub without_os: u64,
+}
+
+impl Scope {
+    /// How many images there are.
+    pub fn len(&self) -> u64 {
+        self.images.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+}
+
+impl Fleet {
+    /// The images of the repositories that the caller may pull from; those of now, or those that were there at a moment.
+    /// Repositories that hold nothing are not asked about.
+    pub fn scope(&self, mut may_pull: impl FnMut(&str) -> bool, at: Option<Moment>) -> Scope {
+        let mut images = RoaringBitmap::new();
+        for (name, of_repository) in &self.repositories {
+            if may_pull(name) {
+                images |= of_repository;
+            }
+        }
+        match at {
+            None => images &= &self.present,
+            Some(at) => {
+                let was_there = |number: &u32| self.images.get(*number).is_some_and(|it| it.was_there(at));
+                let then = images.iter().filter(was_there);
+                images = then.collect();
+            }
+        }
+        Scope {
+            images,
+            epoch: self.epoch,
+        }
+    }
+
+    /// How much of a scope was looked into.
+    pub fn coverage(&self, scope: &Scope) -> Coverage {
+        let has_none = |number: &u32| self.os_of(*number) == NONE;
+        Coverage {
+            images: scope.images.len(),
+            not_scannable: scope.images.intersection_len(&self.not_scannable),
+            without_os: scope.images.iter().filter(has_none).count() as u64,
+        }
+    }
+
+    pub(super) fn os_of(&self, image: u32) -> u32 {
+        self.image_os.get(image as usize).copied().unwrap_or(NONE)
+    }
+}
