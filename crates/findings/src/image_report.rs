@@ -18,6 +18,13 @@ use crate::{ByteFinding, FoundUnit, LayerReport, ListingError, OsRelease, UnitKi
 /// Uncompressed bytes of the listing of one layer.
 const LISTING_BYTES: u64 = 1 << 30;
 
+/// Bytes of all paths of one layer's listing, written out: a listing says of a path only where it differs from the one before.
+const PATHS_BYTES: u64 = 8 << 30;
+
+/// Files and units that the layers of one image hide, each as often as something hides it: as many as half a million packages in each
+/// of a thousand layers.
+const STEPS: u64 = 500_000_000;
+
 /// The facts of one image: its layers, lowest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageReport {
@@ -77,9 +84,9 @@ impl ImageReport {
     /// Stacks the layers.
     ///
     /// # Errors
-    /// The listing of a layer is damaged.
+    /// The listing of a layer is damaged, or it takes more than 500,000,000 steps (see [`ImageReport::overlay_within`]).
     pub fn overlay(&self) -> Result<Overlay<'_>, ListingError> {
-        self.overlay_within(u64::MAX)
+        self.overlay_within(STEPS)
     }
 
     /// Stacks the layers of reports that a stranger sent: they name paths by the million in few bytes, and each may hide as
@@ -115,13 +122,15 @@ fn hide(
         hide_at(places, layer, path);
         hide_below(places, layer, path, steps);
     }
+    let mut paths = PATHS_BYTES;
     report.listing.for_each(LISTING_BYTES, |path, kind| {
-        if kind != '5' {
+        paths = paths.saturating_sub(path.len() as u64);
+        if kind != '5' && paths > 0 {
             hide_at(places, layer, path);
             hide_below(places, layer, path, steps);
         }
     })?;
-    if *steps == 0 {
+    if *steps == 0 || paths == 0 {
         return Err(ListingError::TooMuchWork);
     }
     Ok(())

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ImageConfig, Listing, Severity, Unit};
 
+mod expansion;
+
+pub use expansion::memory_of_json;
+
 /// Version of the form that reports are kept in.
 pub const SCHEMA: u32 = 1;
 
@@ -141,4 +145,8 @@ pub struct LayerReport {
     pub not_scannable: Vec<NotScannable>,
     /// Every path of the layer.
     pub listing: Listing,
+    /// Tables of contents for lazy clients that were compared with the archive, by the digests by which manifests name them:
+    /// of the compressed table of zstd:chunked, of the JSON of eStargz. `None`: nobody has looked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<Digest>>,
 }

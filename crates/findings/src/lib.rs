@@ -48,7 +48,7 @@ pub use image_config::{CONFIG_BYTES, ImageConfig, ImageConfigError, ReadConfig, 
 pub use image_report::{ImageReport, Overlay, PresentFinding, PresentUnit};
 pub use layer_report::{
     ByteFinding, ByteFindingKind, Compression, FoundUnit, LayerReport, MALFORMED, NO_CLAMD, NotScannable,
-    Oddity, SCHEMA,
+    Oddity, SCHEMA, memory_of_json,
 };
 pub use listing::{Listing, ListingEntry, ListingError};
 pub use package::{Confidence, OsRelease, Package, PackageKind, Source};

@@ -3,7 +3,7 @@
 //! Entries are sorted by path; a path is the length that it shares with the one before it and the rest. The whole is deflated.
 //! A layer of 100,000 files takes about as many tens of kilobytes as it has thousands of files, most of that digests.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,12 @@ pub struct ListingEntry {
     /// The first 16 bytes of the SHA-256 of a file, hex; the target of a link; empty for what has neither.
     pub content: String,
 }
+
+/// Bytes of one path or target of a link. Names of a tar header end far before.
+const FIELD_BYTES: usize = 128 << 10;
+
+/// Bytes that are inflated at a time.
+const STEP: usize = 64 << 10;
 
 /// The entries of a layer, encoded. In JSON it is base 16.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,9 +76,8 @@ impl Listing {
     /// # Errors
     /// The bytes are damaged, or decode to more than `limit` bytes.
     pub fn entries(&self, limit: u64) -> Result<Vec<ListingEntry>, ListingError> {
-        let text = self.inflate(limit)?;
         let mut entries = Vec::new();
-        for_each_entry(&text, |path, rest| {
+        self.read(limit, |path, rest| {
             entries.push(ListingEntry {
                 path: path.to_owned(),
                 kind: rest.kind,
@@ -84,29 +89,27 @@ impl Listing {
         Ok(entries)
     }
 
-    /// Calls `each` with the path and the type of every entry. Answers how many bytes they decode to.
+    /// Calls `each` with the path and the type of every entry. Answers how many bytes they decode to. No more of them than one
+    /// entry is in memory at a time.
     ///
     /// # Errors
     /// The bytes are damaged, or decode to more than `limit` bytes.
     pub fn for_each(&self, limit: u64, mut each: impl FnMut(&str, char)) -> Result<u64, ListingError> {
-        let text = self.inflate(limit)?;
-        for_each_entry(&text, |path, rest| each(path, rest.kind))?;
-        Ok(text.len() as u64)
+        self.read(limit, |path, rest| each(path, rest.kind))
     }
 
-    fn inflate(&self, limit: u64) -> Result<String, ListingError> {
-        let mut text = Vec::new();
+    fn read(&self, limit: u64, each: impl FnMut(&str, &Rest<'_>)) -> Result<u64, ListingError> {
         if self.0.is_empty() {
-            return Ok(String::new());
+            return Ok(0);
         }
-        ZlibDecoder::new(self.0.as_slice())
-            .take(limit + 1)
-            .read_to_end(&mut text)
-            .map_err(|_| ListingError::Damaged("it cannot be inflated"))?;
-        if text.len() as u64 > limit {
-            return Err(ListingError::TooLarge(limit));
-        }
-        String::from_utf8(text).map_err(|_| ListingError::Damaged("it is not UTF-8"))
+        let inflated = ZlibDecoder::new(self.0.as_slice()).take(limit.saturating_add(1));
+        let mut fields = Fields {
+            from: BufReader::with_capacity(STEP, inflated),
+            read: 0,
+            limit,
+        };
+        for_each_entry(&mut fields, each)?;
+        Ok(fields.read)
     }
 
     /// What [`Listing::into_bytes`] gave; checked when it is read.
@@ -152,24 +155,73 @@ struct Rest<'a> {
     content: &'a str,
 }
 
-fn for_each_entry(text: &str, mut each: impl FnMut(&str, &Rest<'_>)) -> Result<(), ListingError> {
-    const DAMAGED: ListingError = ListingError::Damaged("an entry has another shape");
+const DAMAGED: ListingError = ListingError::Damaged("an entry has another shape");
+
+/// What the inflated bytes hold, one after the other.
+struct Fields<R> {
+    from: R,
+    read: u64,
+    limit: u64,
+}
+
+impl<R: BufRead> Fields<R> {
+    /// Reads the next one into `field`. `false`: there is none.
+    fn next(&mut self, field: &mut Vec<u8>) -> Result<bool, ListingError> {
+        field.clear();
+        let mut from = (&mut self.from).take(FIELD_BYTES as u64 + 1);
+        let read = from
+            .read_until(0, field)
+            .map_err(|_| ListingError::Damaged("it cannot be inflated"))?;
+        self.read += read as u64;
+        if self.read > self.limit {
+            return Err(ListingError::TooLarge(self.limit));
+        }
+        if field.len() > FIELD_BYTES {
+            return Err(ListingError::Damaged("an entry is too long"));
+        }
+        match field.pop() {
+            None => Ok(false),
+            Some(0) => Ok(true),
+            Some(_) => Err(DAMAGED),
+        }
+    }
+}
+
+fn text(field: &[u8]) -> Result<&str, ListingError> {
+    std::str::from_utf8(field).map_err(|_| ListingError::Damaged("it is not UTF-8"))
+}
+
+fn number<T: std::str::FromStr>(field: &[u8]) -> Result<T, ListingError> {
+    text(field)?.parse().map_err(|_| DAMAGED)
+}
+
+fn for_each_entry<R: BufRead>(
+    fields: &mut Fields<R>,
+    mut each: impl FnMut(&str, &Rest<'_>),
+) -> Result<(), ListingError> {
     let mut path = String::new();
-    let mut fields = text.split_terminator('\0');
-    while let Some(shared) = fields.next() {
-        let mut field = || fields.next().ok_or(DAMAGED);
-        let (suffix, kind, mode, size, content) = (field()?, field()?, field()?, field()?, field()?);
-        let shared: usize = shared.parse().map_err(|_| DAMAGED)?;
+    let (mut shared, mut rest) = (Vec::new(), [const { Vec::new() }; 5]);
+    while fields.next(&mut shared)? {
+        for field in &mut rest {
+            if !fields.next(field)? {
+                return Err(DAMAGED);
+            }
+        }
+        let [suffix, kind, mode, size, content] = &rest;
+        let shared = number(&shared)?;
         if !path.is_char_boundary(shared) {
             return Err(DAMAGED);
         }
         path.truncate(shared);
-        path.push_str(suffix);
+        path.push_str(text(suffix)?);
+        if path.len() > FIELD_BYTES {
+            return Err(ListingError::Damaged("an entry is too long"));
+        }
         let rest = Rest {
-            kind: kind.chars().next().ok_or(DAMAGED)?,
-            mode: u32::from_str_radix(mode, 8).map_err(|_| DAMAGED)?,
-            size: size.parse().map_err(|_| DAMAGED)?,
-            content,
+            kind: text(kind)?.chars().next().ok_or(DAMAGED)?,
+            mode: u32::from_str_radix(text(mode)?, 8).map_err(|_| DAMAGED)?,
+            size: number(size)?,
+            content: text(content)?,
         };
         each(&path, &rest);
     }
@@ -239,5 +291,30 @@ mod tests {
             listing.entries(10_000),
             Err(ListingError::TooLarge(10_000))
         ));
+    }
+
+    fn deflated(text: &[u8]) -> Listing {
+        use std::io::Write as _;
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        Listing::from_bytes(encoder.finish().unwrap())
+    }
+
+    /// Whoever was taken over by a layer writes what it likes: no entry is taken into memory whatever its length.
+    #[test]
+    fn an_entry_without_an_end_is_refused_before_it_is_read() {
+        let endless = deflated(&vec![b'1'; 64 << 20]);
+        let refused = endless.for_each(1 << 30, |_, _| {}).unwrap_err();
+        assert!(refused.to_string().contains("too long"), "{refused}");
+        let half = format!("0\0{}\x000\x000\x000\0\0", "a".repeat(FIELD_BYTES - 1));
+        let more = format!("{half}{}\0b\x000\x000\x000\0\0", FIELD_BYTES - 1);
+        assert_eq!(deflated(more.as_bytes()).entries(1 << 30).unwrap().len(), 2);
+        let most = format!("{more}{FIELD_BYTES}\0b\x000\x000\x000\0\0");
+        let refused = deflated(most.as_bytes()).entries(1 << 30).unwrap_err();
+        assert!(refused.to_string().contains("too long"), "{refused}");
+        for torn in ["0\0a", "0\0a\x000\x000\x000\0", "9\0a\x000\x000\x000\0\0"] {
+            let refused = deflated(torn.as_bytes()).entries(1 << 30).unwrap_err();
+            assert!(matches!(refused, ListingError::Damaged(_)), "{refused}");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod links;
 mod ownership;
 mod pass;
 mod report;
+mod stargz;
 #[cfg(test)]
 mod tests;
 
@@ -89,7 +90,11 @@ pub fn inspect_seekable_layer(
     analysers: &mut Analysers<'_>,
     limits: &Limits,
 ) -> LayerReport {
-    let table = chunked::table(&mut blob, limits).unwrap_or(chunked::Table::Unreadable);
+    let table = match chunked::table(&mut blob, limits) {
+        Ok(chunked::Table::Absent) => stargz::table(&mut blob, limits),
+        found => found,
+    };
+    let table = table.unwrap_or(chunked::Table::Unreadable);
     // Where this fails, reading fails too and says why.
     let _ = blob.seek(io::SeekFrom::Start(0));
     pass::run(blob, expected, spool, analysers, limits, table)

@@ -330,6 +330,7 @@ impl Config {
             patience: scan.patience.0,
             memory: scan.worker_memory.0,
             report_bytes: scan.report_bytes.0,
+            report_memory: scan.report_memory.0,
             limits: inspect::Limits {
                 layer_bytes: scan.layer_bytes.0,
                 ratio: scan.layer_ratio,
@@ -373,6 +374,7 @@ impl Config {
         SignatureLimits {
             document_bytes: self.signatures.document_bytes.0,
             documents: self.signatures.documents,
+            total_bytes: self.signatures.total_bytes.0,
         }
     }
 
@@ -398,6 +400,8 @@ impl Config {
         SbomConfig {
             attach: self.sbom.attach.clone(),
             format: self.sbom.format,
+            bytes: self.sbom.bytes.0,
+            image_memory: self.scan.image_memory.0,
         }
     }
 

@@ -3,7 +3,49 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use store::Store;
+use store::{Job, Store};
+
+/// Before a job that ended whoever worked on it, again and again, gets one try more.
+pub(crate) const REST: Duration = Duration::from_hours(24);
+
+/// What is said of such a job.
+pub(crate) fn fatal() -> String {
+    format!(
+        "the server ended {} times while it was worked on, without saying why; it is tried once more after {} hours",
+        store::LOSSES,
+        REST.as_secs() / 3_600
+    )
+}
+
+/// Waits for `work` on a job and renews its lease meanwhile, three times before it would run out. `None`: the job was lost to
+/// somebody else, whose result will count; the work is left. While the lease cannot be renewed the work goes on: whether its
+/// result counts is asked when it is kept.
+pub(crate) async fn while_leased<T>(
+    store: &Store,
+    job: &Job,
+    lease: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        if let Ok(done) = tokio::time::timeout(lease / 3, &mut work).await {
+            return Some(done);
+        }
+        match store.renew_job(job, lease).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(
+                    subject = job.subject,
+                    "a job took so long that it is somebody else's"
+                );
+                return None;
+            }
+            Err(error) => {
+                tracing::warn!(subject = job.subject, %error, "the lease of a job could not be renewed");
+            }
+        }
+    }
+}
 
 /// Does one job after the other until the store is closed, and looks for new ones at least every `look_every`. `one_job` answers
 /// whether there was one; an error of it is written to the log as `failed`.
@@ -29,5 +71,37 @@ pub(crate) async fn work<F: Future<Output = Result<bool>>>(
                 tokio::time::sleep(look_every).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use store::{JobKind, JobPriority, StoreConfig, SystemClock};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_on_a_job_that_was_lost_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = StoreConfig {
+            data_dir: dir.path().to_owned(),
+            touches_blobs: false,
+            limits: store::StoreLimits::default(),
+        };
+        let store = Store::open(config, Arc::new(SystemClock)).await.unwrap();
+        let lease = Duration::from_millis(300);
+        let requested = store.request_job(JobKind::Sbom, "x", JobPriority::Push);
+        requested.await.unwrap();
+        let claim = || async { store.claim_job(JobKind::Sbom, "test", lease).await.unwrap() };
+        let job = claim().await.unwrap();
+        let work = tokio::time::sleep(lease * 3);
+        assert!(while_leased(&store, &job, lease, work).await.is_some());
+        // As if the machine had slept.
+        store.release_jobs().await.unwrap();
+        assert!(claim().await.is_some());
+        let work = std::future::pending::<()>();
+        assert!(while_leased(&store, &job, lease, work).await.is_none());
     }
 }

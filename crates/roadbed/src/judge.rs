@@ -48,7 +48,7 @@ mod vex;
 
 pub(crate) use asked::Asked;
 pub(crate) use attached::{Collected, SignatureLimits};
-pub(crate) use evidence::{Evidence, Gathered};
+pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
 pub(crate) use fixes::Fixes;
 pub(crate) use knowledge::{Facts, Knowledge, read as read_facts};
 pub(crate) use platform::{Wanted, choose};
@@ -57,7 +57,7 @@ pub(crate) use result::{ask, decision_of, decision_on, result_of};
 pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, subject_of};
 pub(crate) use vex::Vex;
 
-/// How long a judgement is held before somebody else may try it.
+/// How long a judgement is held before it is renewed or lost.
 const LEASE: Duration = Duration::from_mins(1);
 
 /// How often it looks for judgements that nobody told it of.
@@ -85,8 +85,25 @@ pub(crate) struct Judge {
     evidence: Evidence,
     sboms: SbomConfig,
     name: String,
+    pace: Pace,
+}
+
+/// How fast a judge works.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// How long a judgement is held before it is renewed or lost.
+    lease: Duration,
     /// Before a judgement that failed is tried again; longer after each further time.
     try_again: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            lease: LEASE,
+            try_again: TRY_AGAIN,
+        }
+    }
 }
 
 /// What became of a judgement.
@@ -106,7 +123,7 @@ impl Judge {
         sboms: SbomConfig,
         name: String,
     ) -> JoinSet<()> {
-        Self::start_with(store, knowledge, sboms, name, TRY_AGAIN)
+        Self::start_with(store, knowledge, sboms, name, Pace::default())
     }
 
     fn start_with(
@@ -114,15 +131,15 @@ impl Judge {
         knowledge: Arc<Knowledge>,
         sboms: SbomConfig,
         name: String,
-        try_again: Duration,
+        pace: Pace,
     ) -> JoinSet<()> {
         let judge = Arc::new(Self {
-            evidence: Evidence::new(store.clone()),
+            evidence: knowledge.evidence(),
             sboms,
             store,
             knowledge,
             name,
-            try_again,
+            pace,
         });
         let mut loops = JoinSet::new();
         let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
@@ -140,14 +157,23 @@ impl Judge {
     }
 
     async fn one_job(&self) -> Result<bool> {
-        let Some(job) = self.store.claim_job(JobKind::Judge, &self.name, LEASE).await? else {
+        let lease = self.pace.lease;
+        let Some(job) = self.store.claim_job(JobKind::Judge, &self.name, lease).await? else {
             return Ok(false);
         };
         let Some((repo, digest)) = parse(&job.subject) else {
             self.store.drop_job(&job).await?;
             return Ok(true);
         };
-        match self.judge(&repo, &digest).await {
+        if job.is_fatal() {
+            self.give_up(&job, (&repo, &digest), &jobs::fatal()).await?;
+            return Ok(true);
+        }
+        let judging = self.judge(&repo, &digest);
+        let Some(judged) = jobs::while_leased(&self.store, &job, lease, judging).await else {
+            return Ok(true);
+        };
+        match judged {
             Ok(Done::Decided(verdicts)) => {
                 self.store
                     .finish_judgement(&job, &repo, &digest, verdicts)
@@ -170,7 +196,7 @@ impl Judge {
         if job.attempts >= ATTEMPTS && is_about_the_image(error) {
             return self.give_up(job, image, &error.to_string()).await;
         }
-        let wait = self.try_again * job.attempts.min(12);
+        let wait = self.pace.try_again * job.attempts.min(12);
         Ok(self.store.return_job(job, wait, Some(&told)).await?)
     }
 
@@ -178,13 +204,29 @@ impl Judge {
     /// could not be judged, and tried again some time later.
     async fn give_up(&self, job: &Job, (repo, digest): (&RepoName, &Digest), why: &str) -> Result<()> {
         if self.store.decision(repo, digest, Point::Pull).await?.is_some() {
-            tracing::error!(image = job.subject, "what was decided of it before stands");
+            tracing::error!(image = job.subject, why, "what was decided of it before stands");
+            if job.is_fatal() {
+                return Ok(self.store.give_up_job(job, jobs::REST).await?);
+            }
             return Ok(self.store.drop_job(job).await?);
         }
         tracing::error!(
             image = job.subject,
+            why,
             "it is decided as one that could not be judged"
         );
+        let verdicts = self.unjudged(repo, digest, why).await?;
+        if job.is_fatal() {
+            let given_up = self
+                .store
+                .give_up_judgement(job, repo, digest, verdicts, jobs::REST);
+            return Ok(given_up.await?);
+        }
+        let finished = self.store.finish_judgement(job, repo, digest, verdicts);
+        Ok(finished.await?)
+    }
+
+    async fn unjudged(&self, repo: &RepoName, digest: &Digest, why: &str) -> Result<Verdicts> {
         let facts = self.knowledge.facts().await;
         let now = moment(self.store.now())?;
         let mut judgements = Vec::new();
@@ -196,8 +238,7 @@ impl Judge {
             decision.review_at = Some(now + REVIEW_UNJUDGED);
             judgements.push((point, judgement_of(&decision)?));
         }
-        let finished = self.store.finish_judgement(job, repo, digest, judgements.into());
-        Ok(finished.await?)
+        Ok(judgements.into())
     }
 
     async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {

@@ -23,7 +23,6 @@ use uuid::Uuid;
 
 use crate::{
     config::{Config, LogTarget},
-    judge::Knowledge,
     telemetry,
 };
 
@@ -72,7 +71,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 
     let mut metrics = prometheus_client::registry::Registry::with_prefix("roadbed");
     let access_log = access_log(&config)?;
-    let knowledge = Knowledge::of(store.clone(), config.signature_limits());
+    let knowledge = looking::knowledge(&config, &store);
     let gate = looking::gate(&config, &store, &knowledge);
     let registry = registry(&config, &store, access_log.clone(), gate, &mut metrics)?;
     let connections = ConnectionMetrics::register(&mut metrics);
@@ -109,6 +108,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     drop(looking);
     drop(fetching);
     drop(background);
+    give_back_jobs(&store).await;
     collecting.abort();
     if !access_log.flush(LOG_WAIT) {
         tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");
@@ -122,6 +122,13 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         .context("the store did not close in good order; nothing acknowledged is lost")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// No job is to be blamed for a stop that was asked for.
+async fn give_back_jobs(store: &Store) {
+    if let Err(error) = store.give_back_jobs().await {
+        tracing::warn!(%error, "what was being looked into and judged could not be given back");
+    }
 }
 
 /// Says how many connections the end of the drain has cut.

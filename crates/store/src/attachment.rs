@@ -9,7 +9,7 @@ use oci::{Digest, Manifest, ManifestKind, ManifestLimits, RepoName, Tag};
 use sea_orm::{FromQueryResult, Value};
 
 use crate::db::{Tx, sql};
-use crate::job::{JobKind, JobPriority};
+use crate::job::{self, JobKind, JobPriority};
 use crate::{Store, StoreError, StoredManifest, blob, repository};
 
 /// Indexes that name an image, of which signatures are looked for; more are left out.
@@ -173,15 +173,15 @@ pub(crate) async fn wake(
     repository: i64,
     digest: &Digest,
 ) -> Result<(), StoreError> {
-    let sql = "WITH RECURSIVE below(digest) AS (SELECT CAST($2 AS TEXT) UNION \
+    let sql = &format!(
+        "WITH RECURSIVE below(digest) AS (SELECT CAST($2 AS TEXT) UNION \
                SELECT f.digest FROM below b JOIN manifest i ON i.repository_id = $1 AND i.digest = b.digest \
                JOIN manifest_reference f ON f.manifest_id = i.id AND f.kind = 1) \
                INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
                SELECT $3, $4 || '@' || m.digest, $5, 0, $6, 0, $6 FROM below b \
-               JOIN manifest m ON m.repository_id = $1 AND m.digest = b.digest WHERE m.kind = 0 \
-               ON CONFLICT (kind, subject) DO UPDATE SET attempts = 0, \
-               priority = CASE WHEN job.priority < excluded.priority THEN job.priority ELSE excluded.priority END, \
-               ready_at = CASE WHEN job.ready_at < excluded.ready_at THEN job.ready_at ELSE excluded.ready_at END";
+               JOIN manifest m ON m.repository_id = $1 AND m.digest = b.digest WHERE m.kind = 0 {}",
+        job::once_more()
+    );
     let values = [
         repository.into(),
         digest.to_string().into(),

@@ -6,7 +6,8 @@
 //! change is held until a person approves it. So nothing is refused before all is known that would be, whoever judges it.
 //!
 //! - What is noted while a change is being measured belongs to it: changes that come that close are one.
-//! - What turned within [`WINDOW`] without a person counts with what would turn now: many small changes are a large one.
+//! - What turned within [`WINDOW`] without a person counts with what would turn now: many small changes are a large one. An image
+//!   that turns twice within that time counts once.
 //! - While something is held, everything that later changes turn is held as well, each as a change of its own.
 //! - An image that is refused before stays so, and one that is no longer to be refused, or not in use, is forgotten here.
 
@@ -319,11 +320,12 @@ async fn is_pending(
     if change.opened_at < now.minus(LONGEST).micros() {
         return Ok(false);
     }
-    let sql = "SELECT id FROM job WHERE id <= $1 AND kind = $2 AND attempts < $3 LIMIT 1";
+    let sql = "SELECT id FROM job WHERE id <= $1 AND kind = $2 AND attempts < $3 AND losses < $4 LIMIT 1";
     let values = [
         change.last_job.into(),
         JobKind::Judge.name().into(),
         ATTEMPTS.into(),
+        job::SUSPECT.into(),
     ];
     let pending: Option<sql::Id> = sql::first(on, sql, values).await?;
     Ok(pending.is_some())
@@ -345,15 +347,17 @@ async fn settle(tx: &Tx, brake: Brake, in_use: u64) -> Result<Settling, StoreErr
         since.into(),
     ];
     sql::execute(tx.sql(), sql, values).await?;
+    sql::execute(tx.sql(), "DELETE FROM brake_turned WHERE at < $1", [since.into()]).await?;
     let turned = count(
         tx,
         "SELECT COUNT(*) AS number FROM brake_image WHERE change_id = $1",
         change.id,
     )
     .await?;
-    let lately =
-        "SELECT COALESCE(SUM(turned), 0) AS number FROM brake_change WHERE state = 1 AND settled_at >= $1";
-    let lately = count(tx, lately, since).await?;
+    // An image that turned before within the day and turns again is one image.
+    let lately = "SELECT COUNT(*) AS number FROM brake_turned t WHERE NOT EXISTS (SELECT 1 FROM brake_image b \
+                  WHERE b.change_id = $1 AND b.repository_id = t.repository_id AND b.digest = t.digest)";
+    let lately = count(tx, lately, change.id).await?;
     let held = "SELECT COUNT(*) AS number FROM brake_image b JOIN brake_change c ON c.id = b.change_id \
                 WHERE c.state = $1 AND b.is_released = FALSE";
     let held = count(tx, held, State::Held.number()).await?;
@@ -373,6 +377,10 @@ async fn settle(tx: &Tx, brake: Brake, in_use: u64) -> Result<Settling, StoreErr
         });
         event::record(tx, &Actor::system("brake"), EventKind::PolicyHold, "policy", body).await?;
     } else {
+        let sql = "INSERT INTO brake_turned (repository_id, digest, at) \
+                   SELECT repository_id, digest, $2 FROM brake_image WHERE change_id = $1 \
+                   ON CONFLICT (repository_id, digest) DO UPDATE SET at = excluded.at";
+        sql::execute(tx.sql(), sql, [change.id.into(), tx.now().micros().into()]).await?;
         release(tx, change.id, JobPriority::Backfill).await?;
     }
     Ok(Settling::Settled(settled))

@@ -5,6 +5,7 @@
 //! [`Store::decisions`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oci::{Digest, RepoName};
 use sea_orm::FromQueryResult;
@@ -286,6 +287,29 @@ impl Store {
         digest: &Digest,
         verdicts: Verdicts,
     ) -> Result<(), StoreError> {
+        self.end_judgement(job, (repo, digest), verdicts, None).await
+    }
+
+    /// The same for a judgement that nobody survived: it is tried once more after `again`, and nothing hurries that.
+    pub async fn give_up_judgement(
+        &self,
+        job: &Job,
+        repo: &RepoName,
+        digest: &Digest,
+        verdicts: Verdicts,
+        again: Duration,
+    ) -> Result<(), StoreError> {
+        self.end_judgement(job, (repo, digest), verdicts, Some(again))
+            .await
+    }
+
+    async fn end_judgement(
+        &self,
+        job: &Job,
+        (repo, digest): (&RepoName, &Digest),
+        verdicts: Verdicts,
+        again: Option<Duration>,
+    ) -> Result<(), StoreError> {
         let (job, repo, digest) = (job.clone(), repo.clone(), *digest);
         self.write(move |tx| {
             Box::pin(async move {
@@ -299,7 +323,10 @@ impl Store {
                     let held = verdicts.held.as_ref().filter(|_| *point == Point::Pull);
                     keep(tx, (&repo, &digest), *point, judgement, held).await?;
                 }
-                job::finish(tx, &job).await
+                match again {
+                    Some(again) => job::give_up(tx, &job, again).await,
+                    None => job::finish(tx, &job).await,
+                }
             })
         })
         .await?;

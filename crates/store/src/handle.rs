@@ -1,5 +1,6 @@
 //! The store as a value: opening, closing, and how its modules reach what they share.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) decided: watch::Sender<u64>,
     /// Turns to make a list of referrers.
     pub(crate) referrer_lists: Semaphore,
+    /// Places to read or write a report.
+    pub(crate) reports: Arc<Semaphore>,
     /// Where transactions run: callers may be on threads of lower priority, and who holds the only writer must not wait
     /// behind what those leave over.
     runtime: Handle,
@@ -87,6 +90,9 @@ impl Store {
             rulings: watch::Sender::new(0),
             decided: watch::Sender::new(0),
             referrer_lists: Semaphore::new(config.limits.referrer_lists),
+            reports: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(2, NonZero::get),
+            )),
             snapshot: ArcSwap::from_pointee(Snapshot::load(db.read()).await?),
             refresh: Mutex::default(),
             pull_writer: Mutex::default(),

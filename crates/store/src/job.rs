@@ -4,15 +4,27 @@
 //! A job is one row per kind and subject, so that whatever causes it again while it waits changes nothing. Who works on it
 //! holds a lease and renews it; a worker that dies loses the job to the next one when the lease is over. The row goes when the
 //! job is done, in the transaction that keeps its result.
-
-use std::time::Duration;
+//!
+//! A job may end whoever works on it, the server too. So it is counted when it is claimed, and the count is taken back by whoever
+//! says what became of it: what was begun [`LOSSES`] times without a word is not begun again ([`Job::is_fatal`]). The last of
+//! these tries is made while no other such job runs, so that none is blamed for what another one did.
 
 use oci::Digest;
 use sea_orm::{FromQueryResult, Value};
 use tokio::sync::watch;
 
 use crate::db::{Tx, sql};
-use crate::{Store, StoreError, Timestamp};
+use crate::{Store, StoreError};
+
+mod lease;
+
+pub(crate) use lease::{finish, give_up, is_held, put_off};
+
+/// Times that a job is begun without a word of what became of it. After that it is not worked on, but ended with an explanation.
+pub const LOSSES: u32 = 3;
+
+/// As many losses make a job one that may have ended a server: nobody hurries it, and it runs beside no other such one.
+pub(crate) const SUSPECT: i64 = LOSSES as i64 - 1;
 
 /// What there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +98,17 @@ pub struct Job {
     pub subject: String,
     /// How often it was begun, this time included.
     pub attempts: u32,
+    /// How often in a row it was begun without a word of what became of it, this time included.
+    pub losses: u32,
+    /// Whose lease it is; each claim has another one.
+    pub(crate) holder: String,
+}
+
+impl Job {
+    /// Whether it ended those who worked on it so often that nobody should begin it again: see [`LOSSES`].
+    pub fn is_fatal(&self) -> bool {
+        self.losses > LOSSES
+    }
 }
 
 /// Jobs that wait, and those that are worked on.
@@ -98,17 +121,23 @@ pub struct JobCounts {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
-    id: i64,
-    subject: String,
-    attempts: i64,
-}
-
-#[derive(FromQueryResult)]
 struct CountRow {
     waiting: i64,
     running: i64,
 }
+
+/// What becomes of a judgement that waits already when it is caused again: it is taken forward and was never tried. One that may
+/// have ended a server waits its time all the same, whatever causes it: every start does.
+pub(crate) fn once_more() -> String {
+    format!(
+        "ON CONFLICT (kind, subject) DO UPDATE SET attempts = 0, {TAKEN_FORWARD}, \
+         ready_at = CASE WHEN job.ready_at < excluded.ready_at OR job.losses >= {SUSPECT} \
+         THEN job.ready_at ELSE excluded.ready_at END"
+    )
+}
+
+const TAKEN_FORWARD: &str =
+    "priority = CASE WHEN job.priority < excluded.priority THEN job.priority ELSE excluded.priority END";
 
 /// Enqueues a job. One that waits already is taken forward, one that is worked on is done once more afterwards.
 ///
@@ -120,17 +149,13 @@ pub(crate) async fn enqueue(
     subject: &str,
     priority: JobPriority,
 ) -> Result<(), StoreError> {
-    let again = match kind {
-        JobKind::Scan => "",
-        JobKind::Judge | JobKind::Sbom => {
-            ", ready_at = CASE WHEN job.ready_at < excluded.ready_at THEN job.ready_at ELSE excluded.ready_at END, \
-             attempts = 0"
-        }
+    let known = match kind {
+        JobKind::Scan => format!("ON CONFLICT (kind, subject) DO UPDATE SET {TAKEN_FORWARD}"),
+        JobKind::Judge | JobKind::Sbom => once_more(),
     };
     let sql = &format!(
         "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
-         VALUES ($1, $2, $3, 0, $4, 0, $4) ON CONFLICT (kind, subject) DO UPDATE SET \
-         priority = CASE WHEN job.priority < excluded.priority THEN job.priority ELSE excluded.priority END{again}"
+         VALUES ($1, $2, $3, 0, $4, 0, $4) {known}"
     );
     let values = [
         kind.name().into(),
@@ -154,10 +179,8 @@ pub(crate) async fn enqueue_judgements(
     let sql = format!(
         "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
          SELECT $1, r.name || '@' || m.digest, $2, 0, $3, 0, $3 \
-         FROM manifest m JOIN repository r ON r.id = m.repository_id {images} \
-         ON CONFLICT (kind, subject) DO UPDATE SET attempts = 0, \
-         priority = CASE WHEN job.priority < excluded.priority THEN job.priority ELSE excluded.priority END, \
-         ready_at = CASE WHEN job.ready_at < excluded.ready_at THEN job.ready_at ELSE excluded.ready_at END"
+         FROM manifest m JOIN repository r ON r.id = m.repository_id {images} {}",
+        once_more()
     );
     let values: [Value; 3] = [
         JobKind::Judge.name().into(),
@@ -179,138 +202,7 @@ pub(crate) async fn enqueue_scan(tx: &Tx, digest: &Digest, priority: JobPriority
     enqueue(tx, JobKind::Scan, &digest.to_string(), priority).await
 }
 
-/// Takes a job off the queue, in the transaction that keeps its result. One that was enqueued again meanwhile stays.
-pub(crate) async fn finish(tx: &Tx, job: &Job) -> Result<(), StoreError> {
-    let sql = "DELETE FROM job WHERE id = $1 AND attempts = $2";
-    let done = sql::execute(tx.sql(), sql, [job.id.into(), i64::from(job.attempts).into()]).await?;
-    if done == 0 {
-        // With more attempts than ours it is somebody else's by now, and stays that.
-        let sql = "UPDATE job SET lease_until = 0, worker = NULL WHERE id = $1 AND attempts = 0";
-        sql::execute(tx.sql(), sql, [job.id.into()]).await?;
-        tx.wake_workers();
-    }
-    Ok(())
-}
-
-/// Puts a job off that is done for now: it is begun anew after `again`, as one that nobody has tried.
-pub(crate) async fn put_off(tx: &Tx, job: &Job, again: Duration) -> Result<(), StoreError> {
-    let sql = "UPDATE job SET lease_until = 0, worker = NULL, attempts = 0, priority = $4, ready_at = $3 \
-               WHERE id = $1 AND attempts = $2";
-    let values = [
-        job.id.into(),
-        i64::from(job.attempts).into(),
-        tx.now().plus(again).micros().into(),
-        (JobPriority::Backfill as i64).into(),
-    ];
-    sql::execute(tx.sql(), sql, values).await.map(drop)
-}
-
-/// Whether the caller still has the job: its lease was not lost to somebody who has begun it again, or is done.
-pub(crate) async fn is_held(tx: &Tx, job: &Job) -> Result<bool, StoreError> {
-    let sql = "SELECT id FROM job WHERE id = $1 AND attempts IN ($2, 0)";
-    let row: Option<sql::Id> =
-        sql::first(tx.sql(), sql, [job.id.into(), i64::from(job.attempts).into()]).await?;
-    Ok(row.is_some())
-}
-
 impl Store {
-    /// The next job of a kind, leased to `worker`. `None`: there is none that is ready.
-    pub async fn claim_job(
-        &self,
-        kind: JobKind,
-        worker: &str,
-        lease: Duration,
-    ) -> Result<Option<Job>, StoreError> {
-        if !self.has_ready_job(kind).await? {
-            return Ok(None);
-        }
-        let worker = worker.to_owned();
-        self.write(move |tx| Box::pin(async move { claim(tx, kind, &worker, lease).await }))
-            .await
-    }
-
-    /// Whether a claim might find something. Asked before the writer is: an idle worker writes nothing.
-    async fn has_ready_job(&self, kind: JobKind) -> Result<bool, StoreError> {
-        let sql = "SELECT id FROM job WHERE kind = $1 AND ready_at <= $2 AND lease_until <= $2 LIMIT 1";
-        let values = [kind.name().into(), self.now().micros().into()];
-        let row: Option<sql::Id> = sql::first(self.inner.db.read(), sql, values).await?;
-        Ok(row.is_some())
-    }
-
-    /// Holds a job for longer. `false`: it was lost to somebody else.
-    pub async fn renew_job(&self, job: &Job, worker: &str, lease: Duration) -> Result<bool, StoreError> {
-        let (id, worker) = (job.id, worker.to_owned());
-        self.write(move |tx| {
-            Box::pin(async move {
-                let sql = "UPDATE job SET lease_until = $3 WHERE id = $1 AND worker = $2 AND lease_until > 0";
-                let until = tx.now().plus(lease).micros();
-                let changed = sql::execute(tx.sql(), sql, [id.into(), worker.into(), until.into()]).await?;
-                Ok::<_, StoreError>(changed > 0)
-            })
-        })
-        .await
-    }
-
-    /// Gives a job back: it is tried again after `wait`, and says why it has to be. One that was lost to somebody else meanwhile
-    /// is theirs.
-    pub async fn return_job(&self, job: &Job, wait: Duration, why: Option<&str>) -> Result<(), StoreError> {
-        let (id, attempts, why) = (job.id, i64::from(job.attempts), why.map(str::to_owned));
-        self.write(move |tx| {
-            Box::pin(async move {
-                let sql = "UPDATE job SET lease_until = 0, worker = NULL, ready_at = $2, error = $3 \
-                           WHERE id = $1 AND attempts IN ($4, 0)";
-                let ready = tx.now().plus(wait).micros();
-                sql::execute(
-                    tx.sql(),
-                    sql,
-                    [id.into(), ready.into(), why.into(), attempts.into()],
-                )
-                .await?;
-                if wait.is_zero() {
-                    tx.wake_workers();
-                }
-                Ok::<_, StoreError>(())
-            })
-        })
-        .await
-    }
-
-    /// Takes every job from whoever works on it. For the start of the one process that has the data directory: whoever has
-    /// a lease is gone, and nobody has to wait for its end.
-    pub async fn release_jobs(&self) -> Result<u64, StoreError> {
-        self.write(|tx| {
-            Box::pin(async move {
-                let sql = "UPDATE job SET lease_until = 0, worker = NULL WHERE lease_until > 0";
-                let released = sql::execute(tx.sql(), sql, []).await?;
-                tx.wake_workers();
-                Ok::<_, StoreError>(released)
-            })
-        })
-        .await
-    }
-
-    /// Takes the job of a blob off the queue that is not there. One that was pushed again meanwhile is looked into after all.
-    pub async fn drop_scan(&self, job: &Job) -> Result<(), StoreError> {
-        let job = job.clone();
-        self.write(move |tx| {
-            Box::pin(async move {
-                let sql = "UPDATE job SET attempts = 0 WHERE id = $1 AND attempts = $2 \
-                           AND EXISTS (SELECT 1 FROM blob WHERE digest = job.subject AND state = 0)";
-                let values = [job.id.into(), i64::from(job.attempts).into()];
-                sql::execute(tx.sql(), sql, values).await?;
-                finish(tx, &job).await
-            })
-        })
-        .await
-    }
-
-    /// Takes a job off the queue that has no result.
-    pub async fn drop_job(&self, job: &Job) -> Result<(), StoreError> {
-        let job = job.clone();
-        self.write(move |tx| Box::pin(async move { finish(tx, &job).await }))
-            .await
-    }
-
     /// Has a blob looked into that nothing in the store has caused to be, unless that was done before.
     pub async fn request_scan(&self, digest: &Digest, priority: JobPriority) -> Result<(), StoreError> {
         let digest = *digest;
@@ -355,26 +247,6 @@ impl Store {
             running: sql::from_db(row.running),
         }))
     }
-}
-
-async fn claim(tx: &Tx, kind: JobKind, worker: &str, lease: Duration) -> Result<Option<Job>, StoreError> {
-    let now: Timestamp = tx.now();
-    let sql = "UPDATE job SET lease_until = $3, worker = $4, attempts = attempts + 1 WHERE id = \
-               (SELECT id FROM job WHERE kind = $1 AND ready_at <= $2 AND lease_until <= $2 \
-               ORDER BY priority, ready_at, id LIMIT 1) RETURNING id, subject, attempts";
-    let values = [
-        kind.name().into(),
-        now.micros().into(),
-        now.plus(lease).micros().into(),
-        worker.into(),
-    ];
-    let row: Option<Row> = sql::first(tx.sql(), sql, values).await?;
-    Ok(row.map(|row| Job {
-        id: row.id,
-        kind,
-        subject: row.subject,
-        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
-    }))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use findings::{LayerReport, Listing};
@@ -18,6 +19,12 @@ use crate::{Store, StoreError, Timestamp};
 
 /// Uncompressed bytes of a report; a worker's answer has a lower cap of its own.
 const REPORT_BYTES: u64 = 1 << 30;
+
+/// A report of more uncompressed bytes is read while no other such one is.
+const LARGE: u64 = 16 << 20;
+
+/// Whose turn it is to read one.
+static LARGE_ONE: Mutex<()> = Mutex::new(());
 
 /// Reports that are looked at in one transaction when analysers have changed.
 const OUTDATED_CHUNK: i64 = 10_000;
@@ -53,9 +60,30 @@ impl Store {
         let Some(row) = row else {
             return Ok(None);
         };
-        let mut report = decode(digest, &row.report)?;
-        report.listing = Listing::from_bytes(row.listing);
-        Ok(Some(report))
+        let digest = *digest;
+        self.aside(move || {
+            let mut report = decode(&digest, &row.report, REPORT_BYTES)?;
+            report.listing = Listing::from_bytes(row.listing);
+            Ok(Some(report))
+        })
+        .await
+    }
+
+    /// Reads or writes a report on a thread that serves nobody, and so many at a time as there are cores: each of them may take a
+    /// second and a gibibyte.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let places = Arc::clone(&self.inner.reports);
+        let place = places.acquire_owned().await;
+        // The place goes with the work: it is taken until that is done, also when nobody waits for it any more.
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(place);
+            done
+        });
+        done.await?
     }
 
     /// When the report of a blob was made, if there is one.
@@ -135,10 +163,11 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Keeps what a job found, and wakes the images that waited for it.
+    /// Keeps what a job found, and wakes the images that waited for it. Nothing is kept of a worker that took so long that the job is
+    /// somebody else's or done.
     pub async fn finish_scan(&self, job: &Job, report: LayerReport) -> Result<(), StoreError> {
         let (job, digest) = (job.clone(), report.blob);
-        let (body, listing) = encode(report)?;
+        let (body, listing) = self.aside(move || encode(report)).await?;
         self.write(move |tx| Box::pin(async move { keep(tx, &job, digest, body, listing).await }))
             .await
     }
@@ -147,9 +176,12 @@ impl Store {
     /// something that was to look at it was away.
     pub async fn keep_scan(&self, job: &Job, report: LayerReport, again: Duration) -> Result<(), StoreError> {
         let (job, digest) = (job.clone(), report.blob);
-        let (body, listing) = encode(report)?;
+        let (body, listing) = self.aside(move || encode(report)).await?;
         self.write(move |tx| {
             Box::pin(async move {
+                if !job::is_held(tx, &job).await? {
+                    return Ok(());
+                }
                 let priority = put(tx, digest, body, listing).await?;
                 job::put_off(tx, &job, again).await?;
                 wake_images(tx, &digest, priority).await
@@ -182,14 +214,23 @@ fn encode(mut report: LayerReport) -> Result<(Body, Vec<u8>), StoreError> {
     Ok((body, listing))
 }
 
-fn decode(digest: &Digest, deflated: &[u8]) -> Result<LayerReport, StoreError> {
+fn decode(digest: &Digest, deflated: &[u8], most: u64) -> Result<LayerReport, StoreError> {
     let damaged = |error: &dyn std::fmt::Display| StoreError::damaged(format!("report of {digest}: {error}"));
     let mut json = Vec::new();
-    ZlibDecoder::new(deflated)
-        .take(REPORT_BYTES)
-        .read_to_end(&mut json)
-        .map_err(|error| damaged(&error))?;
-    serde_json::from_slice(&json).map_err(|error| damaged(&error))
+    let mut inflated = ZlibDecoder::new(deflated).take(LARGE.min(most + 1));
+    inflated.read_to_end(&mut json).map_err(|error| damaged(&error))?;
+    let is_large = json.len() as u64 == LARGE;
+    let turn = is_large.then(|| LARGE_ONE.lock().unwrap_or_else(PoisonError::into_inner));
+    if is_large {
+        inflated.set_limit((most + 1).saturating_sub(LARGE));
+        inflated.read_to_end(&mut json).map_err(|error| damaged(&error))?;
+    }
+    if json.len() as u64 > most {
+        return Err(damaged(&format_args!("it has more than {most} bytes")));
+    }
+    let report = serde_json::from_slice(&json).map_err(|error| damaged(&error));
+    drop(turn);
+    report
 }
 
 /// Enqueues blobs behind `first` up to `last`.
@@ -213,6 +254,9 @@ async fn outdate(tx: &Tx, analysers: &str, first: String, last: String) -> Resul
 }
 
 async fn keep(tx: &Tx, job: &Job, digest: Digest, body: Body, listing: Vec<u8>) -> Result<(), StoreError> {
+    if !job::is_held(tx, job).await? {
+        return Ok(());
+    }
     let priority = put(tx, digest, body, listing).await?;
     job::finish(tx, job).await?;
     wake_images(tx, &digest, priority).await

@@ -94,7 +94,7 @@ pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, Fs
 pub use gc::{GcReport, Kept};
 pub use handle::Store;
 pub use in_use::{IN_USE_REASON_BYTES, InUse, LONGEST_IN_USE, MAX_IN_USE, NewInUse};
-pub use job::{Job, JobCounts, JobKind, JobPriority, Which};
+pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;

@@ -1,6 +1,7 @@
 //! What package managers leave behind.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use super::{ImageReport, LISTING_BYTES};
 use crate::ListingError;
@@ -34,8 +35,18 @@ impl ImageReport {
         let mut files: BTreeSet<String> = BTreeSet::new();
         for layer in &self.layers {
             for gone in layer.opaque.iter().chain(&layer.whiteouts) {
+                // As many as a layer has entries: what is hidden is found, not looked for.
+                if gone.is_empty() {
+                    files.clear();
+                }
+                files.remove(gone);
                 let below = format!("{gone}/");
-                files.retain(|file| file != gone && !file.starts_with(&below));
+                let from = (Bound::Included(below.as_str()), Bound::Unbounded);
+                let hidden = files.range::<str, _>(from);
+                let hidden = hidden.take_while(|file| file.starts_with(&below));
+                for file in hidden.cloned().collect::<Vec<_>>() {
+                    files.remove(&file);
+                }
             }
             layer.listing.for_each(LISTING_BYTES, |path, kind| {
                 if kind == '0' && files.len() < FILES && cache_of(path).is_some() {

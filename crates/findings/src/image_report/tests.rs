@@ -24,6 +24,7 @@ fn layer(units: &[&str]) -> LayerReport {
         oddities: Vec::new(),
         not_scannable: Vec::new(),
         listing: listing(&units.iter().map(|path| (*path, '0')).collect::<Vec<_>>()),
+        tables: None,
     }
 }
 

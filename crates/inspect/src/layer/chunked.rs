@@ -5,6 +5,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use oci::Digest;
+
 use super::contents::Contents;
 use crate::Limits;
 
@@ -21,8 +23,8 @@ pub(super) enum Table {
     Absent,
     /// It says that it has one, which cannot be read.
     Unreadable,
-    /// This one.
-    Found(Contents),
+    /// This one, and the digest by which manifests name it.
+    Found(Digest, Contents),
 }
 
 /// Looks for the table. The blob is left where it happens to be read to.
@@ -47,9 +49,10 @@ pub(super) fn table(blob: &mut (impl Read + Seek), limits: &Limits) -> io::Resul
         return Ok(Table::Unreadable);
     }
     blob.seek(SeekFrom::Start(offset))?;
-    let found =
-        unpack(blob.take(packed), unpacked, limits.zstd_window).and_then(|json| Contents::parse(&json));
-    Ok(found.map_or(Table::Unreadable, Table::Found))
+    let mut bytes = Vec::new();
+    blob.take(packed).read_to_end(&mut bytes)?;
+    let json = unpack(bytes.as_slice(), unpacked, limits.zstd_window);
+    Ok(json.map_or(Table::Unreadable, |json| Table::of(&json, &bytes)))
 }
 
 /// The bytes, if there are exactly as many as was said.

@@ -34,6 +34,12 @@ struct Line {
     link: String,
     #[serde(default)]
     digest: String,
+    /// Of the piece that begins here; what a client that reads lazily checks.
+    #[serde(default, rename = "chunkDigest")]
+    chunk_digest: String,
+    /// Bytes of that piece; 0 for the whole file.
+    #[serde(default, rename = "chunkSize")]
+    chunk_size: u64,
 }
 
 /// What a lazy client would put at a path.
@@ -44,6 +50,8 @@ struct Said {
     mode: Option<u32>,
     /// As the listing has it: the digest of a file, the target of a link; empty where the table says nothing.
     content: String,
+    /// The digest of the only piece of a file, where there is one piece and it is told.
+    piece: String,
 }
 
 /// Bits of a mode that count: permissions with setuid, setgid and sticky.
@@ -75,7 +83,13 @@ impl Contents {
                 "chunk" => return None,
                 _ => '?',
             };
+            let is_one_piece = kind == '0' && (line.chunk_size == 0 || line.chunk_size >= line.size);
             let said = Said {
+                piece: if is_one_piece {
+                    first_digits(&line.chunk_digest)
+                } else {
+                    String::new()
+                },
                 kind,
                 size: if kind == '0' { line.size } else { 0 },
                 mode: line.mode.map(|mode| mode & MODE),
@@ -137,13 +151,13 @@ impl Contents {
 impl Said {
     fn is(&self, entry: &ListingEntry, content: &str) -> bool {
         // Where files are not hashed, the listing has nothing to compare with.
-        let is_told = !content.is_empty() && !entry.content.is_empty();
+        let differs = |told: &str| !told.is_empty() && !entry.content.is_empty() && told != entry.content;
         // Empty files have a digest in one and none in the other.
         let has_content = self.kind != '0' || self.size > 0;
         self.kind == entry.kind
             && self.size == entry.size
             && (self.kind == '2' || self.mode.is_none_or(|mode| mode == entry.mode & MODE))
-            && (!is_told || !has_content || content == entry.content)
+            && (!has_content || !(differs(content) || differs(&self.piece)))
     }
 }
 

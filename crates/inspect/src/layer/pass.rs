@@ -12,7 +12,7 @@ use super::{
     Analysers, SpoolMaker,
     chunked::Table,
     content::{Buffers, Kept},
-    contents::{self, Contents},
+    contents,
     links::Links,
     report::{Found, Measured, Placed},
 };
@@ -68,7 +68,7 @@ pub(super) fn run<R: Read>(
     match table {
         Table::Absent => {}
         Table::Unreadable => found.oddities.note(b"", UNREADABLE),
-        Table::Found(contents) => found.contents = Some(contents),
+        Table::Found(digest, contents) => found.add_contents(digest, contents),
     }
     let pass = Pass {
         reader: tar::Reader::new(decoder, limits),
@@ -255,9 +255,10 @@ impl<R: Read> Pass<'_, '_, R> {
     }
 
     fn keep_contents(&mut self, kept: &Kept) {
-        match self.buffers.memory(kept).and_then(Contents::parse) {
-            Some(contents) => self.found.contents = Some(contents),
-            None => self.found.oddities.note(contents::PATH.as_bytes(), UNREADABLE),
+        let table = self.buffers.memory(kept).map(|json| Table::of(json, json));
+        match table {
+            Some(Table::Found(digest, contents)) => self.found.add_contents(digest, contents),
+            _ => self.found.oddities.note(contents::PATH.as_bytes(), UNREADABLE),
         }
     }
 

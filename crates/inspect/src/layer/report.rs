@@ -1,6 +1,6 @@
 //! What a pass has found so far, and the report that becomes of it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use findings::{
     ByteFinding, Compression, FoundUnit, LayerReport, Listing, ListingEntry, NotScannable, Oddity, SCHEMA,
@@ -24,7 +24,8 @@ pub(super) struct Found {
     pub(super) opaque: BTreeSet<String>,
     pub(super) oddities: Oddities,
     pub(super) listing: Vec<ListingEntry>,
-    pub(super) contents: Option<Contents>,
+    /// Tables of contents by their digests: where a lazy client looks, and in the archive. They need not be the same.
+    tables: BTreeMap<Digest, Contents>,
     findings: Vec<ByteFinding>,
     more_findings: u64,
     not_scannable: Vec<NotScannable>,
@@ -50,13 +51,18 @@ impl Found {
             opaque: BTreeSet::new(),
             oddities: Oddities::new(limits.findings),
             listing: Vec::new(),
-            contents: None,
+            tables: BTreeMap::new(),
             findings: Vec::new(),
             more_findings: 0,
             not_scannable: Vec::new(),
             names: 0,
             limits: limits.clone(),
         }
+    }
+
+    /// Takes what lazy clients may unpack the layer by.
+    pub(super) fn add_contents(&mut self, digest: Digest, contents: Contents) {
+        self.tables.insert(digest, contents);
     }
 
     /// Counts the bytes of a name that is kept.
@@ -110,8 +116,9 @@ impl Found {
         let replaced = self.settle_listing();
         self.units.retain(|placed| !replaced.contains(&placed.entry));
         self.note_both();
+        let tables = std::mem::take(&mut self.tables);
         // A layer that was not read to its end lacks entries.
-        if let Some(contents) = self.contents.take().filter(|_| measured.diff_id.is_some()) {
+        for contents in tables.values().filter(|_| measured.diff_id.is_some()) {
             contents.compare(&mut self);
         }
         let mut units: Vec<_> = self.units.drain(..).map(|placed| placed.unit).collect();
@@ -149,6 +156,7 @@ impl Found {
             oddities,
             not_scannable: self.not_scannable,
             listing: Listing::of(&self.listing),
+            tables: Some(tables.into_keys().collect()),
         }
     }
 

@@ -233,7 +233,11 @@ section! {
         /// Address space of such a process.
         worker_memory: Size = Size(pool().memory), Size(256 << 20) => Size(1 << 40);
         /// Largest report of one blob.
-        report_bytes: Size = Size(pool().report_bytes), MIB => Size(4 << 30);
+        report_bytes: Size = Size(pool().report_bytes), MIB => GIB;
+        /// Memory that such a report may take once it is read; it is refused before.
+        report_memory: Size = Size(pool().report_memory), Size(16 << 20) => Size(64 << 30);
+        /// Memory for the reports of one image while it is judged; layers beyond it are left out, and it is not scannable.
+        image_memory: Size = Size(crate::judge::IMAGE_MEMORY), MIB => Size(64 << 30);
         /// Times that a blob is tried before it counts as not scannable.
         attempts: u32 = broker().attempts, 1 => 100;
         /// Uncompressed bytes of a layer.
@@ -286,6 +290,8 @@ section! {
         document_bytes: Size = Size(signatures().document_bytes), Size(4 << 10) => Size(16 << 20);
         /// Documents that are read of one image; what comes on top is counted as unknown.
         documents: usize = signatures().documents, 1 => 10_000;
+        /// Bytes of all documents that are read of one image; what comes on top is counted as unknown.
+        total_bytes: Size = Size(signatures().total_bytes), Size(4 << 10) => GIB;
     }
 }
 
@@ -314,6 +320,8 @@ section! {
         attach: Vec<RepoPattern> = vec![RepoPattern::everything()];
         /// Its form, of version 1.6 of the one or 2.3 of the other.
         format: SbomFormat = SbomFormat::CycloneDx;
+        /// Largest one that is attached; `roadbed sbom` prints larger ones.
+        bytes: Size = Size(crate::judge::attach::BYTES), Size(1 << 10) => GIB;
     }
 }
 

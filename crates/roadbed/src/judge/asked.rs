@@ -50,7 +50,7 @@ impl Asked {
     /// Over a store and what is known.
     pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>) -> Arc<Self> {
         Arc::new(Self {
-            evidence: Evidence::new(store.clone()),
+            evidence: knowledge.evidence(),
             reports: Semaphore::new(REPORTS_AT_ONCE),
             store,
             knowledge,
@@ -59,7 +59,7 @@ impl Asked {
 
     async fn compare_all(&self, after: Policy, most: usize) -> Result<PreviewReport> {
         // Of its own, so that it does not push out what the judge needs.
-        let evidence = Evidence::new(self.store.clone());
+        let evidence = self.knowledge.evidence();
         let (facts, after) = (self.knowledge.facts().await, Arc::new(after));
         let mut tally = Tally::new(most);
         let mut seen = 0;
@@ -118,7 +118,7 @@ impl Asked {
         repo: &RepoName,
         digest: &Digest,
     ) -> Result<Vec<JudgedFinding>, JudgingError> {
-        let evidence = Evidence::new(self.store.clone());
+        let evidence = self.knowledge.evidence();
         let gathered = image::gather(&self.store, &evidence, self.knowledge.limits(), repo, digest).await;
         let ready = match gathered.map_err(failed)? {
             Image::Ready(ready) => ready,

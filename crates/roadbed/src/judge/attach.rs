@@ -44,6 +44,10 @@ pub(crate) struct SbomConfig {
     pub(crate) attach: Vec<RepoPattern>,
     /// The form.
     pub(crate) format: SbomFormat,
+    /// Bytes of the largest one.
+    pub(crate) bytes: u64,
+    /// Bytes of memory that the reports of one image may take.
+    pub(crate) image_memory: u64,
 }
 
 impl SbomConfig {
@@ -81,9 +85,9 @@ impl SbomConfig {
     }
 }
 
-/// Bytes of an SBOM that is attached: half a million packages in a layer of some megabytes would be a document of hundreds for
-/// each image that names it. `roadbed sbom` prints larger ones.
-const SBOM_BYTES: usize = 32 << 20;
+/// Bytes of an SBOM that is attached, unless the configuration says otherwise: half a million packages in a layer of some megabytes
+/// would be a document of hundreds for each image that names it. `roadbed sbom` prints larger ones.
+pub(crate) const BYTES: u64 = 32 << 20;
 
 /// Makes and attaches SBOMs.
 pub(crate) struct Attacher {
@@ -97,7 +101,7 @@ impl Attacher {
     /// One at a time, until its task is ended.
     pub(crate) fn start(store: Store, config: SbomConfig, name: String) -> JoinSet<()> {
         let attacher = Self {
-            evidence: Evidence::new(store.clone()),
+            evidence: Evidence::new(store.clone(), config.image_memory),
             store,
             config,
             name,
@@ -118,7 +122,20 @@ impl Attacher {
         let Some(job) = self.store.claim_job(JobKind::Sbom, &self.name, LEASE).await? else {
             return Ok(false);
         };
-        if let Err(error) = self.attach(&job).await {
+        if job.is_fatal() {
+            tracing::error!(
+                image = job.subject,
+                error = jobs::fatal(),
+                "an SBOM could not be attached"
+            );
+            self.store.give_up_job(&job, jobs::REST).await?;
+            return Ok(true);
+        }
+        let attaching = self.attach(&job);
+        let Some(attached) = jobs::while_leased(&self.store, &job, LEASE, attaching).await else {
+            return Ok(true);
+        };
+        if let Err(error) = attached {
             let error = format!("{error:#}");
             tracing::warn!(image = job.subject, error, "an SBOM could not be attached");
             if job.attempts >= ATTEMPTS {
@@ -161,17 +178,16 @@ impl Attacher {
         let Some(evidence) = self.config.evidence(&repo, &ready.gathered) else {
             return Ok(None);
         };
-        let (format, size) = (
-            self.config.format,
-            self.store.manifest_to_judge(&repo, &digest).await?,
-        );
+        let (format, most) = (self.config.format, self.config.bytes);
+        let size = self.store.manifest_to_judge(&repo, &digest).await?;
         let Some(size) = size.map(|stored| (stored.media_type.clone(), stored.bytes.len())) else {
             return Ok(None);
         };
         let made = tokio::task::spawn_blocking(move || {
             let text = text(&ready, format)?;
-            if text.len() > SBOM_BYTES {
-                tracing::warn!(%digest, bytes = text.len(), "the SBOM of an image is too large to be attached");
+            if text.len() as u64 > most {
+                let bytes = text.len();
+                tracing::warn!(%digest, bytes, most, "the SBOM of an image is too large to be attached (sbom.bytes)");
                 return Ok(None);
             }
             attachment(&digest, &size, format, text, evidence).map(Some)
@@ -234,6 +250,35 @@ fn attachment(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_sbom_that_is_too_large_is_not_attached() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = crate::judge::tests::open(dir.path()).await;
+        let repo: RepoName = "team/app".parse().unwrap();
+        let digest = crate::judge::tests::push(&store, &repo, &[]).await;
+        let subject = format!("{repo}@{digest}");
+        for (bytes, is_made) in [(BYTES, true), (100, false)] {
+            let config = SbomConfig {
+                attach: vec![RepoPattern::everything()],
+                format: SbomFormat::CycloneDx,
+                bytes,
+                image_memory: super::super::IMAGE_MEMORY,
+            };
+            let attacher = Attacher {
+                evidence: Evidence::new(store.clone(), config.image_memory),
+                store: store.clone(),
+                config,
+                name: "test".to_owned(),
+            };
+            let requested = store.request_job(JobKind::Sbom, &subject, JobPriority::Push);
+            requested.await.unwrap();
+            let job = store.claim_job(JobKind::Sbom, "test", LEASE).await.unwrap();
+            let made = attacher.made(&job.unwrap()).await.unwrap();
+            assert_eq!(made.is_some(), is_made, "{bytes}");
+            store.release_jobs().await.unwrap();
+        }
+    }
 
     #[test]
     fn the_same_facts_make_the_same_artifact() {

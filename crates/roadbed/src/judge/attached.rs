@@ -21,6 +21,8 @@ pub(crate) struct SignatureLimits {
     pub(crate) document_bytes: u64,
     /// Most documents. Default: 100.
     pub(crate) documents: usize,
+    /// Bytes of all of them: each is hashed for every signer. Default: 16 MiB.
+    pub(crate) total_bytes: u64,
 }
 
 impl Default for SignatureLimits {
@@ -28,6 +30,7 @@ impl Default for SignatureLimits {
         Self {
             document_bytes: limits::DOCUMENT_BYTES,
             documents: limits::DOCUMENTS,
+            total_bytes: 16 << 20,
         }
     }
 }
@@ -52,9 +55,6 @@ struct Found {
     bytes: Result<Vec<u8>, Problem>,
 }
 
-/// Bytes of all documents of one image: each of them is hashed for every signer.
-const TOTAL_BYTES: u64 = 16 << 20;
-
 /// Reads what is attached to an image and to the indexes that name it.
 pub(super) async fn collect(
     store: &Store,
@@ -75,7 +75,7 @@ pub(super) async fn collect(
         };
         for announced in of(&attachment)? {
             bytes = bytes.saturating_add(announced.blob.size.min(limits.document_bytes));
-            if collected.documents.len() >= limits.documents || bytes > TOTAL_BYTES {
+            if collected.documents.len() >= limits.documents || bytes > limits.total_bytes {
                 collected.is_cut = true;
                 return Ok(collected);
             }

@@ -8,15 +8,25 @@ use moka::sync::Cache;
 use oci::{Descriptor, Digest, Manifest, RepoName};
 use policy::{Unknown, UnknownKind};
 use store::{JobPriority, Store, Timestamp};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 mod weight;
 
 /// Bytes of reports kept in memory: the base of many images is decoded once.
 const CACHE_BYTES: u64 = 48 << 20;
 
+/// An image whose reports take more memory than this is the only such one that is worked on.
+const LIGHT: u64 = 64 << 20;
+
+/// Whose turn it is to hold more. Of the whole process: judges, pushes, previews and whoever asks for a report share its memory.
+static HEAVY: Semaphore = Semaphore::const_new(1);
+
 /// Reads reports, and asks for those that are not there.
 pub(crate) struct Evidence {
     store: Store,
+    image_memory: u64,
+    /// [`LIGHT`].
+    light: u64,
     /// With the moment at which each was made.
     reports: Cache<Digest, (Timestamp, Arc<LayerReport>)>,
 }
@@ -34,6 +44,8 @@ pub(crate) struct Gathered {
     pub(crate) config_report: Option<Arc<LayerReport>>,
     /// What could not be found out.
     pub(crate) unknowns: Vec<Unknown>,
+    /// Held for as long as the reports are, if they are many.
+    turn: Option<SemaphorePermit<'static>>,
 }
 
 impl Gathered {
@@ -55,6 +67,7 @@ impl Gathered {
             return;
         };
         note_unknowns(&report, &mut self.unknowns);
+        note_other_table(layer, &report, &mut self.unknowns);
         self.diff_ids
             .push(report.diff_id.map(|digest| digest.to_string()));
         self.image.layers.push(report);
@@ -62,15 +75,20 @@ impl Gathered {
 }
 
 impl Evidence {
-    /// Over a store.
-    pub(crate) fn new(store: Store) -> Self {
+    /// Over a store. `image_memory`: bytes that the reports of one image may take.
+    pub(crate) fn new(store: Store, image_memory: u64) -> Self {
         let reports = Cache::builder()
             .max_capacity(CACHE_BYTES)
             .weigher(|_, (_, report): &(Timestamp, Arc<LayerReport>)| {
                 u32::try_from(weight::of(report)).unwrap_or(u32::MAX)
             })
             .build();
-        Self { store, reports }
+        Self {
+            store,
+            image_memory,
+            light: LIGHT,
+            reports,
+        }
     }
 
     /// The reports of all blobs of an image. `None`: one of them was not looked into yet; it is asked for.
@@ -81,12 +99,12 @@ impl Evidence {
             let report = self.report(config, &mut missing).await?;
             gathered.set_config(config, report);
         }
-        let mut room = Room::new();
+        let mut room = Room::new(self.image_memory);
         for layer in &manifest.layers {
-            let report = self.layer_report(repo, layer, &mut missing).await?;
-            let report = room.take(report);
+            let report = self.layer_report(repo, layer, &mut missing, &mut room).await?;
             gathered.push_layer(layer, report);
         }
+        gathered.turn = room.turn.take();
         room.tell(&mut gathered.unknowns);
         if missing.is_empty() {
             return Ok(Some(gathered));
@@ -111,9 +129,9 @@ impl Evidence {
             }
         }
         missing.clear();
-        let mut room = Room::new();
+        let mut room = Room::new(self.image_memory);
         for layer in &manifest.layers {
-            let report = room.take(self.layer_report(repo, layer, &mut missing).await?);
+            let report = self.layer_report(repo, layer, &mut missing, &mut room).await?;
             if !missing.is_empty() {
                 gathered.image.layers.clear();
                 gathered.diff_ids = vec![None; manifest.layers.len()];
@@ -122,6 +140,7 @@ impl Evidence {
             }
             gathered.push_layer(layer, report);
         }
+        gathered.turn = room.turn.take();
         room.tell(&mut gathered.unknowns);
         Ok(gathered)
     }
@@ -149,11 +168,19 @@ impl Evidence {
         repo: &RepoName,
         layer: &Descriptor,
         missing: &mut BTreeSet<Digest>,
+        room: &mut Room,
     ) -> Result<Option<Arc<LayerReport>>> {
         if layer.is_foreign() && !self.store.is_linked(repo, &layer.digest).await? {
             return Ok(None);
         }
-        self.report(layer, missing).await
+        let mut report = self.report(layer, missing).await?;
+        if room.turn.is_none() && room.used_with(report.as_deref()) > self.light {
+            // Nobody waits with a large report in the hand.
+            drop(report);
+            room.turn = Some(HEAVY.acquire().await.context("stopping")?);
+            report = self.report(layer, missing).await?;
+        }
+        Ok(room.take(report))
     }
 
     /// The report of a blob. `None`: there is none, and none will come unless it is among the `missing`.
@@ -182,27 +209,37 @@ impl Evidence {
     }
 }
 
-/// Memory that the reports of one image may take while it is judged, in bytes: it may have a thousand layers, each of which fills
-/// a report.
-const IMAGE_BYTES: usize = 1 << 30;
+/// Memory that the reports of one image may take while it is judged, in bytes, unless the configuration says otherwise: it may have a
+/// thousand layers, each of which fills a report.
+pub(crate) const IMAGE_MEMORY: u64 = 1 << 30;
 
 /// What is left of it.
 struct Room {
-    left: usize,
+    bytes: u64,
+    left: u64,
     is_exceeded: bool,
+    /// Held once the image is large.
+    turn: Option<SemaphorePermit<'static>>,
 }
 
 impl Room {
-    fn new() -> Self {
+    fn new(bytes: u64) -> Self {
         Self {
-            left: IMAGE_BYTES,
+            bytes,
+            left: bytes,
             is_exceeded: false,
+            turn: None,
         }
+    }
+
+    /// Bytes that are taken once this report is, too.
+    fn used_with(&self, report: Option<&LayerReport>) -> u64 {
+        self.bytes - self.left + report.map_or(0, weight::of) as u64
     }
 
     fn take(&mut self, report: Option<Arc<LayerReport>>) -> Option<Arc<LayerReport>> {
         let report = report?;
-        let Some(left) = self.left.checked_sub(weight::of(&report)) else {
+        let Some(left) = self.left.checked_sub(weight::of(&report) as u64) else {
             self.is_exceeded = true;
             return None;
         };
@@ -217,6 +254,31 @@ impl Room {
                 detail: "image.reports".to_owned(),
             });
         }
+    }
+}
+
+/// By these annotations clients know the table of contents that they unpack a layer by, wherever it lies (containers/storage,
+/// `pkg/chunked`; stargz-snapshotter, docs/estargz.md).
+const NAMES_TABLE: [&str; 2] = [
+    "io.github.containers.zstd-chunked.manifest-checksum",
+    "containerd.io/snapshot/stargz/toc.digest",
+];
+
+/// A layer may hold a table that only the manifest names. What a client would unpack by it is not what was looked into.
+fn note_other_table(layer: &Descriptor, report: &LayerReport, unknowns: &mut Vec<Unknown>) {
+    let Some(compared) = &report.tables else {
+        return;
+    };
+    let named = NAMES_TABLE
+        .into_iter()
+        .filter_map(|name| layer.annotations.get(name));
+    let is_compared = |named: &str| compared.iter().any(|table| table.to_string() == named);
+    if named.into_iter().any(|named| !is_compared(named)) {
+        unknowns.push(Unknown {
+            kind: UnknownKind::Ambiguous,
+            detail: "the manifest names a table of contents for lazy clients that is not the layer's"
+                .to_owned(),
+        });
     }
 }
 
@@ -248,3 +310,6 @@ fn note_unknowns(report: &LayerReport, unknowns: &mut Vec<Unknown>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

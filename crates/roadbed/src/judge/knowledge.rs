@@ -13,7 +13,7 @@ use signatures::TrustedSigner;
 use store::{AdvisoryRow, JobPriority, Store, Which};
 use tokio::sync::watch;
 
-use super::{attached::SignatureLimits, fixes::Fixes};
+use super::{Evidence, attached::SignatureLimits, fixes::Fixes};
 
 /// After a change, before everything is read again.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -70,6 +70,7 @@ impl Facts {
 pub(crate) struct Knowledge {
     store: Store,
     limits: SignatureLimits,
+    image_memory: u64,
     /// `None` until they were read for the first time.
     facts: ArcSwapOption<Facts>,
     /// Which change of the store the state takes in.
@@ -80,9 +81,11 @@ pub(crate) struct Knowledge {
 
 impl Knowledge {
     /// Knows nothing yet: [`Knowledge::follow`] reads it, so that a server is ready before its advisories are.
-    pub(crate) fn of(store: Store, limits: SignatureLimits) -> Arc<Self> {
+    /// `image_memory`: bytes that the reports of one image may take.
+    pub(crate) fn of(store: Store, limits: SignatureLimits, image_memory: u64) -> Arc<Self> {
         Arc::new(Self {
             limits,
+            image_memory,
             changes: store.rulings(),
             store,
             facts: ArcSwapOption::empty(),
@@ -93,6 +96,11 @@ impl Knowledge {
     /// How much of what is attached to an image is read.
     pub(super) fn limits(&self) -> SignatureLimits {
         self.limits
+    }
+
+    /// A reader of reports, with a cache of its own.
+    pub(super) fn evidence(&self) -> Evidence {
+        Evidence::new(self.store.clone(), self.image_memory)
     }
 
     /// The state that takes in every change that was acknowledged by now: whoever pushes after an import is judged by it. What

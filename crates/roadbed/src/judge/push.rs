@@ -32,7 +32,7 @@ impl AtPush {
     /// Over a store and what is known.
     pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>) -> Self {
         Self {
-            evidence: Evidence::new(store.clone()),
+            evidence: knowledge.evidence(),
             store,
             knowledge,
             places: Semaphore::new(AT_ONCE),

@@ -1,8 +1,8 @@
-//! A judgement that always fails does not leave its image undecided.
+//! A judgement that always fails, or ends the server, does not leave its image undecided; one that takes long is made once.
 
 use access::{Grant, Role, permit::Push};
 use bytes::Bytes;
-use findings::{FoundUnit, Listing, Unit, UnitKind};
+use findings::{FoundUnit, Listing, Package, PackageKind, Unit, UnitKind};
 use futures_util::stream;
 use oci::{Algorithm, Manifest, ManifestLimits};
 use serde_json::json;
@@ -12,7 +12,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn open(dir: &std::path::Path) -> Store {
+pub(in crate::judge) async fn open(dir: &std::path::Path) -> Store {
     let config = StoreConfig {
         data_dir: dir.to_owned(),
         touches_blobs: false,
@@ -44,8 +44,11 @@ async fn permit(store: &Store, repo: &RepoName) -> access::Permit<Push> {
     book.authorize(&caller, repo).unwrap()
 }
 
-/// Pushes an image whose blobs were looked into, one of them with a report that cannot be read.
-async fn push(store: &Store, repo: &RepoName) -> Digest {
+/// What every report lists: damaged, or nothing.
+const DAMAGED: [u8; 100] = [0xff; 100];
+
+/// Pushes an image of two layers whose blobs were looked into. `listing` is that of each report.
+pub(in crate::judge) async fn push(store: &Store, repo: &RepoName, listing: &[u8]) -> Digest {
     let permit = permit(store, repo).await;
     let mut descriptors = Vec::new();
     let blobs: [&[u8]; 3] = [b"{}", b"layer", b"upper layer"];
@@ -64,10 +67,10 @@ async fn push(store: &Store, repo: &RepoName) -> Digest {
         let mut report = crate::worker::not_scannable(blob, "layer.test", "a test");
         report.units.push(FoundUnit {
             path: "app/package-lock.json".to_owned(),
-            unit: Unit::of_packages(UnitKind::NodeLock, Vec::new()),
+            unit: Unit::of_packages(UnitKind::NodeLock, vec![Package::new(PackageKind::Npm, "a", "1")]),
             owned_by: None,
         });
-        report.listing = Listing::from_bytes(vec![0xff; 100]);
+        report.listing = Listing::from_bytes(listing.to_vec());
         store.finish_scan(&job, report).await.unwrap();
     }
     let manifest = json!({
@@ -87,34 +90,61 @@ async fn push(store: &Store, repo: &RepoName) -> Digest {
     digest
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_cannot_be_judged_is_decided_as_unknown_and_warned_about() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).await;
-    let repo: RepoName = "team/app".parse().unwrap();
-    // No rule speaks of what is unknown.
-    let policy = "version: 1\nrules: []\n";
+/// No rule speaks of what is unknown: what can be judged is allowed.
+async fn set_policy(store: &Store) {
     let actor = Actor::operator("test");
-    store.set_policy(policy, "sha256:x", &actor).await.unwrap();
-    let digest = push(&store, &repo).await;
-    let knowledge = Knowledge::of(store.clone(), SignatureLimits::default());
-    let following = tokio::spawn(Arc::clone(&knowledge).follow());
-    let pause = Duration::from_millis(5);
+    store
+        .set_policy("version: 1\nrules: []\n", "sha256:x", &actor)
+        .await
+        .unwrap();
+}
+
+/// A judge at work. What it knows is read once somebody follows.
+fn start(store: &Store, lease: Duration) -> (JoinSet<()>, Arc<Knowledge>) {
+    let knowledge = Knowledge::of(store.clone(), SignatureLimits::default(), IMAGE_MEMORY);
     let sboms = SbomConfig {
         attach: Vec::new(),
         format: crate::config::SbomFormat::CycloneDx,
+        bytes: attach::BYTES,
+        image_memory: IMAGE_MEMORY,
     };
-    let _loops = Judge::start_with(store.clone(), knowledge, sboms, "test".to_owned(), pause);
+    let pace = Pace {
+        lease,
+        try_again: Duration::from_millis(5),
+    };
+    let loops = Judge::start_with(
+        store.clone(),
+        Arc::clone(&knowledge),
+        sboms,
+        "test".to_owned(),
+        pace,
+    );
+    (loops, knowledge)
+}
+
+async fn decided(store: &Store, repo: &RepoName, digest: &Digest) -> Arc<Judgement> {
     let mut decisions = store.decisions();
     let decided = tokio::time::timeout(PATIENCE, async {
         loop {
-            if let Some(decision) = store.decision(&repo, &digest, Point::Pull).await.unwrap() {
+            if let Some(decision) = store.decision(repo, digest, Point::Pull).await.unwrap() {
                 return decision;
             }
             decisions.changed().await.unwrap();
         }
     });
-    let decision = decided.await.expect("it stays undecided");
+    decided.await.expect("it stays undecided")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_judged_is_decided_as_unknown_and_warned_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    set_policy(&store).await;
+    let digest = push(&store, &repo, &DAMAGED).await;
+    let (_loops, knowledge) = start(&store, LEASE);
+    let following = tokio::spawn(knowledge.follow());
+    let decision = decided(&store, &repo, &digest).await;
     assert_eq!(decision.outcome, Outcome::Warn);
     assert!(
         decision
@@ -125,5 +155,64 @@ async fn an_image_that_cannot_be_judged_is_decided_as_unknown_and_warned_about()
     );
     let review = decision.review_at.expect("it is tried again");
     assert!(review > store.now().plus(Duration::from_mins(30)));
+    following.abort();
+}
+
+/// Nothing of it can be seen but that the server was there before and is there again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_whose_judgement_ends_the_server_is_decided_and_the_server_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    set_policy(&store).await;
+    let digest = push(&store, &repo, &[]).await;
+    for _ in 0..store::LOSSES {
+        let begun = store.claim_job(JobKind::Judge, "dead", LEASE).await.unwrap();
+        assert!(begun.is_some());
+        // What every start does.
+        store.release_jobs().await.unwrap();
+        let asked = store.request_judgements(store::Which::Outdated, JobPriority::Backfill);
+        asked.await.unwrap();
+    }
+    let (_loops, knowledge) = start(&store, LEASE);
+    let following = tokio::spawn(knowledge.follow());
+    let decision = decided(&store, &repo, &digest).await;
+    assert_eq!(decision.outcome, Outcome::Warn, "it was begun once more");
+    assert!(decision.line.contains("[not-judged]"), "{}", decision.line);
+    assert!(
+        decision.body.contains("the server ended 3 times"),
+        "{}",
+        decision.body
+    );
+    // Nor does what happens later begin it.
+    let asked = store.request_judgements(store::Which::All, JobPriority::Asked);
+    asked.await.unwrap();
+    let begun = store.claim_job(JobKind::Judge, "other", LEASE).await.unwrap();
+    assert_eq!(begun, None);
+    following.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_judgement_that_takes_longer_than_its_lease_is_nobody_elses() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    set_policy(&store).await;
+    let digest = push(&store, &repo, &[]).await;
+    // Nobody reads what it is judged by: it waits.
+    let lease = Duration::from_millis(500);
+    let (_loops, knowledge) = start(&store, lease);
+    while store.job_counts(JobKind::Judge).await.unwrap().running == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let until = tokio::time::Instant::now() + lease * 5;
+    while tokio::time::Instant::now() < until {
+        let other = store.claim_job(JobKind::Judge, "other", lease).await.unwrap();
+        assert_eq!(other, None, "its lease was not renewed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let following = tokio::spawn(knowledge.follow());
+    let decision = decided(&store, &repo, &digest).await;
+    assert_eq!(decision.outcome, Outcome::Allow);
     following.abort();
 }

@@ -202,6 +202,7 @@ mod tests {
             oddities: Vec::new(),
             not_scannable: Vec::new(),
             listing: Listing::default(),
+            tables: None,
         };
         change(&mut report);
         UnpushedImage {

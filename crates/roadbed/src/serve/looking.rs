@@ -118,6 +118,12 @@ async fn review(store: Store) {
     }
 }
 
+/// What images are judged by; nothing yet.
+pub(super) fn knowledge(config: &Config, store: &Store) -> Arc<Knowledge> {
+    let memory = config.scan.image_memory.0;
+    Knowledge::of(store.clone(), config.signature_limits(), memory)
+}
+
 /// What pulls and pushes have to pass.
 pub(super) fn gate(config: &Config, store: &Store, knowledge: &Arc<Knowledge>) -> Arc<dyn Gate> {
     if !config.scan.enabled || !config.gate.enabled {

@@ -90,10 +90,17 @@ impl Broker {
         let Some(blob) = self.store.blob_file(&digest).await? else {
             return self.store.drop_scan(job).await;
         };
+        if job.is_fatal() {
+            return self.give_up(job, digest).await;
+        }
         if let Some(wait) = self.waits_for_clamd(&digest).await? {
             return self.store.return_job(job, wait, Some("clamd is away")).await;
         }
-        match self.while_leased(job, self.pool.inspect(blob, digest)).await? {
+        let looking = self.pool.inspect(blob, digest);
+        let Some(looked) = jobs::while_leased(&self.store, job, self.config.lease, looking).await else {
+            return Ok(());
+        };
+        match looked {
             Ok(report) => {
                 tell_what_is_missing(&report);
                 let has_none = report
@@ -124,19 +131,6 @@ impl Broker {
         Ok((!answers.unwrap_or(false)).then_some(retry))
     }
 
-    /// Waits for `work` and renews the lease meanwhile.
-    async fn while_leased<T>(&self, job: &Job, work: impl Future<Output = T>) -> Result<T, StoreError> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            match tokio::time::timeout(self.config.lease / 3, &mut work).await {
-                Ok(done) => return Ok(done),
-                Err(_) => {
-                    self.store.renew_job(job, &self.name, self.config.lease).await?;
-                }
-            }
-        }
-    }
-
     async fn failed(&self, job: &Job, digest: Digest, error: &PoolError) -> Result<(), StoreError> {
         if matches!(error, PoolError::Start(_) | PoolError::Stopping) {
             // Not the blob's fault.
@@ -154,7 +148,22 @@ impl Broker {
             // It was looked into before; what was found then stands.
             return self.store.drop_job(job).await;
         }
-        let mut report = gave_up(digest, error);
+        self.keep_that_nobody_survived(job, gave_up(digest, error)).await
+    }
+
+    /// Not only children did not survive it, but whole servers.
+    async fn give_up(&self, job: &Job, digest: Digest) -> Result<(), StoreError> {
+        let why = jobs::fatal();
+        tracing::error!(%digest, why, "a blob could not be looked into");
+        if !self.store.known_layers(&[digest]).await?.is_empty() {
+            // What was found before stands. Every start of other analysers asks for it again, which must not end one more.
+            return self.store.give_up_job(job, jobs::REST).await;
+        }
+        self.keep_that_nobody_survived(job, not_scannable(digest, "layer.worker", &why))
+            .await
+    }
+
+    async fn keep_that_nobody_survived(&self, job: &Job, mut report: LayerReport) -> Result<(), StoreError> {
         if let Ok(analysers) = self.pool.analysers().await {
             report.analysers = analysers;
         }
@@ -176,8 +185,12 @@ fn tell_what_is_missing(report: &LayerReport) {
 pub(crate) fn gave_up(blob: Digest, error: &PoolError) -> LayerReport {
     let limit = match error {
         PoolError::Time(_) | PoolError::Starved(_) => "layer.time",
-        PoolError::Unbelievable(_) => "layer.report",
+        PoolError::Cpu(_) => "layer.cpu",
+        PoolError::Unbelievable(_) | PoolError::TooLarge(_) => "layer.report",
         PoolError::Died(_) | PoolError::Start(_) | PoolError::Stopping => "layer.worker",
     };
     not_scannable(blob, limit, &error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

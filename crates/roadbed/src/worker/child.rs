@@ -38,6 +38,12 @@ pub(crate) struct ChildArgs {
     /// Bytes of one spooled file.
     #[arg(long)]
     spool: u64,
+    /// Seconds of processor time for one blob.
+    #[arg(long)]
+    cpu: u64,
+    /// Children at work at the same time.
+    #[arg(long)]
+    children: u64,
     /// YARA rules, a file or a directory.
     #[arg(long)]
     malware_rules: Vec<PathBuf>,
@@ -99,6 +105,8 @@ fn look_into_one(args: &ChildArgs, engines: Engines, socket: OwnedFd, words: Own
     let missing = sandbox::enter(Walls {
         memory: args.memory,
         spool: args.spool,
+        cpu: args.cpu,
+        children: args.children,
     })?;
     wire::send(&socket, &Word::Ready { missing })?;
     let task: Task = wire::receive(&socket, wire::TASK_BYTES)?;

@@ -10,12 +10,19 @@ use std::{
     io::{self, Read, Write},
     net::{TcpStream, ToSocketAddrs as _},
     os::unix::{fs::FileExt as _, net::UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
+        sockopt::{Timeout, set_socket_timeout},
+    },
+};
 use thiserror::Error;
 
 pub(super) mod handout;
@@ -187,13 +194,14 @@ impl Clamd {
     }
 
     fn connect(&self, until: Instant) -> io::Result<Timed> {
-        let wait = left(until)?.min(CONNECT);
+        let connected_by = until.min(Instant::now() + CONNECT);
         let stream = match &self.config.address {
-            ClamdAddress::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
+            ClamdAddress::Unix(path) => Stream::Unix(connect_unix(path, left(connected_by)?)?),
             ClamdAddress::Tcp(address) => {
                 let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
                 let connected = address.to_socket_addrs()?.find_map(|address| {
-                    TcpStream::connect_timeout(&address, wait)
+                    left(connected_by)
+                        .and_then(|wait| TcpStream::connect_timeout(&address, wait))
                         .map_err(|error| last = error)
                         .ok()
                 });
@@ -226,6 +234,26 @@ impl Drop for Place<'_> {
         *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         self.0.left.notify_one();
     }
+}
+
+/// Connects within a time. One that hangs accepts nobody, and whoever connects once its queue is full waits for ever.
+fn connect_unix(path: &Path, wait: Duration) -> io::Result<UnixStream> {
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // The system waits so long for a place in the queue, as it does for room to send.
+    set_socket_timeout(&socket, Timeout::Send, Some(wait))?;
+    connect(&socket, &SocketAddrUnix::new(path)?).map_err(|error| {
+        if error == Errno::AGAIN {
+            io::Error::new(io::ErrorKind::TimedOut, "it accepts no connection")
+        } else {
+            error.into()
+        }
+    })?;
+    Ok(UnixStream::from(socket))
 }
 
 fn send(stream: &mut Timed, file: &File, size: u64) -> io::Result<()> {

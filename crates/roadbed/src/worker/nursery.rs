@@ -121,6 +121,8 @@ fn command(config: &PoolConfig) -> Command {
         .arg(COMMAND)
         .arg(format!("--memory={}", config.memory))
         .arg(format!("--spool={}", config.limits.spool_bytes))
+        .arg(format!("--cpu={}", config.cpu_seconds()))
+        .arg(format!("--children={}", config.children))
         .env_clear()
         .env(ARENA.0, ARENA.1);
     if config.skips.malware {

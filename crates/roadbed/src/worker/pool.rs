@@ -26,9 +26,13 @@ use super::{
     engines::Skips,
     nursery::{Nursery, START},
     patience::Pace,
-    process::{LastWords, Ready, Sockets},
+    process::{self, LastWords, Ready, Sockets},
+    sandbox::CPU_OVER,
     wire::{self, Task, Word},
 };
+
+/// Processor time that the start of a child may take, in seconds.
+const CPU_START: u64 = 2;
 
 /// What children cost.
 #[derive(Debug, Clone)]
@@ -45,6 +49,8 @@ pub(crate) struct PoolConfig {
     pub(crate) memory: u64,
     /// Bytes of a report.
     pub(crate) report_bytes: u64,
+    /// Bytes of memory that a report takes once it is read.
+    pub(crate) report_memory: u64,
     /// What a blob may cost.
     pub(crate) limits: Limits,
     /// Files and directories with YARA rules of the operator's.
@@ -66,12 +72,24 @@ impl Default for PoolConfig {
             patience: Duration::from_secs(5),
             memory: 2 << 30,
             report_bytes: 256 << 20,
+            report_memory: 1 << 30,
             limits: Limits::default(),
             malware_rules: Vec::new(),
             secret_rules: Vec::new(),
             skips: Skips::default(),
             clamd: None,
         }
+    }
+}
+
+impl PoolConfig {
+    /// Processor time for one blob, in whole seconds: a child has one thread, so that it cannot use more than its wall time, and what
+    /// its start takes. It ends one that works on while the server waits for clamd, or has gone.
+    pub(super) fn cpu_seconds(&self) -> u64 {
+        let seconds = self.blob_time.as_millis().div_ceil(1_000);
+        u64::try_from(seconds)
+            .unwrap_or(u64::MAX)
+            .saturating_add(CPU_START)
     }
 }
 
@@ -87,9 +105,15 @@ pub(crate) enum PoolError {
     /// It yielded to everybody and got nothing for so long.
     #[error("the processor was not to be had for {0:?}")]
     Starved(Duration),
+    /// It computed for too long.
+    #[error("looking into the blob took more than {0} s of processor time (scan.blob_time)")]
+    Cpu(u64),
     /// It died, or said something that is no report.
     #[error("the process that looked into the blob ended without a report")]
     Died(#[source] io::Error),
+    /// The report is larger than the server reads.
+    #[error("the report is too large: {0}")]
+    TooLarge(io::Error),
     /// The report is about something else, or breaks its own rules.
     #[error("the report is not to be believed: {0}")]
     Unbelievable(&'static str),
@@ -222,15 +246,22 @@ impl Pool {
     }
 
     /// An end that was asked for is nobody's fault; of any other one the log has what the child said last.
-    fn explained(&self, error: PoolError, said: LastWords) -> PoolError {
+    fn explained(&self, error: PoolError, mut said: LastWords) -> PoolError {
         if self.0.sockets.are_closed() {
             return PoolError::Stopping;
         }
         if matches!(error, PoolError::Starved(_)) {
             return error;
         }
-        said.log();
-        error
+        match said.take() {
+            // Whatever it says, it has not made a report.
+            Some(said) if said.ends_with(CPU_OVER) => PoolError::Cpu(self.0.config.cpu_seconds()),
+            Some(said) => {
+                process::log_last_words(&said);
+                error
+            }
+            None => error,
+        }
     }
 
     fn start(&self) -> Result<Ready, PoolError> {
@@ -345,7 +376,7 @@ impl Pool {
         let for_clamd = clamd.map_or(Duration::ZERO, |clamd| clamd.longest());
         let patience = yields.then_some(config.patience);
         let mut answer = Answer::of(ready, config.blob_time + for_clamd, patience);
-        match wire::receive(&mut answer, config.report_bytes) {
+        match wire::receive_word(&mut answer, config.report_bytes, config.report_memory) {
             Ok(Word::Report(mut report)) => {
                 if let Some(looking) = looking {
                     looking.add_to(&mut report);
@@ -357,6 +388,7 @@ impl Pool {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 Err(PoolError::Time(config.blob_time))
             }
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(PoolError::TooLarge(error)),
             Err(error) => Err(PoolError::Died(error)),
         }
     }

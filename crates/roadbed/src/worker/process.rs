@@ -195,13 +195,11 @@ impl LastWords {
         let said = String::from_utf8_lossy(&said).trim().to_owned();
         (!said.is_empty()).then_some(said)
     }
+}
 
-    /// Writes them to the log, with all that is not plain text spelt out.
-    pub(super) fn log(mut self) {
-        if let Some(said) = self.take() {
-            tracing::warn!(?said, "last words of a process that looks into blobs");
-        }
-    }
+/// Writes last words to the log, with all that is not plain text spelt out.
+pub(super) fn log_last_words(said: &str) {
+    tracing::warn!(?said, "last words of a process that looks into blobs");
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a child is locked in, before it has seen a byte of the blob.
 //!
-//! - Limits of the system: address space, open files, size of what it writes, no core dumps.
-//! - Landlock: no path of the file system, no TCP port (Linux 5.13 and 6.7).
+//! - Limits of the system: address space, processor time, open files, size of what it writes, no core dumps.
+//! - Landlock: no path of the file system, no TCP port, no abstract Unix socket and no process outside (Linux 5.13, 6.7 and 6.12).
 //! - seccomp: only the calls that reading, computing and memory need. Whatever else is asked for fails.
 //!
 //! What the system does not have is named, so that whoever runs the server knows.
@@ -11,8 +11,20 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Open files of a child: the socket, the blob, the rules, what it spools, and the three that every process has.
-const OPEN_FILES: u64 = 16;
+use super::clamd::handout::OUTSTANDING;
+
+/// Open files of a child: the three that every process has, the socket and its second handle, the blob, the socket for files that are
+/// handed out, the file that is spooled, its copy that is handed out, and one to spare.
+const OPEN_FILES: u64 = 10;
+
+/// Open files of one child that are on their way between it and the server: those that it handed out, the blob, and the socket.
+const ON_THEIR_WAY: u64 = OUTSTANDING as u64 + 2;
+
+/// Said by a child whose processor time is over, as its last word.
+pub(super) const CPU_OVER: &str = "roadbed: the processor time of a blob is over";
+
+/// Between the signal and the end of a child that does not end by it, in seconds.
+const CPU_GRACE: u64 = 1;
 
 /// Bytes that a child may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,14 +33,28 @@ pub(super) struct Walls {
     pub(super) memory: u64,
     /// Of one file that it spools (memory of its own as well).
     pub(super) spool: u64,
+    /// Seconds of processor time.
+    pub(super) cpu: u64,
+    /// Children of the server, this one included.
+    pub(super) children: u64,
+}
+
+impl Walls {
+    /// The system counts what is on its way by user, of all processes together, and compares it with what one may have open.
+    fn open_files(self) -> u64 {
+        OPEN_FILES + self.children.saturating_mul(ON_THEIR_WAY)
+    }
 }
 
 /// Locks the calling process in, for ever. Answers what the system does not have.
 pub(super) fn enter(walls: Walls) -> Result<Vec<String>> {
     set(Resource::Core, 0)?;
-    set(Resource::Nofile, OPEN_FILES)?;
+    set(Resource::Nofile, walls.open_files())?;
     set(Resource::Fsize, walls.spool)?;
     set(Resource::As, walls.memory)?;
+    say_when_cpu_is_over();
+    let cpu = walls.cpu.max(1);
+    set_both(Resource::Cpu, cpu, cpu.saturating_add(CPU_GRACE))?;
     rustix::thread::set_no_new_privs(true).context("cannot give up new privileges")?;
     let mut missing = Vec::new();
     if let Err(error) = no_files() {
@@ -41,11 +67,33 @@ pub(super) fn enter(walls: Walls) -> Result<Vec<String>> {
 }
 
 fn set(resource: Resource, value: u64) -> Result<()> {
+    set_both(resource, value, value)
+}
+
+fn set_both(resource: Resource, current: u64, maximum: u64) -> Result<()> {
     let limit = Rlimit {
-        current: Some(value),
-        maximum: Some(value),
+        current: Some(current),
+        maximum: Some(maximum),
     };
-    setrlimit(resource, limit).with_context(|| format!("cannot limit {resource:?} to {value}"))
+    setrlimit(resource, limit).with_context(|| format!("cannot limit {resource:?} to {current}"))
+}
+
+/// A process that the system ends says nothing. This one is told a moment before and says why.
+#[expect(unsafe_code, reason = "nothing safe sets what a signal does")]
+fn say_when_cpu_is_over() {
+    let action = cpu_is_over as extern "C" fn(libc::c_int);
+    // SAFETY: what the action calls may be called from a signal handler (signal-safety(7)). It fails for signals that do not exist
+    // only.
+    unsafe { libc::signal(libc::SIGXCPU, action as libc::sighandler_t) };
+}
+
+#[expect(unsafe_code, reason = "only these may be called from a signal handler")]
+extern "C" fn cpu_is_over(_: libc::c_int) {
+    // SAFETY: both take no lock and no memory; the text lives as long as the process.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, CPU_OVER.as_ptr().cast(), CPU_OVER.len());
+        libc::_exit(1);
+    }
 }
 
 /// No path may be opened, no port connected to.
@@ -53,12 +101,13 @@ fn set(resource: Resource, value: u64) -> Result<()> {
 fn no_files() -> Result<()> {
     use landlock::{
         ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
-        RulesetStatus,
+        RulesetStatus, Scope,
     };
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(ABI::V5))?
-        .handle_access(AccessNet::from_all(ABI::V5))?
+        .handle_access(AccessFs::from_all(ABI::V6))?
+        .handle_access(AccessNet::from_all(ABI::V6))?
+        .scope(Scope::from_all(ABI::V6))?
         .create()?
         .restrict_self()?;
     anyhow::ensure!(

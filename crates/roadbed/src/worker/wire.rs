@@ -63,7 +63,25 @@ pub(super) fn send(mut to: impl Write, value: &impl Serialize) -> io::Result<()>
 }
 
 /// Receives a value of at most `cap` bytes.
-pub(super) fn receive<T: DeserializeOwned>(mut from: impl Read, cap: u64) -> io::Result<T> {
+pub(super) fn receive<T: DeserializeOwned>(from: impl Read, cap: u64) -> io::Result<T> {
+    Ok(serde_json::from_slice(&receive_frame(from, cap)?)?)
+}
+
+/// The same of a child that may have been taken over: what takes more than `memory` bytes once it is read is not read.
+pub(super) fn receive_word(from: impl Read, cap: u64, memory: u64) -> io::Result<Word> {
+    let json = receive_frame(from, cap)?;
+    let expanded = findings::memory_of_json(&json);
+    if expanded > memory {
+        let message = format!(
+            "a frame of {} bytes may take {expanded} bytes of memory, more than the {memory} of scan.report_memory",
+            json.len()
+        );
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(serde_json::from_slice(&json)?)
+}
+
+fn receive_frame(mut from: impl Read, cap: u64) -> io::Result<Vec<u8>> {
     let mut length = [0; 8];
     from.read_exact(&mut length)?;
     let length = u64::from_le_bytes(length);
@@ -76,10 +94,10 @@ pub(super) fn receive<T: DeserializeOwned>(mut from: impl Read, cap: u64) -> io:
     if json.len() as u64 != length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(serde_json::from_slice(&json)?)
+    Ok(json)
 }
 
-/// The same, where a frame of no bytes is the end.
+/// The same as [`receive`], where a frame of no bytes is the end.
 pub(super) fn receive_or_end<T: DeserializeOwned>(mut from: impl Read, cap: u64) -> io::Result<Option<T>> {
     let mut length = [0; 8];
     from.read_exact(&mut length)?;
@@ -159,5 +177,20 @@ mod tests {
         let torn = [9, 0, 0, 0, 0, 0, 0, 0, b'['];
         let refused = receive::<Vec<u32>>(torn.as_slice(), 100).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_word_that_takes_far_more_memory_than_bytes_is_refused_before_it_is_read() {
+        let missing = vec![""; 1 << 20];
+        let mut frame = Vec::new();
+        send(
+            &mut frame,
+            &serde_json::json!({ "Ready": { "missing": missing } }),
+        )
+        .unwrap();
+        let refused = receive_word(frame.as_slice(), 4 << 20, 8 << 20).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+        assert!(refused.to_string().contains("scan.report_memory"), "{refused}");
+        receive_word(frame.as_slice(), 4 << 20, 1 << 30).unwrap();
     }
 }

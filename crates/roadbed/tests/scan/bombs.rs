@@ -42,6 +42,11 @@ fn with_layer(tag: &str, files: &[(&str, Vec<u8>)]) -> Image {
 
 /// A layer that takes some seconds to look into: text in which rules look for secrets, with enough noise to be no bomb.
 pub(super) fn slow_tar() -> Vec<u8> {
+    slow_tar_of(12)
+}
+
+/// The same with so many files.
+pub(super) fn slow_tar_of(files: usize) -> Vec<u8> {
     const BLOCK: usize = 4 * 1024;
     const NOISE: usize = 64;
     let line = b"password = ghp_ AKIA sk_live_ -----BEGIN xoxb- eyJhbGciOi token secret key api\n";
@@ -53,7 +58,7 @@ pub(super) fn slow_tar() -> Vec<u8> {
         text.extend_from_slice(&block);
     }
     let mut tar = tar::Builder::new(Vec::new());
-    for number in 0..12 {
+    for number in 0..files {
         append(&mut tar, &format!("srv/{number}.txt"), &text);
     }
     tar.into_inner().expect("memory can be written")

@@ -233,3 +233,32 @@ async fn a_child_that_gets_nothing_is_replaced_by_one_that_competes() -> Result<
     );
     Ok(())
 }
+
+/// While clamd is waited for, a blob has more time than its own: not to compute in.
+#[tokio::test]
+async fn a_blob_that_takes_too_much_processor_time_is_not_scannable_and_says_so() -> Result<()> {
+    let options = [
+        ("ROADBED_SCAN__BLOB_TIME", "1s"),
+        ("ROADBED_SCAN__ATTEMPTS", "1"),
+        ("ROADBED_SCAN__CLAMD", "unix:/nonexistent/clamd.ctl"),
+    ];
+    let world = World::start(&options).await?;
+    let slow = Layer::of_tar(&super::bombs::slow_tar_of(30));
+    world.push("endless", &Image::of("cpu", &[slow])).await?;
+    let deadline = Instant::now() + Duration::from_mins(2);
+    let answer = loop {
+        let answer = world.pull("endless").await?;
+        if answer.status != 503 {
+            break answer;
+        }
+        ensure!(Instant::now() < deadline, "never decided");
+    };
+    let warning = answer.expect(&[200])?.require("warning")?.to_owned();
+    ensure!(warning.contains("not-scannable"), "{warning}");
+    let log = world.server.log();
+    ensure!(
+        log.contains("layer.cpu") && log.contains("processor time"),
+        "{log}"
+    );
+    Ok(())
+}

@@ -93,3 +93,35 @@ async fn check_taking_back(world: &World) -> Result<()> {
     );
     Ok(())
 }
+
+/// Whoever pulls through broken glass does not make it an image in use, which would be kept for thirty days by that.
+#[tokio::test]
+async fn a_pull_through_broken_glass_is_no_use() -> Result<()> {
+    let world = World::start(&[]).await?;
+    world.import(&facts())?;
+    world.push("bad", &Image::with_log4j("2.14.1")).await?;
+    world.decided("bad").await?.expect_error(403, "DENIED")?;
+    let data = world.server.data().to_string_lossy().into_owned();
+    let glass = [
+        "break-glass",
+        "--pulls",
+        "**",
+        "--for",
+        "1h",
+        "--reason",
+        "test",
+        "--data",
+        &data,
+    ];
+    world.roadbed(&glass)?;
+    world.until("bad", "open", |answer| answer.status == 200).await?;
+    world.until_pulls_are_noted(1).await?;
+    world
+        .set_policy(
+            "version: 1\nrules:\n  - {id: again, when: finding.kev, decide: refuse, message: judged again}\n",
+        )
+        .await?;
+    let told = world.until_told("bad", &["judged again"]).await?;
+    ensure!(told.contains(": refused") && !told.contains("in use"), "{told}");
+    Ok(())
+}

@@ -230,6 +230,33 @@ async fn a_signed_index_is_served_with_its_images() -> Result<()> {
     Ok(())
 }
 
+/// However many small documents there are: together they are no more than so many bytes.
+#[tokio::test]
+async fn documents_beyond_the_bytes_of_one_image_are_not_read_and_that_is_said() -> Result<()> {
+    let world = World::start(&[("ROADBED_SIGNATURES__TOTAL_BYTES", "4KiB")]).await?;
+    let signer = Signer::named("release")?;
+    signer.trust(&world, &[])?;
+    let rules = format!("{}{UNKNOWNS}", named("release"));
+    world.set_policy(&rules).await?;
+    let image = plain("many");
+    world.push("v1", &image).await?;
+    let kind = "https://sigstore.dev/cosign/sign/v1";
+    let digest = &image.document.digest;
+    let one = bundle(digest, &image.document, kind, &json!({}), &signer.key)?;
+    attach(&world, &one.1.digest, &one.0, &one.1).await?;
+    world.until("v1", "signed", |answer| answer.status == 200).await?;
+    ensure!(!world.decision("v1")?.contains("facts-too-long"));
+    for number in 0..4 {
+        let more = json!({ "number": number, "filling": "x".repeat(1_000) });
+        let (blobs, document) = bundle(digest, &image.document, kind, &more, &signer.key)?;
+        attach(&world, &document.digest, &blobs, &document).await?;
+    }
+    world
+        .until_told("v1", &["not everything could be looked into: facts-too-long"])
+        .await?;
+    Ok(())
+}
+
 /// The rule of the default policy about what is unknown.
 const UNKNOWNS: &str = "  - id: unknown\n    when: size(image.unknowns) > 0\n    decide: warn\n    \
                         message: \"not everything could be looked into: {image.unknowns}\"\n";

@@ -271,6 +271,24 @@ async fn many_small_changes_are_a_large_one() {
     assert_eq!(fleet.outcomes(Outcome::Refuse).await, ["i00", "i01"]);
 }
 
+/// A waiver that is set, taken back and set again turns one image, however often.
+#[tokio::test]
+async fn an_image_that_turns_twice_a_day_counts_once() {
+    let fleet = Fleet::new(20).await;
+    fleet.judge(&["i00"], 2).await;
+    assert_eq!(fleet.settled(&["i00"], 2).await, (false, 1, 20));
+    fleet.judge(&[], 3).await;
+    let two = ["i00", "i01"];
+    fleet.judge(&two, 4).await;
+    assert_eq!(fleet.settled(&two, 4).await, (false, 2, 20), "two of twenty");
+    fleet.judge(&["i01"], 5).await;
+    fleet.judge(&two, 6).await;
+    assert_eq!(fleet.settled(&two, 6).await, (false, 1, 20), "and no more");
+    let three = ["i00", "i01", "i02"];
+    fleet.judge(&three, 7).await;
+    assert_eq!(fleet.settled(&three, 7).await, (true, 1, 20));
+}
+
 #[tokio::test]
 async fn a_day_later_small_changes_go_again() {
     let fleet = Fleet::new(20).await;

@@ -36,6 +36,7 @@ fn report(blob: Digest, analysers: &str) -> LayerReport {
             size: 17,
             content: String::new(),
         }]),
+        tables: None,
     }
 }
 
@@ -143,4 +144,68 @@ async fn a_blob_is_of_the_repositories_that_have_it() {
         kit.store.layer_report_made_at(&sha256(b"layer a")).await.unwrap(),
         None
     );
+}
+
+/// What was found by somebody whose job is another one's by now is not written beside what that one finds.
+#[tokio::test]
+async fn a_report_of_who_lost_the_job_is_not_kept() {
+    let kit = Kit::new().await;
+    let layer = sha256(b"layer");
+    kit.store
+        .request_job(JobKind::Scan, &layer.to_string(), JobPriority::Push)
+        .await
+        .unwrap();
+    let lost = claim(&kit, JobKind::Scan).await.unwrap();
+    kit.advance(Duration::from_mins(2));
+    let job = claim(&kit, JobKind::Scan).await.unwrap();
+    kit.store.finish_scan(&lost, report(layer, "lost")).await.unwrap();
+    let again = Duration::from_mins(1);
+    kit.store
+        .keep_scan(&lost, report(layer, "lost"), again)
+        .await
+        .unwrap();
+    assert!(kit.store.layer_report(&layer).await.unwrap().is_none());
+    kit.store.finish_scan(&job, report(layer, "1")).await.unwrap();
+    let kept = kit.store.layer_report(&layer).await.unwrap().unwrap();
+    assert_eq!(kept.analysers, "1");
+    kit.store.finish_scan(&lost, report(layer, "lost")).await.unwrap();
+    let kept = kit.store.layer_report(&layer).await.unwrap().unwrap();
+    assert_eq!(kept.analysers, "1");
+}
+
+#[test]
+fn a_report_that_inflates_to_too_much_is_refused_with_the_limit() {
+    let layer = sha256(b"layer");
+    let (body, _) = encode(report(layer, &"1".repeat(1 << 20))).unwrap();
+    let refused = decode(&layer, &body.deflated, 100_000).unwrap_err();
+    assert!(
+        refused.to_string().contains("more than 100000 bytes"),
+        "{refused}"
+    );
+    assert!(decode(&layer, &body.deflated, 2 << 20).is_ok());
+    // Large ones take turns.
+    let large = report(layer, &"1".repeat(17 << 20));
+    let (body, _) = encode(large.clone()).unwrap();
+    let refused = decode(&layer, &body.deflated, LARGE).unwrap_err();
+    assert!(
+        refused.to_string().contains("more than 16777216 bytes"),
+        "{refused}"
+    );
+    let mut read = decode(&layer, &body.deflated, REPORT_BYTES).unwrap();
+    read.listing = large.listing.clone();
+    assert_eq!(read, large);
+}
+
+/// Threads that serve connections neither read nor write reports.
+#[tokio::test]
+async fn a_report_that_takes_long_holds_up_nobody() {
+    let kit = Kit::new().await;
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let work = kit.store.aside(move || {
+        // The only thread of this runtime says so while it waits.
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+        Ok(())
+    });
+    let (done, ()) = tokio::join!(work, async move { sender.send(()).unwrap() });
+    done.unwrap();
 }

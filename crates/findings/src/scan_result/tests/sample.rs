@@ -280,6 +280,7 @@ fn layer(name: &str) -> LayerReport {
         oddities: Vec::new(),
         not_scannable: Vec::new(),
         listing: Listing::of(&[]),
+        tables: None,
     }
 }
 

@@ -250,6 +250,10 @@ fn a_table_of_contents_must_equal_the_archive() {
     let other_content =
         line("d/a", "reg", 3).replace(&digest(b"abc").to_string(), &digest(b"xyz").to_string());
     let setuid = line("d/a", "reg", 3).replace("\"size\"", "\"mode\":2541,\"size\"");
+    let other_piece = line("d/a", "reg", 3).replace(
+        "\"size\"",
+        &format!("\"chunkDigest\":\"{}\",\"size\"", digest(b"xyz")),
+    );
     let other_target = line("l", "symlink", 0).replace("\"size\"", "\"linkName\":\"d/b\",\"size\"");
     let layer = |lines: &[String]| {
         let table = format!(r#"{{"version":1,"entries":[{}]}}"#, lines.join(","));
@@ -274,6 +278,7 @@ fn a_table_of_contents_must_equal_the_archive() {
         (1, line("d/b", "reg", 3), vec!["d/a", "d/b"]),
         (1, other_content, vec!["d/a"]),
         (1, setuid, vec!["d/a"]),
+        (1, other_piece, vec!["d/a"]),
         (3, other_target, vec!["l"]),
         (3, line("l", "reg", 0), vec!["l"]),
         (4, line(".wh.other", "reg", 0), vec![".wh.other"]),
@@ -338,6 +343,8 @@ fn the_table_of_zstd_chunked_must_equal_the_archive_too() {
     let report = inspect_seekable(&same, &limits);
     assert_eq!((oddities(&report), listed(&report).len()), (vec![], 2));
     assert_eq!(report.diff_id, Some(digest(&archive)));
+    let packed = zstd::encode_all(table(3).as_bytes(), 3).unwrap();
+    assert_eq!(report.tables, Some(vec![digest(&packed)]));
     let other = inspect_seekable(&chunked(&archive, &table(4)), &limits);
     let what = "the table of contents for lazy clients and the archive disagree about it";
     assert_eq!(oddities(&other), [("a", what)]);
@@ -357,4 +364,76 @@ fn the_table_of_zstd_chunked_must_equal_the_archive_too() {
         oddities(&inspect_seekable(&chunked(&archive, "{"), &limits)),
         unreadable
     );
+}
+
+/// A blob of eStargz: the archive, and wherever the caller has put it, the table that the footer names.
+fn estargz(members: &[u8], offset: usize) -> Vec<u8> {
+    let extra = format!("SG\x16\0{offset:016x}STARGZ");
+    let footer = flate2::GzBuilder::new()
+        .extra(extra)
+        .write(Vec::new(), flate2::Compression::none());
+    let mut footer = footer.finish().unwrap();
+    // As the original writes it: one stored block of no bytes.
+    footer.truncate(38);
+    footer.extend([1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(footer.len(), 51);
+    [members, &footer].concat()
+}
+
+fn member(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Whoever reads lazily reads the table that the footer names, which need not be the one of the archive.
+#[test]
+fn the_table_that_the_footer_of_estargz_names_must_equal_the_archive() {
+    let table = |path: &str| {
+        let digest = digest(b"abc");
+        format!(
+            r#"{{"version":1,"entries":[{{"name":"{path}","type":"reg","size":3,"digest":"{digest}"}}]}}"#
+        )
+    };
+    let limits = Limits::default();
+    let whole = archive(&[file("a", "abc"), file("stargz.index.json", table("a"))]);
+    // The archive begins its table at 1,024, behind the header and the content of the first file.
+    let honest = [member(&whole[..1_024]), member(&whole[1_024..])];
+    let blob = estargz(&honest.concat(), honest[0].len());
+    let report = inspect_seekable(&blob, &limits);
+    assert_eq!((oddities(&report), listed(&report).len()), (vec![], 2));
+    assert_eq!(report.tables, Some(vec![digest(table("a").as_bytes())]));
+    assert_eq!(report.diff_id, Some(digest(&whole)));
+
+    // Another table as the content of a file, which is a member of its own: the archive is what it was, and has one file more.
+    let hidden = archive(&[file("stargz.index.json", table("evil"))]);
+    let whole = archive(&[
+        file("b", hidden.clone()),
+        file("a", "abc"),
+        file("stargz.index.json", table("a")),
+    ]);
+    let members = [
+        member(&whole[..512]),
+        member(&hidden),
+        member(&whole[512 + hidden.len()..]),
+    ];
+    let blob = estargz(&members.concat(), members[0].len());
+    let report = inspect_seekable(&blob, &limits);
+    let paths: Vec<_> = report
+        .oddities
+        .iter()
+        .map(|oddity| oddity.path.as_str())
+        .collect();
+    assert!(paths.contains(&"evil"), "{paths:?}");
+    assert_eq!(report.diff_id, Some(digest(&whole)));
+
+    for offset in [0, usize::MAX, blob.len() - 52, members[0].len() + 1] {
+        let lying = inspect_seekable(&estargz(&members.concat(), offset), &limits);
+        assert!(
+            oddities(&lying).contains(&("", "a table of contents cannot be read")),
+            "{offset}"
+        );
+        assert_eq!(listed(&lying).len(), 3, "the archive is read all the same");
+    }
 }

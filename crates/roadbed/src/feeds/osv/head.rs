@@ -54,6 +54,38 @@ mod tests {
     use super::*;
     use crate::feeds::{FeedLimits, list::List};
 
+    /// An id becomes part of a path and a key: a document that calls itself otherwise is none.
+    #[test]
+    fn documents_with_impossible_ids_are_none() {
+        let long = "A".repeat(10_000);
+        for id in [
+            "",
+            ".",
+            "..",
+            "../etc/passwd",
+            "a/b",
+            "a\\\\b",
+            "A%2fB",
+            "A,B",
+            "a b",
+            "\\u0000",
+            "\\u0009",
+            "ä",
+            &long,
+        ] {
+            let document = format!(r#"{{"id":"{id}"}}"#);
+            assert!(
+                serde_json::from_str::<serde_json::Value>(&document).is_ok(),
+                "{document}"
+            );
+            assert_eq!(Head::of(document.as_bytes()), None, "{id}");
+        }
+        for id in ["GHSA-jfh8-c2jp-5v3q", "RUSTSEC-2021-0001", "DSA-1:2", "A"] {
+            let document = format!(r#"{{"id":"{id}"}}"#);
+            assert_eq!(&*Head::of(document.as_bytes()).unwrap().id, id);
+        }
+    }
+
     #[test]
     fn documents_say_who_and_how_old_they_are() {
         let list = List::parse(b"2022-03-25T20:56:18.9Z,A\n", &FeedLimits::default()).unwrap();

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::worker::wire;
 
 /// Files that were handed out and not yet given back. Each of them is memory.
-const OUTSTANDING: usize = 4;
+pub(in crate::worker) const OUTSTANDING: usize = 4;
 
 /// First bytes of documents that carry code.
 const DOCUMENTS: [&[u8]; 3] = [b"%PDF", b"\xd0\xcf\x11\xe0", b"{\\rtf"];

@@ -137,3 +137,31 @@ fn addresses_are_paths_or_hosts_with_ports() {
         assert!(bad.parse::<ClamdAddress>().is_err(), "{bad}");
     }
 }
+
+/// A clamd that hangs accepts nobody; once its queue is full, whoever connects would wait for ever.
+#[test]
+fn one_that_accepts_nobody_is_waited_for_so_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("clamd.ctl");
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let wait = Duration::from_millis(100);
+    let mut queue = Vec::new();
+    while let Ok(waiting) = connect_unix(&path, wait) {
+        queue.push(waiting);
+        assert!(queue.len() < 100, "the queue has no end");
+    }
+    let (file, size) = file(b"bytes");
+    let begun = Instant::now();
+    let refused = clamd(ClamdAddress::Unix(path)).ask(&file, size).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(matches!(refused, ClamdError::Away { .. }));
+    assert!(refused.to_string().contains("accepts no connection"), "{refused}");
+}

@@ -17,7 +17,42 @@ const WALLS: Walls = Walls {
     // The allocator of a test takes more ahead than that of a child.
     memory: 8 << 30,
     spool: 1 << 20,
+    cpu: 60,
+    children: 1,
 };
+
+/// Set for the process that computes for ever.
+const SPINS: &str = "ROADBED_TEST_SPINS";
+
+#[test]
+fn who_computes_for_too_long_says_so_and_ends() {
+    if std::env::var_os(SPINS).is_some() {
+        enter(Walls { cpu: 1, ..WALLS }).expect("the test tells what it sees");
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "worker::sandbox::tests::who_computes_for_too_long_says_so_and_ends",
+            "--nocapture",
+        ])
+        .env(SPINS, "1")
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.ends_with(CPU_OVER), "{said}");
+}
+
+/// What is on its way counts for all children together, against what one may have open.
+#[test]
+fn as_many_files_may_be_open_as_are_on_their_way_of_all_children() {
+    let of = |children| Walls { children, ..WALLS }.open_files();
+    assert_eq!(of(1) - OPEN_FILES, OUTSTANDING as u64 + 2);
+    assert_eq!(of(64) - OPEN_FILES, 64 * (of(1) - OPEN_FILES));
+}
 
 #[test]
 fn who_is_locked_in_reaches_nothing() {
