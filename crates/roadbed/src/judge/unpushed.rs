@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use findings::{LayerReport, ScanResult};
-use oci::{Descriptor, Manifest, ManifestKind, ManifestLimits, RepoName};
+use findings::{LayerReport, ScanResult, sbom::Sbom};
+use oci::{Algorithm, Descriptor, Digest, Manifest, ManifestKind, ManifestLimits, RepoName};
 use thiserror::Error;
 use time::OffsetDateTime;
 use web::{
@@ -15,7 +15,10 @@ use web::{
     wire::{UnpushedBlob, UnpushedImage},
 };
 
-use super::{Collected, Facts, Gathered, SubjectOf, asked::failed, decision_on, result_of};
+use super::{
+    Collected, Facts, Gathered, SbomOf, SubjectOf, asked::failed, decision_of_sbom, decision_on, result_of,
+    result_of_sbom,
+};
 use crate::worker;
 
 /// What the reports of one image may hold.
@@ -52,7 +55,7 @@ enum Refused {
     )]
     TooMany { what: &'static str, has: u64, most: u64 },
     #[error("the report of {0} cannot be used, {1}: scan with the registry's own version of roadbed")]
-    Unbelievable(oci::Digest, &'static str),
+    Unbelievable(Digest, &'static str),
     #[error("the report of a layer cannot be read: {0}")]
     Listing(#[from] findings::ListingError),
 }
@@ -80,6 +83,40 @@ pub(super) async fn judge(
         Ok(result)
     });
     judged.await.context("the judgement was lost").map_err(failed)?
+}
+
+/// What would become of an image with this SBOM. Whoever made it may say anything: what would make its packages look better does not
+/// count.
+pub(super) async fn judge_sbom(
+    repo: RepoName,
+    pusher: Option<String>,
+    text: String,
+    facts: Arc<Facts>,
+    now: OffsetDateTime,
+) -> Result<ScanResult, JudgingError> {
+    let judged = tokio::task::spawn_blocking(move || {
+        let malformed = |error: String| JudgingError::Malformed(error);
+        let sbom = Sbom::read(text.as_bytes()).map_err(|error| malformed(with_causes(&error)))?;
+        bounded("packages", sbom.packages.len() as u64, LIMITS.packages as u64)
+            .map_err(|refused| malformed(refused.to_string()))?;
+        let of = SbomOf {
+            repo,
+            digest: Digest::of(Algorithm::Sha256, text.as_bytes()),
+            pushed_by: pusher,
+            now,
+        };
+        let mut result = result_of_sbom(String::new(), sbom.without_excuses(), &facts);
+        result.decision = Some(decision_of_sbom(&result, of, &facts));
+        Ok(result)
+    });
+    judged.await.context("the judgement was lost").map_err(failed)?
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 fn check(image: &UnpushedImage, limits: &Limits) -> Result<(), Refused> {
@@ -171,7 +208,6 @@ fn taken(
 mod tests {
     use findings::{Compression, Listing, ListingEntry, SCHEMA};
     use oci::media_type::{OCI_IMAGE_MANIFEST, OCI_LAYER};
-    use oci::{Algorithm, Digest};
 
     use super::*;
 

@@ -9,6 +9,7 @@ mod m0004_sbom;
 mod m0005_gate;
 mod m0006_feeds;
 mod m0007_signatures;
+mod m0008_feed_losses;
 mod table;
 
 /// The list.
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_gate::Migration),
             Box::new(m0006_feeds::Migration),
             Box::new(m0007_signatures::Migration),
+            Box::new(m0008_feed_losses::Migration),
         ]
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use findings::{LayerReport, ScanResult};
 use oci::{Descriptor, RepoName, Tag};
-use web::wire::{ReportEntry, UnpushedBlob, UnpushedImage};
+use web::wire::{ReportEntry, UnpushedBlob, UnpushedImage, UnpushedSbom};
 
 use super::resolve::Image;
 use super::target::{Remote, Target};
@@ -98,9 +98,6 @@ impl Judge {
         target: &Target,
     ) -> Result<Self> {
         let judged_as = match (judged_as, target) {
-            (_, Target::Sbom(_)) => bail!(
-                "an SBOM tells of packages only, so a registry does not judge it: scan the image, or name --advisories"
-            ),
             (Some(judged_as), _) => judged_as.clone(),
             (None, Target::Registry(remote)) => As {
                 repository: remote.repository.clone(),
@@ -116,15 +113,33 @@ impl Judge {
         Ok(Self { client, judged_as })
     }
 
-    /// What would become of the image.
-    pub(super) async fn judge(&self, image: &Image, gathered: &Gathered) -> Result<ScanResult> {
+    /// What would become of an image with this SBOM.
+    pub(super) async fn judge_sbom(&self, bytes: Vec<u8>) -> Result<ScanResult> {
+        let sbom = String::from_utf8(bytes).context("an SBOM is JSON in UTF-8")?;
+        let judged = self.client.post_patiently::<ReportEntry>(
+            "/judgements/sbom",
+            &self.query(),
+            &UnpushedSbom { sbom },
+        );
+        let entry = judged
+            .await
+            .with_context(|| format!("{} did not judge it", self.client.base()))?;
+        Ok(entry.result)
+    }
+
+    fn query(&self) -> Vec<(&'static str, String)> {
         let As { repository, tag } = &self.judged_as;
         let mut query = vec![("repository", repository.to_string())];
         query.extend(tag.as_ref().map(|tag| ("tag", tag.to_string())));
+        query
+    }
+
+    /// What would become of the image.
+    pub(super) async fn judge(&self, image: &Image, gathered: &Gathered) -> Result<ScanResult> {
         let unpushed = unpushed(image, gathered);
         let judged = self
             .client
-            .post_patiently::<ReportEntry>("/judgements", &query, &unpushed);
+            .post_patiently::<ReportEntry>("/judgements", &self.query(), &unpushed);
         let entry = judged
             .await
             .with_context(|| format!("{} did not judge it", self.client.base()))?;
