@@ -68,11 +68,14 @@ impl Fetching {
             {
                 running.spawn(self.clone().one(source));
             }
-            match running.join_next().await {
+            let Some(done) = running.join_next().await else {
+                return;
+            };
+            if let Ok(one) = done
+                && came.send(one).await.is_err()
+            {
                 // Nobody waits for it any more.
-                Some(Ok(one)) if came.send(one).await.is_err() => return,
-                Some(_) => {}
-                None => return,
+                return;
             }
         }
     }

@@ -167,7 +167,7 @@ async fn import(store: &Store, until: Timestamp) {
     store.set_signer(&actor, &spec).await.unwrap();
 }
 
-async fn until_decided(store: &Store, repo: &RepoName, digest: &Digest, outcome: Outcome) -> Judgement {
+async fn until_decided(store: &Store, repo: &RepoName, digest: &Digest, outcome: Outcome) -> Arc<Judgement> {
     let mut decisions = store.decisions();
     let decided = tokio::time::timeout(PATIENCE, async {
         loop {

@@ -116,11 +116,10 @@ impl Judge {
     /// What would become of an image with this SBOM.
     pub(super) async fn judge_sbom(&self, bytes: Vec<u8>) -> Result<ScanResult> {
         let sbom = String::from_utf8(bytes).context("an SBOM is JSON in UTF-8")?;
-        let judged = self.client.post_patiently::<ReportEntry>(
-            "/judgements/sbom",
-            &self.query(),
-            &UnpushedSbom { sbom },
-        );
+        let (query, given) = (self.query(), UnpushedSbom { sbom });
+        let judged = self
+            .client
+            .post_patiently::<ReportEntry>("/judgements/sbom", &query, &given);
         let entry = judged
             .await
             .with_context(|| format!("{} did not judge it", self.client.base()))?;
@@ -136,10 +135,10 @@ impl Judge {
 
     /// What would become of the image.
     pub(super) async fn judge(&self, image: &Image, gathered: &Gathered) -> Result<ScanResult> {
-        let unpushed = unpushed(image, gathered);
+        let (query, unpushed) = (self.query(), unpushed(image, gathered));
         let judged = self
             .client
-            .post_patiently::<ReportEntry>("/judgements", &self.query(), &unpushed);
+            .post_patiently::<ReportEntry>("/judgements", &query, &unpushed);
         let entry = judged
             .await
             .with_context(|| format!("{} did not judge it", self.client.base()))?;

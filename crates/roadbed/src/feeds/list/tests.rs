@@ -128,7 +128,7 @@ fn a_document_that_lags_behind_is_tried_again_but_not_for_ever() {
     assert_eq!(again.difference(&list, i64::MAX), Difference::default());
     // Once it changes, it is tried again.
     let mut newer = parse("2023-01-01T00:00:00Z,A\n2022-01-01T00:00:00Z,B\n").unwrap();
-    assert_eq!(ids(&newer.difference(&list).changed, i64::MAX), ["A"]);
+    assert_eq!(ids(&newer.difference(&list, i64::MAX).changed), ["A"]);
     newer.settle("A");
     assert!(!newer.has_untried());
 }
