@@ -101,6 +101,38 @@ pub struct UnpushedImage {
     /// What could not be read, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
+    /// What is attached to it as signatures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<UnpushedSignatures>,
+}
+
+/// What is attached to such an image, or to an index that names it. Who signed what, the registry verifies itself.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnpushedSignatures {
+    /// The manifest of the image as it was sent; it has the image's digest.
+    pub manifest: String,
+    /// An index that names the image, as it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    /// The artifacts.
+    pub artifacts: Vec<UnpushedArtifact>,
+    /// Whether there are more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
+}
+
+/// One artifact that may be a signature.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnpushedArtifact {
+    /// Whether it is attached to the index.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_index: bool,
+    /// Its manifest as it was sent.
+    pub manifest: String,
+    /// Its documents that are signatures, by their digests.
+    pub documents: BTreeMap<String, String>,
 }
 
 /// An SBOM of an image that is not in the registry.

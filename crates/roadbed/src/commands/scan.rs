@@ -7,7 +7,8 @@
 //!   images lie. `scan/blobs.rs`: one face for all of them.
 //! - `scan/resolve.rs`: from what was named to one image, with `scan/index.rs` and `scan/docker.rs`.
 //! - `scan/examine.rs`: the reports of the blobs. `scan/known.rs`: advisories and policy.
-//! - `scan/result.rs`: both together. `scan/server.rs`: what a registry says in their place. `scan/failing.rs`: what makes the
+//! - `scan/result.rs`: both together. `scan/server.rs`: what a registry says in their place, with
+//!   `scan/attached.rs`. `scan/failing.rs`: what makes the
 //!   command fail.
 
 use std::io::{IsTerminal as _, Write as _};
@@ -26,6 +27,7 @@ use crate::judge::Wanted;
 use crate::output;
 
 mod archive;
+mod attached;
 mod blobs;
 mod directory;
 mod docker;

@@ -166,7 +166,7 @@ impl Judging for Asked {
             let _place = self.place().await?;
             let facts = self.knowledge.facts().await;
             let now = super::moment(self.store.now()).map_err(failed)?;
-            unpushed::judge(repo, pusher, image, facts, now).await
+            unpushed::judge(repo, pusher, image, facts, (now, self.knowledge.limits())).await
         })
     }
 

@@ -162,7 +162,11 @@ impl Fixes {
             found.matches.iter().any(|found| found.fix.version().is_some())
         };
         let generation = match (self.states.get(advisory), self.came.get(advisory)) {
-            (Some(states), _) => states.iter().find(|(_, index)| names_fix(index))?.0,
+            // Where more has changed than is kept, none of the kept states may name the fix that there is.
+            (Some(states), _) => {
+                let names = states.iter().find(|(_, index)| names_fix(index));
+                names.or(states.first())?.0
+            }
             (None, Some(came)) => *came,
             (None, None) => *self.moments.keys().next()?,
         };

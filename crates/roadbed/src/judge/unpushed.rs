@@ -16,8 +16,8 @@ use web::{
 };
 
 use super::{
-    Collected, Facts, Gathered, SbomOf, SubjectOf, asked::failed, decision_of_sbom, decision_on, result_of,
-    result_of_sbom,
+    Collected, Facts, Gathered, SbomOf, SignatureLimits, SubjectOf, asked::failed, attached,
+    decision_of_sbom, decision_on, result_of, result_of_sbom,
 };
 use crate::worker;
 
@@ -66,13 +66,20 @@ pub(super) async fn judge(
     pusher: Option<String>,
     image: UnpushedImage,
     facts: Arc<Facts>,
-    now: OffsetDateTime,
+    (now, signatures): (OffsetDateTime, SignatureLimits),
 ) -> Result<ScanResult, JudgingError> {
     // Reports are read and conditions evaluated; a thread that serves connections must not.
     let judged = tokio::task::spawn_blocking(move || {
         check(&image, &LIMITS).map_err(|refused| JudgingError::Malformed(refused.to_string()))?;
         let (platform, unread) = (image.platform.clone(), image.unread.clone());
-        let (about, gathered) = taken(repo, pusher, image, now);
+        let mut image = image;
+        let attached = image.signatures.take().map_or_else(
+            || Ok(Collected::default()),
+            |given| attached::claimed(given, &image.digest, signatures),
+        );
+        let attached = attached.map_err(|error| JudgingError::Malformed(error.to_string()))?;
+        let (mut about, gathered) = taken(repo, pusher, image, now);
+        about.attached = attached;
         gathered
             .image
             .overlay_within(LIMITS.steps)
@@ -254,6 +261,7 @@ mod tests {
                 report: Some(report),
             }],
             unread: Vec::new(),
+            signatures: None,
         }
     }
 
@@ -280,6 +288,35 @@ mod tests {
         assert!(refusal(|report| report.blob = other).contains("another blob"));
         let damaged = Listing::from_bytes(b"no zlib".to_vec());
         assert!(refusal(|report| report.listing = damaged.clone()).contains("damaged"));
+    }
+
+    #[test]
+    fn signatures_are_about_the_image_that_was_sent() {
+        let digest = Digest::of(Algorithm::Sha256, b"{}");
+        let claim = |manifest: &str, index: Option<&str>, is_for_index: bool| {
+            let artifact = web::wire::UnpushedArtifact {
+                of_index: is_for_index,
+                manifest: format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_IMAGE_MANIFEST}","layers":[]}}"#),
+                documents: std::collections::BTreeMap::new(),
+            };
+            let given = web::wire::UnpushedSignatures {
+                manifest: manifest.to_owned(),
+                index: index.map(str::to_owned),
+                artifacts: vec![artifact],
+                is_cut: false,
+            };
+            attached::claimed(given, &digest, SignatureLimits::default())
+                .err()
+                .map(|error| error.to_string())
+        };
+        let index_type = oci::media_type::OCI_IMAGE_INDEX;
+        let index = format!(r#"{{"schemaVersion":2,"mediaType":"{index_type}","manifests":[]}}"#);
+        let said = claim("another", None, false).unwrap();
+        assert!(said.contains("another digest than the image"), "{said}");
+        let said = claim("{}", Some(&index), false).unwrap();
+        assert!(said.contains("does not name the image"), "{said}");
+        let said = claim("{}", None, true).unwrap();
+        assert!(said.contains("does not name the image"), "{said}");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use findings::{FindingKind, ScanResult, ScanTarget, Severity};
-use futures_util::StreamExt as _;
 use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Outcome, Policy};
 use serde_json::{Value, json};
@@ -88,7 +87,7 @@ async fn all_mistakes_of_a_policy_are_told_at_once_with_their_lines() {
     );
 }
 
-fn waiver(repository: &str) -> Value {
+pub(super) fn waiver(repository: &str) -> Value {
     json!({
         "findings": ["CVE-2021-44228"], "repositories": [repository], "reason": "not reachable",
         "until": "2027-01-01T00:00:00Z",
@@ -535,31 +534,6 @@ async fn a_report_comes_with_what_was_decided() {
     world.ask(Who::Puller, "GET", ghost, None).await.expect(404);
 }
 
-/// Never comes to an end.
-struct Stuck;
-
-impl Judging for Stuck {
-    fn preview(&self, _: Policy, _: usize) -> Asked<'_, PreviewReport> {
-        Box::pin(std::future::pending())
-    }
-
-    fn findings<'a>(&'a self, _: &'a RepoName, _: &'a Digest) -> Asked<'a, Vec<JudgedFinding>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn report(&self, _: ReportOf) -> Asked<'_, ScanResult> {
-        Box::pin(std::future::pending())
-    }
-
-    fn judge_unpushed(&self, _: RepoName, _: Option<String>, _: UnpushedImage) -> Asked<'_, ScanResult> {
-        Box::pin(std::future::pending())
-    }
-
-    fn judge_sbom(&self, _: RepoName, _: Option<String>, _: String) -> Asked<'_, ScanResult> {
-        Box::pin(std::future::pending())
-    }
-}
-
 #[tokio::test]
 async fn whoever_may_push_asks_what_would_become_of_an_sbom() {
     let world = World::judged_by(Arc::new(Oracle)).await;
@@ -580,69 +554,4 @@ async fn whoever_may_push_asks_what_would_become_of_an_sbom() {
         .ask(Who::Pusher, "POST", path, Some(&large))
         .await
         .expect(413);
-}
-
-/// Each of them holds a thread for a while: one address must not hold all of them.
-#[tokio::test]
-async fn reports_and_findings_of_one_address_are_bounded() {
-    let world = World::judged_by(Arc::new(Stuck)).await;
-    let path = "/reports?repository=team/app&reference=v1";
-    let ask = || world.ask(Who::Puller, "GET", path, None);
-    let mut asked: futures_util::stream::FuturesUnordered<_> = (0..5).map(|_| ask()).collect();
-    let answered = tokio::time::timeout(std::time::Duration::from_secs(60), asked.next());
-    let refused = answered
-        .await
-        .expect("nobody was turned away")
-        .unwrap()
-        .expect(429);
-    assert!(refused.headers.contains_key("retry-after"), "{}", refused.text());
-    let mut body = waiver("team/app");
-    body["kind"] = json!("false-positive");
-    body["findings"] = json!(["CVE-1"]);
-    body["image"] = json!({ "repository": "team/app", "reference": "v1" });
-    let waiver = world.ask(Who::Pusher, "PUT", "/waivers/w", Some(&body));
-    let turned_away = tokio::select! {
-        answer = waiver => answer,
-        _ = asked.next() => panic!("a report ended"),
-    };
-    turned_away.expect(429);
-}
-
-#[tokio::test]
-async fn signers_of_repositories_that_somebody_may_not_see_are_not_shown() {
-    let world = World::new().await;
-    let signer = |name: &str, repositories: &[&str]| json!({ "name": name, "repositories": repositories, "author": name, "vex": true, "products": ["pkg:oci/secret*"] });
-    for (name, repositories) in [
-        ("all", &["**"][..]),
-        ("both", &["team/**", "secret/project/**"]),
-        ("hidden", &["secret/**"]),
-    ] {
-        let body = signer(name, repositories);
-        world.ask(ADMIN, "PUT", "/signers", Some(&body)).await.expect(200);
-    }
-    let list = |who| world.ask(who, "GET", "/signers", None);
-    let all = list(ADMIN).await.expect(200);
-    assert!(
-        all.text().contains("secret/project/**") && all.text().contains("hidden"),
-        "{}",
-        all.text()
-    );
-    let seen = list(Who::Puller).await.expect(200);
-    let names: Vec<String> = seen.json()["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|signer| signer["name"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(names, ["all", "both"], "{}", seen.text());
-    assert_eq!(seen.json()["items"][1]["repositories"], json!(["team/**"]));
-    assert_eq!(seen.json()["items"][1]["partial"], true);
-    assert!(!seen.text().contains("secret/"), "{}", seen.text());
-    let nothing = list(Who::Nobody).await.expect(200);
-    assert_eq!(nothing.json()["items"], json!([]), "{}", nothing.text());
-    world
-        .ask(Who::Puller, "GET", "/signers/hidden", None)
-        .await
-        .expect(404);
-    world.ask(ADMIN, "GET", "/signers/hidden", None).await.expect(200);
 }

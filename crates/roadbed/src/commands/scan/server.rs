@@ -6,8 +6,9 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use findings::{LayerReport, ScanResult};
 use oci::{Descriptor, RepoName, Tag};
-use web::wire::{ReportEntry, UnpushedBlob, UnpushedImage, UnpushedSbom};
+use web::wire::{ReportEntry, UnpushedBlob, UnpushedImage, UnpushedSbom, UnpushedSignatures};
 
+use super::attached;
 use super::resolve::Image;
 use super::target::{Remote, Target};
 use crate::cli::ClientArgs;
@@ -135,7 +136,10 @@ impl Judge {
 
     /// What would become of the image.
     pub(super) async fn judge(&self, image: &Image, gathered: &Gathered) -> Result<ScanResult> {
-        let (query, unpushed) = (self.query(), unpushed(image, gathered));
+        let (query, unpushed) = (
+            self.query(),
+            unpushed(image, gathered, attached::of(image).await?),
+        );
         let judged = self
             .client
             .post_patiently::<ReportEntry>("/judgements", &query, &unpushed);
@@ -146,7 +150,7 @@ impl Judge {
     }
 }
 
-fn unpushed(image: &Image, gathered: &Gathered) -> UnpushedImage {
+fn unpushed(image: &Image, gathered: &Gathered, signatures: Option<UnpushedSignatures>) -> UnpushedImage {
     let manifest = &image.manifest;
     let blob = |blob: &Descriptor, report: Option<&LayerReport>| UnpushedBlob {
         media_type: blob.media_type.clone(),
@@ -173,6 +177,7 @@ fn unpushed(image: &Image, gathered: &Gathered) -> UnpushedImage {
             .map(|config| blob(config, gathered.config_report.as_deref())),
         layers,
         unread: image.unread.clone(),
+        signatures,
     }
 }
 

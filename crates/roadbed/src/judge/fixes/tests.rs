@@ -139,15 +139,15 @@ async fn what_is_remembered_has_a_bound() {
         (FixLimits { bytes: 0, ..all }, first),
         (FixLimits { changes: 1, ..all }, first),
     ] {
-        let fixes = Fixes::read_within(&world.store, limits).await.unwrap();
+        let read = Fixes::read_within(&world.store, limits).await.unwrap();
         assert_eq!(
-            fixes.named_at(id, &package, None),
+            read.named_at(id, &package, None),
             moment_of(known_at),
             "{limits:?}"
         );
-        assert!(fixes.held.0 <= limits.states.max(2), "{limits:?}");
+        assert!(read.held.0 <= limits.states.max(2), "{limits:?}");
         assert_eq!(
-            fixes.left_out,
+            read.left_out,
             usize::from(limits.states == 0 || limits.bytes == 0)
         );
     }
