@@ -33,7 +33,9 @@ pub use group::{
     Conflict, Denied, Knowledge, SeverityFrom, State, VulnerabilityFinding, VulnerabilityReport,
     find_vulnerabilities, find_vulnerability,
 };
-pub use index::{AdvisoryIndex, IndexBuilder, IndexStats, IndexedAdvisory, Vulnerability, encode};
+pub use index::{
+    AdvisoryIndex, IndexBuilder, IndexLimits, IndexStats, IndexedAdvisory, Vulnerability, encode,
+};
 pub use kev::{Kev, KevEntry};
 pub use matcher::{Coverage, Fix, Match, Matches, match_packages};
 pub use mitigation::Mitigation;

@@ -134,6 +134,8 @@ pub enum UnknownKind {
     TooManyFindings,
     /// A label, list or text was too long to be judged whole.
     FactsTooLong,
+    /// It is judged by its SBOM, which tells of packages and of nothing else.
+    OnlyPackages,
 }
 
 impl UnknownKind {
@@ -151,6 +153,7 @@ impl UnknownKind {
             Self::NotJudged => "not-judged",
             Self::TooManyFindings => "too-many-findings",
             Self::FactsTooLong => "facts-too-long",
+            Self::OnlyPackages => "only-packages",
         }
     }
 }

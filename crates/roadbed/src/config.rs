@@ -305,6 +305,7 @@ impl Config {
             pull_log_rows: storage.pull_log_rows,
             pull_log_age: storage.pull_log_age.0,
             pull_log_queue: storage.pull_log_queue,
+            advisories: storage.advisories,
             password_workers: auth.password_workers,
             password_queue: auth.password_queue,
             password_address_share: auth.password_address_share,

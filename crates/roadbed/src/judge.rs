@@ -14,6 +14,7 @@
 //! - `judge/asked.rs`: what the API asks: what another policy would change, what a finding rests on.
 //! - `judge/attach.rs`: SBOMs that refer to their images.
 //! - `judge/subject.rs`: from reports to the facts that rules are asked about. `judge/result.rs`: to what reports show.
+//! - `judge/sbom.rs`: an SBOM judged by itself.
 //! - `judge/stored.rs`: the report of an image that is here. `judge/unpushed.rs`:
 //!   of one that is not, from what a client found in it.
 
@@ -41,6 +42,7 @@ mod knowledge;
 mod platform;
 mod push;
 mod result;
+mod sbom;
 mod stored;
 mod subject;
 mod unpushed;
@@ -54,6 +56,7 @@ pub(crate) use knowledge::{Facts, Knowledge, read as read_facts};
 pub(crate) use platform::{Wanted, choose};
 pub(crate) use push::AtPush;
 pub(crate) use result::{ask, decision_of, decision_on, result_of};
+pub(crate) use sbom::{SbomOf, decision_of_sbom, result_of_sbom};
 pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, subject_of};
 pub(crate) use vex::Vex;
 
@@ -347,6 +350,16 @@ fn moment(at: Timestamp) -> Result<OffsetDateTime> {
 
 fn timestamp(at: OffsetDateTime) -> Timestamp {
     Timestamp(i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX))
+}
+
+/// How long until the next decision has to be looked at again: a waiver, a signer or a grace ends then. At most `longest`, so that one
+/// that was made meanwhile is not missed.
+pub(crate) async fn until_next_review(store: &Store, longest: Duration) -> Result<Duration> {
+    let Some(next) = store.next_review().await? else {
+        return Ok(longest);
+    };
+    let micros = next.micros().saturating_sub(store.now().micros()).max(0);
+    Ok(Duration::from_micros(micros.unsigned_abs()).min(longest))
 }
 
 /// Has every image judged again that must be looked at by now. Called every now and then.

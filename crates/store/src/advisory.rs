@@ -5,12 +5,15 @@
 //! one clears away. What a source says anew does not overwrite what it said before: as of which generation is a question that
 //! can be asked.
 
+use std::collections::HashMap;
+
 use sea_orm::{FromQueryResult, Value};
 
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp};
 
+mod age;
 mod importer;
 mod lease;
 
@@ -231,24 +234,34 @@ impl Store {
         Ok(row.map(AdvisoryRow::from))
     }
 
-    /// Ids and states of advisories, in the order of their ids, from the first one behind `after`: what an import need not
-    /// bring again.
-    pub async fn advisory_states(
+    /// The states of these advisories, as an import has left them so far.
+    pub(crate) async fn advisory_states(
         &self,
-        after: &str,
-        limit: usize,
-    ) -> Result<Vec<(String, String)>, StoreError> {
-        let generation = self.advisory_generation().await?;
-        let sql = "SELECT a.id, a.modified FROM advisory a WHERE a.id > $1 AND a.generation = \
-                   (SELECT MAX(b.generation) FROM advisory b WHERE b.id = a.id AND b.generation <= $2) \
-                   ORDER BY a.id LIMIT $3";
-        let values: [Value; 3] = [
-            after.into(),
-            sql::to_db(generation).into(),
-            sql::to_db(limit as u64).into(),
-        ];
-        let rows: Vec<ModifiedRow> = sql::all(self.inner.db.read(), sql, values).await?;
-        Ok(rows.into_iter().map(|row| (row.id, row.modified)).collect())
+        import: &Import,
+        ids: &[&str],
+    ) -> Result<HashMap<String, String>, StoreError> {
+        let mut states = HashMap::with_capacity(ids.len());
+        for chunk in ids.chunks(sql::CHUNK) {
+            let sql = format!(
+                "SELECT a.id, a.modified FROM advisory a WHERE a.id IN ({}) AND a.generation = \
+                 (SELECT MAX(b.generation) FROM advisory b WHERE b.id = a.id AND b.generation <= $1)",
+                sql::placeholders(2, chunk.len())
+            );
+            let generation = std::iter::once(Value::from(sql::to_db(import.generation)));
+            let values = generation.chain(chunk.iter().map(|id| Value::from(*id)));
+            let rows: Vec<ModifiedRow> = sql::all(self.inner.db.read(), &sql, values).await?;
+            states.extend(rows.into_iter().map(|row| (row.id, row.modified)));
+        }
+        Ok(states)
+    }
+
+    /// How many advisories there are, those that were taken back among them.
+    pub(crate) async fn count_advisories(&self) -> Result<u64, StoreError> {
+        let present = sql::to_db(self.advisory_generation().await?);
+        let sql =
+            "SELECT COUNT(*) AS number FROM (SELECT DISTINCT id FROM advisory WHERE generation <= $1) AS ids";
+        let row: Option<sql::Number> = sql::first(self.inner.db.read(), sql, [present.into()]).await?;
+        Ok(row.map_or(0, |row| sql::from_db(row.number)))
     }
 
     /// When each generation was imported, the earliest first.

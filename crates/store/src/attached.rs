@@ -1,21 +1,28 @@
 //! What the registry itself attaches to an image: an artifact that refers to it, such as its SBOM.
 //!
 //! It is a manifest like any other: found by the referrers API, pulled, collected, checked, backed up. What is special about it
-//! is that no quota refuses it, that it replaces only what the registry attached before, that it goes with its image, and that it
-//! is known not to be an image, so nobody waits for a decision about it.
+//! is that it replaces only what the registry attached before, that it goes with its image, and that it is known not to be an
+//! image, so nobody waits for a decision about it. A repository whose quota is used up gets none.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
 use oci::{Algorithm, Digest, Hasher, Manifest, RepoName};
 use sea_orm::FromQueryResult;
+use serde_json::json;
 
 use crate::blob::{self, link, state};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::decision::{self, Judgement, Outcome, Point};
+use crate::event::EventKind;
 use crate::files::{AppendError, Committed, Part};
 use crate::job::{self, Job, JobPriority};
-use crate::{PutError, PutManifest, Store, StoreError, UploadError, manifest, repository};
+use crate::{
+    Actor, PutError, PutManifest, QuotaExceeded, Rules, Store, StoreError, StoreLimits, UploadError,
+    manifest, repository,
+};
 
 /// An artifact about an image.
 #[derive(Debug, Clone)]
@@ -33,7 +40,7 @@ pub struct OwnAttachment {
 }
 
 /// What became of an attachment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attached {
     /// It is there.
     Done,
@@ -41,6 +48,8 @@ pub enum Attached {
     Theirs,
     /// There is no such image any more.
     Gone,
+    /// The repository has no room for it. What was attached before stays.
+    OverQuota(QuotaExceeded),
 }
 
 #[derive(FromQueryResult)]
@@ -79,17 +88,25 @@ impl Store {
             claims.push(claim);
             committed.push(file);
         }
-        let (job, repo, limits) = (job.clone(), repo.clone(), self.limits().clone());
-        let files = committed.clone();
+        let bounds = (self.limits().clone(), self.rules(repo));
+        let (of, repo, files) = (job.clone(), repo.clone(), committed.clone());
         let written = self
             .write(move |tx| {
                 Box::pin(async move {
-                    let done = attach(tx, &repo, &attachment, &files, limits).await?;
-                    job::finish(tx, &job).await?;
+                    let done = attach(tx, &repo, &attachment, &files, bounds).await?;
+                    job::finish(tx, &of).await?;
                     Ok::<_, PutError>(done)
                 })
             })
             .await;
+        let written = match written {
+            // Nothing of it was written; the next judgement asks again.
+            Err(PutError::Quota(exceeded)) => {
+                self.drop_job(job).await?;
+                Ok((Attached::OverQuota(exceeded), Vec::new()))
+            }
+            written => written,
+        };
         // Where it failed it is not known whether the rows were written: files that nobody names are collected.
         if let Ok((_, ours)) = &written {
             for file in committed.iter().filter(|file| !ours.contains(&file.location)) {
@@ -97,6 +114,20 @@ impl Store {
             }
         }
         written.map(|(attached, _)| attached)
+    }
+
+    /// Notes that an image got no SBOM, and why.
+    pub async fn note_no_sbom(
+        &self,
+        repo: &RepoName,
+        subject: &Digest,
+        why: &QuotaExceeded,
+    ) -> Result<(), StoreError> {
+        let body = json!({ "reason": why.to_string(), "limit": why.limit, "wanted": why.wanted });
+        let image = blob::subject(repo, subject);
+        self.note(&Actor::system("sbom"), EventKind::SbomRefuse, image, body)
+            .await
+            .map(drop)
     }
 
     async fn own_blob(&self, bytes: Bytes) -> Result<(crate::upload::Claim, Committed), StoreError> {
@@ -140,7 +171,7 @@ async fn attach(
     repo: &RepoName,
     attachment: &OwnAttachment,
     files: &[Committed],
-    limits: crate::StoreLimits,
+    (limits, rules): (StoreLimits, Arc<Rules>),
 ) -> Result<(Attached, Vec<crate::files::Location>), PutError> {
     let nothing = |attached| Ok((attached, Vec::new()));
     let Some(subject) = attachment.manifest.subject.as_ref().map(|subject| subject.digest) else {
@@ -153,13 +184,26 @@ async fn attach(
         return nothing(Attached::Gone);
     }
     let before = attached(tx, repository.id, &subject).await?;
+    let there = manifest::find(tx, repository.id, &attachment.digest).await?;
+    let is_before = |row: &Row| there == Some(row.manifest_id);
+    if there.is_some() && !before.as_ref().is_some_and(is_before) {
+        return nothing(Attached::Theirs);
+    }
+    if let Some(before) = before.filter(|row| !is_before(row)) {
+        // Its room is free for what takes its place.
+        remove_one(tx, repo, repository.id, &before).await?;
+        let Some(now) = repository::find(tx.sql(), repo).await? else {
+            return nothing(Attached::Gone);
+        };
+        repository = now;
+    }
     let mut ours = Vec::new();
     for file in files {
         let (blob, is_ours) = state::adopt(tx, file).await?;
         if is_ours {
             ours.push(file.location);
         }
-        link::link(tx, repo, &mut repository, &blob, None).await?;
+        link::link(tx, repo, &mut repository, &blob, rules.quota_bytes).await?;
         job::enqueue_scan(tx, &blob.digest, JobPriority::Backfill).await?;
     }
     let put = PutManifest {
@@ -169,14 +213,7 @@ async fn attach(
         tags: Vec::new(),
         is_refused: false,
     };
-    let (id, is_new) = manifest::put_own(tx, &mut repository, repo, put, limits).await?;
-    let is_before = before.as_ref().is_some_and(|before| before.manifest_id == id);
-    if !is_new && !is_before {
-        return Ok((Attached::Theirs, ours));
-    }
-    if let Some(before) = before.filter(|_| !is_before) {
-        remove_one(tx, repo, repository.id, &before).await?;
-    }
+    let (id, _) = manifest::put_own(tx, &mut repository, repo, put, (limits, rules)).await?;
     let sql = "INSERT INTO attached (repository_id, subject, manifest_id, evidence) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (repository_id, subject) DO UPDATE SET manifest_id = excluded.manifest_id, \
                evidence = excluded.evidence";

@@ -79,7 +79,7 @@ pub struct StoreLimits {
     /// How long a change of who may do what may be committed and not be effective, before nobody may do anything. Default
     /// 10 seconds.
     pub access_reload: Duration,
-    /// Rows of the pull log. Default 1,000,000.
+    /// Rows of the pull log; the latest pull of each image stays beside them until there are twice as many. Default 1,000,000.
     pub pull_log_rows: u64,
     /// Age of the pull log. Default 90 days.
     pub pull_log_age: Duration,
@@ -113,6 +113,9 @@ pub struct StoreLimits {
     pub grants: u64,
     /// Rules. Default 10,000.
     pub rules: u64,
+    /// Advisories of all sources together, those that were taken back among them. Default 2,000,000, which is what an index in
+    /// memory can hold.
+    pub advisories: u64,
 }
 
 const KIB: u64 = 1024;
@@ -163,6 +166,7 @@ impl Default for StoreLimits {
             principals: 10_000,
             grants: 100_000,
             rules: 10_000,
+            advisories: findings::advisory::limits::INDEX_ADVISORIES as u64,
         }
     }
 }

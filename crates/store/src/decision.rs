@@ -162,6 +162,21 @@ impl Row {
 }
 
 impl Store {
+    /// When the next decision is to be looked at again, or the next image is no longer in use by somebody's word, if that is later
+    /// than now. What is due already is not counted.
+    pub async fn next_review(&self) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.now().micros();
+        let sql = "SELECT MIN(at) AS number FROM (\
+                   SELECT MIN(review_at) AS at FROM decision WHERE review_at > $1 \
+                   UNION ALL SELECT MIN(until) AS at FROM in_use WHERE until > $1) AS ends WHERE at IS NOT NULL \
+                   HAVING MIN(at) IS NOT NULL";
+        let next: Option<sql::Number> = sql::first(self.inner.db.read(), sql, [now.into()]).await?;
+        Ok(next
+            .map(|next| next.number)
+            .filter(|next| *next != NEVER)
+            .map(Timestamp))
+    }
+
     /// What was decided of an image, from memory where it was asked for before.
     pub async fn decision(
         &self,

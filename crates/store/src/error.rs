@@ -62,6 +62,14 @@ pub enum StoreError {
     /// Advisories are being imported already.
     #[error("an import is on its way already; wait until it has ended, at most ten minutes")]
     ImportRunning,
+    /// What would be known is more than can be held.
+    #[error(
+        "there would be more than {limit} advisories (storage.advisories); leave out ecosystems, or raise the limit where memory allows it"
+    )]
+    TooManyAdvisories {
+        /// How many there may be.
+        limit: u64,
+    },
     /// Nobody went on with an import for so long that another one was begun.
     #[error("another import has been begun in the meantime; begin a new one, nothing of the old one counts")]
     ImportOver,

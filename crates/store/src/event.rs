@@ -116,6 +116,9 @@ pub enum EventKind {
     /// A signer is trusted no more.
     #[serde(rename = "signer.remove")]
     SignerRemove,
+    /// The SBOM of an image was not attached: its repository has no room for it.
+    #[serde(rename = "sbom.refuse")]
+    SbomRefuse,
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,

@@ -35,6 +35,10 @@ pub struct FeedState {
     pub generation: u64,
     /// Advisories or entries that it listed when it last succeeded.
     pub covers: u64,
+    /// Ids that it has lost since `lost_since`.
+    pub lost: u64,
+    /// Since when that is counted.
+    pub lost_since: Timestamp,
 }
 
 #[derive(FromQueryResult)]
@@ -51,6 +55,8 @@ struct Row {
     error: Option<String>,
     generation: i64,
     covers: i64,
+    lost: i64,
+    lost_since: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -73,6 +79,8 @@ impl From<Row> for FeedState {
             error: row.error,
             generation: sql::from_db(row.generation),
             covers: sql::from_db(row.covers),
+            lost: sql::from_db(row.lost),
+            lost_since: Timestamp(row.lost_since),
         }
     }
 }
@@ -81,7 +89,7 @@ impl Store {
     /// Every feed that was ever tried, in the order of their names.
     pub async fn feeds(&self) -> Result<Vec<FeedState>, StoreError> {
         let sql = "SELECT source, url, etag, last_modified, tried_at, succeeded_at, changed_at, next_at, failures, error, \
-                   generation, covers FROM feed ORDER BY source LIMIT $1";
+                   generation, covers, lost, lost_since FROM feed ORDER BY source LIMIT $1";
         let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, [LISTED.into()]).await?;
         Ok(rows.into_iter().map(FeedState::from).collect())
     }
@@ -96,11 +104,12 @@ impl Store {
     /// Keeps the state of a feed, and what it listed; `None`: that is as it was.
     pub async fn set_feed(&self, state: FeedState, list: Option<Vec<u8>>) -> Result<(), StoreError> {
         let columns = "source, url, etag, last_modified, tried_at, succeeded_at, changed_at, next_at, failures, error, \
-                       generation, covers, list";
+                       generation, covers, lost, lost_since, list";
         let same = "url = excluded.url, etag = excluded.etag, last_modified = excluded.last_modified, \
                     tried_at = excluded.tried_at, succeeded_at = excluded.succeeded_at, \
                     changed_at = excluded.changed_at, next_at = excluded.next_at, failures = excluded.failures, \
-                    error = excluded.error, generation = excluded.generation, covers = excluded.covers";
+                    error = excluded.error, generation = excluded.generation, covers = excluded.covers, \
+                    lost = excluded.lost, lost_since = excluded.lost_since";
         let list_too = if list.is_some() {
             ", list = excluded.list"
         } else {
@@ -108,11 +117,11 @@ impl Store {
         };
         let sql = format!(
             "INSERT INTO feed ({columns}) VALUES {} ON CONFLICT (source) DO UPDATE SET {same}{list_too}",
-            sql::tuples(1, 13)
+            sql::tuples(1, 15)
         );
         self.write(move |tx| {
             Box::pin(async move {
-                let values: [Value; 13] = [
+                let values: [Value; 15] = [
                     state.source.into(),
                     state.url.into(),
                     state.etag.into(),
@@ -125,6 +134,8 @@ impl Store {
                     state.error.into(),
                     sql::to_db(state.generation).into(),
                     sql::to_db(state.covers).into(),
+                    sql::to_db(state.lost).into(),
+                    state.lost_since.micros().into(),
                     list.unwrap_or_default().into(),
                 ];
                 sql::execute(tx.sql(), &sql, values).await.map(drop)
@@ -154,6 +165,8 @@ mod tests {
             next_at: Timestamp(9),
             generation: 3,
             covers: 7,
+            lost: 2,
+            lost_since: Timestamp(4),
             ..FeedState::default()
         };
         kit.store

@@ -1,7 +1,7 @@
 //! Who pulled what: written in batches, bounded, and never in the way of a pull.
 
 use std::sync::Weak;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use oci::{Digest, RepoName};
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch;
 
 use crate::blob;
-use crate::db::sql;
+use crate::db::{Tx, sql};
 use crate::handle::Inner;
 use crate::{Page, Store, StoreError, StoreLimits, Timestamp};
 
@@ -97,6 +97,8 @@ pub(crate) struct PullQueue {
     notes: Sender<PullNote>,
     dropped: AtomicU64,
     closing: watch::Sender<bool>,
+    /// The line up to which it was looked for what is too many.
+    looked: AtomicI64,
 }
 
 /// The other end of the queue.
@@ -113,6 +115,7 @@ impl PullQueue {
             Self {
                 notes,
                 dropped: AtomicU64::new(0),
+                looked: AtomicI64::new(0),
                 closing,
             },
             PullWriter {
@@ -278,24 +281,105 @@ impl Store {
         Ok(Page::cut(entries, limit))
     }
 
-    /// Drops up to `budget` lines that are too old or too many; answers how many.
+    /// Removes up to `budget` lines that are too old or too many; answers how many.
+    ///
+    /// Of what is too many, the latest pull of each image stays for as long as the log goes back by time: it says that the image is
+    /// in use, and whoever pulls something else a million times must not make that be forgotten.
     pub(crate) async fn trim_pulls(&self, budget: u64) -> Result<u64, StoreError> {
         let oldest = self.now().minus(self.limits().pull_log_age).micros();
-        let rows = sql::to_db(self.limits().pull_log_rows);
-        let budget = sql::to_db(budget);
+        let rows = self.limits().pull_log_rows;
+        let looked = &self.inner.pulls.looked;
+        let from = looked.load(Ordering::Relaxed);
+        let trim = Trim {
+            oldest,
+            from,
+            rows: sql::to_db(rows),
+            budget: sql::to_db(budget),
+        };
+        let (removed, to) = self
+            .write(move |tx| Box::pin(async move { trim.carry_out(tx).await }))
+            .await?;
+        looked.store(to.unwrap_or(0), Ordering::Relaxed);
+        // A pass is over: what it left are latest pulls alone.
+        let kept = if to.is_none() && from > 0 {
+            self.count_behind(rows).await?
+        } else {
+            0
+        };
+        if kept <= rows {
+            return Ok(removed);
+        }
+        tracing::warn!(
+            images = kept,
+            rows,
+            "more images were pulled than the pull log has lines for (storage.pull_log_rows); the images that were pulled longest ago \
+             no longer count as in use"
+        );
+        Ok(removed + self.remove_oldest(budget.min(kept - rows)).await?)
+    }
+
+    /// Lines that would be too many.
+    async fn count_behind(&self, rows: u64) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) AS number FROM pull_log \
+                   WHERE seq <= (SELECT COALESCE(MAX(seq), 0) FROM pull_log) - $1";
+        let row: Option<sql::Number> =
+            sql::first(self.inner.db.read(), sql, [sql::to_db(rows).into()]).await?;
+        Ok(row.map_or(0, |row| sql::from_db(row.number)))
+    }
+
+    async fn remove_oldest(&self, count: u64) -> Result<u64, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                // Lines are numbered without gaps in the order in which they came, so the number tells how many.
-                let sql = "DELETE FROM pull_log WHERE seq IN (SELECT seq FROM pull_log \
-                           WHERE seq <= (SELECT COALESCE(MAX(seq), 0) FROM pull_log) - $1 ORDER BY seq LIMIT $2)";
-                let many = sql::execute(tx.sql(), sql, [rows.into(), budget.into()]).await?;
-                let sql = "DELETE FROM pull_log WHERE seq IN \
-                           (SELECT seq FROM pull_log WHERE at < $1 ORDER BY at LIMIT $2)";
-                let old = sql::execute(tx.sql(), sql, [oldest.into(), budget.into()]).await?;
-                Ok(many + old)
+                let sql =
+                    "DELETE FROM pull_log WHERE seq IN (SELECT seq FROM pull_log ORDER BY seq LIMIT $1)";
+                sql::execute(tx.sql(), sql, [sql::to_db(count).into()]).await
             })
         })
         .await
+    }
+}
+
+/// Lines that are looked at in one step, for each that may be removed.
+const LOOKED: i64 = 20;
+
+/// One step of the trimming.
+#[derive(Clone, Copy)]
+struct Trim {
+    /// Lines before this moment go.
+    oldest: i64,
+    /// Lines are numbered in the order in which they came; so many stay whatever they say.
+    rows: i64,
+    /// Lines up to here were looked at.
+    from: i64,
+    budget: i64,
+}
+
+impl Trim {
+    /// Answers how many lines went, and up to where they were looked at; `None`: to the end.
+    async fn carry_out(self, tx: &Tx) -> Result<(u64, Option<i64>), StoreError> {
+        let sql = "DELETE FROM pull_log WHERE seq IN \
+                   (SELECT seq FROM pull_log WHERE at < $1 ORDER BY at LIMIT $2)";
+        let old = sql::execute(tx.sql(), sql, [self.oldest.into(), self.budget.into()]).await?;
+        let sql = "SELECT COALESCE(MAX(seq), 0) AS number FROM (SELECT seq FROM pull_log WHERE seq > $1 \
+                   AND seq <= (SELECT COALESCE(MAX(seq), 0) FROM pull_log) - $2 ORDER BY seq LIMIT $3) AS looked";
+        let most = self.budget.saturating_mul(LOOKED);
+        let to: Option<sql::Number> =
+            sql::first(tx.sql(), sql, [self.from.into(), self.rows.into(), most.into()]).await?;
+        let Some(to) = to.map(|to| to.number).filter(|to| *to > 0) else {
+            return Ok((old, None));
+        };
+        let sql = "DELETE FROM pull_log WHERE seq IN (SELECT p.seq FROM pull_log p WHERE p.seq > $1 AND p.seq <= $2 \
+                   AND (p.class = 'inspection' OR EXISTS (SELECT 1 FROM pull_log n WHERE n.digest = p.digest AND n.seq > p.seq \
+                   AND n.repository = p.repository AND n.class <> 'inspection')) ORDER BY p.seq LIMIT $3)";
+        let values = [self.from.into(), to.into(), self.budget.into()];
+        let many = sql::execute(tx.sql(), sql, values).await?;
+        // There may be more of them up to there.
+        let to = if many >= sql::from_db(self.budget) {
+            self.from
+        } else {
+            to
+        };
+        Ok((old + many, Some(to)))
     }
 }
 

@@ -79,6 +79,9 @@ pub struct ImportResult {
     pub seen: u64,
     /// Advisories and documents that are new or in another state.
     pub changed: u64,
+    /// Advisories that were passed over: what is known of them is newer.
+    #[serde(default)]
+    pub older: u64,
     /// Documents that were not taken.
     pub refused: u64,
     /// Why; the first of them.
@@ -121,6 +124,7 @@ impl From<ImportSummary> for ImportResult {
             generation: summary.generation,
             seen: summary.seen,
             changed: summary.changed,
+            older: summary.older,
             refused: summary.refused,
             refusals: summary.refusals,
             covers: summary.covers,

@@ -109,6 +109,9 @@ pub struct SyncReport {
     pub bytes: u64,
     /// What came of each source.
     pub sources: Vec<SourceOutcome>,
+    /// Advisories that were passed over: what is known of them is newer.
+    #[serde(default)]
+    pub older: u64,
     /// Documents that were not taken.
     pub refused: u64,
     /// Why; the first of them.

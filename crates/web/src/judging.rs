@@ -33,6 +33,9 @@ pub trait Judging: Send + Sync {
         pusher: Option<String>,
         image: UnpushedImage,
     ) -> Asked<'_, ScanResult>;
+
+    /// What would become of an image with this SBOM, as far as an SBOM tells.
+    fn judge_sbom(&self, repo: RepoName, pusher: Option<String>, sbom: String) -> Asked<'_, ScanResult>;
 }
 
 /// Why there is no answer.

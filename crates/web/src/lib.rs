@@ -153,6 +153,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(reports::judge_unpushed))
+                .routes(routes!(reports::judge_sbom))
                 .layer(DefaultBodyLimit::max(MAX_JUDGEMENT_BYTES)),
         )
         .routes(routes!(gc::collect, gc::get_collection))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use access::permit::{Pull, Push};
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{Extension, FromRequest as _, Request, State};
 use findings::{LayerReport, ScanResult};
 use oci::{Digest, MediaType, Reference, RepoName, Tag};
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,10 @@ use crate::PeerAddress;
 use crate::body::Body;
 use crate::decisions;
 use crate::judging::{self, JudgingError};
-use crate::problem::{ApiError, Kind, Problem};
+use crate::problem::{ApiError, Problem};
 use crate::query::Query;
 use crate::session::Session;
 use crate::state::WebState;
-
-/// When it is worth asking again for a place, in seconds.
-const RETRY_AFTER_SECONDS: u64 = 3;
 
 /// All that is known of one image.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -104,6 +101,46 @@ pub struct UnpushedImage {
     /// What could not be read, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
+    /// What is attached to it as signatures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<UnpushedSignatures>,
+}
+
+/// What is attached to such an image, or to an index that names it. Who signed what, the registry verifies itself.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnpushedSignatures {
+    /// The manifest of the image as it was sent; it has the image's digest.
+    pub manifest: String,
+    /// An index that names the image, as it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    /// The artifacts.
+    pub artifacts: Vec<UnpushedArtifact>,
+    /// Whether there are more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
+}
+
+/// One artifact that may be a signature.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnpushedArtifact {
+    /// Whether it is attached to the index.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_index: bool,
+    /// Its manifest as it was sent.
+    pub manifest: String,
+    /// Its documents that are signatures, by their digests.
+    pub documents: BTreeMap<String, String>,
+}
+
+/// An SBOM of an image that is not in the registry.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnpushedSbom {
+    /// JSON of `CycloneDX` 1.2 to 1.6 or of SPDX 2.2 or 2.3.
+    pub sbom: String,
 }
 
 /// A blob of such an image.
@@ -129,11 +166,13 @@ pub struct UnpushedBlob {
     (status = OK, description = "What is known of it today", body = ReportEntry),
     (status = NOT_FOUND, description = "No such image", body = Problem),
     (status = CONFLICT, description = "No images are looked into", body = Problem),
+    (status = TOO_MANY_REQUESTS, description = "Too many are being reported about", body = Problem),
     (status = SERVICE_UNAVAILABLE, description = "It is still being looked into", body = Problem),
 ))]
 pub(crate) async fn get_report(
     State(state): State<WebState>,
     session: Session,
+    from: Option<Extension<PeerAddress>>,
     Query(key): Query<ReportKey>,
 ) -> Result<Body<ReportEntry>, ApiError> {
     let permit = session.permit::<Pull>(&key.repository)?;
@@ -142,6 +181,7 @@ pub(crate) async fn get_report(
     let name = || format!("{} of {}", key.reference, key.repository);
     let manifest = found.ok_or_else(|| ApiError::not_found("image", name()))?;
     let judging = state.judging.as_ref().ok_or_else(judging::switched_off)?;
+    let _place = state.place_for_report(from.map(|Extension(from)| from))?;
     let separator = if reference.digest().is_some() { '@' } else { ':' };
     let of = ReportOf {
         name: format!("{}{separator}{}", key.repository, key.reference),
@@ -181,23 +221,51 @@ pub(crate) async fn judge_unpushed(
     let permit = session.permit::<Push>(&key.repository)?;
     let judging = state.judging.as_ref().ok_or_else(judging::switched_off)?;
     // Before the body is read: so many may be in memory.
-    let from = request.extensions().get::<PeerAddress>().map(|peer| peer.0);
-    let _place = state.judgements.take(from, 1).map_err(|_| {
-        let detail = "too many images are being judged for others";
-        ApiError::retry_after(Kind::TooMany, detail, RETRY_AFTER_SECONDS)
-    })?;
+    let _place = state.place_for_judgement(request.extensions().get::<PeerAddress>().copied())?;
     let Body(image) = Body::<UnpushedImage>::from_request(request, &state).await?;
+    let pusher = pusher(&session);
+    let judged = judging.judge_unpushed(permit.repo().clone(), pusher, image);
+    Ok(Body(key.entry(judged.await?)))
+}
+
+/// Judge an SBOM as if an image with these packages were pushed to a repository. What an SBOM does not tell of is unknown. Nothing of
+/// it is kept, and nothing that was decided changes.
+#[utoipa::path(post, path = "/judgements/sbom", tag = "policy", params(JudgementKey), request_body = UnpushedSbom, responses(
+    (status = OK, description = "What would become of it, and why", body = ReportEntry),
+    (status = BAD_REQUEST, description = "It is no SBOM that is read, or too large", body = Problem),
+    (status = CONFLICT, description = "No images are looked into", body = Problem),
+    (status = PAYLOAD_TOO_LARGE, description = "The SBOM is too large", body = Problem),
+    (status = TOO_MANY_REQUESTS, description = "Too many are being judged", body = Problem),
+))]
+pub(crate) async fn judge_sbom(
+    State(state): State<WebState>,
+    session: Session,
+    Query(key): Query<JudgementKey>,
+    request: Request,
+) -> Result<Body<ReportEntry>, ApiError> {
+    let permit = session.permit::<Push>(&key.repository)?;
+    let judging = state.judging.as_ref().ok_or_else(judging::switched_off)?;
+    let _place = state.place_for_judgement(request.extensions().get::<PeerAddress>().copied())?;
+    let Body(given) = Body::<UnpushedSbom>::from_request(request, &state).await?;
+    let judged = judging.judge_sbom(permit.repo().clone(), pusher(&session), given.sbom);
+    Ok(Body(key.entry(judged.await?)))
+}
+
+/// The name of whoever would push.
+fn pusher(session: &Session) -> Option<String> {
     let caller = session.caller.principal();
-    let pusher = caller.map(|principal| principal.name.to_string());
-    let mut result = judging
-        .judge_unpushed(permit.repo().clone(), pusher, image)
-        .await?;
-    result.target.name = match &key.tag {
-        Some(tag) => format!("{}:{tag}", key.repository),
-        None => key.repository.to_string(),
-    };
-    Ok(Body(ReportEntry {
-        repository: key.repository,
-        result,
-    }))
+    caller.map(|principal| principal.name.to_string())
+}
+
+impl JudgementKey {
+    fn entry(self, mut result: ScanResult) -> ReportEntry {
+        result.target.name = match &self.tag {
+            Some(tag) => format!("{}:{tag}", self.repository),
+            None => self.repository.to_string(),
+        };
+        ReportEntry {
+            repository: self.repository,
+            result,
+        }
+    }
 }

@@ -52,6 +52,9 @@ pub struct SignerEntry {
     /// Products that they may be about, as package URLs or digests with `*`; none: everything in its repositories.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub products: Vec<String>,
+    /// Whether repositories and products are left out because whoever asks may not see them. Only in answers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 /// A signer that was set.
@@ -77,7 +80,41 @@ impl From<SignerSpec> for SignerEntry {
             until: spec.until.map(moment_of),
             vex: spec.vex,
             products: spec.products,
+            partial: false,
         }
+    }
+}
+
+/// What somebody may see of signers: patterns that may match repositories that they may list. What else there is, is nobody's
+/// business who has no part in it.
+struct Sight {
+    is_administrator: bool,
+    patterns: Vec<RepoPattern>,
+}
+
+impl Sight {
+    fn of(session: &Session) -> Self {
+        Self {
+            is_administrator: session.system().is_ok(),
+            patterns: session.book.listable(&session.caller),
+        }
+    }
+
+    /// What of a signer is seen; `None`: nothing.
+    fn entry(&self, spec: SignerSpec) -> Option<SignerEntry> {
+        let mut entry = SignerEntry::from(spec);
+        if self.is_administrator {
+            return Some(entry);
+        }
+        let before = entry.repositories.len();
+        let is_seen = |pattern: &RepoPattern| self.patterns.iter().any(|seen| seen.overlaps(pattern));
+        entry.repositories.retain(is_seen);
+        if entry.repositories.len() < before {
+            entry.partial = true;
+            // They are called after what they are products of.
+            entry.products.clear();
+        }
+        (!entry.repositories.is_empty()).then_some(entry)
     }
 }
 
@@ -98,7 +135,8 @@ impl SignerEntry {
     }
 }
 
-/// List the trusted signers. Whoever is signed in may read them: they say why an image counts as signed.
+/// List the trusted signers. Whoever is signed in may read those of repositories that they may pull from: they say why an image counts
+/// as signed.
 #[utoipa::path(get, path = "/signers", tag = "policy", params(PageQuery), responses(
     (status = OK, description = "A page of signers, by name", body = Page<SignerEntry>),
 ))]
@@ -107,15 +145,16 @@ pub(crate) async fn list_signers(
     session: Session,
     Query(query): Query<PageQuery>,
 ) -> Result<Body<Page<SignerEntry>>, ApiError> {
-    session.signed_in()?;
+    let sight = Sight::of(&session.signed_in()?);
     let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
     let all = state.store.trusted_signers().await?.into_iter();
+    let all = all.filter_map(|spec| sight.entry(spec));
     Ok(Body(Page::cut(
         all,
         after,
         limit,
         |signer| signer.name.clone(),
-        SignerEntry::from,
+        |signer| signer,
     )))
 }
 
@@ -130,10 +169,10 @@ pub(crate) async fn get_signer(
     session: Session,
     Path(name): Path<String>,
 ) -> Result<Body<SignerEntry>, ApiError> {
-    session.signed_in()?;
+    let sight = Sight::of(&session.signed_in()?);
     let found = state.store.trusted_signer(&name).await?;
-    let signer = found.ok_or_else(|| ApiError::not_found("signer", &name))?;
-    Ok(Body(signer.into()))
+    let seen = found.and_then(|spec| sight.entry(spec));
+    Ok(Body(seen.ok_or_else(|| ApiError::not_found("signer", &name))?))
 }
 
 /// Trust a signer, in place of the one of its name. All images are judged by it at once.

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use access::shares::Shares;
+use access::shares::{Share, Shares};
 use store::{Store, Timestamp};
 use tokio::sync::Semaphore;
 
@@ -14,6 +14,8 @@ use crate::advisories::OpenImport;
 use crate::feeds::Syncing;
 use crate::gc::CollectionReport;
 use crate::judging::Judging;
+use crate::problem::{ApiError, Kind};
+use crate::session::PeerAddress;
 
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
@@ -79,7 +81,13 @@ pub struct WebState {
     pub(crate) previewer: Arc<Semaphore>,
     /// One per image that is not here and may be judged.
     pub(crate) judgements: Arc<Shares<Option<IpAddr>>>,
+    /// One per image whose report is made, or all of whose findings are.
+    pub(crate) reports: Arc<Shares<Option<IpAddr>>>,
 }
+
+/// Images whose report or findings are made at the same time, most of which wait for a thread that computes; one address may have
+/// a quarter of them.
+const REPORTS: usize = 16;
 
 /// Images that are not here and are judged at the same time, each with a body of [`MAX_JUDGEMENT_BYTES`](crate::MAX_JUDGEMENT_BYTES)
 /// at most; one address may have a quarter of them.
@@ -92,7 +100,32 @@ pub(crate) struct Collection {
     pub(crate) report: CollectionReport,
 }
 
+/// When it is worth asking again for a place, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 3;
+
 impl WebState {
+    /// A place among the images whose report or findings are made for somebody at this address.
+    pub(crate) fn place_for_report(
+        &self,
+        from: Option<PeerAddress>,
+    ) -> Result<Share<Option<IpAddr>>, ApiError> {
+        self.reports.take(from.map(|peer| peer.0), 1).map_err(|_| {
+            let detail = "too many images are being reported about";
+            ApiError::retry_after(Kind::TooMany, detail, RETRY_AFTER_SECONDS)
+        })
+    }
+
+    /// A place among the images that are not here and are judged for somebody at this address.
+    pub(crate) fn place_for_judgement(
+        &self,
+        from: Option<PeerAddress>,
+    ) -> Result<Share<Option<IpAddr>>, ApiError> {
+        self.judgements.take(from.map(|peer| peer.0), 1).map_err(|_| {
+            let detail = "too many images are being judged for others";
+            ApiError::retry_after(Kind::TooMany, detail, RETRY_AFTER_SECONDS)
+        })
+    }
+
     /// The API over a store, from now on.
     pub fn new(store: Store, config: WebConfig) -> Self {
         Self {
@@ -109,6 +142,7 @@ impl WebState {
             syncing: None,
             previewer: Arc::new(Semaphore::new(1)),
             judgements: Shares::new(JUDGEMENTS, PARTS),
+            reports: Shares::new(REPORTS, PARTS),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use access::PrincipalKind;
 use access::permit::Pull;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use http::StatusCode;
 use oci::RepoPattern;
 use policy::KeptWaiver;
@@ -18,7 +18,7 @@ use crate::page::{self, Page, PageQuery};
 use crate::principals::CAUSE;
 use crate::problem::{ApiError, Kind, Problem};
 use crate::query::{Path, Query};
-use crate::session::Session;
+use crate::session::{PeerAddress, Session};
 use crate::state::WebState;
 
 mod entry;
@@ -67,10 +67,12 @@ pub(crate) async fn list_waivers(
     (status = BAD_REQUEST, description = "It could never be approved", body = Problem),
     (status = FORBIDDEN, description = "The caller may not ask for these repositories", body = Problem),
     (status = CONFLICT, description = "The name is taken", body = Problem),
+    (status = TOO_MANY_REQUESTS, description = "Too many images are being reported about", body = Problem),
 ))]
 pub(crate) async fn request_waiver(
     State(state): State<WebState>,
     session: Session,
+    from: Option<Extension<PeerAddress>>,
     Path(id): Path<String>,
     Body(wanted): Body<NewWaiver>,
 ) -> Result<Body<WaiverEntry>, ApiError> {
@@ -80,7 +82,16 @@ pub(crate) async fn request_waiver(
     let requested_at = now(&state)?;
     let mut request = wanted.clone().into_request(id, my_name(&session), requested_at)?;
     if let Some(image) = wanted.image.as_ref().filter(|_| wanted.facts.is_none()) {
-        request.facts = Some(facts::of(&state, &session, image, &request).await?);
+        request.facts = Some(
+            facts::of(
+                &state,
+                &session,
+                from.map(|Extension(from)| from),
+                image,
+                &request,
+            )
+            .await?,
+        );
     }
     request.check().map_err(ApiError::malformed)?;
     let was = replaced(&state, &session, &request.id).await?;

@@ -24,7 +24,9 @@ pub use crate::previews::{PreviewCount, PreviewEntry, PreviewReport};
 pub use crate::principals::{PrincipalChange, PrincipalEntry, SecretEntry};
 pub use crate::problem::Problem;
 pub use crate::pulls::PullLine;
-pub use crate::reports::{ReportEntry, UnpushedBlob, UnpushedImage};
+pub use crate::reports::{
+    ReportEntry, UnpushedArtifact, UnpushedBlob, UnpushedImage, UnpushedSbom, UnpushedSignatures,
+};
 pub use crate::repositories::{EffectiveRule, RepositoryEntry, TagEntry};
 pub use crate::robots::{NewRobot, NewSecret, ShownSecret};
 pub use crate::rules::{RuleEntry, SetRule};

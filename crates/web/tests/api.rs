@@ -12,5 +12,6 @@ mod api {
     mod routes;
     mod rulings;
     mod sessions;
+    mod shares;
     mod world;
 }

@@ -7,6 +7,8 @@ use serde::{
     de::{Error, SeqAccess, Visitor},
 };
 
+use super::limits::ID_BYTES;
+
 /// A list of at most `MOST` elements; `null` is the empty one. A longer list is an error at its place, before it is held in memory:
 /// a few bytes of JSON make a struct of hundreds.
 #[derive(Debug, Clone)]
@@ -49,6 +51,31 @@ impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for ListVisitor<T
         }
         Ok(Bounded(elements))
     }
+}
+
+/// What may be the id of an advisory: it becomes a part of URLs, lines of logs and pages. No escape, nothing that is not seen or
+/// that turns the text around it, and no path.
+pub(crate) fn is_id(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/\\%#,\"'<>|".contains(&byte);
+    (1..=ID_BYTES).contains(&id.len())
+        && !id.starts_with('.')
+        && !id.contains("..")
+        && id.bytes().all(is_plain)
+}
+
+/// What may name another advisory: nothing that is not seen or that turns the text around it. Sources write more here than ids
+/// (addresses, a comma behind one).
+pub(crate) fn is_reference(id: &str) -> bool {
+    (1..=ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What may stand in a name, a version or an identifier: no control characters, and none of those that turn the direction of the text
+/// or are not seen (Unicode TR 36, "Bidirectional Text Spoofing").
+pub(crate) fn is_plain(text: &str) -> bool {
+    !text.chars().any(|letter| {
+        letter.is_control()
+            || matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    })
 }
 
 /// The first `most` bytes of a text, cut at a character, with an ellipsis where something is gone.

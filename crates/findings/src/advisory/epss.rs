@@ -4,6 +4,7 @@
 mod tests;
 
 use serde::{Deserialize, Serialize};
+use time::{Date, OffsetDateTime, macros::format_description};
 
 use super::{
     error::{AdvisoryError, check_size},
@@ -72,6 +73,19 @@ impl Epss {
     /// Whether none has.
     pub fn is_empty(&self) -> bool {
         self.scores.is_empty()
+    }
+
+    /// The day of the scores, as far as the list says so.
+    pub fn scored_at(&self) -> Option<OffsetDateTime> {
+        let day = self.score_date.get(..10)?;
+        let day = Date::parse(day, format_description!("[year]-[month]-[day]")).ok()?;
+        Some(day.midnight().assume_utc())
+    }
+
+    /// How many of its vulnerabilities have no score in another list.
+    pub fn missing_in(&self, other: &Self) -> usize {
+        let has = |cve: &u64| other.scores.binary_search_by_key(cve, |(cve, _)| *cve).is_ok();
+        self.scores.iter().filter(|(cve, _)| !has(cve)).count()
     }
 
     fn comment(&mut self, comment: &str) {

@@ -21,7 +21,7 @@ use std::{
 use time::OffsetDateTime;
 
 pub use blob::encode;
-pub use build::IndexBuilder;
+pub use build::{IndexBuilder, IndexLimits};
 pub(crate) use names::canonical_name;
 pub(crate) use sorted::{Inside, SortedRange};
 

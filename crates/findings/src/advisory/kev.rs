@@ -6,10 +6,10 @@ mod tests;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use time::{Date, macros::format_description};
+use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
 use super::{
-    bounded::{Bounded, clip},
+    bounded::{Bounded, clip, is_id},
     error::{AdvisoryError, check_size},
     limits::{ID_BYTES, KEV_DOCUMENT_BYTES, KEV_ENTRIES, SUMMARY_BYTES},
 };
@@ -36,6 +36,8 @@ pub struct KevEntry {
 pub struct Kev {
     /// `2025.08.25`.
     pub version: String,
+    /// When it was released; `None` where it does not say so in a form that is known.
+    pub released: Option<OffsetDateTime>,
     entries: HashMap<Box<str>, KevEntry>,
 }
 
@@ -43,6 +45,8 @@ pub struct Kev {
 #[serde(rename_all = "camelCase")]
 struct WireCatalogue {
     catalog_version: String,
+    #[serde(default)]
+    date_released: String,
     vulnerabilities: Bounded<WireEntry, KEV_ENTRIES>,
 }
 
@@ -74,12 +78,14 @@ impl Kev {
         let mut entries = HashMap::with_capacity(wire.vulnerabilities.0.len());
         for (number, entry) in wire.vulnerabilities.0.into_iter().enumerate() {
             let broken = |offence: &str| AdvisoryError::Broken {
-                document: format!("{WHAT} {version}"),
+                document: format!("{WHAT} {}", version.escape_default()),
                 place: format!("vulnerabilities[{number}]"),
                 offence: offence.to_owned(),
             };
-            if entry.cve_id.is_empty() || entry.cve_id.len() > ID_BYTES {
-                return Err(broken("it has no id"));
+            if !is_id(&entry.cve_id) {
+                return Err(broken(&format!(
+                    "an id has 1 to {ID_BYTES} visible ASCII characters and is no path"
+                )));
             }
             let added = day(&entry.date_added).ok_or_else(|| broken("dateAdded is no day"))?;
             let read = KevEntry {
@@ -91,7 +97,21 @@ impl Kev {
             };
             entries.insert(entry.cve_id.into(), read);
         }
-        Ok(Self { version, entries })
+        let released = OffsetDateTime::parse(&wire.date_released, &Rfc3339).ok();
+        Ok(Self {
+            version,
+            released,
+            entries,
+        })
+    }
+
+    /// How many of its vulnerabilities are missing in another catalogue.
+    pub fn missing_in(&self, other: &Self) -> usize {
+        let missing = self
+            .entries
+            .keys()
+            .filter(|cve| !other.entries.contains_key(*cve));
+        missing.count()
     }
 
     /// The entry of `cve`.

@@ -27,6 +27,10 @@ pub const DETAILS_BYTES: usize = 4_000;
 /// Bytes of a CVSS vector.
 pub const VECTOR_BYTES: usize = 512;
 
+/// How deep a document may be nested where it is read. What is passed over may be nested as deep as its bytes allow: it is gone
+/// through without a stack.
+pub const NESTING: usize = 128;
+
 /// Bytes of a KEV catalogue (1.3 MB with 1,404 entries in 2025).
 pub const KEV_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 /// Vulnerabilities of a KEV catalogue.
@@ -41,6 +45,10 @@ pub const VEX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
 pub const VEX_STATEMENTS: usize = 20_000;
 /// Products of a statement; the same for the parts of a product.
 pub const VEX_PRODUCTS: usize = 5_000;
+/// Products and parts of all statements of a document; parts that stand beside several products count for each.
+pub const VEX_COMPONENTS: usize = 200_000;
+/// Bytes of an identifier of a product: a package URL, say.
+pub const VEX_ID_BYTES: usize = 4_096;
 /// Bytes of a text of a statement that are kept.
 pub const VEX_TEXT_BYTES: usize = 1_000;
 

@@ -4,6 +4,8 @@ mod coverage;
 mod lookup;
 
 #[cfg(test)]
+mod distributions;
+#[cfg(test)]
 mod log4j_tests;
 #[cfg(test)]
 pub(crate) mod speed;

@@ -20,7 +20,7 @@ use self::{
     wire::{WireAdvisory, WireAffected, WireEvent, WireRange, WireSeverity},
 };
 use super::{
-    bounded::clip,
+    bounded::{clip, is_id, is_plain, is_reference},
     error::{AdvisoryError, check_size},
     limits::{DETAILS_BYTES, ID_BYTES, NAME_BYTES, OSV_DOCUMENT_BYTES, SUMMARY_BYTES, VERSION_BYTES},
     rating::{Rating, Scheme},
@@ -39,7 +39,7 @@ impl Advisory {
         let wire: WireAdvisory<'_> = serde_json::from_slice(bytes)
             .map_err(|source| AdvisoryError::Malformed { what: WHAT, source })?;
         let checked = Checker {
-            document: clip(&wire.id, ID_BYTES),
+            document: clip(&wire.id, ID_BYTES).escape_default().to_string(),
         };
         checked.advisory(wire, home)
     }
@@ -60,7 +60,7 @@ impl Checker {
     }
 
     fn advisory(&self, wire: WireAdvisory<'_>, home: &str) -> Result<Advisory, AdvisoryError> {
-        self.id("id", &wire.id)?;
+        self.id(&wire.id)?;
         let database = Database::of(&wire.id, home);
         let specific = DocumentSpecific::of(wire.database_specific);
         let summary = clip(wire.summary.as_deref().unwrap_or_default().trim(), SUMMARY_BYTES);
@@ -94,9 +94,20 @@ impl Checker {
         })
     }
 
-    fn id(&self, place: &str, id: &str) -> Result<(), AdvisoryError> {
-        if id.is_empty() || id.len() > ID_BYTES || id.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(self.broken(place, format!("an id has 1 to {ID_BYTES} bytes and no spaces")));
+    fn id(&self, id: &str) -> Result<(), AdvisoryError> {
+        if !is_id(id) {
+            let offence = format!("an id has 1 to {ID_BYTES} visible ASCII characters and is no path");
+            return Err(self.broken("id", offence));
+        }
+        Ok(())
+    }
+
+    fn reference(&self, place: &str, id: &str) -> Result<(), AdvisoryError> {
+        if !is_reference(id) {
+            return Err(self.broken(
+                place,
+                format!("an id has 1 to {ID_BYTES} visible ASCII characters"),
+            ));
         }
         Ok(())
     }
@@ -104,7 +115,7 @@ impl Checker {
     fn ids(&self, place: &str, mut ids: Vec<String>) -> Result<Vec<String>, AdvisoryError> {
         for (number, id) in ids.iter_mut().enumerate() {
             *id = id.trim().to_owned();
-            self.id(&format!("{place}[{number}]"), id)?;
+            self.reference(&format!("{place}[{number}]"), id)?;
         }
         ids.sort_unstable();
         ids.dedup();
@@ -131,6 +142,12 @@ impl Checker {
         let package = wire.package.unwrap_or_default();
         if package.ecosystem.len() > NAME_BYTES || package.name.len() > NAME_BYTES {
             return Err(self.broken(place, format!("a name has at most {NAME_BYTES} bytes")));
+        }
+        if !is_plain(&package.ecosystem) || !is_plain(&package.name) {
+            return Err(self.broken(
+                place,
+                "a name has no control characters and none that turn the text",
+            ));
         }
         if package.ecosystem.is_empty() != package.name.is_empty() {
             return Err(self.broken(place, "a package has both an ecosystem and a name"));
@@ -201,6 +218,12 @@ impl Checker {
     fn version(&self, place: &str, version: &str) -> Result<(), AdvisoryError> {
         if version.is_empty() || version.len() > VERSION_BYTES {
             return Err(self.broken(place, format!("a version has 1 to {VERSION_BYTES} bytes")));
+        }
+        if !is_plain(version) {
+            return Err(self.broken(
+                place,
+                "a version has no control characters and none that turn the text",
+            ));
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ impl Ecosystem {
             "echo" => (Self::Echo, Release::Rolling),
             "cleanstart" => (Self::CleanStart, Release::Rolling),
             "opensuse-leap" => (Self::OpenSuse, prefixed("Leap ", version)),
+            "opensuse-leap-micro" => (Self::OpenSuse, prefixed("Leap Micro ", version)),
             "opensuse-tumbleweed" => (Self::OpenSuse, Release::Known("Tumbleweed".to_owned())),
             "sles" | "sles_sap" | "sled" | "sle_hpc" => (Self::Suse, enterprise_release(version)),
             "sle-micro" => (Self::Suse, prefixed("Linux Enterprise Micro ", version)),
@@ -106,8 +107,11 @@ fn red_hat_release(version: &str) -> Release {
     prefixed("enterprise_linux:", &major(version))
 }
 
-/// `15.5` is `15 SP5`.
+/// `15.5` is `15 SP5`; from 16 on there are no service packs, and `16.0` is `16.0`.
 fn enterprise_release(version: &str) -> Release {
+    if major(version).parse().is_ok_and(|major: u32| major >= 16) {
+        return prefixed("Linux Enterprise Server ", version);
+    }
     match version.split_once('.') {
         Some((major, pack)) if pack != "0" => {
             prefixed("Linux Enterprise Server ", &format!("{major} SP{pack}"))

@@ -10,6 +10,7 @@ use http::header;
 use oci::RepoName;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
+use thiserror::Error;
 
 use super::challenge::Challenge;
 use super::docker_config::{self, Login};
@@ -34,6 +35,11 @@ pub(crate) struct Distribution {
     /// The `Authorization` that the registry asked for last.
     authorization: Mutex<Option<String>>,
 }
+
+/// The registry has no such thing.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct NotThere(String);
 
 /// What a token service answers.
 #[derive(Deserialize)]
@@ -82,6 +88,15 @@ impl Distribution {
         self.authorize(&response).await?;
         let response = self.send(&url, accept).await?;
         self.follow(response, accept).await
+    }
+
+    /// The same; `None`: there is no such thing.
+    pub(crate) async fn find(&self, what: &str, accept: &str) -> Result<Option<Response>> {
+        match self.get(what, accept).await {
+            Ok(response) => Ok(Some(response)),
+            Err(error) if error.downcast_ref::<NotThere>().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn send(&self, url: &Url, accept: &str) -> Result<Response> {
@@ -148,10 +163,14 @@ impl Distribution {
         }
         let body = read_bounded(response).await.unwrap_or_default();
         let said = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
-        match said["errors"][0]["message"].as_str() {
-            Some(message) => bail!("{} answered {status}: {}", self.base, findings::harmless(message)),
-            None => bail!("{} answered {status}: is it a registry?", self.base),
+        let told = match said["errors"][0]["message"].as_str() {
+            Some(message) => format!("{} answered {status}: {}", self.base, findings::harmless(message)),
+            None => format!("{} answered {status}: is it a registry?", self.base),
+        };
+        if status == StatusCode::NOT_FOUND {
+            return Err(NotThere(told).into());
         }
+        bail!(told)
     }
 
     fn unknown(&self) -> anyhow::Error {

@@ -144,6 +144,10 @@ fn describe(result: &ImportResult) -> String {
         text,
         "{seen} advisories read, {changed} new or changed, {refused} documents refused."
     );
+    if result.older > 0 {
+        let older = output::count(result.older, "advisory");
+        let _ = writeln!(text, "{older} passed over: what is known is newer.");
+    }
     for refusal in &result.refusals {
         let _ = writeln!(text, "  refused: {refusal}");
     }

@@ -7,7 +7,8 @@
 //!   images lie. `scan/blobs.rs`: one face for all of them.
 //! - `scan/resolve.rs`: from what was named to one image, with `scan/index.rs` and `scan/docker.rs`.
 //! - `scan/examine.rs`: the reports of the blobs. `scan/known.rs`: advisories and policy.
-//! - `scan/result.rs`: both together. `scan/server.rs`: what a registry says in their place. `scan/failing.rs`: what makes the
+//! - `scan/result.rs`: both together. `scan/server.rs`: what a registry says in their place, with
+//!   `scan/attached.rs`. `scan/failing.rs`: what makes the
 //!   command fail.
 
 use std::io::{IsTerminal as _, Write as _};
@@ -26,6 +27,7 @@ use crate::judge::Wanted;
 use crate::output;
 
 mod archive;
+mod attached;
 mod blobs;
 mod directory;
 mod docker;
@@ -70,6 +72,7 @@ Examples:
   roadbed scan app.cdx.json --advisories osv-export/
   roadbed scan . --policy policy.yaml --fail-on refuse --format sarif -o scan.sarif
   roadbed scan ./layout:v1 --server https://registry.example --as team/app:v1 --fail-on refuse
+  roadbed scan app.cdx.json --server https://registry.example --as team/app:v1 --fail-on refuse
   roadbed scan registry.example/team/app:v1 --platform linux/arm64
   roadbed scan ./layout:v1 --skip secrets,malware --format cyclonedx
 
@@ -162,6 +165,9 @@ async fn result(client: &ClientArgs, args: &ScanArgs, now: OffsetDateTime) -> Re
     let wanted = args.platform.as_ref();
     if let Some(server) = &args.server {
         let judge = server::Judge::connect(client, server, args.judged_as.as_ref(), &target)?;
+        if let Target::Sbom(file) = &target {
+            return judge.judge_sbom(result::read_sbom(file)?).await;
+        }
         let image = resolve::image(target, registry.as_ref(), wanted).await?;
         let gathered = examine::examine(&image, &args.look).await?;
         let mut judged = judge.judge(&image, &gathered).await?;

@@ -128,6 +128,7 @@ fn entry(args: AddArgs) -> Result<SignerEntry> {
         until: args.until.map(MomentArg::ahead),
         vex: args.vex,
         products: args.product,
+        partial: false,
     })
 }
 

@@ -98,6 +98,12 @@ section! {
         idle_timeout: Span = Span(client().idle_timeout), SECOND => HOUR;
         /// Longest time for one file, with all tries.
         total_timeout: Span = Span(client().total_timeout), SECOND => DAY;
+        /// Longest time for one source, whatever it is made of; the others do not wait for it.
+        source_timeout: Span = Span(2 * HOUR.0), SECOND => DAY;
+        /// Ecosystems that are fetched at the same time; KEV and EPSS are fetched beside them.
+        concurrent_sources: usize = 2, 1 => 16;
+        /// What came waits this long for other sources, so that they make one generation of advisories together.
+        gather: Span = Span(HOUR.0 / 120), Span::seconds(0) => HOUR;
         /// Redirects that are followed, never to addresses that are not public and never from https to http.
         redirects: usize = client().redirects, 0 => 20;
         /// How often a file is tried.
@@ -114,7 +120,7 @@ section! {
         archive_entries: u64 = limits().archive_entries, 1 => 100_000_000;
         /// When more advisories of an ecosystem have changed than this, its archive is fetched instead of each of them.
         changed_documents: usize = limits().changed_documents, 0 => 100_000;
-        /// Bytes of such advisories, which are held in memory; when there are more, the archive is fetched.
+        /// Bytes of such advisories; when there are more, the archive is fetched.
         changed_bytes: Size = Size(limits().changed_bytes), MIB => GIB;
         /// Advisories that are fetched at the same time.
         concurrent_documents: usize = limits().concurrent_documents, 1 => 64;

@@ -210,12 +210,14 @@ section! {
         collect_interval: Span = MINUTE, SECOND => DAY;
         /// Rows that one step of the collection may touch.
         collect_budget: u64 = 500, 1 => 100_000;
-        /// Lines of the pull log.
+        /// Lines of the pull log; the latest pull of each image stays beside them, until these are as many.
         pull_log_rows: u64 = limits().pull_log_rows, 0 => 1_000_000_000;
         /// Age of the pull log.
         pull_log_age: Span = Span(limits().pull_log_age), MINUTE => Span::seconds(10 * 365 * 24 * 60 * 60);
         /// Pulls waiting to be written to the pull log; what comes on top is counted and dropped.
         pull_log_queue: usize = limits().pull_log_queue, 1 => 10_000_000;
+        /// Advisories of all sources together; what would be more is not imported.
+        advisories: u64 = limits().advisories, 1 => limits().advisories;
     }
 }
 

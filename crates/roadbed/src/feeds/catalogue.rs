@@ -7,19 +7,29 @@ use findings::advisory::limits::{EPSS_DOCUMENT_BYTES, KEV_DOCUMENT_BYTES};
 use findings::advisory::{DocumentKind, Epss, Kev, recognise};
 use flate2::read::MultiGzDecoder;
 use outbound::{Answer, Validators};
-use store::FeedState;
+use store::{FeedState, Store};
 
 use super::error::FeedError;
 use super::fetcher::Fetcher;
+use super::losses::Losses;
 use super::source::{Kind, Source};
 use super::staged::{Fetched, Staged};
 
-/// A catalogue of less than one in so many of its former entries is not believed.
-const SHRINKS_TO: u64 = 2;
+/// A catalogue that came, beside the one that is known.
+struct Read {
+    bytes: Vec<u8>,
+    entries: usize,
+    /// Entries of the known one, and how many of them are missing.
+    known: usize,
+    missing: usize,
+    /// It is older than the known one.
+    is_older: bool,
+}
 
 /// Fetches a catalogue unless it is the one that is known.
 pub(crate) async fn fetch(
     fetcher: &Fetcher,
+    store: &Store,
     source: &Source,
     known: &FeedState,
 ) -> Result<Fetched, FeedError> {
@@ -39,59 +49,109 @@ pub(crate) async fn fetch(
     let Answer::Body { bytes, validators } = fetcher.client.get(&request).await? else {
         return Ok(Fetched::Unchanged);
     };
-    let url = source.url.to_string();
-    let (name, what) = if is_kev {
-        ("kev.json", "KEV catalogue")
-    } else {
-        ("epss.csv", "EPSS list")
-    };
-    let read = tokio::task::spawn_blocking(move || {
-        let bytes = if is_kev { bytes } else { unpacked(bytes)? };
-        let entries = count(name, &bytes, is_kev)?;
-        Ok::<_, Refusal>((bytes, entries))
-    });
-    let (bytes, covers) = read
-        .await
-        .map_err(|_| FeedError::Ended)?
-        .map_err(|source| FeedError::Other {
-            what,
-            url: url.clone(),
-            source: Some(source),
-        })?;
-    if covers == 0 {
-        let source = None;
-        return Err(FeedError::Other { what, url, source });
-    }
-    if covers * SHRINKS_TO < known.covers && !fetcher.accepts_removals {
-        return Err(FeedError::Shrunk {
-            url,
-            what: "entries",
-            before: known.covers,
-            now: covers,
-        });
-    }
+    let read = read(store, source, bytes).await?;
+    let lost = doubts(fetcher, store, source, known, &read)?;
     Ok(Fetched::New(Box::new(Staged {
         source: source.clone(),
         validators,
         list: Vec::new(),
-        covers,
+        covers: read.entries as u64,
         archive: None,
-        documents: vec![(name.to_owned(), bytes)],
+        spool: None,
+        documents: vec![(name_of(is_kev).to_owned(), read.bytes)],
         gone: Vec::new(),
+        lost,
         refused: Vec::new(),
     })))
 }
 
+/// Reads what came, and the one that is known, whoever brought that.
+async fn read(store: &Store, source: &Source, bytes: Vec<u8>) -> Result<Read, FeedError> {
+    let is_kev = source.kind == Kind::Kev;
+    let stored = store.advisory_document(source.name(), source.name()).await?;
+    let read = tokio::task::spawn_blocking(move || {
+        let bytes = if is_kev { bytes } else { unpacked(bytes)? };
+        let stored = stored.map(|stored| stored.body);
+        let is_wanted = recognise(name_of(is_kev), &bytes) == Some(source_kind(is_kev));
+        let (entries, known, missing, is_older) = match (is_wanted, is_kev) {
+            (false, _) => (0, 0, 0, false),
+            (true, true) => {
+                let (new, old) = (
+                    Kev::read(&bytes)?,
+                    stored.and_then(|stored| Kev::read(&stored).ok()),
+                );
+                let old = old.unwrap_or_default();
+                let is_older = old.released.is_some() && new.released < old.released;
+                (new.len(), old.len(), old.missing_in(&new), is_older)
+            }
+            (true, false) => {
+                let (new, old) = (
+                    Epss::read(&bytes)?,
+                    stored.and_then(|stored| Epss::read(&stored).ok()),
+                );
+                let old = old.unwrap_or_default();
+                let is_older = old.scored_at().is_some() && new.scored_at() < old.scored_at();
+                (new.len(), old.len(), old.missing_in(&new), is_older)
+            }
+        };
+        Ok::<_, Refusal>(Read {
+            bytes,
+            entries,
+            known,
+            missing,
+            is_older,
+        })
+    });
+    let other = |why: Option<Refusal>| FeedError::Other {
+        what: if is_kev { "KEV catalogue" } else { "EPSS list" },
+        url: source.url.to_string(),
+        source: why,
+    };
+    let read = read.await.map_err(|_| FeedError::Ended)?;
+    let read = read.map_err(|why| other(Some(why)))?;
+    if read.entries == 0 {
+        return Err(other(None));
+    }
+    Ok(read)
+}
+
+/// How many entries it has lost; an error where that is not believed. As many others in their place do not make up for them.
+fn doubts(
+    fetcher: &Fetcher,
+    store: &Store,
+    source: &Source,
+    known: &FeedState,
+    read: &Read,
+) -> Result<u64, FeedError> {
+    let url = source.url.to_string();
+    if read.is_older {
+        let what = "all of its entries".to_owned();
+        return Err(FeedError::Older { url, what });
+    }
+    let losses = Losses::of(known, store.now()).with(read.missing);
+    if losses.are_much(read.known) && !fetcher.accepts_removals {
+        return Err(FeedError::Shrunk {
+            url,
+            what: "entries",
+            before: read.known as u64,
+            now: (read.known - read.missing) as u64,
+        });
+    }
+    Ok(read.missing as u64)
+}
+
 type Refusal = Box<dyn Error + Send + Sync>;
 
-/// How many entries it has.
-fn count(name: &str, bytes: &[u8], is_kev: bool) -> Result<u64, Refusal> {
-    let entries = match recognise(name, bytes) {
-        Some(DocumentKind::Kev) if is_kev => Kev::read(bytes)?.len(),
-        Some(DocumentKind::Epss) if !is_kev => Epss::read(bytes)?.len(),
-        _ => 0,
-    };
-    Ok(entries as u64)
+fn name_of(is_kev: bool) -> &'static str {
+    if is_kev { "kev.json" } else { "epss.csv" }
+}
+
+fn source_kind(is_kev: bool) -> DocumentKind {
+    if is_kev {
+        DocumentKind::Kev
+    } else {
+        DocumentKind::Epss
+    }
 }
 
 /// EPSS packs its list; a mirror may have unpacked it.

@@ -1,6 +1,7 @@
 //! Why a source brought nothing, and what to do about it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use outbound::OutboundError;
 use store::StoreError;
@@ -67,6 +68,22 @@ pub(crate) enum FeedError {
         /// How many of them are left.
         now: u64,
     },
+    /// It has gone back in time.
+    #[error("{url} says what it said before of {what}")]
+    Older {
+        /// From where.
+        url: String,
+        /// Of what.
+        what: String,
+    },
+    /// It took too long.
+    #[error("{url} did not bring all of what is new within {} s", limit.as_secs())]
+    Deadline {
+        /// From where.
+        url: String,
+        /// The limit.
+        limit: Duration,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,6 +105,11 @@ impl FeedError {
             Self::Shrunk { .. } => {
                 "a list that was cut looks like this; if it is right, run `roadbed advisories sync --accept-removals`"
             }
+            Self::Older { .. } => {
+                "it may be a mirror that is not kept current; what is known is newer and stays: tell whoever runs it"
+            }
+            Self::Deadline { .. } => "raise feeds.source_timeout if the connection is slow",
+            Self::Store(StoreError::TooManyAdvisories { .. }) => "what was fetched before stays in force",
             Self::Store(StoreError::ImportRunning) => "it is tried again when the import has ended",
             Self::Store(_) => "the server's log says why",
             Self::Ended => "run it again, it goes on",

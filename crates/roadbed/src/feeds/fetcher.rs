@@ -64,6 +64,22 @@ impl Fetcher {
             }))
     }
 
+    /// Tells whoever looks that a source is being asked.
+    pub(crate) fn begins(&self, source: &str) {
+        self.progress
+            .send_modify(|progress| source.clone_into(&mut progress.source));
+    }
+
+    /// Tells whoever looks that a source was asked; when it was the last one, what came is still to be taken in.
+    pub(crate) fn ends(&self) {
+        self.progress.send_modify(|progress| {
+            progress.sources_done += 1;
+            if progress.sources_done >= progress.sources {
+                progress.source.clear();
+            }
+        });
+    }
+
     /// Tells whoever looks that one more document was taken in.
     pub(crate) fn taken_in(&self) {
         self.progress.send_modify(|progress| progress.documents += 1);

@@ -43,6 +43,8 @@ pub(crate) struct Difference {
     pub(crate) changed: Vec<Box<str>>,
     /// Not there any more.
     pub(crate) gone: Vec<Box<str>>,
+    /// How many are listed as older than before.
+    pub(crate) older: usize,
 }
 
 /// Why a list is not taken.
@@ -134,12 +136,16 @@ impl List {
     }
 
     /// What is another here than in the list `before`; how often documents were tried is taken over from it.
-    pub(crate) fn difference(&mut self, before: &Self) -> Difference {
+    ///
+    /// What is listed as older than before is taken for what it was: the source, or who hands it out, has gone back in time. Moments
+    /// behind `horizon` say nothing about that.
+    pub(crate) fn difference(&mut self, before: &Self, horizon: i64) -> Difference {
         let mut difference = Difference::default();
         for (id, entry) in &mut self.entries {
             match before.entries.get(id) {
-                Some(known) if known.modified == entry.modified => {
-                    entry.tries = known.tries;
+                Some(known) if known.modified == entry.modified || known.is_later_than(entry, horizon) => {
+                    difference.older += usize::from(entry.modified < known.modified);
+                    *entry = *known;
                     if known.is_untried() {
                         difference.changed.push(id.clone());
                     }
@@ -215,6 +221,10 @@ impl List {
 }
 
 impl Entry {
+    fn is_later_than(&self, other: &Self, horizon: i64) -> bool {
+        self.modified <= horizon && other.modified < self.modified
+    }
+
     fn is_untried(&self) -> bool {
         (1..=TRIES).contains(&self.tries)
     }

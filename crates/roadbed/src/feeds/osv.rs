@@ -1,6 +1,7 @@
 //! An ecosystem of OSV's export: its list, and of its documents what is new.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use findings::advisory::limits::OSV_DOCUMENT_BYTES;
 use outbound::{Answer, OutboundError, Validators};
@@ -9,7 +10,9 @@ use store::{FeedState, Store};
 use super::error::FeedError;
 use super::fetcher::Fetcher;
 use super::list::{Difference, List};
+use super::losses::{Losses, is_much};
 use super::source::{Kind, Source};
+use super::spool::Spool;
 use super::staged::{Fetched, Staged};
 
 mod bulk;
@@ -19,8 +22,8 @@ mod head;
 pub(crate) use bulk::remove as remove_archive;
 pub(crate) use head::Head;
 
-/// Advisories that a list may lose at once before it is taken for one that was cut: so many, or one in so many of all.
-const GONE: (usize, usize) = (20, 20);
+/// A moment further ahead than this says nothing about the age of a document.
+const AHEAD: Duration = Duration::from_hours(24);
 
 /// An ecosystem that is being fetched.
 pub(crate) struct Ecosystem<'a> {
@@ -35,7 +38,7 @@ pub(crate) struct Ecosystem<'a> {
 #[derive(Default)]
 struct Brought {
     archive: Option<bulk::Bulk>,
-    documents: Vec<(String, Vec<u8>)>,
+    documents: Option<Spool>,
     refused: Vec<String>,
 }
 
@@ -56,8 +59,14 @@ impl Ecosystem<'_> {
             return Ok(Fetched::Unchanged);
         };
         let (mut list, before, difference) = self.compare(bytes, before).await?;
-        let Difference { changed, gone } = difference;
-        let gone = self.confirm_gone(gone, &mut list, &before).await?;
+        let Difference { changed, gone, older } = difference;
+        if is_much(older, before.len()) && !self.fetcher.accepts_removals {
+            return Err(FeedError::Older {
+                url: self.source.url.to_string(),
+                what: format!("{older} of {} advisories", before.len()),
+            });
+        }
+        let gone = self.confirm_gone(gone, &mut list, &before, known).await?;
         let mut brought = self.bring(changed, &mut list, before.is_empty()).await?;
         if list.skipped > 0 {
             let lines = crate::output::count(list.skipped as u64, "line");
@@ -69,7 +78,9 @@ impl Ecosystem<'_> {
             list: list.encode(),
             covers: list.len() as u64,
             archive: brought.archive.map(|bulk| (bulk.path, bulk.wanted)),
-            documents: brought.documents,
+            documents: Vec::new(),
+            spool: brought.documents,
+            lost: gone.len() as u64,
             gone,
             refused: brought.refused,
         })))
@@ -91,9 +102,10 @@ impl Ecosystem<'_> {
 
     async fn compare(&self, bytes: Vec<u8>, before: List) -> Result<(List, List, Difference), FeedError> {
         let limits = self.fetcher.limits;
+        let horizon = self.store.now().plus(AHEAD).micros();
         let compared = blocking(move || {
             let mut list = List::parse(&bytes, &limits)?;
-            let difference = list.difference(&before);
+            let difference = list.difference(&before, horizon);
             Ok((list, before, difference))
         });
         compared.await?.map_err(|source| FeedError::List {
@@ -103,21 +115,23 @@ impl Ecosystem<'_> {
     }
 
     /// What really is gone of what is not listed any more: no other ecosystem lists it, and the source has no document of it. A
-    /// list that was cut, by whomever, must not take advisories back.
+    /// list that was cut, by whomever, must not take advisories back, neither at once nor a few with each sync.
     async fn confirm_gone(
         &self,
         gone: Vec<Box<str>>,
         list: &mut List,
         before: &List,
+        known: &FeedState,
     ) -> Result<Vec<Box<str>>, FeedError> {
-        let most = GONE.0.max(before.len() / GONE.1);
-        if gone.len() > most && !self.fetcher.accepts_removals {
-            return Err(FeedError::Shrunk {
-                url: self.source.url.to_string(),
-                what: "advisories",
-                before: before.len() as u64,
-                now: (before.len() - gone.len()) as u64,
-            });
+        let shrunk = |before: u64, now: usize| FeedError::Shrunk {
+            url: self.source.url.to_string(),
+            what: "advisories",
+            before,
+            now: now as u64,
+        };
+        let accepts = self.fetcher.accepts_removals;
+        if is_much(gone.len(), before.len()) && !accepts {
+            return Err(shrunk(before.len() as u64, before.len() - gone.len()));
         }
         let mut confirmed = Vec::new();
         for id in self.listed_nowhere(gone).await? {
@@ -129,6 +143,13 @@ impl Ecosystem<'_> {
             } else {
                 confirmed.push(id);
             }
+        }
+        let losses = Losses::of(known, self.store.now());
+        if !accepts && losses.with(confirmed.len()).are_much(before.len()) {
+            return Err(shrunk(
+                losses.had(before.len()),
+                before.len().saturating_sub(confirmed.len()),
+            ));
         }
         Ok(confirmed)
     }
@@ -179,7 +200,7 @@ impl Ecosystem<'_> {
             if let Some(some) = some {
                 return Ok(Brought {
                     archive: None,
-                    documents: some.documents,
+                    documents: Some(some.documents),
                     refused: some.refused,
                 });
             }
@@ -188,13 +209,13 @@ impl Ecosystem<'_> {
         let refused = bulk.refused.clone();
         let mut brought = Brought {
             archive: Some(bulk),
-            documents: Vec::new(),
+            documents: None,
             refused,
         };
         if lagging.len() <= self.fetcher.limits.changed_documents
             && let Some(some) = documents::fetch(self.fetcher, self.source, list, lagging.clone()).await?
         {
-            brought.documents = some.documents;
+            brought.documents = Some(some.documents);
             brought.refused.extend(some.refused);
         } else {
             for id in &lagging {

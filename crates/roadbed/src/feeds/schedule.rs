@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use store::{Actor, FeedState, StoreError, Timestamp};
-use web::SyncRefused;
+use tokio::task::JoinSet;
 use web::wire::SyncReport;
+use web::{RunningSync, SyncRefused};
 
 use super::source::{Kind, Source};
 use super::status::dice;
@@ -23,23 +24,34 @@ type Told = BTreeMap<&'static str, String>;
 
 impl Feeds {
     /// Syncs what is due, until its task is ended. Whatever happens to a source is one warning and a state that is shown; nobody
-    /// who pushes or pulls notices.
+    /// who pushes or pulls notices. A sync that takes long does not keep those of other sources from being begun.
     pub(crate) async fn follow(self) {
         tokio::time::sleep(FIRST_LOOK * u32::from(dice()) / 255).await;
         let mut told = Told::new();
+        let mut running = JoinSet::new();
         loop {
-            match self.sync_what_is_due().await {
-                Ok(report) => tell(&self.inner.sources, &report, &mut told),
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "advisories could not be fetched, it is tried again"
-                ),
+            match self.begin_what_is_due().await {
+                Ok(Some(sync)) => drop(running.spawn(sync.result)),
+                Ok(None) => {}
+                Err(error) => warn(&error),
             }
-            tokio::time::sleep(BETWEEN).await;
+            let next = tokio::time::sleep(BETWEEN);
+            tokio::pin!(next);
+            loop {
+                let ended = tokio::select! {
+                    () = &mut next => break,
+                    Some(ended) = running.join_next() => ended,
+                };
+                let report = ended.and_then(|ended| ended).map_err(StoreError::from);
+                match report.flatten() {
+                    Ok(report) => tell(&self.inner.sources, &report, &mut told),
+                    Err(error) => warn(&error),
+                }
+            }
         }
     }
 
-    async fn sync_what_is_due(&self) -> Result<SyncReport, StoreError> {
+    async fn begin_what_is_due(&self) -> Result<Option<RunningSync>, StoreError> {
         let states = self.inner.store.feeds().await?;
         let states: HashMap<&str, &FeedState> = states
             .iter()
@@ -48,15 +60,23 @@ impl Feeds {
         let now = self.inner.store.now();
         let is_due = |source: &&Source| is_due(source, states.get(source.name()).copied(), now);
         let due: Vec<Source> = self.inner.sources.iter().filter(is_due).cloned().collect();
+        let due = self.unasked(due);
         if due.is_empty() {
-            return Ok(SyncReport::default());
+            return Ok(None);
         }
         match self.begin(due, false, Actor::system("feeds")) {
-            Ok(running) => running.result.await.map_err(StoreError::from).flatten(),
+            Ok(running) => Ok(Some(running)),
             // Somebody asked for one; what it leaves is due the next time.
-            Err(SyncRefused::Running | SyncRefused::Unknown(_)) => Ok(SyncReport::default()),
+            Err(SyncRefused::Running | SyncRefused::Unknown(_)) => Ok(None),
         }
     }
+}
+
+fn warn(error: &StoreError) {
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "advisories could not be fetched, it is tried again"
+    );
 }
 
 fn is_due(source: &Source, state: Option<&FeedState>, now: Timestamp) -> bool {

@@ -1,4 +1,4 @@
-//! From what came to a generation: of all sources together, and all of it or nothing.
+//! From what came to a generation: all of it or nothing. Of what is taken in no more is in memory than a few documents.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::archive::{Archive, ArchiveError};
 use super::error::FeedError;
 use super::fetcher::Fetcher;
+use super::spool::{SpoolReader, of_file};
 use super::staged::Staged;
 
 /// Documents of an archive that are read ahead.
@@ -37,11 +38,17 @@ pub(crate) async fn take_in(
     actor: &Actor,
 ) -> Result<TakenIn, FeedError> {
     let mut importer = begin(store).await?;
-    let mut changed = Vec::new();
+    // First what is gone: one source may have no more what another one has just got.
+    for id in staged.iter().flat_map(|one| &one.gone) {
+        importer.withdraw(id).await?;
+    }
+    let gone = importer.changed().await?;
+    let (mut before, mut changed) = (gone, Vec::new());
     for one in staged {
-        let before = importer.changed();
         add(&mut importer, fetcher, one).await?;
-        changed.push(importer.changed() - before);
+        let now = importer.changed().await?;
+        changed.push(now - before + one.gone.len() as u64);
+        before = now;
     }
     let names: Vec<&str> = staged.iter().map(|one| one.source.name()).collect();
     let summary = importer
@@ -64,39 +71,40 @@ async fn begin(store: &Store) -> Result<Importer, FeedError> {
 
 async fn add(importer: &mut Importer, fetcher: &Fetcher, staged: &Staged) -> Result<(), FeedError> {
     if let Some((path, wanted)) = &staged.archive {
-        add_archive(importer, fetcher, staged, path, wanted).await?;
+        let (walker, path, wanted) = (fetcher.clone(), path.clone(), wanted.clone());
+        let folder = staged.source.name().to_owned();
+        add_read(importer, fetcher, staged, move |sender| {
+            read(&walker, &path, (&wanted, &folder), sender)
+        })
+        .await?;
+    }
+    if let Some(spool) = &staged.spool {
+        let path = spool.path().to_owned();
+        add_read(importer, fetcher, staged, move |sender| read_spool(&path, sender)).await?;
     }
     for (name, bytes) in &staged.documents {
         importer
             .add_only(staged.source.document_kind(), name, bytes)
             .await?;
         fetcher.taken_in();
-        tokio::task::yield_now().await;
-    }
-    for id in &staged.gone {
-        importer.withdraw(id).await?;
     }
     Ok(())
 }
 
-async fn add_archive(
+/// A document with the name under which it lay.
+type Document = (String, Vec<u8>);
+
+/// Adds what a reader sends, some of which is read ahead.
+async fn add_read(
     importer: &mut Importer,
     fetcher: &Fetcher,
     staged: &Staged,
-    path: &Path,
-    wanted: &HashSet<Box<str>>,
+    read: impl FnOnce(&mpsc::Sender<Document>) -> Result<(), Reading> + Send + 'static,
 ) -> Result<(), FeedError> {
     let (sender, mut documents) = mpsc::channel(READ_AHEAD);
-    let (walker, path, wanted) = (fetcher.clone(), path.to_owned(), wanted.clone());
-    let reading = tokio::task::spawn_blocking(move || read(&walker, &path, &wanted, &sender));
-    while let Some((id, bytes)) = documents.recv().await {
-        importer
-            .add_only(
-                DocumentKind::Osv,
-                &format!("{}/{id}.json", staged.source.name()),
-                &bytes,
-            )
-            .await?;
+    let reading = tokio::task::spawn_blocking(move || read(&sender));
+    while let Some((name, bytes)) = documents.recv().await {
+        importer.add_only(DocumentKind::Osv, &name, &bytes).await?;
         fetcher.taken_in();
         tokio::task::yield_now().await;
     }
@@ -122,8 +130,8 @@ enum Reading {
 fn read(
     fetcher: &Fetcher,
     path: &Path,
-    wanted: &HashSet<Box<str>>,
-    sender: &mpsc::Sender<(Box<str>, Vec<u8>)>,
+    (wanted, folder): (&HashSet<Box<str>>, &str),
+    sender: &mpsc::Sender<Document>,
 ) -> Result<(), Reading> {
     let mut archive = Archive::open(path, &fetcher.limits).map_err(Reading::Archive)?;
     while let Some(entry) = archive.next().map_err(Reading::Archive)? {
@@ -134,9 +142,21 @@ fn read(
         let Some(head) = super::osv::Head::of(&bytes).filter(|head| wanted.contains(&head.id)) else {
             continue;
         };
-        if sender.blocking_send((head.id, bytes)).is_err() {
-            return Err(Reading::Feed(FeedError::Ended));
-        }
+        send(sender, (format!("{folder}/{}.json", head.id), bytes))?;
     }
     Ok(())
+}
+
+fn read_spool(path: &Path, sender: &mpsc::Sender<Document>) -> Result<(), Reading> {
+    let failed = |error| Reading::Feed(of_file(path, error));
+    let mut spool = SpoolReader::open(path).map_err(failed)?;
+    while let Some(document) = spool.next().map_err(failed)? {
+        send(sender, document)?;
+    }
+    Ok(())
+}
+
+fn send(sender: &mpsc::Sender<Document>, document: Document) -> Result<(), Reading> {
+    let sent = sender.blocking_send(document);
+    sent.map_err(|_| Reading::Feed(FeedError::Ended))
 }

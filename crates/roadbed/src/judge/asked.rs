@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
 use policy::{Change, JudgedFinding, Outcome, Policy};
 use store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use web::{
     Judging, JudgingError, ReportOf,
     wire::{PreviewCount, PreviewEntry, PreviewReport, UnpushedImage},
@@ -113,13 +113,20 @@ impl Asked {
         Ok(change.map_or(Compared::Same, |change| Compared::Otherwise(Box::new(change))))
     }
 
+    /// One of the few places of those for whom something is computed.
+    async fn place(&self) -> Result<SemaphorePermit<'_>, JudgingError> {
+        self.reports.acquire().await.map_err(|error| failed(error.into()))
+    }
+
     async fn all_findings(
         &self,
         repo: &RepoName,
         digest: &Digest,
     ) -> Result<Vec<JudgedFinding>, JudgingError> {
+        let _place = self.place().await?;
         let evidence = self.knowledge.evidence();
-        let gathered = image::gather(&self.store, &evidence, self.knowledge.limits(), repo, digest).await;
+        let limits = self.knowledge.limits();
+        let gathered = image::gather(&self.store, &evidence, limits, repo, digest).await;
         let ready = match gathered.map_err(failed)? {
             Image::Ready(ready) => ready,
             Image::Waits => return Err(JudgingError::Waits),
@@ -144,11 +151,7 @@ impl Judging for Asked {
 
     fn report(&self, of: ReportOf) -> web::Asked<'_, ScanResult> {
         Box::pin(async move {
-            let _place = self
-                .reports
-                .acquire()
-                .await
-                .map_err(|error| failed(error.into()))?;
+            let _place = self.place().await?;
             let facts = self.knowledge.facts().await;
             stored::report(&self.store, &self.evidence, self.knowledge.limits(), facts, of).await
         })
@@ -161,14 +164,19 @@ impl Judging for Asked {
         image: UnpushedImage,
     ) -> web::Asked<'_, ScanResult> {
         Box::pin(async move {
-            let _place = self
-                .reports
-                .acquire()
-                .await
-                .map_err(|error| failed(error.into()))?;
+            let _place = self.place().await?;
             let facts = self.knowledge.facts().await;
             let now = super::moment(self.store.now()).map_err(failed)?;
-            unpushed::judge(repo, pusher, image, facts, now).await
+            unpushed::judge(repo, pusher, image, facts, (now, self.knowledge.limits())).await
+        })
+    }
+
+    fn judge_sbom(&self, repo: RepoName, pusher: Option<String>, sbom: String) -> web::Asked<'_, ScanResult> {
+        Box::pin(async move {
+            let _place = self.place().await?;
+            let facts = self.knowledge.facts().await;
+            let now = super::moment(self.store.now()).map_err(failed)?;
+            unpushed::judge_sbom(repo, pusher, sbom, facts, now).await
         })
     }
 }

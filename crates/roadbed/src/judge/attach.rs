@@ -4,7 +4,11 @@
 //! from is remembered: a judgement that finds the same again has nothing made. No image is attached something that says nothing:
 //! one in which no package was found gets none.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -12,7 +16,7 @@ use findings::output::OutputOptions;
 use oci::media_type::{OCI_EMPTY, OCI_IMAGE_MANIFEST};
 use oci::{Algorithm, Digest, Manifest, ManifestLimits, RepoName, RepoPattern};
 use serde_json::json;
-use store::{Job, JobKind, JobPriority, OwnAttachment, Store};
+use store::{Attached, Job, JobKind, JobPriority, OwnAttachment, QuotaExceeded, Store};
 use tokio::task::JoinSet;
 
 use super::{
@@ -89,12 +93,17 @@ impl SbomConfig {
 /// would be a document of hundreds for each image that names it. `roadbed sbom` prints larger ones.
 pub(crate) const BYTES: u64 = 32 << 20;
 
+/// Images of which it is remembered that it was told that they get none.
+const TOLD: usize = 10_000;
+
 /// Makes and attaches SBOMs.
 pub(crate) struct Attacher {
     store: Store,
     evidence: Evidence,
     config: SbomConfig,
     name: String,
+    /// Images of which it was told that they get none.
+    told: Mutex<HashSet<String>>,
 }
 
 impl Attacher {
@@ -105,6 +114,7 @@ impl Attacher {
             store,
             config,
             name,
+            told: Mutex::default(),
         };
         let mut loops = JoinSet::new();
         loops.spawn(attacher.work());
@@ -152,8 +162,31 @@ impl Attacher {
     async fn attach(&self, job: &Job) -> Result<()> {
         let made = self.made(job).await?;
         match made {
-            Some((repo, attachment)) => self.store.attach(job, &repo, attachment).await.map(drop)?,
+            Some((repo, attachment)) => {
+                let attached = self.store.attach(job, &repo, attachment).await?;
+                if let Attached::OverQuota(why) = attached {
+                    self.tell(job, &why).await?;
+                }
+            }
             None => self.store.drop_job(job).await?,
+        }
+        Ok(())
+    }
+
+    /// Tells once of each image that it has no SBOM, and why: every judgement asks for it anew.
+    async fn tell(&self, job: &Job, why: &QuotaExceeded) -> Result<()> {
+        {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.len() >= TOLD {
+                told.clear();
+            }
+            if !told.insert(job.subject.clone()) {
+                return Ok(());
+            }
+        }
+        tracing::warn!(image = job.subject, %why, "an SBOM is not attached");
+        if let Some((repo, digest)) = super::parse(&job.subject) {
+            self.store.note_no_sbom(&repo, &digest, why).await?;
         }
         Ok(())
     }
@@ -270,6 +303,7 @@ mod tests {
                 store: store.clone(),
                 config,
                 name: "test".to_owned(),
+                told: Mutex::default(),
             };
             let requested = store.request_job(JobKind::Sbom, &subject, JobPriority::Push);
             requested.await.unwrap();

@@ -6,11 +6,14 @@
 use std::{collections::BTreeSet, fs::File, io::Read as _, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use oci::{Digest, Manifest, RepoName};
+use bytes::Bytes;
+use oci::{Digest, Manifest, ManifestLimits, RepoName};
 use policy::{Attached, Subject, Unknown, UnknownKind};
 use signatures::{Announced, Checked, Form, Image, Problem, TrustedSigner, announced, check, limits};
-use store::{Attachment, Store, StoredManifest};
+use store::{Attachment, Store};
+use thiserror::Error;
 use time::OffsetDateTime;
+use web::wire::UnpushedSignatures;
 
 use super::vex::Attested;
 
@@ -45,13 +48,20 @@ pub(crate) struct Collected {
     is_cut: bool,
 }
 
+/// What a document has to be about.
+struct About {
+    digest: Digest,
+    /// The manifest.
+    bytes: Bytes,
+}
+
 /// A document, with what it has to be about.
 struct Found {
     announced: Announced,
     /// The manifest that it is in.
     artifact: Digest,
     /// The image, or an index that names it.
-    subject: Arc<StoredManifest>,
+    subject: Arc<About>,
     bytes: Result<Vec<u8>, Problem>,
 }
 
@@ -73,6 +83,10 @@ pub(super) async fn collect(
         let Some(subject) = store.manifest_to_judge(repo, &attachment.subject).await? else {
             continue;
         };
+        let subject = Arc::new(About {
+            digest: subject.digest,
+            bytes: subject.bytes.clone(),
+        });
         for announced in of(&attachment)? {
             bytes = bytes.saturating_add(announced.blob.size.min(limits.document_bytes));
             if collected.documents.len() >= limits.documents || bytes > limits.total_bytes {
@@ -88,6 +102,94 @@ pub(super) async fn collect(
         }
     }
     Ok(collected)
+}
+
+/// Why what a client says is attached to an image is not looked at.
+#[derive(Debug, Error)]
+pub(super) enum Unbelievable {
+    #[error("the manifest that was sent has another digest than the image")]
+    Manifest,
+    #[error("the index that was sent does not name the image")]
+    Index,
+    #[error("a manifest that was sent cannot be read: {0}")]
+    Unreadable(#[from] oci::ManifestError),
+    #[error("the bytes of {0} have another digest")]
+    Document(Digest),
+}
+
+/// What a client says is attached to an image that is not here: digests are looked at here, signatures where it is judged.
+pub(super) fn claimed(
+    given: UnpushedSignatures,
+    image: &Digest,
+    limits: SignatureLimits,
+) -> Result<Collected, Unbelievable> {
+    let subject = claimed_subject(given.manifest, image.algorithm());
+    if subject.digest != *image {
+        return Err(Unbelievable::Manifest);
+    }
+    let index = given.index.map(|text| claimed_subject(text, image.algorithm()));
+    if let Some(index) = &index {
+        let parsed = Manifest::parse(&index.bytes, None, &ManifestLimits::default())?;
+        if !parsed.manifests.iter().any(|child| child.digest == *image) {
+            return Err(Unbelievable::Index);
+        }
+    }
+    let mut collected = Collected {
+        is_cut: given.is_cut,
+        indexes: index.iter().map(|index| index.digest).collect(),
+        documents: Vec::new(),
+    };
+    let (subject, index) = (Arc::new(subject), index.map(Arc::new));
+    let mut bytes = 0_u64;
+    for mut artifact in given.artifacts {
+        let parsed = Manifest::parse(artifact.manifest.as_bytes(), None, &ManifestLimits::default())?;
+        let about = match (artifact.of_index, &index) {
+            (false, _) => &subject,
+            (true, Some(index)) => index,
+            (true, None) => return Err(Unbelievable::Index),
+        };
+        for announced in announced(&parsed) {
+            bytes = bytes.saturating_add(announced.blob.size.min(limits.document_bytes));
+            if collected.documents.len() >= limits.documents || bytes > limits.total_bytes {
+                collected.is_cut = true;
+                return Ok(collected);
+            }
+            let text = artifact.documents.remove(&announced.blob.digest.to_string());
+            collected.documents.push(Found {
+                bytes: claimed_document(&announced, text, limits.document_bytes)?,
+                artifact: Digest::of(oci::Algorithm::Sha256, artifact.manifest.as_bytes()),
+                subject: Arc::clone(about),
+                announced,
+            });
+        }
+    }
+    Ok(collected)
+}
+
+fn claimed_subject(text: String, algorithm: oci::Algorithm) -> About {
+    About {
+        digest: Digest::of(algorithm, text.as_bytes()),
+        bytes: text.into(),
+    }
+}
+
+fn claimed_document(
+    announced: &Announced,
+    text: Option<String>,
+    limit: u64,
+) -> Result<Result<Vec<u8>, Problem>, Unbelievable> {
+    let digest = &announced.blob.digest;
+    let Some(text) = text else {
+        return Ok(Err(Problem::Absent));
+    };
+    let size = text.len() as u64;
+    if size > limit {
+        return Ok(Err(Problem::TooLarge { size, limit }));
+    }
+    if Digest::of(digest.algorithm(), text.as_bytes()) != *digest {
+        return Err(Unbelievable::Document(*digest));
+    }
+    Ok(Ok(text.into_bytes()))
 }
 
 /// The documents of a manifest that say that they are signatures.

@@ -22,6 +22,28 @@ const PAGE: usize = 10_000;
 /// States of one advisory that are kept, the earliest. Whoever changes their mind more often has named a fix by then, or none.
 const STATES: usize = 32;
 
+/// How much of the history of all advisories is held in memory. Whoever makes a source change what it says of everything, again
+/// and again, must not fill the memory of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FixLimits {
+    /// States of all advisories together. Default 100,000.
+    pub(super) states: usize,
+    /// Bytes of them, estimated. Default 512 MiB.
+    pub(super) bytes: usize,
+    /// Changes of one advisory that are looked at, the earliest. Default 256.
+    pub(super) changes: usize,
+}
+
+impl Default for FixLimits {
+    fn default() -> Self {
+        Self {
+            states: 100_000,
+            bytes: 512 << 20,
+            changes: 256,
+        }
+    }
+}
+
 /// What is known of the history of advisories.
 #[derive(Default)]
 pub(crate) struct Fixes {
@@ -31,6 +53,10 @@ pub(crate) struct Fixes {
     came: HashMap<Box<str>, u64>,
     /// States of the others, the earliest first.
     states: HashMap<Box<str>, Vec<(u64, AdvisoryIndex)>>,
+    /// How many those are, and their bytes.
+    held: (usize, usize),
+    /// Advisories whose states are more than is held.
+    left_out: usize,
 }
 
 impl Fixes {
@@ -39,11 +65,14 @@ impl Fixes {
     /// # Errors
     /// The store failed, or the clock of an import is beyond any calendar.
     pub(super) async fn read(store: &Store) -> Result<Self> {
+        Self::read_within(store, FixLimits::default()).await
+    }
+
+    async fn read_within(store: &Store, limits: FixLimits) -> Result<Self> {
         let mut fixes = Self::default();
         for (generation, at) in store.generations().await? {
             fixes.moments.insert(generation, moment(at)?);
         }
-        let mut changed: Vec<(String, Vec<u64>)> = Vec::new();
         let mut current: Option<(String, Vec<u64>)> = None;
         let mut after = (String::new(), 0);
         loop {
@@ -52,29 +81,62 @@ impl Fixes {
             after.clone_from(last);
             for (id, generation) in page {
                 match &mut current {
-                    Some((of, generations)) if *of == id => generations.push(generation),
-                    _ => fixes.sort_in(current.replace((id, vec![generation])), &mut changed),
+                    Some((of, generations)) if *of == id => {
+                        if generations.len() < limits.changes {
+                            generations.push(generation);
+                        }
+                    }
+                    _ => {
+                        let before = current.replace((id, vec![generation]));
+                        fixes.sort_in(store, before, limits).await?;
+                    }
                 }
             }
         }
-        fixes.sort_in(current, &mut changed);
-        for (id, generations) in changed {
-            let states = states(store, &id, &generations).await?;
-            fixes.states.insert(id.into(), states);
+        fixes.sort_in(store, current, limits).await?;
+        if fixes.left_out > 0 {
+            tracing::warn!(
+                advisories = fixes.left_out,
+                states = limits.states,
+                bytes = limits.bytes,
+                "sources have changed too many advisories for all of it to be remembered: their fixes count as known since the \
+                 advisory came, so grace ends early"
+            );
         }
         Ok(fixes)
     }
 
-    fn sort_in(&mut self, found: Option<(String, Vec<u64>)>, changed: &mut Vec<(String, Vec<u64>)>) {
-        let Some((id, generations)) = found else { return };
+    async fn sort_in(
+        &mut self,
+        store: &Store,
+        found: Option<(String, Vec<u64>)>,
+        limits: FixLimits,
+    ) -> Result<()> {
+        let Some((id, generations)) = found else {
+            return Ok(());
+        };
+        let Some(came) = generations.first().copied() else {
+            return Ok(());
+        };
         let first = self.moments.keys().next().copied();
-        match generations[..] {
-            [only] if Some(only) == first => {}
-            [only] => {
-                self.came.insert(id.into(), only);
+        if generations.len() > 1 {
+            let (states_held, bytes_held) = self.held;
+            if states_held < limits.states && bytes_held < limits.bytes {
+                let states = states(store, &id, &generations).await?;
+                let bytes =
+                    |(_, index): &(u64, AdvisoryIndex)| size_of::<AdvisoryIndex>() + index.stats().bytes;
+                self.held.0 += states.len();
+                self.held.1 += states.iter().map(bytes).sum::<usize>();
+                self.states.insert(id.into(), states);
+                return Ok(());
             }
-            _ => changed.push((id, generations)),
+            // Grace that ends early is asked for again; one that never ends is noticed by nobody.
+            self.left_out += 1;
         }
+        if Some(came) != first {
+            self.came.insert(id.into(), came);
+        }
+        Ok(())
     }
 
     /// When the first of the sources of a finding that name a fix has named one.
@@ -100,7 +162,11 @@ impl Fixes {
             found.matches.iter().any(|found| found.fix.version().is_some())
         };
         let generation = match (self.states.get(advisory), self.came.get(advisory)) {
-            (Some(states), _) => states.iter().find(|(_, index)| names_fix(index))?.0,
+            // Where more has changed than is kept, none of the kept states may name the fix that there is.
+            (Some(states), _) => {
+                let names = states.iter().find(|(_, index)| names_fix(index));
+                names.or(states.first())?.0
+            }
             (None, Some(came)) => *came,
             (None, None) => *self.moments.keys().next()?,
         };

@@ -108,6 +108,7 @@ fn in_words(unknown: &Unknown) -> String {
         UnknownKind::NotJudged => "it could not be judged",
         UnknownKind::TooManyFindings => "there is more than one decision looks at",
         UnknownKind::FactsTooLong => "a text is too long to be judged whole",
+        UnknownKind::OnlyPackages => "an SBOM tells of packages alone",
     };
     format!("{what}: {}", unknown.detail)
 }

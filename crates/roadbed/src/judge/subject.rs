@@ -74,6 +74,8 @@ pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) 
         &facts.signers,
         about.now,
     );
+    let ends = subject.image.signed_until.into_iter().chain(vex.first_end());
+    subject.image.signed_until = ends.min();
     add_vulnerabilities_of(&mut subject, &packages(&overlay), overlay.os, facts, &vex);
     add_files(&mut subject, &overlay, gathered);
     add_configuration(&mut subject, about, gathered, &overlay);

@@ -6,19 +6,24 @@ use findings::{FoundUnit, Listing, Package, PackageKind, Unit, UnitKind};
 use futures_util::stream;
 use oci::{Algorithm, Manifest, ManifestLimits};
 use serde_json::json;
-use store::{Actor, NewUser, PutManifest, StoreConfig, SystemClock};
+use signatures::SignerSpec;
+use store::{Actor, Importer, ManualClock, NewUser, PutManifest, StoreConfig, SystemClock};
 
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(in crate::judge) async fn open(dir: &std::path::Path) -> Store {
+    open_at(dir, Arc::new(SystemClock)).await
+}
+
+async fn open_at(dir: &std::path::Path, clock: Arc<dyn store::Clock>) -> Store {
     let config = StoreConfig {
         data_dir: dir.to_owned(),
         touches_blobs: false,
         limits: store::StoreLimits::default(),
     };
-    Store::open(config, Arc::new(SystemClock)).await.unwrap()
+    Store::open(config, clock).await.unwrap()
 }
 
 async fn permit(store: &Store, repo: &RepoName) -> access::Permit<Push> {
@@ -49,6 +54,12 @@ const DAMAGED: [u8; 100] = [0xff; 100];
 
 /// Pushes an image of two layers whose blobs were looked into. `listing` is that of each report.
 pub(in crate::judge) async fn push(store: &Store, repo: &RepoName, listing: &[u8]) -> Digest {
+    let packages = vec![Package::new(PackageKind::Npm, "a", "1")];
+    push_with(store, repo, packages, &Listing::from_bytes(listing.to_vec())).await
+}
+
+/// Pushes an image in whose layers these packages and files were found.
+async fn push_with(store: &Store, repo: &RepoName, packages: Vec<Package>, listing: &Listing) -> Digest {
     let permit = permit(store, repo).await;
     let mut descriptors = Vec::new();
     let blobs: [&[u8]; 3] = [b"{}", b"layer", b"upper layer"];
@@ -67,10 +78,10 @@ pub(in crate::judge) async fn push(store: &Store, repo: &RepoName, listing: &[u8
         let mut report = crate::worker::not_scannable(blob, "layer.test", "a test");
         report.units.push(FoundUnit {
             path: "app/package-lock.json".to_owned(),
-            unit: Unit::of_packages(UnitKind::NodeLock, vec![Package::new(PackageKind::Npm, "a", "1")]),
+            unit: Unit::of_packages(UnitKind::NodeLock, packages.clone()),
             owned_by: None,
         });
-        report.listing = Listing::from_bytes(listing.to_vec());
+        report.listing = listing.clone();
         store.finish_scan(&job, report).await.unwrap();
     }
     let manifest = json!({
@@ -214,5 +225,83 @@ async fn a_judgement_that_takes_longer_than_its_lease_is_nobody_elses() {
     let following = tokio::spawn(knowledge.follow());
     let decision = decided(&store, &repo, &digest).await;
     assert_eq!(decision.outcome, Outcome::Allow);
+    following.abort();
+}
+
+/// An advisory about a package, and somebody's word until a moment that it does not matter.
+async fn import(store: &Store, until: Timestamp) {
+    let advisory = json!({
+        "id": "GHSA-1", "modified": "2024-01-01T00:00:00Z", "aliases": ["CVE-2024-1"],
+        "affected": [{ "package": { "ecosystem": "npm", "name": "left" }, "versions": ["1.0.0"] }],
+    });
+    let vex = json!({
+        "@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://vendor.example/1", "author": "Vendor",
+        "timestamp": "2024-01-01T00:00:00Z", "version": 1,
+        "statements": [{
+            "vulnerability": { "name": "CVE-2024-1" }, "products": ["pkg:npm/left@1.0.0"], "status": "not_affected",
+            "justification": "vulnerable_code_not_present",
+        }],
+    });
+    let actor = Actor::operator("test");
+    let mut importer = Importer::begin(store).await.unwrap();
+    for (name, document) in [("npm/GHSA-1.json", advisory), ("vendor.json", vex)] {
+        importer.add(name, document.to_string().as_bytes()).await.unwrap();
+    }
+    let summary = importer.finish("test", &actor).await.unwrap();
+    assert_eq!(summary.refused, 0, "{summary:?}");
+    let mut spec: SignerSpec = serde_json::from_value(json!({
+        "name": "vendor", "repositories": ["**"], "author": "Vendor", "vex": true,
+    }))
+    .unwrap();
+    spec.until = Some(moment(until).unwrap());
+    store.set_signer(&actor, &spec).await.unwrap();
+}
+
+async fn until_decided(store: &Store, repo: &RepoName, digest: &Digest, outcome: Outcome) -> Arc<Judgement> {
+    let mut decisions = store.decisions();
+    let decided = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let decision = store.decision(repo, digest, Point::Pull).await.unwrap();
+            if let Some(decision) = decision.filter(|decision| decision.outcome == outcome) {
+                return decision;
+            }
+            decisions.changed().await.unwrap();
+        }
+    });
+    decided
+        .await
+        .unwrap_or_else(|_| panic!("it is never {outcome:?}"))
+}
+
+/// Nothing else happens: no import, no push, no change of a rule.
+#[tokio::test(flavor = "multi_thread")]
+async fn vex_counts_no_longer_than_its_author_is_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::starting_at(Timestamp(1_795_336_380_000_000)));
+    let store = open_at(dir.path(), Arc::clone(&clock) as Arc<dyn store::Clock>).await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    let policy = "version: 1\nrules:\n  - {id: any, when: finding.kind == 'vulnerability', decide: refuse}\n";
+    let actor = Actor::operator("test");
+    store.set_policy(policy, "sha256:x", &actor).await.unwrap();
+    let until = store.now().plus(Duration::from_hours(1));
+    import(&store, until).await;
+    let packages = vec![Package::new(PackageKind::Npm, "left", "1.0.0")];
+    let digest = push_with(&store, &repo, packages, &Listing::default()).await;
+    let (_loops, knowledge) = start(&store, LEASE);
+    let following = tokio::spawn(knowledge.follow());
+    let decision = until_decided(&store, &repo, &digest, Outcome::Allow).await;
+    let end = until.plus(Duration::from_secs(1));
+    assert_eq!(decision.review_at, Some(end), "{decision:?}");
+    // Whoever waits for the next end wakes then, and not a minute later.
+    let wait = until_next_review(&store, Duration::from_hours(9)).await.unwrap();
+    assert_eq!(wait, Duration::from_secs(3_601));
+    let wait = until_next_review(&store, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(wait, Duration::from_secs(10));
+    clock.advance(Duration::from_hours(1));
+    assert_eq!(review(&store).await.unwrap(), 0);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(review(&store).await.unwrap(), 1);
+    let refused = until_decided(&store, &repo, &digest, Outcome::Refuse).await;
+    assert!(refused.line.contains("CVE-2024-1"), "{}", refused.line);
     following.abort();
 }

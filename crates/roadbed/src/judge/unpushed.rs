@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use findings::{LayerReport, ScanResult};
-use oci::{Descriptor, Manifest, ManifestKind, ManifestLimits, RepoName};
+use findings::{LayerReport, ScanResult, sbom::Sbom};
+use oci::{Algorithm, Descriptor, Digest, Manifest, ManifestKind, ManifestLimits, RepoName};
 use thiserror::Error;
 use time::OffsetDateTime;
 use web::{
@@ -15,7 +15,10 @@ use web::{
     wire::{UnpushedBlob, UnpushedImage},
 };
 
-use super::{Collected, Facts, Gathered, SubjectOf, asked::failed, decision_on, result_of};
+use super::{
+    Collected, Facts, Gathered, SbomOf, SignatureLimits, SubjectOf, asked::failed, attached,
+    decision_of_sbom, decision_on, result_of, result_of_sbom,
+};
 use crate::worker;
 
 /// What the reports of one image may hold.
@@ -52,7 +55,7 @@ enum Refused {
     )]
     TooMany { what: &'static str, has: u64, most: u64 },
     #[error("the report of {0} cannot be used, {1}: scan with the registry's own version of roadbed")]
-    Unbelievable(oci::Digest, &'static str),
+    Unbelievable(Digest, &'static str),
     #[error("the report of a layer cannot be read: {0}")]
     Listing(#[from] findings::ListingError),
 }
@@ -63,13 +66,20 @@ pub(super) async fn judge(
     pusher: Option<String>,
     image: UnpushedImage,
     facts: Arc<Facts>,
-    now: OffsetDateTime,
+    (now, signatures): (OffsetDateTime, SignatureLimits),
 ) -> Result<ScanResult, JudgingError> {
     // Reports are read and conditions evaluated; a thread that serves connections must not.
     let judged = tokio::task::spawn_blocking(move || {
         check(&image, &LIMITS).map_err(|refused| JudgingError::Malformed(refused.to_string()))?;
         let (platform, unread) = (image.platform.clone(), image.unread.clone());
-        let (about, gathered) = taken(repo, pusher, image, now);
+        let mut image = image;
+        let attached = image.signatures.take().map_or_else(
+            || Ok(Collected::default()),
+            |given| attached::claimed(given, &image.digest, signatures),
+        );
+        let attached = attached.map_err(|error| JudgingError::Malformed(error.to_string()))?;
+        let (mut about, gathered) = taken(repo, pusher, image, now);
+        about.attached = attached;
         gathered
             .image
             .overlay_within(LIMITS.steps)
@@ -80,6 +90,40 @@ pub(super) async fn judge(
         Ok(result)
     });
     judged.await.context("the judgement was lost").map_err(failed)?
+}
+
+/// What would become of an image with this SBOM. Whoever made it may say anything: what would make its packages look better does not
+/// count.
+pub(super) async fn judge_sbom(
+    repo: RepoName,
+    pusher: Option<String>,
+    text: String,
+    facts: Arc<Facts>,
+    now: OffsetDateTime,
+) -> Result<ScanResult, JudgingError> {
+    let judged = tokio::task::spawn_blocking(move || {
+        let malformed = |error: String| JudgingError::Malformed(error);
+        let sbom = Sbom::read(text.as_bytes()).map_err(|error| malformed(with_causes(&error)))?;
+        bounded("packages", sbom.packages.len() as u64, LIMITS.packages as u64)
+            .map_err(|refused| malformed(refused.to_string()))?;
+        let of = SbomOf {
+            repo,
+            digest: Digest::of(Algorithm::Sha256, text.as_bytes()),
+            pushed_by: pusher,
+            now,
+        };
+        let mut result = result_of_sbom(String::new(), sbom.without_excuses(), &facts);
+        result.decision = Some(decision_of_sbom(&result, of, &facts));
+        Ok(result)
+    });
+    judged.await.context("the judgement was lost").map_err(failed)?
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 fn check(image: &UnpushedImage, limits: &Limits) -> Result<(), Refused> {
@@ -171,7 +215,6 @@ fn taken(
 mod tests {
     use findings::{Compression, Listing, ListingEntry, SCHEMA};
     use oci::media_type::{OCI_IMAGE_MANIFEST, OCI_LAYER};
-    use oci::{Algorithm, Digest};
 
     use super::*;
 
@@ -219,6 +262,7 @@ mod tests {
                 report: Some(report),
             }],
             unread: Vec::new(),
+            signatures: None,
         }
     }
 
@@ -245,6 +289,35 @@ mod tests {
         assert!(refusal(|report| report.blob = other).contains("another blob"));
         let damaged = Listing::from_bytes(b"no zlib".to_vec());
         assert!(refusal(|report| report.listing = damaged.clone()).contains("damaged"));
+    }
+
+    #[test]
+    fn signatures_are_about_the_image_that_was_sent() {
+        let digest = Digest::of(Algorithm::Sha256, b"{}");
+        let index_type = oci::media_type::OCI_IMAGE_INDEX;
+        let nothing = format!(r#"{{"schemaVersion":2,"mediaType":"{index_type}","manifests":[]}}"#);
+        let claim = |manifest: &str, index: Option<&str>, is_for_index: bool| {
+            let artifact = web::wire::UnpushedArtifact {
+                of_index: is_for_index,
+                manifest: nothing.clone(),
+                documents: std::collections::BTreeMap::new(),
+            };
+            let given = web::wire::UnpushedSignatures {
+                manifest: manifest.to_owned(),
+                index: index.map(str::to_owned),
+                artifacts: vec![artifact],
+                is_cut: false,
+            };
+            attached::claimed(given, &digest, SignatureLimits::default())
+                .err()
+                .map(|error| error.to_string())
+        };
+        let said = claim("another", None, false).unwrap();
+        assert!(said.contains("another digest than the image"), "{said}");
+        let said = claim("{}", Some(&nothing), false).unwrap();
+        assert!(said.contains("does not name the image"), "{said}");
+        let said = claim("{}", None, true).unwrap();
+        assert!(said.contains("does not name the image"), "{said}");
     }
 
     #[test]

@@ -81,6 +81,12 @@ impl<'a> Vex<'a> {
         }
     }
 
+    /// When the first of those ends whose imported documents count: from then on the image is another one.
+    pub(super) fn first_end(&self) -> Option<OffsetDateTime> {
+        let ends = self.imported.iter().filter_map(|(_, signer)| signer.spec().until);
+        ends.min()
+    }
+
     /// Notes beside the findings what trusted signers say of them.
     pub(super) fn apply(
         &self,

@@ -19,8 +19,11 @@ use crate::{
     worker::{Broker, Pool, PoolError, check_rules},
 };
 
-/// How often it is looked for decisions whose time has come.
-const REVIEW_EVERY: Duration = Duration::from_mins(1);
+/// How often it is looked for decisions whose time has come, at least: decisions that are made meanwhile may have an earlier one.
+const REVIEW_EVERY: Duration = Duration::from_secs(10);
+
+/// Between two such looks.
+const REVIEW_PAUSE: Duration = Duration::from_millis(200);
 
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
@@ -108,7 +111,8 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
 
 async fn review(store: Store) {
     loop {
-        tokio::time::sleep(REVIEW_EVERY).await;
+        let next = judge::until_next_review(&store, REVIEW_EVERY).await;
+        tokio::time::sleep(next.unwrap_or(REVIEW_EVERY).max(REVIEW_PAUSE)).await;
         if let Err(error) = judge::review(&store).await {
             tracing::warn!(
                 error = format!("{error:#}"),

@@ -6,5 +6,7 @@
 mod hostile;
 mod increments;
 mod mirror;
+mod patient;
 mod registry;
 mod served;
+mod slow;

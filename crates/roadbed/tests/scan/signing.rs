@@ -354,3 +354,51 @@ async fn imported_vex_counts_from_trusted_authors() -> Result<()> {
     ensure!(world.decision("v1")?.contains("by vendor (VEX)"));
     Ok(())
 }
+
+/// An image of one registry, judged by another one whose administrator trusts its signer.
+#[tokio::test]
+async fn signatures_of_an_image_elsewhere_count_where_it_is_judged() -> Result<()> {
+    let (home, judge) = (World::start(&[]).await?, World::start(&[]).await?);
+    let signer = Signer::named("release")?;
+    signer.trust(&judge, &[])?;
+    judge.set_policy(&named("release")).await?;
+    let image = plain("elsewhere");
+    home.push("v1", &image).await?;
+    home.decided("v1").await?.expect(&[200])?;
+    let name = format!("{}:v1", super::world::REPOSITORY);
+    let url = judge.server.url();
+    // Fetched from where it lies, and judged elsewhere.
+    let outcome = || -> Result<Value> {
+        let words = ["scan", &name, "--server", &url, "--format", "json"];
+        Ok(serde_json::from_str(&home.roadbed(&words)?)?)
+    };
+    let unsigned = outcome()?;
+    ensure!(unsigned["decision"]["outcome"] == "refuse", "{unsigned:#}");
+
+    let stranger = KeyPair::generate()?;
+    let (blobs, draft) = payload(&image.document, &stranger)?;
+    let referrer = draft
+        .artifact_type(BUNDLE)
+        .subject(image.document.descriptor())
+        .finish();
+    attach(&home, &referrer.digest, &blobs, &referrer).await?;
+    let by_stranger = outcome()?;
+    ensure!(by_stranger["decision"]["outcome"] == "refuse", "{by_stranger:#}");
+
+    let (blobs, draft) = payload(&image.document, &signer.key)?;
+    let tag = format!("{}.sig", image.document.digest.replace(':', "-"));
+    attach(&home, &tag, &blobs, &draft.finish()).await?;
+    let accepted = outcome()?;
+    ensure!(accepted["decision"]["outcome"] != "refuse", "{accepted:#}");
+
+    // A signature of another image is none of this one.
+    let other = plain("another");
+    home.push("v2", &other).await?;
+    let (blobs, draft) = payload(&image.document, &signer.key)?;
+    let tag = format!("{}.sig", other.document.digest.replace(':', "-"));
+    attach(&home, &tag, &blobs, &draft.finish()).await?;
+    let words = ["scan", "team/app:v2", "--server", &url, "--format", "json"];
+    let moved: Value = serde_json::from_str(&home.roadbed(&words)?)?;
+    ensure!(moved["decision"]["outcome"] == "refuse", "{moved:#}");
+    Ok(())
+}

@@ -3,22 +3,25 @@
 //! Documents come one by one, of any kind that is known, and are recognised by their content. An advisory that the present
 //! generation has in the same state is not written again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use findings::advisory::{Advisory, AdvisoryError, DocumentKind, Epss, Kev, VexDocument, recognise};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde_json::json;
 use thiserror::Error;
+use time::OffsetDateTime;
 
+use super::age::{is_older_document, is_older_state};
 use super::{AdvisoryDocument, AdvisoryRow, Import};
 use crate::{Actor, Store, StoreError};
 
-/// Rows that are gathered before they are written.
+/// Rows that are gathered before they are written: so many, or so many bytes. It is all that an import holds in memory, however
+/// much comes.
 const GATHERED: usize = 1_000;
 
-/// States that are read at a time.
-const PAGE: usize = 10_000;
+/// Bytes of them, packed.
+const GATHERED_BYTES: usize = 16 << 20;
 
 /// Refusals that are repeated in the answer; more are counted.
 const REFUSALS: usize = 20;
@@ -43,49 +46,54 @@ pub enum ImportError {
         /// Why.
         source: AdvisoryError,
     },
+    /// What is known is newer.
+    #[error("{0} is older than what is known, which stays")]
+    Older(String),
     /// The store failed; the import is over.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// An import on its way, with what it knows of the present generation.
+/// An import on its way.
 pub struct Importer {
     store: Store,
     import: Import,
-    known: HashMap<String, String>,
-    gathered: Vec<AdvisoryRow>,
+    /// Advisories that there are.
+    count: u64,
+    gathered: Vec<Gathered>,
+    gathered_bytes: usize,
     documents: BTreeMap<(String, String), Vec<u8>>,
     /// Advisories per ecosystem, of this import.
     covers: BTreeMap<String, u64>,
     seen: u64,
     changed: u64,
+    older: u64,
     refused: u64,
     refusals: Vec<String>,
+}
+
+/// A row that is written unless what is known is the same or newer.
+struct Gathered {
+    row: AdvisoryRow,
+    /// It was taken back here, whatever its source dates it.
+    is_taken_back: bool,
 }
 
 impl Importer {
     /// Begins an import.
     pub async fn begin(store: &Store) -> Result<Self, StoreError> {
         let import = store.begin_import().await?;
-        let mut known = HashMap::new();
-        let mut after = String::new();
-        loop {
-            let page = store.advisory_states(&after, PAGE).await?;
-            let Some((last, _)) = page.last() else {
-                break;
-            };
-            after.clone_from(last);
-            known.extend(page);
-        }
         Ok(Self {
+            count: store.count_advisories().await?,
             store: store.clone(),
             import,
-            known,
             gathered: Vec::new(),
+            gathered_bytes: 0,
             documents: BTreeMap::new(),
             covers: BTreeMap::new(),
             seen: 0,
             changed: 0,
+            older: 0,
             refused: 0,
             refusals: Vec::new(),
         })
@@ -103,7 +111,7 @@ impl Importer {
             Err(ImportError::Store(error)) => return Err(error),
             Err(error) => self.refuse(&error),
         }
-        if self.gathered.len() >= GATHERED {
+        if self.gathered.len() >= GATHERED || self.gathered_bytes >= GATHERED_BYTES {
             self.write().await?;
         }
         Ok(())
@@ -162,19 +170,24 @@ impl Importer {
     }
 
     /// How many advisories and documents are new or in another state so far.
-    pub fn changed(&self) -> u64 {
-        self.changed
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn changed(&mut self) -> Result<u64, StoreError> {
+        self.write().await?;
+        Ok(self.changed)
     }
 
-    /// Takes back an advisory that its source has no more: it is kept, and matches nothing from now on. One that is not there or
-    /// was taken back before stays as it is.
+    /// Takes back an advisory that its source has no more: it is kept, and matches nothing from now on. One that is not there, was
+    /// taken back before, or came anew with this import stays as it is.
     ///
     /// # Errors
     /// The store failed.
     pub async fn withdraw(&mut self, id: &str) -> Result<(), StoreError> {
         // It may be among those that are still to be written.
         self.write().await?;
-        let Some(row) = self.store.advisory(id).await? else {
+        let here = self.store.advisory_as_of(id, self.import.generation).await?;
+        let Some(row) = self.store.advisory(id).await?.filter(|_| here.is_none()) else {
             return Ok(());
         };
         let mut advisory = row.advisory()?;
@@ -183,7 +196,7 @@ impl Importer {
         }
         advisory.withdrawn = Some(self.store.now().to_system_time().into());
         self.seen += 1;
-        self.keep_advisory(advisory)
+        self.gather(advisory, true)
     }
 
     fn take_advisory(&mut self, mut advisory: Advisory) -> Result<(), StoreError> {
@@ -198,44 +211,70 @@ impl Importer {
         }
         // What the matcher does not need is not read again at every start.
         advisory.details.clear();
-        self.keep_advisory(advisory)
+        self.gather(advisory, false)
     }
 
-    /// Keeps an advisory unless it is there in the same state.
-    fn keep_advisory(&mut self, advisory: Advisory) -> Result<(), StoreError> {
+    fn gather(&mut self, advisory: Advisory, is_taken_back: bool) -> Result<(), StoreError> {
         let json = serde_json::to_vec(&advisory)
             .map_err(|error| StoreError::damaged(format!("an advisory cannot be written: {error}")))?;
-        let state = state_of(&advisory, &json);
-        if self.known.get(&advisory.id) == Some(&state) {
-            return Ok(());
-        }
-        self.known.insert(advisory.id.clone(), state.clone());
-        self.changed += 1;
-        self.gathered.push(AdvisoryRow {
+        let modified = advisory.modified.filter(|_| !is_taken_back);
+        let row = AdvisoryRow {
+            modified: state_of(modified, &json),
             id: advisory.id,
-            modified: state,
             body: deflate(&json),
-        });
+        };
+        self.gathered_bytes += row.body.len();
+        self.gathered.push(Gathered { row, is_taken_back });
         Ok(())
     }
 
-    /// Keeps a document unless it is there as it is.
+    /// Keeps a document unless it is there as it is, or newer.
     async fn keep_document(&mut self, kind: &str, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let key = (kind.to_owned(), name.to_owned());
-        let present = self.store.advisory_document(kind, name).await?;
-        if present.is_some_and(|present| present.body == bytes) && !self.documents.contains_key(&key) {
-            return Ok(());
+        let stored = self.store.advisory_document(kind, name).await?;
+        let present = self
+            .documents
+            .get(&key)
+            .or(stored.as_ref().map(|stored| &stored.body));
+        if let Some(present) = present {
+            if present == bytes {
+                return Ok(());
+            }
+            if is_older_document(kind, bytes, present, self.store.now()) {
+                self.refuse(&ImportError::Older(name.to_owned()));
+                return Ok(());
+            }
         }
         self.changed += 1;
         self.documents.insert(key, bytes.to_vec());
         Ok(())
     }
 
+    /// Writes what was gathered, as far as it is new.
     async fn write(&mut self) -> Result<(), StoreError> {
-        let rows = std::mem::take(&mut self.gathered);
-        // One id may have come twice; the later one counts.
+        let gathered = std::mem::take(&mut self.gathered);
+        self.gathered_bytes = 0;
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<&str> = gathered.iter().map(|one| one.row.id.as_str()).collect();
+        let mut known = self.store.advisory_states(&self.import, &ids).await?;
+        let (limit, now) = (self.store.limits().advisories, self.store.now());
+        // One id may have come twice; the newer state counts.
         let mut latest: BTreeMap<String, AdvisoryRow> = BTreeMap::new();
-        for row in rows {
+        for Gathered { row, is_taken_back } in gathered {
+            match known.get(&row.id) {
+                Some(state) if *state == row.modified => continue,
+                Some(state) if !is_taken_back && is_older_state(&row.modified, state, now) => {
+                    self.older += 1;
+                    continue;
+                }
+                Some(_) => {}
+                None if self.count >= limit => return Err(StoreError::TooManyAdvisories { limit }),
+                None => self.count += 1,
+            }
+            known.insert(row.id.clone(), row.modified.clone());
+            self.changed += 1;
             latest.insert(row.id.clone(), row);
         }
         let rows: Vec<AdvisoryRow> = latest.into_values().collect();
@@ -252,6 +291,7 @@ impl Importer {
             generation: None,
             seen: self.seen,
             changed: self.changed,
+            older: self.older,
             refused: self.refused,
             refusals: self.refusals,
             covers: self.covers,
@@ -267,6 +307,7 @@ impl Importer {
         let body = json!({
             "seen": summary.seen,
             "changed": summary.changed,
+            "older": summary.older,
             "refused": summary.refused,
             "covers": summary.covers,
         });
@@ -288,6 +329,9 @@ pub struct ImportSummary {
     pub seen: u64,
     /// Advisories and documents that are new or in another state.
     pub changed: u64,
+    /// Advisories that were passed over: what is known of them is newer.
+    #[serde(default)]
+    pub older: u64,
     /// Documents that were not taken.
     pub refused: u64,
     /// Why; the first of them.
@@ -305,10 +349,9 @@ pub fn home(name: &str) -> &str {
 }
 
 /// Two documents of an id are the same where this is: its date, and what it says, for sources without one.
-fn state_of(advisory: &Advisory, json: &[u8]) -> String {
+fn state_of(modified: Option<OffsetDateTime>, json: &[u8]) -> String {
     let digest = oci::Digest::of(oci::Algorithm::Sha256, json);
-    let modified = advisory
-        .modified
+    let modified = modified
         .map(|modified| modified.unix_timestamp().to_string())
         .unwrap_or_default();
     format!("{modified} {}", &digest.hex()[..32])

@@ -160,3 +160,43 @@ async fn one_that_somebody_tagged_is_theirs_from_then_on() {
     assert_eq!(referrers(&kit, &ci, &subject).await, [first.digest]);
     assert_eq!(kit.tags(&ci, REPO).await, ["keep"]);
 }
+
+/// Whoever may push could otherwise fill the disk with SBOMs beyond what the repository may hold.
+#[tokio::test]
+async fn a_repository_without_room_gets_none() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let subject = kit.push_image(&ci, REPO, "a", &["1"]).await;
+    let repo: RepoName = REPO.parse().unwrap();
+    let (first, second) = (attachment(&subject, "one"), attachment(&subject, "two"));
+    assert_eq!(attach_now(&kit, first.clone()).await, Attached::Done);
+    let held = kit
+        .store
+        .repository_stats(&kit.pull(&ci, REPO))
+        .await
+        .unwrap()
+        .unwrap()
+        .bytes;
+    let quota = async |bytes: u64| {
+        let rules = crate::Rules {
+            quota_bytes: Some(bytes),
+            ..crate::Rules::default()
+        };
+        kit.rule(REPO, rules).await;
+    };
+    // What takes its place needs no room beside it.
+    quota(held).await;
+    assert_eq!(attach_now(&kit, second.clone()).await, Attached::Done);
+    assert_eq!(referrers(&kit, &ci, &subject).await, [second.digest]);
+    quota(held - 1).await;
+    let refused = attach_now(&kit, first.clone()).await;
+    assert!(
+        matches!(&refused, Attached::OverQuota(why) if why.limit == held - 1),
+        "{refused:?}"
+    );
+    assert_eq!(referrers(&kit, &ci, &subject).await, [second.digest]);
+    let evidence = kit.store.attached_evidence(&repo, &subject).await.unwrap();
+    assert_eq!(evidence.as_deref(), Some("two"));
+    quota(held).await;
+    assert_eq!(attach_now(&kit, first.clone()).await, Attached::Done);
+}

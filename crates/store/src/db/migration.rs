@@ -10,6 +10,7 @@ mod m0005_gate;
 mod m0006_feeds;
 mod m0007_signatures;
 mod m0008_losses;
+mod m0009_feed_losses;
 mod table;
 
 /// The list.
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_feeds::Migration),
             Box::new(m0007_signatures::Migration),
             Box::new(m0008_losses::Migration),
+            Box::new(m0009_feed_losses::Migration),
         ]
     }
 }

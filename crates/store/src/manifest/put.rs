@@ -404,14 +404,14 @@ impl Pushing {
     }
 }
 
-/// Stores a manifest that the registry itself makes about one of its images, whose blobs are linked already. No quota refuses
-/// it: who pushed the image did not ask for it. Answers its row, and whether it is new.
+/// Stores a manifest that the registry itself makes about one of its images, whose blobs are linked already. The quota of the
+/// repository refuses it like any other. Answers its row, and whether it is new.
 pub(crate) async fn put_own(
     tx: &Tx,
     repository: &mut Repository,
     repo: &RepoName,
     put: PutManifest,
-    limits: StoreLimits,
+    (limits, rules): (StoreLimits, Arc<Rules>),
 ) -> Result<(i64, bool), PutError> {
     if let Some(id) = find(tx, repository.id, &put.digest).await? {
         return Ok((id, false));
@@ -420,7 +420,7 @@ pub(crate) async fn put_own(
         repo: repo.clone(),
         principal: None,
         actor: Actor::system("sbom"),
-        rules: Arc::new(Rules::default()),
+        rules,
         limits,
         witnesses: Witnesses::new(),
         named: Named::by(&put.manifest),

@@ -89,3 +89,63 @@ async fn the_log_is_capped_in_rows_and_age() {
             .is_empty()
     );
 }
+
+/// A pull storm must not make what runs look as if nobody used it.
+#[tokio::test]
+async fn what_was_pulled_lately_stays_known_whatever_else_is_pulled() {
+    let mut kit = Kit::with(|limits| limits.pull_log_rows = 10).await;
+    let root = kit.administrator("root").await;
+    let now = kit.store.now().micros();
+    for (number, repo) in ["a", "b", "c"].into_iter().enumerate() {
+        kit.store
+            .note_pull(note(repo, now + i64::try_from(number).unwrap()));
+    }
+    let looked = PullNote {
+        class: PullClass::Inspection,
+        ..note("d", now + 5)
+    };
+    kit.store.note_pull(looked);
+    for number in 0..200 {
+        kit.store.note_pull(note("storm", now + 10 + number));
+    }
+    kit.restart().await;
+    kit.collect_all().await;
+    kit.collect_all().await;
+    let since = Timestamp(now);
+    for (repo, is_known) in [
+        ("a", true),
+        ("b", true),
+        ("c", true),
+        ("storm", true),
+        ("d", false),
+    ] {
+        let (name, digest) = (repo.parse().unwrap(), sha256(repo.as_bytes()));
+        let pulled = kit.store.was_pulled_since(&name, &digest, since).await;
+        assert_eq!(pulled.unwrap(), is_known, "{repo}");
+    }
+    let left = kit
+        .store
+        .pulls(&root, &PullFilter::default(), None, 100)
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(left.len(), 13);
+
+    // As many images as that are not remembered either.
+    for number in 0..40_i64 {
+        kit.store
+            .note_pull(note(&format!("r{number}"), now + 1_000 + number));
+    }
+    kit.restart().await;
+    for _ in 0..20 {
+        kit.collect_all().await;
+    }
+    let left = kit
+        .store
+        .pulls(&root, &PullFilter::default(), None, 100)
+        .await
+        .unwrap()
+        .items;
+    assert_eq!(left.len(), 20);
+    assert_eq!(left[19].note.repo.as_str(), "r20");
+}

@@ -9,13 +9,14 @@ use policy::{JudgedFinding, WaiverRequest};
 use super::WaiverImage;
 use crate::judging;
 use crate::problem::ApiError;
-use crate::session::Session;
+use crate::session::{PeerAddress, Session};
 use crate::state::WebState;
 
 /// The fingerprint of the one finding of the image that the request names.
 pub(super) async fn of(
     state: &WebState,
     session: &Session,
+    from: Option<PeerAddress>,
     image: &WaiverImage,
     request: &WaiverRequest,
 ) -> Result<Digest, ApiError> {
@@ -25,6 +26,7 @@ pub(super) async fn of(
     let found = state.store.manifest(&permit, &reference).await?;
     let manifest = found.ok_or_else(|| ApiError::not_found("image", &name))?;
     let judging = state.judging.as_ref().ok_or_else(judging::switched_off)?;
+    let _place = state.place_for_report(from)?;
     let findings = judging.findings(&image.repository, &manifest.digest).await?;
     let fingerprints: BTreeSet<String> = findings
         .iter()

@@ -176,6 +176,7 @@ fn rulings() -> Vec<Row> {
         row("GET", "/decisions", "/decisions?repository=team/app&reference=v1", None, PULLERS, 200),
         row("GET", "/decisions", "/decisions?repository=team/app&reference=ghost", None, PULLERS, 404),
         row("GET", "/reports", "/reports?repository=team/app&reference=v1", None, PULLERS, 409),
+        row("POST", "/judgements/sbom", "/judgements/sbom?repository=team/app", Some(json!({})), PUSHERS, 409),
         row("POST", "/judgements", "/judgements?repository=team/app", Some(json!({})), PUSHERS, 409),
     ]
 }

@@ -87,7 +87,7 @@ async fn all_mistakes_of_a_policy_are_told_at_once_with_their_lines() {
     );
 }
 
-fn waiver(repository: &str) -> Value {
+pub(super) fn waiver(repository: &str) -> Value {
     json!({
         "findings": ["CVE-2021-44228"], "repositories": [repository], "reason": "not reachable",
         "until": "2027-01-01T00:00:00Z",
@@ -323,6 +323,16 @@ impl Judging for Oracle {
             Ok(result(&format!("{repo} by {pusher}"), image.digest))
         })
     }
+
+    fn judge_sbom(&self, repo: RepoName, pusher: Option<String>, sbom: String) -> Asked<'_, ScanResult> {
+        Box::pin(async move {
+            let digest = Digest::of(oci::Algorithm::Sha256, sbom.as_bytes());
+            Ok(result(
+                &format!("{repo} by {}: {sbom}", pusher.unwrap_or_default()),
+                digest,
+            ))
+        })
+    }
 }
 
 fn result(name: &str, digest: Digest) -> ScanResult {
@@ -522,4 +532,26 @@ async fn a_report_comes_with_what_was_decided() {
     world.ask(Who::Nobody, "GET", path, None).await.expect(403);
     let ghost = "/reports?repository=team/app&reference=ghost";
     world.ask(Who::Puller, "GET", ghost, None).await.expect(404);
+}
+
+#[tokio::test]
+async fn whoever_may_push_asks_what_would_become_of_an_sbom() {
+    let world = World::judged_by(Arc::new(Oracle)).await;
+    let path = "/judgements/sbom?repository=team/app&tag=v2";
+    let body = json!({ "sbom": "text" });
+    let answer = world
+        .ask(Who::Pusher, "POST", path, Some(&body))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(answer["result"]["target"]["name"], "team/app:v2");
+    assert_eq!(answer["result"]["unknowns"][0], "team/app by pusher: text");
+    for (who, status) in [(Who::Puller, 403), (Who::Nobody, 403), (Who::Anonymous, 401)] {
+        world.ask(who, "POST", path, Some(&body)).await.expect(status);
+    }
+    let large = json!({ "sbom": "x".repeat(web::MAX_JUDGEMENT_BYTES) });
+    world
+        .ask(Who::Pusher, "POST", path, Some(&large))
+        .await
+        .expect(413);
 }

@@ -20,6 +20,18 @@ fn a_line_that_is_no_score_is_named() {
         "CVE-2021-1,0.5",
         "CVE-2021-1,2,0.5",
         "CVE-2021-1,NaN,0.5",
+        "CVE-2021-1,nan,0.5",
+        "CVE-2021-1,0.5,NaN",
+        "CVE-2021-1,inf,0.5",
+        "CVE-2021-1,-inf,0.5",
+        "CVE-2021-1,-0.1,0.5",
+        "CVE-2021-1,1.0001,0.5",
+        "CVE-2021-1,1e999,0.5",
+        "CVE-2021-1,,0.5",
+        "CVE-2021-1,0x1,0.5",
+        "CVE-2021-1234567890,0.5,0.5",
+        "CVE-2021-\u{202e}1,0.5,0.5",
+        "../CVE-2021-1,0.5,0.5",
         "CVE-21-1,0.5,0.5",
         "x",
         "CVE-2021-1,0,0,0",
@@ -29,4 +41,26 @@ fn a_line_that_is_no_score_is_named() {
             .to_string();
         assert!(error.starts_with("line 6 of"), "{line}: {error}");
     }
+}
+
+#[test]
+fn each_limit_refuses_what_exceeds_it() {
+    assert!(matches!(
+        Epss::read(&vec![b' '; EPSS_DOCUMENT_BYTES + 1]),
+        Err(AdvisoryError::TooLarge { .. })
+    ));
+    let many = "CVE-2021-1,0,0\n".repeat(EPSS_LINES + 1);
+    let error = Epss::read(many.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("there are too many lines"), "{error}");
+    let long = format!("#model_version:{}\ncve,epss,percentile\n", "v".repeat(1_000));
+    assert!(Epss::read(long.as_bytes()).unwrap().model_version.len() < 100);
+    assert!(Epss::read(b"cve,epss,percentile\n\xff").is_err());
+}
+
+#[test]
+fn days_and_losses_are_known() {
+    let epss = Epss::read(LIST.as_bytes()).unwrap();
+    assert_eq!(epss.scored_at().unwrap().unix_timestamp(), 1_756_080_000);
+    let other = Epss::read(b"CVE-2021-44228,0,0\nCVE-2021-44229,0,0\n").unwrap();
+    assert_eq!((epss.missing_in(&other), other.scored_at()), (1, None));
 }

@@ -17,9 +17,31 @@ use crate::{
     },
 };
 
+/// How large an index may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexLimits {
+    /// Advisories.
+    pub advisories: usize,
+    /// Packages that they speak of, over all of them.
+    pub entries: usize,
+    /// Bytes in memory, estimated from what is held.
+    pub bytes: usize,
+}
+
+impl Default for IndexLimits {
+    fn default() -> Self {
+        Self {
+            advisories: INDEX_ADVISORIES,
+            entries: INDEX_ENTRIES,
+            bytes: INDEX_BYTES,
+        }
+    }
+}
+
 /// Takes advisories one by one, so that they need not all be in memory beside the index.
 #[derive(Debug, Default)]
 pub struct IndexBuilder {
+    limits: IndexLimits,
     texts: Interner,
     databases: HashMap<Database, Arc<Database>>,
     aliases: AliasSets,
@@ -32,6 +54,14 @@ pub struct IndexBuilder {
 }
 
 impl IndexBuilder {
+    /// One that stops at other limits than the default ones.
+    pub fn within(limits: IndexLimits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
     /// Adds an advisory. Of two with one id of one database both count: that is the caller's to prevent.
     ///
     /// # Errors
@@ -46,7 +76,7 @@ impl IndexBuilder {
             self.stats.ordinary_updates += 1;
             return Ok(());
         }
-        let number = number_below(self.advisories.len(), INDEX_ADVISORIES, "advisories")?;
+        let number = number_below(self.advisories.len(), self.limits.advisories, "advisories")?;
         let vulnerabilities = self.vulnerabilities(&advisory, &fixed);
         for affected in &advisory.affected {
             self.add_entry(number, affected)?;
@@ -169,7 +199,7 @@ impl IndexBuilder {
         let release = release
             .filter(|_| !is_registry(ecosystem))
             .map(|release| self.texts.intern(release));
-        let number = number_below(self.entries.len(), INDEX_ENTRIES, "packages")?;
+        let number = number_below(self.entries.len(), self.limits.entries, "packages")?;
         let name = self.texts.intern(&canonical_name(ecosystem, &affected.name));
         let mut entry = self.entry(ecosystem, name.clone(), affected);
         entry.advisory = advisory;
@@ -222,10 +252,10 @@ impl IndexBuilder {
     }
 
     fn check_bytes(&self) -> Result<(), AdvisoryError> {
-        if self.stats.bytes + self.texts.bytes() > INDEX_BYTES {
+        if self.stats.bytes + self.texts.bytes() > self.limits.bytes {
             return Err(AdvisoryError::IndexTooLarge {
                 what: "bytes",
-                limit: INDEX_BYTES as u64,
+                limit: self.limits.bytes as u64,
             });
         }
         Ok(())

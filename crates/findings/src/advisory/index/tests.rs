@@ -112,3 +112,27 @@ fn the_export_makes_an_index() {
     let built = AdvisoryIndex::build(export.advisories.iter().step_by(20).cloned()).unwrap();
     assert_eq!(loaded.stats(), built.stats());
 }
+
+#[test]
+fn an_index_stops_at_each_limit() {
+    use super::{IndexBuilder, IndexLimits};
+    let advisory = |number: usize| {
+        let value = serde_json::json!({"id": format!("X-{number}"), "modified": "2024-01-01T00:00:00Z", "affected": [
+            {"package": {"ecosystem": "npm", "name": "a"}, "versions": ["1"]},
+            {"package": {"ecosystem": "npm", "name": "b"}, "versions": ["1"]},
+        ]});
+        Advisory::read(value.to_string().as_bytes(), "").unwrap()
+    };
+    let all = IndexLimits::default();
+    for (limits, what) in [
+        (IndexLimits { advisories: 2, ..all }, "more than 2 advisories"),
+        (IndexLimits { entries: 5, ..all }, "more than 5 packages"),
+        (IndexLimits { bytes: 1_000, ..all }, "more than 1000 bytes"),
+    ] {
+        let mut builder = IndexBuilder::within(limits);
+        let error = (0..1_000)
+            .find_map(|number| builder.add(advisory(number)).err())
+            .unwrap();
+        assert!(error.to_string().contains(what), "{what}: {error}");
+    }
+}

@@ -27,3 +27,65 @@ fn an_entry_without_a_day_is_named() {
     assert_eq!(error, "KEV catalogue 1: vulnerabilities[0]: dateAdded is no day");
     assert!(Kev::read(b"{}").is_err());
 }
+
+fn catalogue(entries: &[String]) -> Vec<u8> {
+    let list = entries.join(",");
+    format!(r#"{{"catalogVersion":"1","vulnerabilities":[{list}]}}"#).into_bytes()
+}
+
+fn entry(id: &str) -> String {
+    serde_json::json!({ "cveID": id, "dateAdded": "2021-12-10" }).to_string()
+}
+
+#[test]
+fn each_limit_refuses_what_exceeds_it() {
+    assert!(matches!(
+        Kev::read(&vec![b' '; KEV_DOCUMENT_BYTES + 1]),
+        Err(AdvisoryError::TooLarge { .. })
+    ));
+    let many = catalogue(&vec![entry("CVE-2021-1"); KEV_ENTRIES + 1]);
+    let error = Kev::read(&many).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("more than 200000 elements"), "{cause}");
+    for id in [
+        "",
+        "../x",
+        "CVE-2021-1\n",
+        "CVE\u{202e}1",
+        "a b",
+        &"x".repeat(ID_BYTES + 1),
+    ] {
+        let error = Kev::read(&catalogue(&[entry(id)])).unwrap_err().to_string();
+        assert!(error.contains("vulnerabilities[0]: an id has"), "{id:?}: {error}");
+    }
+    for day in [
+        "2021-13-01",
+        "2021-02-30",
+        "12021-01-01",
+        "2021-01-01T00:00:00Z",
+        "",
+    ] {
+        let entry = serde_json::json!({ "cveID": "CVE-2021-1", "dateAdded": day }).to_string();
+        assert!(Kev::read(&catalogue(&[entry])).is_err(), "{day}");
+    }
+    let deep = format!(
+        r#"{{"catalogVersion":"1","vulnerabilities":{}}}"#,
+        "[".repeat(100_000)
+    );
+    assert!(Kev::read(deep.as_bytes()).is_err());
+    let long = format!(
+        r#"{{"cveID":"CVE-2021-1","dateAdded":"2021-12-10","requiredAction":"{}"}}"#,
+        "x".repeat(SUMMARY_BYTES * 2)
+    );
+    let kev = Kev::read(&catalogue(&[long])).unwrap();
+    assert!(kev.get("CVE-2021-1").unwrap().action.len() <= SUMMARY_BYTES + "…".len());
+}
+
+#[test]
+fn what_is_missing_is_counted_by_id() {
+    let of = |ids: &[&str]| {
+        let entries: Vec<String> = ids.iter().map(|id| entry(id)).collect();
+        Kev::read(&catalogue(&entries)).unwrap()
+    };
+    assert_eq!(of(&["A-1", "A-2"]).missing_in(&of(&["A-2", "A-3"])), 1);
+}

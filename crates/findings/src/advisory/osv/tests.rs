@@ -191,3 +191,95 @@ fn the_year_one_is_no_time() {
         (None, vec!["CVE-1".to_owned()])
     );
 }
+
+/// Ids become parts of URLs, lines of logs and pages.
+#[test]
+fn hostile_ids_and_names_are_refused() {
+    let modified = "2024-01-01T00:00:00Z";
+    let of_id = |id: &str| read(&json!({"id": id, "modified": modified}));
+    for id in [
+        "../../etc/passwd",
+        "a/b",
+        "a\\b",
+        ".hidden",
+        "a..b",
+        "a%2f",
+        "a#b",
+        "a\nb",
+        "a\u{0}",
+        "a\u{1b}[31m",
+        "a\u{202e}b",
+        "\u{200b}",
+        "CVE\u{2011}2021",
+        "<script>",
+        "a\"b",
+        "a,b",
+        "a|b",
+    ] {
+        let error = of_id(id).unwrap_err().to_string();
+        assert!(error.contains("an id has 1 to 256"), "{id:?}: {error}");
+        assert!(
+            error.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '),
+            "{error:?}"
+        );
+    }
+    assert!(of_id("ALSA-2022:0001").is_ok() && of_id("openSUSE-SU-2021:1234-1").is_ok());
+    for alias in ["a b", "a\u{7}", "a\u{202e}b", "\u{feff}CVE-1"] {
+        let error = read(&json!({"id": "X-1", "modified": modified, "related": [alias]})).unwrap_err();
+        assert!(error.to_string().contains("related[0]"), "{error}");
+    }
+    for name in ["a\u{0}", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}"] {
+        assert!(
+            with_affected(&json!({"package": {"ecosystem": "npm", "name": name}})).is_err(),
+            "{name:?}"
+        );
+        assert!(
+            with_affected(&json!({"package": {"ecosystem": name, "name": "a"}})).is_err(),
+            "{name:?}"
+        );
+        assert!(with_affected(&json!({"versions": [name]})).is_err(), "{name:?}");
+        assert!(with_events(&json!([{"introduced": name}])).is_err(), "{name:?}");
+    }
+    let long = "n".repeat(limits::NAME_BYTES + 1);
+    assert!(with_affected(&json!({"package": {"ecosystem": "npm", "name": long}})).is_err());
+}
+
+/// Dates far away are read, and neither wrap nor panic.
+#[test]
+fn dates_are_of_the_calendar() {
+    for (date, is_read) in [
+        ("9999-12-31T23:59:59.999999999Z", true),
+        ("0000-01-01T00:00:00Z", true),
+        ("10000-01-01T00:00:00Z", false),
+        ("2024-02-30T00:00:00Z", false),
+        ("2024-01-01T25:00:00Z", false),
+        ("1704067200", false),
+        ("2024-01-01", false),
+    ] {
+        for field in ["published", "withdrawn"] {
+            let document = json!({"id": "X-1", "modified": "2024-01-01T00:00:00Z", field: date});
+            assert_eq!(read(&document).is_ok(), is_read, "{field} {date}");
+        }
+        assert_eq!(
+            read(&json!({"id": "X-1", "modified": date})).is_ok(),
+            is_read,
+            "{date}"
+        );
+    }
+}
+
+#[test]
+fn nesting_is_bounded_or_costs_nothing() {
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let of = |field: &str, depth: usize| {
+        let text = format!(
+            r#"{{"id":"X-1","modified":"2024-01-01T00:00:00Z","{field}":{}}}"#,
+            deep(depth)
+        );
+        Advisory::read(text.as_bytes(), "")
+    };
+    assert!(of("affected", limits::NESTING + 1).is_err());
+    for field in ["unknown", "database_specific"] {
+        assert!(of(field, 1_000_000).is_ok(), "{field}");
+    }
+}

@@ -7,9 +7,11 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{VexComponent, VexDocument, VexProduct, VexStatement, VexStatus};
 use crate::advisory::{
-    bounded::{Bounded, clip},
+    bounded::{Bounded, clip, is_plain, is_reference},
     error::{AdvisoryError, check_size},
-    limits::{ID_BYTES, VEX_DOCUMENT_BYTES, VEX_PRODUCTS, VEX_STATEMENTS, VEX_TEXT_BYTES},
+    limits::{
+        VEX_COMPONENTS, VEX_DOCUMENT_BYTES, VEX_ID_BYTES, VEX_PRODUCTS, VEX_STATEMENTS, VEX_TEXT_BYTES,
+    },
 };
 
 const WHAT: &str = "OpenVEX document";
@@ -97,7 +99,7 @@ impl VexDocument {
             .map_err(|source| AdvisoryError::Malformed { what: WHAT, source })?;
         let id = clip(&wire.id, VEX_TEXT_BYTES);
         let broken = |place: String, offence: &str| AdvisoryError::Broken {
-            document: id.clone(),
+            document: id.escape_default().to_string(),
             place,
             offence: offence.to_owned(),
         };
@@ -107,7 +109,13 @@ impl VexDocument {
         let at = time(wire.last_updated.as_deref().unwrap_or(&wire.timestamp))
             .ok_or_else(|| broken("timestamp".to_owned(), "it is no time of RFC 3339"))?;
         let mut statements = Vec::with_capacity(wire.statements.0.len());
+        let mut components = 0_usize;
         for (number, statement) in wire.statements.0.into_iter().enumerate() {
+            components = components.saturating_add(statement.components());
+            if components > VEX_COMPONENTS {
+                let offence = format!("there are more than {VEX_COMPONENTS} products and parts");
+                return Err(broken(format!("statements[{number}]"), &offence));
+            }
             let read = statement
                 .read(at)
                 .map_err(|offence| broken(format!("statements[{number}]"), offence))?;
@@ -123,6 +131,20 @@ impl VexDocument {
 }
 
 impl WireStatement {
+    /// How many products and parts it makes: each product gets the parts that stand beside all of them.
+    fn components(&self) -> usize {
+        let own = self.products.0.iter().map(|product| match product {
+            WireProduct::Id(_) => 0,
+            WireProduct::Product { subcomponents, .. } => subcomponents.0.len(),
+        });
+        let shared = self
+            .products
+            .0
+            .len()
+            .saturating_mul(self.subcomponents.0.len() + 1);
+        own.sum::<usize>().saturating_add(shared)
+    }
+
     fn read(self, document_at: OffsetDateTime) -> Result<VexStatement, &'static str> {
         let stated = self.last_updated.as_deref().or(self.timestamp.as_deref());
         let at = match stated {
@@ -142,12 +164,15 @@ impl WireStatement {
             return Err("it is not affected but does not say why");
         }
         let shared: Vec<VexComponent> = self.subcomponents.0.into_iter().map(component).collect();
-        let products = self
+        let products: Vec<VexProduct> = self
             .products
             .0
             .into_iter()
             .map(|product| product.read(&shared))
             .collect();
+        if !products.iter().all(has_plain_names) {
+            return Err("an identifier of a product is too long, or has characters that are not seen");
+        }
         Ok(VexStatement {
             vulnerability,
             products,
@@ -168,7 +193,7 @@ impl WireVulnerability {
             Self::Name(name) => vec![name],
             Self::Named { id, name, aliases } => name.into_iter().chain(id).chain(aliases.0).collect(),
         };
-        ids.retain(|id| !id.is_empty() && id.len() <= ID_BYTES);
+        ids.retain(|id| is_reference(id));
         ids
     }
 }
@@ -227,6 +252,14 @@ impl WireComponent {
             digests: self.hashes.into_iter().filter_map(digest).collect(),
         }
     }
+}
+
+fn has_plain_names(product: &VexProduct) -> bool {
+    let components = std::iter::once(&product.product).chain(&product.subcomponents);
+    let names = components.flat_map(|component| component.ids.iter().chain(&component.digests));
+    names
+        .into_iter()
+        .all(|name| name.len() <= VEX_ID_BYTES && is_plain(name))
 }
 
 fn time(text: &str) -> Option<OffsetDateTime> {

@@ -211,3 +211,50 @@ fn package_urls_that_say_less_mean_more() {
         assert_eq!(purl_means(statement, candidate), means, "{statement} {candidate}");
     }
 }
+
+#[test]
+fn each_limit_refuses_what_exceeds_it() {
+    use crate::advisory::{AdvisoryError, limits};
+    let read = |statements: serde_json::Value| {
+        let value = json!({"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.com/1", "author": "a",
+            "timestamp": "2025-01-01T00:00:00Z", "version": 1, "statements": statements});
+        VexDocument::read(value.to_string().as_bytes())
+    };
+    assert!(matches!(
+        VexDocument::read(&vec![b' '; limits::VEX_DOCUMENT_BYTES + 1]),
+        Err(AdvisoryError::TooLarge { .. })
+    ));
+    let of = |products: serde_json::Value| statement(&products, "fixed", "2025-01-01T00:00:00Z");
+    let one = of(json!(["pkg:npm/a"]));
+    assert!(read(json!(vec![one.clone(); limits::VEX_STATEMENTS + 1])).is_err());
+    assert!(read(json!([of(json!(vec!["pkg:npm/a"; limits::VEX_PRODUCTS]))])).is_ok());
+    assert!(read(json!([of(json!(vec!["pkg:npm/a"; limits::VEX_PRODUCTS + 1]))])).is_err());
+    // Each product gets the parts that stand beside all of them: a document of some kilobytes would be gigabytes.
+    let mut many = of(json!(vec!["p"; 1_000]));
+    many["subcomponents"] = json!(vec!["s"; 1_000]);
+    let error = read(json!([many])).unwrap_err().to_string();
+    assert!(error.contains("more than 200000 products and parts"), "{error}");
+    let long = "x".repeat(limits::VEX_ID_BYTES + 1);
+    for name in [long.as_str(), "pkg:npm/a\u{202e}b", "pkg:npm/a\n"] {
+        assert!(read(json!([of(json!([name]))])).is_err(), "{name:?}");
+        assert!(
+            read(json!([of(json!([{"@id": "p", "subcomponents": [name]}]))])).is_err(),
+            "{name:?}"
+        );
+    }
+    let mut hostile = one.clone();
+    for id in ["", "a b", "CVE\u{202e}1", &"x".repeat(limits::ID_BYTES + 1)] {
+        hostile["vulnerability"] = json!({ "name": id });
+        assert!(read(json!([hostile])).is_err(), "{id:?}");
+    }
+    let mut dated = one;
+    for date in ["soon", "10000-01-01T00:00:00Z", "2025-02-30T00:00:00Z"] {
+        dated["timestamp"] = json!(date);
+        assert!(read(json!([dated])).is_err(), "{date}");
+    }
+    let deep = format!(
+        r#"{{"@context":"https://openvex.dev/ns","statements":{}"#,
+        "[".repeat(100_000)
+    );
+    assert!(VexDocument::read(deep.as_bytes()).is_err());
+}

@@ -144,6 +144,10 @@ fn describe(report: &SyncReport) -> String {
         ["SOURCE", "NEW OR CHANGED", "GONE", "OUTCOME"],
         report.sources.iter().map(row),
     ));
+    if report.older > 0 {
+        let older = output::count(report.older, "advisory");
+        let _ = writeln!(text, "{older} passed over: what is known is newer");
+    }
     if report.refused > 0 {
         // Writing to memory does not fail.
         let _ = writeln!(text, "{} not taken:", output::count(report.refused, "document"));
@@ -189,6 +193,7 @@ mod tests {
                 outcome("kev", 1, None),
                 outcome("Maven", 0, Some("cannot reach it (mend it)")),
             ],
+            older: 0,
             refused: 1,
             refusals: vec!["X is odd\u{1b}".to_owned()],
         };

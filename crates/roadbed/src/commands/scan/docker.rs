@@ -57,6 +57,8 @@ pub(super) fn saved(name: String, archive: Archive, reference: Option<&Reference
         platform: None,
         blobs: Blobs::Named(Arc::new(archive), Arc::new(names)),
         unread: Vec::new(),
+        bytes: None,
+        index: None,
     })
 }
 

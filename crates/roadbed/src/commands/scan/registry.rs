@@ -26,6 +26,17 @@ impl Registry {
         Ok(Self { distribution })
     }
 
+    /// A manifest by its tag or digest, or the list of what refers to one, as it was sent; `None`: there is none, or it is larger than
+    /// `most`.
+    pub(super) async fn find(&self, what: &str, most: u64) -> Result<Option<Vec<u8>>> {
+        let accept = media_type::MANIFESTS.join(", ");
+        let Some(mut response) = self.distribution.find(what, &accept).await? else {
+            return Ok(None);
+        };
+        let bytes = read(&mut response, most).await?;
+        Ok((bytes.len() as u64 <= most).then_some(bytes))
+    }
+
     /// A manifest as it was sent, with its media type, up to a byte more than `most`.
     pub(super) async fn manifest(
         &self,
@@ -45,14 +56,7 @@ impl Registry {
             .headers()
             .get(http::header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        let mut bytes = Vec::new();
-        while let Some(chunk) = chunk(&mut response).await? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() as u64 > most {
-                break;
-            }
-        }
-        Ok((bytes, media_type))
+        Ok((read(&mut response, most).await?, media_type))
     }
 
     /// A blob, whose bytes are those of its digest.
@@ -83,6 +87,18 @@ impl Registry {
         file.seek(SeekFrom::Start(0))?;
         Ok(file)
     }
+}
+
+/// Up to a chunk more than `most`.
+async fn read(response: &mut Response, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunk(response).await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > most {
+            break;
+        }
+    }
+    Ok(bytes)
 }
 
 async fn chunk(response: &mut Response) -> Result<Option<bytes::Bytes>> {

@@ -37,6 +37,10 @@ pub(super) struct Image {
     pub(super) blobs: Blobs,
     /// What could not be read, one line each.
     pub(super) unread: Vec<String>,
+    /// Its manifest as it was sent; nothing where it has none.
+    pub(super) bytes: Option<Vec<u8>>,
+    /// The index that led to it, as it was sent.
+    pub(super) index: Option<Vec<u8>>,
 }
 
 /// Finds the image. `client` is that of the registry that it lies in, if it lies in one.
@@ -104,7 +108,7 @@ impl Start {
     /// Through indexes to an image.
     async fn follow(self, first: Step, wanted: Option<&Wanted>) -> Result<Image> {
         let mut step = first;
-        let mut platform = None;
+        let (mut platform, mut index) = (None, None);
         for _ in 0..DEPTH {
             let (bytes, media_type, digest) = match step {
                 Step::Bytes(bytes, media_type, digest) => (bytes, media_type, digest),
@@ -125,8 +129,11 @@ impl Start {
                     platform,
                     blobs: self.blobs,
                     unread: Vec::new(),
+                    bytes: Some(bytes),
+                    index,
                 });
             }
+            index = Some(bytes);
             step = Step::Descriptor(choose(&manifest, wanted, &Wanted::of_this_machine())?.clone());
         }
         bail!("indexes are nested more than {DEPTH} deep")
@@ -210,6 +217,8 @@ fn packed(root: &std::path::Path) -> Result<Image> {
         platform: None,
         blobs: Blobs::One(Arc::new(packed.file)),
         unread: packed.unread,
+        bytes: None,
+        index: None,
     })
 }
 

@@ -5,16 +5,15 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use findings::ScanResult;
 use findings::sbom::{Sbom, limits::DOCUMENT_BYTES};
-use findings::{Package, ScanResult, ScanTarget};
 use oci::{Algorithm, Digest, RepoName};
-use policy::Subject;
 use time::OffsetDateTime;
 
 use super::known::Known;
 use super::resolve::Image;
 use crate::judge::{
-    Collected, Gathered, SubjectOf, Vex, add_vulnerabilities_of, ask, decision_of, decision_on, result_of,
+    Collected, Gathered, SbomOf, SubjectOf, decision_of_sbom, decision_on, result_of, result_of_sbom,
 };
 
 /// The repository as which is judged what lies in none.
@@ -52,42 +51,30 @@ pub(super) fn of_image(image: &Image, gathered: &Gathered, asked: &Asked) -> Res
     Ok(result)
 }
 
-/// Of an SBOM, which tells of packages only.
-pub(super) fn of_sbom(name: &str, file: &Path, asked: &Asked) -> Result<ScanResult> {
-    let unreadable = || format!("cannot read {}", file.display());
+/// The bytes of an SBOM.
+pub(super) fn read_sbom(file: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(file)
         .and_then(|opened| opened.take(DOCUMENT_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .with_context(unreadable)?;
-    let sbom = Sbom::read(&bytes).with_context(unreadable)?;
-    let target = ScanTarget {
-        name: name.to_owned(),
-        ..ScanTarget::default()
-    };
-    let mut result = ScanResult::of_sbom(target, sbom);
-    result
-        .unknowns
-        .push("an SBOM does not tell of secrets, malware and configuration".to_owned());
-    ask(&mut result, &asked.known.facts);
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(bytes)
+}
+
+/// Of an SBOM, which tells of packages only.
+pub(super) fn of_sbom(name: &str, file: &Path, asked: &Asked) -> Result<ScanResult> {
+    let bytes = read_sbom(file)?;
+    let sbom = Sbom::read(&bytes).with_context(|| format!("cannot read {}", file.display()))?;
+    let facts = &asked.known.facts;
+    let mut result = result_of_sbom(name.to_owned(), sbom, facts);
     tell_unasked(&mut result, &asked.known);
     if asked.is_judged {
-        let digest = Digest::of(Algorithm::Sha256, &bytes);
-        let mut subject = Subject::new(repository(asked, None)?, digest);
-        subject.advisory_generation = asked.known.facts.generation;
-        let placed: Vec<(&Package, Option<usize>, &str)> = result
-            .packages
-            .iter()
-            .filter(|placed| placed.owned_by.is_none())
-            .map(|placed| (&placed.package, placed.layer, placed.path.as_str()))
-            .collect();
-        add_vulnerabilities_of(
-            &mut subject,
-            &placed,
-            result.os.as_ref(),
-            &asked.known.facts,
-            &Vex::default(),
-        );
-        result.decision = Some(decision_of(&subject, &asked.known.facts, asked.now));
+        let of = SbomOf {
+            repo: repository(asked, None)?,
+            digest: Digest::of(Algorithm::Sha256, &bytes),
+            pushed_by: None,
+            now: asked.now,
+        };
+        result.decision = Some(decision_of_sbom(&result, of, facts));
     }
     Ok(result)
 }

@@ -6,8 +6,9 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use findings::{LayerReport, ScanResult};
 use oci::{Descriptor, RepoName, Tag};
-use web::wire::{ReportEntry, UnpushedBlob, UnpushedImage};
+use web::wire::{ReportEntry, UnpushedBlob, UnpushedImage, UnpushedSbom, UnpushedSignatures};
 
+use super::attached;
 use super::resolve::Image;
 use super::target::{Remote, Target};
 use crate::cli::ClientArgs;
@@ -98,9 +99,6 @@ impl Judge {
         target: &Target,
     ) -> Result<Self> {
         let judged_as = match (judged_as, target) {
-            (_, Target::Sbom(_)) => bail!(
-                "an SBOM tells of packages only, so a registry does not judge it: scan the image, or name --advisories"
-            ),
             (Some(judged_as), _) => judged_as.clone(),
             (None, Target::Registry(remote)) => As {
                 repository: remote.repository.clone(),
@@ -116,12 +114,32 @@ impl Judge {
         Ok(Self { client, judged_as })
     }
 
-    /// What would become of the image.
-    pub(super) async fn judge(&self, image: &Image, gathered: &Gathered) -> Result<ScanResult> {
+    /// What would become of an image with this SBOM.
+    pub(super) async fn judge_sbom(&self, bytes: Vec<u8>) -> Result<ScanResult> {
+        let sbom = String::from_utf8(bytes).context("an SBOM is JSON in UTF-8")?;
+        let (query, given) = (self.query(), UnpushedSbom { sbom });
+        let judged = self
+            .client
+            .post_patiently::<ReportEntry>("/judgements/sbom", &query, &given);
+        let entry = judged
+            .await
+            .with_context(|| format!("{} did not judge it", self.client.base()))?;
+        Ok(entry.result)
+    }
+
+    fn query(&self) -> Vec<(&'static str, String)> {
         let As { repository, tag } = &self.judged_as;
         let mut query = vec![("repository", repository.to_string())];
         query.extend(tag.as_ref().map(|tag| ("tag", tag.to_string())));
-        let unpushed = unpushed(image, gathered);
+        query
+    }
+
+    /// What would become of the image.
+    pub(super) async fn judge(&self, image: &Image, gathered: &Gathered) -> Result<ScanResult> {
+        let (query, unpushed) = (
+            self.query(),
+            unpushed(image, gathered, attached::of(image).await?),
+        );
         let judged = self
             .client
             .post_patiently::<ReportEntry>("/judgements", &query, &unpushed);
@@ -132,7 +150,7 @@ impl Judge {
     }
 }
 
-fn unpushed(image: &Image, gathered: &Gathered) -> UnpushedImage {
+fn unpushed(image: &Image, gathered: &Gathered, signatures: Option<UnpushedSignatures>) -> UnpushedImage {
     let manifest = &image.manifest;
     let blob = |blob: &Descriptor, report: Option<&LayerReport>| UnpushedBlob {
         media_type: blob.media_type.clone(),
@@ -159,6 +177,7 @@ fn unpushed(image: &Image, gathered: &Gathered) -> UnpushedImage {
             .map(|config| blob(config, gathered.config_report.as_deref())),
         layers,
         unread: image.unread.clone(),
+        signatures,
     }
 }
 

@@ -101,10 +101,13 @@ fn a_million_lines_of_rubbish_are_one_error() {
 fn only_what_is_another_is_fetched() {
     let before = parse("2022-01-01T00:00:00Z,A\n2022-01-01T00:00:00Z,B\n2022-01-01T00:00:00Z,C\n").unwrap();
     let mut now = parse("2023-01-01T00:00:00Z,D\n2023-01-01T00:00:00Z,B\n2022-01-01T00:00:00Z,A\n").unwrap();
-    let difference = now.difference(&before);
+    let difference = now.difference(&before, i64::MAX);
     assert_eq!(ids(&difference.changed), ["B", "D"]);
     assert_eq!(ids(&difference.gone), ["C"]);
-    assert_eq!(now.clone().difference(&now.clone()), Difference::default());
+    assert_eq!(
+        now.clone().difference(&now.clone(), i64::MAX),
+        Difference::default()
+    );
 }
 
 #[test]
@@ -116,16 +119,29 @@ fn a_document_that_lags_behind_is_tried_again_but_not_for_ever() {
         assert!(list.has_untried());
         let stored = List::decode(&list.encode(), &FeedLimits::default()).unwrap();
         list = parse(text).unwrap();
-        let difference = list.difference(&stored);
+        let difference = list.difference(&stored, i64::MAX);
         assert_eq!(ids(&difference.changed), ["A"]);
         list.try_again("A");
     }
     assert!(!list.has_untried());
     let mut again = parse(text).unwrap();
-    assert_eq!(again.difference(&list), Difference::default());
+    assert_eq!(again.difference(&list, i64::MAX), Difference::default());
     // Once it changes, it is tried again.
     let mut newer = parse("2023-01-01T00:00:00Z,A\n2022-01-01T00:00:00Z,B\n").unwrap();
-    assert_eq!(ids(&newer.difference(&list).changed), ["A"]);
+    assert_eq!(ids(&newer.difference(&list, i64::MAX).changed), ["A"]);
     newer.settle("A");
     assert!(!newer.has_untried());
+}
+
+/// A mirror that hands out last year's list.
+#[test]
+fn a_list_that_went_back_changes_nothing() {
+    let of = |text: &str| List::parse(text.as_bytes(), &FeedLimits::default()).unwrap();
+    let before = of("2024-01-01T00:00:00Z,A\n2999-01-01T00:00:00Z,B\n");
+    let mut now = of("2023-01-01T00:00:00Z,A\n2023-01-01T00:00:00Z,B\n");
+    let horizon = moment_of("2026-01-01T00:00:00Z").unwrap();
+    let difference = now.difference(&before, horizon);
+    // A moment that has not come yet says nothing.
+    assert_eq!((difference.older, ids(&difference.changed)), (1, vec!["B"]));
+    assert_eq!(now.get("A"), before.get("A"));
 }

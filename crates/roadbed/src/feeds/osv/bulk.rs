@@ -34,6 +34,16 @@ struct Survey {
     refused: Vec<String>,
 }
 
+impl Survey {
+    /// Of two documents of one id the newer one counts, wherever it lies.
+    fn note(&mut self, head: Head) {
+        let known = self.heads.entry(head.id.clone()).or_insert_with(|| head.clone());
+        if known.modified < head.modified {
+            *known = head;
+        }
+    }
+}
+
 /// Downloads the archive and reads it to its end before anything of it counts. Also answers what the list names and the archive
 /// does not have, or not as new.
 pub(super) async fn fetch(
@@ -41,7 +51,7 @@ pub(super) async fn fetch(
     source: &Source,
     list: &mut List,
 ) -> Result<(Bulk, Vec<Box<str>>), FeedError> {
-    let path = fetcher.directory.join(file_name(source.name()));
+    let path = fetcher.directory.join(file_name(source.name(), "zip"));
     make(&fetcher.directory).await?;
     let request = fetcher.request(source.archive(), fetcher.limits.archive_bytes);
     fetcher.client.download(&request, &path).await?;
@@ -82,7 +92,7 @@ fn survey(fetcher: &Fetcher, path: &Path) -> Result<Result<Survey, ArchiveError>
             Err(error) => return Ok(Err(error)),
         };
         match entry.bytes.as_deref().and_then(Head::of) {
-            Some(head) => drop(survey.heads.insert(head.id.clone(), head)),
+            Some(head) => survey.note(head),
             None if survey.refused.len() < NAMED => {
                 survey
                     .refused
@@ -121,8 +131,8 @@ fn sort(list: &mut List, survey: Survey) -> Result<Sorted, ArchiveError> {
     Ok((wanted, lagging, survey.refused))
 }
 
-/// Makes the directory of archives; what lies in the data directory is nobody else's business.
-async fn make(directory: &Path) -> Result<(), FeedError> {
+/// Makes the directory of what is on its way; what lies in the data directory is nobody else's business.
+pub(super) async fn make(directory: &Path) -> Result<(), FeedError> {
     let mut builder = tokio::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder.create(directory).await.map_err(|source| {
@@ -144,7 +154,7 @@ pub(crate) async fn remove(path: &Path) {
 }
 
 /// One of its own for each ecosystem, whatever is in its name.
-fn file_name(ecosystem: &str) -> String {
+pub(super) fn file_name(ecosystem: &str, ending: &str) -> String {
     let plain = |letter: char| {
         if letter.is_ascii_alphanumeric() {
             letter
@@ -152,5 +162,5 @@ fn file_name(ecosystem: &str) -> String {
             '-'
         }
     };
-    format!("{}.zip", ecosystem.chars().map(plain).collect::<String>())
+    format!("{}.{ending}", ecosystem.chars().map(plain).collect::<String>())
 }

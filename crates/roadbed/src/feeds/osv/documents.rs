@@ -5,16 +5,17 @@ use http::StatusCode;
 use outbound::{Answer, OutboundError};
 use tokio::task::JoinSet;
 
+use super::bulk;
 use super::head::Head;
 use crate::feeds::error::FeedError;
 use crate::feeds::fetcher::Fetcher;
 use crate::feeds::list::List;
 use crate::feeds::source::Source;
+use crate::feeds::spool::{Spool, SpoolWriter};
 
 /// Documents that came, and those that cannot be taken.
-#[derive(Default)]
 pub(super) struct Came {
-    pub(super) documents: Vec<(String, Vec<u8>)>,
+    pub(super) documents: Spool,
     pub(super) refused: Vec<String>,
 }
 
@@ -25,7 +26,7 @@ enum One {
     Missing,
 }
 
-/// Fetches documents. `None`: they are too much for memory, or the source hands out none singly (a mirror may have the archives
+/// Fetches documents, into a file. `None`: they are too much, or the source hands out none singly (a mirror may have the archives
 /// alone); then the archive is the way. One that fails otherwise fails the source.
 pub(super) async fn fetch(
     fetcher: &Fetcher,
@@ -36,7 +37,12 @@ pub(super) async fn fetch(
     let wanted = ids.len();
     let mut waiting = ids.into_iter();
     let mut running = JoinSet::new();
-    let mut came = Came::default();
+    bulk::make(&fetcher.directory).await?;
+    let path = fetcher
+        .directory
+        .join(bulk::file_name(source.name(), "documents"));
+    let mut documents = SpoolWriter::create(path).await?;
+    let mut refused = Vec::new();
     let (mut bytes, mut missing) = (0, Vec::new());
     loop {
         while running.len() < fetcher.limits.concurrent_documents
@@ -51,8 +57,7 @@ pub(super) async fn fetch(
         match document {
             One::Missing => missing.push(id),
             One::TooLarge => {
-                came.refused
-                    .push(format!("{id} has more than {OSV_DOCUMENT_BYTES} bytes"));
+                refused.push(format!("{id} has more than {OSV_DOCUMENT_BYTES} bytes"));
                 list.settle(&id);
             }
             One::Here(document, head) => {
@@ -62,8 +67,8 @@ pub(super) async fn fetch(
                 } else {
                     list.settle(&id);
                 }
-                came.documents
-                    .push((format!("{}/{id}.json", source.name()), document));
+                let name = format!("{}/{id}.json", source.name());
+                documents.add(&name, &document).await?;
             }
         }
         if bytes > fetcher.limits.changed_bytes {
@@ -73,10 +78,11 @@ pub(super) async fn fetch(
     if missing.len() * 2 > wanted {
         return Ok(None);
     }
+    let documents = documents.finish().await?;
     for id in &missing {
         list.try_again(id);
     }
-    Ok(Some(came))
+    Ok(Some(Came { documents, refused }))
 }
 
 async fn one(fetcher: Fetcher, source: Source, id: Box<str>) -> Result<(Box<str>, One), FeedError> {

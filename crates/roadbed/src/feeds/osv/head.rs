@@ -25,7 +25,7 @@ struct Wire<'a> {
 pub(crate) struct Head {
     pub(crate) id: Box<str>,
     /// `None` where it does not say.
-    pub(super) modified: Option<i64>,
+    pub(crate) modified: Option<i64>,
 }
 
 impl Head {

@@ -121,3 +121,34 @@ async fn what_was_never_changed_is_known_since_it_came() {
     let named = facts.fixes.named_at("GHSA-0000-0000-0002", &package, None);
     assert_eq!(named, moment_of(second));
 }
+
+/// A source that changes what it says of everything, again and again.
+#[tokio::test]
+async fn what_is_remembered_has_a_bound() {
+    let world = World::new().await;
+    let open = json!([{ "introduced": "1.0.0" }]);
+    let closed = json!([{ "introduced": "1.0.0" }, { "fixed": "1.5.0" }]);
+    let first = world.import(&advisory("a hole", &open)).await;
+    let fixed = world.import(&advisory("a hole", &closed)).await;
+    let package = Package::new(PackageKind::Npm, "left", "1.2.0");
+    let id = "GHSA-jfh8-c2jp-5v3q";
+    let all = FixLimits::default();
+    for (limits, known_at) in [
+        (all, fixed),
+        (FixLimits { states: 0, ..all }, first),
+        (FixLimits { bytes: 0, ..all }, first),
+        (FixLimits { changes: 1, ..all }, first),
+    ] {
+        let read = Fixes::read_within(&world.store, limits).await.unwrap();
+        assert_eq!(
+            read.named_at(id, &package, None),
+            moment_of(known_at),
+            "{limits:?}"
+        );
+        assert!(read.held.0 <= limits.states.max(2), "{limits:?}");
+        assert_eq!(
+            read.left_out,
+            usize::from(limits.states == 0 || limits.bytes == 0)
+        );
+    }
+}

@@ -172,8 +172,6 @@ async fn a_build_is_judged_as_if_it_were_pushed_and_nothing_is_kept() {
     admin
         .run(["scan", "layout", "--server", &url])
         .breaks("--as REPOSITORY");
-    admin.write("sbom.json", "{}");
-    judge("sbom.json", &[]).breaks("a registry does not judge it");
     let create = ["user", "create", "ann", "--password-stdin"];
     admin.run_with_input(create, PASSWORD).ok();
     admin.run(["grant", "add", "ann", "team/**", "pull"]).ok();
@@ -183,6 +181,43 @@ async fn a_build_is_judged_as_if_it_were_pushed_and_nothing_is_kept() {
     Layout::log4j().write(&ann.home().join("layout"));
     ann.run(["scan", "layout", "--server", &url, "--as", "team/app"])
         .breaks("did not judge it: no grant allows this");
+}
+
+#[tokio::test]
+async fn an_sbom_is_judged_by_the_registry_as_far_as_it_tells() {
+    let server = Server::start().await;
+    let admin = informed(&server);
+    let url = server.url();
+    let form = ["scan", "layout:v1", "--format", "cyclonedx", "-o", "app.cdx.json"];
+    admin.run(form).ok();
+    let judge = |target: &str, more: &[&str]| {
+        let mut arguments = vec!["scan", target, "--server", &url, "--as", "team/app:v9"];
+        arguments.extend_from_slice(more);
+        admin.run_all(&arguments)
+    };
+    let ran = judge("app.cdx.json", &["--fail-on", "refuse", "--format", "json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let result = ran.json();
+    assert_eq!(found(&result).len(), 1, "{result:#}");
+    assert_eq!(result["target"]["name"], "team/app:v9");
+    assert_eq!(result["decision"]["outcome"], "refuse", "{result:#}");
+    let unknown = result["unknowns"].to_string();
+    assert!(unknown.contains("an SBOM tells of packages alone"), "{unknown}");
+
+    // Of one without packages nothing is known to be wrong, and that is not the same as clean.
+    let empty = r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": []}"#;
+    admin.write("empty.json", empty);
+    let warned = judge("empty.json", &["--fail-on", "refuse", "--format", "json"])
+        .ok()
+        .json();
+    assert_eq!(warned["decision"]["outcome"], "warn", "{warned:#}");
+    let reasons = warned["decision"]["reasons"].to_string();
+    assert!(reasons.contains("only-packages"), "{reasons}");
+
+    admin.write("sbom.json", "{}");
+    judge("sbom.json", &[]).breaks("did not judge it");
+    let repositories = admin.run(["repo", "list", "--output", "json"]).ok().json();
+    assert_eq!(repositories, Value::Array(Vec::new()));
 }
 
 #[tokio::test]

@@ -119,6 +119,7 @@ impl Mirror {
             ("ROADBED_FEEDS__ALLOWED_PRIVATE", "127.0.0.1".to_owned()),
             ("ROADBED_FEEDS__ATTEMPTS", "1".to_owned()),
             ("ROADBED_FEEDS__IDLE_TIMEOUT", "2s".to_owned()),
+            ("ROADBED_FEEDS__CONCURRENT_SOURCES", "1".to_owned()),
         ]
     }
 }

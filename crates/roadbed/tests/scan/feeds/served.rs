@@ -12,11 +12,11 @@ use crate::{
     scan::{images::Image, world::World},
 };
 
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 const LATER: &str = "2023-01-01T00:00:00Z";
 
-async fn start(variables: &[(&'static str, String)]) -> Result<World> {
+pub(super) async fn start(variables: &[(&'static str, String)]) -> Result<World> {
     let mut variables: Vec<(&str, &str)> = variables
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
@@ -26,7 +26,7 @@ async fn start(variables: &[(&'static str, String)]) -> Result<World> {
 }
 
 /// Runs a command against the server, and answers its JSON.
-async fn run(world: &World, words: &'static [&'static str]) -> Result<(bool, Value, String)> {
+pub(super) async fn run(world: &World, words: &'static [&'static str]) -> Result<(bool, Value, String)> {
     let mut command = world.server.command();
     command
         .args(["--output", "json"])
