@@ -70,12 +70,7 @@ fn run(program: &PathBuf, setup: &Setup, arguments: &[&str]) -> Result<Outcome> 
     let endpoint = format!("unix://{}", setup.home.join("socket").display());
     let mut command = command(program, &setup.home);
     command
-        .args([
-            "--runtime-endpoint",
-            &endpoint,
-            "--image-endpoint",
-            &endpoint,
-        ])
+        .args(["--runtime-endpoint", &endpoint, "--image-endpoint", &endpoint])
         .args(arguments);
     Outcome::of(&mut command, &setup.home)
 }

@@ -168,7 +168,11 @@ impl Refused {
                 ensure!(told.contains(part), "no {part:?} in {pull}");
             }
         }
-        ensure!(!told.contains(least.id), "{} is not one of three: {pull}", least.id);
+        ensure!(
+            !told.contains(least.id),
+            "{} is not one of three: {pull}",
+            least.id
+        );
         ensure!(told.contains("(and 1 more)"), "nothing of the fourth: {pull}");
         Ok(())
     }
@@ -212,10 +216,7 @@ async fn push(admin: &Client, tag: &str, layer: Vec<u8>) -> Result<()> {
         Blob::new(Algorithm::Sha256, gzip(&layer)),
         Blob::new(Algorithm::Sha256, config.to_string()),
     ];
-    let image = Draft::image(
-        blobs[1].descriptor(CONFIG),
-        vec![blobs[0].descriptor(LAYER_GZIP)],
-    );
+    let image = Draft::image(blobs[1].descriptor(CONFIG), vec![blobs[0].descriptor(LAYER_GZIP)]);
     admin.push_image(REPOSITORY, tag, &blobs, &image.finish()).await
 }
 

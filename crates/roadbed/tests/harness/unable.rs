@@ -41,7 +41,9 @@ impl Program {
 
 /// A program that no package of Debian holds: `ci/tools.sh` builds it, below Cargo's directory.
 pub(crate) fn tool(name: &'static str) -> Result<PathBuf, Unable> {
-    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools/bin").join(name);
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("tools/bin")
+        .join(name);
     if built.is_file() {
         return Ok(built);
     }
