@@ -1,6 +1,9 @@
 //! `crictl`, which asks a containerd as the kubelet of a node does.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, ensure};
 
@@ -55,8 +58,9 @@ impl Crictl {
     }
 
     /// What a kubelet does with a secret of the kind `kubernetes.io/dockerconfigjson`.
-    fn pull(&self, login: (&str, &str), reference: &str) -> Result<Outcome> {
-        let credentials = format!("{}:{}", login.0, login.1);
+    fn pull(&self, reference: &str) -> Result<Outcome> {
+        let (user, password) = Refused::LOGIN;
+        let credentials = format!("{user}:{password}");
         let reference = format!("{}/{reference}", self.setup.registry);
         run(
             &self.program,
@@ -66,7 +70,7 @@ impl Crictl {
     }
 }
 
-fn run(program: &PathBuf, setup: &Setup, arguments: &[&str]) -> Result<Outcome> {
+fn run(program: &Path, setup: &Setup, arguments: &[&str]) -> Result<Outcome> {
     let endpoint = format!("unix://{}", setup.home.join("socket").display());
     let mut command = command(program, &setup.home);
     command
@@ -86,9 +90,8 @@ async fn a_node_shows_why_policy_refuses_an_image() -> Result<()> {
         }
     };
     let refused = Refused::push(&world).await?;
-    let login = refused.login();
-    node.pull(login, refused.harmless())?.expect_success()?;
-    refused.is_explained(&node.pull(login, refused.image())?)?;
+    node.pull(refused.harmless())?.expect_success()?;
+    refused.is_explained(&node.pull(refused.image())?)?;
     let held = run(&node.program, &node.setup, &["images"])?.expect_success()?;
     ensure!(
         held.output.contains("good") && !held.output.contains("bad"),

@@ -142,9 +142,7 @@ impl Refused {
     }
 
     /// Name and password of whoever may only pull.
-    pub(super) fn login(&self) -> (&str, &str) {
-        (READER, admin::USER_PASSWORD)
-    }
+    pub(super) const LOGIN: (&str, &str) = (READER, admin::USER_PASSWORD);
 
     /// What is refused.
     pub(super) fn image(&self) -> &str {

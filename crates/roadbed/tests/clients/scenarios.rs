@@ -215,7 +215,7 @@ async fn pull_that_policy_refuses<C: RegistryClient>() {
     let world = World::plain().await;
     run!(C::start(world.setup()), async |mut client: C| {
         let refused = Refused::push(&world).await?;
-        let (user, password) = refused.login();
+        let (user, password) = Refused::LOGIN;
         client.log_in(user, password)?.expect_success()?;
         client.pull(refused.harmless())?.expect_success()?;
         refused.is_explained(&client.pull(refused.image())?)

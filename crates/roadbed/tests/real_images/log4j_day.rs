@@ -45,7 +45,7 @@ const TABLE: [(&str, Verdict); 10] = [
     ("o6", Not),
     ("o7", Mitigated),
     ("o9", Not),
-    ("o10", Affected("2.15.0", "high")),
+    ("o10", Affected("2.12.2", "high")),
     ("o11", Not),
 ];
 

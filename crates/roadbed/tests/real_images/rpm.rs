@@ -1,6 +1,6 @@
 //! Roots that rpm filled, with its databases where distributions keep them.
 //!
-//! Debian's rpm writes databases of SQLite. The other kinds are tested beside their reader.
+//! Debian's rpm writes databases of `SQLite`. The other kinds are tested beside their reader.
 
 use std::{
     fs,
