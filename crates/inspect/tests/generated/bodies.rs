@@ -146,7 +146,7 @@ const SECRETS: SecretLimits = SecretLimits {
     findings: 10,
 };
 
-fn file<'a>(content: Content<'a>, size: usize) -> File<'a> {
+fn file(content: Content<'_>, size: usize) -> File<'_> {
     File {
         path: "srv/app/.env",
         size: size as u64,

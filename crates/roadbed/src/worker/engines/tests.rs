@@ -18,6 +18,7 @@ fn look(bytes: &[u8]) -> LayerReport {
         digest: Digest::of(Algorithm::Sha256, bytes),
         limits: inspect::Limits::default(),
         hand_out: None,
+        yields: false,
     };
     engines.unwrap().look(blob, &task, None)
 }
