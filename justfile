@@ -27,8 +27,14 @@ unit:
 protocol:
     cargo test --workspace --locked --test protocol
 
-# skopeo, buildah, podman, containerd and Docker against the real binary
+# Images that mmdebstrap, pip, npm, Go, Cargo and rpm made, against what those list; packages of the registries
+images:
+    ci/tools.sh || true
+    cargo test --workspace --locked --test registries --test real_images
+
+# skopeo, buildah, podman, containerd, crictl, crane and Docker against the real binary
 clients:
+    ci/tools.sh || true
     cargo test --workspace --locked --test clients
 
 # SIGKILL during pushes, full disks

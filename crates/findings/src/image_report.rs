@@ -198,7 +198,13 @@ fn overlay_of<'a>(places: &Places<'a>) -> Overlay<'a> {
     }
     overlay.findings.sort_by_key(|found| found.layer);
     overlay.os = os_of(&overlay.units);
-    let installed: Vec<UnitKind> = overlay.units.iter().map(|unit| unit.found.unit.kind).collect();
+    // What the distribution brought tells nothing of what an application installed.
+    let installed: Vec<UnitKind> = overlay
+        .units
+        .iter()
+        .filter(|unit| unit.found.owned_by.is_none())
+        .map(|unit| unit.found.unit.kind)
+        .collect();
     overlay
         .units
         .retain(|unit| !is_idle_wish(unit.found.unit.kind, &installed));

@@ -1,9 +1,10 @@
 //! Real clients against the real binary: skopeo, buildah, podman, containerd's `ctr` and the Docker CLI with its daemon,
-//! as Debian packages them.
+//! as Debian packages them, and crane and crictl, which `ci/tools.sh` builds.
 //!
 //! `clients/client.rs` says what a client must be able to do; one file per client says how it is told. `scenarios.rs`
 //! holds what every client goes through, the table at its end makes one test of each pair. What only one client can do
-//! (delete, mirror another registry, copy an artifact) has a file of its own. Images are made by `layout.rs`, nothing is
+//! (delete, mirror another registry, copy an artifact) has a file of its own; crictl can only pull. `refused.rs` is an image that
+//! policy refuses, and what has to be on the screen of whoever pulls it. Images are made by `layout.rs`, nothing is
 //! downloaded. Each test has a server, a home directory, a storage and, where the client needs one, a daemon of its own.
 //!
 //! A client that is not installed is skipped with a line that says so; with `CI=true` that is a failure. A daemon that
@@ -18,6 +19,8 @@ mod clients {
     mod buildah;
     mod client;
     mod containerd;
+    mod crane;
+    mod crictl;
     mod daemon;
     mod deletion;
     mod docker;
@@ -25,6 +28,7 @@ mod clients {
     mod machine;
     mod mirror;
     mod podman;
+    mod refused;
     mod scenarios;
     mod skopeo;
     mod storage;

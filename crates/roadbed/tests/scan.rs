@@ -5,7 +5,7 @@
 //! `feeds` advisories that are fetched, `pushes` what is refused before it comes in, `in_use` what runs by somebody's word, `brake`
 //! what is in use and would be refused, `grace` days in which a fix can be taken, `clamd` another scanner that is asked, `signing`
 //! and `cosign` signatures as conditions, and VEX, `signer` who makes them, `deaths` children and servers that are ended, `bombs`
-//! layers that want to cost too much.
+//! and `floods` layers that want to cost too much.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
@@ -22,6 +22,7 @@ mod scan {
     mod cosign;
     mod deaths;
     mod feeds;
+    mod floods;
     mod grace;
     mod images;
     mod in_use;

@@ -148,7 +148,13 @@ fn a_wish_counts_only_where_nothing_is_installed() {
     assert_eq!(present(vec![wish.clone()]).len(), 1);
     wish.units
         .push(unit("app/node_modules/a/package.json", UnitKind::NodeModule));
-    assert_eq!(present(vec![wish]), [at("app/node_modules/a/package.json", 0)]);
+    assert_eq!(
+        present(vec![wish.clone()]),
+        [at("app/node_modules/a/package.json", 0)]
+    );
+    // What belongs to the distribution is not what the application wished for.
+    wish.units[1].owned_by = Some("node-a".to_owned());
+    assert_eq!(present(vec![wish]).len(), 2);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::gather::{Gather, Licences, Text, base_name, is_version, json, text_of};
 use crate::{Budget, Cataloger, Exceeded, Facts, File, FileError};
 
-/// Reads `node_modules/**/package.json`.
+/// Reads `node_modules/**/package.json`, and those of modules that Debian packages.
 pub(super) struct NodeModule;
 
 /// Reads lockfiles.
@@ -107,16 +107,31 @@ fn directory(path: &str) -> Option<&str> {
     path.strip_suffix("/package.json")
 }
 
-/// Whether a directory is `node_modules/name` or `node_modules/@scope/name`.
+/// Whether a directory is `node_modules/name` or `node_modules/@scope/name`, or lies where Debian's Node looks for modules of
+/// the distribution.
 fn is_module(directory: &str) -> bool {
-    let mut components = directory.rsplit('/');
-    let (Some(name), Some(above)) = (components.next(), components.next()) else {
+    let Some((above, name)) = directory.rsplit_once('/') else {
         return false;
     };
     if name.starts_with(['@', '.']) {
         return false;
     }
-    above == "node_modules" || (above.starts_with('@') && components.next() == Some("node_modules"))
+    let root = match above.rsplit_once('/') {
+        Some((root, scope)) if scope.starts_with('@') => root,
+        _ => above,
+    };
+    base_name(root) == "node_modules" || is_of_distribution(root)
+}
+
+/// `usr/share/nodejs`, `usr/lib/nodejs` and `usr/lib/<architecture>/nodejs` (Debian's Javascript policy).
+fn is_of_distribution(root: &str) -> bool {
+    let Some(root) = root.strip_prefix("usr/") else {
+        return false;
+    };
+    let architecture = root
+        .strip_prefix("lib/")
+        .and_then(|rest| rest.strip_suffix("/nodejs"));
+    matches!(root, "share/nodejs" | "lib/nodejs") || architecture.is_some_and(|name| !name.contains('/'))
 }
 
 /// Whether a directory's name ends with what may be a version.

@@ -104,6 +104,11 @@ impl Layout {
         })
     }
 
+    /// Where its files are.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The directory with a transport in front, as skopeo, buildah and podman take it.
     pub(super) fn oci(&self) -> String {
         format!("oci:{}:{TAG}", self.directory.display())

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow, ensure};
 
-use super::{client::RegistryClient, layout::LAYER_BYTES, world::World};
+use super::{client::RegistryClient, layout::LAYER_BYTES, refused::Refused, world::World};
 use crate::harness::{
     admin,
     server::{ADMIN, ADMIN_PASSWORD},
@@ -211,6 +211,17 @@ async fn anonymous_pull_where_it_is_granted<C: RegistryClient>() {
     });
 }
 
+async fn pull_that_policy_refuses<C: RegistryClient>() {
+    let world = World::plain().await;
+    run!(C::start(world.setup()), async |mut client: C| {
+        let refused = Refused::push(&world).await?;
+        let (user, password) = Refused::LOGIN;
+        client.log_in(user, password)?.expect_success()?;
+        client.pull(refused.harmless())?.expect_success()?;
+        refused.is_explained(&client.pull(refused.image())?)
+    });
+}
+
 /// One test per client and scenario.
 macro_rules! every_client {
     ($($client:ident: $kind:ty),+ $(,)?) => {
@@ -249,6 +260,11 @@ macro_rules! every_client {
             async fn pulls_without_a_login_where_that_is_granted() {
                 super::anonymous_pull_where_it_is_granted::<$kind>().await;
             }
+
+            #[tokio::test]
+            async fn shows_why_policy_refuses_an_image() {
+                super::pull_that_policy_refuses::<$kind>().await;
+            }
         })+
     };
 }
@@ -259,4 +275,5 @@ every_client! {
     podman: crate::clients::podman::Podman,
     containerd: crate::clients::containerd::Containerd,
     docker: crate::clients::docker::Docker,
+    crane: crate::clients::crane::Crane,
 }

@@ -1,6 +1,9 @@
 //! What a test needs of the machine, and what is said when it is not there.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 /// Where Debian's packages put programs. Looked through before `PATH`, which may name another build of the same program.
 pub(crate) const PACKAGE_DIRECTORIES: [&str; 4] = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
@@ -34,6 +37,18 @@ impl Program {
             .find(|candidate| candidate.is_file())
             .ok_or(Unable::Missing(self))
     }
+}
+
+/// A program that no package of Debian holds: `ci/tools.sh` builds it, below Cargo's directory.
+pub(crate) fn tool(name: &'static str) -> Result<PathBuf, Unable> {
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("tools/bin")
+        .join(name);
+    if built.is_file() {
+        return Ok(built);
+    }
+    let package = "none; ci/tools.sh builds it";
+    Program { name, package }.find()
 }
 
 /// Says past the capture of the test runner that a test did not run; `./test` counts these lines. With `CI=true` a missing

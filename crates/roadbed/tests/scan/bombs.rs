@@ -8,25 +8,41 @@ use super::{
 };
 use crate::harness::content::{Algorithm, Blob};
 
-const MIB: usize = 1 << 20;
+pub(super) const MIB: usize = 1 << 20;
 
 /// What a child may take in these tests, and what the server may grow by while it has bombs looked into.
-const CHILD_MEMORY: (&str, &str) = ("ROADBED_SCAN__WORKER_MEMORY", "1GiB");
-const SERVER_GROWTH_KIB: u64 = 96 * 1024;
+pub(super) const CHILD_MEMORY: (&str, &str) = ("ROADBED_SCAN__WORKER_MEMORY", "1GiB");
+pub(super) const SERVER_GROWTH_KIB: u64 = 96 * 1024;
 
 /// Pushes an image and waits for its decision: it is not scannable, and the log says by which limit. No child takes more memory
 /// than it may.
-async fn is_told(world: &World, tag: &str, image: &Image, limit: &str) -> Result<()> {
+pub(super) async fn is_told(world: &World, tag: &str, image: &Image, limit: &str) -> Result<()> {
+    is_told_as(world, tag, image, "not-scannable", limit).await
+}
+
+/// The same under another word for what could not be looked into.
+pub(super) async fn is_told_as(
+    world: &World,
+    tag: &str,
+    image: &Image,
+    kind: &str,
+    limit: &str,
+) -> Result<()> {
     world.push(tag, image).await?;
     let answer = world.decided(tag).await?.expect(&[200])?;
     let warning = answer.require("warning").context(tag.to_owned())?;
-    ensure!(warning.contains("not-scannable"), "{tag}: {warning}");
+    ensure!(warning.contains(kind), "{tag}: {warning}");
     let log = world.server.log();
     let told = log
         .lines()
         .find(|line| line.contains("not all of a blob") && line.contains(&image.layer().digest))
         .with_context(|| format!("{tag}: the log tells nothing"))?;
     ensure!(told.contains(limit), "{tag}: no {limit} in {told}");
+    children_keep_to_their_memory(world, tag)
+}
+
+/// No child has ever had more than [`CHILD_MEMORY`].
+pub(super) fn children_keep_to_their_memory(world: &World, tag: &str) -> Result<()> {
     for child in world.children() {
         let Some(peak) = status_number(child, "VmPeak") else {
             continue;
@@ -36,7 +52,7 @@ async fn is_told(world: &World, tag: &str, image: &Image, limit: &str) -> Result
     Ok(())
 }
 
-fn with_layer(tag: &str, files: &[(&str, Vec<u8>)]) -> Image {
+pub(super) fn with_layer(tag: &str, files: &[(&str, Vec<u8>)]) -> Image {
     Image::of(tag, &[Layer::of_files(files)])
 }
 

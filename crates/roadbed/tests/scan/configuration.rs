@@ -11,7 +11,7 @@ use crate::harness::answer::Answer;
 
 /// A token of GitHub's form with its checksum: thirty letters and digits, and the CRC-32 of them in base 62, six digits.
 /// Put together here, so that no file holds one.
-fn token() -> String {
+pub(super) fn token() -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let noise = "x7Kq2VbN9sTfR4mWc8LpZ1hYdG6jXa";
     let mut crc = flate2::Crc::new();

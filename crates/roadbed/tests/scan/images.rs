@@ -39,6 +39,14 @@ impl Layer {
         Self::of_tar(&tar.into_inner().expect("memory can be written"))
     }
 
+    /// A layer that was packed by somebody else, and the digest of what is in it.
+    pub(super) fn packed(bytes: Vec<u8>, diff_id: String) -> Self {
+        Self {
+            blob: Blob::new(Algorithm::Sha256, bytes),
+            diff_id,
+        }
+    }
+
     /// A layer of these bytes, packed.
     pub(super) fn of_tar(tar: &[u8]) -> Self {
         Self {

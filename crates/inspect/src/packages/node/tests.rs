@@ -27,6 +27,21 @@ fn modules() {
             r#"{"name":"yarn","version":"1.22.19"}"#,
             "yarn@1.22.19 ",
         ),
+        (
+            "usr/share/nodejs/minimist/package.json",
+            r#"{"name":"minimist","version":"1.2.7"}"#,
+            "minimist@1.2.7 ",
+        ),
+        (
+            "usr/share/nodejs/@types/node/package.json",
+            r#"{"name":"@types/node","version":"18.11.18"}"#,
+            "@types/node@18.11.18 ",
+        ),
+        (
+            "usr/lib/x86_64-linux-gnu/nodejs/iconv/package.json",
+            r#"{"name":"iconv","version":"3.0.1"}"#,
+            "iconv@3.0.1 ",
+        ),
         ("app-1/package.json", r#"{"name":"lodash","version":"1"}"#, ""),
         (
             "app/node_modules/a/package.json",
@@ -63,6 +78,10 @@ fn what_is_no_module() {
         "app/node_modules/a/dist/esm/package.json",
         "app/node_modules/@scope/package.json",
         "app/node_modules/.package-lock.json",
+        "usr/share/nodejs/package.json",
+        "usr/share/nodejs/a/dist/package.json",
+        "usr/lib/a/b/nodejs/c/package.json",
+        "srv/share/nodejs/a/package.json",
     ] {
         assert!(!NodeModule.wants(path, b"{"), "{path}");
     }

@@ -19,6 +19,7 @@ fn look(bytes: &[u8]) -> LayerReport {
         limits: inspect::Limits::default(),
         yields: false,
         hand_out: None,
+        yields: false,
     };
     engines.unwrap().look(blob, &task, None)
 }

@@ -103,7 +103,7 @@ fn binaries_are_read_as_go_reads_them() {
         ("linux/amd64", &[], "alone.go", ""),
     ] {
         let Some(binary) = build(directory.path(), target, arguments, what) else {
-            println!("skipped: go is not installed or cannot build");
+            crate::skipped::skip("go is not installed or cannot build");
             return;
         };
         let found = facts(&GoBinary, "app", &fs::read(&binary).unwrap());

@@ -106,7 +106,7 @@ fn packages(facts: &Facts) -> Vec<String> {
 fn rpms_own_databases_are_read_as_rpm_reads_them() {
     let directory = tempfile::tempdir().unwrap();
     let Some(built) = built(directory.path()) else {
-        println!("skipped: rpm is not installed");
+        crate::skipped::skip("rpm is not installed (apt-get install rpm)");
         return;
     };
     for (backend, file) in [("sqlite", "rpmdb.sqlite"), ("ndb", "Packages.db")] {
@@ -177,7 +177,7 @@ fn berkeleys_own_tables_are_read() {
     ]));
     for order in ["1234", "4321"] {
         let Some(bytes) = loaded(&values, order, &directory.path().join(order)) else {
-            println!("skipped: db5.3_load is not installed");
+            crate::skipped::skip("db5.3_load is not installed (apt-get install db5.3-util)");
             return;
         };
         let found = facts(&Database, "var/lib/rpm/Packages", &bytes);
