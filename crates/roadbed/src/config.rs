@@ -328,7 +328,6 @@ impl Config {
             starts_ahead: true,
             children: scan.workers,
             blob_time: scan.blob_time.0,
-            patience: scan.patience.0,
             memory: scan.worker_memory.0,
             report_bytes: scan.report_bytes.0,
             report_memory: scan.report_memory.0,

@@ -8,7 +8,6 @@
 //!   child is locked in. `worker/lifeline.rs`: how it ends with its server.
 //! - `worker/wire.rs`: what passes between them. `worker/pool.rs`: having, asking, ending children, each of them a
 //!   `worker/process.rs`, of a `worker/nursery.rs`.
-//! - `worker/idle.rs`, `worker/patience.rs`: children yield to everybody, but not for ever.
 //! - `worker/clamd.rs`: asking clamd about files that the child hands out.
 //! - `worker/broker.rs`: claims jobs of the store and has them done.
 
@@ -17,10 +16,8 @@ mod broker;
 pub(crate) mod child;
 mod clamd;
 mod engines;
-mod idle;
 mod lifeline;
 mod nursery;
-mod patience;
 mod pool;
 mod process;
 mod sandbox;

@@ -230,8 +230,6 @@ section! {
         workers: usize = pool().children, 1 => 256;
         /// Longest time for one blob.
         blob_time: Span = Span(pool().blob_time), SECOND => DAY;
-        /// Such a process runs only when nobody else wants the processor; after so long without it another one competes. 0s: all do.
-        patience: Span = Span(pool().patience), Span(Duration::ZERO) => DAY;
         /// Address space of such a process.
         worker_memory: Size = Size(pool().memory), Size(256 << 20) => Size(1 << 40);
         /// Largest report of one blob.

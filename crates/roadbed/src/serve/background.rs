@@ -7,7 +7,7 @@ use registry::traffic::lanes::behind_requests;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Added to the nice value of these threads.
-const NICE: i32 = 10;
+const NICE: i32 = 5;
 
 /// The threads. Dropping it ends what they do; they themselves end when they come to a wait.
 pub(super) struct Background(Option<Runtime>);

@@ -184,7 +184,7 @@ fn tell_what_is_missing(report: &LayerReport) {
 /// The report of a blob that nobody survives.
 pub(crate) fn gave_up(blob: Digest, error: &PoolError) -> LayerReport {
     let limit = match error {
-        PoolError::Time(_) | PoolError::Starved(_) => "layer.time",
+        PoolError::Time(_) => "layer.time",
         PoolError::Cpu(_) => "layer.cpu",
         PoolError::Unbelievable(_) | PoolError::TooLarge(_) => "layer.report",
         PoolError::Died(_) | PoolError::Start(_) | PoolError::Stopping => "layer.worker",

@@ -16,7 +16,6 @@ use clap::Args;
 use super::{
     clamd::handout::HandsOut,
     engines::{Engines, Rules, Skips},
-    idle,
     lifeline::Lifeline,
     sandbox::{self, Walls},
     split::{self, Alone, Side},
@@ -26,8 +25,8 @@ use super::{
 /// Name of the command that nobody types.
 pub(super) const COMMAND: &str = "inspect-blob";
 
-/// Added to the nice value: pulls come first.
-const NICE: i32 = 10;
+/// Added to the nice value: pulls come first. A server starts them on threads that have a higher one than those of requests already.
+const NICE: i32 = 5;
 
 /// How the parent starts it.
 #[derive(Debug, Args)]
@@ -110,10 +109,6 @@ fn look_into_one(args: &ChildArgs, engines: Engines, socket: OwnedFd, words: Own
     })?;
     wire::send(&socket, &Word::Ready { missing })?;
     let task: Task = wire::receive(&socket, wire::TASK_BYTES)?;
-    if task.yields {
-        // Of no consequence for what is found.
-        let _ = idle::yield_to_all();
-    }
     let [blob] = wire::receive_files(&socket)?;
     let hands_out = task.hand_out.map(|most| {
         let [files] = wire::receive_files(&socket)?;

@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use findings::LayerReport;
@@ -25,7 +25,6 @@ use super::{
     clamd::{Clamd, ClamdConfig, looking::Looking},
     engines::Skips,
     nursery::{Nursery, START},
-    patience::Pace,
     process::{self, LastWords, Ready, Sockets},
     sandbox::CPU_OVER,
     wire::{self, Task, Word},
@@ -43,8 +42,6 @@ pub(crate) struct PoolConfig {
     pub(crate) starts_ahead: bool,
     /// Wall time for one blob.
     pub(crate) blob_time: Duration,
-    /// How long a child may want the processor and get nothing before another one competes for it. Zero: all compete.
-    pub(crate) patience: Duration,
     /// Bytes of address space of a child.
     pub(crate) memory: u64,
     /// Bytes of a report.
@@ -69,7 +66,6 @@ impl Default for PoolConfig {
             children: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             starts_ahead: true,
             blob_time: Duration::from_mins(10),
-            patience: Duration::from_secs(5),
             memory: 2 << 30,
             report_bytes: 256 << 20,
             report_memory: 1 << 30,
@@ -102,9 +98,6 @@ pub(crate) enum PoolError {
     /// It took too long and was ended.
     #[error("looking into the blob took longer than {0:?}")]
     Time(Duration),
-    /// It yielded to everybody and got nothing for so long.
-    #[error("the processor was not to be had for {0:?}")]
-    Starved(Duration),
     /// It computed for too long.
     #[error("looking into the blob took more than {0} s of processor time (scan.blob_time)")]
     Cpu(u64),
@@ -134,7 +127,6 @@ struct Inner {
     nursery: Mutex<Option<Nursery>>,
     sockets: Arc<Sockets>,
     told_missing: AtomicBool,
-    pace: Pace,
     clamd: Option<Arc<Clamd>>,
 }
 
@@ -149,7 +141,6 @@ impl Pool {
             nursery: Mutex::default(),
             sockets: Arc::default(),
             told_missing: AtomicBool::new(false),
-            pace: Pace::default(),
         }))
     }
 
@@ -190,28 +181,11 @@ impl Pool {
     }
 
     fn inspect_here(&self, blob: &File, digest: Digest) -> Result<LayerReport, PoolError> {
-        let pace = &self.0.pace;
-        let yields = !self.0.config.patience.is_zero() && pace.yields(Instant::now());
-        match self.inspect_once(blob, digest, yields) {
-            Err(error @ PoolError::Starved(_)) => {
-                tracing::info!(
-                    %digest,
-                    %error,
-                    "blobs are looked into with the priority of others for a while"
-                );
-                pace.compete(Instant::now());
-                self.inspect_once(blob, digest, false)
-            }
-            looked => looked,
-        }
-    }
-
-    fn inspect_once(&self, blob: &File, digest: Digest, yields: bool) -> Result<LayerReport, PoolError> {
         let ready = match self.take_ready() {
             Some(ready) => ready,
             None => self.start()?,
         };
-        let asked = self.ask(&ready, blob, digest, yields);
+        let asked = self.ask(&ready, blob, digest);
         let said = ready.end();
         let report = asked.map_err(|error| self.explained(error, said))?;
         check(&report, &digest).map_err(PoolError::Unbelievable)?;
@@ -249,9 +223,6 @@ impl Pool {
     fn explained(&self, error: PoolError, mut said: LastWords) -> PoolError {
         if self.0.sockets.are_closed() {
             return PoolError::Stopping;
-        }
-        if matches!(error, PoolError::Starved(_)) {
-            return error;
         }
         match said.take() {
             // Whatever it says, it has not made a report.
@@ -348,20 +319,13 @@ impl Pool {
         }
     }
 
-    fn ask(
-        &self,
-        ready: &Ready,
-        blob: &File,
-        digest: Digest,
-        yields: bool,
-    ) -> Result<LayerReport, PoolError> {
+    fn ask(&self, ready: &Ready, blob: &File, digest: Digest) -> Result<LayerReport, PoolError> {
         let config = &self.0.config;
         let socket = ready.socket();
         let clamd = self.0.clamd.as_ref();
         let task = Task {
             digest,
             limits: config.limits.clone(),
-            yields,
             hand_out: clamd.map(|clamd| clamd.config().file_bytes),
         };
         wire::send(socket, &task).map_err(PoolError::Died)?;
@@ -374,9 +338,8 @@ impl Pool {
         let looking = looking.transpose().map_err(PoolError::Died)?;
         // What clamd takes is not the blob's fault, and has a bound of its own.
         let for_clamd = clamd.map_or(Duration::ZERO, |clamd| clamd.longest());
-        let patience = yields.then_some(config.patience);
-        let mut answer = Answer::of(ready, config.blob_time + for_clamd, patience);
-        match wire::receive_word(&mut answer, config.report_bytes, config.report_memory) {
+        let answer = Answer::of(ready, config.blob_time + for_clamd);
+        match wire::receive_word(answer, config.report_bytes, config.report_memory) {
             Ok(Word::Report(mut report)) => {
                 if let Some(looking) = looking {
                     looking.add_to(&mut report);
@@ -384,7 +347,6 @@ impl Pool {
                 Ok(*report)
             }
             Ok(Word::Compiled { .. } | Word::Ready { .. }) => Err(PoolError::Unbelievable("it is none")),
-            Err(_) if answer.is_starved() => Err(PoolError::Starved(config.patience)),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 Err(PoolError::Time(config.blob_time))
             }

@@ -6,7 +6,6 @@ use std::{
     net::Shutdown,
     os::{fd::OwnedFd, unix::net::UnixStream},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use rustix::{
@@ -14,8 +13,6 @@ use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     process::{Signal, pidfd_send_signal},
 };
-
-use super::patience::Had;
 
 /// Bytes of what a child said last that come into the log. It may have been taken over and write what it likes.
 const LAST_WORDS_BYTES: u64 = 2_048;
@@ -62,11 +59,6 @@ impl Ready {
         !self.process.has_ended(&Timespec::default())
     }
 
-    /// What it has had of the processor. `None`: it has ended, or the system does not tell.
-    pub(super) fn had(&self) -> Option<Had> {
-        self.process.had()
-    }
-
     /// Ends it and takes what it said.
     pub(super) fn end(mut self) -> LastWords {
         std::mem::replace(&mut self.words, LastWords(None))
@@ -81,30 +73,6 @@ impl Process {
     fn has_ended(&self, within: &Timespec) -> bool {
         let mut ended = [PollFd::new(&self.0, PollFlags::IN)];
         matches!(poll(&mut ended, Some(within)), Ok(1..))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Process {
-    fn had(&self) -> Option<Had> {
-        use std::os::fd::AsRawFd as _;
-
-        let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd())).ok()?;
-        let number = about.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim();
-        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
-        let tick = Duration::from_secs(1) / u32::try_from(rustix::param::clock_ticks_per_second()).ok()?;
-        // The number was its own as long as it has not ended.
-        (!self.has_ended(&Timespec::default()))
-            .then(|| Had::parse(&stat, tick))
-            .flatten()
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Process {
-    #[expect(clippy::unused_self, reason = "other systems are asked")]
-    fn had(&self) -> Option<Had> {
-        None
     }
 }
 

@@ -178,12 +178,6 @@ fn few_calls() -> Result<()> {
         std::process::id().into(),
     )?;
     calls.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![itself])?]);
-    // It may put itself behind everybody, and nobody else.
-    let equals =
-        |argument, value| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);
-    let idle = u64::from(libc::SCHED_IDLE.unsigned_abs());
-    let behind = SeccompRule::new(vec![equals(0, 0)?, equals(1, idle)?])?;
-    calls.insert(libc::SYS_sched_setscheduler, vec![behind]);
     let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(
         calls,

@@ -28,8 +28,6 @@ pub(super) struct Task {
     pub(super) digest: Digest,
     /// What it may cost.
     pub(super) limits: Limits,
-    /// Whether it runs only when nobody else wants the processor.
-    pub(super) yields: bool,
     /// Largest file that is handed out, in bytes. A socket for them comes behind the blob. `None`: nobody wants any.
     #[serde(default)]
     pub(super) hand_out: Option<u64>,

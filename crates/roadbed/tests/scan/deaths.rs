@@ -1,15 +1,8 @@
 //! Children and servers that are ended while they are at work.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::time::sleep;
 
 use super::{
@@ -177,59 +170,6 @@ async fn children_end_with_their_server() -> Result<()> {
     ensure!(
         begun.elapsed() < Duration::from_secs(20),
         "a lease of the dead was waited for"
-    );
-    Ok(())
-}
-
-/// Wants one processor all the time, for as long as it is there.
-struct Busy(Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>);
-
-impl Busy {
-    fn on(processors: CpuSet) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&is_over);
-        let thread = std::thread::spawn(move || {
-            sched_setaffinity(None, &processors).expect("a thread may stay where it is");
-            while !told.load(Ordering::Relaxed) {
-                std::hint::spin_loop();
-            }
-        });
-        Self(is_over, Some(thread))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.1.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Children run only when nobody else wants the processor; on a machine that is busy for ever that would be never.
-#[tokio::test]
-async fn a_child_that_gets_nothing_is_replaced_by_one_that_competes() -> Result<()> {
-    let world = World::start(&[("ROADBED_SCAN__PATIENCE", "1s"), ("ROADBED_SCAN__ATTEMPTS", "1")]).await?;
-    world.push("slow", &slow("starved")).await?;
-    let child = child_at_work(&world).await?;
-    let mut one = CpuSet::new();
-    let all = sched_getaffinity(None)?;
-    one.set(
-        (0..CpuSet::MAX_CPU)
-            .find(|&number| all.is_set(number))
-            .unwrap_or(0),
-    );
-    let _busy = Busy::on(one);
-    sched_setaffinity(rustix::process::Pid::from_raw(i32::try_from(child)?), &one)?;
-    let answer = world.decided("slow").await?.expect(&[200])?;
-    let warning = answer.header("warning").unwrap_or_default();
-    ensure!(!warning.contains("not-scannable"), "{warning}");
-    ensure!(
-        world
-            .server
-            .log()
-            .contains("with the priority of others for a while")
     );
     Ok(())
 }

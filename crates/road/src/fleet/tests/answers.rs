@@ -372,6 +372,7 @@ fn facts_follow_the_overlay() {
             oddities: Vec::new(),
             not_scannable: Vec::new(),
             listing: Listing::of(&entries),
+            tables: None,
         })
     };
     let image = ImageReport {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -66,8 +65,6 @@ impl LookArgs {
         check_rules(&self.secret_rules, &self.malware_rules)?;
         Ok(Pool::new(PoolConfig {
             starts_ahead: false,
-            // Somebody waits, and nobody is served beside.
-            patience: Duration::ZERO,
             malware_rules: self.malware_rules.clone(),
             secret_rules: self.secret_rules.clone(),
             skips: Skips {

@@ -17,9 +17,7 @@ fn look(bytes: &[u8]) -> LayerReport {
     let task = Task {
         digest: Digest::of(Algorithm::Sha256, bytes),
         limits: inspect::Limits::default(),
-        yields: false,
         hand_out: None,
-        yields: false,
     };
     engines.unwrap().look(blob, &task, None)
 }
