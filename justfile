@@ -62,6 +62,10 @@ bench-scan rules advisories:
     cargo bench -p roadbed --bench registry -- --write --yara-rules {{rules}} --advisories {{advisories}} \
         scan-pass scan-decision scan-beside matching
 
+# Measures what other scanners do too and writes docs/benchmarks.md; the binaries of Trivy and Syft
+bench-peers trivy syft:
+    cargo bench -p roadbed --bench registry -- --write --trivy {{trivy}} --syft {{syft}} scan-peers
+
 # Runs one fuzz target (needs nightly and cargo-fuzz)
 fuzz target seconds:
     mkdir -p fuzz/corpus/{{target}} fuzz/seeds/{{target}}

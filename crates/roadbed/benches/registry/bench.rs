@@ -35,6 +35,10 @@ pub(crate) struct Bench {
     pub(crate) yara_rules: Option<PathBuf>,
     /// Advisories.
     pub(crate) advisories: Option<PathBuf>,
+    /// Other scanners.
+    pub(crate) trivy: Option<PathBuf>,
+    /// Other scanners.
+    pub(crate) syft: Option<PathBuf>,
     /// For both servers.
     pub(crate) certificate: Certificate,
     /// The core that load generators are held to: the last one.
@@ -71,6 +75,8 @@ impl Bench {
                 .with_context(|| format!("no binary {}", roadbed.display()))?,
             yara_rules: options.yara_rules.clone(),
             advisories: options.advisories.clone(),
+            trivy: options.trivy.clone(),
+            syft: options.syft.clone(),
             certificate: Certificate::make(directory.path())?,
             load_core: std::thread::available_parallelism()?.get() - 1,
             directory,

@@ -38,6 +38,12 @@ pub(crate) struct Options {
     /// Directory of advisories as OSV.dev exports them, for the section matching.
     #[arg(long)]
     pub(crate) advisories: Option<PathBuf>,
+    /// Trivy's binary, for the section scan-peers.
+    #[arg(long)]
+    pub(crate) trivy: Option<PathBuf>,
+    /// Syft's binary, for the section scan-peers: Grype reads images with it.
+    #[arg(long)]
+    pub(crate) syft: Option<PathBuf>,
     /// Cargo says so when it runs a benchmark.
     #[arg(long, hide = true)]
     pub(crate) bench: bool,
@@ -50,7 +56,9 @@ impl Options {
     /// The sections to measure, in the order of the page.
     pub(crate) fn chosen(&self) -> Vec<SectionName> {
         let all = SectionName::ALL.into_iter();
-        all.filter(|name| self.sections.is_empty() || self.sections.contains(name))
+        // Other scanners are no packages of Debian's: who has none measures beside none.
+        let is_usual = |name: &SectionName| self.sections.is_empty() && *name != SectionName::ScanPeers;
+        all.filter(|name| is_usual(name) || self.sections.contains(name))
             .collect()
     }
 

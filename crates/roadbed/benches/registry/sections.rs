@@ -18,6 +18,7 @@ mod push;
 mod scan_beside;
 mod scan_decision;
 mod scan_pass;
+mod scan_peers;
 mod start;
 
 /// A section by name.
@@ -45,11 +46,13 @@ pub(crate) enum SectionName {
     ScanBeside,
     /// Packages against advisories.
     Matching,
+    /// Beside other scanners.
+    ScanPeers,
 }
 
 impl SectionName {
     /// In the order of the page.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::ManifestGet,
         Self::BlobGet,
         Self::Mixed,
@@ -61,6 +64,7 @@ impl SectionName {
         Self::ScanDecision,
         Self::ScanBeside,
         Self::Matching,
+        Self::ScanPeers,
     ];
 }
 
@@ -85,5 +89,6 @@ pub(crate) fn run(name: SectionName, bench: &Bench) -> Result<Section> {
         SectionName::ScanDecision => scan_decision::run(bench),
         SectionName::ScanBeside => scan_beside::run(bench),
         SectionName::Matching => matching::run(bench),
+        SectionName::ScanPeers => scan_peers::run(bench),
     }
 }
