@@ -152,9 +152,9 @@ async fn only_so_many_transactions_wait_for_the_writer() {
 #[tokio::test]
 async fn nobody_waits_for_a_connection_for_ever() {
     let limits = StoreLimits {
-        write_wait: Duration::from_millis(20),
+        write_wait: Duration::from_millis(500),
         read_connections: 1,
-        read_wait: Duration::from_millis(20),
+        read_wait: Duration::from_millis(500),
         ..StoreLimits::default()
     };
     let (_directory, db) = database_with(&limits).await;
