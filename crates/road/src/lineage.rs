@@ -7,6 +7,7 @@
 mod chain;
 mod hint;
 mod images;
+mod pushed;
 
 use std::collections::HashMap;
 
@@ -21,6 +22,7 @@ use crate::names::BaseName;
 pub use chain::{chain_id, chain_ids};
 pub use hint::BaseHint;
 pub use images::ImageChains;
+pub use pushed::{Pushed, releases};
 
 /// Most layers of a release; deeper ones no runtime unpacks.
 pub const MAX_LAYERS: usize = 500;
