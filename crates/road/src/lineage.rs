@@ -233,6 +233,11 @@ impl BaseIndex {
         self.releases.get(*place as usize)
     }
 
+    /// The releases of one base, in no order.
+    pub fn of_base<'a>(&'a self, base: &'a BaseName) -> impl Iterator<Item = &'a Release> {
+        self.releases.iter().filter(move |release| release.base == *base)
+    }
+
     /// How many releases are known.
     pub fn len(&self) -> usize {
         self.releases.len()
