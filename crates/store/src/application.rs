@@ -200,7 +200,8 @@ async fn import(
     entries: &[Statement],
     prune: bool,
 ) -> Result<CatalogImport, AdminError> {
-    entries.iter().try_for_each(check_texts)?;
+    // Two of one name would be one row.
+    check_together(entries.to_vec())?;
     let (import, news) = compare(&all(tx.sql()).await?, entries, prune);
     let changes = import.added.len() + import.changed.len() + import.removed.len();
     if changes == 0 {

@@ -103,13 +103,10 @@ async fn carry_out(
         Step::RemoveRule(rule) => rule::remove(tx, actor, &rule.pattern).await.map(|()| None),
         Step::SetSigner(signer) => signer::set(tx, actor, &signer.to).await.map(|_| None),
         Step::RemoveSigner(signer) => signer::remove(tx, actor, &signer.name).await.map(|()| None),
-        Step::SetApplication(entry) => application::put(tx, actor, &entry.to).await.map(|_| None),
-        Step::RemoveApplication(entry) => {
-            application::remove(tx, actor, &entry.application, entry.source).await?;
-            Ok(None)
-        }
-        Step::SetBase(base) => base::put(tx, actor, &base.to).await.map(|_| None),
-        Step::RemoveBase(base) => base::remove(tx, actor, &base.name).await.map(|()| None),
+        step @ (Step::SetApplication(_)
+        | Step::RemoveApplication(_)
+        | Step::SetBase(_)
+        | Step::RemoveBase(_)) => carry_out_entry(tx, actor, step).await.map(|()| None),
         Step::SetPolicy(policy) => {
             ruling::put_policy(tx, actor, &policy.to.body, &policy.to.digest).await?;
             Ok(None)
@@ -119,6 +116,20 @@ async fn carry_out(
             in_use::remove(tx, &image.repository, &image.reference, actor).await?;
             Ok(None)
         }
+    }
+}
+
+/// Whether all entries go together is asked once all steps are done: some need others.
+async fn carry_out_entry(tx: &Tx, actor: &Actor, step: Step) -> Result<(), AdminError> {
+    match step {
+        Step::SetApplication(entry) => application::put(tx, actor, &entry.to).await.map(drop),
+        Step::RemoveApplication(entry) => {
+            let removed = application::remove(tx, actor, &entry.application, entry.source);
+            removed.await.map(drop)
+        }
+        Step::SetBase(base) => base::put(tx, actor, &base.to).await.map(drop),
+        Step::RemoveBase(base) => base::remove(tx, actor, &base.name).await,
+        _ => Ok(()),
     }
 }
 
