@@ -81,7 +81,10 @@ async fn what_lies_in_the_repository_of_a_base_is_its_release() {
     let old = lineage(&kit, &["os", "jre", "app"]).await;
     assert!(old.base().unwrap().superseded.is_some());
     // A release is known although it was deleted: images stand on it.
-    kit.lose_manifest("base/java17", &digest).await;
+    store
+        .delete_manifest(&kit.delete(&ci, "base/java17"), &digest)
+        .await
+        .unwrap();
     assert!(lineage(&kit, &["os", "jre", "app"]).await.base().is_some());
     // In another repository it is nothing.
     let stray = kit.push_image(&ci, "team/app", "three", &["v1"]).await;

@@ -77,7 +77,7 @@ async fn entries_that_do_not_go_together_are_refused_in_words() {
         .expect(400);
     assert!(refused.text().contains("team/**"), "{}", refused.text());
     for (body, why) in [
-        (json!({ "name": "a b" }), "is no application"),
+        (json!({ "name": "a b" }), "is no name of an application"),
         (json!({ "name": "a", "owner": "robot:x" }), "is no owner"),
         (json!({ "name": "a", "tier": 10 }), "tier"),
         (json!({ "name": "a", "nick": "b" }), "nick"),
