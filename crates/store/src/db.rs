@@ -129,6 +129,10 @@ impl Db {
 
 /// What has to be made true in memory after the commit.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something of its own to be done after the commit"
+)]
 pub(crate) struct Effects {
     /// Cache entries that are no longer true.
     pub(crate) keys: Vec<Key>,

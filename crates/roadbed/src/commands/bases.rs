@@ -1,6 +1,7 @@
 //! `base …`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result};
@@ -225,7 +226,7 @@ fn describe(shown: &ShownBase) -> String {
         rows,
     ));
     if shown.more_releases > 0 {
-        text.push_str(&format!("… and {} older\n", shown.more_releases));
+        let _ = writeln!(text, "… and {} older", shown.more_releases);
     }
     text
 }

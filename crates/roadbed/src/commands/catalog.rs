@@ -209,10 +209,12 @@ fn describe(done: &Done) -> String {
     lines.extend(passed_over.map(|line| format!("  {}", output::printable(line))));
     let changes = applications.added.len() + applications.changed.len() + applications.removed.len();
     let changes = output::count((changes + done.imported.bases.len()) as u64, "change");
-    lines.push(match done.imported.imported {
-        true => format!("{changes} made, {} as before.", applications.unchanged),
-        false => format!("{changes} would be made, {} as before.", applications.unchanged),
-    });
+    let made = if done.imported.imported {
+        "made"
+    } else {
+        "would be made"
+    };
+    lines.push(format!("{changes} {made}, {} as before.", applications.unchanged));
     output::lines(lines)
 }
 

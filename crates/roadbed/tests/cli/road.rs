@@ -1,5 +1,7 @@
 //! Applications, catalogues and bases, by command and by file.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use crate::cli::person::Person;
@@ -104,7 +106,7 @@ async fn hostile_files_are_refused_with_their_place_and_change_nothing() {
         "kind: Component\nmetadata: {name: x}\nspec:\n  a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n".to_owned();
     for level in 1..9 {
         let below = format!("*a{}, ", level - 1).repeat(9);
-        bomb.push_str(&format!("  a{level}: &a{level} [{below}]\n"));
+        let _ = writeln!(bomb, "  a{level}: &a{level} [{below}]");
     }
     let twice =
         "kind: Component\nmetadata: {name: a}\nspec: {owner: b}\n---\nkind: Component\nmetadata: {name: A}\n";

@@ -139,7 +139,7 @@ impl Image {
             .collect();
         let mut draft = Draft::image(config.descriptor(CONFIG), described);
         for (name, value) in words {
-            draft = draft.annotation(&format!("org.opencontainers.image.{name}"), *value);
+            draft = draft.annotation(&format!("org.opencontainers.image.{name}"), value);
         }
         let document = draft.finish();
         let mut blobs: Vec<Blob> = layers.iter().map(|layer| layer.blob.clone()).collect();

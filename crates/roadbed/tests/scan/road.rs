@@ -10,7 +10,7 @@ use super::images::{Image, Layer, log4j_core};
 use super::world::{World, facts};
 
 /// How long it may take until what was pushed counts.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A layer of one file.
 fn layer(path: &str, bytes: &[u8]) -> Layer {
