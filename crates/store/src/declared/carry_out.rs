@@ -106,11 +106,8 @@ async fn carry_out(
         step @ (Step::SetApplication(_)
         | Step::RemoveApplication(_)
         | Step::SetBase(_)
-        | Step::RemoveBase(_)) => carry_out_entry(tx, actor, step).await.map(|()| None),
-        Step::SetPolicy(policy) => {
-            ruling::put_policy(tx, actor, &policy.to.body, &policy.to.digest).await?;
-            Ok(None)
-        }
+        | Step::RemoveBase(_)
+        | Step::SetPolicy(_)) => carry_out_entry(tx, actor, step).await.map(|()| None),
         Step::SetInUse(image) => set_in_use(tx, actor, image.to).await.map(|()| None),
         Step::RemoveInUse(image) => {
             in_use::remove(tx, &image.repository, &image.reference, actor).await?;
@@ -119,7 +116,7 @@ async fn carry_out(
     }
 }
 
-/// Whether all entries go together is asked once all steps are done: some need others.
+/// Of what is not about access. Whether all entries go together is asked once all steps are done: some need others.
 async fn carry_out_entry(tx: &Tx, actor: &Actor, step: Step) -> Result<(), AdminError> {
     match step {
         Step::SetApplication(entry) => application::put(tx, actor, &entry.to).await.map(drop),
@@ -129,6 +126,10 @@ async fn carry_out_entry(tx: &Tx, actor: &Actor, step: Step) -> Result<(), Admin
         }
         Step::SetBase(base) => base::put(tx, actor, &base.to).await.map(drop),
         Step::RemoveBase(base) => base::remove(tx, actor, &base.name).await,
+        Step::SetPolicy(policy) => {
+            ruling::put_policy(tx, actor, &policy.to.body, &policy.to.digest).await?;
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
