@@ -144,3 +144,61 @@ async fn bases_that_do_not_go_together_are_refused() {
     let gone = store.remove_base(&operator, &"java11".parse().unwrap()).await;
     assert!(matches!(gone, Err(AdminError::NotFound { kind: "base", .. })));
 }
+
+#[tokio::test]
+async fn of_too_many_releases_the_oldest_are_forgotten() {
+    let kit = Kit::new().await;
+    let (store, ci) = (&kit.store, kit.all("ci").await);
+    store
+        .set_base(&Kit::operator(), &base("os", "base/os"))
+        .await
+        .unwrap();
+    let limit = sql::to_db(MAX_RELEASES_OF_A_BASE as u64);
+    let fill: Result<(), StoreError> = store
+        .write(move |tx| {
+            Box::pin(async move {
+                let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+                           INSERT INTO base_release (base, digest, platform, diff_ids, released_at) \
+                           SELECT 'os', 'old' || i, 'linux/amd64', 'x', i FROM n";
+                sql::execute(tx.sql(), sql, [limit.into()]).await.map(drop)
+            })
+        })
+        .await;
+    fill.unwrap();
+    let digest = kit.push_image(&ci, "base/os", "a", &["1"]).await;
+    let repo = "base/os".parse().unwrap();
+    store.note_image(&repo, &digest, note(&["os"])).await.unwrap();
+    let oldest = "SELECT COUNT(*) AS number FROM base_release WHERE base = 'os' AND released_at > $1";
+    let count = async |after: i64| {
+        let on = store.inner.db.read();
+        let row: Option<sql::Number> = sql::first(on, oldest, [after.into()]).await.unwrap();
+        row.unwrap().number
+    };
+    assert_eq!(
+        (count(0).await, count(1).await),
+        (limit, limit),
+        "the oldest went"
+    );
+}
+
+#[tokio::test]
+async fn what_has_too_many_layers_or_none_is_no_release() {
+    let kit = Kit::new().await;
+    let (store, ci) = (&kit.store, kit.all("ci").await);
+    store
+        .set_base(&Kit::operator(), &base("os", "base/os"))
+        .await
+        .unwrap();
+    let digest = kit.push_image(&ci, "base/os", "a", &["1"]).await;
+    let repo = "base/os".parse().unwrap();
+    let names: Vec<String> = (0..=road::lineage::MAX_LAYERS)
+        .map(|layer| layer.to_string())
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for layers in [&names[..], &[]] {
+        store.note_image(&repo, &digest, note(layers)).await.unwrap();
+        assert!(store.road().await.unwrap().releases.is_empty());
+    }
+    store.note_image(&repo, &digest, note(&names[1..])).await.unwrap();
+    assert_eq!(store.road().await.unwrap().releases.len(), 1);
+}

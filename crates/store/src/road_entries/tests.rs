@@ -3,8 +3,9 @@
 use road::application::{ApplicationError, Source};
 
 use super::*;
-use crate::ImageNote;
+use crate::db::sql;
 use crate::testing::Kit;
+use crate::{ImageNote, WORDS_TAKEN};
 
 fn said(application: &str, repository: &str, owner: &str) -> Statement {
     let mut said = Statement::new(application.parse().unwrap(), Source::Annotation, "an image");
@@ -72,4 +73,43 @@ fn words_that_fit_nothing_do_not_keep_entries_from_counting() {
     ));
     let built = applications(vec![entry], vec![long]).unwrap();
     assert_eq!(built.iter().len(), 1);
+}
+
+#[tokio::test]
+async fn the_words_of_one_repository_too_many_do_not_count() {
+    let kit = Kit::new().await;
+    let (store, ci) = (&kit.store, kit.all("ci").await);
+    let repo = "team/app".parse().unwrap();
+    let digest = kit.push_image(&ci, "team/app", "a", &["1"]).await;
+    let limit = sql::to_db(WORDS_TAKEN as u64);
+    let fill: Result<(), StoreError> = store
+        .write(move |tx| {
+            Box::pin(async move {
+                let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+                           INSERT INTO repository (name, bytes, tags, manifests, blobs, created_at, changed_at) \
+                           SELECT 'filler/r' || i, 0, 0, 0, 0, 0, 0 FROM n";
+                sql::execute(tx.sql(), sql, [limit.into()]).await?;
+                let sql = "INSERT INTO repository_words (repository_id, manifest_id, body) \
+                           SELECT r.id, (SELECT MIN(m.id) FROM manifest m), '{}' FROM repository r \
+                           WHERE r.name LIKE 'filler/%' AND r.id <> $1";
+                sql::execute(tx.sql(), sql, [0.into()]).await.map(drop)
+            })
+        })
+        .await;
+    fill.unwrap();
+    let words = || note(said("app", "team/app", "team"));
+    store.note_image(&repo, &digest, words()).await.unwrap();
+    assert_eq!(owner(&kit, "team/app").await, None);
+    let cut: Result<(), StoreError> = store
+        .write(|tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM repository_words WHERE repository_id = \
+                           (SELECT MAX(w.repository_id) FROM repository_words w) AND manifest_id > $1";
+                sql::execute(tx.sql(), sql, [0.into()]).await.map(drop)
+            })
+        })
+        .await;
+    cut.unwrap();
+    store.note_image(&repo, &digest, words()).await.unwrap();
+    assert_eq!(owner(&kit, "team/app").await.as_deref(), Some("group:team"));
 }
