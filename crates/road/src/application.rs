@@ -77,7 +77,7 @@ pub struct Field<T> {
     #[serde(flatten)]
     pub stated: Stated<T>,
     /// What the others say where it differs, at most [`MAX_OTHERS`]: a conflict that is shown.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Stated<T>>,
 }
 
@@ -143,7 +143,7 @@ impl Statement {
 }
 
 /// What is believed of one application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Application {
     /// Its name.
     pub name: ApplicationName,

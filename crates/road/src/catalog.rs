@@ -18,7 +18,7 @@ use crate::base::BaseError;
 use crate::names::NameError;
 
 pub use backstage::{Catalog, Hint, REPOSITORIES_ANNOTATION, read};
-pub use paved_road::{Later, PavedRoad, read_paved_road};
+pub use paved_road::{Later, PavedRoad, read_part_of_paved_road, read_paved_road};
 
 /// A file as it was found.
 #[derive(Debug, Clone, Copy)]

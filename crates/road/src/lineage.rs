@@ -7,6 +7,7 @@
 mod chain;
 mod hint;
 mod images;
+mod pushed;
 
 use std::collections::HashMap;
 
@@ -21,6 +22,7 @@ use crate::names::BaseName;
 pub use chain::{chain_id, chain_ids};
 pub use hint::BaseHint;
 pub use images::ImageChains;
+pub use pushed::{Pushed, releases};
 
 /// Most layers of a release; deeper ones no runtime unpacks.
 pub const MAX_LAYERS: usize = 500;
@@ -229,6 +231,11 @@ impl BaseIndex {
     pub fn release(&self, digest: &Digest) -> Option<&Release> {
         let (place, _) = self.by_digest.get(digest)?;
         self.releases.get(*place as usize)
+    }
+
+    /// The releases of one base, in no order.
+    pub fn of_base<'a>(&'a self, base: &'a BaseName) -> impl Iterator<Item = &'a Release> {
+        self.releases.iter().filter(move |release| release.base == *base)
     }
 
     /// How many releases are known.

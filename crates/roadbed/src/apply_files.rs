@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ::road::application::Statement;
 use anyhow::{Context as _, bail};
 use policy::{Policy, PolicyErrors, yaml};
 use serde::Deserialize;
@@ -22,8 +23,10 @@ use waiver::WaiverDocument;
 mod documents;
 mod waiver;
 
+mod road;
 mod signer;
 
+use road::ApplicationDocument;
 use signer::SignerDocument;
 
 /// Largest file, in bytes.
@@ -91,7 +94,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Files> {
         }
         for (line, document) in parts {
             let known = read.waivers.len();
-            let thing = add(&mut read, document).map_err(|error| at(&file, line, &error))?;
+            let thing = add(&mut read, (&file, line), document)?;
             let is_policy = thing.key == POLICY;
             let first = line + yaml::first_line(document);
             places.take(thing, &file, first)?;
@@ -159,6 +162,8 @@ enum Kind {
     Grant,
     Rule,
     Signer,
+    Application,
+    BaseImage,
     Policy,
     Waiver,
     InUse,
@@ -218,43 +223,58 @@ impl Places {
     }
 }
 
-fn add(files: &mut Files, document: &str) -> Result<Thing, serde_saphyr::Error> {
+/// File, and lines before the document.
+type Place<'a> = (&'a Path, u64);
+
+fn add(files: &mut Files, at: Place<'_>, document: &str) -> anyhow::Result<Thing> {
     let Files { declared, waivers } = files;
-    Ok(match parse::<Head>(document)?.kind {
+    Ok(match parse::<Head>(at, document)?.kind {
         Kind::User => {
-            let user: DeclaredUser = parse::<UserDocument>(document)?.into();
+            let user: DeclaredUser = parse::<UserDocument>(at, document)?.into();
             let thing = Thing::named("user", &user.name);
             declared.users.push(user);
             thing
         }
         Kind::Robot => {
-            let robot: DeclaredRobot = parse::<RobotDocument>(document)?.into();
+            let robot: DeclaredRobot = parse::<RobotDocument>(at, document)?.into();
             let thing = Thing::named("robot", &robot.name);
             declared.robots.push(robot);
             thing
         }
         Kind::Grant => {
-            let grant: access::Grant = parse::<GrantDocument>(document)?.into();
+            let grant: access::Grant = parse::<GrantDocument>(at, document)?.into();
             let thing = Thing::called(format!("grant {} {}", grant.subject, grant.pattern));
             declared.grants.push(grant);
             thing
         }
         Kind::Rule => {
-            let rule: Rule = parse::<RuleDocument>(document)?.into();
+            let rule: Rule = parse::<RuleDocument>(at, document)?.into();
             let thing = Thing::called(format!("rule {}", rule.pattern));
             declared.rules.push(rule);
             thing
         }
         Kind::InUse => {
-            let image: DeclaredInUse = parse::<InUseDocument>(document)?.into();
+            let image: DeclaredInUse = parse::<InUseDocument>(at, document)?.into();
             let thing = Thing::called(format!("image in use {} {}", image.repository, image.reference));
             declared.in_use.push(image);
             thing
         }
         Kind::Signer => {
-            let signer: SignerSpec = parse::<SignerDocument>(document)?.into();
+            let signer: SignerSpec = parse::<SignerDocument>(at, document)?.into();
             let thing = Thing::called(format!("signer {}", signer.name));
             declared.signers.push(signer);
+            thing
+        }
+        Kind::Application => {
+            let entry: Statement = parse::<ApplicationDocument>(at, document)?.into();
+            let thing = Thing::called(format!("application {}", entry.application));
+            declared.applications.push(entry);
+            thing
+        }
+        Kind::BaseImage => {
+            let base = road::base(&at.0.display().to_string(), at.1, document)?;
+            let thing = Thing::called(format!("base {}", base.name));
+            declared.bases.push(base);
             thing
         }
         Kind::Policy => {
@@ -262,7 +282,7 @@ fn add(files: &mut Files, document: &str) -> Result<Thing, serde_saphyr::Error> 
             Thing::called(POLICY.to_owned())
         }
         Kind::Waiver => {
-            let waiver: DeclaredWaiver = parse::<WaiverDocument>(document)?.into();
+            let waiver: DeclaredWaiver = parse::<WaiverDocument>(at, document)?.into();
             let thing = Thing::called(format!("waiver {}", waiver.name));
             waivers.push(waiver);
             thing
@@ -300,12 +320,12 @@ fn check_waiver(path: &Path, line: u64, waiver: &DeclaredWaiver) -> Result<(), D
     })
 }
 
-fn parse<T: DeserializeOwned>(document: &str) -> Result<T, serde_saphyr::Error> {
+fn parse<T: DeserializeOwned>((path, lines_before): Place<'_>, document: &str) -> Result<T, DocumentError> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 1_000 },
     };
-    serde_saphyr::from_str_with_options(document, options)
+    serde_saphyr::from_str_with_options(document, options).map_err(|error| at(path, lines_before, &error))
 }
 
 fn at(path: &Path, lines_before: u64, error: &serde_saphyr::Error) -> DocumentError {

@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
-    admin, advisories, apply, audit, break_glass, configuration, decisions, grants, housekeeping, in_use,
-    login, manifests, policy, repositories, robots, rules, sbom, scan, signers, users, waivers,
+    admin, advisories, apply, apps, audit, bases, break_glass, catalog, configuration, decisions, grants,
+    housekeeping, in_use, lineage, login, manifests, policy, repositories, robots, rules, sbom, scan,
+    signers, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -121,6 +122,17 @@ pub(crate) enum Command {
     /// Manage whose signatures count, and whose VEX
     #[command(subcommand)]
     Signer(signers::SignerCommand),
+    /// Manage applications: whose repositories are
+    #[command(subcommand)]
+    App(apps::AppCommand),
+    /// Take in what files of teams say about applications and bases
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    /// Manage approved bases: what images should be built on
+    #[command(subcommand)]
+    Base(bases::BaseCommand),
+    /// Say whose an image is, what it stands on, and where that is on the road
+    Lineage(lineage::LineageArgs),
     /// Say what becomes of an image when it is pulled, and why
     Decision(decisions::DecisionArgs),
     /// Let pulls pass whatever was decided, for a while; on the machine of the server

@@ -13,13 +13,17 @@ use crate::output;
 pub(crate) mod admin;
 pub(crate) mod advisories;
 pub(crate) mod apply;
+pub(crate) mod apps;
 pub(crate) mod audit;
+pub(crate) mod bases;
 pub(crate) mod break_glass;
+pub(crate) mod catalog;
 pub(crate) mod configuration;
 pub(crate) mod decisions;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod in_use;
+pub(crate) mod lineage;
 pub(crate) mod login;
 pub(crate) mod manifests;
 pub(crate) mod policy;
@@ -65,6 +69,10 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Waiver(command) => waivers::run(&Client::connect(&client)?, command).await,
         Command::InUse(command) => in_use::run(&Client::connect(&client)?, command).await,
         Command::Signer(command) => signers::run(&Client::connect(&client)?, command).await,
+        Command::App(command) => apps::run(&Client::connect(&client)?, command).await,
+        Command::Catalog(command) => catalog::run(&client, command).await,
+        Command::Base(command) => bases::run(&Client::connect(&client)?, command).await,
+        Command::Lineage(args) => lineage::run(&Client::connect(&client)?, args).await,
         Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,
         Command::BreakGlass(args) => break_glass::run(client.output, args),
         Command::Scan(args) => return Ok(scan::run(&client, *args).await),

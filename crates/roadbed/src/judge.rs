@@ -15,6 +15,7 @@
 //! - `judge/attach.rs`: SBOMs that refer to their images.
 //! - `judge/subject.rs`: from reports to the facts that rules are asked about. `judge/result.rs`: to what reports show.
 //! - `judge/sbom.rs`: an SBOM judged by itself.
+//! - `judge/standing.rs`: what an image stands on, and what it says of itself.
 //! - `judge/stored.rs`: the report of an image that is here. `judge/unpushed.rs`:
 //!   of one that is not, from what a client found in it.
 
@@ -43,6 +44,7 @@ mod platform;
 mod push;
 mod result;
 mod sbom;
+mod standing;
 mod stored;
 mod subject;
 mod unpushed;
@@ -252,6 +254,9 @@ impl Judge {
                 Image::Gone => return Ok(Done::Gone),
             };
         self.sboms.request(&self.store, &ready).await?;
+        if let Some(note) = standing::note_of(&ready) {
+            self.store.note_image(repo, digest, note).await?;
+        }
         let facts = self.knowledge.facts().await;
         // Matching and conditions compute; a thread that serves connections must not.
         let decided = tokio::task::spawn_blocking(move || {

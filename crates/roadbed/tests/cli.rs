@@ -14,6 +14,7 @@ mod cli {
     mod housekeeping;
     mod login;
     mod person;
+    mod road;
     mod rulings;
     mod scan;
     mod signers;

@@ -27,6 +27,7 @@ mod scan {
     mod images;
     mod in_use;
     mod pushes;
+    mod road;
     mod signer;
     mod signing;
     mod story;

@@ -129,6 +129,10 @@ impl Db {
 
 /// What has to be made true in memory after the commit.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something of its own to be done after the commit"
+)]
 pub(crate) struct Effects {
     /// Cache entries that are no longer true.
     pub(crate) keys: Vec<Key>,
@@ -140,6 +144,8 @@ pub(crate) struct Effects {
     pub(crate) jobs: bool,
     /// What images are judged by has changed.
     pub(crate) rulings: bool,
+    /// Whose repositories are, or what images may stand on, has changed.
+    pub(crate) entries: bool,
     /// Principals, secrets, grants or rules have changed; the generation that they have now.
     pub(crate) access: Option<u64>,
 }
@@ -219,6 +225,11 @@ impl Tx {
     /// Images are judged by something else once this is committed.
     pub(crate) fn touch_rulings(&self) {
         self.effects().rulings = true;
+    }
+
+    /// Whose repositories are, or what images may stand on, is another once this is committed.
+    pub(crate) fn touch_entries(&self) {
+        self.effects().entries = true;
     }
 
     /// Who may do what has changed once this is committed, to this generation.

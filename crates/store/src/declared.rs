@@ -2,6 +2,8 @@
 
 use access::{Grant, PrincipalKind, PrincipalName};
 use oci::{Reference, RepoName};
+use road::application::Statement;
+use road::base::BaseImage;
 use serde::{Deserialize, Serialize};
 use signatures::SignerSpec;
 
@@ -30,6 +32,12 @@ pub struct Declared {
     /// Signers that should be trusted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<SignerSpec>,
+    /// Applications that should be declared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<Statement>,
+    /// Bases that should be approved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bases: Vec<BaseImage>,
     /// The policy that should be in force, YAML; without it the present one stays, also with `prune`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -126,6 +134,14 @@ pub enum Step {
     SetSigner(Box<Becoming<SignerSpec>>),
     /// Trust a signer no more that is not declared (only with `prune`).
     RemoveSigner(SignerSpec),
+    /// Declare the application.
+    SetApplication(Box<Becoming<Statement>>),
+    /// Take back an application that is not declared (only with `prune`).
+    RemoveApplication(Box<Statement>),
+    /// Approve the base.
+    SetBase(Box<Becoming<BaseImage>>),
+    /// Approve a base no more that is not declared (only with `prune`).
+    RemoveBase(Box<BaseImage>),
     /// Put the policy in force.
     SetPolicy(Becoming<DeclaredPolicy>),
     /// Take the word that an image is in use.
@@ -209,6 +225,8 @@ impl Store {
             grants: crate::grant::all(on).await?,
             rules: crate::rule::all(on).await?,
             signers: crate::signer::all(on).await?,
+            applications: crate::application::declared(on).await?,
+            bases: crate::base::all(on).await?,
             policy: self.policy().await?.map(|stored| DeclaredPolicy {
                 digest: stored.digest,
                 body: stored.body,

@@ -119,6 +119,24 @@ pub enum EventKind {
     /// The SBOM of an image was not attached: its repository has no room for it.
     #[serde(rename = "sbom.refuse")]
     SbomRefuse,
+    /// An application was declared, or changed by a catalogue.
+    #[serde(rename = "application.set")]
+    ApplicationSet,
+    /// What was said of an application was taken back.
+    #[serde(rename = "application.remove")]
+    ApplicationRemove,
+    /// A catalogue of applications was imported.
+    #[serde(rename = "catalog.import")]
+    CatalogImport,
+    /// A base was approved.
+    #[serde(rename = "base.set")]
+    BaseSet,
+    /// A base is approved no more.
+    #[serde(rename = "base.remove")]
+    BaseRemove,
+    /// An image that was pushed to the repository of a base is known as a release of it.
+    #[serde(rename = "base.release")]
+    BaseRelease,
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,

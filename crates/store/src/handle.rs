@@ -20,6 +20,7 @@ use crate::files::{BlobFiles, FilesConfig};
 use crate::gc::Collector;
 use crate::lock::{DATABASE_FILE, DirLock};
 use crate::pull_log::PullQueue;
+use crate::road_entries::RoadCache;
 use crate::snapshot::{Snapshot, follow};
 use crate::upload::UploadBook;
 use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, setting};
@@ -49,6 +50,10 @@ pub(crate) struct Inner {
     pub(crate) workers: watch::Sender<u64>,
     /// Told when advisories, the policy or waivers have changed.
     pub(crate) rulings: watch::Sender<u64>,
+    /// Told when applications, bases, their releases or words of images have changed.
+    pub(crate) entries: watch::Sender<u64>,
+    /// What these say, read when somebody asks.
+    pub(crate) road: RoadCache,
     /// Told when something was decided.
     pub(crate) decided: watch::Sender<u64>,
     /// Turns to make a list of referrers.
@@ -88,6 +93,8 @@ impl Store {
             imports: Arc::default(),
             workers: watch::Sender::new(0),
             rulings: watch::Sender::new(0),
+            entries: watch::Sender::new(0),
+            road: RoadCache::default(),
             decided: watch::Sender::new(0),
             referrer_lists: Semaphore::new(config.limits.referrer_lists),
             reports: Arc::new(Semaphore::new(
@@ -216,6 +223,9 @@ impl Store {
         }
         if effects.rulings {
             self.inner.rulings.send_modify(|changes| *changes += 1);
+        }
+        if effects.entries {
+            self.inner.entries.send_modify(|changes| *changes += 1);
         }
         if let Some(generation) = effects.access {
             self.follow_access(generation).await;

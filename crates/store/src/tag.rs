@@ -11,7 +11,7 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::manifest::DeleteError;
 use crate::repository::{self, Delta};
-use crate::{Actor, Page, Store, StoreError, Timestamp, attachment, blob};
+use crate::{Actor, Page, Store, StoreError, Timestamp, attachment, base, blob};
 
 /// A tag and the manifest that it points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,6 +206,7 @@ async fn delete(tx: &Tx, permit: &Permit<Delete>, tag: &Tag) -> Result<(), Delet
     .await?;
     tx.touch(Key::tag(repo, tag));
     attachment::wake_by_tag(tx, repo, repository.id, tag).await?;
+    base::release::names_changed(tx, repo).await?;
     let actor = Actor::holder(permit, "request");
     let body = json!({ "digest": row.digest });
     event::record(tx, &actor, EventKind::TagDelete, &subject(repo, tag), body).await?;

@@ -1,5 +1,8 @@
 //! What was decided of an image, and why.
 
+use std::sync::Arc;
+
+use access::Permit;
 use access::permit::Pull;
 use axum::extract::State;
 use findings::DecisionText;
@@ -86,9 +89,23 @@ pub struct ImageDecision {
 pub(crate) struct DecisionKey {
     /// The repository, such as `team/app`.
     #[param(value_type = String)]
-    repository: RepoName,
+    pub(crate) repository: RepoName,
     /// Tag or digest.
     reference: String,
+}
+
+impl DecisionKey {
+    /// What is meant.
+    pub(crate) async fn manifest(
+        &self,
+        state: &WebState,
+        permit: &Permit<Pull>,
+    ) -> Result<Arc<StoredManifest>, ApiError> {
+        let reference: Reference = self.reference.parse().map_err(ApiError::malformed)?;
+        let found = state.store.manifest(permit, &reference).await?;
+        let name = || format!("{} of {}", self.reference, self.repository);
+        found.ok_or_else(|| ApiError::not_found("image", name()))
+    }
 }
 
 /// The body of a decision as the store keeps it.
@@ -116,10 +133,7 @@ pub(crate) async fn get_decision(
     Query(key): Query<DecisionKey>,
 ) -> Result<Body<DecisionEntry>, ApiError> {
     let permit = session.permit::<Pull>(&key.repository)?;
-    let reference: Reference = key.reference.parse().map_err(ApiError::malformed)?;
-    let found = state.store.manifest(&permit, &reference).await?;
-    let name = || format!("{} of {}", key.reference, key.repository);
-    let manifest = found.ok_or_else(|| ApiError::not_found("image", name()))?;
+    let manifest = key.manifest(&state, &permit).await?;
     let mut images = Vec::new();
     for digest in judged(&manifest) {
         let is_alone = manifest.kind != ManifestKind::Index;
@@ -136,7 +150,7 @@ pub(crate) async fn get_decision(
 }
 
 /// The manifests that are judged for this one: itself, or those that it names.
-fn judged(manifest: &StoredManifest) -> Vec<Digest> {
+pub(crate) fn judged(manifest: &StoredManifest) -> Vec<Digest> {
     if manifest.kind != ManifestKind::Index {
         return vec![manifest.digest];
     }

@@ -8,6 +8,7 @@ use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Policy};
 use thiserror::Error;
 
+use crate::lineage::ImageLineage;
 use crate::previews::PreviewReport;
 use crate::problem::{ApiError, Kind};
 use crate::reports::{ReportOf, UnpushedImage};
@@ -22,6 +23,9 @@ pub trait Judging: Send + Sync {
 
     /// All findings of an image as rules see them.
     fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> Asked<'a, Vec<JudgedFinding>>;
+
+    /// What an image stands on, and whose its findings are.
+    fn lineage<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> Asked<'a, ImageLineage>;
 
     /// All that is known of an image, without a decision.
     fn report(&self, of: ReportOf) -> Asked<'_, ScanResult>;

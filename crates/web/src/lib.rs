@@ -20,9 +20,12 @@
 
 mod admission;
 mod advisories;
+mod applications;
 mod apply;
 mod backup;
+mod bases;
 mod body;
+mod catalog;
 mod decisions;
 mod events;
 mod feeds;
@@ -32,6 +35,7 @@ mod grants;
 mod held;
 mod in_use;
 mod judging;
+mod lineage;
 mod manifests;
 mod mirror;
 mod moment;
@@ -106,6 +110,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         )
         .routes(routes!(sessions::change_own_password))
         .merge(of_principals())
+        .merge(of_the_road())
         .routes(routes!(
             grants::list_grants,
             grants::set_grant,
@@ -127,6 +132,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
             OpenApiRouter::new()
                 .routes(routes!(apply::apply))
                 .routes(routes!(advisories::add_documents))
+                .routes(routes!(catalog::import_catalog, catalog::get_catalog))
                 .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
         )
         .routes(routes!(advisories::get_advisories))
@@ -160,6 +166,22 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))
         .routes(routes!(system::get_system))
+}
+
+/// Whose repositories are, and what images may stand on.
+fn of_the_road() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            applications::list_applications,
+            applications::set_application
+        ))
+        .routes(routes!(
+            applications::get_application,
+            applications::remove_application
+        ))
+        .routes(routes!(bases::list_bases, bases::set_base))
+        .routes(routes!(bases::get_base, bases::remove_base))
+        .routes(routes!(lineage::get_lineage))
 }
 
 /// Users and robots.

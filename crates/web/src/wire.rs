@@ -4,8 +4,11 @@ pub use crate::advisories::{
     AdvisoryStatus, BegunImport, EndOfImport, ImportDocument, ImportDocuments, ImportEntry, ImportResult,
     NewImport,
 };
+pub use crate::applications::{ApplicationEntry, NewApplication, SetApplication};
 pub use crate::apply::ApplyOutcome;
 pub use crate::backup::BackupRequest;
+pub use crate::bases::{BaseEntry, SetBase, ShownBase};
+pub use crate::catalog::{CatalogStatus, ImportedCatalog, NewCatalog};
 pub use crate::decisions::{DecisionEntry, ImageDecision};
 pub use crate::events::EventEntry;
 pub use crate::feeds::{
@@ -16,6 +19,7 @@ pub use crate::gc::{CollectionReport, CollectionRequest, CollectionStatus, KeptB
 pub use crate::grants::GrantEntry;
 pub use crate::held::{ApprovedChange, HeldCauseEntry, HeldEntry, HeldImageEntry, HeldReport};
 pub use crate::in_use::{InUseEntry, NewInUseEntry, SetInUse};
+pub use crate::lineage::{FindingsByOrigin, ImageLineage, LineageEntry};
 pub use crate::manifests::ManifestEntry;
 pub use crate::moment::Moment;
 pub use crate::page::{Page, PageQuery};

@@ -9,6 +9,7 @@ mod api {
     mod bodies;
     mod description;
     mod housekeeping;
+    mod road;
     mod routes;
     mod rulings;
     mod sessions;

@@ -47,6 +47,22 @@ pub struct Later {
 
 /// Reads files together; that their bases fit together is checked by [`Bases::build`].
 pub fn read_paved_road(files: &[SourceFile<'_>], limits: &CatalogLimits) -> Result<PavedRoad, CatalogErrors> {
+    read(files, limits, true)
+}
+
+/// Reads files whose bases may go together with others: whoever knows all of them checks that.
+pub fn read_part_of_paved_road(
+    files: &[SourceFile<'_>],
+    limits: &CatalogLimits,
+) -> Result<PavedRoad, CatalogErrors> {
+    read(files, limits, false)
+}
+
+fn read(
+    files: &[SourceFile<'_>],
+    limits: &CatalogLimits,
+    is_whole: bool,
+) -> Result<PavedRoad, CatalogErrors> {
     let mut errors = Errors::new(limits);
     let mut road = PavedRoad::default();
     let mut places: BTreeMap<String, (String, u64)> = BTreeMap::new();
@@ -66,7 +82,8 @@ pub fn read_paved_road(files: &[SourceFile<'_>], limits: &CatalogLimits) -> Resu
             Err((line, problem)) => errors.add(document.file, line, problem),
         }
     }
-    if errors.first.is_empty()
+    if is_whole
+        && errors.first.is_empty()
         && let Err(error) = Bases::build(road.bases.clone())
     {
         let (file, line) = place_of(&error, &places);

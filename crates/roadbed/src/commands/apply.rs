@@ -17,7 +17,8 @@ mod waivers;
 /// Options of `apply`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The files are YAML documents with `kind: User`, `Robot`, `Grant`, `Rule`, `Policy` or `Waiver`; docs/apply.md describes them.
+The files are YAML documents with a `kind`: `User`, `Robot`, `Grant`, `Rule`, `Signer`, `Application`, `BaseImage`,
+`Policy`, `InUse` or `Waiver`; docs/apply.md describes them.
 What a document leaves out of a user or robot stays as it is. A waiver is asked for; somebody else approves it.
 
 Examples:

@@ -5,9 +5,11 @@ use std::{fmt::Write as _, str::FromStr};
 use clap::Args;
 use oci::{Digest, DigestError, Reference, RepoName, RepoNameError, Tag, TagError};
 use policy::{Attached, Eased, Effect, Reason, Waived, WaivedAs};
+use serde::Serialize;
 use store::Timestamp;
-use web::wire::{DecisionEntry, ImageDecision, WaiverImage};
+use web::wire::{DecisionEntry, ImageDecision, LineageEntry, WaiverImage};
 
+use super::lineage;
 use crate::client::Client;
 use crate::output;
 
@@ -87,10 +89,24 @@ pub(crate) async fn run(client: &Client, args: DecisionArgs) -> anyhow::Result<(
     ];
     let entry: DecisionEntry = client.get("/decisions", &query).await?;
     let most = if args.all { usize::MAX } else { REASONS };
-    output::show(client.format(), &entry, |entry| describe(entry, most))
+    // What was decided is shown also where nobody can say yet what it stands on.
+    let place = lineage::of(client, &args.image).await.ok();
+    let shown = Shown { entry, place };
+    output::show(client.format(), &shown, |shown| {
+        describe(&shown.entry, shown.place.as_ref(), most)
+    })
 }
 
-fn describe(entry: &DecisionEntry, most: usize) -> String {
+/// A decision, and whose the image is.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    entry: DecisionEntry,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<LineageEntry>,
+}
+
+fn describe(entry: &DecisionEntry, place: Option<&LineageEntry>, most: usize) -> String {
     let image = format!("{}@{}", entry.repository, entry.digest);
     let mut lines = vec![format!("{image}: {}", told(&entry.outcome))];
     for of in &entry.images {
@@ -100,6 +116,7 @@ fn describe(entry: &DecisionEntry, most: usize) -> String {
         }
         describe_image(of, most, &mut lines);
     }
+    lines.extend(place.map(lineage::summary).unwrap_or_default());
     lines.extend(next_steps(entry));
     output::lines(lines)
 }

@@ -11,13 +11,13 @@ use store::Store;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use web::{
     Judging, JudgingError, ReportOf,
-    wire::{PreviewCount, PreviewEntry, PreviewReport, UnpushedImage},
+    wire::{ImageLineage, PreviewCount, PreviewEntry, PreviewReport, UnpushedImage},
 };
 
 use super::{
     Evidence, Facts, Knowledge,
     image::{self, Image},
-    stored, subject_of, unpushed,
+    standing, stored, subject_of, unpushed,
 };
 
 /// Images that are listed at a time.
@@ -140,6 +140,25 @@ impl Asked {
     }
 }
 
+impl Asked {
+    async fn standing(&self, repo: &RepoName, digest: &Digest) -> Result<ImageLineage, JudgingError> {
+        let _place = self.place().await?;
+        let gathered =
+            image::gather(&self.store, &self.evidence, self.knowledge.limits(), repo, digest).await;
+        let ready = match gathered.map_err(failed)? {
+            Image::Ready(ready) => ready,
+            Image::Waits => return Err(JudgingError::Waits),
+            Image::Gone => return Err(JudgingError::Gone),
+        };
+        let facts = self.knowledge.facts().await;
+        let road = self.store.road().await.map_err(|error| failed(error.into()))?;
+        let made = tokio::task::spawn_blocking(move || standing::lineage_of(&ready, &facts, &road)).await;
+        made.context("what it stands on was lost")
+            .and_then(|made| made)
+            .map_err(failed)
+    }
+}
+
 impl Judging for Asked {
     fn preview(&self, after: Policy, most: usize) -> web::Asked<'_, PreviewReport> {
         Box::pin(async move { self.compare_all(after, most).await.map_err(failed) })
@@ -147,6 +166,10 @@ impl Judging for Asked {
 
     fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> web::Asked<'a, Vec<JudgedFinding>> {
         Box::pin(self.all_findings(repo, digest))
+    }
+
+    fn lineage<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> web::Asked<'a, ImageLineage> {
+        Box::pin(self.standing(repo, digest))
     }
 
     fn report(&self, of: ReportOf) -> web::Asked<'_, ScanResult> {

@@ -18,12 +18,23 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("policy", &["oci", "findings"]),
     ("road", &["oci", "findings", "policy"]),
     ("signatures", &["oci"]),
-    ("store", &["oci", "access", "findings", "policy", "signatures"]),
+    (
+        "store",
+        &["oci", "access", "findings", "policy", "road", "signatures"],
+    ),
     ("outbound", &["oci"]),
     ("registry", &["oci", "access", "store"]),
     (
         "web",
-        &["oci", "access", "findings", "policy", "signatures", "store"],
+        &[
+            "oci",
+            "access",
+            "findings",
+            "policy",
+            "road",
+            "signatures",
+            "store",
+        ],
     ),
     (
         "roadbed",
@@ -33,6 +44,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "findings",
             "inspect",
             "policy",
+            "road",
             "signatures",
             "store",
             "outbound",

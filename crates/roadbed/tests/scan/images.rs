@@ -122,6 +122,11 @@ impl Image {
 
     /// An image with `config` in its configuration.
     pub(super) fn with_config(layers: &[Layer], config: &Value) -> Self {
+        Self::with_words(layers, config, &TOLD)
+    }
+
+    /// The same with these annotations of `org.opencontainers.image`.
+    pub(super) fn with_words(layers: &[Layer], config: &Value, words: &[(&str, &str)]) -> Self {
         let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
         let config = json!({
             "os": "linux", "architecture": "amd64", "config": config,
@@ -133,7 +138,7 @@ impl Image {
             .map(|layer| layer.blob.descriptor(LAYER_GZIP))
             .collect();
         let mut draft = Draft::image(config.descriptor(CONFIG), described);
-        for (name, value) in TOLD {
+        for (name, value) in words {
             draft = draft.annotation(&format!("org.opencontainers.image.{name}"), value);
         }
         let document = draft.finish();

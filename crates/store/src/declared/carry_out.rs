@@ -7,7 +7,8 @@ use crate::db::Tx;
 use crate::principal::change::{self, Change, New};
 use crate::principal::issue;
 use crate::{
-    Actor, AdminError, MAX_IN_USE, NewInUse, StoreLimits, grant, in_use, rule, ruling, setting, signer,
+    Actor, AdminError, MAX_IN_USE, NewInUse, StoreLimits, application, base, grant, in_use, rule, ruling,
+    setting, signer,
 };
 
 /// All steps, in order; whether somebody can still administer the registry is asked at the end.
@@ -26,10 +27,18 @@ pub(super) async fn all(
         steps: plan.steps.len(),
         ..Applied::default()
     };
-    let mut touched = None;
+    let (mut touched, mut is_road) = (None, false);
     for step in plan.steps {
+        is_road |= matches!(
+            step,
+            Step::SetApplication(_) | Step::SetBase(_) | Step::RemoveBase(_)
+        );
         let name = carry_out(tx, actor, step, limits, &mut applied).await?;
         touched = name.or(touched);
+    }
+    if is_road {
+        application::check_all(tx).await?;
+        base::check_all(tx).await?;
     }
     if let Some(name) = touched {
         change::check_administrators(tx, before, &name).await?;
@@ -94,15 +103,34 @@ async fn carry_out(
         Step::RemoveRule(rule) => rule::remove(tx, actor, &rule.pattern).await.map(|()| None),
         Step::SetSigner(signer) => signer::set(tx, actor, &signer.to).await.map(|_| None),
         Step::RemoveSigner(signer) => signer::remove(tx, actor, &signer.name).await.map(|()| None),
-        Step::SetPolicy(policy) => {
-            ruling::put_policy(tx, actor, &policy.to.body, &policy.to.digest).await?;
-            Ok(None)
-        }
+        step @ (Step::SetApplication(_)
+        | Step::RemoveApplication(_)
+        | Step::SetBase(_)
+        | Step::RemoveBase(_)
+        | Step::SetPolicy(_)) => carry_out_entry(tx, actor, step).await.map(|()| None),
         Step::SetInUse(image) => set_in_use(tx, actor, image.to).await.map(|()| None),
         Step::RemoveInUse(image) => {
             in_use::remove(tx, &image.repository, &image.reference, actor).await?;
             Ok(None)
         }
+    }
+}
+
+/// Of what is not about access. Whether all entries go together is asked once all steps are done: some need others.
+async fn carry_out_entry(tx: &Tx, actor: &Actor, step: Step) -> Result<(), AdminError> {
+    match step {
+        Step::SetApplication(entry) => application::put(tx, actor, &entry.to).await.map(drop),
+        Step::RemoveApplication(entry) => {
+            let removed = application::remove(tx, actor, &entry.application, entry.source);
+            removed.await.map(drop)
+        }
+        Step::SetBase(base) => base::put(tx, actor, &base.to).await.map(drop),
+        Step::RemoveBase(base) => base::remove(tx, actor, &base.name).await,
+        Step::SetPolicy(policy) => {
+            ruling::put_policy(tx, actor, &policy.to.body, &policy.to.digest).await?;
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use access::{Grant, PrincipalKind, PrincipalName, Subject};
 use oci::RepoPattern;
+use road::application::Statement;
+use road::base::BaseImage;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use signatures::{SignerSpec, limits::MAX_SIGNERS};
 
@@ -13,6 +15,7 @@ use super::{
 use crate::db::sql;
 use crate::{AdminError, Rule, StoreError, StoreLimits, Timestamp};
 
+mod entries;
 mod in_use;
 
 /// What is.
@@ -23,6 +26,8 @@ pub(super) struct Present {
     pub(super) grants: Vec<Grant>,
     pub(super) rules: Vec<Rule>,
     pub(super) signers: Vec<SignerSpec>,
+    pub(super) applications: Vec<Statement>,
+    pub(super) bases: Vec<BaseImage>,
     pub(super) policy: Option<DeclaredPolicy>,
     pub(super) in_use: Vec<DeclaredInUse>,
 }
@@ -109,6 +114,7 @@ pub(super) fn make(
         becoming(rule, is).map(Step::SetRule)
     }));
     steps.extend(signer_steps(declared, present));
+    steps.extend(entries::steps(declared, present, prune)?);
     steps.extend(policy_step(declared, present)?);
     steps.extend(in_use::steps(declared, present, prune)?);
     check_counts(&steps, present, limits)?;
@@ -144,6 +150,10 @@ fn check_counts(steps: &[Step], present: &Present, limits: &StoreLimits) -> Resu
             | Step::SetGrant(_)
             | Step::SetRule(_)
             | Step::SetSigner(_)
+            | Step::SetApplication(_)
+            | Step::RemoveApplication(_)
+            | Step::SetBase(_)
+            | Step::RemoveBase(_)
             | Step::SetPolicy(_)
             | Step::SetInUse(_)
             | Step::RemoveInUse(_) => {}

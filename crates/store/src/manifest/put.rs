@@ -20,7 +20,7 @@ use crate::job::{self, JobKind, JobPriority};
 use crate::quota::{self, QuotaKind};
 use crate::repository::{self, Delta, Repository};
 use crate::rule::Rules;
-use crate::{Actor, Store, StoreError, StoreLimits, attachment, referrer, tag};
+use crate::{Actor, Store, StoreError, StoreLimits, attachment, base, referrer, tag};
 
 /// Blobs of a manifest that are remembered when it is pushed; of the few images that have more the rest is looked up.
 const TAUGHT_BLOBS: usize = 128;
@@ -124,6 +124,7 @@ impl Pushing {
         }
         self.teach_blobs(tx, &blobs);
         self.have_judged(tx, repository.id).await?;
+        base::release::names_changed(tx, self.repo()).await?;
         Ok(PutOutcome {
             created,
             subject: self.put.manifest.subject.as_ref().map(|subject| subject.digest),

@@ -74,6 +74,7 @@ fn over(repository: &str) -> Value {
 fn table() -> Vec<Row> {
     let mut table = plain();
     table.extend(rulings());
+    table.extend(of_the_road());
     table
 }
 
@@ -181,6 +182,32 @@ fn rulings() -> Vec<Row> {
     ]
 }
 
+/// Whose repositories are, and what images may stand on.
+#[rustfmt::skip]
+fn of_the_road() -> Vec<Row> {
+    let application = json!({ "name": "app", "repositories": ["team/app"], "owner": "team" });
+    let base = json!({ "name": "os", "owner": "group:platform", "contact": null, "repository": "base/os", "channels": {},
+        "lifecycle": "supported", "supported_until": "2100-01-01T00:00:00Z", "replaced_by": null, "rebase": null,
+        "patch_within": { "critical": 86400 } });
+    vec![
+        row("PUT", "/applications", "/applications", Some(application), ADMINISTRATORS, 200),
+        row("GET", "/applications", "/applications", None, SIGNED_IN, 200),
+        row("GET", "/application", "/application?name=app", None, PULLERS, 200),
+        row("GET", "/application", "/application?name=ghost", None, SIGNED_IN, 404),
+        row("DELETE", "/application", "/application?name=ghost", None, ADMINISTRATORS, 404),
+        row("PUT", "/bases", "/bases", Some(base), ADMINISTRATORS, 200),
+        row("GET", "/bases", "/bases", None, SIGNED_IN, 200),
+        row("GET", "/base", "/base?name=os", None, ADMINISTRATORS, 200),
+        row("GET", "/base", "/base?name=ghost", None, SIGNED_IN, 404),
+        row("DELETE", "/base", "/base?name=ghost", None, ADMINISTRATORS, 404),
+        row("GET", "/catalog", "/catalog", None, SIGNED_IN, 200),
+        row("POST", "/catalog", "/catalog?dry_run=true", Some(json!({})), ADMINISTRATORS, 200),
+        // Nobody judges in this world.
+        row("GET", "/lineage", "/lineage?repository=team/app&reference=v1", None, PULLERS, 409),
+        row("GET", "/lineage", "/lineage?repository=team/app&reference=ghost", None, PULLERS, 404),
+    ]
+}
+
 fn expected(row: &Row, who: Who) -> u16 {
     match (row.method, row.template) {
         ("POST", "/session") => 401,
@@ -188,6 +215,8 @@ fn expected(row: &Row, who: Who) -> u16 {
         ("PUT", "/session/password") if who != Who::Anonymous => 403,
         // The one row that asks for a pattern which only an administrator has. It would change the others' answers.
         ("POST", "/grants") if row.allowed.is_empty() && who == Who::Administrator => 0,
+        // Whoever sees none of it is told that it is not there.
+        ("GET", "/application" | "/base") if who != Who::Anonymous && !row.allowed.contains(&who) => 404,
         _ if row.allowed.contains(&who) => row.status,
         _ if who == Who::Anonymous => 401,
         _ => 403,

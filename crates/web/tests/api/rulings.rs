@@ -8,7 +8,7 @@ use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Outcome, Policy};
 use serde_json::{Value, json};
 use store::{JobKind, JobPriority, Judgement, Point, Timestamp};
-use web::wire::{PreviewCount, PreviewReport, UnpushedImage};
+use web::wire::{ImageLineage, PreviewCount, PreviewReport, UnpushedImage};
 use web::{Asked, Judging, JudgingError, ReportOf};
 
 use super::world::{Who, World};
@@ -303,6 +303,10 @@ impl Judging for Oracle {
 
     fn findings<'a>(&'a self, _: &'a RepoName, _: &'a Digest) -> Asked<'a, Vec<JudgedFinding>> {
         Box::pin(async { Ok(vec![finding("a"), finding("b"), finding("b")]) })
+    }
+
+    fn lineage<'a>(&'a self, _: &'a RepoName, _: &'a Digest) -> Asked<'a, ImageLineage> {
+        Box::pin(async { Err(JudgingError::Waits) })
     }
 
     fn report(&self, of: ReportOf) -> Asked<'_, ScanResult> {

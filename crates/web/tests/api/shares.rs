@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Policy};
 use serde_json::json;
-use web::wire::{PreviewReport, UnpushedImage};
+use web::wire::{ImageLineage, PreviewReport, UnpushedImage};
 use web::{Asked, Judging, ReportOf};
 
 use super::rulings::waiver;
@@ -25,6 +25,10 @@ impl Judging for Stuck {
     }
 
     fn findings<'a>(&'a self, _: &'a RepoName, _: &'a Digest) -> Asked<'a, Vec<JudgedFinding>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn lineage<'a>(&'a self, _: &'a RepoName, _: &'a Digest) -> Asked<'a, ImageLineage> {
         Box::pin(std::future::pending())
     }
 

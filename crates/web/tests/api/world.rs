@@ -248,6 +248,8 @@ async fn populate(store: &Store) -> String {
         grants: Who::ALL.into_iter().filter_map(declare_grant).collect(),
         rules: Vec::new(),
         signers: Vec::new(),
+        applications: Vec::new(),
+        bases: Vec::new(),
         policy: None,
         in_use: Vec::new(),
     };

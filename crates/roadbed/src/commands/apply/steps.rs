@@ -2,6 +2,9 @@
 
 use access::Grant;
 use oci::{Algorithm, Digest, RepoPattern};
+use road::application::Statement;
+use road::base::{BaseImage, Lifecycle};
+use road::names::{Contact, Environment};
 use signatures::SignerSpec;
 use store::{Becoming, DeclaredInUse, DeclaredRobot, DeclaredUser, End, Rule, Step};
 
@@ -20,6 +23,14 @@ pub(in crate::commands) fn describe(step: &Step) -> String {
         Step::SetRule(rule) => changed(&format!("rule {}", rule.to.pattern), rule, of_rule),
         Step::SetSigner(signer) => changed(&format!("signer {}", signer.to.name), signer, of_signer),
         Step::RemoveSigner(signer) => format!("- signer {}: {}", signer.name, listed(&of_signer(signer))),
+        Step::SetApplication(entry) => changed(
+            &format!("application {}", entry.to.application),
+            entry,
+            of_application,
+        ),
+        Step::RemoveApplication(entry) => format!("- application {}", entry.application),
+        Step::SetBase(base) => changed(&format!("base {}", base.to.name), base, of_base),
+        Step::RemoveBase(base) => format!("- base {}", base.name),
         Step::SetPolicy(policy) => match &policy.was {
             None => format!("+ policy {}", policy.to.digest),
             // Only its words: what it says is the same.
@@ -179,6 +190,48 @@ fn of_signer(signer: &SignerSpec) -> Vec<Property> {
         Property::new("reference", yes_or_no(signer.match_reference), ""),
         Property::of("vex", products),
         Property::of("until", until),
+    ]
+}
+
+fn of_application(entry: &Statement) -> Vec<Property> {
+    let patterns: Vec<&str> = entry.repositories.iter().map(RepoPattern::as_str).collect();
+    let environments: Vec<&str> = entry.environments.iter().map(Environment::as_str).collect();
+    let contacts: Vec<&str> = entry.contacts.iter().map(Contact::as_str).collect();
+    let listed = |names: &[&str]| (!names.is_empty()).then(|| names.join(","));
+    vec![
+        Property::of("repositories", listed(&patterns)),
+        Property::of("owner", entry.owner.as_ref().map(ToString::to_string)),
+        Property::of("tier", entry.tier.map(|tier| tier.to_string())),
+        Property::of("environments", listed(&environments)),
+        Property::of("contacts", listed(&contacts)),
+        Property::of("system", entry.system.clone()),
+    ]
+}
+
+fn of_base(base: &BaseImage) -> Vec<Property> {
+    let channels = base.channels.iter();
+    let channels: Vec<String> = channels
+        .map(|(name, digest)| format!("{name}={digest}"))
+        .collect();
+    let lifecycle = Lifecycle::WORDS
+        .iter()
+        .find(|(_, lifecycle)| *lifecycle == base.lifecycle);
+    // What is said of swapping and promised is long: that it changes must be seen.
+    let promise = serde_json::to_string(&base.patch_within).unwrap_or_default();
+    let rebase = base
+        .rebase
+        .as_ref()
+        .and_then(|rebase| serde_json::to_string(rebase).ok());
+    vec![
+        Property::of("repository", Some(base.repository.to_string())),
+        Property::of("owner", Some(base.owner.to_string())),
+        Property::of("contact", base.contact.as_ref().map(ToString::to_string)),
+        Property::of("lifecycle", lifecycle.map(|(word, _)| (*word).to_owned())),
+        Property::of("supported until", Some(base.supported_until.date().to_string())),
+        Property::of("replaced by", base.replaced_by.as_ref().map(ToString::to_string)),
+        Property::of("channels", (!channels.is_empty()).then(|| channels.join(","))),
+        Property::new("seconds to patch", promise, ""),
+        Property::new("rebase", rebase.unwrap_or_default(), ""),
     ]
 }
 

@@ -1,0 +1,232 @@
+//! `base …`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use findings::Severity;
+use oci::{Digest, RepoName};
+use road::base::{BaseImage, Lifecycle, Promise, parse_duration};
+use road::names::{BaseName, Contact, Owner};
+use time::Duration;
+use web::wire::{BaseEntry, SetBase, ShownBase};
+
+use crate::client::Client;
+use crate::moment::{MomentArg, date_of};
+use crate::output;
+
+/// Most bases that a list shows.
+const MOST: usize = 10_000;
+
+/// What to do with bases.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Every image that is pushed to the repository of a base is a release of it. An image stands on a base if its layers
+begin with those of a release, whatever its annotations say.
+
+Examples:
+  roadbed base set java17 --owner group:platform-java --repository base/java17 --supported-until 2027-09-30 \\
+      --patch-within critical=24h,high=7d
+  roadbed base show java17
+  roadbed lineage team/app:1.4")]
+pub(crate) enum BaseCommand {
+    /// Approve a base, in place of the one of its name
+    Set(Box<SetArgs>),
+    /// List the approved bases
+    List,
+    /// Show a base with its releases
+    Show {
+        /// Name of the base
+        name: BaseName,
+    },
+    /// Approve a base no more, and forget its releases
+    Remove {
+        /// Name of the base
+        name: BaseName,
+    },
+}
+
+/// Options of `base set`.
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// Name of the base, such as java17
+    name: BaseName,
+    /// Who answers for it: a team, group:team or user:person
+    #[arg(long, value_name = "OWNER")]
+    owner: Owner,
+    /// Where its releases are pushed, without tag
+    #[arg(long, value_name = "REPOSITORY")]
+    repository: RepoName,
+    /// Until when it is supported: a date that still counts, a moment, or a span such as 365d
+    #[arg(long, value_name = "DATE")]
+    supported_until: MomentArg,
+    /// How its owner is reached
+    #[arg(long, value_name = "TEXT")]
+    contact: Option<Contact>,
+    /// Where it stands in its life: experimental, supported, deprecated or retired
+    #[arg(long, value_name = "WORD", default_value = "supported", value_parser = lifecycle)]
+    lifecycle: Lifecycle,
+    /// The base that takes its place
+    #[arg(long, value_name = "NAME")]
+    replaced_by: Option<BaseName>,
+    /// What a channel points at, as name=digest; without any the newest release is current
+    #[arg(long, value_name = "NAME=DIGEST", value_delimiter = ',')]
+    channel: Vec<Pair<Digest>>,
+    /// Within which time its owner patches it, as severity=span
+    #[arg(long, value_name = "SEVERITY=SPAN", value_delimiter = ',', value_parser = promise)]
+    patch_within: Vec<(Severity, Duration)>,
+}
+
+/// `name=value`.
+#[derive(Debug, Clone)]
+pub(crate) struct Pair<T>(String, T);
+
+impl<T: FromStr<Err: std::fmt::Display>> FromStr for Pair<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').ok_or("write name=value")?;
+        let value = value.parse().map_err(|error: T::Err| error.to_string())?;
+        Ok(Self(name.to_owned(), value))
+    }
+}
+
+fn lifecycle(text: &str) -> Result<Lifecycle, String> {
+    let found = Lifecycle::WORDS.iter().find(|(word, _)| *word == text);
+    found
+        .map(|(_, lifecycle)| *lifecycle)
+        .ok_or_else(|| "write experimental, supported, deprecated or retired".to_owned())
+}
+
+fn promise(text: &str) -> Result<(Severity, Duration), String> {
+    let wanted = "write critical, high, medium or low, = and a span such as 24h or 7d";
+    let (severity, span) = text.split_once('=').ok_or(wanted)?;
+    let severity = match severity {
+        "critical" => Severity::Critical,
+        "high" => Severity::High,
+        "medium" => Severity::Medium,
+        "low" => Severity::Low,
+        _ => return Err(wanted.to_owned()),
+    };
+    let span = parse_duration(span).ok_or(wanted)?;
+    Ok((severity, span))
+}
+
+/// Carries out a command.
+pub(crate) async fn run(client: &Client, command: BaseCommand) -> Result<()> {
+    match command {
+        BaseCommand::Set(args) => {
+            let set: SetBase = client.put("/bases", &BaseEntry(entry(*args)?)).await?;
+            output::show(client.format(), &set, |set| {
+                let instead = if set.replaced {
+                    ", in place of what was"
+                } else {
+                    ""
+                };
+                format!("{} is an approved base{instead}.\n", set.name)
+            })
+        }
+        BaseCommand::List => {
+            let bases: Vec<BaseEntry> = client.list("/bases", &[], MOST).await?;
+            output::show(client.format(), &bases, |bases| table(bases))
+        }
+        BaseCommand::Show { name } => {
+            let query = [("name", name.to_string())];
+            let shown: ShownBase = client.get("/base", &query).await?;
+            output::show(client.format(), &shown, describe)
+        }
+        BaseCommand::Remove { name } => {
+            client.delete("/base", &[("name", name.to_string())]).await?;
+            output::done(client.format(), format!("{name} is no approved base any more."))
+        }
+    }
+}
+
+fn entry(args: SetArgs) -> Result<BaseImage> {
+    let mut until = date_of(args.supported_until.ahead().0).context("that is beyond any calendar")?;
+    if matches!(args.supported_until, MomentArg::Day { .. }) {
+        // The day itself still counts.
+        until += Duration::SECOND;
+    }
+    let channels: BTreeMap<String, Digest> = args
+        .channel
+        .into_iter()
+        .map(|Pair(name, digest)| (name, digest))
+        .collect();
+    Ok(BaseImage {
+        name: args.name,
+        owner: args.owner,
+        contact: args.contact,
+        repository: args.repository,
+        channels,
+        lifecycle: args.lifecycle,
+        supported_until: until,
+        replaced_by: args.replaced_by,
+        rebase: None,
+        patch_within: Promise::new(args.patch_within),
+    })
+}
+
+fn word(lifecycle: Lifecycle) -> &'static str {
+    let found = Lifecycle::WORDS.iter().find(|(_, other)| *other == lifecycle);
+    found.map_or("", |(word, _)| word)
+}
+
+fn table(bases: &[BaseEntry]) -> String {
+    let rows = bases.iter().map(|BaseEntry(base)| {
+        [
+            base.name.to_string(),
+            base.owner.to_string(),
+            base.repository.to_string(),
+            word(base.lifecycle).to_owned(),
+            base.supported_until.date().to_string(),
+        ]
+    });
+    output::table(
+        ["NAME", "OWNER", "REPOSITORY", "LIFECYCLE", "SUPPORTED UNTIL"],
+        rows,
+    )
+}
+
+fn describe(shown: &ShownBase) -> String {
+    let base = &shown.base.0;
+    let mut pairs = vec![
+        ("base", base.name.to_string()),
+        ("owner", base.owner.to_string()),
+        ("repository", base.repository.to_string()),
+        ("lifecycle", word(base.lifecycle).to_owned()),
+        ("supported until", base.supported_until.to_string()),
+    ];
+    pairs.extend(
+        base.contact
+            .iter()
+            .map(|contact| ("contact", contact.to_string())),
+    );
+    pairs.extend(base.replaced_by.iter().map(|by| ("replaced by", by.to_string())));
+    let channels = base.channels.iter();
+    pairs.extend(channels.map(|(name, digest)| ("channel", format!("{name} {digest}"))));
+    let mut text = output::properties(&pairs);
+    text.push('\n');
+    let rows = shown.releases.iter().map(|release| {
+        let superseded = release
+            .superseded
+            .map(|by| format!("superseded on {}", by.at.date()));
+        [
+            release.version.clone(),
+            release.released_at.date().to_string(),
+            release.diff_ids.len().to_string(),
+            superseded.unwrap_or_else(|| "current".to_owned()),
+            release.digest.to_string(),
+        ]
+    });
+    text.push_str(&output::table(
+        ["RELEASE", "SINCE", "LAYERS", "STATE", "DIGEST"],
+        rows,
+    ));
+    if shown.more_releases > 0 {
+        let _ = writeln!(text, "… and {} older", shown.more_releases);
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! What an image stands on and says of itself: noted while it is judged, told when somebody asks.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use findings::ImageConfig;
+use oci::Digest;
+use policy::JudgedFinding;
+use road::{application::ImageWords, cohort, lineage::BaseHint};
+use store::{ImageNote, RoadEntries};
+use web::wire::{FindingsByOrigin, ImageLineage};
+
+use super::{evidence::Gathered, image::Ready, knowledge::Facts, subject_of};
+
+/// What the store keeps of it. `None`: it is no image.
+pub(super) fn note_of(ready: &Ready) -> Option<ImageNote> {
+    let config = ready.gathered.config.as_ref()?;
+    let repository = &ready.about.repo;
+    let origin = format!("image in {repository}");
+    let known: Option<Vec<Digest>> = diff_ids(&ready.gathered).into_iter().collect();
+    Some(ImageNote {
+        platform: platform(config),
+        diff_ids: known.unwrap_or_default(),
+        words: words(ready).statement(repository, &origin),
+    })
+}
+
+/// All of it, by one state of everything. Computes for a while.
+pub(super) fn lineage_of(ready: &Ready, facts: &Facts, road: &RoadEntries) -> Result<ImageLineage> {
+    let subject = subject_of(&ready.about, &ready.gathered, facts)?;
+    let lineage = road.releases.lineage(&diff_ids(&ready.gathered));
+    let base = lineage.base().and_then(|standing| road.bases.get(&standing.base));
+    let layer = |finding: &&JudgedFinding| finding.layer.and_then(|layer| usize::try_from(layer).ok());
+    let split = lineage.split(&subject.findings, layer);
+    Ok(ImageLineage {
+        digest: ready.about.digest,
+        platform: ready.gathered.config.as_ref().map(platform).unwrap_or_default(),
+        base_owner: base.map(|base| base.owner.clone()),
+        standing: cohort::of_image(Some(&lineage), &road.bases, None, ready.now),
+        hint: BaseHint::check(&words(ready), &lineage, &road.releases, &road.bases),
+        findings: FindingsByOrigin {
+            base: by_severity(&split.base),
+            own: by_severity(&split.own),
+            unknown: by_severity(&split.unknown),
+        },
+        lineage,
+    })
+}
+
+/// Labels first: what the manifest says counts more than what its configuration does.
+fn words(ready: &Ready) -> ImageWords {
+    let labels = ready.gathered.config.iter().flat_map(|config| &config.labels);
+    let labels = labels.map(|(name, value)| (name.as_str(), value.as_str()));
+    let annotations = ready.about.manifest.annotations.iter();
+    let annotations = annotations.map(|(name, value)| (name.as_str(), value.as_str()));
+    ImageWords::read(labels.chain(annotations)).0
+}
+
+/// As computed, never as the configuration claims.
+fn diff_ids(gathered: &Gathered) -> Vec<Option<Digest>> {
+    let ids = gathered.diff_ids.iter();
+    ids.map(|id| id.as_deref().and_then(|id| id.parse().ok()))
+        .collect()
+}
+
+fn platform(config: &ImageConfig) -> String {
+    format!("{}/{}", config.os, config.architecture)
+}
+
+fn by_severity(findings: &[&JudgedFinding]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| finding.suppressed.is_none()) {
+        *counts.entry(finding.severity.as_str().to_owned()).or_default() += 1;
+    }
+    counts
+}

@@ -1,0 +1,197 @@
+//! Approved bases, and their releases: the images in their repositories.
+
+use oci::Tag;
+use policy::yaml::one_line;
+use road::base::{BaseImage, Bases, MAX_BASES};
+use road::names::BaseName;
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use crate::db::{Tx, sql};
+use crate::event::{self, EventKind};
+use crate::job::{self, JobPriority};
+use crate::{Actor, AdminError, Store, StoreError};
+
+pub(crate) mod release;
+
+pub use release::{ImageNote, MAX_RELEASES_OF_A_BASE};
+
+/// Longest architecture or ABI, in bytes.
+const MAX_TEXT_BYTES: usize = 80;
+
+/// Most architectures of a base.
+const MAX_ARCHITECTURES: usize = 32;
+
+#[derive(FromQueryResult)]
+struct Row {
+    name: String,
+    body: String,
+}
+
+impl Row {
+    fn into_base(self) -> Result<BaseImage, StoreError> {
+        serde_json::from_str(&self.body)
+            .map_err(|error| StoreError::damaged(format!("base {}: {error}", self.name)))
+    }
+}
+
+impl Store {
+    /// All approved bases, by name.
+    pub async fn base_entries(&self) -> Result<Vec<BaseImage>, StoreError> {
+        all(self.inner.db.read()).await
+    }
+
+    /// Approves a base, in place of the one of its name, which is answered. The images in its repository become its releases
+    /// at once, as far as they were looked into.
+    ///
+    /// Refused is what does not go together with other bases ([`AdminError::Invalid`]), and one too many
+    /// ([`AdminError::TooMany`]).
+    pub async fn set_base(&self, actor: &Actor, base: &BaseImage) -> Result<Option<BaseImage>, AdminError> {
+        let (actor, base) = (actor.clone(), base.clone());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let was = put(tx, &actor, &base).await?;
+                check_all(tx).await?;
+                Ok(was)
+            })
+        })
+        .await
+    }
+
+    /// Approves a base no more and forgets its releases. [`AdminError::NotFound`]: there is none of this name.
+    pub async fn remove_base(&self, actor: &Actor, name: &BaseName) -> Result<(), AdminError> {
+        let (actor, name) = (actor.clone(), name.clone());
+        self.write(move |tx| {
+            Box::pin(async move {
+                remove(tx, &actor, &name).await?;
+                check_all(tx).await
+            })
+        })
+        .await
+    }
+}
+
+/// All of them, by name.
+pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<BaseImage>, StoreError> {
+    let rows: Vec<Row> = sql::all(on, "SELECT name, body FROM base_image ORDER BY name", []).await?;
+    rows.into_iter().map(Row::into_base).collect()
+}
+
+async fn find(on: &impl ConnectionTrait, name: &BaseName) -> Result<Option<BaseImage>, StoreError> {
+    let sql = "SELECT name, body FROM base_image WHERE name = $1";
+    let row: Option<Row> = sql::first(on, sql, [name.as_str().into()]).await?;
+    row.map(Row::into_base).transpose()
+}
+
+/// Sets one; whether all go together is asked by [`check_all`]. One that is as it was changes nothing.
+pub(crate) async fn put(tx: &Tx, actor: &Actor, base: &BaseImage) -> Result<Option<BaseImage>, AdminError> {
+    check(base)?;
+    let was = find(tx.sql(), &base.name).await?;
+    if was.as_ref() == Some(base) {
+        return Ok(was);
+    }
+    check_repository(tx, base).await?;
+    let body = serde_json::to_value(base).map_err(|error| StoreError::damaged(error.to_string()))?;
+    let sql = "INSERT INTO base_image (name, repository, body, set_at, set_by) VALUES ($1, $2, $3, $4, $5) \
+               ON CONFLICT (name) DO UPDATE SET repository = excluded.repository, body = excluded.body, \
+               set_at = excluded.set_at, set_by = excluded.set_by";
+    let values = [
+        base.name.as_str().into(),
+        base.repository.as_str().into(),
+        body.to_string().into(),
+        tx.now().micros().into(),
+        actor.name().into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await?;
+    if was.as_ref().map(|was| &was.repository) != Some(&base.repository) {
+        release::forget(tx, &base.name).await?;
+        // Whoever judges an image of the repository notes it as a release.
+        let images = "WHERE m.kind = 0 AND r.name = $4";
+        let repository = Some(base.repository.as_str().into());
+        job::enqueue_judgements(tx, images, JobPriority::Asked, repository).await?;
+    }
+    tx.touch_entries();
+    event::record(tx, actor, EventKind::BaseSet, base.name.as_str(), body).await?;
+    Ok(was)
+}
+
+/// Removes the one of this name; whether the others still go together is asked by [`check_all`].
+pub(crate) async fn remove(tx: &Tx, actor: &Actor, name: &BaseName) -> Result<(), AdminError> {
+    let was = find(tx.sql(), name).await?.ok_or_else(|| AdminError::NotFound {
+        kind: "base",
+        name: name.to_string(),
+    })?;
+    sql::execute(
+        tx.sql(),
+        "DELETE FROM base_image WHERE name = $1",
+        [name.as_str().into()],
+    )
+    .await?;
+    release::forget(tx, name).await?;
+    tx.touch_entries();
+    let about = serde_json::to_value(&was).unwrap_or_default();
+    event::record(tx, actor, EventKind::BaseRemove, name.as_str(), about).await?;
+    Ok(())
+}
+
+/// Whether all bases go together, in the transaction that changes some of them.
+pub(crate) async fn check_all(tx: &Tx) -> Result<(), AdminError> {
+    check_together(all(tx.sql()).await?)
+}
+
+/// Whether bases go together: each with a repository of its own, replaced by what is there and not by itself, not too many.
+pub(crate) fn check_together(bases: Vec<BaseImage>) -> Result<(), AdminError> {
+    if bases.len() > MAX_BASES {
+        return Err(AdminError::TooMany {
+            kind: "base",
+            limit: MAX_BASES as u64,
+        });
+    }
+    let built = Bases::build(bases);
+    built.map(drop).map_err(|error| AdminError::Invalid {
+        reason: error.to_string(),
+    })
+}
+
+/// Two bases of one repository, said before the database says it.
+async fn check_repository(tx: &Tx, base: &BaseImage) -> Result<(), AdminError> {
+    let sql = "SELECT name AS text FROM base_image WHERE repository = $1 AND name <> $2";
+    let values = [base.repository.as_str().into(), base.name.as_str().into()];
+    let other: Option<sql::Text> = sql::first(tx.sql(), sql, values).await?;
+    let Some(other) = other else { return Ok(()) };
+    Err(AdminError::Invalid {
+        reason: format!(
+            "bases `{}` and `{}` are both released to `{}`: give each its own repository",
+            other.text, base.name, base.repository
+        ),
+    })
+}
+
+/// What types do not check.
+pub(crate) fn check(base: &BaseImage) -> Result<(), AdminError> {
+    let invalid = |reason: String| Err(AdminError::Invalid { reason });
+    let name = &base.name;
+    if let Some(channel) = base.channels.keys().find(|name| name.parse::<Tag>().is_err()) {
+        let channel = channel.escape_debug();
+        return invalid(format!(
+            "channel `{channel}` of {name} is no tag: write stable or next"
+        ));
+    }
+    let Some(rebase) = &base.rebase else { return Ok(()) };
+    if rebase.arch.len() > MAX_ARCHITECTURES {
+        return invalid(format!(
+            "{name} lists {} architectures: at most {MAX_ARCHITECTURES} are allowed",
+            rebase.arch.len()
+        ));
+    }
+    let mut texts = rebase.abi.iter().chain(&rebase.arch);
+    match texts.find(|text| one_line(text, MAX_TEXT_BYTES) != **text) {
+        None => Ok(()),
+        Some(text) => invalid(format!(
+            "`{}` of {name} must be one line of at most {MAX_TEXT_BYTES} bytes",
+            one_line(text, MAX_TEXT_BYTES)
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

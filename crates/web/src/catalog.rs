@@ -1,0 +1,161 @@
+//! Catalogues of teams: imports, and how much of the registry has an owner.
+
+use axum::extract::State;
+use road::application::{OwnershipCounts, Statement};
+use road::base::BaseImage;
+use serde::{Deserialize, Serialize};
+use store::{Actor, CatalogImport, Declared, Step};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::body::Body;
+use crate::problem::{ApiError, Problem};
+use crate::query::Query;
+use crate::session::{Administrator, Session};
+use crate::state::WebState;
+
+/// The cause that events of an import carry.
+const CAUSE: &str = "catalog";
+
+/// Repositories that are looked at at a time.
+const PAGE: usize = 1_000;
+
+/// Conflicts that are told.
+const CONFLICTS_TOLD: usize = 100;
+
+/// What files of teams say, already read.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewCatalog {
+    /// What is said of applications: `application`, `origin`, `repositories`, `owner` and more.
+    #[schema(value_type = Vec<Object>)]
+    pub applications: Vec<Statement>,
+    /// Bases, as `PUT /bases` takes them.
+    #[schema(value_type = Vec<Object>)]
+    pub bases: Vec<BaseImage>,
+}
+
+/// How to import.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ImportQuery {
+    /// Only say what would change.
+    dry_run: bool,
+    /// Take back what catalogues said of applications that this one does not name. Bases stay.
+    prune: bool,
+}
+
+/// What an import changed, or would.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ImportedCatalog {
+    /// Whether it was done.
+    pub imported: bool,
+    /// Applications that were `added`, `changed` and `removed`, and how many stay `unchanged`.
+    #[schema(value_type = Object)]
+    pub applications: CatalogImport,
+    /// Steps that change bases.
+    #[schema(value_type = Vec<Object>)]
+    pub bases: Vec<Step>,
+}
+
+/// How much of what the caller may pull has an owner.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CatalogStatus {
+    /// Repositories of an application with an owner.
+    pub owned: u64,
+    /// Repositories of an application of which nobody says whose it is.
+    pub ownerless: u64,
+    /// Repositories of no application.
+    pub unknown: u64,
+    /// Where sources do not agree, for administrators: at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub conflicts: Vec<serde_json::Value>,
+    /// How many more there are.
+    #[serde(default)]
+    pub more_conflicts: u64,
+}
+
+/// Take in what files of teams say: all of it, or nothing.
+#[utoipa::path(post, path = "/catalog", tag = "fleet", params(ImportQuery), request_body = NewCatalog, responses(
+    (status = OK, description = "What changed, or would", body = ImportedCatalog),
+    (status = BAD_REQUEST, description = "The entries do not go together", body = Problem),
+    (status = FORBIDDEN, description = "Administrators only", body = Problem),
+))]
+pub(crate) async fn import_catalog(
+    State(state): State<WebState>,
+    Administrator(permit): Administrator,
+    Query(query): Query<ImportQuery>,
+    Body(catalog): Body<NewCatalog>,
+) -> Result<Body<ImportedCatalog>, ApiError> {
+    let store = &state.store;
+    let declared = Declared {
+        bases: catalog.bases,
+        ..Declared::default()
+    };
+    // Both are planned before anything is done.
+    let applications = store.plan_catalog(&catalog.applications, query.prune).await?;
+    let plan = store.plan_apply(&declared, false, None).await?;
+    let bases = plan.steps.clone();
+    if query.dry_run {
+        return Ok(Body(ImportedCatalog {
+            imported: false,
+            applications,
+            bases,
+        }));
+    }
+    let actor = Actor::administrator(&permit, CAUSE);
+    store.carry_out(&actor, plan).await?;
+    let applications = store
+        .import_catalog(&actor, &catalog.applications, query.prune)
+        .await?;
+    Ok(Body(ImportedCatalog {
+        imported: true,
+        applications,
+        bases,
+    }))
+}
+
+/// How many of the repositories that the caller may pull have an owner, and where sources do not agree.
+#[utoipa::path(get, path = "/catalog", tag = "fleet", responses(
+    (status = OK, description = "The counts", body = CatalogStatus),
+))]
+pub(crate) async fn get_catalog(
+    State(state): State<WebState>,
+    session: Session,
+) -> Result<Body<CatalogStatus>, ApiError> {
+    let session = session.signed_in()?;
+    let road = state.store.road().await?;
+    let within = session.book.listable(&session.caller);
+    let visible = |repo: &oci::RepoName| session.book.may_list(&session.caller, repo);
+    let mut counts = OwnershipCounts::default();
+    let mut after: Option<String> = None;
+    loop {
+        let page = state
+            .store
+            .repositories(&within, &visible, after.as_deref(), PAGE)
+            .await?;
+        let of_page = road.applications.count(&page.items);
+        counts.owned += of_page.owned;
+        counts.ownerless += of_page.ownerless;
+        counts.unknown += of_page.unknown;
+        match page.items.last().filter(|_| page.more) {
+            Some(last) => after = Some(last.to_string()),
+            None => break,
+        }
+    }
+    let all = match session.system() {
+        Ok(_) => road.applications.conflicts(),
+        Err(_) => &[],
+    };
+    let told = all.iter().take(CONFLICTS_TOLD);
+    Ok(Body(CatalogStatus {
+        owned: counts.owned,
+        ownerless: counts.ownerless,
+        unknown: counts.unknown,
+        conflicts: told
+            .filter_map(|conflict| serde_json::to_value(conflict).ok())
+            .collect(),
+        more_conflicts: all.len().saturating_sub(CONFLICTS_TOLD) as u64,
+    }))
+}
