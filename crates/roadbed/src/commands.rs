@@ -12,11 +12,13 @@ use crate::output;
 
 pub(crate) mod admin;
 pub(crate) mod advisories;
+pub(crate) mod affected;
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod break_glass;
 pub(crate) mod configuration;
 pub(crate) mod decisions;
+pub(crate) mod diff;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod in_use;
@@ -65,6 +67,8 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Waiver(command) => waivers::run(&Client::connect(&client)?, command).await,
         Command::InUse(command) => in_use::run(&Client::connect(&client)?, command).await,
         Command::Signer(command) => signers::run(&Client::connect(&client)?, command).await,
+        Command::Affected(args) => affected::run(&Client::connect(&client)?, args).await,
+        Command::Diff(args) => diff::run(&client, args).await,
         Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,
         Command::BreakGlass(args) => break_glass::run(client.output, args),
         Command::Scan(args) => return Ok(scan::run(&client, *args).await),

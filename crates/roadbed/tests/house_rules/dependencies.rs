@@ -33,6 +33,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "findings",
             "inspect",
             "policy",
+            "road",
             "signatures",
             "store",
             "outbound",

@@ -11,6 +11,7 @@ mod m0006_feeds;
 mod m0007_signatures;
 mod m0008_losses;
 mod m0009_feed_losses;
+mod m0013_report_order;
 mod table;
 
 /// The list.
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_signatures::Migration),
             Box::new(m0008_losses::Migration),
             Box::new(m0009_feed_losses::Migration),
+            Box::new(m0013_report_order::Migration),
         ]
     }
 }
