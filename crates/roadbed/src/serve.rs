@@ -106,9 +106,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 
     write_ready_file(&url_of(&config, address))?;
     tell_of_cut(listener.run(stop_requested(health, delay)).await);
-    if let Some(looking) = looking {
-        looking.stop().await;
-    }
+    looking::stop(looking).await;
     drop(fetching);
     drop(background);
     give_back_jobs(&store).await;

@@ -345,3 +345,69 @@ fn malformed(error: road::question::QuestionError) -> AskingError {
 fn failed(error: anyhow::Error) -> AskingError {
     AskingError::Failed(error.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(counts: [u64; 3], coverage: AffectedCoverage, unseen: u64) -> String {
+        let [affected, mitigated, uncertain] = counts;
+        let counts = AffectedCounts {
+            affected,
+            mitigated,
+            uncertain,
+        };
+        let known = AffectedBy {
+            severity: Some(Severity::Critical),
+            kev: true,
+            ..AffectedBy::default()
+        };
+        let question = "CVE-2021-44228".parse().unwrap();
+        headline(&question, Some(&known), counts, (&coverage, unseen))
+    }
+
+    #[test]
+    fn the_headline_says_no_more_than_is_known() {
+        let whole = AffectedCoverage {
+            images: 200,
+            indexed_percent: 100,
+            ..AffectedCoverage::default()
+        };
+        assert_eq!(
+            line([7, 0, 0], whole, 0),
+            "CVE-2021-44228 (critical, known to be exploited): 7 of 200 images affected"
+        );
+        let some = line([7, 2, 1], whole, 1);
+        assert!(
+            some.contains("at least 7 of 200 images affected, 2 mitigated, 1 uncertain; 1 % of images not"),
+            "{some}"
+        );
+        let half = AffectedCoverage {
+            indexed_percent: 50,
+            ..whole
+        };
+        let building = line([0, 0, 0], half, 0);
+        assert!(building.contains("at least 0 of 200"), "{building}");
+        assert!(
+            building.ends_with("the index is being built, 50 % of it stands"),
+            "{building}"
+        );
+        let files = AffectedCoverage {
+            layers_searched: Some(3),
+            layers: Some(9),
+            ..whole
+        };
+        assert!(line([0, 0, 1], files, 0).ends_with("looked at the files of 3 of 9 layers"));
+    }
+
+    #[test]
+    fn a_cursor_is_the_image_behind_which_to_go_on() {
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let key = cursor(&format!("team/app@{digest}")).unwrap();
+        assert_eq!(
+            (key.repository.as_str(), key.digest.to_string().as_str()),
+            ("team/app", digest)
+        );
+        assert!(cursor("team/app").is_err() && cursor("team/app@1").is_err());
+    }
+}

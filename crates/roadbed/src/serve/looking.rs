@@ -47,12 +47,12 @@ impl Looking {
     pub(super) fn asking(&self) -> Arc<dyn Asking> {
         Arc::clone(&self.asking)
     }
+}
 
-    /// Ends it; what is to be kept for the next start is written down first.
-    pub(super) async fn stop(mut self) {
-        if let Some(following) = self.following.take() {
-            following.stop().await;
-        }
+/// Ends it; what is to be kept for the next start is written down first.
+pub(super) async fn stop(looking: Option<Looking>) {
+    if let Some(following) = looking.and_then(|mut looking| looking.following.take()) {
+        following.stop().await;
     }
 }
 

@@ -22,6 +22,7 @@ fn report(blob: Digest) -> findings::LayerReport {
         findings: Vec::new(),
         oddities: Vec::new(),
         not_scannable: Vec::new(),
+        tables: None,
         listing: Listing::of(&[]),
     }
 }
