@@ -14,7 +14,9 @@ use super::{
     images::{Image, Layer, log4j_core},
     world::{REPOSITORY, World, facts},
 };
-use crate::harness::{admin, client::Client, content::sha256_hex, manifest::Draft};
+use crate::harness::{
+    admin, answer::Answer, client::Client, content::sha256_hex, login::Login, manifest::Draft,
+};
 
 /// How long the index may take to follow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,6 +24,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 
 const CVE: &str = "CVE-2021-44228";
+
+/// Somebody at the API, which takes no tokens of the registry.
+fn signed_in(client: &Client, name: &str) -> Client {
+    client.with_login(Login::basic(name, admin::USER_PASSWORD))
+}
+
+fn reader(world: &World) -> Client {
+    signed_in(&world.reader, "reader")
+}
+
+/// One question of the reader, and whatever comes back.
+async fn answer(world: &World, question: &str, as_of: Option<&str>) -> Result<Answer> {
+    let reader = reader(world);
+    let mut asked = reader.get("/api/v1/affected").query("q", question);
+    if let Some(moment) = as_of {
+        asked = asked.query("as_of", moment);
+    }
+    asked.send().await
+}
 
 async fn ask(client: &Client, question: &str) -> Result<Value> {
     let asked = client.get("/api/v1/affected").query("q", question);
@@ -42,7 +63,11 @@ async fn until(client: &Client, question: &str, wanted: impl Fn(&Value) -> bool)
 }
 
 fn affects(images: u64) -> impl Fn(&Value) -> bool {
-    move |report| report["counts"]["affected"] == images && report["coverage"]["indexed_percent"] == 100
+    move |report| {
+        let coverage = &report["coverage"];
+        let is_whole = coverage["indexed_percent"] == 100 && coverage["waiting"] == 0;
+        is_whole && report["counts"]["affected"] == images
+    }
 }
 
 /// A world with two images of log4j-core, one of them in an index, and advisories that it does not know yet.
@@ -62,8 +87,8 @@ async fn pushed() -> Result<(World, Image)> {
 #[tokio::test]
 async fn who_is_affected_is_told_before_any_advisory_and_after() -> Result<()> {
     let (world, bad) = pushed().await?;
-    until(&world.reader, "log4j-core", affects(2)).await?;
-    let report = until(&world.reader, "log4j-core@<2.15.0", affects(1)).await?;
+    until(&reader(&world), "log4j-core", affects(2)).await?;
+    let report = until(&reader(&world), "log4j-core@<2.15.0", affects(1)).await?;
     let image = &report["items"][0];
     ensure!(image["digest"] == bad.document.digest.as_str(), "{report:#}");
     ensure!(image["tags"] == serde_json::json!(["all", "bad"]), "{report:#}");
@@ -74,12 +99,7 @@ async fn who_is_affected_is_told_before_any_advisory_and_after() -> Result<()> {
         place["finding"].is_null() && report["owners"][0]["images"] == 1,
         "{report:#}"
     );
-    let unknown = world
-        .reader
-        .get("/api/v1/affected")
-        .query("q", CVE)
-        .send()
-        .await?;
+    let unknown = answer(&world, CVE, None).await?;
     let unknown = unknown.expect(&[404])?.json()?;
     ensure!(
         unknown["detail"].to_string().contains("ask about the package"),
@@ -109,12 +129,7 @@ async fn who_is_affected_is_told_before_any_advisory_and_after() -> Result<()> {
 async fn until_known(world: &World) -> Result<Value> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let asked = world
-            .reader
-            .get("/api/v1/affected")
-            .query("q", CVE)
-            .send()
-            .await?;
+        let asked = answer(world, CVE, None).await?;
         if asked.status == 200 {
             let report = asked.json()?;
             if report["items"][0]["decision"] == "warn" || report["items"][0]["decision"] == "refuse" {
@@ -145,13 +160,13 @@ fn check_commands(world: &World) -> Result<()> {
 }
 
 async fn check_other_questions(world: &World) -> Result<()> {
-    let class = ask(&world.reader, "org.apache.logging.log4j.core.lookup.JndiLookup").await?;
+    let class = ask(&reader(world), "org.apache.logging.log4j.core.lookup.JndiLookup").await?;
     ensure!(
         class["kind"] == "class" && class["counts"]["affected"] == 2,
         "{class:#}"
     );
     let digest = format!("sha256:{}", sha256_hex(&log4j_core("2.14.1")));
-    let file = ask(&world.reader, &digest).await?;
+    let file = ask(&reader(world), &digest).await?;
     ensure!(file["counts"]["uncertain"] == 1, "{file:#}");
     ensure!(
         file["items"][0]["places"][0]["path"] == "app/lib/log4j-core-2.14.1.jar",
@@ -163,25 +178,14 @@ async fn check_other_questions(world: &World) -> Result<()> {
         "{file:#}"
     );
     // Before the import nobody knew of it.
-    let generations = world
-        .admin
-        .get("/api/v1/advisories")
-        .send()
-        .await?
-        .expect(&[200])?;
-    ensure!(!generations.json()?.is_null());
-    let then = world.reader.get("/api/v1/affected").query("q", CVE);
-    let then = then.query("as_of", "2021-12-09T00:00:00Z").send().await?;
-    then.expect(&[404])?;
-    let none = world.reader.get("/api/v1/affected").query("q", "log4j-core");
-    let none = none.query("as_of", "2021-12-09T00:00:00Z").send().await?;
-    let none = none.expect(&[200])?.json()?;
+    let early = Some("2021-12-09T00:00:00Z");
+    answer(world, CVE, early).await?.expect(&[404])?;
+    let none = answer(world, "log4j-core", early).await?.expect(&[200])?.json()?;
     ensure!(
         none["counts"]["affected"] == 0 && none["coverage"]["images"] == 0,
         "{none:#}"
     );
-    let ahead = world.reader.get("/api/v1/affected").query("q", CVE);
-    let ahead = ahead.query("as_of", "2200-01-01T00:00:00Z").send().await?;
+    let ahead = answer(world, CVE, Some("2200-01-01T00:00:00Z")).await?;
     ahead.expect(&[400])?;
     Ok(())
 }
@@ -189,6 +193,7 @@ async fn check_other_questions(world: &World) -> Result<()> {
 /// Who may not pull is told nothing, not even a number.
 async fn check_strangers(world: &World) -> Result<()> {
     let stranger = admin::user(&world.server, "stranger", "other/*", &["pull"]).await?;
+    let stranger = signed_in(&stranger, "stranger");
     for question in ["log4j-core", CVE] {
         let report = ask(&stranger, question).await?;
         ensure!(report["counts"]["affected"] == 0, "{report:#}");
@@ -211,7 +216,7 @@ fn said(report: &Value) -> Value {
 #[tokio::test]
 async fn a_restart_gives_the_same_answer_however_the_server_ended() -> Result<()> {
     let (mut world, _) = pushed().await?;
-    let before = until(&world.reader, "log4j-core", affects(2)).await?;
+    let before = until(&reader(&world), "log4j-core", affects(2)).await?;
     let index = world.server.data().join("fleet.index");
     ensure!(
         !index.exists(),
@@ -227,7 +232,7 @@ async fn a_restart_gives_the_same_answer_however_the_server_ended() -> Result<()
     // What was written down is older than what is there.
     world.push("later", &Image::with_log4j("2.13.0")).await?;
     world.decided("later").await?.expect(&[200])?;
-    let later = until(&world.reader, "log4j-core", affects(3)).await?;
+    let later = until(&reader(&world), "log4j-core", affects(3)).await?;
     world.server.kill();
     again(&mut world, &later).await?;
     // It is damaged.
@@ -249,7 +254,7 @@ async fn again(world: &mut World, before: &Value) -> Result<()> {
     world.server.start_again().await;
     world.log_in_again();
     let images = before["counts"]["affected"].as_u64().context("no count")?;
-    let after = until(&world.reader, "log4j-core", affects(images)).await?;
+    let after = until(&reader(world), "log4j-core", affects(images)).await?;
     ensure!(said(&after) == said(before), "{after:#}\ninstead of\n{before:#}");
     Ok(())
 }
@@ -257,7 +262,7 @@ async fn again(world: &mut World, before: &Value) -> Result<()> {
 #[tokio::test]
 async fn what_is_deleted_hidden_or_renamed_is_so_in_the_next_answer() -> Result<()> {
     let (world, bad) = pushed().await?;
-    until(&world.reader, "log4j-core", affects(2)).await?;
+    until(&reader(&world), "log4j-core", affects(2)).await?;
     // A layer above takes the jar away.
     let bottom = Layer::of_files(&[("app/lib/log4j-core-2.14.1.jar", log4j_core("2.14.1"))]);
     let above = Layer::of_files(&[("app/lib/.wh.log4j-core-2.14.1.jar", Vec::new())]);
@@ -266,7 +271,7 @@ async fn what_is_deleted_hidden_or_renamed_is_so_in_the_next_answer() -> Result<
         .await?;
     world.decided("hidden").await?.expect(&[200])?;
     let seen = |report: &Value| report["coverage"]["images"] == 3 && report["coverage"]["waiting"] == 0;
-    let report = until(&world.reader, "log4j-core", seen).await?;
+    let report = until(&reader(&world), "log4j-core", seen).await?;
     ensure!(report["counts"]["affected"] == 2, "{report:#}");
 
     let there = time_now();
@@ -282,9 +287,9 @@ async fn what_is_deleted_hidden_or_renamed_is_so_in_the_next_answer() -> Result<
     for digest in [index.as_str(), bad.document.digest.as_str()] {
         world.admin.delete(path(digest)).send().await?.expect(&[202])?;
     }
-    until(&world.reader, "log4j-core", affects(1)).await?;
-    let then = world.reader.get("/api/v1/affected").query("q", "log4j-core");
-    let then = then.query("as_of", &there).send().await?.expect(&[200])?.json()?;
+    until(&reader(&world), "log4j-core", affects(1)).await?;
+    let then = answer(&world, "log4j-core", Some(&there)).await?;
+    let then = then.expect(&[200])?.json()?;
     ensure!(then["counts"]["affected"] == 2, "{then:#}");
     ensure!(then.to_string().contains("deleted_at"), "{then:#}");
     Ok(())
