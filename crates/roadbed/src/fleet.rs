@@ -7,7 +7,8 @@
 //! - `fleet/follow.rs`: how it is built and kept current.
 //! - `fleet/look.rs`: what is known of one image.
 //! - `fleet/file.rs`: the file that a start reads.
-//! - `fleet/ask.rs`: questions. `fleet/rows.rs`: images of an answer. `fleet/owners.rs`: whose they are and what is to be done.
+//! - `fleet/ask.rs`: questions. `fleet/headline.rs`: their answer in a line. `fleet/rows.rs`: images of an answer.
+//! - `fleet/owners.rs`: whose they are and what is to be done.
 //! - `fleet/search.rs`: digests of single files. `fleet/then.rs`: what advisories said at a moment.
 
 use std::{
@@ -29,6 +30,7 @@ use crate::judge::Knowledge;
 mod ask;
 mod file;
 mod follow;
+mod headline;
 mod look;
 mod owners;
 mod rows;

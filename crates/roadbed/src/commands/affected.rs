@@ -1,6 +1,6 @@
 //! `affected QUESTION`: who is affected, whose is it, what fixes it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use clap::Args;
 use road::escape;
@@ -238,14 +238,14 @@ fn describe(report: &AffectedReport, all: bool) -> String {
     // Those of owners that are not listed.
     let others: Vec<&AffectedImage> = by_owner.into_values().flatten().collect();
     if !others.is_empty() {
-        text += &format!("\n{} more owners\n", report.more_owners);
+        let _ = write!(text, "\n{} more owners\n", report.more_owners);
         text += &table(&others, all);
     }
     let counts = report.counts;
     let images = counts.affected + counts.mitigated + counts.uncertain;
     let more = images.saturating_sub(report.items.len() as u64);
     if more > 0 {
-        text += &format!("… and {} more (--all, --csv)\n", output::count(more, "image"));
+        let _ = writeln!(text, "… and {} more (--all, --csv)", output::count(more, "image"));
     }
     text
 }

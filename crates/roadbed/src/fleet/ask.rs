@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context as _;
-use findings::Severity;
 use oci::RepoName;
 use road::{
     fleet::{Answer, ImageKey, Moment, Scope},
@@ -17,11 +16,16 @@ use web::{
 
 use super::{
     FleetService, State,
+    headline::headline,
     owners::{self, Whose},
     rows,
     search::Searched,
     then::Said,
 };
+
+/// Places that a page lists; of images behind that only the first one. A page of 1,000 images with all of their places would be as
+/// many as 100,000.
+const PAGE_PLACES: usize = 10_000;
 
 /// Answers for the API.
 pub(crate) struct Questions(pub(crate) Arc<FleetService>);
@@ -112,7 +116,7 @@ impl FleetService {
         let at = ready.at.map(|at| Moment(at.micros()));
         let mut known = Known::new();
         let scope = fleet.scope(|name| self.may(name, &ready.may_pull, &mut known), at);
-        let answer = self.find(&state, ready, &scope)?;
+        let answer = Self::find(&state, ready, &scope)?;
         let counts = answer.counts();
         let counts = AffectedCounts {
             affected: counts.affected,
@@ -140,6 +144,8 @@ impl FleetService {
             }
             image
         });
+        let mut items: Vec<_> = items.collect();
+        rows::keep_places(&mut items, PAGE_PLACES);
         Ok(AffectedReport {
             question: ready.question.to_string(),
             kind: kind(&ready.question).to_owned(),
@@ -155,7 +161,7 @@ impl FleetService {
             coverage,
             more_owners: groups.more,
             owners: groups.listed,
-            items: items.collect(),
+            items,
             next: page.next.map(|key| format!("{}@{}", key.repository, key.digest)),
             vulnerability,
         })
@@ -173,7 +179,7 @@ impl FleetService {
         may
     }
 
-    fn find(&self, state: &State, ready: &Ready, scope: &Scope) -> Result<Answer, AskingError> {
+    fn find(state: &State, ready: &Ready, scope: &Scope) -> Result<Answer, AskingError> {
         let fleet = &state.fleet;
         match (&ready.question, &ready.said, &ready.searched) {
             (Question::Package(package), ..) => Ok(fleet.by_package(package, scope)),
@@ -264,55 +270,6 @@ fn said_of(question: &Question, said: &Said, answer: &Answer) -> AffectedBy {
     }
 }
 
-/// The answer in a line. It never says more than is known.
-fn headline(
-    question: &Question,
-    vulnerability: Option<&AffectedBy>,
-    counts: AffectedCounts,
-    (coverage, unseen): (&AffectedCoverage, u64),
-) -> String {
-    let about = vulnerability.map(|known| {
-        let severity = known.severity.map_or("", Severity::as_str);
-        let exploited = if known.kev { "known to be exploited" } else { "" };
-        let words: Vec<&str> = [severity, exploited]
-            .into_iter()
-            .filter(|word| !word.is_empty())
-            .collect();
-        if words.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", words.join(", "))
-        }
-    });
-    let is_whole = unseen == 0 && coverage.indexed_percent == 100;
-    let least = if is_whole { "" } else { "at least " };
-    let mut text = format!(
-        "{question}{}: {least}{} of {} images affected",
-        about.unwrap_or_default(),
-        counts.affected,
-        coverage.images,
-    );
-    for (count, word) in [(counts.mitigated, "mitigated"), (counts.uncertain, "uncertain")] {
-        if count > 0 {
-            text += &format!(", {count} {word}");
-        }
-    }
-    if unseen > 0 {
-        let percent = unseen.saturating_mul(100).div_ceil(coverage.images.max(1));
-        text += &format!("; {percent} % of images not scannable or without owner");
-    }
-    if let (Some(searched), Some(layers)) = (coverage.layers_searched, coverage.layers) {
-        text += &format!("; looked at the files of {searched} of {layers} layers");
-    }
-    if coverage.indexed_percent < 100 {
-        text += &format!(
-            "; the index is being built, {} % of it stands",
-            coverage.indexed_percent
-        );
-    }
-    text
-}
-
 /// An image as `next` names it.
 fn cursor(text: &str) -> Result<ImageKey, AskingError> {
     let parts = text.split_once('@');
@@ -349,56 +306,6 @@ fn failed(error: anyhow::Error) -> AskingError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn line(counts: [u64; 3], coverage: AffectedCoverage, unseen: u64) -> String {
-        let [affected, mitigated, uncertain] = counts;
-        let counts = AffectedCounts {
-            affected,
-            mitigated,
-            uncertain,
-        };
-        let known = AffectedBy {
-            severity: Some(Severity::Critical),
-            kev: true,
-            ..AffectedBy::default()
-        };
-        let question = "CVE-2021-44228".parse().unwrap();
-        headline(&question, Some(&known), counts, (&coverage, unseen))
-    }
-
-    #[test]
-    fn the_headline_says_no_more_than_is_known() {
-        let whole = AffectedCoverage {
-            images: 200,
-            indexed_percent: 100,
-            ..AffectedCoverage::default()
-        };
-        assert_eq!(
-            line([7, 0, 0], whole, 0),
-            "CVE-2021-44228 (critical, known to be exploited): 7 of 200 images affected"
-        );
-        let some = line([7, 2, 1], whole, 1);
-        assert!(
-            some.contains("at least 7 of 200 images affected, 2 mitigated, 1 uncertain; 1 % of images not"),
-            "{some}"
-        );
-        let half = AffectedCoverage {
-            indexed_percent: 50,
-            ..whole
-        };
-        let building = line([0, 0, 0], half, 0);
-        assert!(building.contains("at least 0 of 200"), "{building}");
-        assert!(
-            building.ends_with("the index is being built, 50 % of it stands"),
-            "{building}"
-        );
-        let files = AffectedCoverage {
-            layers_searched: Some(3),
-            layers: Some(9),
-            ..whole
-        };
-        assert!(line([0, 0, 1], files, 0).ends_with("looked at the files of 3 of 9 layers"));
-    }
 
     #[test]
     fn a_cursor_is_the_image_behind_which_to_go_on() {

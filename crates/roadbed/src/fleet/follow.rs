@@ -41,8 +41,8 @@ const DELETED_KEPT: Duration = Duration::from_hours(2 * 366 * 24);
 /// Events, reports or images that are read at a time.
 const PAGE: usize = 500;
 
-/// Images that are looked at at the same time.
-const AT_ONCE: usize = 2;
+/// Images that are looked at at the same time: what is judged meanwhile must not wait.
+const AT_ONCE: usize = 1;
 
 /// Images that are gathered before they are looked at, so that each is looked at once.
 const GATHERED: usize = 2_000;

@@ -147,3 +147,6 @@ fn in_general(answer: &Answer, is_vulnerability: bool) -> String {
     }
     format!("update to the fix of your line: {}", fixes.join(", "))
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,17 @@ fn place(at: &Place<'_>, has_base: bool) -> AffectedPlace {
     }
 }
 
+/// Lists so many places; of images behind that one each, so that all of them say at least why they are there.
+pub(super) fn keep_places(images: &mut [AffectedImage], most: usize) {
+    let mut left = most;
+    for image in images {
+        let kept = image.places.len().min(left.max(1));
+        image.more_places += (image.places.len() - kept) as u64;
+        image.places.truncate(kept);
+        left = left.saturating_sub(kept);
+    }
+}
+
 /// Whose layer it is.
 pub(super) fn origin(has_base: bool, is_from_base: bool) -> &'static str {
     match (has_base, is_from_base) {
@@ -168,6 +179,8 @@ fn names(text: &str, id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -176,6 +189,23 @@ mod tests {
         assert!(names("cve-2021-44228:maven", "CVE-2021-44228"));
         assert!(!names("CVE-2021-442280", "CVE-2021-44228"));
         assert!(!names("", "CVE-2021-44228"));
+    }
+
+    #[test]
+    fn of_too_many_places_each_image_keeps_one() {
+        let place = json!({ "layer": 0, "origin": "own", "path": "a", "state": "affected" });
+        let image = json!({
+            "repository": "team/app", "digest": format!("sha256:{}", "0".repeat(64)), "tags": [], "state": "affected",
+            "scannable": true, "decision": "warn", "places": [place, place, place], "more_places": 1,
+        });
+        let image: AffectedImage = serde_json::from_value(image).unwrap();
+        let mut images = vec![image.clone(), image.clone(), image];
+        keep_places(&mut images, 4);
+        let kept: Vec<_> = images
+            .iter()
+            .map(|image| (image.places.len(), image.more_places))
+            .collect();
+        assert_eq!(kept, [(3, 1), (1, 3), (1, 3)]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::harness::{
 };
 
 /// How long the index may take to follow.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const PAUSE: Duration = Duration::from_millis(100);
 
