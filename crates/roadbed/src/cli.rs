@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
-    admin, advisories, apply, apps, audit, bases, break_glass, catalog, configuration, decisions, grants,
-    housekeeping, in_use, lineage, login, manifests, policy, repositories, robots, rules, sbom, scan,
-    signers, users, waivers,
+    admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, decisions,
+    diff, grants, housekeeping, in_use, lineage, login, manifests, policy, repositories, robots, rules, sbom,
+    scan, signers, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -20,6 +20,7 @@ Examples:
   roadbed grant add ann 'team/**' push
   roadbed robot create ci                        shows the robot's secret once
   roadbed scan app.tar --advisories osv-export/  what is wrong with an image, before it is pushed
+  roadbed affected CVE-2021-44228                which images have it, whose they are, what fixes it
   roadbed apply -f access/ --dry-run --prune     what would change to match the files
 
 Exit status: 0 it was done, 1 it failed (or a check found something), 2 the command line is wrong.";
@@ -122,6 +123,10 @@ pub(crate) enum Command {
     /// Manage whose signatures count, and whose VEX
     #[command(subcommand)]
     Signer(signers::SignerCommand),
+    /// Say which images have a vulnerability, a package, a file or a class, whose they are and what fixes it
+    Affected(affected::AffectedArgs),
+    /// Say which packages and findings one image has and another one has not
+    Diff(diff::DiffArgs),
     /// Manage applications: whose repositories are
     #[command(subcommand)]
     App(apps::AppCommand),

@@ -12,6 +12,7 @@ use crate::output;
 
 pub(crate) mod admin;
 pub(crate) mod advisories;
+pub(crate) mod affected;
 pub(crate) mod apply;
 pub(crate) mod apps;
 pub(crate) mod audit;
@@ -20,6 +21,7 @@ pub(crate) mod break_glass;
 pub(crate) mod catalog;
 pub(crate) mod configuration;
 pub(crate) mod decisions;
+pub(crate) mod diff;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod in_use;
@@ -69,6 +71,8 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Waiver(command) => waivers::run(&Client::connect(&client)?, command).await,
         Command::InUse(command) => in_use::run(&Client::connect(&client)?, command).await,
         Command::Signer(command) => signers::run(&Client::connect(&client)?, command).await,
+        Command::Affected(args) => affected::run(&Client::connect(&client)?, args).await,
+        Command::Diff(args) => diff::run(&client, args).await,
         Command::App(command) => apps::run(&Client::connect(&client)?, command).await,
         Command::Catalog(command) => catalog::run(&client, command).await,
         Command::Base(command) => bases::run(&Client::connect(&client)?, command).await,

@@ -54,12 +54,12 @@ pub(crate) use asked::Asked;
 pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
 pub(crate) use fixes::Fixes;
-pub(crate) use knowledge::{Facts, Knowledge, read as read_facts};
+pub(crate) use knowledge::{Facts, Knowledge, index_of, read as read_facts};
 pub(crate) use platform::{Wanted, choose};
 pub(crate) use push::AtPush;
 pub(crate) use result::{ask, decision_of, decision_on, result_of};
 pub(crate) use sbom::{SbomOf, decision_of_sbom, result_of_sbom};
-pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, subject_of};
+pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, is_image, subject_of};
 pub(crate) use vex::Vex;
 
 /// How long a judgement is held before it is renewed or lost.

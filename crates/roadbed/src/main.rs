@@ -9,6 +9,7 @@ mod client;
 mod commands;
 mod config;
 mod feeds;
+mod fleet;
 mod gate;
 mod jobs;
 mod judge;

@@ -84,6 +84,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let fetching = Fetching::start(&background, &config, &store);
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .judged_by(looking.as_ref().map(looking::Looking::judging))
+        .answered_by(looking.as_ref().map(looking::Looking::asking))
         .fed_by(fetching.syncing());
     let app = App {
         registry,
@@ -105,7 +106,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 
     write_ready_file(&url_of(&config, address))?;
     tell_of_cut(listener.run(stop_requested(health, delay)).await);
-    drop(looking);
+    looking::stop(looking).await;
     drop(fetching);
     drop(background);
     give_back_jobs(&store).await;

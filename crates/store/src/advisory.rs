@@ -212,6 +212,16 @@ impl Store {
     /// Advisories of the present generation in the order of their ids, from the first one behind `after`.
     pub async fn advisories(&self, after: &str, limit: usize) -> Result<Vec<AdvisoryRow>, StoreError> {
         let generation = self.advisory_generation().await?;
+        self.advisories_of(generation, after, limit).await
+    }
+
+    /// The same of an earlier generation.
+    pub async fn advisories_of(
+        &self,
+        generation: u64,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<AdvisoryRow>, StoreError> {
         let sql = "SELECT a.id, a.modified, a.body FROM advisory a WHERE a.id > $1 AND a.generation = \
                    (SELECT MAX(b.generation) FROM advisory b WHERE b.id = a.id AND b.generation <= $2) \
                    ORDER BY a.id LIMIT $3";

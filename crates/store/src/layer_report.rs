@@ -267,10 +267,11 @@ async fn keep(tx: &Tx, job: &Job, digest: Digest, body: Body, listing: Vec<u8>) 
 async fn put(tx: &Tx, digest: Digest, body: Body, listing: Vec<u8>) -> Result<job::JobPriority, StoreError> {
     let sql = "SELECT made_at AS number FROM layer_report WHERE digest = $1";
     let before: Option<sql::Number> = sql::first(tx.sql(), sql, [digest.to_string().into()]).await?;
-    let sql = "INSERT INTO layer_report (digest, analysers, is_whole, report, listing, made_at) \
-               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (digest) DO UPDATE SET \
+    let sql = "INSERT INTO layer_report (digest, analysers, is_whole, report, listing, made_at, revision) \
+               VALUES ($1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(revision), 0) + 1 FROM layer_report)) \
+               ON CONFLICT (digest) DO UPDATE SET \
                analysers = excluded.analysers, is_whole = excluded.is_whole, report = excluded.report, \
-               listing = excluded.listing, made_at = excluded.made_at";
+               listing = excluded.listing, made_at = excluded.made_at, revision = excluded.revision";
     let values = [
         digest.to_string().into(),
         body.analysers.into(),

@@ -40,6 +40,7 @@ mod error;
 mod event;
 mod feed;
 mod files;
+mod fleet;
 mod fsck;
 mod gc;
 mod grant;
@@ -95,6 +96,7 @@ pub use declared::{
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
 pub use feed::FeedState;
+pub use fleet::{FleetChange, FleetEvent, FleetImage, FleetMark};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
 pub use gc::{GcReport, Kept};
 pub use handle::Store;

@@ -20,6 +20,7 @@
 
 mod admission;
 mod advisories;
+mod affected;
 mod applications;
 mod apply;
 mod backup;
@@ -70,6 +71,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
+pub use affected::{AffectedQuestion, Answering, Asking, AskingError, MayPull};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION_BYTES};
 pub use feeds::{RunningSync, SourcesAsked, SyncRefused, Syncing};
 pub use judging::{Asked, Judging, JudgingError};
@@ -154,6 +156,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(waivers::approve_waiver))
         .routes(routes!(signers::list_signers, signers::set_signer))
         .routes(routes!(signers::get_signer, signers::remove_signer))
+        .routes(routes!(affected::get_affected))
         .routes(routes!(decisions::get_decision))
         .routes(routes!(reports::get_report))
         .merge(

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::admission::{PARTS, REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 use crate::advisories::OpenImport;
+use crate::affected::{Asker, Asking, EXPENSIVE_QUESTIONS, QUESTIONS};
 use crate::feeds::Syncing;
 use crate::gc::CollectionReport;
 use crate::judging::Judging;
@@ -77,6 +78,12 @@ pub struct WebState {
     pub(crate) judging: Option<Arc<dyn Judging>>,
     /// Who fetches advisories; nobody where none are fetched.
     pub(crate) syncing: Option<Arc<dyn Syncing>>,
+    /// Who answers questions about all images; nobody where none are looked into.
+    pub(crate) asking: Option<Arc<dyn Asking>>,
+    /// One per question that is being answered.
+    pub(crate) questions: Arc<Shares<Asker>>,
+    /// One per question that costs much.
+    pub(crate) expensive_questions: Arc<Shares<Asker>>,
     /// One preview at a time.
     pub(crate) previewer: Arc<Semaphore>,
     /// One per image that is not here and may be judged.
@@ -140,6 +147,9 @@ impl WebState {
             import: Arc::default(),
             judging: None,
             syncing: None,
+            asking: None,
+            questions: Shares::new(QUESTIONS, PARTS),
+            expensive_questions: Shares::new(EXPENSIVE_QUESTIONS, 2),
             previewer: Arc::new(Semaphore::new(1)),
             judgements: Shares::new(JUDGEMENTS, PARTS),
             reports: Shares::new(REPORTS, PARTS),
@@ -153,6 +163,12 @@ impl WebState {
             syncing: Some(syncing),
             ..self
         }
+    }
+
+    /// The same with somebody who knows all images.
+    #[must_use]
+    pub fn answered_by(self, asking: Option<Arc<dyn Asking>>) -> Self {
+        Self { asking, ..self }
     }
 
     /// The same with somebody who judges images.

@@ -4,6 +4,10 @@ pub use crate::advisories::{
     AdvisoryStatus, BegunImport, EndOfImport, ImportDocument, ImportDocuments, ImportEntry, ImportResult,
     NewImport,
 };
+pub use crate::affected::{
+    AffectedBy, AffectedCounts, AffectedCoverage, AffectedFinding, AffectedImage, AffectedOwner,
+    AffectedPackage, AffectedPlace, AffectedReport, AffectedSource,
+};
 pub use crate::applications::{ApplicationEntry, NewApplication, SetApplication};
 pub use crate::apply::ApplyOutcome;
 pub use crate::backup::BackupRequest;

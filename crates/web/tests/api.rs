@@ -8,6 +8,7 @@ mod api {
     mod administration;
     mod bodies;
     mod description;
+    mod fleet;
     mod housekeeping;
     mod road;
     mod routes;

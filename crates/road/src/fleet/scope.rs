@@ -1,8 +1,9 @@
 //! Which images a question is about: those that the caller may pull, as of a moment.
 
+use oci::Digest;
 use roaring::RoaringBitmap;
 
-use super::{Fleet, Moment, NONE};
+use super::{Fleet, ImageKey, Moment, NONE, image::Image};
 
 /// Images that a question is about. It holds until the index changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +67,28 @@ impl Fleet {
             not_scannable: scope.images.intersection_len(&self.not_scannable),
             without_os: scope.images.iter().filter(has_none).count() as u64,
         }
+    }
+
+    /// The images of a scope, in no order that means anything.
+    pub fn keys_in(&self, scope: &Scope) -> Vec<ImageKey> {
+        let images = scope.images.iter().filter_map(|number| self.images.get(number));
+        let key = |image: &Image| {
+            Some(ImageKey {
+                repository: self.strings.get(image.repository).to_owned(),
+                digest: image.digest.digest(&self.strings)?,
+            })
+        };
+        images.filter_map(key).collect()
+    }
+
+    /// The layers of an image, lowest first, and how many of them are its base's. 0: no base of it is known.
+    pub fn stack_of(&self, key: &ImageKey) -> Option<(Vec<Option<Digest>>, u32)> {
+        let image = self.images.get(self.number_of(key)?)?;
+        let layers = image.layers.iter().map(|number| {
+            let layer = self.layers.get(*number)?;
+            layer.blob.digest(&self.strings)
+        });
+        Some((layers.collect(), image.base_layers))
     }
 
     pub(super) fn os_of(&self, image: u32) -> u32 {

@@ -93,19 +93,8 @@ impl Evidence {
 
     /// The reports of all blobs of an image. `None`: one of them was not looked into yet; it is asked for.
     pub(crate) async fn gather(&self, repo: &RepoName, manifest: &Manifest) -> Result<Option<Gathered>> {
-        let mut gathered = Gathered::default();
         let mut missing = BTreeSet::new();
-        if let Some(config) = &manifest.config {
-            let report = self.report(config, &mut missing).await?;
-            gathered.set_config(config, report);
-        }
-        let mut room = Room::new(self.image_memory);
-        for layer in &manifest.layers {
-            let report = self.layer_report(repo, layer, &mut missing, &mut room).await?;
-            gathered.push_layer(layer, report);
-        }
-        gathered.turn = room.turn.take();
-        room.tell(&mut gathered.unknowns);
+        let gathered = self.collect(repo, manifest, &mut missing).await?;
         if missing.is_empty() {
             return Ok(Some(gathered));
         }
@@ -113,6 +102,34 @@ impl Evidence {
             self.store.request_scan(&digest, JobPriority::Asked).await?;
         }
         Ok(None)
+    }
+
+    /// The same for whoever only wants to know: nothing is asked for.
+    pub(crate) async fn look(&self, repo: &RepoName, manifest: &Manifest) -> Result<Option<Gathered>> {
+        let mut missing = BTreeSet::new();
+        let gathered = self.collect(repo, manifest, &mut missing).await?;
+        Ok(missing.is_empty().then_some(gathered))
+    }
+
+    async fn collect(
+        &self,
+        repo: &RepoName,
+        manifest: &Manifest,
+        missing: &mut BTreeSet<Digest>,
+    ) -> Result<Gathered> {
+        let mut gathered = Gathered::default();
+        if let Some(config) = &manifest.config {
+            let report = self.report(config, missing).await?;
+            gathered.set_config(config, report);
+        }
+        let mut room = Room::new(self.image_memory);
+        for layer in &manifest.layers {
+            let report = self.layer_report(repo, layer, missing, &mut room).await?;
+            gathered.push_layer(layer, report);
+        }
+        gathered.turn = room.turn.take();
+        room.tell(&mut gathered.unknowns);
+        Ok(gathered)
     }
 
     /// What is known by now of a manifest that is being pushed. What nobody has looked into yet is no unknown: it is only

@@ -99,7 +99,7 @@ impl Knowledge {
     }
 
     /// A reader of reports, with a cache of its own.
-    pub(super) fn evidence(&self) -> Evidence {
+    pub(crate) fn evidence(&self) -> Evidence {
         Evidence::new(self.store.clone(), self.image_memory)
     }
 
@@ -169,7 +169,7 @@ pub(crate) async fn read(store: &Store) -> Result<Facts> {
     let generation = store.advisory_generation().await?;
     let signers = signers(store).await?;
     Ok(Facts {
-        index: index(store).await?,
+        index: index_of(store, generation).await?,
         kev: document(store, "kev", Kev::read).await?,
         epss: document(store, "epss", Epss::read).await?,
         fixes: Fixes::read(store).await?,
@@ -190,11 +190,12 @@ pub(super) async fn policy(store: &Store) -> Result<Policy> {
     }
 }
 
-async fn index(store: &Store) -> Result<AdvisoryIndex> {
+/// What the advisories of a generation say.
+pub(crate) async fn index_of(store: &Store, generation: u64) -> Result<AdvisoryIndex> {
     let mut advisories = Vec::new();
     let mut after = String::new();
     loop {
-        let page = store.advisories(&after, PAGE).await?;
+        let page = store.advisories_of(generation, &after, PAGE).await?;
         let Some(last) = page.last() else {
             break;
         };

@@ -89,7 +89,7 @@ pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) 
 }
 
 /// Whatever a node can unpack or mount is an image, whatever its configuration calls itself.
-fn is_image(manifest: &Manifest, gathered: &Gathered) -> bool {
+pub(crate) fn is_image(manifest: &Manifest, gathered: &Gathered) -> bool {
     let shape = match &gathered.config {
         Some(config) if !config.diff_ids.is_empty() => ConfigShape::Image,
         _ => ConfigShape::Other,

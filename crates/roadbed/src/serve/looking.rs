@@ -6,11 +6,12 @@ use anyhow::{Context as _, Result};
 use registry::gate::{Gate, OpenGate};
 use store::Store;
 use tokio::task::{JoinHandle, JoinSet};
-use web::Judging;
+use web::{Asking, Judging};
 
 use super::background::Background;
 use crate::{
     config::Config,
+    fleet::{FleetService, Following, Questions},
     gate::{
         PolicyGate,
         glass::{self, Glass},
@@ -30,6 +31,9 @@ pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
     tasks: [JoinHandle<()>; 5],
     judging: Arc<dyn Judging>,
+    asking: Arc<dyn Asking>,
+    /// Until it is told to stop.
+    following: Option<Following>,
     pool: Pool,
 }
 
@@ -37,6 +41,18 @@ impl Looking {
     /// Who judges for the API.
     pub(super) fn judging(&self) -> Arc<dyn Judging> {
         Arc::clone(&self.judging)
+    }
+
+    /// Who answers questions about all images for the API.
+    pub(super) fn asking(&self) -> Arc<dyn Asking> {
+        Arc::clone(&self.asking)
+    }
+}
+
+/// Ends it; what is to be kept for the next start is written down first.
+pub(super) async fn stop(looking: Option<Looking>) {
+    if let Some(following) = looking.and_then(|mut looking| looking.following.take()) {
+        following.stop().await;
     }
 }
 
@@ -94,6 +110,8 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
         config.sbom_config(),
         format!("judge {instance}"),
     );
+    // Nobody is known to own anything.
+    let fleet = FleetService::of(store.clone(), Arc::clone(&knowledge), Arc::new(|_| None));
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],
@@ -104,6 +122,8 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(look_again(store.clone(), pool.clone())),
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
         ],
+        following: Some(fleet.follow()),
+        asking: Arc::new(Questions(fleet)),
         judging: Asked::new(store.clone(), knowledge),
         pool,
     }

@@ -12,6 +12,7 @@ mod m0007_signatures;
 mod m0008_losses;
 mod m0009_feed_losses;
 mod m0010_declared;
+mod m0011_report_order;
 mod table;
 
 /// The list.
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_losses::Migration),
             Box::new(m0009_feed_losses::Migration),
             Box::new(m0010_declared::Migration),
+            Box::new(m0011_report_order::Migration),
         ]
     }
 }

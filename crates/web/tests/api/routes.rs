@@ -174,6 +174,7 @@ fn rulings() -> Vec<Row> {
         row("PUT", "/signers", "/signers", Some(json!({ "name": "s", "repositories": ["**"] })), ADMINISTRATORS, 400),
         row("GET", "/signers/{name}", "/signers/ghost", None, SIGNED_IN, 404),
         row("DELETE", "/signers/{name}", "/signers/ghost", None, ADMINISTRATORS, 404),
+        row("GET", "/affected", "/affected?q=log4j-core", None, SIGNED_IN, 409),
         row("GET", "/decisions", "/decisions?repository=team/app&reference=v1", None, PULLERS, 200),
         row("GET", "/decisions", "/decisions?repository=team/app&reference=ghost", None, PULLERS, 404),
         row("GET", "/reports", "/reports?repository=team/app&reference=v1", None, PULLERS, 409),

@@ -20,7 +20,7 @@ use store::{
 };
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use web::{Judging, PREFIX, PeerAddress, WebConfig, WebState};
+use web::{Asking, Judging, PREFIX, PeerAddress, WebConfig, WebState};
 
 /// The password of every user.
 pub(crate) const PASSWORD: &str = "a long enough password";
@@ -129,15 +129,24 @@ impl World {
     }
 
     pub(crate) async fn with(config: WebConfig) -> Self {
-        Self::made(config, None).await
+        Self::made(config, None, None).await
     }
 
     /// One in which somebody judges images.
     pub(crate) async fn judged_by(judging: Arc<dyn Judging>) -> Self {
-        Self::made(WebConfig::default(), Some(judging)).await
+        Self::made(WebConfig::default(), Some(judging), None).await
     }
 
-    async fn made(config: WebConfig, judging: Option<Arc<dyn Judging>>) -> Self {
+    /// One in which somebody knows all images.
+    pub(crate) async fn answered_by(asking: Arc<dyn Asking>) -> Self {
+        Self::made(WebConfig::default(), None, Some(asking)).await
+    }
+
+    async fn made(
+        config: WebConfig,
+        judging: Option<Arc<dyn Judging>>,
+        asking: Option<Arc<dyn Asking>>,
+    ) -> Self {
         let directory = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::starting_at(START));
         let store = Store::open(StoreConfig::at(directory.path().join("data")), clock.clone())
@@ -149,7 +158,11 @@ impl World {
             instance: "here".into(),
             ..config
         };
-        let router = web::router(WebState::new(store.clone(), config).judged_by(judging));
+        let router = web::router(
+            WebState::new(store.clone(), config)
+                .judged_by(judging)
+                .answered_by(asking),
+        );
         let everybody = Who::ALL.into_iter().filter(|who| *who != Who::Anonymous);
         let tokens = everybody
             .map(|who| (who, token_of(&store, who, Audience::Api)))

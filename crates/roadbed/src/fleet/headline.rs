@@ -1,0 +1,112 @@
+//! The answer in a line.
+
+use std::fmt::Write as _;
+
+use findings::Severity;
+use road::question::Question;
+use web::wire::{AffectedBy, AffectedCounts, AffectedCoverage};
+
+/// The answer in a line. It never says more than is known.
+pub(super) fn headline(
+    question: &Question,
+    vulnerability: Option<&AffectedBy>,
+    counts: AffectedCounts,
+    (coverage, unseen): (&AffectedCoverage, u64),
+) -> String {
+    let about = vulnerability.map(|known| {
+        let severity = known.severity.map_or("", Severity::as_str);
+        let exploited = if known.kev { "known to be exploited" } else { "" };
+        let words: Vec<&str> = [severity, exploited]
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .collect();
+        if words.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", words.join(", "))
+        }
+    });
+    let is_whole = unseen == 0 && coverage.indexed_percent == 100;
+    let least = if is_whole { "" } else { "at least " };
+    let mut text = format!(
+        "{question}{}: {least}{} of {} images affected",
+        about.unwrap_or_default(),
+        counts.affected,
+        coverage.images,
+    );
+    for (count, word) in [(counts.mitigated, "mitigated"), (counts.uncertain, "uncertain")] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {word}");
+        }
+    }
+    if unseen > 0 {
+        let percent = unseen.saturating_mul(100).div_ceil(coverage.images.max(1));
+        let _ = write!(text, "; {percent} % of images not scannable or without owner");
+    }
+    if let (Some(searched), Some(layers)) = (coverage.layers_searched, coverage.layers) {
+        let _ = write!(text, "; looked at the files of {searched} of {layers} layers");
+    }
+    if coverage.indexed_percent < 100 {
+        let _ = write!(
+            text,
+            "; the index is being built, {} % of it stands",
+            coverage.indexed_percent
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(counts: [u64; 3], coverage: AffectedCoverage, unseen: u64) -> String {
+        let [affected, mitigated, uncertain] = counts;
+        let counts = AffectedCounts {
+            affected,
+            mitigated,
+            uncertain,
+        };
+        let known = AffectedBy {
+            severity: Some(Severity::Critical),
+            kev: true,
+            ..AffectedBy::default()
+        };
+        let question = "CVE-2021-44228".parse().unwrap();
+        headline(&question, Some(&known), counts, (&coverage, unseen))
+    }
+
+    #[test]
+    fn the_headline_says_no_more_than_is_known() {
+        let whole = AffectedCoverage {
+            images: 200,
+            indexed_percent: 100,
+            ..AffectedCoverage::default()
+        };
+        assert_eq!(
+            line([7, 0, 0], whole, 0),
+            "CVE-2021-44228 (critical, known to be exploited): 7 of 200 images affected"
+        );
+        let some = line([7, 2, 1], whole, 1);
+        assert!(
+            some.contains("at least 7 of 200 images affected, 2 mitigated, 1 uncertain; 1 % of images not"),
+            "{some}"
+        );
+        let half = AffectedCoverage {
+            indexed_percent: 50,
+            ..whole
+        };
+        let building = line([0, 0, 0], half, 0);
+        assert!(building.contains("at least 0 of 200"), "{building}");
+        assert!(
+            building.ends_with("the index is being built, 50 % of it stands"),
+            "{building}"
+        );
+        let files = AffectedCoverage {
+            layers_searched: Some(3),
+            layers: Some(9),
+            ..whole
+        };
+        assert!(line([0, 0, 1], files, 0).ends_with("looked at the files of 3 of 9 layers"));
+    }
+}

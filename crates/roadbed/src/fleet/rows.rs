@@ -1,0 +1,217 @@
+//! Images of an answer, as they travel.
+
+use std::sync::Arc;
+
+use findings::{
+    Severity,
+    advisory::{Conflict, Rating, VulnerabilityFinding},
+};
+use policy::{Waived, WaivedAs};
+use road::fleet::{Fleet, Moment, Place, Row, State};
+use serde::Deserialize;
+use store::{Judgement, Outcome, Timestamp};
+use web::wire::{AffectedFinding, AffectedImage, AffectedPackage, AffectedPlace, AffectedSource};
+
+use super::owners::Whose;
+
+/// Words that are listed of by whose word an image does not count.
+const WAIVED: usize = 20;
+
+/// The part of a decision that says what does not count.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Kept {
+    waived: Vec<Waived>,
+}
+
+/// A row without what was decided of the image.
+pub(super) fn image(fleet: &Fleet, row: &Row<'_>, whose: Option<&Whose>) -> AffectedImage {
+    let has_base = fleet.stack_of(&row.key).is_some_and(|(_, base)| base > 0);
+    AffectedImage {
+        repository: row.key.repository.clone(),
+        digest: row.key.digest,
+        tags: row.tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        state: state(row.state).to_owned(),
+        application: whose.map(|whose| whose.application.clone()),
+        owner: whose.and_then(|whose| whose.owner.clone()),
+        os: row
+            .os
+            .map(|os| format!("{} {}", os.id, os.version).trim().to_owned()),
+        first_seen: row.first_seen.map(moment),
+        deleted_at: row.deleted.map(moment),
+        scannable: row.is_scannable,
+        decision: "undecided".to_owned(),
+        waived: Vec::new(),
+        places: row.places.iter().map(|at| place(at, has_base)).collect(),
+        more_places: row.more_places as u64,
+    }
+}
+
+fn place(at: &Place<'_>, has_base: bool) -> AffectedPlace {
+    AffectedPlace {
+        layer: at.layer as u64,
+        layer_digest: at.blob,
+        origin: origin(has_base, at.is_from_base).to_owned(),
+        path: at.path.to_owned(),
+        inner_path: at.inner_path.clone(),
+        package: Some(AffectedPackage {
+            kind: at.kind.purl_type().to_owned(),
+            name: at.name.to_owned(),
+            version: at.version.to_owned(),
+            last_version: at.last_version.clone(),
+            owned_by: at.owned_by.clone(),
+            confidence: at.confidence,
+        }),
+        state: state(at.state).to_owned(),
+        mitigations: at.mitigations.clone(),
+        finding: at.finding.map(finding),
+    }
+}
+
+/// Lists so many places; of images behind that one each, so that all of them say at least why they are there.
+pub(super) fn keep_places(images: &mut [AffectedImage], most: usize) {
+    let mut left = most;
+    for image in images {
+        let kept = image.places.len().min(left.max(1));
+        image.more_places += (image.places.len() - kept) as u64;
+        image.places.truncate(kept);
+        left = left.saturating_sub(kept);
+    }
+}
+
+/// Whose layer it is.
+pub(super) fn origin(has_base: bool, is_from_base: bool) -> &'static str {
+    match (has_base, is_from_base) {
+        (false, _) => "unknown",
+        (true, true) => "base",
+        (true, false) => "own",
+    }
+}
+
+fn finding(said: &VulnerabilityFinding) -> AffectedFinding {
+    let sources = said.sources.iter().map(|source| AffectedSource {
+        source: source.database.to_string(),
+        advisory: source.advisory.to_string(),
+        severity: Rating::leading(&source.ratings).map_or(Severity::Unknown, |rating| rating.severity),
+        range: source.range.clone(),
+        fix: source.fix.version().map(str::to_owned),
+        uncertain: source.uncertain.clone(),
+    });
+    let denied = said.denied_by.iter();
+    AffectedFinding {
+        severity: said.severity,
+        fix: said.fix.version().map(str::to_owned),
+        fix_words: said.fix.words(),
+        sources: sources.collect(),
+        denied_by: denied
+            .map(|denied| format!("{} {}", denied.database, denied.advisory))
+            .collect(),
+        conflicts: said.conflicts.iter().map(conflict).collect(),
+        confidence: said.confidence,
+        kev: said.kev.is_some(),
+        epss: said.epss.map(|score| score.probability),
+    }
+}
+
+/// Where sources disagree, in words.
+fn conflict(conflict: &Conflict) -> String {
+    let join = |words: Vec<String>| words.join(", ");
+    let ids = |ids: &[Arc<str>]| join(ids.iter().map(ToString::to_string).collect());
+    match conflict {
+        Conflict::Affected { by, not_by } => format!("affected by {}, not by {}", ids(by), ids(not_by)),
+        Conflict::Fix(fixes) => {
+            let words = fixes.iter().map(|(id, fix)| format!("{id}: {}", fix.words()));
+            format!("fix: {}", join(words.collect()))
+        }
+        Conflict::Severity(severities) => {
+            let words = severities
+                .iter()
+                .map(|(id, severity)| format!("{id}: {}", severity.as_str()));
+            format!("severity: {}", join(words.collect()))
+        }
+    }
+}
+
+pub(super) const fn state(state: State) -> &'static str {
+    match state {
+        State::Affected => "affected",
+        State::Mitigated => "mitigated",
+        State::Uncertain => "uncertain",
+    }
+}
+
+fn moment(Moment(micros): Moment) -> web::wire::Moment {
+    web::wire::Moment(Timestamp(micros))
+}
+
+/// The word for what becomes of an image.
+pub(super) const fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Allow => "allow",
+        Outcome::Warn => "warn",
+        Outcome::Refuse => "refuse",
+        Outcome::NotApplicable => "not-applicable",
+    }
+}
+
+/// By whose word findings with one of these ids do not count.
+pub(super) fn waived(judgement: &Judgement, ids: &[String]) -> Vec<String> {
+    let kept: Kept = serde_json::from_str(&judgement.body).unwrap_or_default();
+    let is_meant = |waived: &&Waived| {
+        let finding = waived.finding.as_deref().unwrap_or_default();
+        ids.iter().any(|id| names(finding, id))
+    };
+    let words = kept.waived.iter().filter(is_meant).map(|waived| {
+        let by_what = match waived.waived_as {
+            WaivedAs::Vex => "VEX".to_owned(),
+            _ => format!("waiver {}", waived.waiver),
+        };
+        format!("{by_what} by {}: {}", waived.by, waived.reason)
+    });
+    words.take(WAIVED).collect()
+}
+
+/// Whether the id is a whole word of the text.
+fn names(text: &str, id: &str) -> bool {
+    let mut words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-'));
+    words.any(|word| word.eq_ignore_ascii_case(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_id_is_meant_only_whole() {
+        assert!(names("CVE-2021-44228 in log4j-core 2.14.1", "CVE-2021-44228"));
+        assert!(names("cve-2021-44228:maven", "CVE-2021-44228"));
+        assert!(!names("CVE-2021-442280", "CVE-2021-44228"));
+        assert!(!names("", "CVE-2021-44228"));
+    }
+
+    #[test]
+    fn of_too_many_places_each_image_keeps_one() {
+        let place = json!({ "layer": 0, "origin": "own", "path": "a", "state": "affected" });
+        let image = json!({
+            "repository": "team/app", "digest": format!("sha256:{}", "0".repeat(64)), "tags": [], "state": "affected",
+            "scannable": true, "decision": "warn", "places": [place, place, place], "more_places": 1,
+        });
+        let image: AffectedImage = serde_json::from_value(image).unwrap();
+        let mut images = vec![image.clone(), image.clone(), image];
+        keep_places(&mut images, 4);
+        let kept: Vec<_> = images
+            .iter()
+            .map(|image| (image.places.len(), image.more_places))
+            .collect();
+        assert_eq!(kept, [(3, 1), (1, 3), (1, 3)]);
+    }
+
+    #[test]
+    fn of_an_image_without_a_known_base_nothing_is_said() {
+        assert_eq!(origin(false, false), "unknown");
+        assert_eq!(origin(true, false), "own");
+        assert_eq!(origin(true, true), "base");
+    }
+}
