@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName, Tag};
 use road::fleet::{ImageKey, Moment};
-use store::{FleetChange, FleetEvent, FleetMark, Timestamp};
+use store::{FleetChange, FleetEvent, FleetMark, RoadEntries, Timestamp};
 use tokio::sync::watch;
 
 use super::{
@@ -99,11 +99,12 @@ impl Follower {
 
     async fn follow(&self) {
         let store = &self.service.store;
-        let (mut decisions, mut jobs) = (store.decisions(), store.jobs());
+        let (mut decisions, mut jobs, mut entries) = (store.decisions(), store.jobs(), store.entries());
         let (mut written, mut has_changed) = (Instant::now(), true);
         loop {
             decisions.mark_unchanged();
             jobs.mark_unchanged();
+            entries.mark_unchanged();
             match self.catch_up().await {
                 Ok(changed) => has_changed |= changed,
                 Err(error) => {
@@ -120,6 +121,7 @@ impl Follower {
                 tokio::select! {
                     told = decisions.changed() => told.is_ok(),
                     told = jobs.changed() => told.is_ok(),
+                    told = entries.changed() => told.is_ok(),
                 }
             };
             if tokio::time::timeout(LOOK_EVERY, told).await == Ok(false) {
@@ -236,7 +238,25 @@ impl Follower {
             }
             self.service.write().mark.event = last;
         }
-        Ok(has_changed | self.take_reports().await?)
+        Ok(has_changed | self.take_reports().await? | self.take_bases().await?)
+    }
+
+    /// What images stand on, if other bases or releases are known now.
+    async fn take_bases(&self) -> Result<bool> {
+        let road = self.service.store.road().await?;
+        if self.service.bases.swap(road.change, Ordering::Relaxed) == road.change {
+            return Ok(false);
+        }
+        let service = Arc::clone(&self.service);
+        // It computes for as long as there are many images.
+        let taken = tokio::task::spawn_blocking(move || {
+            let mut state = service.write();
+            state
+                .fleet
+                .set_all_base_layers(|diff_ids| base_layers(&road, diff_ids));
+        });
+        taken.await.context("what images stand on was lost")?;
+        Ok(true)
     }
 
     /// Takes out what went, in the order of events, and says where else to look.
@@ -332,7 +352,14 @@ impl Follower {
     async fn look_at_one(&self, repo: RepoName, digest: Digest) -> Result<()> {
         let key = key(&repo, &digest);
         match self.looker.look(&repo, &digest).await? {
-            Looked::Image(facts, at) => {
+            Looked::Image(mut facts, at) => {
+                let road = self.service.store.road().await?;
+                let diff_ids: Vec<_> = facts
+                    .layers
+                    .iter()
+                    .map(|layer| layer.diff_id().copied())
+                    .collect();
+                facts.base_layers = base_layers(&road, &diff_ids);
                 let mut state = self.service.write();
                 state.waits_no_more(&key);
                 state.fleet.add_image(&key, &facts, Moment(at.micros()));
@@ -392,6 +419,13 @@ impl Follower {
         tracing::debug!(bytes, "the index of the fleet was written down");
         Ok(())
     }
+}
+
+/// How many layers, from the bottom, are those of the longest known base.
+fn base_layers(road: &RoadEntries, diff_ids: &[Option<Digest>]) -> u32 {
+    let lineage = road.releases.lineage(diff_ids);
+    let layers = lineage.base().map_or(0, |base| base.layers);
+    u32::try_from(layers).unwrap_or(u32::MAX)
 }
 
 fn key(repo: &RepoName, digest: &Digest) -> ImageKey {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use oci::Digest;
+use oci::{Digest, RepoName};
 use road::fleet::{Fleet, ImageKey, Moment, files_with};
 use store::Timestamp;
 use web::{
@@ -14,7 +14,7 @@ use web::{
     wire::{AffectedImage, AffectedPlace},
 };
 
-use super::{FleetService, ask::Known, rows};
+use super::{FleetService, rows};
 
 /// Layers whose listing is read for one question.
 const LAYERS: usize = 20_000;
@@ -46,10 +46,8 @@ impl FleetService {
         let layers = {
             let state = self.read();
             let at = at.map(|at| Moment(at.micros()));
-            let mut known = Known::new();
-            let scope = state
-                .fleet
-                .scope(|name| self.may(name, &may_pull, &mut known), at);
+            let may = |name: &str| name.parse().is_ok_and(|repo: RepoName| may_pull(&repo));
+            let scope = state.fleet.scope(may, at);
             state.fleet.layers_of(&scope)
         };
         let mut searched = Searched {

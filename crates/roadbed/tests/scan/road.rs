@@ -1,6 +1,9 @@
 //! Whose an image is and what it stands on, from the push of a base to a lie about it.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -104,6 +107,7 @@ async fn an_image_on_a_base_has_an_owner_a_base_and_a_cohort() -> Result<()> {
     let bases = world.roadbed(&["base", "show", "java17"])?;
     ensure!(bases.contains("17.0.9") && bases.contains("current"), "{bases}");
 
+    check_affected(&world).await?;
     check_lies(&world, &base, &own).await?;
     // A newer release takes its place.
     let newer = labelled(&[layer("usr/lib/os", b"17.0.10")], &json!({}));
@@ -111,6 +115,28 @@ async fn an_image_on_a_base_has_an_owner_a_base_and_a_cohort() -> Result<()> {
     let said = until(&world, &lineage, "superseded on").await?;
     ensure!(said.contains("a newer java17 is there"), "{said}");
     Ok(())
+}
+
+/// Who is affected is grouped by owner, and each place says whose layer it lies in.
+async fn check_affected(world: &World) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let said: Value =
+            serde_json::from_str(&world.roadbed(&["affected", "log4j-core", "--output", "json"])?)?;
+        let items = said["items"].as_array().into_iter().flatten();
+        let app = items.filter(|item| item["repository"] == "team/app").next_back();
+        let places = app.and_then(|app| app["places"].as_array()).into_iter().flatten();
+        let origins: BTreeSet<&str> = places.filter_map(|place| place["origin"].as_str()).collect();
+        let owners = said["owners"].as_array().into_iter().flatten();
+        let is_owned = owners
+            .filter(|owner| owner["owner"] == "group:team-shop" && owner["application"] == "shop")
+            .count();
+        if origins == BTreeSet::from(["base", "own"]) && is_owned == 1 {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{said:#}");
+        sleep(Duration::from_millis(300)).await;
+    }
 }
 
 /// An image that says that it is built on the base, and is not.

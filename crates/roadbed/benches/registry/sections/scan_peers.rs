@@ -23,10 +23,13 @@ use crate::{
 /// How much faster ours has to be than each.
 const LEAST: f64 = 5.0;
 
+/// The command that writes the SBOM of a layout into a file.
+type Asking = dyn Fn(&Path, &Path) -> Command;
+
 /// Somebody who writes an SBOM.
 struct Scanner {
     name: &'static str,
-    command: Box<dyn Fn(&Path, &Path) -> Command>,
+    command: Box<Asking>,
     seconds: Series,
     components: usize,
 }
@@ -53,7 +56,7 @@ pub(super) fn run(bench: &Bench) -> Result<Section> {
     };
     for other in others {
         section.row(
-            &format!("{}: time for an SBOM", other.name),
+            format!("{}: time for an SBOM", other.name),
             format!("{:.2} s", ours.seconds.median()),
             format!("{:.2} s", other.seconds.median()),
             Judged::ratio(
