@@ -38,7 +38,6 @@ mod search;
 mod then;
 
 pub(crate) use ask::Questions;
-pub(crate) use owners::Owners;
 
 /// How long the last writing of the file may take when the server stops.
 const STOP_WAIT: Duration = Duration::from_secs(20);
@@ -66,7 +65,6 @@ struct Progress {
 pub(crate) struct FleetService {
     store: Store,
     knowledge: Arc<Knowledge>,
-    owners: Owners,
     state: RwLock<State>,
     progress: Progress,
     then: then::Then,
@@ -80,14 +78,13 @@ pub(crate) struct Following {
 
 impl FleetService {
     /// Knows nothing yet: [`FleetService::follow`] builds the index, so that a server is ready before it stands.
-    pub(crate) fn of(store: Store, knowledge: Arc<Knowledge>, owners: Owners) -> Arc<Self> {
+    pub(crate) fn of(store: Store, knowledge: Arc<Knowledge>) -> Arc<Self> {
         Arc::new(Self {
             then: then::Then::default(),
             state: RwLock::default(),
             progress: Progress::default(),
             store,
             knowledge,
-            owners,
         })
     }
 

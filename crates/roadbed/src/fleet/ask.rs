@@ -8,7 +8,7 @@ use road::{
     fleet::{Answer, ImageKey, Moment, Scope},
     question::Question,
 };
-use store::{Point, Timestamp};
+use store::{Point, RoadEntries, Timestamp};
 use web::{
     AffectedQuestion, Answering, Asking, AskingError, MayPull,
     wire::{AffectedBy, AffectedCounts, AffectedCoverage, AffectedReport},
@@ -37,6 +37,8 @@ struct Ready {
     after: Option<ImageKey>,
     limit: usize,
     may_pull: MayPull,
+    /// Whose repositories are.
+    road: Arc<RoadEntries>,
     /// Of questions about a vulnerability.
     said: Option<Said>,
     /// Of questions about a file.
@@ -77,6 +79,7 @@ impl Questions {
             after,
             limit: asked.limit,
             may_pull: asked.may_pull,
+            road: self.0.store.road().await.map_err(|error| failed(error.into()))?,
             said,
             searched,
         };
@@ -115,7 +118,7 @@ impl FleetService {
         let fleet = &state.fleet;
         let at = ready.at.map(|at| Moment(at.micros()));
         let mut known = Known::new();
-        let scope = fleet.scope(|name| self.may(name, &ready.may_pull, &mut known), at);
+        let scope = fleet.scope(|name| may(name, ready, &mut known), at);
         let answer = Self::find(&state, ready, &scope)?;
         let counts = answer.counts();
         let counts = AffectedCounts {
@@ -165,18 +168,6 @@ impl FleetService {
             next: page.next.map(|key| format!("{}@{}", key.repository, key.digest)),
             vulnerability,
         })
-    }
-
-    /// Whether a repository may be pulled from; if so it is noted with whose it is.
-    pub(super) fn may(&self, name: &str, may_pull: &MayPull, known: &mut Known) -> bool {
-        let Ok(repo) = name.parse::<RepoName>() else {
-            return false;
-        };
-        let may = may_pull(&repo);
-        if may {
-            known.insert(name.to_owned(), (self.owners)(&repo));
-        }
-        may
     }
 
     fn find(state: &State, ready: &Ready, scope: &Scope) -> Result<Answer, AskingError> {
@@ -230,6 +221,18 @@ impl FleetService {
         let owned_but_unseen = looked.not_scannable - ownerless.not_scannable;
         (coverage, ownerless.images + owned_but_unseen + waiting)
     }
+}
+
+/// Whether a repository may be pulled from; if so it is noted with whose it is.
+fn may(name: &str, ready: &Ready, known: &mut Known) -> bool {
+    let Ok(repo) = name.parse::<RepoName>() else {
+        return false;
+    };
+    let may = (ready.may_pull)(&repo);
+    if may {
+        known.insert(name.to_owned(), Whose::of(&ready.road.applications, &repo));
+    }
+    may
 }
 
 fn kind(question: &Question) -> &'static str {

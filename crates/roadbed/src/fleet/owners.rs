@@ -3,11 +3,13 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
 };
 
 use oci::RepoName;
-use road::fleet::{Answer, Fleet, Row, Stale, State};
+use road::{
+    application::Applications,
+    fleet::{Answer, Fleet, Row, Stale, State},
+};
 use web::wire::AffectedOwner;
 
 use super::ask::Known;
@@ -24,9 +26,6 @@ const ACTIONS: usize = 5;
 /// Images that are looked at for what is to be done. What owners of further ones have to do is said in general.
 const ACTION_IMAGES: usize = 1_000;
 
-/// Who knows whose a repository is.
-pub(crate) type Owners = Arc<dyn Fn(&RepoName) -> Option<Whose> + Send + Sync>;
-
 /// Whose a repository is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Whose {
@@ -34,6 +33,17 @@ pub(crate) struct Whose {
     pub(crate) application: String,
     /// Whose it is; an application may have no owner.
     pub(crate) owner: Option<String>,
+}
+
+impl Whose {
+    /// By the word of the most trusted source that says anything.
+    pub(super) fn of(applications: &Applications, repo: &RepoName) -> Option<Self> {
+        let ownership = applications.owner_of(repo);
+        Some(Self {
+            application: ownership.application()?.name.to_string(),
+            owner: ownership.owner().map(ToString::to_string),
+        })
+    }
 }
 
 /// Owners, those with the most images first.

@@ -14,7 +14,7 @@ use web::{
     wire::{AffectedImage, AffectedPlace},
 };
 
-use super::{FleetService, ask::Known, rows};
+use super::{FleetService, rows};
 
 /// Layers whose listing is read for one question.
 const LAYERS: usize = 20_000;
@@ -46,10 +46,8 @@ impl FleetService {
         let layers = {
             let state = self.read();
             let at = at.map(|at| Moment(at.micros()));
-            let mut known = Known::new();
-            let scope = state
-                .fleet
-                .scope(|name| self.may(name, &may_pull, &mut known), at);
+            let may = |name: &str| name.parse().is_ok_and(|repo| may_pull(&repo));
+            let scope = state.fleet.scope(may, at);
             state.fleet.layers_of(&scope)
         };
         let mut searched = Searched {

@@ -110,8 +110,7 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
         config.sbom_config(),
         format!("judge {instance}"),
     );
-    // Nobody is known to own anything.
-    let fleet = FleetService::of(store.clone(), Arc::clone(&knowledge), Arc::new(|_| None));
+    let fleet = FleetService::of(store.clone(), Arc::clone(&knowledge));
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],

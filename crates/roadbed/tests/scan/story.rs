@@ -116,7 +116,7 @@ async fn what_is_in_use_is_warned_about_and_not_refused() -> Result<()> {
     await_note_of_pull(&world, &idle).await?;
     world.import(&facts())?;
     world
-        .until_told("idle", |told| told.contains("CVE-2021-44228"))
+        .until_warned("idle", |told| told.contains("CVE-2021-44228"))
         .await?;
     is_refused(world.pull("idle").await?)?;
     let told = |answer: &Answer| {
@@ -163,7 +163,7 @@ async fn an_import_into_a_stopped_server_is_judged_by_at_the_next_start() -> Res
     world.server.start_again().await;
     world.log_in_again();
     world
-        .until_told("bad", |told| told.contains("CVE-2021-44228"))
+        .until_warned("bad", |told| told.contains("CVE-2021-44228"))
         .await?;
     is_refused(world.pull("bad").await?)?;
     Ok(())

@@ -94,12 +94,12 @@ impl World {
 
     /// Waits for a decision without a pull by somebody who may run the image.
     pub(super) async fn until_decision(&self, reference: &str) -> Result<()> {
-        self.until_told(reference, |told| !told.contains("looked into; ask again"))
+        self.until_warned(reference, |told| !told.contains("looked into; ask again"))
             .await
     }
 
     /// Waits, without a pull, until whoever asks about an image is warned in a certain way: what was pulled is in use.
-    pub(super) async fn until_told(&self, reference: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    pub(super) async fn until_warned(&self, reference: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let asked = self.reader.head(manifest_path(reference)).send().await?;

@@ -1,5 +1,7 @@
 //! Who is told to do what.
 
+use std::sync::Arc;
+
 use findings::{
     Package, PackageKind, Unit, UnitKind,
     advisory::{Advisory, AdvisoryIndex, Knowledge},
