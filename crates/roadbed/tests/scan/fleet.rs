@@ -156,6 +156,20 @@ fn check_commands(world: &World) -> Result<()> {
     ensure!(diff.contains("2.14.1 -> 2.17.1"), "{diff}");
     ensure!(diff.contains("- finding CVE-2021-44228 [critical]"), "{diff}");
     ensure!(world.roadbed(&["affected", "CVE-1"]).is_err());
+    // Once somebody owns it, the headline need not leave room any more.
+    let set = [
+        "app",
+        "set",
+        "shop",
+        "--owner",
+        "team-shop",
+        "--repository",
+        "team/**",
+    ];
+    world.roadbed(&set)?;
+    let owned = world.roadbed(&["affected", CVE])?;
+    ensure!(owned.contains("exploited): 1 of "), "{owned}");
+    ensure!(owned.contains("team-shop, shop: 1 image"), "{owned}");
     Ok(())
 }
 
