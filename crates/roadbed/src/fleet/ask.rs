@@ -81,7 +81,6 @@ impl Questions {
             after,
             limit: asked.limit,
             may_pull: asked.may_pull,
-            road: self.0.store.road().await.map_err(|error| failed(error.into()))?,
             said,
             searched,
         };

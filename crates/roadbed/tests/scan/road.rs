@@ -123,8 +123,8 @@ async fn check_affected(world: &World) -> Result<()> {
     loop {
         let said: Value =
             serde_json::from_str(&world.roadbed(&["affected", "log4j-core", "--output", "json"])?)?;
-        let items = said["items"].as_array().into_iter().flatten();
-        let app = items.filter(|item| item["repository"] == "team/app").next_back();
+        let mut items = said["items"].as_array().into_iter().flatten();
+        let app = items.rfind(|item| item["repository"] == "team/app");
         let places = app.and_then(|app| app["places"].as_array()).into_iter().flatten();
         let origins: BTreeSet<&str> = places.filter_map(|place| place["origin"].as_str()).collect();
         let owners = said["owners"].as_array().into_iter().flatten();
