@@ -22,6 +22,8 @@ pub mod layer;
 mod limits;
 pub mod malware;
 pub mod packages;
+#[cfg(test)]
+mod processor_time;
 pub mod secrets;
 #[cfg(test)]
 mod skipped;
