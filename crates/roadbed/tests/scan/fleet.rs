@@ -66,7 +66,10 @@ fn affects(images: u64) -> impl Fn(&Value) -> bool {
     move |report| {
         let coverage = &report["coverage"];
         let is_whole = coverage["indexed_percent"] == 100 && coverage["waiting"] == 0;
-        is_whole && report["counts"]["affected"] == images
+        // What an image is called is known a moment after what is in it.
+        let mut items = report["items"].as_array().into_iter().flatten();
+        let are_named = items.all(|image| image["tags"].as_array().is_some_and(|tags| !tags.is_empty()));
+        is_whole && are_named && report["counts"]["affected"] == images
     }
 }
 
