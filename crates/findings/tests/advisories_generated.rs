@@ -7,23 +7,9 @@ mod bodies;
 #[path = "../../inspect/tests/generated/changes.rs"]
 mod changes;
 
-use changes::changed;
+use changes::{changed, config, texts};
 use findings::{Listing, ListingEntry};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
-
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        cases: 400,
-        failure_persistence: None,
-        rng_seed: RngSeed::Fixed(3),
-        ..ProptestConfig::default()
-    }
-}
-
-fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
-    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
-}
 
 fn osv() -> Vec<Vec<u8>> {
     texts(&[

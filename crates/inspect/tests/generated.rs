@@ -11,19 +11,9 @@ mod changes;
 
 use std::io::{Cursor, Write as _};
 
-use changes::changed;
+use changes::{changed, config, texts};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
-
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        cases: 400,
-        failure_persistence: None,
-        rng_seed: RngSeed::Fixed(3),
-        ..ProptestConfig::default()
-    }
-}
 
 fn zip_of(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
@@ -59,10 +49,6 @@ fn archives() -> Vec<Vec<u8>> {
         CompressionMethod::Stored,
     );
     vec![stored, deflated, nested, by_pom, properties.to_vec()]
-}
-
-fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
-    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
 fn node_texts() -> Vec<Vec<u8>> {

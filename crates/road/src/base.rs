@@ -122,6 +122,12 @@ impl BaseImage {
         let is_on = matches!(self.lifecycle, Lifecycle::Supported | Lifecycle::Deprecated);
         is_on && now < self.supported_until
     }
+
+    /// The last day on which it is supported, if only for a part of it.
+    pub fn last_day(&self) -> time::Date {
+        let last = self.supported_until.checked_sub(Duration::NANOSECOND);
+        last.unwrap_or(self.supported_until).date()
+    }
 }
 
 /// Why entries are no set of bases.

@@ -4,7 +4,22 @@ use proptest::{
     collection::vec,
     prelude::*,
     sample::{Index, select},
+    test_runner::RngSeed,
 };
+
+/// The seed is fixed: what fails once fails again.
+pub(crate) fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(3),
+        ..ProptestConfig::default()
+    }
+}
+
+pub(crate) fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
 
 /// A change of bytes.
 #[derive(Debug, Clone)]

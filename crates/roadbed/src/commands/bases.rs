@@ -181,7 +181,7 @@ fn table(bases: &[BaseEntry]) -> String {
             base.owner.to_string(),
             base.repository.to_string(),
             word(base.lifecycle).to_owned(),
-            base.supported_until.date().to_string(),
+            base.last_day().to_string(),
         ]
     });
     output::table(

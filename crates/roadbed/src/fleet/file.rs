@@ -89,7 +89,7 @@ pub(super) fn write(path: &Path, state: &State, stamp: &str) -> Result<u64> {
     Ok(index.len() as u64)
 }
 
-/// Reads what [`write`] wrote. `None`: there is no file.
+/// Reads what [`write()`] wrote. `None`: there is no file.
 pub(super) fn read(path: &Path) -> Result<Option<Stored>> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -66,7 +66,7 @@ async fn a_directory_of_catalogues_is_imported_and_pruned() {
     admin
         .run(["base", "list"])
         .ok()
-        .says("java17  group:platform-java  base/java17  supported");
+        .says("java17  group:platform-java  base/java17  supported  2099-09-30");
     // What is declared counts more, and the other word stays to be seen.
     let set = [
         "app",

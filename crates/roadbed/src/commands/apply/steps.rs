@@ -227,7 +227,7 @@ fn of_base(base: &BaseImage) -> Vec<Property> {
         Property::of("owner", Some(base.owner.to_string())),
         Property::of("contact", base.contact.as_ref().map(ToString::to_string)),
         Property::of("lifecycle", lifecycle.map(|(word, _)| (*word).to_owned())),
-        Property::of("supported until", Some(base.supported_until.date().to_string())),
+        Property::of("supported until", Some(base.last_day().to_string())),
         Property::of("replaced by", base.replaced_by.as_ref().map(ToString::to_string)),
         Property::of("channels", (!channels.is_empty()).then(|| channels.join(","))),
         Property::new("seconds to patch", promise, ""),
