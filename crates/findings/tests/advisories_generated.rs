@@ -72,7 +72,7 @@ fn versions() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(400))]
 
     #[test]
     fn advisories(data in changed(osv())) {
@@ -119,7 +119,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, ..config() })]
+    #![proptest_config(config(20_000))]
 
     #[test]
     fn orders(data in versions()) {

@@ -104,7 +104,7 @@ fn code_texts() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(400))]
 
     #[test]
     fn secrets(data in changed(secret_texts())) {

@@ -25,7 +25,7 @@ fn waivers() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(400))]
 
     #[test]
     fn rules(data in changed(policies())) {

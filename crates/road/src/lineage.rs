@@ -176,7 +176,7 @@ impl<T> Default for Split<T> {
 }
 
 /// All known releases of bases, by their chain ids.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BaseIndex {
     releases: Vec<Release>,
     by_chain: HashMap<Digest, Vec<u32>>,

@@ -5,7 +5,7 @@
 //! index stands, answers say how much of it does.
 //!
 //! - `fleet/follow.rs`: how it is built and kept current.
-//! - `fleet/look.rs`: what is known of one image.
+//! - `fleet/look.rs`: what is known of one image. `fleet/bases.rs`: what it stands on.
 //! - `fleet/file.rs`: the file that a start reads.
 //! - `fleet/ask.rs`: questions. `fleet/headline.rs`: their answer in a line. `fleet/rows.rs`: images of an answer.
 //! - `fleet/owners.rs`: whose they are and what is to be done.
@@ -14,7 +14,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -22,12 +22,13 @@ use std::{
 
 use oci::Digest;
 use road::fleet::{Fleet, ImageKey};
-use store::{FleetMark, Store};
+use store::{FleetMark, RoadEntries, Store};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::judge::Knowledge;
 
 mod ask;
+mod bases;
 mod file;
 mod follow;
 mod headline;
@@ -67,8 +68,8 @@ pub(crate) struct FleetService {
     knowledge: Arc<Knowledge>,
     state: RwLock<State>,
     progress: Progress,
-    /// The change of applications and bases that the index takes in; none by default.
-    bases: AtomicU64,
+    /// The state of bases that the index takes in.
+    bases: Mutex<Option<Arc<RoadEntries>>>,
     then: then::Then,
 }
 
@@ -85,7 +86,7 @@ impl FleetService {
             then: then::Then::default(),
             state: RwLock::default(),
             progress: Progress::default(),
-            bases: AtomicU64::new(u64::MAX),
+            bases: Mutex::default(),
             store,
             knowledge,
         })
@@ -101,6 +102,10 @@ impl FleetService {
     /// The index as it stands.
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bases(&self) -> MutexGuard<'_, Option<Arc<RoadEntries>>> {
+        self.bases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {

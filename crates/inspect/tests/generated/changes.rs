@@ -8,9 +8,9 @@ use proptest::{
 };
 
 /// The seed is fixed: what fails once fails again.
-pub(crate) fn config() -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: 400,
+        cases,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(3),
         ..ProptestConfig::default()

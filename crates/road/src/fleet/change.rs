@@ -1,7 +1,6 @@
 //! How the index is kept current: images come, change and go.
 
 use findings::OsRelease;
-use oci::Digest;
 
 use super::{
     Fleet, Moment, NONE,
@@ -87,24 +86,6 @@ impl Fleet {
         self.epoch += 1;
         if let Some(image) = self.images.get_mut(number) {
             image.base_layers = layers;
-        }
-    }
-
-    /// Asks for every image anew how many of its layers, from the bottom, are its base's. `base_layers` is given the diff ids of its
-    /// layers, the lowest first.
-    pub fn set_all_base_layers(&mut self, base_layers: impl Fn(&[Option<Digest>]) -> u32) {
-        self.epoch += 1;
-        let numbers: Vec<u32> = self.images.iter().map(|(number, _)| number).collect();
-        for number in numbers {
-            let Some(image) = self.images.get(number) else {
-                continue;
-            };
-            let diff_id = |layer: &u32| self.layers.get(*layer)?.diff_id.digest(&self.strings);
-            let diff_ids: Vec<Option<Digest>> = image.layers.iter().map(diff_id).collect();
-            let layers = base_layers(&diff_ids);
-            if let Some(image) = self.images.get_mut(number) {
-                image.base_layers = layers;
-            }
         }
     }
 

@@ -72,13 +72,7 @@ impl Fleet {
     /// The images of a scope, in no order that means anything.
     pub fn keys_in(&self, scope: &Scope) -> Vec<ImageKey> {
         let images = scope.images.iter().filter_map(|number| self.images.get(number));
-        let key = |image: &Image| {
-            Some(ImageKey {
-                repository: self.strings.get(image.repository).to_owned(),
-                digest: image.digest.digest(&self.strings)?,
-            })
-        };
-        images.filter_map(key).collect()
+        images.filter_map(|image| self.key_of(image)).collect()
     }
 
     /// The layers of an image, lowest first, and how many of them are its base's. 0: no base of it is known.
@@ -89,6 +83,30 @@ impl Fleet {
             layer.blob.digest(&self.strings)
         });
         Some((layers.collect(), image.base_layers))
+    }
+
+    /// The images of which another number of layers is the base's than is known, with that number, for
+    /// [`set_base_layers`](Self::set_base_layers). `base_layers` is given the diff ids of an image's layers, lowest first.
+    pub fn other_base_layers(
+        &self,
+        scope: &Scope,
+        base_layers: impl Fn(&[Option<Digest>]) -> u32,
+    ) -> Vec<(ImageKey, u32)> {
+        let diff_id = |layer: &u32| self.layers.get(*layer)?.diff_id.digest(&self.strings);
+        let images = scope.images.iter().filter_map(|number| self.images.get(number));
+        let others = images.filter_map(|image| {
+            let diff_ids: Vec<Option<Digest>> = image.layers.iter().map(diff_id).collect();
+            let layers = base_layers(&diff_ids);
+            (layers != image.base_layers).then(|| Some((self.key_of(image)?, layers)))?
+        });
+        others.collect()
+    }
+
+    fn key_of(&self, image: &Image) -> Option<ImageKey> {
+        Some(ImageKey {
+            repository: self.strings.get(image.repository).to_owned(),
+            digest: image.digest.digest(&self.strings)?,
+        })
     }
 
     pub(super) fn os_of(&self, image: u32) -> u32 {

@@ -3,6 +3,9 @@
 
 use oci::{Algorithm, Digest};
 use road::{
+    application::{Applications, ImageWords},
+    base::Bases,
+    catalog::{self, CatalogErrors, CatalogLimits, SourceFile},
     fleet::{Fleet, Moment, load},
     question::Question,
 };
@@ -63,4 +66,79 @@ pub(crate) fn snapshot(data: &[u8]) {
     let (again, same) = load(&fleet.encode(event)).expect("what was written is read");
     assert_eq!((again.dump(), same), (fleet.dump(), event));
     fleet.forget(Moment::NEVER);
+}
+
+/// Few enough to be exceeded.
+const CATALOG: CatalogLimits = CatalogLimits {
+    files: 1,
+    file_bytes: 4_096,
+    bytes: 4_096,
+    documents: 8,
+    errors: 5,
+};
+
+/// A file of a team, as Backstage reads it: applications that can be built, or complaints of bounded number and length.
+pub(crate) fn backstage(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let file = SourceFile {
+        name: "catalog-info.yaml",
+        text,
+    };
+    match catalog::read(&[file], &CATALOG) {
+        // Two that say the same may still be refused, with both named.
+        Ok(read) => drop(Applications::build(read.statements)),
+        Err(errors) => check_complaints(&errors),
+    }
+}
+
+/// Our own file, with approved bases.
+pub(crate) fn paved_road(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let file = SourceFile {
+        name: "pavedroad.yaml",
+        text,
+    };
+    match catalog::read_paved_road(&[file], &CATALOG) {
+        Ok(read) => {
+            let bases = Bases::build(read.bases).expect("what was read was checked");
+            assert!(bases.iter().all(|base| bases.get(&base.name) == Some(base)));
+        }
+        Err(errors) => check_complaints(&errors),
+    }
+}
+
+fn check_complaints(errors: &CatalogErrors) {
+    let told = errors.to_string();
+    assert!(!told.is_empty() && told.len() < 1 << 14, "{} bytes", told.len());
+    assert!(
+        !told.chars().any(|letter| letter.is_control() && letter != '\n'),
+        "{told:?}"
+    );
+}
+
+/// What an image says of itself, a pair a line: it speaks for the repository that it lies in and for no other.
+pub(crate) fn words(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let (words, problems) = ImageWords::read(pairs);
+    assert!(
+        problems
+            .iter()
+            .all(|problem| !problem.to_string().chars().any(char::is_control))
+    );
+    let repository = "team/app".parse().expect("it is a name");
+    if let Some(statement) = words.statement(&repository, "image in team/app") {
+        assert_eq!(statement.repositories, [oci::RepoPattern::from(&repository)]);
+        let built = Applications::build(vec![statement]).expect("one statement contradicts nobody");
+        assert!(
+            built
+                .owner_of(&"other/app".parse().expect("it is a name"))
+                .application()
+                .is_none()
+        );
+    }
 }

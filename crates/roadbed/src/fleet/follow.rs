@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,11 +14,11 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName, Tag};
 use road::fleet::{ImageKey, Moment};
-use store::{FleetChange, FleetEvent, FleetMark, RoadEntries, Timestamp};
+use store::{FleetChange, FleetEvent, FleetMark, Timestamp};
 use tokio::sync::watch;
 
 use super::{
-    FleetService, State,
+    FleetService, State, bases,
     file::{self, Stored},
     look::{Looked, Looker},
 };
@@ -238,25 +238,7 @@ impl Follower {
             }
             self.service.write().mark.event = last;
         }
-        Ok(has_changed | self.take_reports().await? | self.take_bases().await?)
-    }
-
-    /// What images stand on, if other bases or releases are known now.
-    async fn take_bases(&self) -> Result<bool> {
-        let road = self.service.store.road().await?;
-        if self.service.bases.swap(road.change, Ordering::Relaxed) == road.change {
-            return Ok(false);
-        }
-        let service = Arc::clone(&self.service);
-        // It computes for as long as there are many images.
-        let taken = tokio::task::spawn_blocking(move || {
-            let mut state = service.write();
-            state
-                .fleet
-                .set_all_base_layers(|diff_ids| base_layers(&road, diff_ids));
-        });
-        taken.await.context("what images stand on was lost")?;
-        Ok(true)
+        Ok(has_changed | self.take_reports().await? | bases::take(&self.service).await?)
     }
 
     /// Takes out what went, in the order of events, and says where else to look.
@@ -359,7 +341,7 @@ impl Follower {
                     .iter()
                     .map(|layer| layer.diff_id().copied())
                     .collect();
-                facts.base_layers = base_layers(&road, &diff_ids);
+                facts.base_layers = bases::layers(&road, &diff_ids);
                 let mut state = self.service.write();
                 state.waits_no_more(&key);
                 state.fleet.add_image(&key, &facts, Moment(at.micros()));
@@ -419,13 +401,6 @@ impl Follower {
         tracing::debug!(bytes, "the index of the fleet was written down");
         Ok(())
     }
-}
-
-/// How many layers, from the bottom, are those of the longest known base.
-fn base_layers(road: &RoadEntries, diff_ids: &[Option<Digest>]) -> u32 {
-    let lineage = road.releases.lineage(diff_ids);
-    let layers = lineage.base().map_or(0, |base| base.layers);
-    u32::try_from(layers).unwrap_or(u32::MAX)
 }
 
 fn key(repo: &RepoName, digest: &Digest) -> ImageKey {

@@ -101,19 +101,7 @@ async fn a_pull_through_broken_glass_is_no_use() -> Result<()> {
     world.import(&facts())?;
     world.push("bad", &Image::with_log4j("2.14.1")).await?;
     world.decided("bad").await?.expect_error(403, "DENIED")?;
-    let data = world.server.data().to_string_lossy().into_owned();
-    let glass = [
-        "break-glass",
-        "--pulls",
-        "**",
-        "--for",
-        "1h",
-        "--reason",
-        "test",
-        "--data",
-        &data,
-    ];
-    world.roadbed(&glass)?;
+    world.break_glass()?;
     world.until("bad", "open", |answer| answer.status == 200).await?;
     world.until_pulls_are_noted(1).await?;
     world

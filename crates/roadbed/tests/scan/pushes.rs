@@ -67,19 +67,7 @@ async fn what_manifest_and_configuration_say_is_refused_at_the_push() -> Result<
     ensure!(message.contains("[user] name a user"), "{message}");
     is_absent(&world, "root", &root.document).await?;
     // Broken glass is about pulls.
-    let data = world.server.data().to_string_lossy().into_owned();
-    let glass = [
-        "break-glass",
-        "--pulls",
-        "**",
-        "--for",
-        "1h",
-        "--reason",
-        "test",
-        "--data",
-        &data,
-    ];
-    world.roadbed(&glass)?;
+    world.break_glass()?;
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let again = world
         .admin

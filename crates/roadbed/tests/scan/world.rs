@@ -141,6 +141,23 @@ impl World {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Opens all pulls, on the machine of the server.
+    pub(super) fn break_glass(&self) -> Result<()> {
+        let data = self.server.data().to_string_lossy().into_owned();
+        let glass = [
+            "break-glass",
+            "--pulls",
+            "**",
+            "--for",
+            "1h",
+            "--reason",
+            "test",
+            "--data",
+            &data,
+        ];
+        self.roadbed(&glass).map(drop)
+    }
+
     /// Waits until the log, which is written some time after the pulls, has so many images.
     pub(super) async fn until_pulls_are_noted(&self, images: usize) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;

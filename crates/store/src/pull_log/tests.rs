@@ -13,6 +13,12 @@ fn note(repo: &str, at: i64) -> PullNote {
     }
 }
 
+/// All that is left, the newest first.
+async fn all(kit: &Kit, root: &access::SystemPermit) -> Vec<PullEntry> {
+    let page = kit.store.pulls(root, &PullFilter::default(), None, 100).await;
+    page.unwrap().items
+}
+
 #[tokio::test]
 async fn notes_are_written_in_batches_and_listed() {
     let mut kit = Kit::new().await;
@@ -70,24 +76,12 @@ async fn the_log_is_capped_in_rows_and_age() {
     kit.restart().await;
     assert_eq!(kit.store.trim_pulls(7).await.unwrap(), 7, "a little at a time");
     kit.collect().await;
-    let left = kit
-        .store
-        .pulls(&root, &PullFilter::default(), None, 100)
-        .await
-        .unwrap()
-        .items;
+    let left = all(&kit, &root).await;
     assert_eq!(left.len(), 10);
     assert_eq!(left[9].note.at, Timestamp(now.micros() + 20));
     kit.advance(Duration::from_hours(91 * 24));
     kit.collect().await;
-    assert!(
-        kit.store
-            .pulls(&root, &PullFilter::default(), None, 100)
-            .await
-            .unwrap()
-            .items
-            .is_empty()
-    );
+    assert!(all(&kit, &root).await.is_empty());
 }
 
 /// A pull storm must not make what runs look as if nobody used it.
@@ -123,12 +117,7 @@ async fn what_was_pulled_lately_stays_known_whatever_else_is_pulled() {
         let pulled = kit.store.was_pulled_since(&name, &digest, since).await;
         assert_eq!(pulled.unwrap(), is_known, "{repo}");
     }
-    let left = kit
-        .store
-        .pulls(&root, &PullFilter::default(), None, 100)
-        .await
-        .unwrap()
-        .items;
+    let left = all(&kit, &root).await;
     assert_eq!(left.len(), 13);
 
     // As many images as that are not remembered either.
@@ -140,12 +129,7 @@ async fn what_was_pulled_lately_stays_known_whatever_else_is_pulled() {
     for _ in 0..20 {
         kit.collect_all().await;
     }
-    let left = kit
-        .store
-        .pulls(&root, &PullFilter::default(), None, 100)
-        .await
-        .unwrap()
-        .items;
+    let left = all(&kit, &root).await;
     assert_eq!(left.len(), 20);
     assert_eq!(left[19].note.repo.as_str(), "r20");
 }
