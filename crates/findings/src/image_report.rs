@@ -7,13 +7,13 @@
 
 mod caches;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteFinding, FoundUnit, LayerReport, ListingError, OsRelease, UnitKind};
+use crate::{ByteFinding, FoundUnit, LayerReport, ListingError, OsRelease, Package, UnitKind};
 
 /// Uncompressed bytes of the listing of one layer.
 const LISTING_BYTES: u64 = 1 << 30;
@@ -33,12 +33,23 @@ pub struct ImageReport {
 }
 
 /// A unit of the running image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentUnit<'a> {
     /// Its layer, counted from 0 at the bottom.
     pub layer: usize,
     /// Where it is and what it says.
     pub found: &'a FoundUnit,
+    /// The layer of each of its packages; none where all of them came with the unit itself.
+    origins: Vec<usize>,
+}
+
+impl<'a> PresentUnit<'a> {
+    /// Its packages with the layer that each came with: whoever installs one more writes the database of all again, and has brought
+    /// only that one.
+    pub fn packages(&self) -> impl Iterator<Item = (&'a Package, usize)> + '_ {
+        let packages = self.found.unit.packages.iter().enumerate();
+        packages.map(|(place, package)| (package, self.origins.get(place).copied().unwrap_or(self.layer)))
+    }
 }
 
 /// A problem of a file of some layer.
@@ -182,10 +193,11 @@ fn put<'a>(places: &mut Places<'a>, layer: usize, report: &'a LayerReport) {
 
 fn overlay_of<'a>(places: &Places<'a>) -> Overlay<'a> {
     let mut overlay = Overlay::default();
-    for place in places.values().flatten() {
+    for (place, beneath) in places.values().flat_map(|places| with_those_beneath(places)) {
         match place.what {
             What::Unit(found) if place.hidden_by.is_none() => overlay.units.push(PresentUnit {
                 layer: place.layer,
+                origins: origins(place.layer, found, beneath),
                 found,
             }),
             What::Unit(_) => {}
@@ -209,6 +221,43 @@ fn overlay_of<'a>(places: &Places<'a>) -> Overlay<'a> {
         .units
         .retain(|unit| !is_idle_wish(unit.found.unit.kind, &installed));
     overlay
+}
+
+/// Each thing at a path, with what lower layers had there.
+fn with_those_beneath<'p, 'a>(places: &'p [Place<'a>]) -> impl Iterator<Item = (&'p Place<'a>, &'p [Place<'a>])> {
+    let each = places.iter().enumerate();
+    each.map(|(at, place)| (place, &places[..at]))
+}
+
+/// In which layers the packages of a unit came: the lowest from which on each was always there.
+fn origins<'a>(layer: usize, found: &'a FoundUnit, beneath: &[Place<'a>]) -> Vec<usize> {
+    if !found.unit.kind.is_database() {
+        return Vec::new();
+    }
+    // What else is known of a package, such as its licence, may lie in files of one of the layers alone.
+    let key = |package: &'a Package| (package.kind, &package.name, &package.version, &package.arch);
+    let units = beneath.iter().rev().filter_map(|place| match place.what {
+        What::Unit(unit) if unit.unit.kind == found.unit.kind => Some((place.layer, unit)),
+        What::Unit(_) | What::Finding(_) => None,
+    });
+    let mut origins = Vec::new();
+    let packages = &found.unit.packages;
+    // Those that were there in every layer so far, by their places.
+    let mut still: Vec<usize> = (0..packages.len()).collect();
+    for (lower, unit) in units {
+        let had: HashSet<_> = unit.unit.packages.iter().map(key).collect();
+        still.retain(|place| had.contains(&key(&packages[*place])));
+        if still.is_empty() {
+            break;
+        }
+        if origins.is_empty() {
+            origins = vec![layer; packages.len()];
+        }
+        for place in &still {
+            origins[*place] = lower;
+        }
+    }
+    origins
 }
 
 /// Whether the unit is a wish beside which something tells what was installed.

@@ -259,15 +259,14 @@ impl ScanResult {
 fn placed_packages(overlay: &Overlay<'_>) -> Vec<PlacedPackage> {
     let of_unit = |unit: &crate::PresentUnit<'_>| {
         let found = unit.found;
-        let layer = Some(unit.layer);
-        let placed = move |package: &Package| PlacedPackage {
+        let placed = |(package, layer): (&Package, usize)| PlacedPackage {
             package: package.clone(),
-            layer,
+            layer: Some(layer),
             path: found.path.clone(),
             owned_by: found.owned_by.clone(),
             coverage: None,
         };
-        found.unit.packages.iter().map(placed).collect::<Vec<_>>()
+        unit.packages().map(placed).collect::<Vec<_>>()
     };
     overlay.units.iter().flat_map(of_unit).collect()
 }

@@ -48,6 +48,12 @@ impl UnitKind {
     pub const fn is_wish(self) -> bool {
         matches!(self, Self::NodeLock | Self::PythonLock | Self::GemLock)
     }
+
+    /// Whether it is one list of all packages of the system, whose files lie elsewhere: each layer that installs one more has the
+    /// whole list again.
+    pub const fn is_database(self) -> bool {
+        matches!(self, Self::DpkgStatus | Self::ApkInstalled | Self::RpmDatabase)
+    }
 }
 
 /// What one file says is installed.

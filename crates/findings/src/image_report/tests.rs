@@ -212,3 +212,52 @@ fn a_layer_that_hides_the_same_over_and_over_is_not_followed() {
     let error = image.overlay_within(200).unwrap_err();
     assert!(matches!(error, ListingError::TooMuchWork), "{error}");
 }
+
+/// A layer with a database of packages, written `name=version`.
+fn installs(path: &str, kind: UnitKind, packages: &[&str]) -> LayerReport {
+    let mut report = layer(&[]);
+    let package = |text: &&str| {
+        let (name, version) = text.split_once('=').unwrap();
+        Package::new(PackageKind::Dpkg, name, version)
+    };
+    report.units = vec![FoundUnit {
+        path: path.to_owned(),
+        unit: Unit::of_packages(kind, packages.iter().map(package).collect()),
+        owned_by: None,
+    }];
+    report.listing = listing(&[(path, '0')]);
+    report
+}
+
+fn came_with(layers: Vec<LayerReport>) -> Vec<(String, usize)> {
+    let image = ImageReport {
+        layers: layers.into_iter().map(Arc::new).collect(),
+    };
+    let overlay = image.overlay().unwrap();
+    let packages = overlay.units.iter().flat_map(PresentUnit::packages);
+    packages.map(|(package, layer)| (package.name.clone(), layer)).collect()
+}
+
+#[test]
+fn a_package_of_a_list_that_is_written_again_came_with_the_layer_that_installed_it() {
+    let status = |packages: &[&str]| installs("var/lib/dpkg/status", UnitKind::DpkgStatus, packages);
+    let base = || status(&["libc6=1", "openssl=1", "tar=1"]);
+    assert_eq!(
+        came_with(vec![
+            base(),
+            layer(&[]),
+            status(&["curl=1", "libc6=1", "openssl=1", "tar=1"]),
+            // Upgraded, and one taken away.
+            status(&["curl=1", "libc6=1", "openssl=2"]),
+        ]),
+        [at("curl", 2), at("libc6", 0), at("openssl", 3)]
+    );
+    // What went and came back came with the layer in which it came back.
+    assert_eq!(
+        came_with(vec![base(), status(&["tar=1"]), status(&["libc6=1", "tar=1"])]),
+        [at("libc6", 2), at("tar", 0)]
+    );
+    // An archive that is replaced by the same one lies in the upper layer: whoever put it there must replace it.
+    let jar = || installs("app/a.jar", UnitKind::JavaArchive, &["a=1"]);
+    assert_eq!(came_with(vec![jar(), jar()]), [at("a", 1)]);
+}

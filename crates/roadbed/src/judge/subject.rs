@@ -147,12 +147,9 @@ fn packages<'a>(overlay: &Overlay<'a>) -> Vec<(&'a Package, Option<usize>, &'a s
         .iter()
         .filter(|unit| unit.found.owned_by.is_none())
         .flat_map(|unit| {
-            let place = (Some(unit.layer), unit.found.path.as_str());
-            unit.found
-                .unit
-                .packages
-                .iter()
-                .map(move |package| (package, place.0, place.1))
+            let path = unit.found.path.as_str();
+            let placed = unit.packages().map(move |(package, layer)| (package, Some(layer), path));
+            placed.collect::<Vec<_>>()
         })
         .collect()
 }
