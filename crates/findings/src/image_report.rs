@@ -224,7 +224,9 @@ fn overlay_of<'a>(places: &Places<'a>) -> Overlay<'a> {
 }
 
 /// Each thing at a path, with what lower layers had there.
-fn with_those_beneath<'p, 'a>(places: &'p [Place<'a>]) -> impl Iterator<Item = (&'p Place<'a>, &'p [Place<'a>])> {
+fn with_those_beneath<'p, 'a>(
+    places: &'p [Place<'a>],
+) -> impl Iterator<Item = (&'p Place<'a>, &'p [Place<'a>])> {
     let each = places.iter().enumerate();
     each.map(|(at, place)| (place, &places[..at]))
 }

@@ -235,7 +235,9 @@ fn came_with(layers: Vec<LayerReport>) -> Vec<(String, usize)> {
     };
     let overlay = image.overlay().unwrap();
     let packages = overlay.units.iter().flat_map(PresentUnit::packages);
-    packages.map(|(package, layer)| (package.name.clone(), layer)).collect()
+    packages
+        .map(|(package, layer)| (package.name.clone(), layer))
+        .collect()
 }
 
 #[test]

@@ -280,6 +280,7 @@ impl Fleet {
                 let Some(version) = self.versions.get(stated.version) else {
                     continue;
                 };
+                let (at, layer) = self.came_with((image, at, layer), (placed.path, unit.kind), stated);
                 each(Place {
                     layer: at,
                     blob: layer.blob.digest(&self.strings),
@@ -301,6 +302,36 @@ impl Fleet {
                 });
             }
         }
+    }
+
+    /// The layer that a package came with: whoever installs one more writes the distribution's list of all again.
+    fn came_with<'a>(
+        &'a self,
+        (image, at, layer): (&Image, usize, &'a Layer),
+        (path, kind): (u32, UnitKind),
+        stated: Stated,
+    ) -> (usize, &'a Layer) {
+        let mut found = (at, layer);
+        if !kind.is_database() {
+            return found;
+        }
+        for (below, number) in image.layers.iter().enumerate().take(at).rev() {
+            let Some(layer) = self.layers.get(*number) else {
+                continue;
+            };
+            let lists = layer.places.iter().filter(|placed| placed.path == path);
+            let mut lists = lists
+                .filter_map(|placed| self.units.get(placed.unit))
+                .filter(|unit| unit.kind == kind);
+            match lists.next() {
+                Some(unit) if unit.packages.iter().any(|had| had.version == stated.version) => {
+                    found = (below, layer)
+                }
+                Some(_) => break,
+                None => {}
+            }
+        }
+        found
     }
 
     fn hit<'a>(

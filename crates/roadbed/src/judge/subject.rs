@@ -148,7 +148,9 @@ fn packages<'a>(overlay: &Overlay<'a>) -> Vec<(&'a Package, Option<usize>, &'a s
         .filter(|unit| unit.found.owned_by.is_none())
         .flat_map(|unit| {
             let path = unit.found.path.as_str();
-            let placed = unit.packages().map(move |(package, layer)| (package, Some(layer), path));
+            let placed = unit
+                .packages()
+                .map(move |(package, layer)| (package, Some(layer), path));
             placed.collect::<Vec<_>>()
         })
         .collect()

@@ -318,6 +318,38 @@ fn a_package_of_a_distribution_is_judged_on_the_release_that_runs() {
 }
 
 #[test]
+fn a_package_of_a_list_that_is_written_again_is_the_bases() {
+    let status = |versions: &[(&str, &str)]| {
+        let packages = versions.iter();
+        let packages = packages.map(|(name, version)| Package::new(PackageKind::Dpkg, *name, *version));
+        unit("var/lib/dpkg/status", UnitKind::DpkgStatus, packages.collect())
+    };
+    let base = layer("base", vec![status(&[("openssl", "3.0.11"), ("tar", "1.34")])]);
+    let own = layer(
+        "own",
+        vec![status(&[
+            ("curl", "7.88"),
+            ("openssl", "3.0.11"),
+            ("tar", "1.35"),
+        ])],
+    );
+    let mut facts = facts(&[base, layer("empty", Vec::new()), own], &[(0, 0)]);
+    facts.base_layers = 1;
+    let fleet = fleet(&[("team/app", "app", facts)]);
+    let all = fleet.scope(|_| true, None);
+    let place = |package: &str| {
+        let answer = ask(&fleet, package, &all);
+        let page = fleet.page(&answer, None, 10).unwrap();
+        let places = &page.rows[0].places;
+        assert_eq!(places.len(), 1, "{package}");
+        (places[0].layer, places[0].is_from_base)
+    };
+    assert_eq!(place("openssl"), (0, true));
+    assert_eq!(place("curl"), (2, false));
+    assert_eq!(place("tar"), (2, false), "the application has replaced it");
+}
+
+#[test]
 fn a_unit_counts_unless_it_is_hidden_wherever_its_layer_lies() {
     let twice = layer("twice", vec![jar("a.jar", "log4j-core", "2.14.1")]);
     let stack = [twice.clone(), twice];
