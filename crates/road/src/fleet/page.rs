@@ -325,7 +325,7 @@ impl Fleet {
                 .filter(|unit| unit.kind == kind);
             match lists.next() {
                 Some(unit) if unit.packages.iter().any(|had| had.version == stated.version) => {
-                    found = (below, layer)
+                    found = (below, layer);
                 }
                 Some(_) => break,
                 None => {}
