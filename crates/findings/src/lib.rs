@@ -31,6 +31,7 @@ mod harmless;
 mod image_config;
 mod image_report;
 mod layer_report;
+mod linkage;
 mod listing;
 pub mod output;
 mod package;
@@ -50,6 +51,7 @@ pub use layer_report::{
     ByteFinding, ByteFindingKind, Compression, FoundUnit, LayerReport, MALFORMED, NO_CLAMD, NotScannable,
     Oddity, SCHEMA, memory_of_json,
 };
+pub use linkage::Linkage;
 pub use listing::{Listing, ListingEntry, ListingError};
 pub use package::{Confidence, OsRelease, Package, PackageKind, Source};
 pub use purl::{ParsedPurl, Purl, PurlError};

@@ -41,4 +41,5 @@ pub mod message;
 pub mod names;
 pub mod page;
 pub mod question;
+pub mod rebase;
 pub mod synthetic;
