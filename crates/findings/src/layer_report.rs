@@ -3,7 +3,7 @@
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageConfig, Listing, Severity, Unit};
+use crate::{ImageConfig, Listing, RebaseFacts, Severity, Unit};
 
 mod expansion;
 
@@ -149,4 +149,7 @@ pub struct LayerReport {
     /// of the compressed table of zstd:chunked, of the JSON of eStargz. `None`: nobody has looked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables: Option<Vec<Digest>>,
+    /// What matters when another base is put below it. `None`: nobody has looked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebase: Option<Box<RebaseFacts>>,
 }

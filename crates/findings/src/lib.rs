@@ -23,6 +23,7 @@
 extern crate self as findings;
 
 pub mod advisory;
+mod base16;
 pub mod configuration;
 mod ecosystem;
 mod end_of_life;
@@ -37,6 +38,7 @@ pub mod output;
 mod package;
 mod purl;
 pub mod sbom;
+mod rebase_facts;
 mod scan_result;
 mod unit;
 pub mod version;
@@ -55,6 +57,7 @@ pub use linkage::Linkage;
 pub use listing::{Listing, ListingEntry, ListingError};
 pub use package::{Confidence, OsRelease, Package, PackageKind, Source};
 pub use purl::{ParsedPurl, Purl, PurlError};
+pub use rebase_facts::{Deflated, KEPT_FILE_BYTES, KEPT_FILES, KeptFile, RebaseFacts};
 pub use scan_result::{
     DecisionText, PlacedByteFinding, PlacedPackage, ScanResult, ScanTarget, ScannedLayer, SeverityCounts,
     Standing,

@@ -230,28 +230,13 @@ fn for_each_entry<R: BufRead>(
 
 impl Serialize for Listing {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use std::fmt::Write as _;
-        let mut text = String::with_capacity(self.0.len() * 2);
-        for byte in &self.0 {
-            let _ = write!(text, "{byte:02x}");
-        }
-        serializer.serialize_str(&text)
+        crate::base16::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Listing {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        let text = String::deserialize(deserializer)?;
-        let digits = text.as_bytes().chunks(2);
-        let byte = |pair: &[u8]| {
-            let pair = std::str::from_utf8(pair).ok()?;
-            u8::from_str_radix(pair, 16).ok().filter(|_| pair.len() == 2)
-        };
-        let bytes: Option<Vec<u8>> = digits.map(byte).collect();
-        bytes
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("a listing is written in hexadecimal digits"))
+        crate::base16::deserialize(deserializer).map(Self)
     }
 }
 

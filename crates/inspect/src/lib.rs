@@ -20,6 +20,7 @@ pub mod configuration;
 mod file;
 pub mod layer;
 mod limits;
+mod linkage;
 pub mod malware;
 pub mod packages;
 #[cfg(test)]

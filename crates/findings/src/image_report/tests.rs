@@ -25,6 +25,7 @@ fn layer(units: &[&str]) -> LayerReport {
         not_scannable: Vec::new(),
         listing: listing(&units.iter().map(|path| (*path, '0')).collect::<Vec<_>>()),
         tables: None,
+        rebase: None,
     }
 }
 

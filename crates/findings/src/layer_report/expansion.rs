@@ -4,7 +4,7 @@
 //! is of a thousand million. So a text is weighed in one pass that keeps nothing, before anything is made of it.
 
 use super::{ByteFinding, FoundUnit, NotScannable, Oddity};
-use crate::{ImageConfig, Package};
+use crate::{ImageConfig, KeptFile, Linkage, Package};
 
 /// What an allocation costs beside its bytes.
 const ALLOCATION: usize = 32;
@@ -20,6 +20,8 @@ const OBJECT: u64 = (GROWTH
         size_of::<ByteFinding>(),
         size_of::<NotScannable>(),
         size_of::<Oddity>(),
+        size_of::<Linkage>(),
+        size_of::<KeptFile>(),
         // In a box of its own.
         size_of::<ImageConfig>(),
     ])) as u64;

@@ -14,6 +14,7 @@ use super::{
     content::{Buffers, Kept},
     contents,
     links::Links,
+    rebase::Rebase,
     report::{Found, Measured, Placed},
 };
 use crate::{
@@ -35,6 +36,8 @@ struct Pass<'p, 'a, R> {
     links: Links,
     /// Hard links: path, target, place in the listing.
     hard_links: Vec<(String, String, usize)>,
+    /// What matters when another base is put below the layer.
+    rebase: Rebase,
     /// Which files were read as which evidence.
     read: HashSet<(String, UnitKind)>,
     found: Found,
@@ -78,6 +81,7 @@ pub(super) fn run<R: Read>(
         buffers,
         links: Links::default(),
         hard_links: Vec::new(),
+        rebase: Rebase::default(),
         read: HashSet::new(),
         found,
     };
@@ -115,8 +119,11 @@ impl<R: Read> Pass<'_, '_, R> {
             bytes,
             entries,
         };
-        self.found
-            .report(expected, self.analysers.version, oddities, measured)
+        let mut report = self
+            .found
+            .report(expected, self.analysers.version, oddities, measured);
+        report.rebase = Some(Box::new(self.rebase.finish()));
+        report
     }
 
     fn walk(&mut self) -> Result<(), TarError> {
@@ -234,7 +241,8 @@ impl<R: Read> Pass<'_, '_, R> {
             .filter(|(_, analyser)| analyser.wants(path, head, entry.size, entry.mode))
             .map(|(place, _)| place)
             .collect();
-        if catalogers.is_empty() && bytes.is_empty() && path != contents::PATH {
+        let rebase = self.rebase.wants(path, head);
+        if catalogers.is_empty() && bytes.is_empty() && path != contents::PATH && !rebase {
             self.buffers.skip(&mut self.reader)?;
             return Ok(self.buffers.digest());
         }
@@ -244,6 +252,9 @@ impl<R: Read> Pass<'_, '_, R> {
             .keep(&mut self.reader, entry.size, memory, self.spool)?;
         if path == contents::PATH {
             self.keep_contents(&kept);
+        }
+        if rebase {
+            self.rebase.take(path, entry, self.buffers.memory(&kept));
         }
         for place in catalogers {
             self.catalog(place, entry, path, &mut kept);

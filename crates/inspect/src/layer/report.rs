@@ -157,6 +157,7 @@ impl Found {
             not_scannable: self.not_scannable,
             listing: Listing::of(&self.listing),
             tables: Some(tables.into_keys().collect()),
+            rebase: None,
         }
     }
 

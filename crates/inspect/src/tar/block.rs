@@ -30,6 +30,7 @@ pub(super) struct Header {
     pub(super) link: Vec<u8>,
     pub(super) size: i64,
     pub(super) mode: i64,
+    pub(super) owner: (i64, i64),
     pub(super) odd: Vec<&'static str>,
 }
 
@@ -52,9 +53,10 @@ impl Header {
             Ok::<i64, TarError>(number.value)
         };
         let mode = number(&block[100..108], "its mode is written in an ambiguous way")?;
-        for field in [108..116, 116..124, 136..148] {
-            number(&block[field], "a number is written in an ambiguous way")?;
-        }
+        let [user, group, changed] = [108..116, 116..124, 136..148]
+            .map(|field| number(&block[field], "a number is written in an ambiguous way"));
+        changed?;
+        let owner = (user?, group?);
         let size = number(&block[124..136], "its size is written in an ambiguous way")?;
         if format != Format::V7 {
             for field in [329..337, 337..345] {
@@ -75,6 +77,7 @@ impl Header {
             link,
             size,
             mode,
+            owner,
             odd,
         })
     }

@@ -48,4 +48,6 @@ pub struct Entry {
     pub size: u64,
     /// Permissions with setuid, setgid and sticky.
     pub mode: u32,
+    /// User and group by number; 0 for what no system has.
+    pub owner: (u32, u32),
 }

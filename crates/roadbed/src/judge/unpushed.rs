@@ -246,6 +246,7 @@ mod tests {
             not_scannable: Vec::new(),
             listing: Listing::default(),
             tables: None,
+            rebase: None,
         };
         change(&mut report);
         UnpushedImage {

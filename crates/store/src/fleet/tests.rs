@@ -23,6 +23,7 @@ fn report(blob: Digest) -> findings::LayerReport {
         oddities: Vec::new(),
         not_scannable: Vec::new(),
         tables: None,
+        rebase: None,
         listing: Listing::of(&[]),
     }
 }

@@ -37,6 +37,7 @@ fn report(blob: Digest, analysers: &str) -> LayerReport {
             content: String::new(),
         }]),
         tables: None,
+        rebase: None,
     }
 }
 

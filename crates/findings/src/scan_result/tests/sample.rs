@@ -281,6 +281,7 @@ fn layer(name: &str) -> LayerReport {
         not_scannable: Vec::new(),
         listing: Listing::of(&[]),
         tables: None,
+        rebase: None,
     }
 }
 

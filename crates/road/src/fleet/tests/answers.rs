@@ -405,6 +405,7 @@ fn facts_follow_the_overlay() {
             not_scannable: Vec::new(),
             listing: Listing::of(&entries),
             tables: None,
+            rebase: None,
         })
     };
     let image = ImageReport {
