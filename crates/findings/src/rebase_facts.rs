@@ -86,7 +86,9 @@ impl Deflated {
     pub fn bytes(&self, limit: usize) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        let read = ZlibDecoder::new(self.0.as_slice()).take(most).read_to_end(&mut bytes);
+        let read = ZlibDecoder::new(self.0.as_slice())
+            .take(most)
+            .read_to_end(&mut bytes);
         read.ok().filter(|read| *read <= limit).map(|_| bytes)
     }
 
@@ -129,6 +131,9 @@ mod tests {
         for damaged in ["\"7\"", "\"zz\"", "7"] {
             assert!(serde_json::from_str::<Deflated>(damaged).is_err(), "{damaged}");
         }
-        assert_eq!(serde_json::from_str::<Deflated>("\"00ff\"").unwrap().bytes(10), None);
+        assert_eq!(
+            serde_json::from_str::<Deflated>("\"00ff\"").unwrap().bytes(10),
+            None
+        );
     }
 }

@@ -37,7 +37,11 @@ pub(crate) fn read(path: &str, file: &[u8]) -> Read {
 }
 
 /// `None`: it cannot be read. `Some(None)`: it does not link.
-fn read_as<Elf: FileHeader<Endian = Endianness>>(path: &str, file: &[u8], width: u8) -> Option<Option<Linkage>> {
+fn read_as<Elf: FileHeader<Endian = Endianness>>(
+    path: &str,
+    file: &[u8],
+    width: u8,
+) -> Option<Option<Linkage>> {
     let header = Elf::parse(file).ok()?;
     let endian = header.endian().ok()?;
     let mut interpreter = None;
@@ -142,7 +146,10 @@ mod tests {
         let Read::Found(linkage) = read("test", &file) else {
             panic!("the test itself links");
         };
-        assert!(linkage.needed.iter().any(|name| name.starts_with("libc.")), "{linkage:?}");
+        assert!(
+            linkage.needed.iter().any(|name| name.starts_with("libc.")),
+            "{linkage:?}"
+        );
         assert!(linkage.interpreter.is_some());
         assert!(linkage.soname.is_none());
     }

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, decisions,
-    diff, grants, housekeeping, in_use, lineage, login, manifests, policy, repositories, robots, rules, sbom,
-    scan, signers, users, waivers,
+    diff, grants, housekeeping, in_use, lineage, login, manifests, policy, rebase, repositories, robots,
+    rules, sbom, scan, signers, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -138,6 +138,8 @@ pub(crate) enum Command {
     Base(bases::BaseCommand),
     /// Say whose an image is, what it stands on, and where that is on the road
     Lineage(lineage::LineageArgs),
+    /// Say what would become of an image on the newest release of its base, without building it again
+    Rebase(rebase::RebaseArgs),
     /// Say what becomes of an image when it is pulled, and why
     Decision(decisions::DecisionArgs),
     /// Let pulls pass whatever was decided, for a while; on the machine of the server

@@ -29,6 +29,7 @@ pub(crate) mod lineage;
 pub(crate) mod login;
 pub(crate) mod manifests;
 pub(crate) mod policy;
+pub(crate) mod rebase;
 pub(crate) mod repositories;
 pub(crate) mod robots;
 pub(crate) mod rules;
@@ -77,6 +78,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Catalog(command) => catalog::run(&client, command).await,
         Command::Base(command) => bases::run(&Client::connect(&client)?, command).await,
         Command::Lineage(args) => lineage::run(&Client::connect(&client)?, args).await,
+        Command::Rebase(args) => rebase::run(&Client::connect(&client)?, args).await,
         Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,
         Command::BreakGlass(args) => break_glass::run(client.output, args),
         Command::Scan(args) => return Ok(scan::run(&client, *args).await),

@@ -18,6 +18,7 @@ mod moment;
 mod output;
 mod progress;
 mod prompt;
+mod rebase;
 mod serve;
 mod telemetry;
 mod worker;

@@ -84,6 +84,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let fetching = Fetching::start(&background, &config, &store);
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .judged_by(looking.as_ref().map(looking::Looking::judging))
+        .rebased_by(looking.as_ref().map(looking::Looking::rebasing))
         .answered_by(looking.as_ref().map(looking::Looking::asking))
         .fed_by(fetching.syncing());
     let app = App {

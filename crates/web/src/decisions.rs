@@ -95,6 +95,14 @@ pub(crate) struct DecisionKey {
 }
 
 impl DecisionKey {
+    /// Of what was named in another way.
+    pub(crate) fn new(repository: RepoName, reference: String) -> Self {
+        Self {
+            repository,
+            reference,
+        }
+    }
+
     /// What is meant.
     pub(crate) async fn manifest(
         &self,

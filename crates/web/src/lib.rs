@@ -49,6 +49,7 @@ mod principals;
 mod problem;
 mod pulls;
 mod query;
+mod rebases;
 mod reports;
 mod repositories;
 mod robots;
@@ -76,6 +77,7 @@ pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION
 pub use feeds::{RunningSync, SourcesAsked, SyncRefused, Syncing};
 pub use judging::{Asked, Judging, JudgingError};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+pub use rebases::{MAX_PLATFORMS, PlanOf, Planned, Rebasing, RebasingError};
 pub use reports::ReportOf;
 pub use session::{PeerAddress, WhoAsked};
 pub use state::{WebConfig, WebState};
@@ -185,6 +187,7 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(bases::list_bases, bases::set_base))
         .routes(routes!(bases::get_base, bases::remove_base))
         .routes(routes!(lineage::get_lineage))
+        .routes(routes!(rebases::get_plan))
 }
 
 /// Users and robots.

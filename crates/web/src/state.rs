@@ -16,6 +16,7 @@ use crate::feeds::Syncing;
 use crate::gc::CollectionReport;
 use crate::judging::Judging;
 use crate::problem::{ApiError, Kind};
+use crate::rebases::Rebasing;
 use crate::session::PeerAddress;
 
 /// What the process says about itself, and how long it believes its own tokens.
@@ -76,6 +77,7 @@ pub struct WebState {
     pub(crate) import: Arc<tokio::sync::Mutex<Option<OpenImport>>>,
     /// Who judges images; nobody where none are looked into.
     pub(crate) judging: Option<Arc<dyn Judging>>,
+    pub(crate) rebasing: Option<Arc<dyn Rebasing>>,
     /// Who fetches advisories; nobody where none are fetched.
     pub(crate) syncing: Option<Arc<dyn Syncing>>,
     /// Who answers questions about all images; nobody where none are looked into.
@@ -146,6 +148,7 @@ impl WebState {
             checker: Arc::new(Semaphore::new(1)),
             import: Arc::default(),
             judging: None,
+            rebasing: None,
             syncing: None,
             asking: None,
             questions: Shares::new(QUESTIONS, PARTS),
@@ -169,6 +172,12 @@ impl WebState {
     #[must_use]
     pub fn answered_by(self, asking: Option<Arc<dyn Asking>>) -> Self {
         Self { asking, ..self }
+    }
+
+    /// The same with somebody who plans rebases.
+    #[must_use]
+    pub fn rebased_by(self, rebasing: Option<Arc<dyn Rebasing>>) -> Self {
+        Self { rebasing, ..self }
     }
 
     /// The same with somebody who judges images.

@@ -74,7 +74,10 @@ impl Rebase {
 
 fn bytes_of(linkage: &Linkage) -> usize {
     let texts = linkage.needed.iter().chain(&linkage.offers);
-    let wants = linkage.wants.iter().map(|(library, version)| library.len() + version.len());
+    let wants = linkage
+        .wants
+        .iter()
+        .map(|(library, version)| library.len() + version.len());
     linkage.path.len() + texts.map(String::len).sum::<usize>() + wants.sum::<usize>()
 }
 

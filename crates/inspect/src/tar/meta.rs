@@ -83,7 +83,9 @@ impl Meta {
         let link = pick(self.long_link, "linkpath", header.link);
         let type_flag = type_flag(header.type_flag, &name, &mut odd);
         let kind = EntryKind::of(type_flag);
-        let id = |key, own| -> Result<u32, TarError> { Ok(u32::try_from(records.number(key)?.unwrap_or(own)).unwrap_or(0)) };
+        let id = |key, own| -> Result<u32, TarError> {
+            Ok(u32::try_from(records.number(key)?.unwrap_or(own)).unwrap_or(0))
+        };
         let owner = (id("uid", header.owner.0)?, id("gid", header.owner.1)?);
         if kind != EntryKind::File && (size != 0 || header.size != 0) {
             odd.push("an entry without content has a size");

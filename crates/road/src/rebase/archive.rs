@@ -120,7 +120,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let all = [member("a/b", b"x"), member("empty", b""), member("large", &[7; 1_025])];
+        let all = [
+            member("a/b", b"x"),
+            member("empty", b""),
+            member("large", &[7; 1_025]),
+        ];
         let archive = write_members(&all, 1_600_000_000).unwrap();
         assert_eq!(archive.len() % BLOCK, 0);
         assert_eq!(members(&archive).unwrap(), all);

@@ -134,7 +134,10 @@ pub fn assess(image: &Image<'_>) -> Assessment {
         Ok(layers) => paths(image, layers),
         Err((layer, why)) => {
             let why = policy::yaml::one_line(why, 200);
-            (PathEvidence::default(), BTreeSet::from([Obstacle::NotRead { layer, why }]))
+            (
+                PathEvidence::default(),
+                BTreeSet::from([Obstacle::NotRead { layer, why }]),
+            )
         }
     };
     obstacles.extend(seen);
@@ -154,7 +157,9 @@ fn paths(image: &Image<'_>, layers: &[LayerPaths]) -> (PathEvidence, BTreeSet<Ob
     obstacles.extend(missing(image.linkages, &own, old, new));
     // The cache that `ldconfig` wrote for the application names the old base's libraries.
     if tree.get(LOADER_CACHE).is_some() && image.change.old != image.change.new {
-        evidence.merged.insert(LOADER_CACHE.to_owned(), Strategy::LoaderCache);
+        evidence
+            .merged
+            .insert(LOADER_CACHE.to_owned(), Strategy::LoaderCache);
     }
     (evidence, obstacles)
 }
@@ -165,18 +170,23 @@ fn documents(image: &Image<'_>) -> BTreeSet<Obstacle> {
     let documents = [image.app, image.old.stored, image.new.stored].map(Document::read);
     let [Ok(app), Ok(old), Ok(new)] = documents else {
         let errors = documents.into_iter().filter_map(Result::err);
-        return errors.map(|error| Obstacle::Document(error.to_string())).collect();
+        return errors
+            .map(|error| Obstacle::Document(error.to_string()))
+            .collect();
     };
     let count = old.diff_ids.len();
     if app.diff_ids.get(..count) != Some(&old.diff_ids[..]) {
         obstacles.insert(Obstacle::NotOnBase);
     }
-    if app.diff_ids.len() - count.min(app.diff_ids.len()) + new.diff_ids.len() + 1 > crate::lineage::MAX_LAYERS {
+    if app.diff_ids.len() - count.min(app.diff_ids.len()) + new.diff_ids.len() + 1
+        > crate::lineage::MAX_LAYERS
+    {
         let why = format!("it would have more than {} layers", crate::lineage::MAX_LAYERS);
         obstacles.insert(Obstacle::Document(why));
     }
     let platform = |document: &Document| {
-        let [os, arch, variant] = ["os", "architecture", "variant"].map(|name| document.text(name).to_owned());
+        let [os, arch, variant] =
+            ["os", "architecture", "variant"].map(|name| document.text(name).to_owned());
         (os, arch, variant)
     };
     let ((os, arch, variant), (new_os, new_arch, new_variant)) = (platform(&app), platform(&new));

@@ -42,7 +42,9 @@ pub enum DocumentError {
     #[error("`{0}` is missing or has another shape than in the image specification")]
     Member(&'static str),
     /// Two readers would take another value.
-    #[error("`{0}` is there twice in the configuration, with other case: readers disagree about which one counts")]
+    #[error(
+        "`{0}` is there twice in the configuration, with other case: readers disagree about which one counts"
+    )]
     Ambiguous(String),
     /// Layers and diff ids are not the same in number.
     #[error("the manifest has {layers} layers and the configuration {diff_ids} diff ids")]
@@ -143,7 +145,11 @@ impl Document {
     }
 
     /// A layer of this image as one of `other`, whose manifest may be of the other format.
-    pub(super) fn layer_for(&self, layer: &Map<String, Value>, other: &Self) -> Result<Map<String, Value>, DocumentError> {
+    pub(super) fn layer_for(
+        &self,
+        layer: &Map<String, Value>,
+        other: &Self,
+    ) -> Result<Map<String, Value>, DocumentError> {
         let mut layer = layer.clone();
         if self.is_docker != other.is_docker {
             let name = layer.get("mediaType").and_then(Value::as_str).unwrap_or_default();

@@ -38,7 +38,16 @@ pub(super) fn spliced(app: &Document, old: &Document, new: &Document) -> Option<
     }
     let below = match &new.history {
         Some(steps) if is_whole(steps, new.layers.len()) => steps.clone(),
-        _ => new.layers.iter().map(|_| json!({"comment": "layer of the base"})).collect(),
+        _ => new
+            .layers
+            .iter()
+            .map(|_| json!({"comment": "layer of the base"}))
+            .collect(),
     };
-    Some(below.into_iter().chain(steps[split(steps, old)..].iter().cloned()).collect())
+    Some(
+        below
+            .into_iter()
+            .chain(steps[split(steps, old)..].iter().cloned())
+            .collect(),
+    )
 }

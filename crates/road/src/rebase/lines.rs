@@ -19,9 +19,14 @@ fn check(path: &str, texts: [&str; 3]) -> Result<(), Vec<Obstacle>> {
 
 /// What the new base has without what the application took away, then what the application added.
 fn sets<'a>([old, new, app]: [Vec<&'a str>; 3]) -> Vec<&'a str> {
-    let [was, is, own]: [HashSet<&str>; 3] = [&old, &new, &app].map(|entries| entries.iter().copied().collect());
-    let kept = new.into_iter().filter(|entry| own.contains(entry) || !was.contains(entry));
-    let added = app.into_iter().filter(|entry| !was.contains(entry) && !is.contains(entry));
+    let [was, is, own]: [HashSet<&str>; 3] =
+        [&old, &new, &app].map(|entries| entries.iter().copied().collect());
+    let kept = new
+        .into_iter()
+        .filter(|entry| own.contains(entry) || !was.contains(entry));
+    let added = app
+        .into_iter()
+        .filter(|entry| !was.contains(entry) && !is.contains(entry));
     kept.chain(added).collect()
 }
 
@@ -32,7 +37,9 @@ fn with_ends(entries: &[&str]) -> String {
 /// One entry per line, in any order.
 pub(super) fn merge_lines(path: &str, old: &str, new: &str, app: &str) -> Result<String, Vec<Obstacle>> {
     check(path, [old, new, app])?;
-    Ok(with_ends(&sets([old, new, app].map(|text| text.lines().collect()))))
+    Ok(with_ends(&sets(
+        [old, new, app].map(|text| text.lines().collect()),
+    )))
 }
 
 /// dpkg's diversions: three lines each.
@@ -49,7 +56,12 @@ pub(super) fn merge_diversions(path: &str, old: &str, new: &str, app: &str) -> R
 }
 
 /// Certificates in PEM, one after the other. What stands between them is left out.
-pub(super) fn merge_certificates(path: &str, old: &str, new: &str, app: &str) -> Result<String, Vec<Obstacle>> {
+pub(super) fn merge_certificates(
+    path: &str,
+    old: &str,
+    new: &str,
+    app: &str,
+) -> Result<String, Vec<Obstacle>> {
     const BEGIN: &str = "-----BEGIN ";
     check(path, [old, new, app])?;
     let entries = |text| -> Vec<&str> { str::split(text, BEGIN).skip(1).map(certificate).collect() };
@@ -59,7 +71,9 @@ pub(super) fn merge_certificates(path: &str, old: &str, new: &str, app: &str) ->
 
 /// Up to the end of the line that ends it.
 fn certificate(text: &str) -> &str {
-    let end = text.find("-----END ").map(|at| at + text[at..].find('\n').unwrap_or(text.len() - at));
+    let end = text
+        .find("-----END ")
+        .map(|at| at + text[at..].find('\n').unwrap_or(text.len() - at));
     text[..end.unwrap_or(text.len())].trim_end()
 }
 
@@ -100,7 +114,8 @@ pub(super) fn merge_accounts(path: &str, old: &str, new: &str, app: &str) -> Res
         lines.map(|line| Account { line, ignored }).collect()
     };
     let [old, new, app] = [old, new, app].map(accounts);
-    let find = |accounts: &[Account<'_>], name: &str| accounts.iter().position(|account| account.name() == name);
+    let find =
+        |accounts: &[Account<'_>], name: &str| accounts.iter().position(|account| account.name() == name);
     let (mut merged, mut obstacles) = (Vec::new(), Vec::new());
     for is in &new {
         let was = find(&old, is.name()).map(|at| old[at]);
@@ -118,9 +133,15 @@ pub(super) fn merge_accounts(path: &str, old: &str, new: &str, app: &str) -> Res
             Some(_) => obstacles.push(conflict(path, own.name())),
             None => {}
         }
-        let taken = |other: &&Account<'_>| has_ids && other.id() == own.id() && find(&old, other.name()).is_none();
+        let taken =
+            |other: &&Account<'_>| has_ids && other.id() == own.id() && find(&old, other.name()).is_none();
         if let Some(other) = new.iter().find(taken) {
-            let entry = format!("{}, the number of `{}` and `{}`", own.id().unwrap_or_default(), own.name(), other.name());
+            let entry = format!(
+                "{}, the number of `{}` and `{}`",
+                own.id().unwrap_or_default(),
+                own.name(),
+                other.name()
+            );
             obstacles.push(conflict(path, &entry));
         }
         merged.push(own.line.to_owned());
@@ -181,7 +202,6 @@ fn members(was: Account<'_>, is: Account<'_>, own: Account<'_>) -> Option<String
     let borrowed = [&was, &is, &own].map(|members| members.iter().map(String::as_str).collect());
     Some(format!("{is_head}:{}", sets(borrowed).join(",")))
 }
-
 
 #[cfg(test)]
 mod tests;

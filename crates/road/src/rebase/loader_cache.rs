@@ -52,9 +52,13 @@ fn read(bytes: &[u8]) -> Result<Cache, &'static str> {
     let mut bytes = bytes;
     if bytes.starts_with(OLD_MAGIC) {
         let count = number(bytes, 12).ok_or("it is cut off")?;
-        let ends = usize::try_from(count).ok().and_then(|count| count.checked_mul(12)?.checked_add(16));
+        let ends = usize::try_from(count)
+            .ok()
+            .and_then(|count| count.checked_mul(12)?.checked_add(16));
         let starts = ends.and_then(|ends| ends.checked_next_multiple_of(8));
-        bytes = starts.and_then(|starts| bytes.get(starts..)).ok_or("it is cut off")?;
+        bytes = starts
+            .and_then(|starts| bytes.get(starts..))
+            .ok_or("it is cut off")?;
     }
     if !bytes.starts_with(MAGIC) {
         return Err("it is no cache of a loader that is known");
@@ -65,7 +69,9 @@ fn read(bytes: &[u8]) -> Result<Cache, &'static str> {
         return Err("it is of a machine with the other order of bytes");
     }
     let count = number(bytes, 20).and_then(|count| usize::try_from(count).ok());
-    let count = count.filter(|count| *count <= MAX_LIBRARIES).ok_or("it has too many libraries")?;
+    let count = count
+        .filter(|count| *count <= MAX_LIBRARIES)
+        .ok_or("it has too many libraries")?;
     let mut libraries = Vec::new();
     for at in (0..count).map(|at| HEADER + at * ENTRY) {
         let field = |offset| number(bytes, at + offset).ok_or("it is cut off");
@@ -92,7 +98,10 @@ fn compare_names(left: &[u8], right: &[u8]) -> Ordering {
             (Some(_), None) => return Ordering::Greater,
             (Some(one), Some(other)) if one.is_ascii_digit() && other.is_ascii_digit() => {
                 let [(number, rest), (other_number, other_rest)] = [left, right].map(digits);
-                let by_size = number.len().cmp(&other_number.len()).then_with(|| number.cmp(other_number));
+                let by_size = number
+                    .len()
+                    .cmp(&other_number.len())
+                    .then_with(|| number.cmp(other_number));
                 if by_size.is_ne() {
                     return by_size;
                 }
@@ -108,7 +117,10 @@ fn compare_names(left: &[u8], right: &[u8]) -> Ordering {
 
 /// A run of digits without the zeroes in front, and the rest.
 fn digits(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     let zeroes = digits.iter().take_while(|byte| **byte == b'0').count();
     (&digits[zeroes..], rest)
@@ -155,7 +167,9 @@ pub(super) fn merge_loader_cache(
     let own = app.libraries.iter();
     let own = own.filter(|library| !was.contains(library) && !is.contains(library));
     let mut libraries: Vec<Library> = new.libraries.iter().chain(own).cloned().collect();
-    libraries.retain(|library| std::str::from_utf8(&library.path).is_ok_and(|path| is_there(path.trim_start_matches('/'))));
+    libraries.retain(|library| {
+        std::str::from_utf8(&library.path).is_ok_and(|path| is_there(path.trim_start_matches('/')))
+    });
     // The loader searches from the greatest name down.
     libraries.sort_by(|left, right| {
         let by_name = compare_names(&right.name, &left.name);

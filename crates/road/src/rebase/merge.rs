@@ -9,8 +9,10 @@ use super::assess::{Assessment, Image, Of, WantedFile};
 use super::known::Strategy;
 use super::loader_cache::merge_loader_cache;
 use super::obstacle::Obstacle;
-use super::packages::{MergedPackages, PackageChange, merge_apk, merge_apk_scripts, merge_apt_states, merge_dpkg};
-use super::{lines, Tree};
+use super::packages::{
+    MergedPackages, PackageChange, merge_apk, merge_apk_scripts, merge_apt_states, merge_dpkg,
+};
+use super::{Tree, lines};
 
 /// A file as an image has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,7 +63,11 @@ impl Three<'_> {
         }]
     }
 
-    fn packages(&self, merge: impl Fn(&str, &str, &str) -> Result<MergedPackages, Vec<Obstacle>>, into: &mut Merged) -> Bytes {
+    fn packages(
+        &self,
+        merge: impl Fn(&str, &str, &str) -> Result<MergedPackages, Vec<Obstacle>>,
+        into: &mut Merged,
+    ) -> Bytes {
         let [old, new, app] = self.texts()?;
         let merged = merge(old, new, app)?;
         into.changes.extend(merged.changes);
@@ -73,12 +79,11 @@ impl Three<'_> {
         let path = self.path;
         match strategy {
             Strategy::DpkgStatus => self.packages(merge_dpkg, into),
-            Strategy::ApkInstalled => {
-                self.packages(|old, new, app| merge_apk(path, old, new, app), into)
-            }
+            Strategy::ApkInstalled => self.packages(|old, new, app| merge_apk(path, old, new, app), into),
             Strategy::ApkScripts => merge_apk_scripts(path, self.old, self.new, self.app),
-            Strategy::LoaderCache => merge_loader_cache(self.old, self.new, self.app, is_there)
-                .map_err(|why| self.unreadable(why)),
+            Strategy::LoaderCache => {
+                merge_loader_cache(self.old, self.new, self.app, is_there).map_err(|why| self.unreadable(why))
+            }
             text => {
                 let [old, new, app] = self.texts()?;
                 let merged = match text {
@@ -100,20 +105,34 @@ type Bytes = Result<Vec<u8>, Vec<Obstacle>>;
 ///
 /// # Errors
 /// All that stands against it, as another assessment.
-pub fn merge(image: &Image<'_>, assessment: &Assessment, files: &Files, changed_at: u64) -> Result<Merged, Box<Assessment>> {
+pub fn merge(
+    image: &Image<'_>,
+    assessment: &Assessment,
+    files: &Files,
+    changed_at: u64,
+) -> Result<Merged, Box<Assessment>> {
     let refuse = |obstacles: BTreeSet<Obstacle>| {
-        Box::new(Assessment::of(obstacles, assessment.evidence.clone(), image.has_source))
+        Box::new(Assessment::of(
+            obstacles,
+            assessment.evidence.clone(),
+            image.has_source,
+        ))
     };
     let app = Tree::of(image.layers.unwrap_or_default())
         .map_err(|error| refuse(BTreeSet::from([Obstacle::Document(error.to_string())])))?;
-    let is_there = |path: &str| {
-        app.resolves(path) || image.change.new.resolves(path)
-    };
+    let is_there = |path: &str| app.resolves(path) || image.change.new.resolves(path);
     let (mut merged, mut members, mut obstacles) = (Merged::default(), Vec::new(), BTreeSet::new());
     for (path, strategy) in &assessment.evidence.merged {
-        let of = |of| files.get(&WantedFile { of, path: path.clone() });
+        let of = |of| {
+            files.get(&WantedFile {
+                of,
+                path: path.clone(),
+            })
+        };
         let [old, new, own] = [of(Of::Old), of(Of::New), of(Of::App)];
-        let bytes = |file: Option<&'_ FileContent>| -> Vec<u8> { file.map(|file| file.bytes.clone()).unwrap_or_default() };
+        let bytes = |file: Option<&'_ FileContent>| -> Vec<u8> {
+            file.map(|file| file.bytes.clone()).unwrap_or_default()
+        };
         let (old, new_bytes, own_bytes) = (bytes(old), bytes(new), bytes(own));
         let three = Three {
             path,

@@ -31,10 +31,16 @@ impl Libraries {
             offers: HashMap::new(),
         };
         for linkage in linkages {
-            let name = linkage.soname.as_deref().unwrap_or_else(|| file_name(&linkage.path));
+            let name = linkage
+                .soname
+                .as_deref()
+                .unwrap_or_else(|| file_name(&linkage.path));
             libraries.names.insert(name.to_owned());
             let (machine, width) = linkage.machine;
-            let offers = libraries.offers.entry((machine, width, name.to_owned())).or_default();
+            let offers = libraries
+                .offers
+                .entry((machine, width, name.to_owned()))
+                .or_default();
             offers.extend(linkage.offers.iter().cloned());
         }
         libraries
@@ -53,7 +59,12 @@ impl Libraries {
 }
 
 /// What was there before and no longer is. What was missing before is not the rebase's doing.
-pub(super) fn missing(app: &[Linkage], own: &Libraries, old: &Libraries, new: &Libraries) -> BTreeSet<Obstacle> {
+pub(super) fn missing(
+    app: &[Linkage],
+    own: &Libraries,
+    old: &Libraries,
+    new: &Libraries,
+) -> BTreeSet<Obstacle> {
     let mut obstacles = BTreeSet::new();
     for linkage in app {
         let path = &linkage.path;
@@ -113,7 +124,9 @@ mod tests {
     fn program() -> Linkage {
         let mut program = library("app/main", &[]);
         program.soname = None;
-        program.needed = ["libc.so.6", "libssl.so.1.1", "libown.so", "libnever.so"].map(str::to_owned).to_vec();
+        program.needed = ["libc.so.6", "libssl.so.1.1", "libown.so", "libnever.so"]
+            .map(str::to_owned)
+            .to_vec();
         program.wants = vec![("libc.so.6".to_owned(), "GLIBC_2.38".to_owned())];
         program.interpreter = Some("/lib64/ld-linux-x86-64.so.2".to_owned());
         program
@@ -132,7 +145,10 @@ mod tests {
     #[test]
     fn what_is_still_there_is_enough() {
         let libc = library("usr/lib/libc.so.6", &["GLIBC_2.38", "GLIBC_2.39"]);
-        let names = ["usr/lib/ld-linux-x86-64.so.2", "usr/lib/libssl.so.1.1>libssl.so.1.1.1"];
+        let names = [
+            "usr/lib/ld-linux-x86-64.so.2",
+            "usr/lib/libssl.so.1.1>libssl.so.1.1.1",
+        ];
         assert_eq!(missing_on(&libraries(&[libc], &names)), [""; 0]);
     }
 

@@ -76,7 +76,9 @@ pub enum Obstacle {
         application: Option<String>,
     },
     /// A package that both bring, in two versions.
-    #[error("package `{package}` comes with the new base as {base} and with the application as {application}")]
+    #[error(
+        "package `{package}` comes with the new base as {base} and with the application as {application}"
+    )]
     PackageTwice {
         /// Which.
         package: String,

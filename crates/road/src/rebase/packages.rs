@@ -83,12 +83,18 @@ struct Database<'a> {
 impl<'a> Database<'a> {
     fn of(path: &str, packages: Vec<Installed<'a>>) -> Result<Self, Obstacle> {
         if packages.len() > MAX_PACKAGES {
-            return Err(unreadable(path, format!("it has more than {MAX_PACKAGES} packages")));
+            return Err(unreadable(
+                path,
+                format!("it has more than {MAX_PACKAGES} packages"),
+            ));
         }
         let mut by_key = HashMap::new();
         for (at, package) in packages.iter().enumerate() {
             if by_key.insert(package.key.clone(), at).is_some() {
-                return Err(unreadable(path, format!("package `{}` is there twice", package.key)));
+                return Err(unreadable(
+                    path,
+                    format!("package `{}` is there twice", package.key),
+                ));
             }
         }
         let in_order = packages;
@@ -185,7 +191,9 @@ fn check_base(old: &Database<'_>, new: &Database<'_>, app: &Database<'_>) -> Vec
         }
     }
     for package in new.in_order.iter().filter(|package| package.is_installed) {
-        let own = app.installed(&package.key).filter(|_| old.installed(&package.key).is_none());
+        let own = app
+            .installed(&package.key)
+            .filter(|_| old.installed(&package.key).is_none());
         if let Some(own) = own.filter(|own| own.version != package.version) {
             obstacles.push(Obstacle::PackageTwice {
                 package: package.key.clone(),
@@ -224,7 +232,9 @@ fn check_relations<'a>(
                 continue;
             };
             let said_before = own_keys.contains(key)
-                || old.get(key).is_some_and(|was| was.forbids.iter().any(|said| said.text == relation.text));
+                || old
+                    .get(key)
+                    .is_some_and(|was| was.forbids.iter().any(|said| said.text == relation.text));
             if !said_before || before.broken_by(relation, key).is_none() {
                 obstacles.insert(Obstacle::Breaks {
                     package: key.to_owned(),
@@ -268,18 +278,27 @@ fn merge<'a>(
         let before = World::of(app.in_order.iter(), rules);
         let own_keys: BTreeSet<&str> = own.iter().map(|package| package.key.as_str()).collect();
         let stays = |package: &&Installed<'_>| !own_keys.contains(package.key.as_str());
-        let after = World::of(new.in_order.iter().filter(stays).chain(own.iter().copied()), rules);
+        let after = World::of(
+            new.in_order.iter().filter(stays).chain(own.iter().copied()),
+            rules,
+        );
         obstacles = check_relations(&own, [&before, &after], [old, new]);
     }
     if !obstacles.is_empty() {
         return Err(obstacles);
     }
     let own_keys: BTreeSet<&str> = own.iter().map(|package| package.key.as_str()).collect();
-    let base = new.in_order.iter().filter(|package| !own_keys.contains(package.key.as_str()));
+    let base = new
+        .in_order
+        .iter()
+        .filter(|package| !own_keys.contains(package.key.as_str()));
     let mut written: Vec<(&str, String)> = base
         .map(|package| (package.key.as_str(), with_selection(package, old, app)))
         .collect();
-    written.extend(own.iter().map(|package| (package.key.as_str(), package.text.to_owned())));
+    written.extend(
+        own.iter()
+            .map(|package| (package.key.as_str(), package.text.to_owned())),
+    );
     if rules.is_sorted {
         written.sort_by(|left, right| left.0.cmp(right.0));
     }
@@ -297,7 +316,11 @@ fn merge<'a>(
 
 /// `apt-mark hold` of a package of the base stays.
 fn with_selection(package: &Installed<'_>, old: &Database<'_>, app: &Database<'_>) -> String {
-    let selection = |database: &Database<'_>| database.get(&package.key).map(|package| package.selection.to_owned());
+    let selection = |database: &Database<'_>| {
+        database
+            .get(&package.key)
+            .map(|package| package.selection.to_owned())
+    };
     match (selection(old), selection(app)) {
         (Some(was), Some(is)) if was != is && !is.is_empty() => {
             let [from, to] = [package.selection, &is].map(|word| format!("\nStatus: {word} "));

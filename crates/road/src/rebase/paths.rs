@@ -116,13 +116,17 @@ impl Comparison<'_> {
         let (old, new) = (self.change.old.get(path), self.change.new.get(path));
         if node.is_directory() {
             if new.is_some_and(|new| !new.is_directory()) && old != new {
-                self.obstacles.insert(Obstacle::Kind { path: path.to_owned() });
+                self.obstacles.insert(Obstacle::Kind {
+                    path: path.to_owned(),
+                });
             }
             return;
         }
         self.evidence.paths += 1;
         if is_rpm(path) {
-            self.obstacles.insert(Obstacle::Rpm { path: path.to_owned() });
+            self.obstacles.insert(Obstacle::Rpm {
+                path: path.to_owned(),
+            });
             return;
         }
         if let Some(link) = self.moved_link(app, path) {
@@ -182,10 +186,12 @@ impl Comparison<'_> {
         let target = node.content.as_str();
         let (old, new) = (&self.change.old, &self.change.new);
         match node.kind {
-            '1' if app.get(target).is_none() && old.get(target) != new.get(target) => Some(Obstacle::Dangles {
-                path: path.to_owned(),
-                target: target.to_owned(),
-            }),
+            '1' if app.get(target).is_none() && old.get(target) != new.get(target) => {
+                Some(Obstacle::Dangles {
+                    path: path.to_owned(),
+                    target: target.to_owned(),
+                })
+            }
             '2' => {
                 let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
                 let absolute = match target.strip_prefix('/') {

@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
 use findings::OsRelease;
-use oci::media_type::{DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_IMAGE_MANIFEST, OCI_LAYER_GZIP, OCI_LAYER_ZSTD};
+use oci::media_type::{
+    DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_IMAGE_MANIFEST, OCI_LAYER_GZIP, OCI_LAYER_ZSTD,
+};
 use oci::{Algorithm, Digest, MediaType};
-use proptest::prelude::{Strategy as _, prop, proptest, prop_assert_eq};
+use proptest::prelude::{Strategy as _, prop, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
 use super::tree::tests::layer;
@@ -32,8 +34,12 @@ fn made(layers: &[&str], layer_type: &str, manifest_type: &str, settings: &Value
         "rootfs": {"type": "layers", "diff_ids": diff_ids}, "moby.buildkit.buildinfo.v1": "kept", "os.features": ["x"],
     });
     if history {
-        let steps = layers.iter().map(|name| json!({"created_by": format!("COPY {name}")}));
-        let steps: Vec<Value> = steps.flat_map(|step| [step, json!({"created_by": "ENV", "empty_layer": true})]).collect();
+        let steps = layers
+            .iter()
+            .map(|name| json!({"created_by": format!("COPY {name}")}));
+        let steps: Vec<Value> = steps
+            .flat_map(|step| [step, json!({"created_by": "ENV", "empty_layer": true})])
+            .collect();
         config["history"] = json!(steps);
     }
     let config = serde_json::to_vec(&config).unwrap();
@@ -80,7 +86,10 @@ impl Made {
         let names: Vec<String> = names
             .map(|layer| layer["annotations"]["of"].as_str().unwrap_or("top").to_owned())
             .collect();
-        assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), names.len());
+        assert_eq!(
+            config["rootfs"]["diff_ids"].as_array().unwrap().len(),
+            names.len()
+        );
         names
     }
 }
@@ -141,26 +150,46 @@ fn named() -> BaseNamed {
 
 #[test]
 fn a_splice_keeps_all_that_is_the_applications() {
-    let (old, new) = (oci(&["b1", "b2"], &json!({"Env": ["PATH=/bin"]})), oci(&["n1"], &json!({"Env": ["PATH=/bin", "V=2"]})));
-    let app = oci(&["b1", "b2", "app"], &json!({"Env": ["PATH=/bin"], "Cmd": ["run"]}));
+    let (old, new) = (
+        oci(&["b1", "b2"], &json!({"Env": ["PATH=/bin"]})),
+        oci(&["n1"], &json!({"Env": ["PATH=/bin", "V=2"]})),
+    );
+    let app = oci(
+        &["b1", "b2", "app"],
+        &json!({"Env": ["PATH=/bin"], "Cmd": ["run"]}),
+    );
     let world = World::new(&["etc/x=1"], &["etc/x=2"], &["app/main"]);
     let image = world.image(&app, &old, &new);
     let assessment = assess(&image);
-    assert_eq!((assessment.class, assessment.obstacles.len()), (SafetyClass::A, 0));
+    assert_eq!(
+        (assessment.class, assessment.obstacles.len()),
+        (SafetyClass::A, 0)
+    );
     let written = write(&image, None, &named()).unwrap();
     assert_eq!(written, write(&image, None, &named()).unwrap());
     let after = app.after(&written);
     assert_eq!(after.layers(), ["n1", "app"]);
     let [manifest, config] = after.json();
     assert_eq!(manifest["annotations"]["team"], "shop");
-    assert_eq!(manifest["annotations"]["org.opencontainers.image.base.name"], "base/debian12:stable");
+    assert_eq!(
+        manifest["annotations"]["org.opencontainers.image.base.name"],
+        "base/debian12:stable"
+    );
     assert_eq!(manifest["config"]["digest"], written.config_digest.to_string());
     assert_eq!(manifest["config"].get("data"), None);
     assert_eq!(config["variant"], "v7");
     assert_eq!(config["os.features"], json!(["x"]));
     assert_eq!(config["moby.buildkit.buildinfo.v1"], "kept");
-    assert_eq!(config["config"], json!({"Env": ["PATH=/bin", "V=2"], "Cmd": ["run"]}));
-    let made_by: Vec<_> = config["history"].as_array().unwrap().iter().map(|step| step["created_by"].as_str().unwrap()).collect();
+    assert_eq!(
+        config["config"],
+        json!({"Env": ["PATH=/bin", "V=2"], "Cmd": ["run"]})
+    );
+    let made_by: Vec<_> = config["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["created_by"].as_str().unwrap())
+        .collect();
     assert_eq!(made_by, ["COPY n1", "ENV", "COPY app", "ENV"]);
 }
 
@@ -169,13 +198,27 @@ fn without_history_no_layer_is_lost_and_none_is_made_up() {
     let settings = json!({});
     for (app_has, new_has) in [(false, true), (false, false), (true, false)] {
         let old = made(&["b"], OCI_LAYER_GZIP, OCI_IMAGE_MANIFEST, &settings, app_has);
-        let new = made(&["n1", "n2"], OCI_LAYER_GZIP, OCI_IMAGE_MANIFEST, &settings, new_has);
-        let app = made(&["b", "a1", "a2"], OCI_LAYER_GZIP, OCI_IMAGE_MANIFEST, &settings, app_has);
+        let new = made(
+            &["n1", "n2"],
+            OCI_LAYER_GZIP,
+            OCI_IMAGE_MANIFEST,
+            &settings,
+            new_has,
+        );
+        let app = made(
+            &["b", "a1", "a2"],
+            OCI_LAYER_GZIP,
+            OCI_IMAGE_MANIFEST,
+            &settings,
+            app_has,
+        );
         let world = World::new(&[], &[], &[]);
         let written = write(&world.image(&app, &old, &new), None, &named()).unwrap();
         let after = app.after(&written);
         assert_eq!(after.layers(), ["n1", "n2", "a1", "a2"]);
-        let steps = after.json()[1].get("history").map(|steps| steps.as_array().unwrap().len());
+        let steps = after.json()[1]
+            .get("history")
+            .map(|steps| steps.as_array().unwrap().len());
         assert_eq!(steps, app_has.then_some(2 + 4));
     }
 }
@@ -193,13 +236,20 @@ fn layers_of_the_other_format_are_renamed_or_refused() {
     assert_eq!(manifest["mediaType"], DOCKER_MANIFEST);
     let zstd = made(&["n"], OCI_LAYER_ZSTD, OCI_IMAGE_MANIFEST, &settings, true);
     let said = assess(&world.image(&app, &old, &zstd)).obstacles;
-    assert!(said[0].to_string().contains("no name for a layer of type"), "{said:?}");
+    assert!(
+        said[0].to_string().contains("no name for a layer of type"),
+        "{said:?}"
+    );
 }
 
 #[test]
 fn a_merge_puts_one_layer_on_top() {
     let settings = json!({});
-    let (old, new, app) = (oci(&["b"], &settings), oci(&["n"], &settings), oci(&["b", "app"], &settings));
+    let (old, new, app) = (
+        oci(&["b"], &settings),
+        oci(&["n"], &settings),
+        oci(&["b", "app"], &settings),
+    );
     let world = World::new(&["etc/group=1"], &["etc/group=2"], &["etc/group=3", "app/main"]);
     let image = world.image(&app, &old, &new);
     let assessment = assess(&image);
@@ -210,7 +260,12 @@ fn a_merge_puts_one_layer_on_top() {
         owner: (0, 42),
     };
     let texts = ["adm:x:4:\n", "adm:x:4:\nssh:x:9:\n", "adm:x:4:\napp:x:1000:\n"];
-    let files: Files = assessment.wanted.iter().cloned().zip(texts.map(content)).collect();
+    let files: Files = assessment
+        .wanted
+        .iter()
+        .cloned()
+        .zip(texts.map(content))
+        .collect();
     assert_eq!(files.len(), 3);
     let merged = merge(&image, &assessment, &files, 1_700_000_000).unwrap();
     let archive = merged.archive.unwrap();
@@ -226,37 +281,79 @@ fn a_merge_puts_one_layer_on_top() {
     let after = app.after(&write(&image, Some(&top), &named()).unwrap());
     assert_eq!(after.layers(), ["n", "app", "top"]);
     let clash = ["adm:x:4:\n", "adm:x:5:\n", "adm:x:6:\n"];
-    let files: Files = assessment.wanted.iter().cloned().zip(clash.map(content)).collect();
+    let files: Files = assessment
+        .wanted
+        .iter()
+        .cloned()
+        .zip(clash.map(content))
+        .collect();
     let refused = merge(&image, &assessment, &files, 0).unwrap_err();
     assert_eq!(refused.class, SafetyClass::C);
-    assert_eq!(refused.obstacles[0].to_string(), "the application and the new base both change `adm` in `etc/group`");
+    assert_eq!(
+        refused.obstacles[0].to_string(),
+        "the application and the new base both change `adm` in `etc/group`"
+    );
 }
 
 #[test]
 fn what_stands_against_it_is_named_with_the_class() {
     let settings = json!({});
-    let (old, new, app) = (oci(&["b"], &settings), oci(&["n"], &settings), oci(&["b", "app"], &settings));
+    let (old, new, app) = (
+        oci(&["b"], &settings),
+        oci(&["n"], &settings),
+        oci(&["b", "app"], &settings),
+    );
     let world = World::new(&["etc/x=1"], &["etc/x=2"], &["etc/x=3"]);
     let image = world.image(&app, &old, &new);
     assert_eq!(assess(&image).class, SafetyClass::C);
-    let vendor = Image { has_source: false, ..image };
+    let vendor = Image {
+        has_source: false,
+        ..image
+    };
     assert_eq!(assess(&vendor).class, SafetyClass::D);
     let elsewhere = oci(&["other", "app"], &settings);
     let calm = World::new(&[], &[], &["app/main"]);
-    let said = |image: &Image<'_>| assess(image).obstacles.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(said(&calm.image(&elsewhere, &old, &new)), ["the image does not stand on that release of the base"]);
-    let not_read = Image { layers: Err((2, "layer.codec")), ..calm.image(&app, &old, &new) };
-    assert_eq!(said(&not_read), ["layer 2 could not be looked into as a whole: layer.codec"]);
+    let said = |image: &Image<'_>| {
+        assess(image)
+            .obstacles
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        said(&calm.image(&elsewhere, &old, &new)),
+        ["the image does not stand on that release of the base"]
+    );
+    let not_read = Image {
+        layers: Err((2, "layer.codec")),
+        ..calm.image(&app, &old, &new)
+    };
+    assert_eq!(
+        said(&not_read),
+        ["layer 2 could not be looked into as a whole: layer.codec"]
+    );
     let mut changed = World::new(&[], &[], &[]);
     changed.contract.is_safe = false;
     assert!(said(&changed.image(&app, &old, &new))[0].contains("does not promise"));
-    let newer = OsRelease { version: "13".to_owned(), ..calm.os.clone() };
+    let newer = OsRelease {
+        version: "13".to_owned(),
+        ..calm.os.clone()
+    };
     let mut image = calm.image(&app, &old, &new);
     image.new.os = Some(&newer);
-    assert_eq!(said(&image), ["the base goes from debian 12 to debian 13: packages of one do not run on the other"]);
+    assert_eq!(
+        said(&image),
+        ["the base goes from debian 12 to debian 13: packages of one do not run on the other"]
+    );
     let mut amd = new.clone();
-    amd.config = String::from_utf8(amd.config).unwrap().replace("\"arm\"", "\"amd64\"").into_bytes();
-    assert_eq!(said(&calm.image(&app, &old, &amd)), ["the image is for linux/arm/v7 and the new base for linux/amd64/v7"]);
+    amd.config = String::from_utf8(amd.config)
+        .unwrap()
+        .replace("\"arm\"", "\"amd64\"")
+        .into_bytes();
+    assert_eq!(
+        said(&calm.image(&app, &old, &amd)),
+        ["the image is for linux/arm/v7 and the new base for linux/amd64/v7"]
+    );
 }
 
 #[test]
@@ -282,14 +379,19 @@ fn an_index_keeps_what_is_not_replaced() {
 fn settings() -> impl proptest::strategy::Strategy<Value = Value> {
     let variables = prop::collection::btree_map("[A-C]", "[x-z]{0,2}", 0..3);
     let labels = prop::collection::btree_map("[a-c]", "[x-z]{0,2}", 0..3);
-    (variables, labels, prop::option::of("[u-w]")).prop_map(|(env, labels, user): (BTreeMap<_, _>, BTreeMap<_, _>, _)| {
-        let env: Vec<String> = env.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut settings = json!({"Env": env, "Labels": labels});
-        if let Some(user) = user {
-            settings["User"] = json!(user);
-        }
-        settings
-    })
+    (variables, labels, prop::option::of("[u-w]")).prop_map(
+        |(env, labels, user): (BTreeMap<_, _>, BTreeMap<_, _>, _)| {
+            let env: Vec<String> = env
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            let mut settings = json!({"Env": env, "Labels": labels});
+            if let Some(user) = user {
+                settings["User"] = json!(user);
+            }
+            settings
+        },
+    )
 }
 
 proptest! {

@@ -171,7 +171,11 @@ impl Tree {
 
     /// Where `path` leads to, without a link in it.
     pub fn resolve(&self, path: &str) -> Option<String> {
-        resolve(path, |path| self.get(path), |path| self.below(path).next().is_some())
+        resolve(
+            path,
+            |path| self.get(path),
+            |path| self.below(path).next().is_some(),
+        )
     }
 }
 
@@ -286,9 +290,15 @@ pub(super) mod tests {
             "abs>/lib",
         ])])
         .unwrap();
-        assert_eq!(tree.resolve("lib/libc.so.6").as_deref(), Some("usr/lib/libc.so.6"));
+        assert_eq!(
+            tree.resolve("lib/libc.so.6").as_deref(),
+            Some("usr/lib/libc.so.6")
+        );
         assert_eq!(tree.resolve("usr/bin/sh").as_deref(), Some("usr/lib/libc.so.6"));
-        assert_eq!(tree.resolve("abs/libc.so.6").as_deref(), Some("usr/lib/libc.so.6"));
+        assert_eq!(
+            tree.resolve("abs/libc.so.6").as_deref(),
+            Some("usr/lib/libc.so.6")
+        );
         assert!(!tree.resolves("a"), "a loop leads nowhere");
         assert!(!tree.resolves("usr/lib/libc.so.6/x"));
     }

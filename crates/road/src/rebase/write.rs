@@ -72,7 +72,11 @@ pub(super) fn image(
     }
     layers.extend(app.layers[old.layers.len()..].iter().cloned().map(Value::Object));
     layers.extend(top.map(|top| {
-        let media_type = if app.is_docker { DOCKER_LAYER_GZIP } else { OCI_LAYER_GZIP };
+        let media_type = if app.is_docker {
+            DOCKER_LAYER_GZIP
+        } else {
+            OCI_LAYER_GZIP
+        };
         json!({"mediaType": media_type, "digest": top.digest.to_string(), "size": top.size})
     }));
     let mut manifest = app.manifest.clone();
@@ -135,9 +139,14 @@ fn configuration(
     config.insert("config".to_owned(), Value::Object(settings));
     let created = app.text("created").max(new.text("created")).to_owned();
     let diff_ids = new.diff_ids.iter().chain(&app.diff_ids[old.layers.len()..]);
-    let diff_ids = diff_ids.chain(top.map(|top| &top.diff_id)).map(ToString::to_string);
+    let diff_ids = diff_ids
+        .chain(top.map(|top| &top.diff_id))
+        .map(ToString::to_string);
     let diff_ids: Vec<String> = diff_ids.collect();
-    config.insert("rootfs".to_owned(), json!({"type": "layers", "diff_ids": diff_ids}));
+    config.insert(
+        "rootfs".to_owned(),
+        json!({"type": "layers", "diff_ids": diff_ids}),
+    );
     if let Some(mut history) = spliced(app, old, new) {
         if top.is_some() {
             history.push(json!({"created": created, "created_by": "roadbed rebase: what package managers keep, merged"}));

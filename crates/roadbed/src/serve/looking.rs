@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use registry::gate::{Gate, OpenGate};
 use store::Store;
 use tokio::task::{JoinHandle, JoinSet};
-use web::{Asking, Judging};
+use web::{Asking, Judging, Rebasing};
 
 use super::background::Background;
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         glass::{self, Glass},
     },
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
+    rebase::Rebases,
     worker::{Broker, Pool, PoolError, check_rules},
 };
 
@@ -31,6 +32,7 @@ pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
     tasks: [JoinHandle<()>; 5],
     judging: Arc<dyn Judging>,
+    rebasing: Arc<dyn Rebasing>,
     asking: Arc<dyn Asking>,
     /// Until it is told to stop.
     following: Option<Following>,
@@ -38,6 +40,11 @@ pub(super) struct Looking {
 }
 
 impl Looking {
+    /// Who plans rebases for the API.
+    pub(super) fn rebasing(&self) -> Arc<dyn Rebasing> {
+        Arc::clone(&self.rebasing)
+    }
+
     /// Who judges for the API.
     pub(super) fn judging(&self) -> Arc<dyn Judging> {
         Arc::clone(&self.judging)
@@ -123,6 +130,7 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
         ],
         following: Some(fleet.follow()),
         asking: Arc::new(Questions(fleet)),
+        rebasing: Rebases::new(store.clone(), &knowledge),
         judging: Asked::new(store.clone(), knowledge),
         pool,
     }

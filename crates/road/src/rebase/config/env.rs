@@ -47,7 +47,11 @@ pub(super) fn merge([old, new, app]: [Maybe<'_>; 3], conflicts: &mut Vec<ConfigC
 }
 
 /// An empty value is a value here, unlike elsewhere.
-fn variable(name: &str, [old, new, app]: [Maybe<'_>; 3], conflicts: &mut Vec<ConfigConflict>) -> Option<String> {
+fn variable(
+    name: &str,
+    [old, new, app]: [Maybe<'_>; 3],
+    conflicts: &mut Vec<ConfigConflict>,
+) -> Option<String> {
     let text = |value: Maybe<'_>| value.and_then(Value::as_str).map(str::to_owned);
     if app == old {
         return text(new);
@@ -77,7 +81,8 @@ fn variable(name: &str, [old, new, app]: [Maybe<'_>; 3], conflicts: &mut Vec<Con
 fn around(was: &str, is: &str, own: &str) -> Option<String> {
     let whole = |at: usize| {
         let (before, after) = (&own[..at], &own[at + was.len()..]);
-        let is_whole = (before.is_empty() || before.ends_with(':')) && (after.is_empty() || after.starts_with(':'));
+        let is_whole =
+            (before.is_empty() || before.ends_with(':')) && (after.is_empty() || after.starts_with(':'));
         is_whole.then(|| format!("{before}{is}{after}"))
     };
     if was.is_empty() {

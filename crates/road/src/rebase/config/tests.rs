@@ -69,7 +69,11 @@ fn an_own_entry_point_keeps_its_own_command() {
 #[test]
 fn what_waits_for_the_next_build_is_the_applications_alone() {
     let base = json!({"OnBuild": ["COPY . /src"]});
-    let (merged, conflicts) = merge(&base, &json!({"OnBuild": ["RUN make"]}), &json!({"OnBuild": null}));
+    let (merged, conflicts) = merge(
+        &base,
+        &json!({"OnBuild": ["RUN make"]}),
+        &json!({"OnBuild": null}),
+    );
     assert_eq!((merged, conflicts.len()), (json!({"OnBuild": null}), 0));
 }
 

@@ -3,7 +3,10 @@ use super::*;
 fn said(result: Result<String, Vec<Obstacle>>) -> String {
     match result {
         Ok(text) => text,
-        Err(obstacles) => obstacles.iter().map(|obstacle| format!("! {obstacle}\n")).collect(),
+        Err(obstacles) => obstacles
+            .iter()
+            .map(|obstacle| format!("! {obstacle}\n"))
+            .collect(),
     }
 }
 
@@ -35,20 +38,38 @@ fn accounts_of_base_and_application_stand_together() {
 #[test]
 fn members_of_groups_are_merged_and_days_of_passwords_ignored() {
     assert_eq!(
-        accounts("etc/group", "adm:x:4:\n", "adm:x:4:syslog\n", "adm:x:4:app\napp:x:1000:\n"),
+        accounts(
+            "etc/group",
+            "adm:x:4:\n",
+            "adm:x:4:syslog\n",
+            "adm:x:4:app\napp:x:1000:\n"
+        ),
         "adm:x:4:syslog,app\napp:x:1000:\n"
     );
     assert_eq!(
-        accounts("etc/shadow", "root:*:19000:0:99999:7:::\n", "root:*:19500:0:99999:7:::\n", "root:!:19000:0:99999:7:::\n"),
+        accounts(
+            "etc/shadow",
+            "root:*:19000:0:99999:7:::\n",
+            "root:*:19500:0:99999:7:::\n",
+            "root:!:19000:0:99999:7:::\n"
+        ),
         "root:!:19000:0:99999:7:::\n"
     );
 }
 
 #[test]
 fn sets_keep_what_each_side_did() {
-    assert_eq!(said(merge_lines("x", "a\nb\n", "a\nb\nc\n", "b\nd\n")), "b\nc\nd\n");
     assert_eq!(
-        said(merge_diversions("x", "1\n2\n3\n", "1\n2\n3\n4\n5\n6\n", "1\n2\n3\n7\n8\n9\n")),
+        said(merge_lines("x", "a\nb\n", "a\nb\nc\n", "b\nd\n")),
+        "b\nc\nd\n"
+    );
+    assert_eq!(
+        said(merge_diversions(
+            "x",
+            "1\n2\n3\n",
+            "1\n2\n3\n4\n5\n6\n",
+            "1\n2\n3\n7\n8\n9\n"
+        )),
         "1\n2\n3\n4\n5\n6\n7\n8\n9\n"
     );
     let pem = |name: &str| format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n");

@@ -21,8 +21,14 @@ fn listed(bytes: &[u8]) -> Vec<String> {
 
 #[test]
 fn the_new_bases_libraries_and_the_own_ones_are_listed_in_the_loaders_order() {
-    let old = cache(&[("libssl.so.1.1", "/lib/libssl.so.1.1"), ("libc.so.6", "/lib/libc.so.6")]);
-    let new = cache(&[("libssl.so.3", "/lib/libssl.so.3"), ("libc.so.6", "/lib/libc.so.6")]);
+    let old = cache(&[
+        ("libssl.so.1.1", "/lib/libssl.so.1.1"),
+        ("libc.so.6", "/lib/libc.so.6"),
+    ]);
+    let new = cache(&[
+        ("libssl.so.3", "/lib/libssl.so.3"),
+        ("libc.so.6", "/lib/libc.so.6"),
+    ]);
     let app = cache(&[
         ("libssl.so.1.1", "/lib/libssl.so.1.1"),
         ("libfoo.so.10", "/opt/lib/libfoo.so.10"),
@@ -33,9 +39,17 @@ fn the_new_bases_libraries_and_the_own_ones_are_listed_in_the_loaders_order() {
     let merged = merge_loader_cache(&old, &new, &app, |path| path != "lib/libgone.so").unwrap();
     assert_eq!(
         listed(&merged),
-        ["/lib/libssl.so.3", "/opt/lib/libfoo.so.10", "/opt/lib/libfoo.so.9", "/lib/libc.so.6"]
+        [
+            "/lib/libssl.so.3",
+            "/opt/lib/libfoo.so.10",
+            "/opt/lib/libfoo.so.9",
+            "/lib/libc.so.6"
+        ]
     );
-    assert_eq!(merge_loader_cache(&old, &new, &app, |path| path != "lib/libgone.so").unwrap(), merged);
+    assert_eq!(
+        merge_loader_cache(&old, &new, &app, |path| path != "lib/libgone.so").unwrap(),
+        merged
+    );
 }
 
 #[test]
@@ -76,6 +90,11 @@ fn what_this_machines_ldconfig_wrote_is_read_and_stands_in_the_same_order() {
     assert!(!there.libraries.is_empty());
     let mut sorted = there.libraries.clone();
     sorted.sort_by(|left, right| compare_names(&right.name, &left.name));
-    let names = |libraries: &[Library]| libraries.iter().map(|library| library.name.clone()).collect::<Vec<_>>();
+    let names = |libraries: &[Library]| {
+        libraries
+            .iter()
+            .map(|library| library.name.clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(names(&sorted), names(&there.libraries));
 }

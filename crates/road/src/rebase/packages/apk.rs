@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use findings::Ecosystem;
 
 use super::relation::{Alternative, Operator, Relation};
-use super::{Database, Installed, MAX_DATABASE_BYTES, MAX_RELATIONS, MergedPackages, Rules, merge, unreadable};
+use super::{
+    Database, Installed, MAX_DATABASE_BYTES, MAX_RELATIONS, MergedPackages, Rules, merge, unreadable,
+};
 use crate::rebase::archive::{Member, members, write_members};
 use crate::rebase::obstacle::Obstacle;
 
@@ -27,7 +29,10 @@ fn field<'a>(stanza: &'a str, letter: char) -> Option<&'a str> {
 
 fn read<'a>(path: &str, text: &'a str) -> Result<Database<'a>, Obstacle> {
     if text.len() > MAX_DATABASE_BYTES {
-        return Err(unreadable(path, format!("it has more than {MAX_DATABASE_BYTES} bytes")));
+        return Err(unreadable(
+            path,
+            format!("it has more than {MAX_DATABASE_BYTES} bytes"),
+        ));
     }
     let stanzas = text.split("\n\n").map(|stanza| stanza.trim_matches('\n'));
     let packages: Result<Vec<Installed<'a>>, Obstacle> = stanzas
@@ -40,7 +45,12 @@ fn read<'a>(path: &str, text: &'a str) -> Result<Database<'a>, Obstacle> {
 fn package<'a>(path: &str, stanza: &'a str) -> Result<Installed<'a>, Obstacle> {
     let name = field(stanza, 'P').filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| unreadable(path, "a package has no name"))?;
-    let words = |letter| field(stanza, letter).unwrap_or_default().split(' ').filter(|word| !word.is_empty());
+    let words = |letter| {
+        field(stanza, letter)
+            .unwrap_or_default()
+            .split(' ')
+            .filter(|word| !word.is_empty())
+    };
     if words('D').chain(words('p')).nth(MAX_RELATIONS).is_some() {
         let why = format!("package `{name}` has more than {MAX_RELATIONS} dependencies");
         return Err(unreadable(path, why));
@@ -71,10 +81,15 @@ fn package<'a>(path: &str, stanza: &'a str) -> Result<Installed<'a>, Obstacle> {
 /// `busybox>=1.36`, `so:libc.musl-x86_64.so.1`, `cmd:sh=1.36-r1`, `zlib~1.3`.
 fn alternative(text: &str) -> Alternative<'_> {
     let Some(at) = text.find(['<', '>', '=', '~']) else {
-        return Alternative { name: text, version: None };
+        return Alternative {
+            name: text,
+            version: None,
+        };
     };
     let rest = &text[at..];
-    let ends = rest.find(|character: char| !"<>=~".contains(character)).unwrap_or(rest.len());
+    let ends = rest
+        .find(|character: char| !"<>=~".contains(character))
+        .unwrap_or(rest.len());
     let operator = match &rest[..ends] {
         "<" => Operator::Less,
         "<=" => Operator::AtMost,
@@ -96,7 +111,12 @@ fn alternative(text: &str) -> Alternative<'_> {
 ///
 /// # Errors
 /// All that stands against it.
-pub(in crate::rebase) fn merge_apk(path: &str, old: &str, new: &str, app: &str) -> Result<MergedPackages, Vec<Obstacle>> {
+pub(in crate::rebase) fn merge_apk(
+    path: &str,
+    old: &str,
+    new: &str,
+    app: &str,
+) -> Result<MergedPackages, Vec<Obstacle>> {
     let read = |text| read(path, text).map_err(|obstacle| vec![obstacle]);
     merge(&RULES, &read(old)?, &read(new)?, &read(app)?)
 }
@@ -106,7 +126,12 @@ pub(in crate::rebase) fn merge_apk(path: &str, old: &str, new: &str, app: &str) 
 ///
 /// # Errors
 /// One of them is no archive of plain files.
-pub(in crate::rebase) fn merge_apk_scripts(path: &str, old: &[u8], new: &[u8], app: &[u8]) -> Result<Vec<u8>, Vec<Obstacle>> {
+pub(in crate::rebase) fn merge_apk_scripts(
+    path: &str,
+    old: &[u8],
+    new: &[u8],
+    app: &[u8],
+) -> Result<Vec<u8>, Vec<Obstacle>> {
     let read = |bytes| members(bytes).map_err(|why| vec![unreadable(path, why)]);
     let [old, new, app] = [read(old)?, read(new)?, read(app)?];
     let mut merged: BTreeMap<String, Member> = BTreeMap::new();

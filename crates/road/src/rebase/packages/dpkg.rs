@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use findings::Ecosystem;
 
 use super::relation::{Alternative, Operator, Relation};
-use super::{Database, Installed, MAX_DATABASE_BYTES, MAX_RELATIONS, MergedPackages, Rules, merge, unreadable};
+use super::{
+    Database, Installed, MAX_DATABASE_BYTES, MAX_RELATIONS, MergedPackages, Rules, merge, unreadable,
+};
 use crate::rebase::known::DPKG_STATUS;
 use crate::rebase::obstacle::Obstacle;
 
@@ -24,7 +26,10 @@ fn compare(left: &str, right: &str) -> Ordering {
 /// The stanzas of a file: what stands between empty lines.
 fn stanzas<'a>(path: &str, text: &'a str) -> Result<Vec<&'a str>, Obstacle> {
     if text.len() > MAX_DATABASE_BYTES {
-        return Err(unreadable(path, format!("it has more than {MAX_DATABASE_BYTES} bytes")));
+        return Err(unreadable(
+            path,
+            format!("it has more than {MAX_DATABASE_BYTES} bytes"),
+        ));
     }
     let stanzas = text.split("\n\n").map(|stanza| stanza.trim_matches('\n'));
     Ok(stanzas.filter(|stanza| !stanza.is_empty()).collect())
@@ -43,7 +48,10 @@ fn read<'a>(text: &'a str) -> Result<Database<'a>, Obstacle> {
     let stanzas = stanzas(path, text)?;
     // What dpkg itself is built for is the architecture whose packages need no suffix.
     let is_dpkg = |stanza: &&&str| field(stanza, "Package") == Some("dpkg");
-    let native = stanzas.iter().find(is_dpkg).and_then(|stanza| field(stanza, "Architecture"));
+    let native = stanzas
+        .iter()
+        .find(is_dpkg)
+        .and_then(|stanza| field(stanza, "Architecture"));
     let packages: Result<Vec<Installed<'a>>, Obstacle> = stanzas
         .iter()
         .map(|stanza| package(stanza, native.unwrap_or_default()))
@@ -63,7 +71,10 @@ fn package<'a>(stanza: &'a str, native: &str) -> Result<Installed<'a>, Obstacle>
         format!("{name}:{arch}")
     };
     let mut words = status.split(' ');
-    let (selection, state) = (words.next().unwrap_or_default(), words.next_back().unwrap_or_default());
+    let (selection, state) = (
+        words.next().unwrap_or_default(),
+        words.next_back().unwrap_or_default(),
+    );
     let relations = |fields: [&str; 2]| -> Result<Vec<Relation<'a>>, Obstacle> {
         let all = fields.iter().filter_map(|name| field(stanza, name));
         let relations: Vec<Relation<'a>> = all.flat_map(relations).take(MAX_RELATIONS + 1).collect();
@@ -93,10 +104,13 @@ fn package<'a>(stanza: &'a str, native: &str) -> Result<Installed<'a>, Obstacle>
 
 /// `a (>= 1) | b, c:any`.
 fn relations(text: &str) -> impl Iterator<Item = Relation<'_>> {
-    text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(|text| Relation {
-        text,
-        alternatives: text.split('|').map(|text| alternative(text.trim())).collect(),
-    })
+    text.split(',')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(|text| Relation {
+            text,
+            alternatives: text.split('|').map(|text| alternative(text.trim())).collect(),
+        })
 }
 
 fn alternative(text: &str) -> Alternative<'_> {
@@ -123,7 +137,11 @@ fn alternative(text: &str) -> Alternative<'_> {
 ///
 /// # Errors
 /// All that stands against it.
-pub(in crate::rebase) fn merge_dpkg(old: &str, new: &str, app: &str) -> Result<MergedPackages, Vec<Obstacle>> {
+pub(in crate::rebase) fn merge_dpkg(
+    old: &str,
+    new: &str,
+    app: &str,
+) -> Result<MergedPackages, Vec<Obstacle>> {
     let read = |text| read(text).map_err(|obstacle| vec![obstacle]);
     merge(&RULES, &read(old)?, &read(new)?, &read(app)?)
 }
@@ -149,7 +167,9 @@ pub(in crate::rebase) fn merge_apt_states(old: &str, new: &str, app: &str) -> Re
         let said = app.get(key).filter(|said| old.get(key) != Some(said));
         merged.push((key.clone(), said.unwrap_or(stanza).clone()));
     }
-    let own = app.iter().filter(|(key, _)| !new.contains_key(*key) && !old.contains_key(*key));
+    let own = app
+        .iter()
+        .filter(|(key, _)| !new.contains_key(*key) && !old.contains_key(*key));
     merged.extend(own.map(|(key, stanza)| (key.clone(), stanza.clone())));
     merged.sort();
     Ok(merged.into_iter().map(|(_, stanza)| stanza + "\n\n").collect())

@@ -1,8 +1,14 @@
 use super::*;
 
 fn deb(name: &str, version: &str, more: &str) -> String {
-    let more = if more.is_empty() { String::new() } else { format!("\n{more}") };
-    format!("Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}{more}\nDescription: x\n y\n .\n z\n\n")
+    let more = if more.is_empty() {
+        String::new()
+    } else {
+        format!("\n{more}")
+    };
+    format!(
+        "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}{more}\nDescription: x\n y\n .\n z\n\n"
+    )
 }
 
 fn all(stanzas: &[String]) -> String {
@@ -12,7 +18,10 @@ fn all(stanzas: &[String]) -> String {
 fn said(result: Result<MergedPackages, Vec<Obstacle>>) -> String {
     match result {
         Ok(merged) => merged.text,
-        Err(obstacles) => obstacles.iter().map(|obstacle| format!("! {obstacle}\n")).collect(),
+        Err(obstacles) => obstacles
+            .iter()
+            .map(|obstacle| format!("! {obstacle}\n"))
+            .collect(),
     }
 }
 
@@ -22,9 +31,22 @@ fn dpkg() -> String {
 
 #[test]
 fn the_bases_packages_come_from_the_new_base_and_the_own_ones_stay() {
-    let old = all(&[deb("openssl", "3.0.11-1~deb12u1", ""), dpkg(), deb("libc6", "2.36-9+deb12u3", "")]);
-    let new = all(&[deb("openssl", "3.0.14-1~deb12u2", ""), dpkg(), deb("libc6", "2.36-9+deb12u8", ""), deb("tzdata", "2024a", "")]);
-    let curl = deb("curl", "7.88.1", "Depends: libc6 (>= 2.34), openssl | libssl (>= 4), zlib1g:any");
+    let old = all(&[
+        deb("openssl", "3.0.11-1~deb12u1", ""),
+        dpkg(),
+        deb("libc6", "2.36-9+deb12u3", ""),
+    ]);
+    let new = all(&[
+        deb("openssl", "3.0.14-1~deb12u2", ""),
+        dpkg(),
+        deb("libc6", "2.36-9+deb12u8", ""),
+        deb("tzdata", "2024a", ""),
+    ]);
+    let curl = deb(
+        "curl",
+        "7.88.1",
+        "Depends: libc6 (>= 2.34), openssl | libssl (>= 4), zlib1g:any",
+    );
     let zlib = deb("zlib1g", "1:1.2.13", "Multi-Arch: same");
     let app = all(&[curl.clone(), old.clone(), zlib.clone()]);
     let merged = merge_dpkg(&old, &new, &app).unwrap();
@@ -38,7 +60,11 @@ fn the_bases_packages_come_from_the_new_base_and_the_own_ones_stay() {
     ]);
     assert_eq!(merged.text, expected);
     assert_eq!(merged.own, ["curl", "zlib1g"]);
-    let changed: Vec<_> = merged.changes.iter().map(|change| change.package.as_str()).collect();
+    let changed: Vec<_> = merged
+        .changes
+        .iter()
+        .map(|change| change.package.as_str())
+        .collect();
     assert_eq!(changed, ["libc6", "openssl", "tzdata"]);
 }
 
@@ -48,14 +74,30 @@ fn what_the_own_packages_need_must_still_be_there() {
     let app = |depends: &str| all(&[old.clone(), deb("app", "1", depends)]);
     let new = all(&[dpkg(), deb("libfoo1", "2.0-1", "Provides: libfoo-abi (= 2), foo")]);
     for (depends, expected) in [
-        ("Depends: libfoo1 (<< 2)", "! package `app` of the application needs `libfoo1 (<< 2)`, which nothing provides on the new base\n"),
-        ("Depends: libfoo-abi (= 1)", "! package `app` of the application needs `libfoo-abi (= 1)`, which nothing provides on the new base\n"),
-        ("Pre-Depends: libfoo1 (= 1.5-1) | gone", "! package `app` of the application needs `libfoo1 (= 1.5-1) | gone`, which nothing provides on the new base\n"),
-        ("Breaks: libfoo1 (>= 2)", "! package `app` breaks with `libfoo1` on the new base (`libfoo1 (>= 2)`)\n"),
+        (
+            "Depends: libfoo1 (<< 2)",
+            "! package `app` of the application needs `libfoo1 (<< 2)`, which nothing provides on the new base\n",
+        ),
+        (
+            "Depends: libfoo-abi (= 1)",
+            "! package `app` of the application needs `libfoo-abi (= 1)`, which nothing provides on the new base\n",
+        ),
+        (
+            "Pre-Depends: libfoo1 (= 1.5-1) | gone",
+            "! package `app` of the application needs `libfoo1 (= 1.5-1) | gone`, which nothing provides on the new base\n",
+        ),
+        (
+            "Breaks: libfoo1 (>= 2)",
+            "! package `app` breaks with `libfoo1` on the new base (`libfoo1 (>= 2)`)\n",
+        ),
     ] {
         assert_eq!(said(merge_dpkg(&old, &new, &app(depends))), expected, "{depends}");
     }
-    for depends in ["Depends: libfoo1, foo", "Depends: never-was-there", "Conflicts: app, libfoo1 (<< 1)"] {
+    for depends in [
+        "Depends: libfoo1, foo",
+        "Depends: never-was-there",
+        "Conflicts: app, libfoo1 (<< 1)",
+    ] {
         assert!(merge_dpkg(&old, &new, &app(depends)).is_ok(), "{depends}");
     }
     let breaking = all(&[dpkg(), deb("libfoo1", "1.5-1", "Breaks: app (<< 2)")]);
@@ -80,7 +122,10 @@ fn a_package_of_the_base_that_was_replaced_is_an_obstacle() {
         "! the application has removed package `tar` of the base, which has 1.34\n"
     );
     let same = all(&[dpkg(), deb("libssl3", "3.0.14", ""), deb("tar", "1.34", "")]);
-    assert_eq!(merge_dpkg(&old, &new, &same).unwrap().text, new.replace("Package: dpkg", "Package: dpkg"));
+    assert_eq!(
+        merge_dpkg(&old, &new, &same).unwrap().text,
+        new.replace("Package: dpkg", "Package: dpkg")
+    );
 }
 
 #[test]
@@ -112,18 +157,28 @@ fn databases_that_cannot_be_read_are_refused() {
     for (text, why) in [
         ("Package: x\n", "a package has no status"),
         ("Status: install ok installed\n", "a package has no name"),
-        ("Package: a\nStatus: install ok installed\n\nPackage: a\nStatus: install ok installed\n", "package `a` is there twice"),
+        (
+            "Package: a\nStatus: install ok installed\n\nPackage: a\nStatus: install ok installed\n",
+            "package `a` is there twice",
+        ),
     ] {
-        assert_eq!(said(merge_dpkg("", "", text)), format!("! `var/lib/dpkg/status` cannot be merged: {why}\n"));
+        assert_eq!(
+            said(merge_dpkg("", "", text)),
+            format!("! `var/lib/dpkg/status` cannot be merged: {why}\n")
+        );
     }
-    let many = format!("Package: a\nStatus: install ok installed\nDepends: {}\n", "x,".repeat(MAX_RELATIONS + 1));
+    let many = format!(
+        "Package: a\nStatus: install ok installed\nDepends: {}\n",
+        "x,".repeat(MAX_RELATIONS + 1)
+    );
     assert!(said(merge_dpkg("", "", &many)).contains("more than 10000 dependencies"));
     assert!(said(merge_dpkg("", "", &"x".repeat(MAX_DATABASE_BYTES + 1))).contains("bytes"));
 }
 
 #[test]
 fn who_was_installed_by_itself_is_the_applications_word() {
-    let state = |name: &str, word: &str| format!("Package: {name}\nArchitecture: amd64\nAuto-Installed: {word}\n\n");
+    let state =
+        |name: &str, word: &str| format!("Package: {name}\nArchitecture: amd64\nAuto-Installed: {word}\n\n");
     let old = state("b", "1");
     let new = state("b", "1") + &state("c", "1");
     let app = state("a", "1") + &state("b", "0");
@@ -171,8 +226,17 @@ fn scripts_of_apk_packages_are_those_of_the_new_base_and_the_own_ones() {
         let all: Vec<Member> = names.iter().map(member).collect();
         write_members(&all, 5).unwrap()
     };
-    let merged = merge_apk_scripts("x", &archive(&["a-1", "b-1"]), &archive(&["a-2"]), &archive(&["a-1", "b-1", "c-1"]));
-    let names: Vec<String> = members(&merged.unwrap()).unwrap().into_iter().map(|member| member.path).collect();
+    let merged = merge_apk_scripts(
+        "x",
+        &archive(&["a-1", "b-1"]),
+        &archive(&["a-2"]),
+        &archive(&["a-1", "b-1", "c-1"]),
+    );
+    let names: Vec<String> = members(&merged.unwrap())
+        .unwrap()
+        .into_iter()
+        .map(|member| member.path)
+        .collect();
     assert_eq!(names, ["a-2", "c-1"]);
     assert!(merge_apk_scripts("x", b"", b"", &[b'x'; 600]).is_err());
 }
