@@ -28,6 +28,7 @@ mod real_images {
     mod lists;
     mod log4j_day;
     mod programs;
+    mod rebase;
     mod rpm;
     mod tree;
 }
