@@ -138,7 +138,7 @@ pub(crate) enum Command {
     Base(bases::BaseCommand),
     /// Say whose an image is, what it stands on, and where that is on the road
     Lineage(lineage::LineageArgs),
-    /// Say what would become of an image on the newest release of its base, without building it again
+    /// Put an image on the newest release of its base without building it again, or say why that cannot be
     Rebase(rebase::RebaseArgs),
     /// Say what becomes of an image when it is pulled, and why
     Decision(decisions::DecisionArgs),

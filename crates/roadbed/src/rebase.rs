@@ -1,26 +1,30 @@
-//! Plans of rebases, from stored facts: no byte of a layer is read.
+//! Images on newer releases of their bases: planned and made from stored facts, no byte of a layer is read.
 //!
 //! - `rebase/load.rs`: an image with its bytes and the facts of its layers.
 //! - `rebase/change.rs`: what differs between two releases of a base, made once for all images on it.
 //! - `rebase/plan.rs`: the plan of one image.
+//! - `rebase/mover.rs`: tags that follow when what was made is decided.
 
 mod change;
 mod load;
+mod mover;
 mod plan;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use oci::{Digest, MediaType};
+use oci::{Digest, MediaType, Tag};
 use road::names::BaseName;
 use road::rebase::{BaseNamed, Replaced, SafetyClass, write_index};
-use store::{RoadEntries, Store};
+use store::{Actor, Rebase, RoadEntries, Store, TagMove};
 use web::wire::{ImagePlan, PlanEntry};
-use web::{PlanOf, Planned, Rebasing, RebasingError};
+use web::{Made, PlanOf, Planned, Rebasing, RebasingError};
 
-use crate::judge::{Evidence, Knowledge};
+use crate::judge::{Evidence, Knowledge, stored_limits};
 use change::Changes;
 use load::{Loaded, Loader};
+
+pub(crate) use mover::follow;
 
 /// Makes plans by what a server knows.
 pub(crate) struct Rebases {
@@ -36,8 +40,20 @@ pub(crate) struct Follows {
     written: Option<Bytes>,
 }
 
+/// A plan, with all that must be written to carry it out.
+struct Plan {
+    entry: PlanEntry,
+    /// Images before their index.
+    manifests: Vec<Written>,
+    blobs: Vec<Vec<u8>>,
+}
+
+/// A manifest and what it is served as.
+type Written = (MediaType, Vec<u8>);
+
 /// What must be written for an image.
 struct Bytes {
+    media_type: MediaType,
     manifest: Vec<u8>,
     config: Vec<u8>,
     top: Option<Vec<u8>>,
@@ -65,7 +81,7 @@ impl Rebases {
         })
     }
 
-    async fn make(&self, of: PlanOf) -> Result<PlanEntry, RebasingError> {
+    async fn make(&self, of: PlanOf) -> Result<Plan, RebasingError> {
         let road = self.store.road().await.map_err(|error| failed(error.into()))?;
         if of.images.is_empty() {
             return Err(RebasingError::NoBase(
@@ -82,28 +98,86 @@ impl Rebases {
             .filter_map(|follows| follows.written.as_ref())
             .map(Bytes::len)
             .sum();
-        let mut new_digest = None;
+        let (mut new_digest, mut manifests, mut blobs) = (None, Vec::new(), Vec::new());
         if class.is_some_and(SafetyClass::can_follow) {
-            let (digest, bytes) = self.whole(&of, &all).await?;
+            let (digest, index) = self.whole(&of, &all).await?;
             new_digest = Some(digest);
-            new_bytes += bytes;
+            for written in all.iter_mut().filter_map(|follows| follows.written.take()) {
+                manifests.push((written.media_type, written.manifest));
+                blobs.push(written.config);
+                blobs.extend(written.top);
+            }
+            if let Some(index) = index {
+                new_bytes += index.1.len() as u64;
+                manifests.push(index);
+            }
         }
-        Ok(PlanEntry {
+        let entry = PlanEntry {
             repository: of.repository,
             digest: of.digest,
             class,
             new_digest,
             new_bytes,
             images: all.into_iter().map(|follows| follows.entry).collect(),
+        };
+        Ok(Plan {
+            entry,
+            manifests,
+            blobs,
         })
     }
 
-    /// What the whole is called: the image itself, or the index with its images replaced. With how many bytes it adds.
-    async fn whole(&self, of: &PlanOf, all: &[Follows]) -> Result<(Digest, u64), RebasingError> {
+    /// Stores what a plan makes. All images of an index follow one base, or it is not carried out.
+    async fn carry_out_here(
+        &self,
+        of: PlanOf,
+        (tag, how): (Tag, TagMove),
+        expected: Option<Digest>,
+        actor: Actor,
+    ) -> Result<Rebase, RebasingError> {
+        let plan = self.make(of).await?;
+        let Some(new) = plan.entry.new_digest else {
+            return Err(why_not(&plan.entry));
+        };
+        if expected.is_some_and(|expected| expected != new) {
+            return Err(RebasingError::Changed(new));
+        }
+        let road = self.store.road().await.map_err(|error| failed(error.into()))?;
+        let base = plan
+            .entry
+            .images
+            .iter()
+            .find_map(|image| image.to.as_ref().map(|to| to.digest));
+        let base = base.and_then(|digest| road.releases.release(&digest));
+        let base = base
+            .and_then(|release| road.bases.get(&release.base))
+            .ok_or(RebasingError::Gone)?;
+        let limits = stored_limits();
+        let manifests = plan.manifests.into_iter().map(|(media_type, bytes)| {
+            let manifest = oci::Manifest::parse(&bytes, Some(&media_type), &limits)?;
+            let digest = Digest::of(oci::Algorithm::Sha256, &bytes);
+            Ok((digest, bytes::Bytes::from(bytes), manifest))
+        });
+        let manifests: Result<Vec<_>, oci::ManifestError> = manifests.collect();
+        let new = store::NewRebase {
+            repository: plan.entry.repository.clone(),
+            tag,
+            old: plan.entry.digest,
+            how,
+            base: base.repository.clone(),
+            manifests: manifests.map_err(|error| failed(error.into()))?,
+            blobs: plan.blobs.into_iter().map(bytes::Bytes::from).collect(),
+            plan: serde_json::to_string(&plan.entry).map_err(|error| failed(error.into()))?,
+        };
+        Ok(self.store.make_rebase(&actor, new).await?)
+    }
+
+    /// What the whole is called: the image itself, or the index with its images replaced, which is answered too.
+    async fn whole(&self, of: &PlanOf, all: &[Follows]) -> Result<(Digest, Option<Written>), RebasingError> {
         if let [only] = all
             && only.entry.digest == of.digest
         {
-            return Ok((only.entry.new_digest.unwrap_or(of.digest), 0));
+            return Ok((only.entry.new_digest.unwrap_or(of.digest), None));
         }
         let replaced = all.iter().filter_map(|follows| {
             Some(Replaced {
@@ -117,8 +191,9 @@ impl Rebases {
         let index = index
             .map_err(|error| failed(error.into()))?
             .ok_or(RebasingError::Gone)?;
-        let index = write_index(&index.bytes, &replaced).map_err(|error| failed(error.into()))?;
-        Ok((Digest::of(oci::Algorithm::Sha256, &index), index.len() as u64))
+        let bytes = write_index(&index.bytes, &replaced).map_err(|error| failed(error.into()))?;
+        let digest = Digest::of(oci::Algorithm::Sha256, &bytes);
+        Ok((digest, Some((index.media_type.clone(), bytes))))
     }
 
     async fn image(
@@ -207,7 +282,31 @@ impl Rebases {
 
 impl Rebasing for Rebases {
     fn plan(&self, of: PlanOf) -> Planned<'_> {
-        Box::pin(self.make(of))
+        Box::pin(async move { Ok(self.make(of).await?.entry) })
+    }
+
+    fn carry_out(
+        &self,
+        of: PlanOf,
+        tag: Tag,
+        how: TagMove,
+        expected: Option<Digest>,
+        actor: Actor,
+    ) -> Made<'_> {
+        Box::pin(self.carry_out_here(of, (tag, how), expected, actor))
+    }
+}
+
+/// Why a plan has nothing to carry out.
+fn why_not(plan: &PlanEntry) -> RebasingError {
+    let Some(class) = plan.class else {
+        return RebasingError::Current;
+    };
+    let obstacles = plan.images.iter().flat_map(|image| &image.obstacles);
+    let why: Vec<&str> = obstacles.take(3).map(|obstacle| obstacle.text.as_str()).collect();
+    RebasingError::Rebuild {
+        class,
+        why: why.join("; "),
     }
 }
 

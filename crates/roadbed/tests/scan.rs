@@ -28,6 +28,7 @@ mod scan {
     mod images;
     mod in_use;
     mod pushes;
+    mod rebase;
     mod road;
     mod signer;
     mod signing;

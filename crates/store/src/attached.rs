@@ -130,7 +130,10 @@ impl Store {
             .map(drop)
     }
 
-    async fn own_blob(&self, bytes: Bytes) -> Result<(crate::upload::Claim, Committed), StoreError> {
+    pub(crate) async fn own_blob(
+        &self,
+        bytes: Bytes,
+    ) -> Result<(crate::upload::Claim, Committed), StoreError> {
         let id = self.new_upload_id();
         let claim = self.claim(id).await.map_err(of_upload)?;
         let expect = Digest::of(Algorithm::Sha256, &bytes);

@@ -137,6 +137,18 @@ pub enum EventKind {
     /// An image that was pushed to the repository of a base is known as a release of it.
     #[serde(rename = "base.release")]
     BaseRelease,
+    /// An image was put on a newer release of its base; no tag names it yet.
+    #[serde(rename = "rebase.make")]
+    RebaseMake,
+    /// The tag followed to a rebased image.
+    #[serde(rename = "rebase.move")]
+    RebaseMove,
+    /// The tag did not follow: the image is worse than the one before, or the tag has moved.
+    #[serde(rename = "rebase.refuse")]
+    RebaseRefuse,
+    /// A rebase was undone.
+    #[serde(rename = "rebase.undo")]
+    RebaseUndo,
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,

@@ -59,6 +59,7 @@ mod principal;
 mod pull_log;
 mod quota;
 mod reader;
+mod rebase;
 mod referrer;
 mod repository;
 mod road_entries;
@@ -110,6 +111,7 @@ pub use principal::{
 };
 pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
 pub use quota::{QuotaExceeded, QuotaKind};
+pub use rebase::{NewRebase, Rebase, RebaseError, RebaseState, TagMove};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use road_entries::RoadEntries;

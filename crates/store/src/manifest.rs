@@ -24,7 +24,7 @@ mod put;
 
 pub(crate) use delete::remove_rows;
 pub use list::ListedManifest;
-pub(crate) use put::{find, put_own};
+pub(crate) use put::{find, put_made, put_own};
 
 /// A manifest as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -304,7 +304,8 @@ async fn load_tagged(
     load_from(on, from, "t.name", repo, tag.as_str()).await
 }
 
-async fn load(
+/// The manifest of a repository, as it is now.
+pub(crate) async fn load(
     on: &impl ConnectionTrait,
     repo: &RepoName,
     digest: &Digest,

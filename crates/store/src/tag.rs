@@ -186,7 +186,11 @@ impl Store {
 }
 
 async fn delete(tx: &Tx, permit: &Permit<Delete>, tag: &Tag) -> Result<(), DeleteError> {
-    let repo = permit.repo();
+    remove(tx, permit.repo(), tag, &Actor::holder(permit, "request")).await
+}
+
+/// Deletes a tag; the rules were asked before.
+pub(crate) async fn remove(tx: &Tx, repo: &RepoName, tag: &Tag, actor: &Actor) -> Result<(), DeleteError> {
     let repository = repository::find(tx.sql(), repo)
         .await?
         .ok_or(DeleteError::Unknown)?;
@@ -207,9 +211,8 @@ async fn delete(tx: &Tx, permit: &Permit<Delete>, tag: &Tag) -> Result<(), Delet
     tx.touch(Key::tag(repo, tag));
     attachment::wake_by_tag(tx, repo, repository.id, tag).await?;
     base::release::names_changed(tx, repo).await?;
-    let actor = Actor::holder(permit, "request");
     let body = json!({ "digest": row.digest });
-    event::record(tx, &actor, EventKind::TagDelete, &subject(repo, tag), body).await?;
+    event::record(tx, actor, EventKind::TagDelete, &subject(repo, tag), body).await?;
     Ok(())
 }
 

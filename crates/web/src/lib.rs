@@ -77,7 +77,7 @@ pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION
 pub use feeds::{RunningSync, SourcesAsked, SyncRefused, Syncing};
 pub use judging::{Asked, Judging, JudgingError};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
-pub use rebases::{MAX_PLATFORMS, PlanOf, Planned, Rebasing, RebasingError};
+pub use rebases::{MAX_PLATFORMS, Made, PlanOf, Planned, Rebasing, RebasingError};
 pub use reports::ReportOf;
 pub use session::{PeerAddress, WhoAsked};
 pub use state::{WebConfig, WebState};
@@ -188,6 +188,9 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(bases::get_base, bases::remove_base))
         .routes(routes!(lineage::get_lineage))
         .routes(routes!(rebases::get_plan))
+        .routes(routes!(rebases::make_rebase, rebases::list_rebases))
+        .routes(routes!(rebases::get_rebase))
+        .routes(routes!(rebases::undo_rebase))
 }
 
 /// Users and robots.

@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::pin::Pin;
 
-use access::permit::Pull;
+use access::permit::{Pull, Push};
 use axum::Extension;
 use axum::extract::State;
-use oci::{Digest, ManifestKind, RepoName};
+use oci::{Digest, ManifestKind, RepoName, Tag};
 use road::names::BaseName;
 use road::rebase::{ConfigConflict, PackageChange, PathEvidence, SafetyClass};
 use serde::{Deserialize, Serialize};
+use store::{Actor, Rebase, RebaseError, RebaseState, TagMove};
 use thiserror::Error;
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,8 +18,9 @@ use crate::PeerAddress;
 use crate::body::Body;
 use crate::decisions::{DecisionKey, judged};
 use crate::judging;
+use crate::moment::Moment;
 use crate::problem::{ApiError, Kind, Problem};
-use crate::query::Query;
+use crate::query::{Path, Query};
 use crate::session::Session;
 use crate::state::WebState;
 
@@ -41,10 +43,23 @@ pub struct PlanOf {
     pub onto: Option<BaseName>,
 }
 
-/// Makes plans. Nothing is changed by one.
+/// A rebase on its way into the journal.
+pub type Made<'a> = Pin<Box<dyn Future<Output = Result<Rebase, RebasingError>> + Send + 'a>>;
+
+/// Makes plans, and carries them out.
 pub trait Rebasing: Send + Sync {
-    /// What would become of an image on the newest release of its base.
+    /// What would become of an image on the newest release of its base. Nothing is changed.
     fn plan(&self, of: PlanOf) -> Planned<'_>;
+
+    /// Stores what a plan makes, unless it is another plan than the `expected` one. The tag follows when it was decided.
+    fn carry_out(
+        &self,
+        of: PlanOf,
+        tag: Tag,
+        how: TagMove,
+        expected: Option<Digest>,
+        actor: Actor,
+    ) -> Made<'_>;
 }
 
 /// Why there is no plan.
@@ -59,6 +74,23 @@ pub enum RebasingError {
     /// No such base, or the image stands on none.
     #[error("{0}")]
     NoBase(String),
+    /// It stands on the newest release.
+    #[error("the image stands on the newest release of its base: there is nothing to do")]
+    Current,
+    /// It cannot be carried out as it is.
+    #[error("the image must be built again (class {class:?}): {why}")]
+    Rebuild {
+        /// C or D.
+        class: SafetyClass,
+        /// What stands against it.
+        why: String,
+    },
+    /// Another plan than the one that was shown.
+    #[error("the plan has changed: it would make {0} now; look at it again")]
+    Changed(Digest),
+    /// The journal takes it not.
+    #[error(transparent)]
+    Refused(#[from] RebaseError),
     /// It failed.
     #[error("no plan could be made")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
@@ -185,11 +217,17 @@ pub(crate) async fn get_plan(
     from: Option<Extension<PeerAddress>>,
     Query(query): Query<PlanQuery>,
 ) -> Result<Body<PlanEntry>, ApiError> {
+    let rebasing = state.rebasing.clone().ok_or_else(judging::switched_off)?;
+    let _place = state.place_for_report(from.map(|Extension(from)| from))?;
+    let of = plan_of(&state, &session, query).await?;
+    Ok(Body(rebasing.plan(of).await?))
+}
+
+/// What is meant by a reference, for whoever may pull it.
+async fn plan_of(state: &WebState, session: &Session, query: PlanQuery) -> Result<PlanOf, ApiError> {
     let permit = session.permit::<Pull>(&query.repository)?;
     let key = DecisionKey::new(query.repository, query.reference);
-    let manifest = key.manifest(&state, &permit).await?;
-    let rebasing = state.rebasing.as_ref().ok_or_else(judging::switched_off)?;
-    let _place = state.place_for_report(from.map(|Extension(from)| from))?;
+    let manifest = key.manifest(state, &permit).await?;
     let mut images = Vec::new();
     for digest in judged(&manifest) {
         let is_alone = manifest.kind != ManifestKind::Index;
@@ -204,13 +242,206 @@ pub(crate) async fn get_plan(
         );
         return Err(ApiError::new(Kind::Conflict, detail));
     }
-    let of = PlanOf {
+    Ok(PlanOf {
         repository: key.repository,
         digest: manifest.digest,
         images,
         onto: query.onto,
+    })
+}
+
+/// A rebase that is asked for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRebase {
+    /// The repository, such as `team/app`.
+    #[schema(value_type = String)]
+    pub repository: RepoName,
+    /// The tag whose image is put on a newer release, and that follows.
+    #[schema(value_type = String)]
+    pub tag: Tag,
+    /// The base to put it on; by default the one that it stands on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub onto: Option<BaseName>,
+    /// How the tag follows: `suffix` (the new image is `1.4-p1`), or `in-place`.
+    #[schema(value_type = String)]
+    pub how: TagMove,
+    /// `new_digest` of the plan that was looked at: another plan is not carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub expected: Option<Digest>,
+}
+
+/// A line of the journal of rebases.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RebaseEntry {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: uuid::Uuid,
+    /// Where the image lies.
+    #[schema(value_type = String)]
+    pub repository: RepoName,
+    /// The tag that follows.
+    #[schema(value_type = String)]
+    pub tag: Tag,
+    /// What it named.
+    #[schema(value_type = String)]
+    pub old: Digest,
+    /// What was made of that.
+    #[schema(value_type = String)]
+    pub new: Digest,
+    /// How the tag follows.
+    #[schema(value_type = String)]
+    pub how: TagMove,
+    /// `made`: the image is stored and waits to be decided; `moved`: the tag has followed; `refused`: it has not, and will not;
+    /// `undone`: it has gone back.
+    #[schema(value_type = String)]
+    pub state: RebaseState,
+    /// The tag that names the new image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub moved: Option<Tag>,
+    /// Why the tag has not followed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Who asked for it.
+    pub actor: String,
+    /// When it was made.
+    pub made_at: Moment,
+    /// When its state last changed.
+    pub changed_at: Moment,
+}
+
+impl From<Rebase> for RebaseEntry {
+    fn from(rebase: Rebase) -> Self {
+        Self {
+            id: rebase.id,
+            repository: rebase.repository,
+            tag: rebase.tag,
+            old: rebase.old,
+            new: rebase.new,
+            how: rebase.how,
+            state: rebase.state,
+            moved: rebase.moved,
+            reason: rebase.reason,
+            actor: rebase.actor,
+            made_at: Moment(rebase.made_at),
+            changed_at: Moment(rebase.changed_at),
+        }
+    }
+}
+
+/// Put an image on the newest release of its base, and have its tag follow when the new image was looked into and decided no worse.
+#[utoipa::path(post, path = "/rebases", tag = "fleet", request_body = NewRebase, responses(
+    (status = OK, description = "It is stored; ask for its line until the tag has followed", body = RebaseEntry),
+    (status = NOT_FOUND, description = "No such tag", body = Problem),
+    (status = CONFLICT, description = "It cannot follow without a rebuild, is current, or another plan", body = Problem),
+    (status = SERVICE_UNAVAILABLE, description = "It is still being looked into", body = Problem),
+))]
+pub(crate) async fn make_rebase(
+    State(state): State<WebState>,
+    session: Session,
+    from: Option<Extension<PeerAddress>>,
+    Body(new): Body<NewRebase>,
+) -> Result<Body<RebaseEntry>, ApiError> {
+    let permit = session.permit::<Push>(&new.repository)?;
+    let rebasing = state.rebasing.clone().ok_or_else(judging::switched_off)?;
+    let _place = state.place_for_report(from.map(|Extension(from)| from))?;
+    let query = PlanQuery {
+        repository: new.repository,
+        reference: new.tag.to_string(),
+        onto: new.onto,
     };
-    Ok(Body(rebasing.plan(of).await?))
+    let of = plan_of(&state, &session, query).await?;
+    let actor = Actor::holder(&permit, "rebase");
+    let made = rebasing
+        .carry_out(of, new.tag, new.how, new.expected, actor)
+        .await?;
+    Ok(Body(made.into()))
+}
+
+/// Which lines.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RebasesQuery {
+    /// The repository, such as `team/app`.
+    #[param(value_type = String)]
+    repository: RepoName,
+    /// Lines on the page: 1 to 1000, by default 100.
+    limit: Option<usize>,
+}
+
+/// List the rebases of a repository, newest first.
+#[utoipa::path(get, path = "/rebases", tag = "fleet", params(RebasesQuery), responses(
+    (status = OK, description = "Its journal", body = Vec<RebaseEntry>),
+))]
+pub(crate) async fn list_rebases(
+    State(state): State<WebState>,
+    session: Session,
+    Query(query): Query<RebasesQuery>,
+) -> Result<Body<Vec<RebaseEntry>>, ApiError> {
+    session.permit::<Pull>(&query.repository)?;
+    let limit = crate::page::limit(query.limit)?;
+    let rebases = state.store.rebases(Some(&query.repository), None, limit).await?;
+    Ok(Body(rebases.into_iter().map(RebaseEntry::from).collect()))
+}
+
+/// Show a rebase.
+#[utoipa::path(get, path = "/rebases/{id}", tag = "fleet", params(("id" = String, Path, description = "Its id")), responses(
+    (status = OK, description = "Where it stands", body = RebaseEntry),
+    (status = NOT_FOUND, description = "No such rebase", body = Problem),
+))]
+pub(crate) async fn get_rebase(
+    State(state): State<WebState>,
+    session: Session,
+    Path(id): Path<uuid::Uuid>,
+) -> Result<Body<RebaseEntry>, ApiError> {
+    let found = find(&state, id).await?;
+    // Whoever may not pull does not learn that it is there.
+    session
+        .permit::<Pull>(&found.repository)
+        .map_err(|_| of_journal(&RebaseError::Unknown))?;
+    Ok(Body(found.into()))
+}
+
+/// Take a rebase back: the tag names what it named before.
+#[utoipa::path(post, path = "/rebases/{id}/undo", tag = "fleet", params(("id" = String, Path, description = "Its id")), responses(
+    (status = OK, description = "It is undone", body = RebaseEntry),
+    (status = NOT_FOUND, description = "No such rebase", body = Problem),
+    (status = CONFLICT, description = "The tag has moved meanwhile, or there is nothing to undo", body = Problem),
+))]
+pub(crate) async fn undo_rebase(
+    State(state): State<WebState>,
+    session: Session,
+    Path(id): Path<uuid::Uuid>,
+) -> Result<Body<RebaseEntry>, ApiError> {
+    let found = find(&state, id).await?;
+    session
+        .permit::<Pull>(&found.repository)
+        .map_err(|_| of_journal(&RebaseError::Unknown))?;
+    let permit = session.permit::<Push>(&found.repository)?;
+    let actor = Actor::holder(&permit, "undo");
+    let undone = state
+        .store
+        .undo_rebase(&actor, id)
+        .await
+        .map_err(|error| of_journal(&error))?;
+    Ok(Body(undone.into()))
+}
+
+async fn find(state: &WebState, id: uuid::Uuid) -> Result<Rebase, ApiError> {
+    let found = state.store.rebase(id).await?;
+    found.ok_or_else(|| of_journal(&RebaseError::Unknown))
+}
+
+fn of_journal(error: &RebaseError) -> ApiError {
+    match error {
+        RebaseError::Unknown => ApiError::new(Kind::NotFound, error),
+        RebaseError::Store(_) | RebaseError::Put(store::PutError::Store(_)) => ApiError::internal(error),
+        _ => ApiError::new(Kind::Conflict, error),
+    }
 }
 
 impl From<RebasingError> for ApiError {
@@ -218,7 +449,11 @@ impl From<RebasingError> for ApiError {
         match &error {
             RebasingError::Gone => Self::new(Kind::NotFound, error),
             RebasingError::Waits(_) => Self::retry_after(Kind::Unavailable, error, 2),
-            RebasingError::NoBase(_) => Self::new(Kind::Conflict, error),
+            RebasingError::NoBase(_)
+            | RebasingError::Current
+            | RebasingError::Rebuild { .. }
+            | RebasingError::Changed(_) => Self::new(Kind::Conflict, error),
+            RebasingError::Refused(refused) => of_journal(refused),
             RebasingError::Failed(_) => Self::internal(&error),
         }
     }

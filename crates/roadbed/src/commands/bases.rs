@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use findings::Severity;
 use oci::{Digest, RepoName};
-use road::base::{BaseImage, Lifecycle, Promise, parse_duration};
+use road::base::{BaseImage, Lifecycle, Promise, RebaseContract, parse_duration};
 use road::names::{BaseName, Contact, Owner};
 use time::Duration;
 use web::wire::{BaseEntry, SetBase, ShownBase};
@@ -77,6 +77,15 @@ pub(crate) struct SetArgs {
     /// Within which time its owner patches it, as severity=span
     #[arg(long, value_name = "SEVERITY=SPAN", value_delimiter = ',', value_parser = promise)]
     patch_within: Vec<(Severity, Duration)>,
+    /// Promise that a release may take the place of another one below images that stand on it (`roadbed rebase`)
+    #[arg(long)]
+    rebase_safe: bool,
+    /// What stays the same between releases, such as glibc-2.36; rebases stop where it changes
+    #[arg(long, value_name = "TEXT", requires = "rebase_safe")]
+    abi: Option<String>,
+    /// Architectures that the promise is for, such as amd64; without any it is for all
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "rebase_safe")]
+    arch: Vec<String>,
 }
 
 /// `name=value`.
@@ -164,7 +173,11 @@ fn entry(args: SetArgs) -> Result<BaseImage> {
         lifecycle: args.lifecycle,
         supported_until: until,
         replaced_by: args.replaced_by,
-        rebase: None,
+        rebase: args.rebase_safe.then_some(RebaseContract {
+            safe: true,
+            abi: args.abi,
+            arch: args.arch,
+        }),
         patch_within: Promise::new(args.patch_within),
     })
 }

@@ -1,10 +1,15 @@
-//! `rebase IMAGE`: what would become of an image on the newest release of its base.
+//! `rebase IMAGE`: an image on the newest release of its base, planned and carried out.
 
-use anyhow::Result;
-use clap::Args;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use clap::{Args, Subcommand, ValueEnum};
+use oci::{Reference, RepoName};
 use road::names::BaseName;
 use road::rebase::{PackageChange, SafetyClass};
-use web::wire::{ImagePlan, PlanEntry};
+use store::{RebaseState, TagMove};
+use uuid::Uuid;
+use web::wire::{ImagePlan, NewRebase, PlanEntry, RebaseEntry};
 
 use super::decisions::ImageArg;
 use crate::client::Client;
@@ -13,35 +18,155 @@ use crate::output;
 /// Packages that a person is shown, unless all are asked for.
 const PACKAGES: usize = 20;
 
+/// How often a rebase is asked about until its tag has followed.
+const ASK_EVERY: Duration = Duration::from_millis(300);
+
 /// Options of `rebase`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Nothing is changed. Classes: A, the application wrote nothing that the base changes; B, lists of packages, accounts
-and the like are merged in a small layer on top; C, it must be built again; D, the same, and it names no source.
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
+Without --apply nothing is changed. Classes: A, the application wrote nothing that the base changes; B, lists of
+packages, accounts and the like are merged in a small layer on top; C, it must be built again; D, the same, and
+it names no source. The old image stays; its tag follows once the new one was looked into and is decided no worse.
 
 Examples:
   roadbed rebase team/app:1.4
-  roadbed rebase team/app:1.4 --onto debian12 --output json")]
+  roadbed rebase team/app:1.4 --onto debian12 --output json
+  roadbed rebase team/app:1.4 --apply
+  roadbed rebase list team/app
+  roadbed rebase undo 0198c0de-0000-7000-8000-000000000000"
+)]
 pub(crate) struct RebaseArgs {
+    #[command(subcommand)]
+    command: Option<RebaseCommand>,
     /// Image: `team/app:1.4` or `team/app@sha256:…`; without either the tag `latest`
-    image: ImageArg,
+    #[arg(required = true)]
+    image: Option<ImageArg>,
     /// Base to put it on; by default the one that it stands on
     #[arg(long, value_name = "BASE")]
     onto: Option<BaseName>,
+    /// Carry out what is shown
+    #[arg(long)]
+    apply: bool,
+    /// How the tag follows: the new image is `1.4-p1`, or `1.4` itself
+    #[arg(long, value_enum, default_value_t = How::Suffix, requires = "apply")]
+    tag: How,
     /// Show all packages that change, not only the first 20
     #[arg(long)]
     all: bool,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum How {
+    Suffix,
+    InPlace,
+}
+
+/// What else there is to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RebaseCommand {
+    /// List the rebases of a repository, newest first
+    List {
+        /// The repository
+        repository: RepoName,
+    },
+    /// Take a rebase back: the tag names what it named before
+    Undo {
+        /// Its id
+        id: Uuid,
+    },
+}
+
 /// Carries out the command.
 pub(crate) async fn run(client: &Client, args: RebaseArgs) -> Result<()> {
-    let mut query = vec![
-        ("repository", args.image.repository().to_string()),
-        ("reference", args.image.reference().to_string()),
-    ];
-    query.extend(args.onto.map(|base| ("onto", base.to_string())));
-    let plan: PlanEntry = client.get("/rebases/plan", &query).await?;
-    output::show(client.format(), &plan, |plan| describe(plan, args.all))
+    match (args.command, args.image) {
+        (Some(RebaseCommand::List { repository }), _) => {
+            let query = [("repository", repository.to_string())];
+            let rebases: Vec<RebaseEntry> = client.get("/rebases", &query).await?;
+            output::show(client.format(), &rebases, |rebases| table(rebases))
+        }
+        (Some(RebaseCommand::Undo { id }), _) => {
+            let undone: RebaseEntry = client.post(&format!("/rebases/{id}/undo"), &()).await?;
+            output::show(client.format(), &undone, line)
+        }
+        (None, Some(image)) => {
+            let mut query = vec![
+                ("repository", image.repository().to_string()),
+                ("reference", image.reference().to_string()),
+            ];
+            query.extend(args.onto.as_ref().map(|base| ("onto", base.to_string())));
+            let plan: PlanEntry = client.get("/rebases/plan", &query).await?;
+            if args.apply {
+                return apply(client, &image, args.onto, args.tag, &plan).await;
+            }
+            output::show(client.format(), &plan, |plan| describe(plan, args.all))
+        }
+        (None, None) => bail!("name an image, such as team/app:1.4"),
+    }
+}
+
+async fn apply(
+    client: &Client,
+    image: &ImageArg,
+    onto: Option<BaseName>,
+    tag: How,
+    plan: &PlanEntry,
+) -> Result<()> {
+    let Reference::Tag(of) = image.reference() else {
+        bail!("name a tag, such as team/app:1.4: a digest cannot follow");
+    };
+    let new = NewRebase {
+        repository: image.repository().clone(),
+        tag: of.clone(),
+        onto,
+        how: match tag {
+            How::Suffix => TagMove::Suffix,
+            How::InPlace => TagMove::InPlace,
+        },
+        expected: plan.new_digest,
+    };
+    let mut made: RebaseEntry = client.post("/rebases", &new).await?;
+    if made.state == RebaseState::Made {
+        output::note(format!("{} is stored and is being looked into", made.new));
+    }
+    while made.state == RebaseState::Made {
+        tokio::time::sleep(ASK_EVERY).await;
+        made = client.get(&format!("/rebases/{}", made.id), &[]).await?;
+    }
+    output::show(client.format(), &made, line)?;
+    ensure!(
+        made.state == RebaseState::Moved,
+        "the tag has not followed: {}",
+        made.reason
+    );
+    Ok(())
+}
+
+fn line(rebase: &RebaseEntry) -> String {
+    let what = match (rebase.state, &rebase.moved) {
+        (RebaseState::Moved, Some(tag)) => format!("{}:{tag} is {} now", rebase.repository, rebase.new),
+        (RebaseState::Undone, _) => format!("{}:{} is {} again", rebase.repository, rebase.tag, rebase.old),
+        (RebaseState::Refused, _) => format!("not followed: {}", output::printable(&rebase.reason)),
+        _ => format!("{} waits to be decided", rebase.new),
+    };
+    format!("{what} ({})\n", rebase.id)
+}
+
+fn table(rebases: &[RebaseEntry]) -> String {
+    let rows = rebases.iter().map(|rebase| {
+        let state = serde_json::to_value(rebase.state).unwrap_or_default();
+        [
+            rebase.id.to_string(),
+            rebase.tag.to_string(),
+            state.as_str().unwrap_or_default().to_owned(),
+            rebase.moved.as_ref().map(ToString::to_string).unwrap_or_default(),
+            output::moment(rebase.changed_at.0),
+            output::printable(&rebase.reason),
+        ]
+    });
+    output::table(["ID", "TAG", "STATE", "FOLLOWED BY", "SINCE", "WHY"], rows)
 }
 
 fn describe(plan: &PlanEntry, all: bool) -> String {

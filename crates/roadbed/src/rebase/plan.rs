@@ -187,6 +187,7 @@ fn follow(
         });
     let written = write(image, described.as_ref(), named).context("the image cannot be written")?;
     let bytes = Bytes {
+        media_type: app.manifest.0.clone(),
         manifest: written.manifest.clone(),
         config: written.config.clone(),
         top,

@@ -17,7 +17,7 @@ use crate::{
         glass::{self, Glass},
     },
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
-    rebase::Rebases,
+    rebase::{self, Rebases},
     worker::{Broker, Pool, PoolError, check_rules},
 };
 
@@ -30,7 +30,7 @@ const REVIEW_PAUSE: Duration = Duration::from_millis(200);
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
-    tasks: [JoinHandle<()>; 5],
+    tasks: [JoinHandle<()>; 6],
     judging: Arc<dyn Judging>,
     rebasing: Arc<dyn Rebasing>,
     asking: Arc<dyn Asking>,
@@ -127,6 +127,7 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(glass::audit::follow(store.clone())),
             tokio::spawn(look_again(store.clone(), pool.clone())),
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
+            tokio::spawn(rebase::follow(store.clone())),
         ],
         following: Some(fleet.follow()),
         asking: Arc::new(Questions(fleet)),

@@ -433,6 +433,35 @@ pub(crate) async fn put_own(
     Ok((id, true))
 }
 
+/// Stores a manifest that the registry makes of others, sets its tags and has it judged, by all rules of a push. Blobs that the
+/// repository does not have are linked if the `witness`, another repository, has them.
+pub(crate) async fn put_made(
+    tx: &Tx,
+    repo: &RepoName,
+    actor: &Actor,
+    put: PutManifest,
+    witness: Option<i64>,
+    (limits, rules): (StoreLimits, Arc<Rules>),
+) -> Result<PutOutcome, PutError> {
+    let named = Named::by(&put.manifest);
+    let witnesses = named
+        .blobs
+        .keys()
+        .filter_map(|digest| Some((*digest, witness?)))
+        .collect();
+    let push = Pushing {
+        repo: repo.clone(),
+        principal: None,
+        actor: actor.clone(),
+        rules,
+        limits,
+        witnesses,
+        named,
+        put,
+    };
+    push.carry_out(tx).await
+}
+
 /// Kind of a reference: to a blob.
 pub(super) const BLOB: i64 = 0;
 /// Kind of a reference: to a manifest.

@@ -1,0 +1,118 @@
+//! Tags that follow: a rebased image is decided like any other, and its tag moves unless that came out worse than the image before.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use oci::{Digest, Manifest, ManifestKind, RepoName};
+use store::{Outcome, Point, Rebase, RebaseError, RebaseState, Store};
+
+use crate::judge::stored_limits;
+
+/// How often it looks, at least.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Rebases that are looked at at a time; the oldest of more wait for the next look.
+const AT_A_TIME: usize = 1_000;
+
+/// Lets tags follow until its task is ended.
+pub(crate) async fn follow(store: Store) {
+    let mut decided = store.decisions();
+    loop {
+        decided.borrow_and_update();
+        if let Err(error) = look(&store).await {
+            tracing::warn!(error = format!("{error:#}"), "tags could not follow rebases");
+        }
+        tokio::time::sleep(PAUSE).await;
+        // A store that is gone ends the process.
+        let _ = tokio::time::timeout(LOOK_EVERY, decided.changed()).await;
+    }
+}
+
+async fn look(store: &Store) -> Result<()> {
+    for rebase in store.rebases(None, Some(RebaseState::Made), AT_A_TIME).await? {
+        if let Err(error) = settle(store, &rebase).await {
+            let (id, error) = (rebase.id, format!("{error:#}"));
+            tracing::warn!(%id, error, "a tag could not follow a rebase");
+        }
+    }
+    Ok(())
+}
+
+async fn settle(store: &Store, rebase: &Rebase) -> Result<()> {
+    let Some(new) = worst(store, &rebase.repository, &rebase.new).await? else {
+        return Ok(());
+    };
+    let old = worst(store, &rebase.repository, &rebase.old).await?;
+    if let Some(old) = old.filter(|old| rank(new.outcome) > rank(old.outcome)) {
+        let reason = format!(
+            "the new image comes out worse: {} instead of {}: {}",
+            word(new.outcome),
+            word(old.outcome),
+            new.line
+        );
+        return Ok(store.refuse_rebase(rebase.id, &reason).await?);
+    }
+    match store.move_rebase(rebase.id).await {
+        Ok(_) => Ok(()),
+        // The journal says so; a failure of the store is tried again.
+        Err(error @ RebaseError::Store(_)) => Err(error.into()),
+        Err(error) => Ok(store.refuse_rebase(rebase.id, &error.to_string()).await?),
+    }
+}
+
+/// The worst decision of the images of a manifest. `None`: not all are decided.
+struct Decided {
+    outcome: Outcome,
+    line: String,
+}
+
+async fn worst(store: &Store, repo: &RepoName, digest: &Digest) -> Result<Option<Decided>> {
+    let stored = store.manifest_to_judge(repo, digest).await?;
+    let stored = stored.with_context(|| format!("{repo}@{digest} is gone"))?;
+    let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type), &stored_limits())
+        .context("a manifest that was stored cannot be read")?;
+    let images: Vec<Digest> = match manifest.kind {
+        ManifestKind::Image => vec![*digest],
+        ManifestKind::Index => manifest.manifests.iter().map(|child| child.digest).collect(),
+    };
+    let mut worst: Option<Decided> = None;
+    for image in images {
+        if manifest.kind == ManifestKind::Index && !store.has_image(repo, &image).await? {
+            continue;
+        }
+        let Some(judgement) = store.decision(repo, &image, Point::Pull).await? else {
+            return Ok(None);
+        };
+        if worst
+            .as_ref()
+            .is_none_or(|worst| rank(judgement.outcome) > rank(worst.outcome))
+        {
+            worst = Some(Decided {
+                outcome: judgement.outcome,
+                line: judgement.line.clone(),
+            });
+        }
+    }
+    Ok(worst)
+}
+
+fn rank(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::NotApplicable => 0,
+        Outcome::Allow => 1,
+        Outcome::Warn => 2,
+        Outcome::Refuse => 3,
+    }
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::NotApplicable => "not applicable",
+        Outcome::Allow => "allowed",
+        Outcome::Warn => "warned about",
+        Outcome::Refuse => "refused",
+    }
+}
