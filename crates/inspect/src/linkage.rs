@@ -29,19 +29,11 @@ pub(crate) fn read(path: &str, file: &[u8]) -> Read {
         [0x7f, b'E', b'L', b'F', 2, ..] => read_as::<FileHeader64<Endianness>>(path, file, 64),
         _ => return Read::Apart,
     };
-    match read {
-        Some(Some(linkage)) => Read::Found(Box::new(linkage)),
-        Some(None) => Read::Apart,
-        None => Read::Unread,
-    }
+    read.unwrap_or(Read::Unread)
 }
 
-/// `None`: it cannot be read. `Some(None)`: it does not link.
-fn read_as<Elf: FileHeader<Endian = Endianness>>(
-    path: &str,
-    file: &[u8],
-    width: u8,
-) -> Option<Option<Linkage>> {
+/// `None`: it cannot be read.
+fn read_as<Elf: FileHeader<Endian = Endianness>>(path: &str, file: &[u8], width: u8) -> Option<Read> {
     let header = Elf::parse(file).ok()?;
     let endian = header.endian().ok()?;
     let mut interpreter = None;
@@ -53,12 +45,12 @@ fn read_as<Elf: FileHeader<Endian = Endianness>>(
         }
     }
     if !is_dynamic {
-        return Some(None);
+        return Some(Read::Apart);
     }
     let sections = header.sections(endian, file).ok()?;
     let table = sections.dynamic_table(endian, file).ok()?;
     let (mut soname, mut needed) = (None, Vec::new());
-    for entry in table.iter() {
+    for entry in &table {
         if entry.tag == DT_SONAME {
             soname = Some(text(table.string(entry).ok()?)?);
         } else if entry.tag == DT_NEEDED {
@@ -72,7 +64,7 @@ fn read_as<Elf: FileHeader<Endian = Endianness>>(
         // Sections were taken out: what the segments say of names is not looked up here.
         return None;
     }
-    Some(Some(Linkage {
+    Some(Read::Found(Box::new(Linkage {
         path: path.to_owned(),
         machine: (header.e_machine(endian).0, width),
         soname,
@@ -80,7 +72,7 @@ fn read_as<Elf: FileHeader<Endian = Endianness>>(
         interpreter,
         wants: wants(&sections, endian, file)?,
         offers: offers(&sections, endian, file)?,
-    }))
+    })))
 }
 
 /// A name; `None`: it is longer than one is.

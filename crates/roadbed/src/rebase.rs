@@ -228,7 +228,7 @@ impl Rebases {
         app: &Loaded,
         onto: Option<&BaseName>,
         road: &RoadEntries,
-    ) -> Result<(plan::Release, Option<plan::Release>), RebasingError> {
+    ) -> Result<(plan::BaseRelease, Option<plan::BaseRelease>), RebasingError> {
         let lineage = road.releases.lineage(&app.diff_ids);
         let mut stack = lineage.stack.iter().rev();
         let standing = stack.next().ok_or_else(|| {
@@ -265,10 +265,10 @@ impl Rebases {
         &self,
         release: road::lineage::Release,
         road: &RoadEntries,
-    ) -> Result<plan::Release, RebasingError> {
+    ) -> Result<plan::BaseRelease, RebasingError> {
         let base = road.bases.get(&release.base).ok_or(RebasingError::Gone)?;
         let image = self.loader.load(&base.repository, &release.digest).await?;
-        Ok(plan::Release {
+        Ok(plan::BaseRelease {
             named: BaseNamed {
                 name: format!("{}:{}", base.repository, release.version),
                 digest: release.digest,

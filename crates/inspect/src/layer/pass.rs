@@ -14,7 +14,7 @@ use super::{
     content::{Buffers, Kept},
     contents,
     links::Links,
-    rebase::Rebase,
+    rebase::{self, Rebase},
     report::{Found, Measured, Placed},
 };
 use crate::{
@@ -241,7 +241,7 @@ impl<R: Read> Pass<'_, '_, R> {
             .filter(|(_, analyser)| analyser.wants(path, head, entry.size, entry.mode))
             .map(|(place, _)| place)
             .collect();
-        let rebase = self.rebase.wants(path, head);
+        let rebase = rebase::wants(path, head);
         if catalogers.is_empty() && bytes.is_empty() && path != contents::PATH && !rebase {
             self.buffers.skip(&mut self.reader)?;
             return Ok(self.buffers.digest());

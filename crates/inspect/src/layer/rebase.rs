@@ -23,15 +23,12 @@ pub(super) struct Rebase {
     kept: BTreeMap<String, KeptFile>,
 }
 
-fn is_elf(head: &[u8]) -> bool {
-    head.starts_with(b"\x7fELF")
+/// Whether a file matters.
+pub(super) fn wants(path: &str, head: &[u8]) -> bool {
+    head.starts_with(b"\x7fELF") || KEPT_FILES.contains(&path)
 }
 
 impl Rebase {
-    pub(super) fn wants(&self, path: &str, head: &[u8]) -> bool {
-        is_elf(head) || KEPT_FILES.contains(&path)
-    }
-
     /// Takes a file that was wanted; `content` is `None` where it is too large for memory.
     pub(super) fn take(&mut self, path: &str, entry: &Entry, content: Option<&[u8]>) {
         self.linkages.remove(path);

@@ -18,7 +18,7 @@ fn check(path: &str, texts: [&str; 3]) -> Result<(), Vec<Obstacle>> {
 }
 
 /// What the new base has without what the application took away, then what the application added.
-fn sets<'a>([old, new, app]: [Vec<&'a str>; 3]) -> Vec<&'a str> {
+fn sets([old, new, app]: [Vec<&str>; 3]) -> Vec<&str> {
     let [was, is, own]: [HashSet<&str>; 3] =
         [&old, &new, &app].map(|entries| entries.iter().copied().collect());
     let kept = new

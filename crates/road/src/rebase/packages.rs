@@ -59,7 +59,7 @@ struct Installed<'a> {
     /// As it stands there, without the empty line behind it.
     text: &'a str,
     /// Its files are there, not only what it was configured with.
-    is_installed: bool,
+    is_there: bool,
     /// What the administrator wants done with it (dpkg: `install`, `hold`).
     selection: &'a str,
     needs: Vec<Relation<'a>>,
@@ -106,7 +106,7 @@ impl<'a> Database<'a> {
     }
 
     fn installed(&self, key: &str) -> Option<&Installed<'a>> {
-        self.get(key).filter(|package| package.is_installed)
+        self.get(key).filter(|package| package.is_there)
     }
 }
 
@@ -131,7 +131,7 @@ struct Answer<'a> {
 impl<'b> World<'b> {
     fn of<'a: 'b>(packages: impl Iterator<Item = &'b Installed<'a>>, rules: &Rules) -> Self {
         let mut by_name: HashMap<&str, Vec<Answer<'_>>> = HashMap::new();
-        for package in packages.filter(|package| package.is_installed) {
+        for package in packages.filter(|package| package.is_there) {
             let own = (package.name, Some(package.version));
             for (name, version) in std::iter::once(own).chain(package.provides.iter().copied()) {
                 let by = package.key.as_str();
@@ -167,7 +167,7 @@ impl<'b> World<'b> {
 fn own<'a, 'b>(old: &Database<'_>, new: &Database<'_>, app: &'b Database<'a>) -> Vec<&'b Installed<'a>> {
     let is_own = |package: &&Installed<'_>| {
         let bases = [old, new];
-        if package.is_installed {
+        if package.is_there {
             bases.iter().all(|base| base.installed(&package.key).is_none())
         } else {
             bases.iter().all(|base| base.get(&package.key).is_none())
@@ -178,7 +178,7 @@ fn own<'a, 'b>(old: &Database<'_>, new: &Database<'_>, app: &'b Database<'a>) ->
 
 fn check_base(old: &Database<'_>, new: &Database<'_>, app: &Database<'_>) -> Vec<Obstacle> {
     let mut obstacles = Vec::new();
-    for package in old.in_order.iter().filter(|package| package.is_installed) {
+    for package in old.in_order.iter().filter(|package| package.is_there) {
         let kept = app.installed(&package.key);
         let comes = new.installed(&package.key).map(|comes| comes.version);
         let is_kept = kept.is_some_and(|kept| kept.version == package.version || Some(kept.version) == comes);
@@ -190,7 +190,7 @@ fn check_base(old: &Database<'_>, new: &Database<'_>, app: &Database<'_>) -> Vec
             });
         }
     }
-    for package in new.in_order.iter().filter(|package| package.is_installed) {
+    for package in new.in_order.iter().filter(|package| package.is_there) {
         let own = app
             .installed(&package.key)
             .filter(|_| old.installed(&package.key).is_none());
@@ -212,7 +212,7 @@ fn check_relations<'a>(
     [old, new]: [&Database<'a>; 2],
 ) -> Vec<Obstacle> {
     let mut obstacles = BTreeSet::new();
-    for package in own.iter().filter(|package| package.is_installed) {
+    for package in own.iter().filter(|package| package.is_there) {
         for relation in &package.needs {
             if before.fulfils(relation) && !after.fulfils(relation) {
                 obstacles.insert(Obstacle::Unmet {
@@ -224,7 +224,7 @@ fn check_relations<'a>(
     }
     let own_keys: BTreeSet<&str> = own.iter().map(|package| package.key.as_str()).collect();
     let all = own.iter().copied().chain(&new.in_order);
-    for package in all.filter(|package| package.is_installed) {
+    for package in all.filter(|package| package.is_there) {
         for relation in &package.forbids {
             let key = package.key.as_str();
             let other = after.broken_by(relation, key);
@@ -251,7 +251,7 @@ fn changes(old: &Database<'_>, new: &Database<'_>) -> Vec<PackageChange> {
     let version = |package: &Installed<'_>| package.version.to_owned();
     let mut by_key: BTreeMap<&str, [Option<String>; 2]> = BTreeMap::new();
     for (at, database) in [old, new].into_iter().enumerate() {
-        for package in database.in_order.iter().filter(|package| package.is_installed) {
+        for package in database.in_order.iter().filter(|package| package.is_there) {
             by_key.entry(&package.key).or_default()[at] = Some(version(package));
         }
     }

@@ -80,9 +80,8 @@ pub(super) fn image(
         json!({"mediaType": media_type, "digest": top.digest.to_string(), "size": top.size})
     }));
     let mut manifest = app.manifest.clone();
-    let mut described = match manifest.remove("config") {
-        Some(Value::Object(described)) => described,
-        _ => return Err(DocumentError::Member("config")),
+    let Some(Value::Object(mut described)) = manifest.remove("config") else {
+        return Err(DocumentError::Member("config"));
     };
     described.insert("digest".to_owned(), json!(config_digest.to_string()));
     described.insert("size".to_owned(), json!(config.len()));

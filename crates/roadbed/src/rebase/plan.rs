@@ -16,14 +16,14 @@ use web::wire::{ImagePlan, ObstacleEntry, ReleaseEntry};
 use super::{Bytes, Follows, change::Change, load::Loaded};
 
 /// A release of a base with all that is known of it.
-pub(super) struct Release {
+pub(super) struct BaseRelease {
     pub(super) base: BaseImage,
     pub(super) release: road::lineage::Release,
     pub(super) named: BaseNamed,
     pub(super) image: Arc<Loaded>,
 }
 
-impl Release {
+impl BaseRelease {
     fn entry(&self) -> ReleaseEntry {
         ReleaseEntry {
             digest: self.release.digest,
@@ -44,7 +44,11 @@ impl Release {
 }
 
 /// Works out what would become of an image. `to`: where it is to go, and what that changes; none if it is there already.
-pub(super) fn plan(app: &Loaded, from: &Release, to: Option<(&Release, &Arc<Change>)>) -> Result<Follows> {
+pub(super) fn plan(
+    app: &Loaded,
+    from: &BaseRelease,
+    to: Option<(&BaseRelease, &Arc<Change>)>,
+) -> Result<Follows> {
     let mut entry = ImagePlan {
         digest: app.digest,
         platform: app.platform.clone(),

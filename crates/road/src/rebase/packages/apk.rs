@@ -65,7 +65,7 @@ fn package<'a>(path: &str, stanza: &'a str) -> Result<Installed<'a>, Obstacle> {
         name,
         version: field(stanza, 'V').unwrap_or_default(),
         text: stanza,
-        is_installed: true,
+        is_there: true,
         selection: "",
         needs: needs.into_iter().map(relation).collect(),
         forbids: forbids.into_iter().map(relation).collect(),

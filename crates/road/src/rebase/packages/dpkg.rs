@@ -90,7 +90,7 @@ fn package<'a>(stanza: &'a str, native: &str) -> Result<Installed<'a>, Obstacle>
         name,
         version: field(stanza, "Version").unwrap_or_default(),
         text: stanza,
-        is_installed: matches!(state, "installed" | "triggers-awaited" | "triggers-pending"),
+        is_there: matches!(state, "installed" | "triggers-awaited" | "triggers-pending"),
         selection,
         needs: relations(["Pre-Depends", "Depends"])?,
         forbids: relations(["Conflicts", "Breaks"])?,
