@@ -9,6 +9,7 @@
 //! - `judge/vex.rs`: what trusted signers say of vulnerabilities.
 //! - `judge/fixes.rs`: since when a fix is known.
 //! - `judge/image.rs`: an image with its reports and what is attached to it.
+//! - `judge/batch.rs`: many judgements that nobody waits for.
 //! - `judge/brake.rs`: what becomes of a change that would refuse much of what is in use.
 //! - `judge/push.rs`: what is judged of a manifest before it comes in.
 //! - `judge/asked.rs`: what the API asks: what another policy would change, what a finding rests on.
@@ -35,6 +36,7 @@ use crate::jobs;
 mod asked;
 pub(crate) mod attach;
 mod attached;
+mod batch;
 pub(crate) mod brake;
 mod evidence;
 mod fixes;
@@ -163,7 +165,15 @@ impl Judge {
 
     async fn one_job(&self) -> Result<bool> {
         let lease = self.pace.lease;
-        let Some(job) = self.store.claim_job(JobKind::Judge, &self.name, lease).await? else {
+        let claimed = self
+            .store
+            .claim_jobs(JobKind::Judge, &self.name, lease, batch::MOST);
+        let mut jobs = claimed.await?;
+        if jobs.len() > 1 {
+            self.batch(jobs).await?;
+            return Ok(true);
+        }
+        let Some(job) = jobs.pop() else {
             return Ok(false);
         };
         let Some((repo, digest)) = parse(&job.subject) else {

@@ -18,6 +18,7 @@ mod moment;
 mod output;
 mod progress;
 mod prompt;
+mod reevaluate;
 mod serve;
 mod telemetry;
 mod worker;

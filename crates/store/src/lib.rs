@@ -59,6 +59,7 @@ mod principal;
 mod pull_log;
 mod quota;
 mod reader;
+mod reevaluation;
 mod referrer;
 mod repository;
 mod road_entries;
@@ -88,7 +89,7 @@ pub use blob::{BlobHandle, BlobInfo};
 pub use brake::{HeldCause, HeldChange, HeldImage, Settled, Settling};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{StoreConfig, StoreLimits};
-pub use decision::{Judgement, Outcome, Point, Standing, Verdicts};
+pub use decision::{Finished, Judgement, Outcome, Point, Standing, Verdicts};
 pub use declared::{
     Applied, ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End,
     EndError, Step,
@@ -110,6 +111,7 @@ pub use principal::{
 };
 pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
 pub use quota::{QuotaExceeded, QuotaKind};
+pub use reevaluation::{AdvisoryNews, ChangedAdvisory, Confirmed, Reevaluation, Touches};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use road_entries::RoadEntries;

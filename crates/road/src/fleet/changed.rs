@@ -13,7 +13,7 @@ use super::{Fleet, answer::Answer, scope::Scope};
 pub const TOLD_VERSIONS: usize = 10;
 
 /// What is otherwise than before. Images are counted, never listed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Images that have it and had it not.
     pub newly: u64,
@@ -23,6 +23,10 @@ pub struct Change {
     pub affected: u64,
     /// Images that may have it.
     pub uncertain: u64,
+    /// The worst that it is rated.
+    pub rated: Severity,
+    /// Versions that fix it.
+    pub fixes: BTreeSet<String>,
     /// Versions that fix it, before and after, where some package has another fix than before.
     pub fix: Option<[BTreeSet<String>; 2]>,
     /// The worst that it is rated, before and after, where some package is rated otherwise.
@@ -78,7 +82,13 @@ fn compare(then: &Answer, now: &Answer, fleet: &Fleet) -> Change {
         no_more: then.affected.len() - now.affected.intersection_len(&then.affected),
         affected: now.affected.len(),
         uncertain: now.uncertain.len(),
-        ..Change::default()
+        rated: Severity::Unknown,
+        fixes: BTreeSet::new(),
+        fix: None,
+        severity: None,
+        conflicts: BTreeSet::new(),
+        packages: BTreeSet::new(),
+        sources: BTreeSet::new(),
     };
     let (mut fixes, mut is_fixed_otherwise) = ([BTreeSet::new(), BTreeSet::new()], false);
     let (mut rated, mut is_rated_otherwise) = ([Severity::Unknown; 2], false);
@@ -87,6 +97,8 @@ fn compare(then: &Answer, now: &Answer, fleet: &Fleet) -> Change {
             continue;
         };
         change.name(fleet, key.0, finding);
+        change.rated = change.rated.max(finding.severity);
+        put(&mut change.fixes, finding.fix.version());
         let before = then.hits.versions.get(key).and_then(Option::as_ref);
         let before = before.and_then(|hit| hit.finding.as_deref());
         let known = before.map_or(&[][..], |before| before.conflicts.as_slice());

@@ -10,7 +10,7 @@ use arc_swap::ArcSwapOption;
 use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev, VexDocument};
 use policy::{KeptWaiver, Policy, Waiver};
 use signatures::TrustedSigner;
-use store::{AdvisoryRow, JobPriority, Store, Which};
+use store::{AdvisoryRow, Store};
 use tokio::sync::watch;
 
 use super::{Evidence, attached::SignatureLimits, fixes::Fixes};
@@ -39,8 +39,12 @@ pub(crate) struct Facts {
     pub(crate) fixes: Fixes,
     /// Which advisories.
     pub(crate) generation: u64,
+    /// How many changes that are about all images are taken in.
+    pub(crate) asked: u64,
     /// What is asked.
     pub(crate) policy: Policy,
+    /// Whether what is asked may depend on how likely something is to be exploited.
+    pub(crate) reads_epss: bool,
     /// What does not count.
     pub(crate) waivers: Vec<Waiver>,
     /// Whose signatures count.
@@ -58,7 +62,9 @@ impl Facts {
             epss: None,
             fixes: Fixes::default(),
             generation: 0,
+            asked: 0,
             policy: Policy::default_policy(),
+            reads_epss: false,
             waivers: Vec::new(),
             signers: Vec::new(),
             vex: Vec::new(),
@@ -120,22 +126,29 @@ impl Knowledge {
         }
     }
 
-    /// Reads everything, and again whenever the store says that something has changed, and has images judged by it. Until its
-    /// task is ended.
+    /// Changes whenever another state is the present one.
+    pub(crate) fn states(&self) -> watch::Receiver<Option<u64>> {
+        self.taken_in.subscribe()
+    }
+
+    /// The state by which images are judged now, whatever has changed meanwhile; `None`: nothing was read yet.
+    pub(crate) fn present(&self) -> Option<Arc<Facts>> {
+        self.facts.load_full()
+    }
+
+    /// Reads everything, and again whenever the store says that something has changed. Until its task is ended. Who has images
+    /// judged by it follows [`Knowledge::states`].
     pub(crate) async fn follow(self: Arc<Self>) {
         let mut changes = self.changes.clone();
-        // Advisories may have been imported while nobody judged.
-        let mut which = Which::Outdated;
         loop {
             changes.mark_unchanged();
-            while let Err(error) = self.reload(which).await {
+            while let Err(error) = self.reload().await {
                 tracing::error!(
                     error = format!("{error:#}"),
                     "advisories, policy and waivers could not be read; images are judged by what was known before"
                 );
                 tokio::time::sleep(TRY_AGAIN).await;
             }
-            which = Which::All;
             if changes.changed().await.is_err() {
                 return;
             }
@@ -144,20 +157,15 @@ impl Knowledge {
         }
     }
 
-    async fn reload(&self, which: Which) -> Result<()> {
+    async fn reload(&self) -> Result<()> {
         let change = *self.store.rulings().borrow();
         let facts = read(&self.store).await?;
         let (generation, stats) = (facts.generation, facts.index.stats().clone());
         self.facts.store(Some(Arc::new(facts)));
         self.taken_in.send_replace(Some(change));
-        let images = self
-            .store
-            .request_judgements(which, JobPriority::Backfill)
-            .await?;
         tracing::info!(
             generation,
             advisories = stats.advisories,
-            images,
             "advisories, policy and waivers were read, images are judged by them"
         );
         Ok(())
@@ -166,7 +174,10 @@ impl Knowledge {
 
 /// Reads everything once.
 pub(crate) async fn read(store: &Store) -> Result<Facts> {
+    // First: what changes while the rest is read is not taken in.
+    let asked = store.reevaluation().await?.asked;
     let generation = store.advisory_generation().await?;
+    let (policy, reads_epss) = policy_read(store).await?;
     let signers = signers(store).await?;
     Ok(Facts {
         index: index_of(store, generation).await?,
@@ -174,7 +185,9 @@ pub(crate) async fn read(store: &Store) -> Result<Facts> {
         epss: document(store, "epss", Epss::read).await?,
         fixes: Fixes::read(store).await?,
         generation,
-        policy: policy(store).await?,
+        asked,
+        policy,
+        reads_epss,
         waivers: waivers(store).await?,
         vex: vex(store, &signers).await?,
         signers,
@@ -183,11 +196,18 @@ pub(crate) async fn read(store: &Store) -> Result<Facts> {
 
 /// The policy in force.
 pub(super) async fn policy(store: &Store) -> Result<Policy> {
-    match store.policy().await? {
-        Some(stored) => Policy::parse("policy", &stored.body)
-            .with_context(|| format!("version {} of the policy cannot be read", stored.version)),
-        None => Ok(Policy::default_policy()),
-    }
+    Ok(policy_read(store).await?.0)
+}
+
+/// The same, and whether it names what probabilities are called, in a condition or in a message.
+async fn policy_read(store: &Store) -> Result<(Policy, bool)> {
+    let reads_epss = |text: &str| text.contains("epss");
+    let Some(stored) = store.policy().await? else {
+        return Ok((Policy::default_policy(), reads_epss(policy::DEFAULT_POLICY)));
+    };
+    let policy = Policy::parse("policy", &stored.body)
+        .with_context(|| format!("version {} of the policy cannot be read", stored.version))?;
+    Ok((policy, reads_epss(&stored.body)))
 }
 
 /// What the advisories of a generation say.

@@ -17,6 +17,7 @@ use crate::{
         glass::{self, Glass},
     },
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
+    reevaluate::Reevaluator,
     worker::{Broker, Pool, PoolError, check_rules},
 };
 
@@ -29,7 +30,7 @@ const REVIEW_PAUSE: Duration = Duration::from_millis(200);
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
-    tasks: [JoinHandle<()>; 5],
+    tasks: [JoinHandle<()>; 6],
     judging: Arc<dyn Judging>,
     asking: Arc<dyn Asking>,
     /// Until it is told to stop.
@@ -117,6 +118,9 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
         tasks: [
             tokio::spawn(review(store.clone())),
             tokio::spawn(Arc::clone(&knowledge).follow()),
+            tokio::spawn(
+                Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet)).follow(),
+            ),
             tokio::spawn(glass::audit::follow(store.clone())),
             tokio::spawn(look_again(store.clone(), pool.clone())),
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
