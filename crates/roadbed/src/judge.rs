@@ -8,6 +8,7 @@
 //! - `judge/attached.rs`: signatures and attestations, and the trusted signers who made them.
 //! - `judge/vex.rs`: what trusted signers say of vulnerabilities.
 //! - `judge/fixes.rs`: since when a fix is known.
+//! - `judge/foreseen.rs`: what advisories would change if they were imported.
 //! - `judge/image.rs`: an image with its reports and what is attached to it.
 //! - `judge/batch.rs`: many judgements that nobody waits for.
 //! - `judge/brake.rs`: what becomes of a change that would refuse much of what is in use.
@@ -40,6 +41,7 @@ mod batch;
 pub(crate) mod brake;
 mod evidence;
 mod fixes;
+mod foreseen;
 mod image;
 mod knowledge;
 mod platform;
@@ -52,7 +54,7 @@ mod subject;
 mod unpushed;
 mod vex;
 
-pub(crate) use asked::Asked;
+pub(crate) use asked::{Asked, Holders};
 pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
 pub(crate) use fixes::Fixes;

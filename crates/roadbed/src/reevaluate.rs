@@ -29,6 +29,7 @@ mod plan;
 
 pub(crate) use news::{Told, news_of};
 use plan::Plan;
+pub(crate) use plan::FleetHolders;
 
 /// Before what failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);

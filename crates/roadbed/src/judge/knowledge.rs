@@ -3,7 +3,7 @@
 //! A judgement takes one state of all. They are read again when the store says that one of them has changed; what was
 //! read before stands until then, also while the database is away.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwapOption;
@@ -36,7 +36,7 @@ pub(crate) struct Facts {
     /// What is likely to be.
     pub(crate) epss: Option<Epss>,
     /// When fixes were first known.
-    pub(crate) fixes: Fixes,
+    pub(crate) fixes: Arc<Fixes>,
     /// Which advisories.
     pub(crate) generation: u64,
     /// How many changes that are about all images are taken in.
@@ -48,7 +48,7 @@ pub(crate) struct Facts {
     /// What does not count.
     pub(crate) waivers: Vec<Waiver>,
     /// Whose signatures count.
-    pub(crate) signers: Vec<TrustedSigner>,
+    pub(crate) signers: Arc<Vec<TrustedSigner>>,
     /// What administrators imported of what others say of vulnerabilities.
     pub(crate) vex: Vec<VexDocument>,
 }
@@ -60,13 +60,13 @@ impl Facts {
             index: AdvisoryIndex::default(),
             kev: None,
             epss: None,
-            fixes: Fixes::default(),
+            fixes: Arc::default(),
             generation: 0,
             asked: 0,
             policy: Policy::default_policy(),
             reads_epss: false,
             waivers: Vec::new(),
-            signers: Vec::new(),
+            signers: Arc::default(),
             vex: Vec::new(),
         }
     }
@@ -183,14 +183,14 @@ pub(crate) async fn read(store: &Store) -> Result<Facts> {
         index: index_of(store, generation).await?,
         kev: document(store, "kev", Kev::read).await?,
         epss: document(store, "epss", Epss::read).await?,
-        fixes: Fixes::read(store).await?,
+        fixes: Arc::new(Fixes::read(store).await?),
         generation,
         asked,
         policy,
         reads_epss,
         waivers: waivers(store).await?,
         vex: vex(store, &signers).await?,
-        signers,
+        signers: Arc::new(signers),
     })
 }
 
@@ -212,18 +212,26 @@ async fn policy_read(store: &Store) -> Result<(Policy, bool)> {
 
 /// What the advisories of a generation say.
 pub(crate) async fn index_of(store: &Store, generation: u64) -> Result<AdvisoryIndex> {
-    let mut advisories = Vec::new();
+    let advisories = advisories_of(store, generation).await?;
+    let built = tokio::task::spawn_blocking(move || AdvisoryIndex::build(advisories.into_values())).await;
+    Ok(built.context("the index was lost")??)
+}
+
+/// The advisories of a generation, by their ids.
+pub(super) async fn advisories_of(store: &Store, generation: u64) -> Result<BTreeMap<String, Advisory>> {
+    let mut advisories = BTreeMap::new();
     let mut after = String::new();
     loop {
         let page = store.advisories_of(generation, &after, PAGE).await?;
         let Some(last) = page.last() else {
-            break;
+            return Ok(advisories);
         };
         after.clone_from(&last.id);
-        advisories.extend(page.iter().filter_map(advisory));
+        // Unpacking computes; a thread that others wait for must not.
+        let read = tokio::task::spawn_blocking(move || page.iter().filter_map(advisory).collect::<Vec<_>>());
+        let read = read.await.context("the reading was lost")?;
+        advisories.extend(read.into_iter().map(|advisory| (advisory.id.clone(), advisory)));
     }
-    let built = tokio::task::spawn_blocking(move || AdvisoryIndex::build(advisories)).await;
-    Ok(built.context("the index was lost")??)
 }
 
 /// One that cannot be read is one less: the others still count.

@@ -1,13 +1,16 @@
 //! What an import touches: from the advisories that changed to images.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use findings::advisory::{Advisory, AdvisoryIndex, Changed, Delta, Touched};
 use store::{AdvisoryRow, ChangedAdvisory, Store, Touches};
 
 use super::{Limits, Told, news_of};
-use crate::{fleet::FleetService, judge::Facts};
+use crate::{
+    fleet::FleetService,
+    judge::{Facts, Holders},
+};
 
 /// Advisories that are read at a time.
 const PAGE: usize = 1_000;
@@ -78,6 +81,25 @@ pub(super) async fn of(
         }
     });
     computed.await.context("what an import touches was lost")
+}
+
+/// Tells whoever asks what advisories would change which images these touch.
+pub(crate) struct FleetHolders(pub(crate) Arc<FleetService>);
+
+/// How long who asks waits for the index of the fleet.
+const ASKED_WAIT: Duration = Duration::from_secs(5);
+
+impl Holders for FleetHolders {
+    fn holding(&self, touched: Touched) -> Pin<Box<dyn Future<Output = Result<Option<Vec<String>>>> + Send + '_>> {
+        Box::pin(async move {
+            if !self.0.caught_up(ASKED_WAIT).await? {
+                return Ok(None);
+            }
+            let fleet = Arc::clone(&self.0);
+            let found = tokio::task::spawn_blocking(move || images(&fleet, &touched)).await;
+            Ok(Some(found.context("the images were lost")?))
+        })
+    }
 }
 
 /// The images that hold what is touched.

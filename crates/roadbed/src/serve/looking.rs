@@ -17,7 +17,7 @@ use crate::{
         glass::{self, Glass},
     },
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
-    reevaluate::Reevaluator,
+    reevaluate::{FleetHolders, Reevaluator},
     worker::{Broker, Pool, PoolError, check_rules},
 };
 
@@ -126,8 +126,8 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
         ],
         following: Some(fleet.follow()),
+        judging: Asked::new(store.clone(), knowledge, Box::new(FleetHolders(Arc::clone(&fleet)))),
         asking: Arc::new(Questions(fleet)),
-        judging: Asked::new(store.clone(), knowledge),
         pool,
     }
 }

@@ -112,9 +112,10 @@ fn row(id: &str, state: &str) -> AdvisoryRow {
 async fn import(kit: &Kit, rows: &[AdvisoryRow], documents: Vec<AdvisoryDocument>) -> u64 {
     let import = kit.store.begin_import().await.unwrap();
     kit.store.import_advisories(&import, rows).await.unwrap();
+    let actor = Kit::operator();
     let finished = kit
         .store
-        .finish_import(import, "test", json!({}), documents, &Kit::operator());
+        .finish_import(import, "test", json!({}), documents, &actor);
     finished.await.unwrap()
 }
 
