@@ -57,7 +57,6 @@ mod vex;
 pub(crate) use asked::{Asked, Holders};
 pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
-pub(crate) use fixes::Fixes;
 pub(crate) use knowledge::{Facts, Knowledge, index_of, read as read_facts};
 pub(crate) use platform::{Wanted, choose};
 pub(crate) use push::AtPush;

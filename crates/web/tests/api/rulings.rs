@@ -419,6 +419,15 @@ async fn a_preview_is_asked_of_whoever_judges() {
 }
 
 #[tokio::test]
+async fn what_advisories_would_change_is_asked_of_whoever_judges() {
+    let world = World::judged_by(Arc::new(Oracle)).await;
+    let given = json!({ "documents": [{ "name": "npm/GHSA-1.json", "text": "{}" }] });
+    let path = "/advisories/preview?limit=3";
+    let report = world.ask(ADMIN, "POST", path, Some(&given)).await.expect(200).json();
+    assert_eq!((&report["images"], &report["untouched"]), (&json!(3), &json!(1)));
+}
+
+#[tokio::test]
 async fn the_facts_of_a_false_positive_come_from_the_image() {
     let world = World::judged_by(Arc::new(Oracle)).await;
     let mut body = waiver("team/app");
