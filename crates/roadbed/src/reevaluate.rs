@@ -178,3 +178,6 @@ impl Reevaluator {
         })
     }
 }
+
+#[cfg(all(test, feature = "measure"))]
+mod measure;

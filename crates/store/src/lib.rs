@@ -54,6 +54,8 @@ mod manifest;
 mod measure;
 mod metrics;
 mod page;
+#[cfg(feature = "measure")]
+mod planting;
 mod pool;
 mod principal;
 mod pull_log;
@@ -106,6 +108,8 @@ pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;
+#[cfg(feature = "measure")]
+pub use planting::PlantedImage;
 pub use principal::{
     AdminError, IssuedSecret, NewRobot, NewUser, PrincipalInfo, SECRETS_PER_ROBOT, SecretInfo,
 };
