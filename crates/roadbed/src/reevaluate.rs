@@ -163,7 +163,7 @@ impl Reevaluator {
         known: Reevaluation,
         asked: Option<u64>,
     ) -> Result<Confirmed> {
-        let all = self.store.image_count().await?;
+        let all = self.store.count_judged().await?;
         let images = asked.unwrap_or(plan.images.len() as u64);
         Ok(Confirmed {
             generation: facts.generation,

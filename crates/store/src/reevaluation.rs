@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::job::{self, JobKind, JobPriority};
-use crate::{Actor, AdvisoryRow, Store, StoreError};
+use crate::{Actor, AdvisoryRow, Outcome, Point, Store, StoreError};
 
 mod touch;
 
@@ -154,6 +154,14 @@ impl Store {
     pub async fn confirmed_by(&self, image: &str, made_by: u64) -> Result<u64, StoreError> {
         let known = right_by(self.inner.db.read(), image, sql::to_db(made_by)).await?;
         Ok(sql::from_db(known))
+    }
+
+    /// How many images there are of which something was decided but that nothing of them runs.
+    pub async fn count_judged(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) AS number FROM decision WHERE point = $1 AND outcome <> $2";
+        let values = [Point::Pull.name().into(), Outcome::NotApplicable.number().into()];
+        let row: Option<sql::Number> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.map_or(0, |row| sql::from_db(row.number)))
     }
 
     /// How many advisories changed behind a generation, up to another.

@@ -53,6 +53,8 @@ pub struct Touched {
     pub ecosystems: BTreeSet<Ecosystem>,
     /// Vulnerabilities that may read otherwise, by the id that they are known by now; by that of before where they are gone.
     pub vulnerabilities: BTreeSet<Arc<str>>,
+    /// What the advisories that changed are called, and what they call the vulnerability, before or now.
+    pub names: BTreeSet<Box<str>>,
 }
 
 impl Touched {
@@ -92,7 +94,10 @@ impl Delta {
         present: &AdvisoryIndex,
         others: impl IntoIterator<Item = &'a str>,
     ) -> Touched {
-        let mut touched = Touched::default();
+        let mut touched = Touched {
+            names: self.all.clone(),
+            ..Touched::default()
+        };
         for side in [&self.before, &self.after] {
             touched.packages.extend(side.packages());
         }
@@ -129,6 +134,15 @@ impl Delta {
             }
         }
         turned
+    }
+}
+
+impl Changed {
+    /// Every name that either state joins to a vulnerability.
+    pub fn names(&self) -> Vec<Box<str>> {
+        let mut all = names(&self.after);
+        all.extend(self.before.iter().flat_map(names));
+        all
     }
 }
 

@@ -9,6 +9,7 @@ mod build;
 mod intern;
 mod names;
 mod sorted;
+mod update;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -116,6 +117,8 @@ pub struct AdvisoryIndex {
     by_id: HashMap<Arc<str>, u32>,
     /// How many entries there are of a release (`None`: of all releases).
     covered: HashMap<(Ecosystem, Option<Arc<str>>), usize>,
+    /// Bytes of texts, of those too that are held no more since an update.
+    text_bytes: usize,
     stats: IndexStats,
 }
 

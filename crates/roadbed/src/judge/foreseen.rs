@@ -123,7 +123,7 @@ impl Asked {
             let delta = Delta::of(changed)?;
             let touched = delta.touched(&index, others.iter().map(String::as_str));
             let after = Facts {
-                index,
+                index: Arc::new(index),
                 kev: given.kev.or_else(|| known.kev.clone()),
                 epss: given.epss.or_else(|| known.epss.clone()),
                 fixes: Arc::clone(&known.fixes),

@@ -13,6 +13,8 @@ use signatures::TrustedSigner;
 use store::{AdvisoryRow, Store};
 use tokio::sync::watch;
 
+mod update;
+
 use super::{Evidence, attached::SignatureLimits, fixes::Fixes};
 
 /// After a change, before everything is read again.
@@ -30,7 +32,7 @@ const PAGE: usize = 1_000;
 /// One state of what images are judged by.
 pub(crate) struct Facts {
     /// What advisories say.
-    pub(crate) index: AdvisoryIndex,
+    pub(crate) index: Arc<AdvisoryIndex>,
     /// What is known to be exploited.
     pub(crate) kev: Option<Kev>,
     /// What is likely to be.
@@ -57,7 +59,7 @@ impl Facts {
     /// No advisories and the default policy: for what is the same whatever is known.
     pub(crate) fn nothing() -> Self {
         Self {
-            index: AdvisoryIndex::default(),
+            index: Arc::default(),
             kev: None,
             epss: None,
             fixes: Arc::default(),
@@ -159,7 +161,10 @@ impl Knowledge {
 
     async fn reload(&self) -> Result<()> {
         let change = *self.store.rulings().borrow();
-        let facts = read(&self.store).await?;
+        let facts = match self.present() {
+            Some(before) => update::read_after(&self.store, &before).await?,
+            None => read(&self.store).await?,
+        };
         let (generation, stats) = (facts.generation, facts.index.stats().clone());
         self.facts.store(Some(Arc::new(facts)));
         self.taken_in.send_replace(Some(change));
@@ -174,16 +179,43 @@ impl Knowledge {
 
 /// Reads everything once.
 pub(crate) async fn read(store: &Store) -> Result<Facts> {
+    read_with(store, async |generation| {
+        Ok(Advised {
+            index: Arc::new(index_of(store, generation).await?),
+            kev: document(store, "kev", Kev::read).await?,
+            epss: document(store, "epss", Epss::read).await?,
+            fixes: Arc::new(Fixes::read(store).await?),
+        })
+    })
+    .await
+}
+
+/// What imports bring.
+struct Advised {
+    index: Arc<AdvisoryIndex>,
+    kev: Option<Kev>,
+    epss: Option<Epss>,
+    fixes: Arc<Fixes>,
+}
+
+/// Reads what administrators decree, and what imports bring by `advised`, which is told the generation.
+async fn read_with(store: &Store, advised: impl AsyncFnOnce(u64) -> Result<Advised>) -> Result<Facts> {
     // First: what changes while the rest is read is not taken in.
     let asked = store.reevaluation().await?.asked;
     let generation = store.advisory_generation().await?;
     let (policy, reads_epss) = policy_read(store).await?;
     let signers = signers(store).await?;
+    let Advised {
+        index,
+        kev,
+        epss,
+        fixes,
+    } = advised(generation).await?;
     Ok(Facts {
-        index: index_of(store, generation).await?,
-        kev: document(store, "kev", Kev::read).await?,
-        epss: document(store, "epss", Epss::read).await?,
-        fixes: Arc::new(Fixes::read(store).await?),
+        index,
+        kev,
+        epss,
+        fixes,
         generation,
         asked,
         policy,

@@ -177,7 +177,8 @@ async fn before(
     touched: &Touched,
     limit: usize,
 ) -> Result<Before> {
-    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    // What is known no more is found by what it was called.
+    let mut ids: BTreeSet<&str> = touched.names.iter().map(AsRef::as_ref).collect();
     for id in &touched.vulnerabilities {
         ids.insert(id);
         if let Some(known) = facts.index.vulnerability(id) {

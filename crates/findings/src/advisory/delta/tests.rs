@@ -194,4 +194,46 @@ proptest! {
             }
         }
     }
+
+    /// An index that took in what changed is one that was built from all.
+    #[test]
+    fn an_index_that_took_in_what_changed_says_what_a_new_one_says(sets in sets()) {
+        let before: Vec<Advisory> = sets[0].iter().flatten().cloned().collect();
+        let after: Vec<Advisory> = sets[0]
+            .iter()
+            .zip(&sets[1])
+            .filter_map(|(before, after)| after.as_ref().or(before.as_ref()).cloned())
+            .collect();
+        let changed = after.iter().filter_map(|after| {
+            let before = before.iter().find(|before| before.id == after.id).cloned();
+            (before.as_ref() != Some(after)).then(|| Changed { before, after: after.clone() })
+        });
+        let changed: Vec<Changed> = changed.collect();
+        let old = index(&before);
+        let names: Vec<Box<str>> = changed.iter().flat_map(Changed::names).collect();
+        let mut ids = old.beside(names.iter().map(AsRef::as_ref));
+        ids.extend(changed.iter().map(|one| Arc::from(one.after.id.as_str())));
+        let present = after.iter().filter(|one| ids.contains(one.id.as_str())).cloned().collect();
+        let updated = old.updated(names.iter().map(AsRef::as_ref), present).unwrap();
+        let built = index(&after);
+        let os = OsRelease { id: "debian".to_owned(), version: "12".to_owned(), ..OsRelease::default() };
+        for kind in [PackageKind::Npm, PackageKind::Dpkg] {
+            for name in ["a", "b", "c", "d"] {
+                let package = [Package::new(kind, name, "1")];
+                let judge = |index| {
+                    let known = Knowledge { index, kev: None, epss: None };
+                    serde_json::to_value(find_vulnerabilities(&package, Some(&os), &known)).unwrap()
+                };
+                prop_assert_eq!(judge(&updated), judge(&built));
+            }
+        }
+        for number in 0..5 {
+            for id in [format!("CVE-2026-{number}"), format!("GHSA-{number}")] {
+                let known = |index: &AdvisoryIndex| index.vulnerability(&id).map(|known| known.ids.to_vec());
+                prop_assert_eq!(known(&updated), known(&built), "{}", id);
+            }
+        }
+        prop_assert_eq!(updated.stats().entries, built.stats().entries);
+        prop_assert_eq!(updated.stats().vulnerabilities, built.stats().vulnerabilities);
+    }
 }

@@ -103,7 +103,7 @@ fn read_files(paths: &[PathBuf]) -> Result<Facts> {
     }
     gathering.tell_refused();
     Ok(Facts {
-        index: AdvisoryIndex::build(gathering.advisories)?,
+        index: AdvisoryIndex::build(gathering.advisories)?.into(),
         kev: gathering.kev,
         epss: gathering.epss,
         ..Facts::nothing()
