@@ -28,8 +28,8 @@ mod news;
 mod plan;
 
 pub(crate) use news::{Told, news_of};
-use plan::Plan;
 pub(crate) use plan::FleetHolders;
+use plan::Plan;
 
 /// Before what failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);

@@ -463,13 +463,7 @@ const OR_UPDATE: &str = "ON CONFLICT (repository_id, digest, point) DO UPDATE SE
                outcome = excluded.outcome, line = excluded.line, body = excluded.body, policy = excluded.policy, \
                evidence = excluded.evidence, generation = excluded.generation, review_at = excluded.review_at";
 
-fn values_of(
-    repository: i64,
-    digest: &Digest,
-    point: Point,
-    judgement: &Judgement,
-    now: i64,
-) -> [Value; 11] {
+fn values_of(repository: i64, digest: &Digest, point: Point, judgement: &Judgement, now: i64) -> [Value; 11] {
     [
         repository.into(),
         digest.to_string().into(),

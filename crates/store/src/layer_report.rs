@@ -264,7 +264,12 @@ async fn keep(tx: &Tx, job: &Job, digest: Digest, body: Body, listing: Vec<u8>) 
 
 /// Answers when images are to be judged by it: those that were judged by an older report do not go before those that were never
 /// judged.
-pub(crate) async fn put(tx: &Tx, digest: Digest, body: Body, listing: Vec<u8>) -> Result<job::JobPriority, StoreError> {
+pub(crate) async fn put(
+    tx: &Tx,
+    digest: Digest,
+    body: Body,
+    listing: Vec<u8>,
+) -> Result<job::JobPriority, StoreError> {
     let sql = "SELECT made_at AS number FROM layer_report WHERE digest = $1";
     let before: Option<sql::Number> = sql::first(tx.sql(), sql, [digest.to_string().into()]).await?;
     let sql = "INSERT INTO layer_report (digest, analysers, is_whole, report, listing, made_at, revision) \

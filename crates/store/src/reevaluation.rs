@@ -17,8 +17,8 @@ use crate::{Actor, AdvisoryRow, Outcome, Point, Store, StoreError};
 
 mod touch;
 
-pub(crate) use touch::note as note_touches;
 pub use touch::Touches;
+pub(crate) use touch::note as note_touches;
 
 /// Jobs that are enqueued in one transaction: pushes wait for no more than these.
 const JOBS: usize = 500;
@@ -166,7 +166,8 @@ impl Store {
 
     /// How many advisories changed behind a generation, up to another.
     pub async fn count_changed(&self, since: u64, until: u64) -> Result<u64, StoreError> {
-        let sql = "SELECT COUNT(DISTINCT id) AS number FROM advisory WHERE generation > $1 AND generation <= $2";
+        let sql =
+            "SELECT COUNT(DISTINCT id) AS number FROM advisory WHERE generation > $1 AND generation <= $2";
         let values = [sql::to_db(since).into(), sql::to_db(until).into()];
         let row: Option<sql::Number> = sql::first(self.inner.db.read(), sql, values).await?;
         Ok(row.map_or(0, |row| sql::from_db(row.number)))

@@ -107,7 +107,8 @@ impl Store {
             let values = chunk.iter().map(|digest| digest.to_string().into());
             let rows: Vec<DigestRow> = sql::all(self.inner.db.read(), &sql, values).await?;
             for row in rows {
-                let damaged = || StoreError::damaged(format!("the findings of {} cannot be read", row.digest));
+                let damaged =
+                    || StoreError::damaged(format!("the findings of {} cannot be read", row.digest));
                 let seen = Seen::from_bytes(&row.body).ok_or_else(damaged)?;
                 found.insert(row.digest, seen);
             }

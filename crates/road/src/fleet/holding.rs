@@ -25,7 +25,10 @@ impl Fleet {
             .filter_map(|ecosystem| kind_of(*ecosystem))
             .collect();
         if !kinds.is_empty() {
-            let all = self.versions.iter().filter(|(_, version)| kinds.contains(&version.kind));
+            let all = self
+                .versions
+                .iter()
+                .filter(|(_, version)| kinds.contains(&version.kind));
             versions.extend(all.map(|(number, _)| number));
         }
         for version in versions {

@@ -47,7 +47,10 @@ pub(crate) struct Asked {
 /// Who knows which images hold what.
 pub(crate) trait Holders: Send + Sync {
     /// The images that hold a package that is touched, as `repository@digest`. `None`: that cannot be told now.
-    fn holding(&self, touched: Touched) -> Pin<Box<dyn Future<Output = Result<Option<Vec<String>>>> + Send + '_>>;
+    fn holding(
+        &self,
+        touched: Touched,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Vec<String>>>> + Send + '_>>;
 }
 
 /// What became of one image under two policies.

@@ -24,7 +24,8 @@ impl Judge {
         let Some(first) = jobs.first().cloned() else {
             return Ok(());
         };
-        let judged = jobs::while_all_leased(&self.store, &first, self.pace.lease, self.judge_some(jobs)).await;
+        let judged =
+            jobs::while_all_leased(&self.store, &first, self.pace.lease, self.judge_some(jobs)).await;
         let Some(judged) = judged else { return Ok(()) };
         Ok(self.store.finish_judgements(judged?).await?)
     }

@@ -87,8 +87,9 @@ impl Asked {
                 return Ok(report);
             };
             seen = *last;
-            let (asked, others): (Vec<_>, Vec<_>) =
-                page.into_iter().partition(|(_, repo, digest)| foreseen.touches(repo, digest));
+            let (asked, others): (Vec<_>, Vec<_>) = page
+                .into_iter()
+                .partition(|(_, repo, digest)| foreseen.touches(repo, digest));
             untouched += others.len() as u64;
             let compared = asked
                 .into_iter()

@@ -158,7 +158,12 @@ fn rows_of(key: &ImageKey, facts: &ImageFacts) -> (PlantedImage, LayerReport) {
         "layers": facts.layers.iter().map(layer).collect::<Vec<_>>(),
     });
     let bytes = manifest.to_string().into_bytes();
-    let blobs: HashSet<Digest> = facts.layers.iter().map(|layer| *layer.blob()).chain([config]).collect();
+    let blobs: HashSet<Digest> = facts
+        .layers
+        .iter()
+        .map(|layer| *layer.blob())
+        .chain([config])
+        .collect();
     let image = PlantedImage {
         repo: key.repository.parse().unwrap(),
         digest: Digest::of(Algorithm::Sha256, &bytes),
@@ -192,8 +197,14 @@ impl Seeds {
     }
 
     async fn write(&mut self, store: &Store) {
-        store.plant_reports(std::mem::take(&mut self.reports)).await.unwrap();
-        store.plant_images(std::mem::take(&mut self.images)).await.unwrap();
+        store
+            .plant_reports(std::mem::take(&mut self.reports))
+            .await
+            .unwrap();
+        store
+            .plant_images(std::mem::take(&mut self.images))
+            .await
+            .unwrap();
     }
 }
 
@@ -202,7 +213,10 @@ async fn import(store: &Store, documents: &[(String, String)]) -> u64 {
     for (name, text) in documents {
         importer.add(name, text.as_bytes()).await.unwrap();
     }
-    let summary = importer.finish("measure", &Actor::operator("measure")).await.unwrap();
+    let summary = importer
+        .finish("measure", &Actor::operator("measure"))
+        .await
+        .unwrap();
     assert_eq!(summary.refused, 0, "{summary:?}");
     summary.generation.expect("something is new")
 }
@@ -262,6 +276,7 @@ fn common(number: u32, fixed: &str) -> (String, String) {
     (format!("osv/NVD/CVE-2026-{number}.json"), text.to_string())
 }
 
+#[ignore = "measures; to be run by hand"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plant() {
     std::fs::create_dir_all(directory()).unwrap();
@@ -288,7 +303,10 @@ async fn plant() {
 }
 
 /// Pulls of what is remembered, on a thread of their own as express lanes are: manifest and decision, until told to stop.
-async fn pulls(store: &Store, until: Arc<std::sync::atomic::AtomicBool>) -> std::thread::JoinHandle<Vec<Duration>> {
+async fn pulls(
+    store: &Store,
+    until: Arc<std::sync::atomic::AtomicBool>,
+) -> std::thread::JoinHandle<Vec<Duration>> {
     let name: access::PrincipalName = format!("p{}", store.now().micros()).parse().unwrap();
     let user = NewUser {
         name: name.clone(),
@@ -317,7 +335,10 @@ async fn pulls(store: &Store, until: Arc<std::sync::atomic::AtomicBool>) -> std:
         .collect();
     let store = store.clone();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let mut took = Vec::new();
             for (repo, digest) in images.iter().cycle() {
@@ -326,7 +347,10 @@ async fn pulls(store: &Store, until: Arc<std::sync::atomic::AtomicBool>) -> std:
                 }
                 let started = Instant::now();
                 let permit: access::Permit<Pull> = store.access().authorize(&caller, repo).unwrap();
-                store.manifest(&permit, &Reference::Digest(*digest)).await.unwrap();
+                store
+                    .manifest(&permit, &Reference::Digest(*digest))
+                    .await
+                    .unwrap();
                 store.decision(repo, digest, Point::Pull).await.unwrap();
                 took.push(started.elapsed());
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -353,6 +377,7 @@ async fn measured_pulls(store: &Store, what: &str, during: impl Future<Output = 
     percentile(pulling.join().unwrap(), what);
 }
 
+#[ignore = "measures; to be run by hand"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn advisory() {
     let store = open().await;
@@ -369,14 +394,21 @@ async fn advisory() {
         let facts = beside.knowledge.facts().await;
         let id = format!("CVE-2026-{number}");
         let affected = beside.fleet.look(|fleet| {
-            let known = findings::advisory::Knowledge { index: &facts.index, kev: None, epss: None };
+            let known = findings::advisory::Knowledge {
+                index: &facts.index,
+                kev: None,
+                epss: None,
+            };
             let all = fleet.scope(|_| true, None);
             let answer = fleet.by_vulnerability(&id, &known, &all);
             answer.map(|answer| answer.counts().affected)
         });
         say("first answer after", (asked.elapsed(), affected));
         let (taken_in, judged) = beside.quiet(generation).await;
-        say("taken in, all decisions rewritten, after the answer", (taken_in, judged));
+        say(
+            "taken in, all decisions rewritten, after the answer",
+            (taken_in, judged),
+        );
     })
     .await;
     let mut outcomes: HashMap<String, u64> = HashMap::new();
@@ -390,6 +422,7 @@ async fn advisory() {
     store.close().await.unwrap();
 }
 
+#[ignore = "measures; to be run by hand"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whole_corpus() {
     let store = open().await;
@@ -408,26 +441,38 @@ async fn whole_corpus() {
 
 /// Two years of daily imports, in each of which some advisories are new and some read otherwise. Nobody judges meanwhile: what grows is
 /// what is kept of each generation.
+#[ignore = "measures; to be run by hand"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_years() {
     let (days, new, changed) = (730_u32, 60_u32, 120_u32);
     let store = open().await;
-    say("bytes of the database before", store.database_bytes().await.unwrap());
+    say(
+        "bytes of the database before",
+        store.database_bytes().await.unwrap(),
+    );
     let started = Instant::now();
     for day in 0..days {
         let fixed = format!("1.9.9-{day}");
         let date = time::macros::date!(2024 - 01 - 01) + time::Duration::days(i64::from(day));
         let fresh = (0..new).map(|number| common(100_000 + day * new + number, &fixed));
-        let again = (0..changed).map(|number| common(100_000 + (day * 37 + number * 7) % ((day + 1) * new), &fixed));
-        let documents: Vec<_> = fresh.chain(again).map(|(name, text)| {
-            (name, text.replace("2026-02-01", &date.to_string()))
-        }).collect();
+        let again =
+            (0..changed).map(|number| common(100_000 + (day * 37 + number * 7) % ((day + 1) * new), &fixed));
+        let documents: Vec<_> = fresh
+            .chain(again)
+            .map(|(name, text)| (name, text.replace("2026-02-01", &date.to_string())))
+            .collect();
         import(&store, &documents).await;
     }
     say("730 imports took", started.elapsed());
-    say("bytes of the database after", store.database_bytes().await.unwrap());
+    say(
+        "bytes of the database after",
+        store.database_bytes().await.unwrap(),
+    );
     let read = Instant::now();
     let facts = crate::judge::read_facts(&store).await.unwrap();
-    say("advisories read, and how long that took", (facts.index.stats().advisories, read.elapsed()));
+    say(
+        "advisories read, and how long that took",
+        (facts.index.stats().advisories, read.elapsed()),
+    );
     store.close().await.unwrap();
 }

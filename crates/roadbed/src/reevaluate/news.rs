@@ -44,7 +44,9 @@ pub(crate) fn news_of(
     let vulnerabilities: Vec<&str> = touched.vulnerabilities.iter().map(AsRef::as_ref).collect();
     for some in vulnerabilities.chunks(AT_ONCE) {
         fleet.look(|fleet| {
-            let news = some.iter().filter_map(|id| compare(fleet, id, exploited, before, facts));
+            let news = some
+                .iter()
+                .filter_map(|id| compare(fleet, id, exploited, before, facts));
             found.extend(news);
         });
     }

@@ -67,7 +67,13 @@ pub(super) async fn of(
     let (fleet, facts, is_everything) = (Arc::clone(fleet), Arc::clone(facts), touches.everything);
     let computed = tokio::task::spawn_blocking(move || {
         let told = match before {
-            Before::Known(before) => Ok(news_of(&fleet, &touched, &touches.kev, (&before, &facts), limits.news)),
+            Before::Known(before) => Ok(news_of(
+                &fleet,
+                &touched,
+                &touches.kev,
+                (&before, &facts),
+                limits.news,
+            )),
             Before::TooMany(why) => Err(why),
         };
         let (told, summarised) = told.map_or_else(|why| (Told::default(), Some(why)), |told| (told, None));
@@ -90,7 +96,10 @@ pub(crate) struct FleetHolders(pub(crate) Arc<FleetService>);
 const ASKED_WAIT: Duration = Duration::from_secs(5);
 
 impl Holders for FleetHolders {
-    fn holding(&self, touched: Touched) -> Pin<Box<dyn Future<Output = Result<Option<Vec<String>>>> + Send + '_>> {
+    fn holding(
+        &self,
+        touched: Touched,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Vec<String>>>> + Send + '_>> {
         Box::pin(async move {
             if !self.0.caught_up(ASKED_WAIT).await? {
                 return Ok(None);
@@ -111,7 +120,9 @@ fn images(fleet: &FleetService, touched: &Touched) -> Vec<String> {
         let all = fleet.scope(|_| true, None);
         fleet.keys(&fleet.holding(touched, &all)).unwrap_or_default()
     });
-    let names = keys.into_iter().map(|key| format!("{}@{}", key.repository, key.digest));
+    let names = keys
+        .into_iter()
+        .map(|key| format!("{}@{}", key.repository, key.digest));
     names.collect()
 }
 
@@ -156,7 +167,11 @@ async fn touched(facts: Arc<Facts>, changed: Vec<Changed>, touches: Touches) -> 
             let known = facts.index.vulnerability(id);
             known.is_some_and(|known| !facts.index.is_rated(known))
         };
-        let probable: &BTreeSet<String> = if facts.reads_epss { &touches.epss } else { &BTreeSet::new() };
+        let probable: &BTreeSet<String> = if facts.reads_epss {
+            &touches.epss
+        } else {
+            &BTreeSet::new()
+        };
         let likely = touches.epss_severity.iter().filter(is_unrated);
         let others = touches.kev.iter().chain(probable).chain(likely);
         Ok(delta.touched(&facts.index, others.map(String::as_str)))
@@ -170,20 +185,19 @@ enum Before {
     TooMany(String),
 }
 
-async fn before(
-    store: &Store,
-    facts: &Facts,
-    since: u64,
-    touched: &Touched,
-    limit: usize,
-) -> Result<Before> {
+async fn before(store: &Store, facts: &Facts, since: u64, touched: &Touched, limit: usize) -> Result<Before> {
     // What is known no more is found by what it was called.
     let mut ids: BTreeSet<&str> = touched.names.iter().map(AsRef::as_ref).collect();
     for id in &touched.vulnerabilities {
         ids.insert(id);
         if let Some(known) = facts.index.vulnerability(id) {
             ids.extend(known.ids.iter().map(AsRef::as_ref));
-            ids.extend(facts.index.advisories_of(known).map(|advisory| advisory.id.as_ref()));
+            ids.extend(
+                facts
+                    .index
+                    .advisories_of(known)
+                    .map(|advisory| advisory.id.as_ref()),
+            );
         }
     }
     if ids.len() > limit {

@@ -126,7 +126,11 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
         ],
         following: Some(fleet.follow()),
-        judging: Asked::new(store.clone(), knowledge, Box::new(FleetHolders(Arc::clone(&fleet)))),
+        judging: Asked::new(
+            store.clone(),
+            knowledge,
+            Box::new(FleetHolders(Arc::clone(&fleet))),
+        ),
         asking: Arc::new(Questions(fleet)),
         pool,
     }

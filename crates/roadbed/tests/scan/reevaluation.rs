@@ -147,7 +147,9 @@ async fn severities_conflicts_and_withdrawals_are_told_once_per_vulnerability() 
     taken_in(&world, 3).await?;
     let line = line_of(&world, "advisory.conflict", 3)?;
     ensure!(
-        line["about"].as_array().is_some_and(|about| about.contains(&json!("fix"))),
+        line["about"]
+            .as_array()
+            .is_some_and(|about| about.contains(&json!("fix"))),
         "{line:#}"
     );
     ensure!(line["images"] == 1, "{line:#}");
@@ -192,7 +194,10 @@ async fn an_import_is_taken_in_after_a_kill_at_any_moment() -> Result<()> {
             .until_warned("bad", |warning| warning.contains(&fixed))
             .await?;
         let lines = told(&world, "advisories.evaluate")?;
-        ensure!(lines.len() as u64 == generation, "told more than once: {lines:#?}");
+        ensure!(
+            lines.len() as u64 == generation,
+            "told more than once: {lines:#?}"
+        );
     }
     Ok(())
 }
@@ -210,7 +215,16 @@ async fn what_advisories_would_refuse_is_told_before_they_are_imported() -> Resu
         std::fs::write(files.path().join(name), document.to_string())?;
     }
     let directory = files.path().to_string_lossy().into_owned();
-    let preview = || world.roadbed(&["policy", "preview", "--advisories", &directory, "--output", "json"]);
+    let preview = || {
+        world.roadbed(&[
+            "policy",
+            "preview",
+            "--advisories",
+            &directory,
+            "--output",
+            "json",
+        ])
+    };
     let report: Value = serde_json::from_str(&preview()?)?;
     let refused: Vec<&Value> = report["changes"]
         .as_array()

@@ -168,14 +168,7 @@ impl Present {
 }
 
 impl<'a> Written<'a> {
-    fn add(
-        &mut self,
-        tx: &Tx,
-        present: &Present,
-        one: &'a Finished,
-        point: Point,
-        judgement: &'a Judgement,
-    ) {
+    fn add(&mut self, tx: &Tx, present: &Present, one: &'a Finished, point: Point, judgement: &'a Judgement) {
         let Some((repository, manifest)) = present.manifest(one) else {
             return;
         };
@@ -241,7 +234,12 @@ const ROWS: usize = 200;
 async fn write_rows(tx: &Tx, rows: &[(i64, &Digest, Point, &Judgement)]) -> Result<(), StoreError> {
     let now = tx.now().micros();
     for chunk in rows.chunks(ROWS) {
-        let sql = format!("{} {} {}", super::INSERT, sql::tuples(chunk.len(), 11), super::OR_UPDATE);
+        let sql = format!(
+            "{} {} {}",
+            super::INSERT,
+            sql::tuples(chunk.len(), 11),
+            super::OR_UPDATE
+        );
         let row = |(repository, digest, point, judgement): &(i64, &Digest, Point, &Judgement)| {
             super::values_of(*repository, digest, *point, judgement, now)
         };

@@ -77,7 +77,9 @@ impl Fleet {
 
     async fn decision(&self, number: usize) -> (String, u64, u64) {
         let store = &self.kit.store;
-        let found = store.decision(&self.repo, &self.images[number], Point::Pull).await;
+        let found = store
+            .decision(&self.repo, &self.images[number], Point::Pull)
+            .await;
         let found = found.unwrap().unwrap();
         let by = store
             .confirmed_by(&self.subject(number), found.generation)
@@ -184,11 +186,21 @@ fn epss(lines: &str) -> AdvisoryDocument {
 #[tokio::test]
 async fn what_catalogues_change_is_kept_until_it_was_asked_for() {
     let mut kit = Kit::new().await;
-    import(&kit, &[], vec![kev(&["CVE-2026-1000"]), epss("CVE-2026-1000,0.01,0.1\n")]).await;
+    import(
+        &kit,
+        &[],
+        vec![kev(&["CVE-2026-1000"]), epss("CVE-2026-1000,0.01,0.1\n")],
+    )
+    .await;
     kit.store.confirm_generation(confirmation(1)).await.unwrap();
     assert_eq!(kit.store.touches(0).await.unwrap(), Touches::default());
     import(&kit, &[], vec![kev(&["CVE-2026-1000", "CVE-2026-2000"])]).await;
-    import(&kit, &[], vec![epss("CVE-2026-1000,0.02,0.1\nCVE-2026-3000,0.7,0.9\n")]).await;
+    import(
+        &kit,
+        &[],
+        vec![epss("CVE-2026-1000,0.02,0.1\nCVE-2026-3000,0.7,0.9\n")],
+    )
+    .await;
     // Whoever is killed in between finds it again.
     kit.restart().await;
     let touches = kit.store.touches(1).await.unwrap();
@@ -303,12 +315,7 @@ async fn a_generation_is_confirmed_and_told_of_once() {
             .await
             .unwrap();
     }
-    fleet
-        .kit
-        .store
-        .confirm_generation(confirmation(3))
-        .await
-        .unwrap();
+    fleet.kit.store.confirm_generation(confirmation(3)).await.unwrap();
     assert_eq!(fleet.kit.store.reevaluation().await.unwrap().confirmed, 4);
     let told = fleet.events(EventKind::AdvisoryAffects).await;
     assert_eq!(told.len(), 1);

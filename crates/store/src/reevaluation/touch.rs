@@ -66,7 +66,8 @@ impl Row {
     fn ids(&self) -> Result<BTreeSet<String>, StoreError> {
         let mut lines = String::new();
         let read = ZlibDecoder::new(self.body.as_slice()).take(BYTES);
-        let damaged = |_| StoreError::damaged(format!("what an import changed ({}) cannot be read", self.kind));
+        let damaged =
+            |_| StoreError::damaged(format!("what an import changed ({}) cannot be read", self.kind));
         std::io::BufReader::new(read)
             .read_to_string(&mut lines)
             .map_err(damaged)?;

@@ -423,7 +423,11 @@ async fn what_advisories_would_change_is_asked_of_whoever_judges() {
     let world = World::judged_by(Arc::new(Oracle)).await;
     let given = json!({ "documents": [{ "name": "npm/GHSA-1.json", "text": "{}" }] });
     let path = "/advisories/preview?limit=3";
-    let report = world.ask(ADMIN, "POST", path, Some(&given)).await.expect(200).json();
+    let report = world
+        .ask(ADMIN, "POST", path, Some(&given))
+        .await
+        .expect(200)
+        .json();
     assert_eq!((&report["images"], &report["untouched"]), (&json!(3), &json!(1)));
 }
 

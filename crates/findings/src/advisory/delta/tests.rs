@@ -70,12 +70,20 @@ fn a_new_advisory_touches_its_packages_and_those_of_its_aliases() {
 fn where_only_ranges_change_no_other_package_is_touched() {
     let other = advisory("GHSA-2", &["CVE-2026-1"], &[("npm", "b")], &json!({}));
     let before = advisory("GHSA-1", &["CVE-2026-1"], &[("npm", "a")], &json!({}));
-    let after = advisory("GHSA-1", &["CVE-2026-1"], &[("npm", "a"), ("npm", "c")], &json!({}));
+    let after = advisory(
+        "GHSA-1",
+        &["CVE-2026-1"],
+        &[("npm", "a"), ("npm", "c")],
+        &json!({}),
+    );
     let ranges = touched(&[before.clone(), other.clone()], &[after, other.clone()]);
     assert_eq!(names(&ranges), ["a", "c"]);
     let rated = json!({ "database_specific": { "severity": "HIGH" } });
     let rated = advisory("GHSA-1", &["CVE-2026-1"], &[("npm", "a")], &rated);
-    assert_eq!(names(&touched(&[before, other.clone()], &[rated, other])), ["a", "b"]);
+    assert_eq!(
+        names(&touched(&[before, other.clone()], &[rated, other])),
+        ["a", "b"]
+    );
 }
 
 #[test]
@@ -102,7 +110,10 @@ fn what_is_taken_back_touches_what_it_named() {
     let other = advisory("GHSA-2", &[], &[("npm", "b")], &json!({}));
     let touched = touched(&[before, other.clone()], &[after, other]);
     assert_eq!(names(&touched), ["a"]);
-    assert_eq!(touched.vulnerabilities.first().map(AsRef::as_ref), Some("CVE-2026-1"));
+    assert_eq!(
+        touched.vulnerabilities.first().map(AsRef::as_ref),
+        Some("CVE-2026-1")
+    );
     // Others of the ecosystem are still there.
     assert!(touched.ecosystems.is_empty());
 }

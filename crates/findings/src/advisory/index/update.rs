@@ -46,7 +46,10 @@ impl AdvisoryIndex {
         let mut index = builder.finish()?;
         index.stats.withdrawn = self.stats.withdrawn;
         index.stats.ordinary_updates = self.stats.ordinary_updates;
-        index.stats.unknown_ecosystems.clone_from(&self.stats.unknown_ecosystems);
+        index
+            .stats
+            .unknown_ecosystems
+            .clone_from(&self.stats.unknown_ecosystems);
         Ok(index)
     }
 }

@@ -98,7 +98,10 @@ fn what_came_and_went_between_two_catalogues_is_named() {
         let text = serde_json::json!({ "catalogVersion": "1", "vulnerabilities": entries }).to_string();
         Kev::read(text.as_bytes()).unwrap()
     };
-    let (before, after) = (catalogue(&["CVE-2026-1", "CVE-2026-2"]), catalogue(&["CVE-2026-2", "CVE-2026-3"]));
+    let (before, after) = (
+        catalogue(&["CVE-2026-1", "CVE-2026-2"]),
+        catalogue(&["CVE-2026-2", "CVE-2026-3"]),
+    );
     let changed: Vec<&str> = after.changed_since(&before).into_iter().collect();
     assert_eq!(changed, ["CVE-2026-1", "CVE-2026-3"]);
 }

@@ -76,7 +76,10 @@ fn an_ecosystem_that_comes_to_be_spoken_of_touches_all_that_has_packages_of_it()
     };
     let java = fleet.holding(&touched(Ecosystem::Maven), &all);
     assert_eq!(java.counts().uncertain, 8);
-    assert_eq!(fleet.holding(&touched(Ecosystem::Npm), &all).counts().uncertain, 0);
+    assert_eq!(
+        fleet.holding(&touched(Ecosystem::Npm), &all).counts().uncertain,
+        0
+    );
 }
 
 #[test]
@@ -91,13 +94,7 @@ fn newly_affected_and_no_longer_affected_are_counted() {
     let went = change(&fleet, &[core("2.15.0", "HIGH")], &[], &all).unwrap();
     assert_eq!((went.newly, went.no_more, went.affected), (0, 5, 0));
     // 2.14.0 to 2.14.1 may be either now.
-    let narrowed = change(
-        &fleet,
-        &[core("2.15.0", "HIGH")],
-        &[core("2.14.1", "HIGH")],
-        &all,
-    )
-    .unwrap();
+    let narrowed = change(&fleet, &[core("2.15.0", "HIGH")], &[core("2.14.1", "HIGH")], &all).unwrap();
     assert_eq!((narrowed.newly, narrowed.no_more, narrowed.uncertain), (0, 2, 1));
     assert_eq!(change(&fleet, &[], &[], &all), None);
 }
@@ -111,7 +108,13 @@ fn another_fix_and_another_severity_are_told_with_both() {
     assert_eq!((before.len(), after.len()), (1, 1));
     assert!(before.contains("2.15.0") && after.contains("2.17.1"));
     assert!(told.severity.is_none() && told.newly == 0);
-    let told = change(&fleet, &[core("2.15.0", "HIGH")], &[core("2.15.0", "CRITICAL")], &all).unwrap();
+    let told = change(
+        &fleet,
+        &[core("2.15.0", "HIGH")],
+        &[core("2.15.0", "CRITICAL")],
+        &all,
+    )
+    .unwrap();
     assert_eq!(told.severity, Some([Severity::High, Severity::Critical]));
     assert!(told.fix.is_none());
     let same = change(&fleet, &[core("2.15.0", "HIGH")], &[core("2.15.0", "HIGH")], &all).unwrap();
