@@ -57,6 +57,14 @@ bench-registry:
 bench-fleet *images:
     cargo bench -p road --bench fleet -- {{images}}
 
+# Measures re-evaluation after an import, at so many images, in a directory that has room for the store; parts: plant (first), advisory,
+# whole_corpus, two_years
+measure-reevaluation directory images *parts:
+    for part in {{parts}}; do \
+        ROADBED_MEASURE_DIR={{directory}} ROADBED_MEASURE_IMAGES={{images}} cargo test --release -p roadbed --bin roadbed \
+            --features measure -- --ignored --nocapture --exact reevaluate::measure::$part; \
+    done
+
 # Measures what looks into images and writes docs/benchmarks.md; a directory of YARA rules, one of advisories
 bench-scan rules advisories:
     cargo bench -p roadbed --bench registry -- --write --yara-rules {{rules}} --advisories {{advisories}} \

@@ -9,6 +9,7 @@
 
 mod bounded;
 mod cvss;
+mod delta;
 mod epss;
 mod error;
 mod evaluate;
@@ -27,11 +28,12 @@ mod test_data;
 mod vex;
 
 pub(crate) use bounded::Bounded;
+pub use delta::{Changed, Delta, Touched};
 pub use epss::{Epss, EpssScore};
 pub use error::AdvisoryError;
 pub use group::{
     Conflict, Denied, Knowledge, SeverityFrom, State, VulnerabilityFinding, VulnerabilityReport,
-    find_vulnerabilities, find_vulnerability,
+    find_vulnerabilities, find_vulnerability, severity_by_probability,
 };
 pub use index::{
     AdvisoryIndex, IndexBuilder, IndexLimits, IndexStats, IndexedAdvisory, Vulnerability, encode,

@@ -19,10 +19,12 @@
 
 mod answer;
 mod change;
+mod changed;
 mod class;
 mod dump;
 mod facts;
 mod files;
+mod holding;
 mod image;
 mod layer;
 mod memory;
@@ -47,6 +49,7 @@ use findings::{OsRelease, PackageKind};
 use roaring::RoaringBitmap;
 
 pub use answer::{Answer, Counts, State};
+pub use changed::{Change, TOLD_VERSIONS};
 pub use facts::{FactsError, Hidden, ImageFacts, ImageKey, LayerFacts, PlacedUnit};
 pub use files::files_with;
 pub use image::LIVES;

@@ -17,13 +17,16 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use oci::Digest;
 use road::fleet::{Fleet, ImageKey};
-use store::{FleetMark, RoadEntries, Store};
-use tokio::{sync::watch, task::JoinHandle};
+use store::{FleetMark, RoadEntries, Store, StoreError};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 use crate::judge::Knowledge;
 
@@ -42,6 +45,9 @@ pub(crate) use ask::Questions;
 
 /// How long the last writing of the file may take when the server stops.
 const STOP_WAIT: Duration = Duration::from_secs(20);
+
+/// How often it is looked whether the index takes in what somebody waits for.
+const CATCH_UP: Duration = Duration::from_millis(20);
 
 /// The index with what is known beside it.
 #[derive(Debug, Default)]
@@ -71,6 +77,8 @@ pub(crate) struct FleetService {
     /// The state of bases that the index takes in.
     bases: Mutex<Option<Arc<RoadEntries>>>,
     then: then::Then,
+    /// Somebody waits for what has happened to be taken in.
+    hurry: Notify,
 }
 
 /// The task that keeps an index current. Dropping it ends it where it is.
@@ -84,6 +92,7 @@ impl FleetService {
     pub(crate) fn of(store: Store, knowledge: Arc<Knowledge>) -> Arc<Self> {
         Arc::new(Self {
             then: then::Then::default(),
+            hurry: Notify::new(),
             state: RwLock::default(),
             progress: Progress::default(),
             bases: Mutex::default(),
@@ -97,6 +106,29 @@ impl FleetService {
         let (stopping, stop) = watch::channel(false);
         let task = tokio::spawn(follow::run(Arc::clone(self), stop));
         Following { task, stopping }
+    }
+
+    /// Waits until the index takes in all that is in the store by now. `false`: it does not within `longest`.
+    pub(crate) async fn caught_up(&self, longest: Duration) -> Result<bool, StoreError> {
+        let wanted = self.store.fleet_mark().await?;
+        let takes_it_in = || {
+            let mark = self.read().mark;
+            self.progress.percent() == 100 && mark.event >= wanted.event && mark.report >= wanted.report
+        };
+        let until = Instant::now() + longest;
+        while !takes_it_in() {
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            self.hurry.notify_one();
+            tokio::time::sleep(CATCH_UP).await;
+        }
+        Ok(true)
+    }
+
+    /// Looks at the index as it stands. Whoever looks for long holds up those who keep it current, and then all others.
+    pub(crate) fn look<R>(&self, at: impl FnOnce(&Fleet) -> R) -> R {
+        at(&self.read().fleet)
     }
 
     /// The index as it stands.

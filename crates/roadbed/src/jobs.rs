@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use store::{Job, Store};
+use store::{Job, Store, StoreError};
 
 /// Before a job that ended whoever worked on it, again and again, gets one try more.
 pub(crate) const REST: Duration = Duration::from_hours(24);
@@ -26,22 +26,38 @@ pub(crate) async fn while_leased<T>(
     lease: Duration,
     work: impl Future<Output = T>,
 ) -> Option<T> {
+    while_renewed(&job.subject, lease, work, || store.renew_job(job, lease)).await
+}
+
+/// The same for all jobs that were claimed with one.
+pub(crate) async fn while_all_leased<T>(
+    store: &Store,
+    claimed: &Job,
+    lease: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    while_renewed(&claimed.subject, lease, work, || store.renew_jobs(claimed, lease)).await
+}
+
+async fn while_renewed<T, F: Future<Output = Result<bool, StoreError>>>(
+    subject: &str,
+    lease: Duration,
+    work: impl Future<Output = T>,
+    renew: impl Fn() -> F,
+) -> Option<T> {
     let mut work = std::pin::pin!(work);
     loop {
         if let Ok(done) = tokio::time::timeout(lease / 3, &mut work).await {
             return Some(done);
         }
-        match store.renew_job(job, lease).await {
+        match renew().await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!(
-                    subject = job.subject,
-                    "a job took so long that it is somebody else's"
-                );
+                tracing::warn!(subject, "a job took so long that it is somebody else's");
                 return None;
             }
             Err(error) => {
-                tracing::warn!(subject = job.subject, %error, "the lease of a job could not be renewed");
+                tracing::warn!(subject, %error, "the lease of a job could not be renewed");
             }
         }
     }

@@ -8,7 +8,9 @@
 //! - `judge/attached.rs`: signatures and attestations, and the trusted signers who made them.
 //! - `judge/vex.rs`: what trusted signers say of vulnerabilities.
 //! - `judge/fixes.rs`: since when a fix is known.
+//! - `judge/foreseen.rs`: what advisories would change if they were imported.
 //! - `judge/image.rs`: an image with its reports and what is attached to it.
+//! - `judge/batch.rs`: many judgements that nobody waits for.
 //! - `judge/brake.rs`: what becomes of a change that would refuse much of what is in use.
 //! - `judge/push.rs`: what is judged of a manifest before it comes in.
 //! - `judge/asked.rs`: what the API asks: what another policy would change, what a finding rests on.
@@ -35,9 +37,11 @@ use crate::jobs;
 mod asked;
 pub(crate) mod attach;
 mod attached;
+mod batch;
 pub(crate) mod brake;
 mod evidence;
 mod fixes;
+mod foreseen;
 mod image;
 mod knowledge;
 mod platform;
@@ -50,10 +54,9 @@ mod subject;
 mod unpushed;
 mod vex;
 
-pub(crate) use asked::Asked;
+pub(crate) use asked::{Asked, Holders};
 pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
-pub(crate) use fixes::Fixes;
 pub(crate) use knowledge::{Facts, Knowledge, index_of, read as read_facts};
 pub(crate) use platform::{Wanted, choose};
 pub(crate) use push::AtPush;
@@ -163,7 +166,15 @@ impl Judge {
 
     async fn one_job(&self) -> Result<bool> {
         let lease = self.pace.lease;
-        let Some(job) = self.store.claim_job(JobKind::Judge, &self.name, lease).await? else {
+        let claimed = self
+            .store
+            .claim_jobs(JobKind::Judge, &self.name, lease, batch::MOST);
+        let mut jobs = claimed.await?;
+        if jobs.len() > 1 {
+            self.batch(jobs).await?;
+            return Ok(true);
+        }
+        let Some(job) = jobs.pop() else {
             return Ok(false);
         };
         let Some((repo, digest)) = parse(&job.subject) else {

@@ -19,6 +19,7 @@ mod output;
 mod progress;
 mod prompt;
 mod rebase;
+mod reevaluate;
 mod serve;
 mod telemetry;
 mod worker;

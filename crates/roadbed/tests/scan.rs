@@ -4,7 +4,7 @@
 //! `story` is the whole way from a push to a refusal and back, `undecided` what a pull meets before there is a decision,
 //! `feeds` advisories that are fetched, `fleet` who is affected, `pushes` what is refused before it comes in, `in_use` what runs by
 //! somebody's word, `brake` what is in use and would be refused, `grace` days in which a fix can be taken, `clamd` another scanner
-//! that is asked, `signing` and `cosign` signatures as conditions, and VEX, `signer` who makes them, `deaths` children and servers
+//! that is asked, `reevaluation` what an import asks again and tells, `signing` and `cosign` signatures as conditions, and VEX, `signer` who makes them, `deaths` children and servers
 //! that are ended, `bombs` and `floods` layers that want to cost too much.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
@@ -29,6 +29,7 @@ mod scan {
     mod in_use;
     mod pushes;
     mod rebase;
+    mod reevaluation;
     mod road;
     mod signer;
     mod signing;

@@ -11,7 +11,7 @@ use sea_orm::{FromQueryResult, Value};
 
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
-use crate::{Actor, Store, StoreError, Timestamp};
+use crate::{Actor, Store, StoreError, Timestamp, reevaluation};
 
 mod age;
 mod importer;
@@ -185,12 +185,14 @@ impl Store {
     ) -> Result<u64, StoreError> {
         import.lease.hold()?;
         let generation = import.generation;
+        let touches = self.touches_of(&documents).await?;
         let (origin, actor) = (origin.to_owned(), actor.clone());
         self.write(move |tx| {
             Box::pin(async move {
                 for document in &documents {
                     write_document(tx, sql::to_db(generation), document).await?;
                 }
+                reevaluation::note_touches(tx, sql::to_db(generation), &touches).await?;
                 let sql = "INSERT INTO advisory_import (generation, at, actor, origin, body) \
                            VALUES ($1, $2, $3, $4, $5)";
                 let values = [

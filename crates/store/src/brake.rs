@@ -22,7 +22,7 @@ use crate::db::{Tx, sql};
 use crate::decision::Known;
 use crate::event::{self, EventKind};
 use crate::job::{self, JobKind, JobPriority};
-use crate::{Actor, Judgement, Outcome, Point, Store, StoreError, Timestamp, blob};
+use crate::{Actor, Judgement, Outcome, Point, Store, StoreError, Timestamp, blob, reevaluation};
 
 /// What turned to refuse without a person within this time counts with what would turn now.
 const WINDOW: Duration = Duration::from_hours(24);
@@ -181,7 +181,8 @@ pub(crate) async fn choose<'a>(
         Some(_) => Ok(held),
         None if known.is_some_and(Known::is_refused) => Ok(judgement),
         None => {
-            note(tx, repository, digest, &cause(tx, known, judgement).await?).await?;
+            let cause = cause(tx, (repository, digest), known, judgement).await?;
+            note(tx, repository, digest, &cause).await?;
             Ok(held)
         }
     }
@@ -231,7 +232,12 @@ async fn measured(on: &impl ConnectionTrait) -> Result<Option<MeasuredRow>, Stor
 }
 
 /// What is different from the decision before, for people.
-async fn cause(tx: &Tx, known: Option<&Known>, judgement: &Judgement) -> Result<String, StoreError> {
+async fn cause(
+    tx: &Tx,
+    (repository, digest): (i64, &Digest),
+    known: Option<&Known>,
+    judgement: &Judgement,
+) -> Result<String, StoreError> {
     let Some(known) = known else {
         return Ok("it was never judged before".to_owned());
     };
@@ -245,7 +251,11 @@ async fn cause(tx: &Tx, known: Option<&Known>, judgement: &Judgement) -> Result<
             version => format!("policy version {version}"),
         });
     }
-    if sql::from_db(known.generation) != judgement.generation {
+    let sql = "SELECT name AS text FROM repository WHERE id = $1";
+    let name: Option<sql::Text> = sql::first(tx.sql(), sql, [repository.into()]).await?;
+    let image = name.map_or_else(String::new, |name| format!("{}@{digest}", name.text));
+    let right_by = reevaluation::right_by(tx.sql(), &image, known.generation).await?;
+    if sql::from_db(right_by) != judgement.generation {
         causes.push(format!("advisories of generation {}", judgement.generation));
     }
     if causes.is_empty() {
@@ -328,7 +338,8 @@ async fn is_pending(
         job::SUSPECT.into(),
     ];
     let pending: Option<sql::Id> = sql::first(on, sql, values).await?;
-    Ok(pending.is_some())
+    // The jobs of a large import come in many transactions.
+    Ok(pending.is_some() || reevaluation::is_under_way(on).await?)
 }
 
 async fn settle(tx: &Tx, brake: Brake, in_use: u64) -> Result<Settling, StoreError> {

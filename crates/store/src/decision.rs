@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oci::{Digest, RepoName};
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, Value};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -16,7 +16,11 @@ use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::job::{self, Job};
-use crate::{Actor, Seen, Store, StoreError, Timestamp, blob, brake, repository, seen};
+use crate::{Actor, Seen, Store, StoreError, Timestamp, blob, brake, reevaluation, repository, seen};
+
+mod many;
+
+pub use many::Finished;
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -331,16 +335,15 @@ impl Store {
                 if !job::is_held(tx, &job).await? {
                     return Ok(());
                 }
-                if let Some(seen) = &verdicts.seen {
-                    seen::keep(tx, &digest, seen).await?;
-                }
-                for (point, judgement) in &verdicts.judgements {
-                    let held = verdicts.held.as_ref().filter(|_| *point == Point::Pull);
-                    keep(tx, (&repo, &digest), *point, judgement, held).await?;
-                }
+                keep_verdicts(tx, (&repo, &digest), &verdicts).await?;
                 match again {
                     Some(again) => job::give_up(tx, &job, again).await,
-                    None => job::finish(tx, &job).await,
+                    None => {
+                        if verdicts.are_late(reevaluation::confirmed(tx.sql()).await?) {
+                            job::ask_again(tx, &job).await?;
+                        }
+                        job::finish(tx, &job).await
+                    }
                 }
             })
         })
@@ -348,6 +351,30 @@ impl Store {
         self.inner.decided.send_modify(|changes| *changes += 1);
         Ok(())
     }
+}
+
+impl Verdicts {
+    /// Whether they were made by what was known before a generation by which images were asked to be judged meanwhile.
+    pub(crate) fn are_late(&self, confirmed: i64) -> bool {
+        let mut judgements = self.judgements.iter();
+        judgements.any(|(_, judgement)| sql::to_db(judgement.generation) < confirmed)
+    }
+}
+
+/// Keeps what a judgement of an image came to, one statement after the other.
+async fn keep_verdicts(
+    tx: &Tx,
+    (repo, digest): (&RepoName, &Digest),
+    verdicts: &Verdicts,
+) -> Result<(), StoreError> {
+    if let Some(seen) = &verdicts.seen {
+        seen::keep(tx, digest, seen).await?;
+    }
+    for (point, judgement) in &verdicts.judgements {
+        let held = verdicts.held.as_ref().filter(|_| *point == Point::Pull);
+        keep(tx, (repo, digest), *point, judgement, held).await?;
+    }
+    Ok(())
 }
 
 /// What was decided before.
@@ -403,13 +430,7 @@ pub(crate) async fn keep(
         return Ok(());
     }
     touch_standings(tx, repo, manifest.id).await?;
-    let body = json!({
-        "point": point.name(),
-        "outcome": judgement.outcome,
-        "previous": known.and_then(|known| Outcome::of_number(known.outcome)),
-        "generation": judgement.generation,
-        "evidence": judgement.evidence,
-    });
+    let body = told(point, judgement, known.map(|known| known.outcome));
     let subject = blob::subject(repo, digest);
     event::record_ruled(
         tx,
@@ -422,22 +443,28 @@ pub(crate) async fn keep(
     .await
 }
 
-/// Writes the row. Where outcome and reasons are what they were, the moment of the decision stays.
-async fn write(
-    tx: &Tx,
-    repository: i64,
-    digest: &Digest,
-    point: Point,
-    judgement: &Judgement,
-) -> Result<(), StoreError> {
-    let sql = "INSERT INTO decision (repository_id, digest, point, outcome, line, body, policy, evidence, generation, \
-               decided_at, review_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-               ON CONFLICT (repository_id, digest, point) DO UPDATE SET \
+/// What the audit log says of a decision.
+fn told(point: Point, judgement: &Judgement, previous: Option<i64>) -> serde_json::Value {
+    json!({
+        "point": point.name(),
+        "outcome": judgement.outcome,
+        "previous": previous.and_then(Outcome::of_number),
+        "generation": judgement.generation,
+        "evidence": judgement.evidence,
+    })
+}
+
+/// What writes rows. Where outcome and reasons are what they were, the moment of the decision stays.
+const INSERT: &str = "INSERT INTO decision (repository_id, digest, point, outcome, line, body, policy, evidence, generation, \
+                      decided_at, review_at) VALUES";
+const OR_UPDATE: &str = "ON CONFLICT (repository_id, digest, point) DO UPDATE SET \
                decided_at = CASE WHEN decision.outcome = excluded.outcome AND decision.body = excluded.body \
                THEN decision.decided_at ELSE excluded.decided_at END, \
                outcome = excluded.outcome, line = excluded.line, body = excluded.body, policy = excluded.policy, \
                evidence = excluded.evidence, generation = excluded.generation, review_at = excluded.review_at";
-    let values = [
+
+fn values_of(repository: i64, digest: &Digest, point: Point, judgement: &Judgement, now: i64) -> [Value; 11] {
+    [
         repository.into(),
         digest.to_string().into(),
         point.name().into(),
@@ -447,10 +474,21 @@ async fn write(
         judgement.policy.clone().into(),
         judgement.evidence.clone().into(),
         sql::to_db(judgement.generation).into(),
-        tx.now().micros().into(),
+        now.into(),
         judgement.review_at.map_or(NEVER, Timestamp::micros).into(),
-    ];
-    sql::execute(tx.sql(), sql, values).await.map(drop)
+    ]
+}
+
+async fn write(
+    tx: &Tx,
+    repository: i64,
+    digest: &Digest,
+    point: Point,
+    judgement: &Judgement,
+) -> Result<(), StoreError> {
+    let sql = format!("{INSERT} {} {OR_UPDATE}", sql::tuples(1, 11));
+    let values = values_of(repository, digest, point, judgement, tx.now().micros());
+    sql::execute(tx.sql(), &sql, values).await.map(drop)
 }
 
 /// What is remembered of the standing of a manifest's blobs is no longer true.

@@ -152,6 +152,24 @@ pub enum EventKind {
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,
+    /// Images were found to have a vulnerability that they had not before. One per vulnerability and import.
+    #[serde(rename = "advisory.affects")]
+    AdvisoryAffects,
+    /// Images have a vulnerability no more. Likewise.
+    #[serde(rename = "advisory.clears")]
+    AdvisoryClears,
+    /// Sources have come to disagree about a vulnerability that images have. Likewise.
+    #[serde(rename = "advisory.conflict")]
+    AdvisoryConflict,
+    /// Another version fixes a vulnerability that images have. Likewise.
+    #[serde(rename = "advisory.fix")]
+    AdvisoryFix,
+    /// A vulnerability that images have is rated otherwise. Likewise.
+    #[serde(rename = "advisory.severity")]
+    AdvisorySeverity,
+    /// What an import touches was asked to be judged again, and all else is right by it.
+    #[serde(rename = "advisories.evaluate")]
+    AdvisoriesEvaluate,
     /// Pulls were allowed whatever is decided, or not any more.
     #[serde(rename = "gate.break-glass")]
     BreakGlass,
@@ -233,6 +251,37 @@ pub(crate) async fn record_ruled(
     body: serde_json::Value,
 ) -> Result<(), StoreError> {
     insert(tx, actor, kind, subject, Some(rule_version), body).await
+}
+
+/// The same for many of one kind: subject, rule, body. A statement takes some hundreds.
+pub(crate) async fn record_all_ruled<'a>(
+    tx: &Tx,
+    actor: &Actor,
+    kind: EventKind,
+    events: impl ExactSizeIterator<Item = (&'a str, &'a str, &'a serde_json::Value)>,
+) -> Result<(), StoreError> {
+    if events.len() == 0 {
+        return Ok(());
+    }
+    let sql = format!(
+        "INSERT INTO event (at, kind, subject, actor, cause, rule_version, body) VALUES {}",
+        sql::tuples(events.len(), 7)
+    );
+    let (at, kind) = (tx.now().micros(), kind.name());
+    let row = |(subject, rule, body): (&str, &str, &serde_json::Value)| -> [Value; 7] {
+        [
+            at.into(),
+            kind.clone().into(),
+            subject.into(),
+            actor.name().into(),
+            actor.cause().into(),
+            Some(rule.to_owned()).into(),
+            body.to_string().into(),
+        ]
+    };
+    sql::execute_list(tx.sql(), &sql, events.flat_map(row))
+        .await
+        .map(drop)
 }
 
 async fn insert(

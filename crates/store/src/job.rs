@@ -18,7 +18,7 @@ use crate::{Store, StoreError};
 
 mod lease;
 
-pub(crate) use lease::{finish, give_up, is_held, put_off};
+pub(crate) use lease::{ask_again, finish, finish_all, give_up, held, is_held, put_off};
 
 /// Times that a job is begun without a word of what became of it. After that it is not worked on, but ended with an explanation.
 pub const LOSSES: u32 = 3;
@@ -65,7 +65,8 @@ pub enum Which {
     All,
     /// Those whose decision must be looked at by now.
     Due,
-    /// Those that were never judged, or by other advisories or another policy than the present ones.
+    /// Those that were never judged, or by another policy than the present one. Whether the advisories are the present ones is not
+    /// asked of each: see `reevaluation.rs`.
     Outdated,
 }
 
@@ -80,7 +81,6 @@ impl Which {
             Self::Outdated => {
                 "WHERE m.kind = 0 AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.repository_id = r.id \
                  AND d.digest = m.digest \
-                 AND d.generation = (SELECT COALESCE(MAX(generation), 0) FROM advisory_import) \
                  AND d.policy = COALESCE((SELECT p.digest FROM policy p ORDER BY p.version DESC LIMIT 1), d.policy))"
             }
         }
@@ -100,6 +100,8 @@ pub struct Job {
     pub attempts: u32,
     /// How often in a row it was begun without a word of what became of it, this time included.
     pub losses: u32,
+    /// What comes first.
+    pub(crate) is_backfill: bool,
     /// Whose lease it is; each claim has another one.
     pub(crate) holder: String,
 }

@@ -192,13 +192,13 @@ impl Store {
 }
 
 /// A report as it is written: what it says by itself, deflated, and its listing.
-struct Body {
+pub(crate) struct Body {
     analysers: String,
     is_whole: bool,
     deflated: Vec<u8>,
 }
 
-fn encode(mut report: LayerReport) -> Result<(Body, Vec<u8>), StoreError> {
+pub(crate) fn encode(mut report: LayerReport) -> Result<(Body, Vec<u8>), StoreError> {
     let listing = std::mem::take(&mut report.listing).into_bytes();
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     let unwritable =
@@ -264,7 +264,12 @@ async fn keep(tx: &Tx, job: &Job, digest: Digest, body: Body, listing: Vec<u8>) 
 
 /// Answers when images are to be judged by it: those that were judged by an older report do not go before those that were never
 /// judged.
-async fn put(tx: &Tx, digest: Digest, body: Body, listing: Vec<u8>) -> Result<job::JobPriority, StoreError> {
+pub(crate) async fn put(
+    tx: &Tx,
+    digest: Digest,
+    body: Body,
+    listing: Vec<u8>,
+) -> Result<job::JobPriority, StoreError> {
     let sql = "SELECT made_at AS number FROM layer_report WHERE digest = $1";
     let before: Option<sql::Number> = sql::first(tx.sql(), sql, [digest.to_string().into()]).await?;
     let sql = "INSERT INTO layer_report (digest, analysers, is_whole, report, listing, made_at, revision) \

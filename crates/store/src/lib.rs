@@ -54,12 +54,15 @@ mod manifest;
 mod measure;
 mod metrics;
 mod page;
+#[cfg(feature = "measure")]
+mod planting;
 mod pool;
 mod principal;
 mod pull_log;
 mod quota;
 mod reader;
 mod rebase;
+mod reevaluation;
 mod referrer;
 mod repository;
 mod road_entries;
@@ -89,7 +92,7 @@ pub use blob::{BlobHandle, BlobInfo};
 pub use brake::{HeldCause, HeldChange, HeldImage, Settled, Settling};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{StoreConfig, StoreLimits};
-pub use decision::{Judgement, Outcome, Point, Standing, Verdicts};
+pub use decision::{Finished, Judgement, Outcome, Point, Standing, Verdicts};
 pub use declared::{
     Applied, ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End,
     EndError, Step,
@@ -106,12 +109,15 @@ pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;
+#[cfg(feature = "measure")]
+pub use planting::PlantedImage;
 pub use principal::{
     AdminError, IssuedSecret, NewRobot, NewUser, PrincipalInfo, SECRETS_PER_ROBOT, SecretInfo,
 };
 pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
 pub use quota::{QuotaExceeded, QuotaKind};
 pub use rebase::{NewRebase, Rebase, RebaseError, RebaseState, TagMove};
+pub use reevaluation::{AdvisoryNews, ChangedAdvisory, Confirmed, Reevaluation, Touches};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use road_entries::RoadEntries;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
-use crate::{Actor, Store, StoreError, Timestamp};
+use crate::{Actor, Store, StoreError, Timestamp, reevaluation};
 
 /// A policy that was set.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -173,7 +173,7 @@ impl Store {
                 let about = serde_json::from_str(&waiver.body).unwrap_or_default();
                 event::record(tx, &actor, step.event(), &waiver.id, about).await?;
                 if step == WaiverStep::Approve {
-                    tx.touch_rulings();
+                    ask_all(tx).await?;
                 }
                 Ok::<_, StoreError>(WaiverPut::Done)
             })
@@ -198,7 +198,7 @@ impl Store {
                 let removed = sql::execute(tx.sql(), sql, values).await? > 0;
                 if removed {
                     if step == WaiverStep::Approve {
-                        tx.touch_rulings();
+                        ask_all(tx).await?;
                     }
                     let was = serde_json::from_str(&was).unwrap_or_default();
                     event::record(tx, &actor, EventKind::WaiverRemove, &id, was).await?;
@@ -222,10 +222,17 @@ pub(crate) async fn put_policy(tx: &Tx, actor: &Actor, body: &str, digest: &str)
     ];
     let made: Option<sql::Id> = sql::first(tx.sql(), sql, values).await?;
     let version = made.map_or(0, |row| row.id);
-    tx.touch_rulings();
+    ask_all(tx).await?;
     let about = json!({ "version": version, "digest": digest });
     event::record(tx, actor, EventKind::PolicySet, "policy", about).await?;
     Ok(sql::from_db(version))
+}
+
+/// All images are judged by something else once this is committed, whatever is killed then.
+async fn ask_all(tx: &Tx) -> Result<(), StoreError> {
+    reevaluation::ask(tx).await?;
+    tx.touch_rulings();
+    Ok(())
 }
 
 async fn find_waiver(on: &impl ConnectionTrait, id: &str) -> Result<Option<WaiverRow>, StoreError> {

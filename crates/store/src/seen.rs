@@ -4,7 +4,7 @@
 //! keys of the findings that were first made then. Nothing is forgotten while the image is there: a finding that goes and comes
 //! back was first made when it was first made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use oci::Digest;
 use sea_orm::FromQueryResult;
@@ -21,6 +21,12 @@ pub struct Seen(BTreeMap<u64, Timestamp>);
 
 #[derive(FromQueryResult)]
 struct Row {
+    body: Vec<u8>,
+}
+
+#[derive(FromQueryResult)]
+struct DigestRow {
+    digest: String,
     body: Vec<u8>,
 }
 
@@ -86,6 +92,28 @@ impl Store {
             Seen::from_bytes(&row.body).ok_or_else(damaged)
         };
         row.map(read).transpose().map(Option::unwrap_or_default)
+    }
+}
+
+impl Store {
+    /// The same for many images at once; nothing for those of which nothing is known.
+    pub async fn seen_of(&self, digests: &[Digest]) -> Result<HashMap<String, Seen>, StoreError> {
+        let mut found = HashMap::new();
+        for chunk in digests.chunks(sql::CHUNK) {
+            let sql = format!(
+                "SELECT digest, body FROM finding_seen WHERE digest IN ({})",
+                sql::placeholders(1, chunk.len())
+            );
+            let values = chunk.iter().map(|digest| digest.to_string().into());
+            let rows: Vec<DigestRow> = sql::all(self.inner.db.read(), &sql, values).await?;
+            for row in rows {
+                let damaged =
+                    || StoreError::damaged(format!("the findings of {} cannot be read", row.digest));
+                let seen = Seen::from_bytes(&row.body).ok_or_else(damaged)?;
+                found.insert(row.digest, seen);
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -173,6 +173,13 @@ pub(crate) fn judged(manifest: &StoredManifest) -> Vec<Digest> {
 
 async fn of_image(state: &WebState, repo: &RepoName, digest: Digest) -> Result<ImageDecision, ApiError> {
     let found = state.store.decision(repo, &digest, Point::Pull).await?;
+    let confirmed_by = match &found {
+        Some(judgement) => {
+            let image = format!("{repo}@{digest}");
+            state.store.confirmed_by(&image, judgement.generation).await?
+        }
+        None => 0,
+    };
     Ok(found.map_or_else(
         || ImageDecision {
             digest,
@@ -189,7 +196,10 @@ async fn of_image(state: &WebState, repo: &RepoName, digest: Digest) -> Result<I
             decided_at: None,
             review_at: None,
         },
-        |judgement| told(digest, &judgement),
+        |judgement| ImageDecision {
+            generation: Some(confirmed_by),
+            ..told(digest, &judgement)
+        },
     ))
 }
 

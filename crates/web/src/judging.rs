@@ -8,6 +8,7 @@ use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Policy};
 use thiserror::Error;
 
+use crate::advisories::ImportDocument;
 use crate::lineage::ImageLineage;
 use crate::previews::PreviewReport;
 use crate::problem::{ApiError, Kind};
@@ -20,6 +21,9 @@ pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, JudgingError>> + S
 pub trait Judging: Send + Sync {
     /// What another policy would make of all images; the worst `most` changes and the numbers of all.
     fn preview(&self, after: Policy, most: usize) -> Asked<'_, PreviewReport>;
+
+    /// What would become of all images if these documents were imported; the worst `most` changes and the numbers of all.
+    fn preview_advisories(&self, documents: Vec<ImportDocument>, most: usize) -> Asked<'_, PreviewReport>;
 
     /// All findings of an image as rules see them.
     fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> Asked<'a, Vec<JudgedFinding>>;

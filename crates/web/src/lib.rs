@@ -136,6 +136,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
             OpenApiRouter::new()
                 .routes(routes!(apply::apply))
                 .routes(routes!(advisories::add_documents))
+                .routes(routes!(previews::preview_advisories))
                 .routes(routes!(catalog::import_catalog, catalog::get_catalog))
                 .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
         )

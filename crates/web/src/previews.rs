@@ -6,6 +6,7 @@ use policy::Outcome;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::advisories::ImportDocuments;
 use crate::body::Body;
 use crate::judging;
 use crate::page;
@@ -18,11 +19,17 @@ use crate::state::WebState;
 /// What another policy would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PreviewReport {
-    /// Digest of the policy that was asked about.
+    /// Digest of the policy that was asked about; of the one in force, if advisories were.
     #[schema(value_type = String)]
     pub policy_digest: Digest,
-    /// Images that were judged by both policies.
+    /// Images that were judged by both policies, or by what is known with and without the advisories.
     pub images: u64,
+    /// Images that hold nothing that the advisories touch; they were not judged. 0 for policies.
+    #[serde(default)]
+    pub untouched: u64,
+    /// Documents that were refused, and why; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<String>,
     /// Images that are still being looked into; nothing is said about them.
     pub waiting: u64,
     /// How many images would fare otherwise; all of them are counted.
@@ -98,4 +105,27 @@ pub(crate) async fn preview_policy(
         .try_acquire()
         .map_err(|_| ApiError::new(Kind::Busy, "a preview is being made already"))?;
     Ok(Body(judging.preview(policy, limit).await?))
+}
+
+/// Say what advisories would change if they were imported: every image that holds what they touch is judged with them and without, by
+/// the policy in force. Nothing is changed.
+#[utoipa::path(post, path = "/advisories/preview", tag = "advisories", params(PreviewQuery), request_body = ImportDocuments,
+    responses(
+    (status = OK, description = "What would change", body = PreviewReport),
+    (status = CONFLICT, description = "A preview is being made already, or no images are looked into", body = Problem),
+))]
+pub(crate) async fn preview_advisories(
+    State(state): State<WebState>,
+    Administrator(_): Administrator,
+    Query(query): Query<PreviewQuery>,
+    Body(given): Body<ImportDocuments>,
+) -> Result<Body<PreviewReport>, ApiError> {
+    let limit = page::limit(query.limit)?;
+    let judging = state.judging.as_ref().ok_or_else(judging::switched_off)?;
+    // It holds the advisories twice.
+    let _place = state
+        .previewer
+        .try_acquire()
+        .map_err(|_| ApiError::new(Kind::Busy, "a preview is being made already"))?;
+    Ok(Body(judging.preview_advisories(given.documents, limit).await?))
 }

@@ -88,6 +88,26 @@ impl Epss {
         self.scores.iter().filter(|(cve, _)| !has(cve)).count()
     }
 
+    /// The vulnerabilities whose probability differs between two lists, each with the probabilities before and after; `None`: it
+    /// has none.
+    pub fn changed_since(&self, before: &Self) -> Vec<(String, [Option<f32>; 2])> {
+        let (mut old, mut new) = (before.scores.iter().peekable(), self.scores.iter().peekable());
+        let mut changed = Vec::new();
+        loop {
+            let next = match (old.peek(), new.peek()) {
+                (None, None) => return changed,
+                (Some((cve, _)), None) | (None, Some((cve, _))) => *cve,
+                (Some((left, _)), Some((right, _))) => *left.min(right),
+            };
+            let probability = |(_, score): &(u64, EpssScore)| score.probability;
+            let then = old.next_if(|(cve, _)| *cve == next).map(probability);
+            let now = new.next_if(|(cve, _)| *cve == next).map(probability);
+            if then != now {
+                changed.push((id_of(next), [then, now]));
+            }
+        }
+    }
+
     fn comment(&mut self, comment: &str) {
         for part in comment.split(',') {
             match part.trim().split_once(':') {
@@ -119,6 +139,11 @@ fn score(line: &str) -> Option<(u64, EpssScore)> {
         percentile: share()?,
     };
     fields.next().is_none().then_some((key, score))
+}
+
+/// Of the number that [`key`] makes.
+fn id_of(key: u64) -> String {
+    format!("CVE-{}-{:04}", key >> 32, key & 0xffff_ffff)
 }
 
 /// Year and number of a CVE in one integer.

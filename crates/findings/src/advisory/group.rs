@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use conflict::Conflict;
-pub use shown::SeverityFrom;
+pub use shown::{SeverityFrom, severity_by_probability};
 
 use super::{
     epss::{Epss, EpssScore},

@@ -9,6 +9,7 @@ mod build;
 mod intern;
 mod names;
 mod sorted;
+mod update;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -116,6 +117,8 @@ pub struct AdvisoryIndex {
     by_id: HashMap<Arc<str>, u32>,
     /// How many entries there are of a release (`None`: of all releases).
     covered: HashMap<(Ecosystem, Option<Arc<str>>), usize>,
+    /// Bytes of texts, of those too that are held no more since an update.
+    text_bytes: usize,
     stats: IndexStats,
 }
 
@@ -177,6 +180,32 @@ impl AdvisoryIndex {
         packages.sort_unstable();
         packages.dedup();
         packages
+    }
+
+    /// Every package that any advisory speaks of, by its canonical name.
+    pub fn packages(&self) -> impl Iterator<Item = (Ecosystem, Arc<str>)> {
+        let names = |(ecosystem, names): (&Ecosystem, &HashMap<Arc<str>, Box<[u32]>>)| {
+            let ecosystem = *ecosystem;
+            let names: Vec<_> = names.keys().map(|name| (ecosystem, name.clone())).collect();
+            names
+        };
+        self.by_name.iter().flat_map(names)
+    }
+
+    /// Whether any source rates the vulnerability as a whole: then it is never rated by how it is exploited.
+    pub fn is_rated(&self, vulnerability: &Vulnerability) -> bool {
+        let mut advisories = self.advisories_of(vulnerability);
+        advisories.any(|advisory| Rating::leading(&advisory.ratings).is_some())
+    }
+
+    /// Releases of ecosystems that are spoken of, with how many packages of each.
+    pub(crate) fn spoken_of(&self) -> impl Iterator<Item = ((Ecosystem, Option<Arc<str>>), usize)> {
+        self.covered.iter().map(|(of, count)| (of.clone(), *count))
+    }
+
+    pub(crate) fn count_spoken_of(&self, ecosystem: Ecosystem, release: Option<&Arc<str>>) -> usize {
+        let counted = self.covered.get(&(ecosystem, release.cloned()));
+        counted.copied().unwrap_or_default()
     }
 
     /// Whether any advisory speaks of the release of an ecosystem.

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
@@ -112,6 +112,15 @@ impl Kev {
             .keys()
             .filter(|cve| !other.entries.contains_key(*cve));
         missing.count()
+    }
+
+    /// The vulnerabilities that only one of two catalogues lists, in their order.
+    pub fn changed_since<'a>(&'a self, before: &'a Self) -> BTreeSet<&'a str> {
+        let only = |of: &'a Self, other: &'a Self| {
+            let names = of.entries.keys().map(AsRef::as_ref);
+            names.filter(|cve: &&str| !other.entries.contains_key(*cve))
+        };
+        only(self, before).chain(only(before, self)).collect()
     }
 
     /// The entry of `cve`.

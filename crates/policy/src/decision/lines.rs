@@ -43,7 +43,7 @@ impl Decision {
     }
 
     /// The refusal of what is refused, the warnings of anything else.
-    pub(crate) fn refusal_or_warning(&self) -> String {
+    pub fn refusal_or_warning(&self) -> String {
         if self.outcome.is_served() {
             return self.warning_line();
         }

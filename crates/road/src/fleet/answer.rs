@@ -182,6 +182,17 @@ impl Answer {
             .collect()
     }
 
+    /// No image of a scope.
+    pub(super) fn nothing(scope: &Scope) -> Self {
+        Self {
+            affected: RoaringBitmap::new(),
+            mitigated: RoaringBitmap::new(),
+            uncertain: RoaringBitmap::new(),
+            hits: Hits::default(),
+            epoch: scope.epoch,
+        }
+    }
+
     pub(super) fn images(&self) -> RoaringBitmap {
         &(&self.affected | &self.mitigated) | &self.uncertain
     }

@@ -1,6 +1,7 @@
 //! What must hold for the index as a whole.
 
 mod answers;
+mod changes;
 mod snapshots;
 mod stories;
 

@@ -8,11 +8,13 @@ use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 use policy::{CaseFile, CaseReport, DEFAULT_POLICY, MAX_CASES_BYTES, Policy, PolicyLimits, PolicySource};
 use serde_json::json;
-use web::wire::{PolicyEntry, PolicyText, PreviewReport, SetPolicy};
+use web::wire::{ImportDocument, ImportDocuments, PolicyEntry, PolicyText, PreviewReport, SetPolicy};
 
 use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::output;
+
+use super::advisories::sources::Sources;
 
 mod held;
 
@@ -33,6 +35,7 @@ Examples:
   roadbed policy check policy.yaml               all mistakes, each with its line
   roadbed policy test cases.yaml policy.yaml     what should become of these images?
   roadbed policy preview policy.yaml             which images would fare otherwise?
+  roadbed policy preview --advisories GHSA-….json  and which, once this is imported?
   roadbed policy set policy.yaml
   roadbed policy held                            what would refuse too much of what is in use")]
 pub(crate) enum PolicyCommand {
@@ -65,10 +68,14 @@ pub(crate) enum PolicyCommand {
         /// YAML; without it the default policy
         file: Option<PathBuf>,
     },
-    /// Say which images would fare otherwise under a policy; nothing is changed
+    /// Say which images would fare otherwise under a policy, or with more advisories; nothing is changed
     Preview {
         /// YAML
-        file: PathBuf,
+        #[arg(required_unless_present = "advisories", conflicts_with = "advisories")]
+        file: Option<PathBuf>,
+        /// Advisories instead of a policy, as `advisories import` takes them: at most 16 MiB in all
+        #[arg(long, value_name = "PATH", num_args = 1..)]
+        advisories: Vec<PathBuf>,
         /// Images to list, the worst first; all are counted
         #[arg(long, default_value_t = 100, value_name = "COUNT")]
         limit: usize,
@@ -105,7 +112,14 @@ pub(crate) async fn run(args: &ClientArgs, command: PolicyCommand) -> anyhow::Re
             })?;
         }
         PolicyCommand::Test { cases, file } => return test(args, &cases, file.as_deref()),
-        PolicyCommand::Preview { file, limit } => preview(args, &file, limit).await?,
+        PolicyCommand::Preview {
+            file: Some(file),
+            limit,
+            ..
+        } => preview(args, &file, limit).await?,
+        PolicyCommand::Preview {
+            advisories, limit, ..
+        } => preview_advisories(args, &advisories, limit).await?,
         PolicyCommand::Held { limit } => held::list(&Client::connect(args)?, limit).await?,
         PolicyCommand::Approve { change } => held::approve(&Client::connect(args)?, change).await?,
     }
@@ -198,13 +212,48 @@ async fn preview(args: &ClientArgs, file: &Path, limit: usize) -> anyhow::Result
     output::show(args.output, &report, describe_preview)
 }
 
+/// Largest request of advisories, in bytes: JSON adds to it, and a server takes no more than 16 MiB.
+const MAX_ADVISORIES_BYTES: usize = 12 << 20;
+
+async fn preview_advisories(args: &ClientArgs, paths: &[PathBuf], limit: usize) -> anyhow::Result<()> {
+    let sources = Sources::find(paths)?;
+    let (mut given, mut size) = (ImportDocuments::default(), 0);
+    let mut documents = sources.documents();
+    while let Some(document) = documents.next() {
+        let document = document?;
+        size += document.text.len();
+        ensure!(
+            size <= MAX_ADVISORIES_BYTES,
+            "the advisories have more than {MAX_ADVISORIES_BYTES} bytes: ask about fewer at a time"
+        );
+        given.documents.push(ImportDocument {
+            name: document.name,
+            text: document.text,
+        });
+    }
+    let query = [("limit", limit.to_string())];
+    let client = Client::connect(args)?;
+    let report: PreviewReport = client.post_with("/advisories/preview", &query, &given).await?;
+    output::show(args.output, &report, describe_preview)
+}
+
 fn describe_preview(report: &PreviewReport) -> String {
     let images = output::count(report.images, "image");
     let waiting = match report.waiting {
         0 => String::new(),
         waiting => format!(", {waiting} still being looked into"),
     };
-    let mut lines = vec![format!("{images} judged by both policies{waiting}.")];
+    let untouched = match report.untouched {
+        0 => String::new(),
+        untouched => format!(", {untouched} hold nothing that is touched"),
+    };
+    let mut lines = vec![format!("{images} judged before and after{untouched}{waiting}.")];
+    lines.extend(
+        report
+            .refusals
+            .iter()
+            .map(|why| format!("  refused: {}", output::printable(why))),
+    );
     if report.counts.is_empty() {
         lines.push("None would fare otherwise.".to_owned());
         return output::lines(lines);

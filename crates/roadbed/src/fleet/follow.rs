@@ -122,6 +122,7 @@ impl Follower {
                     told = decisions.changed() => told.is_ok(),
                     told = jobs.changed() => told.is_ok(),
                     told = entries.changed() => told.is_ok(),
+                    () = self.service.hurry.notified() => true,
                 }
             };
             if tokio::time::timeout(LOOK_EVERY, told).await == Ok(false) {

@@ -1,9 +1,14 @@
 //! Judging on demand, for the API: what another policy would change, what a finding rests on. Nothing of it is kept.
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
+    pin::Pin,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result};
-use findings::ScanResult;
+use findings::{ScanResult, advisory::Touched};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
 use policy::{Change, JudgedFinding, Outcome, Policy};
@@ -11,7 +16,7 @@ use store::Store;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use web::{
     Judging, JudgingError, ReportOf,
-    wire::{ImageLineage, PreviewCount, PreviewEntry, PreviewReport, UnpushedImage},
+    wire::{ImageLineage, ImportDocument, PreviewCount, PreviewEntry, PreviewReport, UnpushedImage},
 };
 
 use super::{
@@ -21,25 +26,35 @@ use super::{
 };
 
 /// Images that are listed at a time.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 
 /// Images that a preview judges at the same time: pulls and pushes go on beside it.
-const AT_ONCE: usize = 2;
+pub(super) const AT_ONCE: usize = 2;
 
 /// Reports that are made at the same time; more wait for as long as the API lets a request take.
 const REPORTS_AT_ONCE: usize = 2;
 
 /// Judges on demand by what a server knows.
 pub(crate) struct Asked {
-    store: Store,
-    knowledge: Arc<Knowledge>,
+    pub(super) store: Store,
+    pub(super) knowledge: Arc<Knowledge>,
+    holders: Box<dyn Holders>,
     /// What was read for those who asked before; of its own, so that they do not push out what the judge needs.
     evidence: Evidence,
     reports: Semaphore,
 }
 
+/// Who knows which images hold what.
+pub(crate) trait Holders: Send + Sync {
+    /// The images that hold a package that is touched, as `repository@digest`. `None`: that cannot be told now.
+    fn holding(
+        &self,
+        touched: Touched,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Vec<String>>>> + Send + '_>>;
+}
+
 /// What became of one image under two policies.
-enum Compared {
+pub(super) enum Compared {
     Gone,
     Waits,
     Same,
@@ -47,14 +62,21 @@ enum Compared {
 }
 
 impl Asked {
-    /// Over a store and what is known.
-    pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>) -> Arc<Self> {
+    /// Over a store, what is known, and who knows which images hold what.
+    pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>, holders: Box<dyn Holders>) -> Arc<Self> {
         Arc::new(Self {
+            holders,
             evidence: knowledge.evidence(),
             reports: Semaphore::new(REPORTS_AT_ONCE),
             store,
             knowledge,
         })
+    }
+
+    /// The images that hold what is touched.
+    pub(super) async fn holding(&self, touched: Touched) -> Result<Option<HashSet<String>>> {
+        let images = self.holders.holding(touched).await?;
+        Ok(images.map(|images| images.into_iter().collect()))
     }
 
     async fn compare_all(&self, after: Policy, most: usize) -> Result<PreviewReport> {
@@ -164,6 +186,14 @@ impl Judging for Asked {
         Box::pin(async move { self.compare_all(after, most).await.map_err(failed) })
     }
 
+    fn preview_advisories(
+        &self,
+        documents: Vec<ImportDocument>,
+        most: usize,
+    ) -> web::Asked<'_, PreviewReport> {
+        Box::pin(async move { self.foresee(documents, most).await.map_err(failed) })
+    }
+
     fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> web::Asked<'a, Vec<JudgedFinding>> {
         Box::pin(self.all_findings(repo, digest))
     }
@@ -209,7 +239,7 @@ pub(super) fn failed(error: anyhow::Error) -> JudgingError {
 }
 
 /// Counts all changes and keeps the worst.
-struct Tally {
+pub(super) struct Tally {
     most: usize,
     images: u64,
     waiting: u64,
@@ -219,7 +249,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self {
             most,
             images: 0,
@@ -229,7 +259,7 @@ impl Tally {
         }
     }
 
-    fn count(&mut self, compared: Compared) {
+    pub(super) fn count(&mut self, compared: Compared) {
         match compared {
             Compared::Gone => return,
             Compared::Waits => {
@@ -273,13 +303,15 @@ impl Tally {
         self.worst.truncate(self.most);
     }
 
-    fn into_report(mut self, policy_digest: Digest) -> PreviewReport {
+    pub(super) fn into_report(mut self, policy_digest: Digest) -> PreviewReport {
         self.keep_worst();
         let counts = self.counts.into_iter();
         PreviewReport {
             policy_digest,
             images: self.images,
             waiting: self.waiting,
+            untouched: 0,
+            refusals: Vec::new(),
             counts: counts
                 .map(|((Reverse(after), before), (images, in_use))| PreviewCount {
                     before,

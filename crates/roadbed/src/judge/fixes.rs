@@ -4,7 +4,10 @@
 //! import or since the last one; the store keeps every state, and those that differ in what is affected are kept here, each
 //! as an index of its own that is asked like the present one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result};
 use findings::{
@@ -45,19 +48,22 @@ impl Default for FixLimits {
 }
 
 /// What is known of the history of advisories.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Fixes {
     /// When each generation was imported.
     moments: BTreeMap<u64, OffsetDateTime>,
     /// In which generation an advisory came that has said the same since, where that is not the first one.
     came: HashMap<Box<str>, u64>,
     /// States of the others, the earliest first.
-    states: HashMap<Box<str>, Vec<(u64, AdvisoryIndex)>>,
+    states: HashMap<Box<str>, Arc<[(u64, AdvisoryIndex)]>>,
     /// How many those are, and their bytes.
     held: (usize, usize),
     /// Advisories whose states are more than is held.
     left_out: usize,
 }
+
+/// Changes of one advisory that are read at a time.
+const CHANGES: usize = 256;
 
 impl Fixes {
     /// Reads it.
@@ -66,6 +72,33 @@ impl Fixes {
     /// The store failed, or the clock of an import is beyond any calendar.
     pub(super) async fn read(store: &Store) -> Result<Self> {
         Self::read_within(store, FixLimits::default()).await
+    }
+
+    /// The same once these advisories changed, without reading what is known of all others.
+    ///
+    /// # Errors
+    /// As of [`Fixes::read`].
+    pub(super) async fn updated(&self, store: &Store, changed: &BTreeSet<String>) -> Result<Self> {
+        let (mut fixes, limits) = (self.clone(), FixLimits::default());
+        for (generation, at) in store.generations().await? {
+            fixes.moments.insert(generation, moment(at)?);
+        }
+        for id in changed {
+            fixes.came.remove(id.as_str());
+            if let Some(states) = fixes.states.remove(id.as_str()) {
+                fixes.held.0 = fixes.held.0.saturating_sub(states.len());
+                fixes.held.1 = fixes.held.1.saturating_sub(bytes_of(&states));
+            }
+            let of_id = store.advisory_generations((id, 0), CHANGES).await?;
+            let generations: Vec<u64> = of_id
+                .into_iter()
+                .take_while(|(of, _)| of == id)
+                .map(|(_, generation)| generation)
+                .collect();
+            let found = (!generations.is_empty()).then(|| (id.clone(), generations));
+            fixes.sort_in(store, found, limits).await?;
+        }
+        Ok(fixes)
     }
 
     async fn read_within(store: &Store, limits: FixLimits) -> Result<Self> {
@@ -123,11 +156,9 @@ impl Fixes {
             let (states_held, bytes_held) = self.held;
             if states_held < limits.states && bytes_held < limits.bytes {
                 let states = states(store, &id, &generations).await?;
-                let bytes =
-                    |(_, index): &(u64, AdvisoryIndex)| size_of::<AdvisoryIndex>() + index.stats().bytes;
                 self.held.0 += states.len();
-                self.held.1 += states.iter().map(bytes).sum::<usize>();
-                self.states.insert(id.into(), states);
+                self.held.1 += bytes_of(&states);
+                self.states.insert(id.into(), states.into());
                 return Ok(());
             }
             // Grace that ends early is asked for again; one that never ends is noticed by nobody.
@@ -172,6 +203,11 @@ impl Fixes {
         };
         self.moments.get(&generation).copied()
     }
+}
+
+fn bytes_of(states: &[(u64, AdvisoryIndex)]) -> usize {
+    let bytes = |(_, index): &(u64, AdvisoryIndex)| size_of::<AdvisoryIndex>() + index.stats().bytes;
+    states.iter().map(bytes).sum()
 }
 
 /// The states of an advisory that differ in what they say is affected, the latest among them.

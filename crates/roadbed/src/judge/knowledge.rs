@@ -3,15 +3,17 @@
 //! A judgement takes one state of all. They are read again when the store says that one of them has changed; what was
 //! read before stands until then, also while the database is away.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwapOption;
 use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev, VexDocument};
 use policy::{KeptWaiver, Policy, Waiver};
 use signatures::TrustedSigner;
-use store::{AdvisoryRow, JobPriority, Store, Which};
+use store::{AdvisoryRow, Store};
 use tokio::sync::watch;
+
+mod update;
 
 use super::{Evidence, attached::SignatureLimits, fixes::Fixes};
 
@@ -30,21 +32,25 @@ const PAGE: usize = 1_000;
 /// One state of what images are judged by.
 pub(crate) struct Facts {
     /// What advisories say.
-    pub(crate) index: AdvisoryIndex,
+    pub(crate) index: Arc<AdvisoryIndex>,
     /// What is known to be exploited.
     pub(crate) kev: Option<Kev>,
     /// What is likely to be.
     pub(crate) epss: Option<Epss>,
     /// When fixes were first known.
-    pub(crate) fixes: Fixes,
+    pub(crate) fixes: Arc<Fixes>,
     /// Which advisories.
     pub(crate) generation: u64,
+    /// How many changes that are about all images are taken in.
+    pub(crate) asked: u64,
     /// What is asked.
     pub(crate) policy: Policy,
+    /// Whether what is asked may depend on how likely something is to be exploited.
+    pub(crate) reads_epss: bool,
     /// What does not count.
     pub(crate) waivers: Vec<Waiver>,
     /// Whose signatures count.
-    pub(crate) signers: Vec<TrustedSigner>,
+    pub(crate) signers: Arc<Vec<TrustedSigner>>,
     /// What administrators imported of what others say of vulnerabilities.
     pub(crate) vex: Vec<VexDocument>,
 }
@@ -53,14 +59,16 @@ impl Facts {
     /// No advisories and the default policy: for what is the same whatever is known.
     pub(crate) fn nothing() -> Self {
         Self {
-            index: AdvisoryIndex::default(),
+            index: Arc::default(),
             kev: None,
             epss: None,
-            fixes: Fixes::default(),
+            fixes: Arc::default(),
             generation: 0,
+            asked: 0,
             policy: Policy::default_policy(),
+            reads_epss: false,
             waivers: Vec::new(),
-            signers: Vec::new(),
+            signers: Arc::default(),
             vex: Vec::new(),
         }
     }
@@ -120,22 +128,29 @@ impl Knowledge {
         }
     }
 
-    /// Reads everything, and again whenever the store says that something has changed, and has images judged by it. Until its
-    /// task is ended.
+    /// Changes whenever another state is the present one.
+    pub(crate) fn states(&self) -> watch::Receiver<Option<u64>> {
+        self.taken_in.subscribe()
+    }
+
+    /// The state by which images are judged now, whatever has changed meanwhile; `None`: nothing was read yet.
+    pub(crate) fn present(&self) -> Option<Arc<Facts>> {
+        self.facts.load_full()
+    }
+
+    /// Reads everything, and again whenever the store says that something has changed. Until its task is ended. Who has images
+    /// judged by it follows [`Knowledge::states`].
     pub(crate) async fn follow(self: Arc<Self>) {
         let mut changes = self.changes.clone();
-        // Advisories may have been imported while nobody judged.
-        let mut which = Which::Outdated;
         loop {
             changes.mark_unchanged();
-            while let Err(error) = self.reload(which).await {
+            while let Err(error) = self.reload().await {
                 tracing::error!(
                     error = format!("{error:#}"),
                     "advisories, policy and waivers could not be read; images are judged by what was known before"
                 );
                 tokio::time::sleep(TRY_AGAIN).await;
             }
-            which = Which::All;
             if changes.changed().await.is_err() {
                 return;
             }
@@ -144,20 +159,18 @@ impl Knowledge {
         }
     }
 
-    async fn reload(&self, which: Which) -> Result<()> {
+    async fn reload(&self) -> Result<()> {
         let change = *self.store.rulings().borrow();
-        let facts = read(&self.store).await?;
+        let facts = match self.present() {
+            Some(before) => update::read_after(&self.store, &before).await?,
+            None => read(&self.store).await?,
+        };
         let (generation, stats) = (facts.generation, facts.index.stats().clone());
         self.facts.store(Some(Arc::new(facts)));
         self.taken_in.send_replace(Some(change));
-        let images = self
-            .store
-            .request_judgements(which, JobPriority::Backfill)
-            .await?;
         tracing::info!(
             generation,
             advisories = stats.advisories,
-            images,
             "advisories, policy and waivers were read, images are judged by them"
         );
         Ok(())
@@ -166,44 +179,91 @@ impl Knowledge {
 
 /// Reads everything once.
 pub(crate) async fn read(store: &Store) -> Result<Facts> {
+    read_with(store, async |generation| {
+        Ok(Advised {
+            index: Arc::new(index_of(store, generation).await?),
+            kev: document(store, "kev", Kev::read).await?,
+            epss: document(store, "epss", Epss::read).await?,
+            fixes: Arc::new(Fixes::read(store).await?),
+        })
+    })
+    .await
+}
+
+/// What imports bring.
+struct Advised {
+    index: Arc<AdvisoryIndex>,
+    kev: Option<Kev>,
+    epss: Option<Epss>,
+    fixes: Arc<Fixes>,
+}
+
+/// Reads what administrators decree, and what imports bring by `advised`, which is told the generation.
+async fn read_with(store: &Store, advised: impl AsyncFnOnce(u64) -> Result<Advised>) -> Result<Facts> {
+    // First: what changes while the rest is read is not taken in.
+    let asked = store.reevaluation().await?.asked;
     let generation = store.advisory_generation().await?;
+    let (policy, reads_epss) = policy_read(store).await?;
     let signers = signers(store).await?;
+    let Advised {
+        index,
+        kev,
+        epss,
+        fixes,
+    } = advised(generation).await?;
     Ok(Facts {
-        index: index_of(store, generation).await?,
-        kev: document(store, "kev", Kev::read).await?,
-        epss: document(store, "epss", Epss::read).await?,
-        fixes: Fixes::read(store).await?,
+        index,
+        kev,
+        epss,
+        fixes,
         generation,
-        policy: policy(store).await?,
+        asked,
+        policy,
+        reads_epss,
         waivers: waivers(store).await?,
         vex: vex(store, &signers).await?,
-        signers,
+        signers: Arc::new(signers),
     })
 }
 
 /// The policy in force.
 pub(super) async fn policy(store: &Store) -> Result<Policy> {
-    match store.policy().await? {
-        Some(stored) => Policy::parse("policy", &stored.body)
-            .with_context(|| format!("version {} of the policy cannot be read", stored.version)),
-        None => Ok(Policy::default_policy()),
-    }
+    Ok(policy_read(store).await?.0)
+}
+
+/// The same, and whether it names what probabilities are called, in a condition or in a message.
+async fn policy_read(store: &Store) -> Result<(Policy, bool)> {
+    let reads_epss = |text: &str| text.contains("epss");
+    let Some(stored) = store.policy().await? else {
+        return Ok((Policy::default_policy(), reads_epss(policy::DEFAULT_POLICY)));
+    };
+    let policy = Policy::parse("policy", &stored.body)
+        .with_context(|| format!("version {} of the policy cannot be read", stored.version))?;
+    Ok((policy, reads_epss(&stored.body)))
 }
 
 /// What the advisories of a generation say.
 pub(crate) async fn index_of(store: &Store, generation: u64) -> Result<AdvisoryIndex> {
-    let mut advisories = Vec::new();
+    let advisories = advisories_of(store, generation).await?;
+    let built = tokio::task::spawn_blocking(move || AdvisoryIndex::build(advisories.into_values())).await;
+    Ok(built.context("the index was lost")??)
+}
+
+/// The advisories of a generation, by their ids.
+pub(super) async fn advisories_of(store: &Store, generation: u64) -> Result<BTreeMap<String, Advisory>> {
+    let mut advisories = BTreeMap::new();
     let mut after = String::new();
     loop {
         let page = store.advisories_of(generation, &after, PAGE).await?;
         let Some(last) = page.last() else {
-            break;
+            return Ok(advisories);
         };
         after.clone_from(&last.id);
-        advisories.extend(page.iter().filter_map(advisory));
+        // Unpacking computes; a thread that others wait for must not.
+        let read = tokio::task::spawn_blocking(move || page.iter().filter_map(advisory).collect::<Vec<_>>());
+        let read = read.await.context("the reading was lost")?;
+        advisories.extend(read.into_iter().map(|advisory| (advisory.id.clone(), advisory)));
     }
-    let built = tokio::task::spawn_blocking(move || AdvisoryIndex::build(advisories)).await;
-    Ok(built.context("the index was lost")??)
 }
 
 /// One that cannot be read is one less: the others still count.

@@ -18,6 +18,7 @@ use crate::{
     },
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
     rebase::{self, Rebases},
+    reevaluate::{FleetHolders, Reevaluator},
     worker::{Broker, Pool, PoolError, check_rules},
 };
 
@@ -30,7 +31,7 @@ const REVIEW_PAUSE: Duration = Duration::from_millis(200);
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
-    tasks: [JoinHandle<()>; 6],
+    tasks: Vec<JoinHandle<()>>,
     judging: Arc<dyn Judging>,
     rebasing: Arc<dyn Rebasing>,
     asking: Arc<dyn Asking>,
@@ -121,18 +122,25 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],
-        tasks: [
+        tasks: vec![
             tokio::spawn(review(store.clone())),
             tokio::spawn(Arc::clone(&knowledge).follow()),
+            tokio::spawn(
+                Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet)).follow(),
+            ),
             tokio::spawn(glass::audit::follow(store.clone())),
             tokio::spawn(look_again(store.clone(), pool.clone())),
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
             tokio::spawn(rebase::follow(store.clone())),
         ],
         following: Some(fleet.follow()),
-        asking: Arc::new(Questions(fleet)),
         rebasing: Rebases::new(store.clone(), &knowledge),
-        judging: Asked::new(store.clone(), knowledge),
+        judging: Asked::new(
+            store.clone(),
+            knowledge,
+            Box::new(FleetHolders(Arc::clone(&fleet))),
+        ),
+        asking: Arc::new(Questions(fleet)),
         pool,
     }
 }

@@ -156,6 +156,7 @@ fn rulings() -> Vec<Row> {
         // Nobody judges in this world.
         row("POST", "/policy/preview", "/policy/preview", Some(json!({ "body": "version: 1\nrules: []\n" })),
             ADMINISTRATORS, 409),
+        row("POST", "/advisories/preview", "/advisories/preview", Some(json!({ "documents": [] })), ADMINISTRATORS, 409),
         row("GET", "/policy/held", "/policy/held", None, ADMINISTRATORS, 200),
         row("POST", "/policy/held/{change}/approve", "/policy/held/7/approve", Some(json!({})), ADMINISTRATORS, 404),
         row("GET", "/in-use", "/in-use", None, ADMINISTRATORS, 200),

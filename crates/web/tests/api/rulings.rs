@@ -8,7 +8,7 @@ use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Outcome, Policy};
 use serde_json::{Value, json};
 use store::{JobKind, JobPriority, Judgement, Point, Timestamp};
-use web::wire::{ImageLineage, PreviewCount, PreviewReport, UnpushedImage};
+use web::wire::{ImageLineage, ImportDocument, PreviewCount, PreviewReport, UnpushedImage};
 use web::{Asked, Judging, JudgingError, ReportOf};
 
 use super::world::{Who, World};
@@ -290,6 +290,8 @@ impl Judging for Oracle {
                 policy_digest: after.digest(),
                 images: most as u64,
                 waiting: 0,
+                untouched: 0,
+                refusals: Vec::new(),
                 counts: vec![PreviewCount {
                     before: Outcome::Warn,
                     after: Outcome::Refuse,
@@ -298,6 +300,14 @@ impl Judging for Oracle {
                 }],
                 changes: Vec::new(),
             })
+        })
+    }
+
+    fn preview_advisories(&self, documents: Vec<ImportDocument>, most: usize) -> Asked<'_, PreviewReport> {
+        Box::pin(async move {
+            let mut report = self.preview(Policy::default_policy(), most).await?;
+            report.untouched = documents.len() as u64;
+            Ok(report)
         })
     }
 
@@ -406,6 +416,19 @@ async fn a_preview_is_asked_of_whoever_judges() {
         .ask(ADMIN, "POST", "/policy/preview?limit=1001", Some(&text))
         .await
         .expect(400);
+}
+
+#[tokio::test]
+async fn what_advisories_would_change_is_asked_of_whoever_judges() {
+    let world = World::judged_by(Arc::new(Oracle)).await;
+    let given = json!({ "documents": [{ "name": "npm/GHSA-1.json", "text": "{}" }] });
+    let path = "/advisories/preview?limit=3";
+    let report = world
+        .ask(ADMIN, "POST", path, Some(&given))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!((&report["images"], &report["untouched"]), (&json!(3), &json!(1)));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Policy};
 use serde_json::json;
-use web::wire::{ImageLineage, PreviewReport, UnpushedImage};
+use web::wire::{ImageLineage, ImportDocument, PreviewReport, UnpushedImage};
 use web::{Asked, Judging, ReportOf};
 
 use super::rulings::waiver;
@@ -21,6 +21,10 @@ struct Stuck;
 
 impl Judging for Stuck {
     fn preview(&self, _: Policy, _: usize) -> Asked<'_, PreviewReport> {
+        Box::pin(std::future::pending())
+    }
+
+    fn preview_advisories(&self, _: Vec<ImportDocument>, _: usize) -> Asked<'_, PreviewReport> {
         Box::pin(std::future::pending())
     }
 

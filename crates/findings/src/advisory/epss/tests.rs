@@ -64,3 +64,19 @@ fn days_and_losses_are_known() {
     let other = Epss::read(b"CVE-2021-44228,0,0\nCVE-2021-44229,0,0\n").unwrap();
     assert_eq!((epss.missing_in(&other), other.scored_at()), (1, None));
 }
+
+#[test]
+fn what_differs_between_two_days_is_named() {
+    let read = |lines: &str| Epss::read(lines.as_bytes()).unwrap();
+    let before = read("CVE-1999-0001,0.1,0.5\nCVE-2020-12345,0.2,0.5\nCVE-2021-1000,0.3,0.5\n");
+    // Where only the percentile moved, nothing was said anew.
+    let after = read("CVE-1999-0001,0.1,0.6\nCVE-2021-1000,0.4,0.5\nCVE-2022-1000,0.5,0.5\n");
+    let changed = |id: &str, from, to| (id.to_owned(), [from, to]);
+    let expected = [
+        changed("CVE-2020-12345", Some(0.2), None),
+        changed("CVE-2021-1000", Some(0.3), Some(0.4)),
+        changed("CVE-2022-1000", None, Some(0.5)),
+    ];
+    assert_eq!(after.changed_since(&before), expected);
+    assert!(after.changed_since(&after).is_empty());
+}

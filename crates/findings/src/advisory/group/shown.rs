@@ -63,10 +63,18 @@ pub(super) fn severity(
     if kev.is_some() {
         return (Severity::High, SeverityFrom::Kev);
     }
-    match epss.map(|score| score.probability) {
-        Some(probability) if probability >= EPSS_HIGH => (Severity::High, SeverityFrom::Epss),
-        Some(probability) if probability >= EPSS_MEDIUM => (Severity::Medium, SeverityFrom::Epss),
-        _ => (Severity::Unknown, SeverityFrom::Nobody),
+    match severity_by_probability(epss.map(|score| score.probability)) {
+        Severity::Unknown => (Severity::Unknown, SeverityFrom::Nobody),
+        severity => (severity, SeverityFrom::Epss),
+    }
+}
+
+/// What a probability of being exploited stands for where nobody gives a severity.
+pub fn severity_by_probability(probability: Option<f32>) -> Severity {
+    match probability {
+        Some(probability) if probability >= EPSS_HIGH => Severity::High,
+        Some(probability) if probability >= EPSS_MEDIUM => Severity::Medium,
+        _ => Severity::Unknown,
     }
 }
 

@@ -1,6 +1,9 @@
 //! From advisories to an index.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     AdvisoryIndex, Entry, IndexStats, IndexedAdvisory, SortedRange, Vulnerability,
@@ -60,6 +63,71 @@ impl IndexBuilder {
             limits,
             ..Self::default()
         }
+    }
+
+    /// One that has all that another index holds but these advisories, which are all that are about some vulnerabilities.
+    pub(super) fn keeping(old: &AdvisoryIndex, replaced: &BTreeSet<Arc<str>>) -> Result<Self, AdvisoryError> {
+        let mut builder = Self {
+            texts: Interner::beside(old.text_bytes),
+            ..Self::default()
+        };
+        // Where each advisory of before is now, and what it is about by the numbers of here.
+        let mut places: Vec<Option<u32>> = vec![None; old.advisories.len()];
+        let mut groups: Vec<Option<u32>> = vec![None; old.vulnerabilities.len()];
+        for (advisory, place) in old.advisories.iter().zip(&mut places) {
+            if replaced.contains(advisory.id.as_ref()) {
+                continue;
+            }
+            let number = number_below(builder.advisories.len(), builder.limits.advisories, "advisories")?;
+            *place = Some(number);
+            let mut vulnerabilities = Vec::with_capacity(advisory.vulnerabilities.len());
+            for vulnerability in &advisory.vulnerabilities {
+                vulnerabilities.extend(builder.group(old, *vulnerability, &mut groups));
+            }
+            builder.keep_advisory(advisory, vulnerabilities);
+        }
+        for entry in &old.entries {
+            if let Some(advisory) = places.get(entry.advisory as usize).copied().flatten() {
+                let entry = Entry {
+                    advisory,
+                    ..entry.clone()
+                };
+                builder.put_entry(entry)?;
+            }
+        }
+        Ok(builder)
+    }
+
+    fn keep_advisory(&mut self, advisory: &IndexedAdvisory, vulnerabilities: Vec<u32>) {
+        if let [only] = vulnerabilities.as_slice() {
+            self.own_ids.push((advisory.id.clone(), *only));
+        }
+        let database = advisory.database.as_ref().clone();
+        self.databases
+            .entry(database)
+            .or_insert_with(|| advisory.database.clone());
+        self.stats.bytes += size_of::<IndexedAdvisory>() + size_of_val(advisory.ratings.as_ref());
+        self.advisories.push(IndexedAdvisory {
+            vulnerabilities: vulnerabilities.into(),
+            ..advisory.clone()
+        });
+    }
+
+    /// The number of one of the ids of a vulnerability of another index, all of which mean the same here too.
+    fn group(&mut self, old: &AdvisoryIndex, number: u32, known: &mut [Option<u32>]) -> Option<u32> {
+        let place = known.get_mut(number as usize)?;
+        if place.is_none() {
+            let mut first = None;
+            for id in &old.vulnerability_number(number)?.ids {
+                let own = self.aliases.number(id);
+                match first {
+                    None => first = Some(own),
+                    Some(first) => self.aliases.join(first, own),
+                }
+            }
+            *place = first;
+        }
+        *place
     }
 
     /// Adds an advisory. Of two with one id of one database both count: that is the caller's to prevent.
@@ -123,6 +191,10 @@ impl IndexBuilder {
             }
             advisory.vulnerabilities = sets.into();
         }
+        // Whatever order they came in: what is said of a vulnerability does not depend on it.
+        for about in &mut by_set {
+            about.sort_by(|left, right| advisories[*left as usize].id.cmp(&advisories[*right as usize].id));
+        }
         let mut by_id = HashMap::new();
         for (number, set) in sets.iter().enumerate() {
             by_id.extend(
@@ -165,6 +237,7 @@ impl IndexBuilder {
             by_name,
             by_id,
             covered: self.covered,
+            text_bytes: self.texts.bytes(),
             stats,
         })
     }
@@ -199,21 +272,26 @@ impl IndexBuilder {
         let release = release
             .filter(|_| !is_registry(ecosystem))
             .map(|release| self.texts.intern(release));
-        let number = number_below(self.entries.len(), self.limits.entries, "packages")?;
         let name = self.texts.intern(&canonical_name(ecosystem, &affected.name));
-        let mut entry = self.entry(ecosystem, name.clone(), affected);
+        let mut entry = self.entry(ecosystem, name, affected);
         entry.advisory = advisory;
-        entry.release.clone_from(&release);
+        entry.release = release;
+        self.put_entry(entry)
+    }
+
+    fn put_entry(&mut self, entry: Entry) -> Result<(), AdvisoryError> {
+        let number = number_below(self.entries.len(), self.limits.entries, "packages")?;
         self.stats.with_commits += usize::from(entry.has_commits);
         self.stats.unordered_ranges += entry.ranges.iter().filter(|range| range.is_unordered()).count();
         self.stats.bytes += entry.bytes();
         self.by_name
-            .entry(ecosystem)
+            .entry(entry.ecosystem)
             .or_default()
-            .entry(name)
+            .entry(entry.name.clone())
             .or_default()
             .push(number);
-        *self.covered.entry((ecosystem, release)).or_default() += 1;
+        let covered = self.covered.entry((entry.ecosystem, entry.release.clone()));
+        *covered.or_default() += 1;
         self.entries.push(entry);
         Ok(())
     }

@@ -9,6 +9,14 @@ pub(super) struct Interner {
 }
 
 impl Interner {
+    /// One that knows none of the texts that take so many bytes already.
+    pub(super) fn beside(bytes: usize) -> Self {
+        Self {
+            bytes,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn intern(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.texts.get(text) {
             return known.clone();

@@ -89,3 +89,19 @@ fn what_is_missing_is_counted_by_id() {
     };
     assert_eq!(of(&["A-1", "A-2"]).missing_in(&of(&["A-2", "A-3"])), 1);
 }
+
+#[test]
+fn what_came_and_went_between_two_catalogues_is_named() {
+    let catalogue = |cves: &[&str]| {
+        let entry = |cve: &&str| serde_json::json!({ "cveID": cve, "dateAdded": "2026-01-01" });
+        let entries: Vec<_> = cves.iter().map(entry).collect();
+        let text = serde_json::json!({ "catalogVersion": "1", "vulnerabilities": entries }).to_string();
+        Kev::read(text.as_bytes()).unwrap()
+    };
+    let (before, after) = (
+        catalogue(&["CVE-2026-1", "CVE-2026-2"]),
+        catalogue(&["CVE-2026-2", "CVE-2026-3"]),
+    );
+    let changed: Vec<&str> = after.changed_since(&before).into_iter().collect();
+    assert_eq!(changed, ["CVE-2026-1", "CVE-2026-3"]);
+}

@@ -21,7 +21,7 @@ fn archive(path: &str, package: Package) -> PlacedUnit {
 }
 
 /// P1 and O1 to O11 of that day, as far as they are images.
-fn log4j_fleet() -> Fleet {
+pub(super) fn log4j_fleet() -> Fleet {
     let mut nested = core("2.12.1");
     nested.inner_path = vec![
         "WEB-INF/lib/x.jar".to_owned(),

@@ -10,7 +10,7 @@ use policy::Policy;
 use store::{Store, StoreConfig, SystemClock};
 
 use crate::commands::advisories::sources::{Document, Sources};
-use crate::judge::{self, Facts, Fixes};
+use crate::judge::{self, Facts};
 use crate::{local, output, progress};
 
 /// Documents that cannot be used and are named.
@@ -103,15 +103,10 @@ fn read_files(paths: &[PathBuf]) -> Result<Facts> {
     }
     gathering.tell_refused();
     Ok(Facts {
-        index: AdvisoryIndex::build(gathering.advisories)?,
+        index: AdvisoryIndex::build(gathering.advisories)?.into(),
         kev: gathering.kev,
         epss: gathering.epss,
-        fixes: Fixes::default(),
-        generation: 0,
-        policy: Policy::default_policy(),
-        waivers: Vec::new(),
-        signers: Vec::new(),
-        vex: Vec::new(),
+        ..Facts::nothing()
     })
 }
 
