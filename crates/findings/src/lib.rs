@@ -54,7 +54,7 @@ pub use listing::{Listing, ListingEntry, ListingError};
 pub use package::{Confidence, OsRelease, Package, PackageKind, Source};
 pub use purl::{ParsedPurl, Purl, PurlError};
 pub use scan_result::{
-    DecisionText, PlacedByteFinding, PlacedPackage, ScanResult, ScanTarget, ScannedLayer, SeverityCounts,
-    Standing,
+    DecisionText, LayerOrigin, OriginCounts, PlacedByteFinding, PlacedPackage, ScanResult, ScanTarget,
+    ScannedBase, ScannedLayer, SeverityCounts, Standing,
 };
 pub use unit::{Unit, UnitKind};
