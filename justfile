@@ -57,6 +57,10 @@ bench-registry:
 bench-fleet *images:
     cargo bench -p road --bench fleet -- {{images}}
 
+# Asks a server with a fleet of 22,000 images, or of so many as are named, over HTTP with a password
+bench-fleet-api *images:
+    cargo bench -p roadbed --bench fleet -- {{images}}
+
 # Measures what looks into images and writes docs/benchmarks.md; a directory of YARA rules, one of advisories
 bench-scan rules advisories:
     cargo bench -p roadbed --bench registry -- --write --yara-rules {{rules}} --advisories {{advisories}} \
