@@ -55,7 +55,8 @@ impl Server {
         };
         let deadline = Instant::now() + DEADLINE;
         while server.url.is_empty() {
-            server.url = fs::read_to_string(&ready).unwrap_or_default().trim().to_owned();
+            let told = fs::read_to_string(&ready).unwrap_or_default();
+            told.trim().clone_into(&mut server.url);
             let ended = server.child.try_wait()?;
             ensure!(
                 ended.is_none() && Instant::now() < deadline,
