@@ -59,7 +59,7 @@ pub use package::{Confidence, OsRelease, Package, PackageKind, Source};
 pub use purl::{ParsedPurl, Purl, PurlError};
 pub use rebase_facts::{Deflated, KEPT_FILE_BYTES, KEPT_FILES, KeptFile, RebaseFacts};
 pub use scan_result::{
-    DecisionText, PlacedByteFinding, PlacedPackage, ScanResult, ScanTarget, ScannedLayer, SeverityCounts,
-    Standing,
+    DecisionText, LayerOrigin, OriginCounts, PlacedByteFinding, PlacedPackage, ScanResult, ScanTarget,
+    ScannedBase, ScannedLayer, SeverityCounts, Standing,
 };
 pub use unit::{Unit, UnitKind};

@@ -4,6 +4,7 @@
 //! so that they get the same answer.
 
 mod group;
+mod origin;
 mod standing;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -12,6 +13,7 @@ use oci::Digest;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use group::{UpdateGroup, update_groups};
+pub use origin::{LayerOrigin, OriginCounts, ScannedBase};
 pub use standing::{SeverityCounts, Standing};
 
 use crate::{
@@ -45,6 +47,9 @@ pub struct ScannedLayer {
     /// The step that made it, as the image's configuration states.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub created_by: String,
+    /// Whose it is, if a registry said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<LayerOrigin>,
 }
 
 /// A package where it lies. `inner_path` of the package goes on from `path`.
@@ -113,6 +118,9 @@ pub struct ScanResult {
     /// What was decided, if anybody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionText>,
+    /// The approved base that it stands on, if a registry knows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<ScannedBase>,
     /// The operating system, if the image says which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<OsRelease>,
@@ -155,6 +163,7 @@ impl ScanResult {
                     .and_then(|config| config.step_of(layer))
                     .unwrap_or_default()
                     .to_owned(),
+                origin: None,
             });
         let files = overlay.findings.iter().map(|found| PlacedByteFinding {
             finding: found.finding.clone(),
@@ -219,6 +228,10 @@ impl ScanResult {
     /// Leaves what is in the image and takes away what was said about it, which changes while the image does not.
     pub fn keep_contents(&mut self) {
         self.decision = None;
+        self.base = None;
+        for layer in &mut self.layers {
+            layer.origin = None;
+        }
         self.vulnerabilities.clear();
         self.files.clear();
         self.advisory_generation = None;

@@ -46,6 +46,11 @@ impl Tag {
         Tag(text.into())
     }
 
+    /// The tag that is meant where none is named.
+    pub fn latest() -> Tag {
+        Tag::known_good("latest")
+    }
+
     /// The manifest to which something is attached under this tag, if it is one of
     /// [`Digest::attachment_tags`](crate::Digest::attachment_tags). Of a hash that the tag has only a part of, none.
     pub fn attached_to(&self) -> Option<Digest> {

@@ -296,5 +296,32 @@ fn documents<'a>(files: &[SourceFile<'a>], limits: &CatalogLimits, errors: &mut 
     documents
 }
 
+/// What files of both kinds say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Those of Backstage.
+    pub catalog: Catalog,
+    /// Ours.
+    pub road: PavedRoad,
+}
+
+/// Reads files of both kinds, each as what it is. Bases may go together with others: whoever knows all of them checks that.
+///
+/// # Errors
+/// All that is wrong with the files of one kind, Backstage's first.
+pub fn read_files(files: &[SourceFile<'_>], limits: &CatalogLimits) -> Result<Files, CatalogErrors> {
+    let (paved, backstage): (Vec<_>, Vec<_>) = files.iter().copied().partition(is_paved_road);
+    Ok(Files {
+        catalog: read(&backstage, limits)?,
+        road: read_part_of_paved_road(&paved, limits)?,
+    })
+}
+
+/// Ours says so in its first lines.
+fn is_paved_road(file: &SourceFile<'_>) -> bool {
+    let mut lines = file.text.lines();
+    lines.any(|line| line.starts_with("apiVersion:") && line.contains("road/"))
+}
+
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ mod change;
 mod changed;
 mod class;
 mod dump;
+mod excuse;
 mod facts;
 mod files;
 mod holding;
@@ -50,14 +51,16 @@ use roaring::RoaringBitmap;
 
 pub use answer::{Answer, Counts, State};
 pub use changed::{Change, TOLD_VERSIONS};
+pub use excuse::Excuse;
 pub use facts::{FactsError, Hidden, ImageFacts, ImageKey, LayerFacts, PlacedUnit};
-pub use files::files_with;
+pub use files::{files_with, hidden_by};
 pub use image::LIVES;
 pub use moment::Moment;
 pub use page::{PLACES, Page, Place, Row, Stale};
 pub use scope::{Coverage, Scope};
 pub use snapshot::{SnapshotError, load};
 
+use excuse::Excuses;
 use image::Image;
 use layer::Layer;
 use posting::Posting;
@@ -100,6 +103,8 @@ pub struct Fleet {
     present: RoaringBitmap,
     /// Images of which something could not be looked into.
     not_scannable: RoaringBitmap,
+    /// What does not count, by somebody's word.
+    excuses: Excuses,
     /// Counts changes: numbers of images mean something only until the next one.
     epoch: u64,
 }

@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 use crate::names::BaseName;
 
 pub use chain::{chain_id, chain_ids};
+pub use findings::LayerOrigin;
 pub use hint::BaseHint;
 pub use images::ImageChains;
 pub use pushed::{Pushed, releases};
@@ -90,18 +91,6 @@ pub struct Standing {
     pub layers: usize,
     /// What came after it.
     pub superseded: Option<Superseded>,
-}
-
-/// Whose a layer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LayerOrigin {
-    /// The base's.
-    Base,
-    /// Of whoever built on it.
-    Own,
-    /// A layer at or below it could not be read.
-    Unknown,
 }
 
 /// What an image stands on.

@@ -13,6 +13,7 @@ use store::{StoreConfig, StoreLimits};
 use thiserror::Error;
 use web::WebConfig;
 
+use crate::catalogue::CatalogueConfig;
 use crate::gate::GateConfig;
 use crate::judge::SignatureLimits;
 use crate::judge::attach::SbomConfig;
@@ -45,7 +46,8 @@ pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
-    Api, Auth, Connections, Gate, Log, Metrics, Registry, Sbom, Scan, Server, Signatures, Storage, Telemetry,
+    Api, Auth, Catalog, Connections, Gate, Log, Metrics, Registry, Sbom, Scan, Server, Signatures, Storage,
+    Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use units::{Size, Span};
@@ -67,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) feeds: Feeds,
     /// What is attached to images as signatures.
     pub(crate) signatures: Signatures,
+    /// A catalogue that is pushed as an artifact.
+    pub(crate) catalog: Catalog,
     /// What a pull has to pass.
     pub(crate) gate: Gate,
     /// SBOMs that are attached to images.
@@ -124,6 +128,7 @@ impl Config {
             scan: Scan::read(&mut reader),
             feeds: Feeds::read(&mut reader),
             signatures: Signatures::read(&mut reader),
+            catalog: Catalog::read(&mut reader),
             gate: Gate::read(&mut reader),
             sbom: Sbom::read(&mut reader),
             auth: Auth::read(&mut reader),
@@ -160,6 +165,10 @@ impl Config {
         if self.connections.per_address > self.connections.total {
             let reason = "more than connections.total: one address could never reach it, lower it";
             reader.complain("connections.per_address", reason);
+        }
+        if self.catalog.repository.is_some() && self.catalog.signers.is_empty() {
+            let reason = "a catalogue counts only by a signature: name its signers in catalog.signers";
+            reader.complain("catalog.repository", reason);
         }
         self.check_memory(reader);
     }
@@ -304,6 +313,8 @@ impl Config {
             access_reload: auth.access_reload.0,
             pull_log_rows: storage.pull_log_rows,
             pull_log_age: storage.pull_log_age.0,
+            gone_images: storage.gone_images,
+            gone_images_age: storage.gone_images_age.0,
             pull_log_queue: storage.pull_log_queue,
             advisories: storage.advisories,
             password_workers: auth.password_workers,
@@ -378,6 +389,19 @@ impl Config {
         }
     }
 
+    /// Which catalogue is followed, if one is.
+    pub(crate) fn catalogue_config(&self) -> Option<CatalogueConfig> {
+        let catalog = &self.catalog;
+        Some(CatalogueConfig {
+            repository: catalog.repository.clone()?,
+            tag: catalog.tag.clone(),
+            signers: catalog.signers.iter().map(|name| name.0.clone()).collect(),
+            speaks_of: catalog.speaks_of.clone(),
+            prune: catalog.prune,
+            signatures: self.signature_limits(),
+        })
+    }
+
     /// How the gate holds pulls.
     pub(crate) fn gate_config(&self) -> GateConfig {
         GateConfig {
@@ -415,6 +439,7 @@ impl Config {
             self.scan.effective(),
             self.feeds.effective(),
             self.signatures.effective(),
+            self.catalog.effective(),
             self.gate.effective(),
             self.sbom.effective(),
             self.auth.effective(),
@@ -453,6 +478,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Scan,
         Feeds,
         Signatures,
+        Catalog,
         Gate,
         Sbom,
         Auth,

@@ -5,9 +5,10 @@
 //! index stands, answers say how much of it does.
 //!
 //! - `fleet/follow.rs`: how it is built and kept current.
-//! - `fleet/look.rs`: what is known of one image. `fleet/bases.rs`: what it stands on.
+//! - `fleet/look.rs`: what is known of one image. `fleet/gone.rs`: of those that were deleted. `fleet/bases.rs`: what it stands on.
 //! - `fleet/file.rs`: the file that a start reads.
 //! - `fleet/ask.rs`: questions. `fleet/headline.rs`: their answer in a line. `fleet/rows.rs`: images of an answer.
+//! - `fleet/excuses.rs`: by whose word findings do not count.
 //! - `fleet/owners.rs`: whose they are and what is to be done.
 //! - `fleet/search.rs`: digests of single files. `fleet/then.rs`: what advisories said at a moment.
 
@@ -32,8 +33,10 @@ use crate::judge::Knowledge;
 
 mod ask;
 mod bases;
+mod excuses;
 mod file;
 mod follow;
+mod gone;
 mod headline;
 mod look;
 mod owners;

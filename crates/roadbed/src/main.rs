@@ -4,6 +4,7 @@
 //! directory of a stopped server (`--data`). Read first: `cli.rs` (what there is), then the module of a command.
 
 mod apply_files;
+mod catalogue;
 mod cli;
 mod client;
 mod commands;

@@ -2,9 +2,10 @@
 //!
 //! `images` builds what is pushed, `world` is a server with the processes that look into blobs and what advisories say.
 //! `story` is the whole way from a push to a refusal and back, `undecided` what a pull meets before there is a decision,
-//! `feeds` advisories that are fetched, `fleet` who is affected, `pushes` what is refused before it comes in, `in_use` what runs by
+//! `feeds` advisories that are fetched, `fleet` who is affected, `moments` who was, `excused` what of that does not count, `pushes` what is refused before it comes in, `in_use` what runs by
 //! somebody's word, `brake` what is in use and would be refused, `grace` days in which a fix can be taken, `clamd` another scanner
-//! that is asked, `reevaluation` what an import asks again and tells, `signing` and `cosign` signatures as conditions, and VEX, `signer` who makes them, `deaths` children and servers
+//! that is asked, `reevaluation` what an import asks again and tells, `rebase` images that follow a patched base, `signing` and `cosign`
+//! signatures as conditions, and VEX, `signer` who makes them, `catalogue` one that is pushed, `deaths` children and servers
 //! that are ended, `bombs` and `floods` layers that want to cost too much.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
@@ -17,16 +18,19 @@ mod feed_server;
 mod scan {
     mod bombs;
     mod brake;
+    mod catalogue;
     mod clamd;
     mod configuration;
     mod cosign;
     mod deaths;
+    mod excused;
     mod feeds;
     mod fleet;
     mod floods;
     mod grace;
     mod images;
     mod in_use;
+    mod moments;
     mod pushes;
     mod rebase;
     mod reevaluation;

@@ -323,6 +323,13 @@ impl Store {
         Ok(rows.into_iter().map(AdvisoryDocument::from).collect())
     }
 
+    /// In which generation the newest document of a kind came: what it said before is not kept.
+    pub async fn document_generation(&self, kind: &str) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT MAX(generation) AS number FROM advisory_document WHERE kind = $1 HAVING MAX(generation) IS NOT NULL";
+        let row: Option<sql::Number> = sql::first(self.inner.db.read(), sql, [kind.into()]).await?;
+        Ok(row.map(|row| sql::from_db(row.number)))
+    }
+
     /// The document of a kind that has this name.
     pub async fn advisory_document(
         &self,

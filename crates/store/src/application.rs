@@ -16,7 +16,10 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::{Actor, AdminError, Store, StoreError};
 
+mod pushed;
 pub(crate) mod words;
+
+pub use pushed::{CatalogNote, PushedCatalog, PushedEntries, reason_as_kept};
 
 /// Repositories whose images' words about themselves count. Default: the only value. Whoever may push to ten thousand
 /// repositories must not take the place of what administrators declare.

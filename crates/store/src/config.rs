@@ -83,6 +83,10 @@ pub struct StoreLimits {
     pub pull_log_rows: u64,
     /// Age of the pull log. Default 90 days.
     pub pull_log_age: Duration,
+    /// Images that were deleted and are known all the same, for questions as of a moment when they were there. Default 1,000,000.
+    pub gone_images: u64,
+    /// How long they are. Default two years.
+    pub gone_images_age: Duration,
     /// Pulls waiting to be written to the pull log; what comes on top is counted and dropped. Default 16,384.
     pub pull_log_queue: usize,
     /// Password hashes computed at the same time. Default 2 (19 MiB each).
@@ -153,6 +157,8 @@ impl Default for StoreLimits {
             access_reload: Duration::from_secs(10),
             pull_log_rows: 1_000_000,
             pull_log_age: Duration::from_hours(90 * DAY),
+            gone_images: 1_000_000,
+            gone_images_age: Duration::from_hours(2 * 366 * DAY),
             pull_log_queue: 16_384,
             password_workers: 2,
             password_queue: 64,

@@ -128,6 +128,9 @@ pub enum EventKind {
     /// A catalogue of applications was imported.
     #[serde(rename = "catalog.import")]
     CatalogImport,
+    /// A catalogue that was pushed does not count.
+    #[serde(rename = "catalog.refuse")]
+    CatalogRefuse,
     /// A base was approved.
     #[serde(rename = "base.set")]
     BaseSet,
@@ -392,6 +395,19 @@ impl Store {
         let values = [EventKind::BreakGlass.name().into(), since.micros().into()];
         let rows: Vec<EventRow> = sql::all(self.inner.db.read(), sql, values).await?;
         rows.into_iter().map(EventRow::into_event).collect()
+    }
+
+    /// The last event of a kind whose subject is like a pattern of `LIKE`.
+    pub(crate) async fn last_event(
+        &self,
+        kind: EventKind,
+        subject: &str,
+    ) -> Result<Option<Event>, StoreError> {
+        let sql = "SELECT seq, at, kind, subject, actor, cause, rule_version, body FROM event \
+                   WHERE kind = $1 AND subject LIKE $2 ORDER BY seq DESC LIMIT 1";
+        let values = [kind.name().into(), subject.into()];
+        let row: Option<EventRow> = sql::first(self.inner.db.read(), sql, values).await?;
+        row.map(EventRow::into_event).transpose()
     }
 
     /// Writes an event that belongs to no other change.

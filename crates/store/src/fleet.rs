@@ -11,6 +11,12 @@ use sea_orm::{FromQueryResult, Value};
 use crate::db::sql;
 use crate::{EventKind, Store, StoreError, Timestamp, blob, tag};
 
+pub(crate) mod gone;
+mod waived;
+
+pub use gone::GoneImage;
+pub use waived::{WaivedCursor, WaivedDecision};
+
 /// Indexes that name indexes: so deep tags are followed to images.
 const DEPTH: i64 = 8;
 
@@ -54,6 +60,8 @@ pub enum FleetChange {
     Pushed(RepoName, Digest),
     /// One went.
     Deleted(RepoName, Digest),
+    /// What was decided of one has changed.
+    Decided(RepoName, Digest),
     /// A tag of the repository was set, moved or deleted.
     Tagged(RepoName),
     /// The repository went, and all in it.
@@ -119,6 +127,7 @@ fn change(kind: EventKind, subject: &str) -> Option<FleetChange> {
     match kind {
         EventKind::ManifestPush => image().map(|(repo, digest)| FleetChange::Pushed(repo, digest)),
         EventKind::ManifestDelete => image().map(|(repo, digest)| FleetChange::Deleted(repo, digest)),
+        EventKind::Decide => image().map(|(repo, digest)| FleetChange::Decided(repo, digest)),
         EventKind::TagSet | EventKind::TagDelete => {
             let (repo, _) = subject.rsplit_once(':')?;
             repo.parse().ok().map(FleetChange::Tagged)

@@ -23,7 +23,7 @@ use crate::pull_log::PullQueue;
 use crate::road_entries::RoadCache;
 use crate::snapshot::{Snapshot, follow};
 use crate::upload::UploadBook;
-use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, setting};
+use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, fleet, setting};
 
 /// The store. A handle: cheap to clone, all clones are the same store.
 #[derive(Clone)]
@@ -83,6 +83,7 @@ impl Store {
         files_config.reader.touched = config.touches_blobs.then(Table::of_process);
         let files = tokio::task::spawn_blocking(move || BlobFiles::open(&files_config)).await??;
         let db = Db::open(&config.data_dir.join(DATABASE_FILE), &config.limits).await?;
+        fleet::gone::begin(&db, clock.now()).await?;
         let signer = Signer::new(setting::token_key(&db, clock.now()).await?);
         let uploads = UploadBook::load(&db, &config.limits).await?;
         let (pulls, pull_writer) = PullQueue::new(&config.limits);

@@ -72,6 +72,7 @@ mod seen;
 mod setting;
 mod signer;
 mod snapshot;
+mod synthetic;
 mod tag;
 #[cfg(test)]
 mod testing;
@@ -82,7 +83,9 @@ pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
 pub use advisory::{
     AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import, ImportError, ImportSummary, Importer, home_of,
 };
-pub use application::{CatalogImport, MAX_ENTRIES, WORDS_TAKEN};
+pub use application::{
+    CatalogImport, CatalogNote, MAX_ENTRIES, PushedCatalog, PushedEntries, WORDS_TAKEN, reason_as_kept,
+};
 pub use attached::{Attached, OwnAttachment};
 pub use attachment::{Attachment, Attachments};
 pub use authenticate::AuthError;
@@ -100,7 +103,7 @@ pub use declared::{
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind};
 pub use feed::FeedState;
-pub use fleet::{FleetChange, FleetEvent, FleetImage, FleetMark};
+pub use fleet::{FleetChange, FleetEvent, FleetImage, FleetMark, GoneImage, WaivedCursor, WaivedDecision};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
 pub use gc::{GcReport, Kept};
 pub use handle::Store;
@@ -124,5 +127,6 @@ pub use road_entries::RoadEntries;
 pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
 pub use ruling::{MAX_WAIVERS, StoredPolicy, StoredWaiver, WaiverPut, WaiverStep};
 pub use seen::{MAX_SEEN, Seen};
+pub use synthetic::SyntheticImage;
 pub use tag::TagTarget;
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};

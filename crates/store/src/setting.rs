@@ -13,6 +13,8 @@ pub(crate) enum Setting {
     TokenKey,
     /// How often principals, secrets, grants or rules have changed.
     AccessGeneration,
+    /// Since when all images that were deleted are kept, in microseconds.
+    GoneKnownSince,
 }
 
 impl Setting {
@@ -20,6 +22,7 @@ impl Setting {
         match self {
             Self::TokenKey => "token_key",
             Self::AccessGeneration => "access_generation",
+            Self::GoneKnownSince => "gone_known_since",
         }
     }
 }

@@ -73,6 +73,9 @@ pub struct AffectedReport {
     /// As of when, if that was asked. Tags are those of today.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Moment>,
+    /// What of the answer is not as of that moment, or is not known of it, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub as_of_notes: Vec<String>,
     /// Generation of the advisories that it rests on; of questions about a vulnerability.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -118,7 +121,7 @@ pub struct AffectedBy {
     pub fixes: Vec<String>,
 }
 
-/// How many images the answer has.
+/// How many images the answer has, each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AffectedCounts {
     /// Images that have it.
@@ -127,6 +130,15 @@ pub struct AffectedCounts {
     pub mitigated: u64,
     /// Images that may have it.
     pub uncertain: u64,
+    /// Images that would be counted above, had a trusted signer's VEX not said that it does not matter there. Not as of a moment.
+    #[serde(default)]
+    pub not_affected: u64,
+    /// Images that would be counted above, had it not been waived. Not as of a moment.
+    #[serde(default)]
+    pub waived: u64,
+    /// Images that have it only in a lower layer: something above hides it from what runs.
+    #[serde(default)]
+    pub lower_layer: u64,
 }
 
 /// How much was looked at. What is not known is no "no".
@@ -142,6 +154,9 @@ pub struct AffectedCoverage {
     pub waiting: u64,
     /// Those that nobody is known to own.
     pub without_owner: u64,
+    /// As of a moment: images that were deleted since may be missing, because they are not kept for so long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost_images: bool,
     /// How much of the index stands, in percent; below 100 for some time after a start.
     pub indexed_percent: u8,
     /// Of questions about a file: layers whose files were looked at.
@@ -161,7 +176,7 @@ pub struct AffectedOwner {
     /// Which application; missing where none is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
-    /// How many images of the answer.
+    /// How many images of the answer about which something is to be done.
     pub images: u64,
     /// Repositories with such images, at most 20.
     pub repositories: Vec<String>,
@@ -182,7 +197,8 @@ pub struct AffectedImage {
     pub digest: Digest,
     /// Tags that name it, also through an index.
     pub tags: Vec<String>,
-    /// `affected`, `mitigated` or `uncertain`.
+    /// `affected`, `mitigated` or `uncertain`; `not-affected` by VEX, `waived`, or `lower-layer`: something above hides it from what
+    /// runs.
     pub state: String,
     /// Which application, if one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,7 +248,7 @@ pub struct AffectedPlace {
     /// The package; missing of a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<AffectedPackage>,
-    /// `affected`, `mitigated` or `uncertain`.
+    /// `affected`, `mitigated`, `uncertain` or `lower-layer`.
     pub state: String,
     /// What was seen that may help.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,10 +4,11 @@ use axum::extract::State;
 use road::application::{OwnershipCounts, Statement};
 use road::base::BaseImage;
 use serde::{Deserialize, Serialize};
-use store::{Actor, CatalogImport, Declared, Step};
+use store::{Actor, CatalogImport, CatalogNote, Declared, Step};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
+use crate::moment::Moment;
 use crate::problem::{ApiError, Problem};
 use crate::query::Query;
 use crate::session::{Administrator, Session};
@@ -74,6 +75,36 @@ pub struct CatalogStatus {
     /// How many more there are.
     #[serde(default)]
     pub more_conflicts: u64,
+    /// What became of the last catalogue that was pushed, for administrators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<PushedCatalogStatus>,
+}
+
+/// What became of a catalogue that was pushed as an artifact.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PushedCatalogStatus {
+    /// `team/catalog@sha256:…`.
+    pub catalog: String,
+    /// `imported` or `refused`.
+    pub state: String,
+    /// When.
+    pub at: Moment,
+    /// Under which tag it was found, who signed and pushed it, what it changed or the `reason` why it does not count: the body of
+    /// the event.
+    #[schema(value_type = Object)]
+    pub about: serde_json::Value,
+}
+
+impl From<CatalogNote> for PushedCatalogStatus {
+    fn from(note: CatalogNote) -> Self {
+        let state = if note.is_imported { "imported" } else { "refused" };
+        Self {
+            catalog: note.event.subject,
+            state: state.to_owned(),
+            at: Moment(note.event.at),
+            about: note.event.body,
+        }
+    }
 }
 
 /// Take in what files of teams say: all of it, or nothing.
@@ -144,9 +175,9 @@ pub(crate) async fn get_catalog(
             None => break,
         }
     }
-    let all = match session.system() {
-        Ok(_) => road.applications.conflicts(),
-        Err(_) => &[],
+    let (all, pushed) = match session.system() {
+        Ok(_) => (road.applications.conflicts(), state.store.catalog_note().await?),
+        Err(_) => (&[][..], None),
     };
     let told = all.iter().take(CONFLICTS_TOLD);
     Ok(Body(CatalogStatus {
@@ -157,5 +188,6 @@ pub(crate) async fn get_catalog(
             .filter_map(|conflict| serde_json::to_value(conflict).ok())
             .collect(),
         more_conflicts: all.len().saturating_sub(CONFLICTS_TOLD) as u64,
+        pushed: pushed.map(Into::into),
     }))
 }

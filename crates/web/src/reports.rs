@@ -1,5 +1,7 @@
 //! What is known of an image: the report that its layers' reports make together, and a judgement of one that is not here.
 
+mod origins;
+
 use std::collections::BTreeMap;
 
 use access::permit::{Pull, Push};
@@ -197,6 +199,7 @@ pub(crate) async fn get_report(
         let judgement = decided.await?.ok_or(JudgingError::Waits)?;
         result.decision = Some(decisions::in_words(*digest, &judgement));
     }
+    origins::of_stored(&state.store, &key.repository, &mut result).await?;
     Ok(Body(ReportEntry {
         repository: key.repository,
         result,
@@ -223,9 +226,12 @@ pub(crate) async fn judge_unpushed(
     // Before the body is read: so many may be in memory.
     let _place = state.place_for_judgement(request.extensions().get::<PeerAddress>().copied())?;
     let Body(image) = Body::<UnpushedImage>::from_request(request, &state).await?;
-    let pusher = pusher(&session);
-    let judged = judging.judge_unpushed(permit.repo().clone(), pusher, image);
-    Ok(Body(key.entry(judged.await?)))
+    let (pusher, layers) = (pusher(&session), image.layers.len());
+    let mut judged = judging
+        .judge_unpushed(permit.repo().clone(), pusher, image)
+        .await?;
+    origins::tell(&state.store, layers, &mut judged).await?;
+    Ok(Body(key.entry(judged)))
 }
 
 /// Judge an SBOM as if an image with these packages were pushed to a repository. What an SBOM does not tell of is unknown. Nothing of

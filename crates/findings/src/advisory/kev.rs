@@ -105,6 +105,17 @@ impl Kev {
         })
     }
 
+    /// What of it was listed by the end of a day, by the days that its entries tell. What was taken off the list since is not known.
+    #[must_use]
+    pub fn as_of(&self, day: Date) -> Self {
+        let listed = self.entries.iter().filter(|(_, entry)| entry.added <= day);
+        Self {
+            version: self.version.clone(),
+            released: self.released,
+            entries: listed.map(|(id, entry)| (id.clone(), entry.clone())).collect(),
+        }
+    }
+
     /// How many of its vulnerabilities are missing in another catalogue.
     pub fn missing_in(&self, other: &Self) -> usize {
         let missing = self

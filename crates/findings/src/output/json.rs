@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::OutputOptions;
-use crate::{ScanResult, SeverityCounts, Standing, harmless::harmless_json, sbom::TOOL};
+use crate::{OriginCounts, ScanResult, SeverityCounts, Standing, harmless::harmless_json, sbom::TOOL};
 
 /// Version of the form. A member that is added does not change it; one that is removed or changes its meaning does.
 pub const JSON_SCHEMA: u32 = 1;
@@ -32,6 +32,9 @@ struct Tool<'a> {
 struct Summary {
     /// Vulnerabilities that count, one for each package that has it.
     vulnerabilities: SeverityCounts,
+    /// The same by whose layer they lie in, where a registry said whose layers are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origins: Option<OriginCounts>,
     uncertain: usize,
     mitigated: usize,
     suppressed: usize,
@@ -54,6 +57,7 @@ impl Summary {
         };
         Self {
             vulnerabilities: result.counted(),
+            origins: result.origins(),
             uncertain: result.standing(Standing::Uncertain),
             mitigated: result.standing(Standing::Mitigated),
             suppressed: result.standing(Standing::Suppressed),

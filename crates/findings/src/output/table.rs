@@ -7,7 +7,8 @@ use page::{Page, Style};
 
 use super::OutputOptions;
 use crate::{
-    ByteFindingKind, Confidence, PlacedByteFinding, ScanResult, ScannedLayer, Severity, Standing,
+    ByteFindingKind, Confidence, LayerOrigin, PlacedByteFinding, ScanResult, ScannedLayer, Severity,
+    Standing,
     advisory::VulnerabilityFinding,
     scan_result::{UpdateGroup, update_groups},
 };
@@ -27,7 +28,7 @@ pub(super) fn write(result: &ScanResult, options: &OutputOptions) -> String {
     let mut page = Page::new(options.width, options.has_colour);
     headline::push(&mut page, result);
     let groups = update_groups(result);
-    push_first(&mut page, &groups);
+    push_first(&mut page, &groups, result);
     push_files(&mut page, "Malware", ByteFindingKind::Malware, result);
     push_files(&mut page, "Secrets", ByteFindingKind::Secret, result);
     push_layers(&mut page, &groups, result);
@@ -47,7 +48,7 @@ pub(super) const fn kind_word(kind: ByteFindingKind) -> &'static str {
 }
 
 /// What is exploited, and what an update fixes.
-fn push_first(page: &mut Page, groups: &[UpdateGroup<'_>]) {
+fn push_first(page: &mut Page, groups: &[UpdateGroup<'_>], result: &ScanResult) {
     let can_be_helped = |group: &&UpdateGroup<'_>| {
         group.is_exploited() || group.fix.version().is_some() && group.worst() >= Severity::High
     };
@@ -57,7 +58,7 @@ fn push_first(page: &mut Page, groups: &[UpdateGroup<'_>]) {
     }
     page.heading("Fix first");
     for group in first {
-        push_group(page, group);
+        push_group(page, group, on_base(result, group.package.layer));
     }
 }
 
@@ -69,12 +70,17 @@ fn push_layers(page: &mut Page, groups: &[UpdateGroup<'_>], result: &ScanResult)
         let layer = of_layer.first().and_then(|group| group.package.layer);
         page.heading(&layer_title(layer, result));
         for group in of_layer {
-            push_group(page, group);
+            push_group(page, group, None);
         }
     }
 }
 
-/// The lowest layer is the base, or the lowest part of it.
+/// Whose a layer of an image on a known base is: of others all is whoever's the image is.
+fn on_base(result: &ScanResult, layer: Option<usize>) -> Option<LayerOrigin> {
+    result.origin_of(layer).filter(|_| result.base.is_some())
+}
+
+/// Of what stands on no known base, the lowest layer is taken for the base, or the lowest part of it.
 fn layer_title(layer: Option<usize>, result: &ScanResult) -> String {
     let Some(number) = layer else {
         return "In a layer that is not known".to_owned();
@@ -83,14 +89,20 @@ fn layer_title(layer: Option<usize>, result: &ScanResult) -> String {
     let step: String = layer
         .map(|layer: &ScannedLayer| layer.created_by.chars().take(STEP).collect())
         .unwrap_or_default();
-    let base = if number == 0 { "Base layer" } else { "Layer" };
+    let title = match (&result.base, layer.and_then(|layer| layer.origin)) {
+        (Some(base), Some(LayerOrigin::Base)) => format!("Layer {number} of {}", base.name),
+        (Some(_), Some(LayerOrigin::Own)) => format!("Layer {number}, yours"),
+        _ if number == 0 => format!("Base layer {number}"),
+        _ => format!("Layer {number}"),
+    };
     match step.as_str() {
-        "" => format!("{base} {number}"),
-        step => format!("{base} {number}: {step}"),
+        "" => title,
+        step => format!("{title}: {step}"),
     }
 }
 
-fn push_group(page: &mut Page, group: &UpdateGroup<'_>) {
+/// `origin`: whose layer it is in, where nothing else on the page says.
+fn push_group(page: &mut Page, group: &UpdateGroup<'_>, origin: Option<LayerOrigin>) {
     let package = &group.package.package;
     let fix = match group.fix.version() {
         Some(fix) => format!("→ {fix}"),
@@ -106,7 +118,10 @@ fn push_group(page: &mut Page, group: &UpdateGroup<'_>) {
     let more = and_more(group.findings.len(), IDS);
     let text = format!("{} {version} {fix}: {}{more}", package.name, ids.join(", "));
     page.row(group.worst(), &text);
-    let mut details = Vec::new();
+    let mut details: Vec<String> = origin
+        .map(|origin| origin.words().to_owned())
+        .into_iter()
+        .collect();
     // The database of a distribution is where its packages always are.
     if !package.kind.is_os() {
         let paths: Vec<String> = group
@@ -162,11 +177,11 @@ fn push_files(page: &mut Page, title: &str, kind: ByteFindingKind, result: &Scan
     });
     page.heading(title);
     for placed in found {
-        push_file(page, placed);
+        push_file(page, placed, on_base(result, placed.layer));
     }
 }
 
-fn push_file(page: &mut Page, placed: &PlacedByteFinding) {
+fn push_file(page: &mut Page, placed: &PlacedByteFinding, origin: Option<LayerOrigin>) {
     let finding = &placed.finding;
     let mut text = finding.title.clone();
     if !finding.path.is_empty() {
@@ -191,6 +206,7 @@ fn push_file(page: &mut Page, placed: &PlacedByteFinding) {
         .map(|layer| format!("layer {layer}"))
         .into_iter()
         .collect();
+    details.extend(origin.map(|origin| origin.words().to_owned()));
     details.extend(
         placed
             .hidden_by

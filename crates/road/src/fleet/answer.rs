@@ -5,11 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use findings::advisory::VulnerabilityFinding;
 use roaring::RoaringBitmap;
 
-use super::{Fleet, NONE, class::ClassPath, posting::Bits, scope::Scope};
+use super::{Excuse, Fleet, NONE, class::ClassPath, posting::Bits, scope::Scope};
 
 /// Whether an image has what was asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
+    /// The running image has it not: it lies in a lower layer, and something above hides it. Whoever has the image has it.
+    Hidden,
     /// It may: a version that has no place in the order, evidence that allows several versions, sources that cannot tell,
     /// headers of a kernel.
     Uncertain,
@@ -51,11 +53,16 @@ pub struct Answer {
     pub(super) affected: RoaringBitmap,
     pub(super) mitigated: RoaringBitmap,
     pub(super) uncertain: RoaringBitmap,
+    pub(super) hidden: RoaringBitmap,
+    /// Images of the three sets above all whose findings a trusted signer takes away.
+    pub(super) vex: RoaringBitmap,
+    /// Images of them of which a waiver takes some away.
+    pub(super) waived: RoaringBitmap,
     pub(super) hits: Hits,
     pub(super) epoch: u64,
 }
 
-/// How many images an answer has.
+/// How many images an answer has, each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Images that have it.
@@ -64,18 +71,24 @@ pub struct Counts {
     pub mitigated: u64,
     /// Images that may have it.
     pub uncertain: u64,
+    /// Images that would be one of these, had a trusted signer not said that it does not matter there.
+    pub not_affected: u64,
+    /// Images that would be one of these, had it not been waived.
+    pub waived: u64,
+    /// Images that have it only where something above hides it.
+    pub hidden: u64,
 }
 
 /// Images by their state while they are found.
 pub(super) struct Found {
-    states: [Bits; 3],
+    states: [Bits; 4],
     pub(super) hits: Hits,
 }
 
 impl Found {
     pub(super) fn of(fleet: &Fleet) -> Self {
         Self {
-            states: [(); 3].map(|()| Bits::below(fleet.images.end())),
+            states: [(); 4].map(|()| Bits::below(fleet.images.end())),
             hits: Hits::default(),
         }
     }
@@ -85,13 +98,18 @@ impl Found {
     }
 
     pub(super) fn into_answer(self, scope: &Scope) -> Answer {
-        let [uncertain, mitigated, affected] = self.states.map(|bits| bits.into_bitmap() & &scope.images);
+        let [hidden, uncertain, mitigated, affected] =
+            self.states.map(|bits| bits.into_bitmap() & &scope.images);
         let mitigated = mitigated - &affected;
         let uncertain = uncertain - &affected - &mitigated;
+        let hidden = hidden - &affected - &mitigated - &uncertain;
         Answer {
             affected,
             mitigated,
             uncertain,
+            hidden,
+            vex: RoaringBitmap::new(),
+            waived: RoaringBitmap::new(),
             hits: self.hits,
             epoch: scope.epoch,
         }
@@ -145,10 +163,16 @@ impl Marked {
 impl Answer {
     /// How many images there are of each state.
     pub fn counts(&self) -> Counts {
+        let excused = &self.vex | &self.waived;
+        let open = |images: &RoaringBitmap| images.len() - images.intersection_len(&excused);
+        let all = self.images();
         Counts {
-            affected: self.affected.len(),
-            mitigated: self.mitigated.len(),
-            uncertain: self.uncertain.len(),
+            affected: open(&self.affected),
+            mitigated: open(&self.mitigated),
+            uncertain: open(&self.uncertain),
+            not_affected: self.vex.intersection_len(&all),
+            waived: self.waived.intersection_len(&all),
+            hidden: self.hidden.len(),
         }
     }
 
@@ -159,6 +183,7 @@ impl Answer {
             (State::Affected, &mut self.affected),
             (State::Mitigated, &mut self.mitigated),
             (State::Uncertain, &mut self.uncertain),
+            (State::Hidden, &mut self.hidden),
         ];
         for (state, set) in sets {
             if !states.contains(&state) {
@@ -193,8 +218,25 @@ impl Answer {
         }
     }
 
+    /// Whether or not somebody's word takes it away.
     pub(super) fn images(&self) -> RoaringBitmap {
         &(&self.affected | &self.mitigated) | &self.uncertain
+    }
+
+    /// Those of which somebody has to do something.
+    pub(super) fn open(&self) -> RoaringBitmap {
+        &(&self.images() - &self.vex) - &self.waived
+    }
+
+    /// Those that have a row.
+    pub(super) fn listed(&self) -> RoaringBitmap {
+        &self.images() | &self.hidden
+    }
+
+    pub(super) fn excuse_of(&self, image: u32) -> Option<Excuse> {
+        let sets = [(Excuse::Vex, &self.vex), (Excuse::Waiver, &self.waived)];
+        let found = sets.into_iter().find(|(_, set)| set.contains(image));
+        found.map(|(excuse, _)| excuse)
     }
 
     pub(super) fn state_of(&self, image: u32) -> Option<State> {
@@ -202,6 +244,7 @@ impl Answer {
             (State::Affected, &self.affected),
             (State::Mitigated, &self.mitigated),
             (State::Uncertain, &self.uncertain),
+            (State::Hidden, &self.hidden),
         ];
         let found = sets.into_iter().find(|(_, set)| set.contains(image));
         found.map(|(state, _)| state)

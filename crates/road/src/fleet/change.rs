@@ -156,6 +156,7 @@ impl Fleet {
         self.drop_layers(&left);
         self.present.remove(number);
         self.not_scannable.remove(number);
+        self.excuses.clear(number);
         let Some(image) = self.images.remove(number) else {
             return;
         };

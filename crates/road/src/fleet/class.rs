@@ -85,6 +85,7 @@ impl Fleet {
             };
             if let Some(state) = state {
                 self.for_each_image(number, false, |image| found.put(image, state));
+                self.for_each_hiding_image(number, false, |image| found.put(image, State::Hidden));
                 let hit = Hit { state, finding: None };
                 found.hits.versions.insert((number, NONE), Some(hit));
             }
@@ -97,6 +98,7 @@ impl Fleet {
             });
             if is_seen {
                 self.for_each_image_of_unit(number, false, &mut |image| found.put(image, State::Affected));
+                self.for_each_image_hiding_unit(number, false, &mut |image| found.put(image, State::Hidden));
             }
         });
         found.hits.class = Some(path);

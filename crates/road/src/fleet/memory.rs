@@ -19,6 +19,7 @@ impl Fleet {
             + self.package_bytes()
             + self.layer_bytes()
             + self.image_bytes()
+            + self.excuses.bytes()
             + repositories
     }
 

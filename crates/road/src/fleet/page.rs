@@ -6,7 +6,7 @@ use roaring::RoaringBitmap;
 use thiserror::Error;
 
 use super::{
-    Fleet, Moment, NONE,
+    Excuse, Fleet, Moment, NONE,
     answer::{Answer, Marked, State},
     facts::ImageKey,
     image::Image,
@@ -43,6 +43,8 @@ pub struct Row<'a> {
     pub tags: Vec<&'a str>,
     /// Whether it has what was asked about.
     pub state: State,
+    /// By what right that does not count.
+    pub excuse: Option<Excuse>,
     /// What it runs.
     pub os: Option<&'a OsRelease>,
     /// Since when it is known.
@@ -122,13 +124,13 @@ impl Fleet {
         })
     }
 
-    /// How many images of an answer each repository has, by its name: what groups an answer by application and owner.
+    /// How many images of an answer, of which somebody has to do something, each repository has, by its name: what groups an answer by application and owner.
     ///
     /// # Errors
     /// The index has changed since.
     pub fn by_repository<'a>(&'a self, answer: &Answer) -> Result<Vec<(&'a str, u64)>, Stale> {
         self.check(answer)?;
-        let images = answer.images();
+        let images = answer.open();
         let counted = self
             .repositories
             .iter()
@@ -160,7 +162,7 @@ impl Fleet {
         limit: usize,
     ) -> Result<Vec<(ImageKey, u32)>, Stale> {
         self.check(answer)?;
-        let images = answer.images();
+        let images = answer.listed();
         if images.len() <= SORTED {
             return Ok(self.sorted_keys(&images, after, limit));
         }
@@ -220,13 +222,14 @@ impl Fleet {
     fn row<'a>(&'a self, answer: &'a Answer, marked: &Marked, key: ImageKey, number: u32) -> Option<Row<'a>> {
         let image = self.images.get(number)?;
         let os = self.os_of(number);
+        let state = answer.state_of(number)?;
         let mut places = Vec::new();
         let mut more_places = 0;
         for (at, layer) in image.layers.iter().enumerate() {
             let Some(layer) = self.layers.get(*layer) else {
                 continue;
             };
-            self.places_in((answer, marked), (image, at, layer), os, |place| {
+            self.places_in((answer, marked), (image, at, layer), (os, state), |place| {
                 if places.len() < PLACES {
                     places.push(place);
                 } else {
@@ -236,7 +239,8 @@ impl Fleet {
         }
         Some(Row {
             tags: image.tags.iter().map(|tag| self.strings.get(*tag)).collect(),
-            state: answer.state_of(number)?,
+            state,
+            excuse: answer.excuse_of(number),
             os: self.os.get(os as usize),
             first_seen: image.lives.first().map(|(from, _)| *from),
             deleted: image
@@ -255,7 +259,7 @@ impl Fleet {
         &'a self,
         (answer, marked): (&'a Answer, &Marked),
         (image, at, layer): (&Image, usize, &'a Layer),
-        os: u32,
+        (os, of_image): (u32, State),
         mut each: impl FnMut(Place<'a>),
     ) {
         let hits = &answer.hits;
@@ -263,7 +267,9 @@ impl Fleet {
             if !marked.has_unit(placed.unit) {
                 continue;
             }
-            if (hits.skips_owned && placed.owned_by != NONE) || image.is_hidden(at, place) {
+            // Of an image that only hides it, what is hidden is shown; of others what they run.
+            let is_hidden = image.is_hidden(at, place);
+            if (hits.skips_owned && placed.owned_by != NONE) || is_hidden != (of_image == State::Hidden) {
                 continue;
             }
             let Some(unit) = self.units.get(placed.unit) else {
@@ -280,6 +286,9 @@ impl Fleet {
                 let Some(version) = self.versions.get(stated.version) else {
                     continue;
                 };
+                if is_hidden && (unit.kind.is_wish() || version.kind.is_os()) {
+                    continue;
+                }
                 let (at, layer) = self.came_with((image, at, layer), (placed.path, unit.kind), stated);
                 each(Place {
                     layer: at,
@@ -297,7 +306,7 @@ impl Fleet {
                     last_version: self.strings.some(version.last),
                     confidence: version.confidence,
                     mitigations: self.strings.list(version.mitigations),
-                    state,
+                    state: if is_hidden { State::Hidden } else { state },
                     finding,
                 });
             }

@@ -51,6 +51,11 @@ impl Fleet {
                         found.put(image, state);
                     }
                 });
+                self.for_each_hiding_image(number, false, |image| {
+                    if question.os.as_ref().is_none_or(|os| self.runs(image, os)) {
+                        found.put(image, State::Hidden);
+                    }
+                });
             }
         }
         found.into_answer(scope)
@@ -98,6 +103,36 @@ impl Fleet {
             }
             if let Some(images) = self.layer_images.get(spot.layer as usize) {
                 images.for_each_without(self.hiding(*spot), &mut *each);
+            }
+        }
+    }
+
+    /// Every image that has a version only where something above hides the file that says so, some more than once. The databases
+    /// of distributions are none of these: an upper layer that installs anything hides the one below, and a package that was
+    /// updated is not there any more. Neither is what only says what somebody wanted to install.
+    pub(super) fn for_each_hiding_image(&self, version: u32, skips_owned: bool, mut each: impl FnMut(u32)) {
+        let is_file = self
+            .versions
+            .get(version)
+            .is_some_and(|version| !version.kind.is_os());
+        let units = self.version_units.get(version as usize).filter(|_| is_file);
+        let Some(units) = units else { return };
+        units.for_each(|unit| self.for_each_image_hiding_unit(unit, skips_owned, &mut each));
+    }
+
+    pub(super) fn for_each_image_hiding_unit(
+        &self,
+        unit: u32,
+        skips_owned: bool,
+        each: &mut impl FnMut(u32),
+    ) {
+        if self.units.get(unit).is_none_or(|unit| unit.kind.is_wish()) {
+            return;
+        }
+        let spots = self.unit_spots.get(unit as usize).map(Spots::as_slice);
+        for spot in spots.unwrap_or_default() {
+            if !(skips_owned && self.is_owned(*spot)) {
+                self.hiding(*spot).for_each(&mut *each);
             }
         }
     }

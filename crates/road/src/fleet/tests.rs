@@ -2,12 +2,13 @@
 
 mod answers;
 mod changes;
+mod excuses;
 mod snapshots;
 mod stories;
 
 use std::sync::Arc;
 
-use findings::{OsRelease, Package, PackageKind, Unit, UnitKind};
+use findings::{Compression, LayerReport, Listing, OsRelease, Package, PackageKind, SCHEMA, Unit, UnitKind};
 use oci::{Algorithm, Digest};
 
 use super::{Fleet, Hidden, ImageFacts, ImageKey, LayerFacts, Moment, PlacedUnit};
@@ -48,6 +49,28 @@ pub(super) fn layer(blob: &str, units: Vec<PlacedUnit>) -> Arc<LayerFacts> {
         Some(digest(&format!("diff {blob}"))),
         units,
     ))
+}
+
+/// Of a blob in which nothing was found.
+pub(super) fn report(blob: &str) -> LayerReport {
+    LayerReport {
+        schema: SCHEMA,
+        analysers: String::new(),
+        blob: digest(blob),
+        diff_id: None,
+        compression: Compression::None,
+        bytes: 0,
+        entries: 0,
+        config: None,
+        units: Vec::new(),
+        whiteouts: Vec::new(),
+        opaque: Vec::new(),
+        findings: Vec::new(),
+        oddities: Vec::new(),
+        not_scannable: Vec::new(),
+        listing: Listing::default(),
+        tables: None,
+    }
 }
 
 pub(super) fn os(id: &str, version: &str) -> OsRelease {

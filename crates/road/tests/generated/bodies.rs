@@ -1,12 +1,14 @@
 //! What must hold for any input. Shared by the fuzz targets (`fuzz/` at the root of the repository) and by
 //! `tests/generated.rs`.
 
+use std::collections::BTreeSet;
+
 use oci::{Algorithm, Digest};
 use road::{
     application::{Applications, ImageWords},
     base::Bases,
     catalog::{self, CatalogErrors, CatalogLimits, SourceFile},
-    fleet::{Fleet, Moment, load},
+    fleet::{Fleet, Moment, State, load},
     question::Question,
 };
 
@@ -48,7 +50,7 @@ fn ask(question: &Question) {
     let answer = match question {
         Question::Package(package) => fleet.by_package(package, &scope),
         Question::Class(class) => fleet.by_class(class, &scope),
-        Question::File(digest) => fleet.by_layers(&[*digest], &scope),
+        Question::File(digest) => fleet.by_layers(&BTreeSet::from([*digest]), &scope, |_| State::Uncertain),
         Question::Vulnerability(_) => return,
     };
     assert_eq!(answer.counts().affected, 0);

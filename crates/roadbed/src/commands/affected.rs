@@ -215,6 +215,8 @@ fn version(place: &AffectedPlace) -> String {
 
 fn describe(report: &AffectedReport, all: bool) -> String {
     let mut text = format!("{}\n", output::printable(&report.headline));
+    let notes = report.as_of_notes.iter();
+    text += &output::lines(notes.map(|note| output::printable(&format!("not as of then: {note}"))));
     if let Some(known) = &report.vulnerability {
         text += &output::lines(known.title.iter().map(|title| output::printable(title)));
         if !known.fixes.is_empty() {
@@ -238,11 +240,16 @@ fn describe(report: &AffectedReport, all: bool) -> String {
     // Those of owners that are not listed.
     let others: Vec<&AffectedImage> = by_owner.into_values().flatten().collect();
     if !others.is_empty() {
-        let _ = write!(text, "\n{} more owners\n", report.more_owners);
+        let title = match report.more_owners {
+            0 => "nothing to do".to_owned(),
+            more => format!("{more} more owners, or nothing to do"),
+        };
+        let _ = write!(text, "\n{title}\n");
         text += &table(&others, all);
     }
     let counts = report.counts;
-    let images = counts.affected + counts.mitigated + counts.uncertain;
+    let open = counts.affected + counts.mitigated + counts.uncertain;
+    let images = open + counts.not_affected + counts.waived + counts.lower_layer;
     let more = images.saturating_sub(report.items.len() as u64);
     if more > 0 {
         let _ = writeln!(text, "… and {} more (--all, --csv)", output::count(more, "image"));
@@ -292,7 +299,12 @@ fn rows(image: &AffectedImage, most: usize) -> Vec<[String; 9]> {
     };
     rows[0][0] = name;
     rows[0][1].clone_from(&image.state);
-    let waived = if image.waived.is_empty() { "" } else { ", waived" };
+    let is_told = matches!(image.state.as_str(), "not-affected" | "waived");
+    let waived = if image.waived.is_empty() || is_told {
+        ""
+    } else {
+        ", waived"
+    };
     rows[0][2] = format!("{}{waived}", image.decision);
     let more = image.places.len().saturating_sub(most) as u64 + image.more_places;
     if more > 0 {

@@ -134,7 +134,7 @@ async fn list(client: &Client) -> Result<()> {
     )
 }
 
-fn counted(status: &CatalogStatus) -> String {
+pub(super) fn counted(status: &CatalogStatus) -> String {
     let mut text = format!(
         "{} of applications with an owner, {} of applications without, {} of no application\n",
         output::count(status.owned, "repository"),

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
-use road::catalog::{CatalogLimits, Hint, SourceFile, read, read_part_of_paved_road};
+use road::catalog::{CatalogLimits, Files, Hint, SourceFile, read_files as read_texts};
 use road::names::ApplicationName;
 use serde::Serialize;
-use web::wire::{ImportedCatalog, NewCatalog};
+use web::wire::{CatalogStatus, ImportedCatalog, NewCatalog, PushedCatalogStatus};
 
 use super::apply::steps;
+use super::apps;
 use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::output;
@@ -37,7 +38,8 @@ comes in, or nothing. What was declared by `roadbed app` counts more.
 
 Examples:
   roadbed catalog import catalog-info.yaml --dry-run
-  roadbed catalog import services/ --prune")]
+  roadbed catalog import services/ --prune
+  roadbed catalog status")]
 pub(crate) enum CatalogCommand {
     /// Take in Backstage's catalog-info.yaml and our pavedroad.yaml
     Import {
@@ -51,17 +53,29 @@ pub(crate) enum CatalogCommand {
         #[arg(long)]
         prune: bool,
     },
+    /// Show what became of the catalogue that was pushed, and how much has an owner
+    Status,
 }
 
 /// Carries out a command.
 pub(crate) async fn run(args: &ClientArgs, command: CatalogCommand) -> Result<()> {
-    let CatalogCommand::Import {
-        paths,
-        dry_run,
-        prune,
-    } = command;
+    match command {
+        CatalogCommand::Import {
+            paths,
+            dry_run,
+            prune,
+        } => import(args, &paths, dry_run, prune).await,
+        CatalogCommand::Status => {
+            let client = Client::connect(args)?;
+            let status: CatalogStatus = client.get("/catalog", &[]).await?;
+            output::show(client.format(), &status, describe_status)
+        }
+    }
+}
+
+async fn import(args: &ClientArgs, paths: &[PathBuf], dry_run: bool, prune: bool) -> Result<()> {
     // What is wrong with the files is said without a registry.
-    let read = read_all(&paths)?;
+    let read = read_all(paths)?;
     if prune && read.catalog.applications.is_empty() {
         bail!("the files name no application, and --prune would take back all: were they rendered empty?");
     }
@@ -110,12 +124,11 @@ fn read_all(paths: &[PathBuf]) -> Result<Read> {
     }
     files.sort();
     let texts = read_files(files, &limits)?;
-    let (paved, backstage): (Vec<_>, Vec<_>) = texts
+    let texts: Vec<SourceFile<'_>> = texts
         .iter()
         .map(|(name, text)| SourceFile { name, text })
-        .partition(is_paved_road);
-    let catalog = read(&backstage, &limits)?;
-    let road = read_part_of_paved_road(&paved, &limits)?;
+        .collect();
+    let Files { catalog, road } = read_texts(&texts, &limits)?;
     let ignored = catalog.ignored.iter();
     let ignored =
         ignored.map(|(kind, count)| format!("{count} of kind {kind}: says nothing about ownership"));
@@ -134,12 +147,6 @@ fn read_all(paths: &[PathBuf]) -> Result<Read> {
             bases: road.bases,
         },
     })
-}
-
-/// Ours says so in its first lines.
-fn is_paved_road(file: &SourceFile<'_>) -> bool {
-    let mut lines = file.text.lines();
-    lines.any(|line| line.starts_with("apiVersion:") && line.contains("road/"))
 }
 
 fn gather(directory: &Path, depth: usize, limits: &CatalogLimits, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -185,6 +192,48 @@ fn read_files(files: Vec<PathBuf>, limits: &CatalogLimits) -> Result<Vec<(String
         texts.push((name, text));
     }
     Ok(texts)
+}
+
+fn describe_status(status: &CatalogStatus) -> String {
+    let mut text = status.pushed.as_ref().map(describe_pushed).unwrap_or_default();
+    text += &apps::counted(status);
+    text
+}
+
+/// Which one, whose word it is, and what became of it.
+fn describe_pushed(pushed: &PushedCatalogStatus) -> String {
+    let about = &pushed.about;
+    let word = |name: &str| about[name].as_str().unwrap_or_default().to_owned();
+    let signers = about["signers"].as_array().into_iter().flatten();
+    let signers: Vec<&str> = signers.filter_map(|name| name.as_str()).collect();
+    let signed = match signers.as_slice() {
+        [] => "signed by nobody who counts".to_owned(),
+        names => format!("signed by {}", names.join(", ")),
+    };
+    let pushed_by = match word("pushed_by") {
+        name if name.is_empty() => String::new(),
+        name => format!(", pushed by {name}"),
+    };
+    let mut lines = vec![
+        format!("{} ({})", pushed.catalog, word("tag")),
+        format!(
+            "  {} {}, {signed}{pushed_by}",
+            pushed.state,
+            output::moment(pushed.at.0)
+        ),
+    ];
+    let count = |word: &str| about[word]["count"].as_u64().unwrap_or_default();
+    if pushed.state == "imported" {
+        let counts = ["added", "changed", "removed"].map(|word| format!("{} {word}", count(word)));
+        lines.push(format!(
+            "  applications: {}; bases: {}",
+            counts.join(", "),
+            about["bases"]
+        ));
+    } else {
+        lines.push(format!("  it does not count: {}", word("reason")));
+    }
+    output::lines(lines.iter().map(|line| output::printable(line)))
 }
 
 fn describe(done: &Done) -> String {

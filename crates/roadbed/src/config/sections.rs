@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use oci::RepoPattern;
+use oci::{RepoName, RepoPattern, Tag};
 use registry::RegistryConfig;
 use registry::traffic::limits::ConnectionLimits;
 use store::StoreLimits;
@@ -16,7 +16,7 @@ use super::key::section;
 use super::logging::{LogFilter, LogFormat, LogTarget};
 use super::network::{Cidr, PublicUrl};
 use super::sbom::SbomFormat;
-use super::setting::Namespaces;
+use super::setting::{Namespaces, SignerName};
 use super::units::{Size, Span};
 use crate::gate::GateConfig;
 use crate::judge::SignatureLimits;
@@ -214,6 +214,10 @@ section! {
         pull_log_rows: u64 = limits().pull_log_rows, 0 => 1_000_000_000;
         /// Age of the pull log.
         pull_log_age: Span = Span(limits().pull_log_age), MINUTE => Span::seconds(10 * 365 * 24 * 60 * 60);
+        /// Images that were deleted and are known all the same, for questions as of a moment when they were there.
+        gone_images: u64 = limits().gone_images, 0 => 100_000_000;
+        /// How long they are.
+        gone_images_age: Span = Span(limits().gone_images_age), MINUTE => Span::seconds(10 * 365 * 24 * 60 * 60);
         /// Pulls waiting to be written to the pull log; what comes on top is counted and dropped.
         pull_log_queue: usize = limits().pull_log_queue, 1 => 10_000_000;
         /// Advisories of all sources together; what would be more is not imported.
@@ -292,6 +296,22 @@ section! {
         documents: usize = signatures().documents, 1 => 10_000;
         /// Bytes of all documents that are read of one image; what comes on top is counted as unknown.
         total_bytes: Size = Size(signatures().total_bytes), Size(4 << 10) => GIB;
+    }
+}
+
+section! {
+    /// A catalogue of applications and bases that is pushed as an artifact.
+    Catalog = "catalog" {
+        /// Repository that it is pushed to; empty: none is followed.
+        repository: Option<RepoName> = None;
+        /// Tag that is followed.
+        tag: Tag = Tag::latest();
+        /// Names of the signers (`roadbed signer add`), one of whom must have signed it.
+        signers: Vec<SignerName> = Vec::new();
+        /// Patterns of the repositories that it may speak of.
+        speaks_of: Vec<RepoPattern> = vec![RepoPattern::everything()];
+        /// Whether what catalogues said of applications that it does not name is taken back.
+        prune: bool = false;
     }
 }
 

@@ -1,10 +1,13 @@
 //! The types that a configuration key can have, and how each is read and written.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use config::ValueKind;
+use signatures::limits::MAX_NAME_BYTES;
 
 use super::network::{Cidr, PublicUrl};
 use super::units::{Size, Span};
@@ -100,6 +103,9 @@ text_setting!(
 );
 text_setting!(super::logging::LogFormat, "text or json");
 text_setting!(super::sbom::SbomFormat, "cyclonedx or spdx");
+text_setting!(oci::RepoName, "a repository such as platform/catalog");
+text_setting!(oci::Tag, "a tag");
+text_setting!(SignerName, "the name of a signer");
 text_setting!(oci::RepoPattern, "a pattern of repositories such as team/**");
 text_setting!(super::logging::LogTarget, "stdout, stderr or off");
 
@@ -199,6 +205,27 @@ impl<T: Setting> Setting for Vec<T> {
     fn to_toml(&self) -> String {
         let items: Vec<String> = self.iter().map(Setting::to_toml).collect();
         format!("[{}]", items.join(", "))
+    }
+}
+
+/// The name of a trusted signer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SignerName(pub(crate) String);
+
+impl FromStr for SignerName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_one = !text.is_empty() && text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control);
+        is_one
+            .then(|| Self(text.to_owned()))
+            .ok_or("write a name that `roadbed signer list` shows")
+    }
+}
+
+impl fmt::Display for SignerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -43,6 +43,10 @@ struct Ready {
     said: Option<Said>,
     /// Of questions about a file.
     searched: Option<Searched>,
+    /// What of the answer is not as of the moment, or not known of it.
+    notes: Vec<String>,
+    /// Images that were there then may not be known.
+    lost_images: bool,
 }
 
 /// The repositories that whoever asks may pull from, with whose they are.
@@ -74,7 +78,16 @@ impl Questions {
             _ => None,
         };
         let road = self.0.store.road().await.map_err(|error| failed(error.into()))?;
+        let mut notes: Vec<String> = said.iter().flat_map(|said| said.notes().to_vec()).collect();
+        let mut lost_images = false;
+        if let Some(at) = asked.as_of {
+            let lost = self.0.lost_since(at).await.map_err(failed)?;
+            lost_images = lost.is_some();
+            notes.extend(lost);
+        }
         let ready = Ready {
+            notes,
+            lost_images,
             question,
             road,
             at: asked.as_of,
@@ -120,18 +133,27 @@ impl FleetService {
         let at = ready.at.map(|at| Moment(at.micros()));
         let mut known = Known::new();
         let scope = fleet.scope(|name| may(name, ready, &mut known), at);
-        let answer = Self::find(&state, ready, &scope)?;
+        let mut answer = Self::find(&state, ready, &scope)?;
+        let vulnerability = ready
+            .said
+            .as_ref()
+            .map(|said| said_of(&ready.question, said, &answer));
+        // What was waived at a moment is not known.
+        if let Some(known) = vulnerability.as_ref().filter(|_| at.is_none()) {
+            let ids = known.aliases.iter().chain([&known.id]);
+            let excused = fleet.excuse(&mut answer, ids.map(String::as_str));
+            excused.map_err(|error| failed(error.into()))?;
+        }
         let counts = answer.counts();
         let counts = AffectedCounts {
             affected: counts.affected,
             mitigated: counts.mitigated,
             uncertain: counts.uncertain,
+            not_affected: counts.not_affected,
+            waived: counts.waived,
+            lower_layer: counts.hidden,
         };
         let (coverage, unseen) = self.coverage(&state, &scope, &known, ready);
-        let vulnerability = ready
-            .said
-            .as_ref()
-            .map(|said| said_of(&ready.question, said, &answer));
         let page = fleet.page(&answer, ready.after.as_ref(), ready.limit);
         // The lock is held: nothing can have changed since.
         let page = page.map_err(|error| failed(error.into()))?;
@@ -160,6 +182,7 @@ impl FleetService {
                 (&coverage, unseen),
             ),
             as_of: ready.at.map(Into::into),
+            as_of_notes: ready.notes.clone(),
             generation: ready.said.as_ref().map(Said::generation),
             counts,
             coverage,
@@ -176,7 +199,7 @@ impl FleetService {
         match (&ready.question, &ready.said, &ready.searched) {
             (Question::Package(package), ..) => Ok(fleet.by_package(package, scope)),
             (Question::Class(class), ..) => Ok(fleet.by_class(class, scope)),
-            (Question::File(_), _, Some(searched)) => Ok(fleet.by_layers(&searched.layers(), scope)),
+            (Question::File(_), _, Some(searched)) => Ok(searched.answer(fleet, scope)),
             (Question::Vulnerability(id), Some(said), _) => fleet
                 .by_vulnerability(id, &said.knowledge(), scope)
                 .ok_or_else(|| unknown(id, ready.at)),
@@ -215,6 +238,7 @@ impl FleetService {
             without_os: looked.without_os,
             waiting,
             without_owner: ownerless.images,
+            lost_images: ready.lost_images,
             indexed_percent: self.progress.percent(),
             layers_searched: ready.searched.as_ref().map(|searched| searched.looked_at),
             layers: ready.searched.as_ref().map(|searched| searched.all),

@@ -18,7 +18,7 @@ use store::{FleetChange, FleetEvent, FleetMark, Timestamp};
 use tokio::sync::watch;
 
 use super::{
-    FleetService, State, bases,
+    FleetService, State, bases, excuses,
     file::{self, Stored},
     look::{Looked, Looker},
 };
@@ -35,9 +35,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How often the index is written down, where it has changed.
 const WRITE_EVERY: Duration = Duration::from_mins(5);
 
-/// How long deleted images can be asked for, as of the time when they were there.
-const DELETED_KEPT: Duration = Duration::from_hours(2 * 366 * 24);
-
 /// Events, reports or images that are read at a time.
 const PAGE: usize = 500;
 
@@ -50,9 +47,9 @@ const GATHERED: usize = 2_000;
 type Images = BTreeSet<(RepoName, Digest)>;
 
 /// Keeps one index current.
-struct Follower {
-    service: Arc<FleetService>,
-    looker: Looker,
+pub(super) struct Follower {
+    pub(super) service: Arc<FleetService>,
+    pub(super) looker: Looker,
     path: PathBuf,
 }
 
@@ -60,6 +57,7 @@ struct Follower {
 #[derive(Default)]
 struct Wanted {
     look: Images,
+    decided: Images,
     tags: BTreeSet<RepoName>,
 }
 
@@ -139,6 +137,7 @@ impl Follower {
             Ok(Some(state)) => {
                 self.service.progress.begin(1);
                 *self.service.write() = state;
+                excuses::take_all(&self.service).await?;
                 self.drop_gone().await?;
             }
             Ok(None) => self.build(mark).await?,
@@ -205,6 +204,8 @@ impl Follower {
             .progress
             .begin(self.service.store.image_count().await?);
         let (mut after, mut repositories) = (0, BTreeSet::new());
+        // What is gone comes first, since an image may have come back.
+        let gone = self.take_gone(0).await?;
         loop {
             let page = self.service.store.images_after(after, PAGE).await?;
             let Some((last, ..)) = page.last() else { break };
@@ -213,6 +214,8 @@ impl Follower {
             let images = page.into_iter().map(|(_, repo, digest)| (repo, digest)).collect();
             self.look_at(images).await?;
         }
+        // What went while the others were looked at.
+        self.take_gone(gone).await?;
         for repo in &repositories {
             self.take_tags(repo).await?;
         }
@@ -234,6 +237,9 @@ impl Follower {
             let wanted = self.wanted(events);
             has_changed |= !(wanted.look.is_empty() && wanted.tags.is_empty());
             self.look_at(wanted.look).await?;
+            for (repo, digest) in &wanted.decided {
+                excuses::take(&self.service, repo, digest).await?;
+            }
             for repo in &wanted.tags {
                 self.take_tags(repo).await?;
             }
@@ -250,6 +256,9 @@ impl Follower {
                 None => {}
                 Some(FleetChange::Tagged(repo)) => {
                     wanted.tags.insert(repo);
+                }
+                Some(FleetChange::Decided(repo, digest)) => {
+                    wanted.decided.insert((repo, digest));
                 }
                 Some(FleetChange::Pushed(repo, digest)) => {
                     wanted.tags.insert(repo.clone());
@@ -343,9 +352,13 @@ impl Follower {
                     .map(|layer| layer.diff_id().copied())
                     .collect();
                 facts.base_layers = bases::layers(&road, &diff_ids);
-                let mut state = self.service.write();
-                state.waits_no_more(&key);
-                state.fleet.add_image(&key, &facts, Moment(at.micros()));
+                {
+                    let mut state = self.service.write();
+                    state.waits_no_more(&key);
+                    state.fleet.add_image(&key, &facts, Moment(at.micros()));
+                }
+                // It may have been decided of before it was known here.
+                excuses::take(&self.service, &repo, &digest).await?;
             }
             Looked::Waits => {
                 let mut state = self.service.write();
@@ -369,6 +382,7 @@ impl Follower {
 
     /// What the images of a repository are called now.
     async fn take_tags(&self, repo: &RepoName) -> Result<()> {
+        self.drop_waiting(repo).await?;
         let mut tags: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
         for (digest, tag) in self.service.store.image_tags(repo).await? {
             tags.entry(digest).or_default().push(tag);
@@ -389,7 +403,8 @@ impl Follower {
     }
 
     async fn write_down(&self) -> Result<()> {
-        let before = self.service.store.now().minus(DELETED_KEPT);
+        let store = &self.service.store;
+        let before = store.now().minus(store.gone_images_age());
         let event = {
             let mut state = self.service.write();
             state.fleet.forget(Moment(before.micros()));

@@ -26,7 +26,7 @@ pub(super) fn headline(
             format!(" ({})", words.join(", "))
         }
     });
-    let is_whole = unseen == 0 && coverage.indexed_percent == 100;
+    let is_whole = unseen == 0 && coverage.indexed_percent == 100 && !coverage.lost_images;
     let least = if is_whole { "" } else { "at least " };
     let mut text = format!(
         "{question}{}: {least}{} of {} images affected",
@@ -34,7 +34,13 @@ pub(super) fn headline(
         counts.affected,
         coverage.images,
     );
-    for (count, word) in [(counts.mitigated, "mitigated"), (counts.uncertain, "uncertain")] {
+    for (count, word) in [
+        (counts.mitigated, "mitigated"),
+        (counts.uncertain, "uncertain"),
+        (counts.not_affected, "not affected by VEX"),
+        (counts.waived, "waived"),
+        (counts.lower_layer, "only in a lower layer"),
+    ] {
         if count > 0 {
             let _ = write!(text, ", {count} {word}");
         }
@@ -62,11 +68,19 @@ mod tests {
 
     fn line(counts: [u64; 3], coverage: AffectedCoverage, unseen: u64) -> String {
         let [affected, mitigated, uncertain] = counts;
-        let counts = AffectedCounts {
-            affected,
-            mitigated,
-            uncertain,
-        };
+        line_of(
+            AffectedCounts {
+                affected,
+                mitigated,
+                uncertain,
+                ..AffectedCounts::default()
+            },
+            coverage,
+            unseen,
+        )
+    }
+
+    fn line_of(counts: AffectedCounts, coverage: AffectedCoverage, unseen: u64) -> String {
         let known = AffectedBy {
             severity: Some(Severity::Critical),
             kev: true,
@@ -91,6 +105,20 @@ mod tests {
         assert!(
             some.contains("at least 7 of 200 images affected, 2 mitigated, 1 uncertain; 1 % of images not"),
             "{some}"
+        );
+        let apart = AffectedCounts {
+            affected: 7,
+            not_affected: 3,
+            waived: 2,
+            lower_layer: 1,
+            ..AffectedCounts::default()
+        };
+        let apart = line_of(apart, whole, 0);
+        assert!(
+            apart.ends_with(
+                "7 of 200 images affected, 3 not affected by VEX, 2 waived, 1 only in a lower layer"
+            ),
+            "{apart}"
         );
         let half = AffectedCoverage {
             indexed_percent: 50,

@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use oci::{Digest, Manifest, ManifestKind, RepoName};
 use policy::UnknownKind;
 use road::fleet::{ImageFacts, LayerFacts};
-use store::{Store, StoreError, Timestamp};
+use store::{FleetImage, Store, StoreError, Timestamp};
 
 use crate::judge::{Evidence, Gathered, is_image, stored_limits};
 
@@ -67,6 +67,16 @@ impl Looker {
         if stored.kind == ManifestKind::Index {
             return Ok(Looked::Other);
         }
+        self.look_into(repo, digest, &stored).await
+    }
+
+    /// The same of a manifest that was read already: the repository may not have it any more, what is known of its layers is kept.
+    pub(super) async fn look_into(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        stored: &FleetImage,
+    ) -> Result<Looked> {
         let at = stored.pushed_at;
         let parsed = Manifest::parse(&stored.bytes, Some(&stored.media_type), &stored_limits());
         let Ok(manifest) = parsed else {

@@ -78,7 +78,7 @@ pub(super) fn groups(
         group.repositories.insert(repository.to_owned());
     }
     let page = fleet.page(answer, None, ACTION_IMAGES)?;
-    for row in &page.rows {
+    for row in page.rows.iter().filter(|row| is_open(row)) {
         let whose = known.get(&row.key.repository).and_then(Option::as_ref);
         if let Some(group) = groups.get_mut(&whose) {
             for action in actions(row, is_vulnerability) {
@@ -98,6 +98,11 @@ pub(super) fn groups(
         listed: listed.collect(),
         more,
     })
+}
+
+/// Whether somebody has to do something about it.
+fn is_open(row: &Row<'_>) -> bool {
+    row.excuse.is_none() && row.state != State::Hidden
 }
 
 fn told(whose: Option<&Whose>, group: Group, in_general: &str) -> AffectedOwner {

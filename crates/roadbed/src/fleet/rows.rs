@@ -7,7 +7,7 @@ use findings::{
     advisory::{Conflict, Rating, VulnerabilityFinding},
 };
 use policy::{Waived, WaivedAs};
-use road::fleet::{Fleet, Moment, Place, Row, State};
+use road::fleet::{Excuse, Fleet, Moment, Place, Row, State};
 use serde::Deserialize;
 use store::{Judgement, Outcome, Timestamp};
 use web::wire::{AffectedFinding, AffectedImage, AffectedPackage, AffectedPlace, AffectedSource};
@@ -31,7 +31,7 @@ pub(super) fn image(fleet: &Fleet, row: &Row<'_>, whose: Option<&Whose>) -> Affe
         repository: row.key.repository.clone(),
         digest: row.key.digest,
         tags: row.tags.iter().map(|tag| (*tag).to_owned()).collect(),
-        state: state(row.state).to_owned(),
+        state: row.excuse.map_or(state(row.state), excuse).to_owned(),
         application: whose.map(|whose| whose.application.clone()),
         owner: whose.and_then(|whose| whose.owner.clone()),
         os: row
@@ -137,6 +137,14 @@ pub(super) const fn state(state: State) -> &'static str {
         State::Affected => "affected",
         State::Mitigated => "mitigated",
         State::Uncertain => "uncertain",
+        State::Hidden => "lower-layer",
+    }
+}
+
+const fn excuse(excuse: Excuse) -> &'static str {
+    match excuse {
+        Excuse::Vex => "not-affected",
+        Excuse::Waiver => "waived",
     }
 }
 
@@ -156,6 +164,10 @@ pub(super) const fn word(outcome: Outcome) -> &'static str {
 
 /// By whose word findings with one of these ids do not count.
 pub(super) fn waived(judgement: &Judgement, ids: &[String]) -> Vec<String> {
+    // Bodies are long, and most take nothing away.
+    if !judgement.body.contains("\"waived\":[") {
+        return Vec::new();
+    }
     let kept: Kept = serde_json::from_str(&judgement.body).unwrap_or_default();
     let is_meant = |waived: &&Waived| {
         let finding = waived.finding.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Fetching advisories beside the requests.
+//! Fetching advisories beside the requests, and following the catalogue that is pushed.
 
 use std::sync::Arc;
 
@@ -7,20 +7,24 @@ use tokio::task::JoinHandle;
 use web::Syncing;
 
 use super::background::Background;
-use crate::{config::Config, feeds::Feeds};
+use crate::{catalogue, config::Config, feeds::Feeds};
 
 /// What fetches, by itself if it is to, and when somebody asks. Dropping it ends it; the next start goes on.
 pub(super) struct Fetching {
     feeds: Feeds,
-    following: Option<JoinHandle<()>>,
+    following: Vec<JoinHandle<()>>,
 }
 
 impl Fetching {
     pub(super) fn start(background: &Background, config: &Config, store: &Store) -> Self {
         let feeds = Feeds::new(&config.feeds, store.clone());
         let follow = || background.handle().spawn(feeds.clone().follow());
+        let feeds_of_their_own = config.feeds.enabled.then(follow);
+        let catalogue = config
+            .catalogue_config()
+            .map(|of| background.handle().spawn(catalogue::follow(store.clone(), of)));
         Self {
-            following: config.feeds.enabled.then(follow),
+            following: feeds_of_their_own.into_iter().chain(catalogue).collect(),
             feeds,
         }
     }

@@ -107,6 +107,7 @@ async fn an_image_on_a_base_has_an_owner_a_base_and_a_cohort() -> Result<()> {
     let bases = world.roadbed(&["base", "show", "java17"])?;
     ensure!(bases.contains("17.0.9") && bases.contains("current"), "{bases}");
 
+    check_report(&world)?;
     check_affected(&world).await?;
     check_lies(&world, &base, &own).await?;
     // A newer release takes its place.
@@ -114,6 +115,30 @@ async fn an_image_on_a_base_has_an_owner_a_base_and_a_cohort() -> Result<()> {
     push(&world, "base/java17", "17.0.10", &newer).await?;
     let said = until(&world, &lineage, "superseded on").await?;
     ensure!(said.contains("a newer java17 is there"), "{said}");
+    Ok(())
+}
+
+/// The report of the image says what is from the base, for people and for programs.
+fn check_report(world: &World) -> Result<()> {
+    let scan = |form: &str| world.roadbed(&["scan", "team/app:v1", "--format", form]);
+    let table = scan("table")?;
+    let line =
+        "On java17 17.0.9 of group:platform-java (2 layers): from the base: 1 critical; yours: 1 critical";
+    let unwrapped = table.split_whitespace().collect::<Vec<_>>().join(" ");
+    for wanted in [line, "Layer 1 of java17", "Layer 2, yours"] {
+        ensure!(unwrapped.contains(wanted), "{wanted}: {table}");
+    }
+    let document: Value = serde_json::from_str(&scan("json")?)?;
+    let origins: Vec<_> = document["layers"].as_array().into_iter().flatten().collect();
+    let origins: Vec<_> = origins.iter().map(|layer| layer["origin"].as_str()).collect();
+    ensure!(
+        origins == [Some("base"), Some("base"), Some("own")],
+        "{document:#}"
+    );
+    ensure!(
+        document["summary"]["origins"]["own"]["critical"] == 1,
+        "{document:#}"
+    );
     Ok(())
 }
 

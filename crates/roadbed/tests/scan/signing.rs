@@ -39,7 +39,7 @@ fn payload(image: &Document, key: &KeyPair) -> Result<(Vec<Blob>, Draft)> {
 }
 
 /// A bundle with a statement about an image, as a referrer of `subject`.
-fn bundle(
+pub(super) fn bundle(
     image: &str,
     subject: &Document,
     kind: &str,
@@ -79,7 +79,12 @@ fn bundle(
     Ok((vec![bundle, config], draft.finish()))
 }
 
-async fn attach(world: &World, reference: &str, blobs: &[Blob], document: &Document) -> Result<()> {
+pub(super) async fn attach(
+    world: &World,
+    reference: &str,
+    blobs: &[Blob],
+    document: &Document,
+) -> Result<()> {
     world
         .admin
         .push_image(REPOSITORY, reference, blobs, document)
@@ -261,7 +266,7 @@ async fn documents_beyond_the_bytes_of_one_image_are_not_read_and_that_is_said()
 const UNKNOWNS: &str = "  - id: unknown\n    when: size(image.unknowns) > 0\n    decide: warn\n    \
                         message: \"not everything could be looked into: {image.unknowns}\"\n";
 
-fn vex(image: &Image, status: &str, at: &str) -> Value {
+pub(super) fn vex(image: &Image, status: &str, at: &str) -> Value {
     json!({
         "@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.com/vex/1", "author": "Example",
         "timestamp": at, "version": 1,

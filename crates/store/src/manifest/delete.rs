@@ -13,7 +13,7 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::repository::{self, Delta};
 use crate::rule::Rules;
-use crate::{Actor, Store, StoreError, attached, attachment, brake, seen, tag};
+use crate::{Actor, Store, StoreError, attached, attachment, brake, fleet, seen, tag};
 
 /// Tags that the event of a deleted manifest lists by name; of more it says only how many.
 const TAGS_LISTED: usize = 100;
@@ -26,7 +26,7 @@ impl Store {
         if !rules.deletion {
             return Err(DeleteError::Disabled);
         }
-        let (permit, digest) = (permit.clone(), *digest);
+        let (permit, digest, kept) = (permit.clone(), *digest, self.gone_limits());
         self.write(move |tx| {
             Box::pin(async move {
                 let repository = repository::find(tx.sql(), permit.repo())
@@ -41,6 +41,7 @@ impl Store {
                 attachment::wake_around(tx, permit.repo(), repository.id, &digest).await?;
                 let actor = Actor::holder(&permit, "request");
                 let tags = remove_tags(tx, permit.repo(), repository.id, id, &rules).await?;
+                fleet::gone::keep(tx, permit.repo(), id, kept).await?;
                 remove_rows(tx, permit.repo(), repository.id, id).await?;
                 attached::remove(tx, permit.repo(), repository.id, &digest).await?;
                 tx.touch(Key::manifest(permit.repo(), &digest));

@@ -11,6 +11,7 @@ use crate::blob::{self, link};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
+use crate::fleet::gone::{self, GoneLimits};
 use crate::manifest::{self, DeleteError};
 use crate::rule::Rules;
 use crate::{Actor, Store, StoreError, tag};
@@ -63,7 +64,7 @@ impl Store {
 
     /// Answers whether there may be more to delete.
     async fn delete_some(&self, repo: &RepoName, actor: &Actor) -> Result<bool, DeleteError> {
-        let (repo, actor) = (repo.clone(), actor.clone());
+        let (repo, actor, kept) = (repo.clone(), actor.clone(), self.gone_limits());
         self.write(move |tx| {
             Box::pin(async move {
                 let Some(repository) = find(tx.sql(), &repo).await? else {
@@ -71,7 +72,7 @@ impl Store {
                 };
                 let id = repository.id;
                 if delete_tags(tx, &repo, id).await?
-                    || delete_manifests(tx, &repo, id).await?
+                    || delete_manifests(tx, &repo, id, kept).await?
                     || unlink(tx, &repo, id).await?
                 {
                     return Ok(true);
@@ -110,10 +111,16 @@ struct ManifestRow {
     digest: String,
 }
 
-async fn delete_manifests(tx: &Tx, repo: &RepoName, repository: i64) -> Result<bool, StoreError> {
+async fn delete_manifests(
+    tx: &Tx,
+    repo: &RepoName,
+    repository: i64,
+    kept: GoneLimits,
+) -> Result<bool, StoreError> {
     let sql = "SELECT id, digest FROM manifest WHERE repository_id = $1 ORDER BY digest LIMIT $2";
     let found: Vec<ManifestRow> = sql::all(tx.sql(), sql, [repository.into(), STEP.into()]).await?;
     for row in &found {
+        gone::keep(tx, repo, row.id, kept).await?;
         manifest::remove_rows(tx, repo, repository, row.id).await?;
         tx.touch(Key::manifest(repo, &blob::parse_digest(&row.digest)?));
     }

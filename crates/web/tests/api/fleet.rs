@@ -46,6 +46,7 @@ impl Asking for Oracle {
                 question: question.text,
                 kind: "package".to_owned(),
                 as_of: None,
+                as_of_notes: Vec::new(),
                 generation: None,
                 vulnerability: None,
                 counts: AffectedCounts::default(),

@@ -21,6 +21,20 @@ fn the_catalogue_is_read() {
 }
 
 #[test]
+fn as_of_a_day_it_has_what_was_listed_by_then() {
+    let late = entry("CVE-2").replace("2021-12-10", "2023-05-01");
+    let kev = Kev::read(&catalogue(&[entry("CVE-1"), late])).unwrap();
+    let listed = |day| {
+        let then = kev.as_of(day);
+        (then.get("CVE-1").is_some(), then.get("CVE-2").is_some())
+    };
+    assert_eq!(listed(date!(2021 - 12 - 09)), (false, false));
+    assert_eq!(listed(date!(2021 - 12 - 10)), (true, false));
+    assert_eq!(listed(date!(2023 - 05 - 01)), (true, true));
+    assert_eq!(kev.as_of(date!(2030 - 01 - 01)), kev);
+}
+
+#[test]
 fn an_entry_without_a_day_is_named() {
     let text = r#"{"catalogVersion":"1","vulnerabilities":[{"cveID":"CVE-1","dateAdded":"soon"}]}"#;
     let error = Kev::read(text.as_bytes()).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! The first lines of a table: what was scanned, what was decided, how much was found and how much is not known.
 
 use super::page::{Page, Style};
-use crate::{ByteFindingKind, ScanResult, Standing};
+use crate::{ByteFindingKind, ScanResult, SeverityCounts, Standing};
 
 pub(super) fn push(page: &mut Page, result: &ScanResult) {
     let target = &result.target;
@@ -22,20 +22,59 @@ pub(super) fn push(page: &mut Page, result: &ScanResult) {
         }
     }
     page.line(Style::Bold, &summary(result));
+    push_origins(page, result);
+}
+
+/// What it stands on, and how much of what was found is whose.
+fn push_origins(page: &mut Page, result: &ScanResult) {
+    let (Some(base), Some(counts)) = (&result.base, result.origins()) else {
+        return;
+    };
+    let layers = counted(base.layers, "layer", "layers").unwrap_or_default();
+    let whose = base
+        .owner
+        .as_ref()
+        .map_or_else(String::new, |owner| format!(" of {owner}"));
+    let news = if base.superseded {
+        ", a newer one is there"
+    } else {
+        ""
+    };
+    let mut parts = vec![
+        format!("from the base: {}", severities(&counts.base)),
+        format!("yours: {}", severities(&counts.own)),
+    ];
+    if counts.unknown.total() > 0 {
+        parts.push(format!("of no known layer: {}", severities(&counts.unknown)));
+    }
+    let text = format!(
+        "On {} {}{whose} ({layers}{news}): {}",
+        base.name,
+        base.version,
+        parts.join("; ")
+    );
+    page.line(Style::Plain, &text);
+}
+
+/// `2 critical, 1 low`.
+fn severities(counts: &SeverityCounts) -> String {
+    let counted = counts.worst_first().into_iter().filter(|(_, count)| *count > 0);
+    let words: Vec<String> = counted
+        .map(|(severity, count)| format!("{count} {}", severity.as_str()))
+        .collect();
+    if words.is_empty() {
+        "none".to_owned()
+    } else {
+        words.join(", ")
+    }
 }
 
 fn summary(result: &ScanResult) -> String {
-    let severities: Vec<String> = result
-        .counted()
-        .worst_first()
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(severity, count)| format!("{count} {}", severity.as_str()))
-        .collect();
-    let mut parts = match (severities.is_empty(), result.advisory_generation) {
+    let counts = result.counted();
+    let mut parts = match (counts.total() == 0, result.advisory_generation) {
         (_, None) => vec!["no advisories were asked".to_owned()],
         (true, _) => vec!["no known vulnerabilities".to_owned()],
-        (false, _) => vec![severities.join(", ")],
+        (false, _) => vec![severities(&counts)],
     };
     let files = |kind: ByteFindingKind| {
         let is_kind = |placed: &&crate::PlacedByteFinding| placed.finding.kind == kind;

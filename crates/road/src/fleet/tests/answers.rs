@@ -6,7 +6,7 @@ use findings::{
     advisory::{Advisory, AdvisoryIndex, Knowledge},
 };
 
-use super::super::{Answer, Counts, PLACES, Scope, Stale, State};
+use super::super::{Answer, Counts, PLACES, Row, Scope, Stale, State};
 use super::*;
 use crate::question::{PackageQuestion, Question};
 
@@ -83,21 +83,21 @@ pub(super) fn log4j_fleet() -> Fleet {
     ])
 }
 
-fn advisories(text: &str) -> AdvisoryIndex {
+pub(super) fn advisories(text: &str) -> AdvisoryIndex {
     AdvisoryIndex::build([Advisory::read(text.as_bytes(), "").unwrap()]).unwrap()
 }
 
-const LOG4SHELL: &str = r#"{"id": "GHSA-jfh8-c2jp-5v3q", "modified": "2021-12-10T00:40:00Z", "aliases": ["CVE-2021-44228"],
+pub(super) const LOG4SHELL: &str = r#"{"id": "GHSA-jfh8-c2jp-5v3q", "modified": "2021-12-10T00:40:00Z", "aliases": ["CVE-2021-44228"],
   "affected": [{"package": {"ecosystem": "Maven", "name": "org.apache.logging.log4j:log4j-core"},
     "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "2.0-beta9"}, {"fixed": "2.15.0"}]}]}]}"#;
 
-fn repositories(fleet: &Fleet, answer: &Answer, state: State) -> Vec<String> {
+pub(super) fn repositories(fleet: &Fleet, answer: &Answer, state: State) -> Vec<String> {
     let answer = answer.clone().only(&[state]);
     let keys = fleet.keys(&answer).unwrap().into_iter();
     keys.map(|key| key.repository).collect()
 }
 
-fn ask(fleet: &Fleet, text: &str, scope: &Scope) -> Answer {
+pub(super) fn ask(fleet: &Fleet, text: &str, scope: &Scope) -> Answer {
     match text.parse::<Question>().unwrap() {
         Question::Package(question) => fleet.by_package(&question, scope),
         Question::Class(class) => fleet.by_class(&class, scope),
@@ -124,6 +124,7 @@ fn an_advisory_finds_its_images_and_no_others() {
     );
     assert_eq!(repositories(&fleet, &answer, State::Mitigated), ["own/o7"]);
     assert!(repositories(&fleet, &answer, State::Uncertain).is_empty());
+    assert_eq!(repositories(&fleet, &answer, State::Hidden), ["own/o11"]);
     assert!(
         fleet
             .by_vulnerability("CVE-2021-45046", &knowledge, &all)
@@ -261,9 +262,10 @@ fn pages_go_on_where_they_ended_and_an_old_answer_is_told() {
         }
     }
     assert_eq!(seen, fleet.keys(&answer).unwrap());
-    let page = fleet.page(&answer, None, 1).unwrap();
-    assert_eq!(page.rows[0].tags, ["1.0", "latest"]);
-    assert_eq!(page.rows[0].first_seen, Some(Moment(4)));
+    let page = fleet.page(&answer, None, 2).unwrap();
+    assert_eq!(page.rows[0].state, State::Hidden);
+    assert_eq!(page.rows[1].tags, ["1.0", "latest"]);
+    assert_eq!(page.rows[1].first_seen, Some(Moment(4)));
     fleet.remove_image(&key("paved/p1", "p1"), Moment(99));
     assert_eq!(fleet.page(&answer, None, 1).unwrap_err(), Stale);
 }
@@ -353,6 +355,10 @@ fn a_package_of_a_list_that_is_written_again_is_the_bases() {
 fn a_unit_counts_unless_it_is_hidden_wherever_its_layer_lies() {
     let twice = layer("twice", vec![jar("a.jar", "log4j-core", "2.14.1")]);
     let stack = [twice.clone(), twice];
+    let of = |rows: &[Row<'_>], state: State| {
+        let places = rows.iter().flat_map(|row| &row.places);
+        places.filter(|place| place.state == state).count()
+    };
     let counts = |hidden: &[(u32, u32)]| {
         let fleet = fleet(&[("a", "1", facts(&stack, hidden))]);
         let answer = fleet.by_package(
@@ -362,12 +368,13 @@ fn a_unit_counts_unless_it_is_hidden_wherever_its_layer_lies() {
         let rows = fleet.page(&answer, None, 9).unwrap().rows;
         (
             answer.counts().affected,
-            rows.iter().map(|row| row.places.len()).sum::<usize>(),
+            of(&rows, State::Affected),
+            of(&rows, State::Hidden),
         )
     };
-    assert_eq!(counts(&[]), (1, 2));
-    assert_eq!(counts(&[(0, 0)]), (1, 1));
-    assert_eq!(counts(&[(0, 0), (1, 0), (9, 9)]), (0, 0));
+    assert_eq!(counts(&[]), (1, 2, 0));
+    assert_eq!(counts(&[(0, 0)]), (1, 1, 0));
+    assert_eq!(counts(&[(0, 0), (1, 0), (9, 9)]), (0, 0, 2));
 }
 
 #[test]
@@ -389,23 +396,10 @@ fn facts_follow_the_overlay() {
             })
             .collect();
         Arc::new(LayerReport {
-            schema: findings::SCHEMA,
-            analysers: String::new(),
-            blob: digest(blob),
-            diff_id: None,
-            compression: findings::Compression::None,
-            bytes: 0,
-            entries: 0,
-            config: None,
             units,
             whiteouts: whiteouts.iter().map(|path| (*path).to_owned()).collect(),
-            opaque: Vec::new(),
-            findings: Vec::new(),
-            oddities: Vec::new(),
-            not_scannable: Vec::new(),
             listing: Listing::of(&entries),
-            tables: None,
-            rebase: None,
+            ..super::report(blob)
         })
     };
     let image = ImageReport {

@@ -1,0 +1,166 @@
+//! A catalogue that was pushed as an artifact: where it lies, what became of it, and whose word it is.
+//!
+//! The audit log is what is remembered of it: the last note says which one was taken in or refused, so that a start does not do
+//! either again.
+
+use std::sync::Arc;
+
+use oci::{Digest, RepoName, Tag};
+use policy::yaml::one_line;
+use road::application::Statement;
+use road::base::BaseImage;
+use serde_json::json;
+
+use super::{CatalogImport, NAMES_TOLD, check_all, check_together, compare, delete, of_catalog, write};
+use crate::db::{Tx, sql};
+use crate::event::{self, Event, EventKind};
+use crate::{Actor, AdminError, Store, StoreError, StoredManifest, base, blob};
+
+/// Longest reason that is kept, in bytes.
+const MAX_REASON_BYTES: usize = 2_000;
+
+/// An artifact, and whose word it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushedCatalog {
+    /// Where it lies.
+    pub repo: RepoName,
+    /// Under which tag it was found.
+    pub tag: Tag,
+    /// Which it is.
+    pub digest: Digest,
+    /// The trusted signers who signed it.
+    pub signers: Vec<String>,
+}
+
+/// What a pushed catalogue says.
+#[derive(Debug, Clone, Default)]
+pub struct PushedEntries {
+    /// Of applications.
+    pub applications: Vec<Statement>,
+    /// Of bases.
+    pub bases: Vec<BaseImage>,
+    /// Whether what catalogues said of applications that it does not name is taken back.
+    pub prune: bool,
+}
+
+/// What became of the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogNote {
+    /// Its line in the audit log.
+    pub event: Event,
+    /// Whether it was taken in.
+    pub is_imported: bool,
+}
+
+/// A reason as [`Store::refuse_pushed_catalog`] keeps it.
+pub fn reason_as_kept(reason: &str) -> String {
+    one_line(reason, MAX_REASON_BYTES)
+}
+
+impl Store {
+    /// What lies under a tag.
+    pub async fn tagged_manifest(
+        &self,
+        repo: &RepoName,
+        tag: &Tag,
+    ) -> Result<Option<Arc<StoredManifest>>, StoreError> {
+        let sql = "SELECT m.digest AS text FROM tag t JOIN repository r ON r.id = t.repository_id \
+                   JOIN manifest m ON m.id = t.manifest_id WHERE r.name = $1 AND t.name = $2";
+        let values = [repo.as_str().into(), tag.as_str().into()];
+        let row: Option<sql::Text> = sql::first(self.inner.db.read(), sql, values).await?;
+        let Some(row) = row else { return Ok(None) };
+        let digest = blob::parse_digest(&row.text)?;
+        self.manifest_by_digest(repo, &digest).await
+    }
+
+    /// Takes in what a pushed catalogue says: all of it, or nothing. The event tells who signed and pushed it.
+    ///
+    /// Refused is what does not go together with other entries ([`AdminError::Invalid`]), and too many ([`AdminError::TooMany`]).
+    pub async fn import_pushed_catalog(
+        &self,
+        actor: &Actor,
+        of: &PushedCatalog,
+        entries: PushedEntries,
+    ) -> Result<CatalogImport, AdminError> {
+        let about = self.about(of).await?;
+        let (actor, of) = (actor.clone(), of.clone());
+        self.write(move |tx| Box::pin(async move { import(tx, &actor, &of, entries, about).await }))
+            .await
+    }
+
+    /// Notes that a pushed catalogue does not count, and why.
+    pub async fn refuse_pushed_catalog(
+        &self,
+        actor: &Actor,
+        of: &PushedCatalog,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let mut about = self.about(of).await?;
+        about["reason"] = reason_as_kept(reason).into();
+        self.note(actor, EventKind::CatalogRefuse, subject(of), about)
+            .await
+    }
+
+    /// What became of the last catalogue that was pushed.
+    pub async fn catalog_note(&self) -> Result<Option<CatalogNote>, StoreError> {
+        let kinds = [EventKind::CatalogImport, EventKind::CatalogRefuse];
+        let mut last: Option<CatalogNote> = None;
+        for kind in kinds {
+            // What was imported from files is about no image.
+            let event = self.last_event(kind, "%@%").await?;
+            let is_newer = |event: &Event| last.as_ref().is_none_or(|last| last.event.seq < event.seq);
+            if let Some(event) = event.filter(is_newer) {
+                let is_imported = kind == EventKind::CatalogImport;
+                last = Some(CatalogNote { event, is_imported });
+            }
+        }
+        Ok(last)
+    }
+
+    async fn about(&self, of: &PushedCatalog) -> Result<serde_json::Value, StoreError> {
+        let pushed_by = self.pusher(&of.repo, &of.digest).await?;
+        Ok(json!({
+            "tag": of.tag.as_str(), "digest": of.digest, "signers": of.signers, "pushed_by": pushed_by,
+        }))
+    }
+}
+
+fn subject(of: &PushedCatalog) -> String {
+    blob::subject(&of.repo, &of.digest)
+}
+
+async fn import(
+    tx: &Tx,
+    actor: &Actor,
+    of: &PushedCatalog,
+    entries: PushedEntries,
+    mut about: serde_json::Value,
+) -> Result<CatalogImport, AdminError> {
+    let applications = of_catalog(&entries.applications);
+    check_together(applications.clone())?;
+    for base in &entries.bases {
+        base::put(tx, actor, base).await?;
+    }
+    if !entries.bases.is_empty() {
+        base::check_all(tx).await?;
+    }
+    let (import, news) = compare(&super::all(tx.sql()).await?, &applications, entries.prune);
+    delete(tx, &import.removed, road::application::Source::Catalog).await?;
+    write(tx, actor, &news).await?;
+    check_all(tx).await?;
+    let told = [
+        ("added", &import.added),
+        ("changed", &import.changed),
+        ("removed", &import.removed),
+    ];
+    for (word, names) in told {
+        let first: Vec<_> = names.iter().take(NAMES_TOLD).collect();
+        about[word] = json!({ "count": names.len(), "first": first });
+    }
+    about["bases"] = entries.bases.len().into();
+    event::record(tx, actor, EventKind::CatalogImport, &subject(of), about).await?;
+    Ok(import)
+}
+
+#[cfg(test)]
+mod tests;
