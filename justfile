@@ -64,6 +64,7 @@ measure-reevaluation directory images *parts:
         ROADBED_MEASURE_DIR={{directory}} ROADBED_MEASURE_IMAGES={{images}} cargo test --release -p roadbed --bin roadbed \
             --features measure -- --ignored --nocapture --exact reevaluate::measure::$part; \
     done
+
 # Asks a server with a fleet of 22,000 images, or of so many as are named, over HTTP with a password
 bench-fleet-api *images:
     cargo bench -p roadbed --bench fleet -- {{images}}

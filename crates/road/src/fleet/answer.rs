@@ -213,6 +213,9 @@ impl Answer {
             affected: RoaringBitmap::new(),
             mitigated: RoaringBitmap::new(),
             uncertain: RoaringBitmap::new(),
+            hidden: RoaringBitmap::new(),
+            vex: RoaringBitmap::new(),
+            waived: RoaringBitmap::new(),
             hits: Hits::default(),
             epoch: scope.epoch,
         }

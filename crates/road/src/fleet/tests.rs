@@ -70,6 +70,7 @@ pub(super) fn report(blob: &str) -> LayerReport {
         not_scannable: Vec::new(),
         listing: Listing::default(),
         tables: None,
+        rebase: None,
     }
 }
 
