@@ -13,6 +13,8 @@ pub(crate) enum Setting {
     TokenKey,
     /// How often principals, secrets, grants or rules have changed.
     AccessGeneration,
+    /// The last line of the audit log that was followed by whoever tells others of it.
+    TellingCursor,
 }
 
 impl Setting {
@@ -20,6 +22,7 @@ impl Setting {
         match self {
             Self::TokenKey => "token_key",
             Self::AccessGeneration => "access_generation",
+            Self::TellingCursor => "telling_cursor",
         }
     }
 }

@@ -59,7 +59,7 @@ pub fn email(messages: &[&Message], from: &str, contacts: &[Contact]) -> Result<
     }
     let subject = match messages {
         [one] => words::subject(one),
-        many => format!("{} incidents that touch what is yours", many.len()),
+        many => words::digest_subject(many.len()),
     };
     let mut hasher = oci::Hasher::new(oci::Algorithm::Sha256);
     for message in messages {

@@ -27,7 +27,7 @@ fn incident() -> Incident {
     Incident::open(opening(lines), "sec", T0).unwrap().0
 }
 
-pub(super) fn all(now: OffsetDateTime) -> Vec<Message> {
+pub(crate) fn all(now: OffsetDateTime) -> Vec<Message> {
     messages(&incident(), Some(LINK), now)
 }
 
