@@ -29,6 +29,7 @@ mod sbom;
 mod sections;
 mod setting;
 mod show;
+mod telling;
 mod units;
 mod variables;
 
@@ -48,6 +49,7 @@ pub(crate) use sections::{
     Api, Auth, Connections, Gate, Log, Metrics, Registry, Sbom, Scan, Server, Signatures, Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
+pub(crate) use telling::Telling;
 pub(crate) use units::{Size, Span};
 
 /// Everything that can be configured.
@@ -71,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) gate: Gate,
     /// SBOMs that are attached to images.
     pub(crate) sbom: Sbom,
+    /// How people are told what happens.
+    pub(crate) telling: Telling,
     /// Signing in.
     pub(crate) auth: Auth,
     /// The JSON API.
@@ -126,6 +130,7 @@ impl Config {
             signatures: Signatures::read(&mut reader),
             gate: Gate::read(&mut reader),
             sbom: Sbom::read(&mut reader),
+            telling: Telling::read(&mut reader),
             auth: Auth::read(&mut reader),
             api: Api::read(&mut reader),
             log: Log::read(&mut reader),
@@ -417,6 +422,7 @@ impl Config {
             self.signatures.effective(),
             self.gate.effective(),
             self.sbom.effective(),
+            self.telling.effective(),
             self.auth.effective(),
             self.api.effective(),
             self.log.effective(),
@@ -455,6 +461,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Signatures,
         Gate,
         Sbom,
+        Telling,
         Auth,
         Api,
         Log,

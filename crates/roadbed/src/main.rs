@@ -20,6 +20,7 @@ mod progress;
 mod prompt;
 mod serve;
 mod telemetry;
+mod telling;
 mod worker;
 
 use std::process::ExitCode;

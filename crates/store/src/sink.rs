@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use access::SecretString;
-use road::sink::{MAX_SINKS, SinkSpec};
+use road::sink::{MAX_SINKS, SinkKind, SinkSpec};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::db::{Tx, sql};
@@ -171,6 +171,9 @@ pub(crate) async fn set(
     if matches!(secret, SecretChange::Keep) && was.as_ref().is_some_and(|was| was.spec == *spec) {
         return Ok(was);
     }
+    if matches!(secret, SecretChange::Keep) {
+        check_kept(spec, was.as_ref())?;
+    }
     check_room(tx, name).await?;
     let before = secrets(tx.sql(), name).await?;
     let old = before.as_ref().and_then(|row| row.secret.clone());
@@ -202,6 +205,29 @@ pub(crate) async fn set(
     sql::execute(tx.sql(), sql, values).await?;
     event::record(tx, actor, EventKind::SinkSet, name, about(spec, has_new)).await?;
     Ok(was)
+}
+
+/// A secret that is sent to where a sink is was given for that place: whoever names another one must know it.
+fn check_kept(spec: &SinkSpec, was: Option<&StoredSink>) -> Result<(), AdminError> {
+    let Some(was) = was.filter(|was| was.has_secret) else {
+        return Ok(());
+    };
+    let is_sent = spec.kind != SinkKind::Webhook;
+    let is_other = was.spec.kind != spec.kind
+        || is_sent && (origin(&was.spec.target) != origin(&spec.target) || was.spec.plain_text != spec.plain_text);
+    if is_other {
+        return Err(AdminError::Invalid {
+            reason: format!("sink {}: it is another place now, so give its secret again", spec.name),
+        });
+    }
+    Ok(())
+}
+
+/// Scheme and authority of a target.
+fn origin(target: &str) -> String {
+    let (scheme, rest) = target.split_once("://").unwrap_or(("", target));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    format!("{scheme}://{authority}")
 }
 
 async fn check_room(tx: &Tx, name: &str) -> Result<(), AdminError> {
@@ -237,9 +263,7 @@ pub(crate) async fn remove(tx: &Tx, actor: &Actor, name: &str) -> Result<(), Adm
 /// A sink as events tell it. Paths and queries of targets may be secrets of their own.
 fn about(spec: &SinkSpec, has_new_secret: bool) -> serde_json::Value {
     let mut about = serde_json::to_value(spec).unwrap_or_default();
-    let (scheme, rest) = spec.target.split_once("://").unwrap_or(("", &spec.target));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    about["target"] = format!("{scheme}://{authority}").into();
+    about["target"] = origin(&spec.target).into();
     about["secret_changed"] = has_new_secret.into();
     about
 }

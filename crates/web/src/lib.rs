@@ -28,6 +28,7 @@ mod bases;
 mod body;
 mod catalog;
 mod decisions;
+mod deliveries;
 mod events;
 mod feeds;
 mod fsck;
@@ -56,6 +57,7 @@ mod rules;
 mod session;
 mod sessions;
 mod signers;
+mod sinks;
 mod state;
 mod system;
 mod users;
@@ -78,6 +80,7 @@ pub use judging::{Asked, Judging, JudgingError};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use reports::ReportOf;
 pub use session::{PeerAddress, WhoAsked};
+pub use sinks::{MAX_KEEP_SECONDS, NewSecretOfSink, Telling, TestAsked};
 pub use state::{WebConfig, WebState};
 
 /// The path under which all of it stands.
@@ -156,6 +159,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(waivers::approve_waiver))
         .routes(routes!(signers::list_signers, signers::set_signer))
         .routes(routes!(signers::get_signer, signers::remove_signer))
+        .merge(of_telling())
         .routes(routes!(affected::get_affected))
         .routes(routes!(decisions::get_decision))
         .routes(routes!(reports::get_report))
@@ -185,6 +189,18 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(bases::list_bases, bases::set_base))
         .routes(routes!(bases::get_base, bases::remove_base))
         .routes(routes!(lineage::get_lineage))
+}
+
+/// Who is told what.
+fn of_telling() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(sinks::list_sinks, sinks::set_sink))
+        .routes(routes!(sinks::get_sink, sinks::remove_sink))
+        .routes(routes!(sinks::test_sink))
+        .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(deliveries::retry_deliveries))
+        .routes(routes!(deliveries::get_delivery))
+        .routes(routes!(deliveries::retry_delivery))
 }
 
 /// Users and robots.

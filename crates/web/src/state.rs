@@ -17,6 +17,7 @@ use crate::gc::CollectionReport;
 use crate::judging::Judging;
 use crate::problem::{ApiError, Kind};
 use crate::session::PeerAddress;
+use crate::sinks::Telling;
 
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
@@ -78,6 +79,8 @@ pub struct WebState {
     pub(crate) judging: Option<Arc<dyn Judging>>,
     /// Who fetches advisories; nobody where none are fetched.
     pub(crate) syncing: Option<Arc<dyn Syncing>>,
+    /// Who tells sinks; nobody where nobody is told.
+    pub(crate) telling: Option<Arc<dyn Telling>>,
     /// Who answers questions about all images; nobody where none are looked into.
     pub(crate) asking: Option<Arc<dyn Asking>>,
     /// One per question that is being answered.
@@ -147,6 +150,7 @@ impl WebState {
             import: Arc::default(),
             judging: None,
             syncing: None,
+            telling: None,
             asking: None,
             questions: Shares::new(QUESTIONS, PARTS),
             expensive_questions: Shares::new(EXPENSIVE_QUESTIONS, 2),
@@ -163,6 +167,12 @@ impl WebState {
             syncing: Some(syncing),
             ..self
         }
+    }
+
+    /// The same with somebody who tells sinks.
+    #[must_use]
+    pub fn told_by(self, telling: Option<Arc<dyn Telling>>) -> Self {
+        Self { telling, ..self }
     }
 
     /// The same with somebody who knows all images.

@@ -93,3 +93,33 @@ async fn there_is_room_for_so_many() {
     let one_more = kit.store.set_sink(&operator, &sink("more"), SecretChange::Keep).await;
     assert!(matches!(one_more, Err(AdminError::TooMany { kind: "sink", .. })));
 }
+
+/// Otherwise whoever may set sinks could have the secret of another place sent to themselves.
+#[tokio::test]
+async fn a_secret_goes_to_no_place_that_it_was_not_given_for() {
+    let kit = Kit::new().await;
+    let (store, operator) = (&kit.store, Kit::operator());
+    let sink = |kind: &str, target: &str| -> SinkSpec {
+        let tickets = serde_json::json!({ "close_code": "Solved" });
+        let mut body = serde_json::json!({ "name": "hook", "kind": kind, "target": target });
+        if kind == "servicenow" {
+            body["tickets"] = tickets;
+        }
+        serde_json::from_value(body).unwrap()
+    };
+    let first = sink("servicenow", "https://shop.service-now.com");
+    let given = SecretChange::Set(secret("token"), Duration::ZERO);
+    store.set_sink(&operator, &first, given.clone()).await.unwrap();
+    for other in [
+        sink("servicenow", "https://evil.example"),
+        sink("servicenow", "http://shop.service-now.com"),
+        sink("webhook", "https://shop.service-now.com"),
+    ] {
+        let refused = store.set_sink(&operator, &other, SecretChange::Keep).await;
+        assert!(matches!(refused, Err(AdminError::Invalid { .. })), "{other:?}");
+        store.set_sink(&operator, &other, given.clone()).await.unwrap();
+        store.set_sink(&operator, &first, given.clone()).await.unwrap();
+    }
+    let path = sink("servicenow", "https://shop.service-now.com/other");
+    store.set_sink(&operator, &path, SecretChange::Keep).await.unwrap();
+}
