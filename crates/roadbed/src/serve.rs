@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{
     config::{Config, LogTarget},
     telemetry,
-    telling::NoIncidents,
+    telling::{NoIncidents, TellingMetrics},
 };
 
 mod app;
@@ -80,12 +80,14 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let connections = ConnectionMetrics::register(&mut metrics);
     store_metrics::register(&mut metrics, store.clone());
 
-    let background = Background::start().context("cannot start the threads that work beside requests")?;
-    let tellers = Tellers::start(&background, &config, &store, Arc::new(NoIncidents), &mut metrics)?;
+    let told = TellingMetrics::register(&mut metrics);
+
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
+    let background = Background::start().context("cannot start the threads that work beside requests")?;
     let looking = looking::start(&background, &config, &store, knowledge, &instance).await?;
     let fetching = Fetching::start(&background, &config, &store);
+    let tellers = Tellers::start(&background, &config, &store, Arc::new(NoIncidents), told)?;
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .judged_by(looking.as_ref().map(looking::Looking::judging))
         .answered_by(looking.as_ref().map(looking::Looking::asking))

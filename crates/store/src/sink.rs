@@ -181,6 +181,10 @@ pub(crate) async fn set(
     let (present, old, until) = match secret {
         SecretChange::Keep => before.map_or((None, None, None), |row| (row.secret, row.old_secret, row.old_until)),
         SecretChange::Remove => (None, None, None),
+        // The same again is no other one.
+        SecretChange::Set(new, _) if old.as_deref() == Some(new.expose()) => {
+            before.map_or((None, None, None), |row| (row.secret, row.old_secret, row.old_until))
+        }
         SecretChange::Set(new, keep) if keep.is_zero() => (Some(new.expose().to_owned()), None, None),
         SecretChange::Set(new, keep) => {
             let until = old.as_ref().map(|_| tx.now().plus(keep).micros());

@@ -13,6 +13,8 @@ use web::wire::{SetSink, ShownSink, SinkTest};
 use crate::client::{Client, segment};
 use crate::output;
 
+pub(crate) use set::read_secret;
+
 /// Most sinks that a list shows.
 const MOST: usize = 1_000;
 

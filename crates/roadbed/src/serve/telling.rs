@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use prometheus_client::registry::Registry;
 use store::Store;
 use tokio::task::JoinHandle;
 use web::Telling;
@@ -27,12 +26,11 @@ impl Tellers {
         config: &Config,
         store: &Store,
         messages: Arc<dyn Messages>,
-        metrics: &mut Registry,
+        metrics: TellingMetrics,
     ) -> Result<Option<Self>> {
         if !config.telling.enabled {
             return Ok(None);
         }
-        let metrics = TellingMetrics::register(metrics);
         let service = TellingService::new(config, store.clone(), messages, metrics)
             .context("the configuration of telling cannot be used")?;
         let looking = background.handle().spawn(service.clone().run());

@@ -1,10 +1,10 @@
 //! From the audit log to what is to be told: read behind the cursor, written together with it.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 
+use anyhow::Result;
 use road::names::IncidentId;
-use store::{LogLine, StoreError, StoredSink, Telling};
+use store::{LogLine, StoredSink, Telling};
 
 use super::TellingService;
 use super::plan;
@@ -18,7 +18,7 @@ const FAILURES: u32 = 10;
 
 impl TellingService {
     /// Follows the log to its end.
-    pub(super) async fn follow(&self, sinks: &[StoredSink], failures: &mut u32) -> Result<(), StoreError> {
+    pub(super) async fn follow(&self, sinks: &[StoredSink], failures: &mut u32) -> Result<()> {
         let Some(first) = sinks.iter().map(|sink| sink.since).min() else {
             return Ok(());
         };
@@ -41,7 +41,7 @@ impl TellingService {
                         return Err(error);
                     }
                     Err(error) => {
-                        let error = &error as &dyn Error;
+                        let error: &dyn std::error::Error = error.as_ref();
                         tracing::error!(%incident, error, "what owners must do about an incident cannot be told");
                     }
                     Ok(()) => {}
@@ -57,11 +57,11 @@ impl TellingService {
     }
 
     /// Asks what owners must do about open incidents: what is due comes by time alone.
-    pub(super) async fn remind(&self, sinks: &[StoredSink]) -> Result<(), StoreError> {
+    pub(super) async fn remind(&self, sinks: &[StoredSink]) -> Result<()> {
         if !sinks.iter().any(|sink| sink.spec.enabled && sink.spec.incidents) {
             return Ok(());
         }
-        for incident in self.messages.open().await? {
+        for incident in self.messages.open(plan::date_of(self.store.now())).await? {
             let mut telling = Telling::default();
             self.of_incident(sinks, &incident, &mut telling).await?;
             if !telling.is_empty() {
@@ -76,7 +76,7 @@ impl TellingService {
         sinks: &[StoredSink],
         incident: &IncidentId,
         telling: &mut Telling,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let now = self.store.now();
         let messages = self.messages.messages(incident, plan::date_of(now)).await?;
         let before = self.store.told(incident.as_str()).await?;

@@ -4,19 +4,18 @@ use std::pin::Pin;
 
 use road::message::Message;
 use road::names::IncidentId;
-use store::StoreError;
 use time::OffsetDateTime;
 
 /// An answer that is on its way.
-pub(crate) type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+pub(crate) type Asked<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + Send + 'a>>;
 
 /// Knows what owners must do about incidents.
 pub(crate) trait Messages: Send + Sync {
     /// One message per owner; none where there is no such incident.
     fn messages<'a>(&'a self, incident: &'a IncidentId, now: OffsetDateTime) -> Asked<'a, Vec<Message>>;
 
-    /// Incidents about which somebody must do something: what is due soon comes by time alone.
-    fn open(&self) -> Asked<'_, Vec<IncidentId>>;
+    /// Incidents about which somebody must do something at this moment: what is due soon comes by time alone.
+    fn open(&self, now: OffsetDateTime) -> Asked<'_, Vec<IncidentId>>;
 }
 
 /// There are none.
@@ -28,7 +27,7 @@ impl Messages for NoIncidents {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn open(&self) -> Asked<'_, Vec<IncidentId>> {
+    fn open(&self, _: OffsetDateTime) -> Asked<'_, Vec<IncidentId>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 }

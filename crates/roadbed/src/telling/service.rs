@@ -1,12 +1,11 @@
 //! Telling as a value: what it needs, and its loop.
 
-use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use outbound::Client;
 use road::sink::SinkSpec;
-use store::{SinkSecrets, Store, StoreError};
+use store::{SinkSecrets, Store};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use web::{NewSecretOfSink, Telling, TestAsked};
@@ -89,14 +88,14 @@ impl TellingService {
         };
         loop {
             if let Err(error) = self.look(&mut done).await {
-                let error = &error as &dyn Error;
+                let error: &dyn std::error::Error = error.as_ref();
                 tracing::warn!(error, "what is to be told cannot be looked up at the moment");
             }
             let _ = tokio::time::timeout(self.limits.look_every, self.wake.notified()).await;
         }
     }
 
-    async fn look(&self, done: &mut Done) -> Result<(), StoreError> {
+    async fn look(&self, done: &mut Done) -> anyhow::Result<()> {
         let is_due = |at: Option<Instant>, every| at.is_none_or(|at| at.elapsed() >= every);
         let sinks = self.store.sinks().await?;
         if !sinks.is_empty() {
@@ -122,6 +121,13 @@ impl TellingService {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
+    }
+
+    /// Waits until nothing is being told.
+    #[cfg(test)]
+    pub(super) async fn settle(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        while tasks.join_next().await.is_some() {}
     }
 
     /// Ends what is being told. Whatever was not noted as told is told again by the next start.

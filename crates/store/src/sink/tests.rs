@@ -69,6 +69,7 @@ async fn a_secret_changes_hands_for_a_while() {
     assert_eq!(present(&kit).await, (some("one"), None));
     set(SecretChange::Set(secret("two"), hour)).await;
     set(SecretChange::Keep).await;
+    set(SecretChange::Set(secret("two"), hour)).await;
     assert_eq!(present(&kit).await, (some("two"), some("one")));
     kit.advance(hour);
     assert_eq!(present(&kit).await, (some("two"), None));

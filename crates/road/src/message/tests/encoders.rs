@@ -218,6 +218,39 @@ fn mail_has_no_header_of_a_stranger() {
 }
 
 #[test]
+fn mail_is_ascii_whatever_it_says() {
+    let mut message = all(T0).remove(1);
+    let coding = |message: &Message| {
+        let mail = email(&[message], "r@shop.example", &message.contacts).unwrap();
+        let mut headers = mail.headers.into_iter();
+        let coding = headers.find(|(name, _)| *name == "Content-Transfer-Encoding").unwrap().1;
+        (coding, mail.body)
+    };
+    assert_eq!(coding(&message).0, "7bit");
+    message.title = format!("Üb=er {}", "ä".repeat(200));
+    let (coding, body) = coding(&message);
+    assert_eq!(coding, "quoted-printable");
+    assert!(body.is_ascii() && body.contains("=C3=9Cb=3Der "), "{body}");
+    assert!(body.lines().all(|line| line.len() <= 76 && !line.ends_with(' ')));
+    assert_eq!(body.matches('\n').count(), body.matches("\r\n").count());
+    // Read back, it is what was written.
+    let joined = body.replace("=\r\n", "");
+    let mut bytes = Vec::new();
+    let mut rest = joined.as_bytes();
+    while let Some((first, other)) = rest.split_first() {
+        rest = other;
+        if *first == b'=' {
+            let code = std::str::from_utf8(&rest[..2]).unwrap();
+            bytes.push(u8::from_str_radix(code, 16).unwrap());
+            rest = &rest[2..];
+        } else {
+            bytes.push(*first);
+        }
+    }
+    assert!(String::from_utf8(bytes).unwrap().contains(&message.title));
+}
+
+#[test]
 fn mail_goes_to_addresses_only() {
     let message = &all(T0)[1];
     let contacts = |texts: &[&str]| {
