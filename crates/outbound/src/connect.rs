@@ -30,16 +30,20 @@ impl Client {
     }
 }
 
-async fn connect_to(host: &str, addresses: Vec<SocketAddr>, limit: Duration) -> Result<TcpStream, OutboundError> {
-        let mut failure = std::io::Error::from(std::io::ErrorKind::NotFound);
-        for address in addresses.into_iter().take(ADDRESSES) {
-            match tokio::time::timeout(limit, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => failure = error,
-                Err(_) => failure = std::io::ErrorKind::TimedOut.into(),
-            }
+async fn connect_to(
+    host: &str,
+    addresses: Vec<SocketAddr>,
+    limit: Duration,
+) -> Result<TcpStream, OutboundError> {
+    let mut failure = std::io::Error::from(std::io::ErrorKind::NotFound);
+    for address in addresses.into_iter().take(ADDRESSES) {
+        match tokio::time::timeout(limit, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = std::io::ErrorKind::TimedOut.into(),
         }
-        Err(unconnected(host, failure))
+    }
+    Err(unconnected(host, failure))
 }
 
 fn unconnected(host: &str, source: std::io::Error) -> OutboundError {

@@ -158,8 +158,11 @@ impl SinkSpec {
 
     /// Whether it is told what a message says. What is done was worth telling before, whatever it was.
     pub fn wants(&self, message: &Message) -> bool {
-        let is_meant =
-            self.owners.is_empty() || message.owner.as_ref().is_some_and(|owner| self.owners.contains(owner));
+        let is_meant = self.owners.is_empty()
+            || message
+                .owner
+                .as_ref()
+                .is_some_and(|owner| self.owners.contains(owner));
         let is_grave = message.why == crate::message::Why::Done || message.severity >= self.at_least;
         self.enabled && self.incidents && is_meant && is_grave
     }

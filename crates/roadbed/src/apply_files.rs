@@ -280,18 +280,7 @@ fn add(files: &mut Files, at: Place<'_>, document: &str) -> anyhow::Result<Thing
             sinks.push(sink);
             thing
         }
-        Kind::Application => {
-            let entry: Statement = parse::<ApplicationDocument>(at, document)?.into();
-            let thing = Thing::called(format!("application {}", entry.application));
-            declared.applications.push(entry);
-            thing
-        }
-        Kind::BaseImage => {
-            let base = road::base(&at.0.display().to_string(), at.1, document)?;
-            let thing = Thing::called(format!("base {}", base.name));
-            declared.bases.push(base);
-            thing
-        }
+        kind @ (Kind::Application | Kind::BaseImage) => add_road(declared, kind, at, document)?,
         Kind::Policy => {
             declared.policy = Some(rules_of(document));
             Thing::called(POLICY.to_owned())
@@ -303,6 +292,21 @@ fn add(files: &mut Files, at: Place<'_>, document: &str) -> anyhow::Result<Thing
             thing
         }
     })
+}
+
+/// Whose repositories are, or what images may stand on.
+fn add_road(declared: &mut Declared, kind: Kind, at: Place<'_>, document: &str) -> anyhow::Result<Thing> {
+    if kind == Kind::Application {
+        let entry: Statement = parse::<ApplicationDocument>(at, document)?.into();
+        let thing = Thing::called(format!("application {}", entry.application));
+        declared.applications.push(entry);
+        Ok(thing)
+    } else {
+        let base = road::base(&at.0.display().to_string(), at.1, document)?;
+        let thing = Thing::called(format!("base {}", base.name));
+        declared.bases.push(base);
+        Ok(thing)
+    }
 }
 
 fn sink_of(at: Place<'_>, document: &str) -> anyhow::Result<DeclaredSink> {

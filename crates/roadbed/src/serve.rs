@@ -79,7 +79,6 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let registry = registry(&config, &store, access_log.clone(), gate, &mut metrics)?;
     let connections = ConnectionMetrics::register(&mut metrics);
     store_metrics::register(&mut metrics, store.clone());
-
     let told = TellingMetrics::register(&mut metrics);
 
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
@@ -125,6 +124,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(watching) = watching {
         watching.abort();
     }
+    close(store).await
+}
+
+/// The last thing that is done.
+async fn close(store: Store) -> anyhow::Result<()> {
     store
         .close()
         .await

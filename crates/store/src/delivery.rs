@@ -190,21 +190,29 @@ impl Store {
             .and("state =", state.map(DeliveryState::to_db))
             .rows(self.inner.db.read(), SELECT, "id DESC", limit as u64 + 1)
             .await?;
-        let rows = rows.into_iter().map(Row::into_delivery).collect::<Result<_, _>>()?;
+        let rows = rows
+            .into_iter()
+            .map(Row::into_delivery)
+            .collect::<Result<_, _>>()?;
         Ok(Page::cut(rows, limit))
     }
 
     /// The delivery of this number.
     pub async fn delivery(&self, id: i64) -> Result<Option<Delivery>, StoreError> {
-        let row: Option<Row> =
-            sql::first(self.inner.db.read(), &format!("{SELECT} WHERE id = $1"), [id.into()]).await?;
+        let row: Option<Row> = sql::first(
+            self.inner.db.read(),
+            &format!("{SELECT} WHERE id = $1"),
+            [id.into()],
+        )
+        .await?;
         row.map(Row::into_delivery).transpose()
     }
 
     /// How many there are; of one sink, or of all.
     pub async fn delivery_counts(&self, sink: Option<&str>) -> Result<DeliveryCounts, StoreError> {
         let of = sink.map_or(Value::String(None), Into::into);
-        let sql = "SELECT state, COUNT(*) AS number FROM delivery WHERE $1 IS NULL OR sink = $1 GROUP BY state";
+        let sql =
+            "SELECT state, COUNT(*) AS number FROM delivery WHERE $1 IS NULL OR sink = $1 GROUP BY state";
         let rows: Vec<CountRow> = sql::all(self.inner.db.read(), sql, [of.clone()]).await?;
         let sql = "SELECT COALESCE(SUM(dropped), 0) AS number FROM sink WHERE $1 IS NULL OR name = $1";
         let dropped: Option<sql::Number> = sql::first(self.inner.db.read(), sql, [of]).await?;

@@ -96,7 +96,8 @@ pub use declared::{
     EndError, Step,
 };
 pub use delivery::{
-    Attempt, Delivery, DeliveryCounts, DeliveryState, MAX_DIGEST, MessageOf, NewDelivery, StoredTicket, Telling, ToldState,
+    Attempt, Delivery, DeliveryCounts, DeliveryState, MAX_DIGEST, MessageOf, NewDelivery, StoredTicket,
+    Telling, ToldState,
 };
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind, LogLine};

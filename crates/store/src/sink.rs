@@ -179,12 +179,15 @@ pub(crate) async fn set(
     let old = before.as_ref().and_then(|row| row.secret.clone());
     let has_new = !matches!(secret, SecretChange::Keep);
     let (present, old, until) = match secret {
-        SecretChange::Keep => before.map_or((None, None, None), |row| (row.secret, row.old_secret, row.old_until)),
+        SecretChange::Keep => before.map_or((None, None, None), |row| {
+            (row.secret, row.old_secret, row.old_until)
+        }),
         SecretChange::Remove => (None, None, None),
         // The same again is no other one.
-        SecretChange::Set(new, _) if old.as_deref() == Some(new.expose()) => {
-            before.map_or((None, None, None), |row| (row.secret, row.old_secret, row.old_until))
-        }
+        SecretChange::Set(new, _) if old.as_deref() == Some(new.expose()) => before
+            .map_or((None, None, None), |row| {
+                (row.secret, row.old_secret, row.old_until)
+            }),
         SecretChange::Set(new, keep) if keep.is_zero() => (Some(new.expose().to_owned()), None, None),
         SecretChange::Set(new, keep) => {
             let until = old.as_ref().map(|_| tx.now().plus(keep).micros());
@@ -218,10 +221,14 @@ fn check_kept(spec: &SinkSpec, was: Option<&StoredSink>) -> Result<(), AdminErro
     };
     let is_sent = spec.kind != SinkKind::Webhook;
     let is_other = was.spec.kind != spec.kind
-        || is_sent && (origin(&was.spec.target) != origin(&spec.target) || was.spec.plain_text != spec.plain_text);
+        || is_sent
+            && (origin(&was.spec.target) != origin(&spec.target) || was.spec.plain_text != spec.plain_text);
     if is_other {
         return Err(AdminError::Invalid {
-            reason: format!("sink {}: it is another place now, so give its secret again", spec.name),
+            reason: format!(
+                "sink {}: it is another place now, so give its secret again",
+                spec.name
+            ),
         });
     }
     Ok(())

@@ -122,9 +122,8 @@ pub(crate) async fn list_deliveries(
     Query(query): Query<DeliveriesQuery>,
 ) -> Result<Body<Page<DeliveryEntry>>, ApiError> {
     let wanted = query.state.as_deref().map(|name| {
-        DeliveryState::from_name(name).ok_or_else(|| {
-            ApiError::malformed("there is no such state: write pending, sent or dead")
-        })
+        DeliveryState::from_name(name)
+            .ok_or_else(|| ApiError::malformed("there is no such state: write pending, sent or dead"))
     });
     let before = page::numeric_cursor(query.after.as_deref())?;
     let limit = page::limit(query.limit)?;

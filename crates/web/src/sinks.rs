@@ -77,7 +77,9 @@ pub struct NewSink {
 
 impl std::fmt::Debug for NewSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewSink").field("sink", &self.sink).finish_non_exhaustive()
+        f.debug_struct("NewSink")
+            .field("sink", &self.sink)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,7 +141,10 @@ pub(crate) fn switched_off() -> ApiError {
 }
 
 async fn shown(state: &WebState, stored: StoredSink) -> Result<ShownSink, ApiError> {
-    let counts = state.store.delivery_counts(Some(stored.spec.name.as_str())).await?;
+    let counts = state
+        .store
+        .delivery_counts(Some(stored.spec.name.as_str()))
+        .await?;
     Ok(ShownSink {
         sink: SinkEntry(stored.spec),
         has_secret: stored.has_secret,

@@ -82,7 +82,11 @@ impl<'s> Session<'s> {
         };
         let answer = self.ask(&format!("EHLO {name}")).await?;
         self.demand(&answer)?;
-        self.offers = answer.lines.iter().map(|line| line.to_ascii_uppercase()).collect();
+        self.offers = answer
+            .lines
+            .iter()
+            .map(|line| line.to_ascii_uppercase())
+            .collect();
         Ok(())
     }
 

@@ -25,18 +25,28 @@ async fn every_answer_is_one_and_only_its_beginning_is_read() {
     let reply = client().send(&post(&server.url("/"))).await.unwrap();
     assert_eq!((reply.status.as_u16(), reply.body.len()), (204, 0));
     let reply = client().send(&post(&server.url("/500"))).await.unwrap();
-    assert_eq!((reply.status.as_u16(), reply.retry_after), (500, Some(Duration::from_secs(7))));
+    assert_eq!(
+        (reply.status.as_u16(), reply.retry_after),
+        (500, Some(Duration::from_secs(7)))
+    );
     let reply = client().send(&post(&server.url("/endless"))).await.unwrap();
     assert_eq!((reply.body.len(), reply.is_cut), (MOST, true));
     let asked = server.asked();
     assert_eq!(asked.len(), 3, "sent once each");
-    assert!(asked.iter().all(|asked| asked.method == "POST" && asked.body == b"a body"));
+    assert!(
+        asked
+            .iter()
+            .all(|asked| asked.method == "POST" && asked.body == b"a body")
+    );
 }
 
 #[tokio::test]
 async fn redirects_that_keep_what_is_sent_are_followed_and_looked_at() {
     let other = Server::start(|_| Reply::status(200)).await;
-    let (there, inside) = (other.url("/there"), format!("http://127.0.0.2:{}/", other.address().port()));
+    let (there, inside) = (
+        other.url("/there"),
+        format!("http://127.0.0.2:{}/", other.address().port()),
+    );
     let server = Server::start(move |asked| match asked.path.as_str() {
         "/307" => Reply::status(307).header("Location", &there),
         "/inside" => Reply::status(308).header("Location", &inside),
@@ -44,12 +54,21 @@ async fn redirects_that_keep_what_is_sent_are_followed_and_looked_at() {
         _ => Reply::redirect(&there),
     })
     .await;
-    assert_eq!(client().send(&post(&server.url("/307"))).await.unwrap().status, 200);
+    assert_eq!(
+        client().send(&post(&server.url("/307"))).await.unwrap().status,
+        200
+    );
     let asked = other.asked();
-    assert_eq!((asked[0].method.as_str(), asked[0].body.as_slice()), ("POST", &b"a body"[..]));
+    assert_eq!(
+        (asked[0].method.as_str(), asked[0].body.as_slice()),
+        ("POST", &b"a body"[..])
+    );
     assert_eq!(asked[0].header("authorization"), None);
     // A redirect that would make a GET of it is an answer like any other.
-    assert_eq!(client().send(&post(&server.url("/302"))).await.unwrap().status, 302);
+    assert_eq!(
+        client().send(&post(&server.url("/302"))).await.unwrap().status,
+        302
+    );
     let error = client().send(&post(&server.url("/inside"))).await.unwrap_err();
     assert!(matches!(error, OutboundError::Address { .. }), "{error:?}");
     let error = client().send(&post(&server.url("/loop"))).await.unwrap_err();

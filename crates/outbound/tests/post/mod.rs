@@ -49,6 +49,11 @@ pub(crate) struct Mail {
     pub(crate) user: Option<String>,
 }
 
+/// A connection, with TLS or without.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
+
 type Letters = Mutex<Vec<Mail>>;
 
 /// A running server. Ends with the value.
@@ -62,7 +67,9 @@ pub(crate) struct PostOffice {
 impl PostOffice {
     pub(crate) async fn start(manner: Manner) -> Self {
         let (acceptor, authority) = tls();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("loopback has ports");
         let address = listener.local_addr().expect("the socket is bound");
         let mails: Arc<Letters> = Arc::default();
         let kept = Arc::clone(&mails);
@@ -73,11 +80,11 @@ impl PostOffice {
                     // A client that goes away in the middle is what tests are about.
                     let _ = if manner.tls {
                         match acceptor.clone().accept(socket).await {
-                            Ok(stream) => serve(stream, &manner, &kept, None, true).await,
+                            Ok(stream) => serve(Box::new(stream), &manner, &kept, None, true).await,
                             Err(error) => Err(error),
                         }
                     } else {
-                        serve(socket, &manner, &kept, Some(acceptor), false).await
+                        serve(Box::new(socket), &manner, &kept, Some(acceptor), false).await
                     };
                 });
             }
@@ -124,8 +131,8 @@ fn tls() -> (TlsAcceptor, String) {
     (TlsAcceptor::from(Arc::new(config)), certificate.pem())
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    stream: S,
+async fn serve(
+    stream: Box<dyn Wire>,
     manner: &Manner,
     kept: &Arc<Letters>,
     tls: Option<TlsAcceptor>,
@@ -153,7 +160,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
             return Ok(());
         }
         let line = line.trim_end().to_owned();
-        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        let verb = line
+            .split([' ', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_uppercase();
         match verb.as_str() {
             "EHLO" => say(&mut stream, &offers(manner, is_protected)).await?,
             "STARTTLS" => {
@@ -161,7 +172,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
                 say(&mut stream, &format!("220 go ahead{more}")).await?;
                 let Some(tls) = tls else { return Ok(()) };
                 let inner = tls.accept(stream.into_inner()).await?;
-                return Box::pin(serve_protected(inner, manner, kept)).await;
+                return Box::pin(serve(Box::new(inner), manner, kept, None, true)).await;
             }
             "AUTH" => log_in(&mut stream, manner, &line, &mut mail).await?,
             "MAIL" if manner.login.is_some() && mail.user.is_none() => {
@@ -178,15 +189,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
                 mail.to.push(between(&line));
                 say(&mut stream, "250-fine\r\n250 ok").await?;
             }
-            "DATA" => {
-                say(&mut stream, "354 go on").await?;
-                mail.text = text(&mut stream).await?;
-                let answer = manner.after_data.as_deref().unwrap_or("250 taken");
-                if answer.starts_with('2') {
-                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(mail.clone());
-                }
-                say(&mut stream, answer).await?;
-            }
+            "DATA" => take(&mut stream, manner, kept, &mut mail).await?,
             _ => {
                 say(&mut stream, "221 bye").await?;
                 return Ok(());
@@ -195,12 +198,21 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     }
 }
 
-async fn serve_protected<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    stream: S,
+async fn take(
+    stream: &mut BufReader<Box<dyn Wire>>,
     manner: &Manner,
     kept: &Arc<Letters>,
+    mail: &mut Mail,
 ) -> std::io::Result<()> {
-    serve(stream, manner, kept, None, true).await
+    say(stream, "354 go on").await?;
+    mail.text = text(stream).await?;
+    let answer = manner.after_data.as_deref().unwrap_or("250 taken");
+    if answer.starts_with('2') {
+        kept.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(mail.clone());
+    }
+    say(stream, answer).await
 }
 
 fn offers(manner: &Manner, is_protected: bool) -> String {
@@ -221,8 +233,8 @@ fn offers(manner: &Manner, is_protected: bool) -> String {
     written.join("\r\n")
 }
 
-async fn log_in<S: AsyncRead + AsyncWrite + Send + Unpin>(
-    stream: &mut BufReader<S>,
+async fn log_in(
+    stream: &mut BufReader<Box<dyn Wire>>,
     manner: &Manner,
     line: &str,
     mail: &mut Mail,
@@ -240,7 +252,10 @@ async fn log_in<S: AsyncRead + AsyncWrite + Send + Unpin>(
         }
         said == [base64(user.as_bytes()), base64(password.as_bytes())]
     } else {
-        line == format!("AUTH PLAIN {}", base64(format!("\0{user}\0{password}").as_bytes()))
+        line == format!(
+            "AUTH PLAIN {}",
+            base64(format!("\0{user}\0{password}").as_bytes())
+        )
     };
     if !is_right {
         return say(stream, "535 who are you?").await;
@@ -259,7 +274,7 @@ fn between(line: &str) -> String {
     inner.map(|(address, _)| address.to_owned()).unwrap_or_default()
 }
 
-async fn text<S: AsyncRead + AsyncWrite + Send + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<String> {
+async fn text(stream: &mut BufReader<Box<dyn Wire>>) -> std::io::Result<String> {
     let mut text = String::new();
     loop {
         let mut line = String::new();
@@ -270,10 +285,7 @@ async fn text<S: AsyncRead + AsyncWrite + Send + Unpin>(stream: &mut BufReader<S
     }
 }
 
-async fn say<S: AsyncRead + AsyncWrite + Send + Unpin>(
-    stream: &mut BufReader<S>,
-    line: &str,
-) -> std::io::Result<()> {
+async fn say(stream: &mut BufReader<Box<dyn Wire>>, line: &str) -> std::io::Result<()> {
     stream.write_all(format!("{line}\r\n").as_bytes()).await?;
     stream.flush().await
 }

@@ -63,7 +63,11 @@ pub fn slack_digest(messages: &[&Message]) -> Value {
         let open = message.parts.iter().filter(|part| part.open > 0);
         for part in open.take(MAX_PARTS_WRITTEN) {
             lines.push(words::standing(part));
-            lines.extend(words::actions(part).into_iter().map(|action| format!("• {action}")));
+            lines.extend(
+                words::actions(part)
+                    .into_iter()
+                    .map(|action| format!("• {action}")),
+            );
         }
         // It is said first: lines at the end may be left out.
         lines.splice(1..1, message.link.clone());

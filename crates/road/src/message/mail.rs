@@ -67,7 +67,14 @@ pub fn email(messages: &[&Message], from: &str, contacts: &[Contact]) -> Result<
     let mut hasher = oci::Hasher::new(oci::Algorithm::Sha256);
     for message in messages {
         // Said again later, it is another mail: readers show one of those with the same id.
-        hasher.update(format!("{} {}\n", message.fingerprint(), message.as_of.unix_timestamp_nanos()).as_bytes());
+        hasher.update(
+            format!(
+                "{} {}\n",
+                message.fingerprint(),
+                message.as_of.unix_timestamp_nanos()
+            )
+            .as_bytes(),
+        );
     }
     let text: Vec<String> = messages
         .iter()

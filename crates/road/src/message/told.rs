@@ -45,7 +45,10 @@ impl Told {
         self.why > before.why
             || self.generation > before.generation
             || self.targets != before.targets
-            || self.parts.iter().any(|(subject, part)| is_more(part, before.parts.get(subject)))
+            || self
+                .parts
+                .iter()
+                .any(|(subject, part)| is_more(part, before.parts.get(subject)))
     }
 }
 

@@ -104,7 +104,10 @@ impl SinkSpec {
                 &["https", "http"],
                 "not written down: its secret is the URL of the incoming webhook",
             ),
-            SinkKind::Jira => (&["https", "http"], "the URL of Jira such as https://shop.atlassian.net"),
+            SinkKind::Jira => (
+                &["https", "http"],
+                "the URL of Jira such as https://shop.atlassian.net",
+            ),
             SinkKind::ServiceNow => (
                 &["https", "http"],
                 "the URL of the instance such as https://shop.service-now.com",

@@ -43,10 +43,14 @@ impl TryFrom<SinkDocument> for DeclaredSink {
             return Err("secret_file and secret_env: one of them".to_owned());
         }
         if fields.contains_key("secret") {
-            return Err("a secret is not written down: name its file in secret_file, or a variable in secret_env".to_owned());
+            return Err(
+                "a secret is not written down: name its file in secret_file, or a variable in secret_env"
+                    .to_owned(),
+            );
         }
         fields.insert("kind".to_owned(), kind.into());
-        let spec: SinkSpec = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+        let spec: SinkSpec =
+            serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
         let mut checked = spec.clone();
         if spec.kind == SinkKind::Slack && spec.target.is_empty() {
             ANY_TARGET.clone_into(&mut checked.target);

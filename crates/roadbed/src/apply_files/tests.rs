@@ -265,7 +265,13 @@ fn a_sink_is_declared_without_its_secret() {
     let chat = "kind: Sink\nname: chat\ntype: slack\nsecret_env: NOT_SET_ANYWHERE\nat_least: high\n";
     let sinks = read_sinks(chat).unwrap();
     assert_eq!(sinks[0].spec.name.as_str(), "chat");
-    assert!(sinks[0].wanted().unwrap_err().to_string().contains("NOT_SET_ANYWHERE"));
+    assert!(
+        sinks[0]
+            .wanted()
+            .unwrap_err()
+            .to_string()
+            .contains("NOT_SET_ANYWHERE")
+    );
     let mut present = sinks[0].spec.clone();
     present.target = "https://hooks.slack.com".into();
     assert!(sinks[0].is(&present));
@@ -274,7 +280,10 @@ fn a_sink_is_declared_without_its_secret() {
     for (text, says) in [
         ("kind: Sink\nname: a\n", "sinks.yaml:1: a sink needs a type"),
         ("kind: Sink\nname: a\ntype: slack\nsecret: x\n", "secret_file"),
-        ("kind: Sink\nname: a\ntype: slack\nsecret_file: x\nsecret_env: y\n", "one of them"),
+        (
+            "kind: Sink\nname: a\ntype: slack\nsecret_file: x\nsecret_env: y\n",
+            "one of them",
+        ),
         ("kind: Sink\nname: a\ntype: webhook\ntarget: x\n", "a URL such as"),
         ("kind: Sink\nname: a\ntype: slack\nwhatever: 1\n", "whatever"),
         (&format!("{chat}---\n{chat}"), "declared already"),

@@ -88,7 +88,11 @@ pub(crate) async fn run(client: &Client, command: SinkCommand) -> Result<ExitCod
 }
 
 fn said(set: &SetSink) -> String {
-    let instead = if set.replaced { ", in place of what was" } else { "" };
+    let instead = if set.replaced {
+        ", in place of what was"
+    } else {
+        ""
+    };
     let mut text = format!("{} is told from now on{instead}.\n", set.name);
     if let Some(secret) = &set.secret {
         text.push_str(&format!("Its secret, shown this once: {secret}\n"));
@@ -97,7 +101,10 @@ fn said(set: &SetSink) -> String {
 }
 
 fn tested(name: &SinkName, test: &SinkTest) -> String {
-    let status = test.status.map(|status| format!(" ({status})")).unwrap_or_default();
+    let status = test
+        .status
+        .map(|status| format!(" ({status})"))
+        .unwrap_or_default();
     let detail = test.detail.as_deref().map(output::printable);
     if test.taken {
         let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
@@ -120,7 +127,10 @@ fn table(sinks: &[ShownSink]) -> String {
             sink.target.clone(),
         ]
     });
-    output::table(["NAME", "KIND", "STATE", "PENDING", "DEAD", "DROPPED", "TARGET"], rows)
+    output::table(
+        ["NAME", "KIND", "STATE", "PENDING", "DEAD", "DROPPED", "TARGET"],
+        rows,
+    )
 }
 
 fn describe(shown: &ShownSink) -> String {
@@ -132,7 +142,11 @@ fn describe(shown: &ShownSink) -> String {
         ("target", sink.target.clone()),
     ];
     pairs.extend(sink.user.iter().map(|user| ("user", user.clone())));
-    let secret = if shown.has_secret { "set, not shown" } else { "none" };
+    let secret = if shown.has_secret {
+        "set, not shown"
+    } else {
+        "none"
+    };
     pairs.push(("secret", secret.to_owned()));
     let until = shown.old_secret_until.map(|until| output::moment(until.0));
     pairs.extend(until.map(|until| ("old secret", format!("signs as well until {until}"))));
@@ -141,7 +155,10 @@ fn describe(shown: &ShownSink) -> String {
         pairs.push(("to", joined(&sink.to)));
     }
     if sink.kind.has_tickets() {
-        pairs.push(("tickets", serde_json::to_string(&sink.tickets).unwrap_or_default()));
+        pairs.push((
+            "tickets",
+            serde_json::to_string(&sink.tickets).unwrap_or_default(),
+        ));
     }
     pairs.push(("told of", told_of(sink)));
     if sink.kind.is_for_people() {
@@ -152,7 +169,10 @@ fn describe(shown: &ShownSink) -> String {
         ("sent", shown.sent.to_string()),
         ("dead", shown.dead.to_string()),
         ("dropped", shown.dropped.to_string()),
-        ("set", format!("{} by {}", output::moment(shown.set_at.0), shown.set_by)),
+        (
+            "set",
+            format!("{} by {}", output::moment(shown.set_at.0), shown.set_by),
+        ),
     ]);
     output::properties(&pairs)
 }

@@ -119,7 +119,11 @@ impl TellingService {
             }
             Attempt::Dead { error, .. } => {
                 self.metrics.failed();
-                tracing::warn!(sink, error, "a sink could not be told, and it is not tried any more");
+                tracing::warn!(
+                    sink,
+                    error,
+                    "a sink could not be told, and it is not tried any more"
+                );
             }
         }
     }

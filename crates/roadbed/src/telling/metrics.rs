@@ -19,7 +19,11 @@ impl TellingMetrics {
     /// Adds them to a registry.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        registry.register("deliveries_sent", "Deliveries that a sink took", metrics.sent.clone());
+        registry.register(
+            "deliveries_sent",
+            "Deliveries that a sink took",
+            metrics.sent.clone(),
+        );
         registry.register(
             "delivery_attempts_failed",
             "Tries to tell a sink something that failed",
@@ -35,7 +39,11 @@ impl TellingMetrics {
             "Deliveries that are still to be made",
             metrics.pending.clone(),
         );
-        registry.register("deliveries_dead", "Deliveries that were given up", metrics.dead.clone());
+        registry.register(
+            "deliveries_dead",
+            "Deliveries that were given up",
+            metrics.dead.clone(),
+        );
         metrics
     }
 

@@ -79,7 +79,11 @@ pub(super) fn of_reply(reply: &Reply) -> Result<Taken, NotTaken> {
             | StatusCode::UNPROCESSABLE_ENTITY
     );
     let said = shown(&reply.body);
-    let said = if said.is_empty() { said } else { format!(" ({said})") };
+    let said = if said.is_empty() {
+        said
+    } else {
+        format!(" ({said})")
+    };
     Err(NotTaken {
         status: Some(status.as_u16()),
         error: format!("it answers {}{advice}{said}", status.as_u16()),
@@ -100,7 +104,9 @@ fn shown(body: &[u8]) -> String {
 pub(super) fn of_error(error: &OutboundError) -> NotTaken {
     let text = match error {
         OutboundError::Address { .. } => {
-            format!("{error}: if it should be reached all the same, list its network in telling.allowed_private")
+            format!(
+                "{error}: if it should be reached all the same, list its network in telling.allowed_private"
+            )
         }
         OutboundError::Url { offence, .. } => format!("the target cannot be used: {offence}"),
         OutboundError::Downgrade { .. } => {
@@ -156,11 +162,26 @@ mod tests {
     #[test]
     fn answers_are_sorted_and_shown_on_one_line() {
         assert_eq!(of_reply(&reply(204, "")).unwrap().status, Some(204));
-        for (status, is_final) in [(400, true), (413, true), (422, true), (404, false), (500, false), (302, false)] {
-            assert_eq!(of_reply(&reply(status, "")).unwrap_err().is_final, is_final, "{status}");
+        for (status, is_final) in [
+            (400, true),
+            (413, true),
+            (422, true),
+            (404, false),
+            (500, false),
+            (302, false),
+        ] {
+            assert_eq!(
+                of_reply(&reply(status, "")).unwrap_err().is_final,
+                is_final,
+                "{status}"
+            );
         }
-        let said = of_reply(&reply(401, "no\r\n\u{1b}[31m\u{202e}token")).unwrap_err().error;
-        assert!(said.contains("401") && said.contains("secret") && !said.contains(['\n', '\u{1b}', '\u{202e}']));
+        let said = of_reply(&reply(401, "no\r\n\u{1b}[31m\u{202e}token"))
+            .unwrap_err()
+            .error;
+        assert!(
+            said.contains("401") && said.contains("secret") && !said.contains(['\n', '\u{1b}', '\u{202e}'])
+        );
         assert!(of_reply(&reply(500, &"x".repeat(9_000))).unwrap_err().error.len() < 300);
     }
 

@@ -23,7 +23,10 @@ pub(super) fn next(
         return None;
     }
     let doubled = 2_u32.saturating_pow(u32::try_from(delivery.attempts).unwrap_or(u32::MAX));
-    let longest = limits.first_pause.saturating_mul(doubled).min(limits.longest_pause);
+    let longest = limits
+        .first_pause
+        .saturating_mul(doubled)
+        .min(limits.longest_pause);
     let pause = longest / 2 + longest / 2 * u32::from(random) / 255;
     let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
     Some(now.plus(pause.max(asked)))

@@ -21,16 +21,18 @@ pub(super) type ToldBefore = HashMap<(String, String), ToldState>;
 
 /// The incident that an event is about.
 pub(super) fn incident_of(line: &LogLine) -> Option<&str> {
-    line.kind.starts_with(OF_INCIDENTS).then_some(line.subject.as_str())
+    line.kind
+        .starts_with(OF_INCIDENTS)
+        .then_some(line.subject.as_str())
 }
 
 /// What webhooks are told of a part of the log.
 pub(super) fn of_lines(sinks: &[StoredSink], lines: &[LogLine], now: Timestamp) -> Vec<NewDelivery> {
     let mut deliveries = Vec::new();
     for line in lines {
-        let told = sinks
-            .iter()
-            .filter(|sink| line.seq > sink.since && sink.spec.wants_event(&line.kind) && !is_echo(line, sink));
+        let told = sinks.iter().filter(|sink| {
+            line.seq > sink.since && sink.spec.wants_event(&line.kind) && !is_echo(line, sink)
+        });
         for sink in told {
             deliveries.push(NewDelivery {
                 sink: sink.spec.name.to_string(),
@@ -95,7 +97,10 @@ fn of_message(
     telling: &mut Telling,
 ) {
     let spec = &sink.spec;
-    let owner = message.owner.as_ref().map_or_else(String::new, ToString::to_string);
+    let owner = message
+        .owner
+        .as_ref()
+        .map_or_else(String::new, ToString::to_string);
     let before = before.get(&(spec.name.to_string(), owner.clone()));
     let fingerprint = message.fingerprint().hex().to_owned();
     if before.is_some_and(|before| before.fingerprint == fingerprint) {
@@ -124,7 +129,11 @@ fn of_message(
         return;
     }
     let at = spec.schedule.when(message.severity, message.why, date_of(now));
-    let shown = if note.owner.is_empty() { "nobody's" } else { &note.owner };
+    let shown = if note.owner.is_empty() {
+        "nobody's"
+    } else {
+        &note.owner
+    };
     telling.deliveries.push(NewDelivery {
         sink: spec.name.to_string(),
         kind: MESSAGE.to_owned(),

@@ -17,7 +17,9 @@ pub(super) fn of_sink(
     random: [u8; signature::MADE_BYTES],
 ) -> Result<NewSecretOfSink, String> {
     let text = given.as_ref().map(SecretString::expose);
-    if text.is_some_and(|text| text.len() > MAX_BYTES || text.chars().any(char::is_control) || text.is_empty()) {
+    if text
+        .is_some_and(|text| text.len() > MAX_BYTES || text.chars().any(char::is_control) || text.is_empty())
+    {
         return Err(format!("a secret is one line of 1 to {MAX_BYTES} bytes"));
     }
     let mut made = NewSecretOfSink {
@@ -34,16 +36,23 @@ pub(super) fn of_sink(
         (SinkKind::Webhook, Some(text)) if signature::key_of(text).is_none() => {
             return Err("the secret of a webhook is whsec_ and 24 to 64 bytes in base64; leave it out and one is made".to_owned());
         }
-        (SinkKind::Slack, None) => return Err("the secret of a slack sink is the URL of its incoming webhook".to_owned()),
+        (SinkKind::Slack, None) => {
+            return Err("the secret of a slack sink is the URL of its incoming webhook".to_owned());
+        }
         (SinkKind::Slack, Some(text)) => made.target = Some(origin(text)?),
         (SinkKind::Jira | SinkKind::ServiceNow, None) => {
-            return Err(format!("a {} sink needs a secret: its token or password", spec.kind.as_str()));
+            return Err(format!(
+                "a {} sink needs a secret: its token or password",
+                spec.kind.as_str()
+            ));
         }
         (SinkKind::Smtp, None) if spec.user.is_some() => {
             return Err("who logs in to a mail server needs a secret: the password".to_owned());
         }
         (SinkKind::Smtp, Some(_)) if spec.user.is_none() => {
-            return Err("a password without a user logs nobody in: name the user, or leave the secret out".to_owned());
+            return Err(
+                "a password without a user logs nobody in: name the user, or leave the secret out".to_owned(),
+            );
         }
         (SinkKind::Jira | SinkKind::ServiceNow, Some(text))
             if spec.user.is_none() && Authorization::new(format!("Bearer {text}")).is_none() =>
@@ -70,12 +79,17 @@ mod tests {
     use super::*;
 
     fn spec(kind: &str, user: Option<&str>) -> SinkSpec {
-        let body = serde_json::json!({ "name": "x", "kind": kind, "target": "https://x.example", "user": user });
+        let body =
+            serde_json::json!({ "name": "x", "kind": kind, "target": "https://x.example", "user": user });
         serde_json::from_value(body).unwrap()
     }
 
     fn secret(kind: &str, user: Option<&str>, given: Option<&str>) -> Result<NewSecretOfSink, String> {
-        of_sink(&spec(kind, user), given.map(|text| text.to_owned().into()), [7; 32])
+        of_sink(
+            &spec(kind, user),
+            given.map(|text| text.to_owned().into()),
+            [7; 32],
+        )
     }
 
     #[test]

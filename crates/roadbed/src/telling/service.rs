@@ -164,7 +164,11 @@ impl Telling for TellingService {
         self.wake.notify_one();
     }
 
-    fn secret(&self, spec: &SinkSpec, given: Option<access::SecretString>) -> Result<NewSecretOfSink, String> {
+    fn secret(
+        &self,
+        spec: &SinkSpec,
+        given: Option<access::SecretString>,
+    ) -> Result<NewSecretOfSink, String> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|_| "the system has no random bytes".to_owned())?;
         secret::of_sink(spec, given, random)

@@ -49,7 +49,10 @@ mod tests {
             1_614_265_330,
             "{\"test\": 2432232314}",
         );
-        assert_eq!(signed.as_deref(), Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
+        assert_eq!(
+            signed.as_deref(),
+            Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+        );
         let two = sign(&[secret, &secret_of(&[7; 32])], "a", 1, "{}").unwrap();
         assert_eq!(two.split(' ').count(), 2);
     }
@@ -57,7 +60,13 @@ mod tests {
     #[test]
     fn a_secret_is_long_enough() {
         assert_eq!(key_of(&secret_of(&[1; 32])).unwrap().len(), 32);
-        for bad in ["", "secret", "whsec_", "whsec_c2hvcnQ=", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
+        for bad in [
+            "",
+            "secret",
+            "whsec_",
+            "whsec_c2hvcnQ=",
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ] {
             assert!(key_of(bad).is_none(), "{bad}");
         }
     }

@@ -101,6 +101,15 @@ fn id(name: &str) -> road::names::VulnerabilityId {
     name.parse().unwrap()
 }
 
+fn vulnerability(name: &str, severity: Severity, fixed_in: &str) -> Vulnerability {
+    Vulnerability {
+        id: id(name),
+        severity,
+        by_source: BTreeMap::new(),
+        fixed_in: vec![fixed_in.to_owned()],
+    }
+}
+
 /// The tag `prod` of an application of the team of its name, which has a mail address.
 pub(super) fn sighting(name: &str, owner: &str, is_affected: bool) -> Sighting {
     Sighting {
@@ -125,12 +134,7 @@ pub(super) fn incident(title: &str, severity: Severity, affected: Vec<Sighting>)
     let opening = Opening {
         id: "log4shell".parse().unwrap(),
         title: title.into(),
-        vulnerabilities: vec![Vulnerability {
-            id: id("CVE-2021-44228"),
-            severity,
-            by_source: BTreeMap::new(),
-            fixed_in: vec!["2.15.0".into()],
-        }],
+        vulnerabilities: vec![vulnerability("CVE-2021-44228", severity, "2.15.0")],
         deadlines: Deadlines::default(),
         coverage: Coverage::default(),
         affected,
@@ -208,11 +212,29 @@ impl World {
     /// Sees images of the incident as they are now.
     pub(super) fn see(&self, seen: Vec<Sighting>) {
         let now = self.now();
-        self.incident.with(|incident| incident.see(seen, "scan", now)).unwrap();
+        self.incident
+            .with(|incident| incident.see(seen, "scan", now))
+            .unwrap();
+    }
+
+    /// The fix is superseded: another vulnerability, another version to go to.
+    pub(super) fn supersede(&self) {
+        self.clock.advance(Duration::from_mins(5));
+        let (now, second) = (
+            self.now(),
+            vulnerability("CVE-2021-45046", Severity::High, "2.16.0"),
+        );
+        self.incident
+            .with(|incident| incident.add_vulnerability(second, "feed", now))
+            .unwrap();
     }
 
     pub(super) async fn deliveries(&self, state: DeliveryState) -> Vec<Delivery> {
-        let page = self.service.store.deliveries(None, Some(state), None, 1_000).await;
+        let page = self
+            .service
+            .store
+            .deliveries(None, Some(state), None, 1_000)
+            .await;
         let mut all = page.unwrap().items;
         all.reverse();
         all

@@ -204,7 +204,8 @@ fn reserved_dependencies_stay_in_their_crate() {
         let wrong = uses
             .iter()
             .filter(|(name, used)| !owners.contains(&name.as_str()) && used.contains(dependency));
-        violations.extend(wrong.map(|(name, _)| format!("{name} uses {dependency}, which only {owners:?} may")));
+        violations
+            .extend(wrong.map(|(name, _)| format!("{name} uses {dependency}, which only {owners:?} may")));
     }
     assert_none("a dependency is used outside of its crate", &violations);
 }

@@ -15,7 +15,12 @@ async fn sinks_are_for_administrators() -> Result<()> {
     world.webhook("hook", "http://127.0.0.1:1/", "*")?;
     admin::user(&world.server, "owner", "**", &["owner"]).await?;
     let client = world.server.client(Login::basic("owner", USER_PASSWORD));
-    for path in ["/api/v1/sinks", "/api/v1/sinks/hook", "/api/v1/deliveries", "/api/v1/deliveries/1"] {
+    for path in [
+        "/api/v1/sinks",
+        "/api/v1/sinks/hook",
+        "/api/v1/deliveries",
+        "/api/v1/deliveries/1",
+    ] {
         client.get(path).send().await?.expect(&[403])?;
     }
     let sink = json!({ "sink": { "name": "x", "kind": "webhook", "target": "http://127.0.0.1:1/" } });
@@ -26,12 +31,15 @@ async fn sinks_are_for_administrators() -> Result<()> {
         ("POST", "/api/v1/deliveries/1/retry", json!({})),
         ("DELETE", "/api/v1/sinks/hook", json!({})),
     ] {
-        let request = client.request(method, path).header("content-type", "application/json");
+        let request = client
+            .request(method, path)
+            .header("content-type", "application/json");
         request.body(body.to_string()).send().await?.expect(&[403])?;
     }
     Ok(())
 }
 
+#[rustfmt::skip]
 #[tokio::test]
 async fn what_could_not_be_told_is_refused_with_what_to_write() -> Result<()> {
     let world = World::start(&[]).await;
@@ -59,7 +67,15 @@ async fn what_could_not_be_told_is_refused_with_what_to_write() -> Result<()> {
 #[tokio::test]
 async fn a_registry_that_tells_nobody_says_so() -> Result<()> {
     let world = World::start(&[("ROADBED_TELLING__ENABLED", "false")]).await;
-    let ran = world.run(&["sink", "set", "x", "--kind", "webhook", "--target", "https://x.example"])?;
+    let ran = world.run(&[
+        "sink",
+        "set",
+        "x",
+        "--kind",
+        "webhook",
+        "--target",
+        "https://x.example",
+    ])?;
     ensure!(!ran.is_ok && ran.err.contains("telling.enabled"), "{}", ran.err);
     Ok(())
 }
@@ -83,10 +99,16 @@ async fn files_declare_sinks_and_name_their_secrets() -> Result<()> {
     let files = directory.to_string_lossy().into_owned();
     let apply = |more: &[&str]| world.roadbed(&[&["apply", "-f", &files], more].concat());
     let said = apply(&["--dry-run"])?;
-    ensure!(said.contains("+ sink chat: slack") && said.contains("2 changes would be made"), "{said}");
+    ensure!(
+        said.contains("+ sink chat: slack") && said.contains("2 changes would be made"),
+        "{said}"
+    );
     ensure!(world.json(&["sink", "list"])? == json!([]));
     let said = apply(&[])?;
-    ensure!(said.contains("Secret of sink hook, shown this once: whsec_"), "{said}");
+    ensure!(
+        said.contains("Secret of sink hook, shown this once: whsec_"),
+        "{said}"
+    );
     ensure!(!said.contains("very-secret"));
     ensure!(apply(&[])?.contains("Everything is as the files say"));
     write("enabled: false\n")?;
@@ -95,7 +117,10 @@ async fn files_declare_sinks_and_name_their_secrets() -> Result<()> {
     ensure!(chat["sink"]["enabled"] == json!(false) && chat["sink"]["target"] == "https://hooks.example");
     std::fs::write(directory.join("sinks.yaml"), "kind: User\nname: ann\n")?;
     let said = apply(&["--prune"])?;
-    ensure!(said.contains("- sink chat") && said.contains("- sink hook"), "{said}");
+    ensure!(
+        said.contains("- sink chat") && said.contains("- sink hook"),
+        "{said}"
+    );
     ensure!(world.json(&["sink", "list"])? == json!([]));
     Ok(())
 }

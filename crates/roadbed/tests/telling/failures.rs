@@ -11,8 +11,10 @@ use crate::http_server::{Piece, Reply, Server};
 #[tokio::test]
 async fn a_sink_that_hangs_or_answers_without_end_keeps_nobody_waiting() -> Result<()> {
     let world = World::start(&[("ROADBED_TELLING__ANSWER_TIMEOUT", "5s")]).await;
-    let hanging = Server::start(|_| Reply::status(200).pieces(vec![Piece::Pause(Duration::from_mins(5))])).await;
-    let endless = Server::start(|_| Reply::status(200).pieces(vec![Piece::Endless(vec![b'x'; 64 << 10])])).await;
+    let hanging =
+        Server::start(|_| Reply::status(200).pieces(vec![Piece::Pause(Duration::from_mins(5))])).await;
+    let endless =
+        Server::start(|_| Reply::status(200).pieces(vec![Piece::Endless(vec![b'x'; 64 << 10])])).await;
     let good = Server::start(|_| Reply::status(200)).await;
     world.webhook("a-hanging", &hanging.url("/"), "robot.*")?;
     let secret = world.webhook("b-endless", &endless.url("/"), "robot.*")?;
@@ -21,16 +23,28 @@ async fn a_sink_that_hangs_or_answers_without_end_keeps_nobody_waiting() -> Resu
     until("the hanging one was asked", || Ok(hanging.count() > 0)).await?;
     let started = Instant::now();
     world.make_robot("two")?;
-    until("the good one heard both", || Ok(subjects(&good, &fine)? == ["one", "two"])).await?;
-    ensure!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    until("the good one heard both", || {
+        Ok(subjects(&good, &fine)? == ["one", "two"])
+    })
+    .await?;
+    ensure!(
+        started.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        started.elapsed()
+    );
     // However much is answered, it was taken.
-    until("the endless one heard both", || Ok(subjects(&endless, &secret)? == ["one", "two"])).await?;
+    until("the endless one heard both", || {
+        Ok(subjects(&endless, &secret)? == ["one", "two"])
+    })
+    .await?;
     // The registry answers as ever.
     let answer = world.server.admin().get("/v2/").send().await?;
     ensure!(answer.status == 200);
     until("the failure is shown", || {
         let pending = world.deliveries("a-hanging", "pending")?;
-        Ok(pending[0]["error"].as_str().is_some_and(|error| error.contains("did not answer within 5s")))
+        Ok(pending[0]["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("did not answer within 5s")))
     })
     .await?;
     ensure!(world.deliveries("a-hanging", "pending")?.len() == 2);
@@ -60,7 +74,11 @@ async fn addresses_inside_are_refused_whoever_names_them() -> Result<()> {
     ] {
         world.webhook(name, &target, "robot.*")?;
         let ran = world.run(&["sink", "test", name])?;
-        ensure!(!ran.is_ok && ran.out.contains("telling.allowed_private"), "{name}: {}", ran.out);
+        ensure!(
+            !ran.is_ok && ran.out.contains("telling.allowed_private"),
+            "{name}: {}",
+            ran.out
+        );
     }
     world.make_robot("one")?;
     until("all are given up", || {
@@ -87,18 +105,33 @@ async fn what_is_given_up_is_shown_told_to_others_and_tried_again_by_word() -> R
     let secret = world.webhook("failing", &failing.url("/"), "robot.*,delivery.dead")?;
     let watching = world.webhook("watching", &good.url("/"), "delivery.*")?;
     world.make_robot("one")?;
-    until("it is dead", || Ok(world.deliveries("failing", "dead")?.len() == 1)).await?;
+    until("it is dead", || {
+        Ok(world.deliveries("failing", "dead")?.len() == 1)
+    })
+    .await?;
     ensure!(failing.count() >= 3, "tried {} times", failing.count());
     let dead = &world.deliveries("failing", "dead")?[0];
-    ensure!(dead["status"] == 500 && dead["attempts"].as_u64().is_some_and(|tried| tried >= 3), "{dead}");
+    ensure!(
+        dead["status"] == 500 && dead["attempts"].as_u64().is_some_and(|tried| tried >= 3),
+        "{dead}"
+    );
     until("others are told", || Ok(good.count() == 1)).await?;
     let told = received(&good, &watching)?;
     ensure!(told[0].kind() == "dev.roadbed.audit.delivery.dead" && told[0].subject() == "failing");
-    ensure!(told[0].event["data"]["body"]["about"] == "one", "{}", told[0].event);
+    ensure!(
+        told[0].event["data"]["body"]["about"] == "one",
+        "{}",
+        told[0].event
+    );
     let audit = world.roadbed(&["audit", "--kind", "delivery.dead"])?;
     ensure!(audit.contains("failing"), "{audit}");
     let listed = world.roadbed(&["sink", "list"])?;
-    ensure!(listed.lines().any(|line| line.starts_with("failing") && line.contains(" 1 ")), "{listed}");
+    ensure!(
+        listed
+            .lines()
+            .any(|line| line.starts_with("failing") && line.contains(" 1 ")),
+        "{listed}"
+    );
     is_well.store(true, std::sync::atomic::Ordering::Relaxed);
     let before = failing.count();
     let said = world.roadbed(&["delivery", "retry", "--sink", "failing"])?;
@@ -133,8 +166,14 @@ async fn a_dead_sink_holds_so_much_and_the_rest_is_dropped_and_counted() -> Resu
     for name in ["one", "two", "three", "four"] {
         world.make_robot(name)?;
     }
-    until("two are dropped", || Ok(world.json(&["sink", "show", "hook"])?["dropped"] == 2)).await?;
+    until("two are dropped", || {
+        Ok(world.json(&["sink", "show", "hook"])?["dropped"] == 2)
+    })
+    .await?;
     let pending = world.deliveries("hook", "pending")?;
-    ensure!(pending.len() == 2 && pending[0]["subject"] == "one", "{pending:?}");
+    ensure!(
+        pending.len() == 2 && pending[0]["subject"] == "one",
+        "{pending:?}"
+    );
     Ok(())
 }

@@ -17,7 +17,10 @@ async fn nothing_is_lost_by_kills_and_what_comes_twice_has_the_same_id() -> Resu
     let mut world = World::start(&[]).await;
     // Slow, so that kills hit it in the middle.
     let server = Server::start(|_| {
-        Reply::status(200).pieces(vec![Piece::Pause(Duration::from_millis(60)), Piece::Bytes(b"ok".to_vec())])
+        Reply::status(200).pieces(vec![
+            Piece::Pause(Duration::from_millis(60)),
+            Piece::Bytes(b"ok".to_vec()),
+        ])
     })
     .await;
     let secret = world.webhook("hook", &server.url("/"), "robot.create")?;
@@ -34,16 +37,27 @@ async fn nothing_is_lost_by_kills_and_what_comes_twice_has_the_same_id() -> Resu
         world.server.start_again().await;
     }
     let told = || -> Result<BTreeSet<String>> {
-        Ok(received(&server, &secret)?.iter().map(|one| one.subject().to_owned()).collect())
+        Ok(received(&server, &secret)?
+            .iter()
+            .map(|one| one.subject().to_owned())
+            .collect())
     };
     until("all came", || Ok(told()?.len() == ROBOTS)).await?;
-    until("nothing is pending", || Ok(world.deliveries("hook", "pending")?.is_empty())).await?;
+    until("nothing is pending", || {
+        Ok(world.deliveries("hook", "pending")?.is_empty())
+    })
+    .await?;
     let all = received(&server, &secret)?;
     let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for one in &all {
-        ids.entry(one.subject().to_owned()).or_default().insert(one.id.clone());
+        ids.entry(one.subject().to_owned())
+            .or_default()
+            .insert(one.id.clone());
     }
-    ensure!(ids.values().all(|ids| ids.len() == 1), "told twice under two ids: {ids:?}");
+    ensure!(
+        ids.values().all(|ids| ids.len() == 1),
+        "told twice under two ids: {ids:?}"
+    );
     let mut order = Vec::new();
     for one in &all {
         if order.last() != Some(&one.subject()) {

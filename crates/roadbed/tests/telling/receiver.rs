@@ -41,18 +41,34 @@ pub(super) fn subjects(server: &Server, secret: &str) -> Result<Vec<String>> {
 pub(super) fn check(asked: &Asked, secret: &str) -> Result<Received> {
     ensure!(asked.method == "POST", "{} is no POST", asked.method);
     let content_type = asked.header("content-type").unwrap_or_default();
-    ensure!(content_type.starts_with("application/cloudevents+json"), "{content_type}");
-    let header = |name: &str| asked.header(name).map(str::to_owned).with_context(|| format!("no {name}"));
+    ensure!(
+        content_type.starts_with("application/cloudevents+json"),
+        "{content_type}"
+    );
+    let header = |name: &str| {
+        asked
+            .header(name)
+            .map(str::to_owned)
+            .with_context(|| format!("no {name}"))
+    };
     let (id, sent) = (header("webhook-id")?, header("webhook-timestamp")?);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)?
+        .as_secs();
     ensure!(now.abs_diff(sent.parse()?) <= TOLERANCE, "sent at {sent}");
     let signed = [format!("{id}.{sent}.").as_bytes(), &asked.body].concat();
     let wanted = format!("v1,{}", base64(&hmac(&decode(secret)?, &signed)));
     let signatures = header("webhook-signature")?;
-    ensure!(signatures.split(' ').any(|one| one == wanted), "{signatures} is not {wanted}");
+    ensure!(
+        signatures.split(' ').any(|one| one == wanted),
+        "{signatures} is not {wanted}"
+    );
     let event: Value = serde_json::from_slice(&asked.body)?;
     for name in ["id", "source", "type"] {
-        ensure!(event[name].as_str().is_some_and(|text| !text.is_empty()), "no {name}: {event}");
+        ensure!(
+            event[name].as_str().is_some_and(|text| !text.is_empty()),
+            "no {name}: {event}"
+        );
     }
     ensure!(event["specversion"] == "1.0", "{event}");
     Ok(Received { id, event })
@@ -62,8 +78,15 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut block = [0; 64];
     block[..key.len()].copy_from_slice(key);
     let pad = |with: u8| block.map(|byte| byte ^ with);
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
+    let inner = Sha256::new()
+        .chain_update(pad(0x36))
+        .chain_update(message)
+        .finalize();
+    Sha256::new()
+        .chain_update(pad(0x5c))
+        .chain_update(inner)
+        .finalize()
+        .to_vec()
 }
 
 fn decode(secret: &str) -> Result<Vec<u8>> {

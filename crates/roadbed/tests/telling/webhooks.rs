@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::receiver::{check, received, subjects};
 use super::world::{World, until};
-use crate::harness::unable::Program;
+use crate::harness::{metrics::Metrics, unable::Program};
 use crate::http_server::{Reply, Server};
 
 #[tokio::test]
@@ -17,21 +17,26 @@ async fn a_receiver_gets_the_kinds_that_its_sink_names_signed_and_in_order() -> 
     for name in ["one", "two", "three"] {
         world.make_robot(name)?;
     }
-    world.roadbed(&["user", "create", "ann", "--generate"]).ok();
+    world.roadbed(&["grant", "add", "one", "team/**", "pull"])?;
     until("three came", || Ok(server.count() >= 3)).await?;
     // What was before the sink, and what it does not name, is not told.
     let all = received(&server, &secret)?;
     let told: Vec<_> = all.iter().map(|one| (one.kind(), one.subject())).collect();
     let kind = "dev.roadbed.audit.robot.create";
-    ensure!(told == [(kind, "one"), (kind, "two"), (kind, "three")], "{told:?}");
+    ensure!(
+        told == [(kind, "one"), (kind, "two"), (kind, "three")],
+        "{told:?}"
+    );
     ensure!(all[0].event["source"] == "https://registry.example");
     ensure!(all[0].event["data"]["actor"] == "admin");
     ensure!(all[0].event["datacontenttype"] == "application/json");
     ensure!(server.asked()[0].path == "/roadbed?x=1");
     ensure!(all[0].id != all[1].id && all[0].event["id"] != all[1].event["id"]);
-    until("they are noted as sent", || Ok(world.deliveries("hook", "sent")?.len() == 3)).await?;
-    let metrics = world.server.admin().get("/metrics").send().await?.text();
-    ensure!(metrics.contains("roadbed_deliveries_sent_total 3"), "{metrics}");
+    until("they are noted as sent", || {
+        Ok(world.deliveries("hook", "sent")?.len() == 3)
+    })
+    .await?;
+    Metrics::until(&world.server, "roadbed_deliveries_sent_total", |sent| sent == 3).await?;
     Ok(())
 }
 
@@ -39,20 +44,32 @@ async fn a_receiver_gets_the_kinds_that_its_sink_names_signed_and_in_order() -> 
 async fn what_fails_comes_again_under_the_same_id() -> Result<()> {
     let world = World::start(&[]).await;
     let tries = std::sync::atomic::AtomicU32::new(0);
-    let server = Server::start(move |_| match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-        0..3 => Reply::status(500).body("try later"),
-        _ => Reply::status(200),
-    })
+    let server = Server::start(
+        move |_| match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0..3 => Reply::status(500).body("try later"),
+            _ => Reply::status(200),
+        },
+    )
     .await;
     let secret = world.webhook("hook", &server.url("/"), "robot.*")?;
     world.make_robot("one")?;
     world.make_robot("two")?;
     until("both came", || Ok(server.count() >= 5)).await?;
     let all = received(&server, &secret)?;
-    ensure!(all[..4].iter().all(|one| one.id == all[0].id && one.subject() == "one"));
-    ensure!(all[..4].iter().all(|one| one.event == all[0].event), "a retry is the same event");
+    ensure!(
+        all[..4]
+            .iter()
+            .all(|one| one.id == all[0].id && one.subject() == "one")
+    );
+    ensure!(
+        all[..4].iter().all(|one| one.event == all[0].event),
+        "a retry is the same event"
+    );
     ensure!(all[4].subject() == "two" && all.len() == 5);
-    until("they are noted as sent", || Ok(world.deliveries("hook", "sent")?.len() == 2)).await?;
+    until("they are noted as sent", || {
+        Ok(world.deliveries("hook", "sent")?.len() == 2)
+    })
+    .await?;
     ensure!(world.deliveries("hook", "sent")?[0]["attempts"] == 4);
     Ok(())
 }
@@ -62,10 +79,15 @@ async fn a_secret_can_be_changed_without_a_gap() -> Result<()> {
     let world = World::start(&[]).await;
     let server = Server::start(|_| Reply::status(200)).await;
     let old = world.webhook("hook", &server.url("/"), "robot.*")?;
-    let set = ["sink", "set", "hook", "--kind", "webhook", "--events", "robot.*", "--target"];
+    let set = [
+        "sink", "set", "hook", "--kind", "webhook", "--events", "robot.*", "--target",
+    ];
     let target = server.url("/");
     let rotate = [&set[..], &[&target, "--rotate"]].concat();
-    let new = world.json(&rotate)?["secret"].as_str().unwrap_or_default().to_owned();
+    let new = world.json(&rotate)?["secret"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     ensure!(new != old && new.starts_with("whsec_"));
     world.make_robot("one")?;
     until("it came", || Ok(server.count() == 1)).await?;
@@ -78,7 +100,10 @@ async fn a_secret_can_be_changed_without_a_gap() -> Result<()> {
     ensure!(shown["has_secret"] == json!(true) && shown["old_secret_until"].is_string());
     ensure!(!shown.to_string().contains("whsec_"));
     let rotate = [&set[..], &[&target, "--rotate", "--keep-old", "0s"]].concat();
-    let newest = world.json(&rotate)?["secret"].as_str().unwrap_or_default().to_owned();
+    let newest = world.json(&rotate)?["secret"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     world.make_robot("two")?;
     until("the second came", || Ok(server.count() == 2)).await?;
     let second = &server.asked()[1];
@@ -100,13 +125,24 @@ async fn a_test_says_what_came_of_it() -> Result<()> {
     ensure!(said.contains("good took it (202)"), "{said}");
     let tests = |asked: &crate::http_server::Asked| asked.path == "/good";
     let asked = server.asked();
-    let test = asked.iter().filter(|asked| tests(asked)).find_map(|asked| check(asked, &secret).ok());
+    let test = asked
+        .iter()
+        .filter(|asked| tests(asked))
+        .find_map(|asked| check(asked, &secret).ok());
     ensure!(test.is_some(), "nothing came");
     let ran = world.run(&["sink", "test", "bad"])?;
-    ensure!(!ran.is_ok && ran.out.contains("401") && ran.out.contains("secret"), "{}", ran.out);
+    ensure!(
+        !ran.is_ok && ran.out.contains("401") && ran.out.contains("secret"),
+        "{}",
+        ran.out
+    );
     ensure!(!ran.out.contains('\u{1b}'));
     let ghost = world.run(&["sink", "test", "ghost"])?;
-    ensure!(!ghost.is_ok && ghost.err.contains("no sink ghost"), "{}", ghost.err);
+    ensure!(
+        !ghost.is_ok && ghost.err.contains("no sink ghost"),
+        "{}",
+        ghost.err
+    );
     Ok(())
 }
 
@@ -122,7 +158,10 @@ async fn the_receiver_of_the_documentation_believes_what_is_signed() -> Result<(
         return Ok(());
     };
     let page = include_str!("../../../../docs/telling.md");
-    let code = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next());
+    let code = page
+        .split("```python\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
     let world = World::start(&[]).await;
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let target = format!("http://127.0.0.1:{port}/");
@@ -148,7 +187,10 @@ async fn the_receiver_of_the_documentation_believes_what_is_signed() -> Result<(
     drop(receiver);
     let stranger = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let _receiver = start(stranger)?;
-    until("it refuses", || Ok(world.run(&["sink", "test", "hook"])?.out.contains("401"))).await
+    until("it refuses", || {
+        Ok(world.run(&["sink", "test", "hook"])?.out.contains("401"))
+    })
+    .await
 }
 
 /// Ends with the value.

@@ -89,7 +89,10 @@ impl World {
         let arguments = [
             "sink", "set", name, "--kind", "webhook", "--target", target, "--events", events,
         ];
-        let secret = self.json(&arguments)?["secret"].as_str().unwrap_or_default().to_owned();
+        let secret = self.json(&arguments)?["secret"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         ensure!(secret.starts_with("whsec_"), "no secret was shown: {secret}");
         Ok(secret)
     }
@@ -112,7 +115,10 @@ impl World {
 pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !is_so()? {
-        ensure!(Instant::now() < deadline, "after {PATIENCE:?} it is not so that {what}");
+        ensure!(
+            Instant::now() < deadline,
+            "after {PATIENCE:?} it is not so that {what}"
+        );
         sleep(PAUSE).await;
     }
     Ok(())

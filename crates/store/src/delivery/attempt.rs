@@ -105,27 +105,32 @@ impl Store {
             .await
     }
 
-    /// Forgets finished deliveries that are older than `age`, or more than `most`; at most a few hundred at once. Answers whether
-    /// there may be more to forget.
-    pub async fn forget_deliveries(&self, age: Duration, most: u64) -> Result<bool, StoreError> {
+    /// Forgets deliveries that are older than `age`, or more than `most` that were sent, or more than `most` that were given up; at
+    /// most some hundreds of each at once.
+    pub async fn forget_deliveries(&self, age: Duration, most: u64) -> Result<(), StoreError> {
         let before = self.now().minus(age).micros();
-        let forgotten = self
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE state <> 0 AND (finished_at < $1 \
-                               OR id <= COALESCE((SELECT id FROM delivery WHERE state <> 0 ORDER BY id DESC LIMIT 1 OFFSET $2), 0)) \
-                               LIMIT $3)";
-                    let values = [
-                        before.into(),
-                        sql::to_db(most).into(),
-                        sql::to_db(FORGOTTEN_AT_ONCE).into(),
-                    ];
-                    sql::execute(tx.sql(), sql, values).await
-                })
+        self.write(move |tx| {
+            Box::pin(async move {
+                for state in [DeliveryState::Sent, DeliveryState::Dead] {
+                    forget(tx, state, before, most).await?;
+                }
+                Ok(())
             })
-            .await;
-        forgotten.map(|forgotten: u64| forgotten >= FORGOTTEN_AT_ONCE)
+        })
+        .await
     }
+}
+
+async fn forget(tx: &Tx, state: DeliveryState, before: i64, most: u64) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE state = $1 AND (finished_at < $2 OR id <= \
+               COALESCE((SELECT id FROM delivery WHERE state = $1 ORDER BY id DESC LIMIT 1 OFFSET $3), 0)) LIMIT $4)";
+    let values = [
+        state.to_db().into(),
+        before.into(),
+        sql::to_db(most).into(),
+        sql::to_db(FORGOTTEN_AT_ONCE).into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await
 }
 
 async fn note(tx: &Tx, delivery: &Delivery, attempt: &Attempt) -> Result<(), StoreError> {

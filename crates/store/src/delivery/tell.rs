@@ -166,9 +166,9 @@ async fn insert(tx: &Tx, delivery: NewDelivery) -> Result<(), StoreError> {
     if let Some(message) = &delivery.message {
         note(tx, &delivery.sink, message).await?;
     }
-    let (incident, owner) = delivery
-        .message
-        .map_or((None, String::new()), |message| (Some(message.incident), message.owner));
+    let (incident, owner) = delivery.message.map_or((None, String::new()), |message| {
+        (Some(message.incident), message.owner)
+    });
     let now = tx.now();
     let from = now.max(delivery.not_before);
     let sql = "INSERT INTO delivery (uid, sink, kind, subject, incident, owner, body, state, held, not_before, tried_from, \

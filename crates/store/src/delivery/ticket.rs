@@ -78,7 +78,9 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let sql = "DELETE FROM ticket WHERE sink = $1 AND key = $2";
-                sql::execute(tx.sql(), sql, [sink.into(), key.into()]).await.map(drop)
+                sql::execute(tx.sql(), sql, [sink.into(), key.into()])
+                    .await
+                    .map(drop)
             })
         })
         .await

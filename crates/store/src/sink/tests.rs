@@ -30,16 +30,26 @@ async fn a_sink_is_set_replaced_and_removed() {
     let (store, operator) = (&kit.store, Kit::operator());
     let hook = sink("hook");
     let keep = SecretChange::Keep;
-    assert_eq!(store.set_sink(&operator, &hook, keep.clone()).await.unwrap(), None);
+    assert_eq!(
+        store.set_sink(&operator, &hook, keep.clone()).await.unwrap(),
+        None
+    );
     let stored = store.sink("hook").await.unwrap().unwrap();
-    assert_eq!((&stored.spec, stored.has_secret, stored.dropped), (&hook, false, 0));
+    assert_eq!(
+        (&stored.spec, stored.has_secret, stored.dropped),
+        (&hook, false, 0)
+    );
     // The same again is no change.
     let mark = store.fleet_mark().await.unwrap();
     store.set_sink(&operator, &hook, keep.clone()).await.unwrap();
     assert_eq!(store.fleet_mark().await.unwrap(), mark);
     let mut off = hook.clone();
     off.enabled = false;
-    let was = store.set_sink(&operator, &off, keep.clone()).await.unwrap().unwrap();
+    let was = store
+        .set_sink(&operator, &off, keep.clone())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((was.spec, was.since), (hook, stored.since));
     let mut bad = off.clone();
     bad.target = "hooks.example".into();
@@ -51,7 +61,10 @@ async fn a_sink_is_set_replaced_and_removed() {
     assert!(matches!(again, Err(AdminError::NotFound { kind: "sink", .. })));
     // What the log says of it has neither path nor query.
     let lines = store.log_lines(0, 100).await.unwrap();
-    let of_sinks: Vec<_> = lines.iter().filter(|line| line.kind.starts_with("sink.")).collect();
+    let of_sinks: Vec<_> = lines
+        .iter()
+        .filter(|line| line.kind.starts_with("sink."))
+        .collect();
     assert_eq!(of_sinks.len(), 3);
     for line in of_sinks {
         assert_eq!(line.body["target"], "https://hooks.example");
@@ -89,9 +102,15 @@ async fn there_is_room_for_so_many() {
     let operator = Kit::operator();
     for number in 0..MAX_SINKS {
         let sink = sink(&format!("s{number}"));
-        kit.store.set_sink(&operator, &sink, SecretChange::Keep).await.unwrap();
+        kit.store
+            .set_sink(&operator, &sink, SecretChange::Keep)
+            .await
+            .unwrap();
     }
-    let one_more = kit.store.set_sink(&operator, &sink("more"), SecretChange::Keep).await;
+    let one_more = kit
+        .store
+        .set_sink(&operator, &sink("more"), SecretChange::Keep)
+        .await;
     assert!(matches!(one_more, Err(AdminError::TooMany { kind: "sink", .. })));
 }
 
@@ -122,5 +141,8 @@ async fn a_secret_goes_to_no_place_that_it_was_not_given_for() {
         store.set_sink(&operator, &first, given.clone()).await.unwrap();
     }
     let path = sink("servicenow", "https://shop.service-now.com/other");
-    store.set_sink(&operator, &path, SecretChange::Keep).await.unwrap();
+    store
+        .set_sink(&operator, &path, SecretChange::Keep)
+        .await
+        .unwrap();
 }

@@ -154,9 +154,16 @@ fn servicenow_shows_no_html() {
         (&"1".into(), &"1".into(), &"2021-12-13 00:41:00".into())
     );
     // Whoever works on it says where it stands, until there is nothing to do.
-    assert!(servicenow(&tickets(&evil())[0], Upsert::Update).get("state").is_none());
+    assert!(
+        servicenow(&tickets(&evil())[0], Upsert::Update)
+            .get("state")
+            .is_none()
+    );
     let done = servicenow(&tickets(&evil())[0], Upsert::Resolve("Solution provided"));
-    assert_eq!((&done["state"], &done["close_code"]), (&"6".into(), &"Solution provided".into()));
+    assert_eq!(
+        (&done["state"], &done["close_code"]),
+        (&"6".into(), &"Solution provided".into())
+    );
     assert!(!done["close_notes"].as_str().unwrap().is_empty());
     let short = body["short_description"].as_str().unwrap();
     assert!(short.chars().count() <= 160 && !short.contains('\n'));
@@ -223,7 +230,10 @@ fn mail_is_ascii_whatever_it_says() {
     let coding = |message: &Message| {
         let mail = email(&[message], "r@shop.example", &message.contacts).unwrap();
         let mut headers = mail.headers.into_iter();
-        let coding = headers.find(|(name, _)| *name == "Content-Transfer-Encoding").unwrap().1;
+        let coding = headers
+            .find(|(name, _)| *name == "Content-Transfer-Encoding")
+            .unwrap()
+            .1;
         (coding, mail.body)
     };
     assert_eq!(coding(&message).0, "7bit");

@@ -35,7 +35,11 @@ pub(super) struct Shown {
 }
 
 /// What there is to do. Sinks are for administrators: whoever declares none is not asked to be one.
-pub(super) async fn plan(client: &Client, declared: &[DeclaredSink], prune: bool) -> anyhow::Result<Vec<Step>> {
+pub(super) async fn plan(
+    client: &Client,
+    declared: &[DeclaredSink],
+    prune: bool,
+) -> anyhow::Result<Vec<Step>> {
     if declared.is_empty() && !prune {
         return Ok(Vec::new());
     }
@@ -102,7 +106,11 @@ impl Shown {
             return format!("- sink {name}");
         };
         let sign = if self.action == "create" { '+' } else { '~' };
-        output::printable(&format!("{sign} sink {name}: {} {}", sink.kind.as_str(), sink.target))
+        output::printable(&format!(
+            "{sign} sink {name}: {} {}",
+            sink.kind.as_str(),
+            sink.target
+        ))
     }
 
     /// The secret that was made, to be shown once.

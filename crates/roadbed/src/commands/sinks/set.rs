@@ -173,7 +173,11 @@ pub(crate) fn read_secret(path: &std::path::Path) -> Result<String> {
     };
     read.with_context(cannot_read)?;
     let secret = text.trim_end_matches(['\r', '\n']);
-    ensure!(!secret.is_empty(), "{} is empty: it should hold the secret", path.display());
+    ensure!(
+        !secret.is_empty(),
+        "{} is empty: it should hold the secret",
+        path.display()
+    );
     Ok(secret.to_owned())
 }
 
@@ -213,7 +217,9 @@ fn offset(text: &str) -> Result<i16, String> {
         _ => return Err(wanted()),
     };
     let minutes = minute(rest).map_err(|_| wanted())?;
-    i16::try_from(minutes).map(|minutes| sign * minutes).map_err(|_| wanted())
+    i16::try_from(minutes)
+        .map(|minutes| sign * minutes)
+        .map_err(|_| wanted())
 }
 
 /// When people are told, in words.
@@ -222,7 +228,11 @@ pub(super) fn when(schedule: &Schedule) -> String {
     let mut words = Vec::new();
     if let Some(quiet) = schedule.quiet {
         if quiet.from_minute != quiet.until_minute {
-            words.push(format!("quiet {}-{}", clock(quiet.from_minute), clock(quiet.until_minute)));
+            words.push(format!(
+                "quiet {}-{}",
+                clock(quiet.from_minute),
+                clock(quiet.until_minute)
+            ));
         }
         if quiet.weekend {
             words.push("quiet on weekends".to_owned());

@@ -15,7 +15,12 @@ const ISSUE: &str = "/rest/api/2/issue";
 
 impl Channel<'_> {
     pub(super) async fn find_issue(&self, key: &str) -> Result<Option<String>, NotTaken> {
-        let project = self.spec.tickets.project.replace('\\', "\\\\").replace('"', "\\\"");
+        let project = self
+            .spec
+            .tickets
+            .project
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"");
         let jql = format!("project = \"{project}\" AND labels = \"{key}\"");
         let base = self.url("", &[])?;
         let path = if base.host_str().is_some_and(|host| host.ends_with(CLOUD)) {
@@ -25,7 +30,9 @@ impl Channel<'_> {
         };
         let query = [("jql", jql.as_str()), ("maxResults", "1"), ("fields", "key")];
         let answer = self.ask(self.url(path, &query)?, Ask::Get).await?;
-        let found = answer.body["issues"].as_array().ok_or_else(|| strange("list of issues"))?;
+        let found = answer.body["issues"]
+            .as_array()
+            .ok_or_else(|| strange("list of issues"))?;
         match found.first() {
             None => Ok(None),
             Some(first) => external(&first["key"]).map(Some).ok_or_else(|| strange("key")),
@@ -38,7 +45,8 @@ impl Channel<'_> {
         let made = match made {
             // Not every project has a field for it.
             Err(error) if names_due_date(&error) => {
-                self.ask(self.url(ISSUE, &[])?, Ask::Post(without_due_date(body))).await?
+                self.ask(self.url(ISSUE, &[])?, Ask::Post(without_due_date(body)))
+                    .await?
             }
             made => made?,
         };
@@ -56,7 +64,8 @@ impl Channel<'_> {
         let changed = self.ask(self.url(&path, &[])?, Ask::Put(body.clone())).await;
         let changed = match changed {
             Err(error) if names_due_date(&error) => {
-                self.ask(self.url(&path, &[])?, Ask::Put(without_due_date(body))).await?
+                self.ask(self.url(&path, &[])?, Ask::Put(without_due_date(body)))
+                    .await?
             }
             changed => changed?,
         };
@@ -85,7 +94,10 @@ impl Channel<'_> {
             offered.eq_ignore_ascii_case(name)
         });
         let Some(id) = wanted.and_then(|transition| external(&transition["id"])) else {
-            tracing::info!(transition = name, "a ticket offers no such transition and stays where it is");
+            tracing::info!(
+                transition = name,
+                "a ticket offers no such transition and stays where it is"
+            );
             return Ok(());
         };
         let body = json!({ "transition": { "id": id } });

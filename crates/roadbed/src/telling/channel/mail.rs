@@ -23,7 +23,10 @@ const REFUSED_SHOWN: usize = 5;
 impl Channel<'_> {
     pub(super) async fn mail(&self, messages: &[&Message]) -> Result<Taken, NotTaken> {
         let contacts: Vec<Contact> = if self.spec.to.is_empty() {
-            messages.iter().flat_map(|message| message.contacts.clone()).collect()
+            messages
+                .iter()
+                .flat_map(|message| message.contacts.clone())
+                .collect()
         } else {
             self.spec.to.clone()
         };
@@ -61,7 +64,12 @@ impl Channel<'_> {
             .take(REFUSED_SHOWN)
             .map(|(address, why)| format!("{address} ({why})"))
             .collect();
-        let note = format!("{} of {} refused: {}", posted.refused.len(), mail.to.len(), shown.join(", "));
+        let note = format!(
+            "{} of {} refused: {}",
+            posted.refused.len(),
+            mail.to.len(),
+            shown.join(", ")
+        );
         Ok(Taken {
             status: None,
             note: (!posted.refused.is_empty()).then_some(note),

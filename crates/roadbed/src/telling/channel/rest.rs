@@ -56,12 +56,19 @@ impl Channel<'_> {
             .header(header::CONTENT_TYPE, json.clone())
             .header(header::ACCEPT, json)
             .authorized(Some(self.authorization()?));
-        let reply = self.service.http.send(&sending).await.map_err(|error| of_error(&error))?;
+        let reply = self
+            .service
+            .http
+            .send(&sending)
+            .await
+            .map_err(|error| of_error(&error))?;
         if reply.status != StatusCode::NOT_FOUND {
             of_reply(&reply)?;
         }
         if reply.is_cut {
-            return Err(NotTaken::later(format!("its answer has more than {ANSWER_BYTES} bytes")));
+            return Err(NotTaken::later(format!(
+                "its answer has more than {ANSWER_BYTES} bytes"
+            )));
         }
         Ok(Answered {
             status: reply.status,
@@ -89,5 +96,7 @@ pub(super) fn external(value: &Value) -> Option<String> {
 
 /// The failure of an answer that is not what it should be.
 pub(super) fn strange(what: &str) -> NotTaken {
-    NotTaken::later(format!("its answer has no {what}: is it what the sink says that it is?"))
+    NotTaken::later(format!(
+        "its answer has no {what}: is it what the sink says that it is?"
+    ))
 }

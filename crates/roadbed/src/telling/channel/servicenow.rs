@@ -16,21 +16,30 @@ const FIELDS: (&str, &str) = ("sysparm_fields", "sys_id");
 impl Channel<'_> {
     pub(super) async fn find_incident(&self, key: &str) -> Result<Option<String>, NotTaken> {
         let query = format!("correlation_id={key}");
-        let url = self.url(TABLE, &[("sysparm_query", &query), ("sysparm_limit", "1"), FIELDS])?;
+        let url = self.url(
+            TABLE,
+            &[("sysparm_query", &query), ("sysparm_limit", "1"), FIELDS],
+        )?;
         let answer = self.ask(url, Ask::Get).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let found = answer.body["result"].as_array().ok_or_else(|| strange("list of incidents"))?;
+        let found = answer.body["result"]
+            .as_array()
+            .ok_or_else(|| strange("list of incidents"))?;
         match found.first() {
             None => Ok(None),
-            Some(first) => external(&first["sys_id"]).map(Some).ok_or_else(|| strange("sys_id")),
+            Some(first) => external(&first["sys_id"])
+                .map(Some)
+                .ok_or_else(|| strange("sys_id")),
         }
     }
 
     pub(super) async fn create_incident(&self, ticket: &Ticket) -> Result<String, NotTaken> {
         let url = self.url(TABLE, &[FIELDS])?;
-        let answer = self.ask(url, Ask::Post(servicenow(ticket, Upsert::Create))).await?;
+        let answer = self
+            .ask(url, Ask::Post(servicenow(ticket, Upsert::Create)))
+            .await?;
         external(&answer.body["result"]["sys_id"]).ok_or_else(|| strange("sys_id"))
     }
 

@@ -55,7 +55,11 @@ impl Channel<'_> {
     }
 
     /// Writes one; answers what the other system calls it. `None`: there is none, and nothing to do about which there should be one.
-    async fn upsert(&self, ticket: &Ticket, known: Option<&StoredTicket>) -> Result<Option<String>, NotTaken> {
+    async fn upsert(
+        &self,
+        ticket: &Ticket,
+        known: Option<&StoredTicket>,
+    ) -> Result<Option<String>, NotTaken> {
         // One that was made and not noted is found by its key.
         let external = match known {
             Some(known) => Some(known.external.clone()),
@@ -64,7 +68,9 @@ impl Channel<'_> {
         if let Some(external) = external {
             let was_done = known.is_some_and(|known| known.is_done);
             let upsert = match (was_done, ticket.is_done) {
-                (false, true) => Upsert::Resolve(self.spec.tickets.close_code.as_deref().unwrap_or(CLOSE_CODE)),
+                (false, true) => {
+                    Upsert::Resolve(self.spec.tickets.close_code.as_deref().unwrap_or(CLOSE_CODE))
+                }
                 (true, false) => Upsert::Reopen,
                 _ => Upsert::Update,
             };

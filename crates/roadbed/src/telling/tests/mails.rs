@@ -17,7 +17,10 @@ async fn each_owner_gets_a_mail_and_no_header_of_a_stranger() {
     world.sink(&sink(&office), None).await;
     world.look().await;
     let mails = office.mails();
-    let to: Vec<&str> = mails.iter().flat_map(|mail| mail.to.iter().map(String::as_str)).collect();
+    let to: Vec<&str> = mails
+        .iter()
+        .flat_map(|mail| mail.to.iter().map(String::as_str))
+        .collect();
     assert_eq!(to, ["media@shop.example", "shop@shop.example"]);
     for mail in &mails {
         let head = mail.text.split("\r\n\r\n").next().unwrap();
@@ -29,12 +32,22 @@ async fn each_owner_gets_a_mail_and_no_header_of_a_stranger() {
         assert_eq!(
             names,
             [
-                "Date", "From", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
+                "Date",
+                "From",
+                "To",
+                "Subject",
+                "Message-ID",
+                "Auto-Submitted",
+                "MIME-Version",
+                "Content-Type",
                 "Content-Transfer-Encoding"
             ],
             "{head}"
         );
-        assert!(mail.text.is_ascii() && head.contains("Date: Fri, 10 Dec 2021 10:00:00 +0000"), "{head}");
+        assert!(
+            mail.text.is_ascii() && head.contains("Date: Fri, 10 Dec 2021 10:00:00 +0000"),
+            "{head}"
+        );
     }
 }
 
@@ -45,7 +58,11 @@ async fn a_recipient_that_is_refused_is_noted_and_an_owner_without_address_is_sh
     lines[0].contacts.push("gone@shop.example".parse().unwrap());
     let world = World::new(incident("Log4Shell", Severity::Critical, lines)).await;
     let refuses = vec!["gone@shop.example".to_owned()];
-    let office = PostOffice::start(Manner { refuses, ..Manner::default() }).await;
+    let office = PostOffice::start(Manner {
+        refuses,
+        ..Manner::default()
+    })
+    .await;
     world.sink(&sink(&office), None).await;
     world.look().await;
     assert_eq!(office.mails()[0].to, ["shop@shop.example"]);
@@ -54,5 +71,11 @@ async fn a_recipient_that_is_refused_is_noted_and_an_owner_without_address_is_sh
     assert!(note.contains("1 of 2 refused: gone@shop.example"), "{note}");
     let dead = world.deliveries(DeliveryState::Dead).await;
     assert_eq!((dead.len(), dead[0].owner.as_str()), (1, "group:media"));
-    assert!(dead[0].error.as_deref().unwrap().contains("none of the contacts is a mail address"));
+    assert!(
+        dead[0]
+            .error
+            .as_deref()
+            .unwrap()
+            .contains("none of the contacts is a mail address")
+    );
 }

@@ -19,8 +19,12 @@ fn with(mut body: Value, more: &Value) -> Value {
 /// The `text` of every payload that came.
 fn texts(server: &Server) -> Vec<String> {
     let asked = server.asked();
-    let payloads = asked.iter().map(|asked| serde_json::from_slice::<Value>(&asked.body).unwrap());
-    payloads.map(|payload| payload["text"].as_str().unwrap().to_owned()).collect()
+    let payloads = asked
+        .iter()
+        .map(|asked| serde_json::from_slice::<Value>(&asked.body).unwrap());
+    payloads
+        .map(|payload| payload["text"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 async fn world(more: &Value, severity: Severity) -> (World, Server) {
@@ -37,7 +41,10 @@ async fn each_owner_is_told_once_with_the_action_and_again_when_there_is_news() 
     world.look().await;
     assert_eq!(
         texts(&server),
-        ["[log4shell] Log4Shell: 1 affected", "[log4shell] Log4Shell: 2 affected"]
+        [
+            "[log4shell] Log4Shell: 1 affected",
+            "[log4shell] Log4Shell: 2 affected"
+        ]
     );
     let body = String::from_utf8(server.asked()[1].body.clone()).unwrap();
     for text in ["group:shop", "cart", "checkout", "update log4j-core to 2.15.0"] {
@@ -75,14 +82,20 @@ async fn quiet_hours_hold_what_is_not_pressing_and_the_newest_word_goes() {
     let held = world.deliveries(DeliveryState::Pending).await;
     assert_eq!((held.len(), held[0].is_held), (2, true));
     world.clock.advance(Duration::from_hours(1));
-    world.see(vec![sighting("cart", "shop", false), sighting("checkout", "shop", false)]);
+    world.see(vec![
+        sighting("cart", "shop", false),
+        sighting("checkout", "shop", false),
+    ]);
     world.look().await;
     assert_eq!(world.deliveries(DeliveryState::Pending).await.len(), 2);
     world.clock.advance(Duration::from_hours(7));
     world.look().await;
     let told = texts(&server);
     assert_eq!(told.len(), 2);
-    assert!(told.iter().any(|text| text.contains("nothing of yours is open")), "{told:?}");
+    assert!(
+        told.iter().any(|text| text.contains("nothing of yours is open")),
+        "{told:?}"
+    );
     // What is critical does not wait.
     let (world, server) = self::world(&quiet, Severity::Critical).await;
     world.look().await;
@@ -109,7 +122,10 @@ async fn a_digest_is_one_message_per_owner_a_day() {
     world.look().await;
     assert_eq!(texts(&server), ["2 incidents that touch what is yours"]);
     let body = String::from_utf8(server.asked()[0].body.clone()).unwrap();
-    assert!(body.contains("spring4shell") && body.contains("log4shell"), "{body}");
+    assert!(
+        body.contains("spring4shell") && body.contains("log4shell"),
+        "{body}"
+    );
     assert_eq!(world.deliveries(DeliveryState::Sent).await.len(), 2);
 }
 
@@ -120,7 +136,10 @@ async fn only_what_a_sink_asks_for_is_told_and_names_stay_names() {
     let server = Server::start(|_| Reply::status(200)).await;
     world.sink(&with(chat(), &only), Some(&server.url("/hook"))).await;
     let mild = json!({ "name": "mild", "owners": ["media"] });
-    let hook = with(json!({ "kind": "webhook", "target": server.url("/events") }), &mild);
+    let hook = with(
+        json!({ "kind": "webhook", "target": server.url("/events") }),
+        &mild,
+    );
     world.sink(&hook, Some(SECRET)).await;
     world.look().await;
     let asked = server.asked();
