@@ -11,7 +11,6 @@ mod harness;
 #[path = "../../outbound/tests/server/mod.rs"]
 mod http_server;
 
-#[expect(dead_code, reason = "each test binary uses its part of the server")]
 #[path = "../../outbound/tests/post/mod.rs"]
 mod post;
 

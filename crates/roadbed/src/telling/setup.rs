@@ -45,7 +45,8 @@ pub(super) fn settings(telling: &config::Telling) -> Result<Settings, SetupError
         authorities,
         proxy: telling.proxy.as_ref().map(|url| url.0.clone()),
         connect_timeout: telling.connect_timeout.0,
-        idle_timeout: telling.answer_timeout.0,
+        // The whole is what counts.
+        idle_timeout: telling.answer_timeout.0.saturating_mul(2),
         total_timeout: telling.answer_timeout.0,
         redirects: telling.redirects,
         ..Settings::default()

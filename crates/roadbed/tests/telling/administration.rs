@@ -13,7 +13,7 @@ use crate::harness::{
 async fn sinks_are_for_administrators() -> Result<()> {
     let world = World::start(&[]).await;
     world.webhook("hook", "http://127.0.0.1:1/", "*")?;
-    admin::user(&world.server, "owner", "**", &["owner"]).await?;
+    admin::user(&world.server, "owner", "**", &["admin"]).await?;
     let client = world.server.client(Login::basic("owner", USER_PASSWORD));
     for path in [
         "/api/v1/sinks",

@@ -38,7 +38,7 @@ impl World {
             .environment("ROADBED_TELLING__LOOK_EVERY", "50ms")
             .environment("ROADBED_TELLING__FIRST_PAUSE", "50ms")
             .environment("ROADBED_TELLING__LONGEST_PAUSE", "200ms")
-            .environment("ROADBED_TELLING__ANSWER_TIMEOUT", "1s");
+            .environment("ROADBED_TELLING__ANSWER_TIMEOUT", "20s");
         for (name, value) in options {
             all = all.environment(name, value);
         }
