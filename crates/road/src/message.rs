@@ -25,7 +25,7 @@ use crate::names::{Contact, IncidentId, Owner};
 
 pub use audit::{AUDIT_TYPE_PREFIX, AuditEvent, audit_event};
 pub use chat::{MAX_SLACK_SECTION_CHARS, slack, slack_digest};
-pub use cloud_event::{EVENT_TYPE, cloud_event};
+pub use cloud_event::{EVENT_TYPE, MAX_PARTS_SENT, cloud_event};
 pub use mail::{Email, MAX_MAIL_LINE_BYTES, MAX_RECIPIENTS, MailError, email};
 pub use schedule::{Delivery, QuietHours, Schedule, ScheduleError};
 pub use ticket::{JiraSettings, Ticket, Upsert, jira, servicenow, tickets};

@@ -267,6 +267,9 @@ pub(crate) async fn remove_sink(
 ) -> Result<StatusCode, ApiError> {
     let actor = Actor::administrator(&permit, CAUSE);
     state.store.remove_sink(&actor, &name).await?;
+    if let Some(telling) = &state.telling {
+        telling.wake();
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -281,7 +281,7 @@ fn a_sink_is_declared_without_its_secret() {
         ("kind: Sink\nname: a\n", "sinks.yaml:1: a sink needs a type"),
         ("kind: Sink\nname: a\ntype: slack\nsecret: x\n", "secret_file"),
         (
-            "kind: Sink\nname: a\ntype: slack\nsecret_file: x\nsecret_env: y\n",
+            "kind: Sink\nname: a\ntype: slack\nsecret_file: x\nsecret_env: HERE\n",
             "one of them",
         ),
         ("kind: Sink\nname: a\ntype: webhook\ntarget: x\n", "a URL such as"),

@@ -143,3 +143,74 @@ fn of_message(
         message: Some(note),
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sink(name: &str, since: i64, events: &str) -> StoredSink {
+        let spec =
+            json!({ "name": name, "kind": "webhook", "target": "https://x.example", "events": [events] });
+        StoredSink {
+            spec: serde_json::from_value(spec).unwrap(),
+            has_secret: true,
+            old_secret_until: None,
+            since,
+            dropped: 0,
+            set_at: Timestamp(0),
+            set_by: "test".into(),
+        }
+    }
+
+    fn line(seq: i64, kind: &str, subject: &str, body: Value) -> LogLine {
+        LogLine {
+            seq,
+            at: Timestamp(seq),
+            kind: kind.into(),
+            subject: subject.into(),
+            actor: "ann".into(),
+            cause: "api".into(),
+            body,
+        }
+    }
+
+    fn told(sinks: &[StoredSink], lines: &[LogLine]) -> Vec<(String, String)> {
+        let deliveries = of_lines(sinks, lines, Timestamp(9));
+        deliveries
+            .into_iter()
+            .map(|one| (one.sink, one.subject))
+            .collect()
+    }
+
+    #[test]
+    fn a_webhook_is_told_what_it_names_from_its_first_moment() {
+        let sinks = [sink("a", 0, "tag.*"), sink("b", 2, "*")];
+        let lines = [
+            line(1, "tag.set", "one", json!({})),
+            line(2, "tag.set", "two", json!({})),
+            line(3, "login", "three", json!({})),
+        ];
+        let pair = |sink: &str, subject: &str| (sink.to_owned(), subject.to_owned());
+        assert_eq!(
+            told(&sinks, &lines),
+            [pair("a", "one"), pair("a", "two"), pair("b", "three")]
+        );
+        assert_eq!(
+            incident_of(&line(4, "incident.change", "log4shell", json!({}))),
+            Some("log4shell")
+        );
+        assert_eq!(incident_of(&line(4, "incidents", "log4shell", json!({}))), None);
+    }
+
+    /// Two sinks that are both away would otherwise tell each other for ever.
+    #[test]
+    fn nobody_is_told_for_ever_that_nobody_can_be_told() {
+        let sinks = [sink("a", 0, "*"), sink("b", 0, "*")];
+        let dead = line(1, DEAD, "a", json!({ "kind": "tag.set" }));
+        assert_eq!(told(&sinks, &[dead]), [("b".to_owned(), "a".to_owned())]);
+        let of_dead = line(2, DEAD, "b", json!({ "kind": DEAD }));
+        assert!(told(&sinks, &[of_dead]).is_empty());
+    }
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use outbound::Client;
 use road::sink::SinkSpec;
-use store::{SinkSecrets, Store};
+use store::{DeliveryCounts, SinkSecrets, Store};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use web::{NewSecretOfSink, Telling, TestAsked};
@@ -17,6 +17,10 @@ use crate::config::Config;
 
 /// Between two looks at what is kept and counted.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
+
+/// Between two looks whether somebody has set a sink, where there is none: whoever sets one here says so. A registry that tells
+/// nobody hardly asks its database.
+const WITHOUT_SINKS: Duration = Duration::from_secs(30);
 
 /// Tells sinks. Cheap to clone.
 #[derive(Clone)]
@@ -33,8 +37,11 @@ pub(crate) struct TellingService {
     tasks: Arc<Mutex<JoinSet<()>>>,
 }
 
-/// When what is not done on every look was last done.
-struct Done {
+/// What a look leaves for the next one.
+#[derive(Default)]
+struct Seen {
+    /// When it was last looked for sinks that are told; `None`: there was one.
+    without_sinks: Option<Instant>,
     reminded: Option<Instant>,
     kept: Option<Instant>,
     failures: u32,
@@ -81,37 +88,42 @@ impl TellingService {
 
     /// Looks for something to tell, again and again.
     pub(crate) async fn run(self) {
-        let mut done = Done {
-            reminded: None,
-            kept: None,
-            failures: 0,
-        };
+        let mut seen = Seen::default();
         loop {
-            if let Err(error) = self.look(&mut done).await {
+            if let Err(error) = self.look(&mut seen).await {
                 let error: &dyn std::error::Error = error.as_ref();
                 tracing::warn!(error, "what is to be told cannot be looked up at the moment");
             }
-            let _ = tokio::time::timeout(self.limits.look_every, self.wake.notified()).await;
+            let woken = tokio::time::timeout(self.limits.look_every, self.wake.notified()).await;
+            if woken.is_ok() {
+                seen.without_sinks = None;
+            }
         }
     }
 
-    async fn look(&self, done: &mut Done) -> anyhow::Result<()> {
+    async fn look(&self, seen: &mut Seen) -> anyhow::Result<()> {
         let is_due = |at: Option<Instant>, every| at.is_none_or(|at| at.elapsed() >= every);
-        let sinks = self.store.sinks().await?;
-        if !sinks.is_empty() {
-            self.follow(&sinks, &mut done.failures).await?;
-            if is_due(done.reminded, self.limits.remind_every) {
-                self.remind(&sinks).await?;
-                done.reminded = Some(Instant::now());
-            }
-            self.dispatch(&sinks).await?;
+        if !is_due(seen.without_sinks, WITHOUT_SINKS) {
+            return Ok(());
         }
-        if is_due(done.kept, HOUSEKEEPING) {
+        let sinks = self.store.sinks().await?;
+        if sinks.is_empty() {
+            self.metrics.show(&DeliveryCounts::default());
+            seen.without_sinks = Some(Instant::now());
+            return Ok(());
+        }
+        seen.without_sinks = None;
+        self.follow(&sinks, &mut seen.failures).await?;
+        if is_due(seen.reminded, self.limits.remind_every) {
+            self.remind(&sinks).await?;
+            seen.reminded = Some(Instant::now());
+        }
+        self.dispatch(&sinks).await?;
+        if is_due(seen.kept, HOUSEKEEPING) {
             self.metrics.show(&self.store.delivery_counts(None).await?);
-            self.store
-                .forget_deliveries(self.limits.kept_for, self.limits.kept)
-                .await?;
-            done.kept = Some(Instant::now());
+            let (age, most) = (self.limits.kept_for, self.limits.kept);
+            self.store.forget_deliveries(age, most).await?;
+            seen.kept = Some(Instant::now());
         }
         Ok(())
     }

@@ -9,6 +9,8 @@ use super::*;
 #[derive(Default)]
 struct Tickets {
     all: BTreeMap<String, Value>,
+    /// How many were ever made.
+    made: usize,
     /// Moves by the names of transitions.
     moves: Vec<String>,
     /// Answers to requests that change something.
@@ -69,7 +71,8 @@ fn jira(tickets: &mut Tickets, asked: &Request) -> Reply {
         if body["fields"].get("duedate").is_some() {
             return Reply::status(400).body("{\"errors\":{\"duedate\":\"Field 'duedate' cannot be set.\"}}");
         }
-        let key = format!("SEC-{}", tickets.all.len() + 1);
+        tickets.made += 1;
+        let key = format!("SEC-{}", tickets.made);
         tickets.all.insert(key.clone(), body);
         return ok(json!({ "key": key }));
     }
@@ -112,7 +115,8 @@ fn servicenow(tickets: &mut Tickets, asked: &Request) -> Reply {
             ok(found.map(|(id, _)| json!({ "sys_id": id })).into_iter().collect())
         }
         "POST" => {
-            let id = format!("{:032}", tickets.all.len() + 1);
+            tickets.made += 1;
+            let id = format!("{:032}", tickets.made);
             tickets.all.insert(id.clone(), json_of(asked));
             ok(json!({ "sys_id": id }))
         }
