@@ -9,7 +9,7 @@ use crate::harness::{
     login::Login,
 };
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sinks_are_for_administrators() -> Result<()> {
     let world = World::start(&[]).await;
     world.webhook("hook", "http://127.0.0.1:1/", "*")?;
@@ -40,7 +40,7 @@ async fn sinks_are_for_administrators() -> Result<()> {
 }
 
 #[rustfmt::skip]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_could_not_be_told_is_refused_with_what_to_write() -> Result<()> {
     let world = World::start(&[]).await;
     for (arguments, says) in [
@@ -64,7 +64,7 @@ async fn what_could_not_be_told_is_refused_with_what_to_write() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_tells_nobody_says_so() -> Result<()> {
     let world = World::start(&[("ROADBED_TELLING__ENABLED", "false")]).await;
     let ran = world.run(&[
@@ -80,7 +80,7 @@ async fn a_registry_that_tells_nobody_says_so() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_declare_sinks_and_name_their_secrets() -> Result<()> {
     let world = World::start(&[]).await;
     let directory = world.server.surroundings().join("access");

@@ -8,7 +8,7 @@ use super::receiver::{received, subjects};
 use super::world::{World, until};
 use crate::http_server::{Piece, Reply, Server};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sink_that_hangs_or_answers_without_end_keeps_nobody_waiting() -> Result<()> {
     let world = World::start(&[("ROADBED_TELLING__ANSWER_TIMEOUT", "15s")]).await;
     let hanging =
@@ -51,7 +51,7 @@ async fn a_sink_that_hangs_or_answers_without_end_keeps_nobody_waiting() -> Resu
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn addresses_inside_are_refused_whoever_names_them() -> Result<()> {
     let world = World::start(&[("ROADBED_TELLING__ATTEMPTS", "2")]).await;
     let inside = Server::start(|_| Reply::status(200)).await;
@@ -91,7 +91,7 @@ async fn addresses_inside_are_refused_whoever_names_them() -> Result<()> {
 }
 
 /// Five hundred for so long that it is given up; then it is said, and a person has it tried again.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_given_up_is_shown_told_to_others_and_tried_again_by_word() -> Result<()> {
     let world = World::start(&[("ROADBED_TELLING__GIVE_UP_AFTER", "4s")]).await;
     let is_well = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -142,7 +142,7 @@ async fn what_is_given_up_is_shown_told_to_others_and_tried_again_by_word() -> R
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_receiver_will_never_take_does_not_hold_up_what_comes_after() -> Result<()> {
     let world = World::start(&[]).await;
     let server = Server::start(|asked| {
@@ -158,7 +158,7 @@ async fn what_a_receiver_will_never_take_does_not_hold_up_what_comes_after() -> 
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_sink_holds_so_much_and_the_rest_is_dropped_and_counted() -> Result<()> {
     let world = World::start(&[("ROADBED_TELLING__PENDING", "2")]).await;
     let server = Server::start(|_| Reply::status(503)).await;

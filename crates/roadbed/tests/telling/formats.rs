@@ -8,7 +8,7 @@ use super::world::World;
 use crate::http_server::{Reply, Server};
 use crate::post::{Manner, PostOffice};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_gets_its_payload_at_the_url_that_is_its_secret() -> Result<()> {
     let world = World::start(&[]).await;
     let server = Server::start(|_| Reply::status(404).body("no_service")).await;
@@ -50,7 +50,7 @@ async fn a_chat_gets_its_payload_at_the_url_that_is_its_secret() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_comes_by_every_kind_of_connection() -> Result<()> {
     let login = Some(("roadbed".to_owned(), "pass word".to_owned(), false));
     let office = PostOffice::start(Manner {
@@ -101,7 +101,7 @@ async fn mail_comes_by_every_kind_of_connection() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_server_without_tls_is_spoken_to_only_by_word() -> Result<()> {
     let world = World::start(&[]).await;
     let plain = PostOffice::start(Manner::default()).await;
@@ -133,7 +133,7 @@ async fn a_mail_server_without_tls_is_spoken_to_only_by_word() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ticket_systems_are_asked_with_credentials_and_nothing_is_made() -> Result<()> {
     let world = World::start(&[]).await;
     let server = Server::start(|asked| {

@@ -12,7 +12,7 @@ use crate::http_server::{Piece, Reply, Server};
 
 const ROBOTS: usize = 12;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_by_kills_and_what_comes_twice_has_the_same_id() -> Result<()> {
     let mut world = World::start(&[]).await;
     // Slow, so that kills hit it in the middle.

@@ -8,7 +8,7 @@ use super::world::{World, until};
 use crate::harness::{metrics::Metrics, unable::Program};
 use crate::http_server::{Reply, Server};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_gets_the_kinds_that_its_sink_names_signed_and_in_order() -> Result<()> {
     let world = World::start(&[("ROADBED_SERVER__PUBLIC_URL", "https://registry.example")]).await;
     world.make_robot("before")?;
@@ -36,11 +36,11 @@ async fn a_receiver_gets_the_kinds_that_its_sink_names_signed_and_in_order() -> 
         Ok(world.deliveries("hook", "sent")?.len() == 3)
     })
     .await?;
-    Metrics::until(&world.server, "roadbed_deliveries_sent_total", |sent| sent == 3).await?;
+    Metrics::until(&world.server, "deliveries_sent_total", |sent| sent == 3).await?;
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_fails_comes_again_under_the_same_id() -> Result<()> {
     let world = World::start(&[]).await;
     let tries = std::sync::atomic::AtomicU32::new(0);
@@ -74,7 +74,7 @@ async fn what_fails_comes_again_under_the_same_id() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_can_be_changed_without_a_gap() -> Result<()> {
     let world = World::start(&[]).await;
     let server = Server::start(|_| Reply::status(200)).await;
@@ -111,7 +111,7 @@ async fn a_secret_can_be_changed_without_a_gap() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_test_says_what_came_of_it() -> Result<()> {
     let world = World::start(&[]).await;
     let server = Server::start(|asked| match asked.path.as_str() {
@@ -147,7 +147,7 @@ async fn a_test_says_what_came_of_it() -> Result<()> {
 }
 
 /// The receiver of the documentation, as it stands there.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_receiver_of_the_documentation_believes_what_is_signed() -> Result<()> {
     let python = Program {
         name: "python3",

@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    /// Runs a command as the administrator.
+    /// Runs a command as the administrator. The receivers of a test have threads of their own meanwhile.
     pub(super) fn run(&self, arguments: &[&str]) -> Result<Ran> {
         let mut command = self.server.command();
         command
