@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// How a server behaves.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a manner of its own")]
 pub(crate) struct Manner {
     /// TLS from the start.
     pub(crate) tls: bool,
