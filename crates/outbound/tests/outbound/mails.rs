@@ -154,6 +154,13 @@ async fn servers_that_say_too_much_or_nothing_are_left() {
     .await;
     let (said, may_pass) = reason(post(&office, MailTls::Never, None).await);
     assert!(said.contains("says nothing") && may_pass, "{said}");
+    let office = PostOffice::start(Manner {
+        verbose: true,
+        ..Manner::default()
+    })
+    .await;
+    let (said, _) = reason(post(&office, MailTls::Never, None).await);
+    assert!(said.contains("too many lines"), "{said}");
     // What came before TLS could be anybody's.
     let manner = Manner {
         start_tls: true,

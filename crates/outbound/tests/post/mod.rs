@@ -33,6 +33,8 @@ pub(crate) struct Manner {
     pub(crate) after_data: Option<String>,
     /// Says nothing at all.
     pub(crate) mute: bool,
+    /// Offers more than anybody wants to read.
+    pub(crate) verbose: bool,
     /// Says one line that never ends.
     pub(crate) endless: bool,
 }
@@ -218,6 +220,9 @@ async fn take(
 
 fn offers(manner: &Manner, is_protected: bool) -> String {
     let mut lines = vec!["post.example"];
+    if manner.verbose {
+        lines.extend(["X-OFFER"; 500]);
+    }
     if manner.start_tls && !is_protected {
         lines.push("STARTTLS");
     }

@@ -209,6 +209,26 @@ async fn what_is_held_waits_for_its_time_and_for_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_digest_has_a_bound() {
+    let kit = kit().await;
+    let minute = Duration::from_mins(1);
+    let held = |number: usize| {
+        let mut one = message(&kit, "group:a", &format!("m{number}"));
+        one.not_before = kit.store.now().plus(minute);
+        one.message.as_mut().unwrap().incident = format!("i{number}");
+        one
+    };
+    let telling = Telling {
+        deliveries: (0..=MAX_DIGEST).map(held).collect(),
+        ..Telling::default()
+    };
+    kit.store.tell(telling, 1_000).await.unwrap();
+    kit.advance(minute);
+    let first = kit.store.next_delivery("hook").await.unwrap().unwrap();
+    assert_eq!(kit.store.digest_of(&first).await.unwrap().len(), MAX_DIGEST);
+}
+
+#[tokio::test]
 async fn what_is_over_is_forgotten_by_age_and_number() {
     let kit = kit().await;
     let store = &kit.store;

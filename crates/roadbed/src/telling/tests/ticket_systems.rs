@@ -2,7 +2,7 @@
 
 use std::sync::MutexGuard;
 
-use super::http_server::{Asked as Request, Reply, Server};
+use super::http_server::{Asked as Request, Piece, Reply, Server};
 use super::*;
 
 /// Tickets as another system keeps them: by its own name for them.
@@ -252,6 +252,19 @@ async fn servicenow_keeps_the_state_of_whoever_works_on_it() {
     world.see(vec![sighting("video", "media", true)]);
     world.look().await;
     assert_eq!(state(), "1");
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_left() {
+    let world = World::new(incident("Log4Shell", Severity::Critical, affected())).await;
+    let server =
+        Server::start(|_| Reply::status(200).pieces(vec![Piece::Endless(vec![b'x'; 64 << 10])])).await;
+    let sink = json!({ "name": "now", "kind": "servicenow", "target": server.url("") });
+    world.sink(&sink, Some("token")).await;
+    world.look().await;
+    let pending = world.deliveries(DeliveryState::Pending).await;
+    let error = pending[0].error.as_deref().unwrap();
+    assert!(error.contains("more than 1048576 bytes"), "{error}");
 }
 
 /// What is done before anybody was told makes no ticket, and a system that is down gets it all later.
