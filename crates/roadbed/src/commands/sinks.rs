@@ -2,6 +2,7 @@
 
 mod set;
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -58,7 +59,7 @@ pub(crate) enum SinkCommand {
 pub(crate) async fn run(client: &Client, command: SinkCommand) -> Result<ExitCode> {
     match command {
         SinkCommand::Set(args) => {
-            let set: SetSink = client.put("/sinks", &args.new()?).await?;
+            let set: SetSink = client.put("/sinks", &args.into_new()?).await?;
             output::show(client.format(), &set, said)?;
         }
         SinkCommand::List => {
@@ -95,7 +96,7 @@ fn said(set: &SetSink) -> String {
     };
     let mut text = format!("{} is told from now on{instead}.\n", set.name);
     if let Some(secret) = &set.secret {
-        text.push_str(&format!("Its secret, shown this once: {secret}\n"));
+        let _ = writeln!(text, "Its secret, shown this once: {secret}");
     }
     text
 }

@@ -102,7 +102,7 @@ fn of_message(
         .as_ref()
         .map_or_else(String::new, ToString::to_string);
     let before = before.get(&(spec.name.to_string(), owner.clone()));
-    let fingerprint = message.fingerprint().hex().to_owned();
+    let fingerprint = message.fingerprint().to_string();
     if before.is_some_and(|before| before.fingerprint == fingerprint) {
         return;
     }

@@ -19,16 +19,17 @@ const MAX_SECRET_BYTES: u64 = 16 * 1024;
 
 /// Options of `sink set`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct SetArgs {
     /// Name of the sink, such as security-chat
     name: SinkName,
     /// In which form it is told: webhook, slack, jira, servicenow or smtp
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: SinkKind,
-    /// Where it is: a URL, or smtps://host (TLS) or smtp://host (STARTTLS); not for slack, whose secret is the URL
+    /// Where it is: a URL, or `smtps://HOST` (TLS) or `smtp://HOST` (STARTTLS); not for slack, whose secret is the URL
     #[arg(long, value_name = "URL")]
     target: Option<String>,
-    /// As whom Jira, ServiceNow or the mail server is spoken to
+    /// As whom the ticket system or the mail server is spoken to
     #[arg(long, value_name = "USER")]
     user: Option<String>,
     /// File of the secret: whsec_… of a webhook, the URL of slack, else a token or password; `-` for standard input
@@ -82,7 +83,7 @@ pub(crate) struct SetArgs {
     /// Jira: transition that opens it again
     #[arg(long, value_name = "NAME")]
     reopen_transition: Option<String>,
-    /// ServiceNow: code with which an incident is resolved
+    /// Code with which an incident of `servicenow` is resolved
     #[arg(long, value_name = "CODE")]
     close_code: Option<String>,
     /// Mail: address to send from
@@ -101,7 +102,7 @@ pub(crate) struct SetArgs {
 
 impl SetArgs {
     /// What is sent to the registry.
-    pub(super) fn new(self) -> Result<NewSink> {
+    pub(super) fn into_new(self) -> Result<NewSink> {
         let secret = self.secret()?;
         let quiet = match (self.quiet, self.quiet_weekend) {
             (None, false) => None,

@@ -111,5 +111,5 @@ impl Channel<'_> {
 /// Tells tickets apart that say something else.
 fn said_by(ticket: &Ticket) -> String {
     let bytes = serde_json::to_vec(ticket).unwrap_or_default();
-    Digest::of(Algorithm::Sha256, &bytes).hex().to_owned()
+    Digest::of(Algorithm::Sha256, &bytes).to_string()
 }
