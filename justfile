@@ -45,6 +45,10 @@ crash:
 traffic:
     cargo test --workspace --locked --test traffic
 
+# Webhooks, chats, ticket systems and mail servers that really take what they are sent, and those that fail
+telling:
+    cargo test --workspace --locked --test telling
+
 # The OCI conformance program (needs Go and a module proxy)
 conformance:
     ci/conformance.sh

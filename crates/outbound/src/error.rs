@@ -59,6 +59,25 @@ pub enum OutboundError {
         #[source]
         source: reqwest::Error,
     },
+    /// No connection, where it is not HTTP that is spoken.
+    #[error("cannot reach {host}")]
+    Unconnected {
+        /// Who.
+        host: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A mail server that does not take the mail.
+    #[error("{host} does not take the mail: {reason}")]
+    Mail {
+        /// Who.
+        host: String,
+        /// What it said, or what it lacks.
+        reason: String,
+        /// Whether that may be otherwise later (RFC 5321, section 4.2.1).
+        may_pass: bool,
+    },
     /// It answered and then broke off, fell silent, or sent another length than it said.
     #[error("the answer of {url} broke off")]
     Broken {

@@ -45,7 +45,7 @@ impl Client {
     }
 
     /// Refuses what must not be asked for, whoever named it. A name is looked at when it is resolved; an address is not.
-    async fn check(&self, url: &Url) -> Result<(), OutboundError> {
+    pub(crate) async fn check(&self, url: &Url) -> Result<(), OutboundError> {
         let refuse = |offence| {
             Err(OutboundError::Url {
                 url: without_credentials(url),
@@ -77,24 +77,29 @@ impl Client {
 
     fn check_addresses(&self, host: &str, found: Vec<SocketAddr>) -> Result<(), OutboundError> {
         match admitted(host.to_owned(), found, &self.settings.guard) {
-            Err(error) => Err(refused(error.as_ref()).unwrap_or(OutboundError::Url {
-                url: host.to_owned(),
-                offence: "its address cannot be looked at",
-            })),
+            Err(error) => Err(refused(error.as_ref(), host)),
             Ok(_) => Ok(()),
         }
     }
 }
 
-fn refused(error: &(dyn std::error::Error + 'static)) -> Option<OutboundError> {
+/// What the guard says of a host.
+pub(crate) fn refused(error: &(dyn std::error::Error + 'static), host: &str) -> OutboundError {
+    refused_by_guard(error).unwrap_or_else(|| OutboundError::Url {
+        url: host.to_owned(),
+        offence: "its address cannot be looked at",
+    })
+}
+
+fn refused_by_guard(error: &(dyn std::error::Error + 'static)) -> Option<OutboundError> {
     refusal(error).map(|refused| OutboundError::Address {
         host: refused.host.clone(),
         address: refused.address,
     })
 }
 
-fn not_sent(url: &Url, error: reqwest::Error) -> OutboundError {
-    if let Some(refused) = refused(&error) {
+pub(crate) fn not_sent(url: &Url, error: reqwest::Error) -> OutboundError {
+    if let Some(refused) = refused_by_guard(&error) {
         return refused;
     }
     if error.is_connect() || error.is_dns() {
@@ -110,7 +115,7 @@ fn not_sent(url: &Url, error: reqwest::Error) -> OutboundError {
 }
 
 /// Where the answer sends to, if it does.
-fn redirect(response: &Response) -> Result<Option<Url>, OutboundError> {
+pub(crate) fn redirect(response: &Response) -> Result<Option<Url>, OutboundError> {
     let is_redirect = matches!(
         response.status(),
         StatusCode::MOVED_PERMANENTLY

@@ -1,8 +1,9 @@
 //! The client against servers that do what they should not.
 //!
 //! `server` is what answers; `addresses` is about where the client goes, `answers` about what comes, `downloads` about what comes
-//! in parts.
+//! in parts, `sending` about what is sent, `mails` about mail, which `post` takes.
 
+mod post;
 mod server;
 
 #[cfg(test)]
@@ -10,5 +11,7 @@ mod outbound {
     mod addresses;
     mod answers;
     mod downloads;
+    mod mails;
+    mod sending;
     mod world;
 }

@@ -18,7 +18,7 @@
 //!   one has not, [`synthetic`] makes fleets for benchmarks.
 //! - [`escape`]: text of strangers in every format that is written here.
 //! - [`page`]: headings, paragraphs and tables, as Markdown, HTML and plain text.
-//! - [`message`]: what each owner is told, and how every kind of receiver wants it written.
+//! - [`message`]: what each owner is told, and how every kind of receiver wants it written; [`sink`]: who those receivers are.
 //!
 //! # Hostile input
 //!
@@ -42,4 +42,5 @@ pub mod names;
 pub mod page;
 pub mod question;
 pub mod rebase;
+pub mod sink;
 pub mod synthetic;

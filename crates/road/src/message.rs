@@ -4,11 +4,13 @@
 //! A [`Message`] is a value. Its encoders ([`cloud_event()`], [`slack`], [`jira`], [`servicenow`], [`email()`]) make payloads and send
 //! nothing; [`Schedule`] says when each should go. Every encoder escapes for its own format.
 
+mod audit;
 mod chat;
 mod cloud_event;
 mod mail;
 mod schedule;
 mod ticket;
+mod told;
 mod words;
 
 use std::collections::BTreeMap;
@@ -21,11 +23,13 @@ use time::{Duration, OffsetDateTime};
 use crate::incident::{Incident, Line, Remedy};
 use crate::names::{Contact, IncidentId, Owner};
 
-pub use chat::{MAX_SLACK_SECTION_CHARS, slack};
-pub use cloud_event::{EVENT_TYPE, cloud_event};
+pub use audit::{AUDIT_TYPE_PREFIX, AuditEvent, audit_event};
+pub use chat::{MAX_SLACK_SECTION_CHARS, slack, slack_digest};
+pub use cloud_event::{EVENT_TYPE, MAX_PARTS_SENT, cloud_event};
 pub use mail::{Email, MAX_MAIL_LINE_BYTES, MAX_RECIPIENTS, MailError, email};
 pub use schedule::{Delivery, QuietHours, Schedule, ScheduleError};
-pub use ticket::{JiraSettings, Ticket, jira, servicenow, tickets};
+pub use ticket::{JiraSettings, Ticket, Upsert, jira, servicenow, tickets};
+pub use told::Told;
 
 /// Most tags and images that one action names; the rest is counted.
 pub const MAX_LINES_NAMED: usize = 20;
@@ -237,4 +241,4 @@ fn part(incident: &Incident, subject: String, lines: &[&Line], now: OffsetDateTi
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -112,6 +112,11 @@ checked! {
 }
 
 checked! {
+    /// What a sink is called: `security-chat`. In lower case.
+    SinkName, "name of a sink", "write letters, digits and . _ - between them, at most 63", simple
+}
+
+checked! {
     /// What an advisory calls a problem: `CVE-2021-44228`.
     VulnerabilityId, "id of a vulnerability", "write letters, digits and : . _ - between them, at most 64", vulnerability
 }

@@ -17,17 +17,19 @@ use store::{Declared, DeclaredInUse, DeclaredRobot, DeclaredUser, Rule};
 use thiserror::Error;
 
 use documents::{GrantDocument, InUseDocument, RobotDocument, RuleDocument, UserDocument};
+pub(crate) use sink::DeclaredSink;
 pub(crate) use waiver::DeclaredWaiver;
 use waiver::WaiverDocument;
 
 mod documents;
-mod waiver;
-
 mod road;
 mod signer;
+mod sink;
+mod waiver;
 
 use road::ApplicationDocument;
 use signer::SignerDocument;
+use sink::SinkDocument;
 
 /// Largest file, in bytes.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -61,12 +63,14 @@ pub(crate) struct Files {
     pub(crate) declared: Declared,
     /// What is asked for.
     pub(crate) waivers: Vec<DeclaredWaiver>,
+    /// Who should be told.
+    pub(crate) sinks: Vec<DeclaredSink>,
 }
 
 impl Files {
     /// Whether they declare nothing at all.
     pub(crate) fn is_empty(&self) -> bool {
-        self.declared == Declared::default() && self.waivers.is_empty()
+        self.declared == Declared::default() && self.waivers.is_empty() && self.sinks.is_empty()
     }
 }
 
@@ -162,6 +166,7 @@ enum Kind {
     Grant,
     Rule,
     Signer,
+    Sink,
     Application,
     BaseImage,
     Policy,
@@ -227,7 +232,11 @@ impl Places {
 type Place<'a> = (&'a Path, u64);
 
 fn add(files: &mut Files, at: Place<'_>, document: &str) -> anyhow::Result<Thing> {
-    let Files { declared, waivers } = files;
+    let Files {
+        declared,
+        waivers,
+        sinks,
+    } = files;
     Ok(match parse::<Head>(at, document)?.kind {
         Kind::User => {
             let user: DeclaredUser = parse::<UserDocument>(at, document)?.into();
@@ -265,18 +274,13 @@ fn add(files: &mut Files, at: Place<'_>, document: &str) -> anyhow::Result<Thing
             declared.signers.push(signer);
             thing
         }
-        Kind::Application => {
-            let entry: Statement = parse::<ApplicationDocument>(at, document)?.into();
-            let thing = Thing::called(format!("application {}", entry.application));
-            declared.applications.push(entry);
+        Kind::Sink => {
+            let sink = sink_of(at, document)?;
+            let thing = Thing::called(format!("sink {}", sink.spec.name));
+            sinks.push(sink);
             thing
         }
-        Kind::BaseImage => {
-            let base = road::base(&at.0.display().to_string(), at.1, document)?;
-            let thing = Thing::called(format!("base {}", base.name));
-            declared.bases.push(base);
-            thing
-        }
+        kind @ (Kind::Application | Kind::BaseImage) => add_road(declared, kind, at, document)?,
         Kind::Policy => {
             declared.policy = Some(rules_of(document));
             Thing::called(POLICY.to_owned())
@@ -288,6 +292,31 @@ fn add(files: &mut Files, at: Place<'_>, document: &str) -> anyhow::Result<Thing
             thing
         }
     })
+}
+
+/// Whose repositories are, or what images may stand on.
+fn add_road(declared: &mut Declared, kind: Kind, at: Place<'_>, document: &str) -> anyhow::Result<Thing> {
+    if kind == Kind::Application {
+        let entry: Statement = parse::<ApplicationDocument>(at, document)?.into();
+        let thing = Thing::called(format!("application {}", entry.application));
+        declared.applications.push(entry);
+        Ok(thing)
+    } else {
+        let base = road::base(&at.0.display().to_string(), at.1, document)?;
+        let thing = Thing::called(format!("base {}", base.name));
+        declared.bases.push(base);
+        Ok(thing)
+    }
+}
+
+fn sink_of(at: Place<'_>, document: &str) -> anyhow::Result<DeclaredSink> {
+    let sink = DeclaredSink::try_from(parse::<SinkDocument>(at, document)?);
+    let complaint = |reason| DocumentError {
+        path: at.0.to_owned(),
+        line: at.1 + yaml::first_line(document),
+        reason,
+    };
+    Ok(sink.map_err(complaint)?)
 }
 
 /// The rules without what makes a document of them, every line in its place.

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, decisions,
-    diff, grants, housekeeping, in_use, lineage, login, manifests, policy, rebase, repositories, robots,
-    rules, sbom, scan, signers, users, waivers,
+    deliveries, diff, grants, housekeeping, in_use, lineage, login, manifests, policy, rebase, repositories, robots,
+    rules, sbom, scan, signers, sinks, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -148,6 +148,12 @@ pub(crate) enum Command {
     Scan(Box<scan::ScanArgs>),
     /// Print the SBOM of an image in the registry, from what is known of it
     Sbom(sbom::SbomArgs),
+    /// Manage who is told what happens: webhooks, chats, ticket systems, mail
+    #[command(subcommand)]
+    Sink(sinks::SinkCommand),
+    /// Look at what sinks are told, and try again
+    #[command(subcommand)]
+    Delivery(deliveries::DeliveryCommand),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what

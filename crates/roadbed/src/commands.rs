@@ -21,6 +21,7 @@ pub(crate) mod break_glass;
 pub(crate) mod catalog;
 pub(crate) mod configuration;
 pub(crate) mod decisions;
+pub(crate) mod deliveries;
 pub(crate) mod diff;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
@@ -37,6 +38,7 @@ pub(crate) mod sbom;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod signers;
+pub(crate) mod sinks;
 pub(crate) mod users;
 pub(crate) mod waivers;
 
@@ -83,6 +85,8 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::BreakGlass(args) => break_glass::run(client.output, args),
         Command::Scan(args) => return Ok(scan::run(&client, *args).await),
         Command::Sbom(args) => sbom::run(&client, &args).await,
+        Command::Sink(command) => return sinks::run(&Client::connect(&client)?, command).await,
+        Command::Delivery(command) => deliveries::run(&Client::connect(&client)?, command).await,
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,

@@ -30,6 +30,7 @@ mod sbom;
 mod sections;
 mod setting;
 mod show;
+mod telling;
 mod units;
 mod variables;
 
@@ -50,6 +51,7 @@ pub(crate) use sections::{
     Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
+pub(crate) use telling::Telling;
 pub(crate) use units::{Size, Span};
 
 /// Everything that can be configured.
@@ -75,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) gate: Gate,
     /// SBOMs that are attached to images.
     pub(crate) sbom: Sbom,
+    /// How people are told what happens.
+    pub(crate) telling: Telling,
     /// Signing in.
     pub(crate) auth: Auth,
     /// The JSON API.
@@ -131,6 +135,7 @@ impl Config {
             catalog: Catalog::read(&mut reader),
             gate: Gate::read(&mut reader),
             sbom: Sbom::read(&mut reader),
+            telling: Telling::read(&mut reader),
             auth: Auth::read(&mut reader),
             api: Api::read(&mut reader),
             log: Log::read(&mut reader),
@@ -442,6 +447,7 @@ impl Config {
             self.catalog.effective(),
             self.gate.effective(),
             self.sbom.effective(),
+            self.telling.effective(),
             self.auth.effective(),
             self.api.effective(),
             self.log.effective(),
@@ -481,6 +487,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Catalog,
         Gate,
         Sbom,
+        Telling,
         Auth,
         Api,
         Log,

@@ -23,6 +23,7 @@ mod rebase;
 mod reevaluate;
 mod serve;
 mod telemetry;
+mod telling;
 mod worker;
 
 use std::process::ExitCode;

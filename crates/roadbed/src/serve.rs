@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::{
     config::{Config, LogTarget},
     telemetry,
+    telling::{NoIncidents, TellingMetrics},
 };
 
 mod app;
@@ -37,12 +38,14 @@ mod looking;
 mod process;
 mod proxies;
 mod store_metrics;
+mod telling;
 
 use app::App;
 use background::Background;
 use fetching::Fetching;
 use health::Health;
 use proxies::TrustedProxies;
+use telling::Tellers;
 
 /// File that receives the address once the server listens; for whoever starts it on port 0.
 const READY_FILE: &str = "ROADBED_READY_FILE";
@@ -76,17 +79,20 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let registry = registry(&config, &store, access_log.clone(), gate, &mut metrics)?;
     let connections = ConnectionMetrics::register(&mut metrics);
     store_metrics::register(&mut metrics, store.clone());
+    let told = TellingMetrics::register(&mut metrics);
 
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
     let background = Background::start().context("cannot start the threads that work beside requests")?;
     let looking = looking::start(&background, &config, &store, knowledge, &instance).await?;
     let fetching = Fetching::start(&background, &config, &store);
+    let tellers = Tellers::start(&background, &config, &store, Arc::new(NoIncidents), told)?;
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .judged_by(looking.as_ref().map(looking::Looking::judging))
         .rebased_by(looking.as_ref().map(looking::Looking::rebasing))
         .answered_by(looking.as_ref().map(looking::Looking::asking))
-        .fed_by(fetching.syncing());
+        .fed_by(fetching.syncing())
+        .told_by(tellers.as_ref().map(Tellers::telling));
     let app = App {
         registry,
         other: web::router(state)
@@ -109,6 +115,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     tell_of_cut(listener.run(stop_requested(health, delay)).await);
     looking::stop(looking).await;
     drop(fetching);
+    drop(tellers);
     drop(background);
     give_back_jobs(&store).await;
     collecting.abort();
@@ -118,6 +125,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(watching) = watching {
         watching.abort();
     }
+    close(store).await
+}
+
+/// The last thing that is done.
+async fn close(store: Store) -> anyhow::Result<()> {
     store
         .close()
         .await

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::db::{Tx, sql};
 use crate::{Actor, Page, Store, StoreError, Timestamp};
 
+mod line;
+
+pub use line::LogLine;
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventKind {
@@ -116,6 +120,15 @@ pub enum EventKind {
     /// A signer is trusted no more.
     #[serde(rename = "signer.remove")]
     SignerRemove,
+    /// A sink was set: somebody is told.
+    #[serde(rename = "sink.set")]
+    SinkSet,
+    /// A sink was removed.
+    #[serde(rename = "sink.remove")]
+    SinkRemove,
+    /// Somebody could not be told something, and it is not tried any more.
+    #[serde(rename = "delivery.dead")]
+    DeliveryDead,
     /// The SBOM of an image was not attached: its repository has no room for it.
     #[serde(rename = "sbom.refuse")]
     SbomRefuse,

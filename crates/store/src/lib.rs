@@ -34,6 +34,7 @@ mod config;
 mod db;
 mod decision;
 mod declared;
+mod delivery;
 mod disk;
 mod entropy;
 mod error;
@@ -71,6 +72,7 @@ mod ruling;
 mod seen;
 mod setting;
 mod signer;
+mod sink;
 mod snapshot;
 mod synthetic;
 mod tag;
@@ -100,8 +102,12 @@ pub use declared::{
     Applied, ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End,
     EndError, Step,
 };
+pub use delivery::{
+    Attempt, Delivery, DeliveryCounts, DeliveryState, MAX_DIGEST, MessageOf, NewDelivery, StoredTicket,
+    Telling, ToldState,
+};
 pub use error::StoreError;
-pub use event::{Event, EventFilter, EventKind};
+pub use event::{Event, EventFilter, EventKind, LogLine};
 pub use feed::FeedState;
 pub use fleet::{FleetChange, FleetEvent, FleetImage, FleetMark, GoneImage, WaivedCursor, WaivedDecision};
 pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, FsckReport, IMAGES_LISTED};
@@ -128,5 +134,6 @@ pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
 pub use ruling::{MAX_WAIVERS, StoredPolicy, StoredWaiver, WaiverPut, WaiverStep};
 pub use seen::{MAX_SEEN, Seen};
 pub use synthetic::SyntheticImage;
+pub use sink::{SecretChange, SinkSecrets, StoredSink};
 pub use tag::TagTarget;
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};

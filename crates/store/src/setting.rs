@@ -15,6 +15,8 @@ pub(crate) enum Setting {
     AccessGeneration,
     /// Since when all images that were deleted are kept, in microseconds.
     GoneKnownSince,
+    /// The last line of the audit log that was followed by whoever tells others of it.
+    TellingCursor,
 }
 
 impl Setting {
@@ -23,6 +25,7 @@ impl Setting {
             Self::TokenKey => "token_key",
             Self::AccessGeneration => "access_generation",
             Self::GoneKnownSince => "gone_known_since",
+            Self::TellingCursor => "telling_cursor",
         }
     }
 }

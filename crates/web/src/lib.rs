@@ -28,6 +28,7 @@ mod bases;
 mod body;
 mod catalog;
 mod decisions;
+mod deliveries;
 mod events;
 mod feeds;
 mod fsck;
@@ -57,6 +58,7 @@ mod rules;
 mod session;
 mod sessions;
 mod signers;
+mod sinks;
 mod state;
 mod system;
 mod users;
@@ -80,6 +82,7 @@ pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::{MAX_PLATFORMS, Made, PlanOf, Planned, Rebasing, RebasingError};
 pub use reports::ReportOf;
 pub use session::{PeerAddress, WhoAsked};
+pub use sinks::{MAX_KEEP_SECONDS, NewSecretOfSink, Telling, TestAsked};
 pub use state::{WebConfig, WebState};
 
 /// The path under which all of it stands.
@@ -159,6 +162,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(waivers::approve_waiver))
         .routes(routes!(signers::list_signers, signers::set_signer))
         .routes(routes!(signers::get_signer, signers::remove_signer))
+        .merge(of_telling())
         .routes(routes!(affected::get_affected))
         .routes(routes!(decisions::get_decision))
         .routes(routes!(reports::get_report))
@@ -192,6 +196,18 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(rebases::make_rebase, rebases::list_rebases))
         .routes(routes!(rebases::get_rebase))
         .routes(routes!(rebases::undo_rebase))
+}
+
+/// Who is told what.
+fn of_telling() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(sinks::list_sinks, sinks::set_sink))
+        .routes(routes!(sinks::get_sink, sinks::remove_sink))
+        .routes(routes!(sinks::test_sink))
+        .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(deliveries::retry_deliveries))
+        .routes(routes!(deliveries::get_delivery))
+        .routes(routes!(deliveries::retry_delivery))
 }
 
 /// Users and robots.

@@ -18,6 +18,7 @@ use crate::judging::Judging;
 use crate::problem::{ApiError, Kind};
 use crate::rebases::Rebasing;
 use crate::session::PeerAddress;
+use crate::sinks::Telling;
 
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
@@ -80,6 +81,8 @@ pub struct WebState {
     pub(crate) rebasing: Option<Arc<dyn Rebasing>>,
     /// Who fetches advisories; nobody where none are fetched.
     pub(crate) syncing: Option<Arc<dyn Syncing>>,
+    /// Who tells sinks; nobody where nobody is told.
+    pub(crate) telling: Option<Arc<dyn Telling>>,
     /// Who answers questions about all images; nobody where none are looked into.
     pub(crate) asking: Option<Arc<dyn Asking>>,
     /// One per question that is being answered.
@@ -150,6 +153,7 @@ impl WebState {
             judging: None,
             rebasing: None,
             syncing: None,
+            telling: None,
             asking: None,
             questions: Shares::new(QUESTIONS, PARTS),
             expensive_questions: Shares::new(EXPENSIVE_QUESTIONS, 2),
@@ -166,6 +170,12 @@ impl WebState {
             syncing: Some(syncing),
             ..self
         }
+    }
+
+    /// The same with somebody who tells sinks.
+    #[must_use]
+    pub fn told_by(self, telling: Option<Arc<dyn Telling>>) -> Self {
+        Self { telling, ..self }
     }
 
     /// The same with somebody who knows all images.

@@ -14,6 +14,7 @@ pub use crate::backup::BackupRequest;
 pub use crate::bases::{BaseEntry, SetBase, ShownBase};
 pub use crate::catalog::{CatalogStatus, ImportedCatalog, NewCatalog, PushedCatalogStatus};
 pub use crate::decisions::{DecisionEntry, ImageDecision};
+pub use crate::deliveries::{DeliveryEntry, Retried, RetryRequest, ShownDelivery};
 pub use crate::events::EventEntry;
 pub use crate::feeds::{
     SourceOutcome, SourceState, SourceStatus, SyncLine, SyncProgress, SyncReport, SyncRequest,
@@ -41,6 +42,7 @@ pub use crate::robots::{NewRobot, NewSecret, ShownSecret};
 pub use crate::rules::{RuleEntry, SetRule};
 pub use crate::sessions::{IssuedSession, NewSession, OwnPassword, Whoami};
 pub use crate::signers::{SetSigner, SignerEntry};
+pub use crate::sinks::{NewSink, SetSink, ShownSink, SinkEntry, SinkTest};
 pub use crate::system::{Counters, SystemStatus};
 pub use crate::users::{NewPassword, NewUser};
 pub use crate::waivers::{NewWaiver, WaiverEntry, WaiverImage};

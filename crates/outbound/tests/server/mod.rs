@@ -19,12 +19,17 @@ use tokio_rustls::TlsAcceptor;
 /// Bytes of the head of a request.
 const HEAD: usize = 64 * 1024;
 
+/// Bytes of the body of a request.
+const BODY: usize = 4 << 20;
+
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
+    pub(crate) method: String,
     /// Path and query; from a client that goes through a proxy, the whole URL.
     pub(crate) path: String,
     headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Asked {
@@ -224,9 +229,12 @@ async fn answer(
     handler: &Arc<Handler>,
     log: &Mutex<Vec<Asked>>,
 ) -> std::io::Result<()> {
-    let Some(asked) = read_head(&mut stream).await? else {
+    let Some(mut asked) = read_head(&mut stream).await? else {
         return Ok(());
     };
+    let length = asked.header("content-length").and_then(|text| text.parse().ok());
+    asked.body = vec![0; length.unwrap_or(0).min(BODY)];
+    stream.read_exact(&mut asked.body).await?;
     log.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(asked.clone());
@@ -267,12 +275,12 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Opt
     }
     let text = String::from_utf8_lossy(&head).into_owned();
     let mut lines = text.lines();
-    let path = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1))
-        .unwrap_or_default();
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let headers = lines.filter_map(|line| line.split_once(':'));
     Ok(Some(Asked {
+        method: method.to_owned(),
+        body: Vec::new(),
         path: path.to_owned(),
         headers: headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))

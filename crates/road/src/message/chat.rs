@@ -46,8 +46,43 @@ pub fn slack(message: &Message) -> Value {
     if let Some(link) = &message.link {
         blocks.push(section(std::slice::from_ref(link)));
     }
+    payload(&subject, &blocks)
+}
+
+/// Several messages in one payload: a digest. A single one is told as it is alone.
+pub fn slack_digest(messages: &[&Message]) -> Value {
+    if let [one] = messages {
+        return slack(one);
+    }
+    let subject = words::digest_subject(messages.len());
+    let mut blocks = vec![
+        json!({"type": "header", "text": {"type": "plain_text", "text": neutral(&subject), "emoji": false}}),
+    ];
+    for message in messages.iter().take(MAX_PART_BLOCKS) {
+        let mut lines = vec![words::subject(message), words::opening(message)];
+        let open = message.parts.iter().filter(|part| part.open > 0);
+        for part in open.take(MAX_PARTS_WRITTEN) {
+            lines.push(words::standing(part));
+            lines.extend(
+                words::actions(part)
+                    .into_iter()
+                    .map(|action| format!("• {action}")),
+            );
+        }
+        // It is said first: lines at the end may be left out.
+        lines.splice(1..1, message.link.clone());
+        blocks.push(section(&lines));
+    }
+    let more = messages.len().saturating_sub(MAX_PART_BLOCKS);
+    if more > 0 {
+        blocks.push(section(&[format!("and {more} more incidents")]));
+    }
+    payload(&subject, &blocks)
+}
+
+fn payload(subject: &str, blocks: &[Value]) -> Value {
     json!({
-        "text": escape::slack(&subject),
+        "text": escape::slack(subject),
         "blocks": blocks,
         "parse": "none",
         "link_names": false,

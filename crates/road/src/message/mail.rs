@@ -18,7 +18,11 @@ pub const MAX_MAIL_LINE_BYTES: usize = 900;
 /// Longest subject, in bytes.
 const MAX_SUBJECT_BYTES: usize = 250;
 
-/// A mail as it is handed to a server; dots at the start of lines are the server's protocol's matter.
+/// Longest line of a coded body, in bytes (RFC 2045, 6.7: 76).
+const MAX_CODED_LINE_BYTES: usize = 76;
+
+/// A mail as it is handed to a server, all of it in ASCII: not every server takes anything else. Dots at the start of lines are the
+/// server's protocol's matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
     /// Envelope and header: from whom.
@@ -27,7 +31,7 @@ pub struct Email {
     pub to: Vec<String>,
     /// Names and values, in order. Without line breaks, but for those that fold.
     pub headers: Vec<(&'static str, String)>,
-    /// Lines that end with CR LF, in UTF-8.
+    /// Lines that end with CR LF, in UTF-8, coded as the headers say.
     pub body: String,
 }
 
@@ -42,8 +46,7 @@ pub enum MailError {
     From(String),
 }
 
-/// One mail with one message, or a digest of several, to all mail addresses among the contacts. `id` names the mail among those
-/// of the sender's domain.
+/// One mail with one message, or a digest of several, to all mail addresses among the contacts.
 pub fn email(messages: &[&Message], from: &str, contacts: &[Contact]) -> Result<Email, MailError> {
     let from: Contact = from.parse().map_err(|_| MailError::From(escape::line(from)))?;
     let from = from.email().ok_or_else(|| MailError::From(from.to_string()))?;
@@ -59,12 +62,30 @@ pub fn email(messages: &[&Message], from: &str, contacts: &[Contact]) -> Result<
     }
     let subject = match messages {
         [one] => words::subject(one),
-        many => format!("{} incidents that touch what is yours", many.len()),
+        many => words::digest_subject(many.len()),
     };
     let mut hasher = oci::Hasher::new(oci::Algorithm::Sha256);
     for message in messages {
-        hasher.update(message.fingerprint().to_string().as_bytes());
+        // Said again later, it is another mail: readers show one of those with the same id.
+        hasher.update(
+            format!(
+                "{} {}\n",
+                message.fingerprint(),
+                message.as_of.unix_timestamp_nanos()
+            )
+            .as_bytes(),
+        );
     }
+    let text: Vec<String> = messages
+        .iter()
+        .map(|message| page::text(&words::blocks(message)))
+        .collect();
+    let text = body(&text.join("\n-----\n\n"));
+    let (coding, body) = if text.is_ascii() {
+        ("7bit", text)
+    } else {
+        ("quoted-printable", quoted_printable(&text))
+    };
     let domain = from.rsplit('@').next().unwrap_or("localhost");
     let headers = vec![
         ("From", from.to_owned()),
@@ -75,17 +96,13 @@ pub fn email(messages: &[&Message], from: &str, contacts: &[Contact]) -> Result<
         ("Auto-Submitted", "auto-generated".to_owned()),
         ("MIME-Version", "1.0".to_owned()),
         ("Content-Type", "text/plain; charset=utf-8".to_owned()),
-        ("Content-Transfer-Encoding", "8bit".to_owned()),
+        ("Content-Transfer-Encoding", coding.to_owned()),
     ];
-    let text: Vec<String> = messages
-        .iter()
-        .map(|message| page::text(&words::blocks(message)))
-        .collect();
     Ok(Email {
         from: from.to_owned(),
         to,
         headers,
-        body: body(&text.join("\n-----\n\n")),
+        body,
     })
 }
 
@@ -117,6 +134,33 @@ fn header(text: &str) -> String {
     words.push(word);
     let words: Vec<String> = words.iter().map(|word| format!("=?utf-8?Q?{word}?=")).collect();
     words.join("\r\n ")
+}
+
+/// Lines that end with CR LF, coded (RFC 2045, 6.7).
+fn quoted_printable(text: &str) -> String {
+    let mut written = String::new();
+    for line in text.split_terminator("\r\n") {
+        let mut length = 0;
+        let count = line.len();
+        for (place, byte) in line.bytes().enumerate() {
+            let is_last = place + 1 == count;
+            let is_plain = (byte.is_ascii_graphic() && byte != b'=') || (byte == b' ' && !is_last);
+            let size = if is_plain { 1 } else { 3 };
+            // One place is for the mark of a line that goes on.
+            if length + size > MAX_CODED_LINE_BYTES - 1 {
+                written.push_str("=\r\n");
+                length = 0;
+            }
+            if is_plain {
+                written.push(char::from(byte));
+            } else {
+                let _ = write!(written, "={byte:02X}");
+            }
+            length += size;
+        }
+        written.push_str("\r\n");
+    }
+    written
 }
 
 fn body(text: &str) -> String {

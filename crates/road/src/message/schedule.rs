@@ -14,17 +14,20 @@ const MINUTES_A_DAY: u16 = 1_440;
 
 /// Hours in which nobody is disturbed, by the clock of the team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct QuietHours {
     /// From which minute of the day.
     pub from_minute: u16,
     /// To which minute, not included; before `from_minute` it is one of the next day, the same means no quiet hours.
     pub until_minute: u16,
     /// Whether Saturdays and Sundays are quiet as a whole.
+    #[serde(default)]
     pub weekend: bool,
 }
 
 /// When somebody wants to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Schedule {
     /// How far their clock is ahead of UTC, in minutes.
     pub offset_minutes: i16,

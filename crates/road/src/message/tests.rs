@@ -27,7 +27,7 @@ fn incident() -> Incident {
     Incident::open(opening(lines), "sec", T0).unwrap().0
 }
 
-pub(super) fn all(now: OffsetDateTime) -> Vec<Message> {
+pub(crate) fn all(now: OffsetDateTime) -> Vec<Message> {
     messages(&incident(), Some(LINK), now)
 }
 
@@ -134,6 +134,11 @@ fn lists_are_bounded() {
         ),
         (1, 57, MAX_CONTACTS)
     );
+    let mut large = messages[0].clone();
+    large.parts = vec![large.parts[0].clone(); MAX_PARTS_SENT + 3];
+    let event = cloud_event(&large, "x");
+    assert_eq!(event["data"]["parts"].as_array().unwrap().len(), MAX_PARTS_SENT);
+    assert_eq!(event["data"]["parts_left_out"], 3);
     let contacts = &messages[0].contacts;
     let mail = email(&[&messages[0]], "roadbed@shop.example", contacts).unwrap();
     assert!(mail.body.contains("and 7 more applications"));

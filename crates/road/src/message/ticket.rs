@@ -47,6 +47,19 @@ pub struct Ticket {
     pub link: Option<String>,
 }
 
+/// What becomes of a ticket that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upsert<'a> {
+    /// It is made.
+    Create,
+    /// It is brought up to date. Whoever works on it has moved it where it stands; it stays there.
+    Update,
+    /// There is something to do again.
+    Reopen,
+    /// There is nothing to do any more; with the code of the instance for that.
+    Resolve(&'a str),
+}
+
 /// Where tickets go in Jira.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JiraSettings {
@@ -82,8 +95,9 @@ fn ticket(message: &Message, part: &Part) -> Ticket {
     }
 }
 
-/// The body of Jira's "create issue" and "edit issue" (REST API, version 2). To find the ticket: `labels = KEY`.
-pub fn jira(ticket: &Ticket, settings: &JiraSettings) -> Value {
+/// The body of Jira's "create issue" and "edit issue" (REST API, version 2). To find the ticket: `labels = KEY`. Project, type and
+/// labels are those of whoever works on it once it is made.
+pub fn jira(ticket: &Ticket, settings: &JiraSettings, upsert: Upsert<'_>) -> Value {
     let mut lines = vec![
         escape::jira(&ticket.opening),
         String::new(),
@@ -97,12 +111,14 @@ pub fn jira(ticket: &Ticket, settings: &JiraSettings) -> Value {
     );
     lines.extend(ticket.link.iter().map(|link| escape::jira(link)));
     let mut fields = json!({
-        "project": {"key": settings.project},
-        "issuetype": {"name": settings.issue_type},
         "summary": clipped(&ticket.summary, MAX_SUMMARY_CHARS),
         "description": whole_lines(&lines, MAX_DESCRIPTION_CHARS),
-        "labels": ["roadbed", ticket.key],
     });
+    if upsert == Upsert::Create {
+        fields["project"] = json!({"key": settings.project});
+        fields["issuetype"] = json!({"name": settings.issue_type});
+        fields["labels"] = json!(["roadbed", ticket.key]);
+    }
     if let Some(due) = ticket.due {
         fields["duedate"] = json!(due.date().to_string());
     }
@@ -110,7 +126,7 @@ pub fn jira(ticket: &Ticket, settings: &JiraSettings) -> Value {
 }
 
 /// The body of `ServiceNow`'s Table API for `incident`. To find the ticket: `correlation_id=KEY`.
-pub fn servicenow(ticket: &Ticket) -> Value {
+pub fn servicenow(ticket: &Ticket, upsert: Upsert<'_>) -> Value {
     let mut blocks = vec![
         Block::Paragraph(ticket.opening.clone()),
         Block::Paragraph(ticket.standing.clone()),
@@ -131,9 +147,16 @@ pub fn servicenow(ticket: &Ticket) -> Value {
         "description": whole_lines(&lines, MAX_LONG_CHARS),
         "urgency": urgency,
         "impact": impact,
-        // Resolved, or new.
-        "state": if ticket.is_done { "6" } else { "1" },
     });
+    match upsert {
+        Upsert::Update => {}
+        Upsert::Create | Upsert::Reopen => body["state"] = json!("1"),
+        Upsert::Resolve(code) => {
+            body["state"] = json!("6");
+            body["close_code"] = json!(code);
+            body["close_notes"] = json!(clipped(&uncoded(&ticket.standing), MAX_SHORT_CHARS));
+        }
+    }
     if let Some(due) = ticket.due {
         let due = due.to_offset(time::UtcOffset::UTC);
         let (hour, minute, second) = due.time().as_hms();

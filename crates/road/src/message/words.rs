@@ -42,6 +42,11 @@ pub(super) fn subject(message: &Message) -> String {
     format!("[{}] {}: {what}", message.incident, message.title)
 }
 
+/// The line above a digest.
+pub(super) fn digest_subject(incidents: usize) -> String {
+    format!("{incidents} incidents that touch what is yours")
+}
+
 /// Who is meant and by when.
 pub(super) fn opening(message: &Message) -> String {
     let owner = message.owner.as_ref().map_or_else(

@@ -254,3 +254,41 @@ fn every_field_of_a_signer_arrives() {
     let twice = "kind: Signer\nname: ci\nrepositories: [a]\n---\nkind: Signer\nname: ci\nrepositories: [b]\n";
     assert!(complaint(twice).contains("signer ci is declared already"));
 }
+
+#[test]
+fn a_sink_is_declared_without_its_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let read_sinks = |text: &str| {
+        fs::write(directory.path().join("sinks.yaml"), text).unwrap();
+        read(directory.path()).map(|files| files.sinks)
+    };
+    let chat = "kind: Sink\nname: chat\ntype: slack\nsecret_env: NOT_SET_ANYWHERE\nat_least: high\n";
+    let sinks = read_sinks(chat).unwrap();
+    assert_eq!(sinks[0].spec.name.as_str(), "chat");
+    assert!(
+        sinks[0]
+            .wanted()
+            .unwrap_err()
+            .to_string()
+            .contains("NOT_SET_ANYWHERE")
+    );
+    let mut present = sinks[0].spec.clone();
+    present.target = "https://hooks.slack.com".into();
+    assert!(sinks[0].is(&present));
+    present.enabled = false;
+    assert!(!sinks[0].is(&present));
+    for (text, says) in [
+        ("kind: Sink\nname: a\n", "sinks.yaml:1: a sink needs a type"),
+        ("kind: Sink\nname: a\ntype: slack\nsecret: x\n", "secret_file"),
+        (
+            "kind: Sink\nname: a\ntype: slack\nsecret_file: x\nsecret_env: HERE\n",
+            "one of them",
+        ),
+        ("kind: Sink\nname: a\ntype: webhook\ntarget: x\n", "a URL such as"),
+        ("kind: Sink\nname: a\ntype: slack\nwhatever: 1\n", "whatever"),
+        (&format!("{chat}---\n{chat}"), "declared already"),
+    ] {
+        let error = format!("{:#}", read_sinks(text).unwrap_err());
+        assert!(error.contains(says), "{text}: {error}");
+    }
+}

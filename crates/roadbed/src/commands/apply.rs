@@ -11,14 +11,15 @@ use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::{apply_files, output};
 
+mod sinks;
 pub(super) mod steps;
 mod waivers;
 
 /// Options of `apply`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The files are YAML documents with a `kind`: `User`, `Robot`, `Grant`, `Rule`, `Signer`, `Application`, `BaseImage`,
-`Policy`, `InUse` or `Waiver`; docs/apply.md describes them.
+The files are YAML documents with a `kind`: `User`, `Robot`, `Grant`, `Rule`, `Signer`, `Sink`, `Application`,
+`BaseImage`, `Policy`, `InUse` or `Waiver`; docs/apply.md describes them.
 What a document leaves out of a user or robot stays as it is. A waiver is asked for; somebody else approves it.
 
 Examples:
@@ -52,13 +53,18 @@ pub(crate) async fn run(args: &ClientArgs, apply: ApplyArgs) -> anyhow::Result<(
         ("prune", apply.prune.to_string()),
     ];
     let waivers = waivers::plan(&client, &files.waivers, apply.prune).await?;
+    let sinks = sinks::plan(&client, &files.sinks, apply.prune).await?;
     let outcome: ApplyOutcome = client.post_with("/apply", &query, &files.declared).await?;
-    if !apply.dry_run {
+    let sinks = if apply.dry_run {
+        sinks.iter().map(sinks::Step::shown).collect()
+    } else {
         waivers::carry_out(&client, &waivers).await?;
-    }
+        sinks::carry_out(&client, sinks).await?
+    };
     let done = Done {
         outcome,
         waivers: waivers.into_iter().map(waivers::Step::into_shown).collect(),
+        sinks,
     };
     output::show(client.format(), &done, describe)
 }
@@ -70,12 +76,21 @@ struct Done {
     outcome: ApplyOutcome,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waivers: Vec<waivers::Shown>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sinks: Vec<sinks::Shown>,
 }
 
-fn describe(Done { outcome, waivers }: &Done) -> String {
+fn describe(done: &Done) -> String {
+    let Done {
+        outcome,
+        waivers,
+        sinks,
+    } = done;
     let mut text = output::lines(outcome.steps.iter().map(steps::describe));
     text.push_str(&output::lines(waivers.iter().map(waivers::Shown::line)));
-    let _ = match (outcome.steps.len() + waivers.len(), outcome.applied) {
+    text.push_str(&output::lines(sinks.iter().map(sinks::Shown::line)));
+    let count = outcome.steps.len() + waivers.len() + sinks.len();
+    let _ = match (count, outcome.applied) {
         (0, _) => writeln!(text, "Everything is as the files say."),
         (1, true) => writeln!(text, "1 change was made."),
         (1, false) => writeln!(text, "1 change would be made."),
@@ -89,5 +104,6 @@ fn describe(Done { outcome, waivers }: &Done) -> String {
             secret.robot, secret.secret
         );
     }
+    text.push_str(&output::lines(sinks.iter().filter_map(sinks::Shown::secret)));
     text
 }

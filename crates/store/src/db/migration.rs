@@ -14,6 +14,7 @@ mod m0009_feed_losses;
 mod m0010_declared;
 mod m0011_report_order;
 mod m0012_reevaluation;
+mod m0013_telling;
 mod m0014_gone_images;
 mod m0016_rebase;
 mod table;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_declared::Migration),
             Box::new(m0011_report_order::Migration),
             Box::new(m0012_reevaluation::Migration),
+            Box::new(m0013_telling::Migration),
             Box::new(m0014_gone_images::Migration),
             Box::new(m0016_rebase::Migration),
         ]

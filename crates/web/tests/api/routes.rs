@@ -75,6 +75,7 @@ fn table() -> Vec<Row> {
     let mut table = plain();
     table.extend(rulings());
     table.extend(of_the_road());
+    table.extend(of_telling());
     table
 }
 
@@ -207,6 +208,25 @@ fn of_the_road() -> Vec<Row> {
         // Nobody judges in this world.
         row("GET", "/lineage", "/lineage?repository=team/app&reference=v1", None, PULLERS, 409),
         row("GET", "/lineage", "/lineage?repository=team/app&reference=ghost", None, PULLERS, 404),
+    ]
+}
+
+/// Who is told what.
+#[rustfmt::skip]
+fn of_telling() -> Vec<Row> {
+    let sink = json!({ "sink": { "name": "hook", "kind": "webhook", "target": "https://hooks.example/" } });
+    vec![
+        row("GET", "/sinks", "/sinks", None, ADMINISTRATORS, 200),
+        row("GET", "/sinks/{name}", "/sinks/ghost", None, ADMINISTRATORS, 404),
+        // Nobody tells in this world.
+        row("PUT", "/sinks", "/sinks", Some(sink), ADMINISTRATORS, 409),
+        row("POST", "/sinks/{name}/test", "/sinks/ghost/test", Some(json!({})), ADMINISTRATORS, 409),
+        row("DELETE", "/sinks/{name}", "/sinks/ghost", None, ADMINISTRATORS, 404),
+        row("GET", "/deliveries", "/deliveries?state=dead", None, ADMINISTRATORS, 200),
+        row("GET", "/deliveries", "/deliveries?state=lost", None, ADMINISTRATORS, 400),
+        row("GET", "/deliveries/{id}", "/deliveries/7", None, ADMINISTRATORS, 404),
+        row("POST", "/deliveries/retry", "/deliveries/retry", Some(json!({ "sink": "ghost" })), ADMINISTRATORS, 409),
+        row("POST", "/deliveries/{id}/retry", "/deliveries/7/retry", Some(json!({})), ADMINISTRATORS, 409),
     ]
 }
 

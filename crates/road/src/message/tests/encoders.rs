@@ -56,10 +56,30 @@ fn cloud_events_are_of_the_specification() {
         serde_json::from_value::<Message>(event["data"].clone()).unwrap(),
         message
     );
-    // A retry is the same event.
+    // A retry is the same event; the same said again later, after something else was so, is another one.
+    assert_eq!(cloud_event(&message.clone(), "x")["id"], event["id"]);
     let mut later = message.clone();
     later.as_of += Duration::HOUR;
-    assert_eq!(cloud_event(&later, "x")["id"], event["id"]);
+    assert_ne!(cloud_event(&later, "x")["id"], event["id"]);
+}
+
+#[test]
+fn a_digest_of_slack_is_bounded_and_calls_nobody() {
+    let (one, other) = (evil(), all(T0).remove(2));
+    assert_eq!(slack_digest(&[&one]), slack(&one));
+    let payload = slack_digest(&[&one, &other]);
+    let text = text_of(&payload);
+    assert!(text.contains("2 incidents") && text.contains("video") && text.contains("cart"));
+    for bad in ["<!here>", "@channel", "<b>", "\u{202e}"] {
+        assert!(!text.contains(bad), "{bad}: {text}");
+    }
+    let many = slack_digest(&vec![&one; 60]);
+    let blocks = many["blocks"].as_array().unwrap();
+    assert!(blocks.len() <= 50 && text_of(&many).contains("and 20 more incidents"));
+    for block in blocks {
+        let length = block["text"]["text"].as_str().unwrap().chars().count();
+        assert!(length <= MAX_SLACK_SECTION_CHARS);
+    }
 }
 
 #[test]
@@ -108,11 +128,16 @@ fn tickets_are_found_again_and_stay_text() {
         project: "SEC".into(),
         issue_type: "Task".into(),
     };
-    let body = jira(ticket, &settings);
+    let body = jira(ticket, &settings, Upsert::Create);
     let fields = &body["fields"];
     let label = fields["labels"][1].as_str().unwrap();
     assert!(label == ticket.key && !label.contains(' '));
     assert_eq!(fields["duedate"], "2021-12-13");
+    let edit = jira(ticket, &settings, Upsert::Update);
+    assert_eq!(edit["fields"]["summary"], fields["summary"]);
+    for name in ["project", "issuetype", "labels"] {
+        assert!(edit["fields"].get(name).is_none(), "{name}");
+    }
     let description = fields["description"].as_str().unwrap();
     for bad in ["[~admin", "{html}", "@channel", "*x*", "\nBcc"] {
         assert!(!description.contains(bad), "{bad}: {description}");
@@ -122,19 +147,31 @@ fn tickets_are_found_again_and_stay_text() {
 
 #[test]
 fn servicenow_shows_no_html() {
-    let body = servicenow(&tickets(&evil())[0]);
+    let body = servicenow(&tickets(&evil())[0], Upsert::Create);
     assert!(!text_of(&body).contains("[code]"));
     assert_eq!(
         (&body["urgency"], &body["state"], &body["due_date"]),
         (&"1".into(), &"1".into(), &"2021-12-13 00:41:00".into())
     );
+    // Whoever works on it says where it stands, until there is nothing to do.
+    assert!(
+        servicenow(&tickets(&evil())[0], Upsert::Update)
+            .get("state")
+            .is_none()
+    );
+    let done = servicenow(&tickets(&evil())[0], Upsert::Resolve("Solution provided"));
+    assert_eq!(
+        (&done["state"], &done["close_code"]),
+        (&"6".into(), &"Solution provided".into())
+    );
+    assert!(!done["close_notes"].as_str().unwrap().is_empty());
     let short = body["short_description"].as_str().unwrap();
     assert!(short.chars().count() <= 160 && !short.contains('\n'));
     let mut long = evil();
     long.parts[0].actions = vec![long.parts[0].actions[0].clone(); 400];
     let ticket = &tickets(&long)[0];
     assert!(
-        servicenow(ticket)["description"]
+        servicenow(ticket, Upsert::Update)["description"]
             .as_str()
             .unwrap()
             .chars()
@@ -146,7 +183,7 @@ fn servicenow_shows_no_html() {
         issue_type: "T".into(),
     };
     assert!(
-        jira(ticket, &settings)["fields"]["description"]
+        jira(ticket, &settings, Upsert::Update)["fields"]["description"]
             .as_str()
             .unwrap()
             .chars()
@@ -185,6 +222,42 @@ fn mail_has_no_header_of_a_stranger() {
     assert!(!mail.body.contains("\r\nBcc:"), "{}", mail.body);
     assert!(mail.body.lines().all(|line| line.len() <= MAX_MAIL_LINE_BYTES));
     assert!(mail.body.matches('\n').count() == mail.body.matches("\r\n").count());
+}
+
+#[test]
+fn mail_is_ascii_whatever_it_says() {
+    let mut message = all(T0).remove(1);
+    let coding = |message: &Message| {
+        let mail = email(&[message], "r@shop.example", &message.contacts).unwrap();
+        let mut headers = mail.headers.into_iter();
+        let coding = headers
+            .find(|(name, _)| *name == "Content-Transfer-Encoding")
+            .unwrap()
+            .1;
+        (coding, mail.body)
+    };
+    assert_eq!(coding(&message).0, "7bit");
+    message.title = format!("Üb=er {}", "ä".repeat(200));
+    let (coding, body) = coding(&message);
+    assert_eq!(coding, "quoted-printable");
+    assert!(body.is_ascii() && body.contains("=C3=9Cb=3Der "), "{body}");
+    assert!(body.lines().all(|line| line.len() <= 76 && !line.ends_with(' ')));
+    assert_eq!(body.matches('\n').count(), body.matches("\r\n").count());
+    // Read back, it is what was written.
+    let joined = body.replace("=\r\n", "");
+    let mut bytes = Vec::new();
+    let mut rest = joined.as_bytes();
+    while let Some((first, other)) = rest.split_first() {
+        rest = other;
+        if *first == b'=' {
+            let code = std::str::from_utf8(&rest[..2]).unwrap();
+            bytes.push(u8::from_str_radix(code, 16).unwrap());
+            rest = &rest[2..];
+        } else {
+            bytes.push(*first);
+        }
+    }
+    assert!(String::from_utf8(bytes).unwrap().contains(&message.title));
 }
 
 #[test]
