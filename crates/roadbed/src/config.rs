@@ -45,7 +45,8 @@ pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
-    Api, Auth, Connections, Gate, Log, Metrics, Registry, Sbom, Scan, Server, Signatures, Storage, Telemetry,
+    Api, Auth, Connections, Gate, IncidentDeadlines, Log, Metrics, Registry, Sbom, Scan, Server, Signatures,
+    Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use units::{Size, Span};
@@ -69,6 +70,7 @@ pub(crate) struct Config {
     pub(crate) signatures: Signatures,
     /// What a pull has to pass.
     pub(crate) gate: Gate,
+    pub(crate) incidents: IncidentDeadlines,
     /// SBOMs that are attached to images.
     pub(crate) sbom: Sbom,
     /// Signing in.
@@ -125,6 +127,7 @@ impl Config {
             feeds: Feeds::read(&mut reader),
             signatures: Signatures::read(&mut reader),
             gate: Gate::read(&mut reader),
+            incidents: IncidentDeadlines::read(&mut reader),
             sbom: Sbom::read(&mut reader),
             auth: Auth::read(&mut reader),
             api: Api::read(&mut reader),
@@ -395,6 +398,18 @@ impl Config {
         }
     }
 
+    /// By when incidents are to be over of which nothing else is said.
+    pub(crate) fn incident_deadlines(&self) -> road::incident::Deadlines {
+        let seconds = |span: units::Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+        road::incident::Deadlines {
+            critical: seconds(self.incidents.critical),
+            high: seconds(self.incidents.high),
+            medium: seconds(self.incidents.medium),
+            low: seconds(self.incidents.low),
+            by: None,
+        }
+    }
+
     /// Which images get an SBOM.
     pub(crate) fn sbom_config(&self) -> SbomConfig {
         SbomConfig {
@@ -454,6 +469,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Feeds,
         Signatures,
         Gate,
+        IncidentDeadlines,
         Sbom,
         Auth,
         Api,

@@ -9,6 +9,7 @@
 //! - `fleet/file.rs`: the file that a start reads.
 //! - `fleet/ask.rs`: questions. `fleet/headline.rs`: their answer in a line. `fleet/rows.rs`: images of an answer.
 //! - `fleet/owners.rs`: whose they are and what is to be done.
+//! - `fleet/sightings.rs`: what tags and images are affected by, for incidents.
 //! - `fleet/search.rs`: digests of single files. `fleet/then.rs`: what advisories said at a moment.
 
 use std::{
@@ -36,9 +37,11 @@ mod look;
 mod owners;
 mod rows;
 mod search;
+mod sightings;
 mod then;
 
 pub(crate) use ask::Questions;
+pub(crate) use sightings::{Seen, Sought, Stand};
 
 /// How long the last writing of the file may take when the server stops.
 const STOP_WAIT: Duration = Duration::from_secs(20);
@@ -97,6 +100,18 @@ impl FleetService {
         let (stopping, stop) = watch::channel(false);
         let task = tokio::spawn(follow::run(Arc::clone(self), stop));
         Following { task, stopping }
+    }
+
+    /// Whether an image is known to be there and is still being looked into.
+    pub(crate) fn waits(&self, key: &ImageKey) -> bool {
+        let state = self.read();
+        let waiting = state.waiting.get(&key.repository);
+        waiting.is_some_and(|digests| digests.contains(&key.digest))
+    }
+
+    /// Whether an image is in the index.
+    pub(crate) fn has(&self, key: &ImageKey) -> bool {
+        self.read().fleet.has(key)
     }
 
     /// The index as it stands.

@@ -11,6 +11,7 @@ mod config;
 mod feeds;
 mod fleet;
 mod gate;
+mod incidents;
 mod jobs;
 mod judge;
 mod local;

@@ -85,6 +85,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .judged_by(looking.as_ref().map(looking::Looking::judging))
         .answered_by(looking.as_ref().map(looking::Looking::asking))
+        .followed_by(looking.as_ref().map(looking::Looking::incidents))
         .fed_by(fetching.syncing());
     let app = App {
         registry,

@@ -140,6 +140,16 @@ pub enum EventKind {
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,
+    /// An incident was opened.
+    #[serde(rename = "incident.open")]
+    IncidentOpen,
+    /// Something happened to an incident: tags or images are affected or not any more, it is about something else, something was
+    /// mitigated or waived.
+    #[serde(rename = "incident.change")]
+    IncidentChange,
+    /// Somebody said that an incident is over.
+    #[serde(rename = "incident.close")]
+    IncidentClose,
     /// Pulls were allowed whatever is decided, or not any more.
     #[serde(rename = "gate.break-glass")]
     BreakGlass,

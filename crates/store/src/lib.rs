@@ -46,6 +46,7 @@ mod gc;
 mod grant;
 mod handle;
 mod in_use;
+mod incident;
 mod job;
 mod layer_report;
 mod lock;
@@ -101,6 +102,7 @@ pub use fsck::{DAMAGES_LISTED, Damage, DamageKind, FsckOptions, FsckProgress, Fs
 pub use gc::{GcReport, Kept};
 pub use handle::Store;
 pub use in_use::{IN_USE_REASON_BYTES, InUse, LONGEST_IN_USE, MAX_IN_USE, NewInUse};
+pub use incident::{IncidentAppend, MAX_INCIDENTS, StoredIncident};
 pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;

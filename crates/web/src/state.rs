@@ -14,6 +14,7 @@ use crate::advisories::OpenImport;
 use crate::affected::{Asker, Asking, EXPENSIVE_QUESTIONS, QUESTIONS};
 use crate::feeds::Syncing;
 use crate::gc::CollectionReport;
+use crate::incidents::Incidents;
 use crate::judging::Judging;
 use crate::problem::{ApiError, Kind};
 use crate::session::PeerAddress;
@@ -80,6 +81,8 @@ pub struct WebState {
     pub(crate) syncing: Option<Arc<dyn Syncing>>,
     /// Who answers questions about all images; nobody where none are looked into.
     pub(crate) asking: Option<Arc<dyn Asking>>,
+    /// Who keeps incidents; nobody where no images are looked into.
+    pub(crate) incidents: Option<Arc<dyn Incidents>>,
     /// One per question that is being answered.
     pub(crate) questions: Arc<Shares<Asker>>,
     /// One per question that costs much.
@@ -148,6 +151,7 @@ impl WebState {
             judging: None,
             syncing: None,
             asking: None,
+            incidents: None,
             questions: Shares::new(QUESTIONS, PARTS),
             expensive_questions: Shares::new(EXPENSIVE_QUESTIONS, 2),
             previewer: Arc::new(Semaphore::new(1)),
@@ -169,6 +173,12 @@ impl WebState {
     #[must_use]
     pub fn answered_by(self, asking: Option<Arc<dyn Asking>>) -> Self {
         Self { asking, ..self }
+    }
+
+    /// The same with somebody who keeps incidents.
+    #[must_use]
+    pub fn followed_by(self, incidents: Option<Arc<dyn Incidents>>) -> Self {
+        Self { incidents, ..self }
     }
 
     /// The same with somebody who judges images.

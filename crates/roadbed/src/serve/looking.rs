@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use registry::gate::{Gate, OpenGate};
 use store::Store;
 use tokio::task::{JoinHandle, JoinSet};
-use web::{Asking, Judging};
+use web::{Asking, Incidents, Judging};
 
 use super::background::Background;
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
         PolicyGate,
         glass::{self, Glass},
     },
+    incidents::{self, IncidentService},
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
     worker::{Broker, Pool, PoolError, check_rules},
 };
@@ -29,9 +30,10 @@ const REVIEW_PAUSE: Duration = Duration::from_millis(200);
 /// What runs beside the requests. Dropping it ends it: whatever was being done is done again by the next start.
 pub(super) struct Looking {
     loops: Vec<JoinSet<()>>,
-    tasks: [JoinHandle<()>; 5],
+    tasks: [JoinHandle<()>; 6],
     judging: Arc<dyn Judging>,
     asking: Arc<dyn Asking>,
+    incidents: Arc<dyn Incidents>,
     /// Until it is told to stop.
     following: Option<Following>,
     pool: Pool,
@@ -46,6 +48,11 @@ impl Looking {
     /// Who answers questions about all images for the API.
     pub(super) fn asking(&self) -> Arc<dyn Asking> {
         Arc::clone(&self.asking)
+    }
+
+    /// Who keeps incidents for the API.
+    pub(super) fn incidents(&self) -> Arc<dyn Incidents> {
+        Arc::clone(&self.incidents)
     }
 }
 
@@ -111,6 +118,12 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
         format!("judge {instance}"),
     );
     let fleet = FleetService::of(store.clone(), Arc::clone(&knowledge));
+    let incidents = IncidentService::of(
+        store.clone(),
+        Arc::clone(&fleet),
+        Arc::clone(&knowledge),
+        config.incident_deadlines(),
+    );
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],
@@ -120,9 +133,11 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(glass::audit::follow(store.clone())),
             tokio::spawn(look_again(store.clone(), pool.clone())),
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
+            tokio::spawn(incidents::follow(Arc::clone(&incidents))),
         ],
         following: Some(fleet.follow()),
         asking: Arc::new(Questions(fleet)),
+        incidents,
         judging: Asked::new(store.clone(), knowledge),
         pool,
     }

@@ -13,6 +13,7 @@ mod m0008_losses;
 mod m0009_feed_losses;
 mod m0010_declared;
 mod m0011_report_order;
+mod m0012_incidents;
 mod table;
 
 /// The list.
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_feed_losses::Migration),
             Box::new(m0010_declared::Migration),
             Box::new(m0011_report_order::Migration),
+            Box::new(m0012_incidents::Migration),
         ]
     }
 }

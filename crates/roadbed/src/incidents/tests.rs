@@ -1,0 +1,1 @@
+//! Incidents over a real store, index and matcher.
