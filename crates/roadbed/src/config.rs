@@ -431,6 +431,7 @@ impl Config {
             self.feeds.effective(),
             self.signatures.effective(),
             self.gate.effective(),
+            self.incidents.effective(),
             self.sbom.effective(),
             self.auth.effective(),
             self.api.effective(),

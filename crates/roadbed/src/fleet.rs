@@ -41,7 +41,7 @@ mod sightings;
 mod then;
 
 pub(crate) use ask::Questions;
-pub(crate) use sightings::{Seen, Sought, Stand};
+pub(crate) use sightings::{Seen, Sought};
 
 /// How long the last writing of the file may take when the server stops.
 const STOP_WAIT: Duration = Duration::from_secs(20);
@@ -112,6 +112,15 @@ impl FleetService {
     /// Whether an image is in the index.
     pub(crate) fn has(&self, key: &ImageKey) -> bool {
         self.read().fleet.has(key)
+    }
+
+    /// Whether it takes in what images stand on by now.
+    #[cfg(test)]
+    pub(crate) async fn stands_on(&self, store: &Store) -> bool {
+        let road = store.road().await.unwrap();
+        self.bases()
+            .as_ref()
+            .is_some_and(|taken| taken.change == road.change)
     }
 
     /// The index as it stands.

@@ -2,7 +2,7 @@
 //!
 //! `images` builds what is pushed, `world` is a server with the processes that look into blobs and what advisories say.
 //! `story` is the whole way from a push to a refusal and back, `undecided` what a pull meets before there is a decision,
-//! `feeds` advisories that are fetched, `fleet` who is affected, `pushes` what is refused before it comes in, `in_use` what runs by
+//! `feeds` advisories that are fetched, `fleet` who is affected, `incidents` what is followed, `pushes` what is refused before it comes in, `in_use` what runs by
 //! somebody's word, `brake` what is in use and would be refused, `grace` days in which a fix can be taken, `clamd` another scanner
 //! that is asked, `signing` and `cosign` signatures as conditions, and VEX, `signer` who makes them, `deaths` children and servers
 //! that are ended, `bombs` and `floods` layers that want to cost too much.
@@ -27,6 +27,7 @@ mod scan {
     mod grace;
     mod images;
     mod in_use;
+    mod incidents;
     mod pushes;
     mod road;
     mod signer;

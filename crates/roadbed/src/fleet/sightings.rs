@@ -70,6 +70,8 @@ pub(crate) struct Stand {
     pub(crate) percent: u8,
     /// The last line of the audit log that it takes in.
     pub(crate) event: i64,
+    /// The last report of a layer that it takes in.
+    pub(crate) report: i64,
 }
 
 impl FleetService {
@@ -80,6 +82,7 @@ impl FleetService {
             epoch: state.fleet.epoch(),
             percent: self.progress.percent(),
             event: state.mark.event,
+            report: state.mark.report,
         }
     }
 

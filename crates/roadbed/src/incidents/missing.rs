@@ -8,6 +8,7 @@ use road::{
     fleet::ImageKey,
     incident::{EventKind, Incident, LineKey},
 };
+use store::FleetMark;
 
 use super::IncidentService;
 
@@ -38,7 +39,7 @@ impl IncidentService {
         for key in lines.iter().filter(is_affected) {
             by_repository.entry(&key.repository).or_default().push(key);
         }
-        let log = self.store.fleet_mark().await?.event;
+        let mark = self.store.fleet_mark().await?;
         for (repo, lines) in by_repository {
             let mut tags: BTreeMap<String, Vec<Digest>> = BTreeMap::new();
             for (digest, tag) in self.store.image_tags(repo).await? {
@@ -49,7 +50,7 @@ impl IncidentService {
                 let reason = match &line.reference {
                     Reference::Tag(tag) => match tags.get(tag.as_str()) {
                         None => Some(NO_IMAGE),
-                        Some(images) => self.why_unknown(repo, images, log),
+                        Some(images) => self.why_unknown(repo, images, mark),
                     },
                     Reference::Digest(digest) if !digests.contains(digest) => Some(NO_DIGEST),
                     Reference::Digest(digest) => {
@@ -70,9 +71,10 @@ impl IncidentService {
     }
 
     /// Why the images behind a tag are not in the index; `None`: they may still come.
-    fn why_unknown(&self, repo: &RepoName, images: &[Digest], log: i64) -> Option<&'static str> {
+    fn why_unknown(&self, repo: &RepoName, images: &[Digest], mark: FleetMark) -> Option<&'static str> {
         // What is read after all that had happened when the tag was read.
-        let is_current = self.fleet.stand().event >= log;
+        let stand = self.fleet.stand();
+        let is_current = stand.event >= mark.event && stand.report >= mark.report;
         let may_come = images.iter().any(|digest| {
             let key = ImageKey {
                 repository: repo.to_string(),

@@ -1,1 +1,9 @@
-//! Incidents over a real store, index and matcher.
+//! Incidents over a real store, a real index and the real matcher, with a clock that a test moves.
+
+mod conflict;
+mod coverage;
+mod dated;
+mod fixtures;
+mod kit;
+mod moves;
+mod replay;
