@@ -5,7 +5,8 @@
 //! pushed waits for it.
 //!
 //! - `sightings/found.rs`: which images have which of the vulnerabilities. `sightings/remedy.rs`: what is to be done about a place.
-//! - `sightings/lines.rs`: from images to tags. `sightings/relief.rs`: VEX and waivers that count.
+//! - `sightings/lines.rs`: from images to tags. `sightings/versions.rs`: tags that others take the place of.
+//! - `sightings/relief.rs`: VEX and waivers that count.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,9 +32,13 @@ mod found;
 mod lines;
 mod relief;
 mod remedy;
+mod versions;
 
 /// Most severities by source that are told of one vulnerability: those of a dozen feeds.
 const SOURCES: usize = 12;
+
+/// A version that was pulled within that time is still used, also where a later one is there.
+const STILL_PULLED: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
 /// What is looked for.
 pub(crate) struct Sought {
@@ -59,6 +64,8 @@ pub(crate) struct Seen {
     pub(crate) missing: Vec<LineKey>,
     /// The images behind each line that is affected.
     images: BTreeMap<LineKey, Vec<ImageKey>>,
+    /// Of these, tags in whose place another one is to be used, with what that is without.
+    followed: BTreeMap<LineKey, BTreeSet<VulnerabilityId>>,
 }
 
 /// The change of the index that was last seen, with whether it stands.
@@ -93,8 +100,40 @@ impl FleetService {
         // It computes; a thread that serves connections must not.
         let seen = tokio::task::spawn_blocking(move || service.see(&asked)).await;
         let mut seen = seen.context("the look at the fleet was lost")?;
+        self.leave_out_followed(&sought, &mut seen).await?;
         relief::add(&self.store, &sought, &mut seen).await?;
         Ok(seen)
+    }
+
+    /// A version in whose place a later one without it is to be used is fixed, unless somebody still pulls it or says that it runs.
+    async fn leave_out_followed(&self, sought: &Sought, seen: &mut Seen) -> Result<()> {
+        let since = self.store.now().minus(STILL_PULLED);
+        for sighting in &mut seen.sightings {
+            let key = &sighting.line;
+            let Some(without) = seen.followed.get(key) else {
+                continue;
+            };
+            let mut is_used = false;
+            for image in seen.images.get(key).into_iter().flatten() {
+                is_used |= sought.by_word.contains(&(key.repository.clone(), image.digest))
+                    || self
+                        .store
+                        .was_pulled_since(&key.repository, &image.digest, since)
+                        .await?;
+            }
+            if is_used {
+                continue;
+            }
+            sighting.affected_by.retain(|id| !without.contains(id));
+            for relief in &mut sighting.reliefs {
+                relief.covers.retain(|id| !without.contains(id));
+            }
+            sighting.reliefs.retain(|relief| !relief.covers.is_empty());
+            if sighting.affected_by.is_empty() {
+                sighting.remedies.clear();
+            }
+        }
+        Ok(())
     }
 
     fn see(&self, sought: &Sought) -> Seen {

@@ -30,21 +30,26 @@ pub(super) struct AllFound {
     pub(super) images: BTreeMap<ImageKey, Found>,
     /// Vulnerabilities that no advisory knows any more: nothing can be said of them.
     pub(super) unknown: Vec<VulnerabilityId>,
+    /// Images of which nobody can tell whether they have one of them.
+    pub(super) uncertain: BTreeSet<ImageKey>,
 }
 
 pub(super) fn find(service: &FleetService, sought: &Sought) -> AllFound {
     let mut all = AllFound {
         images: BTreeMap::new(),
         unknown: Vec::new(),
+        uncertain: BTreeSet::new(),
     };
     let mut affected = BTreeMap::new();
     for id in &sought.ids {
-        match affected_keys(service, sought, id) {
+        match keys(service, sought, id, State::Affected) {
             Some(keys) => {
                 affected.insert(id.clone(), keys);
             }
             None => all.unknown.push(id.clone()),
         }
+        let uncertain = keys(service, sought, id, State::Uncertain);
+        all.uncertain.extend(uncertain.unwrap_or_default());
     }
     let remedies = Remedies::of(sought, &affected);
     for id in affected.keys() {
@@ -60,7 +65,7 @@ fn affected_keys(
     id: &VulnerabilityId,
 ) -> Option<BTreeSet<ImageKey>> {
     let state = service.read();
-    let answer = ask(&state, sought, id)?.only(&[State::Affected]);
+    let answer = ask(&state, sought, id)?.only(&[wanted]);
     // The lock is held: nothing can have changed since.
     let keys = state.fleet.keys(&answer).unwrap_or_default();
     Some(keys.into_iter().collect())

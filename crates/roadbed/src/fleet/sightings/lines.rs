@@ -12,10 +12,11 @@ use road::{
     names::VulnerabilityId,
 };
 
-use super::{FleetService, Seen, Sought, found::AllFound, found::Found};
+use super::{FleetService, Seen, Sought, found::AllFound, found::Found, versions};
 
 /// Why nobody knows what a tag has.
 const NOT_SCANNABLE: &str = "the image could not be looked into";
+const UNCERTAIN: &str = "nobody can tell from what is in the image";
 
 pub(super) fn of_images(service: &FleetService, sought: &Sought, all: AllFound) -> Seen {
     let mut by_line: BTreeMap<LineKey, Vec<(ImageKey, &Found)>> = BTreeMap::new();
@@ -28,18 +29,80 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: AllFound) 
         sightings: Vec::with_capacity(by_line.len()),
         missing: Vec::new(),
         images: BTreeMap::new(),
+        followed: BTreeMap::new(),
     };
+    let followers = Followers::of(service, &all, by_line.keys());
     for (line, images) in by_line {
         let mut sighting = affected(service, sought, &line, &images);
+        let without = followers.without(&line, &sighting.affected_by);
+        if !without.is_empty() {
+            seen.followed.insert(line.clone(), without);
+        }
         keep_unknown(sought, &all.unknown, &mut sighting);
         seen.sightings.push(sighting);
         let keys = images.into_iter().map(|(key, _)| key).collect();
         seen.images.insert(line, keys);
     }
     if let Some(incident) = &sought.incident {
-        others(service, sought, incident, &all.unknown, &mut seen);
+        others(service, sought, incident, &all, &mut seen);
     }
     seen
+}
+
+/// Tags of repositories that are versions, all of which was looked into, with what they are affected by.
+struct Followers(BTreeMap<RepoName, BTreeMap<String, BTreeSet<VulnerabilityId>>>);
+
+impl Followers {
+    /// Of the repositories of these lines.
+    fn of<'l>(service: &FleetService, all: &AllFound, lines: impl Iterator<Item = &'l LineKey>) -> Self {
+        let mut known = BTreeMap::new();
+        for LineKey { repository, .. } in lines {
+            if !known.contains_key(repository) {
+                known.insert(repository.clone(), versions_of(service, all, repository));
+            }
+        }
+        Self(known)
+    }
+
+    /// What a later version of a line is without, of what the line has.
+    fn without(&self, line: &LineKey, has: &[VulnerabilityId]) -> BTreeSet<VulnerabilityId> {
+        let (Reference::Tag(tag), Some(known)) = (&line.reference, self.0.get(&line.repository)) else {
+            return BTreeSet::new();
+        };
+        let is_without = |id: &&VulnerabilityId| {
+            let clean = known.iter().filter(|(_, has)| !has.contains(id));
+            versions::has_follower(tag, clean.map(|(tag, _)| tag.as_str()))
+        };
+        has.iter().filter(is_without).cloned().collect()
+    }
+}
+
+fn versions_of(
+    service: &FleetService,
+    all: &AllFound,
+    repository: &RepoName,
+) -> BTreeMap<String, BTreeSet<VulnerabilityId>> {
+    let state = service.read();
+    let mut known: BTreeMap<String, BTreeSet<VulnerabilityId>> = BTreeMap::new();
+    let mut unsure = BTreeSet::new();
+    for image in state.fleet.named(repository.as_str()) {
+        let key = ImageKey {
+            repository: repository.to_string(),
+            digest: image.digest,
+        };
+        let has = all.images.get(&key).map(|found| &found.affected_by);
+        let is_sure = image.is_scannable && !all.uncertain.contains(&key);
+        for tag in image.tags.iter().filter(|tag| versions::is_version(tag)) {
+            // Of an index each image counts.
+            let of_tag = known.entry((*tag).to_owned()).or_default();
+            of_tag.extend(has.into_iter().flat_map(BTreeMap::keys).cloned());
+            if !is_sure {
+                unsure.insert((*tag).to_owned());
+            }
+        }
+    }
+    known.retain(|tag, _| !unsure.contains(tag));
+    known
 }
 
 /// What an image counts as: each of its tags, or itself if it has none and is in use.
@@ -150,19 +213,15 @@ fn keep_unknown(sought: &Sought, unknown: &[VulnerabilityId], sighting: &mut Sig
         return;
     };
     let was = incident.affected_by(line);
-    sighting
-        .affected_by
-        .extend(was.into_iter().filter(|id| unknown.contains(id)));
+    for id in was.into_iter().filter(|id| unknown.contains(id)) {
+        if !sighting.affected_by.contains(&id) {
+            sighting.affected_by.push(id);
+        }
+    }
 }
 
 /// Lines that are followed and that nothing was found of.
-fn others(
-    service: &FleetService,
-    sought: &Sought,
-    incident: &Incident,
-    unknown: &[VulnerabilityId],
-    seen: &mut Seen,
-) {
+fn others(service: &FleetService, sought: &Sought, incident: &Incident, all: &AllFound, seen: &mut Seen) {
     let mut by_repository: BTreeMap<&RepoName, Vec<&Line>> = BTreeMap::new();
     for line in incident.lines() {
         if !seen.images.contains_key(&line.key) {
@@ -191,26 +250,41 @@ fn others(
                 seen.missing.push(line.key.clone());
                 continue;
             }
-            let mut sighting = unaffected(sought, incident, line, &of_line);
-            keep_unknown(sought, unknown, &mut sighting);
+            let mut sighting = unaffected(sought, incident, line, (&of_line, all));
+            keep_unknown(sought, &all.unknown, &mut sighting);
             seen.sightings.push(sighting);
         }
     }
 }
 
 /// A line that is followed and has nothing any more, unless nobody knows.
-fn unaffected(sought: &Sought, incident: &Incident, line: &Line, images: &[&Named<'_>]) -> Sighting {
+fn unaffected(
+    sought: &Sought,
+    incident: &Incident,
+    line: &Line,
+    (images, all): (&[&Named<'_>], &AllFound),
+) -> Sighting {
     let base = of_owner(sought, line.key.clone(), line.cohort);
     let digest = images.first().map_or(line.digest, |image| image.digest);
-    if images.iter().all(|image| image.is_scannable) || incident.affected_by(line).is_empty() {
-        return Sighting { digest, ..base };
-    }
-    Sighting {
-        digest,
-        affected_by: incident.affected_by(line),
-        remedies: vec![Remedy::Investigate {
-            reason: NOT_SCANNABLE.to_owned(),
-        }],
-        ..base
+    let why = images.iter().find_map(|image| {
+        let key = ImageKey {
+            repository: line.key.repository.to_string(),
+            digest: image.digest,
+        };
+        let is_uncertain = all.uncertain.contains(&key);
+        let why = if is_uncertain { UNCERTAIN } else { NOT_SCANNABLE };
+        (is_uncertain || !image.is_scannable).then_some(why)
+    });
+    let was = incident.affected_by(line);
+    match why {
+        Some(why) if !was.is_empty() => Sighting {
+            digest,
+            affected_by: was,
+            remedies: vec![Remedy::Investigate {
+                reason: why.to_owned(),
+            }],
+            ..base
+        },
+        _ => Sighting { digest, ..base },
     }
 }

@@ -71,10 +71,7 @@ fn core_jar(version: &str, without: &str) -> Vec<u8> {
 
 /// log4j-core as Maven has it.
 pub(super) fn core(version: &str) -> File {
-    (
-        format!("app/lib/log4j-core-{version}.jar"),
-        core_jar(version, ""),
-    )
+    (format!("app/lib/log4j-core-{version}.jar"), core_jar(version, ""))
 }
 
 /// The same with the class taken out that asks servers.
@@ -95,12 +92,7 @@ pub(super) fn moved(path: &str, prefix: &str, version: &str, suffix: &str) -> Fi
         .map(|(class, _)| class);
     let classes = CORE.iter().copied().chain(there);
     let files: Vec<File> = classes
-        .map(|class| {
-            (
-                format!("{prefix}log4j/core/{class}.{suffix}"),
-                b"moved".to_vec(),
-            )
-        })
+        .map(|class| (format!("{prefix}log4j/core/{class}.{suffix}"), b"moved".to_vec()))
         .collect();
     (path.to_owned(), zip(&files))
 }
@@ -110,7 +102,10 @@ pub(super) fn spring(version: &str) -> File {
     let library = format!("BOOT-INF/lib/log4j-core-{version}.jar");
     let files = [
         coordinates("com.example", "shop", "1.0"),
-        ("BOOT-INF/classes/com/example/Shop.class".to_owned(), b"x".to_vec()),
+        (
+            "BOOT-INF/classes/com/example/Shop.class".to_owned(),
+            b"x".to_vec(),
+        ),
         (library, core_jar(version, "")),
     ];
     ("app/shop.jar".to_owned(), zip(&files))
@@ -136,7 +131,12 @@ pub(super) fn api_and_bridge() -> Vec<File> {
 
 /// Another library of the same name.
 pub(super) fn first_log4j() -> File {
-    let jar = jar("log4j", "log4j", "1.2.17", &["org/apache/log4j/net/JMSAppender.class"]);
+    let jar = jar(
+        "log4j",
+        "log4j",
+        "1.2.17",
+        &["org/apache/log4j/net/JMSAppender.class"],
+    );
     ("app/lib/log4j-1.2.17.jar".to_owned(), jar)
 }
 
@@ -161,5 +161,8 @@ pub(super) fn whiteout(path: &str) -> File {
 
 /// A file that says it is an archive and cannot be read.
 pub(super) fn unreadable() -> File {
-    ("app/lib/broken.jar".to_owned(), b"PK\x03\x04 and nothing that follows".to_vec())
+    (
+        "app/lib/broken.jar".to_owned(),
+        b"PK\x03\x04 and nothing that follows".to_vec(),
+    )
 }

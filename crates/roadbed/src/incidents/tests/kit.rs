@@ -112,14 +112,22 @@ impl Kit {
     /// Lets the clock go on to a moment.
     pub(super) fn go_to(&self, at: OffsetDateTime) {
         let ahead = at - self.now();
-        self.clock.advance(ahead.try_into().expect("the clock never goes back"));
+        self.clock
+            .advance(ahead.try_into().expect("the clock never goes back"));
     }
 
     /// Pushes an image of these layers, each an archive, and looks into them.
     pub(super) async fn push(&self, repository: &str, tag: &str, layers: &[Vec<u8>]) -> Digest {
         let repo: RepoName = repository.parse().unwrap();
-        let permit = self.store.access().authorize::<Push>(&self.caller, &repo).unwrap();
-        let diff_ids: Vec<Digest> = layers.iter().map(|tar| Digest::of(Algorithm::Sha256, tar)).collect();
+        let permit = self
+            .store
+            .access()
+            .authorize::<Push>(&self.caller, &repo)
+            .unwrap();
+        let diff_ids: Vec<Digest> = layers
+            .iter()
+            .map(|tar| Digest::of(Algorithm::Sha256, tar))
+            .collect();
         let config = json!({
             "os": "linux", "architecture": "amd64", "config": { "Labels": { "of": format!("{repository}:{tag}") } },
             "rootfs": { "type": "layers", "diff_ids": diff_ids },
@@ -193,12 +201,14 @@ impl Kit {
             let jobs = self.store.job_counts(JobKind::Judge).await.unwrap();
             let mark = self.store.fleet_mark().await.unwrap();
             let stand = self.fleet.stand();
-            let is_current =
-                stand.percent == 100 && stand.event >= mark.event && stand.report >= mark.report;
+            let is_current = stand.percent == 100 && stand.event >= mark.event && stand.report >= mark.report;
             if is_current && jobs.waiting + jobs.running == 0 && self.fleet.stands_on(&self.store).await {
                 return;
             }
-            assert!(Instant::now() < deadline, "it does not settle: {stand:?} {mark:?} {jobs:?}");
+            assert!(
+                Instant::now() < deadline,
+                "it does not settle: {stand:?} {mark:?} {jobs:?}"
+            );
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -207,7 +217,10 @@ impl Kit {
     pub(super) async fn look(&self) {
         self.settle().await;
         self.knowledge.facts().await;
-        assert!(self.incidents.look().await.unwrap(), "something could not be told");
+        assert!(
+            self.incidents.look().await.unwrap(),
+            "something could not be told"
+        );
     }
 
     /// Asks who is affected.
@@ -219,10 +232,18 @@ impl Kit {
             limit: 1_000,
             may_pull: Arc::new(|_| true),
         };
-        Questions(Arc::clone(&self.fleet)).affected(question).await.unwrap()
+        Questions(Arc::clone(&self.fleet))
+            .affected(question)
+            .await
+            .unwrap()
     }
 
-    pub(super) async fn open(&self, id: &str, vulnerability: &str, by: Option<OffsetDateTime>) -> Arc<Incident> {
+    pub(super) async fn open(
+        &self,
+        id: &str,
+        vulnerability: &str,
+        by: Option<OffsetDateTime>,
+    ) -> Arc<Incident> {
         let opening = IncidentOpening {
             id: Some(id.parse().unwrap()),
             title: Some("Log4Shell".to_owned()),
