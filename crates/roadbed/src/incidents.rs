@@ -109,6 +109,18 @@ impl IncidentService {
         }))
     }
 
+    /// Incidents about which somebody has to do something now: what is due soon comes by time alone.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "what tells people is put beside it and calls it")
+    )]
+    pub(crate) fn pressing(&self, now: OffsetDateTime) -> Vec<IncidentId> {
+        let kept = self.kept();
+        let is_pressing = |kept: &Kept| kept.incident.lines().any(|line| line.state(now).is_open());
+        let pressing = kept.iter().filter(|(_, kept)| is_pressing(kept));
+        pressing.map(|(id, _)| id.clone()).collect()
+    }
+
     fn kept(&self) -> MutexGuard<'_, BTreeMap<IncidentId, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

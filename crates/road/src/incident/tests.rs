@@ -8,6 +8,7 @@ mod limits;
 mod log4j;
 mod properties;
 mod reports;
+mod seen;
 
 pub(crate) const T0: OffsetDateTime = datetime!(2021-12-10 0:41 UTC);
 

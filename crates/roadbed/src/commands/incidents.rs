@@ -316,3 +316,48 @@ async fn report(client: &Client, args: ReportArgs) -> anyhow::Result<()> {
         ReportFormat::Html => output::text(&report.to_html()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
+
+    /// Words of a shell's line, without what is piped or written elsewhere.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut is_quoted) = (vec![String::new()], false);
+        for letter in line.chars() {
+            match letter {
+                '\'' => is_quoted = !is_quoted,
+                ' ' if !is_quoted => words.push(String::new()),
+                letter => words.last_mut().unwrap().push(letter),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn the_commands_of_the_page_are_commands() {
+        let page = include_str!("../../../../docs/incidents.md");
+        let blocks = page.split("```sh\n").skip(1);
+        let lines = blocks.flat_map(|block| block.split("```").next().unwrap().lines());
+        let mut tried = 0;
+        for line in lines {
+            if let Err(error) = Cli::try_parse_from(words(line)) {
+                panic!("{line}\n{error}");
+            }
+            tried += 1;
+        }
+        assert!(tried > 10, "only {tried} lines were found");
+    }
+
+    #[test]
+    fn what_is_to_be_relieved_has_to_be_named() {
+        let parse = |line: &str| Cli::try_parse_from(words(line));
+        assert!(parse("roadbed incident waive log4shell --until 3d --reason x").is_err());
+        assert!(parse("roadbed incident waive log4shell nonsense --until 3d --reason x").is_err());
+        assert!(parse("roadbed incident waive log4shell --owner team-a --until 3d --reason x").is_ok());
+        assert!(parse("roadbed incident open").is_err());
+        assert!(parse("roadbed incident open CVE-1 --within soon=3d").is_err());
+    }
+}

@@ -13,7 +13,7 @@ mod m0008_losses;
 mod m0009_feed_losses;
 mod m0010_declared;
 mod m0011_report_order;
-mod m0012_incidents;
+mod m0015_incidents;
 mod table;
 
 /// The list.
@@ -33,7 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_feed_losses::Migration),
             Box::new(m0010_declared::Migration),
             Box::new(m0011_report_order::Migration),
-            Box::new(m0012_incidents::Migration),
+            Box::new(m0015_incidents::Migration),
         ]
     }
 }

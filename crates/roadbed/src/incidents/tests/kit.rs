@@ -269,6 +269,20 @@ impl Kit {
         line.map_or("-", |line| line.state(self.now()).as_str())
     }
 
+    /// Looks until a row is in a state: decisions are made anew some time after what they rest on has changed.
+    pub(super) async fn until(&self, id: &str, repository: &str, state: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.look().await;
+            let now = self.state(id, repository).await;
+            if now == state {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{repository} is {now}, not {state}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// The service as a start finds it: with nothing in memory.
     pub(super) fn started_anew(&self) -> Arc<IncidentService> {
         IncidentService::of(
