@@ -58,11 +58,12 @@ pub(super) fn find(service: &FleetService, sought: &Sought) -> AllFound {
     all
 }
 
-/// The images that are affected; `None`: no advisory knows it.
-fn affected_keys(
+/// The images that are in a state; `None`: no advisory knows the vulnerability.
+fn keys(
     service: &FleetService,
     sought: &Sought,
     id: &VulnerabilityId,
+    wanted: State,
 ) -> Option<BTreeSet<ImageKey>> {
     let state = service.read();
     let answer = ask(&state, sought, id)?.only(&[wanted]);
