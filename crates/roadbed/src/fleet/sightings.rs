@@ -192,8 +192,8 @@ impl FleetService {
         })
     }
 
-    /// How much of the repositories is covered that somebody may pull from.
-    pub(crate) fn covered(&self, road: &RoadEntries, may_pull: &MayPull) -> Coverage {
+    /// How much of the repositories is covered that somebody may pull from; with what is still being looked into, or without.
+    pub(crate) fn covered(&self, road: &RoadEntries, may_pull: &MayPull, with_waiting: bool) -> Coverage {
         let state = self.read();
         let may = |name: &str| name.parse().is_ok_and(|repo: RepoName| may_pull(&repo));
         let is_ownerless = |name: &str| {
@@ -202,7 +202,7 @@ impl FleetService {
         };
         let looked = state.fleet.coverage(&state.fleet.scope(may, None));
         let ownerless = state.fleet.coverage(&state.fleet.scope(is_ownerless, None));
-        let waiting = state.waiting.iter().filter(|(name, _)| may(name));
+        let waiting = state.waiting.iter().filter(|(name, _)| with_waiting && may(name));
         let waiting: u64 = waiting.map(|(_, digests)| digests.len() as u64).sum();
         let owned_but_unseen = looked.not_scannable - ownerless.not_scannable;
         Coverage {

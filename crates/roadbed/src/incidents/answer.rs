@@ -49,7 +49,7 @@ impl IncidentService {
             return Ok(found);
         };
         let road = self.store.road().await.map_err(|error| failed(error.into()))?;
-        let coverage = self.fleet.covered(&road, &may_pull);
+        let coverage = self.fleet.covered(&road, &may_pull, true);
         let incident = Incident::clone(incident);
         Ok(Some(Arc::new(incident.only(|repo| may_pull(repo), coverage))))
     }

@@ -19,7 +19,7 @@ use road::{
 };
 use store::Actor;
 use time::OffsetDateTime;
-use web::IncidentsError;
+use web::{IncidentsError, MayPull};
 
 use super::{IncidentService, Kept, missing::Missing, refused};
 use crate::{fleet::Seen, judge::Facts};
@@ -131,6 +131,7 @@ impl IncidentService {
         let seen = self.fleet.sight(sought).await?;
         let missing = self.missing(incident, &seen.missing).await?;
         let is_sure = !missing.is_unsure;
+        let told = [told, self.covered_anew(incident).await?].concat();
         let is_quiet = told.is_empty()
             && missing.gone.is_empty()
             && !seen.sightings.iter().any(|sighting| incident.is_news(sighting));
@@ -150,6 +151,18 @@ impl IncidentService {
                 Ok(false)
             }
         }
+    }
+
+    /// How much is covered, if that changes what is said of it. What is still being looked into comes and goes and is left out.
+    async fn covered_anew(&self, incident: &Incident) -> Result<Vec<EventKind>> {
+        let road = self.store.road().await?;
+        let everything: MayPull = Arc::new(|_| true);
+        let coverage = self.fleet.covered(&road, &everything, false);
+        let is_other = coverage.headline(0) != incident.coverage().headline(0);
+        Ok(is_other
+            .then_some(EventKind::Covered { coverage })
+            .into_iter()
+            .collect())
     }
 
     /// What advisories say otherwise than before.

@@ -47,7 +47,7 @@ impl IncidentService {
             deadlines,
             coverage: self
                 .fleet
-                .covered(&road, &(Arc::new(|_: &_| true) as web::MayPull)),
+                .covered(&road, &(Arc::new(|_: &_| true) as web::MayPull), true),
             affected: seen.sightings,
         };
         let (incident, events) = Incident::open(opening, actor.name(), now).map_err(refused)?;

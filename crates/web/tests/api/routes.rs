@@ -75,6 +75,7 @@ fn table() -> Vec<Row> {
     let mut table = plain();
     table.extend(rulings());
     table.extend(of_the_road());
+    table.extend(of_incidents());
     table
 }
 
@@ -206,6 +207,28 @@ fn of_the_road() -> Vec<Row> {
         // Nobody judges in this world.
         row("GET", "/lineage", "/lineage?repository=team/app&reference=v1", None, PULLERS, 409),
         row("GET", "/lineage", "/lineage?repository=team/app&reference=ghost", None, PULLERS, 404),
+    ]
+}
+
+/// What is followed until nobody is affected any more. Nobody keeps incidents in this world.
+#[rustfmt::skip]
+fn of_incidents() -> Vec<Row> {
+    let cves = json!({ "vulnerabilities": ["CVE-2021-44228"] });
+    let relief = json!({ "lines": ["team/app:v1"], "until": "2100-01-01T00:00:00Z", "reason": "x" });
+    let end = json!({ "lines": ["team/app:v1"], "reason": "x" });
+    vec![
+        row("POST", "/incidents", "/incidents", Some(cves.clone()), ADMINISTRATORS, 409),
+        row("GET", "/incidents", "/incidents", None, SIGNED_IN, 409),
+        row("GET", "/incidents/{id}", "/incidents/i", None, SIGNED_IN, 409),
+        row("GET", "/incidents/{id}/lines", "/incidents/i/lines?state=open", None, SIGNED_IN, 409),
+        row("GET", "/incidents/{id}/report", "/incidents/i/report?format=html", None, SIGNED_IN, 409),
+        row("POST", "/incidents/{id}/vulnerabilities", "/incidents/i/vulnerabilities", Some(cves), ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/mitigations", "/incidents/i/mitigations", Some(relief.clone()), ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/mitigations/end", "/incidents/i/mitigations/end", Some(end.clone()),
+            ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/waivers", "/incidents/i/waivers", Some(relief), ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/waivers/end", "/incidents/i/waivers/end", Some(end), ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/close", "/incidents/i/close", Some(json!({})), ADMINISTRATORS, 409),
     ]
 }
 

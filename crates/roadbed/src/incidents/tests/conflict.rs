@@ -28,11 +28,8 @@ async fn a_source_that_changes_its_mind_begins_a_generation() {
     kit.import(&dated::said_at(later)).await;
     kit.look().await;
     let asked = kit.ask("CVE-2021-45046").await;
-    let image = asked
-        .items
-        .iter()
-        .find(|image| image.repository == "shop/o3")
-        .unwrap();
+    // The one of before has no tag any more.
+    let image = asked.items.iter().find(|image| !image.tags.is_empty()).unwrap();
     let finding = image.places[0].finding.as_ref().unwrap();
     assert_eq!(finding.fix.as_deref(), Some("2.12.3"));
     assert_eq!(finding.denied_by, ["GHSA GHSA-7rjr-3q55-vv33"]);

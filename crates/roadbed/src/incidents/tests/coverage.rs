@@ -49,5 +49,7 @@ async fn where_a_third_is_not_known_the_headline_says_so() {
     let incident = kit.incident("log4shell").await;
     let line = incident.line(&super::kit::prod("shop/s4")).unwrap();
     assert!(line.state(kit.now()).is_open());
+    let headline = incident.report(kit.now()).headline;
+    assert_eq!(headline, "at least 3 affected; 36 % of images not scannable");
     assert_eq!(line.remedies[0].waits_on(), "somebody to look");
 }
