@@ -82,11 +82,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let background = Background::start().context("cannot start the threads that work beside requests")?;
     let looking = looking::start(&background, &config, &store, knowledge, &instance).await?;
     let fetching = Fetching::start(&background, &config, &store);
-    let state = web::WebState::new(store.clone(), web_config(&config, &instance))
-        .judged_by(looking.as_ref().map(looking::Looking::judging))
-        .answered_by(looking.as_ref().map(looking::Looking::asking))
-        .followed_by(looking.as_ref().map(looking::Looking::incidents))
-        .fed_by(fetching.syncing());
+    let state = web::WebState::new(store.clone(), web_config(&config, &instance)).fed_by(fetching.syncing());
+    let state = looking::serving(looking.as_ref(), state);
     let app = App {
         registry,
         other: web::router(state)

@@ -69,14 +69,12 @@ impl FromStr for LineKey {
     type Err = LineKeyError;
 
     fn from_str(text: &str) -> Result<Self, LineKeyError> {
-        let parsed = || match text.split_once('@') {
-            Some((repository, digest)) => {
-                Some((repository.parse().ok()?, Reference::Digest(digest.parse().ok()?)))
+        let parsed = || {
+            if let Some((repository, digest)) = text.split_once('@') {
+                return Some((repository.parse().ok()?, Reference::Digest(digest.parse().ok()?)));
             }
-            None => {
-                let (repository, tag) = text.rsplit_once(':')?;
-                Some((repository.parse().ok()?, Reference::Tag(tag.parse().ok()?)))
-            }
+            let (repository, tag) = text.rsplit_once(':')?;
+            Some((repository.parse().ok()?, Reference::Tag(tag.parse().ok()?)))
         };
         let (repository, reference) = parsed().ok_or_else(|| LineKeyError(one_line(text, 300)))?;
         Ok(Self {

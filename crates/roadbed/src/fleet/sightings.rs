@@ -138,7 +138,7 @@ impl FleetService {
 
     fn see(&self, sought: &Sought) -> Seen {
         let found = found::find(self, sought);
-        lines::of_images(self, sought, found)
+        lines::of_images(self, sought, &found)
     }
 
     /// What advisories say of a vulnerability, and which versions fix it here. `None`: none of them knows it.

@@ -194,13 +194,13 @@ fn end_mitigations(
     for line in incident.lines() {
         let affected_by = incident.affected_by(line);
         let hit = new.iter().find(|id| affected_by.contains(id));
-        let mut live = line
+        let mut in_force = line
             .reliefs
             .iter()
             .filter(|relief| relief.kind == ReliefKind::Mitigation && relief.is_live(now));
-        if let (Some(hit), Some(first)) = (hit, live.next()) {
+        if let (Some(found), Some(first)) = (hit, in_force.next()) {
             let reason = format!(
-                "{hit} needs another fix: what was said to help before ({}) counts no more until somebody says it anew",
+                "{found} needs another fix: what was said to help before ({}) counts no more until somebody says it anew",
                 policy::yaml::one_line(&first.reason, 200)
             );
             let line = line.key.clone();

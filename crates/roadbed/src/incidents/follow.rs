@@ -145,10 +145,12 @@ impl IncidentService {
         match written.await {
             Ok(_) => Ok(is_sure),
             Err(IncidentsError::Failed(error)) => Err(anyhow::anyhow!(error)),
+            // Others were faster.
+            Err(IncidentsError::NotYet(_)) => Ok(false),
             Err(error) => {
-                // It is full, or others were faster: the next look says whether that is still so.
+                // It is full. Trying again before something changes would only say so again.
                 tracing::warn!(incident = %id, %error, "an incident could not take in what has changed");
-                Ok(false)
+                Ok(is_sure)
             }
         }
     }

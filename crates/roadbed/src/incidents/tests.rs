@@ -5,5 +5,6 @@ mod coverage;
 mod dated;
 mod fixtures;
 mod kit;
+mod limits;
 mod moves;
 mod replay;

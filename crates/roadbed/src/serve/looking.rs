@@ -39,21 +39,12 @@ pub(super) struct Looking {
     pool: Pool,
 }
 
-impl Looking {
-    /// Who judges for the API.
-    pub(super) fn judging(&self) -> Arc<dyn Judging> {
-        Arc::clone(&self.judging)
-    }
-
-    /// Who answers questions about all images for the API.
-    pub(super) fn asking(&self) -> Arc<dyn Asking> {
-        Arc::clone(&self.asking)
-    }
-
-    /// Who keeps incidents for the API.
-    pub(super) fn incidents(&self) -> Arc<dyn Incidents> {
-        Arc::clone(&self.incidents)
-    }
+/// The API with what it asks of whoever looks into images; without, nobody answers.
+pub(super) fn serving(looking: Option<&Looking>, state: web::WebState) -> web::WebState {
+    state
+        .judged_by(looking.map(|looking| Arc::clone(&looking.judging)))
+        .answered_by(looking.map(|looking| Arc::clone(&looking.asking)))
+        .followed_by(looking.map(|looking| Arc::clone(&looking.incidents)))
 }
 
 /// Ends it; what is to be kept for the next start is written down first.

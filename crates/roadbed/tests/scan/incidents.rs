@@ -212,35 +212,41 @@ async fn post(client: &Client, path: &str, body: &Value) -> Result<Answer> {
     request.body(body.to_string()).send().await
 }
 
+/// What is asked for, and with which status and words it is refused.
+type Refusal<'a> = (&'a str, Value, u16, &'a str);
+
+async fn refused(administrator: &Client, refusals: Vec<Refusal<'_>>) -> Result<()> {
+    for (path, body, status, words) in refusals {
+        let answer = post(administrator, path, &body).await?;
+        let problem = answer.expect(&[status])?.json()?;
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        ensure!(detail.contains(words), "{path}: {detail}");
+    }
+    Ok(())
+}
+
+fn of(ids: &[&str], title: &str) -> Value {
+    json!({ "vulnerabilities": ids, "title": title })
+}
+
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_and_says_why() -> Result<()> {
     let world = affected().await?;
     let administrator = world.admin.with_login(Login::basic(ADMIN, ADMIN_PASSWORD));
-    let refused = async |path: &str, body: Value, status: u16, words: &str| -> Result<()> {
-        let answer = post(&administrator, path, &body).await?;
-        let problem = answer.expect(&[status])?.json()?;
-        let detail = problem["detail"].as_str().unwrap_or_default();
-        ensure!(detail.contains(words), "{detail}");
-        Ok(())
-    };
-    let of = |ids: &[&str], title: &str| json!({ "vulnerabilities": ids, "title": title });
-    refused(
-        "",
-        of(&["CVE-2000-1"], "x"),
-        404,
-        "no advisory that was imported here knows",
-    )
-    .await?;
-    refused("", of(&[], "x"), 400, "at least one vulnerability").await?;
-    refused("", of(&[CVE; 65], "x"), 400, "at most 64").await?;
-    refused("", of(&[CVE], "a\u{1b}[2J\nb"), 400, "the title must be one line").await?;
-    refused(
-        "",
-        of(&[CVE], &"x".repeat(201)),
-        400,
-        "the title must be one line",
-    )
-    .await?;
+    let title = "the title must be one line";
+    let refusals = vec![
+        (
+            "",
+            of(&["CVE-2000-1"], "x"),
+            404,
+            "no advisory that was imported here knows",
+        ),
+        ("", of(&[], "x"), 400, "at least one vulnerability"),
+        ("", of(&[CVE; 65], "x"), 400, "at most 64"),
+        ("", of(&[CVE], "a\u{1b}[2J\nb"), 400, title),
+        ("", of(&[CVE], &"x".repeat(201)), 400, title),
+    ];
+    refused(&administrator, refusals).await?;
     let denied = post(&reader(&world), "", &of(&[CVE], "x")).await?;
     denied.expect(&[403])?;
 
@@ -258,63 +264,66 @@ async fn what_makes_no_sense_is_refused_and_says_why() -> Result<()> {
         !html.contains("<script>") && html.contains("&lt;script&gt;"),
         "{html}"
     );
+    check_changes(&administrator).await
+}
 
-    let path = format!("/{}", CVE.to_lowercase());
-    let below = |what: &str| format!("{path}/{what}");
-    let until = "2200-01-01T00:00:00Z";
-    let relief =
-        |line: &str, until: &str, reason: &str| json!({ "lines": [line], "until": until, "reason": reason });
-    let soon = store_moment(1);
-    refused(&below("mitigations"), relief(LINE, until, "x"), 400, "within").await?;
-    refused(&below("mitigations"), relief(LINE, &soon, " "), 400, "its reason").await?;
-    refused(
-        &below("waivers"),
-        relief(LINE, &soon, &"x".repeat(2_001)),
-        400,
-        "longer than 2000",
-    )
-    .await?;
-    refused(
-        &below("waivers"),
-        relief("team/app:no", &soon, "x"),
-        404,
-        "is not in the incident",
-    )
-    .await?;
-    refused(
-        &below("waivers"),
-        relief("no line", &soon, "x"),
-        400,
-        "is no tag and no image",
-    )
-    .await?;
-    refused(
-        &below("vulnerabilities"),
-        json!({ "vulnerabilities": ["GHSA-jfh8-c2jp-5v3q"] }),
-        409,
-        "already",
-    )
-    .await?;
-    refused(&below("close"), json!({ "note": "" }), 409, "still open").await?;
-    let mitigated = post(
-        &administrator,
-        &below("mitigations"),
-        &relief(LINE, &soon, "taken out"),
-    )
-    .await?;
+async fn check_changes(administrator: &Client) -> Result<()> {
+    let below = |what: &str| format!("/{}/{what}", CVE.to_lowercase());
+    let (mitigations, waivers) = (below("mitigations"), below("waivers"));
+    let (add, close) = (below("vulnerabilities"), below("close"));
+    let soon = days_from_now(1);
+    let relief = |line: &str, reason: &str| json!({ "lines": [line], "until": soon, "reason": reason });
+    let late = json!({ "lines": [LINE], "until": "2200-01-01T00:00:00Z", "reason": "x" });
+    let again = json!({ "vulnerabilities": ["GHSA-jfh8-c2jp-5v3q"] });
+    let refusals = vec![
+        (mitigations.as_str(), late, 400, "within"),
+        (&mitigations, relief(LINE, " "), 400, "its reason"),
+        (
+            &waivers,
+            relief(LINE, &"x".repeat(2_001)),
+            400,
+            "longer than 2000",
+        ),
+        (
+            &waivers,
+            relief("team/app:no", "x"),
+            404,
+            "is not in the incident",
+        ),
+        (&waivers, relief("no line", "x"), 400, "is no tag and no image"),
+        (
+            &waivers,
+            json!({ "until": soon, "reason": "x" }),
+            400,
+            "nothing is meant",
+        ),
+        (&add, again, 409, "already"),
+        (&add, json!({ "vulnerabilities": [] }), 400, "at least one"),
+        (&close, json!({ "note": "" }), 409, "still open"),
+    ];
+    refused(administrator, refusals).await?;
+    let mitigated = post(administrator, &mitigations, &relief(LINE, "taken out")).await?;
     let mitigated = mitigated.expect(&[200])?.json()?;
     ensure!(
         mitigated["mitigated"] == 1 && mitigated["open"] == 0,
         "{mitigated:#}"
     );
-    post(&administrator, &below("close"), &json!({}))
-        .await?
-        .expect(&[200])?;
+    post(administrator, &close, &json!({})).await?.expect(&[200])?;
+    for (format, kind) in [
+        ("html", "text/html"),
+        ("markdown", "text/markdown"),
+        ("json", "application/json"),
+    ] {
+        let report = administrator.get(format!("/api/v1/incidents{}", below("report")));
+        let report = report.query("format", format).send().await?.expect(&[200])?;
+        let said = report.header("content-type").unwrap_or_default();
+        ensure!(said.starts_with(kind), "{said}");
+    }
     Ok(())
 }
 
 /// So many days from now.
-fn store_moment(days: i64) -> String {
+fn days_from_now(days: i64) -> String {
     let moment = time::OffsetDateTime::now_utc() + time::Duration::days(days);
     let moment = moment.format(&time::format_description::well_known::Rfc3339);
     moment.expect("it has a form")

@@ -144,3 +144,28 @@ async fn each_event_is_in_the_audit_log_and_none_can_be_changed() {
         assert!(source.to_string().contains("append-only"), "{source}");
     }
 }
+
+#[tokio::test]
+async fn one_incident_too_many_is_refused() {
+    let kit = Kit::new().await;
+    let filled = kit.store.write(move |tx| {
+        Box::pin(async move {
+            let sql = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < $1) \
+                       INSERT INTO incident (name, opened_at, settled_at, events) SELECT 'i' || n, n, n, 1 FROM number";
+            sql::execute(tx.sql(), sql, [sql::to_db(MAX_INCIDENTS).into()]).await
+        })
+    });
+    let filled: Result<u64, StoreError> = filled.await;
+    assert_eq!(filled.unwrap(), MAX_INCIDENTS);
+    let (_, append) = opened("log4shell", 1, kit.store.now());
+    let refused = kit
+        .store
+        .open_incident(&Kit::operator(), append)
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().starts_with("there may be 10000 incidents"),
+        "{refused}"
+    );
+    assert_eq!(kit.store.incidents().await.unwrap().len() as u64, MAX_INCIDENTS);
+}

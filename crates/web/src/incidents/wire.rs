@@ -312,7 +312,7 @@ impl IncidentEntry {
             *counts.entry(line.state(now).as_str()).or_default() += 1;
             overdue += u64::from(incident.is_overdue(line, now));
         }
-        let count = |state| counts.get(state).copied().unwrap_or_default();
+        let of = |state| counts.get(state).copied().unwrap_or_default();
         let (status, closed_at) = match incident.status(now) {
             Status::Open => ("open", None),
             Status::Closed { at } => ("closed", Some(at)),
@@ -328,20 +328,18 @@ impl IncidentEntry {
             status: status.to_owned(),
             opened_at: moment(incident.opened_at()),
             closed_at: closed_at.map(moment),
-            headline: incident
-                .coverage()
-                .headline(lines - count("fixed") - count("gone")),
+            headline: incident.coverage().headline(lines - of("fixed") - of("gone")),
             vulnerabilities: incident.vulnerabilities().iter().map(Into::into).collect(),
             parts: incident.parts(now).iter().map(Into::into).collect(),
             generation: last.map_or(1, |last| last.number),
             targets: last.map_or_else(Vec::new, |last| last.targets.clone()),
             lines,
-            open: count("open") + count("reopened"),
+            open: of("open") + of("reopened"),
             overdue,
-            mitigated: count("mitigated"),
-            waived: count("waived"),
-            fixed: count("fixed"),
-            gone: count("gone"),
+            mitigated: of("mitigated"),
+            waived: of("waived"),
+            fixed: of("fixed"),
+            gone: of("gone"),
             due: due.map(moment),
         }
     }
@@ -356,7 +354,7 @@ impl IncidentLine {
         } else {
             incident.severity_now(line)
         };
-        let live = line
+        let in_force = line
             .reliefs
             .iter()
             .chain(&line.seen)
@@ -385,7 +383,7 @@ impl IncidentLine {
             last_reopening: line.last_reopening.map(Into::into),
             gone: line.gone.clone(),
             remedies: line.remedies.clone(),
-            reliefs: live.map(|relief| relief_of(incident, relief)).collect(),
+            reliefs: in_force.map(|relief| relief_of(incident, relief)).collect(),
             generations,
         }
     }

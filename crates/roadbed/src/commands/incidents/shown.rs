@@ -81,9 +81,10 @@ fn counts(entry: &IncidentEntry) -> String {
     ];
     let told = counts.iter().filter(|(count, _)| *count > 0);
     let told: Vec<String> = told.map(|(count, word)| format!("{count} {word}")).collect();
-    match told.is_empty() {
-        true => "none".to_owned(),
-        false => told.join(", "),
+    if told.is_empty() {
+        "none".to_owned()
+    } else {
+        told.join(", ")
     }
 }
 

@@ -18,7 +18,7 @@ use super::{FleetService, Seen, Sought, found::AllFound, found::Found, versions}
 const NOT_SCANNABLE: &str = "the image could not be looked into";
 const UNCERTAIN: &str = "nobody can tell from what is in the image";
 
-pub(super) fn of_images(service: &FleetService, sought: &Sought, all: AllFound) -> Seen {
+pub(super) fn of_images(service: &FleetService, sought: &Sought, all: &AllFound) -> Seen {
     let mut by_line: BTreeMap<LineKey, Vec<(ImageKey, &Found)>> = BTreeMap::new();
     for (key, found) in &all.images {
         for line in lines_of(sought, key, found) {
@@ -31,7 +31,7 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: AllFound) 
         images: BTreeMap::new(),
         followed: BTreeMap::new(),
     };
-    let followers = Followers::of(service, &all, by_line.keys());
+    let followers = Followers::of(service, all, by_line.keys());
     for (line, images) in by_line {
         let mut sighting = affected(service, sought, &line, &images);
         let without = followers.without(&line, &sighting.affected_by);
@@ -44,7 +44,7 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: AllFound) 
         seen.images.insert(line, keys);
     }
     if let Some(incident) = &sought.incident {
-        others(service, sought, incident, &all, &mut seen);
+        others(service, sought, incident, all, &mut seen);
     }
     seen
 }

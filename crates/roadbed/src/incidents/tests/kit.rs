@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How long what follows the store may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -118,6 +118,11 @@ impl Kit {
 
     /// Pushes an image of these layers, each an archive, and looks into them.
     pub(super) async fn push(&self, repository: &str, tag: &str, layers: &[Vec<u8>]) -> Digest {
+        self.push_as(repository, &[tag.to_owned()], layers).await
+    }
+
+    /// The same under several tags.
+    pub(super) async fn push_as(&self, repository: &str, tags: &[String], layers: &[Vec<u8>]) -> Digest {
         let repo: RepoName = repository.parse().unwrap();
         let permit = self
             .store
@@ -129,7 +134,7 @@ impl Kit {
             .map(|tar| Digest::of(Algorithm::Sha256, tar))
             .collect();
         let config = json!({
-            "os": "linux", "architecture": "amd64", "config": { "Labels": { "of": format!("{repository}:{tag}") } },
+            "os": "linux", "architecture": "amd64", "config": { "Labels": { "of": format!("{repository}:{}", tags[0]) } },
             "rootfs": { "type": "layers", "diff_ids": diff_ids },
         });
         let config = config.to_string().into_bytes();
@@ -155,7 +160,7 @@ impl Kit {
             digest: Digest::of(Algorithm::Sha256, &bytes),
             manifest: Manifest::parse(&bytes, None, &ManifestLimits::default()).unwrap(),
             bytes,
-            tags: vec![tag.parse().unwrap()],
+            tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
             is_refused: false,
         };
         let digest = put.digest;

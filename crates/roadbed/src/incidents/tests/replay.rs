@@ -133,6 +133,7 @@ async fn replay_log4j() {
     steps::rebuild(&day).await;
     steps::superseded(&day).await;
     later::denial_of_service(&day).await;
+    later::older_lines(&day).await;
     later::fix_without_advisory(&day).await;
     later::close(&day).await;
     later::push_on_old_base(&day).await;
