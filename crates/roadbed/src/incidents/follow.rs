@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use road::{
     fleet::is_fix_superseded,
     incident::{Event, EventKind, Incident, Vulnerability},
     names::IncidentId,
 };
-use store::Actor;
+use store::{Actor, StoreError};
 use time::OffsetDateTime;
 use web::{IncidentsError, MayPull};
 
@@ -84,12 +84,19 @@ pub(crate) async fn follow(service: Arc<IncidentService>) {
 }
 
 impl IncidentService {
-    /// Reads what is to be followed.
+    /// Reads what is to be followed. One that is damaged does not keep the others from it.
     async fn load(&self) -> Result<()> {
         for stored in self.store.incidents().await? {
-            if self.is_followed(&stored) {
-                let read = self.current(&stored.id).await;
-                read.with_context(|| format!("incident {} cannot be read", stored.id))?;
+            if !self.is_followed(&stored) {
+                continue;
+            }
+            if let Err(error) = self.current(&stored.id).await {
+                let of_store = error.downcast_ref::<StoreError>();
+                if of_store.is_some_and(|error| !matches!(error, StoreError::Damaged { .. })) {
+                    return Err(error.context(format!("incident {} cannot be read", stored.id)));
+                }
+                let error = format!("{error:#}");
+                tracing::error!(incident = %stored.id, error, "an incident that was stored cannot be read and is not followed");
             }
         }
         Ok(())

@@ -7,4 +7,5 @@ mod fixtures;
 mod kit;
 mod limits;
 mod moves;
+mod relief;
 mod replay;

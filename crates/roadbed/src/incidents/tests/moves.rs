@@ -18,14 +18,16 @@ const CVE: &str = "CVE-2021-44228";
 
 const ID: &str = "log4shell";
 
-async fn kit() -> Kit {
+/// On the first morning, with what was known then.
+pub(super) async fn kit() -> Kit {
     let kit = Kit::at(datetime!(2021-12-09 12:00 UTC)).await;
     kit.go_to(datetime!(2021-12-10 0:41 UTC));
     kit.import(&dated::said_at(datetime!(2021-12-10 0:41 UTC))).await;
     kit
 }
 
-fn image(version: &str) -> [Vec<u8>; 1] {
+/// An image with log4j-core.
+pub(super) fn image(version: &str) -> [Vec<u8>; 1] {
     [layer(&[core(version)])]
 }
 
@@ -205,41 +207,4 @@ async fn events_of_one_look_are_those_of_one_moment() {
         (datetime!(2021-12-10 9:00 UTC), store::SYSTEM)
     );
     assert!(matches!(&last.kind, EventKind::Seen { lines } if lines.len() == 1));
-}
-
-/// Somebody whom an administrator trusts says that it does not matter here.
-#[tokio::test(flavor = "multi_thread")]
-async fn vex_of_a_trusted_author_makes_it_harmless_as_long_as_it_stands() {
-    let kit = kit().await;
-    let policy = "version: 1\nrules:\n  - {id: any, when: finding.kind == 'vulnerability', decide: warn}\n";
-    kit.store
-        .set_policy(policy, "sha256:x", &operator())
-        .await
-        .unwrap();
-    kit.push("shop/a", "prod", &image("2.14.1")).await;
-    kit.open(ID, CVE, None).await;
-    assert_eq!(kit.state(ID, "shop/a").await, "open");
-    let vex = serde_json::json!({
-        "@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://vendor.example/1", "author": "Vendor",
-        "timestamp": "2021-12-10T00:00:00Z", "version": 1,
-        "statements": [{
-            "vulnerability": { "name": CVE }, "products": ["pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1"],
-            "status": "not_affected", "justification": "vulnerable_code_not_in_execute_path",
-        }],
-    });
-    kit.import(&[("vendor.json".to_owned(), vex)]).await;
-    let spec =
-        serde_json::json!({ "name": "vendor", "repositories": ["**"], "author": "Vendor", "vex": true });
-    let spec: signatures::SignerSpec = serde_json::from_value(spec).unwrap();
-    kit.store.set_signer(&operator(), &spec).await.unwrap();
-    kit.until(ID, "shop/a", "mitigated").await;
-    let incident = kit.incident(ID).await;
-    let line = incident.line(&prod("shop/a")).unwrap();
-    assert!(
-        line.seen[0].reason.starts_with("VEX by "),
-        "{}",
-        line.seen[0].reason
-    );
-    kit.store.remove_signer(&operator(), "vendor").await.unwrap();
-    kit.until(ID, "shop/a", "open").await;
 }
