@@ -71,9 +71,8 @@ async fn a_waiver_of_the_policy_counts_until_it_ends() {
         body: policy::KeptWaiver::Approved(waiver).to_json().unwrap(),
         until: timestamp(until),
     };
-    let put = kit
-        .store
-        .set_waiver(waiver, None, WaiverStep::Approve, &operator());
+    let actor = operator();
+    let put = kit.store.set_waiver(waiver, None, WaiverStep::Approve, &actor);
     assert_eq!(put.await.unwrap(), WaiverPut::Done);
     kit.until(ID, "shop/a", "waived").await;
     let incident = kit.incident(ID).await;
