@@ -38,6 +38,7 @@ pub(crate) struct AsOf {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LinesQuery {
     /// Only in this state: `open` (also what opened again), `mitigated`, `waived`, `fixed`, `gone`, `reopened`.
+    #[param(value_type = Option<String>)]
     state: Option<LineState>,
     /// Only of this owner.
     #[param(value_type = Option<String>)]
@@ -54,7 +55,7 @@ pub(crate) struct LinesQuery {
 }
 
 /// A state that can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LineState {
     Open,
@@ -71,13 +72,14 @@ pub(crate) enum LineState {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportQuery {
     /// `json`, `markdown` or `html`; by default `json`.
+    #[param(value_type = Option<String>)]
     format: Option<ReportFormat>,
     /// As it stood at this moment.
     as_of: Option<Moment>,
 }
 
 /// How a report is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ReportFormat {
     #[default]

@@ -13,27 +13,38 @@ use super::{
 
 const CVE: &str = "CVE-2021-44228";
 
+/// What one push may carry.
+const TAGS_A_PUSH: usize = 64;
+
 async fn kit(tags: usize) -> Kit {
     let kit = Kit::at(datetime!(2021-12-10 0:41 UTC)).await;
     kit.import(&dated::said_at(datetime!(2021-12-10 0:41 UTC))).await;
     let tags: Vec<String> = (0..tags).map(|number| format!("t{number}")).collect();
-    kit.push_as("shop/a", &tags, &[layer(&[core("2.14.1")])]).await;
+    for some in tags.chunks(TAGS_A_PUSH) {
+        kit.push_as("shop/a", some, &[layer(&[core("2.14.1")])]).await;
+    }
+    kit.settle().await;
     kit
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_incident_too_many_to_follow_is_refused_until_one_is_over() {
     let kit = kit(1).await;
-    for number in 0..MAX_FOLLOWED {
-        kit.open(&format!("i{number}"), CVE, None).await;
-    }
-    let opening = || web::IncidentOpening {
-        id: Some("more".parse().unwrap()),
+    let opening = |id: &str| web::IncidentOpening {
+        id: Some(id.parse().unwrap()),
         title: None,
         vulnerabilities: vec![CVE.parse().unwrap()],
         deadlines: web::wire::IncidentDeadlines::default(),
     };
-    let refused = kit.incidents.open_one(&operator(), opening()).await.unwrap_err();
+    for number in 0..MAX_FOLLOWED {
+        let opening = opening(&format!("i{number}"));
+        kit.incidents.open_one(&operator(), opening).await.unwrap();
+    }
+    let refused = kit
+        .incidents
+        .open_one(&operator(), opening("more"))
+        .await
+        .unwrap_err();
     assert_eq!(
         refused.to_string(),
         "100 incidents are open: close one of them first"
@@ -43,7 +54,10 @@ async fn one_incident_too_many_to_follow_is_refused_until_one_is_over() {
     let id = "i7".parse().unwrap();
     let close = IncidentChange::Close { note: String::new() };
     kit.incidents.change_one(&operator(), &id, close).await.unwrap();
-    kit.incidents.open_one(&operator(), opening()).await.unwrap();
+    kit.incidents
+        .open_one(&operator(), opening("more"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
