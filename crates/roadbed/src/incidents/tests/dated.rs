@@ -73,7 +73,7 @@ impl Dated {
     }
 }
 
-/// What each source says in the end ends where the data beside the repository do.
+/// Nobody is told of a version that did not exist.
 #[test]
 fn the_facts_are_in_order_and_name_no_fix_before_its_release() {
     let released = [
