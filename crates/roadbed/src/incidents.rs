@@ -79,7 +79,7 @@ pub(crate) struct IncidentService {
 }
 
 impl IncidentService {
-    /// Knows nothing yet: [`follow`] reads what is to be followed.
+    /// Knows nothing yet: [`follow()`] reads what is to be followed.
     pub(crate) fn of(
         store: Store,
         fleet: Arc<FleetService>,
