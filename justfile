@@ -23,6 +23,10 @@ doc:
 unit:
     cargo test --workspace --locked --lib --bins --test api --test cli --test generated --test house_rules --test reference
 
+# December 2021 against the real engine, with what each source said at each moment; prints each step and what is pending
+replay-log4j:
+    cargo test --workspace --locked --bins replay_log4j -- --nocapture
+
 # The distribution specification, asked of the real binary
 protocol:
     cargo test --workspace --locked --test protocol

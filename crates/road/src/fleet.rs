@@ -57,8 +57,9 @@ pub use files::{files_with, hidden_by};
 pub use image::LIVES;
 pub use moment::Moment;
 pub use page::{PLACES, Page, Place, Row, Stale};
-pub use scope::{Coverage, Scope};
+pub use scope::{Coverage, Named, Scope};
 pub use snapshot::{SnapshotError, load};
+pub use vulnerability::is_fix_superseded;
 
 use excuse::Excuses;
 use image::Image;
@@ -134,6 +135,11 @@ impl Fleet {
     pub fn has(&self, key: &ImageKey) -> bool {
         self.number_of(key)
             .is_some_and(|number| self.present.contains(number))
+    }
+
+    /// Changes whenever anything in it does: answers hold until then.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     fn number_of(&self, key: &ImageKey) -> Option<u32> {

@@ -19,6 +19,7 @@ mod event;
 mod figures;
 mod generation;
 mod line;
+mod parts;
 mod report;
 mod status;
 mod tables;
@@ -26,6 +27,7 @@ mod tables;
 use std::collections::BTreeMap;
 
 use findings::Severity;
+use oci::RepoName;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -36,10 +38,13 @@ pub use burndown::{MAX_POINTS, Point};
 pub use coverage::Coverage;
 pub use deadline::Deadlines;
 pub use estimate::{Estimate, Sample, estimate};
-pub use event::{Event, EventKind, Remedy, Sighting};
+pub use event::{Event, EventKind, Remedy, SeenRelief, Sighting};
 pub use figures::{Figures, SHARES_AFTER, Share};
 pub use generation::Generation;
-pub use line::{Clock, End, Line, LineKey, Relief, ReliefKind, Reopening, ReopeningCause, State};
+pub use line::{
+    Clock, End, Line, LineKey, LineKeyError, Relief, ReliefKind, Reopening, ReopeningCause, State,
+};
+pub use parts::Part;
 pub use report::{GenerationFigures, MAX_LISTED_LINES, OpenLine, Report};
 pub use status::Status;
 pub(crate) use tables::moment;
@@ -246,6 +251,11 @@ impl Incident {
         Ok(event)
     }
 
+    /// Whether a sighting would change anything.
+    pub fn is_news(&self, sighting: &Sighting) -> bool {
+        apply::is_news(self, sighting)
+    }
+
     /// Takes in what tags and images are affected by now. What is told already and what is neither affected nor followed makes no
     /// event, so that the whole fleet may be told again and again.
     pub fn see(
@@ -326,6 +336,29 @@ impl Incident {
     /// The generations, the first one first.
     pub fn generations(&self) -> &[Generation] {
         &self.generations
+    }
+
+    /// By when it is to be over.
+    pub fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
+    }
+
+    /// When somebody last said that it is over.
+    pub fn closed_at(&self) -> Option<OffsetDateTime> {
+        self.closed_at
+    }
+
+    /// What a mitigation or waiver covers.
+    pub fn covered_by(&self, relief: &Relief) -> Vec<VulnerabilityId> {
+        self.ids(relief.covers)
+    }
+
+    /// The same for those who may see only some repositories, with how much of these is covered.
+    #[must_use]
+    pub fn only(mut self, may_see: impl Fn(&RepoName) -> bool, coverage: Coverage) -> Self {
+        self.lines.retain(|key, _| may_see(&key.repository));
+        self.coverage = coverage;
+        self
     }
 
     /// How much of the fleet is covered.

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, decisions,
-    deliveries, diff, grants, housekeeping, in_use, lineage, login, manifests, policy, rebase, repositories, robots,
-    rules, sbom, scan, signers, sinks, users, waivers,
+    deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, manifests, policy, rebase,
+    repositories, robots, rules, sbom, scan, signers, sinks, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -127,6 +127,9 @@ pub(crate) enum Command {
     Affected(affected::AffectedArgs),
     /// Say which packages and findings one image has and another one has not
     Diff(diff::DiffArgs),
+    /// Follow vulnerabilities until nobody is affected any more
+    #[command(subcommand)]
+    Incident(incidents::IncidentCommand),
     /// Manage applications: whose repositories are
     #[command(subcommand)]
     App(apps::AppCommand),

@@ -26,6 +26,7 @@ pub(crate) mod diff;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod in_use;
+pub(crate) mod incidents;
 pub(crate) mod lineage;
 pub(crate) mod login;
 pub(crate) mod manifests;
@@ -76,6 +77,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Signer(command) => signers::run(&Client::connect(&client)?, command).await,
         Command::Affected(args) => affected::run(&Client::connect(&client)?, args).await,
         Command::Diff(args) => diff::run(&client, args).await,
+        Command::Incident(command) => incidents::run(&Client::connect(&client)?, command).await,
         Command::App(command) => apps::run(&Client::connect(&client)?, command).await,
         Command::Catalog(command) => catalog::run(&client, command).await,
         Command::Base(command) => bases::run(&Client::connect(&client)?, command).await,

@@ -47,8 +47,8 @@ pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
-    Api, Auth, Catalog, Connections, Gate, Log, Metrics, Registry, Sbom, Scan, Server, Signatures, Storage,
-    Telemetry,
+    Api, Auth, Catalog, Connections, Gate, IncidentDeadlines, Log, Metrics, Registry, Sbom, Scan, Server,
+    Signatures, Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use telling::Telling;
@@ -75,6 +75,7 @@ pub(crate) struct Config {
     pub(crate) catalog: Catalog,
     /// What a pull has to pass.
     pub(crate) gate: Gate,
+    pub(crate) incidents: IncidentDeadlines,
     /// SBOMs that are attached to images.
     pub(crate) sbom: Sbom,
     /// How people are told what happens.
@@ -134,6 +135,7 @@ impl Config {
             signatures: Signatures::read(&mut reader),
             catalog: Catalog::read(&mut reader),
             gate: Gate::read(&mut reader),
+            incidents: IncidentDeadlines::read(&mut reader),
             sbom: Sbom::read(&mut reader),
             telling: Telling::read(&mut reader),
             auth: Auth::read(&mut reader),
@@ -424,6 +426,18 @@ impl Config {
         }
     }
 
+    /// By when incidents are to be over of which nothing else is said.
+    pub(crate) fn incident_deadlines(&self) -> road::incident::Deadlines {
+        let seconds = |span: units::Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+        road::incident::Deadlines {
+            critical: seconds(self.incidents.critical),
+            high: seconds(self.incidents.high),
+            medium: seconds(self.incidents.medium),
+            low: seconds(self.incidents.low),
+            by: None,
+        }
+    }
+
     /// Which images get an SBOM.
     pub(crate) fn sbom_config(&self) -> SbomConfig {
         SbomConfig {
@@ -446,6 +460,7 @@ impl Config {
             self.signatures.effective(),
             self.catalog.effective(),
             self.gate.effective(),
+            self.incidents.effective(),
             self.sbom.effective(),
             self.telling.effective(),
             self.auth.effective(),
@@ -486,6 +501,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Signatures,
         Catalog,
         Gate,
+        IncidentDeadlines,
         Sbom,
         Telling,
         Auth,

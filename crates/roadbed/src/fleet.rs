@@ -10,6 +10,7 @@
 //! - `fleet/ask.rs`: questions. `fleet/headline.rs`: their answer in a line. `fleet/rows.rs`: images of an answer.
 //! - `fleet/excuses.rs`: by whose word findings do not count.
 //! - `fleet/owners.rs`: whose they are and what is to be done.
+//! - `fleet/sightings.rs`: what tags and images are affected by, for incidents.
 //! - `fleet/search.rs`: digests of single files. `fleet/then.rs`: what advisories said at a moment.
 
 use std::{
@@ -42,9 +43,11 @@ mod look;
 mod owners;
 mod rows;
 mod search;
+mod sightings;
 mod then;
 
 pub(crate) use ask::Questions;
+pub(crate) use sightings::{Seen, Sought};
 
 /// How long the last writing of the file may take when the server stops.
 const STOP_WAIT: Duration = Duration::from_secs(20);
@@ -132,6 +135,27 @@ impl FleetService {
     /// Looks at the index as it stands. Whoever looks for long holds up those who keep it current, and then all others.
     pub(crate) fn look<R>(&self, at: impl FnOnce(&Fleet) -> R) -> R {
         at(&self.read().fleet)
+    }
+
+    /// Whether an image is known to be there and is still being looked into.
+    pub(crate) fn waits(&self, key: &ImageKey) -> bool {
+        let state = self.read();
+        let waiting = state.waiting.get(&key.repository);
+        waiting.is_some_and(|digests| digests.contains(&key.digest))
+    }
+
+    /// Whether an image is in the index.
+    pub(crate) fn has(&self, key: &ImageKey) -> bool {
+        self.read().fleet.has(key)
+    }
+
+    /// Whether it takes in what images stand on by now.
+    #[cfg(test)]
+    pub(crate) async fn stands_on(&self, store: &Store) -> bool {
+        let road = store.road().await.unwrap();
+        self.bases()
+            .as_ref()
+            .is_some_and(|taken| taken.change == road.change)
     }
 
     /// The index as it stands.

@@ -12,6 +12,7 @@ mod config;
 mod feeds;
 mod fleet;
 mod gate;
+mod incidents;
 mod jobs;
 mod judge;
 mod local;

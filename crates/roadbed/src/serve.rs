@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{
     config::{Config, LogTarget},
     telemetry,
-    telling::{NoIncidents, TellingMetrics},
+    telling::TellingMetrics,
 };
 
 mod app;
@@ -86,13 +86,17 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let background = Background::start().context("cannot start the threads that work beside requests")?;
     let looking = looking::start(&background, &config, &store, knowledge, &instance).await?;
     let fetching = Fetching::start(&background, &config, &store);
-    let tellers = Tellers::start(&background, &config, &store, Arc::new(NoIncidents), told)?;
+    let tellers = Tellers::start(
+        &background,
+        &config,
+        &store,
+        looking::messages(looking.as_ref()),
+        told,
+    )?;
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
-        .judged_by(looking.as_ref().map(looking::Looking::judging))
-        .rebased_by(looking.as_ref().map(looking::Looking::rebasing))
-        .answered_by(looking.as_ref().map(looking::Looking::asking))
         .fed_by(fetching.syncing())
         .told_by(tellers.as_ref().map(Tellers::telling));
+    let state = looking::serving(looking.as_ref(), state);
     let app = App {
         registry,
         other: web::router(state)

@@ -24,7 +24,7 @@ mod signature;
 mod tests;
 
 pub(crate) use limits::TellingLimits;
-pub(crate) use messages::{Messages, NoIncidents};
+pub(crate) use messages::{Asked as MessagesAsked, Messages, NoIncidents};
 pub(crate) use metrics::TellingMetrics;
 pub(crate) use service::TellingService;
 pub(crate) use setup::SetupError;

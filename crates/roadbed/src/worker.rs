@@ -28,5 +28,7 @@ pub(crate) use broker::{Broker, BrokerConfig, gave_up};
 pub(crate) use clamd::{ClamdAddress, ClamdConfig};
 #[cfg(test)]
 pub(crate) use engines::not_scannable;
+#[cfg(test)]
+pub(crate) use engines::tests::look;
 pub(crate) use engines::{NO_LAYER, Skips, check_rules};
 pub(crate) use pool::{Pool, PoolConfig, PoolError, check};

@@ -2,7 +2,8 @@
 //!
 //! `images` builds what is pushed, `world` is a server with the processes that look into blobs and what advisories say.
 //! `story` is the whole way from a push to a refusal and back, `undecided` what a pull meets before there is a decision,
-//! `feeds` advisories that are fetched, `fleet` who is affected, `moments` who was, `excused` what of that does not count, `pushes` what is refused before it comes in, `in_use` what runs by
+//! `feeds` advisories that are fetched, `fleet` who is affected, `moments` who was, `excused` what of that does not count, `incidents` what is
+//! followed, `pushes` what is refused before it comes in, `in_use` what runs by
 //! somebody's word, `brake` what is in use and would be refused, `grace` days in which a fix can be taken, `clamd` another scanner
 //! that is asked, `reevaluation` what an import asks again and tells, `rebase` images that follow a patched base, `signing` and `cosign`
 //! signatures as conditions, and VEX, `signer` who makes them, `catalogue` one that is pushed, `deaths` children and servers
@@ -30,6 +31,7 @@ mod scan {
     mod grace;
     mod images;
     mod in_use;
+    mod incidents;
     mod moments;
     mod pushes;
     mod rebase;

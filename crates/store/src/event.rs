@@ -186,6 +186,16 @@ pub enum EventKind {
     /// What an import touches was asked to be judged again, and all else is right by it.
     #[serde(rename = "advisories.evaluate")]
     AdvisoriesEvaluate,
+    /// An incident was opened.
+    #[serde(rename = "incident.open")]
+    IncidentOpen,
+    /// Something happened to an incident: tags or images are affected or not any more, it is about something else, something was
+    /// mitigated or waived.
+    #[serde(rename = "incident.change")]
+    IncidentChange,
+    /// Somebody said that an incident is over.
+    #[serde(rename = "incident.close")]
+    IncidentClose,
     /// Pulls were allowed whatever is decided, or not any more.
     #[serde(rename = "gate.break-glass")]
     BreakGlass,

@@ -36,6 +36,7 @@ mod gc;
 mod grants;
 mod held;
 mod in_use;
+mod incidents;
 mod judging;
 mod lineage;
 mod manifests;
@@ -77,6 +78,7 @@ pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 pub use affected::{AffectedQuestion, Answering, Asking, AskingError, MayPull};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION_BYTES};
 pub use feeds::{RunningSync, SourcesAsked, SyncRefused, Syncing};
+pub use incidents::{Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection};
 pub use judging::{Asked, Judging, JudgingError};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::{MAX_PLATFORMS, Made, PlanOf, Planned, Rebasing, RebasingError};
@@ -118,6 +120,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(sessions::change_own_password))
         .merge(of_principals())
         .merge(of_the_road())
+        .merge(of_incidents())
         .routes(routes!(
             grants::list_grants,
             grants::set_grant,
@@ -208,6 +211,21 @@ fn of_telling() -> OpenApiRouter<WebState> {
         .routes(routes!(deliveries::retry_deliveries))
         .routes(routes!(deliveries::get_delivery))
         .routes(routes!(deliveries::retry_delivery))
+}
+
+/// What is followed until nobody is affected any more.
+fn of_incidents() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(incidents::list_incidents, incidents::open_incident))
+        .routes(routes!(incidents::get_incident))
+        .routes(routes!(incidents::list_lines))
+        .routes(routes!(incidents::get_incident_report))
+        .routes(routes!(incidents::add_vulnerabilities))
+        .routes(routes!(incidents::mitigate))
+        .routes(routes!(incidents::end_mitigations))
+        .routes(routes!(incidents::waive))
+        .routes(routes!(incidents::end_waivers))
+        .routes(routes!(incidents::close_incident))
 }
 
 /// Users and robots.

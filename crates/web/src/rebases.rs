@@ -217,6 +217,7 @@ pub(crate) async fn get_plan(
     from: Option<Extension<PeerAddress>>,
     Query(query): Query<PlanQuery>,
 ) -> Result<Body<PlanEntry>, ApiError> {
+    session.permit::<Pull>(&query.repository)?;
     let rebasing = state.rebasing.clone().ok_or_else(judging::switched_off)?;
     let _place = state.place_for_report(from.map(|Extension(from)| from))?;
     let of = plan_of(&state, &session, query).await?;

@@ -14,6 +14,7 @@ use crate::advisories::OpenImport;
 use crate::affected::{Asker, Asking, EXPENSIVE_QUESTIONS, QUESTIONS};
 use crate::feeds::Syncing;
 use crate::gc::CollectionReport;
+use crate::incidents::Incidents;
 use crate::judging::Judging;
 use crate::problem::{ApiError, Kind};
 use crate::rebases::Rebasing;
@@ -85,6 +86,8 @@ pub struct WebState {
     pub(crate) telling: Option<Arc<dyn Telling>>,
     /// Who answers questions about all images; nobody where none are looked into.
     pub(crate) asking: Option<Arc<dyn Asking>>,
+    /// Who keeps incidents; nobody where no images are looked into.
+    pub(crate) incidents: Option<Arc<dyn Incidents>>,
     /// One per question that is being answered.
     pub(crate) questions: Arc<Shares<Asker>>,
     /// One per question that costs much.
@@ -155,6 +158,7 @@ impl WebState {
             syncing: None,
             telling: None,
             asking: None,
+            incidents: None,
             questions: Shares::new(QUESTIONS, PARTS),
             expensive_questions: Shares::new(EXPENSIVE_QUESTIONS, 2),
             previewer: Arc::new(Semaphore::new(1)),
@@ -188,6 +192,12 @@ impl WebState {
     #[must_use]
     pub fn rebased_by(self, rebasing: Option<Arc<dyn Rebasing>>) -> Self {
         Self { rebasing, ..self }
+    }
+
+    /// The same with somebody who keeps incidents.
+    #[must_use]
+    pub fn followed_by(self, incidents: Option<Arc<dyn Incidents>>) -> Self {
+        Self { incidents, ..self }
     }
 
     /// The same with somebody who judges images.

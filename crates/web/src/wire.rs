@@ -24,6 +24,10 @@ pub use crate::gc::{CollectionReport, CollectionRequest, CollectionStatus, KeptB
 pub use crate::grants::GrantEntry;
 pub use crate::held::{ApprovedChange, HeldCauseEntry, HeldEntry, HeldImageEntry, HeldReport};
 pub use crate::in_use::{InUseEntry, NewInUseEntry, SetInUse};
+pub use crate::incidents::{
+    IncidentDeadlines, IncidentEntry, IncidentLine, IncidentNote, IncidentPart, IncidentRelief,
+    IncidentReport, IncidentVulnerability, NewIncident, NewRelief, NewVulnerabilities, ReliefEnd,
+};
 pub use crate::lineage::{FindingsByOrigin, ImageLineage, LineageEntry};
 pub use crate::manifests::ManifestEntry;
 pub use crate::moment::Moment;

@@ -168,15 +168,10 @@ impl AdvisoryIndex {
 
     /// Names of packages that the advisories about a vulnerability speak of, with their ecosystem: what to look for in a fleet.
     pub fn packages_of(&self, vulnerability: &Vulnerability) -> Vec<(Ecosystem, Arc<str>)> {
-        let mut packages = Vec::new();
-        for advisory in &vulnerability.advisories {
-            // Those of one advisory lie beside each other, in the order of advisories.
-            let first = self.entries.partition_point(|entry| entry.advisory < *advisory);
-            let entries = self.entries[first..]
-                .iter()
-                .take_while(|entry| entry.advisory == *advisory);
-            packages.extend(entries.map(|entry| (entry.ecosystem, entry.name.clone())));
-        }
+        let entries = self.entries_about(vulnerability);
+        let mut packages: Vec<_> = entries
+            .map(|entry| (entry.ecosystem, entry.name.clone()))
+            .collect();
         packages.sort_unstable();
         packages.dedup();
         packages
@@ -206,6 +201,28 @@ impl AdvisoryIndex {
     pub(crate) fn count_spoken_of(&self, ecosystem: Ecosystem, release: Option<&Arc<str>>) -> usize {
         let counted = self.covered.get(&(ecosystem, release.cloned()));
         counted.copied().unwrap_or_default()
+    }
+
+    /// Versions that the advisories about a vulnerability name as those with the fix, each with its package.
+    pub fn fixes_of(&self, vulnerability: &Vulnerability) -> Vec<(Ecosystem, Arc<str>, Arc<str>)> {
+        let fixes = self.entries_about(vulnerability).flat_map(|entry| {
+            let named = entry.ranges.iter().flat_map(SortedRange::fixed);
+            named.map(|version| (entry.ecosystem, entry.name.clone(), version.clone()))
+        });
+        let mut fixes: Vec<_> = fixes.collect();
+        fixes.sort_unstable();
+        fixes.dedup();
+        fixes
+    }
+
+    /// What the advisories about a vulnerability say of single packages.
+    fn entries_about<'a>(&'a self, vulnerability: &'a Vulnerability) -> impl Iterator<Item = &'a Entry> {
+        vulnerability.advisories.iter().flat_map(|advisory| {
+            // Those of one advisory lie beside each other, in the order of advisories.
+            let first = self.entries.partition_point(|entry| entry.advisory < *advisory);
+            let entries = self.entries[first..].iter();
+            entries.take_while(|entry| entry.advisory == *advisory)
+        })
     }
 
     /// Whether any advisory speaks of the release of an ecosystem.

@@ -35,6 +35,17 @@ impl Scope {
     }
 }
 
+/// An image of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// Which.
+    pub digest: Digest,
+    /// Tags that name it now.
+    pub tags: Vec<&'a str>,
+    /// All of it was looked into.
+    pub is_scannable: bool,
+}
+
 impl Fleet {
     /// The images of the repositories that the caller may pull from; those of now, or those that were there at a moment.
     /// Repositories that hold nothing are not asked about.
@@ -73,6 +84,28 @@ impl Fleet {
     pub fn keys_in(&self, scope: &Scope) -> Vec<ImageKey> {
         let images = scope.images.iter().filter_map(|number| self.images.get(number));
         images.filter_map(|image| self.key_of(image)).collect()
+    }
+
+    /// The images of a repository that are there, with what they are called.
+    pub fn named<'a>(&'a self, repository: &str) -> Vec<Named<'a>> {
+        let numbers = self.repositories.get(repository).map(|all| all & &self.present);
+        let numbers = numbers.into_iter().flatten();
+        let named = numbers.filter_map(|number| {
+            let image = self.images.get(number)?;
+            Some(Named {
+                digest: image.digest.digest(&self.strings)?,
+                tags: image.tags.iter().map(|tag| self.strings.get(*tag)).collect(),
+                is_scannable: !self.not_scannable.contains(number),
+            })
+        });
+        named.collect()
+    }
+
+    /// The diff ids of an image's layers, lowest first; `None` where one is not known.
+    pub fn diff_ids_of(&self, key: &ImageKey) -> Option<Vec<Option<Digest>>> {
+        let image = self.images.get(self.number_of(key)?)?;
+        let diff_id = |layer: &u32| self.layers.get(*layer)?.diff_id.digest(&self.strings);
+        Some(image.layers.iter().map(diff_id).collect())
     }
 
     /// The layers of an image, lowest first, and how many of them are its base's. 0: no base of it is known.

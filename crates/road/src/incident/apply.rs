@@ -9,6 +9,9 @@ use super::{
 };
 use crate::names::VulnerabilityId;
 
+/// By whom what the registry saw itself is said.
+const SEEN_BY: &str = "the registry";
+
 /// The incident that an opening makes.
 pub(super) fn opened(event: &Event) -> Result<Incident, IncidentError> {
     let EventKind::Opened {
@@ -108,10 +111,12 @@ pub(super) fn is_news(incident: &Incident, sighting: &Sighting) -> bool {
     let offered = incident.mask(&sighting.affected_by);
     offered != Ok(line.offered)
         || line.gone.is_some()
+        || line.key.application != sighting.line.application
         || line.digest != sighting.digest
         || line.owner != sighting.owner
         || line.contacts != sighting.contacts
         || line.remedies != sighting.remedies
+        || incident.reliefs_of(sighting).as_ref() != Ok(&line.seen)
 }
 
 fn check_count(what: &'static str, count: usize, limit: usize) -> Result<(), IncidentError> {
@@ -222,6 +227,8 @@ impl Incident {
                 sighting.contacts.len(),
                 crate::application::MAX_LISTED,
             )?;
+            check_count("mitigations and waivers", sighting.reliefs.len(), MAX_RELIEFS)?;
+            self.reliefs_of(sighting)?;
             let mask = self.mask(&sighting.affected_by)?;
             added += usize::from(mask != 0 && !self.lines.contains_key(&sighting.line));
             masks.push(mask);
@@ -243,8 +250,24 @@ impl Incident {
         Ok(())
     }
 
+    /// What the registry saw itself, as reliefs.
+    fn reliefs_of(&self, sighting: &Sighting) -> Result<Vec<Relief>, IncidentError> {
+        let reliefs = sighting.reliefs.iter().map(|seen| {
+            check_text("reason", &seen.reason)?;
+            Ok(Relief {
+                kind: seen.kind,
+                covers: self.mask(&seen.covers)?,
+                until: seen.until,
+                reason: seen.reason.clone(),
+                by: SEEN_BY.to_owned(),
+            })
+        });
+        reliefs.collect()
+    }
+
     fn saw_one(&mut self, sighting: &Sighting, mask: u64, at: OffsetDateTime) {
         let at_opening = at == self.opened_at;
+        let seen = self.reliefs_of(sighting).unwrap_or_default();
         let line = self.lines.entry(sighting.line.clone()).or_insert_with(|| Line {
             key: sighting.line.clone(),
             since: at,
@@ -256,6 +279,7 @@ impl Incident {
             remedies: Vec::new(),
             clocks: Vec::new(),
             reliefs: Vec::new(),
+            seen: Vec::new(),
             reopened: 0,
             last_reopening: None,
             replicas: None,
@@ -264,6 +288,8 @@ impl Incident {
             running: 0,
             ever: 0,
         });
+        line.key.application.clone_from(&sighting.line.application);
+        line.seen = seen;
         line.owner.clone_from(&sighting.owner);
         line.contacts.clone_from(&sighting.contacts);
         line.remedies.clone_from(&sighting.remedies);
@@ -292,16 +318,16 @@ impl Incident {
             return Err(IncidentError::Until);
         }
         let line = self.followed(key)?;
-        let in_force = line.reliefs.iter().filter(|relief| event.at < relief.until);
+        let in_force = line.reliefs.iter().filter(|relief| relief.is_live(event.at));
         if in_force.count() >= MAX_RELIEFS {
             return Err(IncidentError::Reliefs(key.to_string()));
         }
         // What has ended is told by the events; here it only takes room.
-        line.reliefs.retain(|relief| event.at < relief.until);
+        line.reliefs.retain(|relief| relief.is_live(event.at));
         line.reliefs.push(Relief {
             kind,
             covers,
-            until,
+            until: Some(until),
             reason: reason.to_owned(),
             by: event.actor.clone(),
         });
@@ -318,7 +344,7 @@ impl Incident {
         check_text("reason", reason)?;
         let line = self.followed(key)?;
         for relief in line.reliefs.iter_mut().filter(|relief| relief.kind == kind) {
-            relief.until = relief.until.min(at);
+            relief.until = Some(relief.until.map_or(at, |until| until.min(at)));
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
-use super::{Coverage, Deadlines, LineKey, Vulnerability};
+use super::{Coverage, Deadlines, LineKey, ReliefKind, Vulnerability};
 use crate::cohort::Cohort;
 use crate::names::{BaseName, Contact, IncidentId, Owner, VulnerabilityId};
 
@@ -145,6 +145,27 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// Its name, as in JSON.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::Seen { .. } => "seen",
+            Self::VulnerabilityAdded { .. } => "vulnerability-added",
+            Self::FixChanged { .. } => "fix-changed",
+            Self::SeverityChanged { .. } => "severity-changed",
+            Self::Mitigated { .. } => "mitigated",
+            Self::MitigationEnded { .. } => "mitigation-ended",
+            Self::Waived { .. } => "waived",
+            Self::WaiverEnded { .. } => "waiver-ended",
+            Self::Gone { .. } => "gone",
+            Self::Running { .. } => "running",
+            Self::Covered { .. } => "covered",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}
+
 /// What a tag or image offers at a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
@@ -164,6 +185,24 @@ pub struct Sighting {
     /// What must be done, all of it; at most [`super::MAX_REMEDIES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remedies: Vec<Remedy>,
+    /// What the registry itself knows to help, all of it; at most [`super::MAX_RELIEFS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reliefs: Vec<SeenRelief>,
+}
+
+/// What the registry itself knows to help: a class that was taken out, a trusted statement, a waiver of the policy. It counts until
+/// a later sighting says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenRelief {
+    /// Whether it makes it harmless, or somebody bears it.
+    pub kind: ReliefKind,
+    /// Against which of the group.
+    pub covers: Vec<VulnerabilityId>,
+    /// Until when, not included. `None`: as long as it is seen.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub until: Option<OffsetDateTime>,
+    /// What was seen, or by whose word.
+    pub reason: String,
 }
 
 /// What must be done about a line.

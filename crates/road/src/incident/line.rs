@@ -1,24 +1,88 @@
 //! One tag or image in an incident.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 
 use oci::{Digest, Reference, RepoName};
+use policy::yaml::one_line;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
 use super::{Generation, MAX_CLOCKS, Remedy};
 use crate::cohort::Cohort;
 use crate::names::{ApplicationName, Contact, Owner};
 
-/// Which tag or image.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Which tag or image. Repository and tag or digest tell two apart; the application does not, for who says whose a repository is may
+/// change while the incident goes on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LineKey {
     /// Of which application, where that is known.
+    #[serde(default)]
     pub application: Option<ApplicationName>,
     /// In which repository.
     pub repository: RepoName,
     /// The tag, or the digest of an image that has none.
     pub reference: Reference,
+}
+
+impl LineKey {
+    fn identity(&self) -> (&RepoName, &Reference) {
+        (&self.repository, &self.reference)
+    }
+}
+
+impl PartialEq for LineKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for LineKey {}
+
+impl PartialOrd for LineKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for LineKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
+    }
+}
+
+impl Hash for LineKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+/// A text that names no tag and no image.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{0}` is no tag and no image: write repository:tag or repository@digest")]
+pub struct LineKeyError(String);
+
+impl FromStr for LineKey {
+    type Err = LineKeyError;
+
+    fn from_str(text: &str) -> Result<Self, LineKeyError> {
+        let parsed = || {
+            if let Some((repository, digest)) = text.split_once('@') {
+                return Some((repository.parse().ok()?, Reference::Digest(digest.parse().ok()?)));
+            }
+            let (repository, tag) = text.rsplit_once(':')?;
+            Some((repository.parse().ok()?, Reference::Tag(tag.parse().ok()?)))
+        };
+        let (repository, reference) = parsed().ok_or_else(|| LineKeyError(one_line(text, 300)))?;
+        Ok(Self {
+            application: None,
+            repository,
+            reference,
+        })
+    }
 }
 
 impl fmt::Display for LineKey {
@@ -63,6 +127,16 @@ pub enum ReliefKind {
     Waiver,
 }
 
+impl ReliefKind {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mitigation => "mitigation",
+            Self::Waiver => "waiver",
+        }
+    }
+}
+
 /// A mitigation or waiver of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relief {
@@ -70,12 +144,19 @@ pub struct Relief {
     pub kind: ReliefKind,
     /// What it covers, as bits of the group.
     pub(super) covers: u64,
-    /// Until when, not included.
-    pub until: OffsetDateTime,
+    /// Until when, not included. `None`: as long as the registry sees it.
+    pub until: Option<OffsetDateTime>,
     /// What, or why.
     pub reason: String,
     /// Who says so.
     pub by: String,
+}
+
+impl Relief {
+    /// Whether it counts at a moment.
+    pub fn is_live(&self, now: OffsetDateTime) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// Why a line opened again.
@@ -106,15 +187,15 @@ pub enum State {
     Open,
     /// Affected, and harmless for a while.
     Mitigated {
-        /// Until when, not included.
-        #[serde(with = "time::serde::rfc3339")]
-        until: OffsetDateTime,
+        /// Until when, not included. `None`: as long as what was seen in the image stays.
+        #[serde(default, with = "time::serde::rfc3339::option")]
+        until: Option<OffsetDateTime>,
     },
     /// Affected, and borne for a while.
     Waived {
-        /// Until when, not included.
-        #[serde(with = "time::serde::rfc3339")]
-        until: OffsetDateTime,
+        /// Until when, not included. `None`: as long as it is said.
+        #[serde(default, with = "time::serde::rfc3339::option")]
+        until: Option<OffsetDateTime>,
     },
     /// Not affected any more.
     Fixed,
@@ -169,8 +250,10 @@ pub struct Line {
     pub remedies: Vec<Remedy>,
     /// When it was affected, by generation; in the order of their starts.
     pub clocks: Vec<Clock>,
-    /// Mitigations and waivers, also ended ones.
+    /// Mitigations and waivers by somebody's word, also ended ones.
     pub reliefs: Vec<Relief>,
+    /// What the registry saw itself, at last.
+    pub seen: Vec<Relief>,
     /// How often it opened again.
     pub reopened: u32,
     /// The last time.
@@ -193,6 +276,19 @@ impl Line {
         self.offered | self.running
     }
 
+    /// What mitigations or waivers that are in force cover.
+    fn covered(&self, kind: ReliefKind, now: OffsetDateTime) -> u64 {
+        let all = self.reliefs.iter().chain(&self.seen);
+        let live = all.filter(|relief| relief.kind == kind && relief.is_live(now));
+        live.fold(0, |mask, relief| mask | relief.covers)
+    }
+
+    /// By what it is affected without anything that helps.
+    pub(super) fn pressing(&self, now: OffsetDateTime) -> u64 {
+        let covered = [ReliefKind::Waiver, ReliefKind::Mitigation].map(|kind| self.covered(kind, now));
+        self.exposed() & !(covered[0] | covered[1])
+    }
+
     /// Where it stands.
     pub fn state(&self, now: OffsetDateTime) -> State {
         let exposed = self.exposed();
@@ -200,18 +296,17 @@ impl Line {
             let is_gone = self.gone.is_some();
             return if is_gone { State::Gone } else { State::Fixed };
         }
-        let live = |kind| {
-            self.reliefs
-                .iter()
-                .filter(move |relief| relief.kind == kind && now < relief.until)
-        };
-        let waived = live(ReliefKind::Waiver).fold(0, |mask, relief| mask | relief.covers);
-        let mitigated = live(ReliefKind::Mitigation).fold(0, |mask, relief| mask | relief.covers);
-        let all = || live(ReliefKind::Waiver).chain(live(ReliefKind::Mitigation));
+        let waived = self.covered(ReliefKind::Waiver, now);
+        let mitigated = self.covered(ReliefKind::Mitigation, now);
         let until = || {
             // Of what covers anything that is exposed, the first to end.
-            let used = all().filter(|relief| relief.covers & exposed != 0);
-            used.map(|relief| relief.until).min().unwrap_or(now)
+            let live = self
+                .reliefs
+                .iter()
+                .chain(&self.seen)
+                .filter(|relief| relief.is_live(now));
+            let used = live.filter(|relief| relief.covers & exposed != 0);
+            used.filter_map(|relief| relief.until).min()
         };
         if exposed & !waived == 0 {
             State::Waived { until: until() }

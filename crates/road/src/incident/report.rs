@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::figures::figures;
 use super::line::State;
 use super::{
-    Coverage, End, Estimate, Figures, Generation, Incident, Line, Point, Sample, Status, Vulnerability,
+    Coverage, End, Estimate, Figures, Generation, Incident, Line, Part, Point, Sample, Status, Vulnerability,
     estimate,
 };
 use crate::cohort::Cohort;
@@ -40,6 +40,9 @@ pub struct Report {
     pub coverage: Coverage,
     /// The group.
     pub vulnerabilities: Vec<Vulnerability>,
+    /// What of it is over and what is not, by severity.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// What was aimed at, one after the other.
     pub generations: Vec<GenerationFigures>,
     /// All lines.
@@ -165,6 +168,7 @@ pub(super) fn report(incident: &Incident, now: OffsetDateTime) -> Report {
             .headline(u64::try_from(affected).unwrap_or(u64::MAX)),
         coverage: incident.coverage,
         vulnerabilities: incident.vulnerabilities.clone(),
+        parts: incident.parts(now),
         generations: incident
             .generations
             .iter()

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::figures::SHARES_AFTER;
-use super::{Figures, Report, Status};
+use super::{Figures, Part, Report, Status};
 use crate::cohort::Cohort;
 use crate::names::VulnerabilityId;
 use crate::page::Block;
@@ -16,6 +16,7 @@ impl Report {
             Block::Heading(format!("{}: {}", self.id, self.title)),
             Block::Paragraph(self.headline.clone()),
             Block::Paragraph(self.standing()),
+            Block::List(self.parts.iter().map(Part::words).collect()),
             Block::Heading("Generations".to_owned()),
             self.generations(),
             Block::Heading("Cohorts".to_owned()),

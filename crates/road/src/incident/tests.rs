@@ -8,6 +8,7 @@ mod limits;
 mod log4j;
 mod properties;
 mod reports;
+mod seen;
 
 pub(crate) const T0: OffsetDateTime = datetime!(2021-12-10 0:41 UTC);
 
@@ -45,6 +46,7 @@ pub(crate) fn sighting(name: &str, cohort: Cohort, affected_by: &[&str]) -> Sigh
             package: "log4j-core".into(),
             fixed_in: vec!["2.15.0".into()],
         }],
+        reliefs: Vec::new(),
     }
 }
 
@@ -111,7 +113,7 @@ fn relief_has_an_end_and_covers_what_it_names() {
         reason: "class removed".into(),
     };
     incident.record(mitigated, "jane", T0).unwrap();
-    assert_eq!(state(&incident, "a", T0), State::Mitigated { until });
+    assert_eq!(state(&incident, "a", T0), State::Mitigated { until: Some(until) });
     assert_eq!(state(&incident, "a", until), State::Open);
     let later = vulnerability("CVE-2021-45046", Severity::Critical, &["2.16.0"]);
     incident
@@ -131,7 +133,7 @@ fn relief_has_an_end_and_covers_what_it_names() {
     let until = T0 + Duration::DAY;
     assert_eq!(
         state(&incident, "a", T0 + Duration::hours(2)),
-        State::Mitigated { until }
+        State::Mitigated { until: Some(until) }
     );
     let ended = EventKind::MitigationEnded {
         line: key("a"),

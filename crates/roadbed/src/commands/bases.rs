@@ -109,7 +109,7 @@ fn lifecycle(text: &str) -> Result<Lifecycle, String> {
         .ok_or_else(|| "write experimental, supported, deprecated or retired".to_owned())
 }
 
-fn promise(text: &str) -> Result<(Severity, Duration), String> {
+pub(super) fn promise(text: &str) -> Result<(Severity, Duration), String> {
     let wanted = "write critical, high, medium or low, = and a span such as 24h or 7d";
     let (severity, span) = text.split_once('=').ok_or(wanted)?;
     let severity = match severity {

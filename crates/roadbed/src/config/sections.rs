@@ -55,6 +55,10 @@ fn pool() -> PoolConfig {
     PoolConfig::default()
 }
 
+fn deadlines() -> road::incident::Deadlines {
+    road::incident::Deadlines::default()
+}
+
 fn broker() -> BrokerConfig {
     BrokerConfig::default()
 }
@@ -330,6 +334,20 @@ section! {
         brake_share: u32 = 100, 0 => 10_000;
         /// Images in use that a change may turn to refuse however few are in use.
         brake_floor: u64 = policy::Brake::default().floor, 0 => 1_000_000;
+    }
+}
+
+section! {
+    /// By when incidents are to be over that are opened without other deadlines: so long after something is found to be affected.
+    IncidentDeadlines = "incidents" {
+        /// For what is critical.
+        critical: Span = Span::seconds(deadlines().critical.into()), HOUR => YEAR;
+        /// For what is high, and for what nobody rates.
+        high: Span = Span::seconds(deadlines().high.into()), HOUR => YEAR;
+        /// For what is medium.
+        medium: Span = Span::seconds(deadlines().medium.into()), HOUR => YEAR;
+        /// For everything else.
+        low: Span = Span::seconds(deadlines().low.into()), HOUR => YEAR;
     }
 }
 

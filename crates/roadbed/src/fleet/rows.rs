@@ -164,23 +164,34 @@ pub(super) const fn word(outcome: Outcome) -> &'static str {
 
 /// By whose word findings with one of these ids do not count.
 pub(super) fn waived(judgement: &Judgement, ids: &[String]) -> Vec<String> {
+    let kept = kept_waived(judgement);
+    let meant = kept.iter().filter(|waived| is_about(waived, ids));
+    meant.map(waived_words).take(WAIVED).collect()
+}
+
+/// All that does not count, by whose word.
+pub(super) fn kept_waived(judgement: &Judgement) -> Vec<Waived> {
     // Bodies are long, and most take nothing away.
     if !judgement.body.contains("\"waived\":[") {
         return Vec::new();
     }
     let kept: Kept = serde_json::from_str(&judgement.body).unwrap_or_default();
-    let is_meant = |waived: &&Waived| {
-        let finding = waived.finding.as_deref().unwrap_or_default();
-        ids.iter().any(|id| names(finding, id))
+    kept.waived
+}
+
+/// Whether it is about a finding with one of these ids.
+pub(super) fn is_about(waived: &Waived, ids: &[String]) -> bool {
+    let finding = waived.finding.as_deref().unwrap_or_default();
+    ids.iter().any(|id| names(finding, id))
+}
+
+/// By whose word, and why.
+pub(super) fn waived_words(waived: &Waived) -> String {
+    let by_what = match waived.waived_as {
+        WaivedAs::Vex => "VEX".to_owned(),
+        _ => format!("waiver {}", waived.waiver),
     };
-    let words = kept.waived.iter().filter(is_meant).map(|waived| {
-        let by_what = match waived.waived_as {
-            WaivedAs::Vex => "VEX".to_owned(),
-            _ => format!("waiver {}", waived.waiver),
-        };
-        format!("{by_what} by {}: {}", waived.by, waived.reason)
-    });
-    words.take(WAIVED).collect()
+    format!("{by_what} by {}: {}", waived.by, waived.reason)
 }
 
 /// Whether the id is a whole word of the text.

@@ -47,11 +47,7 @@ impl Said {
 
     pub(super) fn knowledge(&self) -> advisory::Knowledge<'_> {
         match self {
-            Self::Now(facts) => advisory::Knowledge {
-                index: &facts.index,
-                kev: facts.kev.as_ref(),
-                epss: facts.epss.as_ref(),
-            },
+            Self::Now(facts) => facts.knowledge(),
             Self::Then(then) => advisory::Knowledge {
                 index: &then.index,
                 kev: then.kev.as_ref(),

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwapOption;
-use findings::advisory::{Advisory, AdvisoryIndex, Epss, Kev, VexDocument};
+use findings::advisory::{self, Advisory, AdvisoryIndex, Epss, Kev, VexDocument};
 use policy::{KeptWaiver, Policy, Waiver};
 use signatures::TrustedSigner;
 use store::{AdvisoryRow, Store};
@@ -56,6 +56,15 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// What is said of vulnerabilities.
+    pub(crate) fn knowledge(&self) -> advisory::Knowledge<'_> {
+        advisory::Knowledge {
+            index: &self.index,
+            kev: self.kev.as_ref(),
+            epss: self.epss.as_ref(),
+        }
+    }
+
     /// No advisories and the default policy: for what is the same whatever is known.
     pub(crate) fn nothing() -> Self {
         Self {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use registry::gate::{Gate, OpenGate};
 use store::Store;
 use tokio::task::{JoinHandle, JoinSet};
-use web::{Asking, Judging, Rebasing};
+use web::{Asking, Incidents, Judging, Rebasing};
 
 use super::background::Background;
 use crate::{
@@ -16,9 +16,11 @@ use crate::{
         PolicyGate,
         glass::{self, Glass},
     },
+    incidents::{self, IncidentService},
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
     rebase::{self, Rebases},
     reevaluate::{FleetHolders, Reevaluator},
+    telling::{Messages, NoIncidents},
     worker::{Broker, Pool, PoolError, check_rules},
 };
 
@@ -35,26 +37,28 @@ pub(super) struct Looking {
     judging: Arc<dyn Judging>,
     rebasing: Arc<dyn Rebasing>,
     asking: Arc<dyn Asking>,
+    incidents: Arc<dyn Incidents>,
+    messages: Arc<dyn Messages>,
     /// Until it is told to stop.
     following: Option<Following>,
     pool: Pool,
 }
 
-impl Looking {
-    /// Who plans rebases for the API.
-    pub(super) fn rebasing(&self) -> Arc<dyn Rebasing> {
-        Arc::clone(&self.rebasing)
-    }
+/// The API with what it asks of whoever looks into images; without, nobody answers.
+pub(super) fn serving(looking: Option<&Looking>, state: web::WebState) -> web::WebState {
+    state
+        .judged_by(looking.map(|looking| Arc::clone(&looking.judging)))
+        .rebased_by(looking.map(|looking| Arc::clone(&looking.rebasing)))
+        .answered_by(looking.map(|looking| Arc::clone(&looking.asking)))
+        .followed_by(looking.map(|looking| Arc::clone(&looking.incidents)))
+}
 
-    /// Who judges for the API.
-    pub(super) fn judging(&self) -> Arc<dyn Judging> {
-        Arc::clone(&self.judging)
-    }
-
-    /// Who answers questions about all images for the API.
-    pub(super) fn asking(&self) -> Arc<dyn Asking> {
-        Arc::clone(&self.asking)
-    }
+/// Who knows what owners must do about incidents; nobody where no images are looked into.
+pub(super) fn messages(looking: Option<&Looking>) -> Arc<dyn Messages> {
+    looking.map_or_else(
+        || Arc::new(NoIncidents) as Arc<dyn Messages>,
+        |looking| Arc::clone(&looking.messages),
+    )
 }
 
 /// Ends it; what is to be kept for the next start is written down first.
@@ -119,6 +123,12 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
         format!("judge {instance}"),
     );
     let fleet = FleetService::of(store.clone(), Arc::clone(&knowledge));
+    let incidents = IncidentService::of(
+        store.clone(),
+        Arc::clone(&fleet),
+        Arc::clone(&knowledge),
+        config.incident_deadlines(),
+    );
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],
@@ -132,6 +142,7 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(look_again(store.clone(), pool.clone())),
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
             tokio::spawn(rebase::follow(store.clone())),
+            tokio::spawn(incidents::follow(Arc::clone(&incidents))),
         ],
         following: Some(fleet.follow()),
         rebasing: Rebases::new(store.clone(), &knowledge),
@@ -141,6 +152,8 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             Box::new(FleetHolders(Arc::clone(&fleet))),
         ),
         asking: Arc::new(Questions(fleet)),
+        messages: Arc::clone(&incidents) as Arc<dyn Messages>,
+        incidents,
         pool,
     }
 }

@@ -127,6 +127,7 @@ pub(super) fn sighting(name: &str, owner: &str, is_affected: bool) -> Sighting {
             package: "log4j-core".into(),
             fixed_in: vec!["2.15.0".into()],
         }],
+        reliefs: Vec::new(),
     }
 }
 

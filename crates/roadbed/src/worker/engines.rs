@@ -308,4 +308,4 @@ pub(crate) fn not_scannable(blob: Digest, limit: &str, detail: &str) -> LayerRep
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -16,6 +16,7 @@ mod m0011_report_order;
 mod m0012_reevaluation;
 mod m0013_telling;
 mod m0014_gone_images;
+mod m0015_incidents;
 mod m0016_rebase;
 mod table;
 
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_reevaluation::Migration),
             Box::new(m0013_telling::Migration),
             Box::new(m0014_gone_images::Migration),
+            Box::new(m0015_incidents::Migration),
             Box::new(m0016_rebase::Migration),
         ]
     }

@@ -75,7 +75,9 @@ fn table() -> Vec<Row> {
     let mut table = plain();
     table.extend(rulings());
     table.extend(of_the_road());
+    table.extend(of_rebases());
     table.extend(of_telling());
+    table.extend(of_incidents());
     table
 }
 
@@ -211,6 +213,20 @@ fn of_the_road() -> Vec<Row> {
     ]
 }
 
+/// Images that follow their base. Nobody plans in this world.
+#[rustfmt::skip]
+fn of_rebases() -> Vec<Row> {
+    let new = json!({ "repository": "team/app", "tag": "v1", "how": "suffix" });
+    let [line, undo] = ["/rebases/0198c0de-0000-7000-8000-000000000000", "/rebases/0198c0de-0000-7000-8000-000000000000/undo"];
+    vec![
+        row("GET", "/rebases/plan", "/rebases/plan?repository=team/app&reference=v1", None, PULLERS, 409),
+        row("POST", "/rebases", "/rebases", Some(new), PUSHERS, 409),
+        row("GET", "/rebases", "/rebases?repository=team/app", None, PULLERS, 200),
+        row("GET", "/rebases/{id}", line, None, EVERYBODY, 404),
+        row("POST", "/rebases/{id}/undo", undo, Some(json!({})), EVERYBODY, 404),
+    ]
+}
+
 /// Who is told what.
 #[rustfmt::skip]
 fn of_telling() -> Vec<Row> {
@@ -227,6 +243,28 @@ fn of_telling() -> Vec<Row> {
         row("GET", "/deliveries/{id}", "/deliveries/7", None, ADMINISTRATORS, 404),
         row("POST", "/deliveries/retry", "/deliveries/retry", Some(json!({ "sink": "ghost" })), ADMINISTRATORS, 409),
         row("POST", "/deliveries/{id}/retry", "/deliveries/7/retry", Some(json!({})), ADMINISTRATORS, 409),
+    ]
+}
+
+/// What is followed until nobody is affected any more. Nobody keeps incidents in this world.
+#[rustfmt::skip]
+fn of_incidents() -> Vec<Row> {
+    let cves = json!({ "vulnerabilities": ["CVE-2021-44228"] });
+    let relief = json!({ "lines": ["team/app:v1"], "until": "2100-01-01T00:00:00Z", "reason": "x" });
+    let end = json!({ "lines": ["team/app:v1"], "reason": "x" });
+    vec![
+        row("POST", "/incidents", "/incidents", Some(cves.clone()), ADMINISTRATORS, 409),
+        row("GET", "/incidents", "/incidents", None, SIGNED_IN, 409),
+        row("GET", "/incidents/{id}", "/incidents/i", None, SIGNED_IN, 409),
+        row("GET", "/incidents/{id}/lines", "/incidents/i/lines?state=open", None, SIGNED_IN, 409),
+        row("GET", "/incidents/{id}/report", "/incidents/i/report?format=html", None, SIGNED_IN, 409),
+        row("POST", "/incidents/{id}/vulnerabilities", "/incidents/i/vulnerabilities", Some(cves), ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/mitigations", "/incidents/i/mitigations", Some(relief.clone()), ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/mitigations/end", "/incidents/i/mitigations/end", Some(end.clone()),
+            ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/waivers", "/incidents/i/waivers", Some(relief), ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/waivers/end", "/incidents/i/waivers/end", Some(end), ADMINISTRATORS, 409),
+        row("POST", "/incidents/{id}/close", "/incidents/i/close", Some(json!({})), ADMINISTRATORS, 409),
     ]
 }
 

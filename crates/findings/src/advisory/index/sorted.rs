@@ -74,6 +74,12 @@ impl SortedRange {
         })
     }
 
+    /// The versions that it names as those with the fix.
+    pub(super) fn fixed(&self) -> impl Iterator<Item = &Arc<str>> {
+        let fixed = self.marks.iter().filter(|(mark, _)| *mark == Mark::Fixed);
+        fixed.map(|(_, version)| version)
+    }
+
     pub(crate) const fn is_unordered(&self) -> bool {
         self.is_unordered
     }

@@ -6,7 +6,8 @@ use oci::Algorithm;
 
 use super::*;
 
-fn look(bytes: &[u8]) -> LayerReport {
+/// What a child reports of a blob.
+pub(crate) fn look(bytes: &[u8]) -> LayerReport {
     let mut blob = tempfile::tempfile().unwrap();
     blob.write_all(bytes).unwrap();
     let engines = Engines::new(&Rules {

@@ -1,0 +1,86 @@
+//! Tags that are versions: who fixes `1.4.1` pushes `1.4.2`, and the old tag stays what it is.
+
+use oci::Tag;
+
+/// Numbers of a version; more are no version that somebody counts on by hand.
+const NUMBERS: usize = 6;
+
+/// A tag such as `1.4.2`, `v2.0.1` or `1.4.2-alpine`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct VersionTag<'a> {
+    numbers: Vec<u64>,
+    /// What follows them: variants of one version are different lines.
+    variant: &'a str,
+}
+
+impl<'a> VersionTag<'a> {
+    /// At least two numbers with dots between them: one alone, such as `17`, is a tag that is moved.
+    pub(super) fn of(tag: &'a str) -> Option<Self> {
+        let text = tag.strip_prefix('v').unwrap_or(tag);
+        let end = text
+            .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+            .unwrap_or(text.len());
+        let (numbers, variant) = text.split_at(end);
+        let numbers: Vec<u64> = numbers
+            .split('.')
+            .map(|number| number.parse().ok())
+            .collect::<Option<_>>()?;
+        (2..=NUMBERS)
+            .contains(&numbers.len())
+            .then_some(Self { numbers, variant })
+    }
+
+    /// Whether whoever uses `other` is meant to go to this one: a later version with the same first number, of the same variant.
+    pub(super) fn follows(&self, other: &Self) -> bool {
+        self.variant == other.variant
+            && self.numbers.len() == other.numbers.len()
+            && self.numbers.first() == other.numbers.first()
+            && self.numbers > other.numbers
+    }
+}
+
+/// Whether a tag is a version.
+pub(super) fn is_version(tag: &str) -> bool {
+    VersionTag::of(tag).is_some()
+}
+
+/// Whether one of these follows a tag.
+pub(super) fn has_follower<'a>(tag: &Tag, mut others: impl Iterator<Item = &'a str>) -> bool {
+    VersionTag::of(tag.as_str()).is_some_and(|version| {
+        others.any(|other| VersionTag::of(other).is_some_and(|other| other.follows(&version)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_version_of_the_same_line_follows() {
+        let follows =
+            |other: &'static str, tag: &str| has_follower(&tag.parse().unwrap(), std::iter::once(other));
+        for (tag, other) in [
+            ("1.4.1", "1.4.2"),
+            ("1.4.1", "1.5.0"),
+            ("v1.4.1", "1.4.2"),
+            ("1.9.0", "1.10.0"),
+            ("1.4.1-alpine", "1.4.2-alpine"),
+        ] {
+            assert!(follows(other, tag), "{tag} {other}");
+        }
+        for (tag, other) in [
+            ("1.4.1", "1.4.0"),
+            ("1.4.1", "1.4.1"),
+            ("1.4.1", "2.0.0"),
+            ("1.4", "1.4.2"),
+            ("17", "18"),
+            ("prod", "1.4.2"),
+            ("1.4.1", "1.4.2-rc1"),
+            ("1.4.1-alpine", "1.4.2"),
+            ("1.99999999999999999999", "1.4"),
+        ] {
+            assert!(!follows(other, tag), "{tag} {other}");
+        }
+        assert!(!is_version("1..1") && !is_version("latest") && is_version("1.4-rc1"));
+    }
+}
