@@ -24,6 +24,9 @@ use super::{
 };
 use crate::Ecosystem;
 
+/// A release of an ecosystem; `None`: all of them.
+type Spoken = (Ecosystem, Option<Arc<str>>);
+
 /// One advisory before and after.
 #[derive(Debug, Clone)]
 pub struct Changed {
@@ -118,7 +121,7 @@ impl Delta {
 
     /// Ecosystems of which a release is spoken of now and was not before, or the other way round.
     fn newly_spoken_of(&self, present: &AdvisoryIndex) -> BTreeSet<Ecosystem> {
-        let mut changes: BTreeMap<(Ecosystem, Option<Arc<str>>), (usize, usize)> = BTreeMap::new();
+        let mut changes: BTreeMap<Spoken, (usize, usize)> = BTreeMap::new();
         for (of, count) in self.before.spoken_of() {
             changes.entry(of).or_default().0 += count;
         }
