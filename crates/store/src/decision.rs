@@ -336,15 +336,13 @@ impl Store {
                     return Ok(());
                 }
                 keep_verdicts(tx, (&repo, &digest), &verdicts).await?;
-                match again {
-                    Some(again) => job::give_up(tx, &job, again).await,
-                    None => {
-                        if verdicts.are_late(reevaluation::confirmed(tx.sql()).await?) {
-                            job::ask_again(tx, &job).await?;
-                        }
-                        job::finish(tx, &job).await
-                    }
+                if let Some(again) = again {
+                    return job::give_up(tx, &job, again).await;
                 }
+                if verdicts.are_late(reevaluation::confirmed(tx.sql()).await?) {
+                    job::ask_again(tx, &job).await?;
+                }
+                job::finish(tx, &job).await
             })
         })
         .await?;

@@ -52,15 +52,15 @@ impl Change {
 
 impl Fleet {
     /// What two states of advisories say of a vulnerability. `ids`: what it is called, in either. `None`: neither knows it.
-    pub fn change_of<'a>(
+    pub fn change_of(
         &self,
-        ids: impl IntoIterator<Item = &'a str> + Clone,
+        ids: &[&str],
         before: &Knowledge<'_>,
         after: &Knowledge<'_>,
         scope: &Scope,
     ) -> Option<Change> {
         let find = |knowledge| {
-            let mut ids = ids.clone().into_iter();
+            let mut ids = ids.iter();
             ids.find_map(|id| self.by_vulnerability(id, knowledge, scope))
         };
         let (then, now) = (find(before), find(after));

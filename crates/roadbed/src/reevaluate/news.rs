@@ -72,7 +72,7 @@ fn compare(
     };
     let all = fleet.scope(|_| true, None);
     let (then, now) = (knowledge(before), knowledge(&facts.index));
-    let change = fleet.change_of(ids.iter().copied(), &then, &now, &all)?;
+    let change = fleet.change_of(&ids, &then, &now, &all)?;
     let is_listed = |id: &str| facts.kev.as_ref().is_some_and(|kev| kev.get(id).is_some());
     let listed = ids.iter().find(|id| exploited.contains(**id));
     let exploited = listed.filter(|_| change.affected > 0).map(|id| is_listed(id));

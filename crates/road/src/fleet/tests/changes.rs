@@ -36,7 +36,12 @@ fn change(fleet: &Fleet, before: &[Advisory], after: &[Advisory], scope: &Scope)
         kev: None,
         epss: None,
     };
-    fleet.change_of(["CVE-2021-44228"], &knowledge(&before), &knowledge(&after), scope)
+    fleet.change_of(
+        &["CVE-2021-44228"],
+        &knowledge(&before),
+        &knowledge(&after),
+        scope,
+    )
 }
 
 #[test]
