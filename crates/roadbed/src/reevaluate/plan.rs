@@ -61,16 +61,16 @@ pub(super) async fn of(
         return Ok(Plan::everything(advisories, why));
     }
     let changed = changed(store, (since, facts.generation)).await?;
-    let touches = store.touches(since).await?;
-    let touched = touched(Arc::clone(facts), changed, touches.clone()).await?;
+    let besides = store.touches(since).await?;
+    let touched = touched(Arc::clone(facts), changed, besides.clone()).await?;
     let before = before(store, facts, since, &touched, limits.compared).await?;
-    let (fleet, facts, is_everything) = (Arc::clone(fleet), Arc::clone(facts), touches.everything);
+    let (fleet, facts, is_everything) = (Arc::clone(fleet), Arc::clone(facts), besides.everything);
     let computed = tokio::task::spawn_blocking(move || {
         let told = match before {
             Before::Known(before) => Ok(news_of(
                 &fleet,
                 &touched,
-                &touches.kev,
+                &besides.kev,
                 (&before, &facts),
                 limits.news,
             )),
@@ -86,7 +86,7 @@ pub(super) async fn of(
             summarised,
         }
     });
-    computed.await.context("what an import touches was lost")
+    computed.await.context("what an import besides was lost")
 }
 
 /// Tells whoever asks what advisories would change which images these touch.
