@@ -86,7 +86,7 @@ pub(super) async fn of(
             summarised,
         }
     });
-    computed.await.context("what an import besides was lost")
+    computed.await.context("what an import touches was lost")
 }
 
 /// Tells whoever asks what advisories would change which images these touch.
