@@ -11,7 +11,7 @@ use super::{
     world::{REPOSITORY, World, facts, kev, log4shell},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The lines of a kind in the audit log.
 fn told(world: &World, kind: &str) -> Result<Vec<Value>> {
@@ -37,7 +37,7 @@ async fn taken_in(world: &World, generation: u64) -> Result<Value> {
     }
 }
 
-/// Log4Shell as another state of the same document.
+/// `Log4Shell` as another state of the same document.
 fn changed(modified: &str, change: impl FnOnce(&mut Value)) -> (&'static str, Value) {
     let mut document = log4shell(false);
     document["modified"] = json!(modified);
