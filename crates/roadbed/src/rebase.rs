@@ -203,7 +203,7 @@ impl Rebases {
         road: &Arc<RoadEntries>,
     ) -> Result<Follows, RebasingError> {
         let app = self.loader.load(&of.repository, digest).await?;
-        let (from, to) = self.releases(&app, of.onto.as_ref(), road).await?;
+        let (from, to) = self.releases(&app, of, road).await?;
         let change = match &to {
             None => None,
             Some(to) => Some(
@@ -226,7 +226,7 @@ impl Rebases {
     async fn releases(
         &self,
         app: &Loaded,
-        onto: Option<&BaseName>,
+        of: &PlanOf,
         road: &RoadEntries,
     ) -> Result<(plan::BaseRelease, Option<plan::BaseRelease>), RebasingError> {
         let lineage = road.releases.lineage(&app.diff_ids);
@@ -236,7 +236,10 @@ impl Rebases {
                 "it stands on no declared base: declare the base that it is built on (`roadbed base set`)";
             RebasingError::NoBase(why.to_owned())
         })?;
-        let target = onto.unwrap_or(&standing.base);
+        let target = of.onto.as_ref().unwrap_or(&standing.base);
+        for base in [&standing.base, target] {
+            check_open(of, base, road)?;
+        }
         let release = |digest: &Digest| road.releases.release(digest).cloned();
         let from = release(&standing.release).ok_or(RebasingError::Gone)?;
         let from = self.release(from, road).await?;
@@ -295,6 +298,21 @@ impl Rebasing for Rebases {
     ) -> Made<'_> {
         Box::pin(self.carry_out_here(of, (tag, how), expected, actor))
     }
+}
+
+/// What is in a base is told to nobody who may not pull it.
+fn check_open(of: &PlanOf, base: &BaseName, road: &RoadEntries) -> Result<(), RebasingError> {
+    let Some(entry) = road.bases.get(base) else {
+        let why = format!("there is no base `{base}`: `roadbed base list` shows those that there are");
+        return Err(RebasingError::NoBase(why));
+    };
+    if (of.may_pull)(&entry.repository) {
+        return Ok(());
+    }
+    Err(RebasingError::Denied {
+        base: base.clone(),
+        repository: entry.repository.clone(),
+    })
 }
 
 /// Why a plan has nothing to carry out.

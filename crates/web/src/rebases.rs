@@ -15,6 +15,7 @@ use thiserror::Error;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::PeerAddress;
+use crate::affected::{MayPull, may_pull};
 use crate::body::Body;
 use crate::decisions::{DecisionKey, judged};
 use crate::judging;
@@ -31,7 +32,7 @@ pub const MAX_PLATFORMS: usize = 32;
 pub type Planned<'a> = Pin<Box<dyn Future<Output = Result<PlanEntry, RebasingError>> + Send + 'a>>;
 
 /// Which image is to go where.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PlanOf {
     /// Where it lies.
     pub repository: RepoName,
@@ -41,6 +42,9 @@ pub struct PlanOf {
     pub images: Vec<Digest>,
     /// Which base; `None`: the one that it stands on.
     pub onto: Option<BaseName>,
+    /// Whether whoever asks may pull from a repository: the plan shows what is in releases of the base, and carried out it puts
+    /// their layers where the image lies.
+    pub may_pull: MayPull,
 }
 
 /// A rebase on its way into the journal.
@@ -74,6 +78,14 @@ pub enum RebasingError {
     /// No such base, or the image stands on none.
     #[error("{0}")]
     NoBase(String),
+    /// The base's repository is closed to whoever asks.
+    #[error("base `{base}` lies in {repository}, which you may not pull: ask for the right to pull there")]
+    Denied {
+        /// Which base.
+        base: BaseName,
+        /// Where its releases are.
+        repository: RepoName,
+    },
     /// It stands on the newest release.
     #[error("the image stands on the newest release of its base: there is nothing to do")]
     Current,
@@ -248,6 +260,7 @@ async fn plan_of(state: &WebState, session: &Session, query: PlanQuery) -> Resul
         digest: manifest.digest,
         images,
         onto: query.onto,
+        may_pull: may_pull(session),
     })
 }
 
@@ -450,6 +463,7 @@ impl From<RebasingError> for ApiError {
         match &error {
             RebasingError::Gone => Self::new(Kind::NotFound, error),
             RebasingError::Waits(_) => Self::retry_after(Kind::Unavailable, error, 2),
+            RebasingError::Denied { .. } => Self::new(Kind::Denied, error),
             RebasingError::NoBase(_)
             | RebasingError::Current
             | RebasingError::Rebuild { .. }

@@ -42,11 +42,19 @@ async fn look(store: &Store) -> Result<()> {
 }
 
 async fn settle(store: &Store, rebase: &Rebase) -> Result<()> {
-    let Some(new) = worst(store, &rebase.repository, &rebase.new).await? else {
-        return Ok(());
+    let new = match worst(store, &rebase.repository, &rebase.new).await? {
+        Standing::Decided(new) => new,
+        Standing::Undecided => return Ok(()),
+        Standing::Gone => {
+            let reason = "the new image was deleted before it was decided";
+            return Ok(store.refuse_rebase(rebase.id, reason).await?);
+        }
     };
+    // Of an old image that is gone the tag tells.
     let old = worst(store, &rebase.repository, &rebase.old).await?;
-    if let Some(old) = old.filter(|old| rank(new.outcome) > rank(old.outcome)) {
+    if let Standing::Decided(old) = old
+        && rank(new.outcome) > rank(old.outcome)
+    {
         let reason = format!(
             "the new image comes out worse: {} instead of {}: {}",
             word(new.outcome),
@@ -63,15 +71,26 @@ async fn settle(store: &Store, rebase: &Rebase) -> Result<()> {
     }
 }
 
-/// The worst decision of the images of a manifest. `None`: not all are decided.
+/// What became of the images of a manifest.
+enum Standing {
+    /// All of them are decided; the worst decision.
+    Decided(Decided),
+    /// One of them is not.
+    Undecided,
+    /// The repository does not have it any more.
+    Gone,
+}
+
+/// A decision, as far as it matters here.
 struct Decided {
     outcome: Outcome,
     line: String,
 }
 
-async fn worst(store: &Store, repo: &RepoName, digest: &Digest) -> Result<Option<Decided>> {
-    let stored = store.manifest_to_judge(repo, digest).await?;
-    let stored = stored.with_context(|| format!("{repo}@{digest} is gone"))?;
+async fn worst(store: &Store, repo: &RepoName, digest: &Digest) -> Result<Standing> {
+    let Some(stored) = store.manifest_to_judge(repo, digest).await? else {
+        return Ok(Standing::Gone);
+    };
     let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type), &stored_limits())
         .context("a manifest that was stored cannot be read")?;
     let images: Vec<Digest> = match manifest.kind {
@@ -84,7 +103,7 @@ async fn worst(store: &Store, repo: &RepoName, digest: &Digest) -> Result<Option
             continue;
         }
         let Some(judgement) = store.decision(repo, &image, Point::Pull).await? else {
-            return Ok(None);
+            return Ok(Standing::Undecided);
         };
         if worst
             .as_ref()
@@ -96,7 +115,8 @@ async fn worst(store: &Store, repo: &RepoName, digest: &Digest) -> Result<Option
             });
         }
     }
-    Ok(worst)
+    // An index without an image that runs has nothing to wait for, and nothing that is worse.
+    Ok(worst.map_or(Standing::Gone, Standing::Decided))
 }
 
 fn rank(outcome: Outcome) -> u8 {

@@ -92,7 +92,7 @@ pub(crate) async fn get_affected(
 }
 
 /// Images that whoever asks may not pull are not counted either: a count would tell that they are there.
-fn may_pull(session: &Session) -> MayPull {
+pub(crate) fn may_pull(session: &Session) -> MayPull {
     let (book, caller) = (Arc::clone(&session.book), session.caller.clone());
     Arc::new(move |repo| book.may::<Pull>(&caller, repo))
 }
