@@ -20,23 +20,26 @@ pub(crate) fn fatal() -> String {
 /// Waits for `work` on a job and renews its lease meanwhile, three times before it would run out. `None`: the job was lost to
 /// somebody else, whose result will count; the work is left. While the lease cannot be renewed the work goes on: whether its
 /// result counts is asked when it is kept.
-pub(crate) async fn while_leased<T>(
+pub(crate) fn while_leased<T>(
     store: &Store,
     job: &Job,
     lease: Duration,
     work: impl Future<Output = T>,
-) -> Option<T> {
-    while_renewed(&job.subject, lease, work, || store.renew_job(job, lease)).await
+) -> impl Future<Output = Option<T>> {
+    // Work is large, and whoever waits would be as large again.
+    let work = Box::pin(work);
+    async move { while_renewed(&job.subject, lease, work, || store.renew_job(job, lease)).await }
 }
 
 /// The same for all jobs that were claimed with one.
-pub(crate) async fn while_all_leased<T>(
+pub(crate) fn while_all_leased<T>(
     store: &Store,
     claimed: &Job,
     lease: Duration,
     work: impl Future<Output = T>,
-) -> Option<T> {
-    while_renewed(&claimed.subject, lease, work, || store.renew_jobs(claimed, lease)).await
+) -> impl Future<Output = Option<T>> {
+    let work = Box::pin(work);
+    async move { while_renewed(&claimed.subject, lease, work, || store.renew_jobs(claimed, lease)).await }
 }
 
 async fn while_renewed<T, F: Future<Output = Result<bool, StoreError>>>(

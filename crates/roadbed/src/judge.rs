@@ -54,7 +54,7 @@ mod subject;
 mod unpushed;
 mod vex;
 
-pub(crate) use asked::{Asked, Holders};
+pub(crate) use asked::{Asked, Holders, Holding};
 pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
 pub(crate) use knowledge::{Facts, Knowledge, index_of, read as read_facts};

@@ -44,13 +44,13 @@ pub(crate) struct Asked {
     reports: Semaphore,
 }
 
+/// Images as `repository@digest`, on their way. `None`: that cannot be told now.
+pub(crate) type Holding<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<String>>>> + Send + 'a>>;
+
 /// Who knows which images hold what.
 pub(crate) trait Holders: Send + Sync {
-    /// The images that hold a package that is touched, as `repository@digest`. `None`: that cannot be told now.
-    fn holding(
-        &self,
-        touched: Touched,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Vec<String>>>> + Send + '_>>;
+    /// The images that hold a package that is touched.
+    fn holding(&self, touched: Touched) -> Holding<'_>;
 }
 
 /// What became of one image under two policies.

@@ -50,7 +50,7 @@ pub(crate) fn news_of(
             found.extend(news);
         });
     }
-    tell(found, facts.generation, most)
+    tell(&found, facts.generation, most)
 }
 
 fn compare(
@@ -85,9 +85,9 @@ fn compare(
 }
 
 /// As lines. Those about newly affected images come first, the most of them first.
-fn tell(found: Vec<News>, generation: u64, most: usize) -> Told {
+fn tell(found: &[News], generation: u64, most: usize) -> Told {
     let mut lines: Vec<((u8, Reverse<u64>), AdvisoryNews)> = Vec::new();
-    for news in &found {
+    for news in found {
         lines.extend(lines_of(news, generation));
     }
     lines.sort_by(|(left, one), (right, other)| {
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn the_most_newly_affected_come_first_and_the_rest_is_counted() {
         let found = (0..10_u64).map(|number| news(&format!("CVE-{number}"), change(number + 1)));
-        let told = tell(found.collect(), 7, 3);
+        let told = tell(&found.collect::<Vec<_>>(), 7, 3);
         let ids: Vec<&str> = told.news.iter().map(|line| line.vulnerability.as_str()).collect();
         assert_eq!(ids, ["CVE-9", "CVE-8", "CVE-7"]);
         assert_eq!(told.untold, 7);
@@ -211,7 +211,7 @@ mod tests {
         };
         let mut one = news("CVE-1", all);
         one.exploited = Some(true);
-        let told = tell(vec![one], 1, 100);
+        let told = tell(&[one], 1, 100);
         let kinds: Vec<EventKind> = told.news.iter().map(|line| line.kind).collect();
         let expected = [
             EventKind::AdvisoryAffects,

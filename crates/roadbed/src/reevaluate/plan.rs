@@ -1,6 +1,6 @@
 //! What an import touches: from the advisories that changed to images.
 
-use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use findings::advisory::{Advisory, AdvisoryIndex, Changed, Delta, Touched};
@@ -9,7 +9,7 @@ use store::{AdvisoryRow, ChangedAdvisory, Store, Touches};
 use super::{Limits, Told, news_of};
 use crate::{
     fleet::FleetService,
-    judge::{Facts, Holders},
+    judge::{Facts, Holders, Holding},
 };
 
 /// Advisories that are read at a time.
@@ -96,10 +96,7 @@ pub(crate) struct FleetHolders(pub(crate) Arc<FleetService>);
 const ASKED_WAIT: Duration = Duration::from_secs(5);
 
 impl Holders for FleetHolders {
-    fn holding(
-        &self,
-        touched: Touched,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Vec<String>>>> + Send + '_>> {
+    fn holding(&self, touched: Touched) -> Holding<'_> {
         Box::pin(async move {
             if !self.0.caught_up(ASKED_WAIT).await? {
                 return Ok(None);
@@ -181,7 +178,7 @@ async fn touched(facts: Arc<Facts>, changed: Vec<Changed>, touches: Touches) -> 
 
 /// What was said before of the vulnerabilities that may read otherwise.
 enum Before {
-    Known(AdvisoryIndex),
+    Known(Box<AdvisoryIndex>),
     TooMany(String),
 }
 
@@ -209,5 +206,6 @@ async fn before(store: &Store, facts: &Facts, since: u64, touched: &Touched, lim
     let ids: Vec<&str> = ids.into_iter().collect();
     let rows = store.advisories_as_of(since, &ids).await?;
     let built = tokio::task::spawn_blocking(move || AdvisoryIndex::build(rows.iter().filter_map(readable)));
-    Ok(Before::Known(built.await.context("the index was lost")??))
+    let built = built.await.context("the index was lost")??;
+    Ok(Before::Known(Box::new(built)))
 }
