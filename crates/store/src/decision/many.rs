@@ -1,7 +1,7 @@
 //! Keeps what was decided of many images in one transaction, in few statements.
 //!
 //! The same comes of it as when each is kept by itself, but a row that would say nothing new is not written: that it is right by
-//! a later generation is said for all at once ([`reevaluation`](crate::reevaluation)). Where the brake has a say, an image is kept by
+//! a later generation is said for all at once (`reevaluation.rs`). Where the brake has a say, an image is kept by
 //! itself.
 
 use std::collections::{HashMap, HashSet};
