@@ -11,6 +11,13 @@ use serde_json::{Value, json};
 use super::tree::tests::layer;
 use super::*;
 
+/// What stands against it, a line each.
+pub(super) fn listed(obstacles: &[Obstacle]) -> String {
+    let mut lines: Vec<String> = obstacles.iter().map(|obstacle| format!("! {obstacle}")).collect();
+    lines.push(String::new());
+    lines.join("\n")
+}
+
 /// An image that a test makes: layers by name, so that the same name is the same layer.
 #[derive(Debug, Clone)]
 struct Made {

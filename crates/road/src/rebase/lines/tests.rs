@@ -3,10 +3,7 @@ use super::*;
 fn said(result: Result<String, Vec<Obstacle>>) -> String {
     match result {
         Ok(text) => text,
-        Err(obstacles) => obstacles
-            .iter()
-            .map(|obstacle| format!("! {obstacle}\n"))
-            .collect(),
+        Err(obstacles) => crate::rebase::tests::listed(&obstacles),
     }
 }
 

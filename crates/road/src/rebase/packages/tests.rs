@@ -18,10 +18,7 @@ fn all(stanzas: &[String]) -> String {
 fn said(result: Result<MergedPackages, Vec<Obstacle>>) -> String {
     match result {
         Ok(merged) => merged.text,
-        Err(obstacles) => obstacles
-            .iter()
-            .map(|obstacle| format!("! {obstacle}\n"))
-            .collect(),
+        Err(obstacles) => crate::rebase::tests::listed(&obstacles),
     }
 }
 
@@ -122,10 +119,7 @@ fn a_package_of_the_base_that_was_replaced_is_an_obstacle() {
         "! the application has removed package `tar` of the base, which has 1.34\n"
     );
     let same = all(&[dpkg(), deb("libssl3", "3.0.14", ""), deb("tar", "1.34", "")]);
-    assert_eq!(
-        merge_dpkg(&old, &new, &same).unwrap().text,
-        new.replace("Package: dpkg", "Package: dpkg")
-    );
+    assert_eq!(merge_dpkg(&old, &new, &same).unwrap().text, new);
 }
 
 #[test]
