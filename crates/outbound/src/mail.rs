@@ -8,6 +8,7 @@ mod tls;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
@@ -61,6 +62,9 @@ pub struct MailServer {
     pub login: Option<MailLogin>,
 }
 
+/// How long a server may take to say farewell once the mail is taken.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// A mail that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
@@ -109,7 +113,8 @@ impl Client {
         }
         let refused = session.envelope(from, to).await?;
         session.data(message).await?;
-        session.quit().await;
+        // It is taken: a server that is silent from here on must not make it look as if it were not.
+        let _ = tokio::time::timeout(FAREWELL, session.quit()).await;
         Ok(Posted { refused })
     }
 

@@ -6,7 +6,7 @@
 //!
 //! Three steps, all of them values:
 //!
-//! 1. [`assess`] compares an image of one platform with a [`BaseChange`], which is made once for all images on that base, and says
+//! 1. [`assess()`] compares an image of one platform with a [`BaseChange`], which is made once for all images on that base, and says
 //!    which files must be read to go on ([`Assessment::wanted`]).
 //! 2. [`merge()`] makes of these the one small layer that comes on top, if any.
 //! 3. [`write()`] gives the bytes of configuration and manifest, [`write_index`] those of an index. The same arguments give the same
@@ -38,11 +38,11 @@ pub use config::ConfigConflict;
 pub use document::{DocumentError, Stored};
 pub use known::Strategy;
 pub use lines::MAX_TEXT_FILE_BYTES;
-pub use loader_cache::MAX_LIBRARIES;
+pub use loader_cache::{MAX_LIBRARIES, MAX_LIBRARY_TEXT_BYTES};
 pub use merge::{FileContent, Files, Merged, merge};
 pub use needs::Libraries;
 pub use obstacle::Obstacle;
-pub use packages::{MAX_DATABASE_BYTES, MAX_PACKAGES, MAX_RELATIONS, PackageChange};
+pub use packages::{MAX_DATABASE_BYTES, MAX_PACKAGES, MAX_PROVIDERS, MAX_RELATIONS, PackageChange};
 pub use paths::{BaseChange, MAX_NAMED_PATHS, PathEvidence};
 pub use tree::{LayerPaths, Node, TooManyPaths, Tree};
 pub use write::{BaseNamed, Replaced, TopLayer, Written, write_index};
@@ -55,6 +55,9 @@ pub const MAX_CONFIG_BYTES: usize = findings::CONFIG_BYTES;
 
 /// Most paths of a stack of layers.
 pub const MAX_PATHS: usize = 2_000_000;
+
+/// Most environment variables, labels, ports and volumes of a configuration, each.
+pub const MAX_SETTINGS: usize = 10_000;
 
 /// Most obstacles that are told of one image.
 pub const MAX_OBSTACLES: usize = 100;

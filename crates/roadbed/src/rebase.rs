@@ -10,7 +10,7 @@ mod load;
 mod mover;
 mod plan;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use anyhow::Context as _;
 use oci::{Digest, MediaType, Tag};
@@ -141,6 +141,14 @@ impl Rebases {
         };
         if expected.is_some_and(|expected| expected != new) {
             return Err(RebasingError::Changed(new));
+        }
+        let bases: BTreeSet<&BaseName> = plan.entry.images.iter().map(|image| &image.base).collect();
+        if bases.len() > 1 {
+            let bases: Vec<&str> = bases.into_iter().map(BaseName::as_str).collect();
+            return Err(RebasingError::NoBase(format!(
+                "the images of the index stand on more than one base ({}): only one whose images stand on one base can follow",
+                bases.join(", ")
+            )));
         }
         let road = self.store.road().await.map_err(|error| failed(error.into()))?;
         let base = plan

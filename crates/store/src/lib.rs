@@ -127,7 +127,7 @@ pub use principal::{
 };
 pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
 pub use quota::{QuotaExceeded, QuotaKind};
-pub use rebase::{NewRebase, Rebase, RebaseError, RebaseState, TagMove};
+pub use rebase::{NewRebase, Rebase, RebaseError, RebaseState, TagMove, WaitingRebase};
 pub use reevaluation::{AdvisoryNews, ChangedAdvisory, Confirmed, Reevaluation, Touches};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;

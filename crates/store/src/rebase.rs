@@ -96,6 +96,39 @@ pub struct Rebase {
     pub changed_at: Timestamp,
 }
 
+/// A rebase that waits for its decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingRebase {
+    /// Its id.
+    pub id: Uuid,
+    /// Where the image lies.
+    pub repository: RepoName,
+    /// What the tag named.
+    pub old: Digest,
+    /// What was made of that.
+    pub new: Digest,
+}
+
+#[derive(FromQueryResult)]
+struct WaitingRow {
+    id: String,
+    repository: String,
+    old_digest: String,
+    new_digest: String,
+}
+
+impl WaitingRow {
+    fn into_waiting(self) -> Result<WaitingRebase, StoreError> {
+        let damaged = |what: &str| StoreError::damaged(format!("rebase {} has {what}", self.id));
+        Ok(WaitingRebase {
+            id: self.id.parse().map_err(|_| damaged("no id"))?,
+            repository: self.repository.parse().map_err(|_| damaged("no repository"))?,
+            old: blob::parse_digest(&self.old_digest)?,
+            new: blob::parse_digest(&self.new_digest)?,
+        })
+    }
+}
+
 /// A rebase that is to be carried out.
 #[derive(Debug, Clone)]
 pub struct NewRebase {
@@ -157,6 +190,16 @@ pub enum RebaseError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl RebaseError {
+    /// Whether the store failed, so that trying again may help.
+    pub fn is_of_store(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(_) | Self::Put(PutError::Store(_)) | Self::Delete(crate::DeleteError::Store(_))
+        )
+    }
 }
 
 #[derive(FromQueryResult)]
@@ -227,23 +270,20 @@ impl Store {
         written.map(|(rebase, _)| rebase)
     }
 
-    /// The journal, newest first; of one repository, in one state, or all of it.
-    pub async fn rebases(
-        &self,
-        repo: Option<&RepoName>,
-        state: Option<RebaseState>,
-        limit: usize,
-    ) -> Result<Vec<Rebase>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM rebase WHERE ($1 = '' OR repository = $1) AND ($2 = '' OR state = $2) ORDER BY id DESC LIMIT $3"
-        );
-        let values = [
-            repo.map_or("", RepoName::as_str).into(),
-            state.map_or("", RebaseState::name).into(),
-            sql::to_db(limit as u64).into(),
-        ];
+    /// The journal of a repository, newest first.
+    pub async fn rebases(&self, repo: &RepoName, limit: usize) -> Result<Vec<Rebase>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM rebase WHERE repository = $1 ORDER BY id DESC LIMIT $2");
+        let values = [repo.as_str().into(), sql::to_db(limit as u64).into()];
         let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
         rows.into_iter().map(Row::into_rebase).collect()
+    }
+
+    /// What waits for its decision, the oldest first, without its plan: which repository, the id, the old image and the new one.
+    pub async fn waiting_rebases(&self, limit: usize) -> Result<Vec<WaitingRebase>, StoreError> {
+        let sql = "SELECT id, repository, old_digest, new_digest FROM rebase WHERE state = 'made' ORDER BY id LIMIT $1";
+        let rows: Vec<WaitingRow> =
+            sql::all(self.inner.db.read(), sql, [sql::to_db(limit as u64).into()]).await?;
+        rows.into_iter().map(WaitingRow::into_waiting).collect()
     }
 
     /// A line of the journal.
@@ -558,12 +598,13 @@ async fn free_suffix(tx: &Tx, rebase: &Rebase) -> Result<Tag, RebaseError> {
         Some((stem, number)) if !stem.is_empty() && number.parse::<u32>().is_ok() => stem,
         _ => whole,
     };
+    let taken = tag::beginning_with(tx, &rebase.repository, &format!("{stem}-p")).await?;
     for number in 1..=MAX_SUFFIX {
-        let Ok(name) = format!("{stem}-p{number}").parse::<Tag>() else {
-            break;
-        };
-        if named(tx, &rebase.repository, &name).await?.is_none() {
-            return Ok(name);
+        let name = format!("{stem}-p{number}");
+        if !taken.contains(&name) {
+            return name
+                .parse()
+                .map_err(|_| RebaseError::Suffixes(rebase.tag.clone()));
         }
     }
     Err(RebaseError::Suffixes(rebase.tag.clone()))

@@ -1,5 +1,7 @@
 //! Tags.
 
+use std::collections::HashSet;
+
 use access::Permit;
 use access::permit::{Delete, Pull};
 use oci::{Digest, MediaType, RepoName, Tag};
@@ -214,6 +216,21 @@ pub(crate) async fn remove(tx: &Tx, repo: &RepoName, tag: &Tag, actor: &Actor) -
     let body = json!({ "digest": row.digest });
     event::record(tx, actor, EventKind::TagDelete, &subject(repo, tag), body).await?;
     Ok(())
+}
+
+/// The tags of a repository that begin so.
+pub(crate) async fn beginning_with(
+    tx: &Tx,
+    repo: &RepoName,
+    prefix: &str,
+) -> Result<HashSet<String>, StoreError> {
+    // Behind every character of a tag.
+    let end = format!("{prefix}~");
+    let sql = "SELECT t.name AS text FROM tag t JOIN repository r ON r.id = t.repository_id \
+               WHERE r.name = $1 AND t.name >= $2 AND t.name < $3";
+    let values = [repo.as_str().into(), prefix.into(), end.into()];
+    let rows: Vec<sql::Text> = sql::all(tx.sql(), sql, values).await?;
+    Ok(rows.into_iter().map(|row| row.text).collect())
 }
 
 /// Reads a tag from its column.

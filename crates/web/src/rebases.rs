@@ -398,7 +398,7 @@ pub(crate) async fn list_rebases(
 ) -> Result<Body<Vec<RebaseEntry>>, ApiError> {
     session.permit::<Pull>(&query.repository)?;
     let limit = crate::page::limit(query.limit)?;
-    let rebases = state.store.rebases(Some(&query.repository), None, limit).await?;
+    let rebases = state.store.rebases(&query.repository, limit).await?;
     Ok(Body(rebases.into_iter().map(RebaseEntry::from).collect()))
 }
 
@@ -453,7 +453,7 @@ async fn find(state: &WebState, id: uuid::Uuid) -> Result<Rebase, ApiError> {
 fn of_journal(error: &RebaseError) -> ApiError {
     match error {
         RebaseError::Unknown => ApiError::new(Kind::NotFound, error),
-        RebaseError::Store(_) | RebaseError::Put(store::PutError::Store(_)) => ApiError::internal(error),
+        error if error.is_of_store() => ApiError::internal(error),
         _ => ApiError::new(Kind::Conflict, error),
     }
 }

@@ -5,7 +5,7 @@ use oci::{Digest, MediaType};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::{MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES};
+use super::{MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, MAX_SETTINGS};
 use crate::lineage::MAX_LAYERS;
 
 /// What docker calls a layer that is not compressed.
@@ -54,6 +54,9 @@ pub enum DocumentError {
         /// In the configuration.
         diff_ids: usize,
     },
+    /// [`MAX_SETTINGS`].
+    #[error("`{0}` of the configuration has more than {MAX_SETTINGS} entries")]
+    Settings(String),
     /// A layer of another kind has no name in the manifest's format.
     #[error("docker's manifests have no name for a layer of type `{0}`: push the image with an OCI manifest")]
     MediaType(String),
@@ -93,6 +96,18 @@ fn check_case(members: &Map<String, Value>) -> Result<(), DocumentError> {
     twice.map_or(Ok(()), |pair| Err(DocumentError::Ambiguous(pair[0].clone())))
 }
 
+fn check_sizes(settings: &Map<String, Value>) -> Result<(), DocumentError> {
+    let size = |value: &Value| match value {
+        Value::Array(items) => items.len(),
+        Value::Object(members) => members.len(),
+        _ => 0,
+    };
+    let long = settings.iter().find(|(_, value)| size(value) > MAX_SETTINGS);
+    long.map_or(Ok(()), |(name, _)| {
+        Err(DocumentError::Settings(policy::yaml::one_line(name, 80)))
+    })
+}
+
 impl Document {
     pub(super) fn read(stored: Stored<'_>) -> Result<Self, DocumentError> {
         let mut manifest = object("manifest", stored.manifest, MAX_MANIFEST_BYTES)?;
@@ -100,6 +115,7 @@ impl Document {
         check_case(&config)?;
         if let Some(Value::Object(members)) = config.get("config") {
             check_case(members)?;
+            check_sizes(members)?;
         }
         let layers = match manifest.remove("layers") {
             Some(Value::Array(layers)) if layers.len() <= MAX_LAYERS => layers,

@@ -15,6 +15,10 @@ const ENTRY: usize = 24;
 /// Most entries that are read.
 pub const MAX_LIBRARIES: usize = 200_000;
 
+/// Bytes of all names and paths of a cache together: entries may point at one text a hundred thousand times. Caches of large
+/// systems have some hundreds of KiB.
+pub const MAX_LIBRARY_TEXT_BYTES: usize = 16 << 20;
+
 /// Longest name or path, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
 
@@ -72,18 +76,23 @@ fn read(bytes: &[u8]) -> Result<Cache, &'static str> {
     let count = count
         .filter(|count| *count <= MAX_LIBRARIES)
         .ok_or("it has too many libraries")?;
-    let mut libraries = Vec::new();
+    let (mut libraries, mut text_bytes) = (Vec::new(), 0);
     for at in (0..count).map(|at| HEADER + at * ENTRY) {
         let field = |offset| number(bytes, at + offset).ok_or("it is cut off");
         let (low, high) = (field(16)?, field(20)?);
         if low != 0 || high != 0 {
             continue;
         }
-        libraries.push(Library {
+        let library = Library {
             flags: field(0)?,
             name: text(bytes, field(4)?).ok_or("a name is cut off")?,
             path: text(bytes, field(8)?).ok_or("a path is cut off")?,
-        });
+        };
+        text_bytes += library.name.len() + library.path.len();
+        if text_bytes > MAX_LIBRARY_TEXT_BYTES {
+            return Err("its names are too long together");
+        }
+        libraries.push(library);
     }
     Ok(Cache { libraries, order })
 }

@@ -25,6 +25,9 @@ pub const MAX_DATABASE_BYTES: usize = 64 << 20;
 /// Most dependencies of one package.
 pub const MAX_RELATIONS: usize = 10_000;
 
+/// Most packages that answer to one name: each dependency asks all of them.
+pub const MAX_PROVIDERS: usize = 1_000;
+
 /// A package of the base on its way from one release to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageChange {
@@ -82,6 +85,7 @@ struct Database<'a> {
 
 impl<'a> Database<'a> {
     fn of(path: &str, packages: Vec<Installed<'a>>) -> Result<Self, Obstacle> {
+        check_providers(path, &packages)?;
         if packages.len() > MAX_PACKAGES {
             return Err(unreadable(
                 path,
@@ -108,6 +112,22 @@ impl<'a> Database<'a> {
     fn installed(&self, key: &str) -> Option<&Installed<'a>> {
         self.get(key).filter(|package| package.is_there)
     }
+}
+
+fn check_providers(path: &str, packages: &[Installed<'_>]) -> Result<(), Obstacle> {
+    let mut providers: HashMap<&str, usize> = HashMap::new();
+    for (name, _) in packages.iter().flat_map(|package| &package.provides) {
+        let count = providers.entry(name).or_default();
+        *count += 1;
+        if *count > MAX_PROVIDERS {
+            let name = policy::yaml::one_line(name, 80);
+            return Err(unreadable(
+                path,
+                format!("more than {MAX_PROVIDERS} packages provide `{name}`"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn unreadable(path: &str, why: impl Into<String>) -> Obstacle {

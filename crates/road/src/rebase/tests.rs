@@ -364,6 +364,20 @@ fn what_stands_against_it_is_named_with_the_class() {
 }
 
 #[test]
+fn configurations_without_end_are_refused() {
+    let many: Vec<String> = (0..=MAX_SETTINGS).map(|number| format!("V{number}=x")).collect();
+    let plain = json!({});
+    let (old, new) = (oci(&["b"], &plain), oci(&["n"], &plain));
+    let app = oci(&["b", "app"], &json!({ "Env": many }));
+    let world = World::new(&[], &[], &[]);
+    let said = assess(&world.image(&app, &old, &new)).obstacles;
+    assert_eq!(
+        said[0].to_string(),
+        "`Env` of the configuration has more than 10000 entries"
+    );
+}
+
+#[test]
 fn an_index_keeps_what_is_not_replaced() {
     let index = json!({"schemaVersion": 2, "annotations": {"a": "b"}, "manifests": [
         {"digest": digest("amd64"), "size": 5, "platform": {"os": "linux", "architecture": "amd64"}, "annotations": {"c": "d"}},

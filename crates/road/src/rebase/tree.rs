@@ -8,7 +8,7 @@ use findings::{LayerReport, Listing, ListingEntry, ListingError};
 use super::MAX_PATHS;
 
 /// Bytes that the listing of one layer may decode to.
-const LISTING_BYTES: u64 = 256 << 20;
+const LISTING_BYTES: u64 = 128 << 20;
 
 /// Every path of one layer, and what it takes away from the layers below.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! `rebase IMAGE`: an image on the newest release of its base, planned and carried out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
@@ -17,6 +17,9 @@ use crate::output;
 
 /// Packages that a person is shown, unless all are asked for.
 const PACKAGES: usize = 20;
+
+/// How long is waited for a tag to follow; it does so without being waited for too.
+const WAIT: Duration = Duration::from_mins(10);
 
 /// How often a rebase is asked about until its tag has followed.
 const ASK_EVERY: Duration = Duration::from_millis(300);
@@ -131,7 +134,15 @@ async fn apply(
     if made.state == RebaseState::Made {
         output::note(format!("{} is stored and is being looked into", made.new));
     }
+    let until = Instant::now() + WAIT;
     while made.state == RebaseState::Made {
+        if Instant::now() >= until {
+            output::show(client.format(), &made, line)?;
+            bail!(
+                "it is still being looked into: `roadbed rebase list {}` shows when its tag has followed",
+                made.repository
+            );
+        }
         tokio::time::sleep(ASK_EVERY).await;
         made = client.get(&format!("/rebases/{}", made.id), &[]).await?;
     }

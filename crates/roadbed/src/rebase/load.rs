@@ -5,7 +5,7 @@ use std::{io::Read as _, sync::Arc};
 use anyhow::{Context as _, Result, anyhow};
 use findings::{CONFIG_BYTES, LayerReport, OsRelease};
 use oci::{Digest, RepoName};
-use road::rebase::{LayerPaths, Stored};
+use road::rebase::{LayerPaths, MAX_PATHS, Stored};
 use store::Store;
 use web::RebasingError;
 
@@ -135,10 +135,17 @@ impl Loaded {
 
     /// The paths of its layers from `first` up; or which one cannot be known, counted from 1 at the bottom, and why.
     pub(super) fn paths(&self, first: usize) -> Result<Vec<LayerPaths>, (usize, String)> {
-        let layers = self.layers.iter().enumerate().skip(first);
-        layers
-            .map(|(at, report)| paths_of(report.as_deref()).map_err(|why| (at + 1, why)))
-            .collect()
+        let (mut all, mut count) = (Vec::new(), 0);
+        for (at, report) in self.layers.iter().enumerate().skip(first) {
+            let paths = paths_of(report.as_deref()).map_err(|why| (at + 1, why))?;
+            count += paths.entries.len();
+            if count > MAX_PATHS {
+                let why = format!("up to here the layers have more than {MAX_PATHS} paths");
+                return Err((at + 1, why));
+            }
+            all.push(paths);
+        }
+        Ok(all)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use oci::{Digest, Manifest, ManifestKind, RepoName};
-use store::{Outcome, Point, Rebase, RebaseError, RebaseState, Store};
+use store::{Outcome, Point, Store, WaitingRebase};
 
 use crate::judge::stored_limits;
 
@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Rebases that are looked at at a time; the oldest of more wait for the next look.
+/// Rebases that are looked at at a time; more wait for the next look.
 const AT_A_TIME: usize = 1_000;
 
 /// Lets tags follow until its task is ended.
@@ -32,7 +32,7 @@ pub(crate) async fn follow(store: Store) {
 }
 
 async fn look(store: &Store) -> Result<()> {
-    for rebase in store.rebases(None, Some(RebaseState::Made), AT_A_TIME).await? {
+    for rebase in store.waiting_rebases(AT_A_TIME).await? {
         if let Err(error) = settle(store, &rebase).await {
             let (id, error) = (rebase.id, format!("{error:#}"));
             tracing::warn!(%id, error, "a tag could not follow a rebase");
@@ -41,20 +41,27 @@ async fn look(store: &Store) -> Result<()> {
     Ok(())
 }
 
-async fn settle(store: &Store, rebase: &Rebase) -> Result<()> {
+async fn settle(store: &Store, rebase: &WaitingRebase) -> Result<()> {
     let new = match worst(store, &rebase.repository, &rebase.new).await? {
         Standing::Decided(new) => new,
         Standing::Undecided => return Ok(()),
+        Standing::Empty => {
+            let reason = "nothing that runs is in the new image, so nobody decides about it";
+            return Ok(store.refuse_rebase(rebase.id, reason).await?);
+        }
         Standing::Gone => {
             let reason = "the new image was deleted before it was decided";
             return Ok(store.refuse_rebase(rebase.id, reason).await?);
         }
     };
-    // Of an old image that is gone the tag tells.
-    let old = worst(store, &rebase.repository, &rebase.old).await?;
-    if let Standing::Decided(old) = old
-        && rank(new.outcome) > rank(old.outcome)
-    {
+    let old = match worst(store, &rebase.repository, &rebase.old).await? {
+        Standing::Decided(old) => Some(old),
+        // It cannot be said yet which of the two is worse.
+        Standing::Undecided => return Ok(()),
+        // The tag tells of an image that is gone.
+        Standing::Gone | Standing::Empty => None,
+    };
+    if let Some(old) = old.filter(|old| rank(new.outcome) > rank(old.outcome)) {
         let reason = format!(
             "the new image comes out worse: {} instead of {}: {}",
             word(new.outcome),
@@ -66,7 +73,7 @@ async fn settle(store: &Store, rebase: &Rebase) -> Result<()> {
     match store.move_rebase(rebase.id).await {
         Ok(_) => Ok(()),
         // The journal says so; a failure of the store is tried again.
-        Err(error @ RebaseError::Store(_)) => Err(error.into()),
+        Err(error) if error.is_of_store() => Err(error.into()),
         Err(error) => Ok(store.refuse_rebase(rebase.id, &error.to_string()).await?),
     }
 }
@@ -77,6 +84,8 @@ enum Standing {
     Decided(Decided),
     /// One of them is not.
     Undecided,
+    /// There is none that runs.
+    Empty,
     /// The repository does not have it any more.
     Gone,
 }
@@ -115,8 +124,7 @@ async fn worst(store: &Store, repo: &RepoName, digest: &Digest) -> Result<Standi
             });
         }
     }
-    // An index without an image that runs has nothing to wait for, and nothing that is worse.
-    Ok(worst.map_or(Standing::Gone, Standing::Decided))
+    Ok(worst.map_or(Standing::Empty, Standing::Decided))
 }
 
 fn rank(outcome: Outcome) -> u8 {

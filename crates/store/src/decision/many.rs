@@ -124,19 +124,35 @@ async fn keep_all(tx: &Tx, finished: &[Finished]) -> Result<(), StoreError> {
 impl Present {
     async fn read(tx: &Tx, finished: &[&Finished]) -> Result<Self, StoreError> {
         let digests: HashSet<String> = finished.iter().map(|one| one.digest.to_string()).collect();
-        let digests: Vec<Value> = digests.into_iter().map(Value::from).collect();
-        let among = sql::placeholders(1, digests.len());
+        let names: HashSet<&str> = finished.iter().map(|one| one.repo.as_str()).collect();
+        // By repository too: that is what the indexes begin with.
+        let (digests_are, names_are) = (
+            sql::placeholders(1, digests.len()),
+            sql::placeholders(1 + digests.len(), names.len()),
+        );
+        let among = |table: &str| {
+            format!(
+                "{table}digest IN ({digests_are}) AND {table}repository_id IN (SELECT id FROM repository WHERE name IN ({names_are}))"
+            )
+        };
+        let digests = digests.into_iter().map(Value::from);
+        let digests: Vec<Value> = digests.chain(names.into_iter().map(Value::from)).collect();
         let sql = format!(
             "SELECT m.id, m.repository_id, r.name, m.digest FROM manifest m JOIN repository r ON r.id = m.repository_id \
-             WHERE m.digest IN ({among})"
+             WHERE {}",
+            among("m.")
         );
         let manifests: Vec<ManifestRow> = sql::all(tx.sql(), &sql, digests.clone()).await?;
         let sql = format!(
             "SELECT repository_id, digest, point, outcome, body, policy, evidence, review_at FROM decision \
-             WHERE digest IN ({among})"
+             WHERE {}",
+            among("")
         );
         let known: Vec<KnownRow> = sql::all(tx.sql(), &sql, digests.clone()).await?;
-        let sql = format!("SELECT repository_id, digest FROM brake_image WHERE digest IN ({among})");
+        let sql = format!(
+            "SELECT repository_id, digest FROM brake_image WHERE {}",
+            among("")
+        );
         let braked: Vec<BrakeRow> = sql::all(tx.sql(), &sql, digests).await?;
         let manifests = manifests.into_iter();
         let known = known.into_iter();

@@ -82,6 +82,22 @@ fn damaged_ones_are_refused() {
 }
 
 #[test]
+fn entries_that_point_at_one_text_a_hundred_thousand_times_fill_no_memory() {
+    let long = "x".repeat(4_000);
+    let mut bytes = cache(&[(&long, "/lib/x")]);
+    let entry = bytes[HEADER..HEADER + ENTRY].to_vec();
+    let count = 5_000;
+    let moved = u32::try_from((count - 1) * ENTRY).unwrap();
+    let field = |at: usize| (u32::from_le_bytes(entry[at..at + 4].try_into().unwrap()) + moved).to_le_bytes();
+    let mut shifted = entry.clone();
+    shifted[4..8].copy_from_slice(&field(4));
+    shifted[8..12].copy_from_slice(&field(8));
+    bytes.splice(HEADER..HEADER + ENTRY, shifted.repeat(count));
+    bytes[20..24].copy_from_slice(&u32::try_from(count).unwrap().to_le_bytes());
+    assert_eq!(read(&bytes).unwrap_err(), "its names are too long together");
+}
+
+#[test]
 fn what_this_machines_ldconfig_wrote_is_read_and_stands_in_the_same_order() {
     let Ok(bytes) = std::fs::read("/etc/ld.so.cache") else {
         return;

@@ -75,7 +75,7 @@ fn package<'a>(stanza: &'a str, native: &str) -> Result<Installed<'a>, Obstacle>
         words.next().unwrap_or_default(),
         words.next_back().unwrap_or_default(),
     );
-    let relations = |fields: [&str; 2]| -> Result<Vec<Relation<'a>>, Obstacle> {
+    let relations = |fields: &[&str]| -> Result<Vec<Relation<'a>>, Obstacle> {
         let all = fields.iter().filter_map(|name| field(stanza, name));
         let relations: Vec<Relation<'a>> = all.flat_map(relations).take(MAX_RELATIONS + 1).collect();
         if relations.len() > MAX_RELATIONS {
@@ -84,7 +84,7 @@ fn package<'a>(stanza: &'a str, native: &str) -> Result<Installed<'a>, Obstacle>
         }
         Ok(relations)
     };
-    let provides = relations(["Provides", "Provides"])?;
+    let provides = relations(&["Provides"])?;
     Ok(Installed {
         key,
         name,
@@ -92,8 +92,8 @@ fn package<'a>(stanza: &'a str, native: &str) -> Result<Installed<'a>, Obstacle>
         text: stanza,
         is_there: matches!(state, "installed" | "triggers-awaited" | "triggers-pending"),
         selection,
-        needs: relations(["Pre-Depends", "Depends"])?,
-        forbids: relations(["Conflicts", "Breaks"])?,
+        needs: relations(&["Pre-Depends", "Depends"])?,
+        forbids: relations(&["Conflicts", "Breaks"])?,
         provides: provides
             .into_iter()
             .flat_map(|relation| relation.alternatives)

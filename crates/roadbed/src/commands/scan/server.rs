@@ -156,7 +156,11 @@ fn unpushed(image: &Image, gathered: &Gathered, signatures: Option<UnpushedSigna
         media_type: blob.media_type.clone(),
         digest: blob.digest,
         size: blob.size,
-        report: report.cloned(),
+        // Nobody judges by files that are kept for rebases, secrets of accounts among them.
+        report: report.cloned().map(|report| LayerReport {
+            rebase: None,
+            ..report
+        }),
     };
     // Layers that are not there have no report; the others keep their order.
     let mut reports = gathered.image.layers.iter().peekable();

@@ -93,6 +93,7 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX delivery_queue ON delivery (sink, state, id)",
     "CREATE INDEX delivery_finished ON delivery (state, finished_at)",
     "CREATE INDEX delivery_incident ON delivery (sink, incident, owner)",
+    "CREATE INDEX told_incident ON told (incident)",
 ];
 
 #[async_trait]
