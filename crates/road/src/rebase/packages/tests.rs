@@ -161,6 +161,10 @@ fn databases_that_cannot_be_read_are_refused() {
             format!("! `var/lib/dpkg/status` cannot be merged: {why}\n")
         );
     }
+    let crowd: Vec<String> = (0..=MAX_PROVIDERS)
+        .map(|number| format!("Package: p{number}\nStatus: install ok installed\nProvides: all\n\n"))
+        .collect();
+    assert!(said(merge_dpkg("", "", &crowd.concat())).contains("more than 1000 packages provide `all`"));
     let many = format!(
         "Package: a\nStatus: install ok installed\nDepends: {}\n",
         "x,".repeat(MAX_RELATIONS + 1)
