@@ -148,7 +148,9 @@ fn paths(image: &Image<'_>, layers: &[LayerPaths]) -> (PathEvidence, BTreeSet<Ob
     let (mut evidence, mut obstacles, tree) = match compare(image.change, layers) {
         Ok(compared) => compared,
         Err(error) => {
-            let obstacle = Obstacle::Document(error.to_string());
+            let obstacle = Obstacle::Document {
+                why: error.to_string(),
+            };
             return (PathEvidence::default(), BTreeSet::from([obstacle]));
         }
     };
@@ -171,7 +173,9 @@ fn documents(image: &Image<'_>) -> BTreeSet<Obstacle> {
     let [Ok(app), Ok(old), Ok(new)] = documents else {
         let errors = documents.into_iter().filter_map(Result::err);
         return errors
-            .map(|error| Obstacle::Document(error.to_string()))
+            .map(|error| Obstacle::Document {
+                why: error.to_string(),
+            })
             .collect();
     };
     let count = old.diff_ids.len();
@@ -182,7 +186,7 @@ fn documents(image: &Image<'_>) -> BTreeSet<Obstacle> {
         > crate::lineage::MAX_LAYERS
     {
         let why = format!("it would have more than {} layers", crate::lineage::MAX_LAYERS);
-        obstacles.insert(Obstacle::Document(why));
+        obstacles.insert(Obstacle::Document { why });
     }
     let platform = |document: &Document| {
         let [os, arch, variant] =
@@ -200,7 +204,9 @@ fn documents(image: &Image<'_>) -> BTreeSet<Obstacle> {
     }
     for layer in &new.layers {
         if let Err(error) = new.layer_for(layer, &app) {
-            obstacles.insert(Obstacle::Document(error.to_string()));
+            obstacles.insert(Obstacle::Document {
+                why: error.to_string(),
+            });
         }
     }
     obstacles
@@ -216,7 +222,9 @@ fn promises(old: &Side<'_>, new: &Side<'_>) -> BTreeSet<Obstacle> {
     let mut obstacles = BTreeSet::new();
     for contract in [old.contract, new.contract] {
         if !contract.is_safe {
-            obstacles.insert(Obstacle::NoContract(contract.base.clone()));
+            obstacles.insert(Obstacle::NoContract {
+                base: contract.base.clone(),
+            });
         }
     }
     let [was, is] = [old.contract, new.contract].map(|contract| contract.abi.clone());

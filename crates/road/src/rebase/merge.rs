@@ -118,8 +118,11 @@ pub fn merge(
             image.has_source,
         ))
     };
-    let app = Tree::of(image.layers.unwrap_or_default())
-        .map_err(|error| refuse(BTreeSet::from([Obstacle::Document(error.to_string())])))?;
+    let app = Tree::of(image.layers.unwrap_or_default()).map_err(|error| {
+        refuse(BTreeSet::from([Obstacle::Document {
+            why: error.to_string(),
+        }]))
+    })?;
     let is_there = |path: &str| app.resolves(path) || image.change.new.resolves(path);
     let (mut merged, mut members, mut obstacles) = (Merged::default(), Vec::new(), BTreeSet::new());
     for (path, strategy) in &assessment.evidence.merged {
@@ -161,7 +164,7 @@ pub fn merge(
     merged.paths = members.iter().map(|member| member.path.clone()).collect();
     if !members.is_empty() {
         let archive = write_members(&members, changed_at);
-        let archive = archive.map_err(|why| refuse(BTreeSet::from([Obstacle::Document(why)])))?;
+        let archive = archive.map_err(|why| refuse(BTreeSet::from([Obstacle::Document { why }])))?;
         merged.archive = Some(archive);
     }
     Ok(merged)

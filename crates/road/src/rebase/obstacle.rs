@@ -147,9 +147,6 @@ pub enum Obstacle {
         /// Of the new base.
         base: String,
     },
-    /// No release of the base for it.
-    #[error("the new base has no image for {0}")]
-    NoPlatform(String),
     /// Another distribution, or another major version of it.
     #[error("the base goes from {old} to {new}: packages of one do not run on the other")]
     Distribution {
@@ -159,8 +156,13 @@ pub enum Obstacle {
         new: String,
     },
     /// The catalogue says so.
-    #[error("the catalogue does not promise that `{0}` may be swapped: its owner sets `rebase.safe`")]
-    NoContract(String),
+    #[error(
+        "the catalogue does not promise that `{base}` may be swapped: its owner sets `rebase.safe` (`roadbed base set … --rebase-safe`)"
+    )]
+    NoContract {
+        /// Its name.
+        base: String,
+    },
     /// The catalogue's promise is another one.
     #[error("the catalogue promises {old} for the old base and {new} for the new one")]
     Abi {
@@ -181,6 +183,9 @@ pub enum Obstacle {
         why: String,
     },
     /// The image's own words.
-    #[error("{0}")]
-    Document(String),
+    #[error("{why}")]
+    Document {
+        /// In words.
+        why: String,
+    },
 }

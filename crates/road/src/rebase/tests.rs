@@ -243,6 +243,7 @@ fn layers_of_the_other_format_are_renamed_or_refused() {
     assert_eq!(manifest["mediaType"], DOCKER_MANIFEST);
     let zstd = made(&["n"], OCI_LAYER_ZSTD, OCI_IMAGE_MANIFEST, &settings, true);
     let said = assess(&world.image(&app, &old, &zstd)).obstacles;
+    assert_eq!(serde_json::to_value(&said).unwrap()[0]["obstacle"], "document");
     assert!(
         said[0].to_string().contains("no name for a layer of type"),
         "{said:?}"
@@ -342,6 +343,8 @@ fn what_stands_against_it_is_named_with_the_class() {
     let mut changed = World::new(&[], &[], &[]);
     changed.contract.is_safe = false;
     assert!(said(&changed.image(&app, &old, &new))[0].contains("does not promise"));
+    let told = serde_json::to_value(&assess(&changed.image(&app, &old, &new)).obstacles).unwrap();
+    assert_eq!(told[0], json!({"obstacle": "no-contract", "base": "debian12"}));
     let newer = OsRelease {
         version: "13".to_owned(),
         ..calm.os.clone()
