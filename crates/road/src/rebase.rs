@@ -42,8 +42,10 @@ pub use loader_cache::{MAX_LIBRARIES, MAX_LIBRARY_TEXT_BYTES};
 pub use merge::{FileContent, Files, Merged, merge};
 pub use needs::Libraries;
 pub use obstacle::Obstacle;
-pub use packages::{MAX_DATABASE_BYTES, MAX_PACKAGES, MAX_PROVIDERS, MAX_RELATIONS, PackageChange};
-pub use paths::{BaseChange, MAX_NAMED_PATHS, PathEvidence};
+pub use packages::{
+    MAX_COMPARISONS, MAX_DATABASE_BYTES, MAX_PACKAGES, MAX_PROVIDERS, MAX_RELATIONS, PackageChange,
+};
+pub use paths::{BaseChange, MAX_LINKS, MAX_NAMED_PATHS, PathEvidence};
 pub use tree::{LayerPaths, Node, TooManyPaths, Tree};
 pub use write::{BaseNamed, Replaced, TopLayer, Written, write_index};
 

@@ -214,10 +214,12 @@ impl Catalogue {
             Ok(files) => files,
             Err(error) => return Ok(Err(Refused::File(error))),
         };
-        let config = Arc::clone(config);
+        let (of, config) = (Arc::clone(config), Arc::clone(config));
         // Parsing computes; a thread that serves connections must not.
-        let read = tokio::task::spawn_blocking(move || contents::entries(&files, &config)).await;
-        read.context("the catalogue was lost")
+        let said = tokio::task::spawn_blocking(move || contents::entries(&files, &config)).await;
+        let said = said.context("the catalogue was lost")?;
+        let road = self.store.road().await?;
+        Ok(said.and_then(|entries| contents::check_replaced(&entries, &road.bases, &of).map(|()| entries)))
     }
 }
 

@@ -310,12 +310,17 @@ impl Rebasing for Rebases {
 
 /// What is in a base is told to nobody who may not pull it.
 fn check_open(of: &PlanOf, base: &BaseName, road: &RoadEntries) -> Result<(), RebasingError> {
-    let Some(entry) = road.bases.get(base) else {
+    let unknown = || {
         let why = format!("there is no base `{base}`: `roadbed base list` shows those that there are");
-        return Err(RebasingError::NoBase(why));
+        RebasingError::NoBase(why)
     };
+    let entry = road.bases.get(base).ok_or_else(unknown)?;
     if (of.may_pull)(&entry.repository) {
         return Ok(());
+    }
+    // Whoever only names it does not learn that it is there.
+    if of.onto.as_ref() == Some(base) {
+        return Err(unknown());
     }
     Err(RebasingError::Denied {
         base: base.clone(),

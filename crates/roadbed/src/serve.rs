@@ -93,10 +93,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         looking::messages(looking.as_ref()),
         told,
     )?;
-    let state = web::WebState::new(store.clone(), web_config(&config, &instance))
-        .fed_by(fetching.syncing())
-        .told_by(tellers.as_ref().map(Tellers::telling));
-    let state = looking::serving(looking.as_ref(), state);
+    let state = web::WebState::new(store.clone(), web_config(&config, &instance)).fed_by(fetching.syncing());
+    let state = looking::serving(looking.as_ref(), Tellers::serving(tellers.as_ref(), state));
     let app = App {
         registry,
         other: web::router(state)
@@ -123,13 +121,17 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     drop(background);
     give_back_jobs(&store).await;
     collecting.abort();
-    if !access_log.flush(LOG_WAIT) {
-        tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");
-    }
+    flush(&access_log);
     if let Some(watching) = watching {
         watching.abort();
     }
     close(store).await
+}
+
+fn flush(access_log: &AccessLog) {
+    if !access_log.flush(LOG_WAIT) {
+        tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");
+    }
 }
 
 /// The last thing that is done.

@@ -272,7 +272,9 @@ impl Store {
 
     /// The journal of a repository, newest first.
     pub async fn rebases(&self, repo: &RepoName, limit: usize) -> Result<Vec<Rebase>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM rebase WHERE repository = $1 ORDER BY id DESC LIMIT $2");
+        // Plans are long, and who looks at many wants none.
+        let columns = COLUMNS.replace("plan", "'' AS plan");
+        let sql = format!("SELECT {columns} FROM rebase WHERE repository = $1 ORDER BY id DESC LIMIT $2");
         let values = [repo.as_str().into(), sql::to_db(limit as u64).into()];
         let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
         rows.into_iter().map(Row::into_rebase).collect()
@@ -375,20 +377,36 @@ async fn find(on: &impl ConnectionTrait, id: Uuid) -> Result<Option<Rebase>, Sto
     row.map(Row::into_rebase).transpose()
 }
 
-/// One that was made of the same for the same and stands.
+/// One that was made of the same for the same in the same way, and stands: what was moved must be named still.
 async fn same(tx: &Tx, new: &NewRebase, digest: &Digest) -> Result<Option<Rebase>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM rebase WHERE repository = $1 AND tag = $2 AND old_digest = $3 AND new_digest = $4 \
+        "SELECT {COLUMNS} FROM rebase WHERE repository = $1 AND tag = $2 AND old_digest = $3 AND new_digest = $4 AND how = $5 \
          AND state IN ('made', 'moved') ORDER BY id DESC LIMIT 1"
     );
-    let values: [Value; 4] = [
+    let values: [Value; 5] = [
         new.repository.as_str().into(),
         new.tag.as_str().into(),
         new.old.to_string().into(),
         digest.to_string().into(),
+        way(new.how).into(),
     ];
     let row: Option<Row> = sql::first(tx.sql(), &sql, values).await?;
-    row.map(Row::into_rebase).transpose()
+    let Some(rebase) = row.map(Row::into_rebase).transpose()? else {
+        return Ok(None);
+    };
+    if let Some(moved) = &rebase.moved
+        && named(tx, &rebase.repository, moved).await? != Some(rebase.new)
+    {
+        return Ok(None);
+    }
+    Ok(Some(rebase))
+}
+
+fn way(how: TagMove) -> &'static str {
+    match how {
+        TagMove::Suffix => "suffix",
+        TagMove::InPlace => "in-place",
+    }
 }
 
 async fn check_none_waits(tx: &Tx, new: &NewRebase) -> Result<(), RebaseError> {
@@ -498,14 +516,13 @@ async fn insert(tx: &Tx, rebase: &Rebase) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT INTO rebase ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
     );
-    let how = serde_json::to_value(rebase.how).unwrap_or_default();
     let values: [Value; 13] = [
         rebase.id.to_string().into(),
         rebase.repository.as_str().into(),
         rebase.tag.as_str().into(),
         rebase.old.to_string().into(),
         rebase.new.to_string().into(),
-        how.as_str().unwrap_or_default().into(),
+        way(rebase.how).into(),
         rebase.state.name().into(),
         "".into(),
         "".into(),
@@ -617,6 +634,10 @@ async fn take_back(tx: &Tx, actor: &Actor, rebase: &Rebase, bounds: Bounds) -> R
     check_named(tx, &rebase.repository, moved, rebase.new).await?;
     match rebase.how {
         TagMove::InPlace => set(tx, actor, (rebase, rebase.old), moved, bounds).await,
+        TagMove::Suffix if !bounds.1.deletion => Err(crate::DeleteError::Disabled.into()),
+        TagMove::Suffix if bounds.1.is_immutable(moved) => {
+            Err(crate::DeleteError::TagImmutable { tag: moved.clone() }.into())
+        }
         TagMove::Suffix => tag::remove(tx, &rebase.repository, moved, actor)
             .await
             .map_err(RebaseError::from),

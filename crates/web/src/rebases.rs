@@ -160,13 +160,19 @@ pub struct ImagePlan {
     /// What was seen of paths: how many the application has, how many of them are the base's too, which must be merged.
     #[schema(value_type = Object)]
     pub evidence: PathEvidence,
-    /// Packages of the base that change below the application.
+    /// Packages of the base that change below the application, at most 1,000.
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub packages: Vec<PackageChange>,
+    /// How many more.
+    #[serde(default)]
+    pub more_packages: u64,
     /// Packages that the application has installed, and keeps.
     #[serde(default)]
     pub own_packages: Vec<String>,
+    /// How many more.
+    #[serde(default)]
+    pub more_own_packages: u64,
     /// Files of the layer on top.
     #[serde(default)]
     pub merged: Vec<String>,

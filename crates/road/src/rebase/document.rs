@@ -1,5 +1,7 @@
 //! An image's manifest and configuration as JSON that can be written again without losing what nobody here knows.
 
+mod unique;
+
 use oci::media_type::{DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD};
 use oci::{Digest, MediaType};
 use serde_json::{Map, Value};
@@ -38,6 +40,9 @@ pub enum DocumentError {
     /// No JSON object.
     #[error("the {0} is no JSON object")]
     NotAnObject(&'static str),
+    /// Readers take one of two values, or both together.
+    #[error("the {0} has a member twice: readers disagree about which one counts")]
+    Twice(&'static str),
     /// A member has another shape than the specification says.
     #[error("`{0}` is missing or has another shape than in the image specification")]
     Member(&'static str),
@@ -83,7 +88,8 @@ fn object(what: &'static str, bytes: &[u8], limit: usize) -> Result<Map<String, 
         return Err(DocumentError::Large { what, bytes, limit });
     }
     match serde_json::from_slice(bytes) {
-        Ok(Value::Object(object)) => Ok(object),
+        Ok(Value::Object(object)) if unique::is_unique(bytes) => Ok(object),
+        Ok(Value::Object(_)) => Err(DocumentError::Twice(what)),
         _ => Err(DocumentError::NotAnObject(what)),
     }
 }

@@ -5,6 +5,7 @@ mod apk;
 mod dpkg;
 mod relation;
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -73,6 +74,8 @@ struct Installed<'a> {
 
 /// Whose rules: how versions are ordered and how a package is written.
 struct Rules {
+    /// What the database is called where it is told of.
+    database: &'static str,
     compare: fn(&str, &str) -> Ordering,
     is_sorted: bool,
 }
@@ -137,9 +140,14 @@ fn unreadable(path: &str, why: impl Into<String>) -> Obstacle {
     }
 }
 
+/// Most comparisons of one merge: a dependency asks everybody who answers to its name. Real systems need some thousands.
+pub const MAX_COMPARISONS: u64 = 5_000_000;
+
 /// What is installed, by every name that it answers to.
 struct World<'a> {
     by_name: HashMap<&'a str, Vec<Answer<'a>>>,
+    /// Comparisons that may still be made.
+    left: &'a Cell<u64>,
     compare: fn(&str, &str) -> Ordering,
 }
 
@@ -149,7 +157,11 @@ struct Answer<'a> {
 }
 
 impl<'b> World<'b> {
-    fn of<'a: 'b>(packages: impl Iterator<Item = &'b Installed<'a>>, rules: &Rules) -> Self {
+    fn of<'a: 'b>(
+        packages: impl Iterator<Item = &'b Installed<'a>>,
+        rules: &Rules,
+        left: &'b Cell<u64>,
+    ) -> Self {
         let mut by_name: HashMap<&str, Vec<Answer<'_>>> = HashMap::new();
         for package in packages.filter(|package| package.is_there) {
             let own = (package.name, Some(package.version));
@@ -159,12 +171,21 @@ impl<'b> World<'b> {
             }
         }
         let compare = rules.compare;
-        Self { by_name, compare }
+        Self {
+            by_name,
+            left,
+            compare,
+        }
     }
 
     /// Who of others than `but` fulfils an alternative.
     fn answers(&self, alternative: &Alternative<'_>, but: &str) -> Option<&'b str> {
         let answers = self.by_name.get(alternative.name)?;
+        let left = self.left.get().saturating_sub(answers.len() as u64);
+        self.left.set(left);
+        if left == 0 {
+            return None;
+        }
         let found = answers
             .iter()
             .filter(|answer| answer.by != but)
@@ -295,14 +316,20 @@ fn merge<'a>(
     let mut obstacles = check_base(old, new, app);
     let own = own(old, new, app);
     if obstacles.is_empty() {
-        let before = World::of(app.in_order.iter(), rules);
+        let left = Cell::new(MAX_COMPARISONS);
+        let before = World::of(app.in_order.iter(), rules, &left);
         let own_keys: BTreeSet<&str> = own.iter().map(|package| package.key.as_str()).collect();
         let stays = |package: &&Installed<'_>| !own_keys.contains(package.key.as_str());
         let after = World::of(
             new.in_order.iter().filter(stays).chain(own.iter().copied()),
             rules,
+            &left,
         );
         obstacles = check_relations(&own, [&before, &after], [old, new]);
+        if left.get() == 0 {
+            let why = format!("its dependencies take more than {MAX_COMPARISONS} comparisons");
+            obstacles = vec![unreadable(rules.database, why)];
+        }
     }
     if !obstacles.is_empty() {
         return Err(obstacles);

@@ -74,7 +74,11 @@ pub(super) struct Comparison<'a> {
     app: Tree,
     obstacles: BTreeSet<Obstacle>,
     evidence: PathEvidence,
+    links: usize,
 }
+
+/// Most symbolic links of an application that are followed; one with more is built again.
+pub const MAX_LINKS: usize = 100_000;
 
 pub(super) fn compare(
     change: &BaseChange,
@@ -85,6 +89,7 @@ pub(super) fn compare(
         app: Tree::of(layers)?,
         obstacles: BTreeSet::new(),
         evidence: PathEvidence::default(),
+        links: 0,
     };
     for layer in layers {
         comparison.removals(layer);
@@ -142,6 +147,13 @@ impl Comparison<'_> {
             && (strategy.is_package_list() || (old != new && new != Some(node)))
         {
             self.evidence.merged.insert(path.to_owned(), strategy);
+            return;
+        }
+        self.links += usize::from(node.is_symlink());
+        if self.links > MAX_LINKS {
+            let why =
+                format!("the application has more than {MAX_LINKS} links: not all of them are followed");
+            self.obstacles.insert(Obstacle::Document { why });
             return;
         }
         let obstacle = self.against_base(path, node);

@@ -179,6 +179,9 @@ impl Tree {
     }
 }
 
+/// Parts of a path, and of the links on its way, that are looked at: what leads to and fro for longer leads nowhere.
+const MAX_STEPS: usize = 1_000;
+
 /// Follows the links on the way to `path` and at its end. Archives need not name the directories of what they hold: `has_below`.
 pub(super) fn resolve<'a>(
     path: &str,
@@ -189,7 +192,12 @@ pub(super) fn resolve<'a>(
     let mut at = String::new();
     // As many as Linux follows.
     let mut links = 40;
+    let mut steps = MAX_STEPS;
     while let Some(part) = todo.pop() {
+        steps -= 1;
+        if steps == 0 {
+            return None;
+        }
         if part == ".." {
             at.truncate(at.rfind('/').unwrap_or(0));
             continue;

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use oci::{Manifest, RepoPattern};
 use policy::yaml::one_line;
+use road::base::Bases;
 use road::catalog::{CatalogLimits, SourceFile, read_files};
 use store::{PushedEntries, Store};
 use thiserror::Error;
@@ -82,6 +83,24 @@ pub(super) async fn files(
 fn is_yaml(title: &str) -> bool {
     let ending = title.rsplit_once('.').map(|(_, ending)| ending);
     matches!(ending, Some("yaml" | "yml"))
+}
+
+/// A base that is there already is replaced only if its releases too lie where the catalogue may speak of.
+pub(super) fn check_replaced(
+    entries: &PushedEntries,
+    bases: &Bases,
+    config: &CatalogueConfig,
+) -> Result<(), Refused> {
+    let replaced = entries.bases.iter().filter_map(|base| bases.get(&base.name));
+    for base in replaced {
+        if !config.speaks_of.iter().any(|may| may.matches(&base.repository)) {
+            return Err(Refused::NotItsOwn {
+                what: format!("base {}, which is declared already,", base.name),
+                pattern: base.repository.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What they say, if it may be said.

@@ -132,7 +132,10 @@ async fn apply(
     };
     let mut made: RebaseEntry = client.post("/rebases", &new).await?;
     if made.state == RebaseState::Made {
-        output::note(format!("{} is stored and is being looked into", made.new));
+        output::note(format!(
+            "{} is stored and is being looked into (rebase {})",
+            made.new, made.id
+        ));
     }
     let until = Instant::now() + WAIT;
     while made.state == RebaseState::Made {
@@ -158,7 +161,7 @@ async fn apply(
 fn line(rebase: &RebaseEntry) -> String {
     let what = match (rebase.state, &rebase.moved) {
         (RebaseState::Moved, Some(tag)) => format!("{}:{tag} is {} now", rebase.repository, rebase.new),
-        (RebaseState::Undone, _) => format!("{}:{} is {} again", rebase.repository, rebase.tag, rebase.old),
+        (RebaseState::Undone, _) => format!("undone: {}:{} is {}", rebase.repository, rebase.tag, rebase.old),
         (RebaseState::Refused, _) => format!("not followed: {}", output::printable(&rebase.reason)),
         _ => format!("{} waits to be decided", rebase.new),
     };
@@ -245,6 +248,12 @@ fn of_image(image: &ImagePlan, all: bool) -> Vec<String> {
     }
     let most = if all { usize::MAX } else { PACKAGES };
     lines.extend(image.packages.iter().take(most).map(of_package));
+    if image.more_packages > 0 {
+        lines.push(format!(
+            "  package      {} more, which the plan does not name",
+            image.more_packages
+        ));
+    }
     if image.packages.len() > most {
         lines.push(format!(
             "  package      {} more (--all)",

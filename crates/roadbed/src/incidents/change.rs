@@ -109,6 +109,7 @@ impl IncidentService {
         self.write(actor, id, |incident, now| {
             let mut events = Vec::new();
             for line in selected(incident, lines, now)? {
+                relieving.check(incident, &line, now)?;
                 let kind = relieving.event(incident, line);
                 events.push(incident.record(kind, actor.name(), now).map_err(refused)?);
             }
@@ -119,6 +120,33 @@ impl IncidentService {
 }
 
 impl Relieving {
+    /// What is over needs no help, and would have it without being asked if it came back; what nobody said cannot be taken back.
+    fn check(&self, incident: &Incident, key: &LineKey, now: OffsetDateTime) -> Result<(), IncidentsError> {
+        let Some(line) = incident.line(key) else {
+            return Ok(());
+        };
+        let word = match self.kind {
+            ReliefKind::Mitigation => "mitigation",
+            ReliefKind::Waiver => "waiver",
+        };
+        if self.until.is_some() && incident.affected_by(line).is_empty() {
+            let state = line.state(now).as_str();
+            return Err(IncidentsError::Conflict(format!(
+                "{key} is {state}: a {word} has nothing to cover there"
+            )));
+        }
+        let mut own = line
+            .reliefs
+            .iter()
+            .filter(|relief| relief.kind == self.kind && relief.is_live(now));
+        if self.until.is_none() && own.next().is_none() {
+            return Err(IncidentsError::Conflict(format!(
+                "{key} has no {word} by somebody's word that could end"
+            )));
+        }
+        Ok(())
+    }
+
     fn event(&self, incident: &Incident, line: LineKey) -> EventKind {
         let covers = if self.covers.is_empty() {
             let all = incident.vulnerabilities().iter();

@@ -60,7 +60,9 @@ pub(super) fn plan(
         more_obstacles: 0,
         evidence: road::rebase::PathEvidence::default(),
         packages: Vec::new(),
+        more_packages: 0,
         own_packages: Vec::new(),
+        more_own_packages: 0,
         merged: Vec::new(),
         conflicts: Vec::new(),
         new_digest: None,
@@ -91,8 +93,8 @@ pub(super) fn plan(
     match written {
         Ok((merged, written, bytes, assessment)) => {
             tell(&mut entry, assessment);
-            entry.packages = merged.changes;
-            entry.own_packages = merged.own;
+            (entry.packages, entry.more_packages) = capped(merged.changes);
+            (entry.own_packages, entry.more_own_packages) = capped(merged.own);
             entry.merged = merged.paths;
             entry.conflicts = written.conflicts;
             entry.new_digest = Some(written.digest);
@@ -106,6 +108,15 @@ pub(super) fn plan(
             Ok(Follows { entry, written: None })
         }
     }
+}
+
+/// Packages that a plan names; the rest is counted. Plans are kept in the journal.
+const MAX_PACKAGES_NAMED: usize = 1_000;
+
+fn capped<T>(mut all: Vec<T>) -> (Vec<T>, u64) {
+    let more = all.len().saturating_sub(MAX_PACKAGES_NAMED) as u64;
+    all.truncate(MAX_PACKAGES_NAMED);
+    (all, more)
 }
 
 fn tell(entry: &mut ImagePlan, assessment: Assessment) {

@@ -37,9 +37,9 @@ impl Tellers {
         Ok(Some(Self { service, looking }))
     }
 
-    /// Who tells for the API.
-    pub(super) fn telling(&self) -> Arc<dyn Telling> {
-        Arc::new(self.service.clone())
+    /// The API with who tells; without, nobody does.
+    pub(super) fn serving(tellers: Option<&Self>, state: web::WebState) -> web::WebState {
+        state.told_by(tellers.map(|tellers| Arc::new(tellers.service.clone()) as Arc<dyn Telling>))
     }
 }
 

@@ -53,8 +53,17 @@ impl NotTaken {
     }
 }
 
+/// What an answer means that is not repeated: it may hold the target, and that is a secret.
+pub(super) fn of_hidden_reply(reply: &Reply) -> Result<Taken, NotTaken> {
+    of(reply, "")
+}
+
 /// What an answer means for what was sent.
 pub(super) fn of_reply(reply: &Reply) -> Result<Taken, NotTaken> {
+    of(reply, &shown(&reply.body))
+}
+
+fn of(reply: &Reply, said: &str) -> Result<Taken, NotTaken> {
     let status = reply.status;
     if status.is_success() {
         return Ok(Taken {
@@ -78,9 +87,8 @@ pub(super) fn of_reply(reply: &Reply) -> Result<Taken, NotTaken> {
             | StatusCode::UNSUPPORTED_MEDIA_TYPE
             | StatusCode::UNPROCESSABLE_ENTITY
     );
-    let said = shown(&reply.body);
     let said = if said.is_empty() {
-        said
+        String::new()
     } else {
         format!(" ({said})")
     };
@@ -176,6 +184,10 @@ mod tests {
                 "{status}"
             );
         }
+        let hidden = of_hidden_reply(&reply(404, "Cannot POST /services/T0/B0/TOKEN"))
+            .unwrap_err()
+            .error;
+        assert_eq!(hidden, "it answers 404: check the sink's target");
         let said = of_reply(&reply(401, "no\r\n\u{1b}[31m\u{202e}token"))
             .unwrap_err()
             .error;

@@ -160,7 +160,11 @@ async fn the_registry_says_the_same_of_it() {
     ask.env("ROADBED_URL", server.url())
         .env("ROADBED_USER", ADMIN)
         .env("ROADBED_PASSWORD", ADMIN_PASSWORD);
-    let stored = found::run(&mut ask, &["team/app:v1"]);
+    let mut stored = found::run(&mut ask, &["team/app:v1"]);
+    for layer in stored["layers"].as_array_mut().unwrap() {
+        // Only whoever knows bases can say.
+        layer.as_object_mut().unwrap().remove("origin");
+    }
     let offline = scanned(&directory);
     for part in ["os", "layers"] {
         assert_eq!(stored[part], offline[part]);

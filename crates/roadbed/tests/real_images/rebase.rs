@@ -59,7 +59,7 @@ const RECIPES: [(&str, &[&[&str]]); 6] = [
         "user",
         &[&[
             "sh",
-            "useradd --system --create-home app && chown app: /home/app && groupadd ops && usermod -aG ops app",
+            "useradd --system --home-dir /srv/app --create-home app && groupadd ops && usermod -aG ops app",
         ]],
     ),
     (
@@ -283,6 +283,21 @@ impl Bases {
         }
     }
 
+    /// What is wanted to merge, as the layers had it when they were looked into.
+    fn files(&self, assessment: &Assessment, app: &Layer) -> Files {
+        let wanted = assessment.wanted.iter().cloned();
+        wanted
+            .filter_map(|wanted| {
+                let kept = match wanted.of {
+                    Of::App => app.kept(&wanted.path).or_else(|| self.old.kept(&wanted.path)),
+                    Of::Old => self.old.kept(&wanted.path),
+                    Of::New => self.new.kept(&wanted.path),
+                };
+                Some((wanted, kept?))
+            })
+            .collect()
+    }
+
     /// Plans, and puts what comes of it into a directory.
     fn follow(&self, name: &str) -> (Assessment, Option<tempfile::TempDir>) {
         let app = look(&self.directory, name);
@@ -322,17 +337,7 @@ impl Bases {
         if !assessment.class.can_follow() {
             return (assessment, None);
         }
-        let wanted = assessment.wanted.iter().cloned();
-        let files: Files = wanted
-            .filter_map(|wanted| {
-                let kept = match wanted.of {
-                    Of::App => app.kept(&wanted.path).or_else(|| self.old.kept(&wanted.path)),
-                    Of::Old => self.old.kept(&wanted.path),
-                    Of::New => self.new.kept(&wanted.path),
-                };
-                Some((wanted, kept?))
-            })
-            .collect();
+        let files = self.files(&assessment, &app);
         let merged = match merge(&image, &assessment, &files, 1_700_000_000) {
             Ok(merged) => merged,
             Err(refused) => return (*refused, None),
@@ -411,7 +416,7 @@ fn what_is_built_on_an_old_debian_runs_on_the_new_one() {
         (
             "user",
             SafetyClass::A,
-            "test \"$(id -nG app)\" = 'app ops' && test -d /home/app",
+            "test \"$(id -nG app)\" = 'app ops' && test -d /srv/app",
         ),
         (
             "copy",

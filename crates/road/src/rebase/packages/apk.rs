@@ -13,6 +13,7 @@ use crate::rebase::archive::{Member, members, write_members};
 use crate::rebase::obstacle::Obstacle;
 
 const RULES: Rules = Rules {
+    database: "lib/apk/db/installed",
     compare,
     is_sorted: false,
 };

@@ -15,6 +15,7 @@ use crate::rebase::obstacle::Obstacle;
 const APT_STATES: &str = "var/lib/apt/extended_states";
 
 const RULES: Rules = Rules {
+    database: DPKG_STATUS,
     compare,
     is_sorted: true,
 };

@@ -165,6 +165,19 @@ fn databases_that_cannot_be_read_are_refused() {
         .map(|number| format!("Package: p{number}\nStatus: install ok installed\nProvides: all\n\n"))
         .collect();
     assert!(said(merge_dpkg("", "", &crowd.concat())).contains("more than 1000 packages provide `all`"));
+    let crowd: Vec<String> = (0..MAX_PROVIDERS)
+        .map(|number| format!("Package: p{number}\nStatus: install ok installed\nProvides: x (= 1)\n\n"))
+        .collect();
+    let asks: Vec<String> = (0..600)
+        .map(|number| {
+            format!(
+                "Package: a{number}\nStatus: install ok installed\nDepends: {}\n\n",
+                "x (= 2),".repeat(10)
+            )
+        })
+        .collect();
+    let hungry = crowd.concat() + &asks.concat();
+    assert!(said(merge_dpkg("", "", &hungry)).contains("more than 5000000 comparisons"));
     let many = format!(
         "Package: a\nStatus: install ok installed\nDepends: {}\n",
         "x,".repeat(MAX_RELATIONS + 1)

@@ -11,6 +11,8 @@ pub(super) struct VersionTag<'a> {
     numbers: Vec<u64>,
     /// What follows them: variants of one version are different lines.
     variant: &'a str,
+    /// How often it was put on a newer base without a build (`1.4.2-p1`); 0 for as it was built.
+    rebased: u64,
 }
 
 impl<'a> VersionTag<'a> {
@@ -25,9 +27,15 @@ impl<'a> VersionTag<'a> {
             .split('.')
             .map(|number| number.parse().ok())
             .collect::<Option<_>>()?;
-        (2..=NUMBERS)
-            .contains(&numbers.len())
-            .then_some(Self { numbers, variant })
+        let (variant, rebased) = match variant.rsplit_once("-p") {
+            Some((before, number)) => number.parse().map_or((variant, 0), |number| (before, number)),
+            None => (variant, 0),
+        };
+        (2..=NUMBERS).contains(&numbers.len()).then_some(Self {
+            numbers,
+            variant,
+            rebased,
+        })
     }
 
     /// Whether whoever uses `other` is meant to go to this one: a later version with the same first number, of the same variant.
@@ -35,7 +43,7 @@ impl<'a> VersionTag<'a> {
         self.variant == other.variant
             && self.numbers.len() == other.numbers.len()
             && self.numbers.first() == other.numbers.first()
-            && self.numbers > other.numbers
+            && (&self.numbers, self.rebased) > (&other.numbers, other.rebased)
     }
 }
 
@@ -65,6 +73,11 @@ mod tests {
             ("v1.4.1", "1.4.2"),
             ("1.9.0", "1.10.0"),
             ("1.4.1-alpine", "1.4.2-alpine"),
+            ("1.4.1", "1.4.1-p1"),
+            ("1.4", "1.4-p1"),
+            ("1.4.1-p9", "1.4.1-p10"),
+            ("1.4.1-p2", "1.4.2"),
+            ("1.4.1-alpine", "1.4.1-alpine-p1"),
         ] {
             assert!(follows(other, tag), "{tag} {other}");
         }
@@ -77,6 +90,8 @@ mod tests {
             ("prod", "1.4.2"),
             ("1.4.1", "1.4.2-rc1"),
             ("1.4.1-alpine", "1.4.2"),
+            ("1.4.1-p1", "1.4.1"),
+            ("1.4.1", "1.4.1-preview"),
             ("1.99999999999999999999", "1.4"),
         ] {
             assert!(!follows(other, tag), "{tag} {other}");

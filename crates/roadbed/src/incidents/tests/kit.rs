@@ -25,6 +25,7 @@ use super::super::{IncidentService, moment, timestamp};
 use crate::{
     fleet::{FleetService, Following, Questions},
     judge::{IMAGE_MEMORY, Judge, Knowledge, SignatureLimits, attach::SbomConfig},
+    reevaluate::Reevaluator,
 };
 
 /// How long what follows the store may take.
@@ -44,6 +45,8 @@ pub(super) struct Kit {
     _following: Following,
     _judging: JoinSet<()>,
     _reading: Reading,
+    /// Has judged again what an import, a policy or a waiver touches.
+    _asking: Reading,
     _dir: tempfile::TempDir,
 }
 
@@ -95,6 +98,9 @@ impl Kit {
             caller: pusher(&store).await,
             _judging: Judge::start(store.clone(), Arc::clone(&knowledge), sboms, "test".to_owned()),
             _reading: Reading(tokio::spawn(Arc::clone(&knowledge).follow())),
+            _asking: Reading(tokio::spawn(
+                Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet)).follow(),
+            )),
             _following: fleet.follow(),
             _dir: dir,
             store,

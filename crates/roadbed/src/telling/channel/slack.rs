@@ -5,7 +5,7 @@ use outbound::{Sending, Url};
 use road::message::{Message, slack_digest};
 
 use super::Channel;
-use crate::telling::outcome::{NotTaken, Taken, of_error, of_reply};
+use crate::telling::outcome::{NotTaken, Taken, of_error, of_hidden_reply};
 
 /// Bytes of an answer that are read.
 const ANSWER_BYTES: usize = 4_096;
@@ -21,6 +21,6 @@ impl Channel<'_> {
             HeaderValue::from_static("application/json; charset=utf-8"),
         );
         let sent = self.service.http.send(&sending).await;
-        of_reply(&sent.map_err(|error| of_error(&error))?)
+        of_hidden_reply(&sent.map_err(|error| of_error(&error))?)
     }
 }

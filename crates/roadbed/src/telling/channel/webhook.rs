@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Channel;
-use crate::telling::outcome::{NotTaken, Taken, of_error, of_reply};
+use crate::telling::outcome::{NotTaken, Taken, of_error, of_hidden_reply};
 use crate::telling::plan::MESSAGE;
 use crate::telling::{sample, signature};
 
@@ -70,6 +70,6 @@ impl Channel<'_> {
             sending = sending.header(HeaderName::from_static(name), value);
         }
         let sent = self.service.http.send(&sending).await;
-        of_reply(&sent.map_err(|error| of_error(&error))?)
+        of_hidden_reply(&sent.map_err(|error| of_error(&error))?)
     }
 }
