@@ -4,11 +4,14 @@
 //! it. When it was looked into and decided, the tag moves, or does not and the journal says why. A kill between any two steps
 //! leaves the one before; carrying out the same plan again makes the same image and no second line.
 
+mod follow;
+mod journal;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use oci::{Digest, Manifest, RepoName, Tag};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
@@ -19,10 +22,12 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::files::{Committed, Location};
 use crate::job::{self, JobPriority};
-use crate::manifest::{self, put_made};
+use crate::manifest::put_made;
 use crate::{
     Actor, PutError, PutManifest, Rules, Store, StoreError, StoreLimits, Timestamp, repository, tag,
 };
+use follow::{follow, take_back};
+use journal::{COLUMNS, Row, WaitingRow, check_named, check_none_waits, find, insert, same};
 
 /// Rebases of one tag that may wait for their decision at a time. Default: the only value.
 const WAITING_OF_A_TAG: u64 = 1;
@@ -109,26 +114,6 @@ pub struct WaitingRebase {
     pub new: Digest,
 }
 
-#[derive(FromQueryResult)]
-struct WaitingRow {
-    id: String,
-    repository: String,
-    old_digest: String,
-    new_digest: String,
-}
-
-impl WaitingRow {
-    fn into_waiting(self) -> Result<WaitingRebase, StoreError> {
-        let damaged = |what: &str| StoreError::damaged(format!("rebase {} has {what}", self.id));
-        Ok(WaitingRebase {
-            id: self.id.parse().map_err(|_| damaged("no id"))?,
-            repository: self.repository.parse().map_err(|_| damaged("no repository"))?,
-            old: blob::parse_digest(&self.old_digest)?,
-            new: blob::parse_digest(&self.new_digest)?,
-        })
-    }
-}
-
 /// A rebase that is to be carried out.
 #[derive(Debug, Clone)]
 pub struct NewRebase {
@@ -199,49 +184,6 @@ impl RebaseError {
             self,
             Self::Store(_) | Self::Put(PutError::Store(_)) | Self::Delete(crate::DeleteError::Store(_))
         )
-    }
-}
-
-#[derive(FromQueryResult)]
-struct Row {
-    id: String,
-    repository: String,
-    tag: String,
-    old_digest: String,
-    new_digest: String,
-    how: String,
-    state: String,
-    moved: String,
-    reason: String,
-    plan: String,
-    actor: String,
-    made_at: i64,
-    changed_at: i64,
-}
-
-const COLUMNS: &str = "id, repository, tag, old_digest, new_digest, how, state, moved, reason, plan, actor, made_at, changed_at";
-
-impl Row {
-    fn into_rebase(self) -> Result<Rebase, StoreError> {
-        let damaged = |what: &str| StoreError::damaged(format!("rebase {} has {what}", self.id));
-        let word = |text: &str| serde_json::Value::String(text.to_owned());
-        Ok(Rebase {
-            id: self.id.parse().map_err(|_| damaged("no id"))?,
-            repository: self.repository.parse().map_err(|_| damaged("no repository"))?,
-            tag: tag::parse(&self.tag)?,
-            old: blob::parse_digest(&self.old_digest)?,
-            new: blob::parse_digest(&self.new_digest)?,
-            how: serde_json::from_value(word(&self.how)).map_err(|_| damaged("no way for its tag"))?,
-            state: serde_json::from_value(word(&self.state)).map_err(|_| damaged("no state"))?,
-            moved: (!self.moved.is_empty())
-                .then(|| tag::parse(&self.moved))
-                .transpose()?,
-            reason: self.reason,
-            plan: self.plan,
-            actor: self.actor,
-            made_at: Timestamp(self.made_at),
-            changed_at: Timestamp(self.changed_at),
-        })
     }
 }
 
@@ -371,75 +313,6 @@ impl Store {
     }
 }
 
-async fn find(on: &impl ConnectionTrait, id: Uuid) -> Result<Option<Rebase>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM rebase WHERE id = $1");
-    let row: Option<Row> = sql::first(on, &sql, [id.to_string().into()]).await?;
-    row.map(Row::into_rebase).transpose()
-}
-
-/// One that was made of the same for the same in the same way, and stands: what was moved must be named still.
-async fn same(tx: &Tx, new: &NewRebase, digest: &Digest) -> Result<Option<Rebase>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM rebase WHERE repository = $1 AND tag = $2 AND old_digest = $3 AND new_digest = $4 AND how = $5 \
-         AND state IN ('made', 'moved') ORDER BY id DESC LIMIT 1"
-    );
-    let values: [Value; 5] = [
-        new.repository.as_str().into(),
-        new.tag.as_str().into(),
-        new.old.to_string().into(),
-        digest.to_string().into(),
-        way(new.how).into(),
-    ];
-    let row: Option<Row> = sql::first(tx.sql(), &sql, values).await?;
-    let Some(rebase) = row.map(Row::into_rebase).transpose()? else {
-        return Ok(None);
-    };
-    if let Some(moved) = &rebase.moved
-        && named(tx, &rebase.repository, moved).await? != Some(rebase.new)
-    {
-        return Ok(None);
-    }
-    Ok(Some(rebase))
-}
-
-fn way(how: TagMove) -> &'static str {
-    match how {
-        TagMove::Suffix => "suffix",
-        TagMove::InPlace => "in-place",
-    }
-}
-
-async fn check_none_waits(tx: &Tx, new: &NewRebase) -> Result<(), RebaseError> {
-    let sql = "SELECT COUNT(*) AS number FROM rebase WHERE repository = $1 AND tag = $2 AND state = 'made'";
-    let values = [new.repository.as_str().into(), new.tag.as_str().into()];
-    let waiting: Option<sql::Number> = sql::first(tx.sql(), sql, values).await?;
-    if waiting.is_some_and(|waiting| sql::from_db(waiting.number) >= WAITING_OF_A_TAG) {
-        return Err(RebaseError::Waiting(new.tag.clone()));
-    }
-    Ok(())
-}
-
-/// What a tag names.
-async fn named(tx: &Tx, repo: &RepoName, name: &Tag) -> Result<Option<Digest>, StoreError> {
-    let Some(repository) = repository::find(tx.sql(), repo).await? else {
-        return Ok(None);
-    };
-    let row = tag::find(tx.sql(), repository.id, name).await?;
-    row.map(|row| blob::parse_digest(&row.digest)).transpose()
-}
-
-async fn check_named(tx: &Tx, repo: &RepoName, name: &Tag, expected: Digest) -> Result<(), RebaseError> {
-    let now = named(tx, repo, name).await?;
-    if now == Some(expected) {
-        return Ok(());
-    }
-    let now = now.map(|now| now.to_string()).unwrap_or_default();
-    Err(RebaseError::Moved {
-        tag: name.clone(),
-        now,
-    })
-}
-
 type Bounds = (StoreLimits, Arc<Rules>);
 
 /// Answers also which of the files are those of their blobs.
@@ -512,28 +385,6 @@ async fn link_blobs(
     Ok(ours)
 }
 
-async fn insert(tx: &Tx, rebase: &Rebase) -> Result<(), StoreError> {
-    let sql = format!(
-        "INSERT INTO rebase ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-    );
-    let values: [Value; 13] = [
-        rebase.id.to_string().into(),
-        rebase.repository.as_str().into(),
-        rebase.tag.as_str().into(),
-        rebase.old.to_string().into(),
-        rebase.new.to_string().into(),
-        way(rebase.how).into(),
-        rebase.state.name().into(),
-        "".into(),
-        "".into(),
-        rebase.plan.clone().into(),
-        rebase.actor.clone().into(),
-        rebase.made_at.micros().into(),
-        rebase.changed_at.micros().into(),
-    ];
-    sql::execute(tx.sql(), &sql, values).await.map(drop)
-}
-
 async fn change(
     tx: &Tx,
     actor: &Actor,
@@ -566,80 +417,4 @@ async fn change(
         changed_at: tx.now(),
         ..rebase
     })
-}
-
-/// Sets the tag that the way says. Rules of the repository, immutable tags among them, are asked as of any push.
-async fn follow(tx: &Tx, rebase: &Rebase, bounds: Bounds) -> Result<Tag, RebaseError> {
-    check_named(tx, &rebase.repository, &rebase.tag, rebase.old).await?;
-    let to = match rebase.how {
-        TagMove::InPlace => rebase.tag.clone(),
-        TagMove::Suffix => free_suffix(tx, rebase).await?,
-    };
-    set(tx, &Actor::system("rebase"), (rebase, rebase.new), &to, bounds).await?;
-    Ok(to)
-}
-
-async fn set(
-    tx: &Tx,
-    actor: &Actor,
-    (rebase, digest): (&Rebase, Digest),
-    to: &Tag,
-    bounds: Bounds,
-) -> Result<(), RebaseError> {
-    let stored = manifest::load(tx.sql(), &rebase.repository, &digest).await?;
-    let stored = stored.ok_or(RebaseError::Moved {
-        tag: to.clone(),
-        now: String::new(),
-    })?;
-    let read = Manifest::parse(
-        &stored.bytes,
-        Some(&stored.media_type),
-        &oci::ManifestLimits::default(),
-    );
-    let read = read.map_err(|error| StoreError::damaged(error.to_string()))?;
-    let put = PutManifest {
-        digest,
-        bytes: stored.bytes.clone(),
-        manifest: read,
-        tags: vec![to.clone()],
-        is_refused: false,
-    };
-    put_made(tx, &rebase.repository, actor, put, None, bounds).await?;
-    Ok(())
-}
-
-/// `1.4-p1`, or the next one that nothing has. Of `1.4-p1` it is `1.4-p2`.
-async fn free_suffix(tx: &Tx, rebase: &Rebase) -> Result<Tag, RebaseError> {
-    let whole = rebase.tag.as_str();
-    let stem = match whole.rsplit_once("-p") {
-        Some((stem, number)) if !stem.is_empty() && number.parse::<u32>().is_ok() => stem,
-        _ => whole,
-    };
-    let taken = tag::beginning_with(tx, &rebase.repository, &format!("{stem}-p")).await?;
-    for number in 1..=MAX_SUFFIX {
-        let name = format!("{stem}-p{number}");
-        if !taken.contains(&name) {
-            return name
-                .parse()
-                .map_err(|_| RebaseError::Suffixes(rebase.tag.clone()));
-        }
-    }
-    Err(RebaseError::Suffixes(rebase.tag.clone()))
-}
-
-async fn take_back(tx: &Tx, actor: &Actor, rebase: &Rebase, bounds: Bounds) -> Result<(), RebaseError> {
-    let Some(moved) = &rebase.moved else {
-        return Ok(());
-    };
-    check_named(tx, &rebase.repository, moved, rebase.new).await?;
-    match rebase.how {
-        TagMove::InPlace => set(tx, actor, (rebase, rebase.old), moved, bounds).await,
-        TagMove::Suffix if !bounds.1.deletion => Err(crate::DeleteError::Disabled.into()),
-        TagMove::Suffix if bounds.1.is_immutable(moved) => {
-            Err(crate::DeleteError::TagImmutable { tag: moved.clone() }.into())
-        }
-        TagMove::Suffix => tag::remove(tx, &rebase.repository, moved, actor)
-            .await
-            .map_err(RebaseError::from),
-    }
 }

@@ -53,9 +53,12 @@ impl NotTaken {
     }
 }
 
-/// What an answer means that is not repeated: it may hold the target, and that is a secret.
+/// What an answer means that is not repeated, since it may hold the target, and that is a secret; but for a word such as Slack's
+/// `no_service`.
 pub(super) fn of_hidden_reply(reply: &Reply) -> Result<Taken, NotTaken> {
-    of(reply, "")
+    let said = shown(&reply.body);
+    let is_word = said.len() <= 40 && said.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
+    of(reply, if is_word { &said } else { "" })
 }
 
 /// What an answer means for what was sent.
@@ -188,6 +191,8 @@ mod tests {
             .unwrap_err()
             .error;
         assert_eq!(hidden, "it answers 404: check the sink's target");
+        let word = of_hidden_reply(&reply(404, "no_service")).unwrap_err().error;
+        assert_eq!(word, "it answers 404: check the sink's target (no_service)");
         let said = of_reply(&reply(401, "no\r\n\u{1b}[31m\u{202e}token"))
             .unwrap_err()
             .error;
