@@ -448,3 +448,55 @@ proptest! {
         }
     }
 }
+
+/// Words that the files of strangers are made of, so that rubbish gets further than the first line.
+const WORDS: [&str; 18] = [
+    "Package: a\n",
+    "Status: install ok installed\n",
+    "Version: 1\n",
+    "Depends: b (>= ",
+    "Provides: x (= 1), ,|(\n",
+    "\n\n",
+    "P:a\n",
+    "V:1-r0\n",
+    "D:!so:x>=1 ~\n",
+    "root:x:0:0\n",
+    ":",
+    ",",
+    "-----BEGIN ",
+    "-----END ",
+    "ld.so-1.7.0\0",
+    "glibc-ld.so.cache1.1",
+    "ä\u{202e}",
+    "\0\0\0\u{1}",
+];
+
+proptest! {
+    /// Whatever a layer has where package managers keep their lists, merging ends, with a file or with a reason.
+    #[test]
+    fn rubbish_in_lists_is_merged_or_refused(
+        pieces in prop::collection::vec(prop::collection::vec(0..WORDS.len(), 0..12), 3),
+        noise in prop::collection::vec(proptest::num::u8::ANY, 0..200),
+    ) {
+        let texts: Vec<String> = pieces.iter().map(|words| words.iter().map(|word| WORDS[*word]).collect()).collect();
+        let [old, new, app] = [&texts[0], &texts[1], &texts[2]].map(String::as_str);
+        let _ = packages::merge_dpkg(old, new, app);
+        let _ = packages::merge_apt_states(old, new, app);
+        let _ = packages::merge_apk("lib/apk/db/installed", old, new, app);
+        for path in ["etc/passwd", "etc/group", "etc/shadow"] {
+            let _ = lines::merge_accounts(path, old, new, app);
+        }
+        let _ = lines::merge_lines("x", old, new, app);
+        let _ = lines::merge_diversions("x", old, new, app);
+        let _ = lines::merge_certificates("x", old, new, app);
+        for bytes in [noise.clone(), [app.as_bytes(), &noise].concat()] {
+            let _ = loader_cache::merge_loader_cache(old.as_bytes(), new.as_bytes(), &bytes, |_| true);
+            let _ = packages::merge_apk_scripts("x", &bytes, old.as_bytes(), &bytes);
+            let plain = oci(&["b"], &json!({}));
+            let stored = Stored { manifest: &bytes, media_type: &plain.media_type, config: &bytes };
+            let is_read = document::Document::read(stored).is_ok();
+            prop_assert_eq!(is_read, false);
+            let _ = write_index(&bytes, &[]);
+        }
+    }
+}
