@@ -418,12 +418,7 @@ pub(crate) async fn get_rebase(
     session: Session,
     Path(id): Path<uuid::Uuid>,
 ) -> Result<Body<RebaseEntry>, ApiError> {
-    let found = find(&state, id).await?;
-    // Whoever may not pull does not learn that it is there.
-    session
-        .permit::<Pull>(&found.repository)
-        .map_err(|_| of_journal(&RebaseError::Unknown))?;
-    Ok(Body(found.into()))
+    Ok(Body(find(&state, &session, id).await?.into()))
 }
 
 /// Take a rebase back: the tag names what it named before.
@@ -437,10 +432,7 @@ pub(crate) async fn undo_rebase(
     session: Session,
     Path(id): Path<uuid::Uuid>,
 ) -> Result<Body<RebaseEntry>, ApiError> {
-    let found = find(&state, id).await?;
-    session
-        .permit::<Pull>(&found.repository)
-        .map_err(|_| of_journal(&RebaseError::Unknown))?;
+    let found = find(&state, &session, id).await?;
     let permit = session.permit::<Push>(&found.repository)?;
     let actor = Actor::holder(&permit, "undo");
     let undone = state
@@ -451,9 +443,12 @@ pub(crate) async fn undo_rebase(
     Ok(Body(undone.into()))
 }
 
-async fn find(state: &WebState, id: uuid::Uuid) -> Result<Rebase, ApiError> {
-    let found = state.store.rebase(id).await?;
-    found.ok_or_else(|| of_journal(&RebaseError::Unknown))
+/// A line of the journal. Whoever may not pull there does not learn that it is there.
+async fn find(state: &WebState, session: &Session, id: uuid::Uuid) -> Result<Rebase, ApiError> {
+    let unknown = || of_journal(&RebaseError::Unknown);
+    let found = state.store.rebase(id).await?.ok_or_else(unknown)?;
+    session.permit::<Pull>(&found.repository).map_err(|_| unknown())?;
+    Ok(found)
 }
 
 fn of_journal(error: &RebaseError) -> ApiError {
