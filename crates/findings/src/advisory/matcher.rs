@@ -180,9 +180,11 @@ fn match_one(
             found.is_cut = true;
             return;
         }
+        let mut entries = entries.to_vec();
+        lookup.keep_own_updates(&mut entries);
         let statement = Statement {
             ecosystem: lookup.ecosystem,
-            entries,
+            entries: &entries,
         };
         let mut verdict = judge(statement, package, lookup, is_valid);
         let is_doubtful = |entry: &&Entry| module_fits(entry.modularity.as_deref(), package) == Fit::Perhaps;

@@ -56,6 +56,37 @@ const DOCUMENTS: &[(&str, &str, &[Affected])] = &[
             ),
         ],
     ),
+    // Everybody gets one fix, who has a contract another, or the only one.
+    (
+        "UBUNTU-CVE-2024-0001",
+        "CVE-2024-0001",
+        &[
+            (
+                "Ubuntu:Pro:22.04:LTS",
+                "pkg:deb/ubuntu/apache2?arch=source&distro=esm-infra/jammy",
+                "apache2",
+                Some("2.4.52-1ubuntu4.7+esm1"),
+            ),
+            (
+                "Ubuntu:22.04:LTS",
+                "pkg:deb/ubuntu/apache2?arch=source&distro=jammy",
+                "apache2",
+                Some("2.4.52-1ubuntu4.7"),
+            ),
+            (
+                "Ubuntu:Pro:22.04:LTS",
+                "pkg:deb/ubuntu/jhead?arch=source&distro=esm-apps/jammy",
+                "jhead",
+                Some("1:3.06.0.1-2ubuntu0.22.04.1+esm1"),
+            ),
+            (
+                "Ubuntu:22.04:LTS",
+                "pkg:deb/ubuntu/jhead?arch=source&distro=jammy",
+                "jhead",
+                None,
+            ),
+        ],
+    ),
     (
         "CGA-2h4c-9pxm-6h5v",
         "CVE-2025-32464",
@@ -193,6 +224,7 @@ const RPM: PackageKind = PackageKind::Rpm;
 const APK: PackageKind = PackageKind::Apk;
 
 const UBUNTU: &str = "UBUNTU-CVE-2022-1292";
+const CONTRACT: &str = "UBUNTU-CVE-2024-0001";
 const ROCKY: &str = "RLSA-2026:1234";
 const ALMA: &str = "ALSA-2023:7877";
 const RED_HAT: &str = "RHSA-2025:9978";
@@ -215,6 +247,32 @@ const ROWS: &[Row] = &[
     (JAMMY, DEB, "libssl3", "openssl", "3.0.2-0ubuntu1", Some(UBUNTU)),
     (JAMMY, DEB, "libssl3", "openssl", "3.0.2-0ubuntu1.1", None),
     (JAMMY, DEB, "openssl", "openssl-extra", "3.0.2-0ubuntu1", None),
+    (
+        JAMMY,
+        DEB,
+        "apache2",
+        "apache2",
+        "2.4.52-1ubuntu4.6",
+        Some(CONTRACT),
+    ),
+    (JAMMY, DEB, "apache2", "apache2", "2.4.52-1ubuntu4.7", None),
+    (
+        JAMMY,
+        DEB,
+        "apache2",
+        "apache2",
+        "2.4.52-1ubuntu4.6+esm2",
+        Some(CONTRACT),
+    ),
+    (JAMMY, DEB, "jhead", "jhead", "1:3.06.0.1-2", Some(CONTRACT)),
+    (
+        JAMMY,
+        DEB,
+        "jhead",
+        "jhead",
+        "1:3.06.0.1-2ubuntu0.22.04.1+esm1",
+        None,
+    ),
     (
         TRUSTY,
         DEB,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     Confidence, Ecosystem, OsRelease, Package, PackageKind, Release,
     advisory::{
-        index::{AdvisoryIndex, canonical_name},
+        index::{AdvisoryIndex, Entry, canonical_name},
         record::Modularity,
     },
 };
@@ -30,6 +30,26 @@ impl Lookup<'_> {
         match &self.release {
             Some(own) => self.ecosystem.release_matches(release, own),
             None => true,
+        }
+    }
+
+    /// Leaves of what one advisory says of the package what is said of the updates that the image gets.
+    ///
+    /// Ubuntu's advisories speak of a release with the updates that everybody gets and again with those of a contract (`Pro:`), whose
+    /// fixes are others. A version that was built for the contract says so (`+esm1`); for any other what is said to everybody holds.
+    pub(super) fn keep_own_updates(&self, entries: &mut Vec<&Entry>) {
+        if self.ecosystem != Ecosystem::Ubuntu {
+            return;
+        }
+        let is_of_contract = |entry: &&Entry| {
+            entry
+                .release
+                .as_deref()
+                .is_some_and(|own| own.starts_with("Pro:"))
+        };
+        let has_contract = self.version.contains("esm");
+        if entries.iter().any(|entry| is_of_contract(entry) == has_contract) {
+            entries.retain(|entry| is_of_contract(entry) == has_contract);
         }
     }
 
