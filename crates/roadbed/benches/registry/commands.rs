@@ -47,12 +47,19 @@ pub(crate) fn our_command(
         .env_clear()
         .env("ROADBED_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .env("ROADBED_READY_FILE", ready_file)
-        // What is measured does not depend on what is outside.
-        .env("ROADBED_FEEDS__ENABLED", "false")
+        .envs(FEEDS)
         // Nobody balances load here: stop without the pause that lets load balancers turn away.
         .env("ROADBED_CONNECTIONS__DRAIN_DELAY", "0s");
     command
 }
+
+/// Feeds are on, but lie where nobody answers: what is measured does not depend on what is outside.
+const FEEDS: [(&str, &str); 4] = [
+    ("ROADBED_FEEDS__OSV", "http://127.0.0.1:1/"),
+    ("ROADBED_FEEDS__KEV", "http://127.0.0.1:1/kev"),
+    ("ROADBED_FEEDS__EPSS", "http://127.0.0.1:1/epss"),
+    ("ROADBED_FEEDS__ALLOWED_PRIVATE", "127.0.0.1/32"),
+];
 
 /// The peer as Debian ships it, on the given port and without its login (which favours it).
 pub(crate) fn peer_command(
