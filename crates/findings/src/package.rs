@@ -33,6 +33,21 @@ pub enum PackageKind {
 }
 
 impl PackageKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::Dpkg,
+        Self::Apk,
+        Self::Rpm,
+        Self::Java,
+        Self::Npm,
+        Self::Python,
+        Self::Go,
+        Self::Rust,
+        Self::Gem,
+        Self::Composer,
+        Self::NuGet,
+    ];
+
     /// Whether a distribution of the operating system installed it.
     pub const fn is_os(self) -> bool {
         matches!(self, Self::Dpkg | Self::Apk | Self::Rpm)

@@ -11,27 +11,12 @@ use super::{
 };
 use crate::question::{Membership, OsQuestion, PackageQuestion};
 
-/// Every kind of package.
-const KINDS: [PackageKind; 11] = [
-    PackageKind::Dpkg,
-    PackageKind::Apk,
-    PackageKind::Rpm,
-    PackageKind::Java,
-    PackageKind::Npm,
-    PackageKind::Python,
-    PackageKind::Go,
-    PackageKind::Rust,
-    PackageKind::Gem,
-    PackageKind::Composer,
-    PackageKind::NuGet,
-];
-
 impl Fleet {
     /// The images that have a package, at the versions asked about. A package of a distribution is meant by its own name and
     /// by that of its source, each with its own version.
     pub fn by_package(&self, question: &PackageQuestion, scope: &Scope) -> Answer {
         let mut found = Found::of(self);
-        let kinds = KINDS
+        let kinds = PackageKind::ALL
             .into_iter()
             .filter(|kind| question.kind.is_none_or(|asked| asked == *kind));
         for kind in kinds {

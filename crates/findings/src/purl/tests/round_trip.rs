@@ -36,41 +36,29 @@ fn system(kind: PackageKind) -> BoxedStrategy<OsRelease> {
 }
 
 fn package() -> impl Strategy<Value = (Package, OsRelease)> {
-    prop::sample::select(vec![
-        PackageKind::Dpkg,
-        PackageKind::Apk,
-        PackageKind::Rpm,
-        PackageKind::Java,
-        PackageKind::Npm,
-        PackageKind::Python,
-        PackageKind::Go,
-        PackageKind::Rust,
-        PackageKind::Gem,
-        PackageKind::Composer,
-        PackageKind::NuGet,
-    ])
-    .prop_flat_map(|kind| {
-        let source = option::of(("[a-z0-9][a-z0-9+.-]{0,8}", version(kind)));
-        let module = option::of("[a-z]{1,5}:[a-z0-9&=]{1,5}");
-        (
-            Just(kind),
-            name(kind),
-            version(kind),
-            source,
-            option::of("[a-z0-9_]{1,6}"),
-            module,
-            system(kind),
-        )
-    })
-    .prop_map(|(kind, name, version, source, arch, modularity, os)| {
-        let mut package = Package::new(kind, name, version);
-        if kind.is_os() {
-            package.source = source.map(|(name, version)| Source { name, version });
-            package.arch = arch;
-            package.modularity = modularity.filter(|_| kind == PackageKind::Rpm);
-        }
-        (package, os)
-    })
+    prop::sample::select(PackageKind::ALL.to_vec())
+        .prop_flat_map(|kind| {
+            let source = option::of(("[a-z0-9][a-z0-9+.-]{0,8}", version(kind)));
+            let module = option::of("[a-z]{1,5}:[a-z0-9&=]{1,5}");
+            (
+                Just(kind),
+                name(kind),
+                version(kind),
+                source,
+                option::of("[a-z0-9_]{1,6}"),
+                module,
+                system(kind),
+            )
+        })
+        .prop_map(|(kind, name, version, source, arch, modularity, os)| {
+            let mut package = Package::new(kind, name, version);
+            if kind.is_os() {
+                package.source = source.map(|(name, version)| Source { name, version });
+                package.arch = arch;
+                package.modularity = modularity.filter(|_| kind == PackageKind::Rpm);
+            }
+            (package, os)
+        })
 }
 
 proptest! {

@@ -64,19 +64,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn package() -> impl Strategy<Value = Package> {
-    let kind = prop::sample::select(vec![
-        PackageKind::Dpkg,
-        PackageKind::Apk,
-        PackageKind::Rpm,
-        PackageKind::Java,
-        PackageKind::Npm,
-        PackageKind::Python,
-        PackageKind::Go,
-        PackageKind::Rust,
-        PackageKind::Gem,
-        PackageKind::Composer,
-        PackageKind::NuGet,
-    ]);
+    let kind = prop::sample::select(PackageKind::ALL.to_vec());
     let confidence = prop::sample::select(vec![Confidence::Low, Confidence::Medium, Confidence::High]);
     let licence = prop_oneof![
         text(),
