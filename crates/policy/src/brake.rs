@@ -16,6 +16,16 @@ impl Share {
     pub const fn basis_points(points: u32) -> Self {
         Self(if points > EVERYTHING { EVERYTHING } else { points })
     }
+
+    /// Whether it is all there is.
+    pub(crate) const fn is_everything(self) -> bool {
+        self.0 >= EVERYTHING
+    }
+
+    /// Whether a part of a whole is this share or more of it; exact, in whole numbers.
+    pub(crate) fn is_reached(self, part: u64, whole: u64) -> bool {
+        u128::from(part) * u128::from(EVERYTHING) >= u128::from(whole) * u128::from(self.0)
+    }
 }
 
 /// How much a change may turn to refuse before a person has looked at it.

@@ -34,6 +34,7 @@ mod decision;
 mod document;
 mod facts;
 mod index;
+mod lift;
 mod limits;
 mod nearest;
 mod policy;
@@ -56,6 +57,7 @@ pub use facts::{
     Attached, ImageFacts, JudgedFinding, RepoFacts, Subject, Suppression, Unknown, UnknownKind, WorkloadFacts,
 };
 pub use index::{ChildDecision, Combined, blob_outcome, decide_index};
+pub use lift::LiftGuard;
 pub use limits::*;
 pub use policy::{DEFAULT_POLICY, LANGUAGE, Policy, PolicyError, PolicyErrors, PolicyProblem, PolicySource};
 pub use preview::{Change, judge_all, preview};

@@ -426,6 +426,14 @@ impl Config {
         }
     }
 
+    /// How much of what is refused an import may let pass without a person.
+    pub(crate) fn lift_guard(&self) -> policy::LiftGuard {
+        policy::LiftGuard {
+            share: policy::Share::basis_points(self.feeds.lift_share),
+            floor: self.feeds.lift_floor,
+        }
+    }
+
     /// By when incidents are to be over of which nothing else is said.
     pub(crate) fn incident_deadlines(&self) -> road::incident::Deadlines {
         let seconds = |span: units::Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);

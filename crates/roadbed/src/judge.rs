@@ -44,6 +44,7 @@ mod fixes;
 mod foreseen;
 mod image;
 mod knowledge;
+mod lifts;
 mod platform;
 mod push;
 mod result;
@@ -54,7 +55,7 @@ mod subject;
 mod unpushed;
 mod vex;
 
-pub(crate) use asked::{Asked, Holders, Holding};
+pub(crate) use asked::{Asked, Holders, Holding, Nobody};
 pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
 pub(crate) use knowledge::{Facts, Knowledge, index_of, read as read_facts};

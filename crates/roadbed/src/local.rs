@@ -5,6 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use store::{Store, StoreConfig, StoreError, SystemClock};
+use tokio::task::JoinHandle;
+use web::Judging;
+
+use crate::config::Config;
+use crate::judge::{Asked, Knowledge, Nobody};
 
 /// Each of these files shows that a server was started here.
 const REGISTRY_FILES: [&str; 2] = ["version", "roadbed.db"];
@@ -52,6 +57,35 @@ pub(crate) fn explain<T>(result: anyhow::Result<T>, instead: &str) -> anyhow::Re
             error
         }
     })
+}
+
+/// Judges on demand by what lies in a data directory, for a command that changes what images are judged by. Dropping it ends it.
+pub(crate) struct Judged {
+    judging: Arc<dyn Judging>,
+    reading: JoinHandle<()>,
+}
+
+impl Judged {
+    /// Begins to read what is known.
+    pub(crate) fn start(store: &Store, config: &Config) -> Self {
+        let memory = config.scan.image_memory.0;
+        let knowledge = Knowledge::of(store.clone(), config.signature_limits(), memory);
+        Self {
+            reading: tokio::spawn(Arc::clone(&knowledge).follow()),
+            judging: Asked::new(store.clone(), knowledge, Box::new(Nobody), config.lift_guard()),
+        }
+    }
+
+    /// Who judges.
+    pub(crate) fn judging(&self) -> Arc<dyn Judging> {
+        Arc::clone(&self.judging)
+    }
+}
+
+impl Drop for Judged {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
 }
 
 /// Closes the store; what was done is durable either way.

@@ -85,7 +85,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
     let background = Background::start().context("cannot start the threads that work beside requests")?;
     let looking = looking::start(&background, &config, &store, knowledge, &instance).await?;
-    let fetching = Fetching::start(&background, &config, &store);
+    let fetching = Fetching::start(&background, &config, &store, looking::judging(looking.as_ref()));
     let tellers = Tellers::start(
         &background,
         &config,

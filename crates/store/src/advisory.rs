@@ -16,10 +16,12 @@ use crate::{Actor, Store, StoreError, Timestamp, reevaluation};
 mod age;
 mod importer;
 mod lease;
+mod lifts;
 
 pub use importer::{ImportError, ImportSummary, Importer, home as home_of};
 pub(crate) use lease::Imports;
 use lease::Lease;
+pub use lifts::{FeedHold, LIFTS_NAMED, LiftedCause, Lifts, StagedImport};
 
 /// One advisory of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -168,6 +168,9 @@ pub enum EventKind {
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,
+    /// An import of advisories would let pass too much of what is refused, or a source has lost too much: it waits for a person.
+    #[serde(rename = "advisories.hold")]
+    AdvisoriesHold,
     /// Images were found to have a vulnerability that they had not before. One per vulnerability and import.
     #[serde(rename = "advisory.affects")]
     AdvisoryAffects,

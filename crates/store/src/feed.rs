@@ -2,8 +2,13 @@
 
 use sea_orm::{FromQueryResult, Value};
 
-use crate::db::sql;
-use crate::{Store, StoreError, Timestamp};
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use crate::db::{Tx, sql};
+use crate::event::{self, EventKind};
+use crate::{Actor, FeedHold, Store, StoreError, Timestamp};
 
 /// Feeds that are listed; there is one per ecosystem and catalogue.
 const LISTED: i64 = 1_000;
@@ -39,6 +44,13 @@ pub struct FeedState {
     pub lost: u64,
     /// Since when that is counted.
     pub lost_since: Timestamp,
+    /// Why it waits for a person; `None`: it does not.
+    pub held: Option<FeedHold>,
+}
+
+#[derive(FromQueryResult)]
+struct HeldRow {
+    held: Option<String>,
 }
 
 #[derive(FromQueryResult)]
@@ -57,6 +69,7 @@ struct Row {
     covers: i64,
     lost: i64,
     lost_since: i64,
+    held: Option<String>,
 }
 
 #[derive(FromQueryResult)]
@@ -81,6 +94,7 @@ impl From<Row> for FeedState {
             covers: sql::from_db(row.covers),
             lost: sql::from_db(row.lost),
             lost_since: Timestamp(row.lost_since),
+            held: row.held.as_deref().and_then(|held| serde_json::from_str(held).ok()),
         }
     }
 }
@@ -89,9 +103,24 @@ impl Store {
     /// Every feed that was ever tried, in the order of their names.
     pub async fn feeds(&self) -> Result<Vec<FeedState>, StoreError> {
         let sql = "SELECT source, url, etag, last_modified, tried_at, succeeded_at, changed_at, next_at, failures, error, \
-                   generation, covers, lost, lost_since FROM feed ORDER BY source LIMIT $1";
+                   generation, covers, lost, lost_since, held FROM feed ORDER BY source LIMIT $1";
         let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, [LISTED.into()]).await?;
-        Ok(rows.into_iter().map(FeedState::from).collect())
+        let feeds: Vec<FeedState> = rows.into_iter().map(FeedState::from).collect();
+        self.count_feeds(&feeds);
+        Ok(feeds)
+    }
+
+    /// Keeps for the metrics how they stand.
+    fn count_feeds(&self, feeds: &[FeedState]) {
+        let counts = &self.inner.imports.feeds;
+        let count = |is: fn(&FeedState) -> bool| feeds.iter().filter(|feed| is(feed)).count() as u64;
+        counts.failing.store(count(|feed| feed.error.is_some()), Ordering::Relaxed);
+        counts.held.store(count(|feed| feed.held.is_some()), Ordering::Relaxed);
+        let lifts = feeds.iter().map(|feed| match &feed.held {
+            Some(FeedHold::Lifts { lifts }) => lifts.lifted,
+            _ => 0,
+        });
+        counts.lifts.store(lifts.sum(), Ordering::Relaxed);
     }
 
     /// What the feed listed when it was last fetched; empty before that.
@@ -104,12 +133,12 @@ impl Store {
     /// Keeps the state of a feed, and what it listed; `None`: that is as it was.
     pub async fn set_feed(&self, state: FeedState, list: Option<Vec<u8>>) -> Result<(), StoreError> {
         let columns = "source, url, etag, last_modified, tried_at, succeeded_at, changed_at, next_at, failures, error, \
-                       generation, covers, lost, lost_since, list";
+                       generation, covers, lost, lost_since, held, list";
         let same = "url = excluded.url, etag = excluded.etag, last_modified = excluded.last_modified, \
                     tried_at = excluded.tried_at, succeeded_at = excluded.succeeded_at, \
                     changed_at = excluded.changed_at, next_at = excluded.next_at, failures = excluded.failures, \
                     error = excluded.error, generation = excluded.generation, covers = excluded.covers, \
-                    lost = excluded.lost, lost_since = excluded.lost_since";
+                    lost = excluded.lost, lost_since = excluded.lost_since, held = excluded.held";
         let list_too = if list.is_some() {
             ", list = excluded.list"
         } else {
@@ -117,11 +146,13 @@ impl Store {
         };
         let sql = format!(
             "INSERT INTO feed ({columns}) VALUES {} ON CONFLICT (source) DO UPDATE SET {same}{list_too}",
-            sql::tuples(1, 15)
+            sql::tuples(1, 16)
         );
         self.write(move |tx| {
             Box::pin(async move {
-                let values: [Value; 15] = [
+                note_hold(tx, &state).await?;
+                let held = state.held.as_ref().and_then(|held| serde_json::to_string(held).ok());
+                let values: [Value; 16] = [
                     state.source.into(),
                     state.url.into(),
                     state.etag.into(),
@@ -136,18 +167,36 @@ impl Store {
                     sql::to_db(state.covers).into(),
                     sql::to_db(state.lost).into(),
                     state.lost_since.micros().into(),
+                    held.into(),
                     list.unwrap_or_default().into(),
                 ];
                 sql::execute(tx.sql(), &sql, values).await.map(drop)
             })
         })
-        .await
+        .await?;
+        self.feeds().await.map(drop)
     }
+}
+
+/// Tells that a feed waits for a person, once and when it is about something else.
+async fn note_hold(tx: &Tx, state: &FeedState) -> Result<(), StoreError> {
+    let Some(held) = &state.held else {
+        return Ok(());
+    };
+    let sql = "SELECT held FROM feed WHERE source = $1";
+    let row: Option<HeldRow> = sql::first(tx.sql(), sql, [state.source.clone().into()]).await?;
+    let known = row.and_then(|row| row.held);
+    if known.as_deref().and_then(|known| serde_json::from_str(known).ok()).as_ref() == Some(held) {
+        return Ok(());
+    }
+    let actor = Actor::system("feeds");
+    event::record(tx, &actor, EventKind::AdvisoriesHold, &state.source, json!(held)).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::EventFilter;
     use crate::testing::Kit;
 
     #[tokio::test]
@@ -178,9 +227,19 @@ mod tests {
             tried_at: Timestamp(9),
             failures: 1,
             error: Some("cannot reach feeds.example".to_owned()),
+            held: Some(FeedHold::Shrunk { before: 9, now: 2 }),
             ..first
         };
         kit.store.set_feed(failed.clone(), None).await.unwrap();
+        // It is told once.
+        kit.store.set_feed(failed.clone(), None).await.unwrap();
+        let told = EventFilter {
+            kind: Some(EventKind::AdvisoriesHold),
+            ..EventFilter::default()
+        };
+        let told = kit.store.events(&told, None, 10).await.unwrap();
+        assert_eq!(told.items.len(), 1);
+        assert_eq!(told.items[0].body["before"], 9);
         let other = FeedState {
             source: "Go".to_owned(),
             ..FeedState::default()

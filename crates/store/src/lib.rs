@@ -84,7 +84,8 @@ mod upload;
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
 pub use advisory::{
-    AdvisoryDocument, AdvisoryImport, AdvisoryRow, Import, ImportError, ImportSummary, Importer, home_of,
+    AdvisoryDocument, AdvisoryImport, AdvisoryRow, FeedHold, Import, ImportError, ImportSummary, Importer,
+    LIFTS_NAMED, LiftedCause, Lifts, StagedImport, home_of,
 };
 pub use application::{
     CatalogImport, CatalogNote, MAX_ENTRIES, PushedCatalog, PushedEntries, WORDS_TAKEN, reason_as_kept,

@@ -31,6 +31,12 @@ pub struct StoreMetrics {
     pub uploads_open: u64,
     /// Bytes held by them now.
     pub upload_bytes: u64,
+    /// Feeds whose last try failed.
+    pub feeds_failing: u64,
+    /// Those of them that wait for a person.
+    pub feeds_held: u64,
+    /// Refusals that these would lift.
+    pub lifts_held: u64,
 }
 
 impl Store {
@@ -54,6 +60,9 @@ impl Store {
             logins_shed: logins.shed.load(Ordering::Relaxed),
             uploads_open: held.sessions,
             upload_bytes: held.bytes,
+            feeds_failing: inner.imports.feeds.failing.load(Ordering::Relaxed),
+            feeds_held: inner.imports.feeds.held.load(Ordering::Relaxed),
+            lifts_held: inner.imports.feeds.lifts.load(Ordering::Relaxed),
         }
     }
 }

@@ -4,17 +4,19 @@
 //! one at a time; one that nobody goes on with for ten minutes is forgotten.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{Actor, AdvisoryImport, ImportSummary, Importer};
+use store::{Actor, AdvisoryImport, ImportSummary, Importer, Lifts, Store, StoreError};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::body::Body;
 use crate::feeds::SourceStatus;
+use crate::judging::Judging;
 use crate::moment::Moment;
 use crate::principals::CAUSE;
 use crate::problem::{ApiError, Kind, Problem};
@@ -67,6 +69,9 @@ pub struct ImportDocument {
 pub struct EndOfImport {
     /// From where it came, for the record.
     pub origin: String,
+    /// Let it pass also where it lifts so many refusals; without, one that lifts much is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_lifts: Option<u64>,
 }
 
 /// What an import did.
@@ -88,6 +93,9 @@ pub struct ImportResult {
     pub refusals: Vec<String>,
     /// Advisories that came, per ecosystem.
     pub covers: BTreeMap<String, u64>,
+    /// Images that are refused no more by it.
+    #[serde(default)]
+    pub lifted: u64,
 }
 
 /// A finished import.
@@ -128,6 +136,7 @@ impl From<ImportSummary> for ImportResult {
             refused: summary.refused,
             refusals: summary.refusals,
             covers: summary.covers,
+            lifted: summary.lifted,
         }
     }
 }
@@ -226,6 +235,7 @@ pub(crate) async fn add_documents(
     params(("id" = String, Path, description = "The import")), request_body = EndOfImport, responses(
     (status = OK, description = "What it did", body = ImportResult),
     (status = NOT_FOUND, description = "No such import is on its way", body = Problem),
+    (status = CONFLICT, description = "It would let pass much of what is refused, and nobody has accepted that", body = Problem),
 ))]
 pub(crate) async fn finish_import(
     State(state): State<WebState>,
@@ -239,8 +249,57 @@ pub(crate) async fn finish_import(
         return Err(unknown());
     };
     let actor = Actor::administrator(&permit, CAUSE);
-    let summary = import.importer.finish(&end.origin, &actor).await?;
-    Ok(Body(summary.into()))
+    let (store, judging) = (state.store.clone(), state.judging.clone());
+    // Goes on where whoever asks does not wait for it any more: what was sent is all here.
+    let ending = tokio::spawn(async move { end_weighed(&store, judging, import.importer, end, actor).await });
+    ending.await.map_err(StoreError::from)?.map(Body)
+}
+
+/// Weighs it, and makes it the present generation unless it is held; for the command that does it on a data directory.
+///
+/// # Errors
+/// It is held, or the store failed.
+pub async fn end_import(
+    store: &Store,
+    judging: Option<Arc<dyn Judging>>,
+    importer: Importer,
+    end: EndOfImport,
+    actor: Actor,
+) -> Result<ImportResult, Problem> {
+    end_weighed(store, judging, importer, end, actor)
+        .await
+        .map_err(|error| error.to_problem())
+}
+
+async fn end_weighed(
+    store: &Store,
+    judging: Option<Arc<dyn Judging>>,
+    mut importer: Importer,
+    end: EndOfImport,
+    actor: Actor,
+) -> Result<ImportResult, ApiError> {
+    if let Some(judging) = judging {
+        let weighed = judging.weigh(&mut importer).await?;
+        if weighed.is_held(end.accept_lifts) {
+            store.note_held_import(&end.origin, &weighed.lifts, &actor).await?;
+            return Err(held(&weighed.lifts));
+        }
+        importer.note_lifts(weighed.lifts, weighed.is_too_much);
+    }
+    Ok(importer.finish(&end.origin, &actor).await?.into())
+}
+
+/// The problem of an import that waits for a person.
+pub(crate) fn held(lifts: &Lifts) -> ApiError {
+    let detail = format!(
+        "the import is held, and what was known before stays in force: {lifts}; if that is right, import it again with \
+         --accept-lifts {}",
+        lifts.lifted
+    );
+    let causes = lifts.causes.iter();
+    let causes = causes.map(|cause| format!("{}: {} images would pass", cause.id, cause.images));
+    let images = lifts.images.iter().map(|image| format!("{image} would pass"));
+    ApiError::new(Kind::Conflict, detail).with_errors(causes.chain(images).collect())
 }
 
 fn of_id<'a>(open: Option<&'a mut OpenImport>, id: &str) -> Result<&'a mut OpenImport, ApiError> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header;
 use serde::{Deserialize, Serialize};
-use store::{Actor, StoreError};
+use store::{Actor, FeedHold, StoreError};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -70,6 +70,8 @@ pub struct SyncRequest {
     pub sources: Vec<String>,
     /// Believe a source also where it has lost much of what it had.
     pub accept_removals: bool,
+    /// Believe sources also where what they say lifts so many refusals; without, one that lifts much is held.
+    pub accept_lifts: Option<u64>,
 }
 
 /// One line of the answer.
@@ -130,6 +132,10 @@ pub struct SourceOutcome {
     /// Why it failed, and what to do; missing where it did not. What it had before stays in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why it waits for a person, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub held: Option<FeedHold>,
 }
 
 /// How one source stands.
@@ -137,7 +143,7 @@ pub struct SourceOutcome {
 pub struct SourceStatus {
     /// Its name: an ecosystem, `kev`, `epss`.
     pub source: String,
-    /// `fresh`; `failing`: the last try failed; `stale`: the last success is too long ago; `never`: there was none; `off`: it is not
+    /// `fresh`; `failing`: the last try failed; `held`: the same, until a person accepts what it says; `stale`: the last success is too long ago; `never`: there was none; `off`: it is not
     /// configured any more.
     pub state: SourceState,
     /// From where.
@@ -162,6 +168,11 @@ pub struct SourceStatus {
     /// Why the last try failed, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why it waits for a person, if it does: it has lost much (`shrunk`), or what it says would let pass much of what is refused
+    /// (`lifts`, with counts, images and vulnerabilities).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub held: Option<FeedHold>,
     /// The generation that it last had a part in; 0 before the first.
     pub generation: u64,
     /// Advisories or entries that it lists.
@@ -176,6 +187,8 @@ pub enum SourceState {
     Fresh,
     /// The last try failed; the last success is not too long ago.
     Failing,
+    /// It waits for a person (`held`); what it said before stays in force.
+    Held,
     /// The last success is too long ago (`feeds.stale_after`).
     Stale,
     /// It never succeeded.

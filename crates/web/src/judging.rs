@@ -6,6 +6,7 @@ use std::pin::Pin;
 use findings::ScanResult;
 use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Policy};
+use store::{Importer, Lifts};
 use thiserror::Error;
 
 use crate::advisories::ImportDocument;
@@ -24,6 +25,9 @@ pub trait Judging: Send + Sync {
 
     /// What would become of all images if these documents were imported; the worst `most` changes and the numbers of all.
     fn preview_advisories(&self, documents: Vec<ImportDocument>, most: usize) -> Asked<'_, PreviewReport>;
+
+    /// What an import on its way would let pass that is refused. It stays unseen.
+    fn weigh<'a>(&'a self, import: &'a mut Importer) -> Asked<'a, Weighed>;
 
     /// All findings of an image as rules see them.
     fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> Asked<'a, Vec<JudgedFinding>>;
@@ -44,6 +48,22 @@ pub trait Judging: Send + Sync {
 
     /// What would become of an image with this SBOM, as far as an SBOM tells.
     fn judge_sbom(&self, repo: RepoName, pusher: Option<String>, sbom: String) -> Asked<'_, ScanResult>;
+}
+
+/// What an import would lift, and whether that is too much.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Weighed {
+    /// What.
+    pub lifts: Lifts,
+    /// More than may be without a person (`feeds.lift_share`, `feeds.lift_floor`).
+    pub is_too_much: bool,
+}
+
+impl Weighed {
+    /// Whether it waits for a person, of whom one has accepted that so many refusals are lifted.
+    pub fn is_held(&self, accepted: Option<u64>) -> bool {
+        self.is_too_much && accepted.is_none_or(|accepted| accepted < self.lifts.lifted)
+    }
 }
 
 /// Why there is no answer.

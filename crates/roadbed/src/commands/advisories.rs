@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
-use store::{Actor, Importer};
+use store::{Actor, Importer, Store, StoreConfig};
 use web::wire::{BegunImport, EndOfImport, ImportDocument, ImportDocuments, ImportResult, NewImport};
 
 use crate::cli::ClientArgs;
 use crate::client::Client;
+use crate::commands::serve::ConfigFile;
+use crate::config::{self, Config};
 use crate::local::DataArgs;
 use crate::{local, output, progress};
 
@@ -53,8 +55,13 @@ pub(crate) struct ImportArgs {
     /// Files and directories
     #[arg(required = true)]
     paths: Vec<PathBuf>,
+    /// Import it also where it lifts so many refusals; one that lifts much is held, and says how many
+    #[arg(long, value_name = "IMAGES")]
+    accept_lifts: Option<u64>,
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 /// Carries out a command.
@@ -75,31 +82,53 @@ async fn import(client: &ClientArgs, args: ImportArgs) -> Result<()> {
         .map(|path| path.display().to_string())
         .collect::<Vec<_>>()
         .join(", ");
-    let result = match args.data.data {
+    let end = EndOfImport {
+        origin,
+        accept_lifts: args.accept_lifts,
+    };
+    let result = match &args.data.data {
         Some(data) => {
-            let store = local::open(&data).await?;
-            let mut importer = Importer::begin(&store).await?;
-            let mut documents = sources.documents();
-            while let Some(document) = documents.next() {
-                let document = document?;
-                importer.add(&document.name, document.text.as_bytes()).await?;
-                bar.set_position(documents.read_bytes());
-            }
-            let done = importer.finish(&origin, &Actor::operator("import")).await?;
+            let config = Config::load(&config::Sources::of_process(args.file.config, Vec::new()))?;
+            let store = local::open_with(StoreConfig {
+                limits: config.store_limits(),
+                ..StoreConfig::at(data)
+            })
+            .await?;
+            let done = locally(&store, &config, sources, end, &bar).await;
             local::close(store).await?;
-            done.into()
+            done?
         }
-        None => through_the_server(&Client::connect(client)?, sources, &origin, &bar).await?,
+        None => through_the_server(&Client::connect(client)?, sources, end, &bar).await?,
     };
     bar.finish_and_clear();
     output::show(client.output, &result, describe)
+}
+
+async fn locally(
+    store: &Store,
+    config: &Config,
+    sources: Sources,
+    end: EndOfImport,
+    bar: &ProgressBar,
+) -> Result<ImportResult> {
+    let mut importer = Importer::begin(store).await?;
+    let mut documents = sources.documents();
+    while let Some(document) = documents.next() {
+        let document = document?;
+        importer.add(&document.name, document.text.as_bytes()).await?;
+        bar.set_position(documents.read_bytes());
+    }
+    let judged = local::Judged::start(store, config);
+    let actor = Actor::operator("import");
+    let ended = web::end_import(store, Some(judged.judging()), importer, end, actor).await;
+    ended.map_err(|problem| anyhow!("{}", problem.detail))
 }
 
 /// Sends documents in requests of a bounded size.
 async fn through_the_server(
     client: &Client,
     sources: Sources,
-    origin: &str,
+    end: EndOfImport,
     bar: &ProgressBar,
 ) -> Result<ImportResult> {
     /// Bytes of documents in one request; JSON adds to it.
@@ -125,9 +154,6 @@ async fn through_the_server(
     if !batch.documents.is_empty() {
         client.post_streamed(&path, &batch).await?;
     }
-    let end = EndOfImport {
-        origin: origin.to_owned(),
-    };
     client
         .post(&format!("/advisories/imports/{}/finish", begun.id), &end)
         .await
@@ -144,6 +170,10 @@ fn describe(result: &ImportResult) -> String {
         text,
         "{seen} advisories read, {changed} new or changed, {refused} documents refused."
     );
+    if result.lifted > 0 {
+        let lifted = output::count(result.lifted, "image");
+        let _ = writeln!(text, "{lifted} refused no more.");
+    }
     if result.older > 0 {
         let older = output::count(result.older, "advisory");
         let _ = writeln!(text, "{older} passed over: what is known is newer.");

@@ -104,6 +104,10 @@ section! {
         concurrent_sources: usize = 2, 1 => 16;
         /// What came waits this long for other sources, so that they make one generation of advisories together.
         gather: Span = Span(HOUR.0 / 120), Span::seconds(0) => HOUR;
+        /// Hundredths of a percent of all refusals: an import that would lift so many or more waits for a person; 10000: never.
+        lift_share: u32 = 100, 0 => 10_000;
+        /// Refusals that an import may lift however few there are.
+        lift_floor: u64 = policy::LiftGuard::default().floor, 0 => 1_000_000;
         /// Redirects that are followed, never to addresses that are not public and never from https to http.
         redirects: usize = client().redirects, 0 => 20;
         /// How often a file is tried.

@@ -129,7 +129,7 @@ fn doubts(
         return Err(FeedError::Older { url, what });
     }
     let losses = Losses::of(known, store.now()).with(read.missing);
-    if losses.are_much(read.known) && !fetcher.accepts_removals {
+    if losses.are_much(read.known) && !fetcher.accepts.removals {
         return Err(FeedError::Shrunk {
             url,
             what: "entries",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use outbound::OutboundError;
-use store::StoreError;
+use store::{FeedHold, Lifts, StoreError};
 use thiserror::Error;
 
 use super::archive::ArchiveError;
@@ -68,6 +68,12 @@ pub(crate) enum FeedError {
         /// How many of them are left.
         now: u64,
     },
+    /// It would let pass more than may be without a person.
+    #[error("what it says now is held: {0}")]
+    Lifts(Box<Lifts>),
+    /// What it would let pass could not be found out.
+    #[error("what it would let pass could not be found out")]
+    Weighing(#[from] web::JudgingError),
     /// It has gone back in time.
     #[error("{url} says what it said before of {what}")]
     Older {
@@ -105,6 +111,8 @@ impl FeedError {
             Self::Shrunk { .. } => {
                 "a list that was cut looks like this; if it is right, run `roadbed advisories sync --accept-removals`"
             }
+            Self::Lifts(_) => "look at what it names; `roadbed advisories status` has the command that lets it through",
+            Self::Weighing(_) => "the server's log says why; it is tried again",
             Self::Older { .. } => {
                 "it may be a mirror that is not kept current; what is known is newer and stays: tell whoever runs it"
             }
@@ -113,6 +121,20 @@ impl FeedError {
             Self::Store(StoreError::ImportRunning) => "it is tried again when the import has ended",
             Self::Store(_) => "the server's log says why",
             Self::Ended => "run it again, it goes on",
+        }
+    }
+
+    /// Why it waits for a person, if it does.
+    pub(crate) fn hold(&self) -> Option<FeedHold> {
+        match self {
+            Self::Shrunk { before, now, .. } => Some(FeedHold::Shrunk {
+                before: *before,
+                now: *now,
+            }),
+            Self::Lifts(lifts) => Some(FeedHold::Lifts {
+                lifts: (**lifts).clone(),
+            }),
+            _ => None,
         }
     }
 

@@ -16,6 +16,15 @@ use crate::config;
 /// Bytes of a file that the configuration names; a bundle of all authorities has a few hundred thousand.
 const FILE_BYTES: u64 = 4 << 20;
 
+/// What a person has said is right, whatever it looks like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Accepts {
+    /// Sources that have lost much.
+    pub(crate) removals: bool,
+    /// So many refusals that are lifted.
+    pub(crate) lifts: Option<u64>,
+}
+
 /// What fetching needs. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Fetcher {
@@ -23,8 +32,8 @@ pub(crate) struct Fetcher {
     pub(crate) limits: FeedLimits,
     /// Where archives lie while they come.
     pub(crate) directory: PathBuf,
-    /// Believes sources that have lost much.
-    pub(crate) accepts_removals: bool,
+    /// What is believed all the same.
+    pub(crate) accepts: Accepts,
     authorization: Option<(Authorization, Url)>,
     progress: Arc<watch::Sender<SyncProgress>>,
     ended: Arc<AtomicBool>,
@@ -34,7 +43,7 @@ impl Fetcher {
     pub(crate) fn new(
         feeds: &config::Feeds,
         directory: PathBuf,
-        accepts_removals: bool,
+        accepts: Accepts,
         progress: Arc<watch::Sender<SyncProgress>>,
         ended: Arc<AtomicBool>,
     ) -> Result<Self, FeedError> {
@@ -42,7 +51,7 @@ impl Fetcher {
             client: Client::new(settings(feeds)?)?,
             limits: feeds.limits(),
             directory,
-            accepts_removals,
+            accepts,
             authorization: authorization(feeds)?,
             progress,
             ended,

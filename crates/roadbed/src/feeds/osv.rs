@@ -60,7 +60,7 @@ impl Ecosystem<'_> {
         };
         let (mut list, before, difference) = self.compare(bytes, before).await?;
         let Difference { changed, gone, older } = difference;
-        if is_much(older, before.len()) && !self.fetcher.accepts_removals {
+        if is_much(older, before.len()) && !self.fetcher.accepts.removals {
             return Err(FeedError::Older {
                 url: self.source.url.to_string(),
                 what: format!("{older} of {} advisories", before.len()),
@@ -129,7 +129,7 @@ impl Ecosystem<'_> {
             before,
             now: now as u64,
         };
-        let accepts = self.fetcher.accepts_removals;
+        let accepts = self.fetcher.accepts.removals;
         if is_much(gone.len(), before.len()) && !accepts {
             return Err(shrunk(before.len() as u64, before.len() - gone.len()));
         }

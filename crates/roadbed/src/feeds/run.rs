@@ -7,14 +7,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use store::{Actor, FeedState, StoreError};
+use store::{Actor, FeedHold, FeedState, StoreError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use web::wire::{SourceOutcome, SyncReport};
 
 use super::error::FeedError;
-use super::fetcher::Fetcher;
+use super::fetcher::{Accepts, Fetcher};
 use super::losses::Losses;
 use super::osv::{self, Ecosystem};
 use super::source::{Kind, Source};
@@ -34,9 +34,23 @@ struct Came {
 
 /// Why a source brought nothing.
 #[derive(Clone)]
-struct Failure {
+pub(super) struct Failure {
     text: String,
     retry_after: Option<Duration>,
+    held: Option<FeedHold>,
+}
+
+impl Failure {
+    pub(super) fn of(error: &FeedError) -> Self {
+        Self {
+            text: error.with_remedy(),
+            retry_after: match error {
+                FeedError::Outbound(error) => error.retry_after(),
+                _ => None,
+            },
+            held: error.hold(),
+        }
+    }
 }
 
 /// What fetching a source needs. Cheap to clone.
@@ -53,7 +67,7 @@ struct Fetching {
 pub(super) struct Run {
     inner: Arc<Inner>,
     states: Arc<HashMap<String, FeedState>>,
-    accepts_removals: bool,
+    accepts: Accepts,
     pub(super) report: SyncReport,
     staged: Vec<Staged>,
 }
@@ -86,10 +100,7 @@ impl Fetching {
         let result = match is_down {
             Some(failure) => Err(failure),
             None => self.ask(&source).await.map_err(|error| {
-                let failure = Failure {
-                    retry_after: retry_after(&error),
-                    text: error.with_remedy(),
-                };
+                let failure = Failure::of(&error);
                 if error.is_of_host(source.url.host_str().unwrap_or_default()) {
                     self.lock_down().insert(host, failure.clone());
                 }
@@ -130,11 +141,11 @@ impl Fetching {
 }
 
 impl Run {
-    pub(super) fn new(inner: Arc<Inner>, states: Vec<FeedState>, accepts_removals: bool) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, states: Vec<FeedState>, accepts: Accepts) -> Self {
         let states = states.into_iter().map(|state| (state.source.clone(), state));
         Self {
             states: Arc::new(states.collect()),
-            accepts_removals,
+            accepts,
             report: SyncReport::default(),
             staged: Vec::new(),
             inner,
@@ -190,7 +201,7 @@ impl Run {
                 self.staged.push(*staged);
                 Ok(())
             }
-            Err(Failure { text, retry_after }) => self.fail(&source, text, retry_after).await,
+            Err(failure) => self.fail(&source, failure).await,
         }
     }
 
@@ -218,7 +229,8 @@ impl Run {
         actor: &Actor,
     ) -> Result<(), StoreError> {
         let store = self.inner.store.clone();
-        match take_in(&store, fetcher, &staged, actor).await {
+        let judging = self.inner.judging.clone();
+        match take_in(&store, fetcher, &staged, judging.as_deref(), actor).await {
             Ok(TakenIn { summary, changed }) => {
                 self.report.generation = summary.generation.or(self.report.generation);
                 self.report.refused += summary.refused;
@@ -242,7 +254,7 @@ impl Run {
             }
             Err(error) => {
                 for staged in &staged {
-                    self.fail(&staged.source, error.with_remedy(), None).await?;
+                    self.fail(&staged.source, Failure::of(&error)).await?;
                 }
                 Ok(())
             }
@@ -276,7 +288,7 @@ impl Run {
             state.covers = staged.covers;
             gone = staged.gone.len() as u64;
             list = Some(staged.list);
-            let losses = if self.accepts_removals {
+            let losses = if self.accepts.removals {
                 Losses::none(now)
             } else {
                 Losses::of(&state, now).with(usize::try_from(staged.lost).unwrap_or(usize::MAX))
@@ -292,11 +304,12 @@ impl Run {
         state.next_at = now.plus(status::after_success(self.inner.config.interval.0));
         state.failures = 0;
         state.error = None;
+        state.held = None;
         self.report.sources.push(SourceOutcome {
             source: source.name().to_owned(),
             changed,
             gone,
-            error: None,
+            ..SourceOutcome::default()
         });
         self.inner.store.set_feed(state, list).await
     }
@@ -305,19 +318,29 @@ impl Run {
     pub(super) async fn fail(
         &mut self,
         source: &Source,
-        error: String,
-        retry_after: Option<Duration>,
+        Failure {
+            text,
+            retry_after,
+            held,
+        }: Failure,
     ) -> Result<(), StoreError> {
         let now = self.inner.store.now();
         let mut state = state_in(&self.states, source);
         state.failures += 1;
         state.tried_at = now;
-        let pause = status::after_failure(self.inner.config.interval.0, state.failures);
+        let interval = self.inner.config.interval.0;
+        // What waits for a person is not fetched again and again meanwhile.
+        let pause = match held {
+            Some(_) => status::after_success(interval),
+            None => status::after_failure(interval, state.failures),
+        };
         state.next_at = now.plus(pause.max(retry_after.unwrap_or_default()));
-        state.error = Some(error.clone());
+        state.error = Some(text.clone());
+        state.held.clone_from(&held);
         self.report.sources.push(SourceOutcome {
             source: source.name().to_owned(),
-            error: Some(error),
+            error: Some(text),
+            held,
             ..SourceOutcome::default()
         });
         self.inner.store.set_feed(state, None).await
@@ -338,11 +361,4 @@ fn is_busy(error: &FeedError) -> bool {
         FeedError::Ended
             | FeedError::Store(StoreError::ImportRunning | StoreError::Busy | StoreError::DiskFull)
     )
-}
-
-fn retry_after(error: &FeedError) -> Option<Duration> {
-    match error {
-        FeedError::Outbound(error) => error.retry_after(),
-        _ => None,
-    }
 }

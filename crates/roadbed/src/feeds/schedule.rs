@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use web::wire::SyncReport;
 use web::{RunningSync, SyncRefused};
 
+use super::fetcher::Accepts;
 use super::source::{Kind, Source};
 use super::status::dice;
 use super::sync::Feeds;
@@ -64,7 +65,7 @@ impl Feeds {
         if due.is_empty() {
             return Ok(None);
         }
-        match self.begin(due, false, Actor::system("feeds")) {
+        match self.begin(due, Accepts::default(), Actor::system("feeds")) {
             Ok(running) => Ok(Some(running)),
             // Somebody asked for one; what it leaves is due the next time.
             Err(SyncRefused::Running | SyncRefused::Unknown(_)) => Ok(None),

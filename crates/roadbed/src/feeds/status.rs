@@ -46,6 +46,7 @@ fn of(source: &Source, state: &FeedState, now: Timestamp, stale_after: Duration)
     let is_stale = |at: Timestamp| at.plus(stale_after) < now;
     let word = match state.succeeded_at {
         None => SourceState::Never,
+        Some(_) if state.held.is_some() => SourceState::Held,
         Some(at) if is_stale(at) => SourceState::Stale,
         Some(_) if state.failures > 0 => SourceState::Failing,
         Some(_) => SourceState::Fresh,
@@ -70,6 +71,7 @@ fn known(name: &str, url: &str, state: &FeedState, now: Timestamp) -> SourceStat
         age_seconds: state.succeeded_at.map(age),
         failures: state.failures,
         error: state.error.clone(),
+        held: state.held.clone(),
         generation: state.generation,
         covers: state.covers,
     }

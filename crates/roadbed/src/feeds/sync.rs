@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use web::wire::{SourceOutcome, SyncProgress, SyncReport, SyncRequest};
-use web::{RunningSync, SourcesAsked, SyncRefused, Syncing};
+use web::{Judging, RunningSync, SourcesAsked, SyncRefused, Syncing};
 
-use super::fetcher::Fetcher;
-use super::run::Run;
+use super::fetcher::{Accepts, Fetcher};
+use super::run::{Failure, Run};
 use super::source::Source;
 use super::status;
 use crate::config;
@@ -30,6 +30,8 @@ pub(super) struct Inner {
     pub(super) config: config::Feeds,
     pub(super) sources: Vec<Source>,
     pub(super) store: Store,
+    /// Who says what an import would let pass; `None` where no images are judged.
+    pub(super) judging: Option<Arc<dyn Judging>>,
     /// Sources that are being asked: each by one sync at a time.
     asked: Mutex<BTreeSet<String>>,
     /// Whose turn it is to take in what came.
@@ -57,12 +59,13 @@ impl Drop for Asking {
 
 impl Feeds {
     /// Those that the configuration names. Called within the runtime in which they are to be fetched.
-    pub(crate) fn new(config: &config::Feeds, store: Store) -> Self {
+    pub(crate) fn new(config: &config::Feeds, store: Store, judging: Option<Arc<dyn Judging>>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 sources: Source::all(config),
                 config: config.clone(),
                 store,
+                judging,
                 asked: Mutex::default(),
                 importing: tokio::sync::Mutex::default(),
                 ended: Arc::default(),
@@ -120,7 +123,7 @@ impl Feeds {
     pub(crate) fn begin(
         &self,
         sources: Vec<Source>,
-        accepts_removals: bool,
+        accepts: Accepts,
         actor: Actor,
     ) -> Result<RunningSync, SyncRefused> {
         let asking = self.take(&sources)?;
@@ -132,9 +135,7 @@ impl Feeds {
         let result = self.inner.runtime.spawn(async move {
             // Held until it has really ended, also when nobody looks any more.
             let _asking = asking;
-            inner
-                .run(sources, accepts_removals, actor, Arc::new(sender))
-                .await
+            inner.run(sources, accepts, actor, Arc::new(sender)).await
         });
         let mut running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|running| !running.is_finished());
@@ -155,7 +156,11 @@ impl Feeds {
 
 impl Syncing for Feeds {
     fn sync(&self, request: &SyncRequest, actor: Actor) -> Result<RunningSync, SyncRefused> {
-        self.begin(self.called(&request.sources)?, request.accept_removals, actor)
+        let accepts = Accepts {
+            removals: request.accept_removals,
+            lifts: request.accept_lifts,
+        };
+        self.begin(self.called(&request.sources)?, accepts, actor)
     }
 
     fn sources(&self) -> SourcesAsked<'_> {
@@ -167,23 +172,23 @@ impl Inner {
     async fn run(
         self: Arc<Self>,
         sources: Vec<Source>,
-        accepts_removals: bool,
+        accepts: Accepts,
         actor: Actor,
         progress: Arc<watch::Sender<SyncProgress>>,
     ) -> Result<SyncReport, StoreError> {
         let fetcher = Fetcher::new(
             &self.config,
             self.store.data_dir().join(DIRECTORY),
-            accepts_removals,
+            accepts,
             Arc::clone(&progress),
             Arc::clone(&self.ended),
         );
         let states = self.store.feeds().await?;
-        let mut run = Run::new(self, states, accepts_removals);
+        let mut run = Run::new(self, states, accepts);
         match fetcher {
             Err(error) => {
                 for source in &sources {
-                    run.fail(source, error.with_remedy(), None).await?;
+                    run.fail(source, Failure::of(&error)).await?;
                 }
             }
             Ok(fetcher) => run.fetch(&fetcher, &sources, &actor).await?,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use findings::advisory::DocumentKind;
 use store::{Actor, ImportSummary, Importer, Store, StoreError};
+use web::Judging;
 use tokio::sync::mpsc;
 
 use super::archive::{Archive, ArchiveError};
@@ -35,6 +36,7 @@ pub(crate) async fn take_in(
     store: &Store,
     fetcher: &Fetcher,
     staged: &[Staged],
+    judging: Option<&dyn Judging>,
     actor: &Actor,
 ) -> Result<TakenIn, FeedError> {
     let mut importer = begin(store).await?;
@@ -49,6 +51,13 @@ pub(crate) async fn take_in(
         let now = importer.changed().await?;
         changed.push(now - before + one.gone.len() as u64);
         before = now;
+    }
+    if let Some(judging) = judging {
+        let weighed = judging.weigh(&mut importer).await?;
+        if weighed.is_held(fetcher.accepts.lifts) {
+            return Err(FeedError::Lifts(Box::new(weighed.lifts)));
+        }
+        importer.note_lifts(weighed.lifts, weighed.is_too_much);
     }
     let names: Vec<&str> = staged.iter().map(|one| one.source.name()).collect();
     let summary = importer

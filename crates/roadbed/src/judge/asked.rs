@@ -11,11 +11,11 @@ use anyhow::{Context as _, Result};
 use findings::{ScanResult, advisory::Touched};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
-use policy::{Change, JudgedFinding, Outcome, Policy};
-use store::Store;
+use policy::{Change, JudgedFinding, LiftGuard, Outcome, Policy};
+use store::{Importer, Store};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use web::{
-    Judging, JudgingError, ReportOf,
+    Judging, JudgingError, ReportOf, Weighed,
     wire::{ImageLineage, ImportDocument, PreviewCount, PreviewEntry, PreviewReport, UnpushedImage},
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct Asked {
     /// What was read for those who asked before; of its own, so that they do not push out what the judge needs.
     evidence: Evidence,
     reports: Semaphore,
+    /// How much of what is refused an import may let pass.
+    pub(super) lift_guard: LiftGuard,
 }
 
 /// Images as `repository@digest`, on their way. `None`: that cannot be told now.
@@ -51,6 +53,15 @@ pub(crate) type Holding<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<Stri
 pub(crate) trait Holders: Send + Sync {
     /// The images that hold a package that is touched.
     fn holding(&self, touched: Touched) -> Holding<'_>;
+}
+
+/// Where there is no index of the fleet: any image may hold what is touched.
+pub(crate) struct Nobody;
+
+impl Holders for Nobody {
+    fn holding(&self, _: Touched) -> Holding<'_> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 /// What became of one image under two policies.
@@ -63,8 +74,14 @@ pub(super) enum Compared {
 
 impl Asked {
     /// Over a store, what is known, and who knows which images hold what.
-    pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>, holders: Box<dyn Holders>) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Store,
+        knowledge: Arc<Knowledge>,
+        holders: Box<dyn Holders>,
+        lift_guard: LiftGuard,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            lift_guard,
             holders,
             evidence: knowledge.evidence(),
             reports: Semaphore::new(REPORTS_AT_ONCE),
@@ -192,6 +209,10 @@ impl Judging for Asked {
         most: usize,
     ) -> web::Asked<'_, PreviewReport> {
         Box::pin(async move { self.foresee(documents, most).await.map_err(failed) })
+    }
+
+    fn weigh<'a>(&'a self, import: &'a mut Importer) -> web::Asked<'a, Weighed> {
+        Box::pin(async move { self.weigh_import(import).await.map_err(failed) })
     }
 
     fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> web::Asked<'a, Vec<JudgedFinding>> {

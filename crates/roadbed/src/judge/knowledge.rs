@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 mod update;
 
+pub(super) use update::{changed_by, index_after};
+
 use super::{Evidence, attached::SignatureLimits, fixes::Fixes};
 
 /// After a change, before everything is read again.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use store::Store;
 use tokio::task::JoinHandle;
-use web::Syncing;
+use web::{Judging, Syncing};
 
 use super::background::Background;
 use crate::{catalogue, config::Config, feeds::Feeds};
@@ -16,8 +16,13 @@ pub(super) struct Fetching {
 }
 
 impl Fetching {
-    pub(super) fn start(background: &Background, config: &Config, store: &Store) -> Self {
-        let feeds = Feeds::new(&config.feeds, store.clone());
+    pub(super) fn start(
+        background: &Background,
+        config: &Config,
+        store: &Store,
+        judging: Option<Arc<dyn Judging>>,
+    ) -> Self {
+        let feeds = Feeds::new(&config.feeds, store.clone(), judging);
         let follow = || background.handle().spawn(feeds.clone().follow());
         let feeds_of_their_own = config.feeds.enabled.then(follow);
         let catalogue = config

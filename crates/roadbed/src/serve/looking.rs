@@ -53,6 +53,11 @@ pub(super) fn serving(looking: Option<&Looking>, state: web::WebState) -> web::W
         .followed_by(looking.map(|looking| Arc::clone(&looking.incidents)))
 }
 
+/// Who judges on demand; nobody where no images are looked into.
+pub(super) fn judging(looking: Option<&Looking>) -> Option<Arc<dyn Judging>> {
+    looking.map(|looking| Arc::clone(&looking.judging))
+}
+
 /// Who knows what owners must do about incidents; nobody where no images are looked into.
 pub(super) fn messages(looking: Option<&Looking>) -> Arc<dyn Messages> {
     looking.map_or_else(
@@ -150,6 +155,7 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             store.clone(),
             knowledge,
             Box::new(FleetHolders(Arc::clone(&fleet))),
+            config.lift_guard(),
         ),
         asking: Arc::new(Questions(fleet)),
         messages: Arc::clone(&incidents) as Arc<dyn Messages>,

@@ -74,7 +74,7 @@ fn counters(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 9] {
     ]
 }
 
-fn gauges(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 3] {
+fn gauges(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 6] {
     [
         (
             "manifest_cache_bytes",
@@ -86,6 +86,17 @@ fn gauges(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 3] {
             "upload_bytes",
             "Bytes held by open upload sessions",
             now.upload_bytes,
+        ),
+        (
+            "feeds_failing",
+            "Feeds whose last try failed",
+            now.feeds_failing,
+        ),
+        ("feeds_held", "Feeds that wait for a person", now.feeds_held),
+        (
+            "feed_lifts_held",
+            "Refusals that feeds which wait for a person would lift",
+            now.lifts_held,
         ),
     ]
 }

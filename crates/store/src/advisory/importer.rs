@@ -13,7 +13,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::age::{is_older_document, is_older_state};
-use super::{AdvisoryDocument, AdvisoryRow, Import};
+use super::{AdvisoryDocument, AdvisoryRow, Import, Lifts};
 use crate::{Actor, Store, StoreError};
 
 /// Rows that are gathered before they are written: so many, or so many bytes. It is all that an import holds in memory, however
@@ -57,12 +57,12 @@ pub enum ImportError {
 /// An import on its way.
 pub struct Importer {
     store: Store,
-    import: Import,
+    pub(super) import: Import,
     /// Advisories that there are.
     count: u64,
     gathered: Vec<Gathered>,
     gathered_bytes: usize,
-    documents: BTreeMap<(String, String), Vec<u8>>,
+    pub(super) documents: BTreeMap<(String, String), Vec<u8>>,
     /// Advisories per ecosystem, of this import.
     covers: BTreeMap<String, u64>,
     seen: u64,
@@ -70,6 +70,8 @@ pub struct Importer {
     older: u64,
     refused: u64,
     refusals: Vec<String>,
+    /// What it lifts, and whether a person has approved that.
+    pub(super) lifts: Option<(Lifts, bool)>,
 }
 
 /// A row that is written unless what is known is the same or newer.
@@ -96,6 +98,7 @@ impl Importer {
             older: 0,
             refused: 0,
             refusals: Vec::new(),
+            lifts: None,
         })
     }
 
@@ -295,6 +298,7 @@ impl Importer {
             refused: self.refused,
             refusals: self.refusals,
             covers: self.covers,
+            lifted: self.lifts.as_ref().map_or(0, |(lifts, _)| lifts.lifted),
         };
         if self.changed == 0 {
             return Ok(summary);
@@ -310,6 +314,8 @@ impl Importer {
             "older": summary.older,
             "refused": summary.refused,
             "covers": summary.covers,
+            "lifted": summary.lifted,
+            "lifts_approved": self.lifts.as_ref().is_some_and(|(_, is_approved)| *is_approved),
         });
         let generation = self
             .store
@@ -338,6 +344,9 @@ pub struct ImportSummary {
     pub refusals: Vec<String>,
     /// Advisories that came, per ecosystem.
     pub covers: BTreeMap<String, u64>,
+    /// Images that are refused no more by it.
+    #[serde(default)]
+    pub lifted: u64,
 }
 
 /// The feed that a document came in: the folder that it lies in, by the layout of OSV's export.

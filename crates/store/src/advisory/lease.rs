@@ -14,6 +14,19 @@ const IDLE: Duration = Duration::from_mins(10);
 pub(crate) struct Imports {
     next: AtomicU64,
     holder: Mutex<Option<(u64, Instant)>>,
+    /// How feeds stood when they were last read.
+    pub(crate) feeds: FeedCounts,
+}
+
+/// How many feeds stand badly.
+#[derive(Debug, Default)]
+pub(crate) struct FeedCounts {
+    /// Those whose last try failed.
+    pub(crate) failing: AtomicU64,
+    /// Those of them that wait for a person.
+    pub(crate) held: AtomicU64,
+    /// Refusals that these would lift.
+    pub(crate) lifts: AtomicU64,
 }
 
 /// The right to import; given back when it is dropped.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::Args;
-use store::StoreConfig;
+use store::{FeedHold, StoreConfig};
 use web::Syncing as _;
 use web::wire::{AdvisoryStatus, SourceState, SourceStatus};
 
@@ -39,7 +39,7 @@ pub(crate) async fn status(client: &ClientArgs, args: StatusArgs) -> Result<()> 
             let status = AdvisoryStatus {
                 generation: store.advisory_generation().await?,
                 imports: imports.into_iter().map(Into::into).collect(),
-                sources: Feeds::new(&config.feeds, store.clone()).sources().await?,
+                sources: Feeds::new(&config.feeds, store.clone(), None).sources().await?,
             };
             local::close(store).await?;
             status
@@ -66,6 +66,9 @@ fn describe(status: &AdvisoryStatus) -> String {
             let error = failed.error.as_deref().unwrap_or_default();
             // Writing to memory does not fail.
             let _ = writeln!(text, "{}: {}", failed.source, output::printable(error));
+            if let Some(held) = &failed.held {
+                text += &describe_hold(&failed.source, held);
+            }
         }
         text.push('\n');
     }
@@ -91,10 +94,33 @@ fn describe(status: &AdvisoryStatus) -> String {
     text
 }
 
+/// What would pass, and how to let it.
+fn describe_hold(source: &str, held: &FeedHold) -> String {
+    let mut lines = Vec::new();
+    if let FeedHold::Lifts { lifts } = held {
+        let images = |count| output::count(count, "image");
+        lines.extend(lifts.causes.iter().map(|cause| {
+            output::printable(&format!("  no longer refused for {}: {}", cause.id, images(cause.images)))
+        }));
+        lines.extend(lifts.images.iter().map(|image| output::printable(&format!("  would pass: {image}"))));
+        let more = lifts.lifted.saturating_sub(lifts.images.len() as u64);
+        lines.extend((more > 0).then(|| format!("  and {} more", images(more))));
+    }
+    let accept = match held {
+        FeedHold::Shrunk { .. } => "--accept-removals".to_owned(),
+        FeedHold::Lifts { lifts } => format!("--accept-lifts {}", lifts.lifted),
+    };
+    lines.push(output::printable(&format!(
+        "  if that is right: roadbed advisories sync --source '{source}' {accept}"
+    )));
+    output::lines(lines)
+}
+
 fn source(source: &SourceStatus) -> [String; 7] {
     let state = match source.state {
         SourceState::Fresh => "fresh",
         SourceState::Failing => "failing",
+        SourceState::Held => "HELD",
         SourceState::Stale => "STALE",
         SourceState::Never => "never fetched",
         SourceState::Off => "switched off",
@@ -129,6 +155,8 @@ fn age(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use store::{LiftedCause, Lifts};
+
     use super::*;
 
     #[test]
@@ -154,6 +182,18 @@ mod tests {
                 age_seconds: Some(200_000),
                 failures: 3,
                 error: Some("cannot reach feeds.example (name a mirror)".to_owned()),
+                held: Some(FeedHold::Lifts {
+                    lifts: Lifts {
+                        refused: 40,
+                        lifted: 6,
+                        images: vec!["team/app@sha256:0".to_owned()],
+                        causes: vec![LiftedCause {
+                            id: "CVE-2021-44228".to_owned(),
+                            images: 6,
+                        }],
+                        ..Lifts::default()
+                    },
+                }),
                 generation: 4,
                 covers: 546,
             }],
@@ -161,7 +201,11 @@ mod tests {
         let text = describe(&status);
         assert!(text.contains("Maven   STALE  2d   546     4"), "{text}");
         assert!(
-            text.contains("\nMaven: cannot reach feeds.example (name a mirror)\n"),
+            text.contains(
+                "\nMaven: cannot reach feeds.example (name a mirror)\n  no longer refused for CVE-2021-44228: 6 images\n  \
+                 would pass: team/app@sha256:0\n  and 5 more images\n  if that is right: roadbed advisories sync --source \
+                 'Maven' --accept-lifts 6\n"
+            ),
             "{text}"
         );
     }

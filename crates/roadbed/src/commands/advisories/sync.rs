@@ -34,6 +34,9 @@ pub(crate) struct SyncArgs {
     /// Believe a source also where it has lost much of what it had
     #[arg(long)]
     accept_removals: bool,
+    /// Let it through also where it lifts so many refusals, as `advisories status` shows
+    #[arg(long, value_name = "IMAGES")]
+    accept_lifts: Option<u64>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -45,6 +48,7 @@ pub(crate) async fn sync(client: &ClientArgs, args: SyncArgs) -> Result<()> {
     let request = SyncRequest {
         sources: args.source,
         accept_removals: args.accept_removals,
+        accept_lifts: args.accept_lifts,
     };
     let bar = progress::of_unknown();
     let report = match &args.data.data {
@@ -82,7 +86,8 @@ async fn locally(
         ..StoreConfig::at(data)
     })
     .await?;
-    let feeds = Feeds::new(&config.feeds, store.clone());
+    let judged = local::Judged::start(&store, config);
+    let feeds = Feeds::new(&config.feeds, store.clone(), Some(judged.judging()));
     let report = match feeds.sync(request, Actor::operator("sync")) {
         Ok(running) => {
             let mut result = running.result;
@@ -96,6 +101,7 @@ async fn locally(
         }
         Err(refused) => Err(refused.into()),
     };
+    drop(judged);
     local::close(store).await?;
     report
 }
@@ -183,8 +189,8 @@ mod tests {
         let outcome = |source: &str, changed, error: Option<&str>| SourceOutcome {
             source: source.to_owned(),
             changed,
-            gone: 0,
             error: error.map(str::to_owned),
+            ..SourceOutcome::default()
         };
         let report = SyncReport {
             generation: Some(7),

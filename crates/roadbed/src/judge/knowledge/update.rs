@@ -58,6 +58,19 @@ async fn advised(store: &Store, before: &Arc<Facts>, generation: u64) -> Result<
     })
 }
 
+/// What a generation changes of what is known; `None`: so much that reading all of it is faster.
+pub(in crate::judge) async fn changed_by(
+    store: &Store,
+    before: &Arc<Facts>,
+    generation: u64,
+) -> Result<Option<Vec<Changed>>> {
+    let since = before.generation;
+    if store.count_changed(since, generation).await? > MOST {
+        return Ok(None);
+    }
+    changed(store, (since, generation)).await.map(Some)
+}
+
 /// One that cannot be read any more says nothing, as if it were taken back.
 async fn changed(store: &Store, generations: (u64, u64)) -> Result<Vec<Changed>> {
     let (mut changed, mut after) = (Vec::new(), String::new());
@@ -79,7 +92,8 @@ async fn changed(store: &Store, generations: (u64, u64)) -> Result<Vec<Changed>>
     }
 }
 
-async fn index_after(
+/// The index with what these changes say.
+pub(in crate::judge) async fn index_after(
     store: &Store,
     before: &Arc<Facts>,
     generation: u64,
