@@ -32,6 +32,7 @@ use tokio::{
 
 use crate::judge::Knowledge;
 
+mod absent;
 mod ask;
 mod bases;
 mod excuses;

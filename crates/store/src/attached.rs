@@ -72,6 +72,15 @@ impl Store {
         Ok(row.map(|row| row.text))
     }
 
+    /// Whether this is what the registry itself attached to an image.
+    pub async fn is_own_attachment(&self, repo: &RepoName, digest: &Digest) -> Result<bool, StoreError> {
+        let sql = "SELECT COUNT(*) AS number FROM attached a JOIN manifest m ON m.id = a.manifest_id \
+                   JOIN repository r ON r.id = a.repository_id WHERE r.name = $1 AND m.digest = $2";
+        let values = [repo.as_str().into(), digest.to_string().into()];
+        let row: Option<sql::Number> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.is_some_and(|row| row.number > 0))
+    }
+
     /// Attaches an artifact to an image of a repository, in place of the one that the registry attached before, and takes the
     /// job off the queue that asked for it.
     pub async fn attach(

@@ -196,7 +196,7 @@ async fn note_hold(tx: &Tx, state: &FeedState) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::EventFilter;
+    use crate::event::EventFilter;
     use crate::testing::Kit;
 
     #[tokio::test]
@@ -237,7 +237,8 @@ mod tests {
             kind: Some(EventKind::AdvisoriesHold),
             ..EventFilter::default()
         };
-        let told = kit.store.events(&told, None, 10).await.unwrap();
+        let root = kit.administrator("root").await;
+        let told = kit.store.events(&root, &told, None, 10).await.unwrap();
         assert_eq!(told.items.len(), 1);
         assert_eq!(told.items[0].body["before"], 9);
         let other = FeedState {

@@ -139,6 +139,10 @@ pub struct AffectedCounts {
     /// Images that have it only in a lower layer: something above hides it from what runs.
     #[serde(default)]
     pub lower_layer: u64,
+    /// Of questions about a class: those of `affected` in which the class itself was seen. The others have a package that has it in
+    /// this version, and nobody was seen to have taken it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_seen: Option<u64>,
 }
 
 /// How much was looked at. What is not known is no "no".
@@ -253,6 +257,10 @@ pub struct AffectedPlace {
     /// What was seen that may help.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mitigations: Vec<String>,
+    /// Of questions about a class, on what that rests: `class-seen`: the class lies here; `package-has-it`: the package has it in
+    /// this version; `package-may-have-it`: nothing but the package's group and the beginning of the class's name agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
     /// What the advisories say of it; of questions about a vulnerability.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<AffectedFinding>,

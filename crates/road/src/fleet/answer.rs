@@ -58,6 +58,8 @@ pub struct Answer {
     pub(super) vex: RoaringBitmap,
     /// Images of them of which a waiver takes some away.
     pub(super) waived: RoaringBitmap,
+    /// Images in which the class itself was seen. Of questions about a class.
+    pub(super) seen: RoaringBitmap,
     pub(super) hits: Hits,
     pub(super) epoch: u64,
 }
@@ -77,11 +79,15 @@ pub struct Counts {
     pub waived: u64,
     /// Images that have it only where something above hides it.
     pub hidden: u64,
+    /// Those of the affected ones in which the class itself was seen; the others have a package that has it. Of questions about a
+    /// class.
+    pub seen: u64,
 }
 
 /// Images by their state while they are found.
 pub(super) struct Found {
     states: [Bits; 4],
+    seen: Bits,
     pub(super) hits: Hits,
 }
 
@@ -89,6 +95,7 @@ impl Found {
     pub(super) fn of(fleet: &Fleet) -> Self {
         Self {
             states: [(); 4].map(|()| Bits::below(fleet.images.end())),
+            seen: Bits::below(fleet.images.end()),
             hits: Hits::default(),
         }
     }
@@ -97,7 +104,14 @@ impl Found {
         self.states[state as usize].insert(image);
     }
 
+    /// It has the class, whatever its packages are called.
+    pub(super) fn see(&mut self, image: u32) {
+        self.put(image, State::Affected);
+        self.seen.insert(image);
+    }
+
     pub(super) fn into_answer(self, scope: &Scope) -> Answer {
+        let seen = self.seen.into_bitmap() & &scope.images;
         let [hidden, uncertain, mitigated, affected] =
             self.states.map(|bits| bits.into_bitmap() & &scope.images);
         let mitigated = mitigated - &affected;
@@ -110,6 +124,7 @@ impl Found {
             hidden,
             vex: RoaringBitmap::new(),
             waived: RoaringBitmap::new(),
+            seen,
             hits: self.hits,
             epoch: scope.epoch,
         }
@@ -173,6 +188,7 @@ impl Answer {
             not_affected: self.vex.intersection_len(&all),
             waived: self.waived.intersection_len(&all),
             hidden: self.hidden.len(),
+            seen: self.seen.intersection_len(&self.affected),
         }
     }
 
@@ -216,6 +232,7 @@ impl Answer {
             hidden: RoaringBitmap::new(),
             vex: RoaringBitmap::new(),
             waived: RoaringBitmap::new(),
+            seen: RoaringBitmap::new(),
             hits: Hits::default(),
             epoch: scope.epoch,
         }

@@ -97,7 +97,7 @@ impl Fleet {
                 packages.any(|stated| path.is_in(&self.strings.list(stated.inner_path)))
             });
             if is_seen {
-                self.for_each_image_of_unit(number, false, &mut |image| found.put(image, State::Affected));
+                self.for_each_image_of_unit(number, false, &mut |image| found.see(image));
                 self.for_each_image_hiding_unit(number, false, &mut |image| found.put(image, State::Hidden));
             }
         });

@@ -94,6 +94,8 @@ pub struct Place<'a> {
     pub mitigations: Vec<String>,
     /// Whether this place has what was asked about.
     pub state: State,
+    /// The class itself lies here; otherwise a package that has it, or may. Of questions about a class.
+    pub is_class_seen: bool,
     /// What the advisories say of it, with the fix for its line, the severity and the word of every source. Of questions about
     /// a vulnerability.
     pub finding: Option<&'a VulnerabilityFinding>,
@@ -280,7 +282,8 @@ impl Fleet {
                 if !may_have_class && !marked.has_version(stated.version) {
                     continue;
                 }
-                let Some((state, finding)) = self.hit(answer, stated, os) else {
+                let is_class_seen = self.is_class(answer, stated);
+                let Some((state, finding)) = self.hit(answer, (stated, is_class_seen), os) else {
                     continue;
                 };
                 let Some(version) = self.versions.get(stated.version) else {
@@ -307,6 +310,7 @@ impl Fleet {
                     confidence: version.confidence,
                     mitigations: self.strings.list(version.mitigations),
                     state: if is_hidden { State::Hidden } else { state },
+                    is_class_seen,
                     finding,
                 });
             }
@@ -343,14 +347,19 @@ impl Fleet {
         found
     }
 
+    /// Whether what is stated is the class that was asked about.
+    fn is_class(&self, answer: &Answer, stated: Stated) -> bool {
+        let class = answer.hits.class.as_ref();
+        class.is_some_and(|class| class.is_in(&self.strings.list(stated.inner_path)))
+    }
+
     fn hit<'a>(
         &self,
         answer: &'a Answer,
-        stated: Stated,
+        (stated, is_class): (Stated, bool),
         os: u32,
     ) -> Option<(State, Option<&'a VulnerabilityFinding>)> {
-        let class = answer.hits.class.as_ref();
-        if class.is_some_and(|class| class.is_in(&self.strings.list(stated.inner_path))) {
+        if is_class {
             return Some((State::Affected, None));
         }
         let hit = answer.hits.get(stated.version, os)?;

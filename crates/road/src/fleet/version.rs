@@ -143,6 +143,16 @@ impl Fleet {
         numbers
     }
 
+    /// Names of packages, as they are spelt, some more than once; of all images, whoever may see them.
+    pub fn package_names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.values().filter_map(|numbers| {
+            let mut first = None;
+            numbers.for_each(|number| first = first.or(Some(number)));
+            let version = self.versions.get(first?)?;
+            Some(self.strings.get(version.name))
+        })
+    }
+
     /// The package, without where it lies.
     pub(super) fn package(&self, version: &Version) -> Package {
         let text = |number| self.strings.get(number).to_owned();

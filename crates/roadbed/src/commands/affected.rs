@@ -21,7 +21,7 @@ const PAGE: usize = 1_000;
 const PLACES: usize = 3;
 
 /// Columns of CSV.
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 29] = [
     "owner",
     "application",
     "repository",
@@ -50,6 +50,7 @@ const COLUMNS: [&str; 28] = [
     "EPSS",
     "confidence",
     "mitigations",
+    "evidence",
 ];
 
 /// Options of `affected`.
@@ -135,9 +136,9 @@ async fn csv(client: &Client, query: &[(&str, String)], first: AffectedReport) -
 /// A line for each place; one for an image of which no place is known.
 fn csv_rows(image: &AffectedImage) -> Vec<String> {
     let about = about_image(image);
-    let row = |place: [String; 16]| escape::csv_row(about.iter().chain(&place).map(String::as_str));
+    let row = |place: [String; 17]| escape::csv_row(about.iter().chain(&place).map(String::as_str));
     if image.places.is_empty() {
-        return vec![row([const { String::new() }; 16])];
+        return vec![row([const { String::new() }; 17])];
     }
     image.places.iter().map(|place| row(about_place(place))).collect()
 }
@@ -160,7 +161,7 @@ fn about_image(image: &AffectedImage) -> [String; 12] {
     ]
 }
 
-fn about_place(place: &AffectedPlace) -> [String; 16] {
+fn about_place(place: &AffectedPlace) -> [String; 17] {
     let package = place.package.as_ref();
     let finding = place.finding.as_ref();
     let by_source = finding.map(|finding| {
@@ -200,6 +201,7 @@ fn about_place(place: &AffectedPlace) -> [String; 16] {
             .unwrap_or_default(),
         confidence.unwrap_or_default(),
         place.mitigations.join("; "),
+        place.evidence.clone().unwrap_or_default(),
     ]
 }
 
@@ -234,7 +236,7 @@ fn describe(report: &AffectedReport, all: bool) -> String {
         text += &describe_owner(owner);
         let whose = (owner.owner.as_deref(), owner.application.as_deref());
         if let Some(images) = by_owner.remove(&whose) {
-            text += &table(&images, all);
+            text += &table(&images, all, &report.kind);
         }
     }
     // Those of owners that are not listed.
@@ -245,7 +247,7 @@ fn describe(report: &AffectedReport, all: bool) -> String {
             more => format!("{more} more owners, or nothing to do"),
         };
         let _ = write!(text, "\n{title}\n");
-        text += &table(&others, all);
+        text += &table(&others, all, &report.kind);
     }
     let counts = report.counts;
     let open = counts.affected + counts.mitigated + counts.uncertain;
@@ -275,15 +277,45 @@ fn describe_owner(owner: &AffectedOwner) -> String {
     output::lines(lines)
 }
 
-fn table(images: &[&AffectedImage], all: bool) -> String {
+/// `kind`: of the question. A class has neither severity nor fix; what matters is whether it was seen.
+fn table(images: &[&AffectedImage], all: bool, kind: &str) -> String {
     let most = if all { usize::MAX } else { PLACES };
-    let rows = images.iter().flat_map(|image| rows(image, most));
+    let (fix, severity) = match kind {
+        "class" => ("CONFIDENCE", "EVIDENCE"),
+        _ => ("FIX", "SEVERITY"),
+    };
+    let rows = images.iter().flat_map(|image| {
+        let mut rows = rows(image, most);
+        if kind != "vulnerability" {
+            rows[0][1] = held(&image.state).to_owned();
+        }
+        rows
+    });
     output::table(
-        [
-            "IMAGE", "STATE", "PULLS", "PACKAGE", "VERSION", "FIX", "SEVERITY", "LAYER", "WHERE",
-        ],
+        ["IMAGE", "STATE", "PULLS", "PACKAGE", "VERSION", fix, severity, "LAYER", "WHERE"],
         rows,
     )
+}
+
+/// The state of an image where what is asked about is no vulnerability: nobody is affected by having a package.
+fn held(state: &str) -> &str {
+    match state {
+        "affected" => "has it",
+        "mitigated" => "had it",
+        "uncertain" => "may have it",
+        other => other,
+    }
+}
+
+/// On what it rests that a class is there, and how sure name and version of the package are.
+fn evidence(place: &AffectedPlace) -> Option<[String; 2]> {
+    let words = match place.evidence.as_deref()? {
+        "class-seen" => "class seen",
+        "package-has-it" => "package that has it",
+        _ => "package of its group",
+    };
+    let confidence = place.package.as_ref().map(|package| format!("{:?}", package.confidence));
+    Some([confidence.unwrap_or_default().to_lowercase(), words.to_owned()])
 }
 
 /// A row for each place; the image is named in the first.
@@ -328,14 +360,16 @@ fn row(place: &AffectedPlace) -> [String; 9] {
         origin => format!("{} ({origin})", place.layer),
     };
     let fix = finding.map(|finding| finding.fix.clone().unwrap_or_else(|| finding.fix_words.clone()));
+    let [fix, severity] =
+        evidence(place).unwrap_or_else(|| [fix.unwrap_or_default(), severity.unwrap_or_default()]);
     [
         String::new(),
         String::new(),
         String::new(),
         package.unwrap_or_default(),
         version(place),
-        fix.unwrap_or_default(),
-        severity.unwrap_or_default(),
+        fix,
+        severity,
         layer,
         path.map(String::as_str).collect::<Vec<_>>().join("!"),
     ]

@@ -15,7 +15,7 @@ use web::{
 };
 
 use super::{
-    FleetService, State,
+    FleetService, State, absent,
     headline::headline,
     owners::{self, Whose},
     rows,
@@ -145,6 +145,7 @@ impl FleetService {
             excused.map_err(|error| failed(error.into()))?;
         }
         let counts = answer.counts();
+        let is_of_class = matches!(ready.question, Question::Class(_));
         let counts = AffectedCounts {
             affected: counts.affected,
             mitigated: counts.mitigated,
@@ -152,8 +153,14 @@ impl FleetService {
             not_affected: counts.not_affected,
             waived: counts.waived,
             lower_layer: counts.hidden,
+            class_seen: is_of_class.then_some(counts.seen),
         };
         let (coverage, unseen) = self.coverage(&state, &scope, &known, ready);
+        if let (Question::Package(package), 0) = (&ready.question, total(counts)) {
+            let facts = self.knowledge.present();
+            let absent = absent::unknown_package(package, (fleet, &scope), facts.as_deref(), &coverage);
+            absent.map_or(Ok(()), Err)?;
+        }
         let page = fleet.page(&answer, ready.after.as_ref(), ready.limit);
         // The lock is held: nothing can have changed since.
         let page = page.map_err(|error| failed(error.into()))?;
@@ -164,6 +171,7 @@ impl FleetService {
                 fleet,
                 row,
                 known.get(&row.key.repository).and_then(Option::as_ref),
+                is_of_class,
             );
             if let Some(searched) = &ready.searched {
                 searched.add_places(fleet, &row.key, &mut image);
@@ -246,6 +254,11 @@ impl FleetService {
         let owned_but_unseen = looked.not_scannable - ownerless.not_scannable;
         (coverage, ownerless.images + owned_but_unseen + waiting)
     }
+}
+
+/// Images that have it, or may, wherever.
+fn total(counts: AffectedCounts) -> u64 {
+    counts.affected + counts.mitigated + counts.uncertain + counts.lower_layer
 }
 
 /// Whether a repository may be pulled from; if so it is noted with whose it is.

@@ -28,15 +28,33 @@ pub(super) fn headline(
     });
     let is_whole = unseen == 0 && coverage.indexed_percent == 100 && !coverage.lost_images;
     let least = if is_whole { "" } else { "at least " };
+    let verb = match (question, counts.affected) {
+        (Question::Vulnerability(_), _) => "affected",
+        (Question::Class(_), 1) => "has it",
+        (Question::Class(_), _) => "have it",
+        (_, 1) => "holds it",
+        (_, _) => "hold it",
+    };
+    let uncertain = match question {
+        Question::Class(_) => "uncertain (a package of its group, whose classes are not known)",
+        _ => "uncertain",
+    };
     let mut text = format!(
-        "{question}{}: {least}{} of {} images affected",
+        "{question}{}: {least}{} of {} images {verb}",
         about.unwrap_or_default(),
         counts.affected,
         coverage.images,
     );
+    if let Some(seen) = counts.class_seen.filter(|_| counts.affected > 0) {
+        let by_package = counts.affected - seen;
+        let _ = write!(
+            text,
+            " (the class itself was seen in {seen}; {by_package} by a package that has it in this version)"
+        );
+    }
     for (count, word) in [
         (counts.mitigated, "mitigated"),
-        (counts.uncertain, "uncertain"),
+        (counts.uncertain, uncertain),
         (counts.not_affected, "not affected by VEX"),
         (counts.waived, "waived"),
         (counts.lower_layer, "only in a lower layer"),
@@ -119,6 +137,23 @@ mod tests {
                 "7 of 200 images affected, 3 not affected by VEX, 2 waived, 1 only in a lower layer"
             ),
             "{apart}"
+        );
+        let class = AffectedCounts {
+            affected: 5,
+            uncertain: 2,
+            class_seen: Some(2),
+            ..AffectedCounts::default()
+        };
+        let question = "org.apache.logging.log4j.core.lookup.JndiLookup".parse().unwrap();
+        assert_eq!(
+            headline(&question, None, class, (&whole, 0)),
+            "class:org.apache.logging.log4j.core.lookup.JndiLookup: 5 of 200 images have it (the class itself was seen in 2; 3 by a \
+             package that has it in this version), 2 uncertain (a package of its group, whose classes are not known)"
+        );
+        let package = "log4j-core@<2.15.0".parse().unwrap();
+        assert_eq!(
+            headline(&package, None, AffectedCounts { affected: 1, ..AffectedCounts::default() }, (&whole, 0)),
+            "log4j-core@<2.15.0: 1 of 200 images holds it"
         );
         let half = AffectedCoverage {
             indexed_percent: 50,

@@ -64,7 +64,8 @@ impl Looker {
         let Some(stored) = stored else {
             return Ok(Looked::Gone);
         };
-        if stored.kind == ManifestKind::Index {
+        // Nobody has looked into an SBOM of our own, and nobody need wait for that.
+        if stored.kind == ManifestKind::Index || self.store.is_own_attachment(repo, digest).await? {
             return Ok(Looked::Other);
         }
         self.look_into(repo, digest, &stored).await

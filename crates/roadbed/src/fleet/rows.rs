@@ -25,7 +25,12 @@ struct Kept {
 }
 
 /// A row without what was decided of the image.
-pub(super) fn image(fleet: &Fleet, row: &Row<'_>, whose: Option<&Whose>) -> AffectedImage {
+pub(super) fn image(
+    fleet: &Fleet,
+    row: &Row<'_>,
+    whose: Option<&Whose>,
+    is_of_class: bool,
+) -> AffectedImage {
     let has_base = fleet.stack_of(&row.key).is_some_and(|(_, base)| base > 0);
     AffectedImage {
         repository: row.key.repository.clone(),
@@ -42,12 +47,25 @@ pub(super) fn image(fleet: &Fleet, row: &Row<'_>, whose: Option<&Whose>) -> Affe
         scannable: row.is_scannable,
         decision: "undecided".to_owned(),
         waived: Vec::new(),
-        places: row.places.iter().map(|at| place(at, has_base)).collect(),
+        places: {
+            let places = row.places.iter();
+            places.map(|at| place(at, has_base, is_of_class)).collect()
+        },
         more_places: row.more_places as u64,
     }
 }
 
-fn place(at: &Place<'_>, has_base: bool) -> AffectedPlace {
+/// On what it rests that a class is there.
+fn evidence(at: &Place<'_>) -> Option<&'static str> {
+    match at.state {
+        _ if at.is_class_seen => Some("class-seen"),
+        State::Affected | State::Mitigated => Some("package-has-it"),
+        State::Uncertain => Some("package-may-have-it"),
+        State::Hidden => None,
+    }
+}
+
+fn place(at: &Place<'_>, has_base: bool, is_of_class: bool) -> AffectedPlace {
     AffectedPlace {
         layer: at.layer as u64,
         layer_digest: at.blob,
@@ -64,6 +82,7 @@ fn place(at: &Place<'_>, has_base: bool) -> AffectedPlace {
         }),
         state: state(at.state).to_owned(),
         mitigations: at.mitigations.clone(),
+        evidence: evidence(at).filter(|_| is_of_class).map(str::to_owned),
         finding: at.finding.map(finding),
     }
 }

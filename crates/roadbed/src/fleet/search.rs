@@ -182,6 +182,7 @@ impl Searched {
                 package: None,
                 state: rows::state(state).to_owned(),
                 mitigations: Vec::new(),
+                evidence: None,
                 finding: None,
             });
         }

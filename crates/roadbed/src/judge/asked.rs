@@ -68,6 +68,8 @@ impl Holders for Nobody {
 pub(super) enum Compared {
     Gone,
     Waits,
+    /// Nothing that runs: a signature, an SBOM.
+    NoImage,
     Same,
     Otherwise(Box<Change>),
 }
@@ -135,19 +137,25 @@ impl Asked {
         let (facts, after) = (Arc::clone(facts), Arc::clone(after));
         let changes = tokio::task::spawn_blocking(move || {
             let subject = subject_of(&ready.about, &ready.gathered, &facts)?;
+            if subject.image.not_applicable {
+                return Ok(None);
+            }
             let subjects = std::slice::from_ref(&subject);
             let point = policy::Point::Pull;
-            Ok::<_, anyhow::Error>(policy::preview(
+            Ok::<_, anyhow::Error>(Some(policy::preview(
                 &facts.policy,
                 &after,
                 &facts.waivers,
                 subjects,
                 point,
                 ready.now,
-            ))
+            )))
         })
         .await
         .context("the judgement was lost")??;
+        let Some(changes) = changes else {
+            return Ok(Compared::NoImage);
+        };
         let change = changes.into_iter().next();
         Ok(change.map_or(Compared::Same, |change| Compared::Otherwise(Box::new(change))))
     }
@@ -282,7 +290,7 @@ impl Tally {
 
     pub(super) fn count(&mut self, compared: Compared) {
         match compared {
-            Compared::Gone => return,
+            Compared::Gone | Compared::NoImage => return,
             Compared::Waits => {
                 self.waiting += 1;
                 return;
@@ -374,6 +382,7 @@ mod tests {
         tally.count(Compared::Waits);
         tally.count(Compared::Same);
         tally.count(Compared::Gone);
+        tally.count(Compared::NoImage);
         let report = tally.into_report(Digest::of(Algorithm::Sha256, b"policy"));
         assert_eq!((report.images, report.waiting), (52, 1));
         let counted: Vec<_> = report

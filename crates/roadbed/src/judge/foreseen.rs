@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use findings::advisory::{Advisory, AdvisoryIndex, Changed, Delta, DocumentKind, Epss, Kev, recognise};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
-use policy::{Change, Point};
+use policy::{Change, Outcome, Point};
 use web::wire::{ImportDocument, PreviewReport};
 
 use super::{
@@ -167,9 +167,12 @@ impl Asked {
                 Ok::<_, anyhow::Error>((decision, subject.in_use))
             };
             let (before, _) = decide(&foreseen.before)?;
+            if before.outcome == Outcome::NotApplicable {
+                return Ok(None);
+            }
             let (after, in_use) = decide(&foreseen.after)?;
             let is_otherwise = before.outcome != after.outcome;
-            Ok::<_, anyhow::Error>(is_otherwise.then(|| Change {
+            Ok::<_, anyhow::Error>(Some(is_otherwise.then(|| Change {
                 repo,
                 digest,
                 in_use,
@@ -177,9 +180,12 @@ impl Asked {
                 after: after.outcome,
                 text: after.refusal_or_warning(),
                 reasons: after.reasons,
-            }))
+            })))
         });
         let change = change.await.context("the judgement was lost")??;
+        let Some(change) = change else {
+            return Ok(Compared::NoImage);
+        };
         Ok(change.map_or(Compared::Same, |change| Compared::Otherwise(Box::new(change))))
     }
 }

@@ -56,7 +56,7 @@ pub(crate) struct AffectedQuery {
     (status = OK, description = "Counts, owners and a page of images", body = AffectedReport),
     (status = BAD_REQUEST, description = "It is no question", body = Problem),
     (status = UNAUTHORIZED, description = "Nothing is open to everybody", body = Problem),
-    (status = NOT_FOUND, description = "No advisory here knows the vulnerability", body = Problem),
+    (status = NOT_FOUND, description = "No advisory here knows the vulnerability, or no image and no advisory the package", body = Problem),
     (status = CONFLICT, description = "No images are looked into", body = Problem),
     (status = TOO_MANY_REQUESTS, description = "Too many questions are being answered", body = Problem),
 ))]

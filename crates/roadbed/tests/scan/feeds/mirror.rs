@@ -64,6 +64,12 @@ impl Mirror {
         lock(&self.export).documents.insert(key, document);
     }
 
+    /// Adds a document as it is.
+    pub(super) fn put_document(&self, ecosystem: &str, document: Value) {
+        let id = document["id"].as_str().unwrap_or_default().to_owned();
+        lock(&self.export).documents.insert((ecosystem.to_owned(), id), document);
+    }
+
     /// The same with so many bytes of words.
     pub(super) fn put_large(&self, ecosystem: &str, id: &str, modified: &str, bytes: usize) {
         let mut document = document(ecosystem, id, modified);
