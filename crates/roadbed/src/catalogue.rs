@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use oci::{Digest, Manifest, ManifestKind, RepoName, RepoPattern, Tag};
-use store::{Actor, AdminError, PushedCatalog, PushedEntries, Store, StoredManifest};
+use store::{Actor, AdminError, PushedCatalog, PushedEntries, Store, StoredManifest, Timestamp};
 use thiserror::Error;
 
 use crate::judge::{SignatureLimits, stored_limits};
@@ -77,10 +77,39 @@ enum Refused {
     Empty,
     #[error("{0}")]
     Entries(AdminError),
+    #[error(
+        "it was made {made}, and one that was made {newest} counts already: whoever may push there may have set the tag back; if that \
+         is right, run `roadbed catalog allow {what}`"
+    )]
+    Older {
+        made: String,
+        newest: String,
+        what: String,
+    },
+    #[error(
+        "it does not say when it was made, and the one that counts does: push it with the annotation {CREATED}, as `oras push` does, \
+         and sign it again; or run `roadbed catalog allow {0}`"
+    )]
+    Undated(String),
+    #[error(
+        "it was taken in before, and another one after it: whoever may push there may have set the tag back; if that is right, \
+             run `roadbed catalog allow {0}`"
+    )]
+    Again(String),
+    #[error(
+        "it says to have been made {0}, which is to come: later ones would be taken for older ones; mend the clock that made it"
+    )]
+    Ahead(String),
 }
 
+/// When an artifact was made (OCI image specification, "Pre-Defined Annotation Keys"). It is signed with it.
+const CREATED: &str = "org.opencontainers.image.created";
+
+/// A clock may be wrong by so much.
+const AHEAD: Duration = Duration::from_hours(24);
+
 /// What decides what becomes of a catalogue: as long as it is the same, nothing is done.
-type Seen = (Digest, BTreeSet<Digest>, Vec<u8>);
+type Seen = (Digest, BTreeSet<Digest>, Vec<u8>, bool);
 
 /// Follows one catalogue until its task is ended.
 pub(crate) async fn follow(store: Store, config: CatalogueConfig) {
@@ -149,17 +178,24 @@ impl Catalogue {
         let attached = self.store.attachments(repo, &digest, limit).await?;
         let attached = attached.found.iter().map(|attachment| attachment.manifest.digest);
         let signers = serde_json::to_vec(&self.store.trusted_signers().await?)?;
-        Ok((digest, attached.collect(), signers))
+        let attached = attached.collect();
+        let is_allowed = self.store.catalog_is_allowed(&self.of(manifest)).await?;
+        Ok((digest, attached, signers, is_allowed))
     }
 
-    /// Takes it in, or notes why not; unless the log says that this was done already.
-    async fn take(&self, manifest: &Arc<StoredManifest>) -> Result<()> {
-        let mut of = PushedCatalog {
+    fn of(&self, manifest: &StoredManifest) -> PushedCatalog {
+        PushedCatalog {
             repo: self.config.repository.clone(),
             tag: self.config.tag.clone(),
             digest: manifest.digest,
             signers: Vec::new(),
-        };
+            made_at: None,
+        }
+    }
+
+    /// Takes it in, or notes why not; unless the log says that this was done already.
+    async fn take(&self, manifest: &Arc<StoredManifest>) -> Result<()> {
+        let mut of = self.of(manifest);
         let known = self.store.catalog_note().await?;
         let subject = format!("{}@{}", of.repo, of.digest);
         let known = known.filter(|note| note.event.subject == subject);
@@ -209,6 +245,10 @@ impl Catalogue {
         };
         let parsed = Manifest::parse(&manifest.bytes, Some(&manifest.media_type), &stored_limits())
             .context("the manifest that was stored cannot be read")?;
+        of.made_at = parsed.annotations.get(CREATED).and_then(|text| moment(text));
+        if let Err(refused) = self.check_age(of).await? {
+            return Ok(Err(refused));
+        }
         let files = match contents::files(&self.store, &parsed).await? {
             Ok(files) if files.is_empty() => return Ok(Err(Refused::NoFiles)),
             Ok(files) => files,
@@ -221,6 +261,32 @@ impl Catalogue {
         let road = self.store.road().await?;
         Ok(said.and_then(|entries| contents::check_replaced(&entries, &road.bases, &of).map(|()| entries)))
     }
+
+    /// Whether it is newer than what counts: a signature says who made it, not that it is still meant.
+    async fn check_age(&self, of: &PushedCatalog) -> Result<Result<(), Refused>> {
+        let store = &self.store;
+        let what = format!("{}@{}", of.repo, of.digest);
+        if let Some(made) = of.made_at.filter(|made| *made > store.now().plus(AHEAD)) {
+            return Ok(Err(Refused::Ahead(made.to_rfc3339())));
+        }
+        if store.catalog_is_allowed(of).await? {
+            return Ok(Ok(()));
+        }
+        Ok(match (of.made_at, store.newest_catalog(of).await?) {
+            (Some(made), Some(newest)) if made < newest => Err(Refused::Older {
+                made: made.to_rfc3339(),
+                newest: newest.to_rfc3339(),
+                what,
+            }),
+            (None, Some(_)) => Err(Refused::Undated(what)),
+            (None, None) if store.catalog_was_imported(of).await? => Err(Refused::Again(what)),
+            _ => Ok(()),
+        })
+    }
+}
+
+fn moment(text: &str) -> Option<Timestamp> {
+    Timestamp::from_rfc3339(text)
 }
 
 #[cfg(test)]

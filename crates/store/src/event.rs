@@ -144,6 +144,9 @@ pub enum EventKind {
     /// A catalogue that was pushed does not count.
     #[serde(rename = "catalog.refuse")]
     CatalogRefuse,
+    /// A person has allowed a catalogue that is older than the one that counts.
+    #[serde(rename = "catalog.allow")]
+    CatalogAllow,
     /// A base was approved.
     #[serde(rename = "base.set")]
     BaseSet,

@@ -94,7 +94,10 @@ impl From<Row> for FeedState {
             covers: sql::from_db(row.covers),
             lost: sql::from_db(row.lost),
             lost_since: Timestamp(row.lost_since),
-            held: row.held.as_deref().and_then(|held| serde_json::from_str(held).ok()),
+            held: row
+                .held
+                .as_deref()
+                .and_then(|held| serde_json::from_str(held).ok()),
         }
     }
 }
@@ -114,8 +117,12 @@ impl Store {
     fn count_feeds(&self, feeds: &[FeedState]) {
         let counts = &self.inner.imports.feeds;
         let count = |is: fn(&FeedState) -> bool| feeds.iter().filter(|feed| is(feed)).count() as u64;
-        counts.failing.store(count(|feed| feed.error.is_some()), Ordering::Relaxed);
-        counts.held.store(count(|feed| feed.held.is_some()), Ordering::Relaxed);
+        counts
+            .failing
+            .store(count(|feed| feed.error.is_some()), Ordering::Relaxed);
+        counts
+            .held
+            .store(count(|feed| feed.held.is_some()), Ordering::Relaxed);
         let lifts = feeds.iter().map(|feed| match &feed.held {
             Some(FeedHold::Lifts { lifts }) => lifts.lifted,
             _ => 0,
@@ -151,7 +158,10 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 note_hold(tx, &state).await?;
-                let held = state.held.as_ref().and_then(|held| serde_json::to_string(held).ok());
+                let held = state
+                    .held
+                    .as_ref()
+                    .and_then(|held| serde_json::to_string(held).ok());
                 let values: [Value; 16] = [
                     state.source.into(),
                     state.url.into(),
@@ -186,7 +196,12 @@ async fn note_hold(tx: &Tx, state: &FeedState) -> Result<(), StoreError> {
     let sql = "SELECT held FROM feed WHERE source = $1";
     let row: Option<HeldRow> = sql::first(tx.sql(), sql, [state.source.clone().into()]).await?;
     let known = row.and_then(|row| row.held);
-    if known.as_deref().and_then(|known| serde_json::from_str(known).ok()).as_ref() == Some(held) {
+    if known
+        .as_deref()
+        .and_then(|known| serde_json::from_str(known).ok())
+        .as_ref()
+        == Some(held)
+    {
         return Ok(());
     }
     let actor = Actor::system("feeds");

@@ -281,7 +281,9 @@ async fn end_weighed(
     if let Some(judging) = judging {
         let weighed = judging.weigh(&mut importer).await?;
         if weighed.is_held(end.accept_lifts) {
-            store.note_held_import(&end.origin, &weighed.lifts, &actor).await?;
+            store
+                .note_held_import(&end.origin, &weighed.lifts, &actor)
+                .await?;
             return Err(held(&weighed.lifts));
         }
         importer.note_lifts(weighed.lifts, weighed.is_too_much);

@@ -1,6 +1,7 @@
 //! Catalogues of teams: imports, and how much of the registry has an owner.
 
 use axum::extract::State;
+use http::StatusCode;
 use road::application::{OwnershipCounts, Statement};
 use road::base::BaseImage;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,17 @@ pub(crate) struct ImportQuery {
     dry_run: bool,
     /// Take back what catalogues said of applications that this one does not name. Bases stay.
     prune: bool,
+}
+
+/// A catalogue that counts although it is older than the one before.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllowedCatalog {
+    /// Which: `platform/catalog@sha256:…`.
+    pub catalog: String,
+    /// Why, for the record.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// What an import changed, or would.
@@ -145,6 +157,30 @@ pub(crate) async fn import_catalog(
         applications,
         bases,
     }))
+}
+
+/// Allow a catalogue that is older than the one that counts. It is taken in if its tag still names it and it is signed.
+#[utoipa::path(post, path = "/catalog/allowed", tag = "fleet", request_body = AllowedCatalog, responses(
+    (status = NO_CONTENT, description = "Allowed"),
+    (status = BAD_REQUEST, description = "It names no artifact", body = Problem),
+    (status = FORBIDDEN, description = "Administrators only", body = Problem),
+))]
+pub(crate) async fn allow_catalog(
+    State(state): State<WebState>,
+    Administrator(permit): Administrator,
+    Body(allowed): Body<AllowedCatalog>,
+) -> Result<StatusCode, ApiError> {
+    let named = allowed.catalog.split_once('@');
+    let parsed = named.and_then(|(repo, digest)| Some((repo.parse().ok()?, digest.parse().ok()?)));
+    let (repo, digest): (oci::RepoName, oci::Digest) = parsed.ok_or_else(|| {
+        ApiError::malformed("name it like platform/catalog@sha256:…, as `roadbed catalog status` shows it")
+    })?;
+    let actor = Actor::administrator(&permit, CAUSE);
+    state
+        .store
+        .allow_catalog(&actor, (&repo, &digest), &allowed.reason)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// How many of the repositories that the caller may pull have an owner, and where sources do not agree.

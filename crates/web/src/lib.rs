@@ -75,11 +75,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
+pub use advisories::end_import;
 pub use affected::{AffectedQuestion, Answering, Asking, AskingError, MayPull};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION_BYTES};
 pub use feeds::{RunningSync, SourcesAsked, SyncRefused, Syncing};
 pub use incidents::{Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection};
-pub use advisories::end_import;
 pub use judging::{Asked, Judging, JudgingError, Weighed};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::{MAX_PLATFORMS, Made, PlanOf, Planned, Rebasing, RebasingError};
@@ -145,6 +145,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
                 .routes(routes!(advisories::add_documents))
                 .routes(routes!(previews::preview_advisories))
                 .routes(routes!(catalog::import_catalog, catalog::get_catalog))
+                .routes(routes!(catalog::allow_catalog))
                 .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
         )
         .routes(routes!(advisories::get_advisories))

@@ -292,7 +292,9 @@ fn table(images: &[&AffectedImage], all: bool, kind: &str) -> String {
         rows
     });
     output::table(
-        ["IMAGE", "STATE", "PULLS", "PACKAGE", "VERSION", fix, severity, "LAYER", "WHERE"],
+        [
+            "IMAGE", "STATE", "PULLS", "PACKAGE", "VERSION", fix, severity, "LAYER", "WHERE",
+        ],
         rows,
     )
 }
@@ -314,7 +316,10 @@ fn evidence(place: &AffectedPlace) -> Option<[String; 2]> {
         "package-has-it" => "package that has it",
         _ => "package of its group",
     };
-    let confidence = place.package.as_ref().map(|package| format!("{:?}", package.confidence));
+    let confidence = place
+        .package
+        .as_ref()
+        .map(|package| format!("{:?}", package.confidence));
     Some([confidence.unwrap_or_default().to_lowercase(), words.to_owned()])
 }
 

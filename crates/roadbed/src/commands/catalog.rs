@@ -8,7 +8,7 @@ use clap::Subcommand;
 use road::catalog::{CatalogLimits, Files, Hint, SourceFile, read_files as read_texts};
 use road::names::ApplicationName;
 use serde::Serialize;
-use web::wire::{CatalogStatus, ImportedCatalog, NewCatalog, PushedCatalogStatus};
+use web::wire::{AllowedCatalog, CatalogStatus, ImportedCatalog, NewCatalog, PushedCatalogStatus};
 
 use super::apply::steps;
 use super::apps;
@@ -53,6 +53,15 @@ pub(crate) enum CatalogCommand {
         #[arg(long)]
         prune: bool,
     },
+    /// Let a pushed catalogue count although it is older than the one that does
+    Allow {
+        /// Which, as `roadbed catalog status` shows it: platform/catalog@sha256:…
+        #[arg(value_name = "REPOSITORY@DIGEST")]
+        catalog: String,
+        /// Why, for the audit log
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
     /// Show what became of the catalogue that was pushed, and how much has an owner
     Status,
 }
@@ -65,6 +74,13 @@ pub(crate) async fn run(args: &ClientArgs, command: CatalogCommand) -> Result<()
             dry_run,
             prune,
         } => import(args, &paths, dry_run, prune).await,
+        CatalogCommand::Allow { catalog, reason } => {
+            let client = Client::connect(args)?;
+            let done = format!("{catalog} may count; it is taken in once its tag names it and it is signed.");
+            let allowed = AllowedCatalog { catalog, reason };
+            client.post_streamed("/catalog/allowed", &allowed).await?;
+            output::done(client.format(), done)
+        }
         CatalogCommand::Status => {
             let client = Client::connect(args)?;
             let status: CatalogStatus = client.get("/catalog", &[]).await?;

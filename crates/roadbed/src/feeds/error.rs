@@ -111,7 +111,9 @@ impl FeedError {
             Self::Shrunk { .. } => {
                 "a list that was cut looks like this; if it is right, run `roadbed advisories sync --accept-removals`"
             }
-            Self::Lifts(_) => "look at what it names; `roadbed advisories status` has the command that lets it through",
+            Self::Lifts(_) => {
+                "look at what it names; `roadbed advisories status` has the command that lets it through"
+            }
             Self::Weighing(_) => "the server's log says why; it is tried again",
             Self::Older { .. } => {
                 "it may be a mirror that is not kept current; what is known is newer and stays: tell whoever runs it"

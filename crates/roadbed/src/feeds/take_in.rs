@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use findings::advisory::DocumentKind;
 use store::{Actor, ImportSummary, Importer, Store, StoreError};
-use web::Judging;
 use tokio::sync::mpsc;
+use web::Judging;
 
 use super::archive::{Archive, ArchiveError};
 use super::error::FeedError;

@@ -52,7 +52,9 @@ pub(super) fn unknown_package(
             _ => {}
         }
     }
-    let near = fleet.package_names().filter(|name| distance(&question.name, name).is_some());
+    let near = fleet
+        .package_names()
+        .filter(|name| distance(&question.name, name).is_some());
     let held: BTreeSet<&str> = near.take(LOOKED_UP).collect();
     let held = held.into_iter().filter(|name| is_held(name)).map(str::to_owned);
     let mut near: Vec<String> = held.chain(named).collect();
@@ -69,7 +71,10 @@ fn words(question: &PackageQuestion, near: &[String], coverage: &AffectedCoverag
     );
     let unseen = coverage.not_scannable + coverage.waiting;
     if unseen > 0 {
-        text += &format!(", and {unseen} of {} images could not be looked into", coverage.images);
+        text += &format!(
+            ", and {unseen} of {} images could not be looked into",
+            coverage.images
+        );
     }
     text += "; check the spelling";
     if !near.is_empty() {
@@ -80,10 +85,13 @@ fn words(question: &PackageQuestion, near: &[String], coverage: &AffectedCoverag
 
 /// Typing errors between two names, or between one and the other's without its group; `None`: more than [`ERRORS`].
 fn distance(asked: &str, name: &str) -> Option<usize> {
-    let artifact = name.rsplit_once([':', '/']).map_or(name, |(_, artifact)| artifact);
+    let artifact = name
+        .rsplit_once([':', '/'])
+        .map_or(name, |(_, artifact)| artifact);
     let errors = |name: &str| {
         let is_far = asked.len() > NAME_BYTES || asked.len().abs_diff(name.len()) > ERRORS;
-        let errors = (!is_far).then(|| strsim::damerau_levenshtein(&asked.to_lowercase(), &name.to_lowercase()));
+        let errors =
+            (!is_far).then(|| strsim::damerau_levenshtein(&asked.to_lowercase(), &name.to_lowercase()));
         // Of short names nearly all are near.
         errors.filter(|errors| *errors <= ERRORS.min(asked.len() / 3))
     };

@@ -152,7 +152,15 @@ mod tests {
         );
         let package = "log4j-core@<2.15.0".parse().unwrap();
         assert_eq!(
-            headline(&package, None, AffectedCounts { affected: 1, ..AffectedCounts::default() }, (&whole, 0)),
+            headline(
+                &package,
+                None,
+                AffectedCounts {
+                    affected: 1,
+                    ..AffectedCounts::default()
+                },
+                (&whole, 0)
+            ),
             "log4j-core@<2.15.0: 1 of 200 images holds it"
         );
         let half = AffectedCoverage {

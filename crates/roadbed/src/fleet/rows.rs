@@ -25,12 +25,7 @@ struct Kept {
 }
 
 /// A row without what was decided of the image.
-pub(super) fn image(
-    fleet: &Fleet,
-    row: &Row<'_>,
-    whose: Option<&Whose>,
-    is_of_class: bool,
-) -> AffectedImage {
+pub(super) fn image(fleet: &Fleet, row: &Row<'_>, whose: Option<&Whose>, is_of_class: bool) -> AffectedImage {
     let has_base = fleet.stack_of(&row.key).is_some_and(|(_, base)| base > 0);
     AffectedImage {
         repository: row.key.repository.clone(),

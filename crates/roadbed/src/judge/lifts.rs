@@ -56,7 +56,9 @@ impl Asked {
             // However long it takes, nobody else is to begin an import meanwhile.
             import.go_on()?;
             count.lifts.refused += page.len() as u64;
-            let asked = page.into_iter().filter(|(_, repo, digest)| staged.touches(repo, digest));
+            let asked = page
+                .into_iter()
+                .filter(|(_, repo, digest)| staged.touches(repo, digest));
             let judged = asked.map(|(_, repo, digest)| self.lifted(&evidence, repo, digest, &staged));
             let mut judged = stream::iter(judged).buffer_unordered(AT_ONCE);
             while let Some(lifted) = judged.try_next().await? {
@@ -178,7 +180,11 @@ impl Count {
             .into_iter()
             .map(|(id, images)| LiftedCause { id, images })
             .collect();
-        causes.sort_by(|a, b| Reverse(a.images).cmp(&Reverse(b.images)).then_with(|| a.id.cmp(&b.id)));
+        causes.sort_by(|a, b| {
+            Reverse(a.images)
+                .cmp(&Reverse(b.images))
+                .then_with(|| a.id.cmp(&b.id))
+        });
         causes.truncate(LIFTS_NAMED);
         let mut lifts = self.lifts;
         lifts.images.sort();
@@ -189,10 +195,16 @@ impl Count {
 
 /// What refuses it: the findings that are named, or the rule.
 fn refused_for(decision: &Decision) -> BTreeSet<String> {
-    let refusing = decision.reasons.iter().filter(|reason| reason.effect == Effect::Refuse);
+    let refusing = decision
+        .reasons
+        .iter()
+        .filter(|reason| reason.effect == Effect::Refuse);
     let named = refusing.flat_map(|reason| {
         let findings = reason.findings.iter().cloned();
-        let rule = reason.findings.is_empty().then(|| format!("rule {}", reason.rule));
+        let rule = reason
+            .findings
+            .is_empty()
+            .then(|| format!("rule {}", reason.rule));
         findings.chain(rule).collect::<Vec<_>>()
     });
     named.collect()

@@ -87,11 +87,7 @@ fn gauges(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 6] {
             "Bytes held by open upload sessions",
             now.upload_bytes,
         ),
-        (
-            "feeds_failing",
-            "Feeds whose last try failed",
-            now.feeds_failing,
-        ),
+        ("feeds_failing", "Feeds whose last try failed", now.feeds_failing),
         ("feeds_held", "Feeds that wait for a person", now.feeds_held),
         (
             "feed_lifts_held",

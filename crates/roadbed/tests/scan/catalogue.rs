@@ -35,8 +35,13 @@ fn component(name: &str, owner: &str) -> String {
     )
 }
 
-/// An artifact as `oras push` makes it of files.
+/// An artifact of files that does not say when it was made.
 fn artifact(files: &[(&str, &str)]) -> (Vec<Blob>, Document) {
+    artifact_of(files, None)
+}
+
+/// An artifact as `oras push` makes it of files: it says when it was made.
+fn artifact_of(files: &[(&str, &str)], made: Option<&str>) -> (Vec<Blob>, Document) {
     let config = Blob::empty_json(Algorithm::Sha256);
     let mut blobs = Vec::new();
     let mut layers = Vec::new();
@@ -48,7 +53,12 @@ fn artifact(files: &[(&str, &str)]) -> (Vec<Blob>, Document) {
         blobs.push(blob);
     }
     let draft = Draft::image(config.descriptor(EMPTY_JSON), layers);
-    let document = draft.artifact_type("application/vnd.roadbed.catalog.v1").finish();
+    let draft = draft.artifact_type("application/vnd.roadbed.catalog.v1");
+    let draft = match made {
+        Some(made) => draft.annotation("org.opencontainers.image.created", made),
+        None => draft,
+    };
+    let document = draft.finish();
     blobs.push(config);
     (blobs, document)
 }
@@ -230,5 +240,70 @@ async fn what_does_not_count_says_why_and_leaves_all_as_it_was() -> Result<()> {
         refusals.as_array().is_some_and(|all| all.len() >= 9),
         "{refusals:#}"
     );
+    Ok(())
+}
+
+/// Has the tag name an artifact that was pushed before.
+async fn set_back(world: &World, to: &Document) -> Result<()> {
+    world
+        .admin
+        .push_manifest(CATALOG, "latest", to)
+        .await?
+        .expect(&[201])
+        .map(drop)
+}
+
+/// Signatures stay right for ever; what was signed yesterday is not what is meant today.
+#[tokio::test]
+async fn a_catalogue_is_not_set_back_without_a_person() -> Result<()> {
+    let world = World::start(&OPTIONS).await?;
+    let signer = Signer::named("platform")?;
+    signer.trust(&world, &[])?;
+    let mut pushed = Vec::new();
+    for (owner, made) in [
+        ("team-a", None),
+        ("team-b", None),
+        ("team-c", Some("2026-01-02T00:00:00Z")),
+        ("team-d", Some("2026-01-03T00:00:00Z")),
+    ] {
+        let text = component("shop", owner);
+        let (blobs, document) = artifact_of(&[("catalog-info.yaml", &text)], made);
+        let (admin, digest) = (&world.admin, &document.digest);
+        admin.push_image(CATALOG, digest, &blobs, &document).await?;
+        sign(&world, &document, &signer.key).await?;
+        set_back(&world, &document).await?;
+        until(&world, &document, "imported", "").await?;
+        if pushed.len() == 1 {
+            // Neither says when it was made; that one was there before is known.
+            set_back(&world, &pushed[0]).await?;
+            until(&world, &pushed[0], "refused", "it was taken in before").await?;
+        }
+        pushed.push(document);
+    }
+    set_back(&world, &pushed[2]).await?;
+    until(&world, &pushed[2], "refused", "it was made 2026-01-02").await?;
+    set_back(&world, &pushed[1]).await?;
+    until(&world, &pushed[1], "refused", "does not say when it was made").await?;
+    ensure!(owner(&world, "shop")?.contains("group:team-d"));
+    let (blobs, ahead) = artifact_of(
+        &[("catalog-info.yaml", "kind: Location\n")],
+        Some("2999-01-01T00:00:00Z"),
+    );
+    world
+        .admin
+        .push_image(CATALOG, &ahead.digest, &blobs, &ahead)
+        .await?;
+    sign(&world, &ahead, &signer.key).await?;
+    set_back(&world, &ahead).await?;
+    until(&world, &ahead, "refused", "which is to come").await?;
+
+    let older = format!("{CATALOG}@{}", pushed[2].digest);
+    world.roadbed(&["catalog", "allow", &older, "--reason", "the newer one is wrong"])?;
+    set_back(&world, &pushed[2]).await?;
+    until(&world, &pushed[2], "imported", "").await?;
+    ensure!(owner(&world, "shop")?.contains("group:team-c"));
+    // From there on it goes forwards again.
+    set_back(&world, &pushed[3]).await?;
+    until(&world, &pushed[3], "imported", "").await?;
     Ok(())
 }

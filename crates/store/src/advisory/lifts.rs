@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{AdvisoryDocument, Importer};
+use crate::db::sql;
 use crate::decision::{Outcome, Point};
 use crate::event::{self, EventKind};
-use crate::db::sql;
 use crate::{Actor, Store, StoreError, blob};
 
 /// Images and vulnerabilities that are named; more are only counted.
@@ -52,12 +52,20 @@ pub struct LiftedCause {
 
 impl Display for Lifts {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "it would let pass {} of {} images that are refused", self.lifted, self.refused)?;
+        write!(
+            f,
+            "it would let pass {} of {} images that are refused",
+            self.lifted, self.refused
+        )?;
         if self.lately > 0 {
             write!(f, ", after {} within a day", self.lately)?;
         }
         for (number, cause) in self.causes.iter().take(3).enumerate() {
-            let before = if number == 0 { "; no longer refused for " } else { ", " };
+            let before = if number == 0 {
+                "; no longer refused for "
+            } else {
+                ", "
+            };
             write!(f, "{before}{} ({})", cause.id, cause.images)?;
         }
         if let Some(image) = self.images.first() {
@@ -104,11 +112,14 @@ impl Importer {
     pub async fn staged(&mut self) -> Result<StagedImport, StoreError> {
         self.changed().await?;
         self.go_on()?;
-        let documents = self.documents.iter().map(|((kind, name), body)| AdvisoryDocument {
-            kind: kind.clone(),
-            name: name.clone(),
-            body: body.clone(),
-        });
+        let documents = self
+            .documents
+            .iter()
+            .map(|((kind, name), body)| AdvisoryDocument {
+                kind: kind.clone(),
+                name: name.clone(),
+                body: body.clone(),
+            });
         Ok(StagedImport {
             generation: self.import.generation,
             documents: documents.collect(),
@@ -134,11 +145,15 @@ impl Store {
     pub async fn lifted_lately(&self) -> Result<u64, StoreError> {
         let sql = "SELECT body FROM advisory_import WHERE at >= $1 ORDER BY generation DESC LIMIT $2";
         let since = self.now().minus(LATELY);
-        let rows: Vec<BodyRow> = sql::all(self.inner.db.read(), sql, [since.micros().into(), IMPORTS.into()]).await?;
+        let rows: Vec<BodyRow> =
+            sql::all(self.inner.db.read(), sql, [since.micros().into(), IMPORTS.into()]).await?;
         let recorded = rows
             .iter()
             .map(|row| serde_json::from_str::<Recorded>(&row.body).unwrap_or_default());
-        Ok(recorded.take_while(|one| !one.lifts_approved).map(|one| one.lifted).sum())
+        Ok(recorded
+            .take_while(|one| !one.lifts_approved)
+            .map(|one| one.lifted)
+            .sum())
     }
 
     /// Images that are refused when they are pulled, in a fixed order: those behind `after`, each with the number that is `after`
@@ -168,12 +183,19 @@ impl Store {
     }
 
     /// Writes down that an import which somebody made by hand is held.
-    pub async fn note_held_import(&self, origin: &str, lifts: &Lifts, actor: &Actor) -> Result<(), StoreError> {
-        let (origin, actor, body) = (origin.to_owned(), actor.clone(), json!({ "why": "lifts", "lifts": lifts }));
+    pub async fn note_held_import(
+        &self,
+        origin: &str,
+        lifts: &Lifts,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        let (origin, actor, body) = (
+            origin.to_owned(),
+            actor.clone(),
+            json!({ "why": "lifts", "lifts": lifts }),
+        );
         self.write(move |tx| {
-            Box::pin(async move {
-                event::record(tx, &actor, EventKind::AdvisoriesHold, &origin, body).await
-            })
+            Box::pin(async move { event::record(tx, &actor, EventKind::AdvisoriesHold, &origin, body).await })
         })
         .await
     }

@@ -14,7 +14,8 @@ use serde_json::json;
 use super::{CatalogImport, NAMES_TOLD, check_all, check_together, compare, delete, of_catalog, write};
 use crate::db::{Tx, sql};
 use crate::event::{self, Event, EventKind};
-use crate::{Actor, AdminError, Store, StoreError, StoredManifest, base, blob};
+use crate::signed::{self, SignedKind};
+use crate::{Actor, AdminError, Store, StoreError, StoredManifest, Timestamp, base, blob};
 
 /// Longest reason that is kept, in bytes.
 const MAX_REASON_BYTES: usize = 2_000;
@@ -30,6 +31,15 @@ pub struct PushedCatalog {
     pub digest: Digest,
     /// The trusted signers who signed it.
     pub signers: Vec<String>,
+    /// When it was made, by its own word.
+    pub made_at: Option<Timestamp>,
+}
+
+impl PushedCatalog {
+    /// Under which name it is known how new the last one of a signer was.
+    fn key(&self, signer: &str) -> String {
+        format!("{} {signer}", self.repo)
+    }
 }
 
 /// What a pushed catalogue says.
@@ -101,6 +111,49 @@ impl Store {
             .await
     }
 
+    /// When the newest catalogue that was taken in from there, signed by one of the same signers, was made.
+    pub async fn newest_catalog(&self, of: &PushedCatalog) -> Result<Option<Timestamp>, StoreError> {
+        let mut newest = None;
+        for signer in &of.signers {
+            let known = self.newest_signed(SignedKind::Catalog, &of.key(signer)).await?;
+            newest = newest.max(known.map(|(made_at, _)| made_at));
+        }
+        Ok(newest)
+    }
+
+    /// Whether this one was taken in at some time.
+    pub async fn catalog_was_imported(&self, of: &PushedCatalog) -> Result<bool, StoreError> {
+        let subject = subject(of);
+        let event = self.last_event(EventKind::CatalogImport, &subject).await?;
+        Ok(event.is_some_and(|event| event.subject == subject))
+    }
+
+    /// Whether a person has allowed this one although it is old, since it was last taken in.
+    pub async fn catalog_is_allowed(&self, of: &PushedCatalog) -> Result<bool, StoreError> {
+        let subject = subject(of);
+        let last = async |kind| {
+            let event = self.last_event(kind, &subject).await?;
+            Ok::<_, StoreError>(
+                event
+                    .filter(|event| event.subject == subject)
+                    .map(|event| event.seq),
+            )
+        };
+        Ok(last(EventKind::CatalogAllow).await? > last(EventKind::CatalogImport).await?)
+    }
+
+    /// Allows a catalogue although it is older than the one that counts.
+    pub async fn allow_catalog(
+        &self,
+        actor: &Actor,
+        (repo, digest): (&RepoName, &Digest),
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let body = json!({ "reason": reason_as_kept(reason) });
+        self.note(actor, EventKind::CatalogAllow, blob::subject(repo, digest), body)
+            .await
+    }
+
     /// What became of the last catalogue that was pushed.
     pub async fn catalog_note(&self) -> Result<Option<CatalogNote>, StoreError> {
         let kinds = [EventKind::CatalogImport, EventKind::CatalogRefuse];
@@ -121,6 +174,7 @@ impl Store {
         let pushed_by = self.pusher(&of.repo, &of.digest).await?;
         Ok(json!({
             "tag": of.tag.as_str(), "digest": of.digest, "signers": of.signers, "pushed_by": pushed_by,
+            "made_at": of.made_at.map(Timestamp::to_rfc3339),
         }))
     }
 }
@@ -158,6 +212,17 @@ async fn import(
         about[word] = json!({ "count": names.len(), "first": first });
     }
     about["bases"] = entries.bases.len().into();
+    for signer in of.signers.iter().filter(|_| of.made_at.is_some()) {
+        let made_at = of.made_at.unwrap_or_default();
+        signed::note(
+            tx,
+            SignedKind::Catalog,
+            &of.key(signer),
+            made_at,
+            &of.digest.to_string(),
+        )
+        .await?;
+    }
     event::record(tx, actor, EventKind::CatalogImport, &subject(of), about).await?;
     Ok(import)
 }

@@ -284,6 +284,10 @@ fn finding(package: &str) -> JudgedFinding {
 }
 
 impl Judging for Oracle {
+    fn weigh<'a>(&'a self, _: &'a mut store::Importer) -> Asked<'a, web::Weighed> {
+        Box::pin(async { Ok(web::Weighed::default()) })
+    }
+
     fn preview(&self, after: Policy, most: usize) -> Asked<'_, PreviewReport> {
         Box::pin(async move {
             Ok(PreviewReport {

@@ -28,6 +28,10 @@ impl Judging for Stuck {
         Box::pin(std::future::pending())
     }
 
+    fn weigh<'a>(&'a self, _: &'a mut store::Importer) -> Asked<'a, web::Weighed> {
+        Box::pin(std::future::pending())
+    }
+
     fn findings<'a>(&'a self, _: &'a RepoName, _: &'a Digest) -> Asked<'a, Vec<JudgedFinding>> {
         Box::pin(std::future::pending())
     }

@@ -100,9 +100,18 @@ fn describe_hold(source: &str, held: &FeedHold) -> String {
     if let FeedHold::Lifts { lifts } = held {
         let images = |count| output::count(count, "image");
         lines.extend(lifts.causes.iter().map(|cause| {
-            output::printable(&format!("  no longer refused for {}: {}", cause.id, images(cause.images)))
+            output::printable(&format!(
+                "  no longer refused for {}: {}",
+                cause.id,
+                images(cause.images)
+            ))
         }));
-        lines.extend(lifts.images.iter().map(|image| output::printable(&format!("  would pass: {image}"))));
+        lines.extend(
+            lifts
+                .images
+                .iter()
+                .map(|image| output::printable(&format!("  would pass: {image}"))),
+        );
         let more = lifts.lifted.saturating_sub(lifts.images.len() as u64);
         lines.extend((more > 0).then(|| format!("  and {} more", images(more))));
     }

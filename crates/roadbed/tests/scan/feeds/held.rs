@@ -67,9 +67,16 @@ async fn a_source_that_takes_back_what_refuses_waits_for_a_person() -> Result<()
     ensure!(outcome["error"].is_null() && outcome["changed"] == 1, "{report}");
     let (_, status, _) = run(&world, &["advisories", "status"]).await?;
     let maven = source(&status, "Maven");
-    ensure!(maven["state"] == "held" && maven["held"]["why"] == "lifts", "{status}");
+    ensure!(
+        maven["state"] == "held" && maven["held"]["why"] == "lifts",
+        "{status}"
+    );
     let lifts = &maven["held"]["lifts"];
-    assert_eq!((&lifts["refused"], &lifts["lifted"]), (&6.into(), &6.into()), "{status}");
+    assert_eq!(
+        (&lifts["refused"], &lifts["lifted"]),
+        (&6.into(), &6.into()),
+        "{status}"
+    );
     assert_eq!(lifts["causes"][0], json!({ "id": "CVE-2021-44228", "images": 6 }));
     let shown = world.roadbed(&["advisories", "status"])?;
     for part in [
@@ -86,7 +93,11 @@ async fn a_source_that_takes_back_what_refuses_waits_for_a_person() -> Result<()
     assert_eq!(metrics.sum("roadbed_feed_lifts_held", &[])?, 6);
 
     // Asked again, it is the same, and not told again; fewer than it lifts are not enough.
-    let (succeeded, ..) = run(&world, &["advisories", "sync", "--source", "Maven", "--accept-lifts", "5"]).await?;
+    let (succeeded, ..) = run(
+        &world,
+        &["advisories", "sync", "--source", "Maven", "--accept-lifts", "5"],
+    )
+    .await?;
     ensure!(!succeeded);
     assert_eq!(times_told(&world).await?, 1);
     world.server.kill();

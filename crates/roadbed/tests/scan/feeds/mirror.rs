@@ -67,7 +67,9 @@ impl Mirror {
     /// Adds a document as it is.
     pub(super) fn put_document(&self, ecosystem: &str, document: Value) {
         let id = document["id"].as_str().unwrap_or_default().to_owned();
-        lock(&self.export).documents.insert((ecosystem.to_owned(), id), document);
+        lock(&self.export)
+            .documents
+            .insert((ecosystem.to_owned(), id), document);
     }
 
     /// The same with so many bytes of words.

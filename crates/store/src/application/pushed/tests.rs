@@ -37,6 +37,7 @@ async fn pushed(kit: &Kit) -> PushedCatalog {
         tag: "latest".parse().unwrap(),
         digest,
         signers: vec!["platform".to_owned()],
+        made_at: None,
     }
 }
 
