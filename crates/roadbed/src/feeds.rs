@@ -9,12 +9,14 @@
 //! - `catalogue.rs`: KEV and EPSS come whole, unless they have not changed.
 //! - `losses.rs`: how much a source may lose before a person has to say that it is right.
 //! - `spool.rs`: what came and is not taken in yet lies in files, not in memory.
+//! - `bundle.rs`: advisories of all sources in one signed file, for where nothing can be fetched.
 //! - `take_in.rs`: from what came to a generation.
 //! - `schedule.rs`: what the server does by itself.
 //!
 //! Nothing that a source says is believed to be small, true to its form, or the same in its list and in its documents.
 
 mod archive;
+mod bundle;
 mod catalogue;
 mod error;
 mod fetcher;
@@ -31,5 +33,6 @@ mod status;
 mod sync;
 mod take_in;
 
+pub(crate) use bundle::{BundleLimits, BundleRequest, Document as BundleDocument, write as write_bundle};
 pub(crate) use limits::FeedLimits;
 pub(crate) use sync::Feeds;

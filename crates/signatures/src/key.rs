@@ -1,5 +1,6 @@
 //! Plain public keys.
 
+use aws_lc_rs::digest::Digest;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, pem::PemObject as _};
 use sigstore_verify::types::DerPublicKey;
@@ -40,6 +41,13 @@ impl PublicKey {
             ways,
             der: DerPublicKey::from_bytes(&der),
         })
+    }
+
+    /// Whether the key made the signature of a message with this hash. Ed25519 signs messages and never hashes of them.
+    pub(crate) fn made_of_digest(&self, digest: &Digest, signature: &[u8]) -> bool {
+        self.ways
+            .iter()
+            .any(|key| key.verify_digest_sig(digest, signature).is_ok())
     }
 
     /// Whether the key made the signature of this message.

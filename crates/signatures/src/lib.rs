@@ -8,6 +8,7 @@
 //!   attestations, Sigstore's bundles, and Notation's, which are only recognised.
 //! - [`check()`] reads one document and asks the trusted signers about it. What it answers, [`Checked`], also says why nobody
 //!   stands behind it.
+//! - [`BlobKey`] verifies detached signatures of files, which are hashed piece by piece.
 //! - [`SignerSpec`] is a signer as administrators declare them, [`TrustedSigner`] the same ready to verify.
 //!
 //! # Hostile input
@@ -17,6 +18,7 @@
 //!
 //! Read first: `check.rs`, then `document.rs`.
 
+mod blob;
 mod check;
 mod document;
 mod form;
@@ -27,6 +29,7 @@ mod problem;
 mod signer;
 mod trusted;
 
+pub use blob::{BlobDigest, BlobHasher, BlobKey, MAX_SIGNATURE_BYTES, signature_in};
 pub use check::{Checked, Image, Predicate, check};
 pub use form::{Announced, Form, announced};
 pub use problem::Problem;

@@ -171,6 +171,9 @@ pub enum EventKind {
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,
+    /// Somebody brought a bundle of advisories: it was taken in, or not, and by whose signature.
+    #[serde(rename = "advisories.bundle")]
+    AdvisoriesBundle,
     /// An import of advisories would let pass too much of what is refused, or a source has lost too much: it waits for a person.
     #[serde(rename = "advisories.hold")]
     AdvisoriesHold,

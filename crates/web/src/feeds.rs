@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use utoipa::ToSchema;
 
 use crate::body::Body;
+use crate::bundles::EndOfBundle;
 use crate::moment::Moment;
 use crate::principals::CAUSE;
 use crate::problem::{ApiError, Kind, Problem};
@@ -24,7 +25,7 @@ use crate::session::Administrator;
 use crate::state::WebState;
 
 /// Media type of the answer: one JSON object per line.
-const NDJSON: &str = "application/x-ndjson";
+pub(crate) const NDJSON: &str = "application/x-ndjson";
 
 /// Time between two lines of progress; also keeps the connection from looking idle.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
@@ -36,7 +37,28 @@ pub trait Syncing: Send + Sync {
 
     /// How each source stands.
     fn sources(&self) -> SourcesAsked<'_>;
+
+    /// Begins to take a bundle, and answers its name; why not, in words.
+    fn begin_bundle(&self) -> BundleAsked<'_, String> {
+        Box::pin(async { Err(NO_BUNDLES.to_owned()) })
+    }
+
+    /// Takes the next piece of a bundle.
+    fn add_to_bundle<'a>(&'a self, _id: &'a str, _offset: u64, _bytes: Bytes) -> BundleAsked<'a, ()> {
+        Box::pin(async { Err(NO_BUNDLES.to_owned()) })
+    }
+
+    /// Verifies a bundle that has come and takes it in; it goes on whether or not anybody looks.
+    fn take_bundle(&self, _id: &str, _end: EndOfBundle, _actor: Actor) -> Result<RunningSync, String> {
+        Err(NO_BUNDLES.to_owned())
+    }
 }
+
+/// Why there is no bundle.
+const NO_BUNDLES: &str = "this registry takes no bundles";
+
+/// Something about a bundle, on its way; why not, in words.
+pub type BundleAsked<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
 
 /// The sources, on their way.
 pub type SourcesAsked<'a> =
@@ -198,7 +220,7 @@ pub enum SourceState {
 }
 
 /// The problem of a registry that fetches nothing.
-fn switched_off() -> ApiError {
+pub(crate) fn switched_off() -> ApiError {
     ApiError::new(Kind::Conflict, "this registry fetches no advisories")
 }
 
@@ -220,12 +242,14 @@ pub(crate) async fn sync_advisories(
         SyncRefused::Running => ApiError::new(Kind::Busy, refused),
         SyncRefused::Unknown(_) => ApiError::malformed(refused),
     })?;
+    Ok(lines_of(running))
+}
+
+/// Lines of progress, and the report at the end.
+pub(crate) fn lines_of(running: RunningSync) -> Response {
     let lines = stream::unfold(Some(running), next_line);
-    Ok((
-        [(header::CONTENT_TYPE, NDJSON)],
-        axum::body::Body::from_stream(lines),
-    )
-        .into_response())
+    let body = axum::body::Body::from_stream(lines);
+    ([(header::CONTENT_TYPE, NDJSON)], body).into_response()
 }
 
 async fn next_line(running: Option<RunningSync>) -> Option<(Result<Bytes, Infallible>, Option<RunningSync>)> {

@@ -26,6 +26,7 @@ mod apply;
 mod backup;
 mod bases;
 mod body;
+mod bundles;
 mod catalog;
 mod decisions;
 mod deliveries;
@@ -78,7 +79,7 @@ pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 pub use advisories::end_import;
 pub use affected::{AffectedQuestion, Answering, Asking, AskingError, MayPull};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION_BYTES};
-pub use feeds::{RunningSync, SourcesAsked, SyncRefused, Syncing};
+pub use feeds::{BundleAsked, RunningSync, SourcesAsked, SyncRefused, Syncing};
 pub use incidents::{Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection};
 pub use judging::{Asked, Judging, JudgingError, Weighed};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
@@ -143,6 +144,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
             OpenApiRouter::new()
                 .routes(routes!(apply::apply))
                 .routes(routes!(advisories::add_documents))
+                .routes(routes!(bundles::add_piece))
                 .routes(routes!(previews::preview_advisories))
                 .routes(routes!(catalog::import_catalog, catalog::get_catalog))
                 .routes(routes!(catalog::allow_catalog))
@@ -150,6 +152,8 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         )
         .routes(routes!(advisories::get_advisories))
         .routes(routes!(feeds::sync_advisories))
+        .routes(routes!(bundles::begin_bundle))
+        .routes(routes!(bundles::finish_bundle))
         .routes(routes!(advisories::begin_import))
         .routes(routes!(advisories::finish_import))
         .routes(routes!(policies::get_policy, policies::set_policy))

@@ -12,6 +12,7 @@ pub use crate::applications::{ApplicationEntry, NewApplication, SetApplication};
 pub use crate::apply::ApplyOutcome;
 pub use crate::backup::BackupRequest;
 pub use crate::bases::{BaseEntry, SetBase, ShownBase};
+pub use crate::bundles::{BegunBundle, EndOfBundle, NewBundle};
 pub use crate::catalog::{AllowedCatalog, CatalogStatus, ImportedCatalog, NewCatalog, PushedCatalogStatus};
 pub use crate::decisions::{DecisionEntry, ImageDecision};
 pub use crate::deliveries::{DeliveryEntry, Retried, RetryRequest, ShownDelivery};

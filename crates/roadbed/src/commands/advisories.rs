@@ -16,6 +16,7 @@ use crate::config::{self, Config};
 use crate::local::DataArgs;
 use crate::{local, output, progress};
 
+mod bundle;
 pub(crate) mod sources;
 mod status;
 mod sync;
@@ -39,12 +40,18 @@ Examples:
   roadbed advisories sync --source Maven --source kev
   roadbed advisories import osv-export/
   roadbed advisories import known_exploited_vulnerabilities.json
+  roadbed advisories export osv kev.json epss.csv.gz --to advisories.bundle
+  roadbed advisories import-bundle advisories.bundle --signature advisories.bundle.sig
   roadbed advisories status")]
 pub(crate) enum AdvisoryCommand {
     /// Fetch what is new from the feeds that are configured
     Sync(sync::SyncArgs),
     /// Import a file or a directory
     Import(ImportArgs),
+    /// Put advisories into one file, to be signed and carried to where nothing can be fetched
+    Export(bundle::ExportArgs),
+    /// Verify such a file and import it
+    ImportBundle(bundle::BundleArgs),
     /// Show how the feeds stand and what was imported
     Status(status::StatusArgs),
 }
@@ -69,6 +76,8 @@ pub(crate) async fn run(client: &ClientArgs, command: AdvisoryCommand) -> Result
     match command {
         AdvisoryCommand::Sync(args) => sync::sync(client, args).await,
         AdvisoryCommand::Import(args) => import(client, args).await,
+        AdvisoryCommand::Export(args) => bundle::export(client, &args),
+        AdvisoryCommand::ImportBundle(args) => bundle::import(client, args).await,
         AdvisoryCommand::Status(args) => status::status(client, args).await,
     }
 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::key::section;
 use super::network::Cidr;
 use super::units::{Size, Span};
-use crate::feeds::FeedLimits;
+use crate::feeds::{BundleLimits, FeedLimits};
 
 const OSV: &str = "https://osv-vulnerabilities.storage.googleapis.com/";
 const KEV: &str = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json";
@@ -108,6 +108,12 @@ section! {
         lift_share: u32 = 100, 0 => 10_000;
         /// Refusals that an import may lift however few there are.
         lift_floor: u64 = policy::LiftGuard::default().floor, 0 => 1_000_000;
+        /// Files of public keys (PEM) that sign bundles of advisories; without one, only an administrator who says so brings in a bundle.
+        bundle_keys: Vec<PathBuf> = Vec::new();
+        /// Largest bundle of advisories.
+        bundle_bytes: Size = Size(4 << 30), MIB => TIB;
+        /// Bytes that it unpacks to.
+        bundle_unpacked: Size = Size(64 << 30), MIB => TIB;
         /// Redirects that are followed, never to addresses that are not public and never from https to http.
         redirects: usize = client().redirects, 0 => 20;
         /// How often a file is tried.
@@ -198,6 +204,14 @@ impl Feeds {
     /// How long a source may stay unreached.
     pub(crate) fn stale_after(&self) -> Duration {
         self.stale_after.0
+    }
+
+    /// How much is read of a bundle.
+    pub(crate) fn bundle_limits(&self) -> BundleLimits {
+        BundleLimits {
+            bytes: self.bundle_bytes.0,
+            unpacked: self.bundle_unpacked.0,
+        }
     }
 
     /// How much is read of a source.

@@ -1,16 +1,20 @@
 //! The feeds of a registry: which sources there are, and who is being asked.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use store::{Actor, Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use web::wire::{SourceOutcome, SyncProgress, SyncReport, SyncRequest};
-use web::{Judging, RunningSync, SourcesAsked, SyncRefused, Syncing};
+use web::wire::{EndOfBundle, SourceOutcome, SyncProgress, SyncReport, SyncRequest};
+use web::{BundleAsked, Judging, RunningSync, SourcesAsked, SyncRefused, Syncing};
 
+use super::bundle::{BundleRequest, Taking, Uploads};
 use super::fetcher::{Accepts, Fetcher};
 use super::run::{Failure, Run};
 use super::source::Source;
@@ -34,6 +38,8 @@ pub(super) struct Inner {
     pub(super) judging: Option<Arc<dyn Judging>>,
     /// Sources that are being asked: each by one sync at a time.
     asked: Mutex<BTreeSet<String>>,
+    /// The bundle that somebody brings.
+    uploads: Uploads,
     /// Whose turn it is to take in what came.
     pub(super) importing: tokio::sync::Mutex<()>,
     ended: Arc<AtomicBool>,
@@ -67,6 +73,7 @@ impl Feeds {
                 store,
                 judging,
                 asked: Mutex::default(),
+                uploads: Uploads::default(),
                 importing: tokio::sync::Mutex::default(),
                 ended: Arc::default(),
                 runtime: Handle::current(),
@@ -137,11 +144,43 @@ impl Feeds {
             let _asking = asking;
             inner.run(sources, accepts, actor, Arc::new(sender)).await
         });
+        self.note_running(result.abort_handle());
+        Ok(RunningSync { progress, result })
+    }
+
+    /// Begins to take in a bundle.
+    pub(crate) fn begin_taking(
+        &self,
+        file: impl AsRef<Path> + Send + Sync + 'static,
+        request: BundleRequest,
+        actor: Actor,
+    ) -> RunningSync {
+        let inner = Arc::clone(&self.inner);
+        let (sender, progress) = watch::channel(SyncProgress {
+            source: "bundle".to_owned(),
+            sources: 1,
+            ..SyncProgress::default()
+        });
+        let result = self.inner.runtime.spawn(async move {
+            // Whoever looks sees that it goes on.
+            let _sender = sender;
+            let _turn = inner.importing.lock().await;
+            let taking = Taking {
+                store: &inner.store,
+                config: &inner.config,
+                judging: inner.judging.as_deref(),
+                actor: &actor,
+            };
+            taking.take(file.as_ref(), &request).await
+        });
+        self.note_running(result.abort_handle());
+        RunningSync { progress, result }
+    }
+
+    fn note_running(&self, handle: AbortHandle) {
         let mut running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|running| !running.is_finished());
-        running.push(result.abort_handle());
-        drop(running);
-        Ok(RunningSync { progress, result })
+        running.push(handle);
     }
 
     /// Ends what runs. What has come of archives stays, and nothing else.
@@ -165,6 +204,29 @@ impl Syncing for Feeds {
 
     fn sources(&self) -> SourcesAsked<'_> {
         Box::pin(status::sources(&self.inner))
+    }
+
+    fn begin_bundle(&self) -> BundleAsked<'_, String> {
+        let directory = self.inner.store.data_dir().join(DIRECTORY);
+        Box::pin(async move { self.inner.uploads.begin(&directory).await })
+    }
+
+    fn add_to_bundle<'a>(&'a self, id: &'a str, offset: u64, bytes: Bytes) -> BundleAsked<'a, ()> {
+        let limits = self.inner.config.bundle_limits();
+        Box::pin(async move { self.inner.uploads.add(id, offset, bytes, limits).await })
+    }
+
+    fn take_bundle(&self, id: &str, end: EndOfBundle, actor: Actor) -> Result<RunningSync, String> {
+        let signature = end.signature.as_ref();
+        let signature = signature.map(|text| BASE64_STANDARD.decode(text)).transpose();
+        let request = BundleRequest {
+            signature: signature.map_err(|error| format!("the signature is no Base64: {error}"))?,
+            unsigned: end.unsigned,
+            accept_older: end.accept_older,
+            accept_lifts: end.accept_lifts,
+        };
+        let file = self.inner.uploads.finish(id)?;
+        Ok(self.begin_taking(file, request, actor))
     }
 }
 

@@ -182,6 +182,12 @@ impl Store {
         rows.into_iter().map(parse).collect()
     }
 
+    /// Writes down what became of a bundle that somebody brought.
+    pub async fn note_bundle(&self, actor: &Actor, body: serde_json::Value) -> Result<(), StoreError> {
+        self.note(actor, EventKind::AdvisoriesBundle, "bundle".to_owned(), body)
+            .await
+    }
+
     /// Writes down that an import which somebody made by hand is held.
     pub async fn note_held_import(
         &self,

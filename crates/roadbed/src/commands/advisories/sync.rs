@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use indicatif::ProgressBar;
+use reqwest::Response;
 use store::{Actor, StoreConfig};
-use web::Syncing as _;
 use web::wire::{SourceOutcome, SyncLine, SyncProgress, SyncReport, SyncRequest};
+use web::{RunningSync, Syncing as _};
 
 use crate::cli::ClientArgs;
 use crate::client::Client;
@@ -89,16 +90,7 @@ async fn locally(
     let judged = local::Judged::start(&store, config);
     let feeds = Feeds::new(&config.feeds, store.clone(), Some(judged.judging()));
     let report = match feeds.sync(request, Actor::operator("sync")) {
-        Ok(running) => {
-            let mut result = running.result;
-            let ended = loop {
-                match tokio::time::timeout(LOOK, &mut result).await {
-                    Ok(ended) => break ended,
-                    Err(_) => advance(bar, &running.progress.borrow()),
-                }
-            };
-            ended.context("the sync was lost")?.map_err(anyhow::Error::from)
-        }
+        Ok(running) => until_ended(running, bar).await,
         Err(refused) => Err(refused.into()),
     };
     drop(judged);
@@ -106,8 +98,24 @@ async fn locally(
     report
 }
 
+/// Waits for what runs here.
+pub(super) async fn until_ended(running: RunningSync, bar: &ProgressBar) -> Result<SyncReport> {
+    let mut result = running.result;
+    let ended = loop {
+        match tokio::time::timeout(LOOK, &mut result).await {
+            Ok(ended) => break ended,
+            Err(_) => advance(bar, &running.progress.borrow()),
+        }
+    };
+    ended.context("the sync was lost")?.map_err(anyhow::Error::from)
+}
+
 async fn through_the_server(client: &Client, request: &SyncRequest, bar: &ProgressBar) -> Result<SyncReport> {
-    let mut response = client.post_streamed("/advisories/sync", request).await?;
+    report_of(client.post_streamed("/advisories/sync", request).await?, bar).await
+}
+
+/// Reads lines of progress, and the report at the end.
+pub(super) async fn report_of(mut response: Response, bar: &ProgressBar) -> Result<SyncReport> {
     let mut pending: Vec<u8> = Vec::new();
     let broke_off =
         "the connection broke off; the server goes on, `roadbed advisories status` shows what comes of it";
@@ -140,7 +148,7 @@ fn advance(bar: &ProgressBar, now: &SyncProgress) {
     });
 }
 
-fn describe(report: &SyncReport) -> String {
+pub(super) fn describe(report: &SyncReport) -> String {
     let came = output::bytes(report.bytes);
     let mut text = match report.generation {
         Some(generation) => format!("Generation {generation}: {came} came.\n"),
