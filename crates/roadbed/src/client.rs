@@ -200,14 +200,14 @@ impl Client {
         self.send(self.request(Method::POST, path, &[]).json(body)).await
     }
 
-    /// POST of bytes where the answer has no body.
-    pub(crate) async fn post_bytes(
+    /// PUT of bytes where the answer has no body.
+    pub(crate) async fn put_bytes(
         &self,
         path: &str,
         query: &[(&str, String)],
         bytes: Vec<u8>,
     ) -> anyhow::Result<()> {
-        let request = self.request(Method::POST, path, query);
+        let request = self.request(Method::PUT, path, query);
         let request = request.header(http::header::CONTENT_TYPE, "application/octet-stream");
         self.send(request.body(bytes)).await.map(drop)
     }

@@ -262,15 +262,22 @@ impl Store {
     }
 
     /// Images that there are, in a fixed order: those behind `after`, each with the number that is `after` for what follows
-    /// it.
+    /// it. What was found to be nothing that runs, such as an SBOM, is none.
     pub async fn images_after(
         &self,
         after: i64,
         limit: usize,
     ) -> Result<Vec<(i64, RepoName, Digest)>, StoreError> {
         let sql = "SELECT m.id, r.name, m.digest FROM manifest m JOIN repository r ON r.id = m.repository_id \
-                   WHERE m.kind = 0 AND m.id > $1 ORDER BY m.id LIMIT $2";
-        let values = [after.into(), sql::to_db(limit as u64).into()];
+                   WHERE m.kind = 0 AND m.id > $1 AND NOT EXISTS (SELECT 1 FROM decision d \
+                   WHERE d.repository_id = m.repository_id AND d.digest = m.digest AND d.point = $3 AND d.outcome = $4) \
+                   ORDER BY m.id LIMIT $2";
+        let values = [
+            after.into(),
+            sql::to_db(limit as u64).into(),
+            Point::Pull.name().into(),
+            Outcome::NotApplicable.number().into(),
+        ];
         let rows: Vec<ImageRow> = sql::all(self.inner.db.read(), sql, values).await?;
         let parse = |row: ImageRow| {
             let repo = row.name.parse();

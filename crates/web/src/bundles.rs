@@ -67,8 +67,8 @@ pub(crate) async fn begin_bundle(
     Ok((StatusCode::CREATED, Body(BegunBundle { id })))
 }
 
-/// Send the next piece of a bundle, of at most 16 MiB.
-#[utoipa::path(post, path = "/advisories/bundles/{id}/pieces", tag = "advisories",
+/// Send the next piece of a bundle, of at most 16 MiB. PUT, since a POST that is no JSON could be sent by the page of another site.
+#[utoipa::path(put, path = "/advisories/bundles/{id}/pieces", tag = "advisories",
     params(("id" = String, Path, description = "The bundle"), PieceQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
     (status = NO_CONTENT, description = "Taken"),

@@ -58,14 +58,17 @@ const COLUMNS: [&str; 29] = [
 #[command(after_help = "\
 What can be asked about:
   CVE-2021-44228, GHSA-jfh8-c2jp-5v3q   a vulnerability, by any of its ids
-  log4j-core, log4j-core@<2.15.0        a package, with or without a range of its versions; no advisory
-                                        has to know of it
+  log4j-core, log4j-core@<2.15.0        a package, with or without a range of its versions;
+                                        no advisory has to know of it
   pkg:maven/org.example/a@1.2           a package by its URL
   sha256:…                              a file, by what sha256sum prints
   org.example.Name                      a Java class
 
-Only images that you may pull are shown and counted. `at least` says that something is not known: images
-that could not be looked into, that wait to be, or that nobody is known to own.
+Only images that you may pull are shown and counted. `at least` says that something is not known: images that could not be looked \
+into, that wait to be, or that nobody is known to own. What neither an image here has nor an advisory names fails with status 1: it \
+is more often mistyped than absent.
+
+Of a class, EVIDENCE says whether it was seen, or a package that has it in this version, or only one of its group.
 
 Examples:
   roadbed affected CVE-2021-44228

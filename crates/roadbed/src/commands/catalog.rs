@@ -33,13 +33,14 @@ const NAMES_TOLD: usize = 20;
 /// What to do with catalogues of teams.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-Of a directory every catalog-info.yaml (Backstage) and pavedroad.yaml (kind BaseImage) below it is read. All of it
+Of a directory every catalog-info.yaml (Backstage) and pavedroad.yaml (kind BaseImage) below it is read. All of it \
 comes in, or nothing. What was declared by `roadbed app` counts more.
 
 Examples:
   roadbed catalog import catalog-info.yaml --dry-run
   roadbed catalog import services/ --prune
-  roadbed catalog status")]
+  roadbed catalog status
+  roadbed catalog allow platform/catalog@sha256:… --reason 'the new one names the wrong owners'")]
 pub(crate) enum CatalogCommand {
     /// Take in Backstage's catalog-info.yaml and our pavedroad.yaml
     Import {

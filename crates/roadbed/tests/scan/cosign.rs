@@ -45,7 +45,7 @@ struct Cosign {
     registry: String,
 }
 
-fn program() -> Option<PathBuf> {
+pub(super) fn program() -> Option<PathBuf> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/cosign/bin/cosign");
     if built.is_file() {
         return Some(built);

@@ -3,6 +3,7 @@
 //! `mirror` is an export of OSV beside the catalogues, which a test may change and spoil; `registry` a data directory that fetches
 //! from it.
 
+mod bundle;
 mod held;
 mod hostile;
 mod increments;

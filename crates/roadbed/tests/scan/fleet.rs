@@ -159,6 +159,29 @@ fn check_commands(world: &World) -> Result<()> {
     ensure!(diff.contains("2.14.1 -> 2.17.1"), "{diff}");
     ensure!(diff.contains("- finding CVE-2021-44228 [critical]"), "{diff}");
     ensure!(world.roadbed(&["affected", "CVE-1"]).is_err());
+    let mistyped = world.roadbed(&["affected", "log4j-croe"]).err();
+    let mistyped = mistyped.map(|error| format!("{error:#}")).unwrap_or_default();
+    for part in [
+        "no image that you may pull holds",
+        "(near it: org.apache.logging.log4j:log4j-core)",
+    ] {
+        ensure!(mistyped.contains(part), "{mistyped}");
+    }
+    // Known, and nobody has it.
+    let none = world.roadbed(&["affected", "log4j-core@<2.0"])?;
+    ensure!(
+        none.contains("0 of ") && none.contains("images hold it"),
+        "{none}"
+    );
+    // The SBOMs that the registry attaches are no images.
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("kev.json");
+    std::fs::write(&path, facts()[1].1.to_string())?;
+    let path = path.to_string_lossy();
+    let preview = ["policy", "preview", "--advisories", &path, "--output", "json"];
+    let preview: Value = serde_json::from_str(&world.roadbed(&preview)?)?;
+    let counted = |name: &str| preview[name].as_u64().unwrap_or_default();
+    ensure!(counted("images") + counted("untouched") == 2, "{preview}");
     // Once somebody owns it, the headline need not leave room any more.
     let set = [
         "app",

@@ -209,7 +209,7 @@ fn of_the_road() -> Vec<Row> {
         row("POST", "/catalog", "/catalog?dry_run=true", Some(json!({})), ADMINISTRATORS, 200),
         row("POST", "/advisories/bundles", "/advisories/bundles", Some(json!({})), ADMINISTRATORS, 409),
         row("POST", "/advisories/bundles/{id}/finish", "/advisories/bundles/x/finish", Some(json!({})), ADMINISTRATORS, 409),
-        row("POST", "/advisories/bundles/{id}/pieces", "/advisories/bundles/x/pieces?offset=0", None, ADMINISTRATORS, 409),
+        row("PUT", "/advisories/bundles/{id}/pieces", "/advisories/bundles/x/pieces?offset=0", None, ADMINISTRATORS, 409),
         row("POST", "/catalog/allowed", "/catalog/allowed", Some(json!({ "catalog": format!("a@sha256:{}", "0".repeat(64)) })), ADMINISTRATORS, 204),
         // Nobody judges in this world.
         row("GET", "/lineage", "/lineage?repository=team/app&reference=v1", None, PULLERS, 409),

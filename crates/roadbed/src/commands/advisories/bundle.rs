@@ -39,6 +39,13 @@ pub(crate) struct ExportArgs {
 
 /// Options of `advisories import-bundle`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The registry verifies it with the keys of feeds.bundle_keys before anything of it is read. What is not exactly what one of them \
+signed, not whole, or older than the last one is refused, and what was known before stays in force.
+
+Example:
+  cosign sign-blob --key cosign.key --bundle a.bundle.sig --tlog-upload=false --use-signing-config=false a.bundle
+  roadbed advisories import-bundle a.bundle --signature a.bundle.sig")]
 pub(crate) struct BundleArgs {
     /// The bundle, as `advisories export` wrote it
     bundle: PathBuf,
@@ -212,9 +219,7 @@ async fn through_the_server(
             break;
         }
         let query = [("offset", offset.to_string())];
-        client
-            .post_bytes(&format!("{path}/pieces"), &query, piece)
-            .await?;
+        client.put_bytes(&format!("{path}/pieces"), &query, piece).await?;
         offset += read as u64;
         bar.set_position(offset);
     }

@@ -113,7 +113,7 @@ fn describe_hold(source: &str, held: &FeedHold) -> String {
                 .map(|image| output::printable(&format!("  would pass: {image}"))),
         );
         let more = lifts.lifted.saturating_sub(lifts.images.len() as u64);
-        lines.extend((more > 0).then(|| format!("  and {} more", images(more))));
+        lines.extend((more > 0).then(|| format!("  and {more} more")));
     }
     let accept = match held {
         FeedHold::Shrunk { .. } => "--accept-removals".to_owned(),
@@ -212,7 +212,7 @@ mod tests {
         assert!(
             text.contains(
                 "\nMaven: cannot reach feeds.example (name a mirror)\n  no longer refused for CVE-2021-44228: 6 images\n  \
-                 would pass: team/app@sha256:0\n  and 5 more images\n  if that is right: roadbed advisories sync --source \
+                 would pass: team/app@sha256:0\n  and 5 more\n  if that is right: roadbed advisories sync --source \
                  'Maven' --accept-lifts 6\n"
             ),
             "{text}"

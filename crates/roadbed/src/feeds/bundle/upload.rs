@@ -78,11 +78,8 @@ impl Uploads {
         bytes: Bytes,
         limits: BundleLimits,
     ) -> Result<(), String> {
-        let mut upload = self.0.lock().await;
-        let upload = upload
-            .as_mut()
-            .filter(|upload| upload.id == id)
-            .ok_or_else(gone)?;
+        let mut place = self.0.lock().await;
+        let upload = place.as_mut().filter(|upload| upload.id == id).ok_or_else(gone)?;
         if offset != upload.bytes {
             return Err(format!(
                 "{} bytes are here: send what comes behind them",
@@ -91,6 +88,9 @@ impl Uploads {
         }
         let length = upload.bytes + bytes.len() as u64;
         if length > limits.bytes {
+            // Nothing can come of it: it makes room for another one.
+            let _ = fs::remove_file(&upload.path).await;
+            *place = None;
             return Err(too_large(limits).to_string());
         }
         let failed = |error: std::io::Error| format!("the bundle cannot be written: {error}");

@@ -89,8 +89,8 @@ async fn a_source_that_takes_back_what_refuses_waits_for_a_person() -> Result<()
         ensure!(shown.contains(part), "{part}: {shown}");
     }
     let metrics = Metrics::read(&world.server).await?;
-    assert_eq!(metrics.sum("roadbed_feeds_held", &[])?, 1);
-    assert_eq!(metrics.sum("roadbed_feed_lifts_held", &[])?, 6);
+    assert_eq!(metrics.sum("feeds_held", &[])?, 1);
+    assert_eq!(metrics.sum("feed_lifts_held", &[])?, 6);
 
     // Asked again, it is the same, and not told again; fewer than it lifts are not enough.
     let (succeeded, ..) = run(
