@@ -123,6 +123,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .merge(of_principals())
         .merge(of_the_road())
         .merge(of_incidents())
+        .merge(of_advisories())
         .routes(routes!(
             grants::list_grants,
             grants::set_grant,
@@ -150,12 +151,6 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
                 .routes(routes!(catalog::allow_catalog))
                 .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
         )
-        .routes(routes!(advisories::get_advisories))
-        .routes(routes!(feeds::sync_advisories))
-        .routes(routes!(bundles::begin_bundle))
-        .routes(routes!(bundles::finish_bundle))
-        .routes(routes!(advisories::begin_import))
-        .routes(routes!(advisories::finish_import))
         .routes(routes!(policies::get_policy, policies::set_policy))
         .routes(routes!(policies::list_policies))
         .routes(routes!(previews::preview_policy))
@@ -185,6 +180,17 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))
         .routes(routes!(system::get_system))
+}
+
+/// What is known to be wrong with which packages.
+fn of_advisories() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(advisories::get_advisories))
+        .routes(routes!(feeds::sync_advisories))
+        .routes(routes!(bundles::begin_bundle))
+        .routes(routes!(bundles::finish_bundle))
+        .routes(routes!(advisories::begin_import))
+        .routes(routes!(advisories::finish_import))
 }
 
 /// Whose repositories are, and what images may stand on.

@@ -144,17 +144,8 @@ impl FleetService {
             let excused = fleet.excuse(&mut answer, ids.map(String::as_str));
             excused.map_err(|error| failed(error.into()))?;
         }
-        let counts = answer.counts();
         let is_of_class = matches!(ready.question, Question::Class(_));
-        let counts = AffectedCounts {
-            affected: counts.affected,
-            mitigated: counts.mitigated,
-            uncertain: counts.uncertain,
-            not_affected: counts.not_affected,
-            waived: counts.waived,
-            lower_layer: counts.hidden,
-            class_seen: is_of_class.then_some(counts.seen),
-        };
+        let counts = counted(&answer, is_of_class);
         let (coverage, unseen) = self.coverage(&state, &scope, &known, ready);
         if let (Question::Package(package), 0) = (&ready.question, total(counts)) {
             let facts = self.knowledge.present();
@@ -253,6 +244,19 @@ impl FleetService {
         };
         let owned_but_unseen = looked.not_scannable - ownerless.not_scannable;
         (coverage, ownerless.images + owned_but_unseen + waiting)
+    }
+}
+
+fn counted(answer: &Answer, is_of_class: bool) -> AffectedCounts {
+    let counts = answer.counts();
+    AffectedCounts {
+        affected: counts.affected,
+        mitigated: counts.mitigated,
+        uncertain: counts.uncertain,
+        not_affected: counts.not_affected,
+        waived: counts.waived,
+        lower_layer: counts.hidden,
+        class_seen: is_of_class.then_some(counts.seen),
     }
 }
 

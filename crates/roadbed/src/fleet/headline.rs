@@ -28,22 +28,16 @@ pub(super) fn headline(
     });
     let is_whole = unseen == 0 && coverage.indexed_percent == 100 && !coverage.lost_images;
     let least = if is_whole { "" } else { "at least " };
-    let verb = match (question, counts.affected) {
-        (Question::Vulnerability(_), _) => "affected",
-        (Question::Class(_), 1) => "has it",
-        (Question::Class(_), _) => "have it",
-        (_, 1) => "holds it",
-        (_, _) => "hold it",
-    };
     let uncertain = match question {
         Question::Class(_) => "uncertain (a package of its group, whose classes are not known)",
         _ => "uncertain",
     };
     let mut text = format!(
-        "{question}{}: {least}{} of {} images {verb}",
+        "{question}{}: {least}{} of {} images {}",
         about.unwrap_or_default(),
         counts.affected,
         coverage.images,
+        verb(question, counts.affected),
     );
     if let Some(seen) = counts.class_seen.filter(|_| counts.affected > 0) {
         let by_package = counts.affected - seen;
@@ -78,6 +72,17 @@ pub(super) fn headline(
         );
     }
     text
+}
+
+/// Nobody is affected by having a package.
+fn verb(question: &Question, count: u64) -> &'static str {
+    match (question, count) {
+        (Question::Vulnerability(_), _) => "affected",
+        (Question::Class(_), 1) => "has it",
+        (Question::Class(_), _) => "have it",
+        (_, 1) => "holds it",
+        (_, _) => "hold it",
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +143,31 @@ mod tests {
             ),
             "{apart}"
         );
+        let half = AffectedCoverage {
+            indexed_percent: 50,
+            ..whole
+        };
+        let building = line([0, 0, 0], half, 0);
+        assert!(building.contains("at least 0 of 200"), "{building}");
+        assert!(
+            building.ends_with("the index is being built, 50 % of it stands"),
+            "{building}"
+        );
+        let files = AffectedCoverage {
+            layers_searched: Some(3),
+            layers: Some(9),
+            ..whole
+        };
+        assert!(line([0, 0, 1], files, 0).ends_with("looked at the files of 3 of 9 layers"));
+    }
+
+    #[test]
+    fn what_is_no_vulnerability_affects_nobody() {
+        let whole = AffectedCoverage {
+            images: 200,
+            indexed_percent: 100,
+            ..AffectedCoverage::default()
+        };
         let class = AffectedCounts {
             affected: 5,
             uncertain: 2,
@@ -163,21 +193,5 @@ mod tests {
             ),
             "log4j-core@<2.15.0: 1 of 200 images holds it"
         );
-        let half = AffectedCoverage {
-            indexed_percent: 50,
-            ..whole
-        };
-        let building = line([0, 0, 0], half, 0);
-        assert!(building.contains("at least 0 of 200"), "{building}");
-        assert!(
-            building.ends_with("the index is being built, 50 % of it stands"),
-            "{building}"
-        );
-        let files = AffectedCoverage {
-            layers_searched: Some(3),
-            layers: Some(9),
-            ..whole
-        };
-        assert!(line([0, 0, 1], files, 0).ends_with("looked at the files of 3 of 9 layers"));
     }
 }
