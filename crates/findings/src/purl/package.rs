@@ -7,20 +7,6 @@ use crate::{Ecosystem, OsRelease, Package, PackageKind, Source};
 pub(super) const SOURCE_RPM: &str = ".src.rpm";
 
 impl PackageKind {
-    const ALL: [Self; 11] = [
-        Self::Dpkg,
-        Self::Apk,
-        Self::Rpm,
-        Self::Java,
-        Self::Npm,
-        Self::Python,
-        Self::Go,
-        Self::Rust,
-        Self::Gem,
-        Self::Composer,
-        Self::NuGet,
-    ];
-
     /// The kind that a type of package URL stands for.
     pub fn of_purl_type(type_name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.purl_type() == type_name)
