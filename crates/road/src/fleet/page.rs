@@ -283,7 +283,7 @@ impl Fleet {
                     continue;
                 }
                 let is_class_seen = self.is_class(answer, stated);
-                let Some((state, finding)) = self.hit(answer, (stated, is_class_seen), os) else {
+                let Some((state, finding)) = Self::hit(answer, (stated, is_class_seen), os) else {
                     continue;
                 };
                 let Some(version) = self.versions.get(stated.version) else {
@@ -353,12 +353,11 @@ impl Fleet {
         class.is_some_and(|class| class.is_in(&self.strings.list(stated.inner_path)))
     }
 
-    fn hit<'a>(
-        &self,
-        answer: &'a Answer,
+    fn hit(
+        answer: &Answer,
         (stated, is_class): (Stated, bool),
         os: u32,
-    ) -> Option<(State, Option<&'a VulnerabilityFinding>)> {
+    ) -> Option<(State, Option<&VulnerabilityFinding>)> {
         if is_class {
             return Some((State::Affected, None));
         }

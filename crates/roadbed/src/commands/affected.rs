@@ -290,7 +290,7 @@ fn table(images: &[&AffectedImage], all: bool, kind: &str) -> String {
     let rows = images.iter().flat_map(|image| {
         let mut rows = rows(image, most);
         if kind != "vulnerability" {
-            rows[0][1] = held(&image.state).to_owned();
+            held(&image.state).clone_into(&mut rows[0][1]);
         }
         rows
     });

@@ -1,6 +1,6 @@
 //! A package that nobody has and of which nobody speaks: more often a typing error than good news.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use road::{
     fleet::{Fleet, Scope},
@@ -69,16 +69,18 @@ fn words(question: &PackageQuestion, near: &[String], coverage: &AffectedCoverag
         "no image that you may pull holds a package called {}, and no advisory here names one: that is no \"nobody is affected\"",
         question.name
     );
+    // Writing to memory does not fail.
     let unseen = coverage.not_scannable + coverage.waiting;
     if unseen > 0 {
-        text += &format!(
+        let _ = write!(
+            text,
             ", and {unseen} of {} images could not be looked into",
             coverage.images
         );
     }
     text += "; check the spelling";
     if !near.is_empty() {
-        text += &format!(" (near it: {})", near.join(", "));
+        let _ = write!(text, " (near it: {})", near.join(", "));
     }
     text + ", or ask by package URL, file digest or class"
 }

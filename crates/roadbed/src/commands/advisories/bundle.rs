@@ -129,26 +129,23 @@ fn plain(name: &str) -> String {
 pub(crate) async fn import(client: &ClientArgs, args: BundleArgs) -> Result<()> {
     let signature = args.signature.as_deref().map(read_signature).transpose()?;
     let bar = progress::of_unknown();
-    let report = match &args.data.data {
-        Some(data) => {
-            let config = Config::load(&config::Sources::of_process(args.file.config.clone(), Vec::new()))?;
-            let request = BundleRequest {
-                signature,
-                unsigned: args.unsigned,
-                accept_older: args.accept_older,
-                accept_lifts: args.accept_lifts,
-            };
-            locally(data, &config, args.bundle.clone(), request, &bar).await
-        }
-        None => {
-            let end = EndOfBundle {
-                signature: signature.map(|signature| BASE64_STANDARD.encode(signature)),
-                unsigned: args.unsigned,
-                accept_older: args.accept_older,
-                accept_lifts: args.accept_lifts,
-            };
-            through_the_server(&Client::connect(client)?, &args.bundle, &end, &bar).await
-        }
+    let report = if let Some(data) = &args.data.data {
+        let sources = config::Sources::of_process(args.file.config.clone(), Vec::new());
+        let request = BundleRequest {
+            signature,
+            unsigned: args.unsigned,
+            accept_older: args.accept_older,
+            accept_lifts: args.accept_lifts,
+        };
+        locally(data, &Config::load(&sources)?, args.bundle.clone(), request, &bar).await
+    } else {
+        let end = EndOfBundle {
+            signature: signature.map(|signature| BASE64_STANDARD.encode(signature)),
+            unsigned: args.unsigned,
+            accept_older: args.accept_older,
+            accept_lifts: args.accept_lifts,
+        };
+        through_the_server(&Client::connect(client)?, &args.bundle, &end, &bar).await
     };
     bar.finish_and_clear();
     let report = report?;

@@ -6,6 +6,7 @@ use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use oci::{Algorithm, Digest};
 use serde_json::json;
 use signatures::{BlobHasher, BlobKey};
 use store::{Actor, Importer, Lifts, SignedKind, Store, StoreError, Timestamp};
@@ -246,13 +247,10 @@ fn verify(
     limits: BundleLimits,
 ) -> Result<Known, Refused> {
     let digest = hash(path, limits)?;
-    let hex = digest
-        .bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+    let named = Digest::from_bytes(Algorithm::Sha256, digest.bytes());
+    let named = named.map(|digest| digest.to_string()).unwrap_or_default();
     let known = |signer: String| Known {
-        digest: format!("sha256:{hex}"),
+        digest: named.clone(),
         signer,
     };
     let signature = match (&request.signature, request.unsigned) {
