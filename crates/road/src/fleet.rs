@@ -21,6 +21,7 @@ mod answer;
 mod change;
 mod changed;
 mod class;
+mod common_fix;
 mod dump;
 mod excuse;
 mod facts;
@@ -51,6 +52,7 @@ use roaring::RoaringBitmap;
 
 pub use answer::{Answer, Counts, State};
 pub use changed::{Change, TOLD_VERSIONS};
+pub use common_fix::{CommonFix, common_fix};
 pub use excuse::Excuse;
 pub use facts::{FactsError, Hidden, ImageFacts, ImageKey, LayerFacts, PlacedUnit};
 pub use files::{files_with, hidden_by};

@@ -18,13 +18,15 @@ mod estimate;
 mod event;
 mod figures;
 mod generation;
+mod history;
 mod line;
 mod parts;
+mod relief;
 mod report;
 mod status;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use findings::Severity;
 use oci::RepoName;
@@ -38,13 +40,14 @@ pub use burndown::{MAX_POINTS, Point};
 pub use coverage::Coverage;
 pub use deadline::Deadlines;
 pub use estimate::{Estimate, Sample, estimate};
-pub use event::{Event, EventKind, Remedy, SeenRelief, Sighting};
+pub use event::{Event, EventKind, Remedy, SeenRelief, Sighting, Withdrawal};
 pub use figures::{Figures, SHARES_AFTER, Share};
 pub use generation::Generation;
-pub use line::{
-    Clock, End, Line, LineKey, LineKeyError, Relief, ReliefKind, Reopening, ReopeningCause, State,
-};
+pub(crate) use history::Log;
+pub use history::{Closing, Happened, MAX_LISTED_EVENTS, MAX_LISTED_RELIEFS, ReliefShown};
+pub use line::{Clock, End, Line, LineKey, LineKeyError, Reopening, ReopeningCause, State};
 pub use parts::Part;
+pub use relief::{Ended, Relief, ReliefKind};
 pub use report::{GenerationFigures, MAX_LISTED_LINES, OpenLine, Report};
 pub use status::Status;
 pub(crate) use tables::moment;
@@ -66,6 +69,9 @@ pub const MAX_CLOCKS: usize = 200;
 
 /// Most mitigations and waivers of one line that are in force at a time.
 pub const MAX_RELIEFS: usize = 16;
+
+/// Most mitigations and waivers of one line that have ended and are still told of; the events have them all.
+pub const MAX_ENDED_RELIEFS: usize = 64;
 
 /// Most remedies of one line.
 pub const MAX_REMEDIES: usize = 8;
@@ -91,6 +97,9 @@ pub struct Vulnerability {
     pub by_source: BTreeMap<String, Severity>,
     /// Versions that are without it, one per line of releases; none while there is no fix.
     pub fixed_in: Vec<String>,
+    /// Ids of the advisories that spoke of it when it came into the group: when they are withdrawn, nothing is affected any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advisories: Vec<String>,
 }
 
 /// Why something cannot be done to an incident.
@@ -168,6 +177,7 @@ pub struct Incident {
     deadlines: Deadlines,
     coverage: Coverage,
     lines: BTreeMap<LineKey, Line>,
+    log: Log,
 }
 
 /// What an incident begins with.
@@ -185,6 +195,8 @@ pub struct Opening {
     pub coverage: Coverage,
     /// What is affected, with the cohort of this moment, which stays.
     pub affected: Vec<Sighting>,
+    /// Versions that are without all of the group, one per line of releases in use.
+    pub targets: Vec<String>,
 }
 
 impl Incident {
@@ -200,6 +212,7 @@ impl Incident {
             vulnerabilities: opening.vulnerabilities,
             deadlines: opening.deadlines,
             coverage: opening.coverage,
+            targets: opening.targets,
         };
         let opened = Event::new(now, actor, kind);
         let mut incident = apply::opened(&opened)?;
@@ -286,26 +299,34 @@ impl Incident {
         Ok(events)
     }
 
-    /// Adds a vulnerability to the group. Where no version that is aimed at now fixes it, a new generation begins. Tell what it
-    /// affects by [`see`](Self::see) afterwards.
+    /// Adds a vulnerability to the group. Where no version that is aimed at now fixes it, a new generation begins. `targets` are those
+    /// without all of the group from now on, as far as they are known. Tell what it affects by [`see`](Self::see) afterwards.
     pub fn add_vulnerability(
         &mut self,
         vulnerability: Vulnerability,
+        targets: &[String],
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<Event, IncidentError> {
-        let supersedes = self.would_supersede(&vulnerability.fixed_in);
+        let supersedes = self.would_supersede(&vulnerability.fixed_in, targets);
         let kind = EventKind::VulnerabilityAdded {
             vulnerability,
             supersedes,
+            targets: targets.to_vec(),
         };
         self.record(kind, actor, now)
     }
 
-    /// Whether a vulnerability with these fixes makes the present targets obsolete: it has none, or one that is not aimed at.
-    pub fn would_supersede(&self, fixed_in: &[String]) -> bool {
-        let targets = self.generations.last().map_or(&[][..], |last| &last.targets);
-        fixed_in.is_empty() || fixed_in.iter().any(|version| !targets.contains(version))
+    /// Whether a vulnerability with these fixes makes the present targets obsolete: it has none, or one that is not aimed at, unless
+    /// the `targets` of the group with it are among the present ones.
+    pub fn would_supersede(&self, fixed_in: &[String], targets: &[String]) -> bool {
+        let Some(last) = self.generations.last() else {
+            return true;
+        };
+        let is_aimed_at = |version: &String| last.aims.contains(version);
+        let is_target = |version: &String| last.targets.contains(version);
+        let is_covered = !targets.is_empty() && targets.iter().all(is_target);
+        fixed_in.is_empty() || !(is_covered || fixed_in.iter().all(is_aimed_at))
     }
 
     /// Its id.
@@ -358,6 +379,17 @@ impl Incident {
     pub fn only(mut self, may_see: impl Fn(&RepoName) -> bool, coverage: Coverage) -> Self {
         self.lines.retain(|key, _| may_see(&key.repository));
         self.coverage = coverage;
+        // Which lines of releases others use is theirs to tell.
+        let fixes: BTreeSet<&String> = self.lines.values().flat_map(|line| &line.fixes).collect();
+        let is_here = |version: &String| fixes.contains(version);
+        for known in &mut self.vulnerabilities {
+            known.fixed_in.retain(is_here);
+        }
+        for generation in &mut self.generations {
+            generation.targets.retain(is_here);
+            generation.aims.retain(is_here);
+        }
+        self.log.only(is_here);
         self
     }
 

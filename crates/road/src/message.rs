@@ -6,6 +6,7 @@
 
 mod audit;
 mod chat;
+mod clock;
 mod cloud_event;
 mod mail;
 mod schedule;
@@ -25,6 +26,7 @@ use crate::names::{Contact, IncidentId, Owner};
 
 pub use audit::{AUDIT_TYPE_PREFIX, AuditEvent, audit_event};
 pub use chat::{MAX_SLACK_SECTION_CHARS, slack, slack_digest};
+pub use clock::Zone;
 pub use cloud_event::{EVENT_TYPE, MAX_PARTS_SENT, cloud_event};
 pub use mail::{Email, MAX_MAIL_LINE_BYTES, MAX_RECIPIENTS, MailError, email};
 pub use schedule::{Delivery, QuietHours, Schedule, ScheduleError};
@@ -90,6 +92,9 @@ pub struct Message {
     pub parts: Vec<Part>,
     /// Where to read more.
     pub link: Option<String>,
+    /// Not all images could be looked into or have an owner: there may be more than is counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_least: bool,
 }
 
 /// What is to be done about one application.
@@ -185,6 +190,7 @@ fn message(
         due: parts.iter().filter_map(|part| part.due).min(),
         parts,
         link: link.map(str::to_owned),
+        at_least: !incident.coverage().is_whole(),
     }
 }
 

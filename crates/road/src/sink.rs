@@ -151,6 +151,26 @@ fn is_default(settings: &TicketSettings) -> bool {
 }
 
 impl SinkSpec {
+    /// One of which nothing else is said yet.
+    pub fn new(name: SinkName, kind: SinkKind) -> Self {
+        Self {
+            name,
+            kind,
+            target: String::new(),
+            user: None,
+            tickets: TicketSettings::default(),
+            from: None,
+            to: Vec::new(),
+            plain_text: false,
+            events: Vec::new(),
+            incidents: true,
+            owners: Vec::new(),
+            at_least: least(),
+            schedule: Schedule::default(),
+            enabled: true,
+        }
+    }
+
     /// Whether it is told of an event of the audit log.
     pub fn wants_event(&self, kind: &str) -> bool {
         self.enabled && self.events.iter().any(|pattern| pattern.matches(kind))

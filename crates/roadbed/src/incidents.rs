@@ -6,7 +6,7 @@
 //!
 //! - `incidents/open.rs`: how one is opened. `incidents/change.rs`: what people do to one.
 //! - `incidents/follow.rs`: how each is kept current. `incidents/missing.rs`: what became of tags that are there no more.
-//! - `incidents/answer.rs`: for the API.
+//! - `incidents/withdrawn.rs`: vulnerabilities that are none any more. `incidents/answer.rs`: for the API.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use road::{
     message::Message,
     names::{IncidentId, VulnerabilityId},
 };
-use store::{Actor, IncidentAppend, Store, StoredIncident, Timestamp};
+use store::{Actor, IncidentAppend, Store, Timestamp};
 use time::OffsetDateTime;
 use tokio::sync::Mutex as Turn;
 use web::IncidentsError;
@@ -38,6 +38,7 @@ mod open;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod withdrawn;
 
 pub(crate) use follow::follow;
 
@@ -62,7 +63,19 @@ struct Kept {
     incident: Arc<Incident>,
     /// How many events it has.
     events: u64,
-    is_followed: bool,
+    /// Since when nothing of it is affected and somebody has closed it.
+    settled_at: Option<Timestamp>,
+}
+
+impl Kept {
+    /// Whether what comes back opens it again: until some time after it was over.
+    fn is_followed(&self, now: Timestamp) -> bool {
+        is_followed(self.settled_at, now)
+    }
+}
+
+fn is_followed(settled_at: Option<Timestamp>, now: Timestamp) -> bool {
+    settled_at.is_none_or(|settled| settled >= now.minus(FOLLOWED_ON))
 }
 
 /// Keeps incidents.
@@ -140,23 +153,19 @@ impl IncidentService {
         let kept = Kept {
             incident: Arc::new(incident),
             events,
-            is_followed: self.is_followed(&stored),
+            settled_at: stored.settled_at,
         };
         self.remember(id, kept.clone());
         Ok(Some(kept))
     }
 
-    fn is_followed(&self, stored: &StoredIncident) -> bool {
-        let from = self.store.now().minus(FOLLOWED_ON);
-        stored.settled_at.is_none_or(|settled| settled >= from)
-    }
-
     fn remember(&self, id: &IncidentId, kept: Kept) {
+        let now = self.store.now();
         let mut all = self.kept();
         all.insert(id.clone(), kept);
         let others = all
             .iter()
-            .filter(|(other, kept)| !kept.is_followed && *other != id);
+            .filter(|(other, kept)| !kept.is_followed(now) && *other != id);
         let others: Vec<IncidentId> = others.map(|(other, _)| other.clone()).collect();
         for other in others.iter().skip(REMEMBERED) {
             all.remove(other);
@@ -204,11 +213,11 @@ impl IncidentService {
         if events.is_empty() {
             return Ok(kept.incident);
         }
-        let count = events.len() as u64;
+        let (count, settled_at) = (events.len() as u64, settled_at(&incident, now));
         let news = IncidentAppend {
             id: id.clone(),
             after: kept.events,
-            settled_at: settled_at(&incident, now),
+            settled_at,
             events,
         };
         let written = self.store.append_incident(actor, news).await;
@@ -223,7 +232,7 @@ impl IncidentService {
         let kept = Kept {
             incident: Arc::clone(&incident),
             events: kept.events + count,
-            is_followed: true,
+            settled_at,
         };
         self.remember(id, kept);
         Ok(incident)
@@ -236,9 +245,14 @@ impl IncidentService {
         incident: Option<Arc<Incident>>,
         facts: Arc<Facts>,
     ) -> Result<Sought> {
+        let withdrawn = match &incident {
+            Some(incident) => self.withdrawn(incident, &facts).await?,
+            None => BTreeMap::new(),
+        };
         Ok(Sought {
             ids,
             incident,
+            withdrawn,
             by_word: self.in_use_by_word().await?,
             road: self.store.road().await?,
             facts,
@@ -274,8 +288,11 @@ fn by_digest(entry: store::InUse) -> Option<(RepoName, Digest)> {
 /// Since when nothing of it is affected and somebody has closed it.
 fn settled_at(incident: &Incident, now: OffsetDateTime) -> Option<Timestamp> {
     let is_over = incident.lines().all(|line| line.state(now).is_over());
+    let stops = incident.lines().flat_map(|line| &line.clocks);
+    let last = stops.filter_map(|clock| clock.stopped).map(|(at, _)| at).max();
     match incident.status(now) {
-        Status::Closed { at } if is_over => Some(timestamp(at)),
+        // What was mitigated when it was closed may have been fixed later.
+        Status::Closed { at } if is_over => Some(timestamp(last.map_or(at, |last| last.max(at)))),
         _ => None,
     }
 }

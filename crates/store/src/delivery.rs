@@ -11,10 +11,12 @@ use crate::db::sql;
 use crate::{Page, Store, StoreError, Timestamp};
 
 mod attempt;
+mod forget;
 mod tell;
 mod ticket;
 
 pub use attempt::Attempt;
+pub use forget::{MAX_TOLD, TOLD_KEPT};
 pub use tell::{MessageOf, NewDelivery, Telling, ToldState};
 pub use ticket::StoredTicket;
 

@@ -7,6 +7,7 @@ use crate::db::{Tx, sql};
 use crate::{Actor, Page, Store, StoreError, Timestamp};
 
 mod line;
+mod names;
 
 pub use line::LogLine;
 
@@ -129,6 +130,9 @@ pub enum EventKind {
     /// Somebody could not be told something, and it is not tried any more.
     #[serde(rename = "delivery.dead")]
     DeliveryDead,
+    /// Somebody had what a sink could not be told tried again.
+    #[serde(rename = "delivery.retry")]
+    DeliveryRetry,
     /// The SBOM of an image was not attached: its repository has no room for it.
     #[serde(rename = "sbom.refuse")]
     SbomRefuse,

@@ -106,8 +106,8 @@ pub use declared::{
     EndError, Step,
 };
 pub use delivery::{
-    Attempt, Delivery, DeliveryCounts, DeliveryState, MAX_DIGEST, MessageOf, NewDelivery, StoredTicket,
-    Telling, ToldState,
+    Attempt, Delivery, DeliveryCounts, DeliveryState, MAX_DIGEST, MAX_TOLD, MessageOf, NewDelivery,
+    StoredTicket, TOLD_KEPT, Telling, ToldState,
 };
 pub use error::StoreError;
 pub use event::{Event, EventFilter, EventKind, LogLine};

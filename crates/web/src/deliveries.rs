@@ -3,12 +3,13 @@
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{Delivery, DeliveryState};
+use store::{Actor, Delivery, DeliveryState};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
 use crate::moment::Moment;
 use crate::page::{self, Page};
+use crate::principals::CAUSE;
 use crate::problem::{ApiError, Problem};
 use crate::query::{Path, Query};
 use crate::session::Administrator;
@@ -169,16 +170,17 @@ pub(crate) async fn get_delivery(
 ))]
 pub(crate) async fn retry_delivery(
     State(state): State<WebState>,
-    Administrator(_): Administrator,
+    Administrator(permit): Administrator,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, ApiError> {
     let telling = state.telling.as_ref().ok_or_else(switched_off)?;
-    state.store.retry_delivery(id).await?;
+    let actor = Actor::administrator(&permit, CAUSE);
+    state.store.retry_delivery(&actor, id).await?;
     telling.wake();
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Try everything again that a sink could not be told.
+/// Try everything again that a sink could not be told, also what would be tried again later.
 #[utoipa::path(post, path = "/deliveries/retry", tag = "telling", request_body = RetryRequest, responses(
     (status = OK, description = "How many are tried again", body = Retried),
     (status = NOT_FOUND, description = "No such sink", body = Problem),
@@ -186,14 +188,15 @@ pub(crate) async fn retry_delivery(
 ))]
 pub(crate) async fn retry_deliveries(
     State(state): State<WebState>,
-    Administrator(_): Administrator,
+    Administrator(permit): Administrator,
     Body(request): Body<RetryRequest>,
 ) -> Result<Body<Retried>, ApiError> {
     let telling = state.telling.as_ref().ok_or_else(switched_off)?;
     if state.store.sink(&request.sink).await?.is_none() {
         return Err(ApiError::not_found("sink", &request.sink));
     }
-    let deliveries = state.store.retry_dead(&request.sink).await?;
+    let actor = Actor::administrator(&permit, CAUSE);
+    let deliveries = state.store.retry_failed(&actor, &request.sink).await?;
     telling.wake();
     Ok(Body(Retried { deliveries }))
 }

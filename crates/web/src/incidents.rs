@@ -5,6 +5,7 @@
 
 mod change;
 mod list;
+mod place;
 mod read;
 mod wire;
 
@@ -12,7 +13,7 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use road::incident::{Incident, LineKey, ReliefKind};
+use road::incident::{Coverage, Incident, LineKey, ReliefKind};
 use road::names::{ApplicationName, IncidentId, Owner, VulnerabilityId};
 use store::{Actor, AdminError, Timestamp};
 use thiserror::Error;
@@ -37,16 +38,28 @@ pub trait Incidents: Send + Sync {
     /// Opens one, with all that is affected now.
     fn open(&self, actor: Actor, wanted: IncidentOpening) -> Following<'_, Arc<Incident>>;
 
-    /// One as it stands, or as it stood at a moment; only what somebody may see who may pull from these repositories.
+    /// One as it stands, or as it stood at a moment; only what is seen with this sight.
     fn at(
         &self,
         id: IncidentId,
         as_of: Option<Timestamp>,
-        may_pull: Option<MayPull>,
+        sight: Option<Sight>,
     ) -> Following<'_, Option<Arc<Incident>>>;
+
+    /// What somebody sees who may pull from these repositories.
+    fn sight(&self, may_pull: MayPull) -> Following<'_, Sight>;
 
     /// Makes something happen to one.
     fn change(&self, actor: Actor, id: IncidentId, change: IncidentChange) -> Following<'_, Arc<Incident>>;
+}
+
+/// What somebody sees who does not see everything.
+#[derive(Clone)]
+pub struct Sight {
+    /// Tags and images of these repositories.
+    pub may_pull: MayPull,
+    /// How much of these is covered.
+    pub coverage: Coverage,
 }
 
 /// What an incident begins with.
@@ -58,6 +71,8 @@ pub struct IncidentOpening {
     pub title: Option<String>,
     /// By any of their ids.
     pub vulnerabilities: Vec<VulnerabilityId>,
+    /// Also if an open incident is about one of them already.
+    pub another: bool,
     /// By when it is to be over, where that is not as configured.
     pub deadlines: IncidentDeadlines,
 }

@@ -80,13 +80,15 @@ pub use advisories::end_import;
 pub use affected::{AffectedQuestion, Answering, Asking, AskingError, MayPull};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION_BYTES};
 pub use feeds::{BundleAsked, RunningSync, SourcesAsked, SyncRefused, Syncing};
-pub use incidents::{Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection};
+pub use incidents::{
+    Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection, Sight,
+};
 pub use judging::{Asked, Judging, JudgingError, Weighed};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::{MAX_PLATFORMS, Made, PlanOf, Planned, Rebasing, RebasingError};
 pub use reports::ReportOf;
 pub use session::{PeerAddress, WhoAsked};
-pub use sinks::{MAX_KEEP_SECONDS, NewSecretOfSink, Telling, TestAsked};
+pub use sinks::{MAX_KEEP_SECONDS, NewSecretOfSink, Telling, TestAsked, check_events};
 pub use state::{WebConfig, WebState};
 
 /// The path under which all of it stands.

@@ -8,7 +8,7 @@ use axum::extract::State;
 use http::StatusCode;
 use road::sink::{SinkKind, SinkSpec};
 use serde::{Deserialize, Serialize};
-use store::{Actor, SecretChange, StoredSink};
+use store::{Actor, EventKind, SecretChange, StoredSink};
 use utoipa::ToSchema;
 
 use crate::body::Body;
@@ -203,6 +203,7 @@ pub(crate) async fn set_sink(
         return Err(ApiError::malformed(detail));
     }
     let SinkEntry(mut spec) = new.sink;
+    check_events(&spec).map_err(ApiError::malformed)?;
     let was = state.store.sink(spec.name.as_str()).await?;
     let same = was.filter(|was| was.spec.kind == spec.kind && was.has_secret);
     let kept = same.filter(|_| !new.rotate && new.secret.is_none());
@@ -234,6 +235,17 @@ pub(crate) async fn set_sink(
         replaced: was.is_some(),
         secret: shown,
     }))
+}
+
+/// Whether each kind of event that a sink names is one: who misspells one would wait for it for ever.
+pub fn check_events(spec: &SinkSpec) -> Result<(), String> {
+    match EventKind::meant_by_none(&spec.events) {
+        None => Ok(()),
+        Some(unknown) => Err(format!(
+            "no kind of event is called {unknown}: there are *, and {}, and groups of them such as tag.*",
+            EventKind::names().join(", ")
+        )),
+    }
 }
 
 /// The sink of this name, and how it stands.

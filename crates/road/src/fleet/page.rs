@@ -99,6 +99,8 @@ pub struct Place<'a> {
     /// What the advisories say of it, with the fix for its line, the severity and the word of every source. Of questions about
     /// a vulnerability.
     pub finding: Option<&'a VulnerabilityFinding>,
+    /// The package, until the index changes.
+    pub(super) version_number: u32,
 }
 
 impl Fleet {
@@ -312,6 +314,7 @@ impl Fleet {
                     state: if is_hidden { State::Hidden } else { state },
                     is_class_seen,
                     finding,
+                    version_number: stated.version,
                 });
             }
         }

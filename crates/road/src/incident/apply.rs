@@ -1,16 +1,16 @@
 //! What each event does. Everything is checked before anything is changed.
 
-use time::{Duration, OffsetDateTime};
+use std::collections::BTreeSet;
 
+use time::OffsetDateTime;
+
+use super::line::Lost;
 use super::{
     Event, EventKind, Generation, Incident, IncidentError, LINES_PER_EVENT, Line, LineKey, MAX_FIXES,
-    MAX_GENERATIONS, MAX_LINES, MAX_RELIEF_DAYS, MAX_RELIEFS, MAX_REMEDIES, MAX_TEXT_BYTES,
-    MAX_VULNERABILITIES, Relief, ReliefKind, Sighting, Vulnerability,
+    MAX_GENERATIONS, MAX_LINES, MAX_RELIEFS, MAX_REMEDIES, MAX_TEXT_BYTES, MAX_VULNERABILITIES, ReliefKind,
+    Sighting, Vulnerability,
 };
 use crate::names::VulnerabilityId;
-
-/// By whom what the registry saw itself is said.
-const SEEN_BY: &str = "the registry";
 
 /// The incident that an opening makes.
 pub(super) fn opened(event: &Event) -> Result<Incident, IncidentError> {
@@ -20,6 +20,7 @@ pub(super) fn opened(event: &Event) -> Result<Incident, IncidentError> {
         vulnerabilities,
         deadlines,
         coverage,
+        targets,
     } = &event.kind
     else {
         return Err(IncidentError::Opening);
@@ -39,10 +40,13 @@ pub(super) fn opened(event: &Event) -> Result<Incident, IncidentError> {
         deadlines: *deadlines,
         coverage: *coverage,
         lines: std::collections::BTreeMap::new(),
+        log: super::Log::default(),
     };
     for vulnerability in vulnerabilities {
         incident.add(vulnerability, false, event.at)?;
     }
+    incident.aim_at(targets)?;
+    incident.log.note(event);
     Ok(incident)
 }
 
@@ -57,12 +61,22 @@ pub(super) fn apply(incident: &mut Incident, event: &Event) -> Result<(), Incide
         EventKind::VulnerabilityAdded {
             vulnerability,
             supersedes,
-        } => incident.add(vulnerability, *supersedes, at)?,
+            targets,
+        } => {
+            check_count("versions to go to", targets.len(), MAX_FIXES)?;
+            incident.add(vulnerability, *supersedes, at)?;
+            incident.aim_at(targets)?;
+        }
         EventKind::FixChanged {
             vulnerability,
             fixed_in,
             supersedes,
-        } => incident.change_fix(vulnerability, fixed_in, *supersedes, at)?,
+            targets,
+        } => {
+            check_count("versions to go to", targets.len(), MAX_FIXES)?;
+            incident.change_fix(vulnerability, fixed_in, *supersedes, at)?;
+            incident.aim_at(targets)?;
+        }
         EventKind::SeverityChanged {
             vulnerability,
             severity,
@@ -87,9 +101,9 @@ pub(super) fn apply(incident: &mut Incident, event: &Event) -> Result<(), Incide
             reason,
         } => incident.relieve(ReliefKind::Waiver, event, (line, covers), *until, reason)?,
         EventKind::MitigationEnded { line, reason } => {
-            incident.end(ReliefKind::Mitigation, line, reason, at)?;
+            incident.end(ReliefKind::Mitigation, event, line, reason)?;
         }
-        EventKind::WaiverEnded { line, reason } => incident.end(ReliefKind::Waiver, line, reason, at)?,
+        EventKind::WaiverEnded { line, reason } => incident.end(ReliefKind::Waiver, event, line, reason)?,
         EventKind::Gone { line, reason } => incident.gone(line, reason, at)?,
         EventKind::Running {
             line,
@@ -100,6 +114,7 @@ pub(super) fn apply(incident: &mut Incident, event: &Event) -> Result<(), Incide
         EventKind::Closed { note } => incident.close(note, at)?,
     }
     incident.last_at = at;
+    incident.log.note(event);
     Ok(())
 }
 
@@ -109,8 +124,10 @@ pub(super) fn is_news(incident: &Incident, sighting: &Sighting) -> bool {
         return !sighting.affected_by.is_empty();
     };
     let offered = incident.mask(&sighting.affected_by);
+    let stays_gone = line.is_withdrawn && offered == Ok(0);
     offered != Ok(line.offered)
-        || line.gone.is_some()
+        || (line.gone.is_some() && !stays_gone)
+        || sighting.fixes.iter().any(|fix| !line.has_fix(fix))
         || line.key.application != sighting.line.application
         || line.digest != sighting.digest
         || line.owner != sighting.owner
@@ -126,7 +143,7 @@ fn check_count(what: &'static str, count: usize, limit: usize) -> Result<(), Inc
     Ok(())
 }
 
-fn check_text(what: &'static str, text: &str) -> Result<(), IncidentError> {
+pub(super) fn check_text(what: &'static str, text: &str) -> Result<(), IncidentError> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(IncidentError::Text(what));
     }
@@ -139,13 +156,13 @@ impl Incident {
         place.ok_or_else(|| IncidentError::UnknownVulnerability(id.clone()))
     }
 
-    fn mask(&self, ids: &[VulnerabilityId]) -> Result<u64, IncidentError> {
+    pub(super) fn mask(&self, ids: &[VulnerabilityId]) -> Result<u64, IncidentError> {
         check_count("vulnerabilities", ids.len(), MAX_VULNERABILITIES)?;
         ids.iter()
             .try_fold(0, |mask, id| self.place(id).map(|place| mask | 1 << place))
     }
 
-    fn followed(&mut self, key: &LineKey) -> Result<&mut Line, IncidentError> {
+    pub(super) fn followed(&mut self, key: &LineKey) -> Result<&mut Line, IncidentError> {
         let line = self.lines.get_mut(key);
         line.ok_or_else(|| IncidentError::UnknownLine(key.to_string()))
     }
@@ -216,6 +233,15 @@ impl Incident {
         Ok(())
     }
 
+    /// What is to be gone to from now on, where that was told.
+    fn aim_at(&mut self, targets: &[String]) -> Result<(), IncidentError> {
+        check_count("versions to go to", targets.len(), MAX_FIXES)?;
+        if let Some(last) = self.generations.last_mut().filter(|_| !targets.is_empty()) {
+            last.targets = targets.to_vec();
+        }
+        Ok(())
+    }
+
     /// The masks of the sightings, if all of them can be taken in.
     pub(super) fn check_seen(&self, sightings: &[Sighting]) -> Result<Vec<u64>, IncidentError> {
         let mut masks = Vec::with_capacity(sightings.len());
@@ -228,7 +254,12 @@ impl Incident {
                 crate::application::MAX_LISTED,
             )?;
             check_count("mitigations and waivers", sighting.reliefs.len(), MAX_RELIEFS)?;
+            check_count("versions with the fix", sighting.fixes.len(), MAX_FIXES)?;
             self.reliefs_of(sighting)?;
+            if let Some(withdrawal) = &sighting.withdrawal {
+                check_text("reason", &withdrawal.reason)?;
+                self.mask(&withdrawal.ids)?;
+            }
             let mask = self.mask(&sighting.affected_by)?;
             added += usize::from(mask != 0 && !self.lines.contains_key(&sighting.line));
             masks.push(mask);
@@ -250,24 +281,11 @@ impl Incident {
         Ok(())
     }
 
-    /// What the registry saw itself, as reliefs.
-    fn reliefs_of(&self, sighting: &Sighting) -> Result<Vec<Relief>, IncidentError> {
-        let reliefs = sighting.reliefs.iter().map(|seen| {
-            check_text("reason", &seen.reason)?;
-            Ok(Relief {
-                kind: seen.kind,
-                covers: self.mask(&seen.covers)?,
-                until: seen.until,
-                reason: seen.reason.clone(),
-                by: SEEN_BY.to_owned(),
-            })
-        });
-        reliefs.collect()
-    }
-
     fn saw_one(&mut self, sighting: &Sighting, mask: u64, at: OffsetDateTime) {
         let at_opening = at == self.opened_at;
         let seen = self.reliefs_of(sighting).unwrap_or_default();
+        let withdrawn = sighting.withdrawal.as_ref();
+        let withdrawn_mask = withdrawn.map_or(0, |withdrawn| self.mask(&withdrawn.ids).unwrap_or(0));
         let line = self.lines.entry(sighting.line.clone()).or_insert_with(|| Line {
             key: sighting.line.clone(),
             since: at,
@@ -284,6 +302,8 @@ impl Incident {
             last_reopening: None,
             replicas: None,
             gone: None,
+            is_withdrawn: false,
+            fixes: BTreeSet::new(),
             offered: 0,
             running: 0,
             ever: 0,
@@ -294,59 +314,30 @@ impl Incident {
         line.contacts.clone_from(&sighting.contacts);
         line.remedies.clone_from(&sighting.remedies);
         line.digest = sighting.digest;
+        let room = MAX_FIXES.saturating_sub(line.fixes.len());
+        line.fixes.extend(sighting.fixes.iter().take(room).cloned());
+        let (before, was_gone) = (line.exposed(), line.gone.is_some());
         line.offered = mask;
-        line.gone = None;
-        line.wind(at, &self.generations);
-        line.settle_return();
-    }
-
-    fn relieve(
-        &mut self,
-        kind: ReliefKind,
-        event: &Event,
-        (key, covers): (&LineKey, &[VulnerabilityId]),
-        until: OffsetDateTime,
-        reason: &str,
-    ) -> Result<(), IncidentError> {
-        check_text("reason", reason)?;
-        let covers = self.mask(covers)?;
-        if covers == 0 || reason.trim().is_empty() {
-            return Err(IncidentError::CoversNothing);
+        let lost = before & !line.exposed();
+        let lost = Lost {
+            withdrawn: lost & withdrawn_mask,
+            fixed: lost & !withdrawn_mask,
+        };
+        // Who was gone by advisories comes back by advisories.
+        if !line.is_withdrawn || mask != 0 {
+            (line.gone, line.is_withdrawn) = (None, false);
         }
-        let length = until - event.at;
-        if !length.is_positive() || length > Duration::days(MAX_RELIEF_DAYS) {
-            return Err(IncidentError::Until);
+        if let Some(withdrawn) = withdrawn
+            && line.exposed() == 0
+            && lost.withdrawn != 0
+            && lost.fixed == 0
+        {
+            (line.gone, line.is_withdrawn) = (Some(withdrawn.reason.clone()), true);
         }
-        let line = self.followed(key)?;
-        let in_force = line.reliefs.iter().filter(|relief| relief.is_live(event.at));
-        if in_force.count() >= MAX_RELIEFS {
-            return Err(IncidentError::Reliefs(key.to_string()));
+        line.wind_after(lost, at, &self.generations);
+        if was_gone {
+            line.settle_return();
         }
-        // What has ended is told by the events; here it only takes room.
-        line.reliefs.retain(|relief| relief.is_live(event.at));
-        line.reliefs.push(Relief {
-            kind,
-            covers,
-            until: Some(until),
-            reason: reason.to_owned(),
-            by: event.actor.clone(),
-        });
-        Ok(())
-    }
-
-    fn end(
-        &mut self,
-        kind: ReliefKind,
-        key: &LineKey,
-        reason: &str,
-        at: OffsetDateTime,
-    ) -> Result<(), IncidentError> {
-        check_text("reason", reason)?;
-        let line = self.followed(key)?;
-        for relief in line.reliefs.iter_mut().filter(|relief| relief.kind == kind) {
-            relief.until = Some(relief.until.map_or(at, |until| until.min(at)));
-        }
-        Ok(())
     }
 
     fn gone(&mut self, key: &LineKey, reason: &str, at: OffsetDateTime) -> Result<(), IncidentError> {

@@ -16,17 +16,39 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// The line that stands above every answer: never a bare number where something is not known.
+    /// Whether all images were looked into and are somebody's. Only then a count is a count; else it is the least that it can be.
+    pub const fn is_whole(&self) -> bool {
+        self.not_scannable == 0 && self.without_owner == 0 && self.either == 0
+    }
+
+    /// A count of what is affected, as it may be said.
+    pub fn at_least(&self, count: impl std::fmt::Display) -> String {
+        if self.is_whole() {
+            count.to_string()
+        } else {
+            format!("at least {count}")
+        }
+    }
+
+    /// How much is not covered.
+    pub fn words(&self) -> String {
+        if self.is_whole() {
+            return "all images could be looked into and have an owner".to_owned();
+        }
+        let unseen = self.either.max(self.not_scannable).max(self.without_owner);
+        format!(
+            "{} of images not scannable or without owner",
+            percent(unseen, self.images)
+        )
+    }
+
+    /// The line that stands above every answer, as above that to who is affected: never a bare number where something is not known.
     pub fn headline(&self, affected: u64) -> String {
-        let share = percent(
-            self.either.max(self.not_scannable).max(self.without_owner),
-            self.images,
-        );
-        match (self.not_scannable, self.without_owner) {
-            (0, 0) => format!("{affected} affected"),
-            (0, _) => format!("{affected} affected; {share} of images without owner"),
-            (_, 0) => format!("at least {affected} affected; {share} of images not scannable"),
-            _ => format!("at least {affected} affected; {share} of images not scannable or without owner"),
+        let count = self.at_least(affected);
+        if self.is_whole() {
+            format!("{count} affected")
+        } else {
+            format!("{count} affected; {}", self.words())
         }
     }
 }

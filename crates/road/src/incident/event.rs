@@ -47,6 +47,9 @@ pub enum EventKind {
         deadlines: Deadlines,
         /// How much of the fleet is covered.
         coverage: Coverage,
+        /// Versions that are without all of the group, one per line of releases in use; none: not told.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        targets: Vec<String>,
     },
     /// What tags and images are affected by. At the moment of the opening: what was affected then.
     Seen {
@@ -59,6 +62,9 @@ pub enum EventKind {
         vulnerability: Vulnerability,
         /// Whether a new generation begins with it.
         supersedes: bool,
+        /// Versions that are without all of the group from now on; none: not told.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        targets: Vec<String>,
     },
     /// Other versions fix one of the group.
     FixChanged {
@@ -68,6 +74,9 @@ pub enum EventKind {
         fixed_in: Vec<String>,
         /// Whether the earlier ones turned out not to, so that a new generation begins.
         supersedes: bool,
+        /// Versions that are without all of the group from now on; none: not told.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        targets: Vec<String>,
     },
     /// One of the group is rated otherwise.
     SeverityChanged {
@@ -188,6 +197,21 @@ pub struct Sighting {
     /// What the registry itself knows to help, all of it; at most [`super::MAX_RELIEFS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reliefs: Vec<SeenRelief>,
+    /// Versions that fix something of the group for a package that is here; at most [`super::MAX_FIXES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<String>,
+    /// What it is affected by no more although nobody has pushed anything: nothing was fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<Withdrawal>,
+}
+
+/// That advisories do not say any more what they said of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    /// Of which of the group.
+    pub ids: Vec<VulnerabilityId>,
+    /// Why, as far as that is known.
+    pub reason: String,
 }
 
 /// What the registry itself knows to help: a class that was taken out, a trusted statement, a waiver of the policy. It counts until
@@ -225,8 +249,11 @@ pub enum Remedy {
     Upgrade {
         /// Which package.
         package: String,
-        /// To one of these, by the line of releases in use.
+        /// To one of these, by the line of releases in use: the lowest that is without all of the group.
         fixed_in: Vec<String>,
+        /// What no version fixes yet that is after these.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        leaves: Vec<VulnerabilityId>,
     },
     /// It comes from one's own layers, and nothing fixes it yet: mitigate or remove.
     NoFix {

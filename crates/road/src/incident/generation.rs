@@ -11,8 +11,11 @@ pub struct Generation {
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub started: OffsetDateTime,
-    /// Versions to go to, one per line of releases.
+    /// Versions to go to, one per line of releases: those without all of the group, as far as that was told.
     pub targets: Vec<String>,
+    /// Every version that fixes one of its members: what is fixed by one of them supersedes nothing.
+    #[serde(skip)]
+    pub(super) aims: Vec<String>,
     /// What its clocks run for, as bits of the group.
     #[serde(skip)]
     pub(super) members: u64,
@@ -27,15 +30,18 @@ impl Generation {
             number: u16::try_from(number).unwrap_or(u16::MAX),
             started,
             targets: Vec::new(),
+            aims: Vec::new(),
             members: 0,
             active: 0,
         }
     }
 
     pub(super) fn aim_at(&mut self, versions: &[String]) {
-        for version in versions {
-            if !self.targets.contains(version) {
-                self.targets.push(version.clone());
+        for aimed in [&mut self.targets, &mut self.aims] {
+            for version in versions {
+                if !aimed.contains(version) {
+                    aimed.push(version.clone());
+                }
             }
         }
     }

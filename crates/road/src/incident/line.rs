@@ -1,6 +1,7 @@
 //! One tag or image in an incident.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
-use super::{Generation, MAX_CLOCKS, Remedy};
+use super::{Generation, MAX_CLOCKS, MAX_FIXES, Relief, ReliefKind, Remedy};
 use crate::cohort::Cohort;
 use crate::names::{ApplicationName, Contact, Owner};
 
@@ -117,48 +118,6 @@ pub struct Clock {
     pub stopped: Option<(OffsetDateTime, End)>,
 }
 
-/// What changes the state of a line without fixing it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReliefKind {
-    /// Something makes it harmless.
-    Mitigation,
-    /// Somebody bears it.
-    Waiver,
-}
-
-impl ReliefKind {
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mitigation => "mitigation",
-            Self::Waiver => "waiver",
-        }
-    }
-}
-
-/// A mitigation or waiver of a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relief {
-    /// Which of the two.
-    pub kind: ReliefKind,
-    /// What it covers, as bits of the group.
-    pub(super) covers: u64,
-    /// Until when, not included. `None`: as long as the registry sees it.
-    pub until: Option<OffsetDateTime>,
-    /// What, or why.
-    pub reason: String,
-    /// Who says so.
-    pub by: String,
-}
-
-impl Relief {
-    /// Whether it counts at a moment.
-    pub fn is_live(&self, now: OffsetDateTime) -> bool {
-        self.until.is_none_or(|until| now < until)
-    }
-}
-
 /// Why a line opened again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -250,7 +209,7 @@ pub struct Line {
     pub remedies: Vec<Remedy>,
     /// When it was affected, by generation; in the order of their starts.
     pub clocks: Vec<Clock>,
-    /// Mitigations and waivers by somebody's word, also ended ones.
+    /// Mitigations and waivers by somebody's word, also ended ones; of these the latest [`super::MAX_ENDED_RELIEFS`].
     pub reliefs: Vec<Relief>,
     /// What the registry saw itself, at last.
     pub seen: Vec<Relief>,
@@ -260,8 +219,12 @@ pub struct Line {
     pub last_reopening: Option<Reopening>,
     /// How many affected replicas run, where a cluster tells.
     pub replicas: Option<u32>,
-    /// Why it is there no more.
+    /// Why it is there no more, or is not said to be affected any more.
     pub gone: Option<String>,
+    /// It is gone because advisories were withdrawn or changed: what it is called is still there.
+    pub is_withdrawn: bool,
+    /// Versions that ever were said to fix something of the group here; at most [`super::MAX_FIXES`].
+    pub fixes: BTreeSet<String>,
     /// By what its tag is affected.
     pub(super) offered: u64,
     /// By what its replicas are affected.
@@ -271,6 +234,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// Whether a version is among those that are known to fix something here, or would find no room there.
+    pub(super) fn has_fix(&self, version: &str) -> bool {
+        self.fixes.contains(version) || self.fixes.len() >= MAX_FIXES
+    }
+
     /// By what it is affected now.
     pub(super) fn exposed(&self) -> u64 {
         self.offered | self.running
@@ -391,6 +359,12 @@ impl Line {
 
     /// Starts and stops its clocks by what it is affected by now.
     pub(super) fn wind(&mut self, at: OffsetDateTime, generations: &[Generation]) {
+        self.wind_after(Lost::default(), at, generations);
+    }
+
+    /// The same, where it is told how it came to be affected by less. A clock that stops because something was withdrawn has nothing
+    /// fixed.
+    pub(super) fn wind_after(&mut self, lost: Lost, at: OffsetDateTime, generations: &[Generation]) {
         let exposed = self.exposed();
         let was_over = self.clocks.iter().all(|clock| clock.stopped.is_some());
         let end = if self.gone.is_some() {
@@ -404,7 +378,14 @@ impl Line {
             let mut clocks = self.clocks.iter_mut();
             let running = clocks.find(|clock| clock.generation == number && clock.stopped.is_none());
             match running {
-                Some(clock) if exposed & generation.members == 0 => clock.stopped = Some((at, end)),
+                Some(clock) if exposed & generation.members == 0 => {
+                    let end = if lost.is_withdrawn(generation.members) {
+                        End::Gone
+                    } else {
+                        end
+                    };
+                    clock.stopped = Some((at, end));
+                }
                 None if exposed & generation.active != 0 => {
                     let is_known = self.clocks.iter().any(|clock| clock.generation == number);
                     started = match started {
@@ -442,6 +423,21 @@ impl Line {
                 stopped: None,
             }),
         }
+    }
+}
+
+/// What a line is affected by no more, as bits of the group.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lost {
+    /// Because advisories do not say so any more.
+    pub(super) withdrawn: u64,
+    /// For any other reason.
+    pub(super) fixed: u64,
+}
+
+impl Lost {
+    fn is_withdrawn(self, members: u64) -> bool {
+        self.withdrawn & members != 0 && self.fixed & members == 0
     }
 }
 

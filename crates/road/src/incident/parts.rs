@@ -18,6 +18,9 @@ pub struct Part {
     pub open: usize,
     /// How many are affected by them, and mitigated or waived.
     pub relieved: usize,
+    /// Not all images are covered: there may be more.
+    #[serde(default)]
+    pub at_least: bool,
 }
 
 impl Incident {
@@ -38,6 +41,7 @@ impl Incident {
                 vulnerabilities: self.ids(mask),
                 open: open.len(),
                 relieved: relieved.len(),
+                at_least: !self.coverage.is_whole(),
             }
         };
         severities.into_iter().rev().map(part).collect()
@@ -45,7 +49,7 @@ impl Incident {
 }
 
 impl Part {
-    /// In words: `critical part (CVE-2021-44228) closed`, `medium part (CVE-2021-45105) open: 3 affected`.
+    /// In words: `critical part (CVE-2021-44228) closed`, `medium part (CVE-2021-45105) open: at least 3 affected`.
     pub fn words(&self) -> String {
         let ids: Vec<&str> = self.vulnerabilities.iter().map(VulnerabilityId::as_str).collect();
         let relieved = match self.relieved {
@@ -54,6 +58,7 @@ impl Part {
         };
         let state = match self.open {
             0 => "closed".to_owned(),
+            open if self.at_least => format!("open: at least {open} affected"),
             open => format!("open: {open} affected"),
         };
         format!(

@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use super::figures::figures;
 use super::line::State;
 use super::{
-    Coverage, End, Estimate, Figures, Generation, Incident, Line, Part, Point, Sample, Status, Vulnerability,
-    estimate,
+    Closing, Coverage, End, Estimate, Figures, Generation, Happened, Incident, Line, Part, Point,
+    ReliefShown, Sample, Status, Vulnerability, estimate,
 };
 use crate::cohort::Cohort;
 use crate::names::{ApplicationName, IncidentId, Owner, VulnerabilityId};
@@ -32,8 +32,14 @@ pub struct Report {
     /// When it was opened.
     #[serde(with = "time::serde::rfc3339")]
     pub opened_at: OffsetDateTime,
+    /// By whom.
+    #[serde(default)]
+    pub opened_by: String,
     /// Where it stands.
     pub status: Status,
+    /// When somebody said that it is over, by whom and with what note; the first time first.
+    #[serde(default)]
+    pub closings: Vec<Closing>,
     /// How many are affected, and how sure that is.
     pub headline: String,
     /// How much of the fleet is covered.
@@ -61,6 +67,18 @@ pub struct Report {
     pub open: Vec<OpenLine>,
     /// How many more there are.
     pub open_more: usize,
+    /// Mitigations and waivers, also those that have ended, the first one first.
+    #[serde(default)]
+    pub reliefs: Vec<ReliefShown>,
+    /// How many more there are.
+    #[serde(default)]
+    pub reliefs_more: usize,
+    /// What happened, in its order.
+    #[serde(default)]
+    pub events: Vec<Happened>,
+    /// How much happened before the first of them.
+    #[serde(default)]
+    pub events_more: usize,
 }
 
 /// The figures of a generation.
@@ -157,11 +175,15 @@ pub(super) fn report(incident: &Incident, now: OffsetDateTime) -> Report {
     open.sort_by_cached_key(|line| (!line.state(now).is_open(), incident.due(line), line.key.clone()));
     let open_more = open.len().saturating_sub(MAX_LISTED_LINES);
     open.truncate(MAX_LISTED_LINES);
+    let (reliefs, reliefs_more) = incident.reliefs_shown(now);
+    let (events, events_more) = incident.happened(&reliefs);
     Report {
         id: incident.id.clone(),
         title: incident.title.clone(),
         as_of: now,
         opened_at: incident.opened_at,
+        opened_by: incident.opened_by().to_owned(),
+        closings: incident.closings(),
         status: incident.status(now),
         headline: incident
             .coverage
@@ -193,6 +215,10 @@ pub(super) fn report(incident: &Incident, now: OffsetDateTime) -> Report {
             .map(|line| open_line(incident, line, now))
             .collect(),
         open_more,
+        reliefs,
+        reliefs_more,
+        events,
+        events_more,
     }
 }
 

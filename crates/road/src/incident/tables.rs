@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::figures::SHARES_AFTER;
-use super::{Figures, Part, Report, Status};
+use super::{Closing, Figures, Happened, Part, ReliefKind, ReliefShown, Report, Status};
 use crate::cohort::Cohort;
 use crate::names::VulnerabilityId;
 use crate::page::Block;
@@ -16,6 +16,7 @@ impl Report {
             Block::Heading(format!("{}: {}", self.id, self.title)),
             Block::Paragraph(self.headline.clone()),
             Block::Paragraph(self.standing()),
+            Block::List(self.closings.iter().map(closing).collect()),
             Block::List(self.parts.iter().map(Part::words).collect()),
             Block::Heading("Generations".to_owned()),
             self.generations(),
@@ -36,6 +37,13 @@ impl Report {
             blocks.push(Block::Heading("What open ones wait for".to_owned()));
             blocks.push(Block::table(&["waits for", "tags and images"], rows.collect()));
         }
+        for kind in [ReliefKind::Mitigation, ReliefKind::Waiver] {
+            blocks.extend(self.reliefs_of(kind));
+        }
+        if self.reliefs_more > 0 {
+            let more = format!("and {} more mitigations and waivers", self.reliefs_more);
+            blocks.push(Block::Paragraph(more));
+        }
         if !self.open.is_empty() {
             blocks.push(Block::Heading("Not over".to_owned()));
             blocks.push(self.open_lines());
@@ -43,6 +51,13 @@ impl Report {
         if self.open_more > 0 {
             blocks.push(Block::Paragraph(format!("and {} more", self.open_more)));
         }
+        blocks.push(Block::Heading("What happened".to_owned()));
+        if self.events_more > 0 {
+            let before = format!("{} entries before these are left out", self.events_more);
+            blocks.push(Block::Paragraph(before));
+        }
+        blocks.push(self.happened());
+        blocks.retain(|block| !matches!(block, Block::List(items) if items.is_empty()));
         blocks
     }
 
@@ -53,10 +68,45 @@ impl Report {
             Status::Reopened => "open again".to_owned(),
         };
         let (opened, as_of) = (moment(self.opened_at), moment(self.as_of));
+        let by = match self.opened_by.as_str() {
+            "" => String::new(),
+            by => format!(" by {by}"),
+        };
         format!(
-            "Opened at {opened}, {status}; as of {as_of}. {} hours of exposure.",
+            "Opened at {opened}{by}, {status}; as of {as_of}. {} hours of exposure.",
             self.total.exposure_hours
         )
+    }
+
+    /// Mitigations or waivers, under a heading; nothing where there are none.
+    fn reliefs_of(&self, kind: ReliefKind) -> Vec<Block> {
+        let of_kind = self.reliefs.iter().filter(|relief| relief.kind == kind);
+        let rows: Vec<Vec<String>> = of_kind.map(relief).collect();
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let heading = match kind {
+            ReliefKind::Mitigation => "Mitigations",
+            ReliefKind::Waiver => "Waivers",
+        };
+        let head = [
+            "tags and images",
+            "against",
+            "reason",
+            "by",
+            "since",
+            "until",
+            "state",
+        ];
+        vec![Block::Heading(heading.to_owned()), Block::table(&head, rows)]
+    }
+
+    fn happened(&self) -> Block {
+        let rows = self.events.iter().map(|event| {
+            let Happened { at, by, what } = event;
+            vec![moment(*at), by.clone(), what.clone()]
+        });
+        Block::table(&["at", "by", "what"], rows.collect())
     }
 
     fn generations(&self) -> Block {
@@ -140,6 +190,39 @@ impl Report {
         ];
         Block::table(&head, rows.collect())
     }
+}
+
+fn closing(closing: &Closing) -> String {
+    let note = match closing.note.trim() {
+        "" => "without a note",
+        note => note,
+    };
+    format!("closed at {} by {}: {note}", moment(closing.at), closing.by)
+}
+
+fn relief(relief: &ReliefShown) -> Vec<String> {
+    let mut lines = relief.lines.join(", ");
+    if relief.more > 0 {
+        lines = format!("{lines} and {} more", relief.more);
+    }
+    let ids: Vec<&str> = relief.covers.iter().map(VulnerabilityId::as_str).collect();
+    let state = match (&relief.ended_by, &relief.ended_because) {
+        (Some(by), Some(why)) => format!("{} by {by}: {why}", relief.state),
+        _ => relief.state.clone(),
+    };
+    vec![
+        lines,
+        ids.join(", "),
+        relief.reason.clone(),
+        relief.by.clone(),
+        relief
+            .since
+            .map_or_else(|| "seen by the registry".to_owned(), moment),
+        relief
+            .until
+            .map_or_else(|| "as long as it is seen".to_owned(), moment),
+        state,
+    ]
 }
 
 fn name(figures: &Figures) -> String {

@@ -22,6 +22,7 @@ pub(crate) fn vulnerability(name: &str, severity: Severity, fixed_in: &[&str]) -
         severity,
         by_source: BTreeMap::new(),
         fixed_in: fixed_in.iter().map(|version| (*version).to_owned()).collect(),
+        advisories: Vec::new(),
     }
 }
 
@@ -45,8 +46,11 @@ pub(crate) fn sighting(name: &str, cohort: Cohort, affected_by: &[&str]) -> Sigh
         remedies: vec![Remedy::Upgrade {
             package: "log4j-core".into(),
             fixed_in: vec!["2.15.0".into()],
+            leaves: Vec::new(),
         }],
         reliefs: Vec::new(),
+        fixes: vec!["2.15.0".into()],
+        withdrawal: None,
     }
 }
 
@@ -63,6 +67,7 @@ pub(crate) fn opening(affected: Vec<Sighting>) -> Opening {
             ..Coverage::default()
         },
         affected,
+        targets: Vec::new(),
     }
 }
 
@@ -117,7 +122,7 @@ fn relief_has_an_end_and_covers_what_it_names() {
     assert_eq!(state(&incident, "a", until), State::Open);
     let later = vulnerability("CVE-2021-45046", Severity::Critical, &["2.16.0"]);
     incident
-        .add_vulnerability(later, "feed", T0 + Duration::HOUR)
+        .add_vulnerability(later, &[], "feed", T0 + Duration::HOUR)
         .unwrap();
     let both = sighting("a", Cohort::Paved, &[SHELL, "CVE-2021-45046"]);
     incident.see(vec![both], "scan", T0 + Duration::HOUR).unwrap();

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use findings::Severity;
+use jiff::civil::Weekday;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use time::{Duration, OffsetDateTime, UtcOffset, Weekday};
+use time::OffsetDateTime;
 
+use super::clock::{Clock, Zone, at_minute};
 use super::{Message, Why};
 use crate::names::Owner;
 
@@ -29,7 +31,10 @@ pub struct QuietHours {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
-    /// How far their clock is ahead of UTC, in minutes.
+    /// By which clock; with it the offset is 0, for it has one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
+    /// How far their clock is ahead of UTC, in minutes, where it knows no summer time.
     pub offset_minutes: i16,
     /// Quiet hours.
     pub quiet: Option<QuietHours>,
@@ -43,6 +48,7 @@ impl Default for Schedule {
     /// No quiet hours and no digest: everything at once.
     fn default() -> Self {
         Self {
+            zone: None,
             offset_minutes: 0,
             quiet: None,
             digest_minute: None,
@@ -60,6 +66,9 @@ pub enum ScheduleError {
     /// Not an offset of the world.
     #[error("an offset of {0} minutes is beyond 14 hours")]
     Offset(i16),
+    /// Two clocks.
+    #[error("the zone {0} has an offset of its own: leave the other one out")]
+    TwoClocks(Zone),
 }
 
 /// Messages that go together.
@@ -88,6 +97,9 @@ impl Schedule {
         }
         if self.offset_minutes.unsigned_abs() > 14 * 60 {
             return Err(ScheduleError::Offset(self.offset_minutes));
+        }
+        if let Some(zone) = self.zone.filter(|_| self.offset_minutes != 0) {
+            return Err(ScheduleError::TwoClocks(zone));
         }
         Ok(())
     }
@@ -129,19 +141,20 @@ impl Schedule {
         deliveries
     }
 
-    fn offset(&self) -> UtcOffset {
-        UtcOffset::from_whole_seconds(i32::from(self.offset_minutes) * 60).unwrap_or(UtcOffset::UTC)
+    fn clock(&self) -> Clock {
+        Clock::of(self.zone, self.offset_minutes)
     }
 
     /// The next time that a clock shows this minute; now, if it does.
     fn next(&self, minute: u16, now: OffsetDateTime) -> OffsetDateTime {
-        let midnight = now.to_offset(self.offset()).replace_time(time::Time::MIDNIGHT);
-        let today = midnight + Duration::minutes(i64::from(minute));
-        if today >= now {
-            today
-        } else {
-            today + Duration::DAY
+        let clock = self.clock();
+        let shown = clock.shows(now);
+        let today = at_minute(shown, 0, minute);
+        if today == shown {
+            return now;
         }
+        let days = i64::from(today < shown);
+        clock.when(at_minute(shown, days, minute), now)
     }
 
     /// The first moment from `at` on that is not quiet. A week has one, or the quiet hours are all of it: then `at`.
@@ -159,20 +172,19 @@ impl Schedule {
     /// When the quiet time ends that `at` is in.
     fn quiet_until(&self, at: OffsetDateTime) -> Option<OffsetDateTime> {
         let quiet = self.quiet?;
-        let local = at.to_offset(self.offset());
-        let midnight = local.replace_time(time::Time::MIDNIGHT);
-        if quiet.weekend && matches!(local.weekday(), Weekday::Saturday | Weekday::Sunday) {
-            return Some(midnight + Duration::DAY);
+        let clock = self.clock();
+        let shown = clock.shows(at);
+        if quiet.weekend && matches!(shown.weekday(), Weekday::Saturday | Weekday::Sunday) {
+            return Some(clock.when(at_minute(shown, 1, 0), at));
         }
         let (from, until) = (quiet.from_minute, quiet.until_minute);
-        let minute = u16::from(local.hour()) * 60 + u16::from(local.minute());
-        let end = midnight + Duration::minutes(i64::from(until));
+        let minute = u16::from(shown.hour().unsigned_abs()) * 60 + u16::from(shown.minute().unsigned_abs());
         let is_in = if from <= until {
             from <= minute && minute < until
         } else {
             from <= minute || minute < until
         };
         let is_tomorrow = from > until && from <= minute;
-        is_in.then(|| if is_tomorrow { end + Duration::DAY } else { end })
+        is_in.then(|| clock.when(at_minute(shown, i64::from(is_tomorrow), until), at))
     }
 }

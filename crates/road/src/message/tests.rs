@@ -100,7 +100,7 @@ fn a_superseded_fix_is_told_as_such() {
     let mut incident = open(&[("a", Cohort::Paved)]).0;
     let second = crate::incident::tests::vulnerability("CVE-2021-45046", Severity::High, &["2.16.0"]);
     incident
-        .add_vulnerability(second, "feed", T0 + Duration::HOUR)
+        .add_vulnerability(second, &[], "feed", T0 + Duration::HOUR)
         .unwrap();
     let message = &messages(&incident, None, T0 + Duration::HOUR)[0];
     assert_eq!(

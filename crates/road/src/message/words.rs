@@ -2,6 +2,7 @@
 
 use super::{Action, MAX_PARTS_WRITTEN, Message, Part, Why};
 use crate::incident::{Remedy, moment};
+use crate::names::VulnerabilityId;
 use crate::page::Block;
 
 /// What an owner must do, as a sentence.
@@ -13,9 +14,15 @@ pub(super) fn remedy(remedy: &Remedy) -> String {
         Remedy::AwaitBase { base } => {
             format!("the base {base} has no fixed release yet: its owner acts first, then rebase or rebuild")
         }
-        Remedy::Upgrade { package, fixed_in } => {
-            format!("update {package} to {} and rebuild", fixed_in.join(" or "))
-        }
+        Remedy::Upgrade {
+            package,
+            fixed_in,
+            leaves,
+        } => format!(
+            "update {package} to {} and rebuild{}",
+            fixed_in.join(" or "),
+            left(leaves)
+        ),
         Remedy::NoFix { package } => {
             format!("nothing fixes {package} yet: mitigate it, or take it out")
         }
@@ -28,9 +35,23 @@ pub(super) fn remedy(remedy: &Remedy) -> String {
     }
 }
 
+/// What is there still after the update.
+fn left(ids: &[VulnerabilityId]) -> String {
+    if ids.is_empty() {
+        return String::new();
+    }
+    let ids: Vec<&str> = ids.iter().map(VulnerabilityId::as_str).collect();
+    format!("; nothing fixes {} yet: mitigate it", ids.join(", "))
+}
+
 /// The line above all others.
 pub(super) fn subject(message: &Message) -> String {
     let open: usize = message.parts.iter().map(|part| part.open).sum();
+    let open = if message.at_least {
+        format!("at least {open}")
+    } else {
+        open.to_string()
+    };
     let what = match message.why {
         Why::Done => "nothing of yours is open any more".to_owned(),
         Why::Affected => format!("{open} affected"),

@@ -56,6 +56,7 @@ impl TryFrom<SinkDocument> for DeclaredSink {
             ANY_TARGET.clone_into(&mut checked.target);
         }
         checked.check().map_err(|error| error.to_string())?;
+        web::check_events(&spec)?;
         Ok(Self {
             spec,
             secret_file: secret_file.map(PathBuf::from),

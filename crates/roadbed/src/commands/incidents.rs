@@ -93,9 +93,12 @@ pub(crate) struct OpenArgs {
     /// Within which time it is to be fixed, as severity=span [default: as configured]
     #[arg(long, value_name = "SEVERITY=SPAN", value_delimiter = ',', value_parser = super::bases::promise)]
     within: Vec<(Severity, Duration)>,
-    /// A day by which all must be done that is open before it
+    /// A day ahead by which all must be done that is open before it, as of a directive
     #[arg(long, value_name = "WHEN")]
     by: Option<MomentArg>,
+    /// Open it also if an open incident is about one of the vulnerabilities already
+    #[arg(long)]
+    another: bool,
 }
 
 /// Options of `incident show`.
@@ -242,6 +245,7 @@ fn opening(args: OpenArgs) -> NewIncident {
         id: args.id,
         title: args.title,
         deadlines,
+        another: args.another,
     }
 }
 

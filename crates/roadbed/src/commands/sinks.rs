@@ -27,7 +27,7 @@ audit log that it names. Secrets come from a file or from the environment and ar
 
 Examples:
   roadbed sink set hooks --kind webhook --target https://hooks.example/roadbed --events 'image.decide,tag.*'
-  roadbed sink set chat --kind slack --secret-file webhook-url --quiet 20:00-07:00 --quiet-weekend --utc-offset +01:00
+  roadbed sink set chat --kind slack --secret-file webhook-url --quiet 20:00-07:00 --quiet-weekend --zone Europe/Vienna
   roadbed sink set tickets --kind jira --target https://shop.atlassian.net --user bot@shop.example \\
       --secret-env JIRA_TOKEN --project SEC --issue-type Task --done-transition Done
   roadbed sink set mail --kind smtp --target smtps://mail.shop.example --user roadbed --secret-file password \\
@@ -59,7 +59,15 @@ pub(crate) enum SinkCommand {
 pub(crate) async fn run(client: &Client, command: SinkCommand) -> Result<ExitCode> {
     match command {
         SinkCommand::Set(args) => {
-            let set: SetSink = client.put("/sinks", &args.into_new()?).await?;
+            let present = match args.rotated() {
+                Some(name) => {
+                    let path = format!("/sinks/{}", segment(name.as_str()));
+                    let present: ShownSink = client.get(&path, &[]).await?;
+                    Some(present.sink.0)
+                }
+                None => None,
+            };
+            let set: SetSink = client.put("/sinks", &args.into_new(present)?).await?;
             output::show(client.format(), &set, said)?;
         }
         SinkCommand::List => {

@@ -6,7 +6,7 @@
 //!
 //! - `sightings/found.rs`: which images have which of the vulnerabilities. `sightings/remedy.rs`: what is to be done about a place.
 //! - `sightings/lines.rs`: from images to tags. `sightings/versions.rs`: tags that others take the place of.
-//! - `sightings/relief.rs`: VEX and waivers that count.
+//! - `sightings/relief.rs`: VEX and waivers that count. `sightings/withdrawn.rs`: what advisories say no more.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,9 +33,13 @@ mod lines;
 mod relief;
 mod remedy;
 mod versions;
+mod withdrawn;
 
 /// Most severities by source that are told of one vulnerability: those of a dozen feeds.
 const SOURCES: usize = 12;
+
+/// Most advisories that are noted of one vulnerability.
+const ADVISORIES: usize = 20;
 
 /// A version that was pulled within that time is still used, also where a later one is there.
 const STILL_PULLED: std::time::Duration = std::time::Duration::from_hours(7 * 24);
@@ -46,6 +50,8 @@ pub(crate) struct Sought {
     pub(crate) ids: Vec<VulnerabilityId>,
     /// The incident as it stands, if there is one.
     pub(crate) incident: Option<Arc<Incident>>,
+    /// Vulnerabilities of it of which every advisory was withdrawn, with the reason.
+    pub(crate) withdrawn: BTreeMap<VulnerabilityId, String>,
     /// Images without a tag that are in use by somebody's word.
     pub(crate) by_word: BTreeSet<(RepoName, Digest)>,
     /// Whose repositories are, and what images stand on.
@@ -62,6 +68,8 @@ pub(crate) struct Seen {
     pub(crate) sightings: Vec<Sighting>,
     /// Lines that are followed and that no image of the index is called.
     pub(crate) missing: Vec<LineKey>,
+    /// Versions that are without all that is looked for, one per package and line of releases that is affected.
+    pub(crate) targets: Vec<String>,
     /// The images behind each line that is affected.
     images: BTreeMap<LineKey, Vec<ImageKey>>,
     /// Of these, tags in whose place another one is to be used, with what that is without.
@@ -184,7 +192,10 @@ impl FleetService {
         let kept = was.into_iter().flat_map(|was| &was.fixed_in);
         let holds = |fix: &&String| !is_fix_superseded(fix, id.as_str(), &facts.knowledge());
         fixes.extend(kept.filter(holds).cloned());
+        let advisories = facts.index.advisories_of(known);
+        let advisories = advisories.map(|advisory| advisory.id.to_string());
         Some(Vulnerability {
+            advisories: advisories.take(ADVISORIES).collect(),
             id: id.clone(),
             severity: severity.unwrap_or(Severity::Unknown),
             by_source: by_source.into_iter().take(SOURCES).collect(),

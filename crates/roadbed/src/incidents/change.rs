@@ -201,7 +201,7 @@ fn grow(
     let new: Vec<VulnerabilityId> = added.iter().map(|added| added.id.clone()).collect();
     let mut events = Vec::new();
     for vulnerability in added {
-        let event = incident.add_vulnerability(vulnerability, actor, now);
+        let event = incident.add_vulnerability(vulnerability, &seen.targets, actor, now);
         events.push(event.map_err(refused)?);
     }
     events.extend(incident.see(seen.sightings, actor, now).map_err(refused)?);

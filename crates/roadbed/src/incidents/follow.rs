@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use road::{
     fleet::is_fix_superseded,
     incident::{Event, EventKind, Incident, Vulnerability},
@@ -21,7 +21,7 @@ use store::{Actor, StoreError};
 use time::OffsetDateTime;
 use web::{IncidentsError, MayPull};
 
-use super::{IncidentService, Kept, missing::Missing, refused};
+use super::{IncidentService, Kept, is_followed, missing::Missing, refused};
 use crate::{fleet::Seen, judge::Facts};
 
 /// How often it is asked whether anything has changed.
@@ -87,7 +87,7 @@ impl IncidentService {
     /// Reads what is to be followed. One that is damaged does not keep the others from it.
     async fn load(&self) -> Result<()> {
         for stored in self.store.incidents().await? {
-            if !self.is_followed(&stored) {
+            if !is_followed(stored.settled_at, self.store.now()) {
                 continue;
             }
             if let Err(error) = self.current(&stored.id).await {
@@ -114,8 +114,9 @@ impl IncidentService {
     /// Brings each incident up to date. `false`: something could not be told yet.
     pub(super) async fn look(&self) -> Result<bool> {
         let followed: BTreeMap<IncidentId, Kept> = {
+            let now = self.store.now();
             let kept = self.kept();
-            let followed = kept.iter().filter(|(_, kept)| kept.is_followed);
+            let followed = kept.iter().filter(|(_, kept)| kept.is_followed(now));
             followed.map(|(id, kept)| (id.clone(), kept.clone())).collect()
         };
         let mut is_whole = true;
@@ -166,7 +167,9 @@ impl IncidentService {
     async fn covered_anew(&self, incident: &Incident) -> Result<Vec<EventKind>> {
         let road = self.store.road().await?;
         let everything: MayPull = Arc::new(|_| true);
-        let coverage = self.fleet.covered(&road, &everything, false);
+        let fleet = Arc::clone(&self.fleet);
+        let coverage = tokio::task::spawn_blocking(move || fleet.covered(&road, &everything, false)).await;
+        let coverage = coverage.context("the coverage was lost")?;
         let is_other = coverage.headline(0) != incident.coverage().headline(0);
         Ok(is_other
             .then_some(EventKind::Covered { coverage })
@@ -202,6 +205,7 @@ fn changes(was: &Vulnerability, now: &Vulnerability, facts: &Facts) -> Vec<Event
             vulnerability: id.clone(),
             fixed_in: now.fixed_in.clone(),
             supersedes: is_superseded,
+            targets: Vec::new(),
         });
     }
     if was.severity != now.severity || was.by_source != now.by_source {
@@ -222,7 +226,10 @@ fn take_in(
     now: OffsetDateTime,
 ) -> Result<Vec<Event>, IncidentsError> {
     let mut events = Vec::new();
-    for kind in told {
+    for mut kind in told {
+        if let EventKind::FixChanged { targets, .. } = &mut kind {
+            targets.clone_from(&seen.targets);
+        }
         events.push(incident.record(kind, store::SYSTEM, now).map_err(refused)?);
     }
     events.extend(

@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use policy::yaml::one_line;
 use road::{
-    incident::{Incident, MAX_VULNERABILITIES, Opening, Vulnerability},
+    incident::{Incident, MAX_VULNERABILITIES, Opening, Status, Vulnerability},
     names::{IncidentId, VulnerabilityId},
 };
 use store::{Actor, IncidentAppend};
 use web::{IncidentOpening, IncidentsError};
 
-use super::{IncidentService, Kept, MAX_FOLLOWED, failed, refused};
+use super::{IncidentService, Kept, MAX_FOLLOWED, failed, moment, refused};
 use crate::judge::Facts;
 
 /// Longest title, in bytes.
@@ -23,6 +23,11 @@ impl IncidentService {
         wanted: IncidentOpening,
     ) -> Result<Arc<Incident>, IncidentsError> {
         self.check_index()?;
+        if wanted.deadlines.by.is_some_and(|by| moment(by.0) <= self.now()) {
+            return Err(IncidentsError::Malformed(
+                "the day by which all must be done is over: name one that lies ahead".to_owned(),
+            ));
+        }
         let facts = self.knowledge.facts().await;
         let vulnerabilities = self.told(&wanted.vulnerabilities, &facts).await?;
         let first = vulnerabilities
@@ -37,18 +42,20 @@ impl IncidentService {
         let ids = vulnerabilities.iter().map(|known| known.id.clone()).collect();
         let _turn = self.turn.lock().await;
         self.check_room()?;
+        if !wanted.another {
+            self.check_not_followed(&vulnerabilities, &facts).await?;
+        }
         let sought = self.sought(ids, None, facts).await.map_err(failed)?;
-        let (now, road) = (self.now(), Arc::clone(&sought.road));
+        let now = self.now();
         let seen = self.fleet.sight(sought).await.map_err(failed)?;
         let opening = Opening {
             id: id.clone(),
             title,
             vulnerabilities,
             deadlines,
-            coverage: self
-                .fleet
-                .covered(&road, &(Arc::new(|_: &_| true) as web::MayPull), true),
+            coverage: self.sight_of(Arc::new(|_| true)).await?.coverage,
             affected: seen.sightings,
+            targets: seen.targets,
         };
         let (incident, events) = Incident::open(opening, actor.name(), now).map_err(refused)?;
         let count = events.len() as u64;
@@ -63,7 +70,7 @@ impl IncidentService {
         let kept = Kept {
             incident: Arc::clone(&incident),
             events: count,
-            is_followed: true,
+            settled_at: None,
         };
         self.remember(&id, kept);
         Ok(incident)
@@ -77,6 +84,43 @@ impl IncidentService {
                 "the index of all images is still being built ({percent} %): what is affected would not be all"
             ))),
         }
+    }
+
+    /// Whether an open incident is about one of these already: two of them would tell owners the same thing twice, by two clocks.
+    async fn check_not_followed(
+        &self,
+        wanted: &[Vulnerability],
+        facts: &Facts,
+    ) -> Result<(), IncidentsError> {
+        let stored = self
+            .store
+            .incidents()
+            .await
+            .map_err(|error| failed(error.into()))?;
+        for open in stored.into_iter().filter(|stored| stored.settled_at.is_none()) {
+            // One that cannot be read is told of where it is read.
+            let Ok(Some(kept)) = self.current(&open.id).await else {
+                continue;
+            };
+            if matches!(kept.incident.status(self.now()), Status::Closed { .. }) {
+                continue;
+            }
+            let lead = |id: &VulnerabilityId| leading(id, facts).unwrap_or_else(|_| id.clone());
+            let group: BTreeSet<VulnerabilityId> = kept
+                .incident
+                .vulnerabilities()
+                .iter()
+                .map(|known| lead(&known.id))
+                .collect();
+            let (both, new): (Vec<_>, Vec<_>) = wanted
+                .iter()
+                .map(|known| known.id.to_string())
+                .partition(|id| group.iter().any(|known| known.as_str() == id));
+            if !both.is_empty() {
+                return Err(covered(&open.id, &both, &new));
+            }
+        }
+        Ok(())
     }
 
     fn check_room(&self) -> Result<(), IncidentsError> {
@@ -126,6 +170,24 @@ pub(super) fn leading(asked: &VulnerabilityId, facts: &Facts) -> Result<Vulnerab
     let known = known.or_else(|| facts.index.vulnerability(&shouted));
     let known = known.ok_or_else(|| unknown(asked))?;
     known.id.parse().map_err(|_| unknown(asked))
+}
+
+/// That an incident is about some of what another one is to be opened for, and what can be done.
+fn covered(open: &IncidentId, both: &[String], new: &[String]) -> IncidentsError {
+    let add = if new.is_empty() {
+        format!(
+            "`roadbed incident show {open}` says how it stands, `roadbed incident add {open} CVE` adds more to it"
+        )
+    } else {
+        format!(
+            "`roadbed incident add {open} {}` adds the rest to it",
+            new.join(" ")
+        )
+    };
+    IncidentsError::Conflict(format!(
+        "the open incident {open} is about {} already: {add}; to open another one all the same, say --another and name it with --id",
+        both.join(", ")
+    ))
 }
 
 fn unknown(asked: &VulnerabilityId) -> IncidentsError {

@@ -31,6 +31,8 @@ pub(super) struct NotTaken {
     pub(super) is_final: bool,
     /// For how long the receiver asks to be left alone.
     pub(super) retry_after: Option<Duration>,
+    /// Fields that it refuses, where it names them apart from its words.
+    pub(super) fields: Vec<String>,
 }
 
 impl NotTaken {
@@ -41,6 +43,7 @@ impl NotTaken {
             error: error.into(),
             is_final: false,
             retry_after: None,
+            fields: Vec::new(),
         }
     }
 
@@ -100,6 +103,7 @@ fn of(reply: &Reply, said: &str) -> Result<Taken, NotTaken> {
         error: format!("it answers {}{advice}{said}", status.as_u16()),
         is_final,
         retry_after: reply.retry_after,
+        fields: Vec::new(),
     })
 }
 

@@ -41,6 +41,7 @@ pub(super) fn message(now: OffsetDateTime) -> Result<Message, NameError> {
             actions: vec![action],
         }],
         link: None,
+        at_least: false,
     })
 }
 

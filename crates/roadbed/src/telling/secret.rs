@@ -1,5 +1,7 @@
 //! Which secret a sink can have.
 
+use std::net::IpAddr;
+
 use access::SecretString;
 use outbound::{Authorization, Url};
 use road::sink::{SinkKind, SinkSpec};
@@ -15,12 +17,16 @@ pub(super) fn of_sink(
     spec: &SinkSpec,
     given: Option<SecretString>,
     random: [u8; signature::MADE_BYTES],
+    is_listed: &dyn Fn(IpAddr) -> bool,
 ) -> Result<NewSecretOfSink, String> {
     let text = given.as_ref().map(SecretString::expose);
     if text
         .is_some_and(|text| text.len() > MAX_BYTES || text.chars().any(char::is_control) || text.is_empty())
     {
         return Err(format!("a secret is one line of 1 to {MAX_BYTES} bytes"));
+    }
+    if matches!(spec.kind, SinkKind::Jira | SinkKind::ServiceNow) {
+        check_plain(&spec.target, is_listed)?;
     }
     let mut made = NewSecretOfSink {
         target: None,
@@ -39,7 +45,10 @@ pub(super) fn of_sink(
         (SinkKind::Slack, None) => {
             return Err("the secret of a slack sink is the URL of its incoming webhook".to_owned());
         }
-        (SinkKind::Slack, Some(text)) => made.target = Some(origin(text)?),
+        (SinkKind::Slack, Some(text)) => {
+            check_plain(text, is_listed)?;
+            made.target = Some(origin(text)?);
+        }
         (SinkKind::Jira | SinkKind::ServiceNow, None) => {
             return Err(format!(
                 "a {} sink needs a secret: its token or password",
@@ -63,6 +72,23 @@ pub(super) fn of_sink(
     }
     made.secret = given;
     Ok(made)
+}
+
+/// A secret that is sent as it is needs TLS, unless it stays in a network that the configuration lists.
+fn check_plain(target: &str, is_listed: &dyn Fn(IpAddr) -> bool) -> Result<(), String> {
+    let Ok(url) = Url::parse(target) else {
+        return Ok(());
+    };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let stays = host.parse().is_ok_and(is_listed);
+    if url.scheme() != "http" || stays {
+        return Ok(());
+    }
+    Err(
+        "over http:// everybody in between reads the secret: use https://, or write the address of a host whose network \
+         telling.allowed_private lists"
+            .to_owned(),
+    )
 }
 
 fn origin(text: &str) -> Result<String, String> {
@@ -89,6 +115,7 @@ mod tests {
             &spec(kind, user),
             given.map(|text| text.to_owned().into()),
             [7; 32],
+            &|address| address.is_loopback(),
         )
     }
 
@@ -114,6 +141,35 @@ mod tests {
             let error = secret(kind, user, given).unwrap_err();
             assert!(error.contains(says), "{kind}: {error}");
         }
+        let of = |kind: &str, target: &str, given: &str| {
+            let spec = SinkSpec {
+                target: target.to_owned(),
+                ..spec(kind, Some("ann"))
+            };
+            of_sink(&spec, Some(given.to_owned().into()), [7; 32], &|address| {
+                address.is_loopback()
+            })
+        };
+        for kind in ["jira", "servicenow"] {
+            for target in [
+                "http://jira.example",
+                "http://10.0.0.1",
+                "HTTP://jira.example/x",
+                "http://[2001:db8::1]/",
+            ] {
+                let refused = of(kind, target, "token").unwrap_err();
+                assert!(refused.contains("https://"), "{target}: {refused}");
+            }
+            for target in ["https://jira.example", "http://127.0.0.1:8080", "http://[::1]/"] {
+                assert!(of(kind, target, "token").is_ok(), "{target}");
+            }
+        }
+        assert!(
+            of("slack", "", "http://hooks.example/very-secret")
+                .unwrap_err()
+                .contains("https://")
+        );
+        assert!(of("slack", "", "http://127.0.0.1/services/x").is_ok());
         let long = "x".repeat(MAX_BYTES + 1);
         assert!(secret("jira", None, Some(&long)).unwrap_err().contains("8192"));
     }

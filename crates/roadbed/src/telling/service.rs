@@ -1,5 +1,6 @@
 //! Telling as a value: what it needs, and its loop.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use web::{NewSecretOfSink, Telling, TestAsked};
 use super::channel::Channel;
 use super::dispatch::Busy;
 use super::{Messages, SetupError, TellingLimits, TellingMetrics, sample, secret, setup};
-use crate::config::Config;
+use crate::config::{Cidr, Config};
 
 /// Between two looks at what is kept and counted.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -33,6 +34,8 @@ pub(crate) struct TellingService {
     pub(super) messages: Arc<dyn Messages>,
     pub(super) metrics: TellingMetrics,
     pub(super) busy: Busy,
+    /// Networks that sinks may lie in although they are not public.
+    listed: Arc<[Cidr]>,
     wake: Arc<Notify>,
     tasks: Arc<Mutex<JoinSet<()>>>,
 }
@@ -55,14 +58,16 @@ impl TellingService {
         messages: Arc<dyn Messages>,
         metrics: TellingMetrics,
     ) -> Result<Self, SetupError> {
-        Ok(Self::with(
+        let listed = config.telling.allowed_private.clone().into();
+        let service = Self::with(
             store,
             config.telling.limits(),
             Client::new(setup::settings(&config.telling)?)?,
             setup::source(config),
             messages,
             metrics,
-        ))
+        );
+        Ok(Self { listed, ..service })
     }
 
     pub(super) fn with(
@@ -81,9 +86,14 @@ impl TellingService {
             messages,
             metrics,
             busy: Busy::default(),
+            listed: Arc::default(),
             wake: Arc::default(),
             tasks: Arc::default(),
         }
+    }
+
+    fn is_listed(&self, address: IpAddr) -> bool {
+        self.listed.iter().any(|network| network.contains(address))
     }
 
     /// Looks for something to tell, again and again.
@@ -123,6 +133,7 @@ impl TellingService {
             self.metrics.show(&self.store.delivery_counts(None).await?);
             let (age, most) = (self.limits.kept_for, self.limits.kept);
             self.store.forget_deliveries(age, most).await?;
+            self.store.forget_told(store::MAX_TOLD).await?;
             seen.kept = Some(Instant::now());
         }
         Ok(())
@@ -183,6 +194,7 @@ impl Telling for TellingService {
     ) -> Result<NewSecretOfSink, String> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|_| "the system has no random bytes".to_owned())?;
-        secret::of_sink(spec, given, random)
+        let is_listed = |address| self.is_listed(address);
+        secret::of_sink(spec, given, random, &is_listed)
     }
 }

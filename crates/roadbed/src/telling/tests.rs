@@ -107,6 +107,7 @@ fn vulnerability(name: &str, severity: Severity, fixed_in: &str) -> Vulnerabilit
         severity,
         by_source: BTreeMap::new(),
         fixed_in: vec![fixed_in.to_owned()],
+        advisories: Vec::new(),
     }
 }
 
@@ -126,8 +127,11 @@ pub(super) fn sighting(name: &str, owner: &str, is_affected: bool) -> Sighting {
         remedies: vec![Remedy::Upgrade {
             package: "log4j-core".into(),
             fixed_in: vec!["2.15.0".into()],
+            leaves: Vec::new(),
         }],
         reliefs: Vec::new(),
+        fixes: Vec::new(),
+        withdrawal: None,
     }
 }
 
@@ -139,6 +143,7 @@ pub(super) fn incident(title: &str, severity: Severity, affected: Vec<Sighting>)
         deadlines: Deadlines::default(),
         coverage: Coverage::default(),
         affected,
+        targets: Vec::new(),
     };
     Incident::open(opening, "sec", START).unwrap().0
 }
@@ -226,7 +231,7 @@ impl World {
             vulnerability("CVE-2021-45046", Severity::High, "2.16.0"),
         );
         self.incident
-            .with(|incident| incident.add_vulnerability(second, "feed", now))
+            .with(|incident| incident.add_vulnerability(second, &[], "feed", now))
             .unwrap();
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::Value;
+use sea_orm::{FromQueryResult, Value};
 
 use super::{Delivery, DeliveryState, MAX_DIGEST, Row, SELECT};
 use crate::db::{Tx, sql};
@@ -38,6 +38,11 @@ pub enum Attempt {
         /// Why.
         error: String,
     },
+}
+
+#[derive(FromQueryResult)]
+struct SinkOf {
+    text: String,
 }
 
 impl Store {
@@ -82,27 +87,41 @@ impl Store {
 
     /// Tries a delivery again, from the start and at once; one that was sent, too. [`AdminError::NotFound`]: there is none of this
     /// number.
-    pub async fn retry_delivery(&self, id: i64) -> Result<(), AdminError> {
+    pub async fn retry_delivery(&self, actor: &Actor, id: i64) -> Result<(), AdminError> {
+        let actor = actor.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let changed = retry(tx, "id = $2", id.into()).await?;
-                if changed == 0 {
+                let sql = "SELECT sink AS text FROM delivery WHERE id = $1";
+                let sink: Option<SinkOf> = sql::first(tx.sql(), sql, [id.into()]).await?;
+                let Some(SinkOf { text: sink }) = sink else {
                     return Err(AdminError::NotFound {
                         kind: "delivery",
                         name: id.to_string(),
                     });
-                }
+                };
+                retry(tx, "id = $2", id.into()).await?;
+                let body = serde_json::json!({ "delivery": id });
+                event::record(tx, &actor, EventKind::DeliveryRetry, &sink, body).await?;
                 Ok(())
             })
         })
         .await
     }
 
-    /// Tries everything again that a sink could not be told; answers how much that is.
-    pub async fn retry_dead(&self, sink: &str) -> Result<u64, StoreError> {
-        let sink = sink.to_owned();
-        self.write(move |tx| Box::pin(async move { retry(tx, "state = 2 AND sink = $2", sink.into()).await }))
-            .await
+    /// Tries everything again that a sink could not be told, given up or not; answers how much that is. What waits for its hour by
+    /// the sink's schedule, and what was not tried yet, stays as it is.
+    pub async fn retry_failed(&self, actor: &Actor, sink: &str) -> Result<u64, StoreError> {
+        let (actor, sink) = (actor.clone(), sink.to_owned());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let which = "(state = 2 OR (state = 0 AND attempts > 0)) AND sink = $2";
+                let count = retry(tx, which, sink.clone().into()).await?;
+                let body = serde_json::json!({ "deliveries": count });
+                event::record(tx, &actor, EventKind::DeliveryRetry, &sink, body).await?;
+                Ok(count)
+            })
+        })
+        .await
     }
 
     /// Forgets deliveries that are older than `age`, or more than `most` that were sent, or more than `most` that were given up; at

@@ -175,10 +175,16 @@ async fn deliveries_go_in_order_and_behind_one_that_fails_all_wait() {
         Some(EventKind::DeliveryDead)
     );
     // By word of a person, again.
-    assert_eq!(store.retry_dead("hook").await.unwrap(), 1);
+    assert_eq!(store.retry_failed(&Kit::operator(), "hook").await.unwrap(), 1);
+    let lines = store.log_lines(0, 100).await.unwrap();
+    let retried = lines.iter().find(|line| line.kind == "delivery.retry").unwrap();
+    assert_eq!(
+        (retried.subject.as_str(), &retried.body["deliveries"]),
+        ("hook", &json!(1))
+    );
     let again = store.next_delivery("hook").await.unwrap().unwrap();
     assert_eq!((again.id, again.uid, again.attempts), (first.id, first.uid, 0));
-    assert!(store.retry_delivery(999).await.is_err());
+    assert!(store.retry_delivery(&Kit::operator(), 999).await.is_err());
 }
 
 #[tokio::test]
@@ -284,4 +290,95 @@ async fn a_ticket_is_found_again_and_goes_with_its_sink() {
     // A try that is under way leaves nothing of a sink that has gone.
     kit.store.note_ticket("hook", done).await.unwrap();
     assert_eq!(kit.store.ticket("hook", "roadbed-1").await.unwrap(), None);
+}
+
+/// Whoever has mended a sink need not wait for the pause of what failed last, and nobody is disturbed in quiet hours by it.
+#[tokio::test]
+async fn what_failed_and_is_still_pending_is_tried_again_by_word_and_what_is_held_is_not() {
+    let kit = kit().await;
+    let hour = Duration::from_hours(1);
+    let held = NewDelivery {
+        not_before: kit.store.now().plus(hour),
+        ..message(&kit, "group:a", "held")
+    };
+    tell(&kit, vec![about(&kit, "failed"), about(&kit, "new"), held]).await;
+    let store = &kit.store;
+    let first = store.next_delivery("hook").await.unwrap().unwrap();
+    let failed = Attempt::Failed {
+        status: Some(500),
+        error: "answers 500".into(),
+        next_at: store.now().plus(hour),
+    };
+    store.note_attempt(&[first], failed).await.unwrap();
+    assert_eq!(store.retry_failed(&Kit::operator(), "hook").await.unwrap(), 1);
+    let first = store.next_delivery("hook").await.unwrap().unwrap();
+    assert_eq!(
+        (first.subject.as_str(), first.attempts, first.next_at),
+        ("failed", 0, store.now())
+    );
+    let all = store.deliveries(Some("hook"), None, None, 10).await.unwrap();
+    let held = all
+        .items
+        .iter()
+        .find(|delivery| delivery.subject == "held")
+        .unwrap();
+    assert!(held.is_held && held.next_at == store.now().plus(hour));
+}
+
+/// Opens an incident about nothing, which is over at once.
+async fn settle(kit: &Kit, id: &str) {
+    let now = kit.store.now();
+    let opened = json!({
+        "at": "2026-01-01T00:00:00Z", "actor": "sec", "event": "opened", "id": id, "title": "x", "vulnerabilities": [],
+        "deadlines": { "critical": 1, "high": 1, "medium": 1, "low": 1 },
+        "coverage": { "images": 0, "not_scannable": 0, "without_owner": 0, "either": 0 },
+    });
+    let opening = crate::IncidentAppend {
+        id: id.parse().unwrap(),
+        after: 0,
+        events: vec![serde_json::from_value(opened).unwrap()],
+        settled_at: Some(now),
+    };
+    kit.store.open_incident(&Kit::operator(), opening).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_said_is_kept_within_a_bound_and_not_for_ever() {
+    let kit = kit().await;
+    for n in 0..5 {
+        kit.advance(Duration::from_secs(1));
+        let note = message(&kit, &format!("group:{n}"), "x").message.unwrap();
+        let telling = Telling {
+            unsaid: vec![("hook".to_owned(), note)],
+            ..Telling::default()
+        };
+        assert!(kit.store.tell(telling, ROOM).await.unwrap());
+        let ticket = StoredTicket {
+            key: format!("key-{n}"),
+            incident: "log4shell".into(),
+            application: "shop".into(),
+            external: "SEC-1".into(),
+            said: "x".into(),
+            is_done: false,
+        };
+        kit.store.note_ticket("hook", ticket).await.unwrap();
+    }
+    kit.store.forget_told(5).await.unwrap();
+    assert_eq!(kit.store.told("log4shell").await.unwrap().len(), 5);
+    // Those that changed last stay.
+    kit.store.forget_told(2).await.unwrap();
+    let told = kit.store.told("log4shell").await.unwrap();
+    let mut owners: Vec<&str> = told.keys().map(|(_, owner)| owner.as_str()).collect();
+    owners.sort_unstable();
+    assert_eq!(owners, ["group:3", "group:4"]);
+    assert!(kit.store.ticket("hook", "key-0").await.unwrap().is_none());
+    assert!(kit.store.ticket("hook", "key-4").await.unwrap().is_some());
+    // And nothing once the incident has been over for long.
+    settle(&kit, "log4shell").await;
+    kit.store.forget_told(MAX_TOLD).await.unwrap();
+    assert_eq!(kit.store.told("log4shell").await.unwrap().len(), 2);
+    kit.advance(TOLD_KEPT + Duration::from_hours(1));
+    kit.store.forget_told(MAX_TOLD).await.unwrap();
+    assert!(kit.store.told("log4shell").await.unwrap().is_empty());
+    assert!(kit.store.ticket("hook", "key-4").await.unwrap().is_none());
 }

@@ -27,10 +27,12 @@ fn opened(id: &str, lines: usize, now: Timestamp) -> (Incident, IncidentAppend) 
             severity: findings::Severity::Critical,
             by_source: std::collections::BTreeMap::new(),
             fixed_in: vec!["2.15.0".to_owned()],
+            advisories: Vec::new(),
         }],
         deadlines: Deadlines::default(),
         coverage: Coverage::default(),
         affected: (0..lines).map(|n| sighting(&format!("v{n}"), true)).collect(),
+        targets: Vec::new(),
     };
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now.micros()) * 1_000).unwrap();
     let (incident, events) = Incident::open(opening, "test", at).unwrap();

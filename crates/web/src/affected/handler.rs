@@ -97,7 +97,7 @@ pub(crate) fn may_pull(session: &Session) -> MayPull {
     Arc::new(move |repo| book.may::<Pull>(&caller, repo))
 }
 
-fn places(
+pub(crate) fn places(
     state: &WebState,
     session: &Session,
     from: Option<IpAddr>,

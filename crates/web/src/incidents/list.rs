@@ -2,15 +2,16 @@
 
 use axum::extract::State;
 use serde::Deserialize;
+use store::StoredIncident;
 use utoipa::IntoParams;
 
-use super::change::keeper;
+use super::change::{entry, keeper};
+use super::place::Placed;
 use super::{IncidentEntry, read, wire};
 use crate::body::Body;
 use crate::page::{self, Page};
 use crate::problem::{ApiError, Problem};
 use crate::query::Query;
-use crate::session::Session;
 use crate::state::WebState;
 
 /// Which incidents.
@@ -34,36 +35,39 @@ const MOST: usize = 100;
 #[utoipa::path(get, path = "/incidents", tag = "incidents", params(IncidentsQuery), responses(
     (status = OK, description = "A page of incidents", body = Page<IncidentEntry>),
     (status = CONFLICT, description = "No images are looked into", body = Problem),
+    (status = TOO_MANY_REQUESTS, description = "Too many questions are being answered", body = Problem),
 ))]
 pub(crate) async fn list_incidents(
     State(state): State<WebState>,
-    session: Session,
+    placed: Placed,
     Query(query): Query<IncidentsQuery>,
 ) -> Result<Body<Page<IncidentEntry>>, ApiError> {
-    let session = session.signed_in()?;
-    let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
+    let (left, limit) = (
+        page::numeric_cursor(query.after.as_deref())?,
+        page::limit(query.limit)?,
+    );
     let (keeper, now) = (keeper(&state)?, wire::at(state.store.now()));
-    let mut stored = state.store.incidents().await?;
-    stored.retain(|incident| !query.unsettled || incident.settled_at.is_none());
-    let from = match after {
-        None => 0,
-        Some(after) => {
-            let place = stored.iter().position(|incident| incident.id.as_str() == after);
-            place.map_or(stored.len(), |place| place + 1)
+    let stored = state.store.incidents().await?;
+    let is_wanted = |incident: &StoredIncident| !query.unsettled || incident.settled_at.is_none();
+    // New ones come at the front, and none goes: so many are always the same, and tell of none by its name.
+    let left = left.map_or(stored.len(), |left| usize::try_from(left).unwrap_or_default());
+    let from = stored.len().saturating_sub(left);
+    let sight = read::sight(&state, &placed.session).await?;
+    let (mut items, mut next, mut gone_through) = (Vec::new(), None, 0);
+    for (place, incident) in stored.iter().enumerate().skip(from) {
+        if !is_wanted(incident) {
+            continue;
         }
-    };
-    let (mut items, mut next) = (Vec::new(), None);
-    let rest = &stored[from..];
-    for (gone_through, incident) in rest.iter().enumerate() {
         if items.len() >= limit || gone_through >= MOST {
+            next = Some((stored.len() - place).to_string());
             break;
         }
-        let sight = read::sight(&session);
-        let sees_all = sight.is_none();
-        let found = keeper.at(incident.id.clone(), None, sight).await?;
-        let found = found.filter(|incident| sees_all || incident.lines().len() > 0);
-        items.extend(found.map(|incident| IncidentEntry::of(&incident, now)));
-        next = (gone_through + 1 < rest.len()).then(|| incident.id.to_string());
+        gone_through += 1;
+        let found = keeper.at(incident.id.clone(), None, sight.clone()).await?;
+        let found = found.filter(|incident| sight.is_none() || incident.lines().len() > 0);
+        if let Some(incident) = found {
+            items.push(entry(incident, now).await?);
+        }
     }
     Ok(Body(Page { items, next }))
 }

@@ -6,14 +6,15 @@ use access::permit::Pull;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
-use road::incident::{Incident, Line};
+use road::incident::{Incident, Line, LineKey, Report};
 use road::names::{ApplicationName, IncidentId, Owner};
 use serde::Deserialize;
 use store::Timestamp;
 use utoipa::IntoParams;
 
-use super::change::keeper;
-use super::{IncidentEntry, IncidentLine, IncidentReport, wire};
+use super::change::{computed, entry, keeper};
+use super::place::Placed;
+use super::{IncidentEntry, IncidentLine, IncidentReport, Sight, wire};
 use crate::affected::MayPull;
 use crate::body::Body;
 use crate::moment::Moment;
@@ -89,24 +90,26 @@ pub(crate) enum ReportFormat {
 }
 
 /// What somebody may see; `None`: everything.
-pub(super) fn sight(session: &Session) -> Option<MayPull> {
+pub(super) async fn sight(state: &WebState, session: &Session) -> Result<Option<Sight>, ApiError> {
     if session.system().is_ok() {
-        return None;
+        return Ok(None);
     }
     let (book, caller) = (Arc::clone(&session.book), session.caller.clone());
-    Some(Arc::new(move |repo| book.may::<Pull>(&caller, repo)))
+    let may_pull: MayPull = Arc::new(move |repo| book.may::<Pull>(&caller, repo));
+    Ok(Some(keeper(state)?.sight(may_pull).await?))
 }
 
 /// An incident, for somebody who sees something of it.
 async fn find(
     state: &WebState,
-    session: &Session,
+    placed: &Placed,
     id: IncidentId,
     as_of: Option<Moment>,
 ) -> Result<(Arc<Incident>, time::OffsetDateTime), ApiError> {
     let (now, as_of) = (state.store.now(), as_of.map(|moment| moment.0));
     check(as_of, now)?;
-    let sight = sight(session);
+    let _place = as_of.map(|_| placed.place_for_then(state)).transpose()?;
+    let sight = sight(state, &placed.session).await?;
     let sees_all = sight.is_none();
     let found = keeper(state)?.at(id.clone(), as_of, sight).await?;
     let found = found.filter(|incident| sees_all || incident.lines().len() > 0);
@@ -128,16 +131,16 @@ fn check(as_of: Option<Timestamp>, now: Timestamp) -> Result<(), ApiError> {
     params(("id" = String, Path, description = "What it is called"), AsOf), responses(
     (status = OK, description = "Where it stands", body = IncidentEntry),
     (status = NOT_FOUND, description = "No such incident, or none of it is the caller's", body = Problem),
+    (status = TOO_MANY_REQUESTS, description = "Too many questions are being answered", body = Problem),
 ))]
 pub(crate) async fn get_incident(
     State(state): State<WebState>,
-    session: Session,
+    placed: Placed,
     Path(id): Path<IncidentId>,
     Query(query): Query<AsOf>,
 ) -> Result<Body<IncidentEntry>, ApiError> {
-    let session = session.signed_in()?;
-    let (incident, now) = find(&state, &session, id, query.as_of).await?;
-    Ok(Body(IncidentEntry::of(&incident, now)))
+    let (incident, now) = find(&state, &placed, id, query.as_of).await?;
+    entry(incident, now).await.map(Body)
 }
 
 /// The tags and images of an incident.
@@ -145,36 +148,35 @@ pub(crate) async fn get_incident(
     params(("id" = String, Path, description = "What it is called"), LinesQuery), responses(
     (status = OK, description = "A page of them, by repository and tag", body = Page<IncidentLine>),
     (status = NOT_FOUND, description = "No such incident, or none of it is the caller's", body = Problem),
+    (status = TOO_MANY_REQUESTS, description = "Too many questions are being answered", body = Problem),
 ))]
 pub(crate) async fn list_lines(
     State(state): State<WebState>,
-    session: Session,
+    placed: Placed,
     Path(id): Path<IncidentId>,
     Query(query): Query<LinesQuery>,
 ) -> Result<Body<Page<IncidentLine>>, ApiError> {
-    let session = session.signed_in()?;
     let (after, limit) = (page::cursor(query.after.as_deref())?, page::limit(query.limit)?);
-    let (incident, now) = find(&state, &session, id, query.as_of).await?;
-    let after = after
+    let (incident, now) = find(&state, &placed, id, query.as_of).await?;
+    let after: Option<LineKey> = after
         .map(str::parse)
         .transpose()
         .map_err(|_| ApiError::malformed("the cursor is not one of ours: send `next` as it came"))?;
-    let behind = |line: &&Line| after.as_ref().is_none_or(|after| line.key > *after);
-    let wanted = |line: &&Line| query.wants(line, now);
-    let mut lines: Vec<&Line> = incident
-        .lines()
-        .filter(behind)
-        .filter(wanted)
-        .take(limit + 1)
-        .collect();
-    let more = lines.len() > limit;
-    lines.truncate(limit);
-    let page = store::Page { items: lines, more };
-    Ok(Body(Page::of(
-        page,
-        |line| line.key.to_string(),
-        |line| IncidentLine::of(&incident, line, now),
-    )))
+    let page = computed(move || {
+        let behind = |line: &&Line| after.as_ref().is_none_or(|after| line.key > *after);
+        let wanted = |line: &&Line| query.wants(line, now);
+        let found = incident.lines().filter(behind).filter(wanted);
+        let mut lines: Vec<&Line> = found.take(limit + 1).collect();
+        let more = lines.len() > limit;
+        lines.truncate(limit);
+        let page = store::Page { items: lines, more };
+        Page::of(
+            page,
+            |line| line.key.to_string(),
+            |line| IncidentLine::of(&incident, line, now),
+        )
+    });
+    page.await.map(Body)
 }
 
 impl LinesQuery {
@@ -205,24 +207,35 @@ impl LinesQuery {
     params(("id" = String, Path, description = "What it is called"), ReportQuery), responses(
     (status = OK, description = "The report", body = IncidentReport),
     (status = NOT_FOUND, description = "No such incident, or none of it is the caller's", body = Problem),
+    (status = TOO_MANY_REQUESTS, description = "Too many questions are being answered", body = Problem),
 ))]
 pub(crate) async fn get_incident_report(
     State(state): State<WebState>,
-    session: Session,
+    placed: Placed,
     Path(id): Path<IncidentId>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Response, ApiError> {
-    let session = session.signed_in()?;
-    let (incident, now) = find(&state, &session, id, query.as_of).await?;
-    let report = tokio::task::spawn_blocking(move || incident.report(now)).await;
-    let report = report.map_err(|error| ApiError::internal(&error))?;
-    let text = |text: String, kind| {
-        let kind = HeaderValue::from_static(kind);
-        ([(header::CONTENT_TYPE, kind)], text).into_response()
-    };
-    Ok(match query.format.unwrap_or_default() {
-        ReportFormat::Json => Body(IncidentReport(report)).into_response(),
-        ReportFormat::Markdown => text(report.to_markdown(), "text/markdown; charset=utf-8"),
-        ReportFormat::Html => text(report.to_html(), "text/html; charset=utf-8"),
+    let (incident, now) = find(&state, &placed, id, query.as_of).await?;
+    let format = query.format.unwrap_or_default();
+    let written = computed(move || {
+        let report = incident.report(now);
+        match format {
+            ReportFormat::Json => Written::Json(Box::new(report)),
+            ReportFormat::Markdown => Written::Text(report.to_markdown(), "text/markdown; charset=utf-8"),
+            ReportFormat::Html => Written::Text(report.to_html(), "text/html; charset=utf-8"),
+        }
+    });
+    Ok(match written.await? {
+        Written::Json(report) => Body(IncidentReport(*report)).into_response(),
+        Written::Text(text, kind) => {
+            let kind = HeaderValue::from_static(kind);
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
     })
+}
+
+/// A report as it goes out.
+enum Written {
+    Json(Box<Report>),
+    Text(String, &'static str),
 }

@@ -34,6 +34,9 @@ pub struct NewIncident {
     /// By when it is to be over, where that is not as configured.
     #[serde(default)]
     pub deadlines: IncidentDeadlines,
+    /// Open it also if an open incident is about one of the vulnerabilities already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub another: bool,
 }
 
 /// By when an incident is to be over: spans in seconds from the moment at which something is found to be affected.
@@ -52,7 +55,7 @@ pub struct IncidentDeadlines {
     /// For all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low_seconds: Option<u32>,
-    /// A day by which all must be done that is open before it, as of a directive.
+    /// A day by which all must be done that is open before it, as of a directive; it lies ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Moment>,
 }
@@ -178,6 +181,18 @@ pub struct IncidentEntry {
     pub closed_at: Option<Moment>,
     /// How many are affected, with how much of that is known.
     pub headline: String,
+    /// Not all images could be looked into or have an owner: every count is the least that it can be.
+    #[serde(default)]
+    pub at_least: bool,
+    /// Who opened it.
+    #[serde(default)]
+    pub opened_by: String,
+    /// Who last closed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_by: Option<String>,
+    /// What they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// The group.
     pub vulnerabilities: Vec<IncidentVulnerability>,
     /// What of it is over, by severity.
@@ -322,6 +337,8 @@ impl IncidentEntry {
         let due = open.filter_map(|line| incident.due(line)).min();
         let last = incident.generations().last();
         let lines = incident.lines().len() as u64;
+        let closing = incident.closings().pop();
+        let note = closing.as_ref().map(|closing| closing.note.clone());
         Self {
             id: incident.id().clone(),
             title: incident.title().to_owned(),
@@ -329,6 +346,10 @@ impl IncidentEntry {
             opened_at: moment(incident.opened_at()),
             closed_at: closed_at.map(moment),
             headline: incident.coverage().headline(lines - of("fixed") - of("gone")),
+            at_least: !incident.coverage().is_whole(),
+            opened_by: incident.opened_by().to_owned(),
+            closed_by: closing.map(|closing| closing.by),
+            note: note.filter(|note| !note.trim().is_empty()),
             vulnerabilities: incident.vulnerabilities().iter().map(Into::into).collect(),
             parts: incident.parts(now).iter().map(Into::into).collect(),
             generation: last.map_or(1, |last| last.number),

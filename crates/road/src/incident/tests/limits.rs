@@ -17,11 +17,11 @@ fn the_group_is_bounded() {
     let mut incident = one();
     for n in 1..MAX_VULNERABILITIES {
         let next = vulnerability(&format!("CVE-{n}"), Severity::Low, &["2.15.0"]);
-        incident.add_vulnerability(next, "feed", T0).unwrap();
+        incident.add_vulnerability(next, &[], "feed", T0).unwrap();
     }
     let more = vulnerability("CVE-more", Severity::Low, &["2.15.0"]);
     assert_eq!(
-        incident.add_vulnerability(more, "feed", T0),
+        incident.add_vulnerability(more, &[], "feed", T0),
         Err(IncidentError::Vulnerabilities)
     );
     let mut seen = sighting("a", Cohort::Paved, &[]);
@@ -35,13 +35,13 @@ fn the_group_is_bounded() {
     ));
     let again = vulnerability(SHELL, Severity::Low, &[]);
     assert!(matches!(
-        one().add_vulnerability(again, "feed", T0),
+        one().add_vulnerability(again, &[], "feed", T0),
         Err(IncidentError::Known(_))
     ));
     let mut fixes = vulnerability("CVE-fixes", Severity::Low, &[]);
     fixes.fixed_in = vec!["1".into(); MAX_FIXES + 1];
     assert!(matches!(
-        one().add_vulnerability(fixes, "feed", T0),
+        one().add_vulnerability(fixes, &[], "feed", T0),
         Err(IncidentError::Long { .. })
     ));
 }
@@ -53,6 +53,7 @@ fn generations_are_bounded() {
         vulnerability: id(SHELL),
         fixed_in: vec![n.to_string()],
         supersedes: true,
+        targets: Vec::new(),
     };
     for n in 1..MAX_GENERATIONS {
         incident.record(changed(n), "feed", T0).unwrap();

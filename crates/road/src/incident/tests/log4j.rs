@@ -26,7 +26,7 @@ impl Replay {
         let vulnerability = vulnerability(name, severity, fixed_in);
         self.events.push(
             self.incident
-                .add_vulnerability(vulnerability, "feed", at)
+                .add_vulnerability(vulnerability, &[], "feed", at)
                 .unwrap(),
         );
     }
@@ -159,8 +159,8 @@ fn what_is_closed_and_what_is_not_is_told_apart() {
 fn a_fix_without_advisory_and_a_push_after_closure() {
     let mut replay = december();
     let now = STEP_8 + Duration::days(1);
-    assert!(replay.incident.would_supersede(&["2.18.0".to_owned()]));
-    assert!(!replay.incident.would_supersede(&["2.17.1".to_owned()]));
+    assert!(replay.incident.would_supersede(&["2.18.0".to_owned()], &[]));
+    assert!(!replay.incident.would_supersede(&["2.17.1".to_owned()], &[]));
     for name in ["o1", "o7"] {
         replay.see(name, &[], now);
     }
@@ -187,6 +187,7 @@ fn a_fix_that_does_not_fix_restarts_the_clock() {
         vulnerability: id(SHELL),
         fixed_in: fixed_in.iter().map(|version| (*version).to_owned()).collect(),
         supersedes,
+        targets: Vec::new(),
     };
     // A fix for another line of releases is no new generation.
     incident

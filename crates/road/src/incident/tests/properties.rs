@@ -48,6 +48,7 @@ fn kind(step: &Step, incident: &Incident, now: OffsetDateTime) -> Option<EventKi
             vulnerability: id(GROUP[place]),
             fixed_in: vec![now.unix_timestamp().to_string()],
             supersedes: true,
+            targets: Vec::new(),
         },
         Step::Relieve(place, mask, seconds, is_waiver) => {
             let (line, covers, until) = (line(place), ids(mask, incident), now + Duration::seconds(seconds));
@@ -105,7 +106,7 @@ fn happen(incident: &mut Incident, step: &Step, now: OffsetDateTime) -> Vec<Even
                 .unwrap_or(SHELL);
             let vulnerability = vulnerability(next, Severity::High, &[next]);
             incident
-                .add_vulnerability(vulnerability, "feed", now)
+                .add_vulnerability(vulnerability, &[], "feed", now)
                 .map(|event| vec![event])
         }
         _ => {

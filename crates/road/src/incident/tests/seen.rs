@@ -93,7 +93,7 @@ fn another_application_is_the_same_line() {
 fn parts_say_what_is_closed() {
     let (mut incident, _) = open(&[("a", Cohort::Paved), ("b", Cohort::Paved)]);
     let medium = vulnerability("CVE-2021-45105", Severity::Medium, &["2.17.0"]);
-    incident.add_vulnerability(medium, "feed", T0).unwrap();
+    incident.add_vulnerability(medium, &[], "feed", T0).unwrap();
     let of_a = sighting("a", Cohort::Paved, &["CVE-2021-45105"]);
     incident
         .see(vec![of_a, sighting("b", Cohort::Paved, &[])], "scan", T0)
@@ -132,4 +132,51 @@ fn who_may_see_a_part_is_told_figures_of_it_alone() {
     let report = part.report(T0);
     assert_eq!((report.total.lines, report.coverage.images), (1, 3));
     assert!(!report.to_json().unwrap().contains("team/b"));
+}
+
+/// Advisories take one of two back: what it was about has nothing fixed, and the other goes on.
+#[test]
+fn what_is_withdrawn_stops_clocks_without_a_fix() {
+    const OTHER: &str = "CVE-2021-45046";
+    let (mut incident, _) = open(&[("a", Cohort::Paved)]);
+    let second = vulnerability(OTHER, Severity::High, &["2.16.0"]);
+    incident.add_vulnerability(second, &[], "feed", T0).unwrap();
+    let both = sighting("a", Cohort::Paved, &[SHELL, OTHER]);
+    incident.see(vec![both.clone()], "scan", T0).unwrap();
+    let withdrawn = |affected_by: &[&str], ids: &[&str]| Sighting {
+        withdrawal: Some(Withdrawal {
+            ids: ids.iter().map(|name| id(name)).collect(),
+            reason: "GHSA-1 was withdrawn".to_owned(),
+        }),
+        ..sighting("a", Cohort::Paved, affected_by)
+    };
+    let hour = |n| T0 + Duration::hours(n);
+    incident
+        .see(vec![withdrawn(&[OTHER], &[SHELL])], "scan", hour(1))
+        .unwrap();
+    assert!(state(&incident, "a", hour(1)).is_open());
+    let report = incident.report(hour(2));
+    assert_eq!(
+        (report.generations[0].affected, report.generations[0].fixed),
+        (0, 0)
+    );
+    incident
+        .see(vec![withdrawn(&[], &[OTHER])], "scan", hour(3))
+        .unwrap();
+    assert_eq!(state(&incident, "a", hour(3)), State::Gone);
+    let clean = sighting("a", Cohort::Paved, &[]);
+    assert!(!incident.is_news(&Sighting {
+        digest: incident.line(&key("a")).unwrap().digest,
+        remedies: incident.line(&key("a")).unwrap().remedies.clone(),
+        ..clean
+    }));
+    let total = incident.report(hour(4)).total;
+    assert_eq!((total.gone, total.fixed), (1, 0));
+    // It is said again, and fixed this time.
+    incident.see(vec![both], "scan", hour(5)).unwrap();
+    assert_eq!(state(&incident, "a", hour(5)), State::Reopened);
+    incident
+        .see(vec![sighting("a", Cohort::Paved, &[])], "scan", hour(6))
+        .unwrap();
+    assert_eq!(state(&incident, "a", hour(6)), State::Fixed);
 }

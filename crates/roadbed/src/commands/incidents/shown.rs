@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use road::incident::{Remedy, State};
+use road::names::VulnerabilityId;
 use web::wire::{IncidentEntry, IncidentLine};
 
 use super::StateArg;
@@ -136,8 +137,20 @@ fn in_words(remedy: &Remedy) -> String {
     match remedy {
         Remedy::TakeBase { base, release } => format!("rebuild on {base} {release}"),
         Remedy::AwaitBase { base } => format!("wait for a fixed release of base {base}"),
-        Remedy::Upgrade { package, fixed_in } => {
-            format!("update {package} to {} and push again", fixed_in.join(" or "))
+        Remedy::Upgrade {
+            package,
+            fixed_in,
+            leaves,
+        } => {
+            let ids: Vec<&str> = leaves.iter().map(VulnerabilityId::as_str).collect();
+            let left = match ids.as_slice() {
+                [] => String::new(),
+                ids => format!(" (nothing fixes {} yet: mitigate it)", ids.join(", ")),
+            };
+            format!(
+                "update {package} to {} and push again{left}",
+                fixed_in.join(" or ")
+            )
         }
         Remedy::NoFix { package } => format!("{package}: no fix is known; mitigate it or take it out"),
         Remedy::Vendor { image } => format!("ask the vendor of {image}, or waive or remove it"),

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use findings::Severity;
-use road::message::{QuietHours, Schedule};
+use road::message::{QuietHours, Schedule, Zone};
 use road::names::{Contact, Owner, SinkName};
 use road::sink::{EventPattern, SinkKind, SinkSpec, TicketSettings};
 use web::wire::{NewSink, SinkEntry};
@@ -24,8 +24,8 @@ pub(crate) struct SetArgs {
     /// Name of the sink, such as security-chat
     name: SinkName,
     /// In which form it is told: webhook, slack, jira, servicenow or smtp
-    #[arg(long, value_name = "KIND", value_parser = kind)]
-    kind: SinkKind,
+    #[arg(long, value_name = "KIND", value_parser = kind, required_unless_present = "rotate")]
+    kind: Option<SinkKind>,
     /// Where it is: a URL, or `smtps://HOST` (TLS) or `smtp://HOST` (STARTTLS); not for slack, whose secret is the URL
     #[arg(long, value_name = "URL")]
     target: Option<String>,
@@ -38,7 +38,7 @@ pub(crate) struct SetArgs {
     /// Environment variable of the secret
     #[arg(long, value_name = "NAME")]
     secret_env: Option<String>,
-    /// Make a new secret for a webhook
+    /// Make a new secret for a webhook that there is; what is not said otherwise stays as it is
     #[arg(long, conflicts_with_all = ["secret_file", "secret_env"])]
     rotate: bool,
     /// How long the secret before signs as well
@@ -53,9 +53,9 @@ pub(crate) struct SetArgs {
     /// Of incidents, only what these owners must do
     #[arg(long, value_name = "OWNER", value_delimiter = ',')]
     owner: Vec<Owner>,
-    /// Of incidents, only from this severity on
-    #[arg(long, value_name = "SEVERITY", default_value = "unknown", value_parser = severity)]
-    at_least: Severity,
+    /// Of incidents, only from this severity on [default: unknown]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    at_least: Option<Severity>,
     /// Hours in which people are not disturbed
     #[arg(long, value_name = "HH:MM-HH:MM", value_parser = hours)]
     quiet: Option<(u16, u16)>,
@@ -65,12 +65,15 @@ pub(crate) struct SetArgs {
     /// Gather what is not pressing, and tell it once a day at this time
     #[arg(long, value_name = "HH:MM", value_parser = minute)]
     digest: Option<u16>,
-    /// How far the clock of these people is ahead of UTC
-    #[arg(long, value_name = "+HH:MM", default_value = "+00:00", value_parser = offset, allow_hyphen_values = true)]
-    utc_offset: i16,
-    /// From this severity on tell at once, whatever the hour
-    #[arg(long, value_name = "SEVERITY", default_value = "critical", value_parser = severity)]
-    at_once: Severity,
+    /// By whose clock hours are meant, with its summer time, such as Europe/Vienna [default: UTC]
+    #[arg(long, value_name = "ZONE", conflicts_with = "utc_offset")]
+    zone: Option<Zone>,
+    /// How far a clock without summer time is ahead of UTC
+    #[arg(long, value_name = "+HH:MM", value_parser = offset, allow_hyphen_values = true)]
+    utc_offset: Option<i16>,
+    /// From this severity on tell at once, whatever the hour [default: critical]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    at_once: Option<Severity>,
     /// Jira: key of the project
     #[arg(long, value_name = "KEY")]
     project: Option<String>,
@@ -101,53 +104,81 @@ pub(crate) struct SetArgs {
 }
 
 impl SetArgs {
-    /// What is sent to the registry.
-    pub(super) fn into_new(self) -> Result<NewSink> {
-        let secret = self.secret()?;
+    /// The sink that is to be there before, for only its secret is made anew.
+    pub(super) fn rotated(&self) -> Option<&SinkName> {
+        self.rotate.then_some(&self.name)
+    }
+
+    /// What is sent to the registry. `present`: what stays where nothing is said; none: what a new sink is.
+    pub(super) fn into_new(self, present: Option<SinkSpec>) -> Result<NewSink> {
+        let (secret, rotate, keep_old) = (self.secret()?, self.rotate, self.keep_old.0.as_secs());
+        let present = match (present, self.kind) {
+            (Some(present), _) => present,
+            (None, Some(kind)) => SinkSpec::new(self.name.clone(), kind),
+            (None, None) => bail!("--kind is needed: webhook, slack, jira, servicenow or smtp"),
+        };
+        let sink = SinkEntry(self.over(present));
+        Ok(NewSink {
+            sink,
+            secret,
+            rotate,
+            keep_old_seconds: keep_old,
+        })
+    }
+
+    /// What is said here, over what there is.
+    fn over(self, present: SinkSpec) -> SinkSpec {
+        let schedule = self.schedule(present.schedule);
+        let tickets = TicketSettings {
+            project: self.project.unwrap_or(present.tickets.project),
+            issue_type: self.issue_type.unwrap_or(present.tickets.issue_type),
+            done_transition: self.done_transition.or(present.tickets.done_transition),
+            reopen_transition: self.reopen_transition.or(present.tickets.reopen_transition),
+            close_code: self.close_code.or(present.tickets.close_code),
+        };
+        SinkSpec {
+            name: self.name,
+            kind: self.kind.unwrap_or(present.kind),
+            target: self.target.unwrap_or(present.target),
+            user: self.user.or(present.user),
+            tickets,
+            from: self.from.or(present.from),
+            to: said(self.to, present.to),
+            plain_text: self.plain_text || present.plain_text,
+            events: said(self.events, present.events),
+            incidents: !self.no_incidents && present.incidents,
+            owners: said(self.owner, present.owners),
+            at_least: self.at_least.unwrap_or(present.at_least),
+            schedule,
+            enabled: !self.disabled && present.enabled,
+        }
+    }
+
+    fn schedule(&self, present: Schedule) -> Schedule {
         let quiet = match (self.quiet, self.quiet_weekend) {
-            (None, false) => None,
+            (None, false) => present.quiet,
             (hours, weekend) => {
-                let (from_minute, until_minute) = hours.unwrap_or_default();
+                let before = present.quiet.map(|quiet| (quiet.from_minute, quiet.until_minute));
+                let (from_minute, until_minute) = hours.or(before).unwrap_or_default();
                 Some(QuietHours {
                     from_minute,
                     until_minute,
-                    weekend,
+                    weekend: weekend || present.quiet.is_some_and(|quiet| quiet.weekend),
                 })
             }
         };
-        let spec = SinkSpec {
-            name: self.name,
-            kind: self.kind,
-            target: self.target.unwrap_or_default(),
-            user: self.user,
-            tickets: TicketSettings {
-                project: self.project.unwrap_or_default(),
-                issue_type: self.issue_type.unwrap_or_default(),
-                done_transition: self.done_transition,
-                reopen_transition: self.reopen_transition,
-                close_code: self.close_code,
-            },
-            from: self.from,
-            to: self.to,
-            plain_text: self.plain_text,
-            events: self.events,
-            incidents: !self.no_incidents,
-            owners: self.owner,
-            at_least: self.at_least,
-            schedule: Schedule {
-                offset_minutes: self.utc_offset,
-                quiet,
-                digest_minute: self.digest,
-                at_once: self.at_once,
-            },
-            enabled: !self.disabled,
+        let (zone, offset_minutes) = match (self.zone, self.utc_offset) {
+            (Some(zone), _) => (Some(zone), 0),
+            (None, Some(offset)) => (None, offset),
+            (None, None) => (present.zone, present.offset_minutes),
         };
-        Ok(NewSink {
-            sink: SinkEntry(spec),
-            secret,
-            rotate: self.rotate,
-            keep_old_seconds: self.keep_old.0.as_secs(),
-        })
+        Schedule {
+            zone,
+            offset_minutes,
+            quiet,
+            digest_minute: self.digest.or(present.digest_minute),
+            at_once: self.at_once.unwrap_or(present.at_once),
+        }
     }
 
     fn secret(&self) -> Result<Option<String>> {
@@ -160,6 +191,11 @@ impl SetArgs {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// A list that was given, or the one that there is.
+fn said<T>(given: Vec<T>, present: Vec<T>) -> Vec<T> {
+    if given.is_empty() { present } else { given }
 }
 
 /// The one line of a file.
@@ -247,7 +283,10 @@ pub(super) fn when(schedule: &Schedule) -> String {
     }
     let ahead = schedule.offset_minutes;
     let sign = if ahead < 0 { '-' } else { '+' };
-    words.push(format!("UTC{sign}{}", clock(ahead.unsigned_abs())));
+    words.push(match schedule.zone {
+        Some(zone) => format!("by the clock of {zone}"),
+        None => format!("UTC{sign}{}", clock(ahead.unsigned_abs())),
+    });
     words.push(format!("from {} on at once", schedule.at_once.as_str()));
     words.join(", ")
 }
@@ -270,6 +309,7 @@ mod tests {
     fn a_schedule_is_told_in_words() {
         assert_eq!(when(&Schedule::default()), "at once");
         let schedule = Schedule {
+            zone: None,
             offset_minutes: -330,
             quiet: Some(QuietHours {
                 from_minute: 1_200,
@@ -281,5 +321,10 @@ mod tests {
         };
         let words = "quiet 20:00-07:30, quiet on weekends, digest at 08:00, UTC-05:30, from high on at once";
         assert_eq!(when(&schedule), words);
+        let vienna = Schedule {
+            zone: Some("Europe/Vienna".parse().unwrap()),
+            ..schedule
+        };
+        assert!(when(&vienna).contains("digest at 08:00, by the clock of Europe/Vienna"));
     }
 }

@@ -9,7 +9,10 @@ use road::{
     names::VulnerabilityId,
 };
 
-use super::{FleetService, Sought, counts, remedy::Remedies};
+use super::{
+    FleetService, Sought, counts,
+    remedy::{Own, Remedies},
+};
 
 /// Images that are looked at before whoever changes the index has a turn.
 const PAGE: usize = 300;
@@ -21,8 +24,12 @@ pub(super) struct Found {
     pub(super) tags: Vec<String>,
     /// By which vulnerabilities it is affected, in the order of the group; of each what makes it harmless, if that was seen.
     pub(super) affected_by: BTreeMap<VulnerabilityId, Option<String>>,
-    /// What is to be done.
+    /// What is to be done about what is not one's own.
     pub(super) remedies: BTreeSet<Remedy>,
+    /// What helps one's own packages.
+    pub(super) own: BTreeSet<Own>,
+    /// Versions that fix one of the vulnerabilities or all of them.
+    pub(super) fixes: BTreeSet<String>,
 }
 
 /// All that was found.
@@ -32,6 +39,8 @@ pub(super) struct AllFound {
     pub(super) unknown: Vec<VulnerabilityId>,
     /// Images of which nobody can tell whether they have one of them.
     pub(super) uncertain: BTreeSet<ImageKey>,
+    /// Versions that are without all of them.
+    pub(super) targets: BTreeSet<String>,
 }
 
 pub(super) fn find(service: &FleetService, sought: &Sought) -> AllFound {
@@ -39,6 +48,7 @@ pub(super) fn find(service: &FleetService, sought: &Sought) -> AllFound {
         images: BTreeMap::new(),
         unknown: Vec::new(),
         uncertain: BTreeSet::new(),
+        targets: BTreeSet::new(),
     };
     let mut affected = BTreeMap::new();
     for id in &sought.ids {
@@ -51,10 +61,11 @@ pub(super) fn find(service: &FleetService, sought: &Sought) -> AllFound {
         let uncertain = keys(service, sought, id, State::Uncertain);
         all.uncertain.extend(uncertain.unwrap_or_default());
     }
-    let remedies = Remedies::of(sought, &affected);
+    let mut remedies = Remedies::of(sought, &affected);
     for id in affected.keys() {
-        rows(service, sought, id, &remedies, &mut all.images);
+        rows(service, sought, id, &mut remedies, &mut all.images);
     }
+    all.targets = remedies.targets();
     all
 }
 
@@ -84,7 +95,7 @@ fn rows(
     service: &FleetService,
     sought: &Sought,
     id: &VulnerabilityId,
-    remedies: &Remedies<'_>,
+    remedies: &mut Remedies<'_>,
     images: &mut BTreeMap<ImageKey, Found>,
 ) {
     let (mut answer, mut after): (Option<(u64, Answer)>, Option<ImageKey>) = (None, None);
@@ -104,7 +115,7 @@ fn rows(
             let image = images.entry(row.key.clone()).or_default();
             image.tags = row.tags.iter().map(|tag| (*tag).to_owned()).collect();
             image.affected_by.insert(id.clone(), mitigated_by(row));
-            remedies.add(row, &diff_ids, &mut image.remedies);
+            remedies.add(&state.fleet, row, &diff_ids, image);
         }
         let next = page.next;
         drop(state);

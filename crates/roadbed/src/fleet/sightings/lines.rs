@@ -7,12 +7,13 @@ use road::{
     cohort::{Cohort, of_application, of_image},
     fleet::{ImageKey, Named},
     incident::{
-        Incident, Line, LineKey, MAX_RELIEFS, MAX_REMEDIES, ReliefKind, Remedy, SeenRelief, Sighting,
+        Incident, Line, LineKey, MAX_FIXES, MAX_RELIEFS, MAX_REMEDIES, ReliefKind, Remedy, SeenRelief,
+        Sighting,
     },
     names::VulnerabilityId,
 };
 
-use super::{FleetService, Seen, Sought, found::AllFound, found::Found, versions};
+use super::{FleetService, Seen, Sought, found::AllFound, found::Found, remedy, versions, withdrawn};
 
 /// Why nobody knows what a tag has.
 const NOT_SCANNABLE: &str = "the image could not be looked into";
@@ -28,6 +29,7 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: &AllFound)
     let mut seen = Seen {
         sightings: Vec::with_capacity(by_line.len()),
         missing: Vec::new(),
+        targets: remedy::by_number(all.targets.iter().take(MAX_FIXES).cloned()),
         images: BTreeMap::new(),
         followed: BTreeMap::new(),
     };
@@ -39,6 +41,8 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: &AllFound)
             seen.followed.insert(line.clone(), without);
         }
         keep_unknown(sought, &all.unknown, &mut sighting);
+        let digests: Vec<_> = images.iter().map(|(key, _)| key.digest).collect();
+        sighting.withdrawal = withdrawn::of_line(sought, &sighting, &digests, &all.unknown);
         seen.sightings.push(sighting);
         let keys = images.into_iter().map(|(key, _)| key).collect();
         seen.images.insert(line, keys);
@@ -146,7 +150,15 @@ fn affected(
     for (id, mitigation) in images.iter().flat_map(|(_, found)| &found.affected_by) {
         affected_by.entry(id).or_default().push(mitigation.as_ref());
     }
-    let remedies: BTreeSet<&Remedy> = images.iter().flat_map(|(_, found)| &found.remedies).collect();
+    let mut remedies: BTreeSet<Remedy> = remedy::of_own(images.iter().flat_map(|(_, found)| &found.own))
+        .into_iter()
+        .collect();
+    remedies.extend(
+        images
+            .iter()
+            .flat_map(|(_, found)| found.remedies.iter().cloned()),
+    );
+    let fixes: BTreeSet<&String> = images.iter().flat_map(|(_, found)| &found.fixes).collect();
     let cohorts = images.iter().map(|(key, _)| cohort(service, sought, key));
     let verdict = of_application(cohorts);
     let mut reliefs: BTreeMap<String, Vec<VulnerabilityId>> = BTreeMap::new();
@@ -166,7 +178,8 @@ fn affected(
     Sighting {
         digest: images.first().map_or_else(empty, |(key, _)| key.digest),
         affected_by: affected_by.into_keys().cloned().collect(),
-        remedies: remedies.into_iter().take(MAX_REMEDIES).cloned().collect(),
+        remedies: remedies.into_iter().take(MAX_REMEDIES).collect(),
+        fixes: fixes.into_iter().take(MAX_FIXES).cloned().collect(),
         reliefs: reliefs.take(MAX_RELIEFS).collect(),
         ..of_owner(sought, line.clone(), verdict.cohort)
     }
@@ -200,10 +213,12 @@ fn of_owner(sought: &Sought, line: LineKey, cohort: Cohort) -> Sighting {
         cohort,
         remedies: Vec::new(),
         reliefs: Vec::new(),
+        fixes: Vec::new(),
+        withdrawal: None,
     }
 }
 
-/// What nobody says anything of any more stays as it was.
+/// What nobody says anything of any more stays as it was, unless it was withdrawn.
 fn keep_unknown(sought: &Sought, unknown: &[VulnerabilityId], sighting: &mut Sighting) {
     let Some((incident, line)) = sought
         .incident
@@ -213,7 +228,8 @@ fn keep_unknown(sought: &Sought, unknown: &[VulnerabilityId], sighting: &mut Sig
         return;
     };
     let was = incident.affected_by(line);
-    for id in was.into_iter().filter(|id| unknown.contains(id)) {
+    let is_kept = |id: &VulnerabilityId| unknown.contains(id) && !sought.withdrawn.contains_key(id);
+    for id in was.into_iter().filter(is_kept) {
         if !sighting.affected_by.contains(&id) {
             sighting.affected_by.push(id);
         }
@@ -252,6 +268,8 @@ fn others(service: &FleetService, sought: &Sought, incident: &Incident, all: &Al
             }
             let mut sighting = unaffected(sought, incident, line, (&of_line, all));
             keep_unknown(sought, &all.unknown, &mut sighting);
+            let digests: Vec<_> = of_line.iter().map(|image| image.digest).collect();
+            sighting.withdrawal = withdrawn::of_line(sought, &sighting, &digests, &all.unknown);
             seen.sightings.push(sighting);
         }
     }

@@ -1,16 +1,19 @@
 //! What is to be done about what an image has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use oci::{Digest, RepoName};
 use road::{
-    fleet::{ImageKey, Place, Row, State},
+    fleet::{CommonFix, Fleet, ImageKey, Place, Row, State, common_fix},
     incident::{MAX_REMEDIES, Remedy},
     lineage::Release,
     names::{BaseName, VulnerabilityId},
 };
 
-use super::Sought;
+use super::{Sought, found::Found};
 
 /// What an application's type says of images that are built elsewhere (`spec.type` of a catalogue).
 const BUILT_ELSEWHERE: [&str; 3] = ["external", "third-party", "vendor"];
@@ -20,6 +23,18 @@ pub(super) struct Remedies<'a> {
     sought: &'a Sought,
     /// For each base that has releases, its current one that none of the vulnerabilities affects.
     fixed: BTreeMap<BaseName, String>,
+    /// What helps each version of a package that was met, on each operating system.
+    known: HashMap<String, Arc<CommonFix>>,
+}
+
+/// What helps a package in one's own layers against all that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Own {
+    package: String,
+    /// The version to go to, if anything helps.
+    version: Option<String>,
+    /// What is there still in that version.
+    leaves: Vec<VulnerabilityId>,
 }
 
 impl<'a> Remedies<'a> {
@@ -41,26 +56,69 @@ impl<'a> Remedies<'a> {
                 fixed.insert(base.name.clone(), named(release));
             }
         }
-        Self { sought, fixed }
+        Self {
+            sought,
+            fixed,
+            known: HashMap::new(),
+        }
     }
 
     /// Adds what is to be done about one image.
-    pub(super) fn add(&self, row: &Row<'_>, diff_ids: &[Option<Digest>], remedies: &mut BTreeSet<Remedy>) {
+    pub(super) fn add(
+        &mut self,
+        fleet: &Fleet,
+        row: &Row<'_>,
+        diff_ids: &[Option<Digest>],
+        image: &mut Found,
+    ) {
         let repo = row.key.repository.parse::<RepoName>().ok();
         let lineage = self.sought.road.releases.lineage(diff_ids);
         let base = lineage.base().map(|standing| standing.base.clone());
-        for place in row.places.iter().filter(|place| place.state == State::Affected) {
+        for place in &row.places {
+            if !matches!(place.state, State::Affected | State::Mitigated) {
+                continue;
+            }
+            let fix = place.finding.and_then(|finding| finding.fix.version());
+            image.fixes.extend(fix.map(str::to_owned));
+            if place.state != State::Affected {
+                continue;
+            }
+            let help = self.help(fleet, row, place);
+            image.fixes.extend(help.version.clone());
             let remedy = match (&base, &repo) {
                 (Some(base), _) if place.is_from_base => self.of_base(base),
                 (_, Some(repo)) if self.is_built_elsewhere(repo) => Remedy::Vendor {
                     image: repo.to_string(),
                 },
-                _ => of_own(place),
+                _ => {
+                    image.own.insert(Own::of(place, &help));
+                    continue;
+                }
             };
-            if remedies.len() < MAX_REMEDIES {
-                remedies.insert(remedy);
+            if image.remedies.len() < MAX_REMEDIES {
+                image.remedies.insert(remedy);
             }
         }
+    }
+
+    /// Versions that are without all that is looked for.
+    pub(super) fn targets(&self) -> BTreeSet<String> {
+        let versions = self.known.values().filter_map(|help| help.version.clone());
+        versions.collect()
+    }
+
+    /// What helps the package at a place against all that is looked for, whichever of it was asked about.
+    fn help(&mut self, fleet: &Fleet, row: &Row<'_>, place: &Place<'_>) -> Arc<CommonFix> {
+        let Some(package) = fleet.package_at(place) else {
+            return Arc::default();
+        };
+        let (ids, facts) = (&self.sought.ids, &self.sought.facts);
+        let known = self.known.entry(format!("{package:?} {:?}", row.os));
+        let help = known.or_insert_with(|| {
+            let ids = ids.iter().map(VulnerabilityId::as_str);
+            Arc::new(common_fix(&package, row.os, ids, &facts.knowledge()))
+        });
+        Arc::clone(help)
     }
 
     fn of_base(&self, base: &BaseName) -> Remedy {
@@ -91,13 +149,46 @@ fn named(release: &Release) -> String {
     }
 }
 
-fn of_own(place: &Place<'_>) -> Remedy {
-    let package = place.name.to_owned();
-    match place.finding.and_then(|finding| finding.fix.version()) {
-        Some(fix) => Remedy::Upgrade {
-            package,
-            fixed_in: vec![fix.to_owned()],
-        },
-        None => Remedy::NoFix { package },
+impl Own {
+    fn of(place: &Place<'_>, help: &CommonFix) -> Self {
+        let leaves = help.leaves.iter().filter_map(|id| id.parse().ok());
+        Self {
+            package: place.name.to_owned(),
+            version: help.version.clone(),
+            leaves: leaves.collect(),
+        }
     }
+}
+
+/// One thing to do for each package: the versions to go to, one for each line of releases that is there.
+pub(super) fn of_own<'o>(own: impl Iterator<Item = &'o Own>) -> Vec<Remedy> {
+    let mut by_package: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&VulnerabilityId>)> = BTreeMap::new();
+    for own in own {
+        let (versions, leaves) = by_package.entry(&own.package).or_default();
+        versions.extend(own.version.as_deref());
+        leaves.extend(&own.leaves);
+    }
+    let remedy = |(package, (versions, leaves)): (&str, (BTreeSet<&str>, BTreeSet<&VulnerabilityId>))| {
+        let package = package.to_owned();
+        if versions.is_empty() {
+            return Remedy::NoFix { package };
+        }
+        Remedy::Upgrade {
+            package,
+            fixed_in: by_number(versions.into_iter().map(str::to_owned)),
+            leaves: leaves.into_iter().cloned().collect(),
+        }
+    };
+    by_package.into_iter().map(remedy).collect()
+}
+
+/// In the order in which people count: 2.3.2 before 2.12.4.
+pub(super) fn by_number(versions: impl Iterator<Item = String>) -> Vec<String> {
+    let mut versions: Vec<String> = versions.collect();
+    versions.sort_by_cached_key(|version| {
+        let numbers = version.split(|letter: char| !letter.is_ascii_digit());
+        let numbers: Vec<u64> = numbers.filter_map(|number| number.parse().ok()).collect();
+        (numbers, version.clone())
+    });
+    versions
 }

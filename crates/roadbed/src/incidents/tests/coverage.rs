@@ -35,7 +35,21 @@ async fn where_a_third_is_not_known_the_headline_says_so() {
     kit.import(&dated::said_at(datetime!(2021-12-10 0:41 UTC))).await;
     let incident = kit.open("log4shell", "CVE-2021-44228", None).await;
     let headline = incident.report(kit.now()).headline;
-    assert_eq!(headline, "at least 3 affected; 30 % of images not scannable");
+    assert_eq!(
+        headline,
+        "at least 3 affected; 30 % of images not scannable or without owner"
+    );
+    // No line of it is a bare number.
+    let report = incident.report(kit.now());
+    assert!(
+        report.parts[0].words().ends_with("open: at least 3 affected"),
+        "{:?}",
+        report.parts
+    );
+    let entry = web::wire::IncidentEntry::of(&incident, kit.now());
+    assert!(entry.at_least);
+    let told = road::message::messages(&incident, None, kit.now());
+    assert!(told.iter().all(|message| message.at_least));
     let asked = kit.ask("CVE-2021-44228").await;
     assert!(
         asked.headline.contains("at least 3 of 10 images affected"),
@@ -50,6 +64,9 @@ async fn where_a_third_is_not_known_the_headline_says_so() {
     let line = incident.line(&super::kit::prod("shop/s4")).unwrap();
     assert!(line.state(kit.now()).is_open());
     let headline = incident.report(kit.now()).headline;
-    assert_eq!(headline, "at least 3 affected; 36 % of images not scannable");
+    assert_eq!(
+        headline,
+        "at least 3 affected; 36 % of images not scannable or without owner"
+    );
     assert_eq!(line.remedies[0].waits_on(), "somebody to look");
 }

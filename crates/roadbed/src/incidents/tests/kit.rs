@@ -259,6 +259,7 @@ impl Kit {
             id: Some(id.parse().unwrap()),
             title: Some("Log4Shell".to_owned()),
             vulnerabilities: vec![vulnerability.parse().unwrap()],
+            another: false,
             deadlines: web::wire::IncidentDeadlines {
                 by: by.map(|by| web::wire::Moment(timestamp(by))),
                 ..Default::default()

@@ -35,6 +35,7 @@ async fn one_incident_too_many_to_follow_is_refused_until_one_is_over() {
         title: None,
         vulnerabilities: vec![CVE.parse().unwrap()],
         deadlines: web::wire::IncidentDeadlines::default(),
+        another: true,
     };
     for number in 0..MAX_FOLLOWED {
         let opening = opening(&format!("i{number}"));

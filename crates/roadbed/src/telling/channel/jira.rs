@@ -122,7 +122,7 @@ impl Channel<'_> {
 }
 
 fn names_due_date(error: &NotTaken) -> bool {
-    error.status == Some(400) && error.error.contains("duedate")
+    error.status == Some(400) && error.fields.iter().any(|field| field == "duedate")
 }
 
 fn without_due_date(mut body: serde_json::Value) -> serde_json::Value {

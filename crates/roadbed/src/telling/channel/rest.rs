@@ -63,7 +63,10 @@ impl Channel<'_> {
             .await
             .map_err(|error| of_error(&error))?;
         if reply.status != StatusCode::NOT_FOUND {
-            of_reply(&reply)?;
+            of_reply(&reply).map_err(|error| NotTaken {
+                fields: refused_fields(&reply.body),
+                ..error
+            })?;
         }
         if reply.is_cut {
             return Err(NotTaken::later(format!(
@@ -84,6 +87,16 @@ impl Channel<'_> {
         };
         Authorization::new(text).ok_or_else(|| NotTaken::later("the secret cannot be sent: set another one"))
     }
+}
+
+/// Most fields that are heard of.
+const MAX_FIELDS: usize = 100;
+
+/// The fields that an answer of Jira is about: the names in `errors`.
+fn refused_fields(body: &[u8]) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let errors = body["errors"].as_object().into_iter().flatten();
+    errors.take(MAX_FIELDS).map(|(name, _)| name.clone()).collect()
 }
 
 /// What another system calls a ticket, if that can stand in a path.

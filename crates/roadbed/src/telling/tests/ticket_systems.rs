@@ -217,7 +217,12 @@ async fn a_ticket_that_nobody_noted_is_found_by_its_key() {
             }
         }
         for delivery in &sent {
-            world.service.store.retry_delivery(delivery.id).await.unwrap();
+            world
+                .service
+                .store
+                .retry_delivery(&store::Actor::operator("test"), delivery.id)
+                .await
+                .unwrap();
         }
         world.look().await;
         assert_eq!(system.kept().all.len(), 3, "{kind}");

@@ -1,0 +1,132 @@
+//! How it ends: what is followed on after the closing, for how long, and what becomes of what advisories take back.
+
+use road::incident::{State, Status};
+use serde_json::json;
+use time::macros::datetime;
+use web::IncidentChange;
+
+use super::{
+    dated,
+    kit::{Kit, operator, prod},
+    moves::{image, kit},
+};
+
+const CVE: &str = "CVE-2021-44228";
+
+const ID: &str = "log4shell";
+
+async fn closed() -> Kit {
+    let kit = kit().await;
+    kit.push("shop/a", "prod", &image("2.14.1")).await;
+    kit.open(ID, CVE, None).await;
+    kit.push("shop/a", "prod", &image("2.15.0")).await;
+    kit.look().await;
+    let close = IncidentChange::Close {
+        note: "all done".to_owned(),
+    };
+    let id = ID.parse().unwrap();
+    kit.incidents.change_one(&operator(), &id, close).await.unwrap();
+    kit
+}
+
+/// The clock alone ends it; no start is needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_after_ninety_days_opens_nothing_again() {
+    let kit = closed().await;
+    kit.go_to(datetime!(2022-03-09 0:00 UTC));
+    kit.push("shop/a", "prod", &image("2.14.1")).await;
+    kit.look().await;
+    assert_eq!(kit.state(ID, "shop/a").await, "reopened");
+    kit.push("shop/a", "prod", &image("2.15.0")).await;
+    kit.look().await;
+    assert_eq!(kit.state(ID, "shop/a").await, "fixed");
+    // The ninety days begin anew with the last that was done.
+    kit.go_to(datetime!(2022-06-06 0:00 UTC));
+    kit.push("shop/a", "prod", &image("2.14.1")).await;
+    kit.look().await;
+    assert_eq!(kit.state(ID, "shop/a").await, "reopened");
+    kit.push("shop/a", "prod", &image("2.15.0")).await;
+    kit.look().await;
+    kit.go_to(datetime!(2022-09-05 0:00 UTC));
+    kit.push("shop/a", "prod", &image("2.14.1")).await;
+    kit.look().await;
+    assert_eq!(kit.state(ID, "shop/a").await, "fixed");
+    // Another one can be opened for it.
+    let again = kit.open("again", CVE, None).await;
+    assert_eq!(again.lines().len(), 1);
+}
+
+/// Both sources take it back: nothing was fixed, and nothing is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_advisories_take_back_is_gone_with_the_reason() {
+    let kit = kit().await;
+    kit.push("shop/a", "prod", &image("2.14.1")).await;
+    kit.open(ID, CVE, None).await;
+    let said = dated::said_at(datetime!(2021-12-10 0:41 UTC));
+    let withdrawn = |mut document: serde_json::Value| {
+        document["withdrawn"] = json!("2021-12-11T08:00:00Z");
+        document["modified"] = json!("2021-12-11T08:00:00Z");
+        document
+    };
+    kit.go_to(datetime!(2021-12-11 8:00 UTC));
+    let taken_back = said
+        .iter()
+        .map(|(name, document)| (name.clone(), withdrawn(document.clone())));
+    kit.import(&taken_back.collect::<Vec<_>>()).await;
+    kit.look().await;
+    let incident = kit.incident(ID).await;
+    let line = incident.line(&prod("shop/a")).unwrap();
+    assert_eq!(line.state(kit.now()), State::Gone);
+    let why = line.gone.clone().unwrap();
+    for part in [
+        CVE,
+        "GHSA-jfh8-c2jp-5v3q was withdrawn on 2021-12-11",
+        "APACHE-CVE-2021-44228",
+    ] {
+        assert!(why.contains(part), "{why}");
+    }
+    let report = incident.report(kit.now());
+    assert_eq!((report.total.gone, report.total.fixed), (1, 0));
+    assert!(
+        report.to_markdown().contains("was withdrawn on"),
+        "{}",
+        report.to_markdown()
+    );
+    // Looking again changes nothing, and closing is allowed.
+    kit.look().await;
+    assert_eq!(*kit.incident(ID).await, *incident);
+    // They say it again.
+    kit.go_to(datetime!(2021-12-12 8:00 UTC));
+    let again = said.into_iter().map(|(name, mut document)| {
+        document["modified"] = json!("2021-12-12T08:00:00Z");
+        (name, document)
+    });
+    kit.import(&again.collect::<Vec<_>>()).await;
+    kit.look().await;
+    assert_eq!(kit.state(ID, "shop/a").await, "reopened");
+}
+
+/// One that changes so that the version is not meant any more fixes nothing either.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_said_of_the_same_image_any_more_was_not_fixed() {
+    let kit = kit().await;
+    kit.push("shop/a", "prod", &image("2.14.1")).await;
+    kit.push("shop/b", "prod", &image("2.13.3")).await;
+    kit.open(ID, CVE, None).await;
+    kit.go_to(datetime!(2021-12-11 8:00 UTC));
+    let said = dated::said_at(datetime!(2021-12-10 0:41 UTC)).into_iter();
+    let narrower = said.map(|(name, mut document)| {
+        document["affected"][0]["ranges"][0]["events"] =
+            json!([{ "introduced": "2.0" }, { "fixed": "2.14.0" }]);
+        document["modified"] = json!("2021-12-11T08:00:00Z");
+        (name, document)
+    });
+    kit.import(&narrower.collect::<Vec<_>>()).await;
+    kit.look().await;
+    assert_eq!(kit.state(ID, "shop/a").await, "gone");
+    assert_eq!(kit.state(ID, "shop/b").await, "open");
+    let incident = kit.incident(ID).await;
+    let why = incident.line(&prod("shop/a")).unwrap().gone.clone().unwrap();
+    assert!(why.contains("nothing says any more"), "{why}");
+    assert_eq!(incident.status(kit.now()), Status::Open);
+}
