@@ -10,6 +10,7 @@ mod api {
     mod description;
     mod fleet;
     mod housekeeping;
+    mod incidents;
     mod road;
     mod routes;
     mod rulings;

@@ -166,12 +166,7 @@ pub(super) fn report(incident: &Incident, now: OffsetDateTime) -> Report {
         .lines()
         .filter(|line| !line.state(now).is_over())
         .collect();
-    let mut waiting_on = BTreeMap::new();
-    for line in open.iter().filter(|line| line.state(now).is_open()) {
-        for word in waits_on(line) {
-            *waiting_on.entry(word).or_default() += 1;
-        }
-    }
+    let waiting_on = waiting_on(&open, now);
     open.sort_by_cached_key(|line| (!line.state(now).is_open(), incident.due(line), line.key.clone()));
     let open_more = open.len().saturating_sub(MAX_LISTED_LINES);
     open.truncate(MAX_LISTED_LINES);
@@ -220,6 +215,16 @@ pub(super) fn report(incident: &Incident, now: OffsetDateTime) -> Report {
         events,
         events_more,
     }
+}
+
+fn waiting_on(lines: &[&Line], now: OffsetDateTime) -> BTreeMap<String, usize> {
+    let mut waiting_on = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.state(now).is_open()) {
+        for word in waits_on(line) {
+            *waiting_on.entry(word).or_default() += 1;
+        }
+    }
+    waiting_on
 }
 
 fn waits_on(line: &Line) -> Vec<String> {

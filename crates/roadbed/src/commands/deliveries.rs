@@ -18,7 +18,7 @@ Examples:
   roadbed delivery list --state dead
   roadbed delivery show 17
   roadbed delivery retry 17
-  roadbed delivery retry --sink chat              everything that it could not be told")]
+  roadbed delivery retry --sink chat              what it could not be told, given up or not")]
 pub(crate) enum DeliveryCommand {
     /// List deliveries, the newest first
     List(ListArgs),
@@ -99,8 +99,9 @@ pub(crate) async fn run(client: &Client, command: DeliveryCommand) -> Result<()>
                 sink: sink.to_string(),
             };
             let retried: Retried = client.post("/deliveries/retry", &request).await?;
-            output::show(client.format(), &retried, |retried| {
-                format!("{} are tried again.\n", retried.deliveries)
+            output::show(client.format(), &retried, |retried| match retried.deliveries {
+                1 => "1 delivery is tried again.\n".to_owned(),
+                count => format!("{count} deliveries are tried again.\n"),
             })
         }
         DeliveryCommand::Retry(_) => bail!("name a delivery by its number, or a sink with --sink"),

@@ -301,7 +301,9 @@ async fn show(client: &Client, args: ShowArgs) -> anyhow::Result<()> {
     let most = if args.all { MOST_LINES } else { shown::LINES };
     let lines = client.list(&format!("{path}/lines"), &query, most).await?;
     let shown = json!({ "incident": &entry, "lines": &lines });
-    output::show(client.format(), &shown, |_| shown::whole(&entry, &lines))
+    output::show(client.format(), &shown, |_| {
+        shown::whole(&entry, &lines, args.all)
+    })
 }
 
 async fn report(client: &Client, args: ReportArgs) -> anyhow::Result<()> {

@@ -161,7 +161,16 @@ async fn check_history(world: &World) -> Result<()> {
     let list = world.roadbed(&["incident", "list"])?;
     ensure!(list.contains("log4shell") && list.contains("reopened"), "{list}");
     let report = world.roadbed(&["incident", "report", "log4shell"])?;
-    ensure!(report.starts_with("# log4shell"), "{report}");
+    ensure!(report.starts_with("# log4shell: Log4Shell"), "{report}");
+    for part in [
+        "Opened at ",
+        " by admin",
+        ": all on 2.17.1",
+        "## What happened",
+        "team/app:prod",
+    ] {
+        ensure!(report.contains(part), "{part}: {report}");
+    }
     let html = world.roadbed(&["incident", "report", "log4shell", "--format", "html"])?;
     ensure!(html.contains("<title>log4shell: Log4Shell</title>"), "{html}");
     let report = world.roadbed(&["incident", "report", "log4shell", "--format", "json"])?;
@@ -234,6 +243,7 @@ async fn what_makes_no_sense_is_refused_and_says_why() -> Result<()> {
     let world = affected().await?;
     let administrator = world.admin.with_login(Login::basic(ADMIN, ADMIN_PASSWORD));
     let title = "the title must be one line";
+    let over = json!({ "vulnerabilities": [CVE], "deadlines": { "by": "2020-01-01T00:00:00Z" } });
     let refusals = vec![
         (
             "",
@@ -245,6 +255,7 @@ async fn what_makes_no_sense_is_refused_and_says_why() -> Result<()> {
         ("", of(&[CVE; 65], "x"), 400, "at most 64"),
         ("", of(&[CVE], "a\u{1b}[2J\nb"), 400, title),
         ("", of(&[CVE], &"x".repeat(201)), 400, title),
+        ("", over, 400, "lies ahead"),
     ];
     refused(&administrator, refusals).await?;
     let denied = post(&reader(&world), "", &of(&[CVE], "x")).await?;
@@ -259,6 +270,18 @@ async fn what_makes_no_sense_is_refused_and_says_why() -> Result<()> {
     let mut statuses = [both.0?.status, both.1?.status];
     statuses.sort_unstable();
     ensure!(statuses == [200, 409], "{statuses:?}");
+    let second = world.roadbed(&["incident", "open", CVE, "--id", "second"]);
+    let said = format!("{:#}", second.err().context("a second one was opened")?);
+    ensure!(
+        said.contains("the open incident cve-2021-44228 is about CVE-2021-44228 already")
+            && said.contains("--another"),
+        "{said}"
+    );
+    let another = world.roadbed(&["incident", "open", CVE, "--id", "second", "--another"])?;
+    ensure!(
+        another.starts_with("second: ") && another.contains(" by "),
+        "{another}"
+    );
     let html = world.roadbed(&["incident", "report", CVE, "--format", "html"])?;
     ensure!(
         !html.contains("<script>") && html.contains("&lt;script&gt;"),

@@ -53,9 +53,20 @@ async fn what_could_not_be_told_is_refused_with_what_to_write() -> Result<()> {
         (&["--kind", "smtp", "--target", "smtps://x.example"], "address to send from"),
         (&["--kind", "smtp", "--target", "https://x.example", "--from", "a@b.example"], "smtps://host"),
         (&["--kind", "pager", "--target", "https://x.example"], "webhook, slack"),
+        (&["--kind", "webhook", "--target", "https://x.example", "--events", "tag.*,tag.sett"], "no kind of event is called tag.sett"),
+        (&["--kind", "webhook", "--target", "https://x.example", "--events", "tags.*"], "image.decide"),
+        (&["--kind", "smtp", "--target", "smtps://x.example", "--from", "a@b.example", "--zone", "Europe/Wien"], "Europe/Vienna"),
+        (&["--kind", "smtp", "--target", "smtps://x.example", "--from", "a@b.example", "--zone", "UTC", "--utc-offset", "+01:00"],
+            "cannot be used with"),
+        (&["--rotate"], "no sink x"),
     ] {
         let ran = world.run(&[&["sink", "set", "x"], arguments].concat())?;
         ensure!(!ran.is_ok && ran.err.contains(says), "{arguments:?}: {}", ran.err);
+    }
+    for (kind, more) in [("jira", &["--project", "A", "--issue-type", "B"][..]), ("servicenow", &[])] {
+        let set = ["sink", "set", "x", "--kind", kind, "--target", "http://tickets.example", "--user", "u", "--secret-env", "PATH"];
+        let ran = world.run(&[&set, more].concat())?;
+        ensure!(!ran.is_ok && ran.err.contains("use https://"), "{kind}: {}", ran.err);
     }
     ensure!(world.json(&["sink", "list"])? == json!([]));
     let ran = world.run(&["delivery", "retry"])?;
@@ -122,5 +133,30 @@ async fn files_declare_sinks_and_name_their_secrets() -> Result<()> {
         "{said}"
     );
     ensure!(world.json(&["sink", "list"])? == json!([]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_secret_changes_nothing_else() -> Result<()> {
+    let world = World::start(&[]).await;
+    let set = "sink set hook --kind webhook --target https://hooks.example/ --events tag.*,login --owner group:shop --at-least high";
+    world.roadbed(&set.split(' ').collect::<Vec<_>>())?;
+    let before = world.json(&["sink", "show", "hook"])?;
+    let rotated = world.json(&["sink", "set", "hook", "--rotate"])?;
+    ensure!(
+        rotated["secret"]
+            .as_str()
+            .is_some_and(|secret| secret.starts_with("whsec_")),
+        "{rotated}"
+    );
+    let after = world.json(&["sink", "show", "hook"])?;
+    ensure!(after["sink"] == before["sink"], "{after}");
+    ensure!(after["old_secret_until"].is_string(), "{after}");
+    // What is said beside it changes, and only that.
+    world.roadbed(&["sink", "set", "hook", "--rotate", "--events", "robot.*"])?;
+    let after = world.json(&["sink", "show", "hook"])?;
+    let mut wanted = before["sink"].clone();
+    wanted["events"] = json!(["robot.*"]);
+    ensure!(after["sink"] == wanted, "{after}");
     Ok(())
 }

@@ -135,7 +135,9 @@ async fn what_is_given_up_is_shown_told_to_others_and_tried_again_by_word() -> R
     is_well.store(true, std::sync::atomic::Ordering::Relaxed);
     let before = failing.count();
     let said = world.roadbed(&["delivery", "retry", "--sink", "failing"])?;
-    ensure!(said.contains("1 are tried again"), "{said}");
+    ensure!(said.contains("1 delivery is tried again"), "{said}");
+    let audit = world.roadbed(&["audit", "--kind", "delivery.retry"])?;
+    ensure!(audit.contains("failing") && audit.contains("admin"), "{audit}");
     until("it came", || Ok(world.deliveries("failing", "sent")?.len() == 1)).await?;
     let all = received(&failing, &secret)?;
     ensure!(all.len() == before + 1 && all.iter().all(|one| one.id == all[0].id));

@@ -39,11 +39,10 @@ impl FromRequestParts<WebState> for Placed {
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, ApiError> {
         let session = Session::from_request_parts(parts, state).await?.signed_in()?;
         let from = parts.extensions.get::<PeerAddress>().map(|peer| peer.0);
-        let _places = places(state, &session, from, false)?;
         Ok(Self {
+            _places: places(state, &session, from, false)?,
             session,
             from,
-            _places,
         })
     }
 }
@@ -55,7 +54,9 @@ impl FromRequestParts<WebState> for PlacedAdministrator {
         let session = Session::from_request_parts(parts, state).await?;
         let permit = session.system()?;
         let from = parts.extensions.get::<PeerAddress>().map(|peer| peer.0);
-        let _places = places(state, &session, from, false)?;
-        Ok(Self { permit, _places })
+        Ok(Self {
+            permit,
+            _places: places(state, &session, from, false)?,
+        })
     }
 }

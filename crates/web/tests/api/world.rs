@@ -20,7 +20,7 @@ use store::{
 };
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use web::{Asking, Judging, PREFIX, PeerAddress, WebConfig, WebState};
+use web::{Asking, Incidents, Judging, PREFIX, PeerAddress, WebConfig, WebState};
 
 /// The password of every user.
 pub(crate) const PASSWORD: &str = "a long enough password";
@@ -129,24 +129,25 @@ impl World {
     }
 
     pub(crate) async fn with(config: WebConfig) -> Self {
-        Self::made(config, None, None).await
+        Self::made(config, |state| state).await
     }
 
     /// One in which somebody judges images.
     pub(crate) async fn judged_by(judging: Arc<dyn Judging>) -> Self {
-        Self::made(WebConfig::default(), Some(judging), None).await
+        Self::made(WebConfig::default(), |state| state.judged_by(Some(judging))).await
     }
 
     /// One in which somebody knows all images.
     pub(crate) async fn answered_by(asking: Arc<dyn Asking>) -> Self {
-        Self::made(WebConfig::default(), None, Some(asking)).await
+        Self::made(WebConfig::default(), |state| state.answered_by(Some(asking))).await
     }
 
-    async fn made(
-        config: WebConfig,
-        judging: Option<Arc<dyn Judging>>,
-        asking: Option<Arc<dyn Asking>>,
-    ) -> Self {
+    /// One in which somebody keeps incidents.
+    pub(crate) async fn kept_by(incidents: Arc<dyn Incidents>) -> Self {
+        Self::made(WebConfig::default(), |state| state.followed_by(Some(incidents))).await
+    }
+
+    async fn made(config: WebConfig, with: impl FnOnce(WebState) -> WebState) -> Self {
         let directory = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::starting_at(START));
         let store = Store::open(StoreConfig::at(directory.path().join("data")), clock.clone())
@@ -158,11 +159,7 @@ impl World {
             instance: "here".into(),
             ..config
         };
-        let router = web::router(
-            WebState::new(store.clone(), config)
-                .judged_by(judging)
-                .answered_by(asking),
-        );
+        let router = web::router(with(WebState::new(store.clone(), config)));
         let everybody = Who::ALL.into_iter().filter(|who| *who != Who::Anonymous);
         let tokens = everybody
             .map(|who| (who, token_of(&store, who, Audience::Api)))

@@ -144,9 +144,8 @@ fn long_lists_are_counted() {
     assert!(report.to_markdown().contains("and 5 more"));
 }
 
-/// Who did what, with what reason and until when, is in every form of the report.
-#[test]
-fn a_report_tells_who_did_what_and_why() {
+/// Three tags: mitigated, mitigated and taken back, waived; all fixed and closed in the end.
+fn told() -> Incident {
     let (mut incident, _) = open(&[("a", Cohort::Paved), ("b", Cohort::Paved), ("c", Cohort::Paved)]);
     let hour = |n| T0 + Duration::hours(n);
     let relieved = |name, reason: &str, until| EventKind::Mitigated {
@@ -177,7 +176,13 @@ fn a_report_tells_who_did_what_and_why() {
     incident
         .record(EventKind::Closed { note }, "boss", hour(6))
         .unwrap();
-    let report = incident.report(hour(7));
+    incident
+}
+
+/// Who did what, with what reason and until when, is in every form of the report.
+#[test]
+fn a_report_tells_who_did_what_and_why() {
+    let report = told().report(T0 + Duration::hours(7));
     assert_eq!(report.opened_by, "sec");
     assert_eq!(
         (report.closings.len(), report.closings[0].by.as_str()),

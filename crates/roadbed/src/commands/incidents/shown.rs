@@ -30,7 +30,7 @@ pub(super) fn list(entries: &[IncidentEntry]) -> String {
             entry.id.to_string(),
             entry.status.clone(),
             output::moment(entry.opened_at.0),
-            entry.open.to_string(),
+            least(entry, entry.open),
             entry.overdue.to_string(),
             entry.fixed.to_string(),
             entry.title.clone(),
@@ -40,6 +40,15 @@ pub(super) fn list(entries: &[IncidentEntry]) -> String {
         ["ID", "STATUS", "OPENED", "OPEN", "OVERDUE", "FIXED", "TITLE"],
         rows,
     )
+}
+
+/// A count that may be too small, where not all is known.
+fn least(entry: &IncidentEntry, count: u64) -> String {
+    if entry.at_least {
+        format!("at least {count}")
+    } else {
+        count.to_string()
+    }
 }
 
 pub(super) fn describe(entry: &IncidentEntry) -> String {
@@ -56,19 +65,34 @@ pub(super) fn describe(entry: &IncidentEntry) -> String {
         let _ = writeln!(text, "  {}", output::printable(&part.words));
     }
     let targets = if entry.targets.is_empty() {
-        "nothing yet".to_owned()
+        "no version with a fix is known".to_owned()
     } else {
-        entry.targets.join(", ")
+        format!("fixed in {}", entry.targets.join(", "))
     };
     let mut pairs = vec![
-        ("opened", output::moment(entry.opened_at.0)),
-        ("generation", format!("{}, fixed in {targets}", entry.generation)),
+        (
+            "opened",
+            by(output::moment(entry.opened_at.0), Some(&entry.opened_by)),
+        ),
+        ("generation", format!("{}, {targets}", entry.generation)),
         ("tags and images", counts(entry)),
     ];
     pairs.extend(entry.due.map(|due| ("first due", output::moment(due.0))));
-    pairs.extend(entry.closed_at.map(|at| ("closed", output::moment(at.0))));
+    pairs.extend(
+        entry
+            .closed_at
+            .map(|at| ("closed", by(output::moment(at.0), entry.closed_by.as_ref()))),
+    );
+    pairs.extend(entry.note.iter().map(|note| ("note", output::printable(note))));
     text.push_str(&output::properties(&pairs));
     text
+}
+
+fn by(moment: String, who: Option<&String>) -> String {
+    match who.filter(|who| !who.is_empty()) {
+        Some(who) => format!("{moment} by {}", output::printable(who)),
+        None => moment,
+    }
 }
 
 fn counts(entry: &IncidentEntry) -> String {
@@ -83,13 +107,17 @@ fn counts(entry: &IncidentEntry) -> String {
     let told = counts.iter().filter(|(count, _)| *count > 0);
     let told: Vec<String> = told.map(|(count, word)| format!("{count} {word}")).collect();
     if told.is_empty() {
-        "none".to_owned()
+        return "none".to_owned();
+    }
+    let told = told.join(", ");
+    if entry.at_least {
+        format!("at least {told}")
     } else {
-        told.join(", ")
+        told
     }
 }
 
-pub(super) fn whole(entry: &IncidentEntry, lines: &[IncidentLine]) -> String {
+pub(super) fn whole(entry: &IncidentEntry, lines: &[IncidentLine], all: bool) -> String {
     let mut text = describe(entry);
     if lines.is_empty() {
         return text;
@@ -111,6 +139,12 @@ pub(super) fn whole(entry: &IncidentEntry, lines: &[IncidentLine]) -> String {
         ["IMAGE", "STATE", "OWNER", "SEVERITY", "DUE", "TO DO"],
         rows,
     ));
+    if !all && lines.len() >= LINES {
+        let _ = writeln!(
+            text,
+            "\nThe first {LINES} are shown: --all shows all, --owner and --state fewer."
+        );
+    }
     text
 }
 
