@@ -144,7 +144,7 @@ async fn a_second_incident_about_the_same_names_the_first_one() {
     let kit = kit(datetime!(2021-12-18 18:00 UTC)).await;
     kit.push("shop/new", "prod", &[layer(&[core("2.14.1")])]).await;
     kit.settle().await;
-    let open = |opening| kit.incidents.open_one(&operator(), opening);
+    let open = async |opening| kit.incidents.open_one(&operator(), opening).await;
     open(opening(ID, &[SHELL, INCOMPLETE])).await.unwrap();
     // By another of its ids, and with one that is new.
     let again = opening("again", &["GHSA-7rjr-3q55-vv33", DENIAL]);
@@ -195,10 +195,10 @@ async fn a_day_that_is_over_is_no_day_by_which_something_can_be_done() {
     let kit = kit(datetime!(2021-12-18 18:00 UTC)).await;
     kit.push("shop/new", "prod", &[layer(&[core("2.14.1")])]).await;
     kit.settle().await;
-    let by = |by| {
+    let by = async |by| {
         let mut opening = opening(ID, &[SHELL]);
         opening.deadlines.by = Some(web::wire::Moment(super::super::timestamp(by)));
-        kit.incidents.open_one(&operator(), opening)
+        kit.incidents.open_one(&operator(), opening).await
     };
     let refused = by(datetime!(2021-12-18 18:00 UTC)).await.unwrap_err();
     assert!(refused.to_string().contains("lies ahead"), "{refused}");
