@@ -30,6 +30,8 @@ pub(super) struct Found {
     pub(super) own: BTreeSet<Own>,
     /// Versions that fix one of the vulnerabilities or all of them.
     pub(super) fixes: BTreeSet<String>,
+    /// Of these, those that are without all of them.
+    pub(super) targets: BTreeSet<String>,
 }
 
 /// All that was found.
@@ -39,8 +41,6 @@ pub(super) struct AllFound {
     pub(super) unknown: Vec<VulnerabilityId>,
     /// Images of which nobody can tell whether they have one of them.
     pub(super) uncertain: BTreeSet<ImageKey>,
-    /// Versions that are without all of them.
-    pub(super) targets: BTreeSet<String>,
 }
 
 pub(super) fn find(service: &FleetService, sought: &Sought) -> AllFound {
@@ -48,7 +48,6 @@ pub(super) fn find(service: &FleetService, sought: &Sought) -> AllFound {
         images: BTreeMap::new(),
         unknown: Vec::new(),
         uncertain: BTreeSet::new(),
-        targets: BTreeSet::new(),
     };
     let mut affected = BTreeMap::new();
     for id in &sought.ids {
@@ -65,7 +64,6 @@ pub(super) fn find(service: &FleetService, sought: &Sought) -> AllFound {
     for id in affected.keys() {
         rows(service, sought, id, &mut remedies, &mut all.images);
     }
-    all.targets = remedies.targets();
     all
 }
 

@@ -29,10 +29,13 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: &AllFound)
     let mut seen = Seen {
         sightings: Vec::with_capacity(by_line.len()),
         missing: Vec::new(),
-        targets: remedy::by_number(all.targets.iter().take(MAX_FIXES).cloned()),
+        targets: Vec::new(),
         images: BTreeMap::new(),
         followed: BTreeMap::new(),
     };
+    let named = by_line.values().flatten();
+    let targets: BTreeSet<&String> = named.flat_map(|(_, found)| &found.targets).collect();
+    seen.targets = remedy::by_number(targets.into_iter().take(MAX_FIXES).cloned());
     let followers = Followers::of(service, all, by_line.keys());
     for (line, images) in by_line {
         let mut sighting = affected(service, sought, &line, &images);

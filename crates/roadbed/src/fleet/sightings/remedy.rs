@@ -85,6 +85,7 @@ impl<'a> Remedies<'a> {
             }
             let help = self.help(fleet, row, place);
             image.fixes.extend(help.version.clone());
+            image.targets.extend(help.version.clone());
             let remedy = match (&base, &repo) {
                 (Some(base), _) if place.is_from_base => self.of_base(base),
                 (_, Some(repo)) if self.is_built_elsewhere(repo) => Remedy::Vendor {
@@ -99,12 +100,6 @@ impl<'a> Remedies<'a> {
                 image.remedies.insert(remedy);
             }
         }
-    }
-
-    /// Versions that are without all that is looked for.
-    pub(super) fn targets(&self) -> BTreeSet<String> {
-        let versions = self.known.values().filter_map(|help| help.version.clone());
-        versions.collect()
     }
 
     /// What helps the package at a place against all that is looked for, whichever of it was asked about.

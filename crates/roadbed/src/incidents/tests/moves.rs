@@ -1,9 +1,6 @@
 //! What is pushed, moved and deleted while an incident is open.
 
-use road::{
-    incident::{EventKind, Status},
-    names::VulnerabilityId,
-};
+use road::incident::{EventKind, Status};
 use store::NewInUse;
 use time::macros::datetime;
 use web::IncidentChange;
@@ -167,25 +164,6 @@ async fn a_start_finds_what_happened_while_nobody_looked() {
     assert!(matches!(closed.status(kit.now()), Status::Closed { .. }));
     let stored = kit.store.incident(&id).await.unwrap().unwrap();
     assert!(stored.settled_at.is_some());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_advisory_that_is_taken_back_leaves_what_nobody_can_tell() {
-    let kit = kit().await;
-    kit.push("shop/a", "prod", &image("2.14.1")).await;
-    kit.open(ID, CVE, None).await;
-    let mut documents = dated::said_at(datetime!(2021-12-10 0:41 UTC));
-    for (_, document) in &mut documents {
-        document["modified"] = "2021-12-11T00:00:00Z".into();
-        document["withdrawn"] = "2021-12-11T00:00:00Z".into();
-    }
-    kit.go_to(datetime!(2021-12-11 0:00 UTC));
-    kit.import(&documents).await;
-    kit.look().await;
-    let incident = kit.incident(ID).await;
-    let line = incident.line(&prod("shop/a")).unwrap();
-    let ids: Vec<VulnerabilityId> = vec![CVE.parse().unwrap()];
-    assert_eq!(incident.affected_by(line), ids);
 }
 
 #[tokio::test(flavor = "multi_thread")]
