@@ -8,6 +8,7 @@
 //! Read first: `record.rs`, then `index/sorted.rs` and `evaluate.rs` (OSV's evaluation), then `matcher.rs` and `group.rs`.
 
 mod bounded;
+mod catalogue;
 mod cvss;
 mod delta;
 mod epss;
@@ -31,9 +32,10 @@ pub(crate) use bounded::Bounded;
 pub use delta::{Changed, Delta, Touched};
 pub use epss::{Epss, EpssScore};
 pub use error::AdvisoryError;
+pub use catalogue::CatalogueChange;
 pub use group::{
-    Conflict, Denied, Knowledge, SeverityFrom, State, VulnerabilityFinding, VulnerabilityReport,
-    find_vulnerabilities, find_vulnerability, severity_by_probability,
+    Conflict, Denied, Effort, Knowledge, SeverityFrom, State, VulnerabilityFinding, VulnerabilityReport,
+    find_in_package, find_vulnerabilities, find_vulnerability, severity_by_probability,
 };
 pub use index::{
     AdvisoryIndex, IndexBuilder, IndexLimits, IndexStats, IndexedAdvisory, Vulnerability, encode,

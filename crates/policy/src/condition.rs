@@ -28,6 +28,7 @@ pub use value::{Type, Words};
 use std::fmt;
 
 use crate::PolicyLimits;
+use fields::Field;
 use node::Node;
 
 /// A condition that was checked and compiled.
@@ -36,7 +37,7 @@ pub struct Condition {
     source: String,
     node: Node,
     cost: u64,
-    reads: Vec<Record>,
+    reads: Vec<&'static Field>,
 }
 
 impl Condition {
@@ -69,7 +70,13 @@ impl Condition {
 
     /// Whether it is about single findings. Others are evaluated once for the image.
     pub fn is_about_findings(&self) -> bool {
-        self.reads.contains(&Record::Finding)
+        self.reads.iter().any(|field| field.record == Record::Finding)
+    }
+
+    /// Whether its answer may depend on this field.
+    pub(crate) fn reads(&self, record: Record, name: &str) -> bool {
+        let mut reads = self.reads.iter();
+        reads.any(|field| field.record == record && field.name == name)
     }
 
     /// Whether it holds.

@@ -1,10 +1,12 @@
 //! From policy, waivers and facts to a decision.
 
+mod alike;
 mod collect;
 mod grace;
 mod unknowns;
 
 use findings::Severity;
+use oci::Digest;
 use time::OffsetDateTime;
 
 use crate::condition::Facts;
@@ -14,6 +16,7 @@ use crate::{
     Attached, Decision, Effect, JudgedFinding, Outcome, Point, Policy, Reason, Rule, Subject, Unknown,
     UnknownKind, Waiver,
 };
+pub use alike::Alike;
 use collect::Collector;
 
 /// What it costs to make a reason of an answer, in the units of [`Condition::cost`](crate::Condition::cost).
@@ -28,6 +31,18 @@ pub fn decide(
     policy: &Policy,
     waivers: &[Waiver],
     subject: &Subject,
+    point: Point,
+    now: OffsetDateTime,
+) -> Decision {
+    decide_known(policy, waivers, (subject, subject.fingerprint()), point, now)
+}
+
+/// The same where the [fingerprint](Subject::fingerprint) of the facts is known: it is the same at all points, and large images have
+/// long ones.
+pub fn decide_known(
+    policy: &Policy,
+    waivers: &[Waiver],
+    (subject, fingerprint): (&Subject, Digest),
     point: Point,
     now: OffsetDateTime,
 ) -> Decision {
@@ -53,7 +68,7 @@ pub fn decide(
         signatures: attached(subject),
         expired: collected.expired,
         policy_digest: policy.digest(),
-        evidence_fingerprint: subject.fingerprint(),
+        evidence_fingerprint: fingerprint,
         advisory_generation: subject.advisory_generation,
         review_at: collected.review_at,
     }
@@ -102,12 +117,12 @@ fn attached(subject: &Subject) -> Vec<Attached> {
     attached
 }
 
-fn judge(
-    policy: &Policy,
-    subject: &Subject,
+fn judge<'a>(
+    policy: &'a Policy,
+    subject: &'a Subject,
     point: Point,
     now: OffsetDateTime,
-    collector: &mut Collector<'_>,
+    collector: &mut Collector<'a>,
 ) {
     let (about_findings, about_images): (Vec<&Rule>, Vec<&Rule>) = policy
         .rules()
@@ -128,15 +143,19 @@ fn judge(
         .sum::<u64>()
         .max(1);
     let affordable = usize::try_from(policy.limits().decision_cost / cost).unwrap_or(usize::MAX);
-    let findings = worst_first(subject);
+    let findings = if about_findings.is_empty() {
+        Vec::new()
+    } else {
+        worst_first(subject)
+    };
     let looked_at = findings.len().min(MAX_FINDINGS).min(affordable);
-    if looked_at < findings.len() && !about_findings.is_empty() {
+    if looked_at < findings.len() {
         unknowns.push(UnknownKind::TooManyFindings);
     }
     for finding in findings.into_iter().take(looked_at) {
         facts.finding = Some(finding);
         for rule in &about_findings {
-            collector.ask(rule, &facts);
+            collector.ask(rule, Some(finding), &facts);
         }
     }
     let texts = unknowns::texts(&unknowns);
@@ -146,7 +165,7 @@ fn judge(
         ..facts
     };
     for rule in about_images {
-        collector.ask(rule, &facts);
+        collector.ask(rule, None, &facts);
     }
     collector.review_end_of_life();
     collector.review_signers();

@@ -13,6 +13,7 @@ use oci::{Algorithm, Digest, MediaType, RepoName};
 use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
+pub use fingerprint::FindingsFingerprint;
 pub use signature::Attached;
 
 /// One image where it lies.

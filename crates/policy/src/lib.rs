@@ -51,10 +51,10 @@ pub use cases::{Case, CaseError, CaseFile, CaseReport, CaseResult, Expectation, 
 pub use condition::{
     Condition, ConditionError, ConditionProblem, EvalError, Facts, Record, Type, Words, fields,
 };
-pub use decide::{decide, decide_unjudged};
+pub use decide::{Alike, decide, decide_known, decide_unjudged};
 pub use decision::{Decision, Eased, Outcome, Reason, Waived, WaivedAs};
 pub use facts::{
-    Attached, ImageFacts, JudgedFinding, RepoFacts, Subject, Suppression, Unknown, UnknownKind, WorkloadFacts,
+    Attached, FindingsFingerprint, ImageFacts, JudgedFinding, RepoFacts, Subject, Suppression, Unknown, UnknownKind, WorkloadFacts,
 };
 pub use index::{ChildDecision, Combined, blob_outcome, decide_index};
 pub use lift::LiftGuard;

@@ -4,7 +4,7 @@ use findings::Severity;
 use oci::{RepoName, RepoPattern};
 use serde::{Deserialize, Serialize};
 
-use crate::condition::Condition;
+use crate::condition::{Condition, Record};
 use crate::template::Template;
 
 /// Where a decision is asked for.
@@ -71,6 +71,12 @@ impl Rule {
     /// Whether it is asked there.
     pub fn applies(&self, repo: &RepoName, point: Point) -> bool {
         self.on.contains(&point) && self.repositories.iter().any(|pattern| pattern.matches(repo))
+    }
+
+    /// Whether what it says may depend on this field of an image.
+    pub(crate) fn reads_of_image(&self, name: &str) -> bool {
+        let message = self.message.as_ref();
+        self.when.reads(Record::Image, name) || message.is_some_and(|message| message.reads(Record::Image, name))
     }
 }
 

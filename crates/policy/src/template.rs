@@ -97,6 +97,13 @@ impl Template {
         &self.source
     }
 
+    /// Whether this field is put into it.
+    pub(crate) fn reads(&self, record: Record, name: &str) -> bool {
+        let is_it = |field: &Field| field.record == record && field.name == name;
+        let mut parts = self.parts.iter();
+        parts.any(|part| matches!(part, Part::Field(field) if is_it(field)))
+    }
+
     /// The message on one line, filled in; at most [`MAX_MESSAGE_BYTES`].
     pub fn fill(&self, facts: &Facts<'_>) -> String {
         let mut message = String::new();

@@ -4,6 +4,10 @@
 /// replaced, so that the name of a file can neither forge a log line nor a header.
 pub fn one_line(text: &str, max: usize) -> String {
     const ELLIPSIS: &str = "...";
+    // Nearly all of them.
+    if text.len() <= max && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut line = String::new();
     for character in text.chars().map(|c| if is_unfit(c) { '?' } else { c }) {
         if line.len() + character.len_utf8() > max {

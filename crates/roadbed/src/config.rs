@@ -15,7 +15,8 @@ use web::WebConfig;
 
 use crate::catalogue::CatalogueConfig;
 use crate::gate::GateConfig;
-use crate::judge::SignatureLimits;
+use crate::judge::{JudgeLimits, SignatureLimits};
+use crate::reevaluate;
 use crate::judge::attach::SbomConfig;
 use crate::worker::{BrokerConfig, ClamdConfig, PoolConfig, Skips};
 
@@ -48,7 +49,7 @@ pub(crate) use problem::Problem;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
     Api, Auth, Catalog, Connections, Gate, IncidentDeadlines, Log, Metrics, Registry, Sbom, Scan, Server,
-    Signatures, Storage, Telemetry,
+    Reevaluation, Signatures, Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use telling::Telling;
@@ -71,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) feeds: Feeds,
     /// What is attached to images as signatures.
     pub(crate) signatures: Signatures,
+    /// What is judged again after an import.
+    pub(crate) reevaluation: Reevaluation,
     /// A catalogue that is pushed as an artifact.
     pub(crate) catalog: Catalog,
     /// What a pull has to pass.
@@ -133,6 +136,7 @@ impl Config {
             scan: Scan::read(&mut reader),
             feeds: Feeds::read(&mut reader),
             signatures: Signatures::read(&mut reader),
+            reevaluation: Reevaluation::read(&mut reader),
             catalog: Catalog::read(&mut reader),
             gate: Gate::read(&mut reader),
             incidents: IncidentDeadlines::read(&mut reader),
@@ -396,6 +400,29 @@ impl Config {
         }
     }
 
+    /// How much judges hold and do at once.
+    pub(crate) fn judge_limits(&self) -> JudgeLimits {
+        JudgeLimits {
+            signatures: self.signature_limits(),
+            image_memory: self.scan.image_memory.0,
+            batch: self.reevaluation.batch,
+            batch_time: self.reevaluation.batch_time.0,
+            batch_memory: self.reevaluation.batch_memory.0,
+            package_memory: self.reevaluation.package_memory.0,
+            updated: self.reevaluation.updated,
+        }
+    }
+
+    /// How much of an import is looked at in detail.
+    pub(crate) fn reevaluation_limits(&self) -> reevaluate::Limits {
+        reevaluate::Limits {
+            advisories: self.reevaluation.advisories,
+            compared: self.reevaluation.compared,
+            news: self.reevaluation.news,
+            wait: self.reevaluation.index_wait.0,
+        }
+    }
+
     /// Which catalogue is followed, if one is.
     pub(crate) fn catalogue_config(&self) -> Option<CatalogueConfig> {
         let catalog = &self.catalog;
@@ -507,6 +534,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Scan,
         Feeds,
         Signatures,
+        Reevaluation,
         Catalog,
         Gate,
         IncidentDeadlines,

@@ -10,7 +10,8 @@
 //! - `judge/fixes.rs`: since when a fix is known.
 //! - `judge/foreseen.rs`: what advisories would change if they were imported.
 //! - `judge/image.rs`: an image with its reports and what is attached to it.
-//! - `judge/batch.rs`: many judgements that nobody waits for.
+//! - `judge/batch.rs`: many judgements that nobody waits for; `judge/together.rs`: those of them that come to the same.
+//! - `judge/matched.rs`: what is known against single packages, remembered.
 //! - `judge/brake.rs`: what becomes of a change that would refuse much of what is in use.
 //! - `judge/push.rs`: what is judged of a manifest before it comes in.
 //! - `judge/asked.rs`: what the API asks: what another policy would change, what a finding rests on.
@@ -18,6 +19,7 @@
 //! - `judge/subject.rs`: from reports to the facts that rules are asked about. `judge/result.rs`: to what reports show.
 //! - `judge/sbom.rs`: an SBOM judged by itself.
 //! - `judge/standing.rs`: what an image stands on, and what it says of itself.
+//! - `judge/touched.rs`: what an import touches.
 //! - `judge/stored.rs`: the report of an image that is here. `judge/unpushed.rs`:
 //!   of one that is not, from what a client found in it.
 
@@ -27,7 +29,7 @@ use anyhow::{Context as _, Result};
 use attach::SbomConfig;
 use image::Image;
 use oci::{Digest, ManifestLimits, RepoName};
-use policy::{Decision, Subject, Waiver};
+use policy::{Decision, Subject};
 use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, StoreError, Timestamp, Verdicts};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
@@ -45,6 +47,8 @@ mod foreseen;
 mod image;
 mod knowledge;
 mod lifts;
+mod limits;
+mod matched;
 mod platform;
 mod push;
 mod result;
@@ -52,6 +56,8 @@ mod sbom;
 mod standing;
 mod stored;
 mod subject;
+mod together;
+mod touched;
 mod unpushed;
 mod vex;
 
@@ -59,11 +65,13 @@ pub(crate) use asked::{Asked, Holders, Holding, Nobody};
 pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
 pub(crate) use knowledge::{Facts, Knowledge, index_of, read as read_facts};
+pub(crate) use limits::JudgeLimits;
 pub(crate) use platform::{Wanted, choose};
 pub(crate) use push::AtPush;
 pub(crate) use result::{ask, decision_of, decision_on, result_of};
 pub(crate) use sbom::{SbomOf, decision_of_sbom, result_of_sbom};
 pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, is_image, subject_of};
+pub(crate) use touched::{changed, readable, touched};
 pub(crate) use vex::Vex;
 
 /// How long a judgement is held before it is renewed or lost.
@@ -169,7 +177,7 @@ impl Judge {
         let lease = self.pace.lease;
         let claimed = self
             .store
-            .claim_jobs(JobKind::Judge, &self.name, lease, batch::MOST);
+            .claim_jobs(JobKind::Judge, &self.name, lease, self.knowledge.limits().batch);
         let mut jobs = claimed.await?;
         if jobs.len() > 1 {
             self.batch(jobs).await?;
@@ -260,7 +268,13 @@ impl Judge {
 
     async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {
         let ready =
-            match image::gather(&self.store, &self.evidence, self.knowledge.limits(), repo, digest).await? {
+            match image::gather(
+                &self.store,
+                &self.evidence,
+                self.knowledge.limits().signatures,
+                repo,
+                digest,
+            ).await? {
                 Image::Ready(ready) => *ready,
                 Image::Waits => return Ok(Done::Waits),
                 Image::Gone => return Ok(Done::Gone),
@@ -273,11 +287,7 @@ impl Judge {
         // Matching and conditions compute; a thread that serves connections must not.
         let decided = tokio::task::spawn_blocking(move || {
             let subject = subject_of(&ready.about, &ready.gathered, &facts)?;
-            let mut verdicts = decide(&subject, &facts, ready.now)?;
-            let mut seen = ready.about.seen;
-            let keys = subject.findings.iter().map(policy::JudgedFinding::key);
-            verdicts.seen = seen.note(keys, timestamp(ready.now)).then_some(seen);
-            Ok::<_, anyhow::Error>(verdicts)
+            together::verdicts_of(&subject, &ready, &facts)
         })
         .await
         .context("the judgement was lost")??;
@@ -289,23 +299,6 @@ impl Judge {
 fn is_about_the_image(error: &anyhow::Error) -> bool {
     let of_store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
     of_store.is_none_or(|error| matches!(error, StoreError::Damaged { .. }))
-}
-
-fn decide(subject: &Subject, facts: &Facts, now: OffsetDateTime) -> Result<Verdicts> {
-    let waivers: &[Waiver] = &facts.waivers;
-    let (mut judgements, mut held) = (Vec::new(), None);
-    for (point, asked) in POINTS {
-        let decision = policy::decide(&facts.policy, waivers, subject, asked, now);
-        judgements.push((point, judgement_of(&decision)?));
-        if point == Point::Pull && subject.in_use && decision.outcome == policy::Outcome::Refuse {
-            held = Some(judgement_of(&decision.held_at_warn())?);
-        }
-    }
-    Ok(Verdicts {
-        judgements,
-        held,
-        seen: None,
-    })
 }
 
 /// As the store keeps it. What changes without the reasons changing is no part of the body.

@@ -69,11 +69,12 @@ pub(crate) struct Reevaluator {
 
 impl Reevaluator {
     /// Over a store, what is known and all images.
-    pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>, fleet: Arc<FleetService>) -> Self {
-        Self::within(Limits::default(), store, knowledge, fleet)
-    }
-
-    fn within(limits: Limits, store: Store, knowledge: Arc<Knowledge>, fleet: Arc<FleetService>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        knowledge: Arc<Knowledge>,
+        fleet: Arc<FleetService>,
+        limits: Limits,
+    ) -> Self {
         Self {
             store,
             knowledge,

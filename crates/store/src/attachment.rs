@@ -17,7 +17,7 @@ const INDEXES: usize = 16;
 
 /// How the artifact types of signatures look, in the words of `LIKE`. A manifest that states none has its config's media
 /// type, which for cosign is an image's.
-const TYPES: &str = "(artifact_type IS NULL OR artifact_type LIKE '%cosign%' OR artifact_type LIKE '%sigstore%' \
+pub(crate) const TYPES: &str = "(artifact_type IS NULL OR artifact_type LIKE '%cosign%' OR artifact_type LIKE '%sigstore%' \
                      OR artifact_type LIKE '%dsse%' OR artifact_type LIKE '%in-toto%' OR artifact_type LIKE '%notary%' \
                      OR artifact_type LIKE '%openvex%' OR artifact_type = 'application/vnd.oci.image.config.v1+json')";
 

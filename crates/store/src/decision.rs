@@ -19,8 +19,10 @@ use crate::job::{self, Job};
 use crate::{Actor, Seen, Store, StoreError, Timestamp, blob, brake, reevaluation, repository, seen};
 
 mod many;
+mod to_judge;
 
 pub use many::Finished;
+pub use to_judge::ToJudge;
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]

@@ -69,7 +69,7 @@ struct Row {
 
 /// Names an image that a reference of `in_use u` in repository `r` means: `$D` is its digest. A tag means what was there when the
 /// word was given: who may push to it afterwards does not say what is in use.
-const IS_MEANT: &str = "(u.reference = $D \
+pub(crate) const IS_MEANT: &str = "(u.reference = $D \
     OR EXISTS (SELECT 1 FROM tag t JOIN manifest n ON n.id = t.manifest_id \
                WHERE t.repository_id = r.id AND t.name = u.reference AND n.digest = $D \
                AND n.pushed_at <= u.at) \

@@ -3,6 +3,7 @@
 //! A report outlives its blob: what was once known of an image is not forgotten with its bytes. An upgrade of the analysers
 //! makes a new one that takes the old one's place when it stands.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use findings::{LayerReport, Listing};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use oci::{Digest, RepoName};
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, Value};
 
 use crate::db::{Tx, sql};
 use crate::job::{self, Job, JobKind};
@@ -22,6 +23,15 @@ const REPORT_BYTES: u64 = 1 << 30;
 
 /// A report of more uncompressed bytes is read while no other such one is.
 const LARGE: u64 = 16 << 20;
+
+/// Largest report with its listing that is read with others, in bytes as it is kept.
+const SMALL: u64 = 512 << 10;
+
+/// The same, unpacked.
+const SMALL_UNPACKED: u64 = 4 << 20;
+
+/// Reports that are read at a time.
+const SMALL_ONES: usize = 100;
 
 /// Whose turn it is to read one.
 static LARGE_ONE: Mutex<()> = Mutex::new(());
@@ -50,6 +60,20 @@ struct BlobRow {
 struct KnownRow {
     digest: String,
     analysers: String,
+}
+
+#[derive(FromQueryResult)]
+struct SmallRow {
+    digest: String,
+    made_at: i64,
+    report: Vec<u8>,
+    listing: Vec<u8>,
+}
+
+#[derive(FromQueryResult)]
+struct MadeRow {
+    digest: String,
+    made_at: i64,
 }
 
 impl Store {
@@ -84,6 +108,54 @@ impl Store {
             done
         });
         done.await?
+    }
+
+    /// Reports of many blobs, with the moment at which each was made; of those that are small, and no more than `most` bytes of them
+    /// together, unpacked. Whoever wants the others asks for them one by one.
+    pub async fn small_layer_reports(
+        &self,
+        digests: &[Digest],
+        most: u64,
+    ) -> Result<Vec<(Timestamp, LayerReport)>, StoreError> {
+        let (mut found, mut left) = (Vec::with_capacity(digests.len()), most);
+        for chunk in digests.chunks(SMALL_ONES) {
+            let sql = format!(
+                "SELECT digest, made_at, report, listing FROM layer_report WHERE digest IN ({}) \
+                 AND length(report) + length(listing) <= $1",
+                sql::placeholders(2, chunk.len())
+            );
+            let most = std::iter::once(Value::from(sql::to_db(SMALL)));
+            let values = most.chain(chunk.iter().map(|digest| digest.to_string().into()));
+            let rows: Vec<SmallRow> = sql::all(self.inner.db.read(), &sql, values).await?;
+            let room = left;
+            let (read, used) = self.aside(move || read_small(rows, room)).await?;
+            found.extend(read);
+            left = left.saturating_sub(used);
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// When the reports of blobs were made; those that have none are not among them.
+    pub async fn layer_reports_made_at(
+        &self,
+        digests: &[Digest],
+    ) -> Result<HashMap<Digest, Timestamp>, StoreError> {
+        let mut found = HashMap::with_capacity(digests.len());
+        for chunk in digests.chunks(sql::CHUNK) {
+            let sql = format!(
+                "SELECT digest, made_at FROM layer_report WHERE digest IN ({})",
+                sql::placeholders(1, chunk.len())
+            );
+            let values = chunk.iter().map(|digest| digest.to_string().into());
+            let rows: Vec<MadeRow> = sql::all(self.inner.db.read(), &sql, values).await?;
+            for row in rows {
+                found.insert(crate::blob::parse_digest(&row.digest)?, Timestamp(row.made_at));
+            }
+        }
+        Ok(found)
     }
 
     /// When the report of a blob was made, if there is one.
@@ -231,6 +303,32 @@ fn decode(digest: &Digest, deflated: &[u8], most: u64) -> Result<LayerReport, St
     let report = serde_json::from_slice(&json).map_err(|error| damaged(&error));
     drop(turn);
     report
+}
+
+/// Reads reports until they take `room` bytes, and says how many they take. One that is damaged or larger than it looked is left out:
+/// whoever asks for it alone is told.
+fn read_small(rows: Vec<SmallRow>, room: u64) -> Result<(Vec<(Timestamp, LayerReport)>, u64), StoreError> {
+    let (mut read, mut used) = (Vec::with_capacity(rows.len()), 0_u64);
+    for row in rows {
+        if used >= room {
+            break;
+        }
+        let digest = crate::blob::parse_digest(&row.digest)?;
+        let mut json = Vec::new();
+        let inflated = ZlibDecoder::new(row.report.as_slice()).take(SMALL_UNPACKED + 1);
+        let is_whole = std::io::BufReader::new(inflated).read_to_end(&mut json).is_ok();
+        used = used.saturating_add(json.len() as u64 + row.listing.len() as u64);
+        if !is_whole || json.len() as u64 > SMALL_UNPACKED {
+            continue;
+        }
+        let Ok(mut report) = serde_json::from_slice::<LayerReport>(&json) else {
+            tracing::warn!(%digest, "a report cannot be read with others");
+            continue;
+        };
+        report.listing = Listing::from_bytes(row.listing);
+        read.push((Timestamp(row.made_at), report));
+    }
+    Ok((read, used))
 }
 
 /// Enqueues blobs behind `first` up to `last`.

@@ -100,7 +100,7 @@ pub use blob::{BlobHandle, BlobInfo};
 pub use brake::{HeldCause, HeldChange, HeldImage, Settled, Settling};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{StoreConfig, StoreLimits};
-pub use decision::{Finished, Judgement, Outcome, Point, Standing, Verdicts};
+pub use decision::{Finished, Judgement, Outcome, Point, Standing, ToJudge, Verdicts};
 pub use declared::{
     Applied, ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End,
     EndError, Step,

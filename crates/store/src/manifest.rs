@@ -265,18 +265,18 @@ impl Store {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
-    digest: String,
-    media_type: String,
-    kind: i64,
-    artifact_type: Option<String>,
-    subject: Option<String>,
-    pushed_at: i64,
-    bytes: Vec<u8>,
+pub(crate) struct Row {
+    pub(crate) digest: String,
+    pub(crate) media_type: String,
+    pub(crate) kind: i64,
+    pub(crate) artifact_type: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) pushed_at: i64,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Row {
-    fn into_manifest(self) -> Result<Arc<StoredManifest>, StoreError> {
+    pub(crate) fn into_manifest(self) -> Result<Arc<StoredManifest>, StoreError> {
         let digest = blob::parse_digest(&self.digest)?;
         let damaged = |what: &str| StoreError::damaged(format!("manifest {digest} has no {what}"));
         Ok(Arc::new(StoredManifest {

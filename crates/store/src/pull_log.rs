@@ -75,7 +75,7 @@ pub struct PullFilter {
 
 impl PullClass {
     /// Its name in the database.
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Node => "node",
             Self::Ci => "ci",

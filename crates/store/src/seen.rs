@@ -4,10 +4,10 @@
 //! keys of the findings that were first made then. Nothing is forgotten while the image is there: a finding that goes and comes
 //! back was first made when it was first made.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use oci::Digest;
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, Value};
 
 use crate::db::{Tx, sql};
 use crate::{Store, StoreError, Timestamp};
@@ -17,7 +17,10 @@ pub const MAX_SEEN: usize = 100_000;
 
 /// When the findings of an image were first made. A finding is named by a key of eight bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen(BTreeMap<u64, Timestamp>);
+pub struct Seen {
+    /// In the order of keys, each once: most are read and looked at, and few are ever added to.
+    keys: Vec<(u64, Timestamp)>,
+}
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -33,28 +36,45 @@ struct DigestRow {
 impl Seen {
     /// When a finding was first made here, if that is known.
     pub fn at(&self, key: u64) -> Option<Timestamp> {
-        self.0.get(&key).copied()
+        self.place(key).ok().map(|place| self.keys[place].1)
     }
 
     /// Takes note of findings that are made at a moment. Answers whether any of them is new.
     pub fn note(&mut self, keys: impl IntoIterator<Item = u64>, now: Timestamp) -> bool {
-        let before = self.0.len();
-        for key in keys {
-            if self.0.len() >= MAX_SEEN {
-                break;
+        let (before, mut known) = (self.keys.len(), HashSet::new());
+        let is_fresh = |key: &u64| self.place(*key).is_err() && known.insert(*key);
+        let fresh: Vec<u64> = keys.into_iter().filter(is_fresh).collect();
+        let room = MAX_SEEN.saturating_sub(before);
+        self.keys.extend(fresh.into_iter().take(room).map(|key| (key, now)));
+        self.keys.sort_unstable_by_key(|(key, _)| *key);
+        self.keys.len() > before
+    }
+
+    fn place(&self, key: u64) -> Result<usize, usize> {
+        self.keys.binary_search_by_key(&key, |(key, _)| *key)
+    }
+
+    /// What both know, the earlier moment of each finding. Of more than [`MAX_SEEN`] what is known here stays.
+    fn merge(&mut self, other: &Self) {
+        let mut fresh = Vec::new();
+        for (key, at) in &other.keys {
+            match self.place(*key) {
+                Ok(place) => self.keys[place].1 = self.keys[place].1.min(*at),
+                Err(_) => fresh.push((*key, *at)),
             }
-            self.0.entry(key).or_insert(now);
         }
-        self.0.len() > before
+        fresh.truncate(MAX_SEEN.saturating_sub(self.keys.len()));
+        self.keys.extend(fresh);
+        self.keys.sort_unstable_by_key(|(key, _)| *key);
     }
 
     /// Moments in order, each as microseconds, number of keys, and the keys; numbers of eight bytes, little end first.
     fn to_bytes(&self) -> Vec<u8> {
         let mut by_moment: BTreeMap<Timestamp, Vec<u64>> = BTreeMap::new();
-        for (key, at) in &self.0 {
+        for (key, at) in &self.keys {
             by_moment.entry(*at).or_default().push(*key);
         }
-        let mut bytes = Vec::with_capacity(self.0.len() * 8);
+        let mut bytes = Vec::with_capacity(self.keys.len() * 8);
         for (at, keys) in by_moment {
             bytes.extend(at.micros().to_le_bytes());
             bytes.extend((keys.len() as u64).to_le_bytes());
@@ -66,19 +86,21 @@ impl Seen {
     }
 
     /// `None`: they are not those of [`Seen::to_bytes`].
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (numbers, []) = bytes.as_chunks::<8>() else {
             return None;
         };
         let mut numbers = numbers.iter().copied();
-        let mut seen = BTreeMap::new();
+        let mut keys = Vec::with_capacity(numbers.len());
         while let Some(at) = numbers.next() {
             let at = Timestamp(i64::from_le_bytes(at));
             for _ in 0..u64::from_le_bytes(numbers.next()?) {
-                seen.insert(u64::from_le_bytes(numbers.next()?), at);
+                keys.push((u64::from_le_bytes(numbers.next()?), at));
             }
         }
-        Some(Self(seen))
+        keys.sort_unstable();
+        keys.dedup_by_key(|(key, _)| *key);
+        Some(Self { keys })
     }
 }
 
@@ -119,21 +141,40 @@ impl Store {
 
 /// Keeps when findings were first made. What somebody else kept meanwhile was first.
 pub(crate) async fn keep(tx: &Tx, digest: &Digest, seen: &Seen) -> Result<(), StoreError> {
-    let sql = "SELECT body FROM finding_seen WHERE digest = $1";
-    let row: Option<Row> = sql::first(tx.sql(), sql, [digest.to_string().into()]).await?;
-    let mut kept = row
-        .and_then(|row| Seen::from_bytes(&row.body))
-        .unwrap_or_default();
-    for (key, at) in &seen.0 {
-        if kept.0.len() < MAX_SEEN || kept.0.contains_key(key) {
-            let first = kept.0.entry(*key).or_insert(*at);
-            *first = (*first).min(*at);
+    keep_all(tx, &[(digest, seen)]).await
+}
+
+/// The same for many images, in few statements.
+pub(crate) async fn keep_all(tx: &Tx, all: &[(&Digest, &Seen)]) -> Result<(), StoreError> {
+    for chunk in all.chunks(sql::CHUNK) {
+        let mut kept: BTreeMap<String, Seen> = BTreeMap::new();
+        for (digest, seen) in chunk {
+            // One image may lie in two repositories, each with its own judgement.
+            kept.entry(digest.to_string()).or_default().merge(seen);
         }
+        let sql = format!(
+            "SELECT digest, body FROM finding_seen WHERE digest IN ({})",
+            sql::placeholders(1, kept.len())
+        );
+        let values = kept.keys().map(|digest| digest.as_str().into());
+        let known: Vec<DigestRow> = sql::all(tx.sql(), &sql, values).await?;
+        for row in known {
+            let Some(mut first) = Seen::from_bytes(&row.body) else {
+                continue;
+            };
+            if let Some(seen) = kept.get_mut(&row.digest) {
+                first.merge(seen);
+                *seen = first;
+            }
+        }
+        let sql = format!(
+            "INSERT INTO finding_seen (digest, body) VALUES {} ON CONFLICT (digest) DO UPDATE SET body = excluded.body",
+            sql::tuples(kept.len(), 2)
+        );
+        let row = |(digest, seen): (String, Seen)| -> [Value; 2] { [digest.into(), seen.to_bytes().into()] };
+        sql::execute_list(tx.sql(), &sql, kept.into_iter().flat_map(row)).await?;
     }
-    let sql = "INSERT INTO finding_seen (digest, body) VALUES ($1, $2) \
-               ON CONFLICT (digest) DO UPDATE SET body = excluded.body";
-    let values = [digest.to_string().into(), kept.to_bytes().into()];
-    sql::execute(tx.sql(), sql, values).await.map(drop)
+    Ok(())
 }
 
 /// Forgets an image that no repository has any more.

@@ -17,7 +17,7 @@ use super::{
     epss::{Epss, EpssScore},
     index::{AdvisoryIndex, Vulnerability},
     kev::{Kev, KevEntry},
-    limits::MATCHES,
+    limits::{COMPARISONS, MATCHES},
     matcher::{Coverage, Fix, Match, Matches, match_among, match_packages},
     mitigation::{Mitigation, mitigation},
     vex::VexNote,
@@ -147,12 +147,60 @@ pub fn find_vulnerabilities(
     os: Option<&OsRelease>,
     knowledge: &Knowledge<'_>,
 ) -> VulnerabilityReport {
-    group(
-        packages,
-        os,
-        knowledge,
-        match_packages(packages, os, knowledge.index),
-    )
+    let matches = match_packages(packages, os, knowledge.index);
+    group(packages, os, knowledge, matches).0
+}
+
+/// What it took to find out what is known against packages. Packages of one image share the limits on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Advisories that speak of them, for and against.
+    kept: usize,
+    /// Entries that they were compared with.
+    compared: usize,
+    /// Findings, each counted once for every advisory that speaks of it.
+    told: usize,
+    /// It was too much for one package alone.
+    is_cut: bool,
+}
+
+impl Effort {
+    /// That of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            kept: self.kept.saturating_add(other.kept),
+            compared: self.compared.saturating_add(other.compared),
+            told: self.told.saturating_add(other.told),
+            is_cut: self.is_cut || other.is_cut,
+        }
+    }
+
+    /// Whether nothing was left out: then what [`find_vulnerabilities`] finds in packages is what is found in each of them, one after the
+    /// other.
+    pub fn is_within_limits(&self) -> bool {
+        !self.is_cut && self.kept < MATCHES && self.compared <= COMPARISONS && self.told < TOLD
+    }
+}
+
+/// Asks about one package as [`find_vulnerabilities`] does about those of an image, and says what it took.
+pub fn find_in_package(
+    package: &Package,
+    os: Option<&OsRelease>,
+    knowledge: &Knowledge<'_>,
+) -> (VulnerabilityReport, Effort) {
+    let packages = std::slice::from_ref(package);
+    let matches = match_packages(packages, os, knowledge.index);
+    let (kept, compared) = (matches.matches.len() + matches.denials.len(), matches.compared);
+    let (report, told) = group(packages, os, knowledge, matches);
+    let is_cut = report.is_cut;
+    let effort = Effort {
+        kept,
+        compared,
+        told,
+        is_cut,
+    };
+    (report, effort)
 }
 
 /// Matches packages against the advisories about one vulnerability and no others: what a question about it costs does not depend
@@ -164,22 +212,24 @@ pub fn find_vulnerability(
     vulnerability: &Vulnerability,
 ) -> VulnerabilityReport {
     let matches = match_among(packages, os, knowledge.index, Some(&vulnerability.advisories));
-    let mut report = group(packages, os, knowledge, matches);
+    let (mut report, _) = group(packages, os, knowledge, matches);
     report.findings.retain(|finding| finding.id == vulnerability.id);
     report
 }
 
+/// Also answers how many findings were told of, each once for every advisory.
 fn group(
     packages: &[Package],
     os: Option<&OsRelease>,
     knowledge: &Knowledge<'_>,
     matches: Matches,
-) -> VulnerabilityReport {
+) -> (VulnerabilityReport, usize) {
     let Matches {
         matches,
         coverage,
         mut is_cut,
         denials,
+        compared: _,
     } = matches;
     let index = knowledge.index;
     let mut groups: BTreeMap<(usize, u32), Group> = BTreeMap::new();
@@ -226,11 +276,12 @@ fn group(
             .then(worst_first)
             .then_with(|| left.id.cmp(&right.id))
     });
-    VulnerabilityReport {
+    let report = VulnerabilityReport {
         findings,
         coverage,
         is_cut,
-    }
+    };
+    (report, told)
 }
 
 fn denied(index: &AdvisoryIndex, number: u32) -> Option<Denied> {

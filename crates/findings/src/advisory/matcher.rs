@@ -108,6 +108,8 @@ pub struct Matches {
     /// Whether there is more than [`MATCHES`], or was more to compare than [`COMPARISONS`].
     pub is_cut: bool,
     pub(crate) denials: Vec<Denial>,
+    /// Entries that were compared.
+    pub(crate) compared: usize,
 }
 
 /// Matches packages against all advisories of `index`. `os` is the release that the image runs.
@@ -155,6 +157,7 @@ pub(super) fn match_among(
         }
         match_one(*number, &packages[*number], lookup, index, among, &mut found);
     }
+    found.compared = compared;
     found.matches.sort_by_key(|found| found.package);
     found.denials.sort_by_key(|denial| denial.package);
     found

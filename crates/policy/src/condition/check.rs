@@ -21,7 +21,7 @@ use crate::text::one_line;
 pub(super) struct Checked {
     pub(super) node: Node,
     pub(super) cost: u64,
-    pub(super) reads: Vec<Record>,
+    pub(super) reads: Vec<&'static super::fields::Field>,
 }
 
 pub(super) fn check(program: &Program, limits: &PolicyLimits) -> Result<Checked, ConditionError> {
@@ -76,7 +76,7 @@ struct Checker<'p> {
     limits: &'p PolicyLimits,
     /// Names of the elements of enclosing quantifiers, outermost first.
     variables: Vec<String>,
-    reads: Vec<Record>,
+    reads: Vec<&'static super::fields::Field>,
     nodes: usize,
 }
 
@@ -155,14 +155,15 @@ impl Checker<'_> {
         record: Record,
         name: &str,
     ) -> Result<&'static super::fields::Field, ConditionError> {
-        if !self.reads.contains(&record) {
-            self.reads.push(record);
-        }
-        record.field(name).ok_or_else(|| {
+        let field = record.field(name).ok_or_else(|| {
             let hint = did_you_mean(name, record.fields().map(|field| field.name));
             let (record, name) = (record.as_str(), one_line(name, 64));
             self.at(expr, ConditionProblem::UnknownField { record, name, hint })
-        })
+        })?;
+        if !self.reads.iter().any(|known| std::ptr::eq(*known, field)) {
+            self.reads.push(field);
+        }
+        Ok(field)
     }
 
     fn entry(&self, expr: &IdedExpr, holder: Typed, key: Typed) -> Lowered {

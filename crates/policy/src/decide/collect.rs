@@ -17,13 +17,14 @@ use crate::{
     Eased, Effect, JudgedFinding, Reason, Rule, Running, Subject, Waived, WaivedAs, Waiver, WaiverState,
 };
 
-/// What makes two findings one reason: rule, effect, easing, kind, package, fix; and the message where a rule has its own.
-type Key = (
-    String,
+/// What makes two findings one reason: rule, effect, easing, kind, package with its version, fix; and the message where a rule has
+/// its own.
+type Key<'a> = (
+    &'a str,
     Effect,
     Option<Eased>,
     Option<FindingKind>,
-    String,
+    (&'a str, &'a str),
     Option<String>,
     String,
 );
@@ -49,9 +50,9 @@ pub(super) struct Collector<'a> {
     waivers: Vec<&'a Waiver>,
     subject: &'a Subject,
     now: OffsetDateTime,
-    reasons: BTreeMap<Key, Reason>,
+    reasons: BTreeMap<Key<'a>, Reason>,
     /// How many reasons each rule has with each effect.
-    counts: BTreeMap<(String, Effect), usize>,
+    counts: BTreeMap<(&'a str, Effect), usize>,
     more_reasons: usize,
     waived: Vec<Waived>,
     more_waived: usize,
@@ -87,11 +88,11 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Asks one rule about one finding, or about the image.
-    pub(super) fn ask(&mut self, rule: &Rule, facts: &Facts<'_>) {
+    /// Asks one rule about the finding of the facts, or about the image.
+    pub(super) fn ask(&mut self, rule: &'a Rule, finding: Option<&'a JudgedFinding>, facts: &Facts<'_>) {
         let answer = rule.when.holds(facts);
-        if answer != Ok(false) && !self.is_waived(rule, facts.finding) {
-            self.add(rule, facts, answer.err());
+        if answer != Ok(false) && !self.is_waived(rule, finding) {
+            self.add(rule, finding, facts, answer.err());
         }
     }
 
@@ -147,8 +148,13 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn add(&mut self, rule: &Rule, facts: &Facts<'_>, error: Option<EvalError>) {
-        let finding = facts.finding;
+    fn add(
+        &mut self,
+        rule: &'a Rule,
+        finding: Option<&'a JudgedFinding>,
+        facts: &Facts<'_>,
+        error: Option<EvalError>,
+    ) {
         let wanted = if error.is_some() {
             rule.on_error
         } else {
@@ -158,46 +164,62 @@ impl<'a> Collector<'a> {
             .then(|| self.ease(rule, finding))
             .flatten();
         let effect = if eased.is_some() { Effect::Warn } else { wanted };
-        let message = match (&error, &rule.message) {
-            (Some(error), _) => format!("the condition of this rule has no answer: {error}"),
-            (None, Some(template)) => template.fill(facts),
-            (None, None) => plain_message(rule, finding),
-        };
         let fix = finding
             .and_then(|finding| finding.fix.as_deref())
             .map(|fix| one_line(fix, MAX_MESSAGE_BYTES));
-        let reason = Reason {
+        let mut key: Key<'a> = (
+            &rule.id,
+            effect,
+            eased,
+            finding.map(|finding| finding.kind),
+            finding.map_or(("", ""), |finding| (&finding.package, &finding.version)),
+            fix,
+            String::new(),
+        );
+        // Findings without a package have nothing in common but the rule.
+        let is_apart = finding.is_some_and(|finding| finding.package.is_empty() || error.is_some());
+        if is_apart {
+            key.6 = message_of(rule, facts, error.as_ref());
+        }
+        if let Some(reason) = self.reasons.get_mut(&key) {
+            // The message is that of the worst finding, which came first.
+            if let Some(finding) = finding {
+                name(reason, finding);
+            }
+            return;
+        }
+        if !self.has_room(&rule.id, effect) {
+            self.more_reasons += 1;
+            return;
+        }
+        let message = if is_apart {
+            key.6.clone()
+        } else {
+            message_of(rule, facts, error.as_ref())
+        };
+        let mut reason = Reason {
             rule: rule.id.clone(),
             effect,
             eased,
-            kind: finding.map(|finding| finding.kind),
+            kind: key.3,
             findings: Vec::new(),
             more_findings: 0,
             message,
-            fix,
+            fix: key.5.clone(),
             severity: rule
                 .severity
                 .or(finding.map(|finding| finding.severity))
                 .unwrap_or(Severity::Unknown),
             unanswered: error.is_some(),
         };
-        let key = key(&reason, finding);
-        if !self.reasons.contains_key(&key) && !self.has_room(&reason) {
-            self.more_reasons += 1;
-            return;
-        }
-        // The message is that of the worst finding, which came first.
-        let reason = self.reasons.entry(key).or_insert(reason);
         if let Some(finding) = finding {
-            name(reason, finding);
+            name(&mut reason, finding);
         }
+        self.reasons.insert(key, reason);
     }
 
-    fn has_room(&mut self, reason: &Reason) -> bool {
-        let count = self
-            .counts
-            .entry((reason.rule.clone(), reason.effect))
-            .or_default();
+    fn has_room(&mut self, rule: &'a str, effect: Effect) -> bool {
+        let count = self.counts.entry((rule, effect)).or_default();
         *count += 1;
         *count <= MAX_REASONS_PER_RULE
     }
@@ -262,22 +284,12 @@ impl<'a> Collector<'a> {
     }
 }
 
-fn key(reason: &Reason, finding: Option<&JudgedFinding>) -> Key {
-    (
-        reason.rule.clone(),
-        reason.effect,
-        reason.eased,
-        reason.kind,
-        finding.map_or_else(String::new, |finding| {
-            format!("{}\0{}", finding.package, finding.version)
-        }),
-        reason.fix.clone(),
-        // Findings without a package have nothing in common but the rule.
-        match finding {
-            Some(finding) if finding.package.is_empty() || reason.unanswered => reason.message.clone(),
-            _ => String::new(),
-        },
-    )
+fn message_of(rule: &Rule, facts: &Facts<'_>, error: Option<&EvalError>) -> String {
+    match (error, &rule.message) {
+        (Some(error), _) => format!("the condition of this rule has no answer: {error}"),
+        (None, Some(template)) => template.fill(facts),
+        (None, None) => plain_message(rule, facts.finding),
+    }
 }
 
 fn name(reason: &mut Reason, finding: &JudgedFinding) {

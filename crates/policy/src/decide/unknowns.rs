@@ -24,7 +24,7 @@ pub(super) fn texts(kinds: &[UnknownKind]) -> Vec<&'static str> {
 }
 
 /// Conditions look at the beginning of texts and lists only; that something was cut off must not pass for clean.
-fn has_too_long_facts(subject: &Subject) -> bool {
+pub(super) fn has_too_long_facts(subject: &Subject) -> bool {
     let image = &subject.image;
     let texts = [
         Some(&image.user),

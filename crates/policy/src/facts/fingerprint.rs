@@ -9,18 +9,80 @@ use super::{JudgedFinding, Subject};
 
 impl Subject {
     /// Stands for everything that was judged. The generation of the advisories is left out: it moves with every import,
-    /// whether or not anything changed for this image.
+    /// whether or not anything changed for this image. So is when findings were first made here: that says nothing of the image.
     pub fn fingerprint(&self) -> Digest {
+        self.fingerprint_with(&FindingsFingerprint::of(&self.findings))
+    }
+
+    /// The same of an image that has the findings of another one.
+    pub fn fingerprint_with(&self, findings: &FindingsFingerprint) -> Digest {
         let facts = (
             &self.repo,
             &self.image,
             &self.workload,
             self.in_use,
             &self.pushed_by,
-            &self.findings,
+            findings.0,
         );
         of(&facts)
     }
+}
+
+/// Stands for the findings of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FindingsFingerprint(Digest);
+
+impl FindingsFingerprint {
+    /// Of all of them, in their order.
+    pub fn of(findings: &[JudgedFinding]) -> Self {
+        Self(of(&Lasting(findings)))
+    }
+}
+
+/// All that is said of findings but when they were first made here.
+struct Lasting<'a>(&'a [JudgedFinding]);
+
+impl Serialize for Lasting<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(lasting))
+    }
+}
+
+fn lasting(finding: &JudgedFinding) -> impl Serialize + '_ {
+    // Field by field, so that one that comes to it is not forgotten.
+    let JudgedFinding {
+        kind,
+        id,
+        aliases,
+        severity,
+        fix,
+        package,
+        version,
+        ecosystem,
+        path,
+        layer,
+        kev,
+        epss,
+        confidence,
+        source,
+        published,
+        fix_known_at,
+        first_seen: _,
+        rule,
+        pack,
+        suppressed,
+        mitigated,
+        is_example,
+        from_base,
+        evidence,
+    } = finding;
+    let moment = |at: &Option<time::OffsetDateTime>| at.map(time::OffsetDateTime::unix_timestamp_nanos);
+    (
+        (kind, id, aliases, severity, fix, package, version, ecosystem),
+        (path, layer, kev, epss, confidence, source),
+        (moment(published), moment(fix_known_at)),
+        (rule, pack, suppressed, mitigated, is_example, from_base, evidence),
+    )
 }
 
 impl JudgedFinding {

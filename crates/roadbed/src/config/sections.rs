@@ -19,7 +19,8 @@ use super::sbom::SbomFormat;
 use super::setting::{Namespaces, SignerName};
 use super::units::{Size, Span};
 use crate::gate::GateConfig;
-use crate::judge::SignatureLimits;
+use crate::judge::{JudgeLimits, SignatureLimits};
+use crate::reevaluate;
 use crate::worker::{BrokerConfig, ClamdAddress, ClamdConfig, PoolConfig};
 
 /// Where the registry listens if nobody says otherwise: reachable from this machine only.
@@ -69,6 +70,14 @@ fn layers() -> inspect::Limits {
 
 fn signatures() -> SignatureLimits {
     SignatureLimits::default()
+}
+
+fn judging() -> JudgeLimits {
+    JudgeLimits::default()
+}
+
+fn reevaluation() -> reevaluate::Limits {
+    reevaluate::Limits::default()
 }
 
 fn gate() -> GateConfig {
@@ -300,6 +309,30 @@ section! {
         documents: usize = signatures().documents, 1 => 10_000;
         /// Bytes of all documents that are read of one image; what comes on top is counted as unknown.
         total_bytes: Size = Size(signatures().total_bytes), Size(4 << 10) => GIB;
+    }
+}
+
+section! {
+    /// What is judged again after an import of advisories, and how.
+    Reevaluation = "reevaluation" {
+        /// Advisories that changed and are looked at one by one; when more have, all images are judged again and the audit log has one line.
+        advisories: u64 = reevaluation().advisories, 1 => 1_000_000;
+        /// Advisories about the same vulnerabilities whose earlier states are compared; beyond, the audit log has one line.
+        compared: usize = reevaluation().compared, 1 => 10_000_000;
+        /// Lines that an import writes to the audit log, the weightiest first; the rest is counted.
+        news: usize = reevaluation().news, 0 => 100_000;
+        /// How long the index of the fleet is waited for; without it all images are judged again.
+        index_wait: Span = Span(reevaluation().wait), SECOND => DAY;
+        /// Advisories that changed and are taken into what is known one by one; when more have, all are read.
+        updated: u64 = judging().updated, 0 => 1_000_000;
+        /// Judgements that nobody waits for and that are made together.
+        batch: usize = judging().batch, 1 => 1_000;
+        /// Longest time of these; what was not begun by then is put back, and whoever waits for a judgement waits no longer.
+        batch_time: Span = Span(judging().batch_time), MILLISECOND => MINUTE;
+        /// Reports that are read for these, unpacked; images with larger ones are judged one by one.
+        batch_memory: Size = Size(judging().batch_memory), Size(0) => Size(64 << 30);
+        /// What is remembered of single packages until advisories change.
+        package_memory: Size = Size(judging().package_memory), Size(0) => Size(64 << 30);
     }
 }
 

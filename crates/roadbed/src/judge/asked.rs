@@ -129,7 +129,7 @@ impl Asked {
         after: &Arc<Policy>,
     ) -> Result<Compared> {
         let ready =
-            match image::gather(&self.store, evidence, self.knowledge.limits(), &repo, &digest).await? {
+            match image::gather(&self.store, evidence, self.knowledge.limits().signatures, &repo, &digest).await? {
                 Image::Ready(ready) => ready,
                 Image::Waits => return Ok(Compared::Waits),
                 Image::Gone => return Ok(Compared::Gone),
@@ -172,7 +172,7 @@ impl Asked {
     ) -> Result<Vec<JudgedFinding>, JudgingError> {
         let _place = self.place().await?;
         let evidence = self.knowledge.evidence();
-        let limits = self.knowledge.limits();
+        let limits = self.knowledge.limits().signatures;
         let gathered = image::gather(&self.store, &evidence, limits, repo, digest).await;
         let ready = match gathered.map_err(failed)? {
             Image::Ready(ready) => ready,
@@ -191,7 +191,7 @@ impl Asked {
     async fn standing(&self, repo: &RepoName, digest: &Digest) -> Result<ImageLineage, JudgingError> {
         let _place = self.place().await?;
         let gathered =
-            image::gather(&self.store, &self.evidence, self.knowledge.limits(), repo, digest).await;
+            image::gather(&self.store, &self.evidence, self.knowledge.limits().signatures, repo, digest).await;
         let ready = match gathered.map_err(failed)? {
             Image::Ready(ready) => ready,
             Image::Waits => return Err(JudgingError::Waits),
@@ -235,7 +235,7 @@ impl Judging for Asked {
         Box::pin(async move {
             let _place = self.place().await?;
             let facts = self.knowledge.facts().await;
-            stored::report(&self.store, &self.evidence, self.knowledge.limits(), facts, of).await
+            stored::report(&self.store, &self.evidence, self.knowledge.limits().signatures, facts, of).await
         })
     }
 
@@ -249,7 +249,7 @@ impl Judging for Asked {
             let _place = self.place().await?;
             let facts = self.knowledge.facts().await;
             let now = super::moment(self.store.now()).map_err(failed)?;
-            unpushed::judge(repo, pusher, image, facts, (now, self.knowledge.limits())).await
+            unpushed::judge(repo, pusher, image, facts, (now, self.knowledge.limits().signatures)).await
         })
     }
 

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Evidence, Facts, Gathered, SignatureLimits,
-    image::{self, Image, Ready},
+    image::{self, Image, Ready, Together},
     result_of,
 };
 use crate::{config::SbomFormat, jobs};
@@ -82,11 +82,25 @@ impl SbomConfig {
         if store.attached_evidence(repo, digest).await? == Some(evidence) {
             return Ok(());
         }
-        let subject = format!("{repo}@{digest}");
-        Ok(store
-            .request_job(JobKind::Sbom, &subject, JobPriority::Backfill)
-            .await?)
+        ask_for(store, repo, digest).await
     }
+
+    /// The same where it is known what the SBOM that an image has was made from.
+    pub(super) async fn request_known(&self, store: &Store, image: &Together) -> Result<()> {
+        let about = &image.ready.about;
+        let wanted = self.evidence(&about.repo, &image.ready.gathered);
+        if wanted.is_none() || wanted == image.attached_evidence {
+            return Ok(());
+        }
+        ask_for(store, &about.repo, &about.digest).await
+    }
+}
+
+async fn ask_for(store: &Store, repo: &RepoName, digest: &Digest) -> Result<()> {
+    let subject = format!("{repo}@{digest}");
+    Ok(store
+        .request_job(JobKind::Sbom, &subject, JobPriority::Backfill)
+        .await?)
 }
 
 /// Bytes of an SBOM that is attached, unless the configuration says otherwise: half a million packages in a layer of some megabytes

@@ -1,22 +1,46 @@
-//! Many judgements that nobody waits for, such as those that an import asks for: claimed together, kept together.
+//! Many judgements that nobody waits for, such as those that an import asks for: claimed together, read together, kept together.
 //!
-//! Each is made as if it were alone; only what is written is written in one transaction, which pushes wait for once and not for each.
+//! Each comes to what it would come to alone ([`together`](super::together)); only what is read and written of them is read and written
+//! in few statements, so that pushes wait for one transaction and not for each. What cannot be read with others is judged by itself.
 //! Whoever waits for a judgement waits for the end of one batch, which is bounded in time.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use oci::{Digest, RepoName};
-use store::{Finished, Job};
+use store::{Finished, Job, Verdicts};
 
-use super::{Done, Judge, parse};
+use super::{
+    Done, Judge, Knowledge,
+    image::{self, Together},
+    parse, standing,
+    together::Decided,
+};
 use crate::jobs;
 
-/// Judgements that are claimed together.
-pub(super) const MOST: usize = 64;
+/// An image whose judgement was asked for.
+struct Asked {
+    job: Job,
+    image: (RepoName, Digest),
+}
 
-/// Longest time of a batch but for its last judgement. What was not begun by then is given back.
-const LONGEST: Duration = Duration::from_millis(250);
+/// Images by whether they can be judged together.
+#[derive(Default)]
+struct Sorted {
+    alone: VecDeque<Asked>,
+    many: VecDeque<(Asked, Together)>,
+}
+
+/// Images that were judged together, those that failed, and those that there was no time for.
+#[derive(Default)]
+struct Judged {
+    done: Vec<(Asked, Together, Verdicts)>,
+    failed: Vec<(Asked, anyhow::Error)>,
+    left: Vec<Asked>,
+}
 
 impl Judge {
     /// Judges the images of jobs that were claimed together.
@@ -31,21 +55,108 @@ impl Judge {
     }
 
     async fn judge_some(&self, jobs: Vec<Job>) -> Result<Vec<Finished>> {
-        let mut finished = Vec::with_capacity(jobs.len());
-        let (began, mut jobs) = (Instant::now(), jobs.into_iter());
-        while began.elapsed() < LONGEST {
-            let Some(job) = jobs.next() else { break };
-            let Some((repo, digest)) = parse(&job.subject) else {
-                self.store.drop_job(&job).await?;
-                continue;
-            };
-            finished.extend(self.judge_one(job, repo, digest).await?);
+        let mut asked = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match parse(&job.subject) {
+                Some(image) => asked.push(Asked { job, image }),
+                None => self.store.drop_job(&job).await?,
+            }
         }
-        let left: Vec<Job> = jobs.collect();
+        let Sorted { mut alone, many } = self.sort(asked).await;
+        let (began, mut finished) = (Instant::now(), Vec::new());
+        let longest = self.knowledge.limits().batch_time;
+        // Half of the time, so that neither kind keeps the other one waiting for ever.
+        while let Some(Asked { job, image }) = alone.pop_front() {
+            finished.extend(self.judge_one(job, image.0, image.1).await?);
+            if began.elapsed() >= longest / 2 {
+                break;
+            }
+        }
+        let judged = self.judge_many(many, (began, longest)).await?;
+        for (asked, error) in judged.failed {
+            let (repo, digest) = &asked.image;
+            self.failed(&asked.job, (repo, digest), &error).await?;
+        }
+        for (asked, image, verdicts) in judged.done {
+            finished.extend(self.note(asked, &image, verdicts).await?);
+        }
+        let left: Vec<Job> = alone.into_iter().chain(judged.left).map(|asked| asked.job).collect();
         if !left.is_empty() {
             self.store.give_back_claimed(&left).await?;
         }
         Ok(finished)
+    }
+
+    /// Reads what there is of all images.
+    async fn sort(&self, asked: Vec<Asked>) -> Sorted {
+        let images: Vec<_> = asked.iter().map(|asked| asked.image.clone()).collect();
+        let limits = self.knowledge.limits();
+        let gathered = image::gather_many(&self.store, &self.evidence, limits, &images).await;
+        let gathered = gathered.unwrap_or_else(|error| {
+            // It is told of the image that it is about when that is judged by itself.
+            let error = format!("{error:#}");
+            tracing::warn!(error, "images could not be read together, they are read one by one");
+            images.iter().map(|_| None).collect()
+        });
+        let mut sorted = Sorted::default();
+        for (asked, gathered) in asked.into_iter().zip(gathered) {
+            match gathered {
+                Some(image) => sorted.many.push_back((asked, image)),
+                None => sorted.alone.push_back(asked),
+            }
+        }
+        sorted
+    }
+
+    async fn judge_many(
+        &self,
+        many: VecDeque<(Asked, Together)>,
+        (began, longest): (Instant, Duration),
+    ) -> Result<Judged> {
+        if many.is_empty() {
+            return Ok(Judged::default());
+        }
+        let facts = Knowledge::facts(&self.knowledge).await;
+        // Matching and conditions compute; a thread that serves connections must not.
+        let judged = tokio::task::spawn_blocking(move || {
+            let (mut judged, mut decided, mut many) = (Judged::default(), Decided::by(&facts), many);
+            while let Some((asked, image)) = many.pop_front() {
+                match decided.verdicts(&image.ready) {
+                    Ok(verdicts) => judged.done.push((asked, image, verdicts)),
+                    Err(error) => judged.failed.push((asked, error)),
+                }
+                if began.elapsed() >= longest {
+                    break;
+                }
+            }
+            judged.left.extend(many.into_iter().map(|(asked, _)| asked));
+            judged
+        });
+        judged.await.context("the judgements were lost")
+    }
+
+    /// What follows from an image beside its decision.
+    async fn note(&self, asked: Asked, image: &Together, verdicts: Verdicts) -> Result<Option<Finished>> {
+        let (repo, digest) = asked.image;
+        let noted = async {
+            self.sboms.request_known(&self.store, image).await?;
+            match standing::note_of(&image.ready) {
+                Some(note) if image.is_of_base || note.words.is_some() => {
+                    Ok(self.store.note_image(&repo, &digest, note).await?)
+                }
+                _ => anyhow::Ok(()),
+            }
+        };
+        if let Err(error) = noted.await {
+            self.failed(&asked.job, (&repo, &digest), &error).await?;
+            return Ok(None);
+        }
+        Ok(Some(Finished {
+            job: asked.job,
+            repo,
+            digest,
+            verdicts,
+        }))
     }
 
     /// What is to be kept of it; what there is else to do with its job is done.

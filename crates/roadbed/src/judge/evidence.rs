@@ -1,6 +1,10 @@
 //! The reports of an image's layers.
 
-use std::{collections::BTreeSet, io::Read as _, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io::Read as _,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result};
 use findings::{CONFIG_BYTES, ImageConfig, ImageReport, LayerReport, NotScannable, ReadConfig};
@@ -20,6 +24,31 @@ const LIGHT: u64 = 64 << 20;
 
 /// Whose turn it is to hold more. Of the whole process: judges, pushes, previews and whoever asks for a report share its memory.
 static HEAVY: Semaphore = Semaphore::const_new(1);
+
+/// Reports that were read for many images at once.
+#[derive(Default)]
+pub(super) struct Ahead(HashMap<Digest, Arc<LayerReport>>);
+
+impl Ahead {
+    /// The reports of all blobs of an image. `None`: it has to be gathered by itself, because a report was not read or is not there, it
+    /// is large, or a layer is foreign.
+    pub(super) fn gather(&self, manifest: &Manifest) -> Option<Gathered> {
+        let mut gathered = Gathered::default();
+        let mut weight = 0;
+        let mut report = |blob: &Descriptor| {
+            let report = self.0.get(&blob.digest)?;
+            weight += weight::of(report) as u64;
+            (weight <= LIGHT && !blob.is_foreign()).then(|| Arc::clone(report))
+        };
+        if let Some(config) = &manifest.config {
+            gathered.set_config(config, Some(report(config)?));
+        }
+        for layer in &manifest.layers {
+            gathered.push_layer(layer, Some(report(layer)?));
+        }
+        Some(gathered)
+    }
+}
 
 /// Reads reports, and asks for those that are not there.
 pub(crate) struct Evidence {
@@ -89,6 +118,30 @@ impl Evidence {
             light: LIGHT,
             reports,
         }
+    }
+
+    /// Reads the reports of many images at once, as far as they are small and take no more than `most` bytes.
+    pub(super) async fn ahead(&self, blobs: BTreeSet<Digest>, most: u64) -> Result<Ahead> {
+        let blobs: Vec<Digest> = blobs.into_iter().collect();
+        let made_at = self.store.layer_reports_made_at(&blobs).await?;
+        let (mut ahead, mut unread) = (Ahead::default(), Vec::new());
+        for blob in blobs {
+            // Other analysers make another report, and so does a clamd that is back.
+            let Some(made_at) = made_at.get(&blob) else {
+                continue;
+            };
+            match self.reports.get(&blob).filter(|(at, _)| at == made_at) {
+                Some((_, report)) => drop(ahead.0.insert(blob, report)),
+                None => unread.push(blob),
+            }
+        }
+        for (made_at, report) in self.store.small_layer_reports(&unread, most).await? {
+            let report = Arc::new(report);
+            self.reports
+                .insert(report.blob, (made_at, Arc::clone(&report)));
+            ahead.0.insert(report.blob, report);
+        }
+        Ok(ahead)
     }
 
     /// The reports of all blobs of an image. `None`: one of them was not looked into yet; it is asked for.

@@ -14,10 +14,10 @@ use findings::{
     OsRelease, Package,
     advisory::{Advisory, AdvisoryIndex, VulnerabilityFinding, match_packages},
 };
-use store::{AdvisoryRow, Store};
+use store::Store;
 use time::OffsetDateTime;
 
-use super::moment;
+use super::{moment, touched::readable};
 
 /// Rows that are read at a time.
 const PAGE: usize = 10_000;
@@ -231,16 +231,6 @@ async fn states(store: &Store, id: &str, generations: &[u64]) -> Result<Vec<(u64
         before = Some(advisory);
     }
     Ok(states)
-}
-
-fn readable(row: &AdvisoryRow) -> Option<Advisory> {
-    match row.advisory() {
-        Ok(advisory) => Some(advisory),
-        Err(error) => {
-            tracing::error!(advisory = row.id, %error, "an advisory that was stored cannot be read");
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use findings::advisory::{Advisory, AdvisoryIndex, Changed, Delta, DocumentKind, Epss, Kev, recognise};
+use findings::advisory::{
+    Advisory, AdvisoryIndex, CatalogueChange, Changed, DocumentKind, Epss, Kev, recognise,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
 use policy::{Change, Outcome, Point};
@@ -19,7 +21,7 @@ use super::{
     Facts,
     asked::{AT_ONCE, Asked, Compared, PAGE, Tally},
     image::{self, Image},
-    knowledge, subject_of,
+    knowledge, subject_of, touched,
 };
 
 /// Refusals that are repeated in the answer.
@@ -107,22 +109,22 @@ impl Asked {
         let known = Arc::clone(&before);
         let computed = tokio::task::spawn_blocking(move || {
             let given = Given::read(&documents);
-            let (mut changed, mut others) = (Vec::new(), Vec::new());
+            let mut changed = Vec::new();
             for (id, after) in given.advisories {
                 let was = advisories.insert(id, after.clone());
                 changed.push(Changed { before: was, after });
             }
             let index = AdvisoryIndex::build(advisories.into_values())?;
+            let mut catalogues = CatalogueChange::default();
             if let Some(kev) = &given.kev {
                 let was = known.kev.clone().unwrap_or_default();
-                others.extend(kev.changed_since(&was).into_iter().map(str::to_owned));
+                catalogues = catalogues.and(CatalogueChange::of_kev(&was, kev));
             }
             if let Some(epss) = &given.epss {
                 let was = known.epss.clone().unwrap_or_default();
-                others.extend(epss.changed_since(&was).into_iter().map(|(id, _)| id));
+                catalogues = catalogues.and(CatalogueChange::of_epss(&was, epss));
             }
-            let delta = Delta::of(changed)?;
-            let touched = delta.touched(&index, others.iter().map(String::as_str));
+            let touched = touched::touched(changed, &catalogues, &index, known.reads_epss)?;
             let after = Facts {
                 index: Arc::new(index),
                 kev: given.kev.or_else(|| known.kev.clone()),
@@ -153,7 +155,7 @@ impl Asked {
         foreseen: &Arc<Foreseen>,
     ) -> Result<Compared> {
         let ready =
-            match image::gather(&self.store, evidence, self.knowledge.limits(), &repo, &digest).await? {
+            match image::gather(&self.store, evidence, self.knowledge.limits().signatures, &repo, &digest).await? {
                 Image::Ready(ready) => ready,
                 Image::Waits => return Ok(Compared::Waits),
                 Image::Gone => return Ok(Compared::Gone),

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use oci::{Digest, Manifest, RepoName};
-use store::Store;
+use store::{Store, ToJudge};
 use time::OffsetDateTime;
 
 use super::{
-    attached::{self, SignatureLimits},
-    evidence::{Evidence, Gathered},
+    JudgeLimits,
+    attached::{self, Collected, SignatureLimits},
+    evidence::{Ahead, Evidence, Gathered},
     moment,
     subject::SubjectOf,
 };
@@ -24,6 +25,15 @@ pub(super) enum Image {
     Waits,
     /// There is no such image.
     Gone,
+}
+
+/// An image of many that are gathered together.
+pub(super) struct Together {
+    pub(super) ready: Ready,
+    /// What the SBOM that it has was made from.
+    pub(super) attached_evidence: Option<String>,
+    /// Whether it is a release of a base.
+    pub(super) is_of_base: bool,
 }
 
 /// What a subject is made from.
@@ -64,4 +74,70 @@ pub(super) async fn gather(
         now,
     };
     Ok(Image::Ready(Box::new(Ready { about, gathered, now })))
+}
+
+/// Gathers many images in few statements, in their order. `None`: the image has to be gathered by itself; see [`gather`].
+pub(super) async fn gather_many(
+    store: &Store,
+    evidence: &Evidence,
+    limits: JudgeLimits,
+    images: &[(RepoName, Digest)],
+) -> Result<Vec<Option<Together>>> {
+    // One moment for all of them.
+    let at = store.now();
+    let known = store.to_judge(images, at.minus(IN_USE)).await?;
+    let mut found: Vec<Option<(ToJudge, Manifest)>> = Vec::with_capacity(images.len());
+    for known in known {
+        let manifest_limits = super::stored_limits();
+        // One that cannot be read is told of where it is judged by itself.
+        found.push(known.and_then(|known| {
+            let stored = &known.manifest;
+            let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type), &manifest_limits).ok()?;
+            Some((known, manifest))
+        }));
+    }
+    let manifests = found.iter().flatten().map(|(_, manifest)| manifest);
+    let blobs = manifests.flat_map(|manifest| manifest.config.iter().chain(&manifest.layers));
+    let ahead = evidence.ahead(blobs.map(|blob| blob.digest).collect(), limits.batch_memory).await?;
+    let mut gathered = Vec::with_capacity(images.len());
+    for (image, found) in images.iter().zip(found) {
+        gathered.push(match found {
+            Some(found) => one_of_many(store, limits.signatures, image, found, (&ahead, moment(at)?)).await?,
+            None => None,
+        });
+    }
+    Ok(gathered)
+}
+
+async fn one_of_many(
+    store: &Store,
+    signatures: SignatureLimits,
+    (repo, digest): &(RepoName, Digest),
+    (known, manifest): (ToJudge, Manifest),
+    (ahead, now): (&Ahead, OffsetDateTime),
+) -> Result<Option<Together>> {
+    let Some(gathered) = ahead.gather(&manifest) else {
+        return Ok(None);
+    };
+    let attached = if known.has_attachments {
+        attached::collect(store, signatures, repo, digest).await?
+    } else {
+        Collected::default()
+    };
+    let about = SubjectOf {
+        repo: repo.clone(),
+        digest: *digest,
+        manifest,
+        media_type: known.manifest.media_type.clone(),
+        pushed_by: known.pushed_by,
+        in_use: known.in_use,
+        seen: known.seen,
+        attached,
+        now,
+    };
+    Ok(Some(Together {
+        ready: Ready { about, gathered, now },
+        attached_evidence: known.attached_evidence,
+        is_of_base: known.is_of_base,
+    }))
 }

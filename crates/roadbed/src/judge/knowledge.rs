@@ -10,14 +10,14 @@ use arc_swap::ArcSwapOption;
 use findings::advisory::{self, Advisory, AdvisoryIndex, Epss, Kev, VexDocument};
 use policy::{KeptWaiver, Policy, Waiver};
 use signatures::TrustedSigner;
-use store::{AdvisoryRow, Store};
+use store::Store;
 use tokio::sync::watch;
 
 mod update;
 
 pub(super) use update::{changed_by, index_after};
 
-use super::{Evidence, attached::SignatureLimits, fixes::Fixes};
+use super::{Evidence, JudgeLimits, fixes::Fixes, matched::Matched, touched::readable};
 
 /// After a change, before everything is read again.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -55,6 +55,8 @@ pub(crate) struct Facts {
     pub(crate) signers: Arc<Vec<TrustedSigner>>,
     /// What administrators imported of what others say of vulnerabilities.
     pub(crate) vex: Vec<VexDocument>,
+    /// What is known by them against packages that were asked about.
+    pub(crate) matched: Matched,
 }
 
 impl Facts {
@@ -81,6 +83,7 @@ impl Facts {
             waivers: Vec::new(),
             signers: Arc::default(),
             vex: Vec::new(),
+            matched: Matched::default(),
         }
     }
 }
@@ -88,8 +91,7 @@ impl Facts {
 /// The present state.
 pub(crate) struct Knowledge {
     store: Store,
-    limits: SignatureLimits,
-    image_memory: u64,
+    limits: JudgeLimits,
     /// `None` until they were read for the first time.
     facts: ArcSwapOption<Facts>,
     /// Which change of the store the state takes in.
@@ -100,11 +102,9 @@ pub(crate) struct Knowledge {
 
 impl Knowledge {
     /// Knows nothing yet: [`Knowledge::follow`] reads it, so that a server is ready before its advisories are.
-    /// `image_memory`: bytes that the reports of one image may take.
-    pub(crate) fn of(store: Store, limits: SignatureLimits, image_memory: u64) -> Arc<Self> {
+    pub(crate) fn of(store: Store, limits: JudgeLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
-            image_memory,
             changes: store.rulings(),
             store,
             facts: ArcSwapOption::empty(),
@@ -112,14 +112,14 @@ impl Knowledge {
         })
     }
 
-    /// How much of what is attached to an image is read.
-    pub(super) fn limits(&self) -> SignatureLimits {
+    /// How much is held and done at once.
+    pub(super) fn limits(&self) -> JudgeLimits {
         self.limits
     }
 
     /// A reader of reports, with a cache of its own.
     pub(crate) fn evidence(&self) -> Evidence {
-        Evidence::new(self.store.clone(), self.image_memory)
+        Evidence::new(self.store.clone(), self.limits.image_memory)
     }
 
     /// The state that takes in every change that was acknowledged by now: whoever pushes after an import is judged by it. What
@@ -173,8 +173,12 @@ impl Knowledge {
     async fn reload(&self) -> Result<()> {
         let change = *self.store.rulings().borrow();
         let facts = match self.present() {
-            Some(before) => update::read_after(&self.store, &before).await?,
+            Some(before) => update::read_after(&self.store, &before, self.limits.updated).await?,
             None => read(&self.store).await?,
+        };
+        let facts = Facts {
+            matched: Matched::within(self.limits.package_memory),
+            ..facts
         };
         let (generation, stats) = (facts.generation, facts.index.stats().clone());
         self.facts.store(Some(Arc::new(facts)));
@@ -234,6 +238,7 @@ async fn read_with(store: &Store, advised: impl AsyncFnOnce(u64) -> Result<Advis
         waivers: waivers(store).await?,
         vex: vex(store, &signers).await?,
         signers: Arc::new(signers),
+        matched: Matched::default(),
     })
 }
 
@@ -271,20 +276,9 @@ pub(super) async fn advisories_of(store: &Store, generation: u64) -> Result<BTre
         };
         after.clone_from(&last.id);
         // Unpacking computes; a thread that others wait for must not.
-        let read = tokio::task::spawn_blocking(move || page.iter().filter_map(advisory).collect::<Vec<_>>());
+        let read = tokio::task::spawn_blocking(move || page.iter().filter_map(readable).collect::<Vec<_>>());
         let read = read.await.context("the reading was lost")?;
         advisories.extend(read.into_iter().map(|advisory| (advisory.id.clone(), advisory)));
-    }
-}
-
-/// One that cannot be read is one less: the others still count.
-fn advisory(row: &AdvisoryRow) -> Option<Advisory> {
-    match row.advisory() {
-        Ok(advisory) => Some(advisory),
-        Err(error) => {
-            tracing::error!(advisory = row.id, %error, "an advisory that was stored cannot be read");
-            None
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use findings::{
     ByteFinding, FindingKind, OsRelease, Overlay, Package,
-    advisory::{Knowledge as Known, State, VulnerabilityFinding, find_vulnerabilities},
+    advisory::{State, VulnerabilityFinding, find_vulnerabilities},
     configuration, end_of_life,
 };
 use oci::{Algorithm, Digest, Manifest, MediaType, RepoName};
@@ -17,6 +17,7 @@ use super::{
     attached::{self, Collected},
     evidence::Gathered,
     knowledge::Facts,
+    matched::{Found, Placed},
     moment,
     vex::{self, Vex},
 };
@@ -48,44 +49,92 @@ pub(crate) struct SubjectOf {
 
 /// The facts of an image.
 pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) -> Result<Subject> {
-    let mut subject = Subject::new(about.repo.clone(), about.digest);
-    subject.in_use = about.in_use;
-    subject.pushed_by.clone_from(&about.pushed_by);
-    subject.advisory_generation = facts.generation;
-    subject.image.media_type = Some(about.media_type.clone());
-    subject.image.size = about.manifest.layers.iter().map(|layer| layer.size).sum();
-    subject.image.not_applicable = !is_image(&about.manifest, gathered);
-    if subject.image.not_applicable {
-        return Ok(subject);
+    match Framed::of(about, gathered, facts)? {
+        Framed::Nothing(subject) => Ok(subject),
+        Framed::Image(frame) => Ok(frame.into_subject(about, facts)),
     }
-    let overlay = gathered.image.overlay()?;
-    describe(&mut subject, about, gathered, &overlay);
-    subject.image.scanned = gathered.image.layers.len() == about.manifest.layers.len();
-    subject.image.unknowns.extend(gathered.unknowns.iter().cloned());
-    let attested = attached::verify(&mut subject, &about.attached, &facts.signers, about.now);
-    let digests: Vec<Digest> = std::iter::once(about.digest)
-        .chain(about.attached.indexes.iter().copied())
-        .collect();
-    let vex = Vex::of(
-        &about.repo,
-        &digests,
-        attested,
-        &facts.vex,
-        &facts.signers,
-        about.now,
-    );
-    let ends = subject.image.signed_until.into_iter().chain(vex.first_end());
-    subject.image.signed_until = ends.min();
-    add_vulnerabilities_of(&mut subject, &packages(&overlay), overlay.os, facts, &vex);
-    add_files(&mut subject, &overlay, gathered);
-    add_configuration(&mut subject, about, gathered, &overlay);
+}
+
+/// The facts of an image but for what is known against its packages.
+pub(super) enum Framed<'a> {
+    /// There is nothing to judge.
+    Nothing(Subject),
+    Image(Box<Frame<'a>>),
+}
+
+/// What there is to judge of an image.
+pub(super) struct Frame<'a> {
+    /// Without findings.
+    pub(super) subject: Subject,
+    pub(super) packages: Vec<Placed<'a>>,
+    pub(super) os: Option<&'a OsRelease>,
+    pub(super) vex: Vex<'a>,
+    /// What was found in files and in how the image is made.
+    pub(super) others: Vec<JudgedFinding>,
+}
+
+impl<'a> Framed<'a> {
+    pub(super) fn of(about: &'a SubjectOf, gathered: &'a Gathered, facts: &'a Facts) -> Result<Self> {
+        let mut subject = Subject::new(about.repo.clone(), about.digest);
+        subject.in_use = about.in_use;
+        subject.pushed_by.clone_from(&about.pushed_by);
+        subject.advisory_generation = facts.generation;
+        subject.image.media_type = Some(about.media_type.clone());
+        subject.image.size = about.manifest.layers.iter().map(|layer| layer.size).sum();
+        subject.image.not_applicable = !is_image(&about.manifest, gathered);
+        if subject.image.not_applicable {
+            return Ok(Self::Nothing(subject));
+        }
+        let overlay = gathered.image.overlay()?;
+        describe(&mut subject, about, gathered, &overlay);
+        subject.image.scanned = gathered.image.layers.len() == about.manifest.layers.len();
+        subject.image.unknowns.extend(gathered.unknowns.iter().cloned());
+        let attested = attached::verify(&mut subject, &about.attached, &facts.signers, about.now);
+        let digests: Vec<Digest> = std::iter::once(about.digest)
+            .chain(about.attached.indexes.iter().copied())
+            .collect();
+        let vex = Vex::of(
+            &about.repo,
+            &digests,
+            attested,
+            &facts.vex,
+            &facts.signers,
+            about.now,
+        );
+        let ends = subject.image.signed_until.into_iter().chain(vex.first_end());
+        subject.image.signed_until = ends.min();
+        add_files(&mut subject, &overlay, gathered);
+        add_configuration(&mut subject, about, gathered, &overlay);
+        let frame = Frame {
+            others: std::mem::take(&mut subject.findings),
+            packages: packages(&overlay),
+            os: overlay.os,
+            vex,
+            subject,
+        };
+        Ok(Self::Image(Box::new(frame)))
+    }
+}
+
+impl Frame<'_> {
+    /// With what is known against the packages.
+    pub(super) fn into_subject(self, about: &SubjectOf, facts: &Facts) -> Subject {
+        let mut subject = self.subject;
+        add_vulnerabilities_of(&mut subject, &self.packages, self.os, facts, &self.vex);
+        subject.findings.extend(self.others);
+        order_unknowns(&mut subject);
+        for finding in &mut subject.findings {
+            let at = about.seen.at(finding.key()).and_then(|at| moment(at).ok());
+            finding.first_seen = Some(at.unwrap_or(about.now));
+        }
+        subject
+    }
+}
+
+/// Each once.
+pub(super) fn order_unknowns(subject: &mut Subject) {
     subject.image.unknowns.sort_unstable();
     subject.image.unknowns.dedup();
-    for finding in &mut subject.findings {
-        let at = about.seen.at(finding.key()).and_then(|at| moment(at).ok());
-        finding.first_seen = Some(at.unwrap_or(about.now));
-    }
-    Ok(subject)
 }
 
 /// Whatever a node can unpack or mount is an image, whatever its configuration calls itself.
@@ -141,7 +190,7 @@ fn describe(subject: &mut Subject, about: &SubjectOf, gathered: &Gathered, overl
 }
 
 /// Packages of the running image with where they lie; what a distribution owns is the distribution's to judge.
-fn packages<'a>(overlay: &Overlay<'a>) -> Vec<(&'a Package, Option<usize>, &'a str)> {
+fn packages<'a>(overlay: &Overlay<'a>) -> Vec<Placed<'a>> {
     overlay
         .units
         .iter()
@@ -164,13 +213,35 @@ pub(crate) fn add_vulnerabilities_of(
     facts: &Facts,
     vex: &Vex<'_>,
 ) {
-    let packages: Vec<Package> = placed.iter().map(|(package, ..)| (*package).clone()).collect();
-    let known = Known {
-        index: &facts.index,
-        kev: facts.kev.as_ref(),
-        epss: facts.epss.as_ref(),
+    let remembered = vex.is_empty().then(|| facts.matched.of(placed, os, facts));
+    let found = match remembered.flatten() {
+        Some(found) => found,
+        None => ask_of_all(subject, placed, os, facts, vex),
     };
-    let mut report = find_vulnerabilities(&packages, os, &known);
+    subject.findings.extend(found.findings);
+    for kind in found.uncovered {
+        let is_os = ["deb", "apk", "rpm"].contains(&kind);
+        subject.image.unknowns.push(Unknown {
+            kind: if is_os && os.is_none() {
+                UnknownKind::NoOs
+            } else {
+                UnknownKind::NoFeed
+            },
+            detail: os_detail(kind, os),
+        });
+    }
+}
+
+/// Asks about all packages of an image at once.
+pub(super) fn ask_of_all(
+    subject: &mut Subject,
+    placed: &[Placed<'_>],
+    os: Option<&OsRelease>,
+    facts: &Facts,
+    vex: &Vex<'_>,
+) -> Found {
+    let packages: Vec<Package> = placed.iter().map(|(package, ..)| (*package).clone()).collect();
+    let mut report = find_vulnerabilities(&packages, os, &facts.knowledge());
     if report.is_cut {
         subject.image.unknowns.push(Unknown {
             kind: UnknownKind::TooManyFindings,
@@ -178,32 +249,15 @@ pub(crate) fn add_vulnerabilities_of(
         });
     }
     vex.apply(&mut report.findings, &packages, os);
-    for finding in &report.findings {
-        let Some((package, layer, path)) = placed.get(finding.package) else {
-            continue;
-        };
-        subject
-            .findings
-            .push(judged(finding, (package, os), (*layer, path), facts));
-    }
-    let uncovered: std::collections::BTreeSet<&str> = report
-        .coverage
-        .iter()
-        .zip(&packages)
-        .filter(|(coverage, _)| !coverage.is_covered())
-        .map(|(_, package)| package.kind.purl_type())
-        .collect();
-    let is_os_known = os.is_some();
-    for kind in uncovered {
-        let is_os = ["deb", "apk", "rpm"].contains(&kind);
-        subject.image.unknowns.push(Unknown {
-            kind: if is_os && !is_os_known {
-                UnknownKind::NoOs
-            } else {
-                UnknownKind::NoFeed
-            },
-            detail: os_detail(kind, os),
-        });
+    let judged = report.findings.iter().filter_map(|finding| {
+        let (package, layer, path) = placed.get(finding.package)?;
+        Some(judged(finding, (package, os), (*layer, path), facts))
+    });
+    let uncovered = report.coverage.iter().zip(&packages);
+    let uncovered = uncovered.filter(|(coverage, _)| !coverage.is_covered());
+    Found {
+        findings: judged.collect(),
+        uncovered: uncovered.map(|(_, package)| package.kind.purl_type()).collect(),
     }
 }
 
@@ -216,7 +270,7 @@ fn os_detail(kind: &str, os: Option<&OsRelease>) -> String {
     }
 }
 
-fn judged(
+pub(super) fn judged(
     finding: &VulnerabilityFinding,
     (package, os): (&Package, Option<&OsRelease>),
     (layer, path): (Option<usize>, &str),

@@ -112,7 +112,7 @@ async fn set_policy(store: &Store) {
 
 /// A judge at work. What it knows is read once somebody follows.
 fn start(store: &Store, lease: Duration) -> (JoinSet<()>, Arc<Knowledge>) {
-    let knowledge = Knowledge::of(store.clone(), SignatureLimits::default(), IMAGE_MEMORY);
+    let knowledge = Knowledge::of(store.clone(), JudgeLimits::default());
     let sboms = SbomConfig {
         attach: Vec::new(),
         format: crate::config::SbomFormat::CycloneDx,

@@ -50,6 +50,11 @@ impl<'a> Attested<'a> {
 }
 
 impl<'a> Vex<'a> {
+    /// Whether nothing counts.
+    pub(super) fn is_empty(&self) -> bool {
+        self.attested.is_empty() && self.imported.is_empty()
+    }
+
     /// What counts for an image of these digests: its own first, then those of the indexes that name it.
     pub(super) fn of(
         repository: &'a RepoName,

@@ -24,7 +24,7 @@ use store::{Actor, Importer, JobKind, NewUser, PlantedImage, Point, Store, Store
 use super::Reevaluator;
 use crate::{
     fleet::FleetService,
-    judge::{IMAGE_MEMORY, Judge, Knowledge, SignatureLimits, attach},
+    judge::{IMAGE_MEMORY, Judge, JudgeLimits, Knowledge, attach},
 };
 
 /// Reports and images in one transaction while they are planted.
@@ -68,7 +68,7 @@ impl Beside {
             .build()
             .unwrap();
         let started = Instant::now();
-        let knowledge = Knowledge::of(store.clone(), SignatureLimits::default(), IMAGE_MEMORY);
+        let knowledge = Knowledge::of(store.clone(), JudgeLimits::default());
         let fleet = FleetService::of(store.clone(), Arc::clone(&knowledge));
         let guard = runtime.enter();
         let sboms = attach::SbomConfig {
@@ -79,7 +79,7 @@ impl Beside {
         };
         let loops = Judge::start(store.clone(), Arc::clone(&knowledge), sboms, "measure".to_owned());
         runtime.spawn(Arc::clone(&knowledge).follow());
-        runtime.spawn(Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet)).follow());
+        runtime.spawn(Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet), crate::reevaluate::Limits::default()).follow());
         let following = fleet.follow();
         drop(guard);
         assert!(fleet.caught_up(Duration::from_mins(20)).await.unwrap());

@@ -3,17 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use findings::advisory::{Advisory, AdvisoryIndex, Changed, Delta, Touched};
-use store::{AdvisoryRow, ChangedAdvisory, Store, Touches};
+use findings::advisory::{AdvisoryIndex, Changed, Touched};
+use store::{Store, Touches};
 
 use super::{Limits, Told, news_of};
 use crate::{
     fleet::FleetService,
-    judge::{Facts, Holders, Holding},
+    judge::{self, Facts, Holders, Holding},
 };
-
-/// Advisories that are read at a time.
-const PAGE: usize = 1_000;
 
 /// What is to be done.
 #[derive(Debug, Default)]
@@ -60,7 +57,7 @@ pub(super) async fn of(
         let why = "the index of the fleet does not stand".to_owned();
         return Ok(Plan::everything(advisories, why));
     }
-    let changed = changed(store, (since, facts.generation)).await?;
+    let changed = judge::changed(store, (since, facts.generation)).await?;
     let besides = store.touches(since).await?;
     let touched = touched(Arc::clone(facts), changed, besides.clone()).await?;
     let before = before(store, facts, since, &touched, limits.compared).await?;
@@ -70,7 +67,7 @@ pub(super) async fn of(
             Before::Known(before) => Ok(news_of(
                 &fleet,
                 &touched,
-                &besides.kev,
+                &besides.catalogues.kev,
                 (&before, &facts),
                 limits.news,
             )),
@@ -123,55 +120,9 @@ fn images(fleet: &FleetService, touched: &Touched) -> Vec<String> {
     names.collect()
 }
 
-async fn changed(store: &Store, generations: (u64, u64)) -> Result<Vec<Changed>> {
-    let (mut changed, mut after) = (Vec::new(), String::new());
-    loop {
-        let page = store.changed_advisories(generations, &after, PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(changed);
-        };
-        after.clone_from(&last.after.id);
-        changed.extend(page.iter().filter_map(read));
-    }
-}
-
-/// One that cannot be read any more matches nothing, as if it were taken back.
-fn read(row: &ChangedAdvisory) -> Option<Changed> {
-    let before = row.before.as_ref().and_then(readable);
-    let after = readable(&row.after).or_else(|| {
-        let mut gone = before.clone()?;
-        gone.withdrawn = gone.withdrawn.or(Some(time::OffsetDateTime::UNIX_EPOCH));
-        Some(gone)
-    })?;
-    Some(Changed { before, after })
-}
-
-fn readable(row: &AdvisoryRow) -> Option<Advisory> {
-    match row.advisory() {
-        Ok(advisory) => Some(advisory),
-        Err(error) => {
-            tracing::error!(advisory = row.id, %error, "an advisory that was stored cannot be read");
-            None
-        }
-    }
-}
-
 async fn touched(facts: Arc<Facts>, changed: Vec<Changed>, touches: Touches) -> Result<Touched> {
     let computed = tokio::task::spawn_blocking(move || {
-        let delta = Delta::of(changed)?;
-        // A probability stands for a severity only where nobody gives one.
-        let is_unrated = |id: &&String| {
-            let known = facts.index.vulnerability(id);
-            known.is_some_and(|known| !facts.index.is_rated(known))
-        };
-        let probable: &BTreeSet<String> = if facts.reads_epss {
-            &touches.epss
-        } else {
-            &BTreeSet::new()
-        };
-        let likely = touches.epss_severity.iter().filter(is_unrated);
-        let others = touches.kev.iter().chain(probable).chain(likely);
-        Ok(delta.touched(&facts.index, others.map(String::as_str)))
+        judge::touched(changed, &touches.catalogues, &facts.index, facts.reads_epss)
     });
     computed.await.context("what an import touches was lost")?
 }
@@ -205,7 +156,7 @@ async fn before(store: &Store, facts: &Facts, since: u64, touched: &Touched, lim
     }
     let ids: Vec<&str> = ids.into_iter().collect();
     let rows = store.advisories_as_of(since, &ids).await?;
-    let built = tokio::task::spawn_blocking(move || AdvisoryIndex::build(rows.iter().filter_map(readable)));
+    let built = tokio::task::spawn_blocking(move || AdvisoryIndex::build(rows.iter().filter_map(judge::readable)));
     let built = built.await.context("the index was lost")??;
     Ok(Before::Known(Box::new(built)))
 }

@@ -141,7 +141,7 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(review(store.clone())),
             tokio::spawn(Arc::clone(&knowledge).follow()),
             tokio::spawn(
-                Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet)).follow(),
+                Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet), config.reevaluation_limits()).follow(),
             ),
             tokio::spawn(glass::audit::follow(store.clone())),
             tokio::spawn(look_again(store.clone(), pool.clone())),
@@ -179,8 +179,7 @@ async fn review(store: Store) {
 
 /// What images are judged by; nothing yet.
 pub(super) fn knowledge(config: &Config, store: &Store) -> Arc<Knowledge> {
-    let memory = config.scan.image_memory.0;
-    Knowledge::of(store.clone(), config.signature_limits(), memory)
+    Knowledge::of(store.clone(), config.judge_limits())
 }
 
 /// What pulls and pushes have to pass.

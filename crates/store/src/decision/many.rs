@@ -4,7 +4,7 @@
 //! a later generation is said for all at once (`reevaluation.rs`). Where the brake has a say, an image is kept by
 //! itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sea_orm::{FromQueryResult, Value};
 
@@ -30,17 +30,21 @@ pub struct Finished {
 }
 
 #[derive(FromQueryResult)]
-struct ManifestRow {
-    id: i64,
+struct Row {
+    n: i64,
+    manifest_id: i64,
     repository_id: i64,
-    name: String,
-    digest: String,
+    is_braked: i64,
+    point: Option<String>,
+    outcome: Option<i64>,
+    body: Option<String>,
+    policy: Option<String>,
+    evidence: Option<String>,
+    review_at: Option<i64>,
 }
 
-#[derive(FromQueryResult)]
-struct KnownRow {
-    repository_id: i64,
-    digest: String,
+/// What was decided of an image before, at one point.
+struct Known {
     point: String,
     outcome: i64,
     body: String,
@@ -50,23 +54,23 @@ struct KnownRow {
 }
 
 #[derive(FromQueryResult)]
-struct BrakeRow {
-    repository_id: i64,
-    digest: String,
-}
-
-#[derive(FromQueryResult)]
 struct NamedRow {
     manifest_id: i64,
     digest: String,
 }
 
-/// What is in the database of the images of a batch.
+/// What is in the database of an image of a batch.
+struct There {
+    repository: i64,
+    manifest: i64,
+    is_braked: bool,
+    known: Vec<Known>,
+}
+
+/// What is in the database of the images of a batch, in their order.
 struct Present {
-    /// Repository and manifest of each image, by repository name and digest.
-    manifests: HashMap<(String, String), (i64, i64)>,
-    known: HashMap<(i64, String, String), KnownRow>,
-    braked: HashSet<(i64, String)>,
+    /// `None`: the image is gone.
+    images: Vec<Option<There>>,
     confirmed: i64,
 }
 
@@ -100,22 +104,23 @@ async fn keep_all(tx: &Tx, finished: &[Finished]) -> Result<(), StoreError> {
         return Ok(());
     }
     let present = Present::read(tx, &finished).await?;
-    let mut written = Written::default();
-    for one in &finished {
+    let (mut written, mut seen) = (Written::default(), Vec::new());
+    for (one, there) in finished.iter().zip(&present.images) {
         if one.verdicts.are_late(present.confirmed) {
             job::ask_again(tx, &one.job).await?;
         }
-        if present.is_braked(one) {
+        let Some(there) = there else { continue };
+        // The brake has, or may have, a say.
+        if there.is_braked || one.verdicts.held.is_some() {
             keep_verdicts(tx, (&one.repo, &one.digest), &one.verdicts).await?;
             continue;
         }
-        if let Some(seen) = &one.verdicts.seen {
-            seen::keep(tx, &one.digest, seen).await?;
-        }
+        seen.extend(one.verdicts.seen.as_ref().map(|seen| (&one.digest, seen)));
         for (point, judgement) in &one.verdicts.judgements {
-            written.add(tx, &present, one, *point, judgement);
+            written.add(tx, (there, present.confirmed), one, *point, judgement);
         }
     }
+    seen::keep_all(tx, &seen).await?;
     written.write(tx).await?;
     let jobs: Vec<&Job> = finished.iter().map(|one| &one.job).collect();
     job::finish_all(tx, &jobs).await
@@ -123,85 +128,88 @@ async fn keep_all(tx: &Tx, finished: &[Finished]) -> Result<(), StoreError> {
 
 impl Present {
     async fn read(tx: &Tx, finished: &[&Finished]) -> Result<Self, StoreError> {
-        let digests: HashSet<String> = finished.iter().map(|one| one.digest.to_string()).collect();
-        let names: HashSet<&str> = finished.iter().map(|one| one.repo.as_str()).collect();
-        // By repository too: that is what the indexes begin with.
-        let (digests_are, names_are) = (
-            sql::placeholders(1, digests.len()),
-            sql::placeholders(1 + digests.len(), names.len()),
-        );
-        let among = |table: &str| {
-            format!(
-                "{table}digest IN ({digests_are}) AND {table}repository_id IN (SELECT id FROM repository WHERE name IN ({names_are}))"
-            )
-        };
-        let digests = digests.into_iter().map(Value::from);
-        let digests: Vec<Value> = digests.chain(names.into_iter().map(Value::from)).collect();
-        let sql = format!(
-            "SELECT m.id, m.repository_id, r.name, m.digest FROM manifest m JOIN repository r ON r.id = m.repository_id \
-             WHERE {}",
-            among("m.")
-        );
-        let manifests: Vec<ManifestRow> = sql::all(tx.sql(), &sql, digests.clone()).await?;
-        let sql = format!(
-            "SELECT repository_id, digest, point, outcome, body, policy, evidence, review_at FROM decision \
-             WHERE {}",
-            among("")
-        );
-        let known: Vec<KnownRow> = sql::all(tx.sql(), &sql, digests.clone()).await?;
-        let sql = format!(
-            "SELECT repository_id, digest FROM brake_image WHERE {}",
-            among("")
-        );
-        let braked: Vec<BrakeRow> = sql::all(tx.sql(), &sql, digests).await?;
-        let manifests = manifests.into_iter();
-        let known = known.into_iter();
+        let mut images = Vec::with_capacity(finished.len());
+        for chunk in finished.chunks(sql::CHUNK) {
+            let first = images.len();
+            images.resize_with(first + chunk.len(), || None);
+            for row in rows_of(tx, chunk).await? {
+                let place = usize::try_from(row.n).ok().and_then(|n| images.get_mut(first + n));
+                if let Some(place) = place {
+                    row.put(place);
+                }
+            }
+        }
         Ok(Self {
-            manifests: manifests
-                .map(|row| ((row.name, row.digest), (row.repository_id, row.id)))
-                .collect(),
-            known: known
-                .map(|row| ((row.repository_id, row.digest.clone(), row.point.clone()), row))
-                .collect(),
-            braked: braked
-                .into_iter()
-                .map(|row| (row.repository_id, row.digest))
-                .collect(),
+            images,
             confirmed: reevaluation::confirmed(tx.sql()).await?,
         })
     }
+}
 
-    fn manifest(&self, one: &Finished) -> Option<(i64, i64)> {
-        let key = (one.repo.to_string(), one.digest.to_string());
-        self.manifests.get(&key).copied()
-    }
+async fn rows_of(tx: &Tx, finished: &[&Finished]) -> Result<Vec<Row>, StoreError> {
+    let wanted = (0..finished.len()).map(|n| format!("({n}, ${}, ${})", 2 * n + 1, 2 * n + 2));
+    let sql = format!(
+        "WITH wanted(n, repository, digest) AS (VALUES {}) \
+         SELECT w.n, m.id AS manifest_id, m.repository_id, d.point, d.outcome, d.body, d.policy, d.evidence, d.review_at, \
+         CASE WHEN EXISTS (SELECT 1 FROM brake_image b WHERE b.repository_id = m.repository_id AND b.digest = m.digest) \
+         THEN 1 ELSE 0 END AS is_braked \
+         FROM wanted w JOIN repository r ON r.name = w.repository \
+         JOIN manifest m ON m.repository_id = r.id AND m.digest = w.digest \
+         LEFT JOIN decision d ON d.repository_id = m.repository_id AND d.digest = m.digest",
+        wanted.collect::<Vec<_>>().join(", ")
+    );
+    let values = finished
+        .iter()
+        .flat_map(|one| [Value::from(one.repo.as_str()), one.digest.to_string().into()]);
+    sql::all(tx.sql(), &sql, values).await
+}
 
-    /// Whether the brake has, or may have, a say.
-    fn is_braked(&self, one: &Finished) -> bool {
-        let is_noted = |(repository, _)| self.braked.contains(&(repository, one.digest.to_string()));
-        one.verdicts.held.is_some() || self.manifest(one).is_some_and(is_noted)
+impl Row {
+    fn put(self, place: &mut Option<There>) {
+        let there = place.get_or_insert_with(|| There {
+            repository: self.repository_id,
+            manifest: self.manifest_id,
+            is_braked: self.is_braked > 0,
+            known: Vec::new(),
+        });
+        // All of them are there, or none is.
+        let (Some(point), Some(outcome)) = (self.point, self.outcome) else {
+            return;
+        };
+        there.known.push(Known {
+            point,
+            outcome,
+            body: self.body.unwrap_or_default(),
+            policy: self.policy.unwrap_or_default(),
+            evidence: self.evidence.unwrap_or_default(),
+            review_at: self.review_at.unwrap_or(NEVER),
+        });
     }
 }
 
 impl<'a> Written<'a> {
-    fn add(&mut self, tx: &Tx, present: &Present, one: &'a Finished, point: Point, judgement: &'a Judgement) {
-        let Some((repository, manifest)) = present.manifest(one) else {
-            return;
-        };
-        let key = (repository, one.digest.to_string(), point.name().to_owned());
-        let known = present.known.get(&key);
-        if known.is_some_and(|known| known.says(judgement, present.confirmed)) {
+    fn add(
+        &mut self,
+        tx: &Tx,
+        (there, confirmed): (&There, i64),
+        one: &'a Finished,
+        point: Point,
+        judgement: &'a Judgement,
+    ) {
+        let known = there.known.iter().find(|known| known.point == point.name());
+        if known.is_some_and(|known| known.says(judgement, confirmed)) {
             return;
         }
         tx.touch(Key::decision(&one.repo, &one.digest, point.name()));
-        self.rows.push((repository, &one.digest, point, judgement));
+        self.rows
+            .push((there.repository, &one.digest, point, judgement));
         let outcome = judgement.outcome.number();
         if known.is_some_and(|known| known.outcome == outcome && known.body == judgement.body) {
             return;
         }
         let previous = known.map(|known| known.outcome);
         if previous != Some(outcome) {
-            self.turned.insert(manifest, &one.repo);
+            self.turned.insert(there.manifest, &one.repo);
         }
         let subject = blob::subject(&one.repo, &one.digest);
         self.events
@@ -232,7 +240,7 @@ impl<'a> Written<'a> {
     }
 }
 
-impl KnownRow {
+impl Known {
     /// Whether the row says all of it already, the generation by what is said for all.
     fn says(&self, judgement: &Judgement, confirmed: i64) -> bool {
         self.outcome == judgement.outcome.number()

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 
-use findings::advisory::{Epss, Kev, severity_by_probability};
+use findings::advisory::{CatalogueChange, Epss, Kev};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use sea_orm::FromQueryResult;
 
@@ -19,12 +19,8 @@ const BYTES: u64 = 64 << 20;
 /// What changed beside advisories.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touches {
-    /// Vulnerabilities that are known to be exploited and were not, or the other way round.
-    pub kev: BTreeSet<String>,
-    /// Those that are likely to be exploited and were not, or the other way round: it stands for a severity where nobody gives one.
-    pub epss_severity: BTreeSet<String>,
-    /// Those whose probability is any other than before.
-    pub epss: BTreeSet<String>,
+    /// In catalogues of what is exploited.
+    pub catalogues: CatalogueChange,
     /// Something changed that may be about any image.
     pub everything: bool,
 }
@@ -83,9 +79,9 @@ impl Store {
         let mut touches = Touches::default();
         for row in rows {
             match row.kind.as_str() {
-                KEV => touches.kev.extend(row.ids()?),
-                EPSS => touches.epss.extend(row.ids()?),
-                EPSS_SEVERITY => touches.epss_severity.extend(row.ids()?),
+                KEV => touches.catalogues.kev.extend(row.ids()?),
+                EPSS => touches.catalogues.epss.extend(row.ids()?),
+                EPSS_SEVERITY => touches.catalogues.epss_severity.extend(row.ids()?),
                 _ => touches.everything = true,
             }
         }
@@ -125,8 +121,8 @@ fn of_kev(before: &[u8], after: &[u8]) -> Option<Vec<Touch>> {
         bytes => Kev::read(bytes).ok(),
     };
     let (before, after) = (read(before)?, read(after)?);
-    let changed = after.changed_since(&before);
-    Some(vec![Touch::of(KEV, changed.into_iter())])
+    let change = CatalogueChange::of_kev(&before, &after);
+    Some(vec![Touch::of(KEV, change.kev.iter().map(String::as_str))])
 }
 
 fn of_epss(before: &[u8], after: &[u8]) -> Option<Vec<Touch>> {
@@ -135,14 +131,10 @@ fn of_epss(before: &[u8], after: &[u8]) -> Option<Vec<Touch>> {
         bytes => Epss::read(bytes).ok(),
     };
     let (before, after) = (read(before)?, read(after)?);
-    let changed = after.changed_since(&before);
-    let stands_for_another = |[before, after]: &[Option<f32>; 2]| {
-        severity_by_probability(*before) != severity_by_probability(*after)
-    };
-    let severities = changed.iter().filter(|(_, both)| stands_for_another(both));
+    let change = CatalogueChange::of_epss(&before, &after);
     Some(vec![
-        Touch::of(EPSS, changed.iter().map(|(id, _)| id.as_str())),
-        Touch::of(EPSS_SEVERITY, severities.map(|(id, _)| id.as_str())),
+        Touch::of(EPSS, change.epss.iter().map(String::as_str)),
+        Touch::of(EPSS_SEVERITY, change.epss_severity.iter().map(String::as_str)),
     ])
 }
 

@@ -24,7 +24,7 @@ use web::{AffectedQuestion, Asking as _, IncidentOpening, wire::AffectedReport};
 use super::super::{IncidentService, moment, timestamp};
 use crate::{
     fleet::{FleetService, Following, Questions},
-    judge::{IMAGE_MEMORY, Judge, Knowledge, SignatureLimits, attach::SbomConfig},
+    judge::{IMAGE_MEMORY, Judge, JudgeLimits, Knowledge, attach::SbomConfig},
     reevaluate::Reevaluator,
 };
 
@@ -80,7 +80,7 @@ impl Kit {
         let store = Store::open(config, Arc::clone(&clock) as Arc<dyn store::Clock>)
             .await
             .unwrap();
-        let knowledge = Knowledge::of(store.clone(), SignatureLimits::default(), IMAGE_MEMORY);
+        let knowledge = Knowledge::of(store.clone(), JudgeLimits::default());
         let fleet = FleetService::of(store.clone(), Arc::clone(&knowledge));
         let sboms = SbomConfig {
             attach: Vec::new(),
@@ -99,7 +99,7 @@ impl Kit {
             _judging: Judge::start(store.clone(), Arc::clone(&knowledge), sboms, "test".to_owned()),
             _reading: Reading(tokio::spawn(Arc::clone(&knowledge).follow())),
             _asking: Reading(tokio::spawn(
-                Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet)).follow(),
+                Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet), crate::reevaluate::Limits::default()).follow(),
             )),
             _following: fleet.follow(),
             _dir: dir,

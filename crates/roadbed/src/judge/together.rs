@@ -1,0 +1,181 @@
+//! Images that are judged by one state of everything: what is the same of two of them is found out once.
+//!
+//! Builds of an application mostly differ in a layer without packages, in their moments and in their labels. Two images have the same
+//! findings when the same packages of the same reports lie in the same layers and the same was found in their files, and they are
+//! decided alike when all else is the same that the policy asks about ([`policy::Alike`]). What was decided of the first of them is then
+//! what is decided of the others; each has its own record of when findings were first made, and its own fingerprint.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use findings::{OsRelease, Package};
+use oci::{Digest, RepoName};
+use policy::{Alike, FindingsFingerprint, JudgedFinding, Subject, Unknown};
+use store::{Judgement, Point, Seen, Verdicts};
+
+use super::{
+    POINTS,
+    image::Ready,
+    judgement_of,
+    knowledge::Facts,
+    subject::{Frame, Framed, order_unknowns},
+    timestamp,
+};
+
+/// Decides images by one state.
+pub(super) struct Decided<'f> {
+    facts: &'f Facts,
+    /// Whether it matters when findings were first made.
+    asks_first_seen: bool,
+    known: HashMap<Place, Vec<Known>>,
+}
+
+/// Where the packages of an image come from: their addresses in the reports, which all images of a batch hold.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Place {
+    repo: RepoName,
+    os: usize,
+    packages: Vec<(usize, Option<usize>, usize)>,
+}
+
+/// An image that was decided.
+struct Known {
+    alike: Alike,
+    /// What was found in its files and in how it is made.
+    others: Vec<JudgedFinding>,
+    seen: Option<Seen>,
+    /// What could not be found out of its packages.
+    unknowns: Vec<Unknown>,
+    keys: Vec<u64>,
+    fingerprint: FindingsFingerprint,
+    verdicts: Verdicts,
+}
+
+impl<'f> Decided<'f> {
+    /// By a state. All images that are decided must be held until the last one is.
+    pub(super) fn by(facts: &'f Facts) -> Self {
+        Self {
+            asks_first_seen: Alike::asks_first_seen(&facts.policy),
+            known: HashMap::new(),
+            facts,
+        }
+    }
+
+    /// What is decided of an image.
+    pub(super) fn verdicts(&mut self, ready: &Ready) -> Result<Verdicts> {
+        let about = &ready.about;
+        let frame = match Framed::of(about, &ready.gathered, self.facts)? {
+            Framed::Nothing(subject) => return verdicts_of(&subject, ready, self.facts),
+            Framed::Image(frame) => frame,
+        };
+        let alike = frame.vex.is_empty().then(|| self.alike(&frame.subject)).flatten();
+        let Some(alike) = alike else {
+            return verdicts_of(&frame.into_subject(about, self.facts), ready, self.facts);
+        };
+        let seen = self.asks_first_seen.then(|| about.seen.clone());
+        let place = Place::of(&frame);
+        let known = self.known.get(&place).into_iter().flatten();
+        let mut same =
+            known.filter(|known| known.alike == alike && known.others == frame.others && known.seen == seen);
+        if let Some(known) = same.next() {
+            return Ok(known.of_another(*frame, ready));
+        }
+        let (others, was_unknown) = (frame.others.clone(), frame.subject.image.unknowns.clone());
+        let subject = frame.into_subject(about, self.facts);
+        let mut unknowns = subject.image.unknowns.clone();
+        unknowns.retain(|unknown| !was_unknown.contains(unknown));
+        let keys: Vec<u64> = subject.findings.iter().map(JudgedFinding::key).collect();
+        let fingerprint = FindingsFingerprint::of(&subject.findings);
+        let verdicts = decided(&subject, (&keys, fingerprint), ready, self.facts)?;
+        self.known.entry(place).or_default().push(Known {
+            alike,
+            others,
+            seen,
+            unknowns,
+            keys,
+            fingerprint,
+            verdicts: verdicts.clone(),
+        });
+        Ok(verdicts)
+    }
+
+    fn alike(&self, subject: &Subject) -> Option<Alike> {
+        Alike::of(&self.facts.policy, &self.facts.waivers, subject)
+    }
+}
+
+impl Place {
+    fn of(frame: &Frame<'_>) -> Self {
+        let address = |package: &Package| std::ptr::from_ref(package) as usize;
+        let packages = frame.packages.iter();
+        Self {
+            repo: frame.subject.repo.name.clone(),
+            os: frame.os.map_or(0, |os: &OsRelease| std::ptr::from_ref(os) as usize),
+            packages: packages
+                .map(|(package, layer, path)| (address(package), *layer, path.as_ptr() as usize))
+                .collect(),
+        }
+    }
+}
+
+impl Known {
+    /// What is decided of an image with the same findings.
+    fn of_another(&self, frame: Frame<'_>, ready: &Ready) -> Verdicts {
+        let mut subject = frame.subject;
+        subject.image.unknowns.extend(self.unknowns.iter().cloned());
+        order_unknowns(&mut subject);
+        let evidence = subject.fingerprint_with(&self.fingerprint).to_string();
+        let of_this = |judgement: &Judgement| Judgement {
+            evidence: evidence.clone(),
+            ..judgement.clone()
+        };
+        let judgements = self.verdicts.judgements.iter();
+        Verdicts {
+            judgements: judgements
+                .map(|(point, judgement)| (*point, of_this(judgement)))
+                .collect(),
+            held: self.verdicts.held.as_ref().map(of_this),
+            seen: seen_after(ready, &self.keys),
+        }
+    }
+}
+
+/// What is decided of an image by itself.
+pub(super) fn verdicts_of(subject: &Subject, ready: &Ready, facts: &Facts) -> Result<Verdicts> {
+    let keys: Vec<u64> = subject.findings.iter().map(JudgedFinding::key).collect();
+    let fingerprint = FindingsFingerprint::of(&subject.findings);
+    decided(subject, (&keys, fingerprint), ready, facts)
+}
+
+fn decided(
+    subject: &Subject,
+    (keys, findings): (&[u64], FindingsFingerprint),
+    ready: &Ready,
+    facts: &Facts,
+) -> Result<Verdicts> {
+    let fingerprint: Digest = subject.fingerprint_with(&findings);
+    let (mut judgements, mut held) = (Vec::new(), None);
+    for (point, asked) in POINTS {
+        let known = (subject, fingerprint);
+        let decision = policy::decide_known(&facts.policy, &facts.waivers, known, asked, ready.now);
+        judgements.push((point, judgement_of(&decision)?));
+        if point == Point::Pull && subject.in_use && decision.outcome == policy::Outcome::Refuse {
+            held = Some(judgement_of(&decision.held_at_warn())?);
+        }
+    }
+    Ok(Verdicts {
+        judgements,
+        held,
+        seen: seen_after(ready, keys),
+    })
+}
+
+/// When findings were first made, once these are. `None`: that is known already.
+fn seen_after(ready: &Ready, keys: &[u64]) -> Option<Seen> {
+    let mut seen = ready.about.seen.clone();
+    let is_news = seen.note(keys.iter().copied(), timestamp(ready.now));
+    is_news.then_some(seen)
+}
+
+#[cfg(test)]
+mod tests;
