@@ -493,6 +493,7 @@ impl Config {
             self.scan.effective(),
             self.feeds.effective(),
             self.signatures.effective(),
+            self.reevaluation.effective(),
             self.catalog.effective(),
             self.gate.effective(),
             self.incidents.effective(),

@@ -381,4 +381,4 @@ pub(crate) async fn review(store: &Store) -> Result<u64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -182,3 +182,5 @@ impl Reevaluator {
 
 #[cfg(all(test, feature = "measure"))]
 mod measure;
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,13 @@ impl Store {
         .await
     }
 
+    /// Whether any job of a kind is there, ready or not.
+    pub async fn has_jobs(&self, kind: crate::JobKind) -> Result<bool, StoreError> {
+        let sql = "SELECT id FROM job WHERE kind = $1 LIMIT 1";
+        let row: Option<sql::Id> = sql::first(self.inner.db.read(), sql, [kind.name().into()]).await?;
+        Ok(row.is_some())
+    }
+
     /// Folds the log into the database and answers how many bytes the database has.
     pub async fn database_bytes(&self) -> Result<u64, StoreError> {
         let sql = "SELECT page_count * page_size AS number FROM pragma_page_count(), pragma_page_size()";

@@ -179,3 +179,6 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

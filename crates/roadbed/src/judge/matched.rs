@@ -151,4 +151,4 @@ impl Known {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

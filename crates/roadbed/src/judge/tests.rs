@@ -11,9 +11,27 @@ use store::{Actor, Importer, ManualClock, NewUser, PutManifest, StoreConfig, Sys
 
 use super::*;
 
+/// Numbers that look random and are the same each time.
+pub(in crate::judge) struct Chance(u64);
+
+impl Chance {
+    pub(in crate::judge) fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Below `end`.
+    pub(in crate::judge) fn below(&mut self, end: usize) -> usize {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % end.max(1) as u64).unwrap_or(0)
+    }
+}
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(in crate::judge) async fn open(dir: &std::path::Path) -> Store {
+pub(crate) async fn open(dir: &std::path::Path) -> Store {
     open_at(dir, Arc::new(SystemClock)).await
 }
 
@@ -28,7 +46,8 @@ async fn open_at(dir: &std::path::Path, clock: Arc<dyn store::Clock>) -> Store {
 
 async fn permit(store: &Store, repo: &RepoName) -> access::Permit<Push> {
     let actor = Actor::operator("test");
-    let name: access::PrincipalName = "ann".parse().unwrap();
+    // One for each repository.
+    let name: access::PrincipalName = repo.as_str().replace('/', "-").parse().unwrap();
     let user = NewUser {
         name: name.clone(),
         password: "a long enough password".into(),
@@ -37,7 +56,7 @@ async fn permit(store: &Store, repo: &RepoName) -> access::Permit<Push> {
     };
     let id = store.create_user(&actor, user).await.unwrap();
     let grant = Grant {
-        subject: "ann".parse().unwrap(),
+        subject: name.to_string().parse().unwrap(),
         pattern: "**".parse().unwrap(),
         roles: [Role::Push].into_iter().collect(),
     };
@@ -53,7 +72,7 @@ async fn permit(store: &Store, repo: &RepoName) -> access::Permit<Push> {
 const DAMAGED: [u8; 100] = [0xff; 100];
 
 /// Pushes an image of two layers whose blobs were looked into. `listing` is that of each report.
-pub(in crate::judge) async fn push(store: &Store, repo: &RepoName, listing: &[u8]) -> Digest {
+pub(crate) async fn push(store: &Store, repo: &RepoName, listing: &[u8]) -> Digest {
     let packages = vec![Package::new(PackageKind::Npm, "a", "1")];
     push_with(store, repo, packages, &Listing::from_bytes(listing.to_vec())).await
 }
@@ -112,7 +131,15 @@ async fn set_policy(store: &Store) {
 
 /// A judge at work. What it knows is read once somebody follows.
 fn start(store: &Store, lease: Duration) -> (JoinSet<()>, Arc<Knowledge>) {
-    let knowledge = Knowledge::of(store.clone(), JudgeLimits::default());
+    start_within(store, lease, JudgeLimits::default())
+}
+
+pub(super) fn start_within(
+    store: &Store,
+    lease: Duration,
+    limits: JudgeLimits,
+) -> (JoinSet<()>, Arc<Knowledge>) {
+    let knowledge = Knowledge::of(store.clone(), limits);
     let sboms = SbomConfig {
         attach: Vec::new(),
         format: crate::config::SbomFormat::CycloneDx,
@@ -133,7 +160,7 @@ fn start(store: &Store, lease: Duration) -> (JoinSet<()>, Arc<Knowledge>) {
     (loops, knowledge)
 }
 
-async fn decided(store: &Store, repo: &RepoName, digest: &Digest) -> Arc<Judgement> {
+pub(super) async fn decided(store: &Store, repo: &RepoName, digest: &Digest) -> Arc<Judgement> {
     let mut decisions = store.decisions();
     let decided = tokio::time::timeout(PATIENCE, async {
         loop {

@@ -102,8 +102,7 @@ impl Beside {
             let known = self.store.reevaluation().await.unwrap();
             if known.confirmed >= generation && known.answered >= known.asked {
                 let at = *taken_in.get_or_insert(began.elapsed());
-                let counts = self.store.job_counts(JobKind::Judge).await.unwrap();
-                if counts.waiting + counts.running == 0 {
+                if !self.store.has_jobs(JobKind::Judge).await.unwrap() {
                     return (at, began.elapsed());
                 }
             }
@@ -179,32 +178,26 @@ fn rows_of(key: &ImageKey, facts: &ImageFacts) -> (PlantedImage, LayerReport) {
 struct Seeds {
     images: Vec<PlantedImage>,
     reports: Vec<LayerReport>,
-    known: HashSet<Digest>,
 }
 
 impl Seeds {
-    fn take(&mut self, key: &ImageKey, facts: &ImageFacts) {
+    /// `known`: digests of what was taken before.
+    fn take(&mut self, key: &ImageKey, facts: &ImageFacts, known: &mut HashSet<Digest>) {
         for layer in &facts.layers {
-            if self.known.insert(*layer.blob()) {
+            if known.insert(*layer.blob()) {
                 self.reports.push(report_of(layer));
             }
         }
         let (image, report) = rows_of(key, facts);
-        if self.known.insert(image.digest) {
+        if known.insert(image.digest) {
             self.images.push(image);
             self.reports.push(report);
         }
     }
 
-    async fn write(&mut self, store: &Store) {
-        store
-            .plant_reports(std::mem::take(&mut self.reports))
-            .await
-            .unwrap();
-        store
-            .plant_images(std::mem::take(&mut self.images))
-            .await
-            .unwrap();
+    async fn write(self, store: &Store) {
+        store.plant_reports(self.reports).await.unwrap();
+        store.plant_images(self.images).await.unwrap();
     }
 }
 
@@ -281,17 +274,23 @@ fn common(number: u32, fixed: &str) -> (String, String) {
 async fn plant() {
     std::fs::create_dir_all(directory()).unwrap();
     let store = open().await;
-    let (mut seeds, mut synthetic) = (Seeds::default(), Synthetic::new(Parameters::of(images())));
     let started = Instant::now();
-    let mut all = Vec::new();
-    synthetic.for_each(|key, facts, _| all.push((key.clone(), facts.clone())));
-    for (key, facts) in all {
-        seeds.take(&key, &facts);
-        if seeds.reports.len() >= BATCH {
-            seeds.write(&store).await;
-        }
+    // Made beside the writing, and never all of it in memory.
+    let (sender, mut receiver) = tokio::sync::mpsc::channel::<Seeds>(2);
+    let making = std::thread::spawn(move || {
+        let (mut seeds, mut known) = (Seeds::default(), HashSet::new());
+        Synthetic::new(Parameters::of(images())).for_each(|key, facts, _| {
+            seeds.take(key, facts, &mut known);
+            if seeds.reports.len() >= BATCH {
+                sender.blocking_send(std::mem::take(&mut seeds)).unwrap();
+            }
+        });
+        sender.blocking_send(seeds).unwrap();
+    });
+    while let Some(seeds) = receiver.recv().await {
+        seeds.write(&store).await;
     }
-    seeds.write(&store).await;
+    making.join().unwrap();
     say("planted in", started.elapsed());
     let generation = import(&store, &corpus(4_000)).await;
     let beside = Beside::start(&store).await;
