@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oci::{Digest, RepoName};
+use oci::{Algorithm, Digest, RepoName};
 use sea_orm::{FromQueryResult, Value};
 use serde_json::json;
 use tokio::sync::watch;
@@ -461,16 +461,55 @@ fn told(point: Point, judgement: &Judgement, previous: Option<i64>) -> serde_jso
     })
 }
 
-/// What writes rows. Where outcome and reasons are what they were, the moment of the decision stays.
-const INSERT: &str = "INSERT INTO decision (repository_id, digest, point, outcome, line, body, policy, evidence, generation, \
-                      decided_at, review_at) VALUES";
-const OR_UPDATE: &str = "ON CONFLICT (repository_id, digest, point) DO UPDATE SET \
-               decided_at = CASE WHEN decision.outcome = excluded.outcome AND decision.body = excluded.body \
-               THEN decision.decided_at ELSE excluded.decided_at END, \
-               outcome = excluded.outcome, line = excluded.line, body = excluded.body, policy = excluded.policy, \
-               evidence = excluded.evidence, generation = excluded.generation, review_at = excluded.review_at";
+/// What stands in a decision beside its body, so that hardly anybody has to read that: it may be long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Marks {
+    /// Two bodies of which this is the same are the same.
+    said: String,
+    /// Whether it lists findings that do not count.
+    waives: bool,
+}
 
-fn values_of(repository: i64, digest: &Digest, point: Point, judgement: &Judgement, now: i64) -> [Value; 11] {
+impl Marks {
+    fn of(body: &str) -> Self {
+        Self {
+            said: Digest::of(Algorithm::Sha256, body.as_bytes()).hex(),
+            waives: body.contains(WAIVES),
+        }
+    }
+}
+
+/// Is in the body of a decision that takes findings away, and in no other.
+const WAIVES: &str = "\"waived\":[{";
+
+/// Columns of a row that is written.
+const COLUMNS: usize = 14;
+
+const INSERT: &str = "INSERT INTO decision (repository_id, digest, point, outcome, line, body, policy, evidence, generation, \
+                      decided_at, review_at, said, said_at, waives) VALUES";
+
+/// That a row which is there has the reasons of one that is written. Marks are believed only where whoever wrote the body wrote them.
+const SAME: &str = "decision.outcome = excluded.outcome AND CASE WHEN decision.said_at = decision.decided_at \
+                    AND decision.said IS NOT NULL THEN decision.said = excluded.said ELSE decision.body = excluded.body END";
+
+/// Writes rows anew. Where outcome and reasons are what they were, the moment of the decision stays.
+fn or_update() -> String {
+    let decided_at = format!("CASE WHEN {SAME} THEN decision.decided_at ELSE excluded.decided_at END");
+    format!(
+        "ON CONFLICT (repository_id, digest, point) DO UPDATE SET decided_at = {decided_at}, said_at = {decided_at}, \
+         outcome = excluded.outcome, line = excluded.line, body = excluded.body, policy = excluded.policy, \
+         evidence = excluded.evidence, generation = excluded.generation, review_at = excluded.review_at, \
+         said = excluded.said, waives = excluded.waives"
+    )
+}
+
+fn values_of(
+    repository: i64,
+    digest: &Digest,
+    point: Point,
+    (judgement, marks): (&Judgement, &Marks),
+    now: i64,
+) -> [Value; COLUMNS] {
     [
         repository.into(),
         digest.to_string().into(),
@@ -483,6 +522,9 @@ fn values_of(repository: i64, digest: &Digest, point: Point, judgement: &Judgeme
         sql::to_db(judgement.generation).into(),
         now.into(),
         judgement.review_at.map_or(NEVER, Timestamp::micros).into(),
+        marks.said.clone().into(),
+        now.into(),
+        i64::from(marks.waives).into(),
     ]
 }
 
@@ -493,8 +535,9 @@ async fn write(
     point: Point,
     judgement: &Judgement,
 ) -> Result<(), StoreError> {
-    let sql = format!("{INSERT} {} {OR_UPDATE}", sql::tuples(1, 11));
-    let values = values_of(repository, digest, point, judgement, tx.now().micros());
+    let sql = format!("{INSERT} {} {}", sql::tuples(1, COLUMNS), or_update());
+    let marks = Marks::of(&judgement.body);
+    let values = values_of(repository, digest, point, (judgement, &marks), tx.now().micros());
     sql::execute(tx.sql(), &sql, values).await.map(drop)
 }
 

@@ -1,6 +1,6 @@
 //! By whose word findings of images do not count: what was decided of each says it, and is taken into the index.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Result;
 use oci::{Digest, RepoName};
@@ -60,6 +60,20 @@ fn excuses_of(body: &str) -> BTreeMap<String, Excuse> {
 pub(super) async fn take(service: &FleetService, repo: &RepoName, digest: &Digest) -> Result<()> {
     let decided = service.store.waived_decision(repo, digest).await?;
     put(service, repo, digest, decided.as_deref());
+    Ok(())
+}
+
+/// The same for many images.
+pub(super) async fn take_many(service: &FleetService, images: BTreeSet<(RepoName, Digest)>) -> Result<()> {
+    let images: Vec<_> = images.into_iter().collect();
+    let waiving = service.store.waived_decisions_of(&images).await?;
+    let bodies: HashMap<(&RepoName, &Digest), &str> = waiving
+        .iter()
+        .map(|decided| ((&decided.repo, &decided.digest), decided.body.as_str()))
+        .collect();
+    for (repo, digest) in &images {
+        put(service, repo, digest, bodies.get(&(repo, digest)).copied());
+    }
     Ok(())
 }
 

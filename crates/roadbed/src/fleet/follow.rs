@@ -237,9 +237,7 @@ impl Follower {
             let wanted = self.wanted(events);
             has_changed |= !(wanted.look.is_empty() && wanted.tags.is_empty());
             self.look_at(wanted.look).await?;
-            for (repo, digest) in &wanted.decided {
-                excuses::take(&self.service, repo, digest).await?;
-            }
+            excuses::take_many(&self.service, wanted.decided).await?;
             for repo in &wanted.tags {
                 self.take_tags(repo).await?;
             }

@@ -18,6 +18,7 @@ mod m0013_telling;
 mod m0014_gone_images;
 mod m0015_incidents;
 mod m0016_rebase;
+mod m0017_decision_marks;
 mod m0019_held;
 mod table;
 
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_gone_images::Migration),
             Box::new(m0015_incidents::Migration),
             Box::new(m0016_rebase::Migration),
+            Box::new(m0017_decision_marks::Migration),
             Box::new(m0019_held::Migration),
         ]
     }

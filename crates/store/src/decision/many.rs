@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use sea_orm::{FromQueryResult, Value};
 
-use super::{Judgement, NEVER, Point, Verdicts, keep_verdicts, told};
+use super::{COLUMNS, Judgement, Marks, NEVER, Point, Verdicts, keep_verdicts, told};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::event::EventKind;
@@ -37,7 +37,9 @@ struct Row {
     is_braked: i64,
     point: Option<String>,
     outcome: Option<i64>,
+    /// Only where it is not known what stands for it.
     body: Option<String>,
+    said: Option<String>,
     policy: Option<String>,
     evidence: Option<String>,
     review_at: Option<i64>,
@@ -47,7 +49,7 @@ struct Row {
 struct Known {
     point: String,
     outcome: i64,
-    body: String,
+    said: String,
     policy: String,
     evidence: String,
     review_at: i64,
@@ -74,10 +76,16 @@ struct Present {
     confirmed: i64,
 }
 
+/// A decision that is written: repository, image, point, what was decided, and what stands for it.
+type NewRow<'a> = (i64, &'a Digest, Point, (&'a Judgement, &'a Marks));
+
+/// A judgement that was made, with what stands for its decisions, in their order.
+type Marked = (Finished, Vec<Marks>);
+
 /// What is written of a batch.
 #[derive(Default)]
 struct Written<'a> {
-    rows: Vec<(i64, &'a Digest, Point, &'a Judgement)>,
+    rows: Vec<NewRow<'a>>,
     events: Vec<(String, &'a str, serde_json::Value)>,
     /// Manifests whose blobs stand otherwise.
     turned: HashMap<i64, &'a RepoName>,
@@ -89,23 +97,36 @@ impl Store {
         if finished.is_empty() {
             return Ok(());
         }
-        self.write(move |tx| Box::pin(async move { keep_all(tx, &finished).await }))
+        // Long texts are hashed while nobody waits for the writer.
+        let marked = tokio::task::spawn_blocking(move || finished.into_iter().map(mark).collect());
+        let marked: Vec<Marked> = marked.await.map_err(|_| StoreError::TaskLost)?;
+        self.write(move |tx| Box::pin(async move { keep_all(tx, &marked).await }))
             .await?;
         self.inner.decided.send_modify(|changes| *changes += 1);
         Ok(())
     }
 }
 
-async fn keep_all(tx: &Tx, finished: &[Finished]) -> Result<(), StoreError> {
-    let jobs: Vec<&Job> = finished.iter().map(|one| &one.job).collect();
+fn mark(finished: Finished) -> Marked {
+    let judgements = finished.verdicts.judgements.iter();
+    let marks = judgements.map(|(_, judgement)| Marks::of(&judgement.body)).collect();
+    (finished, marks)
+}
+
+async fn keep_all(tx: &Tx, finished: &[Marked]) -> Result<(), StoreError> {
+    let jobs: Vec<&Job> = finished.iter().map(|(one, _)| &one.job).collect();
     let held = job::held(tx, &jobs).await?;
-    let finished: Vec<&Finished> = finished.iter().filter(|one| held.contains(&one.job.id)).collect();
+    let (finished, marks): (Vec<&Finished>, Vec<&Vec<Marks>>) = finished
+        .iter()
+        .filter(|(one, _)| held.contains(&one.job.id))
+        .map(|(one, marks)| (one, marks))
+        .unzip();
     if finished.is_empty() {
         return Ok(());
     }
     let present = Present::read(tx, &finished).await?;
     let (mut written, mut seen) = (Written::default(), Vec::new());
-    for (one, there) in finished.iter().zip(&present.images) {
+    for ((one, marks), there) in finished.iter().zip(marks).zip(&present.images) {
         if one.verdicts.are_late(present.confirmed) {
             job::ask_again(tx, &one.job).await?;
         }
@@ -116,8 +137,8 @@ async fn keep_all(tx: &Tx, finished: &[Finished]) -> Result<(), StoreError> {
             continue;
         }
         seen.extend(one.verdicts.seen.as_ref().map(|seen| (&one.digest, seen)));
-        for (point, judgement) in &one.verdicts.judgements {
-            written.add(tx, (there, present.confirmed), one, *point, judgement);
+        for ((point, judgement), marks) in one.verdicts.judgements.iter().zip(marks) {
+            written.add(tx, (there, present.confirmed), one, *point, (judgement, marks));
         }
     }
     seen::keep_all(tx, &seen).await?;
@@ -150,7 +171,8 @@ async fn rows_of(tx: &Tx, finished: &[&Finished]) -> Result<Vec<Row>, StoreError
     let wanted = (0..finished.len()).map(|n| format!("({n}, ${}, ${})", 2 * n + 1, 2 * n + 2));
     let sql = format!(
         "WITH wanted(n, repository, digest) AS (VALUES {}) \
-         SELECT w.n, m.id AS manifest_id, m.repository_id, d.point, d.outcome, d.body, d.policy, d.evidence, d.review_at, \
+         SELECT w.n, m.id AS manifest_id, m.repository_id, d.point, d.outcome, d.policy, d.evidence, d.review_at, \
+         d.said, CASE WHEN d.said IS NOT NULL AND d.said_at = d.decided_at THEN NULL ELSE d.body END AS body, \
          CASE WHEN EXISTS (SELECT 1 FROM brake_image b WHERE b.repository_id = m.repository_id AND b.digest = m.digest) \
          THEN 1 ELSE 0 END AS is_braked \
          FROM wanted w JOIN repository r ON r.name = w.repository \
@@ -179,7 +201,10 @@ impl Row {
         there.known.push(Known {
             point,
             outcome,
-            body: self.body.unwrap_or_default(),
+            said: match (self.body, self.said) {
+                (Some(body), _) => Marks::of(&body).said,
+                (None, said) => said.unwrap_or_default(),
+            },
             policy: self.policy.unwrap_or_default(),
             evidence: self.evidence.unwrap_or_default(),
             review_at: self.review_at.unwrap_or(NEVER),
@@ -194,17 +219,17 @@ impl<'a> Written<'a> {
         (there, confirmed): (&There, i64),
         one: &'a Finished,
         point: Point,
-        judgement: &'a Judgement,
+        (judgement, marks): (&'a Judgement, &'a Marks),
     ) {
         let known = there.known.iter().find(|known| known.point == point.name());
-        if known.is_some_and(|known| known.says(judgement, confirmed)) {
+        if known.is_some_and(|known| known.says((judgement, marks), confirmed)) {
             return;
         }
         tx.touch(Key::decision(&one.repo, &one.digest, point.name()));
         self.rows
-            .push((there.repository, &one.digest, point, judgement));
+            .push((there.repository, &one.digest, point, (judgement, marks)));
         let outcome = judgement.outcome.number();
-        if known.is_some_and(|known| known.outcome == outcome && known.body == judgement.body) {
+        if known.is_some_and(|known| known.outcome == outcome && known.said == marks.said) {
             return;
         }
         let previous = known.map(|known| known.outcome);
@@ -242,9 +267,9 @@ impl<'a> Written<'a> {
 
 impl Known {
     /// Whether the row says all of it already, the generation by what is said for all.
-    fn says(&self, judgement: &Judgement, confirmed: i64) -> bool {
+    fn says(&self, (judgement, marks): (&Judgement, &Marks), confirmed: i64) -> bool {
         self.outcome == judgement.outcome.number()
-            && self.body == judgement.body
+            && self.said == marks.said
             && self.policy == judgement.policy
             && self.evidence == judgement.evidence
             && self.review_at == judgement.review_at.map_or(NEVER, Timestamp::micros)
@@ -255,17 +280,17 @@ impl Known {
 /// Rows in one statement.
 const ROWS: usize = 200;
 
-async fn write_rows(tx: &Tx, rows: &[(i64, &Digest, Point, &Judgement)]) -> Result<(), StoreError> {
+async fn write_rows(tx: &Tx, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
     let now = tx.now().micros();
     for chunk in rows.chunks(ROWS) {
         let sql = format!(
             "{} {} {}",
             super::INSERT,
-            sql::tuples(chunk.len(), 11),
-            super::OR_UPDATE
+            sql::tuples(chunk.len(), COLUMNS),
+            super::or_update()
         );
-        let row = |(repository, digest, point, judgement): &(i64, &Digest, Point, &Judgement)| {
-            super::values_of(*repository, digest, *point, judgement, now)
+        let row = |(repository, digest, point, judged): &NewRow<'_>| {
+            super::values_of(*repository, digest, *point, *judged, now)
         };
         sql::execute_list(tx.sql(), &sql, chunk.iter().flat_map(row)).await?;
     }

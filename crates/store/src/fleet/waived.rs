@@ -7,9 +7,6 @@ use super::repo_name;
 use crate::db::sql;
 use crate::{Point, Store, StoreError, blob};
 
-/// Is in the body of such a decision, and in hardly any other.
-const MARK: &str = "%\"waived\":[{%";
-
 /// Behind which decision to go on; by default before the first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WaivedCursor {
@@ -44,15 +41,40 @@ impl Store {
         digest: &Digest,
     ) -> Result<Option<String>, StoreError> {
         let sql = "SELECT d.body AS text FROM decision d JOIN repository r ON r.id = d.repository_id \
-                   WHERE r.name = $1 AND d.digest = $2 AND d.point = $3 AND d.body LIKE $4";
-        let values: [Value; 4] = [
+                   WHERE r.name = $1 AND d.digest = $2 AND d.point = $3 AND d.waives = 1";
+        let values: [Value; 3] = [
             repo.as_str().into(),
             digest.to_string().into(),
             Point::Pull.name().into(),
-            MARK.into(),
         ];
         let row: Option<sql::Text> = sql::first(self.inner.db.read(), sql, values).await?;
         Ok(row.map(|row| row.text))
+    }
+
+    /// The same of many images; those that take nothing away are not among them.
+    pub async fn waived_decisions_of(
+        &self,
+        images: &[(RepoName, Digest)],
+    ) -> Result<Vec<WaivedDecision>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in images.chunks(sql::CHUNK) {
+            let wanted = (0..chunk.len()).map(|n| format!("(${}, ${})", 2 * n + 2, 2 * n + 3));
+            let sql = format!(
+                "WITH wanted(repository, digest) AS (VALUES {}) \
+                 SELECT d.repository_id, r.name, d.digest, d.body FROM wanted w JOIN repository r ON r.name = w.repository \
+                 JOIN decision d ON d.repository_id = r.id AND d.digest = w.digest AND d.point = $1 AND d.waives = 1",
+                wanted.collect::<Vec<_>>().join(", ")
+            );
+            let names = chunk
+                .iter()
+                .flat_map(|(repo, digest)| [Value::from(repo.as_str()), digest.to_string().into()]);
+            let values = std::iter::once(Value::from(Point::Pull.name())).chain(names);
+            let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
+            for row in rows {
+                found.push(row.into_decision()?);
+            }
+        }
+        Ok(found)
     }
 
     /// All such decisions, a page at a time, with where the next one begins. An empty page is the last.
@@ -64,12 +86,11 @@ impl Store {
         let sql = "SELECT d.repository_id, r.name, d.digest, d.body FROM decision d \
                    JOIN repository r ON r.id = d.repository_id \
                    WHERE (d.repository_id > $1 OR (d.repository_id = $1 AND d.digest > $2)) \
-                   AND d.point = $3 AND d.body LIKE $4 ORDER BY d.repository_id, d.digest LIMIT $5";
-        let values: [Value; 5] = [
+                   AND d.point = $3 AND d.waives = 1 ORDER BY d.repository_id, d.digest LIMIT $4";
+        let values: [Value; 4] = [
             after.repository.into(),
             after.digest.as_str().into(),
             Point::Pull.name().into(),
-            MARK.into(),
             sql::to_db(limit as u64).into(),
         ];
         let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, values).await?;
@@ -80,14 +101,17 @@ impl Store {
                 digest: last.digest.clone(),
             },
         );
-        let parse = |row: Row| {
-            Ok(WaivedDecision {
-                repo: repo_name(&row.name)?,
-                digest: blob::parse_digest(&row.digest)?,
-                body: row.body,
-            })
-        };
-        let page: Result<_, StoreError> = rows.into_iter().map(parse).collect();
+        let page: Result<_, StoreError> = rows.into_iter().map(Row::into_decision).collect();
         Ok((page?, next))
+    }
+}
+
+impl Row {
+    fn into_decision(self) -> Result<WaivedDecision, StoreError> {
+        Ok(WaivedDecision {
+            repo: repo_name(&self.name)?,
+            digest: blob::parse_digest(&self.digest)?,
+            body: self.body,
+        })
     }
 }
