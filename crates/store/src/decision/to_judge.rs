@@ -102,11 +102,12 @@ fn statement(images: &[(RepoName, Digest)], since: Timestamp, now: Timestamp) ->
             digest.fallback_tag().as_str().into(),
         ]);
     }
+    // Pushes are found by the few events of the image: an index of kinds would be walked from the first push of all.
     let sql = format!(
         "WITH wanted(n, repository, digest, tag) AS (VALUES {wanted}) \
          SELECT w.n, m.digest, m.media_type, m.kind, m.artifact_type, m.subject, m.pushed_at, c.bytes, s.body AS seen, \
          a.evidence AS attached_evidence, \
-         (SELECT e.actor FROM event e WHERE e.subject = w.repository || '@' || w.digest AND e.kind = $1 \
+         (SELECT e.actor FROM event e WHERE e.subject = w.repository || '@' || w.digest AND e.kind || '' = $1 \
          ORDER BY e.seq LIMIT 1) AS pushed_by, \
          CASE WHEN EXISTS (SELECT 1 FROM pull_log p WHERE p.digest = w.digest AND p.repository = w.repository \
          AND p.at >= $2 AND p.class <> $3) OR EXISTS (SELECT 1 FROM in_use u WHERE u.repository = w.repository \

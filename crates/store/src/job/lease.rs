@@ -80,11 +80,17 @@ pub(crate) async fn finish_all(tx: &Tx, jobs: &[&Job]) -> Result<(), StoreError>
         return Ok(());
     };
     let holder = || std::iter::once(Value::from(first.holder.clone()));
-    let pairs: Vec<String> = (0..jobs.len())
-        .map(|number| format!("(${}, ${})", 2 * number + 2, 2 * number + 3))
+    let place = |number: usize| 2 * number + 2;
+    let ids: Vec<String> = (0..jobs.len())
+        .map(|number| format!("${}", place(number)))
         .collect();
+    let pairs: Vec<String> = (0..jobs.len())
+        .map(|number| format!("(${}, ${})", place(number), place(number) + 1))
+        .collect();
+    // By the ids alone too: pairs are looked up by walking over all jobs.
     let sql = format!(
-        "DELETE FROM job WHERE worker = $1 AND (id, attempts) IN (VALUES {})",
+        "DELETE FROM job WHERE worker = $1 AND id IN ({}) AND (id, attempts) IN (VALUES {})",
+        ids.join(", "),
         pairs.join(", ")
     );
     let pair = |job: &&Job| [Value::from(job.id), Value::from(i64::from(job.attempts))];

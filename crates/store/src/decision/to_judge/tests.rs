@@ -133,3 +133,32 @@ async fn what_is_large_is_left_to_whoever_asks_for_one() {
     let found = kit.store.to_judge(&images, Timestamp(0)).await.unwrap();
     assert!(found[0].is_none());
 }
+
+#[derive(FromQueryResult)]
+struct Step {
+    detail: String,
+}
+
+/// How the database goes about a statement.
+async fn steps(kit: &Kit, sql: &str, values: Vec<Value>) -> String {
+    let explained = format!("EXPLAIN QUERY PLAN {sql}");
+    let steps: Vec<Step> = sql::all(kit.store.inner.db.read(), &explained, values)
+        .await
+        .unwrap();
+    steps.into_iter().map(|step| step.detail + "\n").collect()
+}
+
+/// Walking over all pushes once for each image made a judgement take longer the more had ever been pushed.
+#[tokio::test]
+async fn nothing_is_walked_over_but_the_images_that_are_asked_for() {
+    let kit = Kit::new().await;
+    let images = [("team/app".parse().unwrap(), sha256(b"a")), ("team/b".parse().unwrap(), sha256(b"b"))];
+    let (sql, values) = statement(&images, Timestamp(0), Timestamp(1));
+    let steps = steps(&kit, &sql, values).await;
+    assert!(steps.contains("USING INDEX event_subject (subject=?)"), "{steps}");
+    let walked: Vec<&str> = steps
+        .lines()
+        .filter(|step| step.starts_with("SCAN") && *step != "SCAN w" && !step.contains("CONSTANT ROWS"))
+        .collect();
+    assert!(walked.is_empty(), "{steps}");
+}
