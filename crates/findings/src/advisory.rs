@@ -29,10 +29,10 @@ mod test_data;
 mod vex;
 
 pub(crate) use bounded::Bounded;
+pub use catalogue::CatalogueChange;
 pub use delta::{Changed, Delta, Touched};
 pub use epss::{Epss, EpssScore};
 pub use error::AdvisoryError;
-pub use catalogue::CatalogueChange;
 pub use group::{
     Conflict, Denied, Effort, Knowledge, SeverityFrom, State, VulnerabilityFinding, VulnerabilityReport,
     find_in_package, find_vulnerabilities, find_vulnerability, severity_by_probability,

@@ -54,7 +54,8 @@ pub use condition::{
 pub use decide::{Alike, decide, decide_known, decide_unjudged};
 pub use decision::{Decision, Eased, Outcome, Reason, Waived, WaivedAs};
 pub use facts::{
-    Attached, FindingsFingerprint, ImageFacts, JudgedFinding, RepoFacts, Subject, Suppression, Unknown, UnknownKind, WorkloadFacts,
+    Attached, FindingsFingerprint, ImageFacts, JudgedFinding, RepoFacts, Subject, Suppression, Unknown,
+    UnknownKind, WorkloadFacts,
 };
 pub use index::{ChildDecision, Combined, blob_outcome, decide_index};
 pub use lift::LiftGuard;

@@ -76,7 +76,8 @@ impl Rule {
     /// Whether what it says may depend on this field of an image.
     pub(crate) fn reads_of_image(&self, name: &str) -> bool {
         let message = self.message.as_ref();
-        self.when.reads(Record::Image, name) || message.is_some_and(|message| message.reads(Record::Image, name))
+        self.when.reads(Record::Image, name)
+            || message.is_some_and(|message| message.reads(Record::Image, name))
     }
 }
 

@@ -15,9 +15,9 @@ use web::WebConfig;
 
 use crate::catalogue::CatalogueConfig;
 use crate::gate::GateConfig;
+use crate::judge::attach::SbomConfig;
 use crate::judge::{JudgeLimits, SignatureLimits};
 use crate::reevaluate;
-use crate::judge::attach::SbomConfig;
 use crate::worker::{BrokerConfig, ClamdConfig, PoolConfig, Skips};
 
 pub(crate) mod feeds;
@@ -48,8 +48,8 @@ pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
-    Api, Auth, Catalog, Connections, Gate, IncidentDeadlines, Log, Metrics, Registry, Sbom, Scan, Server,
-    Reevaluation, Signatures, Storage, Telemetry,
+    Api, Auth, Catalog, Connections, Gate, IncidentDeadlines, Log, Metrics, Reevaluation, Registry, Sbom,
+    Scan, Server, Signatures, Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use telling::Telling;

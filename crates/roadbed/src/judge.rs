@@ -267,18 +267,19 @@ impl Judge {
     }
 
     async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {
-        let ready =
-            match image::gather(
-                &self.store,
-                &self.evidence,
-                self.knowledge.limits().signatures,
-                repo,
-                digest,
-            ).await? {
-                Image::Ready(ready) => *ready,
-                Image::Waits => return Ok(Done::Waits),
-                Image::Gone => return Ok(Done::Gone),
-            };
+        let ready = match image::gather(
+            &self.store,
+            &self.evidence,
+            self.knowledge.limits().signatures,
+            repo,
+            digest,
+        )
+        .await?
+        {
+            Image::Ready(ready) => *ready,
+            Image::Waits => return Ok(Done::Waits),
+            Image::Gone => return Ok(Done::Gone),
+        };
         self.sboms.request(&self.store, &ready).await?;
         if let Some(note) = standing::note_of(&ready) {
             self.store.note_image(repo, digest, note).await?;

@@ -293,7 +293,8 @@ impl Store {
     /// Who brought an image to a repository: its first push that the audit log knows.
     pub async fn pusher(&self, repo: &RepoName, digest: &Digest) -> Result<Option<String>, StoreError> {
         // By the few events of the image: an index of kinds would be walked from the first push of all.
-        let sql = "SELECT actor AS text FROM event WHERE subject = $1 AND kind || '' = $2 ORDER BY seq LIMIT 1";
+        let sql =
+            "SELECT actor AS text FROM event WHERE subject = $1 AND kind || '' = $2 ORDER BY seq LIMIT 1";
         let values = [
             blob::subject(repo, digest).into(),
             EventKind::ManifestPush.name().into(),

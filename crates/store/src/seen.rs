@@ -45,7 +45,8 @@ impl Seen {
         let is_fresh = |key: &u64| self.place(*key).is_err() && known.insert(*key);
         let fresh: Vec<u64> = keys.into_iter().filter(is_fresh).collect();
         let room = MAX_SEEN.saturating_sub(before);
-        self.keys.extend(fresh.into_iter().take(room).map(|key| (key, now)));
+        self.keys
+            .extend(fresh.into_iter().take(room).map(|key| (key, now)));
         self.keys.sort_unstable_by_key(|(key, _)| *key);
         self.keys.len() > before
     }

@@ -128,12 +128,19 @@ impl Asked {
         facts: &Arc<Facts>,
         after: &Arc<Policy>,
     ) -> Result<Compared> {
-        let ready =
-            match image::gather(&self.store, evidence, self.knowledge.limits().signatures, &repo, &digest).await? {
-                Image::Ready(ready) => ready,
-                Image::Waits => return Ok(Compared::Waits),
-                Image::Gone => return Ok(Compared::Gone),
-            };
+        let ready = match image::gather(
+            &self.store,
+            evidence,
+            self.knowledge.limits().signatures,
+            &repo,
+            &digest,
+        )
+        .await?
+        {
+            Image::Ready(ready) => ready,
+            Image::Waits => return Ok(Compared::Waits),
+            Image::Gone => return Ok(Compared::Gone),
+        };
         let (facts, after) = (Arc::clone(facts), Arc::clone(after));
         let changes = tokio::task::spawn_blocking(move || {
             let subject = subject_of(&ready.about, &ready.gathered, &facts)?;
@@ -190,8 +197,14 @@ impl Asked {
 impl Asked {
     async fn standing(&self, repo: &RepoName, digest: &Digest) -> Result<ImageLineage, JudgingError> {
         let _place = self.place().await?;
-        let gathered =
-            image::gather(&self.store, &self.evidence, self.knowledge.limits().signatures, repo, digest).await;
+        let gathered = image::gather(
+            &self.store,
+            &self.evidence,
+            self.knowledge.limits().signatures,
+            repo,
+            digest,
+        )
+        .await;
         let ready = match gathered.map_err(failed)? {
             Image::Ready(ready) => ready,
             Image::Waits => return Err(JudgingError::Waits),
@@ -235,7 +248,14 @@ impl Judging for Asked {
         Box::pin(async move {
             let _place = self.place().await?;
             let facts = self.knowledge.facts().await;
-            stored::report(&self.store, &self.evidence, self.knowledge.limits().signatures, facts, of).await
+            stored::report(
+                &self.store,
+                &self.evidence,
+                self.knowledge.limits().signatures,
+                facts,
+                of,
+            )
+            .await
         })
     }
 
@@ -249,7 +269,14 @@ impl Judging for Asked {
             let _place = self.place().await?;
             let facts = self.knowledge.facts().await;
             let now = super::moment(self.store.now()).map_err(failed)?;
-            unpushed::judge(repo, pusher, image, facts, (now, self.knowledge.limits().signatures)).await
+            unpushed::judge(
+                repo,
+                pusher,
+                image,
+                facts,
+                (now, self.knowledge.limits().signatures),
+            )
+            .await
         })
     }
 

@@ -80,7 +80,11 @@ impl Judge {
         for (asked, image, verdicts) in judged.done {
             finished.extend(self.note(asked, &image, verdicts).await?);
         }
-        let left: Vec<Job> = alone.into_iter().chain(judged.left).map(|asked| asked.job).collect();
+        let left: Vec<Job> = alone
+            .into_iter()
+            .chain(judged.left)
+            .map(|asked| asked.job)
+            .collect();
         if !left.is_empty() {
             self.store.give_back_claimed(&left).await?;
         }
@@ -95,7 +99,10 @@ impl Judge {
         let gathered = gathered.unwrap_or_else(|error| {
             // It is told of the image that it is about when that is judged by itself.
             let error = format!("{error:#}");
-            tracing::warn!(error, "images could not be read together, they are read one by one");
+            tracing::warn!(
+                error,
+                "images could not be read together, they are read one by one"
+            );
             images.iter().map(|_| None).collect()
         });
         let mut sorted = Sorted::default();

@@ -137,8 +137,7 @@ impl Evidence {
         }
         for (made_at, report) in self.store.small_layer_reports(&unread, most).await? {
             let report = Arc::new(report);
-            self.reports
-                .insert(report.blob, (made_at, Arc::clone(&report)));
+            self.reports.insert(report.blob, (made_at, Arc::clone(&report)));
             ahead.0.insert(report.blob, report);
         }
         Ok(ahead)

@@ -154,12 +154,19 @@ impl Asked {
         digest: Digest,
         foreseen: &Arc<Foreseen>,
     ) -> Result<Compared> {
-        let ready =
-            match image::gather(&self.store, evidence, self.knowledge.limits().signatures, &repo, &digest).await? {
-                Image::Ready(ready) => ready,
-                Image::Waits => return Ok(Compared::Waits),
-                Image::Gone => return Ok(Compared::Gone),
-            };
+        let ready = match image::gather(
+            &self.store,
+            evidence,
+            self.knowledge.limits().signatures,
+            &repo,
+            &digest,
+        )
+        .await?
+        {
+            Image::Ready(ready) => ready,
+            Image::Waits => return Ok(Compared::Waits),
+            Image::Gone => return Ok(Compared::Gone),
+        };
         let foreseen = Arc::clone(foreseen);
         let change = tokio::task::spawn_blocking(move || {
             let decide = |facts: &Facts| {

@@ -98,7 +98,9 @@ pub(super) async fn gather_many(
     }
     let manifests = found.iter().flatten().map(|(_, manifest)| manifest);
     let blobs = manifests.flat_map(|manifest| manifest.config.iter().chain(&manifest.layers));
-    let ahead = evidence.ahead(blobs.map(|blob| blob.digest).collect(), limits.batch_memory).await?;
+    let ahead = evidence
+        .ahead(blobs.map(|blob| blob.digest).collect(), limits.batch_memory)
+        .await?;
     let mut gathered = Vec::with_capacity(images.len());
     for (image, found) in images.iter().zip(found) {
         gathered.push(match found {

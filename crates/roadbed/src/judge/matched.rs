@@ -135,7 +135,10 @@ impl Known {
             layer,
             path: path.to_owned(),
             findings: judged.collect(),
-            is_covered: report.coverage.iter().all(findings::advisory::Coverage::is_covered),
+            is_covered: report
+                .coverage
+                .iter()
+                .all(findings::advisory::Coverage::is_covered),
             effort,
         }
     }

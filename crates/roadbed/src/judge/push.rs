@@ -59,7 +59,13 @@ impl AtPush {
             pushed_by: Some(push.caller.principal_name().to_owned()),
             in_use: self.store.is_in_use(push.repo, push.digest, since).await?,
             seen: self.store.seen(push.digest).await?,
-            attached: attached::collect(&self.store, self.knowledge.limits().signatures, push.repo, push.digest).await?,
+            attached: attached::collect(
+                &self.store,
+                self.knowledge.limits().signatures,
+                push.repo,
+                push.digest,
+            )
+            .await?,
             now,
         };
         let facts = self.knowledge.facts().await;

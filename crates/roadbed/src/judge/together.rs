@@ -110,7 +110,9 @@ impl Place {
         let packages = frame.packages.iter();
         Self {
             repo: frame.subject.repo.name.clone(),
-            os: frame.os.map_or(0, |os: &OsRelease| std::ptr::from_ref(os) as usize),
+            os: frame
+                .os
+                .map_or(0, |os: &OsRelease| std::ptr::from_ref(os) as usize),
             packages: packages
                 .map(|(package, layer, path)| (address(package), *layer, path.as_ptr() as usize))
                 .collect(),

@@ -79,7 +79,15 @@ impl Beside {
         };
         let loops = Judge::start(store.clone(), Arc::clone(&knowledge), sboms, "measure".to_owned());
         runtime.spawn(Arc::clone(&knowledge).follow());
-        runtime.spawn(Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet), crate::reevaluate::Limits::default()).follow());
+        runtime.spawn(
+            Reevaluator::new(
+                store.clone(),
+                Arc::clone(&knowledge),
+                Arc::clone(&fleet),
+                crate::reevaluate::Limits::default(),
+            )
+            .follow(),
+        );
         let following = fleet.follow();
         drop(guard);
         assert!(fleet.caught_up(Duration::from_mins(20)).await.unwrap());

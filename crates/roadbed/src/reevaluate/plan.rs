@@ -156,7 +156,8 @@ async fn before(store: &Store, facts: &Facts, since: u64, touched: &Touched, lim
     }
     let ids: Vec<&str> = ids.into_iter().collect();
     let rows = store.advisories_as_of(since, &ids).await?;
-    let built = tokio::task::spawn_blocking(move || AdvisoryIndex::build(rows.iter().filter_map(judge::readable)));
+    let built =
+        tokio::task::spawn_blocking(move || AdvisoryIndex::build(rows.iter().filter_map(judge::readable)));
     let built = built.await.context("the index was lost")??;
     Ok(Before::Known(Box::new(built)))
 }

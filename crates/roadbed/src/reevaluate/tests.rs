@@ -44,14 +44,19 @@ impl Kit {
                 }],
             });
             let name = format!("osv/npm/CVE-2026-{number}.json");
-            importer.add(&name, document.to_string().as_bytes()).await.unwrap();
+            importer
+                .add(&name, document.to_string().as_bytes())
+                .await
+                .unwrap();
         }
         importer.finish("test", &Actor::operator("test")).await.unwrap();
     }
 
     async fn plan(&self, limits: Limits) -> Plan {
         let facts = Arc::new(read_facts(&self.store).await.unwrap());
-        plan::of(&self.store, &self.fleet, &facts, 0, limits).await.unwrap()
+        plan::of(&self.store, &self.fleet, &facts, 0, limits)
+            .await
+            .unwrap()
     }
 }
 
@@ -62,7 +67,11 @@ async fn what_is_within_the_limits_is_told_one_by_one() {
     kit.import(&["a", "b"]).await;
     let plan = kit.plan(Limits::default()).await;
     assert!(!plan.is_everything);
-    assert_eq!((plan.advisories, plan.images.len(), plan.told.news.len()), (2, 1, 1), "{plan:?}");
+    assert_eq!(
+        (plan.advisories, plan.images.len(), plan.told.news.len()),
+        (2, 1, 1),
+        "{plan:?}"
+    );
     // One line less than there is to tell.
     let plan = kit
         .plan(Limits {
@@ -70,7 +79,11 @@ async fn what_is_within_the_limits_is_told_one_by_one() {
             ..Limits::default()
         })
         .await;
-    assert_eq!((plan.told.news.len(), plan.told.untold, plan.images.len()), (0, 1, 1), "{plan:?}");
+    assert_eq!(
+        (plan.told.news.len(), plan.told.untold, plan.images.len()),
+        (0, 1, 1),
+        "{plan:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -141,7 +141,13 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(review(store.clone())),
             tokio::spawn(Arc::clone(&knowledge).follow()),
             tokio::spawn(
-                Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet), config.reevaluation_limits()).follow(),
+                Reevaluator::new(
+                    store.clone(),
+                    Arc::clone(&knowledge),
+                    Arc::clone(&fleet),
+                    config.reevaluation_limits(),
+                )
+                .follow(),
             ),
             tokio::spawn(glass::audit::follow(store.clone())),
             tokio::spawn(look_again(store.clone(), pool.clone())),

@@ -109,7 +109,9 @@ impl Store {
 
 fn mark(finished: Finished) -> Marked {
     let judgements = finished.verdicts.judgements.iter();
-    let marks = judgements.map(|(_, judgement)| Marks::of(&judgement.body)).collect();
+    let marks = judgements
+        .map(|(_, judgement)| Marks::of(&judgement.body))
+        .collect();
     (finished, marks)
 }
 
@@ -154,7 +156,9 @@ impl Present {
             let first = images.len();
             images.resize_with(first + chunk.len(), || None);
             for row in rows_of(tx, chunk).await? {
-                let place = usize::try_from(row.n).ok().and_then(|n| images.get_mut(first + n));
+                let place = usize::try_from(row.n)
+                    .ok()
+                    .and_then(|n| images.get_mut(first + n));
                 if let Some(place) = place {
                     row.put(place);
                 }

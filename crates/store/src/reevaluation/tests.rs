@@ -206,7 +206,10 @@ async fn what_catalogues_change_is_kept_until_it_was_asked_for() {
     let touches = kit.store.touches(1).await.unwrap();
     let names = |names: &std::collections::BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
     assert_eq!(names(&touches.catalogues.kev), ["CVE-2026-2000"]);
-    assert_eq!(names(&touches.catalogues.epss), ["CVE-2026-1000", "CVE-2026-3000"]);
+    assert_eq!(
+        names(&touches.catalogues.epss),
+        ["CVE-2026-1000", "CVE-2026-3000"]
+    );
     assert_eq!(names(&touches.catalogues.epss_severity), ["CVE-2026-3000"]);
     assert!(!touches.everything);
     let vex = AdvisoryDocument {
@@ -353,5 +356,8 @@ async fn a_real_catalogue_that_is_imported_is_compared_with_the_one_before() {
         importer.finish("test", &Kit::operator()).await.unwrap();
     }
     let touches = kit.store.touches(1).await.unwrap();
-    assert_eq!(touches.catalogues.kev.iter().collect::<Vec<_>>(), ["CVE-2026-2000"]);
+    assert_eq!(
+        touches.catalogues.kev.iter().collect::<Vec<_>>(),
+        ["CVE-2026-2000"]
+    );
 }

@@ -45,7 +45,10 @@ fn image() -> impl Strategy<Value = Subject> {
 fn waivers() -> impl Strategy<Value = Vec<Waiver>> {
     let of_digest = format!(r#"{{"digest": "{DIGEST}"}}"#);
     let changes = vec!["{}".to_owned(), of_digest, r#"{"rules": ["r0"]}"#.to_owned()];
-    proptest::collection::vec(prop::sample::select(changes).prop_map(|change| waiver(&change)), 0..2)
+    proptest::collection::vec(
+        prop::sample::select(changes).prop_map(|change| waiver(&change)),
+        0..2,
+    )
 }
 
 proptest! {

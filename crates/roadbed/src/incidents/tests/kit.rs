@@ -99,7 +99,13 @@ impl Kit {
             _judging: Judge::start(store.clone(), Arc::clone(&knowledge), sboms, "test".to_owned()),
             _reading: Reading(tokio::spawn(Arc::clone(&knowledge).follow())),
             _asking: Reading(tokio::spawn(
-                Reevaluator::new(store.clone(), Arc::clone(&knowledge), Arc::clone(&fleet), crate::reevaluate::Limits::default()).follow(),
+                Reevaluator::new(
+                    store.clone(),
+                    Arc::clone(&knowledge),
+                    Arc::clone(&fleet),
+                    crate::reevaluate::Limits::default(),
+                )
+                .follow(),
             )),
             _following: fleet.follow(),
             _dir: dir,

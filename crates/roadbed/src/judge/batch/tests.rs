@@ -54,10 +54,19 @@ async fn the_limits_change_nothing_but_how_many_are_made_at_once() {
         JudgeLimits { batch: 1, ..usual },
         JudgeLimits { batch: 3, ..usual },
         // No report is read with others: each image is judged by itself.
-        JudgeLimits { batch_memory: 0, ..usual },
+        JudgeLimits {
+            batch_memory: 0,
+            ..usual
+        },
         // There is time for the first of each batch.
-        JudgeLimits { batch_time: Duration::ZERO, ..usual },
-        JudgeLimits { package_memory: 0, ..usual },
+        JudgeLimits {
+            batch_time: Duration::ZERO,
+            ..usual
+        },
+        JudgeLimits {
+            package_memory: 0,
+            ..usual
+        },
     ] {
         assert_eq!(within(limits).await, all, "{limits:?}");
     }

@@ -79,7 +79,13 @@ fn one_by_one_is_all_at_once() {
             let packages: Vec<Package> = (0..chance.below(12)).map(|_| package(&mut chance)).collect();
             let placed: Vec<Placed<'_>> = packages
                 .iter()
-                .map(|package| (package, [None, Some(0), Some(3)][chance.below(3)], ["a", "b/c"][chance.below(2)]))
+                .map(|package| {
+                    (
+                        package,
+                        [None, Some(0), Some(3)][chance.below(3)],
+                        ["a", "b/c"][chance.below(2)],
+                    )
+                })
                 .collect();
             let os = os(&mut chance);
             let all = ask_of_all(&mut nobody(), &placed, os.as_ref(), &facts, &Vex::default());
@@ -109,7 +115,12 @@ fn what_is_remembered_is_bounded() {
     let nothing = Matched::within(0);
     let package = Package::new(PackageKind::Go, "a", "1");
     assert!(nothing.of(&[(&package, None, "")], None, &facts).is_some());
-    assert!(nothing.parts.iter().all(|part| part.lock().unwrap().known.is_empty()));
+    assert!(
+        nothing
+            .parts
+            .iter()
+            .all(|part| part.lock().unwrap().known.is_empty())
+    );
 }
 
 #[test]

@@ -62,7 +62,10 @@ fn layers(chance: &mut Chance) -> Vec<Arc<LayerReport>> {
 fn config(chance: &mut Chance, layers: &[Arc<LayerReport>]) -> LayerReport {
     let mut config = report(&format!("config {}", chance.below(1_000_000)));
     let team = ["x", "y"][chance.below(2)];
-    let labels = [("team", team), ("revision", if chance.below(2) == 0 { "a" } else { "b" })];
+    let labels = [
+        ("team", team),
+        ("revision", if chance.below(2) == 0 { "a" } else { "b" }),
+    ];
     config.config = Some(Box::new(ImageConfig {
         architecture: "amd64".to_owned(),
         os: "linux".to_owned(),
@@ -88,9 +91,7 @@ fn image(chance: &mut Chance, all: &[Arc<LayerReport>]) -> Ready {
     layers.extend((chance.below(2) == 0).then(|| Arc::clone(&all[2 + chance.below(4)])));
     layers.push(code);
     let config = config(chance, &layers);
-    let layer = |report: &Arc<LayerReport>| {
-        json!({ "mediaType": oci::media_type::OCI_LAYER, "digest": report.blob, "size": 5 })
-    };
+    let layer = |report: &Arc<LayerReport>| json!({ "mediaType": oci::media_type::OCI_LAYER, "digest": report.blob, "size": 5 });
     let manifest = json!({
         "schemaVersion": 2, "mediaType": oci::media_type::OCI_IMAGE_MANIFEST,
         "config": { "mediaType": oci::media_type::OCI_IMAGE_CONFIG, "digest": config.blob, "size": 9 },
@@ -118,7 +119,11 @@ fn image(chance: &mut Chance, all: &[Arc<LayerReport>]) -> Ready {
         now: NOW,
         seen,
     };
-    Ready { about, gathered, now: NOW }
+    Ready {
+        about,
+        gathered,
+        now: NOW,
+    }
 }
 
 fn policy(chance: &mut Chance) -> Policy {
@@ -143,7 +148,11 @@ fn waiver(chance: &mut Chance, images: &[Ready]) -> policy::Waiver {
 }
 
 fn compared(verdicts: &Verdicts) -> impl PartialEq + std::fmt::Debug + use<> {
-    (verdicts.judgements.clone(), verdicts.held.clone(), verdicts.seen.clone())
+    (
+        verdicts.judgements.clone(),
+        verdicts.held.clone(),
+        verdicts.seen.clone(),
+    )
 }
 
 #[test]
@@ -155,7 +164,9 @@ fn together_and_alone_are_the_same() {
         let images: Vec<Ready> = (0..24).map(|_| image(&mut chance, &layers)).collect();
         let mut facts = matched::tests::facts(&mut chance);
         facts.policy = policy(&mut chance);
-        facts.waivers = (0..chance.below(2)).map(|_| waiver(&mut chance, &images)).collect();
+        facts.waivers = (0..chance.below(2))
+            .map(|_| waiver(&mut chance, &images))
+            .collect();
         let mut decided = Decided::by(&facts);
         for ready in &images {
             let together = decided.verdicts(ready).unwrap();

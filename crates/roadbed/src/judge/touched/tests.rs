@@ -30,7 +30,11 @@ async fn import(store: &Store, documents: &[String]) -> u64 {
 async fn both_states_of_what_changed_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
-    let first = import(&store, &[document("CVE-1", "a", "2.0.0"), document("CVE-2", "b", "2.0.0")]).await;
+    let first = import(
+        &store,
+        &[document("CVE-1", "a", "2.0.0"), document("CVE-2", "b", "2.0.0")],
+    )
+    .await;
     let mut later = document("CVE-1", "a", "3.0.0");
     later = later.replace("2026-01-01", "2026-01-02");
     let second = import(&store, &[later, document("CVE-3", "c", "1.0.0")]).await;

@@ -27,7 +27,10 @@ fn shown(known: Option<&ToJudge>) -> String {
 }
 
 fn manifest_of(seed: &str) -> String {
-    image(format!("config {seed}").as_bytes(), &[format!("layer {seed}").as_bytes()])
+    image(
+        format!("config {seed}").as_bytes(),
+        &[format!("layer {seed}").as_bytes()],
+    )
 }
 
 /// Images in two repositories; in one of them something of everything is true of one of them each.
@@ -35,7 +38,15 @@ async fn plant(kit: &Kit) -> Vec<(RepoName, Digest)> {
     let (ci, other) = (kit.all("ci").await, kit.all("other").await);
     let mut images = Vec::new();
     for repo in ["team/app", "team/other"] {
-        for seed in ["plain", "signed", "tagged", "indexed", "meant", "meant-by-index", "seen"] {
+        for seed in [
+            "plain",
+            "signed",
+            "tagged",
+            "indexed",
+            "meant",
+            "meant-by-index",
+            "seen",
+        ] {
             let caller = if seed == "tagged" { &other } else { &ci };
             let digest = kit.push_image(caller, repo, seed, &[seed]).await;
             images.push((repo.parse().unwrap(), digest));
@@ -43,7 +54,11 @@ async fn plant(kit: &Kit) -> Vec<(RepoName, Digest)> {
     }
     let digest = |seed: &str| sha256(manifest_of(seed).as_bytes());
     kit.push_blob(&ci, "team/app", b"{}").await.unwrap();
-    let signature = referrer(&digest("signed"), "application/vnd.dev.cosign.artifact.sig.v1+json", "s");
+    let signature = referrer(
+        &digest("signed"),
+        "application/vnd.dev.cosign.artifact.sig.v1+json",
+        "s",
+    );
     let sbom = referrer(&digest("plain"), "application/vnd.cyclonedx+json", "sbom");
     for artifact in [signature, sbom] {
         kit.put(&ci, "team/app", &artifact, &[]).await.unwrap();
@@ -102,7 +117,14 @@ async fn pulls_count() {
     let digest = kit.push_image(&ci, "team/app", "a", &["1"]).await;
     let images = [("team/app".parse().unwrap(), digest)];
     let since = kit.store.now().minus(Duration::from_hours(1));
-    let known = async || kit.store.to_judge(&images, since).await.unwrap().remove(0).unwrap();
+    let known = async || {
+        kit.store
+            .to_judge(&images, since)
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap()
+    };
     assert!(!known().await.in_use);
     let note = PullNote {
         repo: images[0].0.clone(),
@@ -152,7 +174,10 @@ async fn steps(kit: &Kit, sql: &str, values: Vec<Value>) -> String {
 #[tokio::test]
 async fn nothing_is_walked_over_but_the_images_that_are_asked_for() {
     let kit = Kit::new().await;
-    let images = [("team/app".parse().unwrap(), sha256(b"a")), ("team/b".parse().unwrap(), sha256(b"b"))];
+    let images = [
+        ("team/app".parse().unwrap(), sha256(b"a")),
+        ("team/b".parse().unwrap(), sha256(b"b")),
+    ];
     let (sql, values) = statement(&images, Timestamp(0), Timestamp(1));
     let steps = steps(&kit, &sql, values).await;
     assert!(steps.contains("USING INDEX event_subject (subject=?)"), "{steps}");
