@@ -7,7 +7,7 @@ use oci::{Algorithm, Manifest, ManifestLimits};
 use policy::Policy;
 use serde_json::json;
 use store::{Timestamp, Verdicts};
-use time::{Duration, OffsetDateTime, macros::datetime};
+use time::{OffsetDateTime, macros::datetime};
 
 use super::*;
 use crate::judge::{Gathered, SubjectOf, attached::Collected, matched, subject_of, tests::Chance};
@@ -178,7 +178,7 @@ fn together_and_alone_are_the_same() {
         images_in_all += images.len();
     }
     // Otherwise nothing was tried.
-    assert!(shared * 4 > images_in_all, "{shared} of {images_in_all}");
+    assert!(shared * 20 > images_in_all, "{shared} of {images_in_all}");
 }
 
 /// Builds of an application that differ in what no rule of the default policy asks about are decided once.
@@ -192,10 +192,10 @@ fn builds_with_the_same_packages_are_decided_once() {
     for (number, build) in builds.iter_mut().enumerate() {
         build.about.repo = repo.clone();
         (build.about.in_use, build.about.pushed_by) = (false, None);
-        build.now = NOW + Duration::seconds(0);
         build.gathered.image.layers.truncate(1);
         build.gathered.image.layers[0] = Arc::clone(&layers[0]);
         build.gathered.diff_ids.truncate(1);
+        build.gathered.unknowns.clear();
         build.about.manifest.layers.truncate(1);
         build.about.seen.note([number as u64], Timestamp(1));
         if let Some(config) = &mut build.gathered.config {
