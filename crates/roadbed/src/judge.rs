@@ -286,12 +286,9 @@ impl Judge {
         }
         let facts = self.knowledge.facts().await;
         // Matching and conditions compute; a thread that serves connections must not.
-        let decided = tokio::task::spawn_blocking(move || {
-            let subject = subject_of(&ready.about, &ready.gathered, &facts)?;
-            together::verdicts_of(&subject, &ready, &facts)
-        })
-        .await
-        .context("the judgement was lost")??;
+        let decided = tokio::task::spawn_blocking(move || together::alone(&ready, &facts))
+            .await
+            .context("the judgement was lost")??;
         Ok(Done::Decided(decided))
     }
 }

@@ -35,16 +35,24 @@ pub struct FindingsFingerprint(Digest);
 impl FindingsFingerprint {
     /// Of all of them, in their order.
     pub fn of(findings: &[JudgedFinding]) -> Self {
-        Self(of(&Lasting(findings)))
+        let each: Vec<Digest> = findings.iter().map(JudgedFinding::lasting).collect();
+        Self::of_each(&each)
+    }
+
+    /// The same where it is known what stands for each: see [`JudgedFinding::lasting`].
+    pub fn of_each<'a>(lasting: impl IntoIterator<Item = &'a Digest>) -> Self {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        for one in lasting {
+            hasher.update(one.bytes());
+        }
+        Self(hasher.finish())
     }
 }
 
-/// All that is said of findings but when they were first made here.
-struct Lasting<'a>(&'a [JudgedFinding]);
-
-impl Serialize for Lasting<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(lasting))
+impl JudgedFinding {
+    /// Stands for all that is said of it but when it was first made here.
+    pub fn lasting(&self) -> Digest {
+        of(&lasting(self))
     }
 }
 

@@ -14,6 +14,7 @@ use findings::{
     OsRelease, Package,
     advisory::{Effort, find_in_package},
 };
+use oci::Digest;
 use policy::JudgedFinding;
 
 use super::{JudgeLimits, knowledge::Facts, subject};
@@ -56,8 +57,16 @@ struct Known {
     layer: Option<usize>,
     path: String,
     findings: Vec<JudgedFinding>,
+    marks: Vec<Mark>,
     is_covered: bool,
     effort: Effort,
+}
+
+/// What stands for a finding: its [key](JudgedFinding::key), and [all that lasts of it](JudgedFinding::lasting).
+pub(super) type Mark = (u64, Digest);
+
+pub(super) fn mark(finding: &JudgedFinding) -> Mark {
+    (finding.key(), finding.lasting())
 }
 
 /// What is known of all packages of an image.
@@ -65,6 +74,8 @@ struct Known {
 pub(super) struct Found {
     /// In the order of the packages, the worst of a package first.
     pub(super) findings: Vec<JudgedFinding>,
+    /// What stands for each of them.
+    pub(super) marks: Vec<Mark>,
     /// Kinds of packages of which nothing is known, as package URLs call them.
     pub(super) uncovered: BTreeSet<&'static str>,
 }
@@ -88,6 +99,7 @@ impl Matched {
                 return None;
             }
             found.findings.extend(known.findings.iter().cloned());
+            found.marks.extend(&known.marks);
             if !known.is_covered {
                 found.uncovered.insert(one.0.kind.purl_type());
             }
@@ -129,12 +141,14 @@ impl Known {
         let (report, effort) = find_in_package(package, os, &facts.knowledge());
         let findings = report.findings.iter();
         let judged = findings.map(|finding| subject::judged(finding, (package, os), (layer, path), facts));
+        let judged: Vec<JudgedFinding> = judged.collect();
         Self {
             os: os.cloned(),
             package: package.clone(),
             layer,
             path: path.to_owned(),
-            findings: judged.collect(),
+            marks: judged.iter().map(mark).collect(),
+            findings: judged,
             is_covered: report
                 .coverage
                 .iter()

@@ -17,7 +17,7 @@ use super::{
     attached::{self, Collected},
     evidence::Gathered,
     knowledge::Facts,
-    matched::{Found, Placed},
+    matched::{Found, Mark, Placed, mark},
     moment,
     vex::{self, Vex},
 };
@@ -51,7 +51,7 @@ pub(crate) struct SubjectOf {
 pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) -> Result<Subject> {
     match Framed::of(about, gathered, facts)? {
         Framed::Nothing(subject) => Ok(subject),
-        Framed::Image(frame) => Ok(frame.into_subject(about, facts)),
+        Framed::Image(frame) => Ok(frame.into_subject(about, facts).0),
     }
 }
 
@@ -117,17 +117,18 @@ impl<'a> Framed<'a> {
 }
 
 impl Frame<'_> {
-    /// With what is known against the packages.
-    pub(super) fn into_subject(self, about: &SubjectOf, facts: &Facts) -> Subject {
+    /// With what is known against the packages, and what stands for each finding.
+    pub(super) fn into_subject(self, about: &SubjectOf, facts: &Facts) -> (Subject, Vec<Mark>) {
         let mut subject = self.subject;
-        add_vulnerabilities_of(&mut subject, &self.packages, self.os, facts, &self.vex);
+        let mut marks = add_vulnerabilities(&mut subject, &self.packages, self.os, facts, &self.vex);
+        marks.extend(self.others.iter().map(mark));
         subject.findings.extend(self.others);
         order_unknowns(&mut subject);
-        for finding in &mut subject.findings {
-            let at = about.seen.at(finding.key()).and_then(|at| moment(at).ok());
+        for (finding, (key, _)) in subject.findings.iter_mut().zip(&marks) {
+            let at = about.seen.at(*key).and_then(|at| moment(at).ok());
             finding.first_seen = Some(at.unwrap_or(about.now));
         }
-        subject
+        (subject, marks)
     }
 }
 
@@ -213,6 +214,17 @@ pub(crate) fn add_vulnerabilities_of(
     facts: &Facts,
     vex: &Vex<'_>,
 ) {
+    add_vulnerabilities(subject, placed, os, facts, vex);
+}
+
+/// The same; answers what stands for each finding.
+fn add_vulnerabilities(
+    subject: &mut Subject,
+    placed: &[Placed<'_>],
+    os: Option<&OsRelease>,
+    facts: &Facts,
+    vex: &Vex<'_>,
+) -> Vec<Mark> {
     let remembered = vex.is_empty().then(|| facts.matched.of(placed, os, facts));
     let found = match remembered.flatten() {
         Some(found) => found,
@@ -230,6 +242,7 @@ pub(crate) fn add_vulnerabilities_of(
             detail: os_detail(kind, os),
         });
     }
+    found.marks
 }
 
 /// Asks about all packages of an image at once.
@@ -255,8 +268,10 @@ pub(super) fn ask_of_all(
     });
     let uncovered = report.coverage.iter().zip(&packages);
     let uncovered = uncovered.filter(|(coverage, _)| !coverage.is_covered());
+    let findings: Vec<JudgedFinding> = judged.collect();
     Found {
-        findings: judged.collect(),
+        marks: findings.iter().map(mark).collect(),
+        findings,
         uncovered: uncovered.map(|(_, package)| package.kind.purl_type()).collect(),
     }
 }

@@ -18,6 +18,7 @@ use super::{
     image::Ready,
     judgement_of,
     knowledge::Facts,
+    matched::Mark,
     subject::{Frame, Framed, order_unknowns},
     timestamp,
 };
@@ -65,12 +66,12 @@ impl<'f> Decided<'f> {
     pub(super) fn verdicts(&mut self, ready: &Ready) -> Result<Verdicts> {
         let about = &ready.about;
         let frame = match Framed::of(about, &ready.gathered, self.facts)? {
-            Framed::Nothing(subject) => return verdicts_of(&subject, ready, self.facts),
+            Framed::Nothing(subject) => return verdicts_of((subject, Vec::new()), ready, self.facts),
             Framed::Image(frame) => frame,
         };
         let alike = frame.vex.is_empty().then(|| self.alike(&frame.subject)).flatten();
         let Some(alike) = alike else {
-            return verdicts_of(&frame.into_subject(about, self.facts), ready, self.facts);
+            return verdicts_of(frame.into_subject(about, self.facts), ready, self.facts);
         };
         let seen = self.asks_first_seen.then(|| about.seen.clone());
         let place = Place::of(&frame);
@@ -81,11 +82,11 @@ impl<'f> Decided<'f> {
             return Ok(known.of_another(*frame, ready));
         }
         let (others, was_unknown) = (frame.others.clone(), frame.subject.image.unknowns.clone());
-        let subject = frame.into_subject(about, self.facts);
+        let (subject, marks) = frame.into_subject(about, self.facts);
         let mut unknowns = subject.image.unknowns.clone();
         unknowns.retain(|unknown| !was_unknown.contains(unknown));
-        let keys: Vec<u64> = subject.findings.iter().map(JudgedFinding::key).collect();
-        let fingerprint = FindingsFingerprint::of(&subject.findings);
+        let keys: Vec<u64> = marks.iter().map(|(key, _)| *key).collect();
+        let fingerprint = FindingsFingerprint::of_each(marks.iter().map(|(_, lasting)| lasting));
         let verdicts = decided(&subject, (&keys, fingerprint), ready, self.facts)?;
         self.known.entry(place).or_default().push(Known {
             alike,
@@ -143,10 +144,18 @@ impl Known {
 }
 
 /// What is decided of an image by itself.
-pub(super) fn verdicts_of(subject: &Subject, ready: &Ready, facts: &Facts) -> Result<Verdicts> {
-    let keys: Vec<u64> = subject.findings.iter().map(JudgedFinding::key).collect();
-    let fingerprint = FindingsFingerprint::of(&subject.findings);
-    decided(subject, (&keys, fingerprint), ready, facts)
+pub(super) fn alone(ready: &Ready, facts: &Facts) -> Result<Verdicts> {
+    let marked = match Framed::of(&ready.about, &ready.gathered, facts)? {
+        Framed::Nothing(subject) => (subject, Vec::new()),
+        Framed::Image(frame) => frame.into_subject(&ready.about, facts),
+    };
+    verdicts_of(marked, ready, facts)
+}
+
+fn verdicts_of((subject, marks): (Subject, Vec<Mark>), ready: &Ready, facts: &Facts) -> Result<Verdicts> {
+    let keys: Vec<u64> = marks.iter().map(|(key, _)| *key).collect();
+    let fingerprint = FindingsFingerprint::of_each(marks.iter().map(|(_, lasting)| lasting));
+    decided(&subject, (&keys, fingerprint), ready, facts)
 }
 
 fn decided(

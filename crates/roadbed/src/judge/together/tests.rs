@@ -170,8 +170,16 @@ fn together_and_alone_are_the_same() {
         let mut decided = Decided::by(&facts);
         for ready in &images {
             let together = decided.verdicts(ready).unwrap();
+            let alone = alone(ready, &facts).unwrap();
+            // What stands for findings is what the subject says by itself.
             let subject = subject_of(&ready.about, &ready.gathered, &facts).unwrap();
-            let alone = verdicts_of(&subject, ready, &facts).unwrap();
+            let fingerprint = subject.fingerprint().to_string();
+            assert!(
+                alone
+                    .judgements
+                    .iter()
+                    .all(|(_, judgement)| judgement.evidence == fingerprint)
+            );
             assert_eq!(compared(&together), compared(&alone));
         }
         shared += images.len() - decided.known.values().map(Vec::len).sum::<usize>();
