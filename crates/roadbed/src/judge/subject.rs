@@ -50,7 +50,7 @@ pub(crate) struct SubjectOf {
 /// The facts of an image.
 pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) -> Result<Subject> {
     match Framed::of(about, gathered, facts)? {
-        Framed::Nothing(subject) => Ok(subject),
+        Framed::Nothing(subject) => Ok(*subject),
         Framed::Image(frame) => Ok(frame.into_subject(about, facts).0),
     }
 }
@@ -58,7 +58,7 @@ pub(crate) fn subject_of(about: &SubjectOf, gathered: &Gathered, facts: &Facts) 
 /// The facts of an image but for what is known against its packages.
 pub(super) enum Framed<'a> {
     /// There is nothing to judge.
-    Nothing(Subject),
+    Nothing(Box<Subject>),
     Image(Box<Frame<'a>>),
 }
 
@@ -83,7 +83,7 @@ impl<'a> Framed<'a> {
         subject.image.size = about.manifest.layers.iter().map(|layer| layer.size).sum();
         subject.image.not_applicable = !is_image(&about.manifest, gathered);
         if subject.image.not_applicable {
-            return Ok(Self::Nothing(subject));
+            return Ok(Self::Nothing(Box::new(subject)));
         }
         let overlay = gathered.image.overlay()?;
         describe(&mut subject, about, gathered, &overlay);

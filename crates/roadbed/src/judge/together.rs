@@ -66,7 +66,7 @@ impl<'f> Decided<'f> {
     pub(super) fn verdicts(&mut self, ready: &Ready) -> Result<Verdicts> {
         let about = &ready.about;
         let frame = match Framed::of(about, &ready.gathered, self.facts)? {
-            Framed::Nothing(subject) => return verdicts_of((subject, Vec::new()), ready, self.facts),
+            Framed::Nothing(subject) => return verdicts_of((*subject, Vec::new()), ready, self.facts),
             Framed::Image(frame) => frame,
         };
         let alike = frame.vex.is_empty().then(|| self.alike(&frame.subject)).flatten();
@@ -146,7 +146,7 @@ impl Known {
 /// What is decided of an image by itself.
 pub(super) fn alone(ready: &Ready, facts: &Facts) -> Result<Verdicts> {
     let marked = match Framed::of(&ready.about, &ready.gathered, facts)? {
-        Framed::Nothing(subject) => (subject, Vec::new()),
+        Framed::Nothing(subject) => (*subject, Vec::new()),
         Framed::Image(frame) => frame.into_subject(&ready.about, facts),
     };
     verdicts_of(marked, ready, facts)

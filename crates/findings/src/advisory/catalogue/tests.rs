@@ -15,10 +15,11 @@ fn kev(cves: &[&str]) -> Kev {
 }
 
 fn epss(scores: &[(&str, &str)]) -> Epss {
-    let lines: String = scores
+    let lines: Vec<String> = scores
         .iter()
         .map(|(cve, score)| format!("{cve},{score},0.5\n"))
         .collect();
+    let lines = lines.concat();
     let text = format!(
         "#model_version:v2025.03.14,score_date:2026-01-01T00:00:00+0000\ncve,epss,percentile\n{lines}"
     );

@@ -38,7 +38,7 @@ fn layers(chance: &mut Chance) -> Vec<Arc<LayerReport>> {
     let layer = |number: usize| {
         let mut report = report(&format!("layer {number}"));
         for unit in 0..chance.below(3) {
-            let packages = (0..1 + chance.below(3)).map(|_| matched::tests::package(chance));
+            let packages = (0..=chance.below(3)).map(|_| matched::tests::package(chance));
             report.units.push(FoundUnit {
                 path: format!("app/{unit}.jar"),
                 unit: Unit::of_packages(UnitKind::JavaArchive, packages.collect()),
