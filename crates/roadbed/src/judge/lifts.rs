@@ -78,7 +78,8 @@ impl Asked {
     async fn with_staged(&self, staged: StagedImport) -> Result<Staged> {
         let before = self.knowledge.facts().await;
         let store = &self.store;
-        let changed = knowledge::changed_by(store, &before, staged.generation).await?;
+        let most = self.knowledge.limits().updated;
+        let changed = knowledge::changed_by(store, &before, staged.generation, most).await?;
         let index = match &changed {
             Some(changed) => {
                 knowledge::index_after(store, &before, staged.generation, changed.clone()).await?
@@ -131,7 +132,7 @@ impl Asked {
         digest: Digest,
         staged: &Arc<Staged>,
     ) -> Result<Option<(String, BTreeSet<String>)>> {
-        let gathered = image::gather(&self.store, evidence, self.knowledge.limits(), &repo, &digest).await?;
+        let gathered = image::gather(&self.store, evidence, self.knowledge.limits().signatures, &repo, &digest).await?;
         // What is not looked into yet is refused by nobody's advisories.
         let Image::Ready(ready) = gathered else {
             return Ok(None);
