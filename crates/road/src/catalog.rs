@@ -14,11 +14,13 @@ use std::fmt;
 use policy::yaml::{self, one_line};
 use thiserror::Error;
 
+use crate::app_road::FreezeError;
 use crate::base::BaseError;
 use crate::names::NameError;
+use crate::paving::PavingError;
 
 pub use backstage::{Catalog, Hint, REPOSITORIES_ANNOTATION, read};
-pub use paved_road::{Later, PavedRoad, read_part_of_paved_road, read_paved_road};
+pub use paved_road::{PavedRoad, read_part_of_paved_road, read_paved_road};
 
 /// A file as it was found.
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +121,15 @@ pub enum Problem {
         /// What it is not, and what is expected.
         wanted: &'static str,
     },
+    /// Not a freeze window.
+    #[error("`spec.freeze`: `{text}` is {error}")]
+    Freeze {
+        /// The text, clipped and on one line.
+        text: String,
+        /// What is wrong.
+        #[source]
+        error: FreezeError,
+    },
     /// A list without end.
     #[error("`{key}` lists {count}: at most {limit} are allowed")]
     Long {
@@ -167,6 +178,9 @@ pub enum Problem {
     /// Bases that do not fit together.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// Entries that do not fit together, or one that makes no sense.
+    #[error(transparent)]
+    Paving(#[from] PavingError),
 }
 
 /// What is wrong, and where.
@@ -255,6 +269,20 @@ impl Document<'_> {
     /// The line of the file, from one of the document.
     fn line(&self, line: u64) -> u64 {
         self.before + line.max(1)
+    }
+
+    /// The line of the key that something is wrong with, else the first one.
+    fn line_of_fault(&self, error: &PavingError) -> u64 {
+        let key = match error {
+            PavingError::Entry { fault, .. } => fault.key(),
+            PavingError::TooMany { .. } | PavingError::Twice { .. } => None,
+        };
+        let is_key = |line: &str, key: &str| {
+            line.match_indices(key)
+                .any(|(at, _)| line[at + key.len()..].starts_with(':'))
+        };
+        let found = key.and_then(|key| self.text.lines().position(|line| is_key(line, key)));
+        found.map_or_else(|| self.first_line(), |place| self.line(place as u64 + 1))
     }
 
     /// Its first line that says something.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use crate::base::{BaseImage, Bases, Lifecycle};
+use crate::exemption::Exemption;
 use crate::lineage::{Lineage, Standing};
-use crate::names::{ApplicationName, BaseName};
+use crate::names::{BaseName, RuleId};
 
 /// Where an image or an application stands on the road.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,28 +66,6 @@ impl Cohort {
 impl fmt::Display for Cohort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-/// That an application need not be on the road for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exemption {
-    /// Which application.
-    pub application: ApplicationName,
-    /// Why.
-    pub reason: String,
-    /// From when.
-    #[serde(with = "time::serde::rfc3339")]
-    pub from: OffsetDateTime,
-    /// Until when, not included.
-    #[serde(with = "time::serde::rfc3339")]
-    pub until: OffsetDateTime,
-}
-
-impl Exemption {
-    /// Whether it counts.
-    pub fn is_live(&self, now: OffsetDateTime) -> bool {
-        self.from <= now && now < self.until
     }
 }
 
@@ -150,9 +129,21 @@ pub struct Verdict {
     /// Why it would be so without an exemption.
     #[serde(flatten)]
     pub because: Because,
-    /// Until when it is exempt, where an exemption decided.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub exempt_until: Option<OffsetDateTime>,
+    /// The exemption, where one decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exempt: Option<Exempt>,
+}
+
+/// By which exemption something is exempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exempt {
+    /// From which rule.
+    pub rule: RuleId,
+    /// Why.
+    pub reason: String,
+    /// Until when, not included.
+    #[serde(with = "time::serde::rfc3339")]
+    pub until: OffsetDateTime,
 }
 
 /// Where an image stands. `lineage` is `None` while nobody looked.
@@ -167,7 +158,11 @@ pub fn of_image(
     Verdict {
         cohort: live.map_or(cohort, |_| Cohort::Exempt),
         because,
-        exempt_until: live.map(|exemption| exemption.until),
+        exempt: live.map(|exemption| Exempt {
+            rule: exemption.rule.clone(),
+            reason: exemption.reason.clone(),
+            until: exemption.until,
+        }),
     }
 }
 
@@ -231,7 +226,7 @@ pub fn of_application(images: impl IntoIterator<Item = Verdict>) -> Verdict {
     worst.unwrap_or(Verdict {
         cohort: Cohort::Unknown,
         because: Because::NoImages,
-        exempt_until: None,
+        exempt: None,
     })
 }
 

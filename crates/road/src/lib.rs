@@ -11,6 +11,7 @@
 //! - [`application`]: whose repository it is, by which source's word.
 //! - [`catalog`]: Backstage's `catalog-info.yaml` and our own `pavedroad.yaml`.
 //! - [`base`], [`lineage`]: the approved bases, and which of them an image stands on.
+//! - [`paving`]: the rest of the catalogue: [`golden_path`]s and toolchains, what applications say ([`app_road`]), [`exemption`]s.
 //! - [`cohort`]: paved, stale, exempt, own road, unknown.
 //! - [`incident`]: a group of vulnerabilities, followed until it is closed.
 //! - [`fleet`]: the index from packages to images, which answers "who has this?" in milliseconds, from facts that were stored before
@@ -28,18 +29,22 @@
 //!
 //! Read first: `application.rs`, then `lineage.rs`, then `fleet.rs`, then `incident.rs`.
 
+pub mod app_road;
 pub mod application;
 pub mod base;
 pub mod catalog;
 pub mod cohort;
 pub mod diff;
 pub mod escape;
+pub mod exemption;
 pub mod fleet;
+pub mod golden_path;
 pub mod incident;
 pub mod lineage;
 pub mod message;
 pub mod names;
 pub mod page;
+pub mod paving;
 pub mod question;
 pub mod rebase;
 pub mod sink;

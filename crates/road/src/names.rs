@@ -97,6 +97,26 @@ checked! {
 }
 
 checked! {
+    /// What builds: `github-actions`. In lower case.
+    ToolchainName, "name of a toolchain", "write letters, digits and . _ - between them, at most 63", simple
+}
+
+checked! {
+    /// A golden path in one version: `java-service@3`. In lower case.
+    GoldenPathId, "golden path", "write name@version: letters, digits and . _ - between them, each at most 63", path
+}
+
+checked! {
+    /// A rule that somebody is exempt from: `TE-CON-2`.
+    RuleId, "id of a rule", "write letters, digits and . _ - between them, at most 63", rule
+}
+
+checked! {
+    /// What a level is aimed at: `technology`. In lower case.
+    Topic, "topic", "write letters, digits and . _ - between them, at most 63", simple
+}
+
+checked! {
     /// Where an application runs: `production`. In lower case.
     Environment, "name of an environment", "write letters, digits and . _ - between them, at most 63", simple
 }
@@ -149,6 +169,15 @@ fn qualified(text: &str) -> Option<String> {
     })
 }
 
+fn path(text: &str) -> Option<String> {
+    let (name, version) = text.split_once('@')?;
+    Some(format!("{}@{}", part(name)?, part(version)?))
+}
+
+fn rule(text: &str) -> Option<String> {
+    part(text).map(|_| text.to_owned())
+}
+
 fn contact(text: &str) -> Option<String> {
     let text = text.trim();
     let fits =
@@ -164,6 +193,13 @@ fn vulnerability(text: &str) -> Option<String> {
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || b":._-".contains(b));
     fits.then(|| text.to_owned())
+}
+
+impl GoldenPathId {
+    /// The path and its version.
+    pub fn parts(&self) -> (&str, &str) {
+        self.as_str().split_once('@').unwrap_or((self.as_str(), ""))
+    }
 }
 
 impl Contact {

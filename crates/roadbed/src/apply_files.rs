@@ -169,6 +169,10 @@ enum Kind {
     Sink,
     Application,
     BaseImage,
+    Toolchain,
+    GoldenPath,
+    AppRoad,
+    Exemption,
     Policy,
     Waiver,
     InUse,
@@ -280,7 +284,12 @@ fn add(files: &mut Files, at: Place<'_>, document: &str) -> anyhow::Result<Thing
             sinks.push(sink);
             thing
         }
-        kind @ (Kind::Application | Kind::BaseImage) => add_road(declared, kind, at, document)?,
+        kind @ (Kind::Application
+        | Kind::BaseImage
+        | Kind::Toolchain
+        | Kind::GoldenPath
+        | Kind::AppRoad
+        | Kind::Exemption) => add_road(declared, kind, at, document)?,
         Kind::Policy => {
             declared.policy = Some(rules_of(document));
             Thing::called(POLICY.to_owned())
@@ -302,10 +311,16 @@ fn add_road(declared: &mut Declared, kind: Kind, at: Place<'_>, document: &str) 
         declared.applications.push(entry);
         Ok(thing)
     } else {
-        let base = road::base(&at.0.display().to_string(), at.1, document)?;
-        let thing = Thing::called(format!("base {}", base.name));
-        declared.bases.push(base);
-        Ok(thing)
+        let road = road::entry(&at.0.display().to_string(), at.1, document)?;
+        let bases = road.bases.iter().map(|base| format!("base {}", base.name));
+        let entries = road
+            .entries
+            .iter()
+            .map(|entry| format!("{} {}", entry.kind(), entry.name()));
+        let name = bases.chain(entries).collect();
+        declared.bases.extend(road.bases);
+        declared.road.extend(road.entries);
+        Ok(Thing::called(name))
     }
 }
 

@@ -139,12 +139,6 @@ pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<Statement>, Sto
     rows.into_iter().map(Row::into_statement).collect()
 }
 
-/// What administrators declare, by name.
-pub(crate) async fn declared(on: &impl ConnectionTrait) -> Result<Vec<Statement>, StoreError> {
-    let declared = |entry: &Statement| entry.source == Source::Declared;
-    Ok(all(on).await?.into_iter().filter(declared).collect())
-}
-
 async fn find(
     on: &impl ConnectionTrait,
     name: &ApplicationName,

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::job::{self, JobPriority};
-use crate::{Actor, AdminError, Store, StoreError};
+use crate::{Actor, AdminError, Store, StoreError, paving};
 
 pub(crate) mod release;
 
@@ -50,7 +50,7 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let was = put(tx, &actor, &base).await?;
-                check_all(tx).await?;
+                check_road(tx).await?;
                 Ok(was)
             })
         })
@@ -63,7 +63,7 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 remove(tx, &actor, &name).await?;
-                check_all(tx).await
+                check_road(tx).await
             })
         })
         .await
@@ -82,7 +82,7 @@ async fn find(on: &impl ConnectionTrait, name: &BaseName) -> Result<Option<BaseI
     row.map(Row::into_base).transpose()
 }
 
-/// Sets one; whether all go together is asked by [`check_all`]. One that is as it was changes nothing.
+/// Sets one; whether all go together is asked by [`check_road`]. One that is as it was changes nothing.
 pub(crate) async fn put(tx: &Tx, actor: &Actor, base: &BaseImage) -> Result<Option<BaseImage>, AdminError> {
     check(base)?;
     let was = find(tx.sql(), &base.name).await?;
@@ -114,7 +114,7 @@ pub(crate) async fn put(tx: &Tx, actor: &Actor, base: &BaseImage) -> Result<Opti
     Ok(was)
 }
 
-/// Removes the one of this name; whether the others still go together is asked by [`check_all`].
+/// Removes the one of this name; whether the others still go together is asked by [`check_road`].
 pub(crate) async fn remove(tx: &Tx, actor: &Actor, name: &BaseName) -> Result<(), AdminError> {
     let was = find(tx.sql(), name).await?.ok_or_else(|| AdminError::NotFound {
         kind: "base",
@@ -133,13 +133,15 @@ pub(crate) async fn remove(tx: &Tx, actor: &Actor, name: &BaseName) -> Result<()
     Ok(())
 }
 
-/// Whether all bases go together, in the transaction that changes some of them.
-pub(crate) async fn check_all(tx: &Tx) -> Result<(), AdminError> {
-    check_together(all(tx.sql()).await?)
+/// Whether bases and all else on the road go together, in the transaction that changes some of them.
+pub(crate) async fn check_road(tx: &Tx) -> Result<(), AdminError> {
+    let bases = build(all(tx.sql()).await?)?;
+    let entries = paving::all(tx.sql()).await?;
+    paving::check_together(&bases, entries.into_iter().map(|stored| stored.entry).collect())
 }
 
-/// Whether bases go together: each with a repository of its own, replaced by what is there and not by itself, not too many.
-pub(crate) fn check_together(bases: Vec<BaseImage>) -> Result<(), AdminError> {
+/// The bases, if they go together: each with a repository of its own, replaced by what is there and not by itself, not too many.
+pub(crate) fn build(bases: Vec<BaseImage>) -> Result<Bases, AdminError> {
     if bases.len() > MAX_BASES {
         return Err(AdminError::TooMany {
             kind: "base",
@@ -147,7 +149,7 @@ pub(crate) fn check_together(bases: Vec<BaseImage>) -> Result<(), AdminError> {
         });
     }
     let built = Bases::build(bases);
-    built.map(drop).map_err(|error| AdminError::Invalid {
+    built.map_err(|error| AdminError::Invalid {
         reason: error.to_string(),
     })
 }

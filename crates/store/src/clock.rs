@@ -36,6 +36,18 @@ impl Timestamp {
         Self(self.0.saturating_sub(micros_of(by)))
     }
 
+    /// The same moment as a date with a time; beyond any calendar, the nearest one.
+    pub fn to_utc(self) -> OffsetDateTime {
+        let nanos = i128::from(self.0) * 1_000;
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or({
+            if self.0 < 0 {
+                time::PrimitiveDateTime::MIN.assume_utc()
+            } else {
+                time::PrimitiveDateTime::MAX.assume_utc()
+            }
+        })
+    }
+
     /// For example `2026-11-22T08:33:00.123456Z`. A moment outside the years 0 to 9999 is printed as its number.
     pub fn to_rfc3339(self) -> String {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
@@ -70,6 +82,12 @@ impl From<SystemTime> for Timestamp {
             Ok(since) => Self(micros_of(since)),
             Err(before) => Self(-micros_of(before.duration())),
         }
+    }
+}
+
+impl From<OffsetDateTime> for Timestamp {
+    fn from(moment: OffsetDateTime) -> Self {
+        Self(i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX))
     }
 }
 
@@ -139,6 +157,14 @@ mod tests {
         assert_eq!(Timestamp(i64::MAX).plus(Duration::MAX), Timestamp(i64::MAX));
         assert_eq!(Timestamp(i64::MIN).minus(Duration::MAX), Timestamp(i64::MIN));
         assert_eq!(Timestamp(i64::MAX).to_rfc3339(), i64::MAX.to_string());
+        assert_eq!(
+            (
+                Timestamp(i64::MAX).to_utc().year(),
+                Timestamp(i64::MIN).to_utc().year()
+            ),
+            (9999, -9999)
+        );
+        assert_eq!(Timestamp::from(Timestamp(-5).to_utc()), Timestamp(-5));
         assert_eq!(Timestamp::from(Timestamp(-5).to_system_time()), Timestamp(-5));
     }
 }

@@ -4,6 +4,7 @@ use access::{Grant, PrincipalKind, PrincipalName};
 use oci::{Reference, RepoName};
 use road::application::Statement;
 use road::base::BaseImage;
+use road::paving::RoadEntry;
 use serde::{Deserialize, Serialize};
 use signatures::SignerSpec;
 
@@ -38,6 +39,9 @@ pub struct Declared {
     /// Bases that should be approved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bases: Vec<BaseImage>,
+    /// What else should be on the road.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub road: Vec<RoadEntry>,
     /// The policy that should be in force, YAML; without it the present one stays, also with `prune`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -142,6 +146,10 @@ pub enum Step {
     SetBase(Box<Becoming<BaseImage>>),
     /// Approve a base no more that is not declared (only with `prune`).
     RemoveBase(Box<BaseImage>),
+    /// Set an entry of the road that is no base.
+    SetRoad(Box<Becoming<RoadEntry>>),
+    /// Take back such an entry that is not declared (only with `prune`).
+    RemoveRoad(Box<RoadEntry>),
     /// Put the policy in force.
     SetPolicy(Becoming<DeclaredPolicy>),
     /// Take the word that an image is in use.
@@ -203,6 +211,15 @@ impl Store {
         plan::make(declared, &present, prune, keep, self.limits())
     }
 
+    /// The same for bases and what else is on the road alone: with `prune`, what else there is stays.
+    pub async fn plan_road(&self, declared: &Declared, prune: bool) -> Result<ApplyPlan, AdminError> {
+        let present = self.present().await?;
+        Ok(ApplyPlan {
+            steps: plan::road_steps(declared, &present, prune)?,
+            generation: present.generation,
+        })
+    }
+
     /// Carries out a plan in one transaction: all of it or nothing. Refused when access data changed after it was
     /// made ([`AdminError::Invalid`]).
     pub async fn carry_out(&self, actor: &Actor, plan: ApplyPlan) -> Result<Applied, AdminError> {
@@ -225,8 +242,9 @@ impl Store {
             grants: crate::grant::all(on).await?,
             rules: crate::rule::all(on).await?,
             signers: crate::signer::all(on).await?,
-            applications: crate::application::declared(on).await?,
+            applications: crate::application::all(on).await?,
             bases: crate::base::all(on).await?,
+            road: crate::paving::with_removed(on).await?,
             policy: self.policy().await?.map(|stored| DeclaredPolicy {
                 digest: stored.digest,
                 body: stored.body,

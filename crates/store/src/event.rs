@@ -172,6 +172,24 @@ pub enum EventKind {
     /// A rebase was undone.
     #[serde(rename = "rebase.undo")]
     RebaseUndo,
+    /// An entry of the road's catalogue was set: a toolchain, a golden path, what an application says, an exemption.
+    #[serde(rename = "road.set")]
+    RoadSet,
+    /// Such an entry was taken back.
+    #[serde(rename = "road.remove")]
+    RoadRemove,
+    /// The end of an entry of the road, or of a base's support, is near. Once for each number of days.
+    #[serde(rename = "road.ends")]
+    RoadEnds,
+    /// An entry of the road, or a base's support, has ended.
+    #[serde(rename = "road.end")]
+    RoadEnd,
+    /// The owner of a base has not kept their promise to patch it.
+    #[serde(rename = "base.late")]
+    BaseLate,
+    /// A base was patched: a release is without a problem that the one before had.
+    #[serde(rename = "base.patched")]
+    BasePatched,
     /// Advisories were imported.
     #[serde(rename = "advisories.import")]
     AdvisoriesImport,

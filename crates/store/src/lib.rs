@@ -56,6 +56,7 @@ mod manifest;
 mod measure;
 mod metrics;
 mod page;
+mod paving;
 #[cfg(feature = "measure")]
 mod planting;
 mod pool;
@@ -122,6 +123,7 @@ pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;
+pub use paving::StoredRoadEntry;
 #[cfg(feature = "measure")]
 pub use planting::PlantedImage;
 pub use principal::{

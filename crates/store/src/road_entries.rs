@@ -7,11 +7,12 @@ use arc_swap::ArcSwapOption;
 use road::application::{Applications, Statement};
 use road::base::Bases;
 use road::lineage::{BaseIndex, releases};
+use road::paving::Paving;
 use tokio::sync::{Mutex, watch};
 
 use crate::application::words;
 use crate::base::release;
-use crate::{Store, StoreError, application, base};
+use crate::{Store, StoreError, application, base, paving};
 
 /// One state of all.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub struct RoadEntries {
     pub applications: Applications,
     /// What images may stand on.
     pub bases: Bases,
+    /// The rest of the catalogue.
+    pub paving: Paving,
     /// The releases of these bases.
     pub releases: BaseIndex,
     /// The change of [`Store::entries`] that it takes in.
@@ -70,14 +73,19 @@ impl Store {
         let said = words::all(on).await?;
         let bases = base::all(on).await?;
         let pushed = release::all(on).await?;
+        let entries_of_road = paving::all(on).await?;
         // It computes; a thread that serves connections must not.
         tokio::task::spawn_blocking(move || {
             let bases = Bases::build(bases).map_err(|error| StoreError::damaged(error.to_string()))?;
+            let entries_of_road = entries_of_road.into_iter().map(|stored| stored.entry).collect();
+            let paving = Paving::build(&bases, entries_of_road)
+                .map_err(|error| StoreError::damaged(error.to_string()))?;
             let releases = BaseIndex::build(releases(&bases, pushed));
             Ok(RoadEntries {
                 applications: applications(entries, said)?,
                 releases: releases.map_err(|error| StoreError::damaged(error.to_string()))?,
                 bases,
+                paving,
                 change,
             })
         })

@@ -4,6 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use road::application::{OwnershipCounts, Statement};
 use road::base::BaseImage;
+use road::paving::RoadEntry;
 use serde::{Deserialize, Serialize};
 use store::{Actor, CatalogImport, CatalogNote, Declared, Step};
 use utoipa::{IntoParams, ToSchema};
@@ -34,6 +35,9 @@ pub struct NewCatalog {
     /// Bases, as `PUT /bases` takes them.
     #[schema(value_type = Vec<Object>)]
     pub bases: Vec<BaseImage>,
+    /// What else is on the road, as `POST /road` takes it.
+    #[schema(value_type = Vec<Object>)]
+    pub road: Vec<RoadEntry>,
 }
 
 /// How to import.
@@ -66,7 +70,7 @@ pub struct ImportedCatalog {
     /// Applications that were `added`, `changed` and `removed`, and how many stay `unchanged`.
     #[schema(value_type = Object)]
     pub applications: CatalogImport,
-    /// Steps that change bases.
+    /// Steps that change bases and what else is on the road.
     #[schema(value_type = Vec<Object>)]
     pub bases: Vec<Step>,
 }
@@ -134,6 +138,7 @@ pub(crate) async fn import_catalog(
     let store = &state.store;
     let declared = Declared {
         bases: catalog.bases,
+        road: catalog.road,
         ..Declared::default()
     };
     // Both are planned before anything is done.

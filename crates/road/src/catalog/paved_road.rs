@@ -1,4 +1,4 @@
-//! From `pavedroad.yaml` to approved bases.
+//! From `pavedroad.yaml` to approved bases and the other entries of the road.
 
 use std::collections::BTreeMap;
 
@@ -6,57 +6,49 @@ use findings::Severity;
 use oci::RepoName;
 use policy::yaml::{self, did_you_mean, one_line};
 use serde_saphyr::Spanned;
-use time::format_description::well_known::{Iso8601, Rfc3339};
-use time::{Date, Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime};
 
 use super::paved_document::{BaseDocument, BaseSpec, Head, RebaseDocument};
 use super::{CatalogErrors, CatalogLimits, Document, Errors, Problem, SourceFile, documents};
+use crate::app_road::end_of;
 use crate::base::{
     BaseError, BaseImage, Bases, Lifecycle, MAX_CHANNELS, Promise, RebaseContract, parse_duration,
 };
 use crate::names::NameError;
+use crate::paving::{Paving, RoadEntry, RoadKind};
+
+mod entry;
 
 /// The only version of the format.
 const VERSION: &str = "road/v1";
 
-/// All kinds; only the first one is read by now.
-const KINDS: [&str; 5] = ["BaseImage", "Toolchain", "GoldenPath", "AppRoad", "Exemption"];
-
 /// Most architectures of one base.
 const MAX_ARCHITECTURES: usize = 32;
 
-/// What a catalogue of bases says.
+/// What a catalogue of the road says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PavedRoad {
     /// The bases, in the order of the files.
     pub bases: Vec<BaseImage>,
-    /// Entries of kinds that are not read yet: to be told, so that nobody believes they count.
-    pub later: Vec<Later>,
+    /// Entries of all other kinds, in the order of the files.
+    pub entries: Vec<RoadEntry>,
 }
 
-/// An entry that does not count yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Later {
-    /// Of which kind.
-    pub kind: String,
-    /// In which file.
-    pub file: String,
-    /// At which line.
-    pub line: u64,
-}
-
-/// Reads files together; that their bases fit together is checked by [`Bases::build`].
+/// Reads files together; that their entries fit together is checked by [`Bases::build`] and [`Paving::build`].
 pub fn read_paved_road(files: &[SourceFile<'_>], limits: &CatalogLimits) -> Result<PavedRoad, CatalogErrors> {
     read(files, limits, true)
 }
 
-/// Reads files whose bases may go together with others: whoever knows all of them checks that.
+/// Reads files whose entries may go together with others: whoever knows all of them checks that.
 pub fn read_part_of_paved_road(
     files: &[SourceFile<'_>],
     limits: &CatalogLimits,
 ) -> Result<PavedRoad, CatalogErrors> {
     read(files, limits, false)
 }
+
+/// File and line of each entry.
+type Places = BTreeMap<(RoadKind, String), (String, u64)>;
 
 fn read(
     files: &[SourceFile<'_>],
@@ -65,35 +57,68 @@ fn read(
 ) -> Result<PavedRoad, CatalogErrors> {
     let mut errors = Errors::new(limits);
     let mut road = PavedRoad::default();
-    let mut places: BTreeMap<String, (String, u64)> = BTreeMap::new();
+    let mut places = Places::new();
     for document in documents(files, limits, &mut errors) {
-        match take(&document, &mut road) {
-            Ok(None) => {}
-            Ok(Some(base)) => {
-                let line = document.first_line();
-                let place = format!("{}:{line}", one_line(document.file, 200));
-                let known = places.insert(base.name.to_string(), (place, line));
-                if let Some((place, _)) = known {
-                    let what = format!("base {}", base.name);
-                    errors.add(document.file, line, Problem::Twice { what, place });
-                }
-                road.bases.push(base);
+        let read = match take(&document) {
+            Ok(read) => read,
+            Err((line, problem)) => {
+                errors.add(document.file, line, problem);
+                continue;
             }
-            Err((line, problem)) => errors.add(document.file, line, problem),
+        };
+        let line = document.first_line();
+        let key = match &read {
+            Read::Base(base) => (RoadKind::BaseImage, base.name.to_string()),
+            Read::Entry(entry) => (entry.kind(), entry.name()),
+        };
+        if let Some((file, first)) = places.get(&key) {
+            let what = format!("{} {}", word(key.0), key.1);
+            let place = format!("{file}:{first}");
+            errors.add(document.file, line, Problem::Twice { what, place });
+        } else {
+            places.insert(key, (one_line(document.file, 200), line));
+        }
+        match read {
+            Read::Base(base) => road.bases.push(*base),
+            Read::Entry(entry) => road.entries.push(*entry),
         }
     }
-    if is_whole
-        && errors.first.is_empty()
-        && let Err(error) = Bases::build(road.bases.clone())
-    {
-        let (file, line) = place_of(&error, &places);
-        errors.add(&file, line, error.into());
+    if is_whole && errors.first.is_empty() {
+        check_together(&road, &places, &mut errors);
     }
     errors.into_result(road)
 }
 
+/// How a kind is called in messages.
+const fn word(kind: RoadKind) -> &'static str {
+    match kind {
+        RoadKind::BaseImage => "base",
+        RoadKind::Toolchain => "toolchain",
+        RoadKind::GoldenPath => "golden path",
+        RoadKind::AppRoad => "road of application",
+        RoadKind::Exemption => "exemption",
+    }
+}
+
+fn check_together(road: &PavedRoad, places: &Places, errors: &mut Errors) {
+    let bases = match Bases::build(road.bases.clone()) {
+        Ok(bases) => bases,
+        Err(error) => {
+            let (file, line) = place_of(&error, places);
+            errors.add(&file, line, error.into());
+            return;
+        }
+    };
+    if let Err(error) = Paving::build(&bases, road.entries.clone()) {
+        let key = error.entry().map(|(kind, name)| (kind, name.to_owned()));
+        let place = key.and_then(|key| places.get(&key)).cloned();
+        let (file, line) = place.unwrap_or_default();
+        errors.add(&file, line, error.into());
+    }
+}
+
 /// Where the base stands that an error is about.
-fn place_of(error: &BaseError, places: &BTreeMap<String, (String, u64)>) -> (String, u64) {
+fn place_of(error: &BaseError, places: &Places) -> (String, u64) {
     let base = match error {
         BaseError::Channels { base, .. }
         | BaseError::NoReplacement { base, .. }
@@ -103,17 +128,20 @@ fn place_of(error: &BaseError, places: &BTreeMap<String, (String, u64)>) -> (Str
         BaseError::TooMany(_) => None,
     };
     let place = base
-        .and_then(|base| places.get(base.as_str()))
+        .and_then(|base| places.get(&(RoadKind::BaseImage, base.to_string())))
         .or(places.values().next());
-    place.map_or_else(Default::default, |(place, line)| {
-        let file = place.rsplit_once(':').map_or(place.as_str(), |(file, _)| file);
-        (file.to_owned(), *line)
-    })
+    place.cloned().unwrap_or_default()
 }
 
 type At = (u64, Problem);
 
-fn take(document: &Document<'_>, road: &mut PavedRoad) -> Result<Option<BaseImage>, At> {
+/// What one document declares.
+enum Read {
+    Base(Box<BaseImage>),
+    Entry(Box<RoadEntry>),
+}
+
+fn take(document: &Document<'_>) -> Result<Read, At> {
     let head: Head = parse(document)?;
     let first = document.first_line();
     let missing = |key| {
@@ -134,26 +162,24 @@ fn take(document: &Document<'_>, road: &mut PavedRoad) -> Result<Option<BaseImag
     }
     let kind = head.kind.ok_or_else(|| missing("kind"))?;
     let line = document.line(line_of(&kind));
-    match kind.value.as_str() {
-        "BaseImage" => base(&parse(document)?, document).map(Some),
-        known if KINDS.contains(&known) => {
-            road.later.push(Later {
-                kind: known.to_owned(),
-                file: one_line(document.file, 200),
-                line,
-            });
-            Ok(None)
+    let Some(kind) = RoadKind::from_name(&kind.value) else {
+        let hint = did_you_mean(&kind.value, RoadKind::ALL.map(RoadKind::as_str));
+        let kind = one_line(&kind.value, 40);
+        return Err((line, Problem::Kind { kind, hint }));
+    };
+    let entry = match kind {
+        RoadKind::BaseImage => {
+            let base = base(&parse(document)?, document)?;
+            return Ok(Read::Base(Box::new(base)));
         }
-        other => {
-            let hint = did_you_mean(other, KINDS);
-            Err((
-                line,
-                Problem::Kind {
-                    kind: one_line(other, 40),
-                    hint,
-                },
-            ))
-        }
+        RoadKind::Toolchain => entry::toolchain(parse(document)?, document)?,
+        RoadKind::GoldenPath => entry::golden_path(parse(document)?, document)?,
+        RoadKind::AppRoad => entry::app_road(parse(document)?, document)?,
+        RoadKind::Exemption => entry::exemption(parse(document)?, document)?,
+    };
+    match entry.check() {
+        Ok(()) => Ok(Read::Entry(Box::new(entry))),
+        Err(error) => Err((document.line_of_fault(&error), error.into())),
     }
 }
 
@@ -192,7 +218,7 @@ fn base(entry: &BaseDocument, document: &Document<'_>) -> Result<BaseImage, At> 
         repository: repository_of(&repository).map_err(|problem| (at(&repository), problem))?,
         channels: channels(spec, document)?,
         lifecycle: lifecycle(spec, document)?,
-        supported_until: end(&until).map_err(|problem| (at(&until), problem))?,
+        supported_until: end("spec.supportedUntil", &until.value).map_err(|problem| (at(&until), problem))?,
         replaced_by: replaced_by
             .map(|base| base.value.parse().map_err(named("spec.replacedBy", at(base))))
             .transpose()?,
@@ -275,12 +301,8 @@ fn lifecycle(spec: &BaseSpec, document: &Document<'_>) -> Result<Lifecycle, At> 
 }
 
 /// A date counts to its end.
-fn end(text: &Spanned<String>) -> Result<OffsetDateTime, Problem> {
-    let text = text.value.as_str();
-    let date = Date::parse(text, &Iso8601::DATE).ok().and_then(Date::next_day);
-    date.map(|day| day.midnight().assume_utc())
-        .or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok())
-        .ok_or_else(|| value("spec.supportedUntil", text, "no date: write 2027-09-30"))
+fn end(key: &'static str, text: &str) -> Result<OffsetDateTime, Problem> {
+    end_of(text).ok_or_else(|| value(key, text, "no date before 2101: write 2027-09-30"))
 }
 
 fn contract(rebase: &RebaseDocument, document: &Document<'_>) -> Result<RebaseContract, At> {

@@ -8,10 +8,9 @@ const NOW: OffsetDateTime = datetime!(2026-11-10 12:00 UTC);
 
 fn exemption(from: OffsetDateTime, until: OffsetDateTime) -> Exemption {
     Exemption {
-        application: "video".parse().unwrap(),
-        reason: "needs CUDA".into(),
         from,
         until,
+        ..crate::exemption::tests::video()
     }
 }
 
@@ -102,6 +101,13 @@ fn an_exemption_counts_while_it_lives_and_never_for_what_is_paved() {
     let stale = superseded(Duration::days(90), Severity::Low);
     let cohort = |lineage, exemption| of_image(lineage, &bases, Some(exemption), NOW).cohort;
     assert_eq!(cohort(Some(&stale), &live), Cohort::Exempt);
+    let verdict = of_image(Some(&stale), &bases, Some(&live), NOW);
+    let exempt = verdict.exempt.unwrap();
+    assert_eq!(
+        (exempt.rule.as_str(), exempt.reason.as_str()),
+        ("TE-CON-2", "needs CUDA base")
+    );
+    assert!(matches!(verdict.because, Because::PromiseOver { .. }));
     assert_eq!(cohort(Some(&stale), &over), Cohort::Stale);
     assert_eq!(cohort(Some(&stale), &coming), Cohort::Stale);
     assert_eq!(cohort(None, &live), Cohort::Exempt);
@@ -115,7 +121,7 @@ fn the_image_that_says_most_decides() {
     let verdict = |cohort| Verdict {
         cohort,
         because: Because::NoBase,
-        exempt_until: None,
+        exempt: None,
     };
     for (images, wanted) in [
         (&[][..], Unknown),

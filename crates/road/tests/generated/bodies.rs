@@ -108,6 +108,8 @@ pub(crate) fn paved_road(data: &[u8]) {
         Ok(read) => {
             let bases = Bases::build(read.bases).expect("what was read was checked");
             assert!(bases.iter().all(|base| bases.get(&base.name) == Some(base)));
+            let paving = Paving::build(&bases, read.entries).expect("likewise");
+            assert!(paving.exemptions().all(|of| of.check().is_ok()));
         }
         Err(errors) => check_complaints(&errors),
     }

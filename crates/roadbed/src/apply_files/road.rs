@@ -1,10 +1,8 @@
-//! Applications and bases as files declare them.
+//! Applications, and what is on the road, as files declare them.
 
-use anyhow::bail;
 use oci::RepoPattern;
 use road::application::{Source, Statement};
-use road::base::BaseImage;
-use road::catalog::{CatalogErrors, CatalogLimits, SourceFile, read_part_of_paved_road};
+use road::catalog::{CatalogErrors, CatalogLimits, PavedRoad, SourceFile, read_part_of_paved_road};
 use road::names::{ApplicationName, Contact, Environment, Owner};
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -55,8 +53,8 @@ impl From<ApplicationDocument> for Statement {
     }
 }
 
-/// A document of kind `BaseImage` as `pavedroad.yaml` has it; complaints count its lines after those before it.
-pub(super) fn base(file: &str, lines_before: u64, document: &str) -> anyhow::Result<BaseImage> {
+/// A document of one of the kinds as `pavedroad.yaml` has it; complaints count its lines after those before it.
+pub(super) fn entry(file: &str, lines_before: u64, document: &str) -> anyhow::Result<PavedRoad> {
     let source = SourceFile {
         name: file,
         text: document,
@@ -66,9 +64,8 @@ pub(super) fn base(file: &str, lines_before: u64, document: &str) -> anyhow::Res
         ..CatalogLimits::default()
     };
     let read = read_part_of_paved_road(&[source], &limits);
-    match read.map(|road| road.bases.into_iter().next()) {
-        Ok(Some(base)) => Ok(base),
-        Ok(None) => bail!("{file}:{}: there is no base", lines_before + 1),
+    match read {
+        Ok(road) => Ok(road),
         // What takes its place may be declared in another document: that is asked of all together.
         Err(errors) => Err(shifted(errors, lines_before).into()),
     }

@@ -139,6 +139,7 @@ pub(super) fn entries(
     Ok(PushedEntries {
         applications,
         bases: read.road.bases,
+        road: read.road.entries,
         prune: config.prune,
     })
 }

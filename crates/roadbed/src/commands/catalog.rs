@@ -33,7 +33,7 @@ const NAMES_TOLD: usize = 20;
 /// What to do with catalogues of teams.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-Of a directory every catalog-info.yaml (Backstage) and pavedroad.yaml (kind BaseImage) below it is read. All of it \
+Of a directory every catalog-info.yaml (Backstage) and pavedroad.yaml below it is read. All of it \
 comes in, or nothing. What was declared by `roadbed app` counts more.
 
 Examples:
@@ -149,19 +149,13 @@ fn read_all(paths: &[PathBuf]) -> Result<Read> {
     let ignored = catalog.ignored.iter();
     let ignored =
         ignored.map(|(kind, count)| format!("{count} of kind {kind}: says nothing about ownership"));
-    let later = road.later.iter();
-    let later = later.map(|later| {
-        format!(
-            "{}:{}: kind {} does not count yet",
-            later.file, later.line, later.kind
-        )
-    });
     Ok(Read {
-        passed_over: ignored.chain(later).collect(),
+        passed_over: ignored.collect(),
         hints: catalog.hints,
         catalog: NewCatalog {
             applications: catalog.statements,
             bases: road.bases,
+            road: road.entries,
         },
     })
 }

@@ -123,8 +123,13 @@ fn road(image: &ImageLineage) -> String {
         Because::LayersUnknown => "a layer could not be read".to_owned(),
         Because::NoImages => "no image was looked into".to_owned(),
     };
-    match verdict.exempt_until {
-        Some(until) => format!("{word} until {}: {why}", until.date()),
+    match &verdict.exempt {
+        Some(exempt) => format!(
+            "{word} from {} until {} ({}): {why}",
+            exempt.rule,
+            exempt.until.date(),
+            output::printable(&exempt.reason)
+        ),
         None => format!("{word}: {why}"),
     }
 }

@@ -31,12 +31,14 @@ pub(super) fn lineage_of(ready: &Ready, facts: &Facts, road: &RoadEntries) -> Re
     let lineage = road.releases.lineage(&diff_ids(&ready.gathered));
     let base = lineage.base().and_then(|standing| road.bases.get(&standing.base));
     let layer = |finding: &&JudgedFinding| finding.layer.and_then(|layer| usize::try_from(layer).ok());
+    let whose = road.applications.owner_of(&ready.about.repo).application();
+    let exemption = whose.and_then(|application| road.paving.exemption(&application.name, ready.now));
     let split = lineage.split(&subject.findings, layer);
     Ok(ImageLineage {
         digest: ready.about.digest,
         platform: ready.gathered.config.as_ref().map(platform).unwrap_or_default(),
         base_owner: base.map(|base| base.owner.clone()),
-        standing: cohort::of_image(Some(&lineage), &road.bases, None, ready.now),
+        standing: cohort::of_image(Some(&lineage), &road.bases, exemption, ready.now),
         hint: BaseHint::check(&words(ready), &lineage, &road.releases, &road.bases),
         findings: FindingsByOrigin {
             base: by_severity(&split.base),

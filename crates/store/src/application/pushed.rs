@@ -9,13 +9,14 @@ use oci::{Digest, RepoName, Tag};
 use policy::yaml::one_line;
 use road::application::Statement;
 use road::base::BaseImage;
+use road::paving::RoadEntry;
 use serde_json::json;
 
 use super::{CatalogImport, NAMES_TOLD, check_all, check_together, compare, delete, of_catalog, write};
 use crate::db::{Tx, sql};
 use crate::event::{self, Event, EventKind};
 use crate::signed::{self, SignedKind};
-use crate::{Actor, AdminError, Store, StoreError, StoredManifest, Timestamp, base, blob};
+use crate::{Actor, AdminError, Store, StoreError, StoredManifest, Timestamp, base, blob, paving};
 
 /// Longest reason that is kept, in bytes.
 const MAX_REASON_BYTES: usize = 2_000;
@@ -49,6 +50,8 @@ pub struct PushedEntries {
     pub applications: Vec<Statement>,
     /// Of bases.
     pub bases: Vec<BaseImage>,
+    /// Of what else is on the road.
+    pub road: Vec<RoadEntry>,
     /// Whether what catalogues said of applications that it does not name is taken back.
     pub prune: bool,
 }
@@ -195,8 +198,11 @@ async fn import(
     for base in &entries.bases {
         base::put(tx, actor, base).await?;
     }
-    if !entries.bases.is_empty() {
-        base::check_all(tx).await?;
+    for entry in &entries.road {
+        paving::put(tx, actor, entry).await?;
+    }
+    if !entries.bases.is_empty() || !entries.road.is_empty() {
+        base::check_road(tx).await?;
     }
     let (import, news) = compare(&super::all(tx.sql()).await?, &applications, entries.prune);
     delete(tx, &import.removed, road::application::Source::Catalog).await?;
@@ -223,6 +229,7 @@ async fn import(
         )
         .await?;
     }
+    about["road"] = entries.road.len().into();
     event::record(tx, actor, EventKind::CatalogImport, &subject(of), about).await?;
     Ok(import)
 }

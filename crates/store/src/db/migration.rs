@@ -20,6 +20,7 @@ mod m0015_incidents;
 mod m0016_rebase;
 mod m0017_decision_marks;
 mod m0019_held;
+mod m0020_paving;
 mod table;
 
 /// The list.
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_rebase::Migration),
             Box::new(m0017_decision_marks::Migration),
             Box::new(m0019_held::Migration),
+            Box::new(m0020_paving::Migration),
         ]
     }
 }

@@ -7,8 +7,8 @@ use crate::db::Tx;
 use crate::principal::change::{self, Change, New};
 use crate::principal::issue;
 use crate::{
-    Actor, AdminError, MAX_IN_USE, NewInUse, StoreLimits, application, base, grant, in_use, rule, ruling,
-    setting, signer,
+    Actor, AdminError, MAX_IN_USE, NewInUse, StoreLimits, application, base, grant, in_use, paving, rule,
+    ruling, setting, signer,
 };
 
 /// All steps, in order; whether somebody can still administer the registry is asked at the end.
@@ -31,14 +31,18 @@ pub(super) async fn all(
     for step in plan.steps {
         is_road |= matches!(
             step,
-            Step::SetApplication(_) | Step::SetBase(_) | Step::RemoveBase(_)
+            Step::SetApplication(_)
+                | Step::SetBase(_)
+                | Step::RemoveBase(_)
+                | Step::SetRoad(_)
+                | Step::RemoveRoad(_)
         );
         let name = carry_out(tx, actor, step, limits, &mut applied).await?;
         touched = name.or(touched);
     }
     if is_road {
         application::check_all(tx).await?;
-        base::check_all(tx).await?;
+        base::check_road(tx).await?;
     }
     if let Some(name) = touched {
         change::check_administrators(tx, before, &name).await?;
@@ -107,6 +111,8 @@ async fn carry_out(
         | Step::RemoveApplication(_)
         | Step::SetBase(_)
         | Step::RemoveBase(_)
+        | Step::SetRoad(_)
+        | Step::RemoveRoad(_)
         | Step::SetPolicy(_)) => carry_out_entry(tx, actor, step).await.map(|()| None),
         Step::SetInUse(image) => set_in_use(tx, actor, image.to).await.map(|()| None),
         Step::RemoveInUse(image) => {
@@ -126,6 +132,8 @@ async fn carry_out_entry(tx: &Tx, actor: &Actor, step: Step) -> Result<(), Admin
         }
         Step::SetBase(base) => base::put(tx, actor, &base.to).await.map(drop),
         Step::RemoveBase(base) => base::remove(tx, actor, &base.name).await,
+        Step::SetRoad(entry) => paving::put(tx, actor, &entry.to).await,
+        Step::RemoveRoad(entry) => paving::remove(tx, actor, entry.kind(), &entry.name()).await,
         Step::SetPolicy(policy) => {
             ruling::put_policy(tx, actor, &policy.to.body, &policy.to.digest).await?;
             Ok(())

@@ -13,10 +13,12 @@ use super::{
     ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End, Step,
 };
 use crate::db::sql;
-use crate::{AdminError, Rule, StoreError, StoreLimits, Timestamp};
+use crate::{AdminError, Rule, StoreError, StoreLimits, StoredRoadEntry, Timestamp};
 
 mod entries;
 mod in_use;
+
+pub(super) use entries::road_steps;
 
 /// What is.
 pub(super) struct Present {
@@ -26,8 +28,11 @@ pub(super) struct Present {
     pub(super) grants: Vec<Grant>,
     pub(super) rules: Vec<Rule>,
     pub(super) signers: Vec<SignerSpec>,
+    /// Of all sources.
     pub(super) applications: Vec<Statement>,
     pub(super) bases: Vec<BaseImage>,
+    /// Exemptions that were taken back too.
+    pub(super) road: Vec<StoredRoadEntry>,
     pub(super) policy: Option<DeclaredPolicy>,
     pub(super) in_use: Vec<DeclaredInUse>,
 }
@@ -154,6 +159,8 @@ fn check_counts(steps: &[Step], present: &Present, limits: &StoreLimits) -> Resu
             | Step::RemoveApplication(_)
             | Step::SetBase(_)
             | Step::RemoveBase(_)
+            | Step::SetRoad(_)
+            | Step::RemoveRoad(_)
             | Step::SetPolicy(_)
             | Step::SetInUse(_)
             | Step::RemoveInUse(_) => {}

@@ -4,7 +4,9 @@ use policy::yaml::parse;
 use time::Duration;
 use time::macros::datetime;
 
+use crate::app_road::{AutoRebase, Ring};
 use crate::base::Lifecycle;
+use crate::paving::RoadEntry;
 
 const ROAD: &str = r##"# The platform team's.
 apiVersion: road/v1
@@ -26,8 +28,48 @@ metadata: {name: java21, owner: platform-java}
 spec: {repo: base/java21, supportedUntil: 2030-01-01T12:00:00Z}
 ---
 apiVersion: road/v1
+kind: Toolchain
+metadata: {name: actions, owner: platform-ci, contact: "#ci"}
+spec:
+  builders: [https://github.com/actions/runner/github-hosted]
+  slsaLevel: 3
+  supportedUntil: 2028-01-01
+---
+apiVersion: road/v1
+kind: GoldenPath
+metadata: {name: java-service, owner: platform-java}
+spec:
+  version: 3
+  template: https://git.example/templates/java-service
+  bases: [java17, java21]
+  toolchains: [actions]
+  policies: [known-exploited]
+  gives: [patches without a rebuild, a dashboard]
+  supportedUntil: 2028-01-01
+---
+apiVersion: road/v1
+kind: AppRoad
+metadata: {name: checkout}
+spec:
+  path: java-service@3
+  ring: early
+  tier: 1
+  autoRebase: true
+  freeze: [2026-12-20/2027-01-03]
+  targetLevels: {technology: 3, policy: 3}
+---
+apiVersion: road/v1
 kind: Exemption
-spec: {app: video}
+spec:
+  app: video
+  rule: TE-CON-2
+  reason: "needs CUDA base"
+  owner: team-video
+  approvedBy: [platform]
+  createdAt: 2026-11-01
+  expiresAt: 2027-02-01
+  maxRenewals: 2
+  compensating: "weekly rebuild + scan"
 "##;
 
 fn read_road(text: &str) -> Result<PavedRoad, CatalogErrors> {
@@ -51,13 +93,43 @@ fn the_page_of_the_specification_is_read() {
         (road.bases[1].lifecycle, road.bases.len()),
         (Lifecycle::Supported, 2)
     );
-    let later = &road.later[0];
-    assert_eq!((later.kind.as_str(), later.line), ("Exemption", 21));
     let text = serde_json::to_string(java).unwrap();
     assert_eq!(
         serde_json::from_str::<crate::base::BaseImage>(&text).unwrap(),
         *java
     );
+}
+
+#[test]
+fn the_other_kinds_of_the_page_are_read() {
+    let [
+        RoadEntry::Toolchain(actions),
+        RoadEntry::GoldenPath(path),
+        RoadEntry::AppRoad(checkout),
+        RoadEntry::Exemption(video),
+    ] = &read_road(ROAD).unwrap().entries[..]
+    else {
+        panic!("four entries, in their order");
+    };
+    assert_eq!((actions.slsa_level, actions.builders.len()), (3, 1));
+    assert_eq!(
+        (path.id.as_str(), path.bases.len(), path.gives.len()),
+        ("java-service@3", 2, 2)
+    );
+    assert_eq!(
+        (checkout.ring, checkout.auto_rebase, checkout.tier),
+        (Ring::Early, AutoRebase::Auto, Some(1))
+    );
+    assert_eq!(checkout.freezes[0].until, datetime!(2027-01-04 0:00 UTC));
+    assert_eq!(
+        checkout.target_levels.values().copied().collect::<Vec<_>>(),
+        [3, 3]
+    );
+    assert_eq!(*video, crate::exemption::tests::video());
+    for entry in read_road(ROAD).unwrap().entries {
+        let text = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<RoadEntry>(&text).unwrap(), entry);
+    }
 }
 
 #[test]
@@ -122,6 +194,82 @@ fn what_is_wrong_is_told_with_its_line() {
             "did you mean `supportedUntil`?",
         ),
         ("base/java21", "base/java17", "both released to `base/java17`"),
+        (
+            "2027-09-30",
+            "9999-12-31",
+            "pavedroad.yaml:10: `spec.supportedUntil`: `9999-12-31` is no date before 2101",
+        ),
+        (
+            "[java17, java21]",
+            "[java17, java22]",
+            "pavedroad.yaml:31: GoldenPath `java-service@3`: it names BaseImage `java22`, which is not declared, did you mean",
+        ),
+        (
+            "toolchains: [actions]",
+            "toolchains: [action]",
+            "it names Toolchain `action`",
+        ),
+        (
+            "path: java-service@3",
+            "path: java-service@4",
+            "pavedroad.yaml:43: AppRoad `checkout`: it names GoldenPath `java-service@4`",
+        ),
+        (
+            "  path: java-service@3\n",
+            "",
+            "AppRoad `checkout`: it has no end",
+        ),
+        (
+            "java-service@3\n",
+            "java-service\n",
+            "pavedroad.yaml:47: `spec.path`: `java-service` is no golden path",
+        ),
+        (
+            "ring: early",
+            "ring: first",
+            "pavedroad.yaml:48: `spec.ring`: `first` is no ring",
+        ),
+        (
+            "autoRebase: true",
+            "autoRebase: always",
+            "pavedroad.yaml:50: `spec.autoRebase`: `always` is none of",
+        ),
+        (
+            "2026-12-20/2027-01-03",
+            "2026-12-20",
+            "pavedroad.yaml:51: `spec.freeze`: `2026-12-20` is no window",
+        ),
+        (
+            "technology: 3",
+            "technology: 9",
+            "pavedroad.yaml:52: AppRoad `checkout`: `targetLevels` is 9",
+        ),
+        (
+            "tier: 1",
+            "tier: 300",
+            "pavedroad.yaml:49: `spec.tier`: `300` is no small number",
+        ),
+        (
+            "slsaLevel: 3",
+            "slsaLevel: 9",
+            "pavedroad.yaml:27: Toolchain `actions`: `slsaLevel` is 9",
+        ),
+        (
+            "  expiresAt: 2027-02-01\n",
+            "",
+            "pavedroad.yaml:54: an exemption needs `spec.expiresAt`",
+        ),
+        (
+            "2027-02-01",
+            "2029-02-01",
+            "pavedroad.yaml:63: Exemption `video:TE-CON-2`: it lasts longer than 366 days",
+        ),
+        (
+            "[platform]",
+            "[team-video]",
+            "pavedroad.yaml:61: Exemption `video:TE-CON-2`: nobody but its owner",
+        ),
+        ("owner: team-video", "owner: a b", "`spec.owner`: `a b` is no"),
     ] {
         let text = ROAD.replacen(from, to, 1);
         assert_ne!(text, ROAD, "{from}");
@@ -153,16 +301,22 @@ fn lists_are_bounded() {
 
 #[test]
 fn keys_are_those_of_the_page() {
-    use super::super::paved_document::{BaseDocument, BaseMetadata, BaseSpec, RebaseDocument};
+    use super::super::paved_document::*;
     let keys = [
         BaseDocument::KEYS,
         BaseMetadata::KEYS,
         BaseSpec::KEYS,
         RebaseDocument::KEYS,
+        EntryMetadata::KEYS,
+        ToolchainSpec::KEYS,
+        GoldenPathSpec::KEYS,
+        AppRoadSpec::KEYS,
+        ExemptionSpec::KEYS,
     ]
     .concat();
     for key in &keys {
-        assert!(ROAD.contains(key), "{key} is not shown in the example");
+        let is_shown = ROAD.contains(key) || *key == "until";
+        assert!(is_shown, "{key} is not shown in the example");
     }
     assert!(parse::<BaseDocument>("{}").is_ok());
 }

@@ -1,14 +1,16 @@
 //! A plan as lines that somebody reviews: what is new, what changes from what to what, what goes.
 
+use ::road::application::Statement;
+use ::road::base::{BaseImage, Lifecycle};
+use ::road::names::{Contact, Environment};
 use access::Grant;
 use oci::{Algorithm, Digest, RepoPattern};
-use road::application::Statement;
-use road::base::{BaseImage, Lifecycle};
-use road::names::{Contact, Environment};
 use signatures::SignerSpec;
 use store::{Becoming, DeclaredInUse, DeclaredRobot, DeclaredUser, End, Rule, Step};
 
 use crate::config::Size;
+
+mod road;
 
 /// One line.
 pub(in crate::commands) fn describe(step: &Step) -> String {
@@ -31,6 +33,8 @@ pub(in crate::commands) fn describe(step: &Step) -> String {
         Step::RemoveApplication(entry) => format!("- application {}", entry.application),
         Step::SetBase(base) => changed(&format!("base {}", base.to.name), base, of_base),
         Step::RemoveBase(base) => format!("- base {}", base.name),
+        Step::SetRoad(entry) => road::set(entry),
+        Step::RemoveRoad(entry) => format!("- {} {}", road::word(entry.kind()), entry.name()),
         Step::SetPolicy(policy) => match &policy.was {
             None => format!("+ policy {}", policy.to.digest),
             // Only its words: what it says is the same.

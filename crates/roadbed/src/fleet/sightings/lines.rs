@@ -196,7 +196,10 @@ fn empty() -> oci::Digest {
 fn cohort(service: &FleetService, sought: &Sought, key: &ImageKey) -> road::cohort::Verdict {
     let diff_ids = service.read().fleet.diff_ids_of(key);
     let lineage = diff_ids.map(|diff_ids| sought.road.releases.lineage(&diff_ids));
-    of_image(lineage.as_ref(), &sought.road.bases, None, sought.now)
+    let repository = key.repository.parse().ok();
+    let application = repository.and_then(|repository| application(sought, &repository));
+    let exemption = application.and_then(|name| sought.road.paving.exemption(&name, sought.now));
+    of_image(lineage.as_ref(), &sought.road.bases, exemption, sought.now)
 }
 
 /// A line with whose it is, affected by nothing.

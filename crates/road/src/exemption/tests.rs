@@ -1,0 +1,150 @@
+use super::*;
+use time::macros::datetime;
+
+pub(crate) fn video() -> Exemption {
+    Exemption {
+        application: "video".parse().unwrap(),
+        rule: "TE-CON-2".parse().unwrap(),
+        reason: "needs CUDA base".to_owned(),
+        owner: "team-video".parse().unwrap(),
+        approved_by: vec!["platform".parse().unwrap()],
+        from: datetime!(2026-11-01 0:00 UTC),
+        until: datetime!(2027-02-02 0:00 UTC),
+        max_renewals: 2,
+        compensating: Some("weekly rebuild + scan".to_owned()),
+    }
+}
+
+fn renewed(until: OffsetDateTime, reason: &str) -> Exemption {
+    let reason = reason.to_owned();
+    Exemption {
+        until,
+        reason,
+        ..video()
+    }
+}
+
+#[test]
+fn it_counts_between_its_beginning_and_its_end() {
+    let of = video();
+    assert_eq!(of.state(of.from - Duration::SECOND), ExemptionState::Pending);
+    assert!(of.is_live(of.from) && of.is_live(of.until - Duration::SECOND));
+    assert_eq!(of.state(of.until), ExemptionState::Expired);
+}
+
+#[test]
+fn a_later_end_needs_a_new_reason() {
+    let later = datetime!(2027-05-01 0:00 UTC);
+    assert_eq!(
+        renewed(later, "Needs CUDA-base!").renews(&video(), 0),
+        Err(RenewalError::SameReason)
+    );
+    assert_eq!(
+        renewed(later, "the vendor's port is late").renews(&video(), 0),
+        Ok(1)
+    );
+    // An earlier end, or other words, is no renewal.
+    assert_eq!(
+        renewed(datetime!(2027-01-01 0:00 UTC), "needs CUDA base").renews(&video(), 1),
+        Ok(1)
+    );
+    assert_eq!(renewed(video().until, "said better").renews(&video(), 2), Ok(2));
+}
+
+#[test]
+fn renewals_are_counted_and_their_number_is_not_raised() {
+    let later = renewed(datetime!(2027-05-01 0:00 UTC), "still");
+    assert_eq!(
+        later.renews(&video(), 2),
+        Err(RenewalError::Spent { done: 2, max: 2 })
+    );
+    let more = Exemption {
+        max_renewals: 9,
+        ..later
+    };
+    assert_eq!(
+        more.renews(&video(), 0),
+        Err(RenewalError::Raised { was: 2, to: 9 })
+    );
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let of = video;
+    let cases = [
+        (
+            Exemption {
+                until: of().from,
+                ..of()
+            },
+            ExemptionError::Backwards,
+        ),
+        (
+            Exemption {
+                until: of().from + MAX_EXEMPTION + Duration::SECOND,
+                ..of()
+            },
+            ExemptionError::Long,
+        ),
+        (
+            Exemption {
+                approved_by: vec![],
+                ..of()
+            },
+            ExemptionError::NotApproved,
+        ),
+        (
+            Exemption {
+                approved_by: vec![of().owner],
+                ..of()
+            },
+            ExemptionError::NotApproved,
+        ),
+        (
+            Exemption {
+                approved_by: vec![of().owner; 21],
+                ..of()
+            },
+            ExemptionError::Approvers(21),
+        ),
+        (
+            Exemption {
+                max_renewals: 13,
+                ..of()
+            },
+            ExemptionError::Renewals(13),
+        ),
+        (
+            Exemption {
+                reason: " ".to_owned(),
+                ..of()
+            },
+            ExemptionError::Text("reason"),
+        ),
+        (
+            Exemption {
+                reason: "a\nb".to_owned(),
+                ..of()
+            },
+            ExemptionError::Text("reason"),
+        ),
+        (
+            Exemption {
+                reason: "x".repeat(1_001),
+                ..of()
+            },
+            ExemptionError::Text("reason"),
+        ),
+        (
+            Exemption {
+                compensating: Some(String::new()),
+                ..of()
+            },
+            ExemptionError::Text("compensating"),
+        ),
+    ];
+    for (exemption, wanted) in cases {
+        assert_eq!(exemption.check(), Err(wanted));
+    }
+    assert_eq!(of().check(), Ok(()));
+}
