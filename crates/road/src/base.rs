@@ -62,6 +62,12 @@ impl Promise {
         Self(pairs.collect())
     }
 
+    /// What is promised for `severity` in so many words; a severity that nobody knows is promised nothing.
+    pub fn said(&self, severity: Severity) -> Option<Duration> {
+        let seconds = self.0.get(&severity)?;
+        Some(Duration::seconds(i64::try_from(*seconds).unwrap_or(i64::MAX)))
+    }
+
     /// What is promised for `severity`. Where nothing is said about it, the promise of the next more urgent severity is no
     /// promise for this one: [`DEFAULT_PROMISE`], or the longest that is said if that is longer. A severity that nobody knows
     /// counts as high: unknown is not harmless.
@@ -114,6 +120,9 @@ pub struct BaseImage {
     pub rebase: Option<RebaseContract>,
     /// What its owner promises.
     pub patch_within: Promise,
+    /// How many seconds after it was retired pushes of images on it are refused; nothing said: as the registry is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retire_notice: Option<u64>,
 }
 
 impl BaseImage {

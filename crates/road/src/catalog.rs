@@ -22,6 +22,9 @@ use crate::paving::PavingError;
 pub use backstage::{Catalog, Hint, REPOSITORIES_ANNOTATION, read};
 pub use paved_road::{PavedRoad, read_part_of_paved_road, read_paved_road};
 
+/// JSON schema of one document of `pavedroad.yaml`, for editors.
+pub const SCHEMA: &str = include_str!("../pavedroad.schema.json");
+
 /// A file as it was found.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceFile<'a> {

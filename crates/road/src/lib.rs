@@ -11,6 +11,7 @@
 //! - [`application`]: whose repository it is, by which source's word.
 //! - [`catalog`]: Backstage's `catalog-info.yaml` and our own `pavedroad.yaml`.
 //! - [`base`], [`lineage`]: the approved bases, and which of them an image stands on.
+//! - [`ends`]: who is warned of what ends. [`debt`]: what owners of bases promised. [`adoption`]: how the road is taken up.
 //! - [`paving`]: the rest of the catalogue: [`golden_path`]s and toolchains, what applications say ([`app_road`]), [`exemption`]s.
 //! - [`cohort`]: paved, stale, exempt, own road, unknown.
 //! - [`incident`]: a group of vulnerabilities, followed until it is closed.
@@ -29,12 +30,15 @@
 //!
 //! Read first: `application.rs`, then `lineage.rs`, then `fleet.rs`, then `incident.rs`.
 
+pub mod adoption;
 pub mod app_road;
 pub mod application;
 pub mod base;
 pub mod catalog;
 pub mod cohort;
+pub mod debt;
 pub mod diff;
+pub mod ends;
 pub mod escape;
 pub mod exemption;
 pub mod fleet;

@@ -259,7 +259,11 @@ impl Catalogue {
         let said = tokio::task::spawn_blocking(move || contents::entries(&files, &config)).await;
         let said = said.context("the catalogue was lost")?;
         let road = self.store.road().await?;
-        Ok(said.and_then(|entries| contents::check_replaced(&entries, &road.bases, &of).map(|()| entries)))
+        Ok(said.and_then(|entries| {
+            contents::check_replaced(&entries, &road.bases, &of)?;
+            contents::check_applications(&entries, &road.applications, &of)?;
+            Ok(entries)
+        }))
     }
 
     /// Whether it is newer than what counts: a signature says who made it, not that it is still meant.

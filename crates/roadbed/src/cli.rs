@@ -8,7 +8,7 @@ use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, decisions,
     deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, manifests, policy, rebase,
-    repositories, robots, rules, sbom, scan, signers, sinks, users, waivers,
+    repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -139,6 +139,9 @@ pub(crate) enum Command {
     /// Manage approved bases: what images should be built on
     #[command(subcommand)]
     Base(bases::BaseCommand),
+    /// Check and apply the catalogue of the road, and see who is on it
+    #[command(subcommand)]
+    Road(road::RoadCommand),
     /// Say whose an image is, what it stands on, and where that is on the road
     Lineage(lineage::LineageArgs),
     /// Put an image on the newest release of its base without building it again, or say why that cannot be

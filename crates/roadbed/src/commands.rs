@@ -33,6 +33,7 @@ pub(crate) mod manifests;
 pub(crate) mod policy;
 pub(crate) mod rebase;
 pub(crate) mod repositories;
+pub(crate) mod road;
 pub(crate) mod robots;
 pub(crate) mod rules;
 pub(crate) mod sbom;
@@ -81,6 +82,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::App(command) => apps::run(&Client::connect(&client)?, command).await,
         Command::Catalog(command) => catalog::run(&client, command).await,
         Command::Base(command) => bases::run(&Client::connect(&client)?, command).await,
+        Command::Road(command) => road::run(&client, command).await,
         Command::Lineage(args) => lineage::run(&Client::connect(&client)?, args).await,
         Command::Rebase(args) => rebase::run(&Client::connect(&client)?, args).await,
         Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,

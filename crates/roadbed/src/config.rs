@@ -27,6 +27,7 @@ mod logging;
 pub(crate) mod nearest;
 mod network;
 mod problem;
+mod road;
 mod sbom;
 mod sections;
 mod setting;
@@ -46,6 +47,7 @@ pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
 pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
+pub(crate) use road::Road;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
     Api, Auth, Catalog, Connections, Gate, IncidentDeadlines, Log, Metrics, Reevaluation, Registry, Sbom,
@@ -76,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) reevaluation: Reevaluation,
     /// A catalogue that is pushed as an artifact.
     pub(crate) catalog: Catalog,
+    /// What the road asks of pushes.
+    pub(crate) road: Road,
     /// What a pull has to pass.
     pub(crate) gate: Gate,
     pub(crate) incidents: IncidentDeadlines,
@@ -138,6 +142,7 @@ impl Config {
             signatures: Signatures::read(&mut reader),
             reevaluation: Reevaluation::read(&mut reader),
             catalog: Catalog::read(&mut reader),
+            road: Road::read(&mut reader),
             gate: Gate::read(&mut reader),
             incidents: IncidentDeadlines::read(&mut reader),
             sbom: Sbom::read(&mut reader),
@@ -462,9 +467,9 @@ impl Config {
     }
 
     /// By when incidents are to be over of which nothing else is said.
-    pub(crate) fn incident_deadlines(&self) -> road::incident::Deadlines {
+    pub(crate) fn incident_deadlines(&self) -> ::road::incident::Deadlines {
         let seconds = |span: units::Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
-        road::incident::Deadlines {
+        ::road::incident::Deadlines {
             critical: seconds(self.incidents.critical),
             high: seconds(self.incidents.high),
             medium: seconds(self.incidents.medium),
@@ -495,6 +500,7 @@ impl Config {
             self.signatures.effective(),
             self.reevaluation.effective(),
             self.catalog.effective(),
+            self.road.effective(),
             self.gate.effective(),
             self.incidents.effective(),
             self.sbom.effective(),
@@ -537,6 +543,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Signatures,
         Reevaluation,
         Catalog,
+        Road,
         Gate,
         IncidentDeadlines,
         Sbom,

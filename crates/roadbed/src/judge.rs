@@ -67,7 +67,7 @@ pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
 pub(crate) use knowledge::{Facts, Knowledge, index_of, read as read_facts};
 pub(crate) use limits::JudgeLimits;
 pub(crate) use platform::{Wanted, choose};
-pub(crate) use push::AtPush;
+pub(crate) use push::{AtPush, RoadAtPush};
 pub(crate) use result::{ask, decision_of, decision_on, result_of};
 pub(crate) use sbom::{SbomOf, decision_of_sbom, result_of_sbom};
 pub(crate) use subject::{SubjectOf, add_vulnerabilities_of, is_image, subject_of};

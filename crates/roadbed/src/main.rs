@@ -18,6 +18,7 @@ mod judge;
 mod local;
 mod moment;
 mod output;
+mod paving;
 mod progress;
 mod prompt;
 mod rebase;

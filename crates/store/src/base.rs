@@ -1,16 +1,20 @@
 //! Approved bases, and their releases: the images in their repositories.
 
+use std::collections::BTreeMap;
+
 use oci::Tag;
 use policy::yaml::one_line;
-use road::base::{BaseImage, Bases, MAX_BASES};
+use road::base::{BaseImage, Bases, Lifecycle, MAX_BASES};
 use road::names::BaseName;
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use time::OffsetDateTime;
 
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::job::{self, JobPriority};
-use crate::{Actor, AdminError, Store, StoreError, paving};
+use crate::{Actor, AdminError, Store, StoreError, Timestamp, paving};
 
+mod debt;
 pub(crate) mod release;
 
 pub use release::{ImageNote, MAX_RELEASES_OF_A_BASE};
@@ -20,6 +24,12 @@ const MAX_TEXT_BYTES: usize = 80;
 
 /// Most architectures of a base.
 const MAX_ARCHITECTURES: usize = 32;
+
+#[derive(FromQueryResult)]
+struct RetiredRow {
+    name: String,
+    retired_at: i64,
+}
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -76,6 +86,20 @@ pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<BaseImage>, Sto
     rows.into_iter().map(Row::into_base).collect()
 }
 
+/// Since when bases are retired, by name.
+pub(crate) async fn retired(
+    on: &impl ConnectionTrait,
+) -> Result<BTreeMap<BaseName, OffsetDateTime>, StoreError> {
+    let sql = "SELECT name, retired_at FROM base_image WHERE retired_at IS NOT NULL";
+    let rows: Vec<RetiredRow> = sql::all(on, sql, []).await?;
+    let since = |row: RetiredRow| {
+        let name = row.name.parse();
+        let name = name.map_err(|_| StoreError::damaged(format!("base {:?}", row.name)))?;
+        Ok((name, Timestamp(row.retired_at).to_utc()))
+    };
+    rows.into_iter().map(since).collect()
+}
+
 async fn find(on: &impl ConnectionTrait, name: &BaseName) -> Result<Option<BaseImage>, StoreError> {
     let sql = "SELECT name, body FROM base_image WHERE name = $1";
     let row: Option<Row> = sql::first(on, sql, [name.as_str().into()]).await?;
@@ -91,15 +115,21 @@ pub(crate) async fn put(tx: &Tx, actor: &Actor, base: &BaseImage) -> Result<Opti
     }
     check_repository(tx, base).await?;
     let body = serde_json::to_value(base).map_err(|error| StoreError::damaged(error.to_string()))?;
-    let sql = "INSERT INTO base_image (name, repository, body, set_at, set_by) VALUES ($1, $2, $3, $4, $5) \
+    // Since when it is retired does not move with later words about it.
+    let sql = "INSERT INTO base_image (name, repository, body, set_at, set_by, retired_at) \
+               VALUES ($1, $2, $3, $4, $5, $6) \
                ON CONFLICT (name) DO UPDATE SET repository = excluded.repository, body = excluded.body, \
-               set_at = excluded.set_at, set_by = excluded.set_by";
+               set_at = excluded.set_at, set_by = excluded.set_by, retired_at = CASE \
+               WHEN excluded.retired_at IS NULL THEN NULL \
+               ELSE COALESCE(base_image.retired_at, excluded.retired_at) END";
+    let is_retired = base.lifecycle == Lifecycle::Retired;
     let values = [
         base.name.as_str().into(),
         base.repository.as_str().into(),
         body.to_string().into(),
         tx.now().micros().into(),
         actor.name().into(),
+        is_retired.then_some(tx.now().micros()).into(),
     ];
     sql::execute(tx.sql(), sql, values).await?;
     if was.as_ref().map(|was| &was.repository) != Some(&base.repository) {
@@ -127,6 +157,7 @@ pub(crate) async fn remove(tx: &Tx, actor: &Actor, name: &BaseName) -> Result<()
     )
     .await?;
     release::forget(tx, name).await?;
+    debt::forget(tx, name).await?;
     tx.touch_entries();
     let about = serde_json::to_value(&was).unwrap_or_default();
     event::record(tx, actor, EventKind::BaseRemove, name.as_str(), about).await?;
@@ -196,4 +227,4 @@ pub(crate) fn check(base: &BaseImage) -> Result<(), AdminError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

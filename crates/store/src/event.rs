@@ -364,7 +364,7 @@ async fn insert(
 }
 
 #[derive(FromQueryResult)]
-struct EventRow {
+pub(crate) struct EventRow {
     seq: i64,
     at: i64,
     kind: String,
@@ -376,7 +376,7 @@ struct EventRow {
 }
 
 impl EventRow {
-    fn into_event(self) -> Result<Event, StoreError> {
+    pub(crate) fn into_event(self) -> Result<Event, StoreError> {
         let damaged = || StoreError::damaged(format!("event {} cannot be read", self.seq));
         Ok(Event {
             seq: self.seq,

@@ -19,6 +19,7 @@
 
 mod actor;
 mod administrator;
+mod adoption;
 mod advisory;
 mod application;
 mod attached;
@@ -85,6 +86,7 @@ mod upload;
 
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
+pub use adoption::{AdoptionDay, MAX_ADOPTION_DAYS};
 pub use advisory::{
     AdvisoryDocument, AdvisoryImport, AdvisoryRow, FeedHold, Import, ImportError, ImportSummary, Importer,
     LIFTS_NAMED, LiftedCause, Lifts, StagedImport, home_of,
@@ -123,7 +125,7 @@ pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;
-pub use paving::StoredRoadEntry;
+pub use paving::{RoadAt, StoredRoadEntry};
 #[cfg(feature = "measure")]
 pub use planting::PlantedImage;
 pub use principal::{

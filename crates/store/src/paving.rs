@@ -13,6 +13,11 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::{Actor, AdminError, Store, StoreError, Timestamp};
 
+mod history;
+mod notice;
+
+pub use history::RoadAt;
+
 /// An entry as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRoadEntry {
@@ -175,3 +180,6 @@ pub(crate) fn check_together(bases: &Bases, entries: Vec<RoadEntry>) -> Result<(
         reason: error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests;

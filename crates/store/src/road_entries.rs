@@ -1,13 +1,16 @@
 //! What entries, releases and words of images come to: applications, bases, and what can be stood on. Read when somebody asks and
 //! something has changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use road::application::{Applications, Statement};
 use road::base::Bases;
 use road::lineage::{BaseIndex, releases};
+use road::names::BaseName;
 use road::paving::Paving;
+use time::OffsetDateTime;
 use tokio::sync::{Mutex, watch};
 
 use crate::application::words;
@@ -21,6 +24,8 @@ pub struct RoadEntries {
     pub applications: Applications,
     /// What images may stand on.
     pub bases: Bases,
+    /// Since when bases are retired, of those that are.
+    pub retired: BTreeMap<BaseName, OffsetDateTime>,
     /// The rest of the catalogue.
     pub paving: Paving,
     /// The releases of these bases.
@@ -72,6 +77,7 @@ impl Store {
         let entries = application::all(on).await?;
         let said = words::all(on).await?;
         let bases = base::all(on).await?;
+        let retired = base::retired(on).await?;
         let pushed = release::all(on).await?;
         let entries_of_road = paving::all(on).await?;
         // It computes; a thread that serves connections must not.
@@ -86,6 +92,7 @@ impl Store {
                 releases: releases.map_err(|error| StoreError::damaged(error.to_string()))?,
                 bases,
                 paving,
+                retired,
                 change,
             })
         })

@@ -58,7 +58,7 @@ pub(crate) struct BaseKey {
     name: BaseName,
 }
 
-fn may_see(session: &Session, base: &BaseImage) -> bool {
+pub(crate) fn may_see(session: &Session, base: &BaseImage) -> bool {
     session.system().is_ok() || session.book.may_list(&session.caller, &base.repository)
 }
 

@@ -55,6 +55,7 @@ mod query;
 mod rebases;
 mod reports;
 mod repositories;
+mod road;
 mod robots;
 mod rules;
 mod session;
@@ -75,6 +76,7 @@ use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use self::road::adoption::{Survey, SurveyError, Surveyed, Surveying};
 pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 pub use advisories::end_import;
 pub use affected::{AffectedQuestion, Answering, Asking, AskingError, MayPull};
@@ -151,6 +153,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
                 .routes(routes!(previews::preview_advisories))
                 .routes(routes!(catalog::import_catalog, catalog::get_catalog))
                 .routes(routes!(catalog::allow_catalog))
+                .routes(routes!(road::change_road, road::get_road))
                 .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
         )
         .routes(routes!(policies::get_policy, policies::set_policy))
@@ -209,6 +212,9 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(bases::list_bases, bases::set_base))
         .routes(routes!(bases::get_base, bases::remove_base))
         .routes(routes!(lineage::get_lineage))
+        .routes(routes!(road::get_history))
+        .routes(routes!(road::get_promises))
+        .routes(routes!(road::adoption::get_adoption))
         .routes(routes!(rebases::get_plan))
         .routes(routes!(rebases::make_rebase, rebases::list_rebases))
         .routes(routes!(rebases::get_rebase))

@@ -18,6 +18,7 @@ use crate::incidents::Incidents;
 use crate::judging::Judging;
 use crate::problem::{ApiError, Kind};
 use crate::rebases::Rebasing;
+use crate::road::adoption::Surveying;
 use crate::session::PeerAddress;
 use crate::sinks::Telling;
 
@@ -80,6 +81,8 @@ pub struct WebState {
     /// Who judges images; nobody where none are looked into.
     pub(crate) judging: Option<Arc<dyn Judging>>,
     pub(crate) rebasing: Option<Arc<dyn Rebasing>>,
+    /// Who knows where all images stand; nobody where none are looked into.
+    pub(crate) surveying: Option<Arc<dyn Surveying>>,
     /// Who fetches advisories; nobody where none are fetched.
     pub(crate) syncing: Option<Arc<dyn Syncing>>,
     /// Who tells sinks; nobody where nobody is told.
@@ -155,6 +158,7 @@ impl WebState {
             import: Arc::default(),
             judging: None,
             rebasing: None,
+            surveying: None,
             syncing: None,
             telling: None,
             asking: None,
@@ -192,6 +196,12 @@ impl WebState {
     #[must_use]
     pub fn rebased_by(self, rebasing: Option<Arc<dyn Rebasing>>) -> Self {
         Self { rebasing, ..self }
+    }
+
+    /// The same with somebody who knows where all images stand.
+    #[must_use]
+    pub fn surveyed_by(self, surveying: Option<Arc<dyn Surveying>>) -> Self {
+        Self { surveying, ..self }
     }
 
     /// The same with somebody who keeps incidents.

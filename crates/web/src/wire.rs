@@ -43,6 +43,8 @@ pub use crate::reports::{
     ReportEntry, UnpushedArtifact, UnpushedBlob, UnpushedImage, UnpushedSbom, UnpushedSignatures,
 };
 pub use crate::repositories::{EffectiveRule, RepositoryEntry, TagEntry};
+pub use crate::road::adoption::{AdoptionEntry, AdoptionReport, OwnerAdoption};
+pub use crate::road::{BasePromises, ChangedRoad, NewRoad, ShownEntry, ShownRoad};
 pub use crate::robots::{NewRobot, NewSecret, ShownSecret};
 pub use crate::rules::{RuleEntry, SetRule};
 pub use crate::sessions::{IssuedSession, NewSession, OwnPassword, Whoami};

@@ -16,6 +16,7 @@ pub(crate) fn base(name: &str) -> BaseImage {
             (Severity::Critical, Duration::hours(24)),
             (Severity::High, Duration::days(7)),
         ]),
+        retire_notice: None,
     }
 }
 

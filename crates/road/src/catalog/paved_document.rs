@@ -45,6 +45,7 @@ mapping! {
         "supportedUntil" => supported_until: Spanned<String>,
         "replacedBy" => replaced_by: Spanned<String>,
         "rebase" => rebase: RebaseDocument,
+        "retireNotice" => retire_notice: Spanned<String>,
         "patchWithin" => patch_within: BTreeMap<String, Spanned<String>>,
     }
 }

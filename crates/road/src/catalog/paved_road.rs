@@ -228,6 +228,7 @@ fn base(entry: &BaseDocument, document: &Document<'_>) -> Result<BaseImage, At> 
             .map(|rebase| contract(rebase, document))
             .transpose()?,
         patch_within: promise(spec, document)?,
+        retire_notice: notice(spec, document)?,
     })
 }
 
@@ -324,6 +325,19 @@ fn contract(rebase: &RebaseDocument, document: &Document<'_>) -> Result<RebaseCo
             .map(|arch| arch.value.iter().map(line).collect())
             .unwrap_or_default(),
     })
+}
+
+fn notice(spec: &BaseSpec, document: &Document<'_>) -> Result<Option<u64>, At> {
+    let Some(text) = &spec.retire_notice else {
+        return Ok(None);
+    };
+    let wanted = "no span of time: write 30d or 2w";
+    let problem = || {
+        let at = document.line(line_of(text));
+        (at, value("spec.retireNotice", &text.value, wanted))
+    };
+    let span = parse_duration(&text.value).ok_or_else(problem)?;
+    Ok(u64::try_from(span.whole_seconds()).ok())
 }
 
 fn promise(spec: &BaseSpec, document: &Document<'_>) -> Result<Promise, At> {

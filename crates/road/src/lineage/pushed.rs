@@ -124,6 +124,7 @@ mod tests {
             replaced_by: None,
             rebase: None,
             patch_within: Promise::default(),
+            retire_notice: None,
         }])
         .unwrap()
     }

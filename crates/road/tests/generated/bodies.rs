@@ -9,6 +9,7 @@ use road::{
     base::Bases,
     catalog::{self, CatalogErrors, CatalogLimits, SourceFile},
     fleet::{Fleet, Moment, State, load},
+    paving::Paving,
     question::Question,
 };
 

@@ -3,8 +3,10 @@
 use anyhow::{Context as _, Result};
 use oci::{Manifest, RepoPattern};
 use policy::yaml::one_line;
+use road::application::Applications;
 use road::base::Bases;
 use road::catalog::{CatalogLimits, SourceFile, read_files};
+use road::paving::RoadEntry;
 use store::{PushedEntries, Store};
 use thiserror::Error;
 
@@ -103,6 +105,68 @@ pub(super) fn check_replaced(
     Ok(())
 }
 
+/// Toolchains and golden paths are for all, so only who may speak of all sets them.
+fn check_its_own(entry: &RoadEntry, config: &CatalogueConfig) -> Result<(), Refused> {
+    let is_of_all = matches!(entry, RoadEntry::Toolchain(_) | RoadEntry::GoldenPath(_));
+    if !is_of_all || speaks_of_all(config) {
+        return Ok(());
+    }
+    Err(Refused::NotItsOwn {
+        what: format!("{} {}, which is for everybody,", entry.kind(), entry.name()),
+        pattern: RepoPattern::everything().to_string(),
+    })
+}
+
+fn speaks_of_all(config: &CatalogueConfig) -> bool {
+    config
+        .speaks_of
+        .iter()
+        .any(|may| may.contains(&RepoPattern::everything()))
+}
+
+/// What is said of an application counts only if all of its repositories, as they are known here or as this catalogue names them,
+/// lie where it may speak of.
+pub(super) fn check_applications(
+    entries: &PushedEntries,
+    known: &Applications,
+    config: &CatalogueConfig,
+) -> Result<(), Refused> {
+    if speaks_of_all(config) {
+        return Ok(());
+    }
+    for entry in &entries.road {
+        let name = match entry {
+            RoadEntry::AppRoad(road) => &road.application,
+            RoadEntry::Exemption(exemption) => &exemption.application,
+            RoadEntry::Toolchain(_) | RoadEntry::GoldenPath(_) => continue,
+        };
+        let own = entries
+            .applications
+            .iter()
+            .filter(|said| said.application == *name);
+        let own = own.flat_map(|said| &said.repositories);
+        let others = known.get(name).into_iter().flat_map(|known| &known.repositories);
+        let mut patterns = own.chain(others.map(|stated| &stated.value)).peekable();
+        let what = || format!("{} {}", entry.kind(), entry.name());
+        if patterns.peek().is_none() {
+            let pattern = format!("application {name}, which has no repositories here");
+            return Err(Refused::NotItsOwn {
+                what: what(),
+                pattern,
+            });
+        }
+        let beyond = patterns.find(|pattern| !config.speaks_of.iter().any(|may| may.contains(pattern)));
+        if let Some(pattern) = beyond {
+            let pattern = pattern.to_string();
+            return Err(Refused::NotItsOwn {
+                what: what(),
+                pattern,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// What they say, if it may be said.
 pub(super) fn entries(
     files: &[(String, String)],
@@ -132,6 +196,9 @@ pub(super) fn entries(
                 pattern: base.repository.to_string(),
             });
         }
+    }
+    for entry in &read.road.entries {
+        check_its_own(entry, config)?;
     }
     if config.prune && applications.is_empty() {
         return Err(Refused::Empty);

@@ -19,7 +19,8 @@ mod waivers;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The files are YAML documents with a `kind`: `User`, `Robot`, `Grant`, `Rule`, `Signer`, `Sink`, `Application`,
-`BaseImage`, `Policy`, `InUse` or `Waiver`; docs/apply.md describes them.
+`BaseImage`, `Toolchain`, `GoldenPath`, `AppRoad`, `Exemption`, `Policy`, `InUse` or `Waiver`;
+docs/apply.md describes them.
 What a document leaves out of a user or robot stays as it is. A waiver is asked for; somebody else approves it.
 
 Examples:

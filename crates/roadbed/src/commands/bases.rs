@@ -77,6 +77,9 @@ pub(crate) struct SetArgs {
     /// Within which time its owner patches it, as severity=span
     #[arg(long, value_name = "SEVERITY=SPAN", value_delimiter = ',', value_parser = promise)]
     patch_within: Vec<(Severity, Duration)>,
+    /// How long after it was retired images on it may still be pushed; by default as the registry is configured
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    retire_notice: Option<Duration>,
     /// Promise that a release may take the place of another one below images that stand on it (`roadbed rebase`)
     #[arg(long)]
     rebase_safe: bool,
@@ -107,6 +110,10 @@ fn lifecycle(text: &str) -> Result<Lifecycle, String> {
     found
         .map(|(_, lifecycle)| *lifecycle)
         .ok_or_else(|| "write experimental, supported, deprecated or retired".to_owned())
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a span such as 30d".to_owned())
 }
 
 pub(super) fn promise(text: &str) -> Result<(Severity, Duration), String> {
@@ -179,6 +186,9 @@ fn entry(args: SetArgs) -> Result<BaseImage> {
             arch: args.arch,
         }),
         patch_within: Promise::new(args.patch_within),
+        retire_notice: args
+            .retire_notice
+            .and_then(|span| u64::try_from(span.whole_seconds()).ok()),
     })
 }
 

@@ -131,7 +131,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Read> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            gather(path, 0, &limits, &mut files)?;
+            gather_named(path, &NAMES, &limits, &mut files)?;
         } else {
             files.push(path.clone());
         }
@@ -140,7 +140,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Read> {
         bail!("there is no {} or {} there", NAMES[0], NAMES[2]);
     }
     files.sort();
-    let texts = read_files(files, &limits)?;
+    let texts = read_texts_of(files, &limits)?;
     let texts: Vec<SourceFile<'_>> = texts
         .iter()
         .map(|(name, text)| SourceFile { name, text })
@@ -160,7 +160,22 @@ fn read_all(paths: &[PathBuf]) -> Result<Read> {
     })
 }
 
-fn gather(directory: &Path, depth: usize, limits: &CatalogLimits, files: &mut Vec<PathBuf>) -> Result<()> {
+/// The files of these names below a directory.
+pub(super) fn gather_named(
+    directory: &Path,
+    names: &[&str],
+    limits: &CatalogLimits,
+    files: &mut Vec<PathBuf>,
+) -> Result<()> {
+    gather(directory, 0, (names, limits), files)
+}
+
+fn gather(
+    directory: &Path,
+    depth: usize,
+    (names, limits): (&[&str], &CatalogLimits),
+    files: &mut Vec<PathBuf>,
+) -> Result<()> {
     if depth > MAX_DEPTH {
         bail!(
             "{} is nested deeper than {MAX_DEPTH} directories",
@@ -174,8 +189,8 @@ fn gather(directory: &Path, depth: usize, limits: &CatalogLimits, files: &mut Ve
         let kind = entry.file_type().with_context(cannot_read)?;
         let name = entry.file_name();
         if kind.is_dir() && !name.as_encoded_bytes().starts_with(b".") {
-            gather(&entry.path(), depth + 1, limits, files)?;
-        } else if kind.is_file() && NAMES.iter().any(|known| name == *known) {
+            gather(&entry.path(), depth + 1, (names, limits), files)?;
+        } else if kind.is_file() && names.iter().any(|known| name == *known) {
             files.push(entry.path());
         }
         if files.len() > limits.files {
@@ -185,7 +200,8 @@ fn gather(directory: &Path, depth: usize, limits: &CatalogLimits, files: &mut Ve
     Ok(())
 }
 
-fn read_files(files: Vec<PathBuf>, limits: &CatalogLimits) -> Result<Vec<(String, String)>> {
+/// Their texts, by path, within limits.
+pub(super) fn read_texts_of(files: Vec<PathBuf>, limits: &CatalogLimits) -> Result<Vec<(String, String)>> {
     let (mut texts, mut left) = (Vec::new(), limits.bytes as u64);
     for path in files {
         let name = path.display().to_string();

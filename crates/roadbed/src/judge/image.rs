@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use oci::{Digest, Manifest, RepoName};
-use store::{Store, ToJudge};
+use store::{RoadEntries, Store, ToJudge};
 use time::OffsetDateTime;
 
 use super::{
     JudgeLimits,
     attached::{self, Collected, SignatureLimits},
     evidence::{Ahead, Evidence, Gathered},
-    moment,
+    moment, standing,
     subject::SubjectOf,
 };
 
@@ -62,7 +62,9 @@ pub(super) async fn gather(
     };
     let since = store.now().minus(IN_USE);
     let now = moment(store.now())?;
+    let road = store.road().await?;
     let about = SubjectOf {
+        lie: standing::lie(&manifest, &gathered, &road),
         repo: repo.clone(),
         digest: *digest,
         manifest,
@@ -101,10 +103,12 @@ pub(super) async fn gather_many(
     let ahead = evidence
         .ahead(blobs.map(|blob| blob.digest).collect(), limits.batch_memory)
         .await?;
+    let road = store.road().await?;
     let mut gathered = Vec::with_capacity(images.len());
     for (image, found) in images.iter().zip(found) {
+        let beside = (&ahead, &road, moment(at)?);
         gathered.push(match found {
-            Some(found) => one_of_many(store, limits.signatures, image, found, (&ahead, moment(at)?)).await?,
+            Some(found) => one_of_many(store, limits.signatures, image, found, beside).await?,
             None => None,
         });
     }
@@ -116,7 +120,7 @@ async fn one_of_many(
     signatures: SignatureLimits,
     (repo, digest): &(RepoName, Digest),
     (known, manifest): (ToJudge, Manifest),
-    (ahead, now): (&Ahead, OffsetDateTime),
+    (ahead, road, now): (&Ahead, &RoadEntries, OffsetDateTime),
 ) -> Result<Option<Together>> {
     let Some(gathered) = ahead.gather(&manifest) else {
         return Ok(None);
@@ -127,6 +131,7 @@ async fn one_of_many(
         Collected::default()
     };
     let about = SubjectOf {
+        lie: standing::lie(&manifest, &gathered, road),
         repo: repo.clone(),
         digest: *digest,
         manifest,

@@ -6,14 +6,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
-use oci::ManifestKind;
+use oci::{Digest, ManifestKind};
 use policy::{Outcome, Point, Policy};
 use registry::gate::{Push, PushVerdict};
 use serde_json::json;
 use store::Store;
 use tokio::sync::Semaphore;
 
-use super::{Evidence, Knowledge, SubjectOf, attached, image::IN_USE, moment, subject_of};
+use super::{Evidence, Knowledge, SubjectOf, attached, image::IN_USE, moment, standing, subject_of};
+
+mod retired;
+
+pub(crate) use retired::RoadAtPush;
 
 /// Pushes that are judged at the same time; others wait for their turn, for as long as a push may take to be judged.
 const AT_ONCE: usize = 4;
@@ -24,17 +28,19 @@ pub(crate) struct AtPush {
     knowledge: Arc<Knowledge>,
     evidence: Evidence,
     places: Semaphore,
+    road: RoadAtPush,
     /// The policy in force as of a change of rulings: whether any rule is asked must not wait until advisories are read.
     policy: Mutex<Option<(u64, Arc<Policy>)>>,
 }
 
 impl AtPush {
     /// Over a store and what is known.
-    pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>) -> Self {
+    pub(crate) fn new(store: Store, knowledge: Arc<Knowledge>, road: RoadAtPush) -> Self {
         Self {
             evidence: knowledge.evidence(),
             store,
             knowledge,
+            road,
             places: Semaphore::new(AT_ONCE),
             policy: Mutex::default(),
         }
@@ -45,13 +51,22 @@ impl AtPush {
     /// # Errors
     /// The store failed, or what it has cannot be read.
     pub(crate) async fn judge(&self, push: Push<'_>) -> Result<PushVerdict> {
-        if push.manifest.kind != ManifestKind::Image || !self.is_asked(push).await? {
+        if push.manifest.kind != ManifestKind::Image {
+            return Ok(PushVerdict::Take);
+        }
+        if let Some(message) = self.refused_by_road(push).await? {
+            tracing::info!(repository = %push.repo, digest = %push.digest, message, "a push is refused");
+            let detail = json!({ "decision": "refuse", "road": "retired" });
+            return Ok(PushVerdict::Refuse { message, detail });
+        }
+        if !self.is_asked(push).await? {
             return Ok(PushVerdict::Take);
         }
         let _place = self.places.acquire().await.context("stopping")?;
         let gathered = self.evidence.known(push.repo, push.manifest).await?;
         let (now, since) = (moment(self.store.now())?, self.store.now().minus(IN_USE));
         let about = SubjectOf {
+            lie: None,
             repo: push.repo.clone(),
             digest: *push.digest,
             manifest: push.manifest.clone(),
@@ -87,6 +102,28 @@ impl AtPush {
                 PushVerdict::Refuse { message, detail }
             }
         })
+    }
+
+    /// Why the road takes no such image, which is not there yet.
+    async fn refused_by_road(&self, push: Push<'_>) -> Result<Option<String>> {
+        let (road, now) = (self.store.road().await?, moment(self.store.now())?);
+        if !self.road.is_asked(&road, now) || self.store.has_image(push.repo, push.digest).await? {
+            return Ok(None);
+        }
+        let gathered = self.evidence.known(push.repo, push.manifest).await?;
+        let diff_ids = standing::diff_ids(&gathered);
+        let claimed = gathered
+            .config
+            .as_ref()
+            .map_or(&[][..], |config| &config.diff_ids);
+        // What was not looked into yet is taken at its word: nothing can be unpacked by a wrong one.
+        let diff_ids: Vec<Option<Digest>> = (0..push.manifest.layers.len())
+            .map(|layer| {
+                let computed = diff_ids.get(layer).copied().flatten();
+                computed.or_else(|| claimed.get(layer)?.parse().ok())
+            })
+            .collect();
+        Ok(self.road.refusal(&road, push.repo, &diff_ids, now))
     }
 
     /// Whether any rule is asked when something is pushed there.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use findings::ImageConfig;
-use oci::Digest;
+use oci::{Digest, Manifest};
 use policy::JudgedFinding;
 use road::{application::ImageWords, cohort, lineage::BaseHint};
 use store::{ImageNote, RoadEntries};
@@ -49,17 +49,38 @@ pub(super) fn lineage_of(ready: &Ready, facts: &Facts, road: &RoadEntries) -> Re
     })
 }
 
+/// What an image says of its base and is not true: it names a known release and does not stand on it.
+pub(super) fn lie(manifest: &Manifest, gathered: &Gathered, road: &RoadEntries) -> Option<String> {
+    let words = words_of(manifest, gathered);
+    // Most images name none.
+    words.base_digest?;
+    let lineage = road.releases.lineage(&diff_ids(gathered));
+    match BaseHint::check(&words, &lineage, &road.releases, &road.bases) {
+        BaseHint::Lies { said, base, found } => {
+            let found = found.map_or_else(|| "no approved base".to_owned(), |found| found.to_string());
+            Some(format!(
+                "says it is built on {base} ({said}) and stands on {found}"
+            ))
+        }
+        BaseHint::Silent | BaseHint::Agrees { .. } | BaseHint::NotBorneOut { .. } => None,
+    }
+}
+
 /// Labels first: what the manifest says counts more than what its configuration does.
 fn words(ready: &Ready) -> ImageWords {
-    let labels = ready.gathered.config.iter().flat_map(|config| &config.labels);
+    words_of(&ready.about.manifest, &ready.gathered)
+}
+
+fn words_of(manifest: &Manifest, gathered: &Gathered) -> ImageWords {
+    let labels = gathered.config.iter().flat_map(|config| &config.labels);
     let labels = labels.map(|(name, value)| (name.as_str(), value.as_str()));
-    let annotations = ready.about.manifest.annotations.iter();
+    let annotations = manifest.annotations.iter();
     let annotations = annotations.map(|(name, value)| (name.as_str(), value.as_str()));
     ImageWords::read(labels.chain(annotations)).0
 }
 
 /// As computed, never as the configuration claims.
-fn diff_ids(gathered: &Gathered) -> Vec<Option<Digest>> {
+pub(super) fn diff_ids(gathered: &Gathered) -> Vec<Option<Digest>> {
     let ids = gathered.diff_ids.iter();
     ids.map(|id| id.as_deref().and_then(|id| id.parse().ok()))
         .collect()

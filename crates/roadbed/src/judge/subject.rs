@@ -25,6 +25,9 @@ use super::{
 /// Labels and annotations that rules can ask about.
 const LABELS: usize = 200;
 
+/// Id and rule of the finding that an image names a base which it does not stand on.
+const LYING_BASE: &str = "lineage.lying-base";
+
 /// Which image.
 pub(crate) struct SubjectOf {
     /// Where it lies.
@@ -43,6 +46,8 @@ pub(crate) struct SubjectOf {
     pub(crate) attached: Collected,
     /// The moment of judgement.
     pub(crate) now: OffsetDateTime,
+    /// What it says of its base and is not true, in a line.
+    pub(crate) lie: Option<String>,
     /// When its findings were first made here; those that are not among them are made now.
     pub(crate) seen: Seen,
 }
@@ -105,6 +110,7 @@ impl<'a> Framed<'a> {
         subject.image.signed_until = ends.min();
         add_files(&mut subject, &overlay, gathered);
         add_configuration(&mut subject, about, gathered, &overlay);
+        add_lie(&mut subject, about);
         let frame = Frame {
             others: std::mem::take(&mut subject.findings),
             packages: packages(&overlay),
@@ -390,6 +396,18 @@ fn add_configuration(subject: &mut Subject, about: &SubjectOf, gathered: &Gather
         }
         subject.findings.push(of_file(finding, None));
     }
+}
+
+/// Whoever passes an image off for what it is not has made it so: a finding of how it is made.
+fn add_lie(subject: &mut Subject, about: &SubjectOf) {
+    let Some(lie) = &about.lie else { return };
+    let mut finding = JudgedFinding::new(FindingKind::Configuration, LYING_BASE, findings::Severity::High);
+    finding.rule = LYING_BASE.to_owned();
+    finding.pack = "roadbed".to_owned();
+    finding.path.clone_from(lie);
+    finding.fix = Some("build it on the base that it names, or take the annotation away".to_owned());
+    finding.evidence = Digest::of(Algorithm::Sha256, lie.as_bytes()).hex();
+    subject.findings.push(finding);
 }
 
 /// What the rules about how an image is made find.

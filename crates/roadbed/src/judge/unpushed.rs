@@ -188,6 +188,7 @@ fn taken(
         layers.push(layer);
     }
     let about = SubjectOf {
+        lie: None,
         repo,
         digest: image.digest,
         media_type: image.media_type.clone(),

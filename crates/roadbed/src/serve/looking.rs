@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use registry::gate::{Gate, OpenGate};
 use store::Store;
 use tokio::task::{JoinHandle, JoinSet};
-use web::{Asking, Incidents, Judging, Rebasing};
+use web::{Asking, Incidents, Judging, Rebasing, Surveying};
 
 use super::background::Background;
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     },
     incidents::{self, IncidentService},
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
+    paving::{self, RoadService},
     rebase::{self, Rebases},
     reevaluate::{FleetHolders, Reevaluator},
     telling::{Messages, NoIncidents},
@@ -37,6 +38,7 @@ pub(super) struct Looking {
     judging: Arc<dyn Judging>,
     rebasing: Arc<dyn Rebasing>,
     asking: Arc<dyn Asking>,
+    surveying: Arc<dyn Surveying>,
     incidents: Arc<dyn Incidents>,
     messages: Arc<dyn Messages>,
     /// Until it is told to stop.
@@ -48,6 +50,7 @@ pub(super) struct Looking {
 pub(super) fn serving(looking: Option<&Looking>, state: web::WebState) -> web::WebState {
     state
         .judged_by(looking.map(|looking| Arc::clone(&looking.judging)))
+        .surveyed_by(looking.map(|looking| Arc::clone(&looking.surveying)))
         .rebased_by(looking.map(|looking| Arc::clone(&looking.rebasing)))
         .answered_by(looking.map(|looking| Arc::clone(&looking.asking)))
         .followed_by(looking.map(|looking| Arc::clone(&looking.incidents)))
@@ -134,6 +137,18 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
         Arc::clone(&knowledge),
         config.incident_deadlines(),
     );
+    let judging = Asked::new(
+        store.clone(),
+        Arc::clone(&knowledge),
+        Box::new(FleetHolders(Arc::clone(&fleet))),
+        config.lift_guard(),
+    );
+    let paving = RoadService::of(
+        store.clone(),
+        Arc::clone(&fleet),
+        Arc::clone(&knowledge),
+        Arc::clone(&judging) as _,
+    );
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],
@@ -154,15 +169,12 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
             tokio::spawn(rebase::follow(store.clone())),
             tokio::spawn(incidents::follow(Arc::clone(&incidents))),
+            tokio::spawn(paving::follow(Arc::clone(&paving))),
         ],
         following: Some(fleet.follow()),
         rebasing: Rebases::new(store.clone(), &knowledge),
-        judging: Asked::new(
-            store.clone(),
-            knowledge,
-            Box::new(FleetHolders(Arc::clone(&fleet))),
-            config.lift_guard(),
-        ),
+        judging,
+        surveying: paving,
         asking: Arc::new(Questions(fleet)),
         messages: Arc::clone(&incidents) as Arc<dyn Messages>,
         incidents,
@@ -193,7 +205,7 @@ pub(super) fn gate(config: &Config, store: &Store, knowledge: &Arc<Knowledge>) -
     if !config.scan.enabled || !config.gate.enabled {
         return Arc::new(OpenGate);
     }
-    let pushes = AtPush::new(store.clone(), Arc::clone(knowledge));
+    let pushes = AtPush::new(store.clone(), Arc::clone(knowledge), config.road.at_push());
     let glass = Glass::of(store.data_dir());
     PolicyGate::new(store.clone(), config.gate_config(), glass, pushes)
 }

@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::*;
 use crate::testing::Kit;
 
-fn base(name: &str, repository: &str) -> BaseImage {
+pub(crate) fn base(name: &str, repository: &str) -> BaseImage {
     BaseImage {
         name: name.parse().unwrap(),
         owner: "platform".parse().unwrap(),
@@ -20,6 +20,7 @@ fn base(name: &str, repository: &str) -> BaseImage {
         replaced_by: None,
         rebase: None,
         patch_within: Promise::default(),
+        retire_notice: None,
     }
 }
 

@@ -212,6 +212,13 @@ fn of_the_road() -> Vec<Row> {
         row("PUT", "/advisories/bundles/{id}/pieces", "/advisories/bundles/x/pieces?offset=0", None, ADMINISTRATORS, 409),
         row("POST", "/catalog/allowed", "/catalog/allowed", Some(json!({ "catalog": format!("a@sha256:{}", "0".repeat(64)) })), ADMINISTRATORS, 204),
         // Nobody judges in this world.
+        row("POST", "/road", "/road?dry_run=true", Some(json!({})), ADMINISTRATORS, 200),
+        row("GET", "/road", "/road", None, SIGNED_IN, 200),
+        row("GET", "/road", "/road?version=1", None, ADMINISTRATORS, 200),
+        row("GET", "/road/history", "/road/history", None, ADMINISTRATORS, 200),
+        row("GET", "/road/promises", "/road/promises", None, SIGNED_IN, 200),
+        row("GET", "/road/promises", "/road/promises?base=ghost", None, SIGNED_IN, 404),
+        row("GET", "/road/adoption", "/road/adoption", None, SIGNED_IN, 409),
         row("GET", "/lineage", "/lineage?repository=team/app&reference=v1", None, PULLERS, 409),
         row("GET", "/lineage", "/lineage?repository=team/app&reference=ghost", None, PULLERS, 404),
     ]

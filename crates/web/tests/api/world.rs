@@ -262,6 +262,7 @@ async fn populate(store: &Store) -> String {
         bases: Vec::new(),
         policy: None,
         in_use: Vec::new(),
+        ..Declared::default()
     };
     let plan = store.plan_apply(&declared, false, None).await.unwrap();
     let applied = store.carry_out(&Actor::operator("test"), plan).await.unwrap();

@@ -1,12 +1,13 @@
 use super::*;
 use findings::Severity;
 use policy::yaml::parse;
+use std::collections::BTreeSet;
 use time::Duration;
 use time::macros::datetime;
 
 use crate::app_road::{AutoRebase, Ring};
 use crate::base::Lifecycle;
-use crate::paving::RoadEntry;
+use crate::paving::{RoadEntry, RoadKind};
 
 const ROAD: &str = r##"# The platform team's.
 apiVersion: road/v1
@@ -21,6 +22,7 @@ spec:
   replacedBy: java21
   rebase: {safe: true, abi: glibc-2.36, arch: [amd64, arm64]}
   patchWithin: {critical: 24h, high: 7d}
+  retireNotice: 30d
 ---
 apiVersion: road/v1
 kind: BaseImage
@@ -87,6 +89,7 @@ fn the_page_of_the_specification_is_read() {
     assert_eq!(java.replaced_by.as_ref().unwrap().as_str(), "java21");
     assert_eq!(java.contact.as_ref().unwrap().as_str(), "#java-platform");
     assert_eq!(java.channels.len(), 1);
+    assert_eq!(java.retire_notice, Some(30 * 24 * 60 * 60));
     let rebase = java.rebase.as_ref().unwrap();
     assert!(rebase.safe && rebase.arch == ["amd64", "arm64"]);
     assert_eq!(
@@ -185,6 +188,11 @@ fn what_is_wrong_is_told_with_its_line() {
             "critical: 24",
             "pavedroad.yaml:13: `spec.patchWithin`: `24` is no span of time",
         ),
+        (
+            "retireNotice: 30d",
+            "retireNotice: soon",
+            "pavedroad.yaml:14: `spec.retireNotice`",
+        ),
         ("critical: 24h", "dreadful: 24h", "no severity"),
         ("sha256:aa", "aa", "pavedroad.yaml:8: `spec.channels`"),
         ("stable:", "\"a\\nb\":", "no name of a channel"),
@@ -202,7 +210,7 @@ fn what_is_wrong_is_told_with_its_line() {
         (
             "[java17, java21]",
             "[java17, java22]",
-            "pavedroad.yaml:31: GoldenPath `java-service@3`: it names BaseImage `java22`, which is not declared, did you mean",
+            "pavedroad.yaml:32: GoldenPath `java-service@3`: it names BaseImage `java22`, which is not declared, did you mean",
         ),
         (
             "toolchains: [actions]",
@@ -212,7 +220,7 @@ fn what_is_wrong_is_told_with_its_line() {
         (
             "path: java-service@3",
             "path: java-service@4",
-            "pavedroad.yaml:43: AppRoad `checkout`: it names GoldenPath `java-service@4`",
+            "pavedroad.yaml:44: AppRoad `checkout`: it names GoldenPath `java-service@4`",
         ),
         (
             "  path: java-service@3\n",
@@ -222,52 +230,52 @@ fn what_is_wrong_is_told_with_its_line() {
         (
             "java-service@3\n",
             "java-service\n",
-            "pavedroad.yaml:47: `spec.path`: `java-service` is no golden path",
+            "pavedroad.yaml:48: `spec.path`: `java-service` is no golden path",
         ),
         (
             "ring: early",
             "ring: first",
-            "pavedroad.yaml:48: `spec.ring`: `first` is no ring",
+            "pavedroad.yaml:49: `spec.ring`: `first` is no ring",
         ),
         (
             "autoRebase: true",
             "autoRebase: always",
-            "pavedroad.yaml:50: `spec.autoRebase`: `always` is none of",
+            "pavedroad.yaml:51: `spec.autoRebase`: `always` is none of",
         ),
         (
             "2026-12-20/2027-01-03",
             "2026-12-20",
-            "pavedroad.yaml:51: `spec.freeze`: `2026-12-20` is no window",
+            "pavedroad.yaml:52: `spec.freeze`: `2026-12-20` is no window",
         ),
         (
             "technology: 3",
             "technology: 9",
-            "pavedroad.yaml:52: AppRoad `checkout`: `targetLevels` is 9",
+            "pavedroad.yaml:53: AppRoad `checkout`: `targetLevels` is 9",
         ),
         (
             "tier: 1",
             "tier: 300",
-            "pavedroad.yaml:49: `spec.tier`: `300` is no small number",
+            "pavedroad.yaml:50: `spec.tier`: `300` is no small number",
         ),
         (
             "slsaLevel: 3",
             "slsaLevel: 9",
-            "pavedroad.yaml:27: Toolchain `actions`: `slsaLevel` is 9",
+            "pavedroad.yaml:28: Toolchain `actions`: `slsaLevel` is 9",
         ),
         (
             "  expiresAt: 2027-02-01\n",
             "",
-            "pavedroad.yaml:54: an exemption needs `spec.expiresAt`",
+            "pavedroad.yaml:55: an exemption needs `spec.expiresAt`",
         ),
         (
             "2027-02-01",
             "2029-02-01",
-            "pavedroad.yaml:63: Exemption `video:TE-CON-2`: it lasts longer than 366 days",
+            "pavedroad.yaml:64: Exemption `video:TE-CON-2`: it lasts longer than 366 days",
         ),
         (
             "[platform]",
             "[team-video]",
-            "pavedroad.yaml:61: Exemption `video:TE-CON-2`: nobody but its owner",
+            "pavedroad.yaml:62: Exemption `video:TE-CON-2`: nobody but its owner",
         ),
         ("owner: team-video", "owner: a b", "`spec.owner`: `a b` is no"),
     ] {
@@ -319,4 +327,96 @@ fn keys_are_those_of_the_page() {
         assert!(is_shown, "{key} is not shown in the example");
     }
     assert!(parse::<BaseDocument>("{}").is_ok());
+}
+
+#[test]
+fn the_schema_has_the_keys_that_are_read() {
+    use super::super::paved_document::*;
+    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+    let keys = |properties: &serde_json::Value| -> BTreeSet<String> {
+        properties.as_object().unwrap().keys().cloned().collect()
+    };
+    let known = |keys: &[&str]| -> BTreeSet<String> { keys.iter().map(ToString::to_string).collect() };
+    let of = |kind: &str, part: &str| keys(&schema["$defs"][kind]["properties"][part]["properties"]);
+    let specs = [
+        ("BaseImage", BaseSpec::KEYS),
+        ("Toolchain", ToolchainSpec::KEYS),
+        ("GoldenPath", GoldenPathSpec::KEYS),
+        ("AppRoad", AppRoadSpec::KEYS),
+        ("Exemption", ExemptionSpec::KEYS),
+    ];
+    assert_eq!(specs.map(|(kind, _)| kind), RoadKind::ALL.map(RoadKind::as_str));
+    for (kind, wanted) in specs {
+        assert_eq!(of(kind, "spec"), known(wanted), "{kind}");
+        assert_eq!(
+            keys(&schema["$defs"][kind]["properties"]),
+            known(BaseDocument::KEYS)
+        );
+        assert!(of(kind, "metadata").is_subset(&known(EntryMetadata::KEYS)));
+    }
+    let spec = |kind: &str, key: &str| schema["$defs"][kind]["properties"]["spec"]["properties"][key].clone();
+    let words = |words: &[&str]| serde_json::to_value(words).unwrap();
+    assert_eq!(
+        spec("BaseImage", "lifecycle")["enum"],
+        words(&Lifecycle::WORDS.map(|(word, _)| word))
+    );
+    assert_eq!(
+        spec("AppRoad", "ring")["enum"],
+        words(&Ring::WORDS.map(|(word, _)| word))
+    );
+    assert_eq!(
+        spec("AppRoad", "freeze")["maxItems"],
+        crate::app_road::MAX_FREEZES
+    );
+    assert_eq!(
+        spec("Exemption", "maxRenewals")["maximum"],
+        crate::exemption::MAX_RENEWALS
+    );
+    assert_eq!(
+        spec("Exemption", "reason")["maxLength"],
+        crate::exemption::MAX_REASON_BYTES
+    );
+    assert_eq!(
+        spec("Exemption", "approvedBy")["maxItems"],
+        crate::exemption::MAX_APPROVERS
+    );
+}
+
+#[test]
+fn what_is_hostile_is_refused_within_limits() {
+    let with = |from: &str, to: &str| read_road(&ROAD.replacen(from, to, 1)).unwrap_err().to_string();
+    let many = |word: &str, count: usize| vec![word; count].join(",");
+    let freezes = many("2026-12-20/2027-01-03", 51);
+    assert!(with("[2026-12-20/2027-01-03]", &format!("[{freezes}]")).contains("lists 51: at most 50"));
+    let approvers = many("platform", 21);
+    assert!(with("[platform]", &format!("[{approvers}]")).contains("lists 21: at most 20"));
+    let bases = many("java17", 51);
+    assert!(with("[java17, java21]", &format!("[{bases}]")).contains("lists 51: at most 50"));
+    let topics: Vec<String> = (0..33).map(|n| format!("t{n}: 1")).collect();
+    let topics = format!("{{{}}}", topics.join(","));
+    assert!(with("{technology: 3, policy: 3}", &topics).contains("lists 33: at most 32"));
+    let builder = format!("[\"{}\"]", "x".repeat(301));
+    assert!(
+        with("[https://github.com/actions/runner/github-hosted]", &builder)
+            .contains("`builders` must be one line")
+    );
+    assert!(with("\"needs CUDA base\"", "\"a\\e[31mb\"").contains("`reason` must be one line"));
+    assert!(with("app: video", "app: \"../../etc\"").contains("is no name of an application"));
+    assert!(with("name: checkout", "name: \"<script>\"").contains("is no name of an application"));
+    assert!(with("replacedBy: java21", "replacedBy: java17").contains("replaced by itself"));
+    assert!(with("createdAt: 2026-11-01", "createdAt: 0000-00-00").contains("is no date"));
+    let mut bomb = vec!["a0: &a0 [x,x,x,x,x,x,x,x,x]".to_owned()];
+    for level in 1..9 {
+        bomb.push(format!(
+            "a{level}: &a{level} [{}]",
+            many(&format!("*a{}", level - 1), 9)
+        ));
+    }
+    let bomb = format!("apiVersion: road/v1\nkind: Exemption\n{}\n", bomb.join("\n"));
+    assert!(read_road(&bomb).is_err());
+    let deep = format!(
+        "apiVersion: road/v1\nkind: AppRoad\nspec: {}\n",
+        "[".repeat(100_000)
+    );
+    assert!(read_road(&deep).is_err());
 }

@@ -235,6 +235,10 @@ fn of_base(base: &BaseImage) -> Vec<Property> {
         Property::of("replaced by", base.replaced_by.as_ref().map(ToString::to_string)),
         Property::of("channels", (!channels.is_empty()).then(|| channels.join(","))),
         Property::new("seconds to patch", promise, ""),
+        Property::of(
+            "seconds of notice",
+            base.retire_notice.map(|seconds| seconds.to_string()),
+        ),
         Property::new("rebase", rebase.unwrap_or_default(), ""),
     ]
 }

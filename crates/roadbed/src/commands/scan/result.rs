@@ -30,6 +30,7 @@ pub(super) struct Asked {
 /// Of an image or a directory.
 pub(super) fn of_image(image: &Image, gathered: &Gathered, asked: &Asked) -> Result<ScanResult> {
     let about = SubjectOf {
+        lie: None,
         repo: repository(asked, image.remote.as_ref().map(|remote| &remote.repository))?,
         digest: image.digest,
         media_type: image.manifest.media_type.clone(),

@@ -26,6 +26,7 @@ fn base(name: &str, repository: &str) -> BaseImage {
         replaced_by: None,
         rebase: None,
         patch_within: Promise::default(),
+        retire_notice: None,
     }
 }
 
@@ -56,6 +57,7 @@ async fn it_comes_in_as_a_whole_and_says_whose_word_it_is() {
         applications: vec![entry("shop", "shop/**"), entry("pay", "pay/**")],
         bases: vec![base("java17", "base/java17")],
         prune: false,
+        ..PushedEntries::default()
     };
     let import = store.import_pushed_catalog(&actor, &of, entries).await.unwrap();
     assert_eq!(import.added.len(), 2);
@@ -72,6 +74,7 @@ async fn it_comes_in_as_a_whole_and_says_whose_word_it_is() {
         applications: vec![entry("thief", "shop/**")],
         bases: vec![base("other", "base/other")],
         prune: false,
+        ..PushedEntries::default()
     };
     let refused = store.import_pushed_catalog(&actor, &of, tie).await.unwrap_err();
     assert!(refused.to_string().contains("shop/**"), "{refused}");

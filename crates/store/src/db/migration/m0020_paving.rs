@@ -1,7 +1,7 @@
 //! The catalogue of the road beyond bases, what was said of its ends and promises, and how it is taken up.
 
 use sea_orm_migration::prelude::DeriveMigrationName;
-use sea_orm_migration::sea_orm::DbErr;
+use sea_orm_migration::sea_orm::{ConnectionTrait as _, DbErr};
 use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::table::Is::{MaybeNumber, Number, Sorted, Text};
@@ -78,6 +78,15 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        table::create_all(manager, TABLES, &[]).await
+        table::create_all(manager, TABLES, &[]).await?;
+        let on = manager.get_connection();
+        // Since when a base is retired; one that was before this was kept, since it was last set.
+        for sql in [
+            "ALTER TABLE base_image ADD COLUMN retired_at BIGINT NULL",
+            "UPDATE base_image SET retired_at = set_at WHERE body LIKE '%\"lifecycle\":\"retired\"%'",
+        ] {
+            on.execute_unprepared(sql).await?;
+        }
+        Ok(())
     }
 }

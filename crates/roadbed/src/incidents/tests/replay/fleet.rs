@@ -133,5 +133,6 @@ fn base(name: &str, repository: &str) -> BaseImage {
         replaced_by: None,
         rebase: None,
         patch_within: Promise::default(),
+        retire_notice: None,
     }
 }

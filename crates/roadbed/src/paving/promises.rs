@@ -1,0 +1,117 @@
+//! What current releases of bases have, and since when their owners could have known.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use findings::FindingKind;
+use oci::RepoName;
+use policy::JudgedFinding;
+use road::{
+    base::BaseImage,
+    debt::{Current, Debt, Owed, settle},
+    lineage::Release,
+    names::BaseName,
+};
+use store::{Actor, RoadEntries};
+use time::OffsetDateTime;
+use web::JudgingError;
+
+use super::{ACTOR, Basis, RoadService};
+
+/// Releases of one base that are current at the same time and looked at: the newest.
+const RELEASES: usize = 32;
+
+impl RoadService {
+    /// Holds what is owed against what was promised.
+    pub(super) async fn measure_promises(&self, road: &RoadEntries, now: OffsetDateTime) -> Result<()> {
+        if road
+            .bases
+            .iter()
+            .all(|base| base.patch_within == road::base::Promise::default())
+        {
+            return Ok(());
+        }
+        let mut known: BTreeMap<BaseName, Vec<Debt>> = BTreeMap::new();
+        for debt in self.store.base_debts(None).await? {
+            known.entry(debt.base.clone()).or_default().push(debt);
+        }
+        for base in road.bases.iter() {
+            let Some(current) = self.current(road, base).await? else {
+                continue;
+            };
+            let known = known.remove(&base.name).unwrap_or_default();
+            let changed = settle(base, &known, &current, now);
+            self.store.keep_debts(&Actor::system(ACTOR), changed).await?;
+        }
+        Ok(())
+    }
+
+    /// `None`: there is no release, or one is still being looked into.
+    async fn current(&self, road: &RoadEntries, base: &BaseImage) -> Result<Option<Current>> {
+        // Both before anything is read: what changes meanwhile is looked at again.
+        let basis: Basis = (road.change, *self.store.rulings().borrow());
+        if let Some((at, current)) = self.seen().current.get(&base.name)
+            && *at == basis
+        {
+            return Ok(current.clone());
+        }
+        let Some(current) = self.look_at(road, base).await? else {
+            return Ok(None);
+        };
+        self.seen()
+            .current
+            .insert(base.name.clone(), (basis, current.clone()));
+        Ok(current)
+    }
+
+    /// `None`: something is still on its way. `Some(None)`: there is no release.
+    async fn look_at(&self, road: &RoadEntries, base: &BaseImage) -> Result<Option<Option<Current>>> {
+        let all: Vec<&Release> = road.releases.of_base(&base.name).collect();
+        let first = all.iter().map(|release| release.released_at).min();
+        let mut current: Vec<&Release> = all
+            .into_iter()
+            .filter(|release| release.superseded.is_none())
+            .collect();
+        current.sort_by_key(|release| std::cmp::Reverse((release.released_at, release.digest)));
+        let (Some(newest), Some(first)) = (current.first(), first) else {
+            return Ok(Some(None));
+        };
+        let mut owed = Vec::new();
+        for release in current.iter().take(RELEASES) {
+            match self.findings(&base.repository, release).await? {
+                Some(findings) => owed.extend(findings.iter().filter_map(of_finding)),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Some(Current {
+            owed,
+            since: newest.released_at,
+            release: newest.version.clone(),
+            first,
+        })))
+    }
+
+    /// Of one that was deleted, none.
+    async fn findings(&self, repo: &RepoName, release: &Release) -> Result<Option<Vec<JudgedFinding>>> {
+        // What they mean must be by what was asked for.
+        self.knowledge.facts().await;
+        match self.judging.findings(repo, &release.digest).await {
+            Ok(findings) => Ok(Some(findings)),
+            Err(JudgingError::Gone) => Ok(Some(Vec::new())),
+            Err(JudgingError::Waits) => Ok(None),
+            Err(error) => Err(anyhow::Error::new(error).context("findings of a release")),
+        }
+    }
+}
+
+/// What has no fix is owed by nobody.
+fn of_finding(finding: &JudgedFinding) -> Option<Owed> {
+    if finding.kind != FindingKind::Vulnerability || finding.fix.is_none() || finding.suppressed.is_some() {
+        return None;
+    }
+    Some(Owed {
+        vulnerability: finding.id.parse().ok()?,
+        severity: finding.severity,
+        known_at: finding.published.max(finding.fix_known_at)?,
+    })
+}
