@@ -13,7 +13,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use road::{debt::Current, ends::endings, names::BaseName};
+use road::{
+    debt::{Current, Debt},
+    ends::endings,
+    names::BaseName,
+};
 use store::{Actor, AdoptionDay, RoadEntries, Store};
 use time::OffsetDateTime;
 use web::{Judging, MayPull, Survey, SurveyError, Surveyed, Surveying};
@@ -58,6 +62,8 @@ pub(crate) struct RoadService {
 struct Seen {
     told: HashSet<Told>,
     current: BTreeMap<BaseName, (Basis, Option<Current>)>,
+    /// What was owed, as it is kept, as of a change of entries.
+    debts: Option<(u64, BTreeMap<BaseName, Vec<Debt>>)>,
     /// What was counted last: the epoch of the index, the change of entries, the day.
     counted: Option<(u64, u64, i64)>,
     counted_at: Option<Instant>,

@@ -153,7 +153,6 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
                 .routes(routes!(previews::preview_advisories))
                 .routes(routes!(catalog::import_catalog, catalog::get_catalog))
                 .routes(routes!(catalog::allow_catalog))
-                .routes(routes!(road::change_road, road::get_road))
                 .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
         )
         .routes(routes!(policies::get_policy, policies::set_policy))
@@ -212,6 +211,11 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(bases::list_bases, bases::set_base))
         .routes(routes!(bases::get_base, bases::remove_base))
         .routes(routes!(lineage::get_lineage))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(road::change_road, road::get_road))
+                .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
+        )
         .routes(routes!(road::get_history))
         .routes(routes!(road::get_promises))
         .routes(routes!(road::adoption::get_adoption))

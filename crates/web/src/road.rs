@@ -145,7 +145,7 @@ pub(crate) async fn get_road(
     }
     let is_administrator = session.system().is_ok();
     let version = if is_administrator {
-        Some(state.store.road_at(None).await?.version)
+        Some(state.store.road_version().await?)
     } else {
         None
     };
@@ -239,7 +239,7 @@ pub(crate) async fn change_road(
             .carry_out(&Actor::administrator(&permit, CAUSE), plan)
             .await?;
     }
-    let version = store.road_at(None).await?.version;
+    let version = store.road_version().await?;
     Ok(Body(ChangedRoad {
         applied: !query.dry_run,
         steps,

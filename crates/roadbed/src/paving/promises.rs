@@ -24,26 +24,47 @@ const RELEASES: usize = 32;
 impl RoadService {
     /// Holds what is owed against what was promised.
     pub(super) async fn measure_promises(&self, road: &RoadEntries, now: OffsetDateTime) -> Result<()> {
-        if road
-            .bases
-            .iter()
-            .all(|base| base.patch_within == road::base::Promise::default())
-        {
-            return Ok(());
+        let mut known = self.known_debts(road.change).await?;
+        // What a base owed goes with it.
+        known.retain(|name, _| road.bases.get(name).is_some());
+        for base in road.bases.iter() {
+            let owes_nothing = base.patch_within == road::base::Promise::default();
+            if owes_nothing && !known.contains_key(&base.name) {
+                continue;
+            }
+            let Some(current) = self.current(road, base).await? else {
+                continue;
+            };
+            let debts = known.entry(base.name.clone()).or_default();
+            let changed = settle(base, debts, &current, now);
+            if changed.is_empty() {
+                continue;
+            }
+            self.store
+                .keep_debts(&Actor::system(ACTOR), changed.clone())
+                .await?;
+            debts.retain(|debt| {
+                changed
+                    .iter()
+                    .all(|other| other.vulnerability != debt.vulnerability)
+            });
+            debts.extend(changed);
+        }
+        self.seen().debts = Some((road.change, known));
+        Ok(())
+    }
+
+    /// Taken out: whatever fails on the way has them read anew, and so has a change of bases, with which some may have gone.
+    async fn known_debts(&self, change: u64) -> Result<BTreeMap<BaseName, Vec<Debt>>> {
+        let kept = self.seen().debts.take();
+        if let Some((_, known)) = kept.filter(|(at, _)| *at == change) {
+            return Ok(known);
         }
         let mut known: BTreeMap<BaseName, Vec<Debt>> = BTreeMap::new();
         for debt in self.store.base_debts(None).await? {
             known.entry(debt.base.clone()).or_default().push(debt);
         }
-        for base in road.bases.iter() {
-            let Some(current) = self.current(road, base).await? else {
-                continue;
-            };
-            let known = known.remove(&base.name).unwrap_or_default();
-            let changed = settle(base, &known, &current, now);
-            self.store.keep_debts(&Actor::system(ACTOR), changed).await?;
-        }
-        Ok(())
+        Ok(known)
     }
 
     /// `None`: there is no release, or one is still being looked into.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use road::base::BaseImage;
 use road::paving::{RoadEntry, RoadKind};
+use sea_orm::FromQueryResult;
 
 use super::subject;
 use crate::db::sql;
@@ -90,6 +91,16 @@ impl Store {
         Ok(Page::cut(events, limit))
     }
 
+    /// The number of the last event that changed the catalogue; 0 before the first one.
+    pub async fn road_version(&self) -> Result<i64, StoreError> {
+        let sql = format!(
+            "SELECT MAX(seq) AS seq FROM event WHERE kind IN ({})",
+            kinds(CHANGES)
+        );
+        let row: Option<LastRow> = sql::first(self.inner.db.read(), &sql, []).await?;
+        Ok(row.and_then(|row| row.seq).unwrap_or_default())
+    }
+
     /// The catalogue as it was once the event `version` had happened; without one, as it is. From the log, whatever became of it
     /// since. [`StoreError::Damaged`]: an event cannot be read.
     pub async fn road_at(&self, version: Option<i64>) -> Result<RoadAt, StoreError> {
@@ -115,6 +126,11 @@ impl Store {
             entries: replayed.entries.into_values().collect(),
         })
     }
+}
+
+#[derive(FromQueryResult)]
+struct LastRow {
+    seq: Option<i64>,
 }
 
 #[derive(Default)]

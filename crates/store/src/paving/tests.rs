@@ -147,6 +147,7 @@ async fn each_version_can_be_read_back() {
     assert_eq!((now.bases.len(), now.entries.len()), (0, 1));
     assert!(now.version > first.version);
     assert_eq!(kit.store.road_at(Some(first.version)).await.unwrap(), first);
+    assert_eq!(kit.store.road_version().await.unwrap(), now.version);
     assert_eq!(kit.store.road_at(Some(0)).await.unwrap(), RoadAt::default());
     use EventKind::{BaseRemove, BaseSet, RoadRemove, RoadSet};
     assert_eq!(

@@ -74,6 +74,155 @@ spec:
   compensating: "weekly rebuild + scan"
 "##;
 
+/// What is there, what stands there instead, and what is said of it.
+type Wrong = (&'static str, &'static str, &'static str);
+
+const OF_BASES: &[Wrong] = &[
+    (
+        "road/v1\nkind: BaseImage",
+        "road/v2\nkind: BaseImage",
+        "pavedroad.yaml:2: `apiVersion` is `road/v2`",
+    ),
+    (
+        "kind: BaseImage",
+        "kind: BaseImages",
+        "pavedroad.yaml:3: `BaseImages` is no kind of the paved road, did you mean `BaseImage`?",
+    ),
+    (
+        "  supportedUntil: 2027-09-30\n",
+        "",
+        "pavedroad.yaml:2: a base needs `spec.supportedUntil`",
+    ),
+    (
+        ", owner: group:platform-java",
+        "",
+        "a base needs `metadata.owner`",
+    ),
+    (
+        "2027-09-30",
+        "soon",
+        "pavedroad.yaml:10: `spec.supportedUntil`: `soon` is no date",
+    ),
+    (
+        "registry.local/base/java17",
+        "base/java17:stable",
+        "pavedroad.yaml:6: `spec.repo`",
+    ),
+    (
+        "replacedBy: java21",
+        "replacedBy: java22",
+        "`java22`, which is not declared",
+    ),
+    (
+        "name: java21",
+        "name: java17",
+        "`base java17` is there already, at pavedroad.yaml:2",
+    ),
+    (
+        "lifecycle: supported",
+        "lifecycle: good",
+        "pavedroad.yaml:9: `spec.lifecycle`",
+    ),
+    (
+        "critical: 24h",
+        "critical: 24",
+        "pavedroad.yaml:13: `spec.patchWithin`: `24` is no span of time",
+    ),
+    (
+        "retireNotice: 30d",
+        "retireNotice: soon",
+        "pavedroad.yaml:14: `spec.retireNotice`",
+    ),
+    ("critical: 24h", "dreadful: 24h", "no severity"),
+    ("sha256:aa", "aa", "pavedroad.yaml:8: `spec.channels`"),
+    ("stable:", "\"a\\nb\":", "no name of a channel"),
+    (
+        "supportedUntil: 2027",
+        "suportedUntil: 2027",
+        "did you mean `supportedUntil`?",
+    ),
+    ("base/java21", "base/java17", "both released to `base/java17`"),
+];
+
+const OF_OTHERS: &[Wrong] = &[
+    (
+        "2027-09-30",
+        "9999-12-31",
+        "pavedroad.yaml:10: `spec.supportedUntil`: `9999-12-31` is no date before 2101",
+    ),
+    (
+        "[java17, java21]",
+        "[java17, java22]",
+        "pavedroad.yaml:32: GoldenPath `java-service@3`: it names BaseImage `java22`, which is not declared, did you mean",
+    ),
+    (
+        "toolchains: [actions]",
+        "toolchains: [action]",
+        "it names Toolchain `action`",
+    ),
+    (
+        "path: java-service@3",
+        "path: java-service@4",
+        "pavedroad.yaml:44: AppRoad `checkout`: it names GoldenPath `java-service@4`",
+    ),
+    (
+        "  path: java-service@3\n",
+        "",
+        "AppRoad `checkout`: it has no end",
+    ),
+    (
+        "java-service@3\n",
+        "java-service\n",
+        "pavedroad.yaml:48: `spec.path`: `java-service` is no golden path",
+    ),
+    (
+        "ring: early",
+        "ring: first",
+        "pavedroad.yaml:49: `spec.ring`: `first` is no ring",
+    ),
+    (
+        "autoRebase: true",
+        "autoRebase: always",
+        "pavedroad.yaml:51: `spec.autoRebase`: `always` is none of",
+    ),
+    (
+        "2026-12-20/2027-01-03",
+        "2026-12-20",
+        "pavedroad.yaml:52: `spec.freeze`: `2026-12-20` is no window",
+    ),
+    (
+        "technology: 3",
+        "technology: 9",
+        "pavedroad.yaml:53: AppRoad `checkout`: `targetLevels` is 9",
+    ),
+    (
+        "tier: 1",
+        "tier: 300",
+        "pavedroad.yaml:50: `spec.tier`: `300` is no small number",
+    ),
+    (
+        "slsaLevel: 3",
+        "slsaLevel: 9",
+        "pavedroad.yaml:28: Toolchain `actions`: `slsaLevel` is 9",
+    ),
+    (
+        "  expiresAt: 2027-02-01\n",
+        "",
+        "pavedroad.yaml:55: an exemption needs `spec.expiresAt`",
+    ),
+    (
+        "2027-02-01",
+        "2029-02-01",
+        "pavedroad.yaml:64: Exemption `video:TE-CON-2`: it lasts longer than 366 days",
+    ),
+    (
+        "[platform]",
+        "[team-video]",
+        "pavedroad.yaml:62: Exemption `video:TE-CON-2`: nobody but its owner",
+    ),
+    ("owner: team-video", "owner: a b", "`spec.owner`: `a b` is no"),
+];
+
 fn read_road(text: &str) -> Result<PavedRoad, CatalogErrors> {
     let name = "pavedroad.yaml";
     read_paved_road(&[SourceFile { name, text }], &limits())
@@ -137,148 +286,7 @@ fn the_other_kinds_of_the_page_are_read() {
 
 #[test]
 fn what_is_wrong_is_told_with_its_line() {
-    for (from, to, wanted) in [
-        (
-            "road/v1\nkind: BaseImage",
-            "road/v2\nkind: BaseImage",
-            "pavedroad.yaml:2: `apiVersion` is `road/v2`",
-        ),
-        (
-            "kind: BaseImage",
-            "kind: BaseImages",
-            "pavedroad.yaml:3: `BaseImages` is no kind of the paved road, did you mean `BaseImage`?",
-        ),
-        (
-            "  supportedUntil: 2027-09-30\n",
-            "",
-            "pavedroad.yaml:2: a base needs `spec.supportedUntil`",
-        ),
-        (
-            ", owner: group:platform-java",
-            "",
-            "a base needs `metadata.owner`",
-        ),
-        (
-            "2027-09-30",
-            "soon",
-            "pavedroad.yaml:10: `spec.supportedUntil`: `soon` is no date",
-        ),
-        (
-            "registry.local/base/java17",
-            "base/java17:stable",
-            "pavedroad.yaml:6: `spec.repo`",
-        ),
-        (
-            "replacedBy: java21",
-            "replacedBy: java22",
-            "`java22`, which is not declared",
-        ),
-        (
-            "name: java21",
-            "name: java17",
-            "`base java17` is there already, at pavedroad.yaml:2",
-        ),
-        (
-            "lifecycle: supported",
-            "lifecycle: good",
-            "pavedroad.yaml:9: `spec.lifecycle`",
-        ),
-        (
-            "critical: 24h",
-            "critical: 24",
-            "pavedroad.yaml:13: `spec.patchWithin`: `24` is no span of time",
-        ),
-        (
-            "retireNotice: 30d",
-            "retireNotice: soon",
-            "pavedroad.yaml:14: `spec.retireNotice`",
-        ),
-        ("critical: 24h", "dreadful: 24h", "no severity"),
-        ("sha256:aa", "aa", "pavedroad.yaml:8: `spec.channels`"),
-        ("stable:", "\"a\\nb\":", "no name of a channel"),
-        (
-            "supportedUntil: 2027",
-            "suportedUntil: 2027",
-            "did you mean `supportedUntil`?",
-        ),
-        ("base/java21", "base/java17", "both released to `base/java17`"),
-        (
-            "2027-09-30",
-            "9999-12-31",
-            "pavedroad.yaml:10: `spec.supportedUntil`: `9999-12-31` is no date before 2101",
-        ),
-        (
-            "[java17, java21]",
-            "[java17, java22]",
-            "pavedroad.yaml:32: GoldenPath `java-service@3`: it names BaseImage `java22`, which is not declared, did you mean",
-        ),
-        (
-            "toolchains: [actions]",
-            "toolchains: [action]",
-            "it names Toolchain `action`",
-        ),
-        (
-            "path: java-service@3",
-            "path: java-service@4",
-            "pavedroad.yaml:44: AppRoad `checkout`: it names GoldenPath `java-service@4`",
-        ),
-        (
-            "  path: java-service@3\n",
-            "",
-            "AppRoad `checkout`: it has no end",
-        ),
-        (
-            "java-service@3\n",
-            "java-service\n",
-            "pavedroad.yaml:48: `spec.path`: `java-service` is no golden path",
-        ),
-        (
-            "ring: early",
-            "ring: first",
-            "pavedroad.yaml:49: `spec.ring`: `first` is no ring",
-        ),
-        (
-            "autoRebase: true",
-            "autoRebase: always",
-            "pavedroad.yaml:51: `spec.autoRebase`: `always` is none of",
-        ),
-        (
-            "2026-12-20/2027-01-03",
-            "2026-12-20",
-            "pavedroad.yaml:52: `spec.freeze`: `2026-12-20` is no window",
-        ),
-        (
-            "technology: 3",
-            "technology: 9",
-            "pavedroad.yaml:53: AppRoad `checkout`: `targetLevels` is 9",
-        ),
-        (
-            "tier: 1",
-            "tier: 300",
-            "pavedroad.yaml:50: `spec.tier`: `300` is no small number",
-        ),
-        (
-            "slsaLevel: 3",
-            "slsaLevel: 9",
-            "pavedroad.yaml:28: Toolchain `actions`: `slsaLevel` is 9",
-        ),
-        (
-            "  expiresAt: 2027-02-01\n",
-            "",
-            "pavedroad.yaml:55: an exemption needs `spec.expiresAt`",
-        ),
-        (
-            "2027-02-01",
-            "2029-02-01",
-            "pavedroad.yaml:64: Exemption `video:TE-CON-2`: it lasts longer than 366 days",
-        ),
-        (
-            "[platform]",
-            "[team-video]",
-            "pavedroad.yaml:62: Exemption `video:TE-CON-2`: nobody but its owner",
-        ),
-        ("owner: team-video", "owner: a b", "`spec.owner`: `a b` is no"),
-    ] {
+    for (from, to, wanted) in OF_BASES.iter().chain(OF_OTHERS) {
         let text = ROAD.replacen(from, to, 1);
         assert_ne!(text, ROAD, "{from}");
         let complaint = read_road(&text).unwrap_err().to_string();
