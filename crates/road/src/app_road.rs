@@ -152,18 +152,25 @@ impl FromStr for FreezeWindow {
 
 /// The first moment of a date, or a moment; none after [`LAST_YEAR`].
 pub fn first_moment(text: &str) -> Option<OffsetDateTime> {
-    let day = Date::parse(text, &Iso8601::DATE).ok();
-    day.map(|day| day.midnight().assume_utc())
+    date(text)
+        .map(|day| day.midnight().assume_utc())
         .or_else(|| moment(text))
         .filter(is_within)
 }
 
 /// The end of a date, which still counts, or a moment; none after [`LAST_YEAR`].
 pub fn end_of(text: &str) -> Option<OffsetDateTime> {
-    let day = Date::parse(text, &Iso8601::DATE).ok().and_then(Date::next_day);
-    day.map(|day| day.midnight().assume_utc())
+    date(text)
+        .and_then(Date::next_day)
+        .map(|day| day.midnight().assume_utc())
         .or_else(|| moment(text))
         .filter(is_within)
+}
+
+/// A moment is none: the parser would take its date.
+fn date(text: &str) -> Option<Date> {
+    let is_date = text.len() == "2026-12-20".len();
+    is_date.then(|| Date::parse(text, &Iso8601::DATE).ok()).flatten()
 }
 
 /// Near the end of the calendar no other offset can be told.

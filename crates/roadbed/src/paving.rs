@@ -62,6 +62,8 @@ pub(crate) struct RoadService {
 struct Seen {
     told: HashSet<Told>,
     current: BTreeMap<BaseName, (Basis, Option<Current>)>,
+    /// By what everything was last measured, and when the next promise is due.
+    measured: Option<(Basis, Option<OffsetDateTime>)>,
     /// What was owed, as it is kept, as of a change of entries.
     debts: Option<(u64, BTreeMap<BaseName, Vec<Debt>>)>,
     /// What was counted last: the epoch of the index, the change of entries, the day.

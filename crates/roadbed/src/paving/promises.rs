@@ -8,7 +8,7 @@ use oci::RepoName;
 use policy::JudgedFinding;
 use road::{
     base::BaseImage,
-    debt::{Current, Debt, Owed, settle},
+    debt::{Current, Debt, DebtState, Owed, settle},
     lineage::Release,
     names::BaseName,
 };
@@ -21,9 +21,25 @@ use super::{ACTOR, Basis, RoadService};
 /// Releases of one base that are current at the same time and looked at: the newest.
 const RELEASES: usize = 32;
 
+/// What looking at the releases of a base came to.
+enum Looked {
+    /// One is still being looked into.
+    Waits,
+    /// There is none.
+    Empty,
+    Found(Current),
+}
+
 impl RoadService {
     /// Holds what is owed against what was promised.
     pub(super) async fn measure_promises(&self, road: &RoadEntries, now: OffsetDateTime) -> Result<()> {
+        // Before anything is read: what changes meanwhile is looked at again.
+        let basis: Basis = (road.change, *self.store.rulings().borrow());
+        let measured = self.seen().measured;
+        if measured.is_some_and(|(at, next)| at == basis && next.is_none_or(|next| now < next)) {
+            return Ok(());
+        }
+        let mut is_whole = true;
         let mut known = self.known_debts(road.change).await?;
         // What a base owed goes with it.
         known.retain(|name, _| road.bases.get(name).is_some());
@@ -32,8 +48,13 @@ impl RoadService {
             if owes_nothing && !known.contains_key(&base.name) {
                 continue;
             }
-            let Some(current) = self.current(road, base).await? else {
-                continue;
+            let current = match self.current(road, base, basis).await? {
+                Looked::Found(current) => current,
+                Looked::Empty => continue,
+                Looked::Waits => {
+                    is_whole = false;
+                    continue;
+                }
             };
             let debts = known.entry(base.name.clone()).or_default();
             let changed = settle(base, debts, &current, now);
@@ -50,7 +71,14 @@ impl RoadService {
             });
             debts.extend(changed);
         }
-        self.seen().debts = Some((road.change, known));
+        let open = known
+            .values()
+            .flatten()
+            .filter(|debt| debt.state == DebtState::Open);
+        let next = open.map(|debt| debt.due_at).min();
+        let mut seen = self.seen();
+        seen.measured = is_whole.then_some((basis, next));
+        seen.debts = Some((road.change, known));
         Ok(())
     }
 
@@ -67,26 +95,25 @@ impl RoadService {
         Ok(known)
     }
 
-    /// `None`: there is no release, or one is still being looked into.
-    async fn current(&self, road: &RoadEntries, base: &BaseImage) -> Result<Option<Current>> {
-        // Both before anything is read: what changes meanwhile is looked at again.
-        let basis: Basis = (road.change, *self.store.rulings().borrow());
+    /// As it was looked at by this basis.
+    async fn current(&self, road: &RoadEntries, base: &BaseImage, basis: Basis) -> Result<Looked> {
         if let Some((at, current)) = self.seen().current.get(&base.name)
             && *at == basis
         {
-            return Ok(current.clone());
+            return Ok(current.clone().map_or(Looked::Empty, Looked::Found));
         }
-        let Some(current) = self.look_at(road, base).await? else {
-            return Ok(None);
+        let current = match self.look_at(road, base).await? {
+            Looked::Waits => return Ok(Looked::Waits),
+            Looked::Empty => None,
+            Looked::Found(current) => Some(current),
         };
         self.seen()
             .current
             .insert(base.name.clone(), (basis, current.clone()));
-        Ok(current)
+        Ok(current.map_or(Looked::Empty, Looked::Found))
     }
 
-    /// `None`: something is still on its way. `Some(None)`: there is no release.
-    async fn look_at(&self, road: &RoadEntries, base: &BaseImage) -> Result<Option<Option<Current>>> {
+    async fn look_at(&self, road: &RoadEntries, base: &BaseImage) -> Result<Looked> {
         let all: Vec<&Release> = road.releases.of_base(&base.name).collect();
         let first = all.iter().map(|release| release.released_at).min();
         let mut current: Vec<&Release> = all
@@ -95,21 +122,21 @@ impl RoadService {
             .collect();
         current.sort_by_key(|release| std::cmp::Reverse((release.released_at, release.digest)));
         let (Some(newest), Some(first)) = (current.first(), first) else {
-            return Ok(Some(None));
+            return Ok(Looked::Empty);
         };
         let mut owed = Vec::new();
         for release in current.iter().take(RELEASES) {
             match self.findings(&base.repository, release).await? {
                 Some(findings) => owed.extend(findings.iter().filter_map(of_finding)),
-                None => return Ok(None),
+                None => return Ok(Looked::Waits),
             }
         }
-        Ok(Some(Some(Current {
+        Ok(Looked::Found(Current {
             owed,
             since: newest.released_at,
             release: newest.version.clone(),
             first,
-        })))
+        }))
     }
 
     /// Of one that was deleted, none.
