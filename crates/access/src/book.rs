@@ -226,6 +226,14 @@ impl AccessBook {
         }
     }
 
+    /// Whether a principal of this name may still do something to a repository by its grants: for what it asked for earlier and is
+    /// carried out now. `now`: microseconds since the Unix epoch.
+    pub fn is_still_granted(&self, name: &PrincipalName, repo: &RepoName, role: Role, now: i64) -> bool {
+        let page = self.ids.get(name).and_then(|id| self.pages.get(id));
+        let page = page.filter(|page| page.principal.is_valid_at(now));
+        page.is_some_and(|page| self.is_granted(Standing::SignedIn(page), repo, role))
+    }
+
     /// What is left of the scopes that a caller asks a token for. The ones of which nothing is left are missing.
     pub fn allowed_scopes(&self, caller: &Caller, asked: &[Scope]) -> Vec<Scope> {
         let allowed = |scope: &Scope| match scope {

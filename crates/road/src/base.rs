@@ -123,6 +123,9 @@ pub struct BaseImage {
     /// How many seconds after it was retired pushes of images on it are refused; nothing said: as the registry is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retire_notice: Option<u64>,
+    /// The trusted signer by whose signature alone a release counts. None: every push does, and nothing follows by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
 }
 
 impl BaseImage {

@@ -45,6 +45,7 @@ pub mod fleet;
 pub mod golden_path;
 pub mod incident;
 pub mod lineage;
+pub mod mass;
 pub mod message;
 pub mod names;
 pub mod page;

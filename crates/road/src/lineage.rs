@@ -52,11 +52,17 @@ pub struct Release {
     pub version: String,
     /// Its layers from the bottom up, by what was computed of them.
     pub diff_ids: Vec<Digest>,
+    /// `linux/amd64`.
+    #[serde(default)]
+    pub platform: String,
     /// Since when it is known.
     #[serde(with = "time::serde::rfc3339")]
     pub released_at: OffsetDateTime,
     /// What came after it; nothing: it is current.
     pub superseded: Option<Superseded>,
+    /// Whether images follow to it: it is current, in the channel `stable` where the base has one, and signed as the catalogue wants.
+    #[serde(default)]
+    pub is_target: bool,
 }
 
 /// Why a release cannot be known.

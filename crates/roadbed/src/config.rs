@@ -17,6 +17,7 @@ use crate::catalogue::CatalogueConfig;
 use crate::gate::GateConfig;
 use crate::judge::attach::SbomConfig;
 use crate::judge::{JudgeLimits, SignatureLimits};
+use crate::rebase::MassSettings;
 use crate::reevaluate;
 use crate::worker::{BrokerConfig, ClamdConfig, PoolConfig, Skips};
 
@@ -50,7 +51,7 @@ pub(crate) use problem::Problem;
 pub(crate) use road::Road;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
-    Api, Auth, Catalog, Connections, Gate, IncidentDeadlines, Log, Metrics, Reevaluation, Registry, Sbom,
+    Api, Auth, Catalog, Connections, Gate, IncidentDeadlines, Log, Metrics, Rebase, Reevaluation, Registry, Sbom,
     Scan, Server, Signatures, Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
@@ -83,6 +84,8 @@ pub(crate) struct Config {
     /// What a pull has to pass.
     pub(crate) gate: Gate,
     pub(crate) incidents: IncidentDeadlines,
+    /// How images follow the releases of their bases.
+    pub(crate) rebase: Rebase,
     /// SBOMs that are attached to images.
     pub(crate) sbom: Sbom,
     /// How people are told what happens.
@@ -145,6 +148,7 @@ impl Config {
             road: Road::read(&mut reader),
             gate: Gate::read(&mut reader),
             incidents: IncidentDeadlines::read(&mut reader),
+            rebase: Rebase::read(&mut reader),
             sbom: Sbom::read(&mut reader),
             telling: Telling::read(&mut reader),
             auth: Auth::read(&mut reader),
@@ -478,6 +482,29 @@ impl Config {
         }
     }
 
+    /// How images follow the releases of their bases.
+    pub(crate) fn mass_settings(&self) -> MassSettings {
+        let from = &self.rebase;
+        let delay = |span: units::Span| time::Duration::try_from(span.0).unwrap_or(time::Duration::MAX);
+        MassSettings {
+            how: if from.in_place {
+                store::TagMove::InPlace
+            } else {
+                store::TagMove::Suffix
+            },
+            pace: road::mass::Pace {
+                delays: [
+                    time::Duration::ZERO,
+                    delay(from.early_after),
+                    delay(from.normal_after),
+                    delay(from.late_after),
+                ],
+                per_hour: from.per_hour,
+            },
+            thaw: from.thaw.severity(),
+        }
+    }
+
     /// Which images get an SBOM.
     pub(crate) fn sbom_config(&self) -> SbomConfig {
         SbomConfig {
@@ -503,6 +530,7 @@ impl Config {
             self.road.effective(),
             self.gate.effective(),
             self.incidents.effective(),
+            self.rebase.effective(),
             self.sbom.effective(),
             self.telling.effective(),
             self.auth.effective(),
@@ -546,6 +574,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Road,
         Gate,
         IncidentDeadlines,
+        Rebase,
         Sbom,
         Telling,
         Auth,

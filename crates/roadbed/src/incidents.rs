@@ -14,7 +14,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use oci::{Digest, Reference, RepoName};
+use findings::Severity;
+use oci::{Digest, Reference, RepoName, Tag};
 use road::{
     incident::{Deadlines, Event, Incident, IncidentError, Status},
     message::Message,
@@ -125,6 +126,23 @@ impl IncidentService {
         let is_pressing = |kept: &Kept| kept.incident.lines().any(|line| line.state(now).is_open());
         let pressing = kept.iter().filter(|(_, kept)| is_pressing(kept));
         pressing.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// An incident of such a severity in which a tag is open.
+    pub(crate) fn open_on(&self, repository: &RepoName, tag: &Tag, severity: Severity, now: OffsetDateTime) -> Option<String> {
+        let of_severity = |incident: &Incident| {
+            let worst = incident.vulnerabilities().iter().map(|one| one.severity).max();
+            incident.closed_at().is_none() && worst >= Some(severity)
+        };
+        let is_it = |line: &road::incident::Line| {
+            line.key.repository == *repository
+                && matches!(&line.key.reference, Reference::Tag(other) if other == tag)
+                && line.state(now).is_open()
+        };
+        let kept = self.kept();
+        let mut open = kept.iter().filter(|(_, kept)| of_severity(&kept.incident));
+        let found = open.find(|(_, kept)| kept.incident.lines().any(is_it));
+        found.map(|(id, _)| id.to_string())
     }
 
     fn kept(&self) -> MutexGuard<'_, BTreeMap<IncidentId, Kept>> {

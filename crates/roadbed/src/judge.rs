@@ -281,16 +281,39 @@ impl Judge {
             Image::Gone => return Ok(Done::Gone),
         };
         self.sboms.request(&self.store, &ready).await?;
-        if let Some(note) = standing::note_of(&ready) {
-            self.store.note_image(repo, digest, note).await?;
-        }
         let facts = self.knowledge.facts().await;
         // Matching and conditions compute; a thread that serves connections must not.
-        let decided = tokio::task::spawn_blocking(move || together::alone(&ready, &facts))
-            .await
-            .context("the judgement was lost")??;
-        Ok(Done::Decided(decided))
+        let decided = tokio::task::spawn_blocking(move || {
+            let (verdicts, signed_by) = together::alone(&ready, &facts)?;
+            Ok::<_, anyhow::Error>((verdicts, standing::note_of(&ready, &signed_by)))
+        })
+        .await
+        .context("the judgement was lost")?;
+        let (verdicts, note) = decided?;
+        if let Some(note) = note {
+            self.store.note_image(repo, digest, note).await?;
+        }
+        Ok(Done::Decided(verdicts))
     }
+}
+
+/// What is found in an image by what is known now, without waivers. Nothing of one that is gone or still looked into.
+pub(crate) async fn findings_of(
+    store: &Store,
+    evidence: &Evidence,
+    knowledge: &Knowledge,
+    repo: &RepoName,
+    digest: &Digest,
+) -> Result<Vec<policy::JudgedFinding>> {
+    let gathered = image::gather(store, evidence, knowledge.limits(), repo, digest).await?;
+    let Image::Ready(ready) = gathered else {
+        return Ok(Vec::new());
+    };
+    let facts = knowledge.facts().await;
+    let found = tokio::task::spawn_blocking(move || {
+        subject_of(&ready.about, &ready.gathered, &facts).map(|subject| subject.findings)
+    });
+    found.await.context("what is found in an image was lost")?
 }
 
 /// Whether it will fail again. A database that is away or busy says nothing about the image.
@@ -351,7 +374,7 @@ fn parse(subject: &str) -> Option<(RepoName, Digest)> {
     Some((repo.parse().ok()?, digest.parse().ok()?))
 }
 
-fn moment(at: Timestamp) -> Result<OffsetDateTime> {
+pub(crate) fn moment(at: Timestamp) -> Result<OffsetDateTime> {
     let nanoseconds = i128::from(at.micros()) * 1_000;
     OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).context("the clock is beyond any calendar")
 }

@@ -3,12 +3,18 @@
 //! - `rebase/load.rs`: an image with its bytes and the facts of its layers.
 //! - `rebase/change.rs`: what differs between two releases of a base, made once for all images on it.
 //! - `rebase/plan.rs`: the plan of one image.
+//! - `rebase/news.rs`: findings that go and come with a release.
+//! - `rebase/trust.rs`: what the registry states of what it made.
 //! - `rebase/mover.rs`: tags that follow when what was made is decided.
+//! - `rebase/mass.rs`: all images on a base, when a release of it comes. `rebase/mass/report.rs`: what was possible and what was not.
 
 mod change;
 mod load;
+mod mass;
 mod mover;
+mod news;
 mod plan;
+mod trust;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -16,7 +22,7 @@ use anyhow::Context as _;
 use oci::{Digest, MediaType, Tag};
 use road::names::BaseName;
 use road::rebase::{BaseNamed, Replaced, SafetyClass, write_index};
-use store::{Actor, Rebase, RoadEntries, Store, TagMove};
+use store::{Actor, NewRebase, Rebase, RoadEntries, Store, TagMove};
 use web::wire::{ImagePlan, PlanEntry};
 use web::{Made, PlanOf, Planned, Rebasing, RebasingError};
 
@@ -24,13 +30,28 @@ use crate::judge::{Evidence, Knowledge, stored_limits};
 use change::Changes;
 use load::{Loaded, Loader};
 
+pub(crate) use mass::{Mass, MassSettings, Thaw};
 pub(crate) use mover::follow;
+use news::News;
+pub(crate) use trust::referrer;
 
 /// Makes plans by what a server knows.
 pub(crate) struct Rebases {
     store: Store,
     loader: Loader,
     changes: Changes,
+    news: News,
+    reports: std::sync::OnceLock<Arc<mass::Reports>>,
+}
+
+/// How a plan is to be carried out.
+struct Order {
+    tag: Tag,
+    how: TagMove,
+    /// Another plan is not carried out.
+    expected: Option<Digest>,
+    /// The tag that is to follow by it, of those that follow together, and the release that it is to follow.
+    item: Option<(uuid::Uuid, Digest)>,
 }
 
 /// An image on its new base, with what must be written for it.
@@ -72,11 +93,13 @@ fn failed(error: anyhow::Error) -> RebasingError {
 
 impl Rebases {
     /// Over a store and what is known.
-    pub(crate) fn new(store: Store, knowledge: &Knowledge) -> Arc<Self> {
+    pub(crate) fn new(store: Store, knowledge: &Arc<Knowledge>) -> Arc<Self> {
         let evidence: Evidence = knowledge.evidence();
         Arc::new(Self {
             loader: Loader::new(store.clone(), evidence),
             changes: Changes::default(),
+            news: News::new(store.clone(), Arc::clone(knowledge)),
+            reports: std::sync::OnceLock::new(),
             store,
         })
     }
@@ -131,17 +154,30 @@ impl Rebases {
     async fn carry_out_here(
         &self,
         of: PlanOf,
-        (tag, how): (Tag, TagMove),
-        expected: Option<Digest>,
+        order: Order,
         actor: Actor,
     ) -> Result<Rebase, RebasingError> {
         let plan = self.make(of).await?;
+        self.carry_out_plan(plan, order, actor).await
+    }
+
+    async fn carry_out_plan(&self, plan: Plan, order: Order, actor: Actor) -> Result<Rebase, RebasingError> {
+        let Order {
+            tag,
+            how,
+            expected,
+            item,
+        } = order;
         let Some(new) = plan.entry.new_digest else {
             return Err(why_not(&plan.entry));
         };
         if expected.is_some_and(|expected| expected != new) {
             return Err(RebasingError::Changed(new));
         }
+        if let Some(why) = news::worse(&plan.entry) {
+            return Err(RebasingError::Worse(why));
+        }
+        check_release(&plan.entry, item)?;
         let bases: BTreeSet<&BaseName> = plan.entry.images.iter().map(|image| &image.base).collect();
         if bases.len() > 1 {
             let bases: Vec<&str> = bases.into_iter().map(BaseName::as_str).collect();
@@ -167,7 +203,7 @@ impl Rebases {
             Ok((digest, bytes::Bytes::from(bytes), manifest))
         });
         let manifests: Result<Vec<_>, oci::ManifestError> = manifests.collect();
-        let new = store::NewRebase {
+        let new = NewRebase {
             repository: plan.entry.repository.clone(),
             tag,
             old: plan.entry.digest,
@@ -175,8 +211,13 @@ impl Rebases {
             base: base.repository.clone(),
             manifests: manifests.map_err(|error| failed(error.into()))?,
             blobs: plan.blobs.into_iter().map(bytes::Bytes::from).collect(),
+            images: made_of(&plan.entry),
+            referrers: Vec::new(),
+            item: item.map(|(item, _)| item),
             plan: serde_json::to_string(&plan.entry).map_err(|error| failed(error.into()))?,
         };
+        let key = self.store.patch_key().await.map_err(|error| failed(error.into()))?;
+        let new = trust::attested(&key, new, &plan.entry, base).map_err(failed)?;
         Ok(self.store.make_rebase(&actor, new).await?)
     }
 
@@ -216,18 +257,31 @@ impl Rebases {
             None => None,
             Some(to) => Some(
                 self.changes
-                    .between(&from.image, &to.image)
+                    .between(&from.image, &to.image, of.place.clone())
                     .await
                     .map_err(failed)?,
             ),
         };
-        let planned =
-            tokio::task::spawn_blocking(move || plan::plan(&app, &from, to.as_ref().zip(change.as_ref())));
-        planned
+        let news = match &to {
+            None => None,
+            Some(to) => Some(self.news.between(&from, to).await.map_err(failed)?),
+        };
+        // Whoever asked may be gone: the place is taken until the work is done.
+        let place = of.place.clone();
+        let planned = tokio::task::spawn_blocking(move || {
+            let planned = plan::plan(&app, &from, to.as_ref().zip(change.as_ref()));
+            drop(place);
+            planned
+        });
+        let mut planned = planned
             .await
             .context("the plan was lost")
             .and_then(|plan| plan)
-            .map_err(failed)
+            .map_err(failed)?;
+        if let Some(news) = news {
+            planned.entry.findings = news.as_ref().clone();
+        }
+        Ok(planned)
     }
 
     /// The release below an image, and the one to go to; none if it is on that already.
@@ -251,10 +305,11 @@ impl Rebases {
         let release = |digest: &Digest| road.releases.release(digest).cloned();
         let from = release(&standing.release).ok_or(RebasingError::Gone)?;
         let from = self.release(from, road).await?;
+        let standing_platform = from.release.platform.clone();
         let current = road
             .releases
             .of_base(target)
-            .filter(|release| release.superseded.is_none());
+            .filter(|release| release.is_target && release.platform == standing_platform);
         let mut current: Vec<_> = current.cloned().collect();
         current.sort_by_key(|release| std::cmp::Reverse((release.released_at, release.digest)));
         for release in current {
@@ -268,7 +323,8 @@ impl Rebases {
         }
         let platform = &from.image.platform;
         Err(RebasingError::NoBase(format!(
-            "base `{target}` has no current release for {platform}: push one to its repository, or name another base (--onto)"
+            "base `{target}` has no release for {platform} that counts: push one to its repository{}, or name another base (--onto)",
+            signed_by(road, target)
         )))
     }
 
@@ -304,7 +360,21 @@ impl Rebasing for Rebases {
         expected: Option<Digest>,
         actor: Actor,
     ) -> Made<'_> {
-        Box::pin(self.carry_out_here(of, (tag, how), expected, actor))
+        let order = Order {
+            tag,
+            how,
+            expected,
+            item: None,
+        };
+        Box::pin(self.carry_out_here(of, order, actor))
+    }
+
+    fn report(&self, base: BaseName, may_pull: web::MayPull) -> web::Reported<'_> {
+        let reports = self.reports.get().cloned();
+        Box::pin(async move {
+            let reports = reports.ok_or(RebasingError::Gone)?;
+            reports.of(&base, &may_pull).await
+        })
     }
 }
 
@@ -326,6 +396,29 @@ fn check_open(of: &PlanOf, base: &BaseName, road: &RoadEntries) -> Result<(), Re
         base: base.clone(),
         repository: entry.repository.clone(),
     })
+}
+
+fn signed_by(road: &RoadEntries, base: &BaseName) -> String {
+    let signer = road.bases.get(base).and_then(|base| base.signer.as_ref());
+    signer.map_or_else(String::new, |signer| format!(", signed by {signer}"))
+}
+
+/// What was made of what: each image, and the index.
+fn made_of(plan: &PlanEntry) -> Vec<(Digest, Digest)> {
+    let whole = plan.new_digest.map(|new| (plan.digest, new));
+    let images = plan.images.iter().filter_map(|image| Some((image.digest, image.new_digest?)));
+    let all: BTreeSet<(Digest, Digest)> = images.chain(whole).collect();
+    all.into_iter().collect()
+}
+
+/// Between the search for images and now the base may have moved on.
+fn check_release(plan: &PlanEntry, item: Option<(uuid::Uuid, Digest)>) -> Result<(), RebasingError> {
+    let Some((_, release)) = item else { return Ok(()) };
+    let mut to = plan.images.iter().filter_map(|image| image.to.as_ref());
+    if to.any(|to| to.digest == release) {
+        return Ok(());
+    }
+    Err(RebasingError::NoBase(format!("release {release} of the base does not count any more")))
 }
 
 /// Why a plan has nothing to carry out.

@@ -5,8 +5,8 @@
 //! `feeds` advisories that are fetched, `fleet` who is affected, `moments` who was, `excused` what of that does not count, `incidents` what is
 //! followed, `pushes` what is refused before it comes in, `in_use` what runs by
 //! somebody's word, `brake` what is in use and would be refused, `grace` days in which a fix can be taken, `clamd` another scanner
-//! that is asked, `reevaluation` what an import asks again and tells, `rebase` images that follow a patched base, `paving` the
-//! catalogue of the road with its ends and promises, `signing` and `cosign`
+//! that is asked, `reevaluation` what an import asks again and tells, `rebase` images that follow a patched base, `mass` all of them
+//! together, `paving` the catalogue of the road with its ends and promises, `signing` and `cosign`
 //! signatures as conditions, and VEX, `signer` who makes them, `catalogue` one that is pushed, `deaths` children and servers
 //! that are ended, `bombs` and `floods` layers that want to cost too much.
 
@@ -33,6 +33,7 @@ mod scan {
     mod images;
     mod in_use;
     mod incidents;
+    mod mass;
     mod moments;
     mod paving;
     mod pushes;

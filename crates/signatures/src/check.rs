@@ -3,10 +3,7 @@
 use oci::{Digest, RepoName};
 use time::OffsetDateTime;
 
-use crate::{Announced, Form, Problem, TrustedSigner, document::Document};
-
-/// The predicate type of the statement that cosign signs instead of a simple-signing payload.
-const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+use crate::{Announced, Form, Problem, TrustedSigner, document::Document, patch::COSIGN_SIGN};
 
 /// Problems that are told of one document, at most: with many signers they are all alike.
 const MAX_PROBLEMS: usize = 3;

@@ -9,6 +9,7 @@
 //! - [`check()`] reads one document and asks the trusted signers about it. What it answers, [`Checked`], also says why nobody
 //!   stands behind it.
 //! - [`BlobKey`] verifies detached signatures of files, which are hashed piece by piece.
+//! - [`patch`] is the registry's own key, for what it makes of images itself.
 //! - [`SignerSpec`] is a signer as administrators declare them, [`TrustedSigner`] the same ready to verify.
 //!
 //! # Hostile input
@@ -25,6 +26,7 @@ mod form;
 mod glob;
 mod key;
 pub mod limits;
+pub mod patch;
 mod problem;
 mod signer;
 mod trusted;

@@ -241,7 +241,7 @@ async fn attach(
 }
 
 /// It is what the registry made: no image, whatever the policy says.
-async fn decide(tx: &Tx, repo: &RepoName, digest: &Digest) -> Result<(), StoreError> {
+pub(crate) async fn decide(tx: &Tx, repo: &RepoName, digest: &Digest) -> Result<(), StoreError> {
     let judgement = Judgement {
         outcome: Outcome::NotApplicable,
         line: String::new(),

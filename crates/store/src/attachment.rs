@@ -176,7 +176,8 @@ pub(crate) async fn wake(
     let sql = &format!(
         "WITH RECURSIVE below(digest) AS (SELECT CAST($2 AS TEXT) UNION \
                SELECT f.digest FROM below b JOIN manifest i ON i.repository_id = $1 AND i.digest = b.digest \
-               JOIN manifest_reference f ON f.manifest_id = i.id AND f.kind = 1) \
+               JOIN manifest_reference f ON f.manifest_id = i.id AND f.kind = 1 UNION \
+               SELECT o.new_digest FROM below b JOIN rebase_image o ON o.repository = $4 AND o.old_digest = b.digest) \
                INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at) \
                SELECT $3, $4 || '@' || m.digest, $5, 0, $6, 0, $6 FROM below b \
                JOIN manifest m ON m.repository_id = $1 AND m.digest = b.digest WHERE m.kind = 0 {}",

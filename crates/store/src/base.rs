@@ -209,6 +209,13 @@ pub(crate) fn check(base: &BaseImage) -> Result<(), AdminError> {
             "channel `{channel}` of {name} is no tag: write stable or next"
         ));
     }
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_signer = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(is_name);
+    if base.signer.as_ref().is_some_and(|signer| !is_signer(signer)) {
+        return invalid(format!(
+            "the signer of {name} has 1 to 64 of a-z, A-Z, 0-9, -, . and _: write the name of one of `roadbed signer list`"
+        ));
+    }
     let Some(rebase) = &base.rebase else { return Ok(()) };
     if rebase.arch.len() > MAX_ARCHITECTURES {
         return invalid(format!(

@@ -160,6 +160,12 @@ pub enum EventKind {
     /// An image that was pushed to the repository of a base is known as a release of it.
     #[serde(rename = "base.release")]
     BaseRelease,
+    /// Somebody approved that a tag follows its base.
+    #[serde(rename = "rebase.approve")]
+    RebaseApprove,
+    /// Somebody is to approve that a tag follows its base.
+    #[serde(rename = "rebase.ask")]
+    RebaseAsk,
     /// An image was put on a newer release of its base; no tag names it yet.
     #[serde(rename = "rebase.make")]
     RebaseMake,
@@ -169,6 +175,18 @@ pub enum EventKind {
     /// The tag did not follow: the image is worse than the one before, or the tag has moved.
     #[serde(rename = "rebase.refuse")]
     RebaseRefuse,
+    /// Somebody does not want that a tag follows its base, or has seen that it failed.
+    #[serde(rename = "rebase.reject")]
+    RebaseReject,
+    /// Rebases go on.
+    #[serde(rename = "rebase.resume")]
+    RebaseResume,
+    /// All rebases were stopped.
+    #[serde(rename = "rebase.stop")]
+    RebaseStop,
+    /// An incident lets a tag follow its base in spite of a freeze.
+    #[serde(rename = "rebase.thaw")]
+    RebaseThaw,
     /// A rebase was undone.
     #[serde(rename = "rebase.undo")]
     RebaseUndo,

@@ -133,7 +133,10 @@ pub use principal::{
 };
 pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
 pub use quota::{QuotaExceeded, QuotaKind};
-pub use rebase::{NewRebase, Rebase, RebaseError, RebaseState, TagMove, WaitingRebase};
+pub use rebase::{
+    Blame, ItemState, MAX_ITEMS, NewRebase, NewRebaseItem, OwnReferrer, Rebase, RebaseError, RebaseItem,
+    RebaseState, TagMove, WaitingRebase,
+};
 pub use reevaluation::{AdvisoryNews, ChangedAdvisory, Confirmed, Reevaluation, Touches};
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;

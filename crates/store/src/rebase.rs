@@ -5,7 +5,11 @@
 //! leaves the one before; carrying out the same plan again makes the same image and no second line.
 
 mod follow;
+mod item;
 mod journal;
+mod own;
+mod patch_key;
+mod switch;
 
 use std::sync::Arc;
 
@@ -23,6 +27,9 @@ use crate::event::{self, EventKind};
 use crate::files::{Committed, Location};
 use crate::job::{self, JobPriority};
 use crate::manifest::put_made;
+use item::made;
+pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, RebaseItem};
+pub use own::OwnReferrer;
 use crate::{
     Actor, PutError, PutManifest, Rules, Store, StoreError, StoreLimits, Timestamp, repository, tag,
 };
@@ -112,6 +119,17 @@ pub struct WaitingRebase {
     pub old: Digest,
     /// What was made of that.
     pub new: Digest,
+    /// Who asked for it, or approved it: whoever may not push there any more moves no tag.
+    pub by: String,
+}
+
+/// Whether it speaks against the release that a tag does not follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The new image is worse: others do not follow before somebody has looked.
+    Release,
+    /// Only this tag is concerned.
+    Tag,
 }
 
 /// A rebase that is to be carried out.
@@ -133,6 +151,12 @@ pub struct NewRebase {
     pub manifests: Vec<(Digest, Bytes, Manifest)>,
     /// Bytes of the blobs that are new.
     pub blobs: Vec<Bytes>,
+    /// What was made of what, old and new: the image, and of an index each image in it that follows.
+    pub images: Vec<(Digest, Digest)>,
+    /// What the registry states of the new image, signed with its own key.
+    pub referrers: Vec<OwnReferrer>,
+    /// The tag that is to follow by it, of those that follow a base together.
+    pub item: Option<Uuid>,
 }
 
 /// Why a rebase goes no further.
@@ -157,6 +181,20 @@ pub enum RebaseError {
     State {
         /// Where it stands.
         state: RebaseState,
+        /// What cannot be done.
+        what: &'static str,
+    },
+    /// All rebases are stopped.
+    #[error("{by} has stopped all rebases: `roadbed rebase resume` lets them go on")]
+    Stopped {
+        /// Who stopped them.
+        by: String,
+    },
+    /// A tag that is to follow stands where this cannot be done.
+    #[error("it is {state}: it cannot be {what}")]
+    Item {
+        /// Where it stands.
+        state: &'static str,
         /// What cannot be done.
         what: &'static str,
     },
@@ -192,7 +230,8 @@ impl Store {
     pub async fn make_rebase(&self, actor: &Actor, new: NewRebase) -> Result<Rebase, RebaseError> {
         let mut claims = Vec::new();
         let mut committed = Vec::new();
-        for bytes in &new.blobs {
+        let own = new.referrers.iter().flat_map(|referrer| &referrer.blobs);
+        for bytes in new.blobs.iter().chain(own) {
             let (claim, file) = self.own_blob(bytes.clone()).await?;
             claims.push(claim);
             committed.push(file);
@@ -224,7 +263,8 @@ impl Store {
 
     /// What waits for its decision, the oldest first, without its plan: which repository, the id, the old image and the new one.
     pub async fn waiting_rebases(&self, limit: usize) -> Result<Vec<WaitingRebase>, StoreError> {
-        let sql = "SELECT id, repository, old_digest, new_digest FROM rebase WHERE state = 'made' ORDER BY id LIMIT $1";
+        let sql = "SELECT r.id, r.repository, r.old_digest, r.new_digest, r.actor, COALESCE(i.approved_by, '') AS approved_by \
+                   FROM rebase r LEFT JOIN rebase_item i ON i.rebase = r.id WHERE r.state = 'made' ORDER BY r.id LIMIT $1";
         let rows: Vec<WaitingRow> =
             sql::all(self.inner.db.read(), sql, [sql::to_db(limit as u64).into()]).await?;
         rows.into_iter().map(WaitingRow::into_waiting).collect()
@@ -249,38 +289,25 @@ impl Store {
                         what,
                     });
                 }
+                switch::check(tx).await?;
                 let rules = store.rules(&rebase.repository);
                 let to = follow(tx, &rebase, (limits, rules)).await?;
-                change(
-                    tx,
-                    &Actor::system("rebase"),
-                    rebase,
-                    RebaseState::Moved,
-                    Some(to),
-                    "",
-                )
-                .await
+                let actor = Actor::system("rebase");
+                change(tx, &actor, rebase, (RebaseState::Moved, Blame::Tag), (Some(to), "")).await
             })
         })
         .await
     }
 
     /// Writes down that the tag does not follow, and why. Nothing happens to one that stands elsewhere by now.
-    pub async fn refuse_rebase(&self, id: Uuid, reason: &str) -> Result<(), RebaseError> {
+    pub async fn refuse_rebase(&self, id: Uuid, blame: Blame, reason: &str) -> Result<(), RebaseError> {
         let reason = policy::yaml::one_line(reason, 2_000);
         self.write(move |tx| {
             Box::pin(async move {
                 let rebase = find(tx.sql(), id).await?.ok_or(RebaseError::Unknown)?;
                 if rebase.state == RebaseState::Made {
-                    change(
-                        tx,
-                        &Actor::system("rebase"),
-                        rebase,
-                        RebaseState::Refused,
-                        None,
-                        &reason,
-                    )
-                    .await?;
+                    let actor = Actor::system("rebase");
+                    change(tx, &actor, rebase, (RebaseState::Refused, blame), (None, &reason)).await?;
                 }
                 Ok(())
             })
@@ -306,7 +333,7 @@ impl Store {
                         });
                     }
                 }
-                change(tx, &actor, rebase, RebaseState::Undone, None, "").await
+                change(tx, &actor, rebase, (RebaseState::Undone, Blame::Tag), (None, "")).await
             })
         })
         .await
@@ -325,11 +352,17 @@ async fn make(
 ) -> Result<(Rebase, Vec<Location>), RebaseError> {
     let digest = new.manifests.last().ok_or(RebaseError::Empty)?.0;
     if let Some(rebase) = same(tx, &new, &digest).await? {
+        if let Some(item) = new.item {
+            made(tx, item, rebase.id).await?;
+            let state = (rebase.state, false, rebase.reason.as_str());
+            item::follow(tx, rebase.id, state).await?;
+        }
         return Ok((rebase, Vec::new()));
     }
+    switch::check(tx).await?;
     check_none_waits(tx, &new).await?;
     check_named(tx, &new.repository, &new.tag, new.old).await?;
-    let ours = link_blobs(tx, &new, files, &bounds.1).await?;
+    let mut ours = link_blobs(tx, &new, &files[..new.blobs.len()], &bounds.1).await?;
     let base = repository::find(tx.sql(), &new.base).await?;
     let witness = base.map(|base| base.id);
     for (digest, bytes, manifest) in &new.manifests {
@@ -342,6 +375,8 @@ async fn make(
         };
         put_made(tx, &new.repository, actor, put, witness, bounds.clone()).await?;
     }
+    own::note(tx, &new.repository, &new.images).await?;
+    ours.extend(own::put(tx, &new.repository, &new.referrers, (&files[new.blobs.len()..], bounds)).await?);
     let rebase = Rebase {
         id: Uuid::now_v7(),
         repository: new.repository,
@@ -358,6 +393,9 @@ async fn make(
         changed_at: tx.now(),
     };
     insert(tx, &rebase).await?;
+    if let Some(item) = new.item {
+        made(tx, item, rebase.id).await?;
+    }
     let body = json!({ "id": rebase.id, "tag": rebase.tag.as_str(), "from": rebase.old, "to": rebase.new });
     let subject = blob::subject(&rebase.repository, &rebase.new);
     event::record(tx, actor, EventKind::RebaseMake, &subject, body).await?;
@@ -389,9 +427,8 @@ async fn change(
     tx: &Tx,
     actor: &Actor,
     rebase: Rebase,
-    state: RebaseState,
-    moved: Option<Tag>,
-    reason: &str,
+    (state, blame): (RebaseState, Blame),
+    (moved, reason): (Option<Tag>, &str),
 ) -> Result<Rebase, RebaseError> {
     let sql = "UPDATE rebase SET state = $2, moved = $3, reason = $4, changed_at = $5 WHERE id = $1";
     let values: [Value; 5] = [
@@ -402,6 +439,7 @@ async fn change(
         tx.now().micros().into(),
     ];
     sql::execute(tx.sql(), sql, values).await?;
+    item::follow(tx, rebase.id, (state, blame == Blame::Release, reason)).await?;
     let kind = match state {
         RebaseState::Moved | RebaseState::Made => EventKind::RebaseMove,
         RebaseState::Refused => EventKind::RebaseRefuse,

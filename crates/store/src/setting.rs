@@ -17,6 +17,10 @@ pub(crate) enum Setting {
     GoneKnownSince,
     /// The last line of the audit log that was followed by whoever tells others of it.
     TellingCursor,
+    /// What the registry signs with what it makes of images: PKCS #8 in hex digits.
+    PatchKey,
+    /// Who has stopped all rebases; empty: nobody.
+    RebasesStopped,
 }
 
 impl Setting {
@@ -26,6 +30,8 @@ impl Setting {
             Self::AccessGeneration => "access_generation",
             Self::GoneKnownSince => "gone_known_since",
             Self::TellingCursor => "telling_cursor",
+            Self::PatchKey => "patch_key",
+            Self::RebasesStopped => "rebases_stopped",
         }
     }
 }

@@ -87,7 +87,8 @@ pub use incidents::{
 };
 pub use judging::{Asked, Judging, JudgingError, Weighed};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
-pub use rebases::{MAX_PLATFORMS, Made, PlanOf, Planned, Rebasing, RebasingError};
+pub use rebases::items::MAX_REPORTED;
+pub use rebases::{MAX_PLATFORMS, Made, Place, PlanOf, Planned, Rebasing, RebasingError, Reported};
 pub use reports::ReportOf;
 pub use session::{PeerAddress, WhoAsked};
 pub use sinks::{MAX_KEEP_SECONDS, NewSecretOfSink, Telling, TestAsked, check_events};
@@ -221,6 +222,12 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(road::adoption::get_adoption))
         .routes(routes!(rebases::get_plan))
         .routes(routes!(rebases::make_rebase, rebases::list_rebases))
+        .routes(routes!(rebases::items::get_patch_key))
+        .routes(routes!(rebases::items::get_rebase_report))
+        .routes(routes!(rebases::items::stop_rebases))
+        .routes(routes!(rebases::items::resume_rebases))
+        .routes(routes!(rebases::items::approve_rebase))
+        .routes(routes!(rebases::items::reject_rebase))
         .routes(routes!(rebases::get_rebase))
         .routes(routes!(rebases::undo_rebase))
 }

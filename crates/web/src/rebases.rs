@@ -1,11 +1,16 @@
 //! Putting images on newer releases of their bases.
 
+pub(crate) mod items;
+
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use access::permit::{Pull, Push};
 use axum::Extension;
 use axum::extract::State;
+use findings::Severity;
 use oci::{Digest, ManifestKind, RepoName, Tag};
 use road::names::BaseName;
 use road::rebase::{ConfigConflict, PackageChange, PathEvidence, SafetyClass};
@@ -45,7 +50,15 @@ pub struct PlanOf {
     /// Whether whoever asks may pull from a repository: the plan shows what is in releases of the base, and carried out it puts
     /// their layers where the image lies.
     pub may_pull: MayPull,
+    /// The place among those that are planned for somebody: taken until the work is done, also where whoever asked has gone.
+    pub place: Option<Place>,
 }
+
+/// Something that is given back when the last who holds it drops it.
+pub type Place = Arc<dyn Send + Sync>;
+
+/// A report on its way.
+pub type Reported<'a> = Pin<Box<dyn Future<Output = Result<items::RebaseReport, RebasingError>> + Send + 'a>>;
 
 /// A rebase on its way into the journal.
 pub type Made<'a> = Pin<Box<dyn Future<Output = Result<Rebase, RebasingError>> + Send + 'a>>;
@@ -64,6 +77,9 @@ pub trait Rebasing: Send + Sync {
         expected: Option<Digest>,
         actor: Actor,
     ) -> Made<'_>;
+
+    /// What was and what was not possible when a base moved, as far as somebody may pull it.
+    fn report(&self, base: BaseName, may_pull: MayPull) -> Reported<'_>;
 }
 
 /// Why there is no plan.
@@ -97,6 +113,9 @@ pub enum RebasingError {
         /// What stands against it.
         why: String,
     },
+    /// It would bring more than it takes away.
+    #[error("{0}: take another release, or wait for one")]
+    Worse(String),
     /// Another plan than the one that was shown.
     #[error("the plan has changed: it would make {0} now; look at it again")]
     Changed(Digest),
@@ -180,10 +199,44 @@ pub struct ImagePlan {
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub conflicts: Vec<ConfigConflict>,
+    /// What the change of the base takes away and brings.
+    #[serde(default)]
+    pub findings: FindingsChange,
     /// What it would be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub new_digest: Option<Digest>,
+}
+
+/// Findings of two releases of a base that only one of them has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FindingsChange {
+    /// How many go, by severity.
+    #[serde(default)]
+    pub gone_by_severity: BTreeMap<String, u64>,
+    /// How many come, by severity.
+    #[serde(default)]
+    pub come_by_severity: BTreeMap<String, u64>,
+    /// Those that go, the worst first, at most 100.
+    #[serde(default)]
+    pub gone: Vec<FindingEntry>,
+    /// Those that come, likewise.
+    #[serde(default)]
+    pub come: Vec<FindingEntry>,
+}
+
+/// A finding that goes or comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FindingEntry {
+    /// The vulnerability, or the rule.
+    pub id: String,
+    /// In which package.
+    pub package: String,
+    /// In which version of it.
+    pub version: String,
+    /// How bad it is.
+    #[schema(value_type = String)]
+    pub severity: Severity,
 }
 
 /// A release of a base.
@@ -236,14 +289,19 @@ pub(crate) async fn get_plan(
     Query(query): Query<PlanQuery>,
 ) -> Result<Body<PlanEntry>, ApiError> {
     session.permit::<Pull>(&query.repository)?;
-    let rebasing = state.rebasing.clone().ok_or_else(judging::switched_off)?;
-    let _place = state.place_for_report(from.map(|Extension(from)| from))?;
-    let of = plan_of(&state, &session, query).await?;
+    let rebasing = switched_off_or(&state)?;
+    let place = state.place_for_report(from.map(|Extension(from)| from))?;
+    let of = plan_of(&state, &session, query, Arc::new(place)).await?;
     Ok(Body(rebasing.plan(of).await?))
 }
 
 /// What is meant by a reference, for whoever may pull it.
-async fn plan_of(state: &WebState, session: &Session, query: PlanQuery) -> Result<PlanOf, ApiError> {
+async fn plan_of(
+    state: &WebState,
+    session: &Session,
+    query: PlanQuery,
+    place: Place,
+) -> Result<PlanOf, ApiError> {
     let permit = session.permit::<Pull>(&query.repository)?;
     let key = DecisionKey::new(query.repository, query.reference);
     let manifest = key.manifest(state, &permit).await?;
@@ -267,6 +325,7 @@ async fn plan_of(state: &WebState, session: &Session, query: PlanQuery) -> Resul
         images,
         onto: query.onto,
         may_pull: may_pull(session),
+        place: Some(place),
     })
 }
 
@@ -366,14 +425,14 @@ pub(crate) async fn make_rebase(
     Body(new): Body<NewRebase>,
 ) -> Result<Body<RebaseEntry>, ApiError> {
     let permit = session.permit::<Push>(&new.repository)?;
-    let rebasing = state.rebasing.clone().ok_or_else(judging::switched_off)?;
-    let _place = state.place_for_report(from.map(|Extension(from)| from))?;
+    let rebasing = switched_off_or(&state)?;
+    let place = state.place_for_report(from.map(|Extension(from)| from))?;
     let query = PlanQuery {
         repository: new.repository,
         reference: new.tag.to_string(),
         onto: new.onto,
     };
-    let of = plan_of(&state, &session, query).await?;
+    let of = plan_of(&state, &session, query, Arc::new(place)).await?;
     let actor = Actor::holder(&permit, "rebase");
     let made = rebasing
         .carry_out(of, new.tag, new.how, new.expected, actor)
@@ -451,6 +510,10 @@ async fn find(state: &WebState, session: &Session, id: uuid::Uuid) -> Result<Reb
     Ok(found)
 }
 
+fn switched_off_or(state: &WebState) -> Result<Arc<dyn Rebasing>, ApiError> {
+    state.rebasing.clone().ok_or_else(judging::switched_off)
+}
+
 fn of_journal(error: &RebaseError) -> ApiError {
     match error {
         RebaseError::Unknown => ApiError::new(Kind::NotFound, error),
@@ -468,6 +531,7 @@ impl From<RebasingError> for ApiError {
             RebasingError::NoBase(_)
             | RebasingError::Current
             | RebasingError::Rebuild { .. }
+            | RebasingError::Worse(_)
             | RebasingError::Changed(_) => Self::new(Kind::Conflict, error),
             RebasingError::Refused(refused) => of_journal(refused),
             RebasingError::Failed(_) => Self::internal(&error),

@@ -38,7 +38,12 @@ pub use crate::previews::{PreviewCount, PreviewEntry, PreviewReport};
 pub use crate::principals::{PrincipalChange, PrincipalEntry, SecretEntry};
 pub use crate::problem::Problem;
 pub use crate::pulls::PullLine;
-pub use crate::rebases::{ImagePlan, NewRebase, ObstacleEntry, PlanEntry, RebaseEntry, ReleaseEntry};
+pub use crate::rebases::items::{
+    PatchKeyEntry, RebaseItemEntry, RebaseReport, RebaseSwitch, ReportedRelease,
+};
+pub use crate::rebases::{
+    FindingEntry, FindingsChange, ImagePlan, NewRebase, ObstacleEntry, PlanEntry, RebaseEntry, ReleaseEntry,
+};
 pub use crate::reports::{
     ReportEntry, UnpushedArtifact, UnpushedBlob, UnpushedImage, UnpushedSbom, UnpushedSignatures,
 };

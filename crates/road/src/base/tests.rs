@@ -17,6 +17,7 @@ pub(crate) fn base(name: &str) -> BaseImage {
             (Severity::High, Duration::days(7)),
         ]),
         retire_notice: None,
+        signer: None,
     }
 }
 

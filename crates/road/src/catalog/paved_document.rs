@@ -47,6 +47,7 @@ mapping! {
         "rebase" => rebase: RebaseDocument,
         "retireNotice" => retire_notice: Spanned<String>,
         "patchWithin" => patch_within: BTreeMap<String, Spanned<String>>,
+        "signer" => signer: String,
     }
 }
 

@@ -22,6 +22,9 @@ mod entry;
 /// The only version of the format.
 const VERSION: &str = "road/v1";
 
+/// Longest name of a signer, in bytes.
+const MAX_SIGNER_BYTES: usize = 64;
+
 /// Most architectures of one base.
 const MAX_ARCHITECTURES: usize = 32;
 
@@ -229,6 +232,7 @@ fn base(entry: &BaseDocument, document: &Document<'_>) -> Result<BaseImage, At> 
             .transpose()?,
         patch_within: promise(spec, document)?,
         retire_notice: notice(spec, document)?,
+        signer: spec.signer.as_deref().map(|signer| one_line(signer, MAX_SIGNER_BYTES)),
     })
 }
 

@@ -135,6 +135,24 @@ impl Fleet {
         others.collect()
     }
 
+    /// The images of a scope that have tags and of which `of` says something, with their tags. It is given the diff ids of an image's
+    /// layers, lowest first.
+    pub fn tagged<T>(
+        &self,
+        scope: &Scope,
+        of: impl Fn(&[Option<Digest>]) -> Option<T>,
+    ) -> Vec<(ImageKey, Vec<String>, T)> {
+        let diff_id = |layer: &u32| self.layers.get(*layer)?.diff_id.digest(&self.strings);
+        let images = scope.images.iter().filter_map(|number| self.images.get(number));
+        let found = images.filter(|image| !image.tags.is_empty()).filter_map(|image| {
+            let diff_ids: Vec<Option<Digest>> = image.layers.iter().map(diff_id).collect();
+            let said = of(&diff_ids)?;
+            let tags = image.tags.iter().map(|tag| self.strings.get(*tag).to_owned());
+            Some((self.key_of(image)?, tags.collect(), said))
+        });
+        found.collect()
+    }
+
     fn key_of(&self, image: &Image) -> Option<ImageKey> {
         Some(ImageKey {
             repository: self.strings.get(image.repository).to_owned(),

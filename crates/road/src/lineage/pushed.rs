@@ -27,7 +27,12 @@ pub struct Pushed {
     pub diff_ids: Vec<Digest>,
     /// When it was pushed.
     pub at: OffsetDateTime,
+    /// The trusted signers of it.
+    pub signed_by: Vec<String>,
 }
+
+/// The channel that images follow where a base has it.
+const FOLLOWED: &str = "stable";
 
 /// The releases of all declared bases. What belongs to no declared base is left out.
 ///
@@ -35,6 +40,9 @@ pub struct Pushed {
 /// announced: nothing was superseded by them. Without channels the newest of a platform is current. Everything else was
 /// superseded by the next current one that was pushed after it, at the moment of that push. Which problems the newer one is
 /// without is not compared: an unknown severity counts as high.
+///
+/// Where a base declares a signer, what that signer has not signed is only announced: whoever may push to the repository of a base
+/// moves nothing by that.
 pub fn releases(bases: &Bases, pushed: Vec<Pushed>) -> Vec<Release> {
     let mut lines: BTreeMap<(BaseName, String), Vec<Pushed>> = BTreeMap::new();
     for image in pushed {
@@ -52,21 +60,30 @@ pub fn releases(bases: &Bases, pushed: Vec<Pushed>) -> Vec<Release> {
 
 /// The releases of one base for one platform, the oldest first.
 fn line_of(base: &BaseImage, line: Vec<Pushed>) -> Vec<Release> {
-    let is_named = |image: &Pushed| {
-        let mut channels = base.channels.values();
-        channels.any(|digest| image.known_as.contains(digest) || image.digest == *digest)
+    let counts = |image: &Pushed| {
+        let signer = base.signer.as_ref();
+        signer.is_none_or(|signer| image.signed_by.contains(signer))
     };
+    let is_at = |image: &Pushed, digest: &Digest| image.known_as.contains(digest) || image.digest == *digest;
+    let is_named = |image: &Pushed| base.channels.values().any(|digest| is_at(image, digest));
+    let counting: Vec<bool> = line.iter().map(counts).collect();
     let named: Vec<bool> = line.iter().map(is_named).collect();
+    let followed: Vec<bool> = line
+        .iter()
+        .map(|image| base.channels.get(FOLLOWED).is_some_and(|digest| is_at(image, digest)))
+        .collect();
     // Channels that point at nothing of this platform say nothing about it.
     let has_channels = named.contains(&true);
-    let newest = line.len().saturating_sub(1);
+    let newest = counting.iter().rposition(|counts| *counts);
     let is_current = |place: usize| {
-        if has_channels {
-            named[place]
-        } else {
-            place == newest
-        }
+        counting[place]
+            && if has_channels {
+                named[place]
+            } else {
+                Some(place) == newest
+            }
     };
+    let is_followed = |place: usize| is_current(place) && (followed[place] || !followed.contains(&true));
     let mut successor: Option<OffsetDateTime> = None;
     let mut releases: Vec<Release> = Vec::with_capacity(line.len());
     for (place, image) in line.into_iter().enumerate().rev() {
@@ -80,8 +97,8 @@ fn line_of(base: &BaseImage, line: Vec<Pushed>) -> Vec<Release> {
             } else {
                 successor
             };
-        } else {
-            // Each is replaced by the next one.
+        } else if counting[place] {
+            // Each is replaced by the next one that counts.
             successor = Some(image.at);
         }
         releases.push(Release {
@@ -89,8 +106,10 @@ fn line_of(base: &BaseImage, line: Vec<Pushed>) -> Vec<Release> {
             digest: image.digest,
             version: image.version,
             diff_ids: image.diff_ids,
+            platform: image.platform,
             released_at: image.at,
             superseded,
+            is_target: is_followed(place),
         });
     }
     releases.reverse();
@@ -125,6 +144,7 @@ mod tests {
             rebase: None,
             patch_within: Promise::default(),
             retire_notice: None,
+            signer: None,
         }])
         .unwrap()
     }
@@ -138,6 +158,7 @@ mod tests {
             platform: platform.to_owned(),
             diff_ids: vec![digest(&format!("layer of {name}"))],
             at: START + Duration::days(day),
+            signed_by: Vec::new(),
         }
     }
 
@@ -192,6 +213,44 @@ mod tests {
         // One that points at nothing here.
         let wanted = [("a", Some(2)), ("b", Some(3)), ("c", Some(4)), ("d", None)];
         assert_eq!(told(&base(&[("stable", "elsewhere")]), four()), rows(&wanted));
+    }
+
+    /// The names of those that images follow to.
+    fn targets(bases: &Bases, pushed: Vec<Pushed>) -> Vec<String> {
+        let all = releases(bases, pushed).into_iter();
+        all.filter(|release| release.is_target)
+            .map(|release| release.version)
+            .collect()
+    }
+
+    #[test]
+    fn images_follow_the_stable_channel_where_there_is_one() {
+        assert_eq!(targets(&base(&[]), four()), ["d"]);
+        assert_eq!(targets(&base(&[("stable", "b"), ("next", "d")]), four()), ["b"]);
+        assert_eq!(targets(&base(&[("lts", "c")]), four()), ["c"]);
+    }
+
+    #[test]
+    fn what_the_declared_signer_has_not_signed_moves_nothing() {
+        let mut entry = base(&[]).iter().next().unwrap().clone();
+        entry.signer = Some("platform".to_owned());
+        let signed = |names: &[&str]| {
+            let mut all = four();
+            for image in &mut all {
+                let by = if names.contains(&image.version.as_str()) { "platform" } else { "stranger" };
+                image.signed_by = vec![by.to_owned()];
+            }
+            all
+        };
+        let bases = |entry: &BaseImage| Bases::build(vec![entry.clone()]).unwrap();
+        assert_eq!(targets(&bases(&entry), signed(&["a", "c"])), ["c"]);
+        assert!(targets(&bases(&entry), signed(&[])).is_empty());
+        // The stranger's take the place of nothing, and are replaced by what counts.
+        let wanted = [("a", Some(3)), ("b", Some(3)), ("c", None), ("d", None)];
+        assert_eq!(told(&bases(&entry), signed(&["a", "c"])), rows(&wanted));
+        // Nor does a channel that points at one.
+        entry.channels = base(&[("stable", "d")]).iter().next().unwrap().channels.clone();
+        assert!(targets(&bases(&entry), signed(&["a", "c"])).is_empty());
     }
 
     #[test]

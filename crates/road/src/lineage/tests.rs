@@ -16,8 +16,10 @@ pub(crate) fn release(base: &str, version: &str, layers: &[&str]) -> Release {
         digest: layer(&format!("{base}:{version}")),
         version: version.to_owned(),
         diff_ids: layers.iter().map(|name| layer(name)).collect(),
+        platform: "linux/amd64".to_owned(),
         released_at: datetime!(2026-11-01 0:00 UTC),
         superseded: None,
+        is_target: true,
     }
 }
 

@@ -89,6 +89,10 @@ pub(crate) struct SetArgs {
     /// Architectures that the promise is for, such as amd64; without any it is for all
     #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "rebase_safe")]
     arch: Vec<String>,
+    /// The trusted signer (`roadbed signer list`) without whose signature a release counts for nothing; without one nothing follows
+    /// by itself
+    #[arg(long, value_name = "NAME")]
+    signer: Option<String>,
 }
 
 /// `name=value`.
@@ -189,6 +193,7 @@ fn entry(args: SetArgs) -> Result<BaseImage> {
         retire_notice: args
             .retire_notice
             .and_then(|span| u64::try_from(span.whole_seconds()).ok()),
+        signer: args.signer,
     })
 }
 

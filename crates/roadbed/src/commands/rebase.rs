@@ -1,5 +1,7 @@
 //! `rebase IMAGE`: an image on the newest release of its base, planned and carried out.
 
+mod together;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
@@ -33,12 +35,16 @@ const ASK_EVERY: Duration = Duration::from_millis(300);
 Without --apply nothing is changed. Classes: A, the application wrote nothing that the base changes; B, lists of
 packages, accounts and the like are merged in a small layer on top; C, it must be built again; D, the same, and
 it names no source. The old image stays; its tag follows once the new one was looked into and is decided no worse.
+When a base moves, all images on it follow, ring after ring, as their applications and the catalogue say.
 
 Examples:
   roadbed rebase team/app:1.4
   roadbed rebase team/app:1.4 --onto debian12 --output json
   roadbed rebase team/app:1.4 --apply
   roadbed rebase list team/app
+  roadbed rebase report java17
+  roadbed rebase approve 0198c0de-0000-7000-8000-000000000000
+  roadbed rebase stop
   roadbed rebase undo 0198c0de-0000-7000-8000-000000000000"
 )]
 pub(crate) struct RebaseArgs {
@@ -70,11 +76,34 @@ enum How {
 /// What else there is to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RebaseCommand {
+    /// Approve that tags follow their base (their ids are in the report)
+    Approve {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<Uuid>,
+    },
+    /// Print the public key of what the registry signs: the images that it makes, as cosign verifies them
+    Key,
     /// List the rebases of a repository, newest first
     List {
         /// The repository
         repository: RepoName,
     },
+    /// Reject that tags follow their base, or take note that they have failed, so that others go on
+    Reject {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<Uuid>,
+    },
+    /// Show what was and what was not possible when a base moved
+    Report {
+        /// The base
+        base: BaseName,
+    },
+    /// Let rebases go on where they were stopped
+    Resume,
+    /// Stop all rebases, those that have begun too
+    Stop,
     /// Take a rebase back: the tag names what it named before
     Undo {
         /// Its id
@@ -90,6 +119,12 @@ pub(crate) async fn run(client: &Client, args: RebaseArgs) -> Result<()> {
             let rebases: Vec<RebaseEntry> = client.get("/rebases", &query).await?;
             output::show(client.format(), &rebases, |rebases| table(rebases))
         }
+        (Some(RebaseCommand::Approve { ids }), _) => together::rule(client, &ids, "approve").await,
+        (Some(RebaseCommand::Reject { ids }), _) => together::rule(client, &ids, "reject").await,
+        (Some(RebaseCommand::Report { base }), _) => together::report(client, &base).await,
+        (Some(RebaseCommand::Stop), _) => together::switch(client, "stop").await,
+        (Some(RebaseCommand::Resume), _) => together::switch(client, "resume").await,
+        (Some(RebaseCommand::Key), _) => together::key(client).await,
         (Some(RebaseCommand::Undo { id }), _) => {
             let undone: RebaseEntry = client.post(&format!("/rebases/{id}/undo"), &()).await?;
             output::show(client.format(), &undone, line)
@@ -237,6 +272,7 @@ fn of_image(image: &ImagePlan, all: bool) -> Vec<String> {
             of.merged.len()
         ));
     }
+    lines.extend(together::of_findings(&image.findings));
     for path in &image.merged {
         lines.push(format!("  merged       {}", output::printable(path)));
     }

@@ -29,6 +29,14 @@ impl SbomFormat {
         }
     }
 
+    /// What a statement is called that holds such a document, as `cosign verify-attestation --type` knows it.
+    pub(crate) fn predicate_type(self) -> &'static str {
+        match self {
+            Self::CycloneDx => "https://cyclonedx.org/bom",
+            Self::Spdx => "https://spdx.dev/Document",
+        }
+    }
+
     /// The media type of such a document, and the type of an artifact that holds one.
     pub(crate) fn media_type(self) -> &'static str {
         match self {

@@ -20,6 +20,7 @@ use super::setting::{Namespaces, SignerName};
 use super::units::{Size, Span};
 use crate::gate::GateConfig;
 use crate::judge::{JudgeLimits, SignatureLimits};
+use crate::rebase::Thaw;
 use crate::reevaluate;
 use crate::worker::{BrokerConfig, ClamdAddress, ClamdConfig, PoolConfig};
 
@@ -381,6 +382,24 @@ section! {
         medium: Span = Span::seconds(deadlines().medium.into()), HOUR => YEAR;
         /// For everything else.
         low: Span = Span::seconds(deadlines().low.into()), HOUR => YEAR;
+    }
+}
+
+section! {
+    /// How images follow the releases of their bases.
+    Rebase = "rebase" {
+        /// Whether a tag that follows names the new image itself (`1.4`); otherwise the new image gets a tag of its own (`1.4-p1`).
+        in_place: bool = false;
+        /// How long ring `early` waits after the last image of the ring before it has followed.
+        early_after: Span = Span(Duration::from_mins(10)), Span(Duration::ZERO) => YEAR;
+        /// How long ring `normal` does.
+        normal_after: Span = Span(Duration::from_hours(1)), Span(Duration::ZERO) => YEAR;
+        /// How long ring `late` does.
+        late_after: Span = Span(Duration::from_hours(24)), Span(Duration::ZERO) => YEAR;
+        /// Images that begin to follow within an hour, of all bases together.
+        per_hour: u64 = 1_000, 0 => 10_000_000;
+        /// From which severity on an open incident lets images follow in spite of a freeze of their application.
+        thaw: Thaw = Thaw::Critical;
     }
 }
 

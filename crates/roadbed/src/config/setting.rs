@@ -103,6 +103,7 @@ text_setting!(
 );
 text_setting!(super::logging::LogFormat, "text or json");
 text_setting!(super::sbom::SbomFormat, "cyclonedx or spdx");
+text_setting!(crate::rebase::Thaw, "critical, high or never");
 text_setting!(oci::RepoName, "a repository such as platform/catalog");
 text_setting!(oci::Tag, "a tag");
 text_setting!(SignerName, "the name of a signer");

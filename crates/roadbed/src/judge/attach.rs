@@ -16,7 +16,9 @@ use findings::output::OutputOptions;
 use oci::media_type::{OCI_EMPTY, OCI_IMAGE_MANIFEST};
 use oci::{Algorithm, Digest, Manifest, ManifestLimits, RepoName, RepoPattern};
 use serde_json::json;
-use store::{Attached, Job, JobKind, JobPriority, OwnAttachment, QuotaExceeded, Store};
+use store::{
+    Attached, Job, JobKind, JobPriority, OwnAttachment, PutError, QuotaExceeded, RebaseError, Store,
+};
 use tokio::task::JoinSet;
 
 use super::{
@@ -79,7 +81,9 @@ impl SbomConfig {
         let Some(evidence) = self.evidence(repo, &ready.gathered) else {
             return Ok(());
         };
-        if store.attached_evidence(repo, digest).await? == Some(evidence) {
+        let is_attested = store.attested_sbom(repo, digest).await?;
+        let is_attested = is_attested.is_none_or(|attested| attested == evidence);
+        if is_attested && store.attached_evidence(repo, digest).await? == Some(evidence) {
             return Ok(());
         }
         ask_for(store, repo, digest).await
@@ -177,6 +181,7 @@ impl Attacher {
         let made = self.made(job).await?;
         match made {
             Some((repo, attachment)) => {
+                self.attest(&repo, &attachment).await?;
                 let attached = self.store.attach(job, &repo, attachment).await?;
                 if let Attached::OverQuota(why) = attached {
                     self.tell(job, &why).await?;
@@ -185,6 +190,31 @@ impl Attacher {
             None => self.store.drop_job(job).await?,
         }
         Ok(())
+    }
+
+    /// Of an image that the registry made itself it also states with its own key what is in it.
+    async fn attest(&self, repo: &RepoName, sbom: &OwnAttachment) -> Result<()> {
+        let Some(subject) = sbom.manifest.subject.as_ref() else {
+            return Ok(());
+        };
+        let attested = self.store.attested_sbom(repo, &subject.digest).await?;
+        if attested.is_none_or(|attested| attested == sbom.evidence) {
+            return Ok(());
+        }
+        let key = self.store.patch_key().await?;
+        let Some(document) = sbom.blobs.get(1) else {
+            return Ok(());
+        };
+        let predicate: serde_json::Value = serde_json::from_slice(document)?;
+        let about = serde_json::to_value(subject)?;
+        let kind = self.config.format.predicate_type();
+        let made = crate::rebase::referrer(&key, (&subject.digest, &about), kind, &predicate)?;
+        let done = self.store.attest_sbom(repo, &subject.digest, (&sbom.evidence, made));
+        match done.await {
+            // It is told of with the SBOM itself.
+            Err(RebaseError::Put(PutError::Quota(_))) => Ok(()),
+            done => Ok(done?),
+        }
     }
 
     /// Tells once of each image that it has no SBOM, and why: every judgement asks for it anew.

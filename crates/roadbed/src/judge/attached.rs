@@ -46,7 +46,15 @@ pub(crate) struct Collected {
     pub(super) indexes: Vec<Digest>,
     /// Whether there is more than is read.
     is_cut: bool,
+    /// What is attached to the images that the registry made this one of, the nearest first.
+    sources: Vec<Collected>,
 }
+
+/// Rebases one after the other that are followed to what the first image was. Default: the only value.
+const MAX_SOURCES: usize = 32;
+
+/// How the signers of an image are called of which the registry made another one: no name of a signer can look so.
+const REBASE_OF: &str = "rebase-of:";
 
 /// What a document has to be about.
 struct About {
@@ -65,8 +73,26 @@ struct Found {
     bytes: Result<Vec<u8>, Problem>,
 }
 
-/// Reads what is attached to an image and to the indexes that name it.
+/// Reads what is attached to an image, to the indexes that name it, and to the images that the registry made it of.
 pub(super) async fn collect(
+    store: &Store,
+    limits: SignatureLimits,
+    repo: &RepoName,
+    digest: &Digest,
+) -> Result<Collected> {
+    let mut collected = collect_one(store, limits, repo, digest).await?;
+    let mut of = *digest;
+    for _ in 0..MAX_SOURCES {
+        let Some(source) = store.rebased_from(repo, &of).await? else {
+            break;
+        };
+        collected.sources.push(collect_one(store, limits, repo, &source).await?);
+        of = source;
+    }
+    Ok(collected)
+}
+
+async fn collect_one(
     store: &Store,
     limits: SignatureLimits,
     repo: &RepoName,
@@ -76,7 +102,7 @@ pub(super) async fn collect(
     let mut collected = Collected {
         is_cut: attachments.is_cut,
         indexes: attachments.indexes,
-        documents: Vec::new(),
+        ..Collected::default()
     };
     let mut bytes = 0_u64;
     for attachment in attachments.found {
@@ -137,7 +163,7 @@ pub(super) fn claimed(
     let mut collected = Collected {
         is_cut: given.is_cut,
         indexes: index.iter().map(|index| index.digest).collect(),
-        documents: Vec::new(),
+        ..Collected::default()
     };
     let (subject, index) = (Arc::new(subject), index.map(Arc::new));
     let mut bytes = 0_u64;
@@ -261,6 +287,21 @@ pub(super) fn verify<'a>(
         }
         subject.image.signatures.push(attached);
     }
+    // What the registry made of a signed image is nobody's signature: it is called by what it was made of.
+    let ends = signers.iter().filter_map(|signer| signer.spec().until);
+    if !collected.sources.is_empty() {
+        // Whose signature it was is of no matter: it is looked again when one of them ends.
+        subject.image.signed_until = subject.image.signed_until.into_iter().chain(ends).min();
+    }
+    for source in &collected.sources {
+        for mut attached in source.signatures(subject, signers, now) {
+            for name in &mut attached.signers {
+                name.insert_str(0, REBASE_OF);
+            }
+            signed_by.extend(attached.signers.iter().cloned());
+            subject.image.signatures.push(attached);
+        }
+    }
     subject.image.signed_by = signed_by.into_iter().collect();
     subject.image.attestations = attestations.into_iter().collect();
     if collected.is_cut {
@@ -272,6 +313,18 @@ pub(super) fn verify<'a>(
         attested.clear();
     }
     attested
+}
+
+impl Collected {
+    /// The signatures of the image by those who are trusted for it.
+    fn signatures(&self, subject: &Subject, signers: &[TrustedSigner], now: OffsetDateTime) -> Vec<Attached> {
+        let counts = |checked: &Checked| checked.is_signature() && !checked.signers.is_empty();
+        let told = self.documents.iter().filter_map(|found| {
+            let checked = found.check(&subject.repo.name, signers, now);
+            counts(&checked).then(|| found.told(&checked, &subject.image.digest))
+        });
+        told.collect()
+    }
 }
 
 impl Found {

@@ -37,7 +37,7 @@ struct Sorted {
 /// Images that were judged together, those that failed, and those that there was no time for.
 #[derive(Default)]
 struct Judged {
-    done: Vec<(Asked, Together, Verdicts)>,
+    done: Vec<(Asked, Together, (Verdicts, Vec<String>))>,
     failed: Vec<(Asked, anyhow::Error)>,
     left: Vec<Asked>,
 }
@@ -77,8 +77,8 @@ impl Judge {
             let (repo, digest) = &asked.image;
             self.failed(&asked.job, (repo, digest), &error).await?;
         }
-        for (asked, image, verdicts) in judged.done {
-            finished.extend(self.note(asked, &image, verdicts).await?);
+        for (asked, image, decided) in judged.done {
+            finished.extend(self.note(asked, &image, decided).await?);
         }
         let left: Vec<Job> = alone
             .into_iter()
@@ -129,7 +129,7 @@ impl Judge {
             let (mut judged, mut decided, mut many) = (Judged::default(), Decided::by(&facts), many);
             while let Some((asked, image)) = many.pop_front() {
                 match decided.verdicts(&image.ready) {
-                    Ok(verdicts) => judged.done.push((asked, image, verdicts)),
+                    Ok(decided) => judged.done.push((asked, image, decided)),
                     Err(error) => judged.failed.push((asked, error)),
                 }
                 if began.elapsed() >= longest {
@@ -143,11 +143,16 @@ impl Judge {
     }
 
     /// What follows from an image beside its decision.
-    async fn note(&self, asked: Asked, image: &Together, verdicts: Verdicts) -> Result<Option<Finished>> {
+    async fn note(
+        &self,
+        asked: Asked,
+        image: &Together,
+        (verdicts, signed_by): (Verdicts, Vec<String>),
+    ) -> Result<Option<Finished>> {
         let (repo, digest) = asked.image;
         let noted = async {
             self.sboms.request_known(&self.store, image).await?;
-            match standing::note_of(&image.ready) {
+            match standing::note_of(&image.ready, &signed_by) {
                 Some(note) if image.is_of_base || note.words.is_some() => {
                     Ok(self.store.note_image(&repo, &digest, note).await?)
                 }

@@ -13,7 +13,7 @@ use web::wire::{FindingsByOrigin, ImageLineage};
 use super::{evidence::Gathered, image::Ready, knowledge::Facts, subject_of};
 
 /// What the store keeps of it. `None`: it is no image.
-pub(super) fn note_of(ready: &Ready) -> Option<ImageNote> {
+pub(super) fn note_of(ready: &Ready, signed_by: &[String]) -> Option<ImageNote> {
     let config = ready.gathered.config.as_ref()?;
     let repository = &ready.about.repo;
     let origin = format!("image in {repository}");
@@ -22,6 +22,7 @@ pub(super) fn note_of(ready: &Ready) -> Option<ImageNote> {
         platform: platform(config),
         diff_ids: known.unwrap_or_default(),
         words: words(ready).statement(repository, &origin),
+        signed_by: signed_by.to_vec(),
     })
 }
 

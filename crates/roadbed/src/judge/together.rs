@@ -62,13 +62,22 @@ impl<'f> Decided<'f> {
         }
     }
 
-    /// What is decided of an image.
-    pub(super) fn verdicts(&mut self, ready: &Ready) -> Result<Verdicts> {
+    /// What is decided of an image, and by whom it is signed.
+    pub(super) fn verdicts(&mut self, ready: &Ready) -> Result<(Verdicts, Vec<String>)> {
+        match Framed::of(&ready.about, &ready.gathered, self.facts)? {
+            Framed::Nothing(subject) => {
+                let verdicts = verdicts_of((*subject, Vec::new()), ready, self.facts)?;
+                Ok((verdicts, Vec::new()))
+            }
+            Framed::Image(frame) => {
+                let signed_by = frame.subject.image.signed_by.clone();
+                Ok((self.of_image(frame, ready)?, signed_by))
+            }
+        }
+    }
+
+    fn of_image(&mut self, frame: Box<Frame<'_>>, ready: &Ready) -> Result<Verdicts> {
         let about = &ready.about;
-        let frame = match Framed::of(about, &ready.gathered, self.facts)? {
-            Framed::Nothing(subject) => return verdicts_of((*subject, Vec::new()), ready, self.facts),
-            Framed::Image(frame) => frame,
-        };
         let alike = frame.vex.is_empty().then(|| self.alike(&frame.subject)).flatten();
         let Some(alike) = alike else {
             return verdicts_of(frame.into_subject(about, self.facts), ready, self.facts);
@@ -143,13 +152,14 @@ impl Known {
     }
 }
 
-/// What is decided of an image by itself.
-pub(super) fn alone(ready: &Ready, facts: &Facts) -> Result<Verdicts> {
-    let marked = match Framed::of(&ready.about, &ready.gathered, facts)? {
+/// What is decided of an image by itself, and by whom it is signed.
+pub(super) fn alone(ready: &Ready, facts: &Facts) -> Result<(Verdicts, Vec<String>)> {
+    let (subject, marks) = match Framed::of(&ready.about, &ready.gathered, facts)? {
         Framed::Nothing(subject) => (*subject, Vec::new()),
         Framed::Image(frame) => frame.into_subject(&ready.about, facts),
     };
-    verdicts_of(marked, ready, facts)
+    let signed_by = subject.image.signed_by.clone();
+    Ok((verdicts_of((subject, marks), ready, facts)?, signed_by))
 }
 
 fn verdicts_of((subject, marks): (Subject, Vec<Mark>), ready: &Ready, facts: &Facts) -> Result<Verdicts> {

@@ -37,11 +37,20 @@ impl Default for Changes {
 
 impl Changes {
     /// The change from one release to another.
-    pub(super) async fn between(&self, old: &Arc<Loaded>, new: &Arc<Loaded>) -> Result<Arc<Change>> {
+    pub(super) async fn between(
+        &self,
+        old: &Arc<Loaded>,
+        new: &Arc<Loaded>,
+        place: Option<web::Place>,
+    ) -> Result<Arc<Change>> {
         let key = (old.digest, new.digest);
         let (old, new) = (Arc::clone(old), Arc::clone(new));
         let made = self.0.try_get_with(key, async move {
-            let made = tokio::task::spawn_blocking(move || make(&old, &new));
+            let made = tokio::task::spawn_blocking(move || {
+                let made = make(&old, &new);
+                drop(place);
+                made
+            });
             made.await
                 .context("the comparison was lost")
                 .and_then(|made| made)

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use oci::{Digest, Manifest, ManifestKind, RepoName};
-use store::{Outcome, Point, Store, WaitingRebase};
+use access::{PrincipalName, Role};
+use store::{Blame, OPERATOR, Outcome, Point, RebaseError, SYSTEM, Store, WaitingRebase};
 
 use crate::judge::stored_limits;
 
@@ -32,6 +33,10 @@ pub(crate) async fn follow(store: Store) {
 }
 
 async fn look(store: &Store) -> Result<()> {
+    // Looked at before anything is decided about them: what is stopped waits, and is not refused.
+    if store.rebases_stopped_by().await?.is_some() {
+        return Ok(());
+    }
     for rebase in store.waiting_rebases(AT_A_TIME).await? {
         if let Err(error) = settle(store, &rebase).await {
             let (id, error) = (rebase.id, format!("{error:#}"));
@@ -42,16 +47,21 @@ async fn look(store: &Store) -> Result<()> {
 }
 
 async fn settle(store: &Store, rebase: &WaitingRebase) -> Result<()> {
+    if !may_still_push(store, rebase) {
+        let (by, repo) = (&rebase.by, &rebase.repository);
+        let reason = format!("{by}, who asked for it, may not push to {repo} any more");
+        return Ok(store.refuse_rebase(rebase.id, Blame::Tag, &reason).await?);
+    }
     let new = match worst(store, &rebase.repository, &rebase.new).await? {
         Standing::Decided(new) => new,
         Standing::Undecided => return Ok(()),
         Standing::Empty => {
             let reason = "nothing that runs is in the new image, so nobody decides about it";
-            return Ok(store.refuse_rebase(rebase.id, reason).await?);
+            return Ok(store.refuse_rebase(rebase.id, Blame::Tag, reason).await?);
         }
         Standing::Gone => {
             let reason = "the new image was deleted before it was decided";
-            return Ok(store.refuse_rebase(rebase.id, reason).await?);
+            return Ok(store.refuse_rebase(rebase.id, Blame::Tag, reason).await?);
         }
     };
     let old = match worst(store, &rebase.repository, &rebase.old).await? {
@@ -68,14 +78,27 @@ async fn settle(store: &Store, rebase: &WaitingRebase) -> Result<()> {
             word(old.outcome),
             new.line
         );
-        return Ok(store.refuse_rebase(rebase.id, &reason).await?);
+        return Ok(store.refuse_rebase(rebase.id, Blame::Release, &reason).await?);
     }
     match store.move_rebase(rebase.id).await {
         Ok(_) => Ok(()),
+        // Somebody has stopped it meanwhile; it goes on when it is resumed.
+        Err(RebaseError::Stopped { .. }) => Ok(()),
         // The journal says so; a failure of the store is tried again.
         Err(error) if error.is_of_store() => Err(error.into()),
-        Err(error) => Ok(store.refuse_rebase(rebase.id, &error.to_string()).await?),
+        Err(error) => Ok(store.refuse_rebase(rebase.id, Blame::Tag, &error.to_string()).await?),
     }
+}
+
+/// Rights are asked again when they are used: the one who asked may have lost them while the image was looked into.
+fn may_still_push(store: &Store, rebase: &WaitingRebase) -> bool {
+    // The registry itself, and whoever has the data directory.
+    if [SYSTEM, OPERATOR].contains(&rebase.by.as_str()) {
+        return true;
+    }
+    let now = store.now().micros();
+    let name = rebase.by.parse::<PrincipalName>();
+    name.is_ok_and(|name| store.access().is_still_granted(&name, &rebase.repository, Role::Push, now))
 }
 
 /// What became of the images of a manifest.

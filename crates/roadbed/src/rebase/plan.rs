@@ -11,7 +11,7 @@ use road::rebase::{
     Assessment, BaseNamed, Contract, FileContent, Files, Image, Merged, Obstacle, Of, SafetyClass, Side,
     TopLayer, WantedFile, Written, assess, merge, write,
 };
-use web::wire::{ImagePlan, ObstacleEntry, ReleaseEntry};
+use web::wire::{FindingsChange, ImagePlan, ObstacleEntry, ReleaseEntry};
 
 use super::{Bytes, Follows, change::Change, load::Loaded};
 
@@ -65,6 +65,7 @@ pub(super) fn plan(
         more_own_packages: 0,
         merged: Vec::new(),
         conflicts: Vec::new(),
+        findings: FindingsChange::default(),
         new_digest: None,
     };
     let Some((to, change)) = to else {

@@ -19,7 +19,7 @@ use crate::{
     incidents::{self, IncidentService},
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
     paving::{self, RoadService},
-    rebase::{self, Rebases},
+    rebase::{self, Mass, Rebases},
     reevaluate::{FleetHolders, Reevaluator},
     telling::{Messages, NoIncidents},
     worker::{Broker, Pool, PoolError, check_rules},
@@ -149,6 +149,14 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
         Arc::clone(&knowledge),
         Arc::clone(&judging) as _,
     );
+    let rebases = Rebases::new(store.clone(), &knowledge);
+    let mass = Mass::new(
+        store.clone(),
+        Arc::clone(&rebases),
+        Arc::clone(&fleet),
+        Arc::clone(&incidents),
+        config.mass_settings(),
+    );
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],
@@ -168,11 +176,12 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
             tokio::spawn(look_again(store.clone(), pool.clone())),
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
             tokio::spawn(rebase::follow(store.clone())),
+            tokio::spawn(mass.follow()),
             tokio::spawn(incidents::follow(Arc::clone(&incidents))),
             tokio::spawn(paving::follow(Arc::clone(&paving))),
         ],
         following: Some(fleet.follow()),
-        rebasing: Rebases::new(store.clone(), &knowledge),
+        rebasing: rebases,
         judging,
         surveying: paving,
         asking: Arc::new(Questions(fleet)),

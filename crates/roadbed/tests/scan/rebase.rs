@@ -41,7 +41,7 @@ fn image(layers: &[Layer], command: &str) -> Image {
     Image::with_config(layers, &json!({ "Cmd": [command], "User": "1000" }))
 }
 
-async fn push(world: &World, repository: &str, tag: &str, image: &Image) -> Result<()> {
+pub(super) async fn push(world: &World, repository: &str, tag: &str, image: &Image) -> Result<()> {
     world
         .admin
         .push_image(repository, tag, &image.blobs, &image.document)
@@ -49,7 +49,7 @@ async fn push(world: &World, repository: &str, tag: &str, image: &Image) -> Resu
 }
 
 /// Asks until the answer is so.
-async fn until(world: &World, arguments: &[&str], holds: impl Fn(&Value) -> bool) -> Result<Value> {
+pub(super) async fn until(world: &World, arguments: &[&str], holds: impl Fn(&Value) -> bool) -> Result<Value> {
     let deadline = Instant::now() + PATIENCE;
     let all = [arguments, &["--output", "json"]].concat();
     loop {
@@ -63,11 +63,47 @@ async fn until(world: &World, arguments: &[&str], holds: impl Fn(&Value) -> bool
 }
 
 /// What a command says that must fail.
-fn refused(world: &World, arguments: &[&str]) -> Result<String> {
+pub(super) fn refused(world: &World, arguments: &[&str]) -> Result<String> {
     match world.roadbed(arguments) {
         Ok(said) => anyhow::bail!("{arguments:?} must fail: {said}"),
         Err(error) => Ok(error.to_string()),
     }
+}
+
+/// A release of the base that other tests move: the first, or a later one.
+pub(super) fn release(number: u8) -> Image {
+    image(&[release_layer(number)], "/base")
+}
+
+fn release_layer(number: u8) -> Layer {
+    let log4j = if number == 1 { "2.14.1" } else { "2.17.1" };
+    base(log4j, &format!("1.{number}-1"), "")
+}
+
+/// An application on the first release; the one called `built` cannot follow.
+pub(super) fn app(name: &str) -> Image {
+    let file = match name {
+        "built" => ("usr/bin/.wh.tool", Vec::new()),
+        _ => ("app/main", name.as_bytes().to_vec()),
+    };
+    image(&[release_layer(1), Layer::of_files(&[file])], "/app/main")
+}
+
+/// Declares that base.
+pub(super) fn declare(world: &World, options: &[&str]) -> Result<()> {
+    let set = [
+        "base",
+        "set",
+        "java",
+        "--owner",
+        "platform",
+        "--repository",
+        "base/java",
+        "--supported-until",
+        "2099-01-01",
+        "--rebase-safe",
+    ];
+    world.roadbed(&[&set, options].concat()).map(drop)
 }
 
 /// A base with an old and a new release, and four images on the old one.
@@ -81,18 +117,7 @@ async fn patched() -> Result<World> {
         &image(std::slice::from_ref(&old), "/base"),
     )
     .await?;
-    world.roadbed(&[
-        "base",
-        "set",
-        "java",
-        "--owner",
-        "platform",
-        "--repository",
-        "base/java",
-        "--supported-until",
-        "2099-01-01",
-        "--rebase-safe",
-    ])?;
+    declare(&world, &[])?;
     let app = |files: &[(&str, Vec<u8>)]| image(&[old.clone(), Layer::of_files(files)], "/app/main");
     let main = || ("app/main", b"program".to_vec());
     push(&world, "team/spliced", "v1", &app(&[main()])).await?;

@@ -31,6 +31,8 @@ pub struct ImageNote {
     pub diff_ids: Vec<Digest>,
     /// What it says about its application.
     pub words: Option<Statement>,
+    /// The trusted signers of it.
+    pub signed_by: Vec<String>,
 }
 
 #[derive(FromQueryResult)]
@@ -40,6 +42,7 @@ struct ReleaseRow {
     platform: String,
     diff_ids: String,
     released_at: i64,
+    signed_by: String,
 }
 
 #[derive(FromQueryResult)]
@@ -67,7 +70,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let on = self.inner.db.read();
         let is_release = match base_of(on, repo).await? {
-            Some(base) => is_usable(&note) && known_diff_ids(on, &base, digest).await? != Some(joined(&note)),
+            Some(base) => is_usable(&note) && known(on, &base, digest).await? != Some(joined(&note)),
             None => false,
         };
         let is_news = match &note.words {
@@ -87,9 +90,10 @@ fn is_usable(note: &ImageNote) -> bool {
     (1..=MAX_LAYERS).contains(&note.diff_ids.len())
 }
 
-fn joined(note: &ImageNote) -> String {
+/// Its layers and its signers, as they are kept.
+fn joined(note: &ImageNote) -> (String, String) {
     let ids: Vec<String> = note.diff_ids.iter().map(Digest::to_string).collect();
-    ids.join(" ")
+    (ids.join(" "), note.signed_by.join(" "))
 }
 
 /// The base that is released to a repository.
@@ -110,14 +114,20 @@ pub(crate) async fn names_changed(tx: &Tx, repo: &RepoName) -> Result<(), StoreE
     Ok(())
 }
 
-async fn known_diff_ids(
+#[derive(FromQueryResult)]
+struct KnownRow {
+    diff_ids: String,
+    signed_by: String,
+}
+
+async fn known(
     on: &impl ConnectionTrait,
     base: &str,
     digest: &Digest,
-) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT diff_ids AS text FROM base_release WHERE base = $1 AND digest = $2";
-    let row: Option<sql::Text> = sql::first(on, sql, [base.into(), digest.to_string().into()]).await?;
-    Ok(row.map(|row| row.text))
+) -> Result<Option<(String, String)>, StoreError> {
+    let sql = "SELECT diff_ids, signed_by FROM base_release WHERE base = $1 AND digest = $2";
+    let row: Option<KnownRow> = sql::first(on, sql, [base.into(), digest.to_string().into()]).await?;
+    Ok(row.map(|row| (row.diff_ids, row.signed_by)))
 }
 
 async fn keep(tx: &Tx, repo: &RepoName, digest: &Digest, note: &ImageNote) -> Result<(), StoreError> {
@@ -134,25 +144,45 @@ async fn keep(tx: &Tx, repo: &RepoName, digest: &Digest, note: &ImageNote) -> Re
     let Some(base) = base_of(tx.sql(), repo).await?.filter(|_| is_usable(note)) else {
         return Ok(());
     };
-    let is_known = known_diff_ids(tx.sql(), &base, digest).await?;
-    if is_known.as_ref() == Some(&joined(note)) {
+    let (diff_ids, signed_by) = joined(note);
+    let was = known(tx.sql(), &base, digest).await?;
+    if was.as_ref() == Some(&(diff_ids.clone(), signed_by.clone())) {
         return Ok(());
     }
-    let sql = "INSERT INTO base_release (base, digest, platform, diff_ids, released_at) VALUES ($1, $2, $3, $4, $5) \
-               ON CONFLICT (base, digest) DO UPDATE SET platform = excluded.platform, diff_ids = excluded.diff_ids";
+    let sql = "INSERT INTO base_release (base, digest, platform, diff_ids, released_at, signed_by) \
+               VALUES ($1, $2, $3, $4, $5, $6) \
+               ON CONFLICT (base, digest) DO UPDATE SET platform = excluded.platform, diff_ids = excluded.diff_ids, \
+               signed_by = excluded.signed_by";
     let values = [
         base.as_str().into(),
         digest.to_string().into(),
         note.platform.as_str().into(),
-        joined(note).into(),
+        diff_ids.into(),
         manifest.pushed_at.into(),
+        signed_by.into(),
     ];
     sql::execute(tx.sql(), sql, values).await?;
     forget_oldest(tx, &base).await?;
     tx.touch_entries();
     let (actor, subject) = (Actor::system("judge"), blob::subject(repo, digest));
-    let about = json!({ "base": base, "platform": note.platform, "layers": note.diff_ids.len() });
+    let mut about = json!({ "base": base, "platform": note.platform, "layers": note.diff_ids.len(), "signed_by": note.signed_by });
+    // It is told why nothing follows to it.
+    if let Some(why) = why_not(tx, &base, note).await? {
+        about["moves_nothing"] = why.into();
+    }
     event::record(tx, &actor, EventKind::BaseRelease, &subject, about).await
+}
+
+/// Why images do not follow to a release.
+async fn why_not(tx: &Tx, base: &str, note: &ImageNote) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT body AS text FROM base_image WHERE name = $1";
+    let Some(row) = sql::first::<sql::Text, 1>(tx.sql(), sql, [base.into()]).await? else {
+        return Ok(None);
+    };
+    let entry: road::base::BaseImage = serde_json::from_str(&row.text)
+        .map_err(|error| StoreError::damaged(format!("base {base}: {error}")))?;
+    let signer = entry.signer.filter(|signer| !note.signed_by.contains(signer));
+    Ok(signer.map(|signer| format!("it is not signed by {signer}, whom the catalogue declares for base {base}")))
 }
 
 /// Keeps the newest of them.
@@ -175,7 +205,7 @@ pub(crate) async fn forget(tx: &Tx, base: &BaseName) -> Result<(), StoreError> {
 
 /// All releases of all bases, at most as many as can be known at a time: the newest.
 pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<Pushed>, StoreError> {
-    let sql = "SELECT base, digest, platform, diff_ids, released_at FROM base_release \
+    let sql = "SELECT base, digest, platform, diff_ids, released_at, signed_by FROM base_release \
                ORDER BY released_at DESC, digest LIMIT $1";
     let rows: Vec<ReleaseRow> = sql::all(on, sql, [sql::to_db(MAX_RELEASES as u64).into()]).await?;
     let (tags, holders) = (tags(on).await?, holders(on).await?);
@@ -200,6 +230,7 @@ pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<Pushed>, StoreE
             platform: row.platform,
             diff_ids: diff_ids.collect::<Result<_, _>>()?,
             at: moment(row.released_at),
+            signed_by: row.signed_by.split_whitespace().map(str::to_owned).collect(),
         })
     };
     rows.into_iter().map(pushed).collect()

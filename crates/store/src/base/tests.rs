@@ -21,6 +21,7 @@ pub(crate) fn base(name: &str, repository: &str) -> BaseImage {
         rebase: None,
         patch_within: Promise::default(),
         retire_notice: None,
+        signer: None,
     }
 }
 
@@ -33,6 +34,7 @@ fn note(layers: &[&str]) -> ImageNote {
         platform: "linux/amd64".to_owned(),
         diff_ids: layers.iter().map(|name| layer(name)).collect(),
         words: None,
+        signed_by: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ mod m0016_rebase;
 mod m0017_decision_marks;
 mod m0019_held;
 mod m0020_paving;
+mod m0021_mass_rebase;
 mod table;
 
 /// The list.
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_decision_marks::Migration),
             Box::new(m0019_held::Migration),
             Box::new(m0020_paving::Migration),
+            Box::new(m0021_mass_rebase::Migration),
         ]
     }
 }

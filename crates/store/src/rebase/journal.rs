@@ -14,6 +14,8 @@ pub(super) struct WaitingRow {
     repository: String,
     old_digest: String,
     new_digest: String,
+    actor: String,
+    approved_by: String,
 }
 
 impl WaitingRow {
@@ -24,6 +26,11 @@ impl WaitingRow {
             repository: self.repository.parse().map_err(|_| damaged("no repository"))?,
             old: blob::parse_digest(&self.old_digest)?,
             new: blob::parse_digest(&self.new_digest)?,
+            by: if self.approved_by.is_empty() {
+                self.actor
+            } else {
+                self.approved_by
+            },
         })
     }
 }

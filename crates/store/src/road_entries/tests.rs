@@ -19,6 +19,7 @@ fn note(words: Statement) -> ImageNote {
         platform: "linux/amd64".to_owned(),
         diff_ids: Vec::new(),
         words: Some(words),
+        signed_by: Vec::new(),
     }
 }
 

@@ -228,11 +228,19 @@ fn of_the_road() -> Vec<Row> {
 #[rustfmt::skip]
 fn of_rebases() -> Vec<Row> {
     let new = json!({ "repository": "team/app", "tag": "v1", "how": "suffix" });
+    let approve = "/rebases/items/0198c0de-0000-7000-8000-000000000000/approve";
+    let reject = "/rebases/items/0198c0de-0000-7000-8000-000000000000/reject";
     let [line, undo] = ["/rebases/0198c0de-0000-7000-8000-000000000000", "/rebases/0198c0de-0000-7000-8000-000000000000/undo"];
     vec![
         row("GET", "/rebases/plan", "/rebases/plan?repository=team/app&reference=v1", None, PULLERS, 409),
         row("POST", "/rebases", "/rebases", Some(new), PUSHERS, 409),
         row("GET", "/rebases", "/rebases?repository=team/app", None, PULLERS, 200),
+        row("GET", "/rebases/key", "/rebases/key", None, SIGNED_IN, 200),
+        row("GET", "/rebases/report", "/rebases/report?base=java", None, SIGNED_IN, 409),
+        row("POST", "/rebases/stop", "/rebases/stop", Some(json!({})), ADMINISTRATORS, 200),
+        row("POST", "/rebases/resume", "/rebases/resume", Some(json!({})), ADMINISTRATORS, 200),
+        row("POST", "/rebases/items/{id}/approve", approve, Some(json!({})), EVERYBODY, 404),
+        row("POST", "/rebases/items/{id}/reject", reject, Some(json!({})), EVERYBODY, 404),
         row("GET", "/rebases/{id}", line, None, EVERYBODY, 404),
         row("POST", "/rebases/{id}/undo", undo, Some(json!({})), EVERYBODY, 404),
     ]

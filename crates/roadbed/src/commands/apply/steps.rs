@@ -240,6 +240,7 @@ fn of_base(base: &BaseImage) -> Vec<Property> {
             base.retire_notice.map(|seconds| seconds.to_string()),
         ),
         Property::new("rebase", rebase.unwrap_or_default(), ""),
+        Property::of("signer", base.signer.clone()),
     ]
 }
 

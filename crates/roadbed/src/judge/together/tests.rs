@@ -169,8 +169,8 @@ fn together_and_alone_are_the_same() {
             .collect();
         let mut decided = Decided::by(&facts);
         for ready in &images {
-            let together = decided.verdicts(ready).unwrap();
-            let alone = alone(ready, &facts).unwrap();
+            let (together, _) = decided.verdicts(ready).unwrap();
+            let (alone, _) = alone(ready, &facts).unwrap();
             // What stands for findings is what the subject says by itself.
             let subject = subject_of(&ready.about, &ready.gathered, &facts).unwrap();
             let fingerprint = subject.fingerprint().to_string();
@@ -214,7 +214,7 @@ fn builds_with_the_same_packages_are_decided_once() {
     let mut decided = Decided::by(&facts);
     let evidence: std::collections::HashSet<String> = builds
         .iter()
-        .map(|build| decided.verdicts(build).unwrap().judgements[0].1.evidence.clone())
+        .map(|build| decided.verdicts(build).unwrap().0.judgements[0].1.evidence.clone())
         .collect();
     assert_eq!(decided.known.values().map(Vec::len).sum::<usize>(), 1);
     assert_eq!(evidence.len(), builds.len());

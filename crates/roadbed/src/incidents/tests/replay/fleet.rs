@@ -134,5 +134,6 @@ fn base(name: &str, repository: &str) -> BaseImage {
         rebase: None,
         patch_within: Promise::default(),
         retire_notice: None,
+        signer: None,
     }
 }

@@ -1,0 +1,124 @@
+//! Images that follow a base together: the report, what is approved and rejected, and the switch.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use road::names::BaseName;
+use uuid::Uuid;
+use web::wire::{FindingEntry, FindingsChange, PatchKeyEntry, RebaseItemEntry, RebaseReport, RebaseSwitch};
+
+use crate::client::Client;
+use crate::output;
+
+/// Findings that a person is shown, each of those that go and come.
+const FINDINGS: usize = 10;
+
+/// Approves or rejects, one after the other.
+pub(super) async fn rule(client: &Client, ids: &[Uuid], how: &str) -> Result<()> {
+    let mut ruled: Vec<RebaseItemEntry> = Vec::new();
+    for id in ids {
+        ruled.push(client.post(&format!("/rebases/items/{id}/{how}"), &()).await?);
+    }
+    output::show(client.format(), &ruled, |ruled| {
+        let line = |item: &RebaseItemEntry| format!("{}:{} is {}", item.repository, item.tag, item.state.as_str());
+        output::lines(ruled.iter().map(line))
+    })
+}
+
+pub(super) async fn report(client: &Client, base: &BaseName) -> Result<()> {
+    let query = [("base", base.to_string())];
+    let report: RebaseReport = client.get("/rebases/report", &query).await?;
+    output::show(client.format(), &report, describe)
+}
+
+pub(super) async fn switch(client: &Client, how: &str) -> Result<()> {
+    let switched: RebaseSwitch = client.post(&format!("/rebases/{how}"), &()).await?;
+    output::show(client.format(), &switched, |switched| match &switched.stopped_by {
+        Some(by) => format!(
+            "All rebases are stopped by {}, those that had begun too. `roadbed rebase resume` lets them go on.\n",
+            output::printable(by)
+        ),
+        None => "Rebases go on.\n".to_owned(),
+    })
+}
+
+pub(super) async fn key(client: &Client) -> Result<()> {
+    let key: PatchKeyEntry = client.get("/rebases/key", &[]).await?;
+    output::show(client.format(), &key, |key| key.public_key.clone())
+}
+
+fn describe(report: &RebaseReport) -> String {
+    let mut lines = vec![format!("base {}", report.base)];
+    lines.push(match &report.signer {
+        Some(signer) => format!("  moves        by what {} has signed", output::printable(signer)),
+        None => "  moves        by every push, and asks for each image: no signer is declared (`roadbed base set --signer`)".to_owned(),
+    });
+    if let Some(by) = &report.stopped_by {
+        lines.push(format!("  stopped      by {} (`roadbed rebase resume`)", output::printable(by)));
+    }
+    for release in &report.releases {
+        let (version, platform) = (output::printable(&release.version), output::printable(&release.platform));
+        let why = output::printable(&release.moves_nothing);
+        lines.push(match release.moves_nothing.is_empty() {
+            true => format!("  release      {version} for {platform}"),
+            false => format!("  moves nothing {version} for {platform}: {why}"),
+        });
+    }
+    let counts: Vec<String> = report.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    if !counts.is_empty() {
+        lines.push(format!("  tags         {}", counts.join(", ")));
+    }
+    let rows = report.items.iter().map(|item| {
+        [
+            format!("{}:{}", item.repository, item.tag),
+            item.state.as_str().to_owned(),
+            item.class.clone(),
+            item.ring.clone(),
+            item.id.to_string(),
+            output::printable(&item.reason),
+        ]
+    });
+    let table = output::table(["TAG", "STATE", "CLASS", "RING", "ID", "WHY"], rows);
+    let mut text = output::lines(lines);
+    if report.items.is_empty() {
+        text.push_str("No image stands on another release of it.\n");
+    } else {
+        text.push('\n');
+        text.push_str(&table);
+    }
+    if report.more_items > 0 {
+        text.push_str(&format!("and {} more\n", report.more_items));
+    }
+    text
+}
+
+/// What the change of the base takes away and brings.
+pub(super) fn of_findings(change: &FindingsChange) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (word, counts, findings) in [
+        ("goes ", &change.gone_by_severity, &change.gone),
+        ("comes", &change.come_by_severity, &change.come),
+    ] {
+        let all: u64 = counts.values().sum();
+        lines.extend(findings.iter().take(FINDINGS).map(|finding| line(word, finding)));
+        if all > FINDINGS as u64 {
+            lines.push(format!("  {word}        in all {}", by_severity(counts)));
+        }
+    }
+    lines
+}
+
+fn by_severity(counts: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> = counts.iter().map(|(severity, count)| format!("{count} {severity}")).collect();
+    counts.join(", ")
+}
+
+fn line(word: &str, finding: &FindingEntry) -> String {
+    format!(
+        "  {word}        {} ({}) in {} {}",
+        output::printable(&finding.id),
+        finding.severity.as_str(),
+        output::printable(&finding.package),
+        output::printable(&finding.version)
+    )
+}

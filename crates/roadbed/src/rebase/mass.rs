@@ -1,0 +1,345 @@
+//! All images on a base, when a release of it comes that counts.
+//!
+//! One task looks whenever bases, what people decreed or decisions have changed, and every few seconds: it notes the tags that stand on
+//! another release than they could (`store::RebaseItem`, each once), plans the new ones, and has those begin whose turn it is
+//! (`road::mass`). All that it knows lies in the store: one that is killed goes on with the next look.
+//!
+//! - `mass/find.rs`: which tags are to follow. `mass/wishes.rs`: what their applications say about it.
+//! - `mass/report.rs`: what was possible and what was not.
+
+mod find;
+mod report;
+mod wishes;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use findings::Severity;
+use futures_util::{StreamExt as _, stream};
+use oci::{Digest, Manifest, ManifestKind};
+use road::mass::{Candidate, Pace, Standing, Turn, turn};
+use road::names::BaseName;
+use store::{Actor, ItemState, MAX_ITEMS, RebaseError, RebaseItem, RoadEntries, Store, TagMove};
+use time::OffsetDateTime;
+use web::{MAX_PLATFORMS, PlanOf, RebasingError};
+
+use super::{Order, Rebases, news};
+use crate::fleet::FleetService;
+use crate::incidents::IncidentService;
+use crate::judge::stored_limits;
+use find::Finder;
+use wishes::{Wishes, of_item};
+
+pub(crate) use report::Reports;
+pub(crate) use wishes::Thaw;
+
+/// Between two looks, at least.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often it looks while something waits.
+const LOOK_SOON: Duration = Duration::from_secs(1);
+
+/// How often it looks when nothing does.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Tags that are planned in one look.
+const PLANNED_AT_ONCE: usize = 500;
+
+/// Rebases that are carried out at a time.
+const AT_ONCE: usize = 4;
+
+/// How long tags that cannot be planned yet hold up the others of their base.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Time in which no more than the cap begin.
+const HOUR: Duration = Duration::from_hours(1);
+
+/// How images follow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MassSettings {
+    /// How tags do.
+    pub(crate) how: TagMove,
+    /// How fast.
+    pub(crate) pace: Pace,
+    /// From which severity on an incident overrides a freeze; `None`: none does.
+    pub(crate) thaw: Option<Severity>,
+}
+
+/// Has images follow.
+pub(crate) struct Mass {
+    store: Store,
+    rebases: Arc<Rebases>,
+    incidents: Arc<IncidentService>,
+    settings: MassSettings,
+    finder: Finder,
+}
+
+impl Mass {
+    pub(crate) fn new(
+        store: Store,
+        rebases: Arc<Rebases>,
+        fleet: Arc<FleetService>,
+        incidents: Arc<IncidentService>,
+        settings: MassSettings,
+    ) -> Self {
+        let reports = Reports::new(store.clone(), Arc::clone(&incidents), settings);
+        // Whoever asks for a report is told what this one waits for.
+        let _ = rebases.reports.set(Arc::new(reports));
+        Self {
+            finder: Finder::new(store.clone(), fleet),
+            store,
+            rebases,
+            incidents,
+            settings,
+        }
+    }
+
+    /// Has images follow until its task is ended.
+    pub(crate) async fn follow(mut self) {
+        let (mut entries, mut decided) = (self.store.entries(), self.store.decisions());
+        loop {
+            entries.borrow_and_update();
+            decided.borrow_and_update();
+            let waits = match self.look().await {
+                Ok(waits) => waits,
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "images could not follow their bases");
+                    true
+                }
+            };
+            tokio::time::sleep(PAUSE).await;
+            let longest = if waits { LOOK_SOON } else { LOOK_EVERY };
+            let changed = async {
+                tokio::select! {
+                    _ = entries.changed() => {}
+                    _ = decided.changed() => {}
+                }
+            };
+            let _ = tokio::time::timeout(longest, changed).await;
+        }
+    }
+
+    /// Answers whether something waits that time alone may bring on.
+    async fn look(&mut self) -> Result<bool> {
+        if self.store.rebases_stopped_by().await?.is_some() {
+            return Ok(false);
+        }
+        let road = self.store.road().await?;
+        let mut waits = self.finder.find(&road).await?;
+        waits |= self.plan_new(&road).await?;
+        for base in self.store.bases_with_waiting_items().await? {
+            waits = true;
+            self.advance(&base, &road).await?;
+        }
+        Ok(waits)
+    }
+
+    /// Plans what was found. Answers whether some of it must wait.
+    async fn plan_new(&self, road: &RoadEntries) -> Result<bool> {
+        let new = self.store.rebase_items_in(ItemState::New, PLANNED_AT_ONCE).await?;
+        let waits = new.len() == PLANNED_AT_ONCE;
+        let mut planned: Vec<Work<'_, bool>> = Vec::with_capacity(new.len());
+        for item in &new {
+            planned.push(Box::pin(self.place(item, road)));
+        }
+        let planned = some_at_once(planned).await?;
+        Ok(waits | planned.contains(&true))
+    }
+
+    /// Plans one and says where it goes. Answers whether it must wait.
+    async fn place(&self, item: &RebaseItem, road: &RoadEntries) -> Result<bool> {
+        let place = async |state: ItemState, class: &str, why: &str| {
+            self.store.place_rebase_item(item.id, state, class, why).await
+        };
+        let of = match self.plan_of(item).await? {
+            Ok(of) => of,
+            Err(why) => {
+                place(ItemState::LeftOut, "", &why).await?;
+                return Ok(false);
+            }
+        };
+        let plan = match self.rebases.make(of).await {
+            Ok(plan) => plan.entry,
+            Err(RebasingError::Waits(_)) => return Ok(true),
+            Err(RebasingError::Failed(error)) => {
+                tracing::warn!(item = %item.id, error = format!("{:#}", anyhow::anyhow!(error)), "a tag could not be planned");
+                place(ItemState::Impossible, "", "no plan could be made").await?;
+                return Ok(false);
+            }
+            Err(error) => {
+                place(ItemState::LeftOut, "", &error.to_string()).await?;
+                return Ok(false);
+            }
+        };
+        let class = plan.class.map(|class| format!("{class:?}")).unwrap_or_default();
+        let wishes = of_item(item, road, self.now()?);
+        let (state, why) = match (plan.class, plan.new_digest) {
+            (None, _) => (ItemState::LeftOut, "it stands on the newest release".to_owned()),
+            (_, None) => (ItemState::Impossible, super::why_not(&plan).to_string()),
+            _ => match news::worse(&plan) {
+                Some(why) => (ItemState::Failed, why),
+                None => wishes.state(),
+            },
+        };
+        place(state, &class, &why).await?;
+        Ok(false)
+    }
+
+    /// Which image is meant; or why it is none any more.
+    async fn plan_of(&self, item: &RebaseItem) -> Result<Result<PlanOf, String>> {
+        let of = &item.of;
+        let Some(stored) = self.store.manifest_to_judge(&of.repository, &of.old).await? else {
+            return Ok(Err("the image is gone".to_owned()));
+        };
+        let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type), &stored_limits())
+            .context("a manifest that was stored cannot be read")?;
+        let mut images = vec![of.old];
+        if manifest.kind == ManifestKind::Index {
+            images.clear();
+            for child in &manifest.manifests {
+                if self.store.has_image(&of.repository, &child.digest).await? {
+                    images.push(child.digest);
+                }
+            }
+        }
+        if images.len() > MAX_PLATFORMS {
+            let count = images.len();
+            return Ok(Err(format!("the index has {count} images: at most {MAX_PLATFORMS} are planned")));
+        }
+        Ok(Ok(PlanOf {
+            repository: of.repository.clone(),
+            digest: of.old,
+            images,
+            onto: None,
+            // The base's owner promised it for whatever stands on it.
+            may_pull: Arc::new(|_| true),
+            place: None,
+        }))
+    }
+
+    /// Has those of a base begin whose turn it is.
+    async fn advance(&self, base: &BaseName, road: &RoadEntries) -> Result<()> {
+        let now = self.now()?;
+        let items = self.store.rebase_items(base, &targets(road, base), MAX_ITEMS).await?;
+        let since = self.store.now().minus(PATIENCE);
+        let is_new = |item: &RebaseItem| item.state == ItemState::New && item.created_at > since;
+        if items.iter().any(is_new) {
+            return Ok(());
+        }
+        let (turn, _) = turn_of(&self.store, (&items, road), &self.incidents, &self.settings, now).await?;
+        let mut begun: Vec<Work<'_, ()>> = Vec::with_capacity(turn.begin.len());
+        for item in turn.begin.into_iter().filter_map(|place| items.get(place)) {
+            begun.push(Box::pin(self.begin(item, road, now)));
+        }
+        some_at_once(begun).await.map(drop)
+    }
+
+    async fn begin(&self, item: &RebaseItem, road: &RoadEntries, now: OffsetDateTime) -> Result<()> {
+        let wishes = of_item(item, road, now);
+        if let Some(until) = wishes.frozen_until
+            && let Some(incident) = self.thawed(item, now)
+        {
+            self.store.note_thaw(item, &incident, &until.to_string()).await?;
+        }
+        let of = match self.plan_of(item).await? {
+            Ok(of) => of,
+            Err(why) => return Ok(self.store.place_rebase_item(item.id, ItemState::LeftOut, &item.class, &why).await?),
+        };
+        let order = Order {
+            tag: item.of.tag.clone(),
+            how: self.settings.how,
+            expected: None,
+            item: Some((item.id, item.of.new_release)),
+        };
+        let Err(error) = self.rebases.carry_out_here(of, order, Actor::system("rebase")).await else {
+            return Ok(());
+        };
+        let state = match &error {
+            // It is tried again with the next look.
+            RebasingError::Waits(_)
+            | RebasingError::Refused(RebaseError::Stopped { .. } | RebaseError::Waiting(_)) => return Ok(()),
+            RebasingError::Refused(error) if error.is_of_store() => {
+                tracing::warn!(item = %item.id, %error, "a tag could not follow its base");
+                return Ok(());
+            }
+            RebasingError::Failed(_) => {
+                tracing::warn!(item = %item.id, %error, "a tag could not follow its base");
+                ItemState::Impossible
+            }
+            RebasingError::Rebuild { .. } | RebasingError::Refused(RebaseError::Put(_)) => ItemState::Impossible,
+            RebasingError::Worse(_) => ItemState::Failed,
+            _ => ItemState::LeftOut,
+        };
+        let why = error.to_string();
+        Ok(self.store.place_rebase_item(item.id, state, &item.class, &why).await?)
+    }
+
+    fn thawed(&self, item: &RebaseItem, now: OffsetDateTime) -> Option<String> {
+        let severity = self.settings.thaw?;
+        self.incidents.open_on(&item.of.repository, &item.of.tag, severity, now)
+    }
+
+    fn now(&self) -> Result<OffsetDateTime> {
+        moment_of(&self.store)
+    }
+}
+
+type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// All of it, a few at a time; what fails keeps none of the others from being done.
+async fn some_at_once<T>(work: Vec<Work<'_, T>>) -> Result<Vec<T>> {
+    let done: Vec<Result<T>> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
+    done.into_iter().collect()
+}
+
+fn moment_of(store: &Store) -> Result<OffsetDateTime> {
+    crate::judge::moment(store.now())
+}
+
+/// The releases of a base that images follow to.
+fn targets(road: &RoadEntries, base: &BaseName) -> Vec<Digest> {
+    let releases = road.releases.of_base(base).filter(|release| release.is_target);
+    releases.map(|release| release.digest).collect()
+}
+
+/// Whose turn it is, and what each application says.
+async fn turn_of(
+    store: &Store,
+    (items, road): (&[RebaseItem], &RoadEntries),
+    incidents: &IncidentService,
+    settings: &MassSettings,
+    now: OffsetDateTime,
+) -> Result<(Turn, Vec<Wishes>)> {
+    let begun = store.rebases_started_since(store.now().minus(HOUR)).await?;
+    let wishes: Vec<Wishes> = items.iter().map(|item| of_item(item, road, now)).collect();
+    let candidates = items.iter().zip(&wishes).map(|(item, wishes)| {
+        let thawed = || {
+            let severity = settings.thaw?;
+            incidents.open_on(&item.of.repository, &item.of.tag, severity, now)
+        };
+        Candidate {
+            ring: wishes.ring,
+            standing: standing(item),
+            is_frozen: item.state == ItemState::Waiting && wishes.frozen_until.is_some() && thawed().is_none(),
+        }
+    });
+    let candidates: Vec<Candidate> = candidates.collect();
+    Ok((turn(&candidates, &settings.pace, begun, now), wishes))
+}
+
+fn standing(item: &RebaseItem) -> Standing {
+    let settled = item.settled_at.and_then(|at| crate::judge::moment(at).ok());
+    match item.state {
+        ItemState::Waiting => Standing::Waits,
+        ItemState::Made => Standing::Runs,
+        ItemState::Moved => Standing::Followed(settled.unwrap_or(OffsetDateTime::UNIX_EPOCH)),
+        ItemState::Failed => Standing::Failed,
+        ItemState::New
+        | ItemState::Asking
+        | ItemState::Rejected
+        | ItemState::Impossible
+        | ItemState::LeftOut => Standing::Aside,
+    }
+}

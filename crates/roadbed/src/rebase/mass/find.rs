@@ -1,0 +1,170 @@
+//! Which tags stand on another release of their base than they could.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use oci::{Digest, RepoName, Tag};
+use road::lineage::Release;
+use road::names::BaseName;
+use store::{NewRebaseItem, RoadEntries, Store};
+
+use crate::fleet::FleetService;
+
+/// Between two searches that only a push to some repository has caused, at least, and so many times as long as the last one took.
+const PAUSE: Duration = Duration::from_secs(2);
+const TIMES: u32 = 20;
+
+/// How long is waited until the index knows of all images that were pushed before a release.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// Tags that are noted in one transaction.
+const NOTED_AT_ONCE: usize = 500;
+
+/// A tag of a repository.
+type Named = (RepoName, Tag);
+
+/// The release that an image stands on, and the one that it could stand on.
+type Move = (BaseName, Digest, Digest);
+
+/// Searches the index of all images.
+pub(super) struct Finder {
+    store: Store,
+    fleet: Arc<FleetService>,
+    /// The state of bases and of the index that was last searched.
+    seen: Option<(u64, u64)>,
+    not_before: Instant,
+}
+
+impl Finder {
+    pub(super) fn new(store: Store, fleet: Arc<FleetService>) -> Self {
+        Self {
+            store,
+            fleet,
+            seen: None,
+            not_before: Instant::now(),
+        }
+    }
+
+    /// Notes what is to follow, if there may be news. Answers whether it must look again soon.
+    pub(super) async fn find(&mut self, road: &Arc<RoadEntries>) -> Result<bool> {
+        let targets = targets(road);
+        let stand = self.fleet.stand();
+        let now = (road.change, stand.epoch);
+        let is_other_road = self.seen.is_none_or(|(change, _)| change != road.change);
+        if self.seen == Some(now) {
+            return Ok(false);
+        }
+        if is_other_road {
+            self.leave_out(road).await?;
+        }
+        if targets.is_empty() {
+            self.seen = Some(now);
+            return Ok(false);
+        }
+        if !is_other_road && Instant::now() < self.not_before {
+            return Ok(true);
+        }
+        if !self.fleet.caught_up(CATCH_UP).await? {
+            return Ok(true);
+        }
+        let epoch = self.fleet.stand().epoch;
+        let began = Instant::now();
+        let found = self.search(road, targets).await?;
+        self.note(found).await?;
+        self.not_before = Instant::now() + PAUSE.max(began.elapsed() * TIMES);
+        self.seen = Some((road.change, epoch));
+        Ok(false)
+    }
+
+    /// What waits for a release that does not count any more.
+    async fn leave_out(&self, road: &RoadEntries) -> Result<()> {
+        for base in road.bases.iter() {
+            let targets = super::targets(road, &base.name);
+            let left = self.store.leave_out_rebase_items(&base.name, &targets).await?;
+            if left > 0 {
+                tracing::info!(base = %base.name, left, "tags do not follow to a release that was superseded");
+            }
+        }
+        Ok(())
+    }
+
+    async fn search(&self, road: &Arc<RoadEntries>, targets: Targets) -> Result<BTreeMap<Named, Move>> {
+        let (fleet, road) = (Arc::clone(&self.fleet), Arc::clone(road));
+        let found = tokio::task::spawn_blocking(move || {
+            let own: BTreeSet<&str> = road.bases.iter().map(|base| base.repository.as_str()).collect();
+            let of = |diff_ids: &[Option<Digest>]| {
+                let lineage = road.releases.lineage(diff_ids);
+                let release = road.releases.release(&lineage.base()?.release)?;
+                let to = targets.get(&release.base)?.get(&release.platform)?;
+                (!release.is_target).then(|| (release.base.clone(), release.digest, *to))
+            };
+            // A release of a base on another base is for its owner to make.
+            let found = fleet.look(|fleet| fleet.tagged(&fleet.scope(|name| !own.contains(name), None), of));
+            let mut moves: BTreeMap<Named, Move> = BTreeMap::new();
+            for (key, tags, to) in found {
+                let Ok(repository) = key.repository.parse::<RepoName>() else {
+                    continue;
+                };
+                for tag in tags.iter().filter_map(|tag| tag.parse::<Tag>().ok()) {
+                    // Of an index one of its images stands for all of them, always the same one.
+                    let named = moves.entry((repository.clone(), tag)).or_insert_with(|| to.clone());
+                    if to < *named {
+                        *named = to.clone();
+                    }
+                }
+            }
+            moves
+        });
+        found.await.context("the search for images was lost")
+    }
+
+    async fn note(&self, found: BTreeMap<Named, Move>) -> Result<()> {
+        let mut by_repository: BTreeMap<RepoName, HashMap<Tag, Move>> = BTreeMap::new();
+        for ((repository, tag), to) in found {
+            by_repository.entry(repository).or_default().insert(tag, to);
+        }
+        let mut items = Vec::new();
+        for (repository, moves) in by_repository {
+            for (tag, old) in self.store.tags_to_follow(&repository).await? {
+                let Some((base, old_release, new_release)) = moves.get(&tag).cloned() else {
+                    continue;
+                };
+                items.push(NewRebaseItem {
+                    base,
+                    repository: repository.clone(),
+                    tag,
+                    old,
+                    old_release,
+                    new_release,
+                });
+            }
+            if items.len() >= NOTED_AT_ONCE {
+                self.store.add_rebase_items(std::mem::take(&mut items)).await?;
+            }
+        }
+        self.store.add_rebase_items(items).await?;
+        Ok(())
+    }
+}
+
+/// Where images of a base and platform could stand.
+type Targets = HashMap<BaseName, HashMap<String, Digest>>;
+
+fn targets(road: &RoadEntries) -> Targets {
+    let safe = road.bases.iter().filter(|base| base.rebase.as_ref().is_some_and(|rebase| rebase.safe));
+    let mut targets = Targets::new();
+    for base in safe {
+        let mut releases: Vec<&Release> = road.releases.of_base(&base.name).collect();
+        if releases.len() < 2 {
+            continue;
+        }
+        releases.retain(|release| release.is_target);
+        // Of several the newest counts, as for a single image.
+        releases.sort_by_key(|release| (release.released_at, release.digest));
+        let by_platform = releases.into_iter().map(|release| (release.platform.clone(), release.digest));
+        targets.insert(base.name.clone(), by_platform.collect());
+    }
+    targets
+}

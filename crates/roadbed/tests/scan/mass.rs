@@ -1,0 +1,167 @@
+//! A base moves, and all images on it follow: by whose word, in which order, and what the registry states of what it made.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use super::rebase::{self, push, refused, until};
+use super::signer::Signer;
+use super::signing::bundle;
+use super::world::World;
+use crate::harness::manifest::Document;
+
+const SIGNED: &str = "https://sigstore.dev/cosign/sign/v1";
+
+/// Starts a world with a base whose first release is signed, and images on it: `names` of `team/`.
+pub(super) async fn on_signed_base(
+    options: &[(&str, &str)],
+    names: &[&str],
+) -> Result<(World, Signer)> {
+    let world = World::start(options).await?;
+    let platform = Signer::named("platform")?;
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("key.pub");
+    std::fs::write(&file, platform.key.public_key_pem())?;
+    let file = file.to_string_lossy().into_owned();
+    world.roadbed(&["signer", "add", "platform", "--repository", "base/**", "--key", &file])?;
+    let first = rebase::release(1);
+    push(&world, "base/java", "1", &first).await?;
+    sign(&world, "base/java", &first.document, &platform).await?;
+    rebase::declare(&world, &["--signer", "platform"])?;
+    for name in names {
+        push(&world, &format!("team/{name}"), "v1", &rebase::app(name)).await?;
+    }
+    for name in names {
+        let reference = format!("team/{name}:v1");
+        let on_base = |said: &Value| said["images"][0]["lineage"]["stack"][0]["base"] == "java";
+        until(&world, &["lineage", &reference], on_base).await?;
+    }
+    Ok((world, platform))
+}
+
+/// Attaches a signature to an image.
+pub(super) async fn sign(world: &World, repository: &str, image: &Document, by: &Signer) -> Result<()> {
+    let (blobs, document) = bundle(&image.digest, image, SIGNED, &json!({}), &by.key)?;
+    world
+        .admin
+        .push_image(repository, &document.digest, &blobs, &document)
+        .await
+}
+
+/// The report, once it is so.
+pub(super) async fn report(world: &World, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+    until(world, &["rebase", "report", "java"], holds).await
+}
+
+pub(super) fn in_state<'r>(report: &'r Value, state: &str) -> Vec<&'r Value> {
+    let items = report["items"].as_array().into_iter().flatten();
+    items.filter(|item| item["state"] == state).collect()
+}
+
+fn id(item: &Value) -> Result<&str> {
+    item["id"].as_str().context("an item has an id")
+}
+
+#[tokio::test]
+async fn a_base_moves_by_its_signer_alone_and_each_image_is_asked_for() -> Result<()> {
+    let (world, platform) = on_signed_base(&[], &["one", "two", "three", "built"]).await?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    // Whoever may push to the base's repository moves nothing by that, and it is told why.
+    let told = |said: &Value| said["releases"].as_array().is_some_and(|all| all.len() == 2);
+    let unsigned = report(&world, told).await?;
+    ensure!(
+        unsigned["releases"][0]["moves_nothing"].as_str().is_some_and(|why| why.contains("not signed by platform")),
+        "{unsigned:#}"
+    );
+    ensure!(unsigned["items"] == json!([]), "{unsigned:#}");
+    let events = world.roadbed(&["audit", "--kind", "base.release", "--output", "json"])?;
+    ensure!(events.contains("it is not signed by platform, whom the catalogue declares"), "{events}");
+    let stranger = Signer::named("stranger")?;
+    sign(&world, "base/java", &second.document, &stranger).await?;
+    let plan = until(&world, &["rebase", "team/one:v1"], |_| true).await?;
+    ensure!(plan["class"].is_null(), "there is nothing to go to: {plan:#}");
+
+    sign(&world, "base/java", &second.document, &platform).await?;
+    let all = |said: &Value| in_state(said, "asking").len() == 3 && in_state(said, "impossible").len() == 1;
+    let asked = report(&world, all).await?;
+    let impossible = in_state(&asked, "impossible");
+    ensure!(
+        impossible[0]["class"] == "C" && impossible[0]["reason"].as_str().is_some_and(|why| why.contains("usr/bin/tool")),
+        "{asked:#}"
+    );
+    let asking = in_state(&asked, "asking");
+    let ids = [id(asking[0])?, id(asking[1])?, id(asking[2])?];
+    world.roadbed(&["rebase", "reject", ids[2]])?;
+    world.roadbed(&["rebase", "approve", ids[0], ids[1]])?;
+    let done = report(&world, |said| in_state(said, "moved").len() == 2).await?;
+    ensure!(in_state(&done, "rejected").len() == 1, "{done:#}");
+    let twice = refused(&world, &["rebase", "approve", ids[0]])?;
+    ensure!(twice.contains("it is moved: it cannot be approved"), "{twice}");
+    let moved = in_state(&done, "moved");
+    let repository = moved[0]["repository"].as_str().unwrap_or_default();
+    let lineage = until(&world, &["lineage", &format!("{repository}:v1-p1")], |_| true).await?;
+    ensure!(lineage["images"][0]["lineage"]["stack"][0]["version"] == "2", "{lineage:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_switch_stops_what_runs_and_what_would() -> Result<()> {
+    let (world, platform) = on_signed_base(&[], &["one", "two"]).await?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    sign(&world, "base/java", &second.document, &platform).await?;
+    let asked = report(&world, |said| in_state(said, "asking").len() == 2).await?;
+    let stopped = world.roadbed(&["rebase", "stop", "--output", "json"])?;
+    ensure!(stopped.contains("stopped_by"), "{stopped}");
+    let one = refused(&world, &["rebase", "team/one:v1", "--apply"])?;
+    ensure!(one.contains("has stopped all rebases"), "{one}");
+    let first = id(in_state(&asked, "asking")[0])?.to_owned();
+    world.roadbed(&["rebase", "approve", &first])?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let waits = report(&world, |_| true).await?;
+    ensure!(in_state(&waits, "waiting").len() == 1 && waits["stopped_by"].is_string(), "{waits:#}");
+    world.roadbed(&["rebase", "resume"])?;
+    report(&world, |said| in_state(said, "moved").len() == 1).await?;
+    let all = world.roadbed(&["audit", "--output", "json"])?;
+    for kind in ["rebase.ask", "rebase.stop", "rebase.approve", "rebase.resume", "rebase.make", "rebase.move"] {
+        ensure!(all.contains(kind), "{kind}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_made_counts_as_signed_only_if_its_source_was() -> Result<()> {
+    let (world, platform) = on_signed_base(&[], &["signed", "plain"]).await?;
+    let release = Signer::named("release")?;
+    release.trust(&world, &[])?;
+    let signed = rebase::app("signed");
+    sign(&world, "team/signed", &signed.document, &release).await?;
+    until_signed(&world, "team/signed:v1", &["release"]).await?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    sign(&world, "base/java", &second.document, &platform).await?;
+    report(&world, |said| in_state(said, "asking").len() == 2).await?;
+    for name in ["signed", "plain"] {
+        let image = format!("team/{name}:v1");
+        until(&world, &["rebase", &image], |said| said["class"] == "A").await?;
+        world.roadbed(&["rebase", &image, "--apply"])?;
+    }
+    until_signed(&world, "team/signed:v1-p1", &["rebase-of:release"]).await?;
+    until_signed(&world, "team/plain:v1-p1", &[]).await?;
+    // What is taken back of the source is taken back of what was made of it.
+    world.roadbed(&["signer", "remove", "release"])?;
+    until_signed(&world, "team/signed:v1-p1", &[]).await?;
+    Ok(())
+}
+
+async fn until_signed(world: &World, image: &str, by: &[&str]) -> Result<()> {
+    let said = |said: &Value| {
+        let attached = said["signatures"].as_array().into_iter().flatten();
+        let signers: Vec<&str> = attached
+            .flat_map(|one| one["signers"].as_array().into_iter().flatten())
+            .filter_map(Value::as_str)
+            .collect();
+        signers == by
+    };
+    until(world, &["decision", image], said).await.map(drop)
+}

@@ -1,0 +1,434 @@
+//! Tags that are to follow a release of their base, each once: what becomes of it is kept until there are newer ones, so that a server
+//! that is killed goes on where it was, and so that it can be told what was and what was not possible.
+
+use oci::{Digest, RepoName, Tag};
+use road::names::BaseName;
+use sea_orm::{FromQueryResult, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{RebaseError, RebaseState};
+use crate::db::{Tx, sql};
+use crate::event::{self, EventKind};
+use crate::{Actor, Store, StoreError, Timestamp, blob, tag};
+
+/// Tags that are to follow one release. Default: the only value. More wait until others of it are over.
+pub const MAX_ITEMS: usize = 200_000;
+
+/// Where a tag stands that is to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemState {
+    /// It was found and is not planned yet.
+    New,
+    /// Somebody must approve it.
+    Asking,
+    /// It follows when it is its turn.
+    Waiting,
+    /// The new image is stored and waits to be decided.
+    Made,
+    /// The tag has followed.
+    Moved,
+    /// The new image came out worse, or somebody took it back. Holds up those behind it until somebody rejects it.
+    Failed,
+    /// Somebody does not want it.
+    Rejected,
+    /// It cannot follow without a rebuild.
+    Impossible,
+    /// It does not follow for another reason: its owner never wants it, or the tag or the release moved on.
+    LeftOut,
+}
+
+impl ItemState {
+    /// Its spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Asking => "asking",
+            Self::Waiting => "waiting",
+            Self::Made => "made",
+            Self::Moved => "moved",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Impossible => "impossible",
+            Self::LeftOut => "left-out",
+        }
+    }
+}
+
+/// A tag that is to follow. (repository, tag, old image, old release, new release) is there once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRebaseItem {
+    /// Of which base.
+    pub base: BaseName,
+    /// Where the image lies.
+    pub repository: RepoName,
+    /// The tag.
+    pub tag: Tag,
+    /// What it names.
+    pub old: Digest,
+    /// The release that this stands on.
+    pub old_release: Digest,
+    /// The release to go to.
+    pub new_release: Digest,
+}
+
+/// The same as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebaseItem {
+    /// Its id.
+    pub id: Uuid,
+    /// What is to follow what.
+    pub of: NewRebaseItem,
+    /// Where it stands.
+    pub state: ItemState,
+    /// `A` to `D`; empty until it was planned.
+    pub class: String,
+    /// Why it stands there.
+    pub reason: String,
+    /// The line of the journal.
+    pub rebase: Option<Uuid>,
+    /// Who approved it; empty for nobody.
+    pub approved_by: String,
+    /// When it was found.
+    pub created_at: Timestamp,
+    /// When the new image was stored.
+    pub started_at: Option<Timestamp>,
+    /// When it came to its end.
+    pub settled_at: Option<Timestamp>,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: String,
+    base: String,
+    repository: String,
+    tag: String,
+    old_digest: String,
+    old_release: String,
+    new_release: String,
+    state: String,
+    class: String,
+    reason: String,
+    rebase: String,
+    approved_by: String,
+    created_at: i64,
+    started_at: i64,
+    settled_at: i64,
+}
+
+#[derive(FromQueryResult)]
+struct TagRow {
+    tag: String,
+    digest: String,
+}
+
+const COLUMNS: &str = "id, base, repository, tag, old_digest, old_release, new_release, state, class, reason, rebase, \
+                       approved_by, created_at, started_at, settled_at";
+
+impl Row {
+    fn into_item(self) -> Result<RebaseItem, StoreError> {
+        let damaged = |what: &str| StoreError::damaged(format!("a tag that is to follow ({}) has {what}", self.id));
+        let moment = |micros: i64| (micros != 0).then_some(Timestamp(micros));
+        Ok(RebaseItem {
+            id: self.id.parse().map_err(|_| damaged("no id"))?,
+            of: NewRebaseItem {
+                base: self.base.parse().map_err(|_| damaged("no base"))?,
+                repository: self.repository.parse().map_err(|_| damaged("no repository"))?,
+                tag: tag::parse(&self.tag)?,
+                old: blob::parse_digest(&self.old_digest)?,
+                old_release: blob::parse_digest(&self.old_release)?,
+                new_release: blob::parse_digest(&self.new_release)?,
+            },
+            state: serde_json::from_value(self.state.into()).map_err(|_| StoreError::damaged("a tag that is to follow has no state"))?,
+            class: self.class,
+            reason: self.reason,
+            rebase: self.rebase.parse().ok(),
+            approved_by: self.approved_by,
+            created_at: Timestamp(self.created_at),
+            started_at: moment(self.started_at),
+            settled_at: moment(self.settled_at),
+        })
+    }
+}
+
+impl Store {
+    /// Notes tags that are to follow; what is known already stays as it is. Answers how many are new.
+    pub async fn add_rebase_items(&self, items: Vec<NewRebaseItem>) -> Result<u64, StoreError> {
+        if items.is_empty() {
+            return Ok(0);
+        }
+        self.write(move |tx| Box::pin(async move { add(tx, &items).await }))
+            .await
+    }
+
+    /// Tags that are to follow a base to one of these releases, in the order in which they were found.
+    pub async fn rebase_items(
+        &self,
+        base: &BaseName,
+        releases: &[Digest],
+        limit: usize,
+    ) -> Result<Vec<RebaseItem>, StoreError> {
+        let places = sql::placeholders(3, releases.len());
+        let sql = format!(
+            "SELECT {COLUMNS} FROM rebase_item WHERE base = $1 AND new_release IN ({places}) ORDER BY id LIMIT $2"
+        );
+        let mut values: Vec<Value> = vec![base.as_str().into(), sql::to_db(limit as u64).into()];
+        values.extend(releases.iter().map(|release| Value::from(release.to_string())));
+        rows(self, &sql, values).await
+    }
+
+    /// Tags that stand in a state, in the order in which they were found.
+    pub async fn rebase_items_in(&self, state: ItemState, limit: usize) -> Result<Vec<RebaseItem>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM rebase_item WHERE state = $1 ORDER BY id LIMIT $2");
+        let values = vec![state.as_str().into(), sql::to_db(limit as u64).into()];
+        rows(self, &sql, values).await
+    }
+
+    /// The bases of which a tag waits for its turn.
+    pub async fn bases_with_waiting_items(&self) -> Result<Vec<BaseName>, StoreError> {
+        let sql = "SELECT DISTINCT base AS text FROM rebase_item WHERE state = 'waiting' ORDER BY base";
+        let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, []).await?;
+        let parse = |row: sql::Text| {
+            let damaged = |_| StoreError::damaged("a tag that is to follow has no base");
+            row.text.parse().map_err(damaged)
+        };
+        rows.into_iter().map(parse).collect()
+    }
+
+    /// The tags of a repository with what they name, without those in whose place a rebased one is (`1.4` where there is `1.4-p1`).
+    pub async fn tags_to_follow(&self, repo: &RepoName) -> Result<Vec<(Tag, Digest)>, StoreError> {
+        let sql = "SELECT t.name AS tag, m.digest FROM tag t JOIN repository r ON r.id = t.repository_id \
+                   JOIN manifest m ON m.id = t.manifest_id WHERE r.name = $1 AND NOT EXISTS ( \
+                   SELECT 1 FROM rebase b JOIN tag n ON n.repository_id = r.id AND n.name = b.moved \
+                   WHERE b.repository = r.name AND b.tag = t.name AND b.old_digest = m.digest AND b.state = 'moved' \
+                   AND b.moved <> t.name) ORDER BY t.name LIMIT $2";
+        let values: [Value; 2] = [repo.as_str().into(), sql::to_db(MAX_ITEMS as u64).into()];
+        let rows: Vec<TagRow> = sql::all(self.inner.db.read(), sql, values).await?;
+        let parse = |row: TagRow| Ok((tag::parse(&row.tag)?, blob::parse_digest(&row.digest)?));
+        rows.into_iter().map(parse).collect()
+    }
+
+    /// Notes that an incident lets a tag follow in spite of a freeze.
+    pub async fn note_thaw(&self, item: &RebaseItem, incident: &str, until: &str) -> Result<(), StoreError> {
+        let body = json!({ "item": item.id, "base": item.of.base, "incident": incident, "frozen_until": until });
+        let subject = tag::subject(&item.of.repository, &item.of.tag);
+        self.note(&Actor::system("rebase"), EventKind::RebaseThaw, subject, body)
+            .await
+            .map(drop)
+    }
+
+    /// One of them.
+    pub async fn rebase_item(&self, id: Uuid) -> Result<Option<RebaseItem>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM rebase_item WHERE id = $1");
+        let row: Option<Row> = sql::first(self.inner.db.read(), &sql, [id.to_string().into()]).await?;
+        row.map(Row::into_item).transpose()
+    }
+
+    /// How many were started since a moment.
+    pub async fn rebases_started_since(&self, since: Timestamp) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) AS number FROM rebase_item WHERE started_at > $1";
+        let row: Option<sql::Number> =
+            sql::first(self.inner.db.read(), sql, [since.micros().into()]).await?;
+        Ok(row.map_or(0, |row| sql::from_db(row.number)))
+    }
+
+    /// Notes what a plan said of one that was new, or that it does not follow after all.
+    pub async fn place_rebase_item(
+        &self,
+        id: Uuid,
+        state: ItemState,
+        class: &str,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let reason = policy::yaml::one_line(reason, 2_000);
+        let class = class.to_owned();
+        self.write(move |tx| Box::pin(async move { place(tx, id, state, (&class, &reason)).await }))
+            .await
+    }
+
+    /// Leaves out what waits to follow to a release that is none to follow to any more. Answers how many.
+    pub async fn leave_out_rebase_items(
+        &self,
+        base: &BaseName,
+        releases: &[Digest],
+    ) -> Result<u64, StoreError> {
+        let (base, releases) = (base.clone(), releases.to_vec());
+        self.write(move |tx| Box::pin(async move { leave_out(tx, &base, &releases).await }))
+            .await
+    }
+
+    /// Approves or rejects one. Approved is what asks, rejected what has not begun; a failed one that is rejected holds up nobody any
+    /// more.
+    pub async fn rule_on_rebase_item(
+        &self,
+        actor: &Actor,
+        id: Uuid,
+        approved: bool,
+    ) -> Result<RebaseItem, RebaseError> {
+        let actor = actor.clone();
+        self.write(move |tx| Box::pin(async move { rule(tx, &actor, id, approved).await }))
+            .await
+    }
+}
+
+async fn rows(store: &Store, sql: &str, values: Vec<Value>) -> Result<Vec<RebaseItem>, StoreError> {
+    let rows: Vec<Row> = sql::all(store.inner.db.read(), sql, values).await?;
+    rows.into_iter().map(Row::into_item).collect()
+}
+
+async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
+    let sql = format!(
+        "INSERT INTO rebase_item ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, 'new', '', '', '', '', $8, 0, 0) \
+         ON CONFLICT (repository, tag, old_digest, old_release, new_release) DO NOTHING"
+    );
+    let mut new = 0;
+    for item in items {
+        let values: [Value; 8] = [
+            Uuid::now_v7().to_string().into(),
+            item.base.as_str().into(),
+            item.repository.as_str().into(),
+            item.tag.as_str().into(),
+            item.old.to_string().into(),
+            item.old_release.to_string().into(),
+            item.new_release.to_string().into(),
+            tx.now().micros().into(),
+        ];
+        new += sql::execute(tx.sql(), &sql, values).await?;
+    }
+    Ok(new)
+}
+
+async fn place(
+    tx: &Tx,
+    id: Uuid,
+    state: ItemState,
+    (class, reason): (&str, &str),
+) -> Result<(), StoreError> {
+    let is_over = matches!(state, ItemState::Impossible | ItemState::LeftOut | ItemState::Failed);
+    let sql = "UPDATE rebase_item SET state = $2, class = $3, reason = $4, settled_at = $5 \
+               WHERE id = $1 AND state IN ('new', 'waiting')";
+    let settled = if is_over { tx.now().micros() } else { 0 };
+    let values: [Value; 5] = [
+        id.to_string().into(),
+        state.as_str().into(),
+        class.into(),
+        reason.into(),
+        settled.into(),
+    ];
+    if sql::execute(tx.sql(), sql, values).await? == 0 || !matches!(state, ItemState::Impossible | ItemState::Asking | ItemState::Failed) {
+        return Ok(());
+    }
+    let Some(item) = find(tx, id).await? else {
+        return Ok(());
+    };
+    let kind = match state {
+        ItemState::Asking => EventKind::RebaseAsk,
+        _ => EventKind::RebaseRefuse,
+    };
+    let of = &item.of;
+    let body = json!({ "item": id, "base": of.base, "class": class, "from": of.old_release, "to": of.new_release, "reason": reason });
+    let subject = tag::subject(&of.repository, &of.tag);
+    event::record(tx, &Actor::system("rebase"), kind, &subject, body).await
+}
+
+async fn find(tx: &Tx, id: Uuid) -> Result<Option<RebaseItem>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM rebase_item WHERE id = $1");
+    let row: Option<Row> = sql::first(tx.sql(), &sql, [id.to_string().into()]).await?;
+    row.map(Row::into_item).transpose()
+}
+
+async fn leave_out(tx: &Tx, base: &BaseName, releases: &[Digest]) -> Result<u64, StoreError> {
+    let places = sql::placeholders(4, releases.len());
+    let sql = format!(
+        "UPDATE rebase_item SET state = 'left-out', reason = $2, settled_at = $3 \
+         WHERE base = $1 AND state IN ('new', 'asking', 'waiting') AND new_release NOT IN ({places})"
+    );
+    let reason = "the base has moved on, or its release does not count any more";
+    let mut values: Vec<Value> = vec![base.as_str().into(), reason.into(), tx.now().micros().into()];
+    values.extend(releases.iter().map(|release| Value::from(release.to_string())));
+    sql::execute_list(tx.sql(), &sql, values).await
+}
+
+async fn rule(tx: &Tx, actor: &Actor, id: Uuid, approved: bool) -> Result<RebaseItem, RebaseError> {
+    let item = find(tx, id).await?.ok_or(RebaseError::Unknown)?;
+    let may = match (item.state, approved) {
+        (ItemState::Asking, _) => true,
+        (ItemState::New | ItemState::Waiting | ItemState::Failed, false) => true,
+        (_, _) => false,
+    };
+    if !may {
+        return Err(RebaseError::Item {
+            state: item.state.as_str(),
+            what: if approved { "approved" } else { "rejected" },
+        });
+    }
+    let (state, kind) = if approved {
+        (ItemState::Waiting, EventKind::RebaseApprove)
+    } else {
+        (ItemState::Rejected, EventKind::RebaseReject)
+    };
+    let by = if approved { actor.name() } else { "" };
+    let reason = if approved { String::new() } else { format!("rejected by {}", actor.name()) };
+    let settled = if approved { 0 } else { tx.now().micros() };
+    let sql = "UPDATE rebase_item SET state = $2, approved_by = $3, reason = $4, settled_at = $5 WHERE id = $1";
+    let values: [Value; 5] = [
+        id.to_string().into(),
+        state.as_str().into(),
+        by.into(),
+        reason.clone().into(),
+        settled.into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await?;
+    let of = &item.of;
+    let body = json!({ "item": id, "base": of.base, "from": of.old_release, "to": of.new_release, "was": item.state.as_str() });
+    event::record(tx, actor, kind, &tag::subject(&of.repository, &of.tag), body).await?;
+    // Whoever carries them out looks again.
+    tx.touch_entries();
+    Ok(RebaseItem {
+        state,
+        reason,
+        approved_by: by.to_owned(),
+        ..item
+    })
+}
+
+/// The new image is stored: in the transaction that stores it.
+pub(super) async fn made(tx: &Tx, item: Uuid, rebase: Uuid) -> Result<(), StoreError> {
+    let sql = "UPDATE rebase_item SET state = 'made', rebase = $2, reason = '', \
+               started_at = CASE started_at WHEN 0 THEN $3 ELSE started_at END WHERE id = $1 AND state = 'waiting'";
+    let values: [Value; 3] = [
+        item.to_string().into(),
+        rebase.to_string().into(),
+        tx.now().micros().into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
+/// What becomes of a rebase becomes of the tag that is to follow by it: in the transaction that changes the journal.
+pub(super) async fn follow(
+    tx: &Tx,
+    rebase: Uuid,
+    (state, is_worse, reason): (RebaseState, bool, &str),
+) -> Result<(), StoreError> {
+    let now = match state {
+        RebaseState::Made => return Ok(()),
+        RebaseState::Moved => ItemState::Moved,
+        RebaseState::Refused if is_worse => ItemState::Failed,
+        RebaseState::Refused => ItemState::LeftOut,
+        RebaseState::Undone => ItemState::Failed,
+    };
+    let reason = match state {
+        RebaseState::Undone => "somebody took it back",
+        _ => reason,
+    };
+    let sql = "UPDATE rebase_item SET state = $2, reason = $3, settled_at = $4 WHERE rebase = $1";
+    let values: [Value; 4] = [
+        rebase.to_string().into(),
+        now.as_str().into(),
+        reason.into(),
+        tx.now().micros().into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await.map(drop)
+}

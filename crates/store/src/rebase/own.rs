@@ -1,0 +1,145 @@
+//! What the registry states of the images that it made: stored with them, signed with its own key.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use oci::{Digest, Manifest, RepoName};
+use sea_orm::Value;
+
+use super::{Bounds, RebaseError};
+use crate::attached::decide;
+use crate::blob::{link, state};
+use crate::db::{Tx, sql};
+use crate::files::{Committed, Location};
+use crate::job::{self, JobPriority};
+use crate::manifest::put_own;
+use crate::{PutError, PutManifest, Store, StoreError, StoreLimits, blob, manifest, repository};
+
+/// An artifact that refers to an image which the registry made.
+#[derive(Debug, Clone)]
+pub struct OwnReferrer {
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// The manifest's bytes.
+    pub bytes: Bytes,
+    /// What they mean; it refers to the image.
+    pub manifest: Manifest,
+    /// The bytes of every blob that it names.
+    pub blobs: Vec<Bytes>,
+}
+
+impl Store {
+    /// The image that one was made of by a rebase, if it was.
+    pub async fn rebased_from(&self, repo: &RepoName, new: &Digest) -> Result<Option<Digest>, StoreError> {
+        let sql = "SELECT old_digest AS text FROM rebase_image WHERE repository = $1 AND new_digest = $2";
+        let values = [repo.as_str().into(), new.to_string().into()];
+        let row: Option<sql::Text> = sql::first(self.inner.db.read(), sql, values).await?;
+        row.map(|row| blob::parse_digest(&row.text)).transpose()
+    }
+
+    /// What the attested SBOM of a rebased image was made from; empty where it has none yet. `None`: it was not rebased.
+    pub async fn attested_sbom(&self, repo: &RepoName, image: &Digest) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT sbom AS text FROM rebase_image WHERE repository = $1 AND new_digest = $2";
+        let values = [repo.as_str().into(), image.to_string().into()];
+        let row: Option<sql::Text> = sql::first(self.inner.db.read(), sql, values).await?;
+        Ok(row.map(|row| row.text))
+    }
+
+    /// Attaches what the registry states of the content of an image that it made, and notes from what. Nothing happens where the image
+    /// is gone or has it.
+    pub async fn attest_sbom(
+        &self,
+        repo: &RepoName,
+        image: &Digest,
+        (evidence, referrer): (&str, OwnReferrer),
+    ) -> Result<(), RebaseError> {
+        let (mut claims, mut committed) = (Vec::new(), Vec::new());
+        for bytes in &referrer.blobs {
+            let (claim, file) = self.own_blob(bytes.clone()).await?;
+            claims.push(claim);
+            committed.push(file);
+        }
+        let bounds: Bounds = (self.limits().clone(), self.rules(repo));
+        let (repo, image, evidence) = (repo.clone(), *image, evidence.to_owned());
+        let files = committed.clone();
+        let written = self
+            .write(move |tx| {
+                Box::pin(async move { attest(tx, (&repo, &image), &evidence, referrer, (&files, bounds)).await })
+            })
+            .await;
+        // Where it failed it is not known whether the rows were written: files that nobody names are collected.
+        let ours = written?;
+        for file in committed.iter().filter(|file| !ours.contains(&file.location)) {
+            self.remove_blob_file(*file).await;
+        }
+        Ok(())
+    }
+}
+
+async fn attest(
+    tx: &Tx,
+    (repo, image): (&RepoName, &Digest),
+    evidence: &str,
+    referrer: OwnReferrer,
+    (files, bounds): (&[Committed], Bounds),
+) -> Result<Vec<Location>, RebaseError> {
+    let sql = "UPDATE rebase_image SET sbom = $3 WHERE repository = $1 AND new_digest = $2 AND sbom <> $3";
+    let values: [Value; 3] = [repo.as_str().into(), image.to_string().into(), evidence.into()];
+    let Some(repository) = repository::find(tx.sql(), repo).await? else {
+        return Ok(Vec::new());
+    };
+    let is_there = manifest::find(tx, repository.id, image).await?.is_some();
+    if !is_there || sql::execute(tx.sql(), sql, values).await? == 0 {
+        return Ok(Vec::new());
+    }
+    put(tx, repo, &[referrer], (files, bounds)).await
+}
+
+/// Notes what was made of what.
+pub(super) async fn note(tx: &Tx, repo: &RepoName, images: &[(Digest, Digest)]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO rebase_image (repository, new_digest, old_digest, sbom) VALUES ($1, $2, $3, '') \
+               ON CONFLICT (repository, new_digest) DO UPDATE SET old_digest = excluded.old_digest";
+    for (old, new) in images {
+        let values: [Value; 3] = [
+            repo.as_str().into(),
+            new.to_string().into(),
+            old.to_string().into(),
+        ];
+        sql::execute(tx.sql(), sql, values).await?;
+    }
+    Ok(())
+}
+
+/// Stores artifacts whose blobs lie in `files`, in their order. Answers which of the files are those of their blobs.
+pub(super) async fn put(
+    tx: &Tx,
+    repo: &RepoName,
+    referrers: &[OwnReferrer],
+    (files, (limits, rules)): (&[Committed], Bounds),
+) -> Result<Vec<Location>, RebaseError> {
+    let bounds: (StoreLimits, Arc<crate::Rules>) = (limits, rules);
+    let mut ours = Vec::new();
+    let mut repository = repository::find_or_create(tx, repo).await?;
+    for file in files {
+        let (blob, is_ours) = state::adopt(tx, file).await?;
+        if is_ours {
+            ours.push(file.location);
+        }
+        link::link(tx, repo, &mut repository, &blob, bounds.1.quota_bytes)
+            .await
+            .map_err(PutError::from)?;
+        job::enqueue_scan(tx, &blob.digest, JobPriority::Backfill).await?;
+    }
+    for referrer in referrers {
+        let put = PutManifest {
+            digest: referrer.digest,
+            bytes: referrer.bytes.clone(),
+            manifest: referrer.manifest.clone(),
+            tags: Vec::new(),
+            is_refused: false,
+        };
+        put_own(tx, &mut repository, repo, put, bounds.clone()).await?;
+        decide(tx, repo, &referrer.digest).await?;
+    }
+    Ok(ours)
+}
