@@ -61,6 +61,10 @@ conformance:
 bench-registry:
     cargo bench -p roadbed --bench registry -- --write
 
+# Has a thousand images (or so many as are named) follow a base that moves; beside crane, if its program is named second
+bench-road *arguments:
+    cargo bench -p roadbed --bench road -- {{arguments}}
+
 # Asks fleets of 22,000 and 100,000 images, or of so many as are named, who is affected
 bench-fleet *images:
     cargo bench -p road --bench fleet -- {{images}}

@@ -351,6 +351,9 @@ async fn make(
     bounds: Bounds,
 ) -> Result<(Rebase, Vec<Location>), RebaseError> {
     let digest = new.manifests.last().ok_or(RebaseError::Empty)?.0;
+    if let Some(item) = new.item {
+        item::check_waits(tx, item).await?;
+    }
     if let Some(rebase) = same(tx, &new, &digest).await? {
         if let Some(item) = new.item {
             made(tx, item, rebase.id).await?;
@@ -456,3 +459,6 @@ async fn change(
         ..rebase
     })
 }
+
+#[cfg(test)]
+mod tests;

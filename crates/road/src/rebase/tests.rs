@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::tree::tests::layer;
 use super::*;
 
+mod limits;
+
 /// What stands against it, a line each.
 pub(super) fn listed(obstacles: &[Obstacle]) -> String {
     let mut lines: Vec<String> = obstacles.iter().map(|obstacle| format!("! {obstacle}")).collect();

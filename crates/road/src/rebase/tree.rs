@@ -94,6 +94,14 @@ impl Tree {
     /// # Errors
     /// More than [`MAX_PATHS`].
     pub fn of<'a>(layers: impl IntoIterator<Item = &'a LayerPaths>) -> Result<Self, TooManyPaths> {
+        Self::of_at_most(layers, MAX_PATHS)
+    }
+
+    /// The same with another limit.
+    pub(super) fn of_at_most<'a>(
+        layers: impl IntoIterator<Item = &'a LayerPaths>,
+        most: usize,
+    ) -> Result<Self, TooManyPaths> {
         let mut tree = Self::default();
         for layer in layers {
             for path in &layer.whiteouts {
@@ -106,7 +114,7 @@ impl Tree {
             for entry in &layer.entries {
                 tree.put(entry);
             }
-            if tree.nodes.len() > MAX_PATHS {
+            if tree.nodes.len() > most {
                 return Err(TooManyPaths);
             }
         }

@@ -142,6 +142,35 @@ async fn what_cosign_signs_is_served() -> Result<()> {
     Ok(())
 }
 
+/// What the registry makes of an image it signs with its own key, as cosign verifies it; nobody else's name is on it.
+#[tokio::test]
+async fn what_the_registry_made_cosign_verifies() -> Result<()> {
+    let Some(program) = program() else {
+        return Ok(());
+    };
+    let (world, platform) = super::mass::on_signed_base(&[], &["one"]).await?;
+    let cosign = Cosign::new(program, &world).await?;
+    let second = super::rebase::release(2);
+    super::rebase::push(&world, "base/java", "2", &second).await?;
+    super::mass::sign(&world, "base/java", &second.document, &platform).await?;
+    super::rebase::until(&world, &["rebase", "team/one:v1"], |said| said["class"] == "A").await?;
+    world.roadbed(&["rebase", "team/one:v1", "--apply"])?;
+    std::fs::write(cosign.home.path().join("patch.pub"), world.roadbed(&["rebase", "key"])?)?;
+    let made = format!("{}/team/one:v1-p1", cosign.registry);
+    let offline = ["--allow-http-registry", "--allow-insecure-registry", "--insecure-ignore-tlog", "--key", "patch.pub"];
+    cosign.run(&[&["verify"], &offline[..], &[&made]].concat())?;
+    let attested = |kind: &str| cosign.run(&[&["verify-attestation"], &offline[..], &["--type", kind, &made]].concat());
+    attested("slsaprovenance1")?;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while let Err(error) = attested("cyclonedx") {
+        ensure!(std::time::Instant::now() < deadline, "{error}");
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    // With another key nothing verifies.
+    ensure!(cosign.run(&[&["verify"], &offline[..3], &["--key", "cosign.pub", &made]].concat()).is_err());
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_cosign_attests_counts() -> Result<()> {
     let Some(program) = program() else {

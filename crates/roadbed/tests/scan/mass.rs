@@ -7,7 +7,7 @@ use super::rebase::{self, push, refused, until};
 use super::signer::Signer;
 use super::signing::bundle;
 use super::world::World;
-use crate::harness::manifest::Document;
+use crate::harness::{admin, login::Login, manifest::Document};
 
 const SIGNED: &str = "https://sigstore.dev/cosign/sign/v1";
 
@@ -126,6 +126,112 @@ async fn the_switch_stops_what_runs_and_what_would() -> Result<()> {
     for kind in ["rebase.ask", "rebase.stop", "rebase.approve", "rebase.resume", "rebase.make", "rebase.move"] {
         ensure!(all.contains(kind), "{kind}");
     }
+    Ok(())
+}
+
+/// Has an application say how it wants to be served: name, and what follows `spec:`.
+pub(super) fn say(world: &World, said: &[(&str, &str)]) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let mut text = String::new();
+    for (name, spec) in said {
+        world.roadbed(&[
+            "app", "set", name, "--owner", "team", "--repository", &format!("team/{name}"),
+        ])?;
+        text.push_str(&format!(
+            "---\napiVersion: road/v1\nkind: AppRoad\nmetadata: {{name: {name}, owner: team}}\nspec: {spec}\n"
+        ));
+    }
+    std::fs::write(directory.path().join("pavedroad.yaml"), text)?;
+    world.roadbed(&["catalog", "import", &directory.path().to_string_lossy()]).map(drop)
+}
+
+const UNTIL: &str = "until: 2099-01-01";
+
+#[tokio::test]
+async fn who_wants_it_follows_by_itself_ring_after_ring_and_not_while_frozen() -> Result<()> {
+    let options = [
+        ("ROADBED_REBASE__EARLY_AFTER", "1s"),
+        ("ROADBED_REBASE__NORMAL_AFTER", "1s"),
+        ("ROADBED_REBASE__LATE_AFTER", "1h"),
+    ];
+    let names = ["bird", "early", "common", "last", "ice", "asks", "own", "built"];
+    let (world, platform) = on_signed_base(&options, &names).await?;
+    let [bird, early, last] = ["canary", "early", "late"]
+        .map(|ring| format!("{{ring: {ring}, autoRebase: true, {UNTIL}}}"));
+    let today = time::OffsetDateTime::now_utc().date();
+    let ice = format!("{{autoRebase: true, freeze: [{today}/{today}], {UNTIL}}}");
+    say(&world, &[
+        ("bird", &bird),
+        ("early", &early),
+        ("common", &format!("{{autoRebase: true, {UNTIL}}}")),
+        ("last", &last),
+        ("ice", &ice),
+        ("own", &format!("{{autoRebase: never, {UNTIL}}}")),
+    ])?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    sign(&world, "base/java", &second.document, &platform).await?;
+    let done = report(&world, |said| in_state(said, "moved").len() == 3).await?;
+    let mut moved: Vec<(&str, &str)> = in_state(&done, "moved")
+        .into_iter()
+        .filter_map(|item| Some((item["settled_at"].as_str()?, item["repository"].as_str()?)))
+        .collect();
+    moved.sort_unstable();
+    let order: Vec<&str> = moved.iter().map(|(_, repository)| *repository).collect();
+    ensure!(order == ["team/bird", "team/early", "team/common"], "{done:#}");
+    for (repository, state, why) in [
+        ("team/last", "waiting", "ring late goes from"),
+        ("team/ice", "waiting", "its application is frozen"),
+        ("team/asks", "asking", "its application wants to be asked"),
+        ("team/own", "left-out", "never wants it"),
+        ("team/built", "impossible", "usr/bin/tool"),
+    ] {
+        let items = done["items"].as_array().context("items")?;
+        let item = items.iter().find(|item| item["repository"] == repository);
+        let item = item.with_context(|| format!("{repository} in {done:#}"))?;
+        let reason = item["reason"].as_str().unwrap_or_default();
+        ensure!(item["state"] == state && reason.contains(why), "{item:#}");
+    }
+    Ok(())
+}
+
+/// Without a declared signer whoever may push to the base would move the fleet: everything is asked for.
+#[tokio::test]
+async fn without_a_declared_signer_nothing_follows_by_itself() -> Result<()> {
+    let world = World::start(&[]).await?;
+    push(&world, "base/java", "1", &rebase::release(1)).await?;
+    rebase::declare(&world, &[])?;
+    push(&world, "team/one", "v1", &rebase::app("one")).await?;
+    say(&world, &[("one", &format!("{{autoRebase: true, {UNTIL}}}"))])?;
+    let on_base = |said: &Value| said["images"][0]["lineage"]["stack"][0]["base"] == "java";
+    until(&world, &["lineage", "team/one:v1"], on_base).await?;
+    push(&world, "base/java", "2", &rebase::release(2)).await?;
+    let asked = report(&world, |said| in_state(said, "asking").len() == 1).await?;
+    let why = in_state(&asked, "asking")[0]["reason"].as_str().unwrap_or_default().to_owned();
+    ensure!(why.contains("declares no signer"), "{why}");
+    Ok(())
+}
+
+/// What somebody asked for does not happen once they may not do it any more.
+#[tokio::test]
+async fn rights_are_asked_again_when_the_tag_would_move() -> Result<()> {
+    let (world, platform) = on_signed_base(&[], &["one"]).await?;
+    admin::user(&world.server, "ann", "team/**", &["admin"]).await?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    sign(&world, "base/java", &second.document, &platform).await?;
+    let asked = report(&world, |said| in_state(said, "asking").len() == 1).await?;
+    world.roadbed(&["rebase", "stop"])?;
+    let ann = world.server.client(Login::basic("ann", admin::USER_PASSWORD));
+    let path = format!("/api/v1/rebases/items/{}/approve", id(in_state(&asked, "asking")[0])?);
+    let approve = ann.request("POST", path).header("content-type", "application/json");
+    approve.body("{}".to_owned()).send().await?.expect(&[200])?;
+    world.roadbed(&["grant", "remove", "ann", "team/**"])?;
+    world.roadbed(&["rebase", "resume"])?;
+    let over = report(&world, |said| in_state(said, "left-out").len() == 1).await?;
+    let why = in_state(&over, "left-out")[0]["reason"].as_str().unwrap_or_default().to_owned();
+    ensure!(why.contains("ann, who asked for it, may not push to team/one any more"), "{why}");
+    ensure!(world.roadbed(&["decision", "team/one:v1-p1"]).is_err(), "no tag has followed");
     Ok(())
 }
 

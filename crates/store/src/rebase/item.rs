@@ -394,6 +394,18 @@ async fn rule(tx: &Tx, actor: &Actor, id: Uuid, approved: bool) -> Result<Rebase
     })
 }
 
+/// Between the plan and now somebody may have rejected it.
+pub(super) async fn check_waits(tx: &Tx, item: Uuid) -> Result<(), RebaseError> {
+    let item = find(tx, item).await?.ok_or(RebaseError::Unknown)?;
+    match item.state {
+        ItemState::Waiting | ItemState::Made | ItemState::Moved => Ok(()),
+        state => Err(RebaseError::Item {
+            state: state.as_str(),
+            what: "carried out",
+        }),
+    }
+}
+
 /// The new image is stored: in the transaction that stores it.
 pub(super) async fn made(tx: &Tx, item: Uuid, rebase: Uuid) -> Result<(), StoreError> {
     let sql = "UPDATE rebase_item SET state = 'made', rebase = $2, reason = '', \

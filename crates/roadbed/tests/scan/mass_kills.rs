@@ -1,0 +1,113 @@
+//! A server that is killed again and again while all images on a base follow it: afterwards all have, each once, and at no moment did a
+//! tag name what was missing or half made.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::mass::{in_state, on_signed_base, report, say, sign};
+use super::rebase::{self, push, until};
+use super::world::World;
+
+/// Images that follow.
+const IMAGES: usize = 16;
+
+/// Kills, at most.
+const KILLS: usize = 12;
+
+/// Longest time between a start and a kill, in milliseconds.
+const LONGEST: u64 = 2_500;
+
+/// A small generator (xorshift), so that a run can be told by its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn up_to(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+}
+
+#[tokio::test]
+async fn a_mass_rebase_that_is_killed_at_any_moment_completes_and_no_tag_names_what_is_missing() -> Result<()> {
+    let seed = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() & u128::from(u64::MAX))? | 1;
+    let told = || format!("seed {seed}");
+    let mut dice = Dice(seed);
+    let names: Vec<String> = (0..IMAGES).map(|number| format!("app{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (mut world, platform) = on_signed_base(&[], &names).await?;
+    let wants: Vec<(&str, &str)> = names
+        .iter()
+        .map(|name| (*name, "{autoRebase: true, until: 2099-01-01}"))
+        .collect();
+    say(&world, &wants)?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    sign(&world, "base/java", &second.document, &platform).await?;
+    let mut kills = 0;
+    while kills < KILLS {
+        sleep(Duration::from_millis(dice.up_to(LONGEST))).await;
+        world.server.kill();
+        kills += 1;
+        world.server.start_again().await;
+        world.log_in_again();
+        let followed = whole(&world, &names).await.with_context(told)?;
+        if followed == IMAGES {
+            break;
+        }
+    }
+    ensure!(kills > 2, "it was over before it could be killed: {}", told());
+    report(&world, |said| in_state(said, "moved").len() == IMAGES).await.with_context(told)?;
+    ensure!(whole(&world, &names).await.with_context(told)? == IMAGES, "{}", told());
+    for name in &names {
+        let journal = until(&world, &["rebase", "list", &format!("team/{name}")], |_| true).await?;
+        let lines = journal.as_array().context("a list")?;
+        ensure!(lines.len() == 1 && lines[0]["state"] == "moved", "{}: {journal:#}", told());
+    }
+    world.roadbed(&["fsck"]).with_context(told)?;
+    Ok(())
+}
+
+/// All that tags name is there. Answers how many images have followed.
+async fn whole(world: &World, names: &[&str]) -> Result<usize> {
+    let mut followed = 0;
+    for name in names {
+        let repository = format!("team/{name}");
+        let tags = world.admin.get(format!("/v2/{repository}/tags/list")).send().await?.expect(&[200])?;
+        let tags: Value = serde_json::from_slice(&tags.body)?;
+        let tags: Vec<&str> = tags["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        ensure!(tags == ["v1"] || tags == ["v1", "v1-p1"], "{repository}: {tags:?}");
+        followed += tags.len() - 1;
+        for tag in tags {
+            whole_image(world, &repository, tag).await.with_context(|| format!("{repository}:{tag}"))?;
+        }
+    }
+    Ok(followed)
+}
+
+async fn whole_image(world: &World, repository: &str, tag: &str) -> Result<()> {
+    let manifest = world.admin.get(format!("/v2/{repository}/manifests/{tag}")).send().await?.expect(&[200])?;
+    let digest = manifest.header("docker-content-digest").unwrap_or_default().to_owned();
+    let manifest: Value = serde_json::from_slice(&manifest.body)?;
+    let layers = manifest["layers"].as_array().into_iter().flatten();
+    for blob in layers.chain([&manifest["config"]]) {
+        let blob = blob["digest"].as_str().context("a blob has a digest")?;
+        let there = world.admin.get(format!("/v2/{repository}/blobs/{blob}")).send().await?;
+        there.expect(&[200])?;
+    }
+    if tag == "v1" {
+        return Ok(());
+    }
+    // What is made is made with what is stated of it: its signature and its provenance at least.
+    let referrers = world.admin.get(format!("/v2/{repository}/referrers/{digest}")).send().await?.expect(&[200])?;
+    let referrers: Value = serde_json::from_slice(&referrers.body)?;
+    let stated = referrers["manifests"].as_array().into_iter().flatten().filter(|one| {
+        one["artifactType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
+    });
+    ensure!(stated.count() >= 2, "{referrers:#}");
+    Ok(())
+}
