@@ -129,7 +129,13 @@ impl IncidentService {
     }
 
     /// An incident of such a severity in which a tag is open.
-    pub(crate) fn open_on(&self, repository: &RepoName, tag: &Tag, severity: Severity, now: OffsetDateTime) -> Option<String> {
+    pub(crate) fn open_on(
+        &self,
+        repository: &RepoName,
+        tag: &Tag,
+        severity: Severity,
+        now: OffsetDateTime,
+    ) -> Option<String> {
         let of_severity = |incident: &Incident| {
             let worst = incident.vulnerabilities().iter().map(|one| one.severity).max();
             incident.closed_at().is_none() && worst >= Some(severity)

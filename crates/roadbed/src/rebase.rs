@@ -151,12 +151,7 @@ impl Rebases {
     }
 
     /// Stores what a plan makes. All images of an index follow one base, or it is not carried out.
-    async fn carry_out_here(
-        &self,
-        of: PlanOf,
-        order: Order,
-        actor: Actor,
-    ) -> Result<Rebase, RebasingError> {
+    async fn carry_out_here(&self, of: PlanOf, order: Order, actor: Actor) -> Result<Rebase, RebasingError> {
         let plan = self.make(of).await?;
         self.carry_out_plan(plan, order, actor).await
     }
@@ -216,7 +211,11 @@ impl Rebases {
             item: item.map(|(item, _)| item),
             plan: serde_json::to_string(&plan.entry).map_err(|error| failed(error.into()))?,
         };
-        let key = self.store.patch_key().await.map_err(|error| failed(error.into()))?;
+        let key = self
+            .store
+            .patch_key()
+            .await
+            .map_err(|error| failed(error.into()))?;
         let new = trust::attested(&key, new, &plan.entry, base).map_err(failed)?;
         Ok(self.store.make_rebase(&actor, new).await?)
     }
@@ -406,7 +405,10 @@ fn signed_by(road: &RoadEntries, base: &BaseName) -> String {
 /// What was made of what: each image, and the index.
 fn made_of(plan: &PlanEntry) -> Vec<(Digest, Digest)> {
     let whole = plan.new_digest.map(|new| (plan.digest, new));
-    let images = plan.images.iter().filter_map(|image| Some((image.digest, image.new_digest?)));
+    let images = plan
+        .images
+        .iter()
+        .filter_map(|image| Some((image.digest, image.new_digest?)));
     let all: BTreeSet<(Digest, Digest)> = images.chain(whole).collect();
     all.into_iter().collect()
 }
@@ -418,7 +420,9 @@ fn check_release(plan: &PlanEntry, item: Option<(uuid::Uuid, Digest)>) -> Result
     if to.any(|to| to.digest == release) {
         return Ok(());
     }
-    Err(RebasingError::NoBase(format!("release {release} of the base does not count any more")))
+    Err(RebasingError::NoBase(format!(
+        "release {release} of the base does not count any more"
+    )))
 }
 
 /// Why a plan has nothing to carry out.

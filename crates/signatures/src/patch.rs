@@ -49,7 +49,8 @@ impl PatchKey {
     /// There is no randomness.
     pub fn make() -> Result<Vec<u8>, PatchKeyError> {
         let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
-        made.map(|kept| kept.as_ref().to_vec()).map_err(|_| PatchKeyError::Make)
+        made.map(|kept| kept.as_ref().to_vec())
+            .map_err(|_| PatchKeyError::Make)
     }
 
     /// From what was kept.
@@ -158,7 +159,13 @@ mod tests {
             digest: &image,
             manifest: b"image",
         };
-        check(&announced, &bytes, &image, &[signer(key)], OffsetDateTime::UNIX_EPOCH)
+        check(
+            &announced,
+            &bytes,
+            &image,
+            &[signer(key)],
+            OffsetDateTime::UNIX_EPOCH,
+        )
     }
 
     #[test]

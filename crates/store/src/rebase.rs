@@ -27,14 +27,14 @@ use crate::event::{self, EventKind};
 use crate::files::{Committed, Location};
 use crate::job::{self, JobPriority};
 use crate::manifest::put_made;
-use item::made;
-pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, RebaseItem};
-pub use own::OwnReferrer;
 use crate::{
     Actor, PutError, PutManifest, Rules, Store, StoreError, StoreLimits, Timestamp, repository, tag,
 };
 use follow::{follow, take_back};
+use item::made;
+pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, RebaseItem};
 use journal::{COLUMNS, Row, WaitingRow, check_named, check_none_waits, find, insert, same};
+pub use own::OwnReferrer;
 
 /// Rebases of one tag that may wait for their decision at a time. Default: the only value.
 const WAITING_OF_A_TAG: u64 = 1;
@@ -293,7 +293,14 @@ impl Store {
                 let rules = store.rules(&rebase.repository);
                 let to = follow(tx, &rebase, (limits, rules)).await?;
                 let actor = Actor::system("rebase");
-                change(tx, &actor, rebase, (RebaseState::Moved, Blame::Tag), (Some(to), "")).await
+                change(
+                    tx,
+                    &actor,
+                    rebase,
+                    (RebaseState::Moved, Blame::Tag),
+                    (Some(to), ""),
+                )
+                .await
             })
         })
         .await
@@ -379,7 +386,15 @@ async fn make(
         put_made(tx, &new.repository, actor, put, witness, bounds.clone()).await?;
     }
     own::note(tx, &new.repository, &new.images).await?;
-    ours.extend(own::put(tx, &new.repository, &new.referrers, (&files[new.blobs.len()..], bounds)).await?);
+    ours.extend(
+        own::put(
+            tx,
+            &new.repository,
+            &new.referrers,
+            (&files[new.blobs.len()..], bounds),
+        )
+        .await?,
+    );
     let rebase = Rebase {
         id: Uuid::now_v7(),
         repository: new.repository,

@@ -21,7 +21,7 @@ use crate::state::WebState;
 const RELEASES_SHOWN: usize = 100;
 
 /// A base as it is declared: `name`, `owner`, `contact`, `repository`, `channels`, `lifecycle`, `supported_until`, `replaced_by`,
-/// `rebase`, and `patch_within` in seconds by severity.
+/// `rebase`, `signer`, and `patch_within` in seconds by severity.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(value_type = Object)]
 pub struct BaseEntry(pub BaseImage);

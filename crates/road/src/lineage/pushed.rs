@@ -70,7 +70,11 @@ fn line_of(base: &BaseImage, line: Vec<Pushed>) -> Vec<Release> {
     let named: Vec<bool> = line.iter().map(is_named).collect();
     let followed: Vec<bool> = line
         .iter()
-        .map(|image| base.channels.get(FOLLOWED).is_some_and(|digest| is_at(image, digest)))
+        .map(|image| {
+            base.channels
+                .get(FOLLOWED)
+                .is_some_and(|digest| is_at(image, digest))
+        })
         .collect();
     // Channels that point at nothing of this platform say nothing about it.
     let has_channels = named.contains(&true);
@@ -237,7 +241,11 @@ mod tests {
         let signed = |names: &[&str]| {
             let mut all = four();
             for image in &mut all {
-                let by = if names.contains(&image.version.as_str()) { "platform" } else { "stranger" };
+                let by = if names.contains(&image.version.as_str()) {
+                    "platform"
+                } else {
+                    "stranger"
+                };
                 image.signed_by = vec![by.to_owned()];
             }
             all

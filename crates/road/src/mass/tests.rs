@@ -15,7 +15,12 @@ fn candidate(ring: Ring, standing: Standing) -> Candidate {
 
 fn pace() -> Pace {
     Pace {
-        delays: [Duration::ZERO, Duration::minutes(5), Duration::minutes(5), Duration::hours(1)],
+        delays: [
+            Duration::ZERO,
+            Duration::minutes(5),
+            Duration::minutes(5),
+            Duration::hours(1),
+        ],
         per_hour: 100,
     }
 }
@@ -33,7 +38,13 @@ fn followed(minutes: i64) -> Standing {
 #[test]
 fn one_goes_alone_and_then_the_rest_of_its_ring() {
     let [early, late] = [Ring::Early, Ring::Late];
-    let all = |first: Standing| [candidate(late, WAITS), candidate(early, first), candidate(early, WAITS)];
+    let all = |first: Standing| {
+        [
+            candidate(late, WAITS),
+            candidate(early, first),
+            candidate(early, WAITS),
+        ]
+    };
     assert_eq!(begins(&all(WAITS)), [1]);
     assert_eq!(begins(&all(Standing::Runs)), [0; 0]);
     assert_eq!(begins(&all(followed(0))), [2]);
@@ -45,7 +56,13 @@ fn a_ring_goes_when_the_one_before_is_through_and_its_time_has_passed() {
     let wait = |standing| turn(&of(standing), &pace(), 0, NOW).wait[0].1;
     assert_eq!(wait(Standing::Runs), Wait::Ring(Ring::Canary));
     let from = NOW + Duration::minutes(1);
-    assert_eq!(wait(followed(59)), Wait::Delay { ring: Ring::Late, from });
+    assert_eq!(
+        wait(followed(59)),
+        Wait::Delay {
+            ring: Ring::Late,
+            from
+        }
+    );
     assert_eq!(begins(&of(followed(60))), [1]);
     assert_eq!(wait(Standing::Failed), Wait::Failed(Ring::Canary));
     // Nobody has said that it may: the others need not wait for that, and one of them goes alone.
@@ -59,7 +76,10 @@ fn what_failed_holds_up_its_own_ring_too() {
         candidate(Ring::Normal, Standing::Failed),
         candidate(Ring::Normal, WAITS),
     ];
-    assert_eq!(turn(&all, &pace(), 0, NOW).wait, [(2, Wait::Failed(Ring::Normal))]);
+    assert_eq!(
+        turn(&all, &pace(), 0, NOW).wait,
+        [(2, Wait::Failed(Ring::Normal))]
+    );
 }
 
 #[test]

@@ -39,7 +39,8 @@ fn layer(files: &[(String, Vec<u8>)]) -> Layer {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
-        tar.append_data(&mut header, path, bytes.as_slice()).expect("memory can be written");
+        tar.append_data(&mut header, path, bytes.as_slice())
+            .expect("memory can be written");
     }
     let tar = tar.into_inner().expect("memory can be written");
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -75,14 +76,20 @@ const ROOT: &str = "root:x:0:0:root:/root:/bin/sh\n";
 
 fn layers_of(release: u8) -> Vec<Layer> {
     let system = [
-        ("etc/os-release".to_owned(), b"ID=debian\nVERSION_ID=\"12\"\n".to_vec()),
+        (
+            "etc/os-release".to_owned(),
+            b"ID=debian\nVERSION_ID=\"12\"\n".to_vec(),
+        ),
         ("etc/passwd".to_owned(), ROOT.as_bytes().to_vec()),
         ("var/lib/dpkg/status".to_owned(), status(release, &[])),
     ];
     let files = |layer: usize| -> Vec<(String, Vec<u8>)> {
         let file = |number: usize| {
             let patch = if number.is_multiple_of(10) { release } else { 1 };
-            (format!("usr/lib/{layer}/file{number}"), format!("{layer} {number} {patch}").into_bytes())
+            (
+                format!("usr/lib/{layer}/file{number}"),
+                format!("{layer} {number} {patch}").into_bytes(),
+            )
         };
         (0..FILES).map(file).collect()
     };
@@ -93,7 +100,10 @@ fn layers_of(release: u8) -> Vec<Layer> {
 
 /// A release of the base: five layers.
 pub(crate) fn release(number: u8) -> Pushed {
-    image(&layers_of(number), &json!({ "Cmd": ["/base"], "Env": [format!("RELEASE={number}")] }))
+    image(
+        &layers_of(number),
+        &json!({ "Cmd": ["/base"], "Env": [format!("RELEASE={number}")] }),
+    )
 }
 
 /// An application on the first release, of three layers; every second one has installed packages and added a user.
@@ -114,7 +124,10 @@ pub(crate) fn application(number: usize) -> Pushed {
         ]));
     }
     layers.push(layer(&[file("assets")]));
-    image(&layers, &json!({ "Cmd": ["/app/main"], "User": "1000", "Env": ["RELEASE=1", "APP=1"] }))
+    image(
+        &layers,
+        &json!({ "Cmd": ["/app/main"], "User": "1000", "Env": ["RELEASE=1", "APP=1"] }),
+    )
 }
 
 fn image(layers: &[Layer], settings: &Value) -> Pushed {
@@ -134,7 +147,10 @@ fn image(layers: &[Layer], settings: &Value) -> Pushed {
         "config": descriptor(oci::media_type::OCI_IMAGE_CONFIG, &config), "layers": described,
     });
     let manifest = manifest.to_string().into_bytes();
-    let mut blobs: Vec<(Digest, Vec<u8>)> = layers.iter().map(|layer| (sha256(&layer.packed), layer.packed.clone())).collect();
+    let mut blobs: Vec<(Digest, Vec<u8>)> = layers
+        .iter()
+        .map(|layer| (sha256(&layer.packed), layer.packed.clone()))
+        .collect();
     blobs.push((sha256(&config), config));
     Pushed {
         digest: sha256(&manifest),

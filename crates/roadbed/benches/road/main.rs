@@ -41,8 +41,14 @@ fn say(line: impl Display) {
 async fn main() -> Result<()> {
     // The one of the whole tree.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let images = arguments.first().and_then(|count| count.parse().ok()).unwrap_or(1_000);
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--"))
+        .collect();
+    let images = arguments
+        .first()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(1_000);
     lineage()?;
     let directory = tempfile::tempdir()?;
     let server = Server::start(directory.path()).await?;
@@ -68,8 +74,12 @@ async fn main() -> Result<()> {
     };
     let stored = stored.unwrap_or(moved);
     let each = (used(directory.path())?.saturating_sub(bytes)) / images as u64;
-    say(format_args!("| {images} images, half A and half B: planned and stored | {stored:.1?} |"));
-    say(format_args!("| the same until every tag has followed, looked into and decided | {moved:.1?} |"));
+    say(format_args!(
+        "| {images} images, half A and half B: planned and stored | {stored:.1?} |"
+    ));
+    say(format_args!(
+        "| the same until every tag has followed, looked into and decided | {moved:.1?} |"
+    ));
     say(format_args!("| memory before, most | {memory} MiB, {most} MiB |"));
     say(format_args!("| storage of each | {} KiB |", each >> 10));
     let ours = stored / u32::try_from(images)?;
@@ -97,7 +107,10 @@ async fn prepare(server: &Server, images: usize) -> Result<Pushed> {
         }
     }
     server.until_looked_into(images, PATIENCE).await?;
-    say(format_args!("{images} images pushed and looked into in {:.1?}", start.elapsed()));
+    say(format_args!(
+        "{images} images pushed and looked into in {:.1?}",
+        start.elapsed()
+    ));
     Ok(base)
 }
 
@@ -116,21 +129,46 @@ fn beside(server: &Server, crane: &Path, [old, new]: [&Pushed; 2], ours: Duratio
             .env("HOME", home.path())
             .output()
             .with_context(|| format!("{} cannot be run", crane.display()))?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(())
     };
-    run(&["auth", "login", &registry, "-u", server::ADMIN, "-p", server::PASSWORD, "--insecure"])?;
+    run(&[
+        "auth",
+        "login",
+        &registry,
+        "-u",
+        server::ADMIN,
+        "-p",
+        server::PASSWORD,
+        "--insecure",
+    ])?;
     let [old, new] = [old, new].map(|release| format!("{registry}/base/java@{}", release.digest));
     let start = Instant::now();
     for number in 0..BESIDE {
         // Those of class A; of class B crane makes images whose list of packages is the old one.
         let image = format!("{registry}/{}", repository(number * 2));
-        run(&["rebase", &format!("{image}:v1"), "--old_base", &old, "--new_base", &new, "-t", &format!("{image}:crane"), "--insecure"])?;
+        run(&[
+            "rebase",
+            &format!("{image}:v1"),
+            "--old_base",
+            &old,
+            "--new_base",
+            &new,
+            "-t",
+            &format!("{image}:crane"),
+            "--insecure",
+        ])?;
     }
     let theirs = start.elapsed() / u32::try_from(BESIDE)?;
     let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
     say(format_args!("| each, ours | {ours:.2?} |"));
-    say(format_args!("| each, crane rebase, {BESIDE} of class A | {theirs:.2?} |"));
+    say(format_args!(
+        "| each, crane rebase, {BESIDE} of class A | {theirs:.2?} |"
+    ));
     say(format_args!("| ratio | {ratio:.1} |"));
     Ok(())
 }
@@ -154,7 +192,11 @@ fn lineage() -> Result<()> {
     });
     let index = BaseIndex::build(releases.collect::<Result<Vec<Release>>>()?)?;
     let own = (0..25).map(|layer| digest(&format!("own {layer}")));
-    let stack: Vec<Option<Digest>> = (0..5).map(|layer| digest(&format!("500 2 {layer}"))).chain(own).map(Some).collect();
+    let stack: Vec<Option<Digest>> = (0..5)
+        .map(|layer| digest(&format!("500 2 {layer}")))
+        .chain(own)
+        .map(Some)
+        .collect();
     let mut times: Vec<Duration> = (0..1_000)
         .map(|_| {
             let start = Instant::now();
@@ -165,7 +207,10 @@ fn lineage() -> Result<()> {
         })
         .collect();
     times.sort_unstable();
-    say(format_args!("| lineage with {BASES} known bases, median and worst of 1,000 | {:.1?}, {:.1?} |", times[500], times[999]));
+    say(format_args!(
+        "| lineage with {BASES} known bases, median and worst of 1,000 | {:.1?}, {:.1?} |",
+        times[500], times[999]
+    ));
     Ok(())
 }
 
@@ -177,7 +222,11 @@ fn used(directory: &Path) -> Result<u64> {
         let entry = entry?;
         // Files come and go while the server works.
         let Ok(about) = entry.metadata() else { continue };
-        bytes += if about.is_dir() { used(&entry.path()).unwrap_or(0) } else { about.blocks() * 512 };
+        bytes += if about.is_dir() {
+            used(&entry.path()).unwrap_or(0)
+        } else {
+            about.blocks() * 512
+        };
     }
     Ok(bytes)
 }

@@ -34,7 +34,10 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start(directory: &Path) -> Result<Self> {
         let ready = directory.join("ready");
-        let log = fs::File::options().create(true).append(true).open(directory.join("log"))?;
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(directory.join("log"))?;
         let built = env!("CARGO_BIN_EXE_roadbed").into();
         let binary = std::env::var_os("ROADBED_BENCH_BINARY").unwrap_or(built);
         let child = Command::new(binary)
@@ -63,19 +66,30 @@ impl Server {
             let told = fs::read_to_string(&ready).unwrap_or_default();
             told.trim().clone_into(&mut server.url);
             let ended = server.child.try_wait()?;
-            ensure!(ended.is_none() && Instant::now() < deadline, "the server did not start");
+            ensure!(
+                ended.is_none() && Instant::now() < deadline,
+                "the server did not start"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(server)
     }
 
     pub(crate) fn address(&self) -> Result<String> {
-        let address = self.url.split("://").nth(1).context("the server has an address")?;
+        let address = self
+            .url
+            .split("://")
+            .nth(1)
+            .context("the server has an address")?;
         Ok(address.trim_end_matches('/').to_owned())
     }
 
     async fn ask(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Result<Response> {
-        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.url) };
+        let url = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.url)
+        };
         let request = self.client.request(method, url).basic_auth(ADMIN, Some(PASSWORD));
         let answer = request.header("content-type", kind).body(body).send().await?;
         let status = answer.status();
@@ -86,12 +100,20 @@ impl Server {
     }
 
     async fn api(&self, method: Method, path: &str, body: &Value) -> Result<Response> {
-        self.ask(method, &format!("/api/v1{path}"), "application/json", body.to_string().into_bytes()).await
+        self.ask(
+            method,
+            &format!("/api/v1{path}"),
+            "application/json",
+            body.to_string().into_bytes(),
+        )
+        .await
     }
 
     async fn blob(&self, repository: &str, digest: &Digest, bytes: &[u8]) -> Result<()> {
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
-        self.ask(Method::POST, &path, "application/octet-stream", bytes.to_vec()).await.map(drop)
+        self.ask(Method::POST, &path, "application/octet-stream", bytes.to_vec())
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn push(&self, repository: &str, reference: &str, image: &Pushed) -> Result<()> {
@@ -100,7 +122,9 @@ impl Server {
         }
         let path = format!("/v2/{repository}/manifests/{reference}");
         let kind = oci::media_type::OCI_IMAGE_MANIFEST;
-        self.ask(Method::PUT, &path, kind, image.manifest.clone()).await.map(drop)
+        self.ask(Method::PUT, &path, kind, image.manifest.clone())
+            .await
+            .map(drop)
     }
 
     /// Signs an image as the platform's team, as cosign does.
@@ -141,7 +165,8 @@ impl Server {
     }
 
     pub(crate) async fn trust_platform(&self) -> Result<()> {
-        let signer = json!({ "name": "platform", "repositories": ["base/**"], "key": self.key.public_key_pem() });
+        let signer =
+            json!({ "name": "platform", "repositories": ["base/**"], "key": self.key.public_key_pem() });
         self.api(Method::PUT, "/signers", &signer).await.map(drop)
     }
 
@@ -168,7 +193,11 @@ impl Server {
             .env("ROADBED_USER", ADMIN)
             .env("ROADBED_PASSWORD", PASSWORD)
             .output()?;
-        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(())
     }
 
@@ -178,7 +207,9 @@ impl Server {
         for number in 0..images {
             let path = format!("/api/v1/decisions?repository=team/app{number}&reference=v1");
             loop {
-                let answer = self.ask(Method::GET, &path, "application/json", Vec::new()).await?;
+                let answer = self
+                    .ask(Method::GET, &path, "application/json", Vec::new())
+                    .await?;
                 let said: Value = serde_json::from_slice(&answer.bytes().await?)?;
                 if said["outcome"] != "undecided" {
                     break;
@@ -192,7 +223,14 @@ impl Server {
 
     /// How many tags stand in each state.
     pub(crate) async fn report(&self) -> Result<Value> {
-        let answer = self.ask(Method::GET, "/api/v1/rebases/report?base=java", "application/json", Vec::new()).await?;
+        let answer = self
+            .ask(
+                Method::GET,
+                "/api/v1/rebases/report?base=java",
+                "application/json",
+                Vec::new(),
+            )
+            .await?;
         let report: Value = serde_json::from_slice(&answer.bytes().await?)?;
         Ok(report["counts"].clone())
     }

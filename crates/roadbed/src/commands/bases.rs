@@ -233,6 +233,7 @@ fn describe(shown: &ShownBase) -> String {
             .map(|contact| ("contact", contact.to_string())),
     );
     pairs.extend(base.replaced_by.iter().map(|by| ("replaced by", by.to_string())));
+    pairs.extend(base.signer.iter().map(|signer| ("signer", signer.clone())));
     let channels = base.channels.iter();
     pairs.extend(channels.map(|(name, digest)| ("channel", format!("{name} {digest}"))));
     let mut text = output::properties(&pairs);
@@ -245,7 +246,7 @@ fn describe(shown: &ShownBase) -> String {
             release.version.clone(),
             release.released_at.date().to_string(),
             release.diff_ids.len().to_string(),
-            superseded.unwrap_or_else(|| "current".to_owned()),
+            superseded.unwrap_or_else(|| if release.is_target { "current" } else { "announced" }.to_owned()),
             release.digest.to_string(),
         ]
     });

@@ -209,7 +209,9 @@ impl Attacher {
         let about = serde_json::to_value(subject)?;
         let kind = self.config.format.predicate_type();
         let made = crate::rebase::referrer(&key, (&subject.digest, &about), kind, &predicate)?;
-        let done = self.store.attest_sbom(repo, &subject.digest, (&sbom.evidence, made));
+        let done = self
+            .store
+            .attest_sbom(repo, &subject.digest, (&sbom.evidence, made));
         match done.await {
             // It is told of with the SBOM itself.
             Err(RebaseError::Put(PutError::Quota(_))) => Ok(()),

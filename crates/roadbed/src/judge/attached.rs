@@ -86,7 +86,9 @@ pub(super) async fn collect(
         let Some(source) = store.rebased_from(repo, &of).await? else {
             break;
         };
-        collected.sources.push(collect_one(store, limits, repo, &source).await?);
+        collected
+            .sources
+            .push(collect_one(store, limits, repo, &source).await?);
         of = source;
     }
     Ok(collected)

@@ -11,9 +11,10 @@ mod find;
 mod report;
 mod wishes;
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use findings::Severity;
@@ -38,11 +39,11 @@ pub(crate) use wishes::Thaw;
 /// Between two looks, at least.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often it looks while something waits.
-const LOOK_SOON: Duration = Duration::from_secs(1);
+/// Between two looks, at most: what people approve comes by time alone.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often it looks when nothing does.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// A base of which nothing could begin is looked at again after so many times as long as that took to find out.
+const TIMES: u32 = 20;
 
 /// Tags that are planned in one look.
 const PLANNED_AT_ONCE: usize = 500;
@@ -74,6 +75,8 @@ pub(crate) struct Mass {
     incidents: Arc<IncidentService>,
     settings: MassSettings,
     finder: Finder,
+    /// Bases that are not looked at before a moment.
+    resting: BTreeMap<BaseName, Instant>,
 }
 
 impl Mass {
@@ -89,6 +92,7 @@ impl Mass {
         let _ = rebases.reports.set(Arc::new(reports));
         Self {
             finder: Finder::new(store.clone(), fleet),
+            resting: BTreeMap::new(),
             store,
             rebases,
             incidents,
@@ -102,54 +106,61 @@ impl Mass {
         loop {
             entries.borrow_and_update();
             decided.borrow_and_update();
-            let waits = match self.look().await {
-                Ok(waits) => waits,
-                Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "images could not follow their bases");
-                    true
-                }
-            };
+            if let Err(error) = self.look().await {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "images could not follow their bases"
+                );
+            }
             tokio::time::sleep(PAUSE).await;
-            let longest = if waits { LOOK_SOON } else { LOOK_EVERY };
             let changed = async {
                 tokio::select! {
                     _ = entries.changed() => {}
                     _ = decided.changed() => {}
                 }
             };
-            let _ = tokio::time::timeout(longest, changed).await;
+            let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
         }
     }
 
-    /// Answers whether something waits that time alone may bring on.
-    async fn look(&mut self) -> Result<bool> {
+    async fn look(&mut self) -> Result<()> {
         if self.store.rebases_stopped_by().await?.is_some() {
-            return Ok(false);
+            return Ok(());
         }
         let road = self.store.road().await?;
-        let mut waits = self.finder.find(&road).await?;
-        waits |= self.plan_new(&road).await?;
-        for base in self.store.bases_with_waiting_items().await? {
-            waits = true;
-            self.advance(&base, &road).await?;
+        self.finder.find(&road).await?;
+        self.plan_new(&road).await?;
+        let waiting = self.store.bases_with_items_in(&[ItemState::Waiting]).await?;
+        self.resting.retain(|base, _| waiting.contains(base));
+        for base in waiting {
+            let began = Instant::now();
+            if self.resting.get(&base).is_some_and(|until| began < *until) {
+                continue;
+            }
+            if self.advance(&base, &road).await? == 0 {
+                // All of them may wait for days, and to read them all costs something.
+                self.resting
+                    .insert(base, Instant::now() + began.elapsed() * TIMES);
+            }
         }
-        Ok(waits)
+        Ok(())
     }
 
-    /// Plans what was found. Answers whether some of it must wait.
-    async fn plan_new(&self, road: &RoadEntries) -> Result<bool> {
-        let new = self.store.rebase_items_in(ItemState::New, PLANNED_AT_ONCE).await?;
-        let waits = new.len() == PLANNED_AT_ONCE;
-        let mut planned: Vec<Work<'_, bool>> = Vec::with_capacity(new.len());
+    /// Plans what was found; what cannot be planned yet is tried again.
+    async fn plan_new(&self, road: &RoadEntries) -> Result<()> {
+        let new = self
+            .store
+            .rebase_items_in(ItemState::New, PLANNED_AT_ONCE)
+            .await?;
+        let mut planned: Vec<Work<'_, ()>> = Vec::with_capacity(new.len());
         for item in &new {
             planned.push(Box::pin(self.place(item, road)));
         }
-        let planned = some_at_once(planned).await?;
-        Ok(waits | planned.contains(&true))
+        some_at_once(planned).await.map(drop)
     }
 
-    /// Plans one and says where it goes. Answers whether it must wait.
-    async fn place(&self, item: &RebaseItem, road: &RoadEntries) -> Result<bool> {
+    /// Plans one and says where it goes.
+    async fn place(&self, item: &RebaseItem, road: &RoadEntries) -> Result<()> {
         let place = async |state: ItemState, class: &str, why: &str| {
             self.store.place_rebase_item(item.id, state, class, why).await
         };
@@ -157,20 +168,20 @@ impl Mass {
             Ok(of) => of,
             Err(why) => {
                 place(ItemState::LeftOut, "", &why).await?;
-                return Ok(false);
+                return Ok(());
             }
         };
         let plan = match self.rebases.make(of).await {
             Ok(plan) => plan.entry,
-            Err(RebasingError::Waits(_)) => return Ok(true),
+            Err(RebasingError::Waits(_)) => return Ok(()),
             Err(RebasingError::Failed(error)) => {
                 tracing::warn!(item = %item.id, error = format!("{:#}", anyhow::anyhow!(error)), "a tag could not be planned");
                 place(ItemState::Impossible, "", "no plan could be made").await?;
-                return Ok(false);
+                return Ok(());
             }
             Err(error) => {
                 place(ItemState::LeftOut, "", &error.to_string()).await?;
-                return Ok(false);
+                return Ok(());
             }
         };
         let class = plan.class.map(|class| format!("{class:?}")).unwrap_or_default();
@@ -184,7 +195,7 @@ impl Mass {
             },
         };
         place(state, &class, &why).await?;
-        Ok(false)
+        Ok(())
     }
 
     /// Which image is meant; or why it is none any more.
@@ -206,7 +217,9 @@ impl Mass {
         }
         if images.len() > MAX_PLATFORMS {
             let count = images.len();
-            return Ok(Err(format!("the index has {count} images: at most {MAX_PLATFORMS} are planned")));
+            return Ok(Err(format!(
+                "the index has {count} images: at most {MAX_PLATFORMS} are planned"
+            )));
         }
         Ok(Ok(PlanOf {
             repository: of.repository.clone(),
@@ -219,21 +232,24 @@ impl Mass {
         }))
     }
 
-    /// Has those of a base begin whose turn it is.
-    async fn advance(&self, base: &BaseName, road: &RoadEntries) -> Result<()> {
+    /// Has those of a base begin whose turn it is; answers how many.
+    async fn advance(&self, base: &BaseName, road: &RoadEntries) -> Result<usize> {
         let now = self.now()?;
-        let items = self.store.rebase_items(base, &targets(road, base), MAX_ITEMS).await?;
+        let items = self
+            .store
+            .rebase_items(base, &targets(road, base), MAX_ITEMS)
+            .await?;
         let since = self.store.now().minus(PATIENCE);
         let is_new = |item: &RebaseItem| item.state == ItemState::New && item.created_at > since;
         if items.iter().any(is_new) {
-            return Ok(());
+            return Ok(0);
         }
         let (turn, _) = turn_of(&self.store, (&items, road), &self.incidents, &self.settings, now).await?;
         let mut begun: Vec<Work<'_, ()>> = Vec::with_capacity(turn.begin.len());
         for item in turn.begin.into_iter().filter_map(|place| items.get(place)) {
             begun.push(Box::pin(self.begin(item, road, now)));
         }
-        some_at_once(begun).await.map(drop)
+        some_at_once(begun).await.map(|begun| begun.len())
     }
 
     async fn begin(&self, item: &RebaseItem, road: &RoadEntries, now: OffsetDateTime) -> Result<()> {
@@ -245,7 +261,12 @@ impl Mass {
         }
         let of = match self.plan_of(item).await? {
             Ok(of) => of,
-            Err(why) => return Ok(self.store.place_rebase_item(item.id, ItemState::LeftOut, &item.class, &why).await?),
+            Err(why) => {
+                return Ok(self
+                    .store
+                    .place_rebase_item(item.id, ItemState::LeftOut, &item.class, &why)
+                    .await?);
+            }
         };
         let order = Order {
             tag: item.of.tag.clone(),
@@ -253,7 +274,11 @@ impl Mass {
             expected: None,
             item: Some((item.id, item.of.new_release)),
         };
-        let Err(error) = self.rebases.carry_out_here(of, order, Actor::system("rebase")).await else {
+        let Err(error) = self
+            .rebases
+            .carry_out_here(of, order, Actor::system("rebase"))
+            .await
+        else {
             return Ok(());
         };
         let state = match &error {
@@ -268,17 +293,23 @@ impl Mass {
                 tracing::warn!(item = %item.id, %error, "a tag could not follow its base");
                 ItemState::Impossible
             }
-            RebasingError::Rebuild { .. } | RebasingError::Refused(RebaseError::Put(_)) => ItemState::Impossible,
+            RebasingError::Rebuild { .. } | RebasingError::Refused(RebaseError::Put(_)) => {
+                ItemState::Impossible
+            }
             RebasingError::Worse(_) => ItemState::Failed,
             _ => ItemState::LeftOut,
         };
         let why = error.to_string();
-        Ok(self.store.place_rebase_item(item.id, state, &item.class, &why).await?)
+        Ok(self
+            .store
+            .place_rebase_item(item.id, state, &item.class, &why)
+            .await?)
     }
 
     fn thawed(&self, item: &RebaseItem, now: OffsetDateTime) -> Option<String> {
         let severity = self.settings.thaw?;
-        self.incidents.open_on(&item.of.repository, &item.of.tag, severity, now)
+        self.incidents
+            .open_on(&item.of.repository, &item.of.tag, severity, now)
     }
 
     fn now(&self) -> Result<OffsetDateTime> {
@@ -322,7 +353,9 @@ async fn turn_of(
         Candidate {
             ring: wishes.ring,
             standing: standing(item),
-            is_frozen: item.state == ItemState::Waiting && wishes.frozen_until.is_some() && thawed().is_none(),
+            is_frozen: item.state == ItemState::Waiting
+                && wishes.frozen_until.is_some()
+                && thawed().is_none(),
         }
     });
     let candidates: Vec<Candidate> = candidates.collect();

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use access::{PrincipalName, Role};
 use anyhow::{Context as _, Result};
 use oci::{Digest, Manifest, ManifestKind, RepoName};
-use access::{PrincipalName, Role};
 use store::{Blame, OPERATOR, Outcome, Point, RebaseError, SYSTEM, Store, WaitingRebase};
 
 use crate::judge::stored_limits;
@@ -86,7 +86,9 @@ async fn settle(store: &Store, rebase: &WaitingRebase) -> Result<()> {
         Err(RebaseError::Stopped { .. }) => Ok(()),
         // The journal says so; a failure of the store is tried again.
         Err(error) if error.is_of_store() => Err(error.into()),
-        Err(error) => Ok(store.refuse_rebase(rebase.id, Blame::Tag, &error.to_string()).await?),
+        Err(error) => Ok(store
+            .refuse_rebase(rebase.id, Blame::Tag, &error.to_string())
+            .await?),
     }
 }
 
@@ -98,7 +100,11 @@ fn may_still_push(store: &Store, rebase: &WaitingRebase) -> bool {
     }
     let now = store.now().micros();
     let name = rebase.by.parse::<PrincipalName>();
-    name.is_ok_and(|name| store.access().is_still_granted(&name, &rebase.repository, Role::Push, now))
+    name.is_ok_and(|name| {
+        store
+            .access()
+            .is_still_granted(&name, &rebase.repository, Role::Push, now)
+    })
 }
 
 /// What became of the images of a manifest.

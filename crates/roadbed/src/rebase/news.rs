@@ -60,7 +60,9 @@ impl News {
     async fn of(&self, repo: &RepoName, digest: &Digest) -> Result<BTreeMap<Problem, FindingEntry>> {
         let found = findings_of(&self.store, &self.evidence, &self.knowledge, repo, digest).await?;
         let found = found.into_iter().filter(|finding| finding.suppressed.is_none());
-        Ok(found.map(|finding| ((finding.id.clone(), finding.package.clone()), entry(finding))).collect())
+        Ok(found
+            .map(|finding| ((finding.id.clone(), finding.package.clone()), entry(finding)))
+            .collect())
     }
 }
 
@@ -77,7 +79,11 @@ fn compare(old: &BTreeMap<Problem, FindingEntry>, new: &BTreeMap<Problem, Findin
     let only = |these: &BTreeMap<Problem, FindingEntry>, others: &BTreeMap<Problem, FindingEntry>| {
         let only = these.iter().filter(|(problem, _)| !others.contains_key(*problem));
         let mut only: Vec<FindingEntry> = only.map(|(_, entry)| entry.clone()).collect();
-        only.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| (&a.id, &a.package).cmp(&(&b.id, &b.package))));
+        only.sort_by(|a, b| {
+            b.severity
+                .cmp(&a.severity)
+                .then_with(|| (&a.id, &a.package).cmp(&(&b.id, &b.package)))
+        });
         only
     };
     let (gone, come) = (only(old, new), only(new, old));
@@ -115,7 +121,9 @@ fn worse_change(change: &FindingsChange) -> Option<String> {
                 .map(|finding| format!("{} in {}", finding.id, finding.package))
                 .collect();
             let (word, named) = (severity.as_str(), named.join(", "));
-            return Some(format!("the new base brings {come} {word} and takes away {gone}: {named}"));
+            return Some(format!(
+                "the new base brings {come} {word} and takes away {gone}: {named}"
+            ));
         }
     }
     None
@@ -142,13 +150,33 @@ mod tests {
     fn what_goes_and_comes_is_told_and_worse_is_more_of_the_worst() {
         use Severity::{Critical, High, Low};
         let of = |old: &[(&str, Severity)], new: &[(&str, Severity)]| compare(&found(old), &found(new));
-        let better = of(&[("a", Critical), ("b", High)], &[("b", High), ("c", High), ("d", Low)]);
-        assert_eq!(better.gone.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(), ["a"]);
-        assert_eq!(better.come.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(), ["c", "d"]);
+        let better = of(
+            &[("a", Critical), ("b", High)],
+            &[("b", High), ("c", High), ("d", Low)],
+        );
+        assert_eq!(
+            better
+                .gone
+                .iter()
+                .map(|finding| finding.id.as_str())
+                .collect::<Vec<_>>(),
+            ["a"]
+        );
+        assert_eq!(
+            better
+                .come
+                .iter()
+                .map(|finding| finding.id.as_str())
+                .collect::<Vec<_>>(),
+            ["c", "d"]
+        );
         assert_eq!(worse_change(&better), None);
         assert_eq!(worse_change(&of(&[("a", Low)], &[("b", Low), ("c", Low)])), None);
         let why = worse_change(&of(&[("a", High)], &[("b", Critical)])).unwrap();
-        assert_eq!(why, "the new base brings 1 critical and takes away 0: b in openssl");
+        assert_eq!(
+            why,
+            "the new base brings 1 critical and takes away 0: b in openssl"
+        );
         assert!(worse_change(&of(&[("a", High)], &[("b", High), ("c", High)])).is_some());
     }
 
@@ -157,6 +185,9 @@ mod tests {
         let many: Vec<String> = (0..=MAX_NAMED).map(|number| format!("CVE-{number:05}")).collect();
         let many: Vec<(&str, Severity)> = many.iter().map(|id| (id.as_str(), Severity::Low)).collect();
         let change = compare(&found(&many), &found(&[]));
-        assert_eq!((change.gone.len(), change.gone_by_severity["low"]), (MAX_NAMED, MAX_NAMED as u64 + 1));
+        assert_eq!(
+            (change.gone.len(), change.gone_by_severity["low"]),
+            (MAX_NAMED, MAX_NAMED as u64 + 1)
+        );
     }
 }

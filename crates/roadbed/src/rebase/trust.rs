@@ -24,7 +24,12 @@ const BUILDER: &str = "https://roadbed.dev/registry";
 const MAX_MERGED: usize = 100;
 
 /// What is to be stored, with a signature and a provenance of what its tag will name.
-pub(super) fn attested(key: &PatchKey, mut new: NewRebase, plan: &PlanEntry, base: &BaseImage) -> Result<NewRebase> {
+pub(super) fn attested(
+    key: &PatchKey,
+    mut new: NewRebase,
+    plan: &PlanEntry,
+    base: &BaseImage,
+) -> Result<NewRebase> {
     let Some((image, bytes, _)) = new.manifests.last() else {
         return Ok(new);
     };
@@ -33,7 +38,8 @@ pub(super) fn attested(key: &PatchKey, mut new: NewRebase, plan: &PlanEntry, bas
     let subject = json!({ "mediaType": media_type, "digest": image, "size": bytes.len() });
     let statements = [(COSIGN_SIGN, json!({})), (PROVENANCE, provenance(plan, base))];
     for (kind, predicate) in statements {
-        new.referrers.push(referrer(key, (image, &subject), kind, &predicate)?);
+        new.referrers
+            .push(referrer(key, (image, &subject), kind, &predicate)?);
     }
     Ok(new)
 }
@@ -76,13 +82,15 @@ pub(crate) fn referrer(
 
 /// The same plan gives the same text: it holds no time and no name of whoever asked.
 fn provenance(plan: &PlanEntry, base: &BaseImage) -> Value {
-    let resource = |name: &str, repository: &str, digest: &Digest| {
-        json!({ "name": name, "uri": format!("oci:{repository}"), "digest": digest_of(digest) })
-    };
+    let resource = |name: &str, repository: &str, digest: &Digest| json!({ "name": name, "uri": format!("oci:{repository}"), "digest": digest_of(digest) });
     let mut materials = vec![resource("image", plan.repository.as_str(), &plan.digest)];
     for image in &plan.images {
         if image.digest != plan.digest {
-            materials.push(resource("image of the index", plan.repository.as_str(), &image.digest));
+            materials.push(resource(
+                "image of the index",
+                plan.repository.as_str(),
+                &image.digest,
+            ));
         }
         materials.push(resource("old base", base.repository.as_str(), &image.from.digest));
         if let Some(to) = &image.to {

@@ -155,11 +155,21 @@ async fn what_the_registry_made_cosign_verifies() -> Result<()> {
     super::mass::sign(&world, "base/java", &second.document, &platform).await?;
     super::rebase::until(&world, &["rebase", "team/one:v1"], |said| said["class"] == "A").await?;
     world.roadbed(&["rebase", "team/one:v1", "--apply"])?;
-    std::fs::write(cosign.home.path().join("patch.pub"), world.roadbed(&["rebase", "key"])?)?;
+    std::fs::write(
+        cosign.home.path().join("patch.pub"),
+        world.roadbed(&["rebase", "key"])?,
+    )?;
     let made = format!("{}/team/one:v1-p1", cosign.registry);
-    let offline = ["--allow-http-registry", "--allow-insecure-registry", "--insecure-ignore-tlog", "--key", "patch.pub"];
+    let offline = [
+        "--allow-http-registry",
+        "--allow-insecure-registry",
+        "--insecure-ignore-tlog",
+        "--key",
+        "patch.pub",
+    ];
     cosign.run(&[&["verify"], &offline[..], &[&made]].concat())?;
-    let attested = |kind: &str| cosign.run(&[&["verify-attestation"], &offline[..], &["--type", kind, &made]].concat());
+    let attested =
+        |kind: &str| cosign.run(&[&["verify-attestation"], &offline[..], &["--type", kind, &made]].concat());
     attested("slsaprovenance1")?;
     let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while let Err(error) = attested("cyclonedx") {
@@ -167,7 +177,11 @@ async fn what_the_registry_made_cosign_verifies() -> Result<()> {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
     // With another key nothing verifies.
-    ensure!(cosign.run(&[&["verify"], &offline[..3], &["--key", "cosign.pub", &made]].concat()).is_err());
+    ensure!(
+        cosign
+            .run(&[&["verify"], &offline[..3], &["--key", "cosign.pub", &made]].concat())
+            .is_err()
+    );
     Ok(())
 }
 

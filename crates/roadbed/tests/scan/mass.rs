@@ -6,23 +6,28 @@ use serde_json::{Value, json};
 use super::rebase::{self, push, refused, until};
 use super::signer::Signer;
 use super::signing::bundle;
-use super::world::World;
+use super::world::{World, facts};
 use crate::harness::{admin, login::Login, manifest::Document};
 
 const SIGNED: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// Starts a world with a base whose first release is signed, and images on it: `names` of `team/`.
-pub(super) async fn on_signed_base(
-    options: &[(&str, &str)],
-    names: &[&str],
-) -> Result<(World, Signer)> {
+pub(super) async fn on_signed_base(options: &[(&str, &str)], names: &[&str]) -> Result<(World, Signer)> {
     let world = World::start(options).await?;
     let platform = Signer::named("platform")?;
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("key.pub");
     std::fs::write(&file, platform.key.public_key_pem())?;
     let file = file.to_string_lossy().into_owned();
-    world.roadbed(&["signer", "add", "platform", "--repository", "base/**", "--key", &file])?;
+    world.roadbed(&[
+        "signer",
+        "add",
+        "platform",
+        "--repository",
+        "base/**",
+        "--key",
+        &file,
+    ])?;
     let first = rebase::release(1);
     push(&world, "base/java", "1", &first).await?;
     sign(&world, "base/java", &first.document, &platform).await?;
@@ -70,12 +75,17 @@ async fn a_base_moves_by_its_signer_alone_and_each_image_is_asked_for() -> Resul
     let told = |said: &Value| said["releases"].as_array().is_some_and(|all| all.len() == 2);
     let unsigned = report(&world, told).await?;
     ensure!(
-        unsigned["releases"][0]["moves_nothing"].as_str().is_some_and(|why| why.contains("not signed by platform")),
+        unsigned["releases"][0]["moves_nothing"]
+            .as_str()
+            .is_some_and(|why| why.contains("not signed by platform")),
         "{unsigned:#}"
     );
     ensure!(unsigned["items"] == json!([]), "{unsigned:#}");
     let events = world.roadbed(&["audit", "--kind", "base.release", "--output", "json"])?;
-    ensure!(events.contains("it is not signed by platform, whom the catalogue declares"), "{events}");
+    ensure!(
+        events.contains("it is not signed by platform, whom the catalogue declares"),
+        "{events}"
+    );
     let stranger = Signer::named("stranger")?;
     sign(&world, "base/java", &second.document, &stranger).await?;
     let plan = until(&world, &["rebase", "team/one:v1"], |_| true).await?;
@@ -86,7 +96,10 @@ async fn a_base_moves_by_its_signer_alone_and_each_image_is_asked_for() -> Resul
     let asked = report(&world, all).await?;
     let impossible = in_state(&asked, "impossible");
     ensure!(
-        impossible[0]["class"] == "C" && impossible[0]["reason"].as_str().is_some_and(|why| why.contains("usr/bin/tool")),
+        impossible[0]["class"] == "C"
+            && impossible[0]["reason"]
+                .as_str()
+                .is_some_and(|why| why.contains("usr/bin/tool")),
         "{asked:#}"
     );
     let asking = in_state(&asked, "asking");
@@ -100,7 +113,10 @@ async fn a_base_moves_by_its_signer_alone_and_each_image_is_asked_for() -> Resul
     let moved = in_state(&done, "moved");
     let repository = moved[0]["repository"].as_str().unwrap_or_default();
     let lineage = until(&world, &["lineage", &format!("{repository}:v1-p1")], |_| true).await?;
-    ensure!(lineage["images"][0]["lineage"]["stack"][0]["version"] == "2", "{lineage:#}");
+    ensure!(
+        lineage["images"][0]["lineage"]["stack"][0]["version"] == "2",
+        "{lineage:#}"
+    );
     Ok(())
 }
 
@@ -119,11 +135,21 @@ async fn the_switch_stops_what_runs_and_what_would() -> Result<()> {
     world.roadbed(&["rebase", "approve", &first])?;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let waits = report(&world, |_| true).await?;
-    ensure!(in_state(&waits, "waiting").len() == 1 && waits["stopped_by"].is_string(), "{waits:#}");
+    ensure!(
+        in_state(&waits, "waiting").len() == 1 && waits["stopped_by"].is_string(),
+        "{waits:#}"
+    );
     world.roadbed(&["rebase", "resume"])?;
     report(&world, |said| in_state(said, "moved").len() == 1).await?;
     let all = world.roadbed(&["audit", "--output", "json"])?;
-    for kind in ["rebase.ask", "rebase.stop", "rebase.approve", "rebase.resume", "rebase.make", "rebase.move"] {
+    for kind in [
+        "rebase.ask",
+        "rebase.stop",
+        "rebase.approve",
+        "rebase.resume",
+        "rebase.make",
+        "rebase.move",
+    ] {
         ensure!(all.contains(kind), "{kind}");
     }
     Ok(())
@@ -135,14 +161,22 @@ pub(super) fn say(world: &World, said: &[(&str, &str)]) -> Result<()> {
     let mut text = String::new();
     for (name, spec) in said {
         world.roadbed(&[
-            "app", "set", name, "--owner", "team", "--repository", &format!("team/{name}"),
+            "app",
+            "set",
+            name,
+            "--owner",
+            "team",
+            "--repository",
+            &format!("team/{name}"),
         ])?;
         text.push_str(&format!(
             "---\napiVersion: road/v1\nkind: AppRoad\nmetadata: {{name: {name}, owner: team}}\nspec: {spec}\n"
         ));
     }
     std::fs::write(directory.path().join("pavedroad.yaml"), text)?;
-    world.roadbed(&["catalog", "import", &directory.path().to_string_lossy()]).map(drop)
+    world
+        .roadbed(&["catalog", "import", &directory.path().to_string_lossy()])
+        .map(drop)
 }
 
 const UNTIL: &str = "until: 2099-01-01";
@@ -156,18 +190,21 @@ async fn who_wants_it_follows_by_itself_ring_after_ring_and_not_while_frozen() -
     ];
     let names = ["bird", "early", "common", "last", "ice", "asks", "own", "built"];
     let (world, platform) = on_signed_base(&options, &names).await?;
-    let [bird, early, last] = ["canary", "early", "late"]
-        .map(|ring| format!("{{ring: {ring}, autoRebase: true, {UNTIL}}}"));
+    let [bird, early, last] =
+        ["canary", "early", "late"].map(|ring| format!("{{ring: {ring}, autoRebase: true, {UNTIL}}}"));
     let today = time::OffsetDateTime::now_utc().date();
     let ice = format!("{{autoRebase: true, freeze: [{today}/{today}], {UNTIL}}}");
-    say(&world, &[
-        ("bird", &bird),
-        ("early", &early),
-        ("common", &format!("{{autoRebase: true, {UNTIL}}}")),
-        ("last", &last),
-        ("ice", &ice),
-        ("own", &format!("{{autoRebase: never, {UNTIL}}}")),
-    ])?;
+    say(
+        &world,
+        &[
+            ("bird", &bird),
+            ("early", &early),
+            ("common", &format!("{{autoRebase: true, {UNTIL}}}")),
+            ("last", &last),
+            ("ice", &ice),
+            ("own", &format!("{{autoRebase: never, {UNTIL}}}")),
+        ],
+    )?;
     let second = rebase::release(2);
     push(&world, "base/java", "2", &second).await?;
     sign(&world, "base/java", &second.document, &platform).await?;
@@ -195,6 +232,44 @@ async fn who_wants_it_follows_by_itself_ring_after_ring_and_not_while_frozen() -
     Ok(())
 }
 
+#[tokio::test]
+async fn a_plan_tells_which_findings_go_and_a_release_that_brings_worse_is_refused() -> Result<()> {
+    let (world, platform) = on_signed_base(&[], &["one"]).await?;
+    world.import(&facts())?;
+    say(&world, &[("one", &format!("{{autoRebase: true, {UNTIL}}}"))])?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    let ids = |findings: &Value| -> Vec<String> {
+        let all = findings.as_array().into_iter().flatten();
+        all.filter_map(|finding| finding["id"].as_str().map(str::to_owned))
+            .collect()
+    };
+    world.roadbed(&["rebase", "stop"])?;
+    sign(&world, "base/java", &second.document, &platform).await?;
+    let plan = until(&world, &["rebase", "team/one:v1"], |said| said["class"] == "A").await?;
+    let findings = &plan["images"][0]["findings"];
+    ensure!(
+        ids(&findings["gone"]) == ["CVE-2021-44228"] && findings["come"] == json!([]),
+        "{plan:#}"
+    );
+    world.roadbed(&["rebase", "resume"])?;
+    report(&world, |said| in_state(said, "moved").len() == 1).await?;
+
+    let bad = rebase::release(rebase::BAD);
+    push(&world, "base/java", "bad", &bad).await?;
+    sign(&world, "base/java", &bad.document, &platform).await?;
+    let failed = report(&world, |said| in_state(said, "failed").len() == 1).await?;
+    let item = in_state(&failed, "failed")[0];
+    let why = item["reason"].as_str().unwrap_or_default();
+    ensure!(
+        item["tag"] == "v1-p1" && why.contains("brings 1 critical and takes away 0: CVE-2021-44228"),
+        "{item:#}"
+    );
+    let by_hand = refused(&world, &["rebase", "team/one:v1-p1", "--apply"])?;
+    ensure!(by_hand.contains("brings 1 critical"), "{by_hand}");
+    Ok(())
+}
+
 /// Without a declared signer whoever may push to the base would move the fleet: everything is asked for.
 #[tokio::test]
 async fn without_a_declared_signer_nothing_follows_by_itself() -> Result<()> {
@@ -207,7 +282,10 @@ async fn without_a_declared_signer_nothing_follows_by_itself() -> Result<()> {
     until(&world, &["lineage", "team/one:v1"], on_base).await?;
     push(&world, "base/java", "2", &rebase::release(2)).await?;
     let asked = report(&world, |said| in_state(said, "asking").len() == 1).await?;
-    let why = in_state(&asked, "asking")[0]["reason"].as_str().unwrap_or_default().to_owned();
+    let why = in_state(&asked, "asking")[0]["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     ensure!(why.contains("declares no signer"), "{why}");
     Ok(())
 }
@@ -223,15 +301,29 @@ async fn rights_are_asked_again_when_the_tag_would_move() -> Result<()> {
     let asked = report(&world, |said| in_state(said, "asking").len() == 1).await?;
     world.roadbed(&["rebase", "stop"])?;
     let ann = world.server.client(Login::basic("ann", admin::USER_PASSWORD));
-    let path = format!("/api/v1/rebases/items/{}/approve", id(in_state(&asked, "asking")[0])?);
-    let approve = ann.request("POST", path).header("content-type", "application/json");
+    let path = format!(
+        "/api/v1/rebases/items/{}/approve",
+        id(in_state(&asked, "asking")[0])?
+    );
+    let approve = ann
+        .request("POST", path)
+        .header("content-type", "application/json");
     approve.body("{}".to_owned()).send().await?.expect(&[200])?;
     world.roadbed(&["grant", "remove", "ann", "team/**"])?;
     world.roadbed(&["rebase", "resume"])?;
     let over = report(&world, |said| in_state(said, "left-out").len() == 1).await?;
-    let why = in_state(&over, "left-out")[0]["reason"].as_str().unwrap_or_default().to_owned();
-    ensure!(why.contains("ann, who asked for it, may not push to team/one any more"), "{why}");
-    ensure!(world.roadbed(&["decision", "team/one:v1-p1"]).is_err(), "no tag has followed");
+    let why = in_state(&over, "left-out")[0]["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    ensure!(
+        why.contains("ann, who asked for it, may not push to team/one any more"),
+        "{why}"
+    );
+    ensure!(
+        world.roadbed(&["decision", "team/one:v1-p1"]).is_err(),
+        "no tag has followed"
+    );
     Ok(())
 }
 
@@ -262,7 +354,7 @@ async fn what_was_made_counts_as_signed_only_if_its_source_was() -> Result<()> {
 
 async fn until_signed(world: &World, image: &str, by: &[&str]) -> Result<()> {
     let said = |said: &Value| {
-        let attached = said["signatures"].as_array().into_iter().flatten();
+        let attached = said["images"][0]["signatures"].as_array().into_iter().flatten();
         let signers: Vec<&str> = attached
             .flat_map(|one| one["signers"].as_array().into_iter().flatten())
             .filter_map(Value::as_str)

@@ -12,13 +12,20 @@ use super::rebase::{self, push, until};
 use super::world::World;
 
 /// Images that follow.
-const IMAGES: usize = 16;
+const IMAGES: usize = 30;
 
-/// Kills, at most.
-const KILLS: usize = 12;
+/// Releases that they follow to, one after the other.
+const RELEASES: [u8; 3] = [2, 3, 4];
+
+/// Kills while they follow to one of them, at most, and while they follow to all of them, at least.
+const MOST_KILLS: usize = 12;
+const LEAST_KILLS: usize = 5;
 
 /// Longest time between a start and a kill, in milliseconds.
-const LONGEST: u64 = 2_500;
+const LONGEST: u64 = 700;
+
+/// Images that are looked at after each kill; all of them at the end.
+const SAMPLE: usize = 3;
 
 /// A small generator (xorshift), so that a run can be told by its seed.
 struct Dice(u64);
@@ -33,8 +40,10 @@ impl Dice {
 }
 
 #[tokio::test]
-async fn a_mass_rebase_that_is_killed_at_any_moment_completes_and_no_tag_names_what_is_missing() -> Result<()> {
-    let seed = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() & u128::from(u64::MAX))? | 1;
+async fn a_mass_rebase_that_is_killed_at_any_moment_completes_and_no_tag_names_what_is_missing() -> Result<()>
+{
+    let seed =
+        u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() & u128::from(u64::MAX))? | 1;
     let told = || format!("seed {seed}");
     let mut dice = Dice(seed);
     let names: Vec<String> = (0..IMAGES).map(|number| format!("app{number}")).collect();
@@ -45,69 +54,124 @@ async fn a_mass_rebase_that_is_killed_at_any_moment_completes_and_no_tag_names_w
         .map(|name| (*name, "{autoRebase: true, until: 2099-01-01}"))
         .collect();
     say(&world, &wants)?;
-    let second = rebase::release(2);
-    push(&world, "base/java", "2", &second).await?;
-    sign(&world, "base/java", &second.document, &platform).await?;
     let mut kills = 0;
-    while kills < KILLS {
-        sleep(Duration::from_millis(dice.up_to(LONGEST))).await;
-        world.server.kill();
-        kills += 1;
-        world.server.start_again().await;
-        world.log_in_again();
-        let followed = whole(&world, &names).await.with_context(told)?;
-        if followed == IMAGES {
-            break;
+    for (wave, number) in RELEASES.into_iter().enumerate() {
+        let release = rebase::release(number);
+        push(&world, "base/java", &number.to_string(), &release).await?;
+        sign(&world, "base/java", &release.document, &platform).await?;
+        for _ in 0..MOST_KILLS {
+            sleep(Duration::from_millis(dice.up_to(LONGEST))).await;
+            world.server.kill();
+            kills += 1;
+            world.server.start_again().await;
+            world.log_in_again();
+            let from = usize::try_from(dice.up_to((IMAGES - SAMPLE) as u64))?;
+            whole(&world, &names[from..from + SAMPLE], wave)
+                .await
+                .with_context(told)?;
+            let said = until(&world, &["rebase", "report", "java"], |_| true).await?;
+            if in_state(&said, "moved").len() == IMAGES {
+                break;
+            }
         }
+        report(&world, |said| in_state(said, "moved").len() == IMAGES)
+            .await
+            .with_context(told)?;
+        ensure!(
+            whole(&world, &names, wave).await.with_context(told)? == IMAGES,
+            "{}",
+            told()
+        );
     }
-    ensure!(kills > 2, "it was over before it could be killed: {}", told());
-    report(&world, |said| in_state(said, "moved").len() == IMAGES).await.with_context(told)?;
-    ensure!(whole(&world, &names).await.with_context(told)? == IMAGES, "{}", told());
+    ensure!(kills >= LEAST_KILLS, "{kills} kills are too few: {}", told());
     for name in &names {
         let journal = until(&world, &["rebase", "list", &format!("team/{name}")], |_| true).await?;
         let lines = journal.as_array().context("a list")?;
-        ensure!(lines.len() == 1 && lines[0]["state"] == "moved", "{}: {journal:#}", told());
+        let all_moved = lines.iter().all(|line| line["state"] == "moved");
+        ensure!(
+            lines.len() == RELEASES.len() && all_moved,
+            "{}: {journal:#}",
+            told()
+        );
     }
     world.roadbed(&["fsck"]).with_context(told)?;
     Ok(())
 }
 
-/// All that tags name is there. Answers how many images have followed.
-async fn whole(world: &World, names: &[&str]) -> Result<usize> {
+/// All that tags name is there. Answers how many images have followed to the release of this wave.
+async fn whole(world: &World, names: &[&str], wave: usize) -> Result<usize> {
     let mut followed = 0;
     for name in names {
         let repository = format!("team/{name}");
-        let tags = world.admin.get(format!("/v2/{repository}/tags/list")).send().await?.expect(&[200])?;
+        let tags = world
+            .admin
+            .get(format!("/v2/{repository}/tags/list"))
+            .send()
+            .await?
+            .expect(&[200])?;
         let tags: Value = serde_json::from_slice(&tags.body)?;
-        let tags: Vec<&str> = tags["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        ensure!(tags == ["v1"] || tags == ["v1", "v1-p1"], "{repository}: {tags:?}");
-        followed += tags.len() - 1;
+        let tags: Vec<&str> = tags["tags"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let all: Vec<String> = std::iter::once("v1".to_owned())
+            .chain((0..=wave).map(|done| format!("v1-p{}", done + 1)))
+            .collect();
+        let is_one_of = tags == all || tags == all[..=wave];
+        ensure!(
+            is_one_of,
+            "{repository}: {tags:?}, not {all:?} or all but the last"
+        );
+        followed += usize::from(tags.len() == all.len());
         for tag in tags {
-            whole_image(world, &repository, tag).await.with_context(|| format!("{repository}:{tag}"))?;
+            whole_image(world, &repository, tag)
+                .await
+                .with_context(|| format!("{repository}:{tag}"))?;
         }
     }
     Ok(followed)
 }
 
 async fn whole_image(world: &World, repository: &str, tag: &str) -> Result<()> {
-    let manifest = world.admin.get(format!("/v2/{repository}/manifests/{tag}")).send().await?.expect(&[200])?;
-    let digest = manifest.header("docker-content-digest").unwrap_or_default().to_owned();
+    let manifest = world
+        .admin
+        .get(format!("/v2/{repository}/manifests/{tag}"))
+        .send()
+        .await?
+        .expect(&[200])?;
+    let digest = manifest
+        .header("docker-content-digest")
+        .unwrap_or_default()
+        .to_owned();
     let manifest: Value = serde_json::from_slice(&manifest.body)?;
     let layers = manifest["layers"].as_array().into_iter().flatten();
     for blob in layers.chain([&manifest["config"]]) {
         let blob = blob["digest"].as_str().context("a blob has a digest")?;
-        let there = world.admin.get(format!("/v2/{repository}/blobs/{blob}")).send().await?;
+        let there = world
+            .admin
+            .get(format!("/v2/{repository}/blobs/{blob}"))
+            .send()
+            .await?;
         there.expect(&[200])?;
     }
     if tag == "v1" {
         return Ok(());
     }
     // What is made is made with what is stated of it: its signature and its provenance at least.
-    let referrers = world.admin.get(format!("/v2/{repository}/referrers/{digest}")).send().await?.expect(&[200])?;
+    let referrers = world
+        .admin
+        .get(format!("/v2/{repository}/referrers/{digest}"))
+        .send()
+        .await?
+        .expect(&[200])?;
     let referrers: Value = serde_json::from_slice(&referrers.body)?;
-    let stated = referrers["manifests"].as_array().into_iter().flatten().filter(|one| {
-        one["artifactType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
-    });
+    let stated = referrers["manifests"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|one| one["artifactType"] == "application/vnd.dev.sigstore.bundle.v0.3+json");
     ensure!(stated.count() >= 2, "{referrers:#}");
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use web::MAX_PLATFORMS;
 
 use super::images::{Image, Layer, log4j_core};
 use super::world::World;
@@ -49,7 +50,11 @@ pub(super) async fn push(world: &World, repository: &str, tag: &str, image: &Ima
 }
 
 /// Asks until the answer is so.
-pub(super) async fn until(world: &World, arguments: &[&str], holds: impl Fn(&Value) -> bool) -> Result<Value> {
+pub(super) async fn until(
+    world: &World,
+    arguments: &[&str],
+    holds: impl Fn(&Value) -> bool,
+) -> Result<Value> {
     let deadline = Instant::now() + PATIENCE;
     let all = [arguments, &["--output", "json"]].concat();
     loop {
@@ -70,13 +75,19 @@ pub(super) fn refused(world: &World, arguments: &[&str]) -> Result<String> {
     }
 }
 
+/// A release that has what others had mended.
+pub(super) const BAD: u8 = 99;
+
 /// A release of the base that other tests move: the first, or a later one.
 pub(super) fn release(number: u8) -> Image {
     image(&[release_layer(number)], "/base")
 }
 
 fn release_layer(number: u8) -> Layer {
-    let log4j = if number == 1 { "2.14.1" } else { "2.17.1" };
+    let log4j = match number {
+        1 | BAD => "2.14.1",
+        _ => "2.17.1",
+    };
     base(log4j, &format!("1.{number}-1"), "")
 }
 
@@ -246,6 +257,44 @@ async fn merges_and_refusals(world: &World) -> Result<()> {
         now.contains(&"log4j-core 2.14.1".to_owned()) && now.contains(&"log4j-core 2.17.1".to_owned()),
         "{now:?}"
     );
+    Ok(())
+}
+
+/// An index without end costs whoever plans it without end.
+#[tokio::test]
+async fn an_index_of_too_many_images_is_not_planned() -> Result<()> {
+    let world = World::start(&[]).await?;
+    let mut children = Vec::new();
+    for number in 0..=MAX_PLATFORMS {
+        let child = app(&format!("platform {number}"));
+        push(&world, "team/many", &format!("p{number}"), &child).await?;
+        children.push(child.document.descriptor_for("amd64"));
+    }
+    for (tag, count, said) in [
+        ("some", MAX_PLATFORMS, "it stands on no declared base"),
+        (
+            "many",
+            MAX_PLATFORMS + 1,
+            "the index has 33 images: at most 32 are planned",
+        ),
+    ] {
+        let index = crate::harness::manifest::Draft::index(children[..count].to_vec()).finish();
+        world
+            .admin
+            .push_manifest("team/many", tag, &index)
+            .await?
+            .expect(&[201])?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let why = refused(&world, &["rebase", &format!("team/many:{tag}")])?;
+            if why.contains(said) {
+                break;
+            }
+            let waits = why.contains("still being looked into");
+            ensure!(waits && Instant::now() < deadline, "{why}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
     Ok(())
 }
 

@@ -182,7 +182,8 @@ async fn why_not(tx: &Tx, base: &str, note: &ImageNote) -> Result<Option<String>
     let entry: road::base::BaseImage = serde_json::from_str(&row.text)
         .map_err(|error| StoreError::damaged(format!("base {base}: {error}")))?;
     let signer = entry.signer.filter(|signer| !note.signed_by.contains(signer));
-    Ok(signer.map(|signer| format!("it is not signed by {signer}, whom the catalogue declares for base {base}")))
+    Ok(signer
+        .map(|signer| format!("it is not signed by {signer}, whom the catalogue declares for base {base}")))
 }
 
 /// Keeps the newest of them.

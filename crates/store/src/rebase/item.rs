@@ -129,7 +129,8 @@ const COLUMNS: &str = "id, base, repository, tag, old_digest, old_release, new_r
 
 impl Row {
     fn into_item(self) -> Result<RebaseItem, StoreError> {
-        let damaged = |what: &str| StoreError::damaged(format!("a tag that is to follow ({}) has {what}", self.id));
+        let damaged =
+            |what: &str| StoreError::damaged(format!("a tag that is to follow ({}) has {what}", self.id));
         let moment = |micros: i64| (micros != 0).then_some(Timestamp(micros));
         Ok(RebaseItem {
             id: self.id.parse().map_err(|_| damaged("no id"))?,
@@ -141,7 +142,8 @@ impl Row {
                 old_release: blob::parse_digest(&self.old_release)?,
                 new_release: blob::parse_digest(&self.new_release)?,
             },
-            state: serde_json::from_value(self.state.into()).map_err(|_| StoreError::damaged("a tag that is to follow has no state"))?,
+            state: serde_json::from_value(self.state.into())
+                .map_err(|_| StoreError::damaged("a tag that is to follow has no state"))?,
             class: self.class,
             reason: self.reason,
             rebase: self.rebase.parse().ok(),
@@ -180,16 +182,23 @@ impl Store {
     }
 
     /// Tags that stand in a state, in the order in which they were found.
-    pub async fn rebase_items_in(&self, state: ItemState, limit: usize) -> Result<Vec<RebaseItem>, StoreError> {
+    pub async fn rebase_items_in(
+        &self,
+        state: ItemState,
+        limit: usize,
+    ) -> Result<Vec<RebaseItem>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM rebase_item WHERE state = $1 ORDER BY id LIMIT $2");
         let values = vec![state.as_str().into(), sql::to_db(limit as u64).into()];
         rows(self, &sql, values).await
     }
 
-    /// The bases of which a tag waits for its turn.
-    pub async fn bases_with_waiting_items(&self) -> Result<Vec<BaseName>, StoreError> {
-        let sql = "SELECT DISTINCT base AS text FROM rebase_item WHERE state = 'waiting' ORDER BY base";
-        let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, []).await?;
+    /// The bases of which a tag stands in one of these states.
+    pub async fn bases_with_items_in(&self, states: &[ItemState]) -> Result<Vec<BaseName>, StoreError> {
+        let places = sql::placeholders(1, states.len());
+        let sql =
+            format!("SELECT DISTINCT base AS text FROM rebase_item WHERE state IN ({places}) ORDER BY base");
+        let states = states.iter().map(|state| Value::from(state.as_str()));
+        let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), &sql, states).await?;
         let parse = |row: sql::Text| {
             let damaged = |_| StoreError::damaged("a tag that is to follow has no base");
             row.text.parse().map_err(damaged)
@@ -212,7 +221,8 @@ impl Store {
 
     /// Notes that an incident lets a tag follow in spite of a freeze.
     pub async fn note_thaw(&self, item: &RebaseItem, incident: &str, until: &str) -> Result<(), StoreError> {
-        let body = json!({ "item": item.id, "base": item.of.base, "incident": incident, "frozen_until": until });
+        let body =
+            json!({ "item": item.id, "base": item.of.base, "incident": incident, "frozen_until": until });
         let subject = tag::subject(&item.of.repository, &item.of.tag);
         self.note(&Actor::system("rebase"), EventKind::RebaseThaw, subject, body)
             .await
@@ -229,8 +239,7 @@ impl Store {
     /// How many were started since a moment.
     pub async fn rebases_started_since(&self, since: Timestamp) -> Result<u64, StoreError> {
         let sql = "SELECT COUNT(*) AS number FROM rebase_item WHERE started_at > $1";
-        let row: Option<sql::Number> =
-            sql::first(self.inner.db.read(), sql, [since.micros().into()]).await?;
+        let row: Option<sql::Number> = sql::first(self.inner.db.read(), sql, [since.micros().into()]).await?;
         Ok(row.map_or(0, |row| sql::from_db(row.number)))
     }
 
@@ -300,13 +309,11 @@ async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
     Ok(new)
 }
 
-async fn place(
-    tx: &Tx,
-    id: Uuid,
-    state: ItemState,
-    (class, reason): (&str, &str),
-) -> Result<(), StoreError> {
-    let is_over = matches!(state, ItemState::Impossible | ItemState::LeftOut | ItemState::Failed);
+async fn place(tx: &Tx, id: Uuid, state: ItemState, (class, reason): (&str, &str)) -> Result<(), StoreError> {
+    let is_over = matches!(
+        state,
+        ItemState::Impossible | ItemState::LeftOut | ItemState::Failed
+    );
     let sql = "UPDATE rebase_item SET state = $2, class = $3, reason = $4, settled_at = $5 \
                WHERE id = $1 AND state IN ('new', 'waiting')";
     let settled = if is_over { tx.now().micros() } else { 0 };
@@ -317,7 +324,12 @@ async fn place(
         reason.into(),
         settled.into(),
     ];
-    if sql::execute(tx.sql(), sql, values).await? == 0 || !matches!(state, ItemState::Impossible | ItemState::Asking | ItemState::Failed) {
+    if sql::execute(tx.sql(), sql, values).await? == 0
+        || !matches!(
+            state,
+            ItemState::Impossible | ItemState::Asking | ItemState::Failed
+        )
+    {
         return Ok(());
     }
     let Some(item) = find(tx, id).await? else {
@@ -370,9 +382,14 @@ async fn rule(tx: &Tx, actor: &Actor, id: Uuid, approved: bool) -> Result<Rebase
         (ItemState::Rejected, EventKind::RebaseReject)
     };
     let by = if approved { actor.name() } else { "" };
-    let reason = if approved { String::new() } else { format!("rejected by {}", actor.name()) };
+    let reason = if approved {
+        String::new()
+    } else {
+        format!("rejected by {}", actor.name())
+    };
     let settled = if approved { 0 } else { tx.now().micros() };
-    let sql = "UPDATE rebase_item SET state = $2, approved_by = $3, reason = $4, settled_at = $5 WHERE id = $1";
+    let sql =
+        "UPDATE rebase_item SET state = $2, approved_by = $3, reason = $4, settled_at = $5 WHERE id = $1";
     let values: [Value; 5] = [
         id.to_string().into(),
         state.as_str().into(),
@@ -384,8 +401,6 @@ async fn rule(tx: &Tx, actor: &Actor, id: Uuid, approved: bool) -> Result<Rebase
     let of = &item.of;
     let body = json!({ "item": id, "base": of.base, "from": of.old_release, "to": of.new_release, "was": item.state.as_str() });
     event::record(tx, actor, kind, &tag::subject(&of.repository, &of.tag), body).await?;
-    // Whoever carries them out looks again.
-    tx.touch_entries();
     Ok(RebaseItem {
         state,
         reason,

@@ -64,7 +64,9 @@ impl Store {
         let files = committed.clone();
         let written = self
             .write(move |tx| {
-                Box::pin(async move { attest(tx, (&repo, &image), &evidence, referrer, (&files, bounds)).await })
+                Box::pin(
+                    async move { attest(tx, (&repo, &image), &evidence, referrer, (&files, bounds)).await },
+                )
             })
             .await;
         // Where it failed it is not known whether the rows were written: files that nobody names are collected.

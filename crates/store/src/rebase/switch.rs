@@ -38,8 +38,6 @@ async fn switch(tx: &Tx, actor: &Actor, stopped: bool) -> Result<bool, StoreErro
         EventKind::RebaseResume
     };
     event::record(tx, actor, kind, "rebases", json!({})).await?;
-    // Whoever carries them out looks again.
-    tx.touch_entries();
     Ok(true)
 }
 

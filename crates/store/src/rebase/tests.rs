@@ -47,7 +47,10 @@ impl World {
     }
 
     async fn make(&self, seed: &str) -> Result<Rebase, RebaseError> {
-        self.kit.store.make_rebase(&self.actor, self.plan(seed, None)).await
+        self.kit
+            .store
+            .make_rebase(&self.actor, self.plan(seed, None))
+            .await
     }
 
     async fn tags(&self) -> Vec<String> {
@@ -65,7 +68,11 @@ impl World {
         };
         self.kit.store.add_rebase_items(vec![item]).await.unwrap();
         let base = "java".parse().unwrap();
-        let items = self.kit.store.rebase_items(&base, &[sha256(release.as_bytes())], 10).await;
+        let items = self
+            .kit
+            .store
+            .rebase_items(&base, &[sha256(release.as_bytes())], 10)
+            .await;
         let mut items = items.unwrap();
         assert_eq!(items.len(), 1);
         items.remove(0)
@@ -85,17 +92,32 @@ async fn a_tag_follows_goes_back_and_the_same_plan_answers_the_same_line() {
     let store = &world.kit.store;
     let moved = store.move_rebase(first.id).await.unwrap();
     assert_eq!(world.tags().await, ["v1", "v1-p1"]);
-    assert!(matches!(store.move_rebase(first.id).await, Err(RebaseError::State { .. })));
+    assert!(matches!(
+        store.move_rebase(first.id).await,
+        Err(RebaseError::State { .. })
+    ));
     assert_eq!(world.make("new").await.unwrap(), moved);
     let repo: RepoName = REPO.parse().unwrap();
-    assert_eq!(store.rebased_from(&repo, &first.new).await.unwrap(), Some(world.old));
+    assert_eq!(
+        store.rebased_from(&repo, &first.new).await.unwrap(),
+        Some(world.old)
+    );
     assert_eq!(store.rebased_from(&repo, &world.old).await.unwrap(), None);
     // The rebased one is followed from now on, and not the one that it was made of.
-    let follow: Vec<String> = store.tags_to_follow(&repo).await.unwrap().into_iter().map(|(tag, _)| tag.to_string()).collect();
+    let follow: Vec<String> = store
+        .tags_to_follow(&repo)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(tag, _)| tag.to_string())
+        .collect();
     assert_eq!(follow, ["v1-p1"]);
     store.undo_rebase(&world.actor, first.id).await.unwrap();
     assert_eq!(world.tags().await, ["v1"]);
-    assert!(matches!(store.undo_rebase(&world.actor, first.id).await, Err(RebaseError::State { .. })));
+    assert!(matches!(
+        store.undo_rebase(&world.actor, first.id).await,
+        Err(RebaseError::State { .. })
+    ));
     let again = world.make("new").await.unwrap();
     assert_ne!(again.id, first.id, "what was undone can be made again");
 }
@@ -110,7 +132,12 @@ async fn one_rebase_of_a_tag_waits_at_a_time() {
     assert!(matches!(one_more, Err(RebaseError::Waiting(_))), "{one_more:?}");
     let waiting = world.kit.store.waiting_rebases(10).await.unwrap();
     assert_eq!((waiting.len(), waiting[0].by.as_str()), (1, "ci"));
-    world.kit.store.refuse_rebase(waiting[0].id, Blame::Tag, "worse").await.unwrap();
+    world
+        .kit
+        .store
+        .refuse_rebase(waiting[0].id, Blame::Tag, "worse")
+        .await
+        .unwrap();
     world.make("one more").await.unwrap();
 }
 
@@ -130,10 +157,22 @@ async fn what_is_stopped_neither_begins_nor_ends_until_it_is_resumed() {
     let made = world.make("new").await.unwrap();
     let store = &world.kit.store;
     assert!(store.switch_rebases(&Kit::operator(), true).await.unwrap());
-    assert!(!store.switch_rebases(&Kit::operator(), true).await.unwrap(), "no news");
-    assert_eq!(store.rebases_stopped_by().await.unwrap().as_deref(), Some("operator"));
-    assert!(matches!(store.move_rebase(made.id).await, Err(RebaseError::Stopped { .. })));
-    assert!(matches!(world.make("other").await, Err(RebaseError::Stopped { .. })));
+    assert!(
+        !store.switch_rebases(&Kit::operator(), true).await.unwrap(),
+        "no news"
+    );
+    assert_eq!(
+        store.rebases_stopped_by().await.unwrap().as_deref(),
+        Some("operator")
+    );
+    assert!(matches!(
+        store.move_rebase(made.id).await,
+        Err(RebaseError::Stopped { .. })
+    ));
+    assert!(matches!(
+        world.make("other").await,
+        Err(RebaseError::Stopped { .. })
+    ));
     // What was made stays as it is, and can be taken back.
     assert_eq!(world.make("new").await.unwrap(), made);
     assert!(store.switch_rebases(&Kit::operator(), false).await.unwrap());
@@ -146,30 +185,60 @@ async fn a_tag_is_to_follow_a_release_once_and_the_journal_says_what_became_of_i
     let store = &world.kit.store;
     let item = world.item("2").await;
     assert_eq!(world.item("2").await, item, "it is there once");
-    store.place_rebase_item(item.id, ItemState::Waiting, "A", "").await.unwrap();
-    let made = store.make_rebase(&world.actor, world.plan("new", Some(item.id))).await.unwrap();
+    store
+        .place_rebase_item(item.id, ItemState::Waiting, "A", "")
+        .await
+        .unwrap();
+    let made = store
+        .make_rebase(&world.actor, world.plan("new", Some(item.id)))
+        .await
+        .unwrap();
     assert_eq!(world.state(&item).await, ItemState::Made);
     // Whoever was killed behind that makes it again.
-    store.make_rebase(&world.actor, world.plan("new", Some(item.id))).await.unwrap();
+    store
+        .make_rebase(&world.actor, world.plan("new", Some(item.id)))
+        .await
+        .unwrap();
     assert_eq!(store.rebases_started_since(Timestamp(0)).await.unwrap(), 1);
     store.move_rebase(made.id).await.unwrap();
     assert_eq!(world.state(&item).await, ItemState::Moved);
     store.undo_rebase(&world.actor, made.id).await.unwrap();
     assert_eq!(world.state(&item).await, ItemState::Failed);
-    let rejected = store.rule_on_rebase_item(&world.actor, item.id, false).await.unwrap();
+    let rejected = store
+        .rule_on_rebase_item(&world.actor, item.id, false)
+        .await
+        .unwrap();
     assert_eq!(rejected.state, ItemState::Rejected);
     let twice = store.rule_on_rebase_item(&world.actor, item.id, true).await;
-    assert!(matches!(twice, Err(RebaseError::Item { state: "rejected", .. })), "{twice:?}");
+    assert!(
+        matches!(
+            twice,
+            Err(RebaseError::Item {
+                state: "rejected",
+                ..
+            })
+        ),
+        "{twice:?}"
+    );
 }
 
 #[tokio::test]
 async fn what_came_out_worse_failed_and_what_only_the_tag_is_to_blame_for_is_left_out() {
-    for (blame, state) in [(Blame::Release, ItemState::Failed), (Blame::Tag, ItemState::LeftOut)] {
+    for (blame, state) in [
+        (Blame::Release, ItemState::Failed),
+        (Blame::Tag, ItemState::LeftOut),
+    ] {
         let world = world().await;
         let store = &world.kit.store;
         let item = world.item("2").await;
-        store.place_rebase_item(item.id, ItemState::Waiting, "A", "").await.unwrap();
-        let made = store.make_rebase(&world.actor, world.plan("new", Some(item.id))).await.unwrap();
+        store
+            .place_rebase_item(item.id, ItemState::Waiting, "A", "")
+            .await
+            .unwrap();
+        let made = store
+            .make_rebase(&world.actor, world.plan("new", Some(item.id)))
+            .await
+            .unwrap();
         store.refuse_rebase(made.id, blame, "why").await.unwrap();
         assert_eq!(world.state(&item).await, state);
     }
@@ -179,15 +248,31 @@ async fn what_came_out_worse_failed_and_what_only_the_tag_is_to_blame_for_is_lef
 async fn what_asks_waits_for_its_answer_and_is_left_out_when_the_base_moves_on() {
     let mut world = world().await;
     let (second, third) = (world.item("2").await, world.item("3").await);
-    world.kit.store.place_rebase_item(second.id, ItemState::Asking, "A", "ask").await.unwrap();
+    world
+        .kit
+        .store
+        .place_rebase_item(second.id, ItemState::Asking, "A", "ask")
+        .await
+        .unwrap();
     world.kit.advance(Duration::from_mins(1));
     world.kit.restart().await;
     let base = "java".parse().unwrap();
-    assert_eq!(world.kit.store.leave_out_rebase_items(&base, &[sha256(b"3")]).await.unwrap(), 1);
+    assert_eq!(
+        world
+            .kit
+            .store
+            .leave_out_rebase_items(&base, &[sha256(b"3")])
+            .await
+            .unwrap(),
+        1
+    );
     assert_eq!(world.state(&second).await, ItemState::LeftOut);
     assert_eq!(world.state(&third).await, ItemState::New);
     // No release counts any more.
-    assert_eq!(world.kit.store.leave_out_rebase_items(&base, &[]).await.unwrap(), 1);
+    assert_eq!(
+        world.kit.store.leave_out_rebase_items(&base, &[]).await.unwrap(),
+        1
+    );
 }
 
 #[tokio::test]

@@ -188,7 +188,9 @@ async fn rule(
     let unknown = || of_journal(&RebaseError::Unknown);
     let item = state.store.rebase_item(id).await?.ok_or_else(unknown)?;
     // Whoever may not pull there does not learn that it is there.
-    session.permit::<Pull>(&item.of.repository).map_err(|_| unknown())?;
+    session
+        .permit::<Pull>(&item.of.repository)
+        .map_err(|_| unknown())?;
     let permit = session.administers(&RepoPattern::from(&item.of.repository))?;
     let actor = Actor::pattern_administrator(&permit, CAUSE);
     let ruled = state.store.rule_on_rebase_item(&actor, id, approved).await;

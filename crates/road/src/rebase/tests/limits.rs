@@ -12,21 +12,33 @@ fn assessed(world: &World) -> Assessment {
 
 #[test]
 fn no_more_obstacles_are_told_than_are_read() {
-    let paths: Vec<String> = (0..MAX_OBSTACLES + 5).map(|number| format!("usr/bin/tool{number}")).collect();
+    let paths: Vec<String> = (0..MAX_OBSTACLES + 5)
+        .map(|number| format!("usr/bin/tool{number}"))
+        .collect();
     let base: Vec<&str> = paths.iter().map(String::as_str).collect();
     let gone: Vec<String> = paths.iter().map(|path| format!("-{path}")).collect();
     let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
     let assessment = assessed(&World::new(&base, &base, &gone));
     assert_eq!(assessment.class, SafetyClass::C);
-    assert_eq!((assessment.obstacles.len(), assessment.more_obstacles), (MAX_OBSTACLES, 5));
+    assert_eq!(
+        (assessment.obstacles.len(), assessment.more_obstacles),
+        (MAX_OBSTACLES, 5)
+    );
 }
 
 #[test]
 fn links_without_end_are_not_followed() {
-    let links: Vec<String> = (0..=MAX_LINKS).map(|number| format!("app/{number}>main")).collect();
+    let links: Vec<String> = (0..=MAX_LINKS)
+        .map(|number| format!("app/{number}>main"))
+        .collect();
     let links: Vec<&str> = links.iter().map(String::as_str).collect();
     let assessment = assessed(&World::new(&["etc/x=1"], &["etc/x=2"], &links[..MAX_LINKS]));
-    assert_eq!(assessment.class, SafetyClass::A, "{}", listed(&assessment.obstacles));
+    assert_eq!(
+        assessment.class,
+        SafetyClass::A,
+        "{}",
+        listed(&assessment.obstacles)
+    );
     let assessment = assessed(&World::new(&["etc/x=1"], &["etc/x=2"], &links));
     let told = listed(&assessment.obstacles);
     assert!(told.contains("more than 100000 links"), "{told}");

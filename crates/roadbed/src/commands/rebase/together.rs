@@ -20,7 +20,8 @@ pub(super) async fn rule(client: &Client, ids: &[Uuid], how: &str) -> Result<()>
         ruled.push(client.post(&format!("/rebases/items/{id}/{how}"), &()).await?);
     }
     output::show(client.format(), &ruled, |ruled| {
-        let line = |item: &RebaseItemEntry| format!("{}:{} is {}", item.repository, item.tag, item.state.as_str());
+        let line =
+            |item: &RebaseItemEntry| format!("{}:{} is {}", item.repository, item.tag, item.state.as_str());
         output::lines(ruled.iter().map(line))
     })
 }
@@ -33,12 +34,14 @@ pub(super) async fn report(client: &Client, base: &BaseName) -> Result<()> {
 
 pub(super) async fn switch(client: &Client, how: &str) -> Result<()> {
     let switched: RebaseSwitch = client.post(&format!("/rebases/{how}"), &()).await?;
-    output::show(client.format(), &switched, |switched| match &switched.stopped_by {
-        Some(by) => format!(
-            "All rebases are stopped by {}, those that had begun too. `roadbed rebase resume` lets them go on.\n",
-            output::printable(by)
-        ),
-        None => "Rebases go on.\n".to_owned(),
+    output::show(client.format(), &switched, |switched| {
+        match &switched.stopped_by {
+            Some(by) => format!(
+                "All rebases are stopped by {}, those that had begun too. `roadbed rebase resume` lets them go on.\n",
+                output::printable(by)
+            ),
+            None => "Rebases go on.\n".to_owned(),
+        }
     })
 }
 
@@ -54,17 +57,27 @@ fn describe(report: &RebaseReport) -> String {
         None => "  moves        by every push, and asks for each image: no signer is declared (`roadbed base set --signer`)".to_owned(),
     });
     if let Some(by) = &report.stopped_by {
-        lines.push(format!("  stopped      by {} (`roadbed rebase resume`)", output::printable(by)));
+        lines.push(format!(
+            "  stopped      by {} (`roadbed rebase resume`)",
+            output::printable(by)
+        ));
     }
     for release in &report.releases {
-        let (version, platform) = (output::printable(&release.version), output::printable(&release.platform));
+        let (version, platform) = (
+            output::printable(&release.version),
+            output::printable(&release.platform),
+        );
         let why = output::printable(&release.moves_nothing);
         lines.push(match release.moves_nothing.is_empty() {
             true => format!("  release      {version} for {platform}"),
             false => format!("  moves nothing {version} for {platform}: {why}"),
         });
     }
-    let counts: Vec<String> = report.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let counts: Vec<String> = report
+        .counts
+        .iter()
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
     if !counts.is_empty() {
         lines.push(format!("  tags         {}", counts.join(", ")));
     }
@@ -109,7 +122,10 @@ pub(super) fn of_findings(change: &FindingsChange) -> Vec<String> {
 }
 
 fn by_severity(counts: &BTreeMap<String, u64>) -> String {
-    let counts: Vec<String> = counts.iter().map(|(severity, count)| format!("{count} {severity}")).collect();
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(severity, count)| format!("{count} {severity}"))
+        .collect();
     counts.join(", ")
 }
 

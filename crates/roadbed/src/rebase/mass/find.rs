@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use oci::{Digest, RepoName, Tag};
 use road::lineage::Release;
 use road::names::BaseName;
-use store::{NewRebaseItem, RoadEntries, Store};
+use store::{ItemState, NewRebaseItem, RoadEntries, Store};
 
 use crate::fleet::FleetService;
 
@@ -47,27 +47,27 @@ impl Finder {
         }
     }
 
-    /// Notes what is to follow, if there may be news. Answers whether it must look again soon.
-    pub(super) async fn find(&mut self, road: &Arc<RoadEntries>) -> Result<bool> {
+    /// Notes what is to follow, if there may be news.
+    pub(super) async fn find(&mut self, road: &Arc<RoadEntries>) -> Result<()> {
         let targets = targets(road);
         let stand = self.fleet.stand();
         let now = (road.change, stand.epoch);
         let is_other_road = self.seen.is_none_or(|(change, _)| change != road.change);
         if self.seen == Some(now) {
-            return Ok(false);
+            return Ok(());
         }
         if is_other_road {
             self.leave_out(road).await?;
         }
         if targets.is_empty() {
             self.seen = Some(now);
-            return Ok(false);
+            return Ok(());
         }
         if !is_other_road && Instant::now() < self.not_before {
-            return Ok(true);
+            return Ok(());
         }
         if !self.fleet.caught_up(CATCH_UP).await? {
-            return Ok(true);
+            return Ok(());
         }
         let epoch = self.fleet.stand().epoch;
         let began = Instant::now();
@@ -75,16 +75,17 @@ impl Finder {
         self.note(found).await?;
         self.not_before = Instant::now() + PAUSE.max(began.elapsed() * TIMES);
         self.seen = Some((road.change, epoch));
-        Ok(false)
+        Ok(())
     }
 
     /// What waits for a release that does not count any more.
     async fn leave_out(&self, road: &RoadEntries) -> Result<()> {
-        for base in road.bases.iter() {
-            let targets = super::targets(road, &base.name);
-            let left = self.store.leave_out_rebase_items(&base.name, &targets).await?;
+        let open = [ItemState::New, ItemState::Asking, ItemState::Waiting];
+        for base in self.store.bases_with_items_in(&open).await? {
+            let targets = super::targets(road, &base);
+            let left = self.store.leave_out_rebase_items(&base, &targets).await?;
             if left > 0 {
-                tracing::info!(base = %base.name, left, "tags do not follow to a release that was superseded");
+                tracing::info!(%base, left, "tags do not follow to a release that was superseded");
             }
         }
         Ok(())
@@ -109,7 +110,9 @@ impl Finder {
                 };
                 for tag in tags.iter().filter_map(|tag| tag.parse::<Tag>().ok()) {
                     // Of an index one of its images stands for all of them, always the same one.
-                    let named = moves.entry((repository.clone(), tag)).or_insert_with(|| to.clone());
+                    let named = moves
+                        .entry((repository.clone(), tag))
+                        .or_insert_with(|| to.clone());
                     if to < *named {
                         *named = to.clone();
                     }
@@ -153,7 +156,10 @@ impl Finder {
 type Targets = HashMap<BaseName, HashMap<String, Digest>>;
 
 fn targets(road: &RoadEntries) -> Targets {
-    let safe = road.bases.iter().filter(|base| base.rebase.as_ref().is_some_and(|rebase| rebase.safe));
+    let safe = road
+        .bases
+        .iter()
+        .filter(|base| base.rebase.as_ref().is_some_and(|rebase| rebase.safe));
     let mut targets = Targets::new();
     for base in safe {
         let mut releases: Vec<&Release> = road.releases.of_base(&base.name).collect();
@@ -163,7 +169,9 @@ fn targets(road: &RoadEntries) -> Targets {
         releases.retain(|release| release.is_target);
         // Of several the newest counts, as for a single image.
         releases.sort_by_key(|release| (release.released_at, release.digest));
-        let by_platform = releases.into_iter().map(|release| (release.platform.clone(), release.digest));
+        let by_platform = releases
+            .into_iter()
+            .map(|release| (release.platform.clone(), release.digest));
         targets.insert(base.name.clone(), by_platform.collect());
     }
     targets

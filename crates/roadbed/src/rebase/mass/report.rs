@@ -34,13 +34,18 @@ impl Reports {
     }
 
     /// As far as somebody may pull it.
-    pub(crate) async fn of(&self, base: &BaseName, may_pull: &MayPull) -> Result<RebaseReport, RebasingError> {
+    pub(crate) async fn of(
+        &self,
+        base: &BaseName,
+        may_pull: &MayPull,
+    ) -> Result<RebaseReport, RebasingError> {
         let road = self.store.road().await.map_err(|error| failed(error.into()))?;
         let entry = road.bases.get(base).filter(|entry| may_pull(&entry.repository));
         let signer = match entry {
             Some(entry) => entry.signer.clone(),
             None => {
-                let why = format!("there is no base `{base}`: `roadbed base list` shows those that there are");
+                let why =
+                    format!("there is no base `{base}`: `roadbed base list` shows those that there are");
                 return Err(RebasingError::NoBase(why));
             }
         };
@@ -73,7 +78,8 @@ impl Reports {
             .rebase_items(base, &targets(road, base), MAX_ITEMS)
             .await?;
         let now = moment_of(&self.store)?;
-        let (turn, wishes) = turn_of(&self.store, (&items, road), &self.incidents, &self.settings, now).await?;
+        let (turn, wishes) =
+            turn_of(&self.store, (&items, road), &self.incidents, &self.settings, now).await?;
         let mut reported: Vec<RebaseItemEntry> = items.into_iter().map(RebaseItemEntry::from).collect();
         for (item, wishes) in reported.iter_mut().zip(&wishes) {
             wishes.ring.as_str().clone_into(&mut item.ring);
@@ -92,20 +98,26 @@ fn releases(road: &RoadEntries, base: &BaseName, signer: Option<&str>) -> Vec<Re
     let mut all: Vec<&Release> = road.releases.of_base(base).collect();
     all.sort_by_key(|release| std::cmp::Reverse((release.released_at, release.digest)));
     let newest = |platform: &str| {
-        let mut targets = all.iter().filter(|release| release.is_target && release.platform == platform);
+        let mut targets = all
+            .iter()
+            .filter(|release| release.is_target && release.platform == platform);
         targets.next().map(|release| release.released_at)
     };
     let is_newer = |release: &Release| {
         release.superseded.is_none() && newest(&release.platform).is_none_or(|at| release.released_at > at)
     };
-    let shown = all.iter().filter(|release| release.is_target || is_newer(release));
+    let shown = all
+        .iter()
+        .filter(|release| release.is_target || is_newer(release));
     let entries = shown.map(|release| ReportedRelease {
         digest: release.digest,
         version: release.version.clone(),
         platform: release.platform.clone(),
         moves_nothing: match (release.is_target, signer) {
             (true, _) => String::new(),
-            (false, Some(signer)) => format!("it is not in the channel that images follow, or not signed by {signer}"),
+            (false, Some(signer)) => {
+                format!("it is not in the channel that images follow, or not signed by {signer}")
+            }
             (false, None) => "it is not in the channel that images follow".to_owned(),
         },
     });

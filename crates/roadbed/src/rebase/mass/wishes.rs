@@ -34,11 +34,15 @@ impl Wishes {
 /// What the application of a repository says; of none, and of one that says nothing: it is asked first, with most.
 pub(super) fn of_item(item: &RebaseItem, road: &RoadEntries, now: OffsetDateTime) -> Wishes {
     let mut wishes = of_repository(item, road, now);
-    let is_signed = road.bases.get(&item.of.base).is_some_and(|base| base.signer.is_some());
+    let is_signed = road
+        .bases
+        .get(&item.of.base)
+        .is_some_and(|base| base.signer.is_some());
     if !is_signed && wishes.auto == AutoRebase::Auto {
         // Whoever may push to the base's repository would move the whole fleet.
         wishes.auto = AutoRebase::Ask;
-        wishes.why_ask = "the catalogue declares no signer for the base, so nothing follows without being asked for";
+        wishes.why_ask =
+            "the catalogue declares no signer for the base, so nothing follows without being asked for";
     }
     wishes
 }
