@@ -26,6 +26,7 @@ unit:
 # December 2021 against the real engine, with what each source said at each moment; prints each step and what is pending
 replay-log4j:
     cargo test --workspace --locked --bins replay_log4j -- --nocapture
+    cargo test --workspace --locked --test scan mass_day -- --nocapture
 
 # The distribution specification, asked of the real binary
 protocol:

@@ -30,11 +30,10 @@ pub(super) fn attested(
     plan: &PlanEntry,
     base: &BaseImage,
 ) -> Result<NewRebase> {
-    let Some((image, bytes, _)) = new.manifests.last() else {
+    let Some((image, bytes, manifest)) = new.manifests.last() else {
         return Ok(new);
     };
-    let media_type = serde_json::from_slice::<Value>(bytes)?["mediaType"].clone();
-    let media_type = media_type.as_str().unwrap_or(OCI_IMAGE_MANIFEST);
+    let media_type = &manifest.media_type;
     let subject = json!({ "mediaType": media_type, "digest": image, "size": bytes.len() });
     let statements = [(COSIGN_SIGN, json!({})), (PROVENANCE, provenance(plan, base))];
     for (kind, predicate) in statements {

@@ -1,5 +1,7 @@
 //! A base moves, and all images on it follow: by whose word, in which order, and what the registry states of what it made.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
@@ -169,9 +171,10 @@ pub(super) fn say(world: &World, said: &[(&str, &str)]) -> Result<()> {
             "--repository",
             &format!("team/{name}"),
         ])?;
-        text.push_str(&format!(
-            "---\napiVersion: road/v1\nkind: AppRoad\nmetadata: {{name: {name}, owner: team}}\nspec: {spec}\n"
-        ));
+        writeln!(
+            text,
+            "---\napiVersion: road/v1\nkind: AppRoad\nmetadata: {{name: {name}, owner: team}}\nspec: {spec}"
+        )?;
     }
     std::fs::write(directory.path().join("pavedroad.yaml"), text)?;
     world

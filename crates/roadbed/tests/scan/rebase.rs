@@ -100,6 +100,11 @@ pub(super) fn app(name: &str) -> Image {
     image(&[release_layer(1), Layer::of_files(&[file])], "/app/main")
 }
 
+/// An application on the first release that has these files.
+pub(super) fn with_files(files: &[(&str, Vec<u8>)]) -> Image {
+    image(&[release_layer(1), Layer::of_files(files)], "/app/main")
+}
+
 /// Declares that base.
 pub(super) fn declare(world: &World, options: &[&str]) -> Result<()> {
     let set = [

@@ -365,11 +365,11 @@ async fn leave_out(tx: &Tx, base: &BaseName, releases: &[Digest]) -> Result<u64,
 
 async fn rule(tx: &Tx, actor: &Actor, id: Uuid, approved: bool) -> Result<RebaseItem, RebaseError> {
     let item = find(tx, id).await?.ok_or(RebaseError::Unknown)?;
-    let may = match (item.state, approved) {
-        (ItemState::Asking, _) => true,
-        (ItemState::New | ItemState::Waiting | ItemState::Failed, false) => true,
-        (_, _) => false,
-    };
+    let can_be_rejected = matches!(
+        item.state,
+        ItemState::New | ItemState::Waiting | ItemState::Failed
+    );
+    let may = item.state == ItemState::Asking || (!approved && can_be_rejected);
     if !may {
         return Err(RebaseError::Item {
             state: item.state.as_str(),

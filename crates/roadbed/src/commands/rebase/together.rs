@@ -1,6 +1,7 @@
 //! Images that follow a base together: the report, what is approved and rejected, and the switch.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use anyhow::Result;
 use road::names::BaseName;
@@ -68,9 +69,10 @@ fn describe(report: &RebaseReport) -> String {
             output::printable(&release.platform),
         );
         let why = output::printable(&release.moves_nothing);
-        lines.push(match release.moves_nothing.is_empty() {
-            true => format!("  release      {version} for {platform}"),
-            false => format!("  moves nothing {version} for {platform}: {why}"),
+        lines.push(if release.moves_nothing.is_empty() {
+            format!("  release      {version} for {platform}")
+        } else {
+            format!("  moves nothing {version} for {platform}: {why}")
         });
     }
     let counts: Vec<String> = report
@@ -100,7 +102,7 @@ fn describe(report: &RebaseReport) -> String {
         text.push_str(&table);
     }
     if report.more_items > 0 {
-        text.push_str(&format!("and {} more\n", report.more_items));
+        let _ = writeln!(text, "and {} more", report.more_items);
     }
     text
 }

@@ -57,6 +57,7 @@ async fn it_comes_in_as_a_whole_and_says_whose_word_it_is() {
     let entries = PushedEntries {
         applications: vec![entry("shop", "shop/**"), entry("pay", "pay/**")],
         bases: vec![base("java17", "base/java17")],
+        road: Vec::new(),
         prune: false,
         ..PushedEntries::default()
     };
@@ -74,6 +75,7 @@ async fn it_comes_in_as_a_whole_and_says_whose_word_it_is() {
     let tie = PushedEntries {
         applications: vec![entry("thief", "shop/**")],
         bases: vec![base("other", "base/other")],
+        road: Vec::new(),
         prune: false,
         ..PushedEntries::default()
     };
