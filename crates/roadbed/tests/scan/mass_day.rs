@@ -22,7 +22,10 @@ async fn incident(world: &World, holds: impl Fn(&Value) -> bool) -> Result<Value
 
 /// The base with log4j 2.14.1, and on it P1, P2 with a jar of its own, and P4 in a late ring and frozen; O1 stands alone.
 async fn before() -> Result<(World, super::signer::Signer)> {
-    let options = [("ROADBED_REBASE__LATE_AFTER", "1s")];
+    let options = [
+        ("ROADBED_REBASE__NORMAL_AFTER", "1s"),
+        ("ROADBED_REBASE__LATE_AFTER", "1s"),
+    ];
     let (world, platform) = on_signed_base(&options, &["p1", "p4"]).await?;
     world.import(&facts())?;
     let own = rebase::with_files(&[("app/lib/log4j-core.jar", log4j_core("2.13.3"))]);
