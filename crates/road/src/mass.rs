@@ -115,13 +115,12 @@ pub fn turn(candidates: &[Candidate], pace: &Pace, begun: u64, now: OffsetDateTi
         } else {
             None
         };
-        match wait {
-            Some(wait) => turn.wait.push((place, wait)),
-            None => {
-                turn.begin.push(place);
-                left -= 1;
-                is_first = false;
-            }
+        if let Some(wait) = wait {
+            turn.wait.push((place, wait));
+        } else {
+            turn.begin.push(place);
+            left -= 1;
+            is_first = false;
         }
     }
     turn
