@@ -5,7 +5,8 @@
 //! directory with the lists that `dpkg-query`, `pip list` and the others gave of it; `tree` cuts a directory into layers, `layout`
 //! writes an image from them, `languages` and `programs` put things into it. `lists` reads the lists, `found` what was found.
 //! `accuracy` compares them, offline and in a registry; `rpm` does the same for roots that rpm filled. `log4j_day` is the table of
-//! December 2021 with the jars of those days.
+//! December 2021 with the jars of those days. `shapes` puts images of fifty recipes on newer bases, `rebase` what must be refused;
+//! `following` is how both do it.
 
 #![expect(
     clippy::unwrap_used,
@@ -22,6 +23,7 @@ mod fetch;
 mod real_images {
     mod accuracy;
     mod debian;
+    mod following;
     mod found;
     mod languages;
     mod layout;
@@ -30,5 +32,6 @@ mod real_images {
     mod programs;
     mod rebase;
     mod rpm;
+    mod shapes;
     mod tree;
 }

@@ -16,6 +16,7 @@ const FLEETING: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
 #[derive(Debug, PartialEq, Eq)]
 struct Mark {
     mode: u32,
+    owner: (u32, u32),
     size: u64,
     /// Seconds and nanoseconds. Of a directory it says that something in it changed, which is seen there.
     modified: (i64, i64),
@@ -34,6 +35,12 @@ impl Tree {
             root: root.to_owned(),
             layered: BTreeMap::new(),
         }
+    }
+
+    /// Takes what is there for layers that are there already.
+    pub(super) fn mark(&mut self) -> io::Result<()> {
+        self.layered.clear();
+        walk(&self.root, Path::new(""), &mut self.layered)
     }
 
     /// A layer of what is other than in the last one, as a tar archive with whiteouts.
@@ -73,6 +80,7 @@ fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<PathBuf, Mark>) -> i
         let is_directory = metadata.is_dir();
         let mark = Mark {
             mode: metadata.mode(),
+            owner: (metadata.uid(), metadata.gid()),
             size: if is_directory { 0 } else { metadata.size() },
             modified: if is_directory {
                 (0, 0)
