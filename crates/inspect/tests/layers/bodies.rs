@@ -126,6 +126,49 @@ pub(crate) fn layer(data: &[u8]) {
     );
 }
 
+/// A program or library in a layer: what it needs of others is read within the limits, or it is counted as one that was not read.
+pub(crate) fn linkage(data: &[u8]) {
+    let mut header = [0; BLOCK];
+    header[..5].copy_from_slice(b"app/x");
+    header[100..107].copy_from_slice(b"0000755");
+    header[124..135].copy_from_slice(format!("{:011o}", data.len()).as_bytes());
+    header[156] = b'0';
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    let end = vec![0; data.len().next_multiple_of(BLOCK) - data.len() + 2 * BLOCK];
+    let blob = repaired_at(&[&header, data, &end].concat());
+    let mut analysers = Analysers {
+        version: "generated",
+        catalogers: &[],
+        bytes: &mut [],
+        hashes_files: true,
+    };
+    let expected = Digest::of(Algorithm::Sha256, &blob);
+    let report = inspect_layer(
+        blob.as_slice(),
+        &expected,
+        &mut NoSpool,
+        &mut analysers,
+        &Limits::default(),
+    );
+    let Some(facts) = report.rebase else {
+        return;
+    };
+    assert!(facts.linkages.len() as u64 + facts.more_linkages <= 1);
+    for linkage in &facts.linkages {
+        let names = linkage.needed.iter().chain(&linkage.offers);
+        let wanted = linkage.wants.iter().flat_map(|(library, version)| [library, version]);
+        assert!(names.chain(wanted).all(|name| name.len() <= 3 * 4_096));
+        assert!(linkage.needed.len() <= 4_097 && linkage.wants.len() <= 4_097 && linkage.offers.len() <= 4_097);
+    }
+}
+
+/// The first block with the checksum that makes it a header.
+fn repaired_at(archive: &[u8]) -> Vec<u8> {
+    let mut bytes = repaired(&[&[1], &archive[..BLOCK]].concat());
+    bytes.extend_from_slice(&archive[BLOCK..]);
+    bytes
+}
+
 /// All but the first byte. Where that is odd, each block gets the checksum that makes it a header.
 fn repaired(data: &[u8]) -> Vec<u8> {
     let Some((first, rest)) = data.split_first() else {

@@ -10,7 +10,9 @@ use road::{
     catalog::{self, CatalogErrors, CatalogLimits, SourceFile},
     fleet::{Fleet, Moment, State, load},
     paving::Paving,
+    incident::{Event, Incident},
     question::Question,
+    sink::SinkSpec,
 };
 
 /// A question that was understood is written so that it is understood as the same, and can be asked. One that was not says why
@@ -146,4 +148,49 @@ pub(crate) fn words(data: &[u8]) {
                 .is_none()
         );
     }
+}
+
+/// A sink as somebody declares it: one that is taken says the same when it is written and read, one that is not says why on one
+/// line of bounded length.
+pub(crate) fn sink(data: &[u8]) {
+    let Ok(sink) = serde_json::from_slice::<SinkSpec>(data) else {
+        return;
+    };
+    match sink.check() {
+        Ok(()) => {
+            let written = serde_json::to_vec(&sink).expect("a sink is JSON");
+            assert_eq!(serde_json::from_slice::<SinkSpec>(&written).ok(), Some(sink));
+        }
+        Err(error) => {
+            let told = error.to_string();
+            assert!(!told.chars().any(char::is_control) && told.len() < 1_000, "{told:?}");
+        }
+    }
+}
+
+/// Events as a journal holds them, in one list. An incident that can be made of them can be asked everything, now and much later, and
+/// its messages can be told in every form.
+pub(crate) fn incident(data: &[u8]) {
+    let Ok(events) = serde_json::from_slice::<Vec<Event>>(data) else {
+        return;
+    };
+    let Ok(incident) = Incident::replay(&events) else {
+        return;
+    };
+    let same = Incident::replay(&events).expect("the same events");
+    let at = incident.last_at();
+    let later = at.checked_add(time::Duration::days(400)).unwrap_or(at);
+    for now in [at, later] {
+        let report = incident.report(now);
+        assert_eq!(report, same.report(now));
+        let page = report.to_html();
+        assert!(!page.contains("<script") && !report.to_markdown().contains('\0'));
+        report.to_json().expect("a report is JSON");
+        for message in road::message::messages(&incident, Some("https://roadbed.example"), now) {
+            road::message::slack(&message);
+            road::message::cloud_event(&message, "roadbed");
+        }
+    }
+    let written = serde_json::to_vec(&events).expect("events are JSON");
+    assert_eq!(serde_json::from_slice::<Vec<Event>>(&written).ok(), Some(events));
 }

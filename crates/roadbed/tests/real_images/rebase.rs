@@ -4,14 +4,14 @@ use road::rebase::{Obstacle, SafetyClass};
 
 use super::{
     following::Bases,
-    shapes::{Kind, made},
+    shapes::{Kind, bases, image},
 };
 
 /// What is said of the first layer of a recipe on the way to a release.
 fn said(kind: Kind, new: &str, shape: &str) -> Option<Vec<Obstacle>> {
-    let place = made()?.join(kind.name());
+    let place = bases()?.0.join(kind.name());
     let bases = Bases::of(&place, new, kind.systems()).unwrap();
-    let followed = bases.follow(&[place.join(format!("{shape}-0.tar"))]).unwrap();
+    let followed = bases.follow(&[image(kind, shape)?.join("0.tar")]).unwrap();
     assert!(followed.root.is_none(), "it must be refused");
     assert_eq!(followed.assessment.class, SafetyClass::C);
     assert_eq!(followed.assessment.more_obstacles, 0);
@@ -20,7 +20,7 @@ fn said(kind: Kind, new: &str, shape: &str) -> Option<Vec<Obstacle>> {
 
 #[test]
 fn a_layer_that_deletes_files_of_the_base_is_refused_for_that() {
-    let Some(said) = said(Kind::Debian, "new", "no-documentation") else {
+    let Some(said) = said(Kind::Debian, "new", "no documentation") else {
         return;
     };
     let deletes = |path: &str| Obstacle::Deletes {
@@ -31,7 +31,7 @@ fn a_layer_that_deletes_files_of_the_base_is_refused_for_that() {
 
 #[test]
 fn a_layer_that_shadows_what_the_new_base_changes_is_refused_for_that() {
-    let Some(said) = said(Kind::Distroless, "new", "its-own-libcrypto") else {
+    let Some(said) = said(Kind::Distroless, "new", "its own libcrypto") else {
         return;
     };
     let path = "usr/lib/x86_64-linux-gnu/libcrypto.so.3".to_owned();

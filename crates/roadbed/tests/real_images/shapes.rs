@@ -10,6 +10,7 @@ mod debian;
 mod debs;
 mod distroless;
 mod material;
+mod recipes;
 mod room;
 
 use std::{
@@ -103,9 +104,6 @@ impl Shape {
         Self::with(name, steps, check, Expected::Open(why))
     }
 
-    fn file(&self) -> String {
-        self.name.replace(' ', "-")
-    }
 }
 
 /// A kind of base.
@@ -129,9 +127,9 @@ impl Kind {
 
     fn shapes(self) -> &'static [Shape] {
         match self {
-            Self::Debian => &debian::SHAPES,
-            Self::Distroless => &distroless::SHAPES,
-            Self::Alpine => &alpine::SHAPES,
+            Self::Debian => &recipes::DEBIAN,
+            Self::Distroless => &recipes::DISTROLESS,
+            Self::Alpine => &recipes::ALPINE,
         }
     }
 
@@ -148,17 +146,18 @@ impl Kind {
     }
 }
 
-/// All of what makes the images, so that those of other recipes are not taken for them.
-const RECIPE: [&str; 8] = [
+/// All of what makes the bases, so that those of other ways are not taken for them.
+const BASES: [&str; 6] = [
     include_str!("shapes/alpine.rs"),
     include_str!("shapes/debian.rs"),
     include_str!("shapes/debs.rs"),
     include_str!("shapes/distroless.rs"),
     include_str!("shapes/material.rs"),
-    include_str!("shapes/room.rs"),
-    include_str!("tree.rs"),
     include_str!("../../../../ci/apk/pack.go"),
 ];
+
+/// What else makes the layers of a recipe.
+const LAYERS: [&str; 2] = [include_str!("shapes/room.rs"), include_str!("tree.rs")];
 
 const PROGRAMS: [Program; 7] = [
     Program { name: "mmdebstrap", package: "mmdebstrap" },
@@ -182,10 +181,29 @@ fn ready() -> Result<PathBuf, Unable> {
     tool("roadbed-apk")
 }
 
-/// Where the layers of all recipes lie, by kind of base; `None`, said aloud, where they cannot be made.
-pub(super) fn made() -> Option<PathBuf> {
+/// What a directory is called that holds what was made in these ways.
+fn named(what: &str, ways: &[&str]) -> String {
+    format!("{what}-{}", &sha256_hex(ways.concat().as_bytes())[..16])
+}
+
+/// A directory of what was made before, or is made now.
+fn kept(name: &str, make: impl Fn(&Path) -> Result<()>) -> Option<PathBuf> {
+    fetch::kept(name, |directory| match make(directory) {
+        Ok(()) => true,
+        Err(error) => {
+            eprintln!("{name} could not be made: {error:#}");
+            false
+        }
+    })
+}
+
+/// Where the bases lie, by kind, with what the recipes need; and apk's stand-in. `None`, said aloud, where they cannot be made.
+pub(super) fn bases() -> Option<(PathBuf, PathBuf)> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    // A test that failed left nothing half done.
+    let _guard = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     match ready() {
-        Ok(apk) => archives(&apk),
+        Ok(apk) => Some((kept(&named("bases", &BASES), |directory| make(directory, &apk))?, apk)),
         Err(unable) => {
             unable::report(&unable);
             None
@@ -193,17 +211,29 @@ pub(super) fn made() -> Option<PathBuf> {
     }
 }
 
-fn archives(apk: &Path) -> Option<PathBuf> {
-    static MAKING: Mutex<()> = Mutex::new(());
-    // A test that failed left nothing half done.
-    let _guard = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    let name = format!("shapes-{}", &sha256_hex(RECIPE.concat().as_bytes())[..16]);
-    fetch::kept(&name, |directory| match make(directory, apk) {
-        Ok(()) => true,
-        Err(error) => {
-            eprintln!("the images could not be made: {error:#}");
-            false
-        }
+/// Where the layers of a recipe lie, `0.tar` and so on, and the `list` of its packages.
+pub(super) fn image(kind: Kind, name: &str) -> Option<PathBuf> {
+    let (bases, apk) = bases()?;
+    let shape = kind.shapes().iter().find(|shape| shape.name == name)?;
+    made(&bases, &apk, kind, shape)
+}
+
+fn made(bases: &Path, apk: &Path, kind: Kind, shape: &Shape) -> Option<PathBuf> {
+    let steps = format!("{:?} {:?}", shape.steps, bases.file_name());
+    let what = format!("shape-{}-{}", kind.name(), shape.name.replace(' ', "-"));
+    kept(&named(&what, &[&LAYERS[..], &[&steps]].concat()), |directory| {
+        let base = bases.join(kind.name()).join("old");
+        let archive = |name: &str| Archive::known(bases.join("apt").join(name));
+        let archives = [archive("old"), archive("new")];
+        let repository = alpine::Repository::known(bases.join("repository-old"), apk.to_owned());
+        let material = bases.join("material");
+        let root = room::layers(directory, &base, &material, shape.steps, |room, step| match kind {
+            Kind::Debian => debian::carry_out(room, step, &archives),
+            Kind::Distroless => distroless::carry_out(room, step, &archives[0]),
+            Kind::Alpine => repository.carry_out(room, step),
+        })?;
+        fs::write(directory.join("list"), listed(kind, apk, &root)?)?;
+        Ok(fs::remove_dir_all(root)?)
     })
 }
 
@@ -227,38 +257,15 @@ fn on_two<T: Sync>(all: &[T], run: impl Fn(&T) -> Result<()> + Sync) -> Result<(
 }
 
 fn make(directory: &Path, apk: &Path) -> Result<()> {
-    let apt = directory.join("apt");
     on_two(&[true, false], |is_material| {
         if *is_material {
             material::make(&directory.join("material"))
         } else {
-            make_bases(directory, &apt, apk)
+            make_bases(directory, &directory.join("apt"), apk)
         }
     })?;
-    let archive = |name: &str| Archive::known(apt.join(name));
-    let archives = [archive("old"), archive("new")];
-    let repository = alpine::Repository::known(directory.join("repository-old"), apk.to_owned());
-    let material = directory.join("material");
-    let all: Vec<(Kind, &Shape)> = Kind::ALL
-        .into_iter()
-        .flat_map(|kind| kind.shapes().iter().map(move |shape| (kind, shape)))
-        .collect();
-    on_two(&all, |(kind, shape)| {
-        let place = directory.join(kind.name());
-        let base = place.join("old");
-        let root = room::layers(&place, &base, &material, &shape.file(), shape.steps, |room, step| match kind {
-            Kind::Debian => debian::carry_out(room, step, &archives),
-            Kind::Distroless => distroless::carry_out(room, step, &archives[0]),
-            Kind::Alpine => repository.carry_out(room, step),
-        })?;
-        fs::write(place.join(format!("{}.list", shape.file())), listed(*kind, apk, &root)?)?;
-        Ok(fs::remove_dir_all(root)?)
-    })?;
-    for name in ["apt", "material", "repository-old", "repository-new"] {
+    for name in ["apt/next", "repository-new"] {
         fs::remove_dir_all(directory.join(name))?;
-    }
-    for kind in Kind::ALL {
-        fs::remove_dir_all(directory.join(kind.name()).join("old"))?;
     }
     Ok(())
 }
@@ -320,20 +327,21 @@ fn installed(listed: &str) -> BTreeMap<&str, &str> {
 /// A base and where its things lie.
 struct Stage<'a> {
     kind: Kind,
-    place: PathBuf,
+    directory: &'a Path,
     bases: Bases,
     apk: &'a Path,
 }
 
 impl Stage<'_> {
     fn list(&self, name: &str) -> Result<String> {
-        let path = self.place.join(format!("{name}.list"));
+        let path = self.directory.join(self.kind.name()).join(format!("{name}.list"));
         fs::read_to_string(&path).with_context(|| path.display().to_string())
     }
 
     /// Puts the image of a recipe on the new base and tries it; a line of the table.
     fn try_out(&self, shape: &Shape) -> Result<(SafetyClass, String)> {
-        let archives = (0..shape.steps.len()).map(|at| self.place.join(format!("{}-{at}.tar", shape.file())));
+        let image = made(self.directory, self.apk, self.kind, shape).context("it could not be made")?;
+        let archives = (0..shape.steps.len()).map(|at| image.join(format!("{at}.tar")));
         let archives: Vec<PathBuf> = archives.collect();
         let followed = self.bases.follow(&archives)?;
         let class = followed.assessment.class;
@@ -343,7 +351,7 @@ impl Stage<'_> {
             ensure!(!matches!(shape.expected, Expected::Refused(_)), "it must be refused");
             let is_merged = class == SafetyClass::B;
             ensure!(is_merged || !matches!(shape.expected, Expected::Merged), "it must be merged");
-            self.check(shape, &followed, root.path())?;
+            self.check(shape, &image, &followed, root.path())?;
             let merged: Vec<&String> = followed.assessment.evidence.merged.keys().collect();
             if !merged.is_empty() {
                 write!(line, ": merged {merged:?}")?;
@@ -362,9 +370,9 @@ impl Stage<'_> {
         Ok((class, line))
     }
 
-    fn check(&self, shape: &Shape, followed: &Followed, root: &Path) -> Result<()> {
+    fn check(&self, shape: &Shape, image: &Path, followed: &Followed, root: &Path) -> Result<()> {
         let now = listed(self.kind, self.apk, root)?;
-        let [old, new, own] = [self.list("old")?, self.list("new")?, self.list(&shape.file())?];
+        let [old, new, own] = [self.list("old")?, self.list("new")?, fs::read_to_string(image.join("list"))?];
         let [now, old, new, own] = [&now, &old, &new, &own].map(|list| installed(list));
         for (package, version) in &new {
             ensure!(now.get(package) == Some(version), "{package} of the base is {:?}", now.get(package));
@@ -404,16 +412,12 @@ fn unchanged(followed: &Followed, root: &Path) -> Result<()> {
 
 #[test]
 fn of_fifty_recipes_four_in_five_follow_their_base_and_work() {
-    let apk = match ready() {
-        Ok(apk) => apk,
-        Err(unable) => return unable::report(&unable),
-    };
-    let Some(directory) = archives(&apk) else { return };
+    let Some((directory, apk)) = bases() else { return };
     let stages: Vec<Stage<'_>> = Kind::ALL
         .into_iter()
         .map(|kind| Stage {
             kind,
-            place: directory.join(kind.name()),
+            directory: &directory,
             bases: Bases::of(&directory.join(kind.name()), "new", kind.systems()).unwrap(),
             apk: &apk,
         })

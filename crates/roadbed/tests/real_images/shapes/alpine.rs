@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,7 +14,6 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     super::debian::output,
-    Shape,
     debs::{Archive, field, unpack},
     room::{Room, Step, run},
 };
@@ -25,6 +25,15 @@ const BASE: [&str; 4] = [
     "ca-certificates-bundle",
     "musl",
 ];
+
+/// As programs call musl.
+const LIBC: &str = "libc.musl-x86_64.so.1";
+
+/// Where a file lies: Debian moves some between releases.
+fn first_of(root: &Path, paths: &[&str]) -> Result<PathBuf> {
+    let all = paths.iter().map(|path| root.join(path));
+    all.into_iter().find(|path| path.is_file()).context("the file is elsewhere")
+}
 
 /// The packages that are had at one time, and the program that installs them.
 pub(super) struct Repository {
@@ -117,14 +126,19 @@ impl Repository {
         self.pack("alpine-baselayout-data", &format!("{release}-r0"), &said(&[], &[]))?;
 
         let debs = archive.files(&["musl", "busybox-static", "ca-certificates"])?;
-        let musl = self.files("musl")?;
-        let control = unpack(&debs[0], &musl)?;
-        fs::remove_dir_all(musl.join("usr/share"))?;
+        let unpacked = self.directory.join("unpacked");
+        let control = unpack(&debs[0], &unpacked)?;
+        let musl = self.files("musl")?.join("lib");
+        fs::create_dir_all(&musl)?;
+        let libc = first_of(&unpacked, &["lib/x86_64-linux-musl/libc.so", "usr/lib/x86_64-linux-musl/libc.so"])?;
+        fs::copy(libc, musl.join("ld-musl-x86_64.so.1"))?;
+        symlink("ld-musl-x86_64.so.1", musl.join(LIBC))?;
         self.pack("musl", &version(&control), &said(&[], &["so:libc.musl-x86_64.so.1=1"]))?;
 
-        let busybox = self.files("busybox")?;
-        let control = unpack(&debs[1], &busybox)?;
-        fs::remove_dir_all(busybox.join("usr/share"))?;
+        let control = unpack(&debs[1], &unpacked)?;
+        let busybox = self.files("busybox")?.join("bin");
+        fs::create_dir_all(&busybox)?;
+        fs::copy(first_of(&unpacked, &["bin/busybox", "usr/bin/busybox"])?, busybox.join("busybox"))?;
         let version_of = version(&control);
         let mut about = said(&[], &[&format!("cmd:busybox={version_of}"), "/bin/sh"]);
         let install = "#!/bin/busybox sh\n/bin/busybox --install -s\n";
@@ -132,7 +146,6 @@ impl Repository {
         about.lines += "triggers = /bin /usr/bin /sbin /usr/sbin\n";
         self.pack("busybox", &version_of, &about)?;
 
-        let unpacked = self.directory.join("ca-certificates");
         let control = unpack(&debs[2], &unpacked)?;
         let bundle = self.files("ca-certificates-bundle")?.join("etc/ssl/certs");
         fs::create_dir_all(&bundle)?;
@@ -185,14 +198,13 @@ impl Repository {
     fn built(&self, musl: &Path) -> Result<()> {
         let place = musl.join("usr/lib/x86_64-linux-musl");
         let include = musl.join("usr/include/x86_64-linux-musl");
-        let files = self.files("musl")?;
-        let libc = files.join("usr/lib/x86_64-linux-musl/libc.so");
+        let libc = self.files("musl")?.join("lib");
         fs::write(self.directory.join("greeting.c"), "const char *greeting(void) { return \"hello from a library\"; }\n")?;
         let program = "#include <stdio.h>\nconst char *greeting(void);\nint main(void) { puts(greeting()); return 0; }\n";
         fs::write(self.directory.join("main.c"), program)?;
         let script = "cc -nostdinc -isystem \"$1\" -fPIC -fno-stack-protector -c greeting.c main.c\n\
             ld -shared -soname libgreeting.so.1 -o libgreeting.so.1 greeting.o\n\
-            ld -dynamic-linker /lib/ld-musl-x86_64.so.1 -o hello-musl \"$0/crt1.o\" \"$0/crti.o\" main.o libgreeting.so.1 \"$2\" \"$0/crtn.o\"";
+            ld -dynamic-linker /lib/ld-musl-x86_64.so.1 -o hello-musl \"$0/crt1.o\" \"$0/crti.o\" main.o libgreeting.so.1 -L\"$2\" -l:libc.musl-x86_64.so.1 \"$0/crtn.o\"";
         let mut cc = Command::new("sh");
         cc.args(["-ec", script]).arg(place).arg(include).arg(libc);
         output(cc.current_dir(&self.directory)).map(drop)
@@ -251,27 +263,3 @@ pub(super) fn listed(apk: &Path, root: &Path) -> Result<String> {
     let listed = output(Command::new(apk).arg("list").arg(root))?;
     Ok(listed.lines().map(|line| format!("ii {line}\n")).collect())
 }
-
-/// Recipes, each with what must work afterwards.
-pub(super) const SHAPES: [Shape; 10] = {
-    use Step::{Apk, Copy, Run, Text};
-    [
-        Shape::merged("apk add", &[Apk(&["hello"])], "hello | grep -q 'hello from a library'"),
-        Shape::follows("user", &[Run("addgroup -S shop && adduser -S -D -G shop -h /srv/shop shop && chown -R shop:shop /srv/shop")],
-            "test \"$(id -un shop)\" = shop && test \"$(id -gn shop)\" = shop"),
-        Shape::follows("static go", &[Copy("hello-go", "usr/local/bin/hello")], "hello | grep -q 'hello from go'"),
-        Shape::follows("dynamic c", &[Copy("hello-musl", "usr/local/bin/hello")], "hello | grep -q 'hello from a library'"),
-        Shape::follows("own authority", &[Copy("shop.crt", "usr/local/share/ca-certificates/shop.crt"),
-            Run("cat /usr/local/share/ca-certificates/shop.crt >> /etc/ssl/certs/ca-certificates.crt")],
-            "test \"$(grep -c BEGIN /etc/ssl/certs/ca-certificates.crt)\" -gt 100 && grep -qF \"$(sed -n 2p /usr/local/share/ca-certificates/shop.crt)\" /etc/ssl/certs/ca-certificates.crt"),
-        Shape::merged("time zone", &[Apk(&["tzdata"]), Run("cp /usr/share/zoneinfo/Europe/Berlin /etc/localtime && echo Europe/Berlin > /etc/timezone")],
-            "date +%Z | grep -q CE"),
-        Shape::follows("entry point", &[Text("docker-entrypoint.sh", 0o644, "#!/bin/sh\nset -e\nexec \"$@\"\n"), Run("chmod 755 /docker-entrypoint.sh && mkdir /data && chown 1000:1000 /data")],
-            "/docker-entrypoint.sh true && test \"$(stat -c %u /data)\" = 1000"),
-        Shape::follows("cron and a site", &[Run("mkdir -p /var/spool/cron/crontabs /srv/www && echo '0 5 * * * true' > /var/spool/cron/crontabs/root"), Text("srv/www/index.html", 0o644, "hello\n")],
-            "grep -q 5 /var/spool/cron/crontabs/root && test \"$(cat /srv/www/index.html)\" = hello"),
-        Shape::merged("a service with its user", &[Apk(&["webd"]), Run("chown -R webd:webd /var/www")],
-            "test \"$(stat -c %U /var/www/index.html)\" = webd"),
-        Shape::refused("headers of the libc", &[Apk(&["musl-dev"])], &["package `musl-dev` of the application needs `musl="]),
-    ]
-};

@@ -6,7 +6,6 @@ use std::{fs, path::Path};
 use anyhow::{Result, bail};
 
 use super::{
-    Shape,
     debs::{Archive, field, unpack},
     room::{Room, Step},
 };
@@ -87,25 +86,3 @@ pub(super) fn listed(root: &Path) -> Result<String> {
     lines.sort();
     Ok(lines.concat())
 }
-
-/// Recipes; what must work are the words of a command, and what it prints.
-pub(super) const SHAPES: [Shape; 9] = {
-    use Step::{Copy, Debs, Text};
-    [
-        Shape::follows("static go", &[Copy("hello-go", "app")], "/app"),
-        Shape::follows("dynamic c with its library", &[Copy("libgreeting.so.1", "usr/lib/x86_64-linux-gnu/libgreeting.so.1"), Copy("hello-c", "app/hello")], "/app/hello"),
-        Shape::follows("c++", &[Copy("hello-cpp", "app/hello")], "/app/hello"),
-        Shape::follows("libssl of the base", &[Copy("tls", "app/tls")], "/app/tls"),
-        Shape::follows("python of a stage", &[Debs(&["libexpat1", "libpython3.11-minimal", "libpython3.11-stdlib", "python3.11-minimal"]),
-            Text("app/main.py", 0o644, "import json; print(json.dumps(6 * 7))\n")], "/usr/bin/python3.11 /app/main.py"),
-        Shape::follows("curl of a stage", &[Debs(&["curl", "libcurl4", "libnghttp2-14", "libidn2-0", "librtmp1", "libssh2-1", "libpsl5",
-            "libgssapi-krb5-2", "libldap-2.5-0", "libzstd1", "libbrotli1", "libunistring2", "libgnutls30", "libhogweed6", "libnettle8", "libgmp10",
-            "libkrb5-3", "libk5crypto3", "libcom-err2", "libkrb5support0", "libsasl2-2", "libp11-kit0", "libtasn1-6", "libkeyutils1", "libffi8"])],
-            "/usr/bin/curl --version"),
-        Shape::follows("busybox for looking around", &[Debs(&["busybox-static"])], "/bin/busybox sh -c true"),
-        Shape::follows("site with settings", &[Text("etc/localtime.name", 0o644, "Europe/Berlin\n"), Text("srv/www/index.html", 0o644, "hello\n"),
-            Copy("hello-go", "usr/bin/serve"), Text("etc/ssl/certs/shop.pem", 0o644, "-----BEGIN CERTIFICATE-----\n")], "/usr/bin/serve"),
-        Shape::refused("its own libcrypto", &[Copy("own-libcrypto.so.3", "usr/lib/x86_64-linux-gnu/libcrypto.so.3")],
-            &["the application has its own `usr/lib/x86_64-linux-gnu/libcrypto.so.3`, which the new base changes"]),
-    ]
-};

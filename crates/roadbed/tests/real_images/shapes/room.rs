@@ -90,25 +90,24 @@ impl Room<'_> {
     }
 }
 
-/// Makes the layers of a recipe, `NAME-0.tar` and so on, each of one step on a copy of the base.
+/// Makes the layers of a recipe, `0.tar` and so on, each of one step on a copy of the base, which is left as it is then.
 pub(super) fn layers(
     place: &Path,
     base: &Path,
     material: &Path,
-    name: &str,
     steps: &[Step],
     carry_out: impl Fn(&Room<'_>, &Step) -> Result<()>,
 ) -> Result<PathBuf> {
     let room = Room {
-        root: place.join(format!("root-{name}")),
+        root: place.join("root"),
         material,
     };
     output(Command::new("cp").arg("--archive").arg(base).arg(&room.root))?;
     let mut tree = Tree::new(&room.root);
     tree.mark()?;
     for (at, step) in steps.iter().enumerate() {
-        carry_out(&room, step).with_context(|| format!("{name}, {step:?}"))?;
-        fs::write(place.join(format!("{name}-{at}.tar")), tree.layer()?)?;
+        carry_out(&room, step).with_context(|| format!("{step:?}"))?;
+        fs::write(place.join(format!("{at}.tar")), tree.layer()?)?;
     }
     Ok(room.root)
 }
