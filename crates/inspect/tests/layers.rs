@@ -102,6 +102,12 @@ fn blob() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// A library of this machine, small enough to be read some thousand times.
+fn small_program() -> Vec<u8> {
+    const SEED: &[u8] = include_bytes!("../../../fuzz/seeds/inspect_linkage/library");
+    SEED.to_vec()
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -113,6 +119,17 @@ proptest! {
     #[test]
     fn tar(data in archive()) {
         bodies::tar(&data);
+    }
+
+    #[test]
+    fn linkage(changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6), length in any::<prop::sample::Index>()) {
+        let mut file = small_program();
+        for (place, byte) in changes {
+            let place = place.index(file.len());
+            file[place] = byte;
+        }
+        bodies::linkage(&file);
+        bodies::linkage(&file[..length.index(file.len())]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Only what that needs: no extensions beside TLS and login, one mail per connection. The address that is connected to is the one
 //! that was looked at; what the server says is read within bounds.
 
+mod answer;
 mod session;
 mod tls;
 

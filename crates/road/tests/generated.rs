@@ -5,6 +5,8 @@
 mod bodies;
 #[path = "../../inspect/tests/generated/changes.rs"]
 mod changes;
+#[path = "generated/rebase.rs"]
+mod rebase;
 
 use changes::{changed, config, texts};
 use proptest::collection::vec;
@@ -129,5 +131,63 @@ proptest! {
     #[test]
     fn nearly_annotations(data in changed(texts(&[WORDS]))) {
         bodies::words(&data);
+    }
+}
+
+/// Inputs that the fuzz targets start from too.
+macro_rules! seed {
+    ($path:literal) => {
+        include_bytes!(concat!("../../../fuzz/seeds/", $path)).to_vec()
+    };
+}
+
+#[test]
+fn the_events_to_start_from_are_an_incident() {
+    let events: Vec<road::incident::Event> =
+        serde_json::from_slice(&seed!("road_incident/events.json")).unwrap();
+    assert_eq!(events.len(), 7);
+    road::incident::Incident::replay(&events).unwrap();
+}
+
+proptest! {
+    #![proptest_config(config(1_000))]
+
+    #[test]
+    fn nearly_lists_of_packages(data in changed(vec![
+        seed!("road_rebase_packages/dpkg"), seed!("road_rebase_packages/states"), seed!("road_rebase_packages/apk"),
+    ])) {
+        rebase::packages(&data);
+    }
+
+    #[test]
+    fn nearly_accounts(data in changed(vec![
+        seed!("road_rebase_accounts/passwd"), seed!("road_rebase_accounts/group"), seed!("road_rebase_accounts/shadow"),
+    ])) {
+        rebase::accounts(&data);
+    }
+
+    #[test]
+    fn nearly_certificates(data in changed(vec![seed!("road_rebase_certificates/pem")])) {
+        rebase::certificates(&data);
+    }
+
+    #[test]
+    fn nearly_a_loaders_cache(data in changed(vec![seed!("road_rebase_loader_cache/cache")])) {
+        rebase::loader_cache(&data);
+    }
+
+    #[test]
+    fn nearly_configurations(data in changed(vec![seed!("road_rebase_config/config")])) {
+        rebase::config(&data);
+    }
+
+    #[test]
+    fn nearly_a_sink(data in changed(vec![seed!("road_sink/webhook"), seed!("road_sink/smtp")])) {
+        bodies::sink(&data);
+    }
+
+    #[test]
+    fn nearly_an_incident(data in changed(vec![seed!("road_incident/events.json")])) {
+        bodies::incident(&data);
     }
 }

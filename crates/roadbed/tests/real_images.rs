@@ -6,7 +6,7 @@
 //! writes an image from them, `languages` and `programs` put things into it. `lists` reads the lists, `found` what was found.
 //! `accuracy` compares them, offline and in a registry; `rpm` does the same for roots that rpm filled. `log4j_day` is the table of
 //! December 2021 with the jars of those days. `shapes` puts images of fifty recipes on newer bases, `rebase` what must be refused;
-//! `following` is how both do it.
+//! `following` is how both do it. `end_to_end` goes through the registry with buildah, skopeo and containerd.
 
 #![expect(
     clippy::unwrap_used,
@@ -23,6 +23,7 @@ mod fetch;
 mod real_images {
     mod accuracy;
     mod debian;
+    mod end_to_end;
     mod following;
     mod found;
     mod languages;

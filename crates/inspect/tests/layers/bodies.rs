@@ -156,9 +156,14 @@ pub(crate) fn linkage(data: &[u8]) {
     assert!(facts.linkages.len() as u64 + facts.more_linkages <= 1);
     for linkage in &facts.linkages {
         let names = linkage.needed.iter().chain(&linkage.offers);
-        let wanted = linkage.wants.iter().flat_map(|(library, version)| [library, version]);
+        let wanted = linkage
+            .wants
+            .iter()
+            .flat_map(|(library, version)| [library, version]);
         assert!(names.chain(wanted).all(|name| name.len() <= 3 * 4_096));
-        assert!(linkage.needed.len() <= 4_097 && linkage.wants.len() <= 4_097 && linkage.offers.len() <= 4_097);
+        assert!(
+            linkage.needed.len() <= 4_097 && linkage.wants.len() <= 4_097 && linkage.offers.len() <= 4_097
+        );
     }
 }
 

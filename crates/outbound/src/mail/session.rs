@@ -8,36 +8,9 @@ use base64::prelude::BASE64_STANDARD;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use super::answer::{Answer, Hearing, MAX_LINE_BYTES, ways};
 use super::{MailLogin, MailServer, MailTls, Wire, failed};
 use crate::OutboundError;
-
-/// Longest line of an answer, in bytes (RFC 5321, 4.5.3.1.5: 512).
-const MAX_LINE_BYTES: u64 = 2_048;
-
-/// Most lines of one answer.
-const MAX_LINES: usize = 128;
-
-/// Characters of an answer that an error repeats.
-const SHOWN: usize = 200;
-
-/// An answer: its code, and its lines without it.
-struct Answer {
-    code: u16,
-    lines: Vec<String>,
-}
-
-impl Answer {
-    fn is_positive(&self) -> bool {
-        (200..400).contains(&self.code)
-    }
-
-    /// On one line, without what could steer a terminal.
-    fn shown(&self) -> String {
-        let text = format!("{} {}", self.code, self.lines.join(" "));
-        let plain = text.chars().map(|c| if c.is_control() { '?' } else { c });
-        plain.take(SHOWN).collect()
-    }
-}
 
 /// A connection to a server.
 pub(super) struct Session<'s> {
@@ -82,11 +55,7 @@ impl<'s> Session<'s> {
         };
         let answer = self.ask(&format!("EHLO {name}")).await?;
         self.demand(&answer)?;
-        self.offers = answer
-            .lines
-            .iter()
-            .map(|line| line.to_ascii_uppercase())
-            .collect();
+        self.offers = answer.offers();
         Ok(())
     }
 
@@ -117,13 +86,13 @@ impl<'s> Session<'s> {
             let reason = "nobody logs in without TLS".to_owned();
             return Err(failed(self.server, reason, false));
         }
-        let ways = self.offers.iter().find_map(|line| line.strip_prefix("AUTH "));
-        let ways: Vec<String> = ways.unwrap_or_default().split(' ').map(str::to_owned).collect();
+        let ways = ways(&self.offers);
+        let [has_plain, has_login] = ["PLAIN", "LOGIN"].map(|way| ways.contains(&way));
         let (user, password) = (login.user.as_str(), login.password.as_str());
-        let answer = if ways.iter().any(|way| way == "PLAIN") {
+        let answer = if has_plain {
             let token = BASE64_STANDARD.encode(format!("\0{user}\0{password}"));
             self.ask(&format!("AUTH PLAIN {token}")).await?
-        } else if ways.iter().any(|way| way == "LOGIN") {
+        } else if has_login {
             let first = self.ask("AUTH LOGIN").await?;
             self.demand(&first)?;
             let second = self.ask(&BASE64_STANDARD.encode(user)).await?;
@@ -207,22 +176,18 @@ impl<'s> Session<'s> {
     }
 
     async fn answer(&mut self) -> Result<Answer, OutboundError> {
-        let mut lines = Vec::new();
-        while lines.len() < MAX_LINES {
+        let mut hearing = Hearing::default();
+        loop {
             let line = self.line().await?;
-            let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
-            let (Some(code), rest) = (code, line.get(3..).unwrap_or_default()) else {
-                return Err(self.broke("what it says is no SMTP"));
-            };
-            lines.push(rest.get(1..).unwrap_or_default().to_owned());
-            if !rest.starts_with('-') {
-                return Ok(Answer { code, lines });
+            match hearing.hear(&line) {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                Err(reason) => return Err(self.broke(reason)),
             }
         }
-        Err(self.broke("its answer has too many lines"))
     }
 
-    async fn line(&mut self) -> Result<String, OutboundError> {
+    async fn line(&mut self) -> Result<Vec<u8>, OutboundError> {
         let mut bytes = Vec::new();
         let mut line = (&mut self.stream).take(MAX_LINE_BYTES);
         let read = line.read_until(b'\n', &mut bytes);
@@ -231,7 +196,7 @@ impl<'s> Session<'s> {
             Ok(Err(error)) => error.to_string(),
             Ok(Ok(0)) => "it broke off".to_owned(),
             Ok(Ok(_)) if !bytes.ends_with(b"\n") => "its line is cut off, or too long".to_owned(),
-            Ok(Ok(_)) => return Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned()),
+            Ok(Ok(_)) => return Ok(bytes),
         };
         Err(self.broke(&reason))
     }

@@ -163,7 +163,10 @@ pub(crate) fn sink(data: &[u8]) {
         }
         Err(error) => {
             let told = error.to_string();
-            assert!(!told.chars().any(char::is_control) && told.len() < 1_000, "{told:?}");
+            assert!(
+                !told.chars().any(char::is_control) && told.len() < 1_000,
+                "{told:?}"
+            );
         }
     }
 }

@@ -119,9 +119,7 @@ struct World {
 impl World {
     fn new(old: LayerPaths, new: LayerPaths, app: LayerPaths) -> Self {
         Self {
-            media_type: oci::media_type::OCI_IMAGE_MANIFEST
-                .parse()
-                .expect("it is one"),
+            media_type: oci::media_type::OCI_IMAGE_MANIFEST.parse().expect("it is one"),
             contract: Contract {
                 base: "base".to_owned(),
                 is_safe: true,
@@ -223,7 +221,11 @@ pub(crate) fn config(data: &[u8]) {
     let (app, new) = data.split_at(end.unwrap_or(data.len()));
     let new = new.get(BETWEEN.len()..).unwrap_or_default();
     let read = |bytes| serde_json::from_slice::<Value>(bytes).ok();
-    let world = World::new(LayerPaths::default(), LayerPaths::default(), LayerPaths::default());
+    let world = World::new(
+        LayerPaths::default(),
+        LayerPaths::default(),
+        LayerPaths::default(),
+    );
     let old = documents(&["old"], json!({"config": {"Env": ["PATH=/bin"], "User": "1"}}));
     // As it stands, which hardly ever is an image, and as one.
     let raw = Documents {
@@ -249,7 +251,8 @@ pub(crate) fn config(data: &[u8]) {
             all.extend(top.map(|top| top.diff_id.to_string()));
             all
         });
-        let back = write(&world.image([&there, &new, &old]), None, &named()).expect("what was written is read");
+        let back =
+            write(&world.image([&there, &new, &old]), None, &named()).expect("what was written is read");
         let back = Documents {
             manifest: back.manifest,
             config: back.config,

@@ -42,13 +42,7 @@ impl Layer {
             hashes_files: true,
         };
         let limits = Limits::default();
-        let report = inspect_layer(
-            bytes.as_slice(),
-            &diff_id,
-            &mut NoSpool,
-            &mut analysers,
-            &limits,
-        );
+        let report = inspect_layer(bytes.as_slice(), &diff_id, &mut NoSpool, &mut analysers, &limits);
         let name = archive.display();
         let missed = &report.not_scannable;
         ensure!(missed.is_empty(), "{name}: {missed:?}");

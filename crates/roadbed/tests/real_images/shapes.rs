@@ -103,7 +103,6 @@ impl Shape {
     ) -> Self {
         Self::with(name, steps, check, Expected::Open(why))
     }
-
 }
 
 /// A kind of base.
@@ -160,13 +159,34 @@ const BASES: [&str; 6] = [
 const LAYERS: [&str; 2] = [include_str!("shapes/room.rs"), include_str!("tree.rs")];
 
 const PROGRAMS: [Program; 7] = [
-    Program { name: "mmdebstrap", package: "mmdebstrap" },
-    Program { name: "unshare", package: "util-linux" },
-    Program { name: "c++", package: "g++" },
-    Program { name: "javac", package: "openjdk-17-jdk-headless" },
-    Program { name: "npm", package: "npm" },
-    Program { name: "openssl", package: "openssl" },
-    Program { name: "go", package: "golang-go" },
+    Program {
+        name: "mmdebstrap",
+        package: "mmdebstrap",
+    },
+    Program {
+        name: "unshare",
+        package: "util-linux",
+    },
+    Program {
+        name: "c++",
+        package: "g++",
+    },
+    Program {
+        name: "javac",
+        package: "openjdk-17-jdk-headless",
+    },
+    Program {
+        name: "npm",
+        package: "npm",
+    },
+    Program {
+        name: "openssl",
+        package: "openssl",
+    },
+    Program {
+        name: "go",
+        package: "golang-go",
+    },
 ];
 
 /// Where apk's stand-in is.
@@ -203,7 +223,10 @@ pub(super) fn bases() -> Option<(PathBuf, PathBuf)> {
     // A test that failed left nothing half done.
     let _guard = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     match ready() {
-        Ok(apk) => Some((kept(&named("bases", &BASES), |directory| make(directory, &apk))?, apk)),
+        Ok(apk) => Some((
+            kept(&named("bases", &BASES), |directory| make(directory, &apk))?,
+            apk,
+        )),
         Err(unable) => {
             unable::report(&unable);
             None
@@ -227,11 +250,17 @@ fn made(bases: &Path, apk: &Path, kind: Kind, shape: &Shape) -> Option<PathBuf> 
         let archives = [archive("old"), archive("new")];
         let repository = alpine::Repository::known(bases.join("repository-old"), apk.to_owned());
         let material = bases.join("material");
-        let root = room::layers(directory, &base, &material, shape.steps, |room, step| match kind {
-            Kind::Debian => debian::carry_out(room, step, &archives),
-            Kind::Distroless => distroless::carry_out(room, step, &archives[0]),
-            Kind::Alpine => repository.carry_out(room, step),
-        })?;
+        let root = room::layers(
+            directory,
+            &base,
+            &material,
+            shape.steps,
+            |room, step| match kind {
+                Kind::Debian => debian::carry_out(room, step, &archives),
+                Kind::Distroless => distroless::carry_out(room, step, &archives[0]),
+                Kind::Alpine => repository.carry_out(room, step),
+            },
+        )?;
         fs::write(directory.join("list"), listed(kind, apk, &root)?)?;
         Ok(fs::remove_dir_all(root)?)
     })
@@ -301,7 +330,10 @@ fn make_bases(directory: &Path, apt: &Path, apk: &Path) -> Result<()> {
     }
     let lacking = directory.join("distroless/lacking");
     distroless::bootstrap_without(&lacking, &archives[1], "libstdc++6")?;
-    fs::write(directory.join("distroless/lacking.tar"), Tree::new(&lacking).layer()?)?;
+    fs::write(
+        directory.join("distroless/lacking.tar"),
+        Tree::new(&lacking).layer()?,
+    )?;
     Ok(fs::remove_dir_all(lacking)?)
 }
 
@@ -348,9 +380,15 @@ impl Stage<'_> {
         let mut line = String::new();
         write!(line, "{class:?}  {:10}  {}", self.kind.name(), shape.name)?;
         if let Some(root) = &followed.root {
-            ensure!(!matches!(shape.expected, Expected::Refused(_)), "it must be refused");
+            ensure!(
+                !matches!(shape.expected, Expected::Refused(_)),
+                "it must be refused"
+            );
             let is_merged = class == SafetyClass::B;
-            ensure!(is_merged || !matches!(shape.expected, Expected::Merged), "it must be merged");
+            ensure!(
+                is_merged || !matches!(shape.expected, Expected::Merged),
+                "it must be merged"
+            );
             self.check(shape, &image, &followed, root.path())?;
             let merged: Vec<&String> = followed.assessment.evidence.merged.keys().collect();
             if !merged.is_empty() {
@@ -364,7 +402,10 @@ impl Stage<'_> {
         };
         for obstacle in obstacles {
             let text = obstacle.to_string();
-            ensure!(reasons.iter().any(|reason| text.contains(reason)), "unexpected: {text}");
+            ensure!(
+                reasons.iter().any(|reason| text.contains(reason)),
+                "unexpected: {text}"
+            );
         }
         write!(line, ": {} ({} in all)", obstacles[0], obstacles.len())?;
         Ok((class, line))
@@ -372,14 +413,26 @@ impl Stage<'_> {
 
     fn check(&self, shape: &Shape, image: &Path, followed: &Followed, root: &Path) -> Result<()> {
         let now = listed(self.kind, self.apk, root)?;
-        let [old, new, own] = [self.list("old")?, self.list("new")?, fs::read_to_string(image.join("list"))?];
+        let [old, new, own] = [
+            self.list("old")?,
+            self.list("new")?,
+            fs::read_to_string(image.join("list"))?,
+        ];
         let [now, old, new, own] = [&now, &old, &new, &own].map(|list| installed(list));
         for (package, version) in &new {
-            ensure!(now.get(package) == Some(version), "{package} of the base is {:?}", now.get(package));
+            ensure!(
+                now.get(package) == Some(version),
+                "{package} of the base is {:?}",
+                now.get(package)
+            );
         }
         let own = own.iter().filter(|(package, _)| !old.contains_key(*package));
         for (package, version) in own.clone() {
-            ensure!(now.get(package) == Some(version), "{package} of the application is {:?}", now.get(package));
+            ensure!(
+                now.get(package) == Some(version),
+                "{package} of the application is {:?}",
+                now.get(package)
+            );
         }
         ensure!(now.len() == new.len() + own.filter(|(package, _)| !new.contains_key(*package)).count());
         unchanged(followed, root)?;
@@ -405,7 +458,11 @@ fn unchanged(followed: &Followed, root: &Path) -> Result<()> {
         }
         let bytes = fs::read(root.join(path)).with_context(|| path.to_owned())?;
         let digest = Digest::of(Algorithm::Sha256, &bytes).to_string();
-        ensure!(digest.ends_with(&node.content), "`{path}` is another one: {} {digest}", node.content);
+        ensure!(
+            digest.ends_with(&node.content),
+            "`{path}` is another one: {} {digest}",
+            node.content
+        );
     }
     Ok(())
 }
@@ -423,7 +480,10 @@ fn of_fifty_recipes_four_in_five_follow_their_base_and_work() {
         })
         .collect();
     for stage in &stages {
-        assert!(stage.bases.change.old != stage.bases.change.new, "there is something new");
+        assert!(
+            stage.bases.change.old != stage.bases.change.new,
+            "there is something new"
+        );
     }
     let all: Vec<(&Stage<'_>, &Shape)> = stages
         .iter()

@@ -26,7 +26,7 @@ const TOLD: [(&str, &str); 4] = [
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
     pub(super) blob: Blob,
-    diff_id: String,
+    pub(super) diff_id: String,
 }
 
 impl Layer {

@@ -32,7 +32,9 @@ const LIBC: &str = "libc.musl-x86_64.so.1";
 /// Where a file lies: Debian moves some between releases.
 fn first_of(root: &Path, paths: &[&str]) -> Result<PathBuf> {
     let all = paths.iter().map(|path| root.join(path));
-    all.into_iter().find(|path| path.is_file()).context("the file is elsewhere")
+    all.into_iter()
+        .find(|path| path.is_file())
+        .context("the file is elsewhere")
 }
 
 /// The packages that are had at one time, and the program that installs them.
@@ -66,12 +68,7 @@ fn version(control: &str) -> String {
 
 impl Repository {
     /// Makes packages of what a release of Debian has.
-    pub(super) fn make(
-        directory: PathBuf,
-        apk: PathBuf,
-        archive: &Archive,
-        release: &str,
-    ) -> Result<Self> {
+    pub(super) fn make(directory: PathBuf, apk: PathBuf, archive: &Archive, release: &str) -> Result<Self> {
         fs::create_dir_all(directory.join(ARCH))?;
         let repository = Self { directory, apk };
         repository.system(archive, release)?;
@@ -114,7 +111,10 @@ impl Repository {
         let layout = self.files("alpine-baselayout-data")?;
         fs::create_dir_all(layout.join("etc"))?;
         for (name, text) in [
-            ("passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"),
+            (
+                "passwd",
+                "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n",
+            ),
             ("group", "root:x:0:root\nnobody:x:65534:\n"),
             ("shadow", "root:*::0:::::\nnobody:!::0:::::\n"),
             ("shells", "/bin/sh\n/bin/ash\n"),
@@ -123,22 +123,39 @@ impl Repository {
         ] {
             fs::write(layout.join("etc").join(name), text)?;
         }
-        self.pack("alpine-baselayout-data", &format!("{release}-r0"), &said(&[], &[]))?;
+        self.pack(
+            "alpine-baselayout-data",
+            &format!("{release}-r0"),
+            &said(&[], &[]),
+        )?;
 
         let debs = archive.files(&["musl", "busybox-static", "ca-certificates"])?;
         let unpacked = self.directory.join("unpacked");
         let control = unpack(&debs[0], &unpacked)?;
         let musl = self.files("musl")?.join("lib");
         fs::create_dir_all(&musl)?;
-        let libc = first_of(&unpacked, &["lib/x86_64-linux-musl/libc.so", "usr/lib/x86_64-linux-musl/libc.so"])?;
+        let libc = first_of(
+            &unpacked,
+            &[
+                "lib/x86_64-linux-musl/libc.so",
+                "usr/lib/x86_64-linux-musl/libc.so",
+            ],
+        )?;
         fs::copy(libc, musl.join("ld-musl-x86_64.so.1"))?;
         symlink("ld-musl-x86_64.so.1", musl.join(LIBC))?;
-        self.pack("musl", &version(&control), &said(&[], &["so:libc.musl-x86_64.so.1=1"]))?;
+        self.pack(
+            "musl",
+            &version(&control),
+            &said(&[], &["so:libc.musl-x86_64.so.1=1"]),
+        )?;
 
         let control = unpack(&debs[1], &unpacked)?;
         let busybox = self.files("busybox")?.join("bin");
         fs::create_dir_all(&busybox)?;
-        fs::copy(first_of(&unpacked, &["bin/busybox", "usr/bin/busybox"])?, busybox.join("busybox"))?;
+        fs::copy(
+            first_of(&unpacked, &["bin/busybox", "usr/bin/busybox"])?,
+            busybox.join("busybox"),
+        )?;
         let version_of = version(&control);
         let mut about = said(&[], &[&format!("cmd:busybox={version_of}"), "/bin/sh"]);
         let install = "#!/bin/busybox sh\n/bin/busybox --install -s\n";
@@ -172,9 +189,16 @@ impl Repository {
         self.built(&development)?;
         let greeting = self.files("libgreeting")?.join("usr/lib");
         fs::create_dir_all(&greeting)?;
-        fs::copy(self.directory.join("libgreeting.so.1"), greeting.join("libgreeting.so.1"))?;
+        fs::copy(
+            self.directory.join("libgreeting.so.1"),
+            greeting.join("libgreeting.so.1"),
+        )?;
         let libc = "so:libc.musl-x86_64.so.1";
-        self.pack("libgreeting", "1.0-r0", &said(&[libc], &["so:libgreeting.so.1=1"]))?;
+        self.pack(
+            "libgreeting",
+            "1.0-r0",
+            &said(&[libc], &["so:libgreeting.so.1=1"]),
+        )?;
         let hello = self.files("hello")?.join("usr/bin");
         fs::create_dir_all(&hello)?;
         fs::copy(self.directory.join("hello-musl"), hello.join("hello"))?;
@@ -199,7 +223,10 @@ impl Repository {
         let place = musl.join("usr/lib/x86_64-linux-musl");
         let include = musl.join("usr/include/x86_64-linux-musl");
         let libc = self.files("musl")?.join("lib");
-        fs::write(self.directory.join("greeting.c"), "const char *greeting(void) { return \"hello from a library\"; }\n")?;
+        fs::write(
+            self.directory.join("greeting.c"),
+            "const char *greeting(void) { return \"hello from a library\"; }\n",
+        )?;
         let program = "#include <stdio.h>\nconst char *greeting(void);\nint main(void) { puts(greeting()); return 0; }\n";
         fs::write(self.directory.join("main.c"), program)?;
         let script = "cc -nostdinc -isystem \"$1\" -fPIC -fno-stack-protector -c greeting.c main.c\n\
@@ -212,7 +239,14 @@ impl Repository {
 
     fn add(&self, root: &Path, names: &[&str]) -> Result<()> {
         let mut add = Command::new(&self.apk);
-        output(add.arg("add").arg(root).arg(&self.directory).arg(ARCH).args(names)).map(drop)
+        output(
+            add.arg("add")
+                .arg(root)
+                .arg(&self.directory)
+                .arg(ARCH)
+                .args(names),
+        )
+        .map(drop)
     }
 
     /// Makes a base.
@@ -248,7 +282,11 @@ impl Repository {
                 let to = room.root.join(to);
                 fs::create_dir_all(to.parent().context("it lies somewhere")?)?;
                 for name in ["hello-musl", "libgreeting.so.1"] {
-                    let to = if name == "hello-musl" { to.clone() } else { room.root.join("usr/lib").join(name) };
+                    let to = if name == "hello-musl" {
+                        to.clone()
+                    } else {
+                        room.root.join("usr/lib").join(name)
+                    };
                     fs::copy(self.directory.join(name), to)?;
                 }
                 Ok(())

@@ -86,9 +86,7 @@ impl Archive {
             "Debug::NoLocking=1".to_owned(),
         ];
         let pairs = values.into_iter();
-        pairs
-            .flat_map(|value| ["--option".to_owned(), value])
-            .collect()
+        pairs.flat_map(|value| ["--option".to_owned(), value]).collect()
     }
 
     /// apt without any system below it.

@@ -6,16 +6,15 @@ use anyhow::{Context as _, Result};
 
 use super::super::debian::output;
 
-const GO: &str =
-    "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello from go\") }\n";
+const GO: &str = "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello from go\") }\n";
 const LIBRARY: &str = "const char *greeting(void) { return \"hello from a library\"; }\n";
-const PROGRAM: &str = "#include <stdio.h>\nconst char *greeting(void);\nint main(void) { puts(greeting()); return 0; }\n";
+const PROGRAM: &str =
+    "#include <stdio.h>\nconst char *greeting(void);\nint main(void) { puts(greeting()); return 0; }\n";
 const CPP: &str = "#include <iostream>\n#include <string>\nint main() { std::string s(\"hello from c++\"); std::cout << s << std::endl; }\n";
 /// Asks the base's library which version it is.
 const TLS: &str = "#include <stdio.h>\nconst char *OpenSSL_version(int);\nint main(void) { puts(OpenSSL_version(0)); return 0; }\n";
 const JAVA: &str = "public class Hello { public static void main(String[] a) { System.out.println(\"hello from java\"); } }\n";
-const MANIFEST: &str =
-    r#"{ "name": "shop", "version": "1.0.0", "dependencies": { "express": "4.18.2" } }"#;
+const MANIFEST: &str = r#"{ "name": "shop", "version": "1.0.0", "dependencies": { "express": "4.18.2" } }"#;
 const CONTROL: &str = "Package: shop-tool\nVersion: 1.2-3\nArchitecture: amd64\nMaintainer: shop <shop@example.org>\n\
     Depends: libc6 (>= 2.30)\nDescription: a tool\n";
 

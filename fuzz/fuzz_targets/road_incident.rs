@@ -1,0 +1,8 @@
+//! See `bodies::incident`.
+#![no_main]
+
+#[expect(dead_code, reason = "each target uses one body of the file that all share")]
+#[path = "../../crates/road/tests/generated/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::incident(data));
