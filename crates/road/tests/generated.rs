@@ -145,7 +145,7 @@ macro_rules! seed {
 fn the_events_to_start_from_are_an_incident() {
     let events: Vec<road::incident::Event> =
         serde_json::from_slice(&seed!("road_incident/events.json")).unwrap();
-    assert_eq!(events.len(), 7);
+    assert_eq!(events.len(), 8);
     road::incident::Incident::replay(&events).unwrap();
 }
 

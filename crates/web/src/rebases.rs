@@ -15,7 +15,7 @@ use oci::{Digest, ManifestKind, RepoName, Tag};
 use road::names::BaseName;
 use road::rebase::{ConfigConflict, PackageChange, PathEvidence, SafetyClass};
 use serde::{Deserialize, Serialize};
-use store::{Actor, Rebase, RebaseError, RebaseState, TagMove};
+use store::{Actor, Outcome, Point, Rebase, RebaseError, RebaseState, TagMove};
 use thiserror::Error;
 use utoipa::{IntoParams, ToSchema};
 
@@ -308,7 +308,7 @@ async fn plan_of(
     let mut images = Vec::new();
     for digest in judged(&manifest) {
         let is_alone = manifest.kind != ManifestKind::Index;
-        if is_alone || state.store.has_image(&key.repository, &digest).await? {
+        if is_alone || runs(state, &key.repository, &digest).await? {
             images.push(digest);
         }
     }
@@ -327,6 +327,17 @@ async fn plan_of(
         may_pull: may_pull(session),
         place: Some(place),
     })
+}
+
+/// Whether a child of an index is an image that runs. Attestations are images too by their type; by their content they were found to be
+/// none when they were judged.
+async fn runs(state: &WebState, repo: &RepoName, digest: &Digest) -> Result<bool, ApiError> {
+    if !state.store.has_image(repo, digest).await? {
+        return Ok(false);
+    }
+    let judgement = state.store.decision(repo, digest, Point::Pull).await?;
+    let judgement = judgement.ok_or_else(|| RebasingError::Waits(format!("{repo}@{digest}")))?;
+    Ok(judgement.outcome != Outcome::NotApplicable)
 }
 
 /// A rebase that is asked for.

@@ -107,13 +107,9 @@ impl World {
         }
         self.buildah(&[&["config"], settings, &[&container]].concat())?;
         let name = self.commit(&container, &policy, to)?;
-        let login = Self::login();
-        let push = [
-            &["push", "--tls-verify=false", "--creds", &login],
-            &policy[..],
-            &[&name, &self.remote(to)],
-        ]
-        .concat();
+        let (login, remote) = (Self::login(), self.remote(to));
+        let options = ["push", "--tls-verify=false", "--creds", &login];
+        let push = [&options, &policy[..], &[&name, &remote]].concat();
         self.buildah(&push)?;
         Ok(name)
     }

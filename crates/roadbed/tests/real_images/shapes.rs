@@ -146,17 +146,18 @@ impl Kind {
 }
 
 /// All of what makes the bases, so that those of other ways are not taken for them.
-const BASES: [&str; 6] = [
+const BASES: [&str; 7] = [
     include_str!("shapes/alpine.rs"),
     include_str!("shapes/debian.rs"),
     include_str!("shapes/debs.rs"),
     include_str!("shapes/distroless.rs"),
     include_str!("shapes/material.rs"),
+    include_str!("tree.rs"),
     include_str!("../../../../ci/apk/pack.go"),
 ];
 
 /// What else makes the layers of a recipe.
-const LAYERS: [&str; 2] = [include_str!("shapes/room.rs"), include_str!("tree.rs")];
+const LAYERS: [&str; 1] = [include_str!("shapes/room.rs")];
 
 const PROGRAMS: [Program; 7] = [
     Program {

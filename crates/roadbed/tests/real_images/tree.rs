@@ -49,6 +49,8 @@ impl Tree {
         walk(&self.root, Path::new(""), &mut now)?;
         let mut tar = Builder::new(Vec::new());
         tar.follow_symlinks(false);
+        // As builders of images do: runtimes do not take files with holes.
+        tar.sparse(false);
         for (path, mark) in &now {
             if self.layered.get(path) != Some(mark) {
                 tar.append_path_with_name(self.root.join(path), path)?;
