@@ -254,6 +254,16 @@ impl Store {
         Ok(found.is_some_and(|manifest| manifest.kind == oci::ManifestKind::Image))
     }
 
+    /// Whether a manifest that an index names is an image that runs. Attestations are images too by their type; by their content they
+    /// were found to be none when they were judged. `None`: it was not judged yet.
+    pub async fn is_runnable(&self, repo: &RepoName, digest: &Digest) -> Result<Option<bool>, StoreError> {
+        if !self.has_image(repo, digest).await? {
+            return Ok(Some(false));
+        }
+        let judgement = self.decision(repo, digest, Point::Pull).await?;
+        Ok(judgement.map(|judgement| judgement.outcome != Outcome::NotApplicable))
+    }
+
     /// The manifest of an image that is to be judged.
     pub async fn manifest_to_judge(
         &self,

@@ -15,7 +15,7 @@ use oci::{Digest, ManifestKind, RepoName, Tag};
 use road::names::BaseName;
 use road::rebase::{ConfigConflict, PackageChange, PathEvidence, SafetyClass};
 use serde::{Deserialize, Serialize};
-use store::{Actor, Outcome, Point, Rebase, RebaseError, RebaseState, TagMove};
+use store::{Actor, Rebase, RebaseError, RebaseState, TagMove};
 use thiserror::Error;
 use utoipa::{IntoParams, ToSchema};
 
@@ -329,15 +329,10 @@ async fn plan_of(
     })
 }
 
-/// Whether a child of an index is an image that runs. Attestations are images too by their type; by their content they were found to be
-/// none when they were judged.
+/// Whether a child of an index is an image that runs.
 async fn runs(state: &WebState, repo: &RepoName, digest: &Digest) -> Result<bool, ApiError> {
-    if !state.store.has_image(repo, digest).await? {
-        return Ok(false);
-    }
-    let judgement = state.store.decision(repo, digest, Point::Pull).await?;
-    let judgement = judgement.ok_or_else(|| RebasingError::Waits(format!("{repo}@{digest}")))?;
-    Ok(judgement.outcome != Outcome::NotApplicable)
+    let runs = state.store.is_runnable(repo, digest).await?;
+    Ok(runs.ok_or_else(|| RebasingError::Waits(format!("{repo}@{digest}")))?)
 }
 
 /// A rebase that is asked for.

@@ -144,7 +144,8 @@ pub(super) fn output(command: &mut Command) -> Result<String> {
     let output = command
         .output()
         .with_context(|| format!("cannot run {command:?}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?} failed: {said}");
+    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let said: Vec<&str> = said.iter().flat_map(|said| said.lines().rev().take(20)).collect();
+    ensure!(output.status.success(), "{command:?} failed: {}", said.join("\n"));
     Ok(String::from_utf8(output.stdout)?)
 }

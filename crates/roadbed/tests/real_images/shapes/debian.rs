@@ -46,36 +46,33 @@ pub(super) fn bootstrap(root: &Path, with_updates: bool) -> Result<()> {
 fn apt(room: &Room<'_>, archive: &Archive, words: &[&str]) -> Result<()> {
     static FETCHING: Mutex<()> = Mutex::new(());
     let root = room.root.display().to_string();
-    let script = format!(
-        "mkdir -p {root}/var/cache/apt/archives\nmount --bind {} {root}/var/cache/apt/archives\nexec \"$@\"",
-        archive.packages().display()
-    );
+    let place = [format!("Dir={root}"), format!("DPkg::Chroot-Directory={root}")];
     let settings = archive.settings();
-    let mut all = vec!["sh", "-ec", &script, "sh", "apt-get", "--quiet", "--yes"];
-    let place = [
-        "--option".to_owned(),
-        format!("Dir={root}"),
-        "--option".to_owned(),
-        format!("DPkg::Chroot-Directory={root}"),
-    ];
-    all.extend(place.iter().chain(&settings).map(String::as_str));
+    let options = place.iter().flat_map(|value| ["--option", value]);
+    let options: Vec<&str> = options.chain(settings.iter().map(String::as_str)).collect();
     let apt = |more: &[&str]| {
-        let mut command = mounted(&room.root, &[&all, more, words].concat());
+        let words = [&["apt-get", "--quiet", "--yes"], &options[..], more, words].concat();
+        let mut command = mounted(&room.root, &words);
         command.env("DEBIAN_FRONTEND", "noninteractive");
         output(&mut command).map(drop)
     };
+    let shared = archive.packages().display().to_string();
+    let cache = format!("{root}/var/cache/apt/archives");
     {
         // Two that fetch one package into one place disturb each other.
         let _guard = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
-        apt(&["--download-only"])?;
+        apt(&[
+            "--download-only",
+            "--option",
+            &format!("Dir::Cache::archives={shared}"),
+        ])?;
+        // As links: machines that are images themselves have apt throw its packages away.
+        let link = "mkdir -p \"$1\" && cp --link --no-clobber \"$0\"/*.deb \"$1\"";
+        output(Command::new("sh").args(["-ec", link, &shared, &cache]))?;
     }
-    apt(&["--option", "APT::Keep-Downloaded-Packages=true"])?;
-    fs::remove_dir_all(room.root.join("var/lib/apt/lists")).or_else(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    })?;
-    fs::create_dir_all(room.root.join("var/lib/apt/lists"))?;
-    Ok(())
+    apt(&["--no-download"])?;
+    let clean = "rm -rf \"$0\"/var/cache/apt/archives/*.deb \"$0\"/var/lib/apt/lists/*";
+    output(Command::new("sh").args(["-ec", clean, &root])).map(drop)
 }
 
 /// Carries out a step; `archives` are without and with the updates.
