@@ -110,7 +110,11 @@ pub(super) const DEBIAN: [Shape; 31] = [
     ),
     Shape::merged(
         "java",
-        &[Apt(&["openjdk-17-jre-headless"]), Copy("app.jar", "app/app.jar")],
+        &[
+            Run("mkdir -p /usr/share/man/man1"),
+            Apt(&["openjdk-17-jre-headless"]),
+            Copy("app.jar", "app/app.jar"),
+        ],
         "java -jar /app/app.jar | grep -q 'hello from java'",
     ),
     Shape::follows(
