@@ -141,8 +141,14 @@ fn declare(world: &World, name: &str) -> Result<()> {
 /// Waits until an image is known to stand on a base that has a newer release, and puts it on that.
 async fn follow(world: &World, name: &str) -> Result<Value> {
     let reference = format!("team/{name}:v1");
-    let is_ready = |said: &Value| said["class"].is_string();
+    // All images of an index, once all of the release's are known.
+    let is_ready = |said: &Value| {
+        let mut images = said["images"].as_array().into_iter().flatten();
+        said["class"] == "A" && images.all(|image| image["to"]["version"] == "2")
+    };
     let plan = until(world, &["rebase", &reference], is_ready).await?;
+    let again = until(world, &["rebase", &reference], is_ready).await?;
+    ensure!(plan == again, "{plan:#}\n{again:#}");
     ensure!(plan["class"] == "A", "{plan:#}");
     let made = world.roadbed(&["rebase", &reference, "--apply", "--output", "json"])?;
     let made: Value = serde_json::from_str(&made)?;
