@@ -207,7 +207,10 @@ pub(super) const DEBIAN: [Shape; 31] = [
     Shape::refused(
         "no documentation",
         &[Run("rm -rf /usr/share/doc /usr/share/man")],
-        &["the application deletes `usr/share/doc"],
+        &[
+            "the application deletes `usr/share/doc`",
+            "the application deletes `usr/share/man`",
+        ],
     ),
     Shape::open(
         "umask",
@@ -329,7 +332,7 @@ pub(super) const DISTROLESS: [Shape; 9] = [
     ),
 ];
 
-/// On a base of Alpine's kind.
+/// On a base of Alpine's kind. Debian's busybox has no `adduser`: what that writes is written.
 pub(super) const ALPINE: [Shape; 10] = [
     Shape::merged(
         "apk add",
@@ -339,7 +342,8 @@ pub(super) const ALPINE: [Shape; 10] = [
     Shape::follows(
         "user",
         &[Run(
-            "addgroup -S shop && adduser -S -D -G shop -h /srv/shop shop && chown -R shop:shop /srv/shop",
+            "mkdir /srv && mkdir /srv/shop && echo 'shop:x:101:' >> /etc/group && echo 'shop:x:100:101::/srv/shop:/sbin/nologin' >> /etc/passwd && \
+            echo 'shop:!::0:::::' >> /etc/shadow && chown -R shop:shop /srv/shop",
         )],
         "test \"$(id -un shop)\" = shop && test \"$(id -gn shop)\" = shop",
     ),
@@ -389,7 +393,12 @@ pub(super) const ALPINE: [Shape; 10] = [
     ),
     Shape::merged(
         "a service with its user",
-        &[Apk(&["webd"]), Run("chown -R webd:webd /var/www")],
+        &[
+            Apk(&["webd"]),
+            Run(
+                "echo 'webd:x:102:' >> /etc/group && echo 'webd:x:102:102::/:/sbin/nologin' >> /etc/passwd && chown -R webd:webd /var/www",
+            ),
+        ],
         "test \"$(stat -c %U /var/www/index.html)\" = webd",
     ),
     Shape::refused(
