@@ -51,8 +51,8 @@ pub(crate) use problem::Problem;
 pub(crate) use road::Road;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
-    Api, Auth, Catalog, Connections, Gate, IncidentDeadlines, Log, Metrics, Rebase, Reevaluation, Registry, Sbom,
-    Scan, Server, Signatures, Storage, Telemetry,
+    Api, Auth, Catalog, Connections, Gate, IncidentDeadlines, Log, Metrics, Rebase, Reevaluation, Registry,
+    Sbom, Scan, Server, Signatures, Storage, Telemetry,
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use telling::Telling;

@@ -232,7 +232,10 @@ fn base(entry: &BaseDocument, document: &Document<'_>) -> Result<BaseImage, At> 
             .transpose()?,
         patch_within: promise(spec, document)?,
         retire_notice: notice(spec, document)?,
-        signer: spec.signer.as_deref().map(|signer| one_line(signer, MAX_SIGNER_BYTES)),
+        signer: spec
+            .signer
+            .as_deref()
+            .map(|signer| one_line(signer, MAX_SIGNER_BYTES)),
     })
 }
 

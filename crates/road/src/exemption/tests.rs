@@ -18,8 +18,8 @@ pub(crate) fn video() -> Exemption {
 fn renewed(until: OffsetDateTime, reason: &str) -> Exemption {
     let reason = reason.to_owned();
     Exemption {
-        until,
         reason,
+        until,
         ..video()
     }
 }

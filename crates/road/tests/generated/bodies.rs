@@ -9,8 +9,8 @@ use road::{
     base::Bases,
     catalog::{self, CatalogErrors, CatalogLimits, SourceFile},
     fleet::{Fleet, Moment, State, load},
-    paving::Paving,
     incident::{Event, Incident},
+    paving::Paving,
     question::Question,
     sink::SinkSpec,
 };

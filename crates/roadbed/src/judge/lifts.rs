@@ -132,7 +132,14 @@ impl Asked {
         digest: Digest,
         staged: &Arc<Staged>,
     ) -> Result<Option<(String, BTreeSet<String>)>> {
-        let gathered = image::gather(&self.store, evidence, self.knowledge.limits().signatures, &repo, &digest).await?;
+        let gathered = image::gather(
+            &self.store,
+            evidence,
+            self.knowledge.limits().signatures,
+            &repo,
+            &digest,
+        )
+        .await?;
         // What is not looked into yet is refused by nobody's advisories.
         let Image::Ready(ready) = gathered else {
             return Ok(None);

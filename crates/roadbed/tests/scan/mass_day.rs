@@ -1,4 +1,4 @@
-//! The day of Log4Shell, when the base is patched: what stands on it follows, also what is frozen, since the incident is critical; what has
+//! The day of `Log4Shell`, when the base is patched: what stands on it follows, also what is frozen, since the incident is critical; what has
 //! a jar of its own follows too and stays affected by that, and says so; what stands on no base is its owner's to build.
 
 use anyhow::{Context as _, Result, ensure};

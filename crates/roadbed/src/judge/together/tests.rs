@@ -214,7 +214,12 @@ fn builds_with_the_same_packages_are_decided_once() {
     let mut decided = Decided::by(&facts);
     let evidence: std::collections::HashSet<String> = builds
         .iter()
-        .map(|build| decided.verdicts(build).unwrap().0.judgements[0].1.evidence.clone())
+        .map(|build| {
+            decided.verdicts(build).unwrap().0.judgements[0]
+                .1
+                .evidence
+                .clone()
+        })
         .collect();
     assert_eq!(decided.known.values().map(Vec::len).sum::<usize>(), 1);
     assert_eq!(evidence.len(), builds.len());
