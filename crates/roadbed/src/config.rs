@@ -492,7 +492,7 @@ impl Config {
             } else {
                 store::TagMove::Suffix
             },
-            pace: road::mass::Pace {
+            pace: ::road::mass::Pace {
                 delays: [
                     time::Duration::ZERO,
                     delay(from.early_after),
