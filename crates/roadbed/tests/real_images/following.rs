@@ -236,6 +236,10 @@ impl Bases {
         let mut copy = Command::new("cp");
         copy.args(["--archive", "--link", "--no-target-directory"]);
         output(copy.arg(self.unpacked.path()).arg(root.path()))?;
+        // What runtimes mount over, so that no layer has it.
+        for fleeting in ["run", "tmp"] {
+            fs::create_dir_all(root.path().join(fleeting))?;
+        }
         Ok(root)
     }
 }
