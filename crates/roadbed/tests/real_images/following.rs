@@ -236,6 +236,14 @@ impl Bases {
         let mut copy = Command::new("cp");
         copy.args(["--archive", "--link", "--no-target-directory"]);
         output(copy.arg(self.unpacked.path()).arg(root.path()))?;
+        // A lock that is one file in two roots is held in both.
+        for lock in ["var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend"] {
+            let lock = root.path().join(lock);
+            if lock.exists() {
+                fs::remove_file(&lock)?;
+                fs::write(lock, "")?;
+            }
+        }
         // What runtimes mount over, so that no layer has it.
         for fleeting in ["run", "tmp"] {
             fs::create_dir_all(root.path().join(fleeting))?;
