@@ -54,7 +54,8 @@ fn base(name: &str, more: &str) -> String {
 fn exemption(until: &str, reason: &str) -> String {
     format!(
         "apiVersion: road/v1\nkind: Exemption\nspec:\n  {{app: video, rule: TE-CON-2, reason: {reason}, owner: team-video,\n   \
-         approvedBy: [platform], createdAt: 2026-01-01T00:00:00Z, expiresAt: '{until}', maxRenewals: 1}}\n---\n"
+         approvedBy: [platform], createdAt: {}, expiresAt: '{until}', maxRenewals: 1}}\n---\n",
+        ahead(-1)
     )
 }
 
@@ -276,12 +277,11 @@ async fn promises_are_measured_from_the_advisory_to_the_patched_base() -> Result
     let world = World::start(&[]).await?;
     world.import(&facts())?;
     let lib = |version: &str| Layer::of_files(&[("opt/log4j-core.jar", log4j_core(version))]);
-    let os = layer("17");
     push(
         &world,
         "base/java17",
         "17.0.9",
-        &image(&[os.clone(), lib("2.14.1")], &json!({})),
+        &image(&[layer("17"), lib("2.14.1")], &json!({})),
     )
     .await?;
     with_file(
@@ -296,7 +296,7 @@ async fn promises_are_measured_from_the_advisory_to_the_patched_base() -> Result
         &world,
         "base/java17",
         "17.0.10",
-        &image(&[os, lib("2.17.1")], &json!({})),
+        &image(&[layer("17.0.10"), lib("2.17.1")], &json!({})),
     )
     .await?;
     let said = until(&world, &["road", "history", "java17"], "base.patched").await?;
@@ -359,13 +359,6 @@ async fn teams_see_who_is_on_the_road_and_what_they_share() -> Result<()> {
         report["now"]["paved"] == 1 && report["now"]["own-road"] == 4,
         "{report:#}"
     );
-    // Whoever may pull nothing of it sees nothing of it.
-    let seen = world.reader.get("/api/v1/road/adoption").send().await?;
-    ensure!(
-        seen.status == 200 && !seen.summary().contains("team-a"),
-        "{}",
-        seen.summary()
-    );
     Ok(())
 }
 
@@ -382,16 +375,13 @@ async fn a_lie_about_the_base_is_a_finding() -> Result<()> {
     let path = directory.path().join("policy.yaml");
     fs::write(&path, rule)?;
     world.roadbed(&["policy", "set", &path.to_string_lossy()])?;
-    let says = json!({ "org.opencontainers.image.base.digest": release.document.digest });
-    push(&world, "team/app", "liar", &image(&[layer("else")], &says)).await?;
+    let config = json!({ "Cmd": ["/app"], "User": "1000" });
+    let words = [("base.digest", release.document.digest.as_str())];
+    let liar = Image::with_words(&[layer("else")], &config, &words);
+    push(&world, "team/app", "liar", &liar).await?;
     until(&world, &["decision", "team/app:liar"], "lineage.lying-base").await?;
-    push(
-        &world,
-        "team/app",
-        "honest",
-        &image(&[layer("17"), layer("else")], &says),
-    )
-    .await?;
+    let honest = Image::with_words(&[layer("17"), layer("else")], &config, &words);
+    push(&world, "team/app", "honest", &honest).await?;
     let said = until(&world, &["decision", "team/app:honest"], "allow").await?;
     ensure!(!said.contains("lying"), "{said}");
     Ok(())
