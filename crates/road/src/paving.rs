@@ -429,7 +429,9 @@ fn check_app_road(road: &AppRoad) -> Result<(), Fault> {
         check_end("until", until)?;
     }
     check_count("freeze", road.freezes.len(), MAX_FREEZES)?;
-    road.freezes.iter().try_for_each(super::app_road::FreezeWindow::check)?;
+    road.freezes
+        .iter()
+        .try_for_each(super::app_road::FreezeWindow::check)?;
     check_count("targetLevels", road.target_levels.len(), MAX_TARGETS)?;
     let mut levels = road.target_levels.values();
     levels.try_for_each(|level| check_number("targetLevels", *level, MAX_LEVEL))?;

@@ -305,7 +305,7 @@ pub(crate) async fn findings_of(
     repo: &RepoName,
     digest: &Digest,
 ) -> Result<Vec<policy::JudgedFinding>> {
-    let gathered = image::gather(store, evidence, knowledge.limits(), repo, digest).await?;
+    let gathered = image::gather(store, evidence, knowledge.limits().signatures, repo, digest).await?;
     let Image::Ready(ready) = gathered else {
         return Ok(Vec::new());
     };

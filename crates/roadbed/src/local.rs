@@ -68,8 +68,7 @@ pub(crate) struct Judged {
 impl Judged {
     /// Begins to read what is known.
     pub(crate) fn start(store: &Store, config: &Config) -> Self {
-        let memory = config.scan.image_memory.0;
-        let knowledge = Knowledge::of(store.clone(), config.signature_limits(), memory);
+        let knowledge = Knowledge::of(store.clone(), config.judge_limits());
         Self {
             reading: tokio::spawn(Arc::clone(&knowledge).follow()),
             judging: Asked::new(store.clone(), knowledge, Box::new(Nobody), config.lift_guard()),

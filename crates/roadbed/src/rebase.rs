@@ -113,7 +113,7 @@ impl Rebases {
         }
         let mut all = Vec::new();
         for digest in &of.images {
-            all.push(self.image(&of, digest, &road).await?);
+            all.push(Box::pin(self.image(&of, digest, &road)).await?);
         }
         let class = all.iter().filter_map(|follows| follows.entry.class).max();
         let mut new_bytes: u64 = all

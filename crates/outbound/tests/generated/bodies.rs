@@ -1,7 +1,6 @@
 //! What must hold for any answer of a mail server. Shared by the fuzz targets (`fuzz/` at the root of the repository) and by
 //! `tests/generated.rs`.
 
-#[expect(dead_code, reason = "what a session asks of it is not asked here")]
 #[path = "../../src/mail/answer.rs"]
 mod answer;
 

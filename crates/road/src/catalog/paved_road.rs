@@ -62,15 +62,15 @@ fn read(
     let mut road = PavedRoad::default();
     let mut places = Places::new();
     for document in documents(files, limits, &mut errors) {
-        let read = match take(&document) {
-            Ok(read) => read,
+        let taken = match take(&document) {
+            Ok(taken) => taken,
             Err((line, problem)) => {
                 errors.add(document.file, line, problem);
                 continue;
             }
         };
         let line = document.first_line();
-        let key = match &read {
+        let key = match &taken {
             Read::Base(base) => (RoadKind::BaseImage, base.name.to_string()),
             Read::Entry(entry) => (entry.kind(), entry.name()),
         };
@@ -81,7 +81,7 @@ fn read(
         } else {
             places.insert(key, (one_line(document.file, 200), line));
         }
-        match read {
+        match taken {
             Read::Base(base) => road.bases.push(*base),
             Read::Entry(entry) => road.entries.push(*entry),
         }

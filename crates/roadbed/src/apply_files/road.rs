@@ -63,12 +63,8 @@ pub(super) fn entry(file: &str, lines_before: u64, document: &str) -> anyhow::Re
         documents: 1,
         ..CatalogLimits::default()
     };
-    let read = read_part_of_paved_road(&[source], &limits);
-    match read {
-        Ok(road) => Ok(road),
-        // What takes its place may be declared in another document: that is asked of all together.
-        Err(errors) => Err(shifted(errors, lines_before).into()),
-    }
+    // What takes its place may be declared in another document: that is asked of all together.
+    read_part_of_paved_road(&[source], &limits).map_err(|errors| shifted(errors, lines_before).into())
 }
 
 fn shifted(mut errors: CatalogErrors, lines: u64) -> CatalogErrors {

@@ -106,7 +106,7 @@ pub(super) async fn gather_many(
     let road = store.road().await?;
     let mut gathered = Vec::with_capacity(images.len());
     for (image, found) in images.iter().zip(found) {
-        let beside = (&ahead, &road, moment(at)?);
+        let beside = (&ahead, &*road, moment(at)?);
         gathered.push(match found {
             Some(found) => one_of_many(store, limits.signatures, image, found, beside).await?,
             None => None,

@@ -402,8 +402,8 @@ fn add_configuration(subject: &mut Subject, about: &SubjectOf, gathered: &Gather
 fn add_lie(subject: &mut Subject, about: &SubjectOf) {
     let Some(lie) = &about.lie else { return };
     let mut finding = JudgedFinding::new(FindingKind::Configuration, LYING_BASE, findings::Severity::High);
-    finding.rule = LYING_BASE.to_owned();
-    finding.pack = "roadbed".to_owned();
+    LYING_BASE.clone_into(&mut finding.rule);
+    "roadbed".clone_into(&mut finding.pack);
     finding.path.clone_from(lie);
     finding.fix = Some("build it on the base that it names, or take the annotation away".to_owned());
     finding.evidence = Digest::of(Algorithm::Sha256, lie.as_bytes()).hex();

@@ -79,6 +79,15 @@ pub(crate) struct Mass {
     resting: BTreeMap<BaseName, Instant>,
 }
 
+/// What an item means now.
+enum Meant {
+    Image(Box<PlanOf>),
+    /// There is nothing to plan, and why.
+    Nothing(String),
+    /// Not all of it was judged yet.
+    Waits,
+}
+
 impl Mass {
     pub(crate) fn new(
         store: Store,
@@ -165,13 +174,14 @@ impl Mass {
             self.store.place_rebase_item(item.id, state, class, why).await
         };
         let of = match self.plan_of(item).await? {
-            Ok(of) => of,
-            Err(why) => {
+            Meant::Image(of) => of,
+            Meant::Waits => return Ok(()),
+            Meant::Nothing(why) => {
                 place(ItemState::LeftOut, "", &why).await?;
                 return Ok(());
             }
         };
-        let plan = match self.rebases.make(of).await {
+        let plan = match self.rebases.make(*of).await {
             Ok(plan) => plan.entry,
             Err(RebasingError::Waits(_)) => return Ok(()),
             Err(RebasingError::Failed(error)) => {
@@ -198,11 +208,11 @@ impl Mass {
         Ok(())
     }
 
-    /// Which image is meant; or why it is none any more.
-    async fn plan_of(&self, item: &RebaseItem) -> Result<Result<PlanOf, String>> {
+    /// Which image is meant.
+    async fn plan_of(&self, item: &RebaseItem) -> Result<Meant> {
         let of = &item.of;
         let Some(stored) = self.store.manifest_to_judge(&of.repository, &of.old).await? else {
-            return Ok(Err("the image is gone".to_owned()));
+            return Ok(Meant::Nothing("the image is gone".to_owned()));
         };
         let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type), &stored_limits())
             .context("a manifest that was stored cannot be read")?;
@@ -210,18 +220,21 @@ impl Mass {
         if manifest.kind == ManifestKind::Index {
             images.clear();
             for child in &manifest.manifests {
-                if self.store.has_image(&of.repository, &child.digest).await? {
-                    images.push(child.digest);
+                match self.store.is_runnable(&of.repository, &child.digest).await? {
+                    Some(true) => images.push(child.digest),
+                    // An attestation, or what is not here: it stays as it is.
+                    Some(false) => {}
+                    None => return Ok(Meant::Waits),
                 }
             }
         }
         if images.len() > MAX_PLATFORMS {
             let count = images.len();
-            return Ok(Err(format!(
+            return Ok(Meant::Nothing(format!(
                 "the index has {count} images: at most {MAX_PLATFORMS} are planned"
             )));
         }
-        Ok(Ok(PlanOf {
+        Ok(Meant::Image(Box::new(PlanOf {
             repository: of.repository.clone(),
             digest: of.old,
             images,
@@ -229,7 +242,7 @@ impl Mass {
             // The base's owner promised it for whatever stands on it.
             may_pull: Arc::new(|_| true),
             place: None,
-        }))
+        })))
     }
 
     /// Has those of a base begin whose turn it is; answers how many.

@@ -81,9 +81,8 @@ async fn settle(store: &Store, rebase: &WaitingRebase) -> Result<()> {
         return Ok(store.refuse_rebase(rebase.id, Blame::Release, &reason).await?);
     }
     match store.move_rebase(rebase.id).await {
-        Ok(_) => Ok(()),
-        // Somebody has stopped it meanwhile; it goes on when it is resumed.
-        Err(RebaseError::Stopped { .. }) => Ok(()),
+        // Or somebody has stopped it meanwhile; it goes on when it is resumed.
+        Ok(_) | Err(RebaseError::Stopped { .. }) => Ok(()),
         // The journal says so; a failure of the store is tried again.
         Err(error) if error.is_of_store() => Err(error.into()),
         Err(error) => Ok(store

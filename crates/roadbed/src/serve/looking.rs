@@ -108,7 +108,7 @@ pub(super) async fn start(
     let (config, store, instance) = (config.clone(), store.clone(), instance.to_owned());
     let started = background
         .handle()
-        .spawn(async move { start_there(&config, &store, knowledge, &instance) });
+        .spawn(async move { start_there(&config, &store, &knowledge, &instance) });
     let looking = started
         .await
         .context("looking into what is pushed did not start")?;
@@ -116,7 +116,7 @@ pub(super) async fn start(
 }
 
 /// Starts it on the threads that this is called on.
-fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instance: &str) -> Looking {
+fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, instance: &str) -> Looking {
     let pool = Pool::new(config.pool_config());
     let broker = Broker::start(
         store.clone(),
@@ -126,30 +126,30 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
     );
     let judge = Judge::start(
         store.clone(),
-        Arc::clone(&knowledge),
+        Arc::clone(knowledge),
         config.sbom_config(),
         format!("judge {instance}"),
     );
-    let fleet = FleetService::of(store.clone(), Arc::clone(&knowledge));
+    let fleet = FleetService::of(store.clone(), Arc::clone(knowledge));
     let incidents = IncidentService::of(
         store.clone(),
         Arc::clone(&fleet),
-        Arc::clone(&knowledge),
+        Arc::clone(knowledge),
         config.incident_deadlines(),
     );
     let judging = Asked::new(
         store.clone(),
-        Arc::clone(&knowledge),
+        Arc::clone(knowledge),
         Box::new(FleetHolders(Arc::clone(&fleet))),
         config.lift_guard(),
     );
     let paving = RoadService::of(
         store.clone(),
         Arc::clone(&fleet),
-        Arc::clone(&knowledge),
+        Arc::clone(knowledge),
         Arc::clone(&judging) as _,
     );
-    let rebases = Rebases::new(store.clone(), &knowledge);
+    let rebases = Rebases::new(store.clone(), knowledge);
     let mass = Mass::new(
         store.clone(),
         Arc::clone(&rebases),
@@ -162,11 +162,11 @@ fn start_there(config: &Config, store: &Store, knowledge: Arc<Knowledge>, instan
         loops: vec![broker, judge, attacher],
         tasks: vec![
             tokio::spawn(review(store.clone())),
-            tokio::spawn(Arc::clone(&knowledge).follow()),
+            tokio::spawn(Arc::clone(knowledge).follow()),
             tokio::spawn(
                 Reevaluator::new(
                     store.clone(),
-                    Arc::clone(&knowledge),
+                    Arc::clone(knowledge),
                     Arc::clone(&fleet),
                     config.reevaluation_limits(),
                 )

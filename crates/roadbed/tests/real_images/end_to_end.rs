@@ -100,10 +100,8 @@ impl World {
             self.buildah(&["add", &container, &layer.display().to_string(), "/"])?;
             // Each a layer of its own.
             let name = self.commit(&container, &policy, "step")?;
-            container = self
-                .buildah(&[&["from"], &policy[..], &[&name]].concat())?
-                .trim()
-                .to_owned();
+            let from = self.buildah(&[&["from"], &policy[..], &[&name]].concat())?;
+            from.trim().clone_into(&mut container);
         }
         self.buildah(&[&["config"], settings, &[&container]].concat())?;
         let name = self.commit(&container, &policy, to)?;

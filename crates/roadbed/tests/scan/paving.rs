@@ -209,7 +209,13 @@ async fn ends_are_told_once_and_renewals_need_a_reason() -> Result<()> {
 async fn a_retired_base_takes_no_new_images_unless_exempt() -> Result<()> {
     let world = World::start(&[("ROADBED_ROAD__RETIRE_NOTICE", "0s")]).await?;
     let os = layer("17");
-    push(&world, "base/java17", "17.0.9", &image(&[os.clone()], &json!({}))).await?;
+    push(
+        &world,
+        "base/java17",
+        "17.0.9",
+        &image(std::slice::from_ref(&os), &json!({})),
+    )
+    .await?;
     let app = |text: &str| {
         image(
             &[
@@ -315,10 +321,16 @@ async fn teams_see_who_is_on_the_road_and_what_they_share() -> Result<()> {
         &world,
         "base/java17",
         "17.0.9",
-        &image(&[approved.clone()], &json!({})),
+        &image(std::slice::from_ref(&approved), &json!({})),
     )
     .await?;
-    push(&world, "mirror/node", "20", &image(&[shared.clone()], &json!({}))).await?;
+    push(
+        &world,
+        "mirror/node",
+        "20",
+        &image(std::slice::from_ref(&shared), &json!({})),
+    )
+    .await?;
     for team in ["a", "b", "c"] {
         let own = Layer::of_files(&[("app/x", team.as_bytes().to_vec())]);
         let labels = json!({ "roadbed.dev/owner": format!("team-{team}") });

@@ -149,10 +149,15 @@ async fn each_version_can_be_read_back() {
     assert_eq!(kit.store.road_at(Some(first.version)).await.unwrap(), first);
     assert_eq!(kit.store.road_version().await.unwrap(), now.version);
     assert_eq!(kit.store.road_at(Some(0)).await.unwrap(), RoadAt::default());
-    use EventKind::{BaseRemove, BaseSet, RoadRemove, RoadSet};
     assert_eq!(
         kinds(&kit).await,
-        [RoadSet, RoadRemove, BaseRemove, RoadSet, BaseSet]
+        [
+            EventKind::RoadSet,
+            EventKind::RoadRemove,
+            EventKind::BaseRemove,
+            EventKind::RoadSet,
+            EventKind::BaseSet,
+        ]
     );
     let of = kit.store.road_history(Some("checkout"), None, 100).await.unwrap();
     assert_eq!(of.items.len(), 1);
@@ -165,7 +170,7 @@ async fn each_version_can_be_read_back() {
         .road_history(None, Some(of.items[0].seq), 2)
         .await
         .unwrap();
-    assert_eq!((page.items[0].kind, page.more), (RoadRemove, true));
+    assert_eq!((page.items[0].kind, page.more), (EventKind::RoadRemove, true));
 }
 
 #[tokio::test]

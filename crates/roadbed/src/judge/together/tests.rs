@@ -117,6 +117,7 @@ fn image(chance: &mut Chance, all: &[Arc<LayerReport>]) -> Ready {
         in_use: chance.below(3) == 0,
         attached: Collected::default(),
         now: NOW,
+        lie: None,
         seen,
     };
     Ready {

@@ -41,14 +41,11 @@ impl Reports {
     ) -> Result<RebaseReport, RebasingError> {
         let road = self.store.road().await.map_err(|error| failed(error.into()))?;
         let entry = road.bases.get(base).filter(|entry| may_pull(&entry.repository));
-        let signer = match entry {
-            Some(entry) => entry.signer.clone(),
-            None => {
-                let why =
-                    format!("there is no base `{base}`: `roadbed base list` shows those that there are");
-                return Err(RebasingError::NoBase(why));
-            }
+        let Some(entry) = entry else {
+            let why = format!("there is no base `{base}`: `roadbed base list` shows those that there are");
+            return Err(RebasingError::NoBase(why));
         };
+        let signer = entry.signer.clone();
         let reported = self.reported(base, &road).await.map_err(failed)?;
         let stopped_by = self.store.rebases_stopped_by().await;
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();

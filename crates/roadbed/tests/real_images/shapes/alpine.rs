@@ -299,5 +299,7 @@ impl Repository {
 /// What apk's list has.
 pub(super) fn listed(apk: &Path, root: &Path) -> Result<String> {
     let listed = output(Command::new(apk).arg("list").arg(root))?;
-    Ok(listed.lines().map(|line| format!("ii {line}\n")).collect())
+    Ok(listed
+        .lines()
+        .fold(String::new(), |all, line| all + "ii " + line + "\n"))
 }

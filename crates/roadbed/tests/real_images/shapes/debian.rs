@@ -45,8 +45,11 @@ pub(super) fn bootstrap(root: &Path, with_updates: bool) -> Result<()> {
 /// apt of this machine, working on the root with what this machine can fetch.
 fn apt(room: &Room<'_>, archive: &Archive, words: &[&str]) -> Result<()> {
     static FETCHING: Mutex<()> = Mutex::new(());
-    let root = room.root.display().to_string();
-    let place = [format!("Dir={root}"), format!("DPkg::Chroot-Directory={root}")];
+    let directory = room.root.display().to_string();
+    let place = [
+        format!("Dir={directory}"),
+        format!("DPkg::Chroot-Directory={directory}"),
+    ];
     let settings = archive.settings();
     let options = place.iter().flat_map(|value| ["--option", value]);
     let options: Vec<&str> = options.chain(settings.iter().map(String::as_str)).collect();
@@ -57,7 +60,7 @@ fn apt(room: &Room<'_>, archive: &Archive, words: &[&str]) -> Result<()> {
         output(&mut command).map(drop)
     };
     let shared = archive.packages().display().to_string();
-    let cache = format!("{root}/var/cache/apt/archives");
+    let cache = format!("{directory}/var/cache/apt/archives");
     {
         // Two that fetch one package into one place disturb each other.
         let _guard = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +75,7 @@ fn apt(room: &Room<'_>, archive: &Archive, words: &[&str]) -> Result<()> {
     }
     apt(&["--no-download"])?;
     let clean = "rm -rf \"$0\"/var/cache/apt/archives/*.deb \"$0\"/var/lib/apt/lists/*";
-    output(Command::new("sh").args(["-ec", clean, &root])).map(drop)
+    output(Command::new("sh").args(["-ec", clean, &directory])).map(drop)
 }
 
 /// Carries out a step; `archives` are without and with the updates.

@@ -36,7 +36,8 @@ pub(crate) fn sources(release: &str, with_updates: bool) -> String {
     let [plain, security] = mirrors();
     let mut lines = format!("deb {plain} {release} main\n");
     if with_updates {
-        lines += &format!("deb {plain} {release}-updates main\ndeb {security} {release}-security main\n");
+        lines =
+            format!("{lines}deb {plain} {release}-updates main\ndeb {security} {release}-security main\n");
     }
     lines
 }

@@ -59,7 +59,6 @@ async fn it_comes_in_as_a_whole_and_says_whose_word_it_is() {
         bases: vec![base("java17", "base/java17")],
         road: Vec::new(),
         prune: false,
-        ..PushedEntries::default()
     };
     let import = store.import_pushed_catalog(&actor, &of, entries).await.unwrap();
     assert_eq!(import.added.len(), 2);
@@ -77,7 +76,6 @@ async fn it_comes_in_as_a_whole_and_says_whose_word_it_is() {
         bases: vec![base("other", "base/other")],
         road: Vec::new(),
         prune: false,
-        ..PushedEntries::default()
     };
     let refused = store.import_pushed_catalog(&actor, &of, tie).await.unwrap_err();
     assert!(refused.to_string().contains("shop/**"), "{refused}");

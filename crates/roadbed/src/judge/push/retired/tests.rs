@@ -33,6 +33,7 @@ fn base(name: &str, lifecycle: Lifecycle, replaced_by: Option<&str>) -> BaseImag
         rebase: None,
         patch_within: Promise::default(),
         retire_notice: None,
+        signer: None,
     }
 }
 
@@ -41,9 +42,11 @@ fn release(base: &str, layers: &[&str]) -> Release {
         base: base.parse().unwrap(),
         digest: layer(base),
         version: "1".to_owned(),
+        platform: "linux/amd64".to_owned(),
         diff_ids: layers.iter().map(|name| layer(name)).collect(),
         released_at: RETIRED - Duration::days(90),
         superseded: None,
+        is_target: true,
     }
 }
 
