@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use crate::app_road::{AppRoad, FreezeError, LAST_YEAR, MAX_FREEZES, MAX_LEVEL, MAX_TARGETS};
+use crate::app_road::{AppRoad, FreezeError, FreezeWindow, LAST_YEAR, MAX_FREEZES, MAX_LEVEL, MAX_TARGETS};
 use crate::application::{MAX_APPLICATIONS, MAX_TIER};
 use crate::base::Bases;
 use crate::exemption::{Exemption, ExemptionError, MAX_EXEMPTIONS};
@@ -429,9 +429,7 @@ fn check_app_road(road: &AppRoad) -> Result<(), Fault> {
         check_end("until", until)?;
     }
     check_count("freeze", road.freezes.len(), MAX_FREEZES)?;
-    road.freezes
-        .iter()
-        .try_for_each(super::app_road::FreezeWindow::check)?;
+    road.freezes.iter().try_for_each(FreezeWindow::check)?;
     check_count("targetLevels", road.target_levels.len(), MAX_TARGETS)?;
     let mut levels = road.target_levels.values();
     levels.try_for_each(|level| check_number("targetLevels", *level, MAX_LEVEL))?;
