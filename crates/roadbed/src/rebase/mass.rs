@@ -273,8 +273,9 @@ impl Mass {
             self.store.note_thaw(item, &incident, &until.to_string()).await?;
         }
         let of = match self.plan_of(item).await? {
-            Ok(of) => of,
-            Err(why) => {
+            Meant::Image(of) => *of,
+            Meant::Waits => return Ok(()),
+            Meant::Nothing(why) => {
                 return Ok(self
                     .store
                     .place_rebase_item(item.id, ItemState::LeftOut, &item.class, &why)

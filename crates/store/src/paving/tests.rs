@@ -131,8 +131,6 @@ async fn renewals_are_counted_also_when_it_was_left_out_meanwhile() {
 
 #[tokio::test]
 async fn each_version_can_be_read_back() {
-    use EventKind::{BaseRemove, BaseSet, RoadRemove, RoadSet};
-
     let kit = Kit::new().await;
     apply(
         &kit,
