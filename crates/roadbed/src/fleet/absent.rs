@@ -40,8 +40,8 @@ pub(super) fn unknown_package(
         let counts = fleet.by_package(&of_name(name), scope).counts();
         counts.affected + counts.uncertain + counts.mitigated + counts.hidden > 0
     };
-    // While the index is built, nothing can be said of what is not in it.
-    if coverage.indexed_percent < 100 || is_held(&question.name) {
+    // While the index is built or images are looked into, nothing can be said of what is not seen yet.
+    if coverage.indexed_percent < 100 || coverage.waiting > 0 || is_held(&question.name) {
         return None;
     }
     let mut named: BTreeSet<String> = BTreeSet::new();

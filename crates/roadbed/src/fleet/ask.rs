@@ -147,7 +147,8 @@ impl FleetService {
         let is_of_class = matches!(ready.question, Question::Class(_));
         let counts = counted(&answer, is_of_class);
         let (coverage, unseen) = self.coverage(&state, &scope, &known, ready);
-        if let (Question::Package(package), 0) = (&ready.question, total(counts)) {
+        // Of what was there once it is not known whether all of it is kept.
+        if let (Question::Package(package), 0, None) = (&ready.question, total(counts), at) {
             let facts = self.knowledge.present();
             let absent = absent::unknown_package(package, (fleet, &scope), facts.as_deref(), &coverage);
             absent.map_or(Ok(()), Err)?;

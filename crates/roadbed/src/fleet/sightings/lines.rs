@@ -99,7 +99,7 @@ fn versions_of(
         };
         let has = all.images.get(&key).map(|found| &found.affected_by);
         let is_sure = image.is_scannable && !all.uncertain.contains(&key);
-        for tag in image.tags.iter().filter(|tag| versions::is_version(tag)) {
+        for tag in image.tags.iter().filter(|tag| versions::may_follow(tag)) {
             // Of an index each image counts.
             let of_tag = known.entry((*tag).to_owned()).or_default();
             of_tag.extend(has.into_iter().flat_map(BTreeMap::keys).cloned());

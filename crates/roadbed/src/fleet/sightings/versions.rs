@@ -27,10 +27,7 @@ impl<'a> VersionTag<'a> {
             .split('.')
             .map(|number| number.parse().ok())
             .collect::<Option<_>>()?;
-        let (variant, rebased) = match variant.rsplit_once("-p") {
-            Some((before, number)) => number.parse().map_or((variant, 0), |number| (before, number)),
-            None => (variant, 0),
-        };
+        let (variant, rebased) = without_rebase(variant);
         (2..=NUMBERS).contains(&numbers.len()).then_some(Self {
             numbers,
             variant,
@@ -47,15 +44,26 @@ impl<'a> VersionTag<'a> {
     }
 }
 
-/// Whether a tag is a version.
-pub(super) fn is_version(tag: &str) -> bool {
-    VersionTag::of(tag).is_some()
+/// A tag without what `roadbed rebase` hangs on to it (`v1-p2`), and that number; 0 for as it was built.
+fn without_rebase(tag: &str) -> (&str, u64) {
+    let hung = tag.rsplit_once("-p");
+    hung.and_then(|(built, number)| Some((built, number.parse().ok()?)))
+        .unwrap_or((tag, 0))
+}
+
+/// Whether a tag may take the place of another one: it is a version, or what was made of a tag without a build.
+pub(super) fn may_follow(tag: &str) -> bool {
+    VersionTag::of(tag).is_some() || without_rebase(tag).1 > 0
 }
 
 /// Whether one of these follows a tag.
 pub(super) fn has_follower<'a>(tag: &Tag, mut others: impl Iterator<Item = &'a str>) -> bool {
-    VersionTag::of(tag.as_str()).is_some_and(|version| {
-        others.any(|other| VersionTag::of(other).is_some_and(|other| other.follows(&version)))
+    let (built, rebased) = without_rebase(tag.as_str());
+    let version = VersionTag::of(tag.as_str());
+    others.any(|other| {
+        let (other_built, other_rebased) = without_rebase(other);
+        let is_later = |version| VersionTag::of(other).is_some_and(|other| other.follows(version));
+        (other_built == built && other_rebased > rebased) || version.as_ref().is_some_and(is_later)
     })
 }
 
@@ -78,6 +86,8 @@ mod tests {
             ("1.4.1-p9", "1.4.1-p10"),
             ("1.4.1-p2", "1.4.2"),
             ("1.4.1-alpine", "1.4.1-alpine-p1"),
+            ("v1", "v1-p1"),
+            ("latest-p1", "latest-p2"),
         ] {
             assert!(follows(other, tag), "{tag} {other}");
         }
@@ -88,6 +98,9 @@ mod tests {
             ("1.4", "1.4.2"),
             ("17", "18"),
             ("prod", "1.4.2"),
+            ("prod", "prod-preview"),
+            ("prod-p1", "prod"),
+            ("v1", "v2-p1"),
             ("1.4.1", "1.4.2-rc1"),
             ("1.4.1-alpine", "1.4.2"),
             ("1.4.1-p1", "1.4.1"),
@@ -96,6 +109,8 @@ mod tests {
         ] {
             assert!(!follows(other, tag), "{tag} {other}");
         }
-        assert!(!is_version("1..1") && !is_version("latest") && is_version("1.4-rc1"));
+        assert!(
+            !may_follow("1..1") && !may_follow("latest") && may_follow("1.4-rc1") && may_follow("latest-p1")
+        );
     }
 }

@@ -251,7 +251,7 @@ async fn without_a_key_only_an_administrator_brings_a_bundle() -> Result<()> {
     assert_eq!(generation(&world)?, 1);
     let told = world.roadbed(&["audit", "--kind", "advisories.bundle", "--output", "json"])?;
     ensure!(
-        told.contains("signed by nobody") && told.contains("\"unsigned\":true"),
+        told.contains("signed by nobody") && told.contains("\"unsigned\": true"),
         "{told}"
     );
     Ok(())
