@@ -6,9 +6,15 @@
 use std::collections::BTreeSet;
 
 use thiserror::Error;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::app_road::Ring;
+
+/// As people write it: `2026-11-28T07:37:48Z`.
+fn on_the_second(moment: OffsetDateTime) -> String {
+    let second = moment.replace_nanosecond(0).unwrap_or(moment);
+    second.format(&Rfc3339).unwrap_or_else(|_| second.to_string())
+}
 
 /// All rings, the first to go first.
 pub const RINGS: [Ring; 4] = [Ring::Canary, Ring::Early, Ring::Normal, Ring::Late];
@@ -58,7 +64,7 @@ pub enum Wait {
     #[error("ring {} is not through", .0.as_str())]
     Ring(Ring),
     /// It is through, and its time has not passed.
-    #[error("ring {} goes from {from}", ring.as_str())]
+    #[error("ring {} goes from {}", ring.as_str(), on_the_second(*from))]
     Delay {
         /// Which ring.
         ring: Ring,

@@ -135,10 +135,13 @@ pub(crate) fn moment(moment: Timestamp) -> String {
     Timestamp(moment.seconds().saturating_mul(1_000_000)).to_rfc3339()
 }
 
-/// A number with its noun: `1 manifest`, `2 manifests`.
+/// A number with its noun: `1 manifest`, `2 manifests`, `2 repositories`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
-    let end = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{end}")
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
+        _ => format!("{number} {noun}s"),
+    }
 }
 
 /// Bytes with a unit that keeps them short: `15 MiB`.

@@ -251,6 +251,25 @@ impl Line {
         live.fold(0, |mask, relief| mask | relief.covers)
     }
 
+    /// When the first of what it is affected by is covered no more; `None`: all of it is covered without an end.
+    fn covered_until(&self, kinds: &[ReliefKind], now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let all = self.reliefs.iter().chain(&self.seen);
+        let live: Vec<_> = all
+            .filter(|relief| kinds.contains(&relief.kind) && relief.is_live(now))
+            .collect();
+        let exposed = self.exposed();
+        let each = (0..u64::BITS)
+            .map(|bit| 1 << bit)
+            .filter(|bit| exposed & bit != 0);
+        each.filter_map(|bit| {
+            let covering = live.iter().filter(|relief| relief.covers & bit != 0);
+            // Of several the last to end counts, and none of them may.
+            let ends: Option<Vec<OffsetDateTime>> = covering.map(|relief| relief.until).collect();
+            ends?.into_iter().max()
+        })
+        .min()
+    }
+
     /// By what it is affected without anything that helps.
     pub(super) fn pressing(&self, now: OffsetDateTime) -> u64 {
         let covered = [ReliefKind::Waiver, ReliefKind::Mitigation].map(|kind| self.covered(kind, now));
@@ -266,20 +285,14 @@ impl Line {
         }
         let waived = self.covered(ReliefKind::Waiver, now);
         let mitigated = self.covered(ReliefKind::Mitigation, now);
-        let until = || {
-            // Of what covers anything that is exposed, the first to end.
-            let live = self
-                .reliefs
-                .iter()
-                .chain(&self.seen)
-                .filter(|relief| relief.is_live(now));
-            let used = live.filter(|relief| relief.covers & exposed != 0);
-            used.filter_map(|relief| relief.until).min()
-        };
         if exposed & !waived == 0 {
-            State::Waived { until: until() }
+            State::Waived {
+                until: self.covered_until(&[ReliefKind::Waiver], now),
+            }
         } else if exposed & !(waived | mitigated) == 0 {
-            State::Mitigated { until: until() }
+            State::Mitigated {
+                until: self.covered_until(&[ReliefKind::Waiver, ReliefKind::Mitigation], now),
+            }
         } else if self.reopened > 0 {
             State::Reopened
         } else {

@@ -13,6 +13,7 @@ use road::names::{BaseName, Contact, Owner};
 use time::Duration;
 use web::wire::{BaseEntry, SetBase, ShownBase};
 
+use super::apply::steps;
 use crate::client::Client;
 use crate::moment::{MomentArg, date_of};
 use crate::output;
@@ -138,14 +139,18 @@ pub(super) fn promise(text: &str) -> Result<(Severity, Duration), String> {
 pub(crate) async fn run(client: &Client, command: BaseCommand) -> Result<()> {
     match command {
         BaseCommand::Set(args) => {
-            let set: SetBase = client.put("/bases", &BaseEntry(entry(*args)?)).await?;
-            output::show(client.format(), &set, |set| {
-                let instead = if set.replaced {
-                    ", in place of what was"
-                } else {
-                    ""
-                };
-                format!("{} is an approved base{instead}.\n", set.name)
+            let entry = entry(*args)?;
+            let known: Vec<BaseEntry> = client.list("/bases", &[], MOST).await?;
+            let was = known.into_iter().find(|BaseEntry(was)| was.name == entry.name);
+            let told = was.map(|BaseEntry(was)| steps::base_changed(was, entry.clone()));
+            let set: SetBase = client.put("/bases", &BaseEntry(entry)).await?;
+            output::show(client.format(), &set, |set| match &told {
+                // Whoever leaves out what was said before must see that it is gone.
+                Some(told) => format!(
+                    "{} is an approved base, in place of what was.\n{told}\n",
+                    set.name
+                ),
+                None => format!("{} is an approved base.\n", set.name),
             })
         }
         BaseCommand::List => {
@@ -225,7 +230,7 @@ fn describe(shown: &ShownBase) -> String {
         ("owner", base.owner.to_string()),
         ("repository", base.repository.to_string()),
         ("lifecycle", word(base.lifecycle).to_owned()),
-        ("supported until", base.supported_until.to_string()),
+        ("supported until", base.last_day().to_string()),
     ];
     pairs.extend(
         base.contact

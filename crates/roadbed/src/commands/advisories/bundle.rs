@@ -111,7 +111,7 @@ pub(crate) fn export(client: &ClientArgs, args: &ExportArgs) -> Result<()> {
     };
     output::show(client.output, &exported, |exported| {
         format!(
-            "{}, {}. Sign it: cosign sign-blob --key cosign.key --bundle {to}.sig {to}\n",
+            "{}, {}. Sign it: cosign sign-blob --key cosign.key --tlog-upload=false --use-signing-config=false --bundle {to}.sig {to}\n",
             output::count(exported.documents, "document"),
             output::bytes(exported.bytes),
             to = args.to.display()

@@ -212,6 +212,12 @@ fn of_application(entry: &Statement) -> Vec<Property> {
     ]
 }
 
+/// What becomes of a base that is set anew, in a line.
+pub(in crate::commands) fn base_changed(was: BaseImage, to: BaseImage) -> String {
+    let what = format!("base {}", to.name);
+    changed(&what, &Becoming { was: Some(was), to }, of_base)
+}
+
 fn of_base(base: &BaseImage) -> Vec<Property> {
     let channels = base.channels.iter();
     let channels: Vec<String> = channels
