@@ -61,7 +61,7 @@ mod touched;
 mod unpushed;
 mod vex;
 
-pub(crate) use asked::{Asked, Holders, Holding, Nobody};
+pub(crate) use asked::{Asked, Holders, Holding, Nobody, findings_of};
 pub(crate) use attached::{Collected, SignatureLimits};
 pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
 pub(crate) use knowledge::{Facts, Knowledge, index_of, read as read_facts};
@@ -218,7 +218,7 @@ impl Judge {
             error = told,
             "an image could not be judged"
         );
-        if job.attempts >= ATTEMPTS && is_about_the_image(error) {
+        if job.attempts >= ATTEMPTS && is_about_the_image(&**error) {
             return self.give_up(job, image, &error.to_string()).await;
         }
         let wait = self.pace.try_again * job.attempts.min(12);
@@ -297,28 +297,9 @@ impl Judge {
     }
 }
 
-/// What is found in an image by what is known now, without waivers. Nothing of one that is gone or still looked into.
-pub(crate) async fn findings_of(
-    store: &Store,
-    evidence: &Evidence,
-    knowledge: &Knowledge,
-    repo: &RepoName,
-    digest: &Digest,
-) -> Result<Vec<policy::JudgedFinding>> {
-    let gathered = image::gather(store, evidence, knowledge.limits().signatures, repo, digest).await?;
-    let Image::Ready(ready) = gathered else {
-        return Ok(Vec::new());
-    };
-    let facts = knowledge.facts().await;
-    let found = tokio::task::spawn_blocking(move || {
-        subject_of(&ready.about, &ready.gathered, &facts).map(|subject| subject.findings)
-    });
-    found.await.context("what is found in an image was lost")?
-}
-
 /// Whether it will fail again. A database that is away or busy says nothing about the image.
-fn is_about_the_image(error: &anyhow::Error) -> bool {
-    let of_store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
+pub(crate) fn is_about_the_image(error: &(dyn std::error::Error + 'static)) -> bool {
+    let of_store = anyhow::Chain::new(error).find_map(|cause| cause.downcast_ref::<StoreError>());
     of_store.is_none_or(|error| matches!(error, StoreError::Damaged { .. }))
 }
 

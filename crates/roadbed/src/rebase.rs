@@ -22,7 +22,7 @@ use anyhow::Context as _;
 use oci::{Digest, MediaType, Tag};
 use road::names::BaseName;
 use road::rebase::{BaseNamed, Replaced, SafetyClass, write_index};
-use store::{Actor, NewRebase, Rebase, RoadEntries, Store, TagMove};
+use store::{Actor, NewRebase, Rebase, RebaseOf, RoadEntries, Store, TagMove};
 use web::wire::{ImagePlan, PlanEntry};
 use web::{Made, PlanOf, Planned, Rebasing, RebasingError};
 
@@ -51,7 +51,7 @@ struct Order {
     /// Another plan is not carried out.
     expected: Option<Digest>,
     /// The tag that is to follow by it, of those that follow together, and the release that it is to follow.
-    item: Option<(uuid::Uuid, Digest)>,
+    item: Option<(RebaseOf, Digest)>,
 }
 
 /// An image on its new base, with what must be written for it.
@@ -88,7 +88,8 @@ impl Bytes {
 }
 
 fn failed(error: anyhow::Error) -> RebasingError {
-    RebasingError::Failed(error.into())
+    // What it was stays known: whoever tries again asks for it.
+    RebasingError::Failed(error.reallocate_into_boxed_dyn_error_without_backtrace())
 }
 
 impl Rebases {
@@ -172,7 +173,7 @@ impl Rebases {
         if let Some(why) = news::worse(&plan.entry) {
             return Err(RebasingError::Worse(why));
         }
-        check_release(&plan.entry, item)?;
+        check_release(&plan.entry, item.as_ref())?;
         let bases: BTreeSet<&BaseName> = plan.entry.images.iter().map(|image| &image.base).collect();
         if bases.len() > 1 {
             let bases: Vec<&str> = bases.into_iter().map(BaseName::as_str).collect();
@@ -208,7 +209,7 @@ impl Rebases {
             blobs: plan.blobs.into_iter().map(bytes::Bytes::from).collect(),
             images: made_of(&plan.entry),
             referrers: Vec::new(),
-            item: item.map(|(item, _)| item),
+            item: item.map(|(of, _)| of),
             plan: serde_json::to_string(&plan.entry).map_err(|error| failed(error.into()))?,
         };
         let key = self
@@ -263,7 +264,7 @@ impl Rebases {
         };
         let news = match &to {
             None => None,
-            Some(to) => Some(self.news.between(&from, to).await.map_err(failed)?),
+            Some(to) => Some(self.news.between(&from, to).await?),
         };
         // Whoever asked may be gone: the place is taken until the work is done.
         let place = of.place.clone();
@@ -414,10 +415,10 @@ fn made_of(plan: &PlanEntry) -> Vec<(Digest, Digest)> {
 }
 
 /// Between the search for images and now the base may have moved on.
-fn check_release(plan: &PlanEntry, item: Option<(uuid::Uuid, Digest)>) -> Result<(), RebasingError> {
+fn check_release(plan: &PlanEntry, item: Option<&(RebaseOf, Digest)>) -> Result<(), RebasingError> {
     let Some((_, release)) = item else { return Ok(()) };
     let mut to = plan.images.iter().filter_map(|image| image.to.as_ref());
-    if to.any(|to| to.digest == release) {
+    if to.any(|to| to.digest == *release) {
         return Ok(());
     }
     Err(RebasingError::NoBase(format!(

@@ -7,8 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream;
-use oci::{Algorithm, Digest, Hasher, Manifest, RepoName};
+use oci::{Digest, Manifest, RepoName};
 use sea_orm::FromQueryResult;
 use serde_json::json;
 
@@ -17,11 +16,10 @@ use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::decision::{self, Judgement, Outcome, Point};
 use crate::event::EventKind;
-use crate::files::{AppendError, Committed, Part};
+use crate::files::Committed;
 use crate::job::{self, Job, JobPriority};
 use crate::{
-    Actor, PutError, PutManifest, QuotaExceeded, Rules, Store, StoreError, StoreLimits, UploadError,
-    manifest, repository,
+    Actor, PutError, PutManifest, QuotaExceeded, Rules, Store, StoreError, StoreLimits, manifest, repository,
 };
 
 /// An artifact about an image.
@@ -89,18 +87,11 @@ impl Store {
         repo: &RepoName,
         attachment: OwnAttachment,
     ) -> Result<Attached, PutError> {
-        let mut claims = Vec::new();
-        let mut committed = Vec::new();
-        for bytes in &attachment.blobs {
-            // Until its row is written, the file is one that nobody names.
-            let (claim, file) = self.own_blob(bytes.clone()).await?;
-            claims.push(claim);
-            committed.push(file);
-        }
         let bounds = (self.limits().clone(), self.rules(repo));
-        let (of, repo, files) = (job.clone(), repo.clone(), committed.clone());
+        let (of, repo, blobs) = (job.clone(), repo.clone(), attachment.blobs.clone());
+        let is_refused = |error: &PutError| matches!(error, PutError::Quota(_));
         let written = self
-            .write(move |tx| {
+            .with_own_blobs(blobs, is_refused, move |tx, files| {
                 Box::pin(async move {
                     let done = attach(tx, &repo, &attachment, &files, bounds).await?;
                     job::finish(tx, &of).await?;
@@ -108,21 +99,14 @@ impl Store {
                 })
             })
             .await;
-        let written = match written {
+        match written {
             // Nothing of it was written; the next judgement asks again.
             Err(PutError::Quota(exceeded)) => {
                 self.drop_job(job).await?;
-                Ok((Attached::OverQuota(exceeded), Vec::new()))
+                Ok(Attached::OverQuota(exceeded))
             }
             written => written,
-        };
-        // Where it failed it is not known whether the rows were written: files that nobody names are collected.
-        if let Ok((_, ours)) = &written {
-            for file in committed.iter().filter(|file| !ours.contains(&file.location)) {
-                self.remove_blob_file(*file).await;
-            }
         }
-        written.map(|(attached, _)| attached)
     }
 
     /// Notes that an image got no SBOM, and why.
@@ -137,43 +121,6 @@ impl Store {
         self.note(&Actor::system("sbom"), EventKind::SbomRefuse, image, body)
             .await
             .map(drop)
-    }
-
-    pub(crate) async fn own_blob(
-        &self,
-        bytes: Bytes,
-    ) -> Result<(crate::upload::Claim, Committed), StoreError> {
-        let id = self.new_upload_id();
-        let claim = self.claim(id).await.map_err(of_upload)?;
-        let expect = Digest::of(Algorithm::Sha256, &bytes);
-        self.doubt_blob(expect).await?;
-        self.inner.files.create_upload(id.0).await?;
-        let part = Part {
-            id: id.0,
-            offset: 0,
-            hasher: Hasher::new(Algorithm::Sha256),
-            max_len: bytes.len() as u64,
-        };
-        let body = stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
-        match self.inner.files.append_and_commit(part, body, expect).await {
-            Ok(committed) => Ok((claim, committed)),
-            Err(error) => {
-                self.remove_upload_file(id.0).await;
-                Err(match error {
-                    AppendError::Files { source, .. } => source.into(),
-                    AppendError::TooLarge { .. } | AppendError::Interrupted { .. } => {
-                        StoreError::damaged("a blob of the registry's own did not come to its end")
-                    }
-                })
-            }
-        }
-    }
-}
-
-fn of_upload(error: UploadError) -> StoreError {
-    match error {
-        UploadError::Store(error) => error,
-        _ => StoreError::Busy,
     }
 }
 

@@ -56,6 +56,7 @@ mod manifest;
 #[cfg(all(test, feature = "measure"))]
 mod measure;
 mod metrics;
+mod own_blob;
 mod page;
 mod paving;
 #[cfg(feature = "measure")]
@@ -135,7 +136,7 @@ pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
 pub use quota::{QuotaExceeded, QuotaKind};
 pub use rebase::{
     Blame, ItemState, MAX_ITEMS, NewRebase, NewRebaseItem, OwnReferrer, Rebase, RebaseError, RebaseItem,
-    RebaseState, TagMove, WaitingRebase,
+    RebaseOf, RebaseState, TagMove, Thawed, WaitingRebase,
 };
 pub use reevaluation::{AdvisoryNews, ChangedAdvisory, Confirmed, Reevaluation, Touches};
 pub use referrer::ReferrerDescriptor;

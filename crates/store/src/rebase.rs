@@ -32,7 +32,7 @@ use crate::{
 };
 use follow::{follow, take_back};
 use item::made;
-pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, RebaseItem};
+pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, RebaseItem, RebaseOf, Thawed};
 use journal::{COLUMNS, Row, WaitingRow, check_named, check_none_waits, find, insert, same};
 pub use own::OwnReferrer;
 
@@ -156,7 +156,7 @@ pub struct NewRebase {
     /// What the registry states of the new image, signed with its own key.
     pub referrers: Vec<OwnReferrer>,
     /// The tag that is to follow by it, of those that follow a base together.
-    pub item: Option<Uuid>,
+    pub item: Option<RebaseOf>,
 }
 
 /// Why a rebase goes no further.
@@ -228,27 +228,14 @@ impl RebaseError {
 impl Store {
     /// Stores what a plan makes and writes it into the journal. The same plan again answers the line that there is.
     pub async fn make_rebase(&self, actor: &Actor, new: NewRebase) -> Result<Rebase, RebaseError> {
-        let mut claims = Vec::new();
-        let mut committed = Vec::new();
         let own = new.referrers.iter().flat_map(|referrer| &referrer.blobs);
-        for bytes in new.blobs.iter().chain(own) {
-            let (claim, file) = self.own_blob(bytes.clone()).await?;
-            claims.push(claim);
-            committed.push(file);
-        }
+        let blobs = new.blobs.iter().chain(own).cloned().collect();
         let bounds = (self.limits().clone(), self.rules(&new.repository));
-        let (actor, files) = (actor.clone(), committed.clone());
-        let written = self
-            .write(move |tx| Box::pin(async move { make(tx, &actor, new, &files, bounds).await }))
-            .await;
-        let ours = match &written {
-            Ok((_, ours)) => ours.as_slice(),
-            Err(_) => &[],
-        };
-        for file in committed.iter().filter(|file| !ours.contains(&file.location)) {
-            self.remove_blob_file(*file).await;
-        }
-        written.map(|(rebase, _)| rebase)
+        let actor = actor.clone();
+        self.with_own_blobs(blobs, is_refused, move |tx, files| {
+            Box::pin(async move { make(tx, &actor, new, &files, bounds).await })
+        })
+        .await
     }
 
     /// The journal of a repository, newest first.
@@ -349,6 +336,11 @@ impl Store {
 
 type Bounds = (StoreLimits, Arc<Rules>);
 
+/// The rules speak against it, so nothing was written.
+fn is_refused(error: &RebaseError) -> bool {
+    !error.is_of_store()
+}
+
 /// Answers also which of the files are those of their blobs.
 async fn make(
     tx: &Tx,
@@ -358,12 +350,12 @@ async fn make(
     bounds: Bounds,
 ) -> Result<(Rebase, Vec<Location>), RebaseError> {
     let digest = new.manifests.last().ok_or(RebaseError::Empty)?.0;
-    if let Some(item) = new.item {
-        item::check_waits(tx, item).await?;
+    if let Some(of) = &new.item {
+        item::check_waits(tx, of.item).await?;
     }
     if let Some(rebase) = same(tx, &new, &digest).await? {
-        if let Some(item) = new.item {
-            made(tx, item, rebase.id).await?;
+        if let Some(of) = &new.item {
+            made(tx, of, rebase.id).await?;
             let state = (rebase.state, false, rebase.reason.as_str());
             item::follow(tx, rebase.id, state).await?;
         }
@@ -411,8 +403,8 @@ async fn make(
         changed_at: tx.now(),
     };
     insert(tx, &rebase).await?;
-    if let Some(item) = new.item {
-        made(tx, item, rebase.id).await?;
+    if let Some(of) = &new.item {
+        made(tx, of, rebase.id).await?;
     }
     let body = json!({ "id": rebase.id, "tag": rebase.tag.as_str(), "from": rebase.old, "to": rebase.new });
     let subject = blob::subject(&rebase.repository, &rebase.new);

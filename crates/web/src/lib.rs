@@ -87,6 +87,7 @@ pub use incidents::{
 };
 pub use judging::{Asked, Judging, JudgingError, Weighed};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+pub use rebases::images::images_to_plan;
 pub use rebases::items::MAX_REPORTED;
 pub use rebases::{MAX_PLATFORMS, Made, Place, PlanOf, Planned, Rebasing, RebasingError, Reported};
 pub use reports::ReportOf;

@@ -1,5 +1,6 @@
 //! Putting images on newer releases of their bases.
 
+pub(crate) mod images;
 pub(crate) mod items;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::problem::{ApiError, Kind, Problem};
 use crate::query::{Path, Query};
 use crate::session::Session;
 use crate::state::WebState;
+use images::images_to_plan;
 
 /// Images of an index that are planned at a time; one with more is not rebased.
 pub const MAX_PLATFORMS: usize = 32;
@@ -102,6 +104,9 @@ pub enum RebasingError {
         /// Where its releases are.
         repository: RepoName,
     },
+    /// [`MAX_PLATFORMS`].
+    #[error("the index has {0} images: at most {MAX_PLATFORMS} are planned")]
+    Platforms(usize),
     /// It stands on the newest release.
     #[error("the image stands on the newest release of its base: there is nothing to do")]
     Current,
@@ -305,20 +310,8 @@ async fn plan_of(
     let permit = session.permit::<Pull>(&query.repository)?;
     let key = DecisionKey::new(query.repository, query.reference);
     let manifest = key.manifest(state, &permit).await?;
-    let mut images = Vec::new();
-    for digest in judged(&manifest) {
-        let is_alone = manifest.kind != ManifestKind::Index;
-        if is_alone || runs(state, &key.repository, &digest).await? {
-            images.push(digest);
-        }
-    }
-    if images.len() > MAX_PLATFORMS {
-        let detail = format!(
-            "the index has {} images: at most {MAX_PLATFORMS} are planned",
-            images.len()
-        );
-        return Err(ApiError::new(Kind::Conflict, detail));
-    }
+    let children = (manifest.kind == ManifestKind::Index).then(|| judged(&manifest));
+    let images = images_to_plan(&state.store, &key.repository, manifest.digest, children).await??;
     Ok(PlanOf {
         repository: key.repository,
         digest: manifest.digest,
@@ -327,12 +320,6 @@ async fn plan_of(
         may_pull: may_pull(session),
         place: Some(place),
     })
-}
-
-/// Whether a child of an index is an image that runs.
-async fn runs(state: &WebState, repo: &RepoName, digest: &Digest) -> Result<bool, ApiError> {
-    let runs = state.store.is_runnable(repo, digest).await?;
-    Ok(runs.ok_or_else(|| RebasingError::Waits(format!("{repo}@{digest}")))?)
 }
 
 /// A rebase that is asked for.
@@ -535,6 +522,7 @@ impl From<RebasingError> for ApiError {
             RebasingError::Waits(_) => Self::retry_after(Kind::Unavailable, error, 2),
             RebasingError::Denied { .. } => Self::new(Kind::Denied, error),
             RebasingError::NoBase(_)
+            | RebasingError::Platforms(_)
             | RebasingError::Current
             | RebasingError::Rebuild { .. }
             | RebasingError::Worse(_)

@@ -179,18 +179,8 @@ impl Asked {
     ) -> Result<Vec<JudgedFinding>, JudgingError> {
         let _place = self.place().await?;
         let evidence = self.knowledge.evidence();
-        let limits = self.knowledge.limits().signatures;
-        let gathered = image::gather(&self.store, &evidence, limits, repo, digest).await;
-        let ready = match gathered.map_err(failed)? {
-            Image::Ready(ready) => ready,
-            Image::Waits => return Err(JudgingError::Waits),
-            Image::Gone => return Err(JudgingError::Gone),
-        };
         let facts = self.knowledge.facts().await;
-        let subject =
-            tokio::task::spawn_blocking(move || subject_of(&ready.about, &ready.gathered, &facts)).await;
-        let subject = subject.context("the judgement was lost").and_then(|made| made);
-        Ok(subject.map_err(failed)?.findings)
+        findings_of(&self.store, (&evidence, &self.knowledge), facts, (repo, digest)).await
     }
 }
 
@@ -291,7 +281,28 @@ impl Judging for Asked {
 }
 
 pub(super) fn failed(error: anyhow::Error) -> JudgingError {
-    JudgingError::Failed(error.into())
+    // What it was stays known: whoever tries again asks for it.
+    JudgingError::Failed(error.reallocate_into_boxed_dyn_error_without_backtrace())
+}
+
+/// All that is found in an image by these facts, without waivers.
+pub(crate) async fn findings_of(
+    store: &Store,
+    (evidence, knowledge): (&Evidence, &Knowledge),
+    facts: Arc<Facts>,
+    (repo, digest): (&RepoName, &Digest),
+) -> Result<Vec<JudgedFinding>, JudgingError> {
+    let limits = knowledge.limits().signatures;
+    let gathered = image::gather(store, evidence, limits, repo, digest).await;
+    let ready = match gathered.map_err(failed)? {
+        Image::Ready(ready) => ready,
+        Image::Waits => return Err(JudgingError::Waits),
+        Image::Gone => return Err(JudgingError::Gone),
+    };
+    let subject =
+        tokio::task::spawn_blocking(move || subject_of(&ready.about, &ready.gathered, &facts)).await;
+    let subject = subject.context("the judgement was lost").and_then(|made| made);
+    Ok(subject.map_err(failed)?.findings)
 }
 
 /// Counts all changes and keeps the worst.

@@ -4,9 +4,11 @@
 //! another release than they could (`store::RebaseItem`, each once), plans the new ones, and has those begin whose turn it is
 //! (`road::mass`). All that it knows lies in the store: one that is killed goes on with the next look.
 //!
+//! - `mass/begin.rs`: how one begins.
 //! - `mass/find.rs`: which tags are to follow. `mass/wishes.rs`: what their applications say about it.
 //! - `mass/report.rs`: what was possible and what was not.
 
+mod begin;
 mod find;
 mod report;
 mod wishes;
@@ -22,11 +24,11 @@ use futures_util::{StreamExt as _, stream};
 use oci::{Digest, Manifest, ManifestKind};
 use road::mass::{Candidate, Pace, Standing, Turn, turn};
 use road::names::BaseName;
-use store::{Actor, ItemState, MAX_ITEMS, RebaseError, RebaseItem, RoadEntries, Store, TagMove};
+use store::{ItemState, MAX_ITEMS, RebaseItem, RoadEntries, Store, TagMove};
 use time::OffsetDateTime;
-use web::{MAX_PLATFORMS, PlanOf, RebasingError};
+use web::{PlanOf, RebasingError, images_to_plan};
 
-use super::{Order, Rebases, news};
+use super::{Rebases, news};
 use crate::fleet::FleetService;
 use crate::incidents::IncidentService;
 use crate::judge::stored_limits;
@@ -37,13 +39,13 @@ pub(crate) use report::Reports;
 pub(crate) use wishes::Thaw;
 
 /// Between two looks, at least.
-const PAUSE: Duration = Duration::from_millis(100);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// Between two looks, at most: what people approve comes by time alone.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A base of which nothing could begin is looked at again after so many times as long as that took to find out.
-const TIMES: u32 = 20;
+const REST_TIMES: u32 = 20;
 
 /// Tags that are planned in one look.
 const PLANNED_AT_ONCE: usize = 500;
@@ -121,7 +123,7 @@ impl Mass {
                     "images could not follow their bases"
                 );
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
             let changed = async {
                 tokio::select! {
                     _ = entries.changed() => {}
@@ -149,7 +151,7 @@ impl Mass {
             if self.advance(&base, &road).await? == 0 {
                 // All of them may wait for days, and to read them all costs something.
                 self.resting
-                    .insert(base, Instant::now() + began.elapsed() * TIMES);
+                    .insert(base, Instant::now() + began.elapsed() * REST_TIMES);
             }
         }
         Ok(())
@@ -183,14 +185,10 @@ impl Mass {
         };
         let plan = match self.rebases.make(*of).await {
             Ok(plan) => plan.entry,
-            Err(RebasingError::Waits(_)) => return Ok(()),
-            Err(RebasingError::Failed(error)) => {
-                tracing::warn!(item = %item.id, error = format!("{:#}", anyhow::anyhow!(error)), "a tag could not be planned");
-                place(ItemState::Impossible, "", "no plan could be made").await?;
-                return Ok(());
-            }
             Err(error) => {
-                place(ItemState::LeftOut, "", &error.to_string()).await?;
+                if let Some(state) = begin::state_after(item, &error) {
+                    place(state, "", &error.to_string()).await?;
+                }
                 return Ok(());
             }
         };
@@ -216,24 +214,13 @@ impl Mass {
         };
         let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type), &stored_limits())
             .context("a manifest that was stored cannot be read")?;
-        let mut images = vec![of.old];
-        if manifest.kind == ManifestKind::Index {
-            images.clear();
-            for child in &manifest.manifests {
-                match self.store.is_runnable(&of.repository, &child.digest).await? {
-                    Some(true) => images.push(child.digest),
-                    // An attestation, or what is not here: it stays as it is.
-                    Some(false) => {}
-                    None => return Ok(Meant::Waits),
-                }
-            }
-        }
-        if images.len() > MAX_PLATFORMS {
-            let count = images.len();
-            return Ok(Meant::Nothing(format!(
-                "the index has {count} images: at most {MAX_PLATFORMS} are planned"
-            )));
-        }
+        let children = (manifest.kind == ManifestKind::Index)
+            .then(|| manifest.manifests.iter().map(|child| child.digest).collect());
+        let images = match images_to_plan(&self.store, &of.repository, of.old, children).await? {
+            Ok(images) => images,
+            Err(RebasingError::Waits(_)) => return Ok(Meant::Waits),
+            Err(error) => return Ok(Meant::Nothing(error.to_string())),
+        };
         Ok(Meant::Image(Box::new(PlanOf {
             repository: of.repository.clone(),
             digest: of.old,
@@ -245,7 +232,7 @@ impl Mass {
         })))
     }
 
-    /// Has those of a base begin whose turn it is; answers how many.
+    /// Has those of a base begin whose turn it is; answers of how many something came.
     async fn advance(&self, base: &BaseName, road: &RoadEntries) -> Result<usize> {
         let now = self.now()?;
         let items = self
@@ -258,72 +245,12 @@ impl Mass {
             return Ok(0);
         }
         let (turn, _) = turn_of(&self.store, (&items, road), &self.incidents, &self.settings, now).await?;
-        let mut begun: Vec<Work<'_, ()>> = Vec::with_capacity(turn.begin.len());
+        let mut begun: Vec<Work<'_, bool>> = Vec::with_capacity(turn.begin.len());
         for item in turn.begin.into_iter().filter_map(|place| items.get(place)) {
             begun.push(Box::pin(self.begin(item, road, now)));
         }
-        some_at_once(begun).await.map(|begun| begun.len())
-    }
-
-    async fn begin(&self, item: &RebaseItem, road: &RoadEntries, now: OffsetDateTime) -> Result<()> {
-        let wishes = of_item(item, road, now);
-        if let Some(until) = wishes.frozen_until
-            && let Some(incident) = self.thawed(item, now)
-        {
-            self.store.note_thaw(item, &incident, &until.to_string()).await?;
-        }
-        let of = match self.plan_of(item).await? {
-            Meant::Image(of) => *of,
-            Meant::Waits => return Ok(()),
-            Meant::Nothing(why) => {
-                return Ok(self
-                    .store
-                    .place_rebase_item(item.id, ItemState::LeftOut, &item.class, &why)
-                    .await?);
-            }
-        };
-        let order = Order {
-            tag: item.of.tag.clone(),
-            how: self.settings.how,
-            expected: None,
-            item: Some((item.id, item.of.new_release)),
-        };
-        let Err(error) = self
-            .rebases
-            .carry_out_here(of, order, Actor::system("rebase"))
-            .await
-        else {
-            return Ok(());
-        };
-        let state = match &error {
-            // It is tried again with the next look.
-            RebasingError::Waits(_)
-            | RebasingError::Refused(RebaseError::Stopped { .. } | RebaseError::Waiting(_)) => return Ok(()),
-            RebasingError::Refused(error) if error.is_of_store() => {
-                tracing::warn!(item = %item.id, %error, "a tag could not follow its base");
-                return Ok(());
-            }
-            RebasingError::Failed(_) => {
-                tracing::warn!(item = %item.id, %error, "a tag could not follow its base");
-                ItemState::Impossible
-            }
-            RebasingError::Rebuild { .. } | RebasingError::Refused(RebaseError::Put(_)) => {
-                ItemState::Impossible
-            }
-            RebasingError::Worse(_) => ItemState::Failed,
-            _ => ItemState::LeftOut,
-        };
-        let why = error.to_string();
-        Ok(self
-            .store
-            .place_rebase_item(item.id, state, &item.class, &why)
-            .await?)
-    }
-
-    fn thawed(&self, item: &RebaseItem, now: OffsetDateTime) -> Option<String> {
-        let severity = self.settings.thaw?;
-        self.incidents
-            .open_on(&item.of.repository, &item.of.tag, severity, now)
+        let begun = some_at_once(begun).await?;
+        Ok(begun.into_iter().filter(|came| *came).count())
     }
 
     fn now(&self) -> Result<OffsetDateTime> {
@@ -360,10 +287,7 @@ async fn turn_of(
     let begun = store.rebases_started_since(store.now().minus(HOUR)).await?;
     let wishes: Vec<Wishes> = items.iter().map(|item| of_item(item, road, now)).collect();
     let candidates = items.iter().zip(&wishes).map(|(item, wishes)| {
-        let thawed = || {
-            let severity = settings.thaw?;
-            incidents.open_on(&item.of.repository, &item.of.tag, severity, now)
-        };
+        let thawed = || thawed(incidents, settings, item, now);
         Candidate {
             ring: wishes.ring,
             standing: standing(item),
@@ -374,6 +298,17 @@ async fn turn_of(
     });
     let candidates: Vec<Candidate> = candidates.collect();
     Ok((turn(&candidates, &settings.pace, begun, now), wishes))
+}
+
+/// The incident that overrides a freeze, if one does.
+fn thawed(
+    incidents: &IncidentService,
+    settings: &MassSettings,
+    item: &RebaseItem,
+    now: OffsetDateTime,
+) -> Option<String> {
+    let severity = settings.thaw?;
+    incidents.open_on(&item.of.repository, &item.of.tag, severity, now)
 }
 
 fn standing(item: &RebaseItem) -> Standing {

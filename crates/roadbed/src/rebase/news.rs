@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
 use findings::Severity;
 use moka::future::Cache;
 use oci::{Digest, RepoName};
 use policy::JudgedFinding;
 use store::Store;
+use thiserror::Error;
 use web::wire::{FindingEntry, FindingsChange, PlanEntry};
+use web::{JudgingError, RebasingError};
 
+use super::failed;
 use super::plan::BaseRelease;
-use crate::judge::{Evidence, Knowledge, findings_of};
+use crate::judge::{Evidence, Facts, Knowledge, findings_of};
 
 /// Pairs of releases that are remembered.
 const KEPT: u64 = 1_000;
@@ -44,25 +46,63 @@ impl News {
         }
     }
 
-    /// What goes and comes.
-    pub(super) async fn between(&self, from: &BaseRelease, to: &BaseRelease) -> Result<Arc<FindingsChange>> {
+    /// What goes and comes; nothing is said before both were looked into.
+    pub(super) async fn between(
+        &self,
+        from: &BaseRelease,
+        to: &BaseRelease,
+    ) -> Result<Arc<FindingsChange>, RebasingError> {
         let facts = self.knowledge.facts().await;
         let key = (from.release.digest, to.release.digest, facts.generation);
         let made = self.kept.try_get_with(key, async {
-            let old = self.of(&from.base.repository, &key.0).await?;
-            let new = self.of(&to.base.repository, &key.1).await?;
-            Ok::<_, anyhow::Error>(Arc::new(compare(&old, &new)))
+            let old = self.of(&from.base.repository, &key.0, &facts).await?;
+            let new = self.of(&to.base.repository, &key.1, &facts).await?;
+            Ok::<_, RebasingError>(Arc::new(compare(&old, &new)))
         });
-        made.await
-            .map_err(|error: Arc<anyhow::Error>| anyhow!("{error:#}"))
+        made.await.map_err(of_shared)
     }
 
-    async fn of(&self, repo: &RepoName, digest: &Digest) -> Result<BTreeMap<Problem, FindingEntry>> {
-        let found = findings_of(&self.store, &self.evidence, &self.knowledge, repo, digest).await?;
+    async fn of(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        facts: &Arc<Facts>,
+    ) -> Result<BTreeMap<Problem, FindingEntry>, RebasingError> {
+        let facts = Arc::clone(facts);
+        let found = findings_of(
+            &self.store,
+            (&self.evidence, &self.knowledge),
+            facts,
+            (repo, digest),
+        )
+        .await;
+        let found = found.map_err(|error| match error {
+            JudgingError::Gone => RebasingError::Gone,
+            JudgingError::Waits => RebasingError::Waits(format!("{repo}@{digest}")),
+            JudgingError::Failed(error) => RebasingError::Failed(error),
+            JudgingError::Malformed(_) => failed(error.into()),
+        })?;
         let found = found.into_iter().filter(|finding| finding.suppressed.is_none());
         Ok(found
             .map(|finding| ((finding.id.clone(), finding.package.clone()), entry(finding)))
             .collect())
+    }
+}
+
+/// A comparison that failed, and for which several have waited.
+#[derive(Debug, Error)]
+#[error("the findings of two releases could not be compared")]
+struct Shared {
+    #[source]
+    source: Arc<RebasingError>,
+}
+
+/// For one of those who have waited for it.
+fn of_shared(error: Arc<RebasingError>) -> RebasingError {
+    match &*error {
+        RebasingError::Gone => RebasingError::Gone,
+        RebasingError::Waits(what) => RebasingError::Waits(what.clone()),
+        _ => RebasingError::Failed(Box::new(Shared { source: error })),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp, blob, tag};
 
-/// Tags that are to follow one release. Default: the only value. More wait until others of it are over.
+/// Tags of one base that are to follow and are looked at together; of those that are over as many are. Default: the only value. More
+/// wait until others are over.
 pub const MAX_ITEMS: usize = 200_000;
 
 /// Where a tag stands that is to follow.
@@ -99,6 +100,24 @@ pub struct RebaseItem {
     pub settled_at: Option<Timestamp>,
 }
 
+/// The tag that is to follow by a rebase, of those that follow a base together.
+#[derive(Debug, Clone)]
+pub struct RebaseOf {
+    /// Its id.
+    pub item: Uuid,
+    /// What overrides a freeze, where there is one.
+    pub thaw: Option<Thawed>,
+}
+
+/// An incident that overrides a freeze.
+#[derive(Debug, Clone)]
+pub struct Thawed {
+    /// Which incident.
+    pub incident: String,
+    /// Until when nothing would be done without it.
+    pub frozen_until: String,
+}
+
 #[derive(FromQueryResult)]
 struct Row {
     id: String,
@@ -165,20 +184,33 @@ impl Store {
             .await
     }
 
-    /// Tags that are to follow a base to one of these releases, in the order in which they were found.
+    /// Tags that are to follow a base to one of these releases: at most `limit` that are not over, those that hold up others first, then
+    /// those that wait, in the order in which they were found; and at most `limit` that are over, those that have followed first, the
+    /// latest of them first.
     pub async fn rebase_items(
         &self,
         base: &BaseName,
         releases: &[Digest],
         limit: usize,
     ) -> Result<Vec<RebaseItem>, StoreError> {
-        let places = sql::placeholders(3, releases.len());
-        let sql = format!(
-            "SELECT {COLUMNS} FROM rebase_item WHERE base = $1 AND new_release IN ({places}) ORDER BY id LIMIT $2"
+        let open = "('failed', 'made', 'new', 'waiting', 'asking')";
+        let of_open = format!(
+            "state IN {open} ORDER BY CASE state WHEN 'waiting' THEN 1 WHEN 'asking' THEN 2 ELSE 0 END, id"
         );
-        let mut values: Vec<Value> = vec![base.as_str().into(), sql::to_db(limit as u64).into()];
-        values.extend(releases.iter().map(|release| Value::from(release.to_string())));
-        rows(self, &sql, values).await
+        let of_over = format!(
+            "state NOT IN {open} ORDER BY CASE state WHEN 'moved' THEN 0 ELSE 1 END, settled_at DESC, id"
+        );
+        let places = sql::placeholders(3, releases.len());
+        let mut all = Vec::new();
+        for which in [of_open, of_over] {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM rebase_item WHERE base = $1 AND new_release IN ({places}) AND {which} LIMIT $2"
+            );
+            let mut values: Vec<Value> = vec![base.as_str().into(), sql::to_db(limit as u64).into()];
+            values.extend(releases.iter().map(|release| Value::from(release.to_string())));
+            all.extend(rows(self, &sql, values).await?);
+        }
+        Ok(all)
     }
 
     /// Tags that stand in a state, in the order in which they were found.
@@ -217,16 +249,6 @@ impl Store {
         let rows: Vec<TagRow> = sql::all(self.inner.db.read(), sql, values).await?;
         let parse = |row: TagRow| Ok((tag::parse(&row.tag)?, blob::parse_digest(&row.digest)?));
         rows.into_iter().map(parse).collect()
-    }
-
-    /// Notes that an incident lets a tag follow in spite of a freeze.
-    pub async fn note_thaw(&self, item: &RebaseItem, incident: &str, until: &str) -> Result<(), StoreError> {
-        let body =
-            json!({ "item": item.id, "base": item.of.base, "incident": incident, "frozen_until": until });
-        let subject = tag::subject(&item.of.repository, &item.of.tag);
-        self.note(&Actor::system("rebase"), EventKind::RebaseThaw, subject, body)
-            .await
-            .map(drop)
     }
 
     /// One of them.
@@ -421,16 +443,38 @@ pub(super) async fn check_waits(tx: &Tx, item: Uuid) -> Result<(), RebaseError> 
     }
 }
 
-/// The new image is stored: in the transaction that stores it.
-pub(super) async fn made(tx: &Tx, item: Uuid, rebase: Uuid) -> Result<(), StoreError> {
+/// The new image is stored: in the transaction that stores it. Once, it is told what overrode a freeze.
+pub(super) async fn made(tx: &Tx, of: &RebaseOf, rebase: Uuid) -> Result<(), StoreError> {
     let sql = "UPDATE rebase_item SET state = 'made', rebase = $2, reason = '', \
                started_at = CASE started_at WHEN 0 THEN $3 ELSE started_at END WHERE id = $1 AND state = 'waiting'";
     let values: [Value; 3] = [
-        item.to_string().into(),
+        of.item.to_string().into(),
         rebase.to_string().into(),
         tx.now().micros().into(),
     ];
-    sql::execute(tx.sql(), sql, values).await.map(drop)
+    let has_begun = sql::execute(tx.sql(), sql, values).await? > 0;
+    match (&of.thaw, has_begun) {
+        (Some(thaw), true) => note_thaw(tx, of.item, thaw).await,
+        _ => Ok(()),
+    }
+}
+
+async fn note_thaw(tx: &Tx, item: Uuid, thaw: &Thawed) -> Result<(), StoreError> {
+    let Some(item) = find(tx, item).await? else {
+        return Ok(());
+    };
+    let body = json!({
+        "item": item.id, "base": item.of.base, "incident": thaw.incident, "frozen_until": thaw.frozen_until,
+    });
+    let subject = tag::subject(&item.of.repository, &item.of.tag);
+    event::record(
+        tx,
+        &Actor::system("rebase"),
+        EventKind::RebaseThaw,
+        &subject,
+        body,
+    )
+    .await
 }
 
 /// What becomes of a rebase becomes of the tag that is to follow by it: in the transaction that changes the journal.

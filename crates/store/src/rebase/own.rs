@@ -6,7 +6,7 @@ use bytes::Bytes;
 use oci::{Digest, Manifest, RepoName};
 use sea_orm::Value;
 
-use super::{Bounds, RebaseError};
+use super::{Bounds, RebaseError, is_refused};
 use crate::attached::decide;
 use crate::blob::{link, state};
 use crate::db::{Tx, sql};
@@ -53,28 +53,15 @@ impl Store {
         image: &Digest,
         (evidence, referrer): (&str, OwnReferrer),
     ) -> Result<(), RebaseError> {
-        let (mut claims, mut committed) = (Vec::new(), Vec::new());
-        for bytes in &referrer.blobs {
-            let (claim, file) = self.own_blob(bytes.clone()).await?;
-            claims.push(claim);
-            committed.push(file);
-        }
         let bounds: Bounds = (self.limits().clone(), self.rules(repo));
         let (repo, image, evidence) = (repo.clone(), *image, evidence.to_owned());
-        let files = committed.clone();
-        let written = self
-            .write(move |tx| {
-                Box::pin(
-                    async move { attest(tx, (&repo, &image), &evidence, referrer, (&files, bounds)).await },
-                )
+        self.with_own_blobs(referrer.blobs.clone(), is_refused, move |tx, files| {
+            Box::pin(async move {
+                let ours = attest(tx, (&repo, &image), &evidence, referrer, (&files, bounds)).await?;
+                Ok(((), ours))
             })
-            .await;
-        // Where it failed it is not known whether the rows were written: files that nobody names are collected.
-        let ours = written?;
-        for file in committed.iter().filter(|file| !ours.contains(&file.location)) {
-            self.remove_blob_file(*file).await;
-        }
-        Ok(())
+        })
+        .await
     }
 }
 

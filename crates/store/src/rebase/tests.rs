@@ -42,7 +42,7 @@ impl World {
             blobs: vec![config.into(), layer.into()],
             images: vec![(self.old, digest)],
             referrers: Vec::new(),
-            item,
+            item: item.map(|item| RebaseOf { item, thaw: None }),
         }
     }
 
@@ -273,6 +273,90 @@ async fn what_asks_waits_for_its_answer_and_is_left_out_when_the_base_moves_on()
         world.kit.store.leave_out_rebase_items(&base, &[]).await.unwrap(),
         1
     );
+}
+
+#[tokio::test]
+async fn an_incident_that_overrides_a_freeze_is_told_once_with_the_start() {
+    let world = world().await;
+    let store = &world.kit.store;
+    let item = world.item("2").await;
+    store
+        .place_rebase_item(item.id, ItemState::Waiting, "A", "")
+        .await
+        .unwrap();
+    let of = RebaseOf {
+        item: item.id,
+        thaw: Some(Thawed {
+            incident: "log4shell".to_owned(),
+            frozen_until: "2099-01-01".to_owned(),
+        }),
+    };
+    let plan = || NewRebase {
+        item: Some(of.clone()),
+        ..world.plan("new", None)
+    };
+    let root = world.kit.administrator("root").await;
+    let told = async || {
+        let filter = crate::EventFilter {
+            kind: Some(EventKind::RebaseThaw),
+            ..crate::EventFilter::default()
+        };
+        let page = world.kit.store.events(&root, &filter, None, 10).await.unwrap();
+        page.items.len()
+    };
+    store.switch_rebases(&Kit::operator(), true).await.unwrap();
+    store.make_rebase(&world.actor, plan()).await.unwrap_err();
+    assert_eq!(told().await, 0, "nothing has begun");
+    store.switch_rebases(&Kit::operator(), false).await.unwrap();
+    store.make_rebase(&world.actor, plan()).await.unwrap();
+    store.make_rebase(&world.actor, plan()).await.unwrap();
+    assert_eq!(told().await, 1);
+}
+
+#[tokio::test]
+async fn what_is_over_takes_no_room_from_what_waits_and_more_wait_until_others_are_over() {
+    let world = world().await;
+    let store = &world.kit.store;
+    let item = |number: u32| NewRebaseItem {
+        base: "java".parse().unwrap(),
+        repository: REPO.parse().unwrap(),
+        tag: format!("v{number}").parse().unwrap(),
+        old: world.old,
+        old_release: sha256(b"1"),
+        new_release: sha256(b"2"),
+    };
+    store.add_rebase_items((0..6).map(item).collect()).await.unwrap();
+    let all = store.rebase_items_in(ItemState::New, 10).await.unwrap();
+    let place = async |number: usize, state: ItemState| {
+        let id = all[number].id;
+        store.place_rebase_item(id, state, "A", "").await.unwrap();
+    };
+    let seen = async || {
+        let base = "java".parse().unwrap();
+        let items = store.rebase_items(&base, &[sha256(b"2")], 2).await.unwrap();
+        items
+            .iter()
+            .map(|item| item.of.tag.to_string())
+            .collect::<Vec<_>>()
+    };
+    for number in [0, 1, 2] {
+        place(number, ItemState::LeftOut).await;
+    }
+    for number in [3, 4] {
+        place(number, ItemState::Waiting).await;
+    }
+    place(5, ItemState::Failed).await;
+    assert_eq!(
+        seen().await,
+        ["v5", "v3", "v0", "v1"],
+        "what failed holds up the others"
+    );
+    store
+        .rule_on_rebase_item(&world.actor, all[5].id, false)
+        .await
+        .unwrap();
+    place(3, ItemState::LeftOut).await;
+    assert_eq!(seen().await[..1], ["v4"]);
 }
 
 #[tokio::test]

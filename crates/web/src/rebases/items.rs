@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use access::permit::Pull;
+use axum::Extension;
 use axum::extract::State;
 use oci::{Digest, RepoName, RepoPattern, Tag};
 use road::names::BaseName;
@@ -11,11 +12,12 @@ use store::{Actor, ItemState, RebaseError, RebaseItem};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{of_journal, switched_off_or};
+use crate::PeerAddress;
 use crate::affected::may_pull;
 use crate::body::Body;
 use crate::moment::Moment;
 use crate::principals::CAUSE;
-use crate::problem::{ApiError, Problem};
+use crate::problem::{ApiError, Kind, Problem};
 use crate::query::{Path, Query};
 use crate::session::{Administrator, Session};
 use crate::state::WebState;
@@ -144,10 +146,13 @@ pub(crate) struct ReportQuery {
 pub(crate) async fn get_rebase_report(
     State(state): State<WebState>,
     session: Session,
+    from: Option<Extension<PeerAddress>>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Body<RebaseReport>, ApiError> {
     let session = session.signed_in()?;
     let rebasing = switched_off_or(&state)?;
+    // It reads all tags of a base.
+    let _place = state.place_for_report(from.map(|Extension(from)| from))?;
     Ok(Body(rebasing.report(query.base, may_pull(&session)).await?))
 }
 
@@ -246,13 +251,17 @@ pub struct PatchKeyEntry {
 /// Show the public half of the key that the registry signs with what it makes of images.
 #[utoipa::path(get, path = "/rebases/key", tag = "fleet", responses(
     (status = OK, description = "The key", body = PatchKeyEntry),
+    (status = NOT_FOUND, description = "There is none yet: nothing was signed", body = Problem),
 ))]
 pub(crate) async fn get_patch_key(
     State(state): State<WebState>,
     session: Session,
 ) -> Result<Body<PatchKeyEntry>, ApiError> {
     session.signed_in()?;
-    let key = state.store.patch_key().await?;
+    let key = state.store.patch_key_if_any().await?.ok_or_else(|| {
+        let detail = "there is no key yet: it is made when the first image follows its base";
+        ApiError::new(Kind::NotFound, detail)
+    })?;
     let public_key = key.public_pem().map_err(|error| ApiError::internal(&error))?;
     Ok(Body(PatchKeyEntry { public_key }))
 }

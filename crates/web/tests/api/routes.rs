@@ -235,7 +235,7 @@ fn of_rebases() -> Vec<Row> {
         row("GET", "/rebases/plan", "/rebases/plan?repository=team/app&reference=v1", None, PULLERS, 409),
         row("POST", "/rebases", "/rebases", Some(new), PUSHERS, 409),
         row("GET", "/rebases", "/rebases?repository=team/app", None, PULLERS, 200),
-        row("GET", "/rebases/key", "/rebases/key", None, SIGNED_IN, 200),
+        row("GET", "/rebases/key", "/rebases/key", None, SIGNED_IN, 404),
         row("GET", "/rebases/report", "/rebases/report?base=java", None, SIGNED_IN, 409),
         row("POST", "/rebases/stop", "/rebases/stop", Some(json!({})), ADMINISTRATORS, 200),
         row("POST", "/rebases/resume", "/rebases/resume", Some(json!({})), ADMINISTRATORS, 200),

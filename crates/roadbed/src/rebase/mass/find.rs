@@ -13,8 +13,8 @@ use store::{ItemState, NewRebaseItem, RoadEntries, Store};
 use crate::fleet::FleetService;
 
 /// Between two searches that only a push to some repository has caused, at least, and so many times as long as the last one took.
-const PAUSE: Duration = Duration::from_secs(2);
-const TIMES: u32 = 20;
+const BETWEEN_SEARCHES: Duration = Duration::from_secs(2);
+const SEARCH_REST_TIMES: u32 = 20;
 
 /// How long is waited until the index knows of all images that were pushed before a release.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -73,7 +73,7 @@ impl Finder {
         let began = Instant::now();
         let found = self.search(road, targets).await?;
         self.note(found).await?;
-        self.not_before = Instant::now() + PAUSE.max(began.elapsed() * TIMES);
+        self.not_before = Instant::now() + BETWEEN_SEARCHES.max(began.elapsed() * SEARCH_REST_TIMES);
         self.seen = Some((road.change, epoch));
         Ok(())
     }
@@ -142,9 +142,9 @@ impl Finder {
                     old_release,
                     new_release,
                 });
-            }
-            if items.len() >= NOTED_AT_ONCE {
-                self.store.add_rebase_items(std::mem::take(&mut items)).await?;
+                if items.len() == NOTED_AT_ONCE {
+                    self.store.add_rebase_items(std::mem::take(&mut items)).await?;
+                }
             }
         }
         self.store.add_rebase_items(items).await?;

@@ -14,7 +14,7 @@ use super::{MassSettings, moment_of, targets, turn_of};
 use crate::incidents::IncidentService;
 use crate::rebase::failed;
 
-/// Newer releases that move nothing and are named.
+/// Newer releases that move nothing and are named, the newest first; those that images follow to are all named.
 const MAX_UNCOUNTED: usize = 20;
 
 /// Makes reports.
@@ -61,7 +61,7 @@ impl Reports {
         Ok(RebaseReport {
             base: base.clone(),
             stopped_by: stopped_by.map_err(|error| failed(error.into()))?,
-            releases: releases(&road, base, signer.as_deref()),
+            releases: releases(road.releases.of_base(base).collect(), signer.as_deref()),
             signer,
             counts,
             items,
@@ -91,8 +91,8 @@ impl Reports {
 }
 
 /// Those that images follow to, and newer ones that they do not.
-fn releases(road: &RoadEntries, base: &BaseName, signer: Option<&str>) -> Vec<ReportedRelease> {
-    let mut all: Vec<&Release> = road.releases.of_base(base).collect();
+fn releases(of_base: Vec<&Release>, signer: Option<&str>) -> Vec<ReportedRelease> {
+    let mut all = of_base;
     all.sort_by_key(|release| std::cmp::Reverse((release.released_at, release.digest)));
     let newest = |platform: &str| {
         let mut targets = all
@@ -103,9 +103,15 @@ fn releases(road: &RoadEntries, base: &BaseName, signer: Option<&str>) -> Vec<Re
     let is_newer = |release: &Release| {
         release.superseded.is_none() && newest(&release.platform).is_none_or(|at| release.released_at > at)
     };
-    let shown = all
-        .iter()
-        .filter(|release| release.is_target || is_newer(release));
+    let mut uncounted = 0;
+    let shown = all.iter().filter(|release| {
+        if release.is_target {
+            return true;
+        }
+        let is_named = is_newer(release) && uncounted < MAX_UNCOUNTED;
+        uncounted += usize::from(is_named);
+        is_named
+    });
     let entries = shown.map(|release| ReportedRelease {
         digest: release.digest,
         version: release.version.clone(),
@@ -118,5 +124,38 @@ fn releases(road: &RoadEntries, base: &BaseName, signer: Option<&str>) -> Vec<Re
             (false, None) => "it is not in the channel that images follow".to_owned(),
         },
     });
-    entries.take(MAX_UNCOUNTED).collect()
+    entries.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_images_follow_to_is_named_however_much_was_pushed_behind_it() {
+        let release = |number: usize| Release {
+            base: "java".parse().unwrap(),
+            digest: oci::Digest::of(oci::Algorithm::Sha256, &number.to_be_bytes()),
+            version: number.to_string(),
+            diff_ids: Vec::new(),
+            platform: "linux/amd64".to_owned(),
+            released_at: time::OffsetDateTime::UNIX_EPOCH
+                + time::Duration::days(i64::try_from(number).unwrap()),
+            superseded: None,
+            is_target: number == 0,
+        };
+        let all: Vec<Release> = (0..=MAX_UNCOUNTED + 1).map(release).collect();
+        let told = releases(all.iter().collect(), Some("platform"));
+        assert_eq!(told.len(), MAX_UNCOUNTED + 1);
+        let target = told.last().unwrap();
+        assert_eq!(
+            (target.version.as_str(), target.moves_nothing.as_str()),
+            ("0", "")
+        );
+        assert_eq!(
+            told[0].version,
+            (MAX_UNCOUNTED + 1).to_string(),
+            "the newest first"
+        );
+    }
 }

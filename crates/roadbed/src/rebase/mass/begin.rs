@@ -1,0 +1,125 @@
+//! How one of those begins whose turn it is, and where it goes when it cannot.
+
+use anyhow::Result;
+use store::{Actor, ItemState, RebaseError, RebaseItem, RebaseOf, RoadEntries, Thawed};
+use time::OffsetDateTime;
+use web::RebasingError;
+
+use super::{Mass, Meant, of_item, thawed};
+use crate::judge::is_about_the_image;
+use crate::rebase::Order;
+
+impl Mass {
+    /// Has one begin. Answers whether something came of it: it has begun, or it waits no more.
+    pub(super) async fn begin(
+        &self,
+        item: &RebaseItem,
+        road: &RoadEntries,
+        now: OffsetDateTime,
+    ) -> Result<bool> {
+        let place = async |state: ItemState, why: &str| {
+            self.store
+                .place_rebase_item(item.id, state, &item.class, why)
+                .await
+        };
+        let of = match self.plan_of(item).await? {
+            Meant::Image(of) => *of,
+            Meant::Waits => return Ok(false),
+            Meant::Nothing(why) => {
+                place(ItemState::LeftOut, &why).await?;
+                return Ok(true);
+            }
+        };
+        let begins = RebaseOf {
+            item: item.id,
+            thaw: self.thaw(item, road, now),
+        };
+        let order = Order {
+            tag: item.of.tag.clone(),
+            how: self.settings.how,
+            expected: None,
+            item: Some((begins, item.of.new_release)),
+        };
+        let made = self.rebases.carry_out_here(of, order, Actor::system("rebase"));
+        let Err(error) = made.await else {
+            return Ok(true);
+        };
+        let Some(state) = state_after(item, &error) else {
+            return Ok(false);
+        };
+        place(state, &error.to_string()).await?;
+        Ok(true)
+    }
+
+    /// What overrides a freeze, where there is one.
+    fn thaw(&self, item: &RebaseItem, road: &RoadEntries, now: OffsetDateTime) -> Option<Thawed> {
+        let frozen_until = of_item(item, road, now).frozen_until?.to_string();
+        let incident = thawed(&self.incidents, &self.settings, item, now)?;
+        Some(Thawed {
+            incident,
+            frozen_until,
+        })
+    }
+}
+
+/// Where one goes that cannot begin. `None`: it stays where it is and is tried again.
+pub(super) fn state_after(item: &RebaseItem, error: &RebasingError) -> Option<ItemState> {
+    let state = state_of(error);
+    let is_failure = match error {
+        RebasingError::Failed(_) => true,
+        RebasingError::Refused(refused) => refused.is_of_store(),
+        _ => false,
+    };
+    if is_failure {
+        let mut causes = anyhow::Chain::new(error).map(ToString::to_string);
+        let told = causes.by_ref().collect::<Vec<_>>().join(": ");
+        let is_tried_again = state.is_none();
+        tracing::warn!(item = %item.id, error = told, is_tried_again, "a tag could not follow its base");
+    }
+    state
+}
+
+fn state_of(error: &RebasingError) -> Option<ItemState> {
+    match error {
+        RebasingError::Waits(_)
+        | RebasingError::Refused(RebaseError::Stopped { .. } | RebaseError::Waiting(_)) => None,
+        RebasingError::Refused(refused) if refused.is_of_store() => None,
+        // A store that is away or busy says nothing about the image.
+        RebasingError::Failed(_) if !is_about_the_image(error) => None,
+        RebasingError::Failed(_)
+        | RebasingError::Rebuild { .. }
+        | RebasingError::Refused(RebaseError::Put(_)) => Some(ItemState::Impossible),
+        RebasingError::Worse(_) => Some(ItemState::Failed),
+        _ => Some(ItemState::LeftOut),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+    use store::StoreError;
+
+    use super::*;
+    use crate::rebase::failed;
+
+    #[test]
+    fn what_a_busy_store_keeps_from_being_planned_is_tried_again() {
+        let busy = || anyhow::Error::from(StoreError::Busy);
+        assert_eq!(state_of(&failed(busy())), None);
+        assert_eq!(state_of(&failed(busy().context("it could not be read"))), None);
+        assert_eq!(
+            state_of(&RebasingError::Refused(StoreError::TaskLost.into())),
+            None
+        );
+        let damaged = Err::<(), _>(anyhow!("layer 3 is torn")).context("it cannot be read");
+        assert_eq!(
+            state_of(&failed(damaged.unwrap_err())),
+            Some(ItemState::Impossible)
+        );
+        assert_eq!(
+            state_of(&RebasingError::Worse("more".to_owned())),
+            Some(ItemState::Failed)
+        );
+        assert_eq!(state_of(&RebasingError::Current), Some(ItemState::LeftOut));
+    }
+}
