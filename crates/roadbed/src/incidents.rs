@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 use findings::Severity;
 use oci::{Digest, Reference, RepoName, Tag};
 use road::{
-    incident::{Deadlines, Event, Incident, IncidentError, Status},
+    incident::{Deadlines, Event, Incident, IncidentError, LineKey, Status},
     message::Message,
     names::{IncidentId, VulnerabilityId},
 };
@@ -140,14 +140,17 @@ impl IncidentService {
             let worst = incident.vulnerabilities().iter().map(|one| one.severity).max();
             incident.closed_at().is_none() && worst >= Some(severity)
         };
-        let is_it = |line: &road::incident::Line| {
-            line.key.repository == *repository
-                && matches!(&line.key.reference, Reference::Tag(other) if other == tag)
-                && line.state(now).is_open()
+        // Whose it is does not tell two lines apart.
+        let key = LineKey {
+            application: None,
+            repository: repository.clone(),
+            reference: Reference::Tag(tag.clone()),
         };
+        let is_open = |incident: &Incident| incident.line(&key).is_some_and(|line| line.state(now).is_open());
         let kept = self.kept();
-        let mut open = kept.iter().filter(|(_, kept)| of_severity(&kept.incident));
-        let found = open.find(|(_, kept)| kept.incident.lines().any(is_it));
+        let found = kept
+            .iter()
+            .find(|(_, kept)| of_severity(&kept.incident) && is_open(&kept.incident));
         found.map(|(id, _)| id.to_string())
     }
 
