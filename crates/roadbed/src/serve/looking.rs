@@ -163,15 +163,7 @@ fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, insta
         tasks: vec![
             tokio::spawn(review(store.clone())),
             tokio::spawn(Arc::clone(knowledge).follow()),
-            tokio::spawn(
-                Reevaluator::new(
-                    store.clone(),
-                    Arc::clone(knowledge),
-                    Arc::clone(&fleet),
-                    config.reevaluation_limits(),
-                )
-                .follow(),
-            ),
+            tokio::spawn(reevaluator(config, store, knowledge, &fleet).follow()),
             tokio::spawn(glass::audit::follow(store.clone())),
             tokio::spawn(look_again(store.clone(), pool.clone())),
             tokio::spawn(judge::brake::follow(store.clone(), config.brake())),
@@ -189,6 +181,21 @@ fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, insta
         incidents,
         pool,
     }
+}
+
+/// Judges again what an import may have changed.
+fn reevaluator(
+    config: &Config,
+    store: &Store,
+    knowledge: &Arc<Knowledge>,
+    fleet: &Arc<FleetService>,
+) -> Reevaluator {
+    Reevaluator::new(
+        store.clone(),
+        Arc::clone(knowledge),
+        Arc::clone(fleet),
+        config.reevaluation_limits(),
+    )
 }
 
 async fn review(store: Store) {

