@@ -56,7 +56,7 @@ impl Bands {
 }
 
 /// By owner; those that belong to nobody under `None`.
-pub fn by_owner(stands: &[Stand]) -> BTreeMap<Option<Owner>, Bands> {
+pub fn by_owner<'s>(stands: impl IntoIterator<Item = &'s Stand>) -> BTreeMap<Option<Owner>, Bands> {
     let mut owners: BTreeMap<Option<Owner>, Bands> = BTreeMap::new();
     for stand in stands {
         let bands = owners.entry(stand.owner.clone()).or_default();

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+use crate::ends::last_day;
 use crate::names::{BaseName, Contact, Owner};
 
 pub use duration::{MAX_DURATION, parse_duration};
@@ -137,8 +138,7 @@ impl BaseImage {
 
     /// The last day on which it is supported, if only for a part of it.
     pub fn last_day(&self) -> time::Date {
-        let last = self.supported_until.checked_sub(Duration::NANOSECOND);
-        last.unwrap_or(self.supported_until).date()
+        last_day(self.supported_until)
     }
 }
 

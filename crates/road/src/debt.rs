@@ -10,8 +10,11 @@ use time::OffsetDateTime;
 use crate::base::BaseImage;
 use crate::names::{BaseName, VulnerabilityId};
 
-/// Most problems of one base that are followed; of more, the worst.
+/// Problems of one base that begin to be followed: the worst of those that it has. Default: the only value.
 pub const MAX_DEBTS: usize = 5_000;
+
+/// Most problems of one base that are followed at the same time, worse ones that came later included. Default: the only value.
+pub const MAX_FOLLOWED: usize = 2 * MAX_DEBTS;
 
 /// A problem of a current release for which a fix is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +110,8 @@ pub struct Current {
     pub first: OffsetDateTime,
 }
 
-/// What has changed: the debts that are other than they were. Severities for which nothing is promised are not followed.
+/// What has changed: the debts that are other than they were. Severities for which nothing is promised are not followed. What is
+/// followed is followed until it is over, however much that is worse came since.
 pub fn settle(base: &BaseImage, known: &[Debt], current: &Current, now: OffsetDateTime) -> Vec<Debt> {
     let before: BTreeMap<&VulnerabilityId, &Debt> =
         known.iter().map(|debt| (&debt.vulnerability, debt)).collect();
@@ -117,25 +121,32 @@ pub fn settle(base: &BaseImage, known: &[Debt], current: &Current, now: OffsetDa
         .filter_map(|owed| Some((owed, base.patch_within.said(owed.severity)?)))
         .collect();
     owed.sort_by(|(one, _), (other, _)| {
-        let by = |owed: &Owed| (std::cmp::Reverse(owed.severity), owed.vulnerability.clone());
-        by(one).cmp(&by(other))
+        let by_severity = other.severity.cmp(&one.severity);
+        by_severity.then_with(|| one.vulnerability.cmp(&other.vulnerability))
     });
-    owed.dedup_by(|(one, _), (other, _)| one.vulnerability == other.vulnerability);
-    owed.truncate(MAX_DEBTS);
-    let mut changed = Vec::new();
+    // Several releases have the same problem, and may not say the same of how bad it is: the worst counts.
     let mut still = BTreeSet::new();
-    for (owed, within) in owed {
-        still.insert(&owed.vulnerability);
+    owed.retain(|(owed, _)| still.insert(&owed.vulnerability));
+    let mut followed = known.iter().filter(|debt| debt.state.is_owed()).count();
+    let mut changed = Vec::new();
+    for (rank, (owed, within)) in owed.into_iter().enumerate() {
         let was = before.get(&owed.vulnerability).copied();
+        if !was.is_some_and(|debt| debt.state.is_owed()) {
+            if rank >= MAX_DEBTS || followed >= MAX_FOLLOWED {
+                continue;
+            }
+            followed += 1;
+        }
         let debt = owes(base, owed, within, was, current, now);
         if was != Some(&debt) {
             changed.push(debt);
         }
     }
+    let there: BTreeSet<&VulnerabilityId> = current.owed.iter().map(|owed| &owed.vulnerability).collect();
     let over = known
         .iter()
         .filter(|debt| debt.state.is_owed() && !still.contains(&debt.vulnerability));
-    changed.extend(over.map(|debt| paid(debt, current)));
+    changed.extend(over.map(|debt| paid(debt, current, there.contains(&debt.vulnerability))));
     changed
 }
 
@@ -172,9 +183,9 @@ fn owes(
     }
 }
 
-/// A release that came since is the patch; without one it went away by itself.
-fn paid(debt: &Debt, current: &Current) -> Debt {
-    let is_patched = current.since > debt.known_at;
+/// A release that came since is the patch; without one it went away by itself, and what is there still is promised no more.
+fn paid(debt: &Debt, current: &Current, is_there: bool) -> Debt {
+    let is_patched = current.since > debt.known_at && !is_there;
     Debt {
         state: if is_patched {
             DebtState::Patched

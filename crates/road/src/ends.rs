@@ -11,6 +11,11 @@ use crate::paving::{Paving, RoadKind};
 /// Days before the end of what is supported on which it is warned of.
 pub const SUPPORT_WARNED_BEFORE: [u16; 3] = [90, 30, 7];
 
+/// The last day that counts, UTC, of what counts until `end`, not included.
+pub fn last_day(end: OffsetDateTime) -> time::Date {
+    end.checked_sub(Duration::NANOSECOND).unwrap_or(end).date()
+}
+
 /// That something ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {

@@ -15,6 +15,8 @@ use crate::exemption::{Exemption, ExemptionError, MAX_EXEMPTIONS};
 use crate::golden_path::{GoldenPath, MAX_LINE_BYTES, MAX_LISTED, MAX_PATHS, MAX_SLSA_LEVEL, Toolchain};
 use crate::names::{ApplicationName, BaseName, GoldenPathId, RuleId, ToolchainName};
 
+mod entry;
+
 /// One entry of the catalogue that is no base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "entry")]
@@ -346,8 +348,12 @@ impl Paving {
 
     /// Until when that counts: its own end, or that of its golden path.
     pub fn end_of(&self, road: &AppRoad) -> Option<OffsetDateTime> {
-        let path = road.path.as_ref().and_then(|path| self.paths.get(path));
-        road.until.or(path.map(|path| path.supported_until))
+        road.until.or_else(|| self.end_of_path(road.path.as_ref()?))
+    }
+
+    /// Until when a golden path counts, if it is there.
+    pub fn end_of_path(&self, path: &GoldenPathId) -> Option<OffsetDateTime> {
+        self.paths.get(path).map(|path| path.supported_until)
     }
 
     /// The live exemption of an application, of several the one that lasts longest.

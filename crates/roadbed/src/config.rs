@@ -15,8 +15,8 @@ use web::WebConfig;
 
 use crate::catalogue::CatalogueConfig;
 use crate::gate::GateConfig;
-use crate::judge::attach::SbomConfig;
 use crate::judge::SignatureLimits;
+use crate::judge::attach::SbomConfig;
 use crate::worker::{BrokerConfig, ClamdConfig, PoolConfig, Skips};
 
 pub(crate) mod feeds;

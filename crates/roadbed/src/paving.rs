@@ -55,6 +55,7 @@ pub(crate) struct RoadService {
     knowledge: Arc<Knowledge>,
     judging: Arc<dyn Judging>,
     seen: Mutex<Seen>,
+    surveys: survey::Surveys,
 }
 
 /// What need not be looked at again.
@@ -86,6 +87,7 @@ impl RoadService {
             knowledge,
             judging,
             seen,
+            surveys: survey::Surveys::default(),
         })
     }
 
@@ -138,7 +140,7 @@ impl RoadService {
                 return Ok(());
             }
         }
-        let survey = survey::of(&self.store, &self.fleet, Arc::new(|_| true)).await?;
+        let survey = self.survey_of(Arc::new(|_| true)).await?;
         let rows = survey.by_owner.iter().flat_map(|(owner, bands)| {
             bands.0.iter().map(|(cohort, count)| AdoptionDay {
                 day,
@@ -153,12 +155,17 @@ impl RoadService {
         Ok(())
     }
 
+    async fn survey_of(&self, may_pull: MayPull) -> Result<Survey> {
+        let standing = self.surveys.standing(&self.store, &self.fleet).await?;
+        survey::of(standing, may_pull).await
+    }
+
     async fn survey_for(&self, may_pull: MayPull) -> Result<Survey, SurveyError> {
         let percent = self.fleet.stand().percent;
         if percent < 100 {
             return Err(SurveyError::Waits(percent));
         }
-        let survey = survey::of(&self.store, &self.fleet, may_pull).await;
+        let survey = self.survey_of(may_pull).await;
         survey
             .context("where images stand")
             .map_err(|error| SurveyError::Failed(error.into()))

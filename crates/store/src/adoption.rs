@@ -1,6 +1,7 @@
 //! How the road was taken up, day by day, and the newest tag of each repository.
 
 use oci::{RepoName, Tag};
+use road::adoption::Bands;
 use road::cohort::Cohort;
 use road::names::Owner;
 use sea_orm::{FromQueryResult, Value};
@@ -20,6 +21,15 @@ const ROWS: usize = 100;
 /// Repositories whose newest tag is read.
 const MAX_REPOSITORIES: u64 = 500_000;
 
+/// How many repositories were in each cohort at the end of a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdoptionSum {
+    /// Days since the beginning of 1970, UTC.
+    pub day: i64,
+    /// How many, by cohort.
+    pub bands: Bands,
+}
+
 /// How many repositories of an owner were in a cohort at the end of a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdoptionDay {
@@ -34,9 +44,8 @@ pub struct AdoptionDay {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+struct SumRow {
     day: i64,
-    owner: String,
     cohort: String,
     repositories: i64,
 }
@@ -47,22 +56,6 @@ struct NewestRow {
     tag: String,
 }
 
-impl Row {
-    fn into_day(self) -> Result<AdoptionDay, StoreError> {
-        let damaged = || StoreError::damaged(format!("adoption of day {}", self.day));
-        let cohort = Cohort::ALL
-            .into_iter()
-            .find(|cohort| cohort.as_str() == self.cohort);
-        let owner = (!self.owner.is_empty()).then(|| self.owner.parse()).transpose();
-        Ok(AdoptionDay {
-            day: self.day,
-            owner: owner.map_err(|_| damaged())?,
-            cohort: cohort.ok_or_else(damaged)?,
-            repositories: u64::try_from(self.repositories).unwrap_or_default(),
-        })
-    }
-}
-
 impl Store {
     /// Keeps how things are on a day, in place of what was kept of it.
     pub async fn keep_adoption(&self, day: i64, rows: Vec<AdoptionDay>) -> Result<(), StoreError> {
@@ -70,12 +63,35 @@ impl Store {
             .await
     }
 
-    /// How things were since a day, the oldest first.
-    pub async fn adoption_since(&self, day: i64) -> Result<Vec<AdoptionDay>, StoreError> {
-        let sql = "SELECT day, owner, cohort, repositories FROM adoption WHERE day >= $1 \
-                   ORDER BY day, owner, cohort LIMIT 1000000";
-        let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, [day.into()]).await?;
-        rows.into_iter().map(Row::into_day).collect()
+    /// How things were since a day, the oldest first, of all repositories or of one owner's; at most [`MAX_ADOPTION_DAYS`] days. A day
+    /// on which the owner had none is there, and empty.
+    pub async fn adoption_since(
+        &self,
+        day: i64,
+        owner: Option<&Owner>,
+    ) -> Result<Vec<AdoptionSum>, StoreError> {
+        // A row a day and cohort, however many owners there are.
+        let sql = "SELECT day, cohort, SUM(CASE WHEN $2 = '' OR owner = $2 THEN repositories ELSE 0 END) AS repositories \
+                   FROM adoption WHERE day >= $1 GROUP BY day, cohort ORDER BY day, cohort";
+        let owner = owner.map(Owner::to_string).unwrap_or_default();
+        let rows: Vec<SumRow> = sql::all(self.inner.db.read(), sql, [day.into(), owner.into()]).await?;
+        let mut days: Vec<AdoptionSum> = Vec::new();
+        for row in rows {
+            let cohort = Cohort::ALL
+                .into_iter()
+                .find(|cohort| cohort.as_str() == row.cohort);
+            let cohort = cohort.ok_or_else(|| StoreError::damaged(format!("adoption of day {}", row.day)))?;
+            if days.last().is_none_or(|last| last.day != row.day) {
+                days.push(AdoptionSum {
+                    day: row.day,
+                    bands: Bands::default(),
+                });
+            }
+            if let (Some(last), Ok(count @ 1..)) = (days.last_mut(), u64::try_from(row.repositories)) {
+                last.bands.add(cohort, count);
+            }
+        }
+        Ok(days)
     }
 
     /// The tag of each repository that was set last; tags of signatures and the like (`sha256-…`) do not count.

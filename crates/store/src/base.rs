@@ -14,7 +14,7 @@ use crate::event::{self, EventKind};
 use crate::job::{self, JobPriority};
 use crate::{Actor, AdminError, Store, StoreError, Timestamp, paving};
 
-mod debt;
+pub(crate) mod debt;
 pub(crate) mod release;
 
 pub use release::{ImageNote, MAX_RELEASES_OF_A_BASE};

@@ -70,6 +70,22 @@ pub enum StoreError {
         /// How many there may be.
         limit: u64,
     },
+    /// Rather nothing than an older state in place of the one that was asked for.
+    #[error(
+        "more than {limit} changes of the catalogue lead to that version; ask for an earlier one, or read the changes from the history"
+    )]
+    TooManyChanges {
+        /// How many are replayed.
+        limit: u64,
+    },
+    /// More is promised than can be followed.
+    #[error(
+        "bases would owe more than {limit} problems; promise less with patchWithin, or patch what is owed, nothing more is followed until then"
+    )]
+    TooManyOwed {
+        /// How many may be owed.
+        limit: u64,
+    },
     /// Nobody went on with an import for so long that another one was begun.
     #[error("another import has been begun in the meantime; begin a new one, nothing of the old one counts")]
     ImportOver,

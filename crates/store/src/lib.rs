@@ -87,7 +87,7 @@ mod upload;
 
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
-pub use adoption::{AdoptionDay, MAX_ADOPTION_DAYS};
+pub use adoption::{AdoptionDay, AdoptionSum, MAX_ADOPTION_DAYS};
 pub use advisory::{
     AdvisoryDocument, AdvisoryImport, AdvisoryRow, FeedHold, Import, ImportError, ImportSummary, Importer,
     LIFTS_NAMED, LiftedCause, Lifts, StagedImport, home_of,

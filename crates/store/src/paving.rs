@@ -119,7 +119,7 @@ pub(crate) fn renewals(entry: &RoadEntry, was: Option<&StoredRoadEntry>) -> Resu
         })
 }
 
-/// Sets one; whether all go together is asked by [`check_all`]. One that is as it was changes nothing.
+/// Sets one; whether all go together is asked by [`check_together`]. One that is as it was changes nothing.
 pub(crate) async fn put(tx: &Tx, actor: &Actor, entry: &RoadEntry) -> Result<(), AdminError> {
     let (kind, name) = (entry.kind(), entry.name());
     let stored = find(tx.sql(), kind, &name).await?;
@@ -150,7 +150,7 @@ pub(crate) async fn put(tx: &Tx, actor: &Actor, entry: &RoadEntry) -> Result<(),
     Ok(())
 }
 
-/// Takes one back; whether the others still go together is asked by [`check_all`].
+/// Takes one back; whether the others still go together is asked by [`check_together`].
 pub(crate) async fn remove(tx: &Tx, actor: &Actor, kind: RoadKind, name: &str) -> Result<(), AdminError> {
     let stored = find(tx.sql(), kind, name).await?;
     let Some(was) = stored.filter(|stored| stored.removed_at.is_none()) else {

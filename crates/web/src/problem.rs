@@ -227,7 +227,9 @@ impl From<StoreError> for ApiError {
                 Self::retry_after(Kind::Unavailable, error, crate::admission::RETRY_AFTER_SECONDS)
             }
             StoreError::ImportRunning => Self::new(Kind::Busy, error),
-            StoreError::TooManyAdvisories { .. } => Self::new(Kind::Conflict, error),
+            StoreError::TooManyAdvisories { .. }
+            | StoreError::TooManyChanges { .. }
+            | StoreError::TooManyOwed { .. } => Self::new(Kind::Conflict, error),
             StoreError::ImportOver => Self::new(Kind::NotFound, error),
             error => Self::internal(&error),
         }

@@ -6,10 +6,10 @@ use axum::extract::State;
 use road::app_road::AppRoad;
 use road::debt::{Debt, DebtState};
 use road::exemption::ExemptionState;
-use road::names::{ApplicationName, BaseName, Owner};
+use road::names::{ApplicationName, BaseName, GoldenPathId, Owner};
 use road::paving::{RoadEntry, RoadKind};
 use serde::{Deserialize, Serialize};
-use store::{Actor, Declared, RoadEntries, Step, StoredRoadEntry};
+use store::{Actor, Declared, RoadAt, RoadEntries, Step, StoredRoadEntry};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::bases::{BaseEntry, may_see};
@@ -70,7 +70,7 @@ pub struct ChangedRoad {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RoadQuery {
-    /// As of which version, for administrators; by default the present one.
+    /// As of which version, as it was at the moment of that change, for administrators; by default the present one, as it is now.
     version: Option<i64>,
 }
 
@@ -106,7 +106,7 @@ pub struct ShownEntry {
     /// Of an exemption, how often it was given a later end.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub renewals: u8,
-    /// When it was last set, and by whom; not of earlier versions.
+    /// When it was last set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_at: Option<Moment>,
     /// By whom.
@@ -131,18 +131,12 @@ pub(crate) async fn get_road(
     Query(query): Query<RoadQuery>,
 ) -> Result<Body<ShownRoad>, ApiError> {
     let session = session.signed_in()?;
-    let road = state.store.road().await?;
-    let now = state.store.now().to_utc();
     if let Some(version) = query.version {
         session.system()?;
-        let then = state.store.road_at(Some(version)).await?;
-        let stored = then.entries.into_iter().map(|entry| (entry, None));
-        return Ok(Body(ShownRoad {
-            version: Some(then.version),
-            bases: then.bases.into_iter().map(BaseEntry).collect(),
-            entries: stored.map(|(entry, of)| shown(entry, of, &road, now)).collect(),
-        }));
+        return Ok(Body(shown_then(state.store.road_at(Some(version)).await?)));
     }
+    let road = state.store.road().await?;
+    let now = state.store.now().to_utc();
     let is_administrator = session.system().is_ok();
     let version = if is_administrator {
         Some(state.store.road_version().await?)
@@ -158,9 +152,33 @@ pub(crate) async fn get_road(
         version,
         bases: bases.cloned().map(BaseEntry).collect(),
         entries: visible
-            .map(|of| shown(of.entry.clone(), Some(&of), &road, now))
+            .map(|of| shown(of, |path| road.paving.end_of_path(path), now))
             .collect(),
     }))
+}
+
+/// As it was at the moment of its last change: by the entries and the clock of then.
+fn shown_then(then: RoadAt) -> ShownRoad {
+    let ends: BTreeMap<GoldenPathId, time::OffsetDateTime> = then
+        .entries
+        .iter()
+        .filter_map(|of| match &of.entry {
+            RoadEntry::GoldenPath(path) => Some((path.id.clone(), path.supported_until)),
+            _ => None,
+        })
+        .collect();
+    // Before the first change there is nothing that could stand anywhere.
+    let now = then
+        .at
+        .map_or(time::OffsetDateTime::UNIX_EPOCH, store::Timestamp::to_utc);
+    let entries = then.entries.into_iter();
+    ShownRoad {
+        version: Some(then.version),
+        bases: then.bases.into_iter().map(BaseEntry).collect(),
+        entries: entries
+            .map(|of| shown(of, |path| ends.get(path).copied(), now))
+            .collect(),
+    }
 }
 
 /// What whoever is on the road may use is open; what is about an application, to those who see something of it.
@@ -181,30 +199,20 @@ fn sees_application(session: &Session, road: &RoadEntries, name: &ApplicationNam
 }
 
 fn shown(
-    entry: RoadEntry,
-    stored: Option<&StoredRoadEntry>,
-    road: &RoadEntries,
+    stored: StoredRoadEntry,
+    end_of_path: impl FnOnce(&GoldenPathId) -> Option<time::OffsetDateTime>,
     now: time::OffsetDateTime,
 ) -> ShownEntry {
-    let (begin, end) = match &entry {
-        RoadEntry::Toolchain(toolchain) => (None, Some(toolchain.supported_until)),
-        RoadEntry::GoldenPath(path) => (None, Some(path.supported_until)),
-        RoadEntry::AppRoad(of) => (None, road.paving.end_of(of)),
-        RoadEntry::Exemption(of) => (Some(of.from), Some(of.until)),
-    };
-    let state = match (begin, end) {
-        (Some(begin), _) if now < begin => ExemptionState::Pending,
-        (_, Some(end)) if now >= end => ExemptionState::Expired,
-        _ => ExemptionState::Live,
-    };
+    let entry = stored.entry;
+    let ends = entry.ends(end_of_path);
     ShownEntry {
         kind: entry.kind(),
         name: entry.name(),
-        state,
-        ends: end.map(|end| Moment(end.into())),
-        renewals: stored.map_or(0, |stored| stored.renewals),
-        set_at: stored.map(|stored| Moment(stored.set_at)),
-        set_by: stored.map(|stored| stored.set_by.clone()).unwrap_or_default(),
+        state: entry.state(ends, now),
+        ends: ends.map(|end| Moment(end.into())),
+        renewals: stored.renewals,
+        set_at: Some(Moment(stored.set_at)),
+        set_by: stored.set_by,
         entry,
     }
 }

@@ -75,7 +75,7 @@ fn read(
             Read::Entry(entry) => (entry.kind(), entry.name()),
         };
         if let Some((file, first)) = places.get(&key) {
-            let what = format!("{} {}", word(key.0), key.1);
+            let what = format!("{} {}", key.0.word(), key.1);
             let place = format!("{file}:{first}");
             errors.add(document.file, line, Problem::Twice { what, place });
         } else {
@@ -90,17 +90,6 @@ fn read(
         check_together(&road, &places, &mut errors);
     }
     errors.into_result(road)
-}
-
-/// How a kind is called in messages.
-const fn word(kind: RoadKind) -> &'static str {
-    match kind {
-        RoadKind::BaseImage => "base",
-        RoadKind::Toolchain => "toolchain",
-        RoadKind::GoldenPath => "golden path",
-        RoadKind::AppRoad => "road of application",
-        RoadKind::Exemption => "exemption",
-    }
 }
 
 fn check_together(road: &PavedRoad, places: &Places, errors: &mut Errors) {

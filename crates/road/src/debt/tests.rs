@@ -117,3 +117,54 @@ fn of_very_many_the_worst_are_followed() {
     assert_eq!(debts.len(), MAX_DEBTS);
     assert_eq!(debts[0].vulnerability.as_str(), "CVE-X");
 }
+
+#[test]
+fn what_is_followed_is_not_patched_by_what_is_worse() {
+    let known: Vec<Owed> = vec![owed("CVE-K", Severity::High, 0)];
+    let opened = settle(&java(), &[], &current(0, known.clone()), at(1));
+    let mut many: Vec<Owed> = (0..MAX_DEBTS + 2)
+        .map(|n| owed(&format!("CVE-{n}"), Severity::Critical, 0))
+        .collect();
+    many.extend(known);
+    // A release came since, which has it still.
+    let debts = settle(&java(), &opened, &current(3, many.clone()), at(80));
+    assert_eq!(debts.len(), MAX_DEBTS);
+    assert!(debts.iter().all(|debt| debt.vulnerability.as_str() != "CVE-K"));
+    let debts = settle(&java(), &opened, &current(3, many), at(24 * 8));
+    let late = debts.iter().find(|debt| debt.vulnerability.as_str() == "CVE-K");
+    assert_eq!(late.map(|debt| debt.state), Some(DebtState::Late));
+}
+
+#[test]
+fn no_more_is_followed_than_there_is_room_for() {
+    let of = |from: usize, severity| -> Vec<Owed> {
+        let numbers = from..from + MAX_DEBTS + 10;
+        numbers.map(|n| owed(&format!("CVE-{n}"), severity, 0)).collect()
+    };
+    let (first, worse) = (of(0, Severity::High), of(100_000, Severity::Critical));
+    let opened = settle(&java(), &[], &current(0, first.clone()), at(1));
+    let added = settle(
+        &java(),
+        &opened,
+        &current(0, [first.clone(), worse.clone()].concat()),
+        at(1),
+    );
+    assert_eq!(opened.len() + added.len(), MAX_FOLLOWED);
+    let followed = [opened, added].concat();
+    // Worse than all of them, and there is no room.
+    let last = owed("CVE-0-0", Severity::Critical, 0);
+    let all = [first, worse, vec![last]].concat();
+    assert_eq!(settle(&java(), &followed, &current(0, all), at(1)), []);
+}
+
+#[test]
+fn what_is_promised_no_more_is_not_patched() {
+    let has = vec![owed("CVE-1", Severity::High, 0)];
+    let opened = settle(&java(), &[], &current(0, has.clone()), at(1));
+    let without = BaseImage {
+        patch_within: Promise::default(),
+        ..java()
+    };
+    let gone = settle(&without, &opened, &current(3, has), at(80));
+    assert_eq!((gone[0].state, gone[0].patched_at), (DebtState::Gone, None));
+}

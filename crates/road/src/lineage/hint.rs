@@ -38,6 +38,25 @@ pub enum BaseHint {
 }
 
 impl BaseHint {
+    /// Holds all words of an image against its lineage, and beside them those of its labels alone. Where both speak, what the manifest
+    /// says counts; but a lie is one wherever it stands: whoever reads only the label is deceived by it.
+    pub fn check_both(
+        all: &ImageWords,
+        labels: &ImageWords,
+        lineage: &Lineage,
+        index: &BaseIndex,
+        bases: &Bases,
+    ) -> Self {
+        let said = Self::check(all, lineage, index, bases);
+        if matches!(said, Self::Lies { .. }) || labels.base_digest == all.base_digest {
+            return said;
+        }
+        match Self::check(labels, lineage, index, bases) {
+            lies @ Self::Lies { .. } => lies,
+            _ => said,
+        }
+    }
+
     /// Holds the words of an image against its lineage.
     pub fn check(words: &ImageWords, lineage: &Lineage, index: &BaseIndex, bases: &Bases) -> Self {
         let found = || lineage.base().map(|standing| standing.base.clone());

@@ -172,6 +172,28 @@ fn annotations_are_only_hints() {
 }
 
 #[test]
+fn a_lie_is_one_wherever_it_stands() {
+    let (index, bases) = (index(), Bases::default());
+    let java = release("java17", "17.1", &["d1", "j1"]).digest.to_string();
+    let by_digest = "org.opencontainers.image.base.digest";
+    let words = |values: &[&str]| ImageWords::read(values.iter().map(|value| (by_digest, *value))).0;
+    let lineage = index.lineage(&layers(&["d1", "miner"]));
+    let other = layer("?").to_string();
+    for (label, annotation) in [(&java, &other), (&other, &java)] {
+        let hint = BaseHint::check_both(
+            &words(&[label, annotation]),
+            &words(&[label]),
+            &lineage,
+            &index,
+            &bases,
+        );
+        assert!(matches!(hint, BaseHint::Lies { .. }), "{hint:?}");
+    }
+    let silent = BaseHint::check_both(&words(&[&other]), &words(&[]), &lineage, &index, &bases);
+    assert_eq!(silent, BaseHint::Silent);
+}
+
+#[test]
 fn releases_beyond_the_limits_are_refused() {
     let mut index = BaseIndex::default();
     let names: Vec<String> = (0..=MAX_LAYERS).map(|n| n.to_string()).collect();

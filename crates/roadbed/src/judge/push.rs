@@ -10,10 +10,13 @@ use oci::{Digest, ManifestKind};
 use policy::{Outcome, Point, Policy};
 use registry::gate::{Push, PushVerdict};
 use serde_json::json;
-use store::Store;
+use store::{RoadEntries, Store};
+use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
-use super::{Evidence, Knowledge, SubjectOf, attached, image::IN_USE, moment, standing, subject_of};
+use super::{
+    Evidence, Knowledge, SubjectOf, attached, evidence::Gathered, image::IN_USE, moment, standing, subject_of,
+};
 
 mod retired;
 
@@ -54,16 +57,26 @@ impl AtPush {
         if push.manifest.kind != ManifestKind::Image {
             return Ok(PushVerdict::Take);
         }
-        if let Some(message) = self.refused_by_road(push).await? {
+        let (road, by_policy) = (self.asked_road(push).await?, self.is_asked(push).await?);
+        if road.is_none() && !by_policy {
+            return Ok(PushVerdict::Take);
+        }
+        // What is known of the layers is large: it is read only by whoever has a place, and once.
+        let _place = self.places.acquire().await.context("stopping")?;
+        let gathered = self.evidence.known(push.repo, push.manifest).await?;
+        if let Some(message) = road.and_then(|road| self.refused_by_road(push, &road, &gathered)) {
             tracing::info!(repository = %push.repo, digest = %push.digest, message, "a push is refused");
             let detail = json!({ "decision": "refuse", "road": "retired" });
             return Ok(PushVerdict::Refuse { message, detail });
         }
-        if !self.is_asked(push).await? {
+        if !by_policy {
             return Ok(PushVerdict::Take);
         }
-        let _place = self.places.acquire().await.context("stopping")?;
-        let gathered = self.evidence.known(push.repo, push.manifest).await?;
+        self.judged(push, gathered).await
+    }
+
+    /// By the rules that are asked at a push. Whoever calls it has a place.
+    async fn judged(&self, push: Push<'_>, gathered: Gathered) -> Result<PushVerdict> {
         let (now, since) = (moment(self.store.now())?, self.store.now().minus(IN_USE));
         let about = SubjectOf {
             lie: None,
@@ -104,14 +117,22 @@ impl AtPush {
         })
     }
 
-    /// Why the road takes no such image, which is not there yet.
-    async fn refused_by_road(&self, push: Push<'_>) -> Result<Option<String>> {
+    /// The road as of a moment, where it may take no such image: it is not there yet, and the notice of a base is over.
+    async fn asked_road(&self, push: Push<'_>) -> Result<Option<(Arc<RoadEntries>, OffsetDateTime)>> {
         let (road, now) = (self.store.road().await?, moment(self.store.now())?);
-        if !self.road.is_asked(&road, now) || self.store.has_image(push.repo, push.digest).await? {
-            return Ok(None);
-        }
-        let gathered = self.evidence.known(push.repo, push.manifest).await?;
-        let diff_ids = standing::diff_ids(&gathered);
+        let is_asked =
+            self.road.is_asked(&road, now) && !self.store.has_image(push.repo, push.digest).await?;
+        Ok(is_asked.then_some((road, now)))
+    }
+
+    /// Why the road takes no such image.
+    fn refused_by_road(
+        &self,
+        push: Push<'_>,
+        (road, now): &(Arc<RoadEntries>, OffsetDateTime),
+        gathered: &Gathered,
+    ) -> Option<String> {
+        let diff_ids = standing::diff_ids(gathered);
         let claimed = gathered
             .config
             .as_ref()
@@ -123,7 +144,7 @@ impl AtPush {
                 computed.or_else(|| claimed.get(layer)?.parse().ok())
             })
             .collect();
-        Ok(self.road.refusal(&road, push.repo, &diff_ids, now))
+        self.road.refusal(road, push.repo, &diff_ids, *now)
     }
 
     /// Whether any rule is asked when something is pushed there.

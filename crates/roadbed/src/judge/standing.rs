@@ -6,7 +6,11 @@ use anyhow::Result;
 use findings::ImageConfig;
 use oci::{Digest, Manifest};
 use policy::JudgedFinding;
-use road::{application::ImageWords, cohort, lineage::BaseHint};
+use road::{
+    application::ImageWords,
+    cohort,
+    lineage::{BaseHint, Lineage},
+};
 use store::{ImageNote, RoadEntries};
 use web::wire::{FindingsByOrigin, ImageLineage};
 
@@ -40,7 +44,7 @@ pub(super) fn lineage_of(ready: &Ready, facts: &Facts, road: &RoadEntries) -> Re
         platform: ready.gathered.config.as_ref().map(platform).unwrap_or_default(),
         base_owner: base.map(|base| base.owner.clone()),
         standing: cohort::of_image(Some(&lineage), &road.bases, exemption, ready.now),
-        hint: BaseHint::check(&words(ready), &lineage, &road.releases, &road.bases),
+        hint: hint(&ready.about.manifest, &ready.gathered, &lineage, road),
         findings: FindingsByOrigin {
             base: by_severity(&split.base),
             own: by_severity(&split.own),
@@ -52,11 +56,10 @@ pub(super) fn lineage_of(ready: &Ready, facts: &Facts, road: &RoadEntries) -> Re
 
 /// What an image says of its base and is not true: it names a known release and does not stand on it.
 pub(super) fn lie(manifest: &Manifest, gathered: &Gathered, road: &RoadEntries) -> Option<String> {
-    let words = words_of(manifest, gathered);
     // Most images name none.
-    words.base_digest?;
+    words_of(manifest, gathered).base_digest?;
     let lineage = road.releases.lineage(&diff_ids(gathered));
-    match BaseHint::check(&words, &lineage, &road.releases, &road.bases) {
+    match hint(manifest, gathered, &lineage, road) {
         BaseHint::Lies { said, base, found } => {
             let found = found.map_or_else(|| "no approved base".to_owned(), |found| found.to_string());
             Some(format!(
@@ -67,17 +70,25 @@ pub(super) fn lie(manifest: &Manifest, gathered: &Gathered, road: &RoadEntries) 
     }
 }
 
+fn hint(manifest: &Manifest, gathered: &Gathered, lineage: &Lineage, road: &RoadEntries) -> BaseHint {
+    let (all, of_labels) = (words_of(manifest, gathered), ImageWords::read(labels(gathered)).0);
+    BaseHint::check_both(&all, &of_labels, lineage, &road.releases, &road.bases)
+}
+
 /// Labels first: what the manifest says counts more than what its configuration does.
 fn words(ready: &Ready) -> ImageWords {
     words_of(&ready.about.manifest, &ready.gathered)
 }
 
 fn words_of(manifest: &Manifest, gathered: &Gathered) -> ImageWords {
-    let labels = gathered.config.iter().flat_map(|config| &config.labels);
-    let labels = labels.map(|(name, value)| (name.as_str(), value.as_str()));
     let annotations = manifest.annotations.iter();
     let annotations = annotations.map(|(name, value)| (name.as_str(), value.as_str()));
-    ImageWords::read(labels.chain(annotations)).0
+    ImageWords::read(labels(gathered).chain(annotations)).0
+}
+
+fn labels(gathered: &Gathered) -> impl Iterator<Item = (&str, &str)> {
+    let labels = gathered.config.iter().flat_map(|config| &config.labels);
+    labels.map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 /// As computed, never as the configuration claims.

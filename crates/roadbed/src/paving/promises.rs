@@ -12,7 +12,7 @@ use road::{
     lineage::Release,
     names::BaseName,
 };
-use store::{Actor, RoadEntries};
+use store::{Actor, RoadEntries, StoreError};
 use time::OffsetDateTime;
 use web::JudgingError;
 
@@ -61,9 +61,19 @@ impl RoadService {
             if changed.is_empty() {
                 continue;
             }
-            self.store
+            match self
+                .store
                 .keep_debts(&Actor::system(ACTOR), changed.clone())
-                .await?;
+                .await
+            {
+                Ok(()) => {}
+                // The others are measured all the same, and this one again once something has changed.
+                Err(error @ StoreError::TooManyOwed { .. }) => {
+                    tracing::warn!(base = %base.name, %error, "promises of a base could not be measured");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
             debts.retain(|debt| {
                 changed
                     .iter()

@@ -121,7 +121,7 @@ async fn a_catalogue_is_checked_applied_shown_and_remembered() -> Result<()> {
     for wanted in [
         "+ base java17",
         "+ golden path java@3",
-        "+ road of checkout: path java@3, ring early, rebase auto",
+        "+ road of application checkout: path java@3, ring early, rebase auto",
         "3 changes would be made",
     ] {
         ensure!(said.contains(wanted), "{wanted}: {said}");
@@ -385,6 +385,10 @@ async fn a_lie_about_the_base_is_a_finding() -> Result<()> {
     let liar = Image::with_words(&[layer("else")], &config, &words);
     push(&world, "team/app", "liar", &liar).await?;
     until(&world, &["decision", "team/app:liar"], "lineage.lying-base").await?;
+    // The manifest says what nobody knows, the label says what is false.
+    let label = json!({ "org.opencontainers.image.base.digest": release.document.digest });
+    push(&world, "team/app", "label", &image(&[layer("else")], &label)).await?;
+    until(&world, &["decision", "team/app:label"], "lineage.lying-base").await?;
     let honest = Image::with_words(&[layer("17"), layer("else")], &config, &words);
     push(&world, "team/app", "honest", &honest).await?;
     let said = until(&world, &["decision", "team/app:honest"], "allow").await?;

@@ -23,17 +23,36 @@ async fn a_day_is_kept_as_it_ended() {
     ];
     keep(20_000, vec![row(20_000, Some("a"), Cohort::Stale, 9)]).await;
     keep(20_000, rows.clone()).await;
-    assert_eq!(kit.store.adoption_since(0).await.unwrap(), rows);
-    let later = row(20_001, Some("a"), Cohort::Paved, 5);
-    keep(20_001, vec![later.clone()]).await;
-    assert_eq!(kit.store.adoption_since(20_001).await.unwrap(), [later]);
+    let since = async |day, owner: Option<&str>| {
+        let owner: Option<Owner> = owner.map(|owner| owner.parse().unwrap());
+        kit.store.adoption_since(day, owner.as_ref()).await.unwrap()
+    };
+    let day = |day, counts: &[(Cohort, u64)]| AdoptionSum {
+        day,
+        bands: Bands(counts.iter().copied().collect()),
+    };
+    let first = day(20_000, &[(Cohort::Unknown, 1), (Cohort::Paved, 4)]);
+    assert_eq!(since(0, None).await, [first.clone()]);
+    keep(
+        20_001,
+        vec![
+            row(20_001, Some("a"), Cohort::Paved, 5),
+            row(20_001, Some("b"), Cohort::Paved, 2),
+        ],
+    )
+    .await;
+    let second = day(20_001, &[(Cohort::Paved, 7)]);
+    assert_eq!(since(0, None).await, [first, second.clone()]);
+    assert_eq!(since(20_001, None).await, [second]);
+    let of_b = [day(20_000, &[]), day(20_001, &[(Cohort::Paved, 2)])];
+    assert_eq!(since(0, Some("b")).await, of_b);
     keep(20_000 + MAX_ADOPTION_DAYS + 2, vec![]).await;
-    assert_eq!(kit.store.adoption_since(0).await.unwrap(), []);
+    assert_eq!(since(0, None).await, []);
     let many: Vec<_> = (0..MAX_ROWS + 5)
         .map(|n| row(9, Some(&format!("o{n}")), Cohort::Paved, 1))
         .collect();
     keep(9, many).await;
-    assert_eq!(kit.store.adoption_since(9).await.unwrap().len(), MAX_ROWS);
+    assert_eq!(since(9, None).await[0].bands.all(), MAX_ROWS as u64);
 }
 
 #[tokio::test]

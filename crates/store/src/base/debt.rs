@@ -10,8 +10,14 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp};
 
-/// Problems that are read of all bases together, the newest.
-const MAX_READ: u64 = 50_000;
+/// Problems that all bases together may owe. Default: the only value.
+pub const MAX_OWED: u64 = 200_000;
+
+/// Problems that are remembered of all bases together once they are over: the newest. Default: the only value.
+pub const MAX_SETTLED: u64 = 50_000;
+
+/// States in which something is over.
+const SETTLED: &str = "state IN ('patched', 'gone')";
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -46,19 +52,24 @@ impl Row {
 }
 
 impl Store {
-    /// What is and was owed, of one base or of all, the newest first; at most 50,000.
+    /// All that is owed, of one base or of all, and what is remembered of what was; what is owed comes first, then the newest.
     pub async fn base_debts(&self, base: Option<&BaseName>) -> Result<Vec<Debt>, StoreError> {
-        let sql = "SELECT base, vulnerability, severity, known_at, due_at, state, patched_at, release \
-                   FROM base_debt WHERE ($1 = '' OR base = $1) ORDER BY known_at DESC, base, vulnerability LIMIT $2";
+        // There are no more: `keep_debts` sees to it.
+        let sql = format!(
+            "SELECT base, vulnerability, severity, known_at, due_at, state, patched_at, release \
+             FROM base_debt WHERE ($1 = '' OR base = $1) \
+             ORDER BY {SETTLED}, known_at DESC, base, vulnerability LIMIT $2"
+        );
         let values = [
             base.map_or("", BaseName::as_str).into(),
-            sql::to_db(MAX_READ).into(),
+            sql::to_db(MAX_OWED + MAX_SETTLED).into(),
         ];
-        let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, values).await?;
+        let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
         rows.into_iter().map(Row::into_debt).collect()
     }
 
-    /// Keeps what has changed, and tells of promises that were broken and of what was patched, in one transaction.
+    /// Keeps what has changed, and tells of promises that were broken and of what was patched, in one transaction. Of what is over
+    /// the newest [`MAX_SETTLED`] are remembered. [`StoreError::TooManyOwed`]: more than [`MAX_OWED`] would be owed; nothing is kept.
     pub async fn keep_debts(&self, actor: &Actor, changed: Vec<Debt>) -> Result<(), StoreError> {
         if changed.is_empty() {
             return Ok(());
@@ -69,11 +80,44 @@ impl Store {
                 for debt in &changed {
                     keep(tx, &actor, debt).await?;
                 }
-                Ok(())
+                bound(tx, MAX_OWED, MAX_SETTLED).await
             })
         })
         .await
     }
+}
+
+#[derive(FromQueryResult)]
+struct CountRow {
+    owed: i64,
+    settled: i64,
+}
+
+/// Forgets the oldest of what is over.
+pub(crate) async fn bound(tx: &Tx, most_owed: u64, most_settled: u64) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT COALESCE(SUM(NOT {SETTLED}), 0) AS owed, COALESCE(SUM({SETTLED}), 0) AS settled FROM base_debt"
+    );
+    let count: Option<CountRow> = sql::first(tx.sql(), &sql, []).await?;
+    let count = count.map_or((0, 0), |row| (row.owed, row.settled));
+    let (owed, settled) = (
+        u64::try_from(count.0).unwrap_or_default(),
+        u64::try_from(count.1).unwrap_or_default(),
+    );
+    if owed > most_owed {
+        return Err(StoreError::TooManyOwed { limit: most_owed });
+    }
+    let over = settled.saturating_sub(most_settled);
+    if over == 0 {
+        return Ok(());
+    }
+    let sql = format!(
+        "DELETE FROM base_debt WHERE (base, vulnerability) IN (SELECT base, vulnerability FROM base_debt \
+         WHERE {SETTLED} ORDER BY COALESCE(patched_at, known_at), base, vulnerability LIMIT $1)"
+    );
+    sql::execute(tx.sql(), &sql, [sql::to_db(over).into()])
+        .await
+        .map(drop)
 }
 
 async fn keep(tx: &Tx, actor: &Actor, debt: &Debt) -> Result<(), StoreError> {

@@ -3,30 +3,31 @@
 use std::collections::BTreeMap;
 
 use road::base::BaseImage;
-use road::paving::{RoadEntry, RoadKind};
+use road::paving::RoadKind;
 use sea_orm::FromQueryResult;
 
-use super::subject;
+use super::{StoredRoadEntry, subject};
 use crate::db::sql;
 use crate::event::{Event, EventKind, EventRow};
 use crate::{Page, Store, StoreError, Timestamp};
 
-/// Kinds of events that change the catalogue, and those that tell of its ends and promises.
-const KINDS: [EventKind; 8] = [
+/// Kinds of events that change the catalogue.
+const CHANGES: [EventKind; 4] = [
     EventKind::BaseSet,
     EventKind::BaseRemove,
     EventKind::RoadSet,
     EventKind::RoadRemove,
+];
+
+/// Kinds of events that tell of its ends and promises.
+const TOLD: [EventKind; 4] = [
     EventKind::RoadEnds,
     EventKind::RoadEnd,
     EventKind::BaseLate,
     EventKind::BasePatched,
 ];
 
-/// The first four change it.
-const CHANGES: usize = 4;
-
-/// Changes that are replayed for one answer.
+/// Changes that are replayed for one answer. Default: the only value.
 const MAX_REPLAYED: u64 = 200_000;
 
 /// The catalogue at a version.
@@ -38,13 +39,13 @@ pub struct RoadAt {
     pub at: Option<Timestamp>,
     /// Its bases, by name.
     pub bases: Vec<BaseImage>,
-    /// All else, by kind and name.
-    pub entries: Vec<RoadEntry>,
+    /// All else, by kind and name, as it was kept then.
+    pub entries: Vec<StoredRoadEntry>,
 }
 
-fn kinds(count: usize) -> String {
-    let names: Vec<String> = KINDS[..count]
-        .iter()
+fn quoted(kinds: impl IntoIterator<Item = EventKind>) -> String {
+    let names: Vec<String> = kinds
+        .into_iter()
         .map(|kind| format!("'{}'", kind.name()))
         .collect();
     names.join(", ")
@@ -76,7 +77,7 @@ impl Store {
         let sql = format!(
             "SELECT seq, at, kind, subject, actor, cause, rule_version, body FROM event \
              WHERE kind IN ({}) AND seq < $1{of_name} ORDER BY seq DESC LIMIT $2",
-            kinds(KINDS.len())
+            quoted(CHANGES.into_iter().chain(TOLD))
         );
         let values = [
             before.unwrap_or(i64::MAX).into(),
@@ -95,25 +96,33 @@ impl Store {
     pub async fn road_version(&self) -> Result<i64, StoreError> {
         let sql = format!(
             "SELECT MAX(seq) AS seq FROM event WHERE kind IN ({})",
-            kinds(CHANGES)
+            quoted(CHANGES)
         );
         let row: Option<LastRow> = sql::first(self.inner.db.read(), &sql, []).await?;
         Ok(row.and_then(|row| row.seq).unwrap_or_default())
     }
 
     /// The catalogue as it was once the event `version` had happened; without one, as it is. From the log, whatever became of it
-    /// since. [`StoreError::Damaged`]: an event cannot be read.
+    /// since. [`StoreError::Damaged`]: an event cannot be read; [`StoreError::TooManyChanges`]: it would take too many of them.
     pub async fn road_at(&self, version: Option<i64>) -> Result<RoadAt, StoreError> {
+        self.road_within(version, MAX_REPLAYED).await
+    }
+
+    /// Rather nothing than an older catalogue in place of the one that was asked for.
+    pub(super) async fn road_within(&self, version: Option<i64>, most: u64) -> Result<RoadAt, StoreError> {
         let sql = format!(
             "SELECT seq, at, kind, subject, actor, cause, rule_version, body FROM event \
              WHERE kind IN ({}) AND seq <= $1 ORDER BY seq LIMIT $2",
-            kinds(CHANGES)
+            quoted(CHANGES)
         );
         let values = [
             version.unwrap_or(i64::MAX).into(),
-            sql::to_db(MAX_REPLAYED).into(),
+            sql::to_db(most.saturating_add(1)).into(),
         ];
         let rows: Vec<EventRow> = sql::all(self.inner.db.read(), &sql, values).await?;
+        if rows.len() as u64 > most {
+            return Err(StoreError::TooManyChanges { limit: most });
+        }
         let events = rows.into_iter().map(EventRow::into_event);
         let mut replayed = Replayed::default();
         for event in events {
@@ -138,7 +147,7 @@ struct Replayed {
     version: i64,
     at: Option<Timestamp>,
     bases: BTreeMap<String, BaseImage>,
-    entries: BTreeMap<String, RoadEntry>,
+    entries: BTreeMap<String, StoredRoadEntry>,
 }
 
 impl Replayed {
@@ -156,7 +165,15 @@ impl Replayed {
             }
             EventKind::RoadSet => {
                 let entry = serde_json::from_value(event.body["to"].take()).map_err(damaged)?;
-                self.entries.insert(event.subject, entry);
+                let renewals = event.body["renewals"].as_u64().unwrap_or_default();
+                let stored = StoredRoadEntry {
+                    entry,
+                    renewals: u8::try_from(renewals).unwrap_or(u8::MAX),
+                    set_at: event.at,
+                    set_by: event.actor,
+                    removed_at: None,
+                };
+                self.entries.insert(event.subject, stored);
             }
             EventKind::RoadRemove => {
                 self.entries.remove(&event.subject);

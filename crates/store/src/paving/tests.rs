@@ -149,6 +149,14 @@ async fn each_version_can_be_read_back() {
     assert_eq!(kit.store.road_at(Some(first.version)).await.unwrap(), first);
     assert_eq!(kit.store.road_version().await.unwrap(), now.version);
     assert_eq!(kit.store.road_at(Some(0)).await.unwrap(), RoadAt::default());
+    assert_eq!(now.entries, kit.store.road_entries().await.unwrap());
+    // Too many for an answer is none, never an older one.
+    let refused = kit.store.road_within(None, 4).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::TooManyChanges { limit: 4 }),
+        "{refused}"
+    );
+    assert_eq!(kit.store.road_within(None, 5).await.unwrap(), now);
     assert_eq!(
         kinds(&kit).await,
         [
@@ -282,4 +290,45 @@ async fn promises_are_kept_and_told_of() {
         .await
         .unwrap();
     assert_eq!(kit.store.base_debts(None).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn all_that_is_owed_is_read_and_what_is_over_is_forgotten_at_last() {
+    let kit = Kit::new().await;
+    let debt = |number: i64, state| Debt {
+        base: "java17".parse().unwrap(),
+        vulnerability: format!("CVE-{number}").parse().unwrap(),
+        severity: findings::Severity::High,
+        known_at: until(&kit, number),
+        due_at: until(&kit, number + 1),
+        state,
+        patched_at: None,
+        release: String::new(),
+    };
+    let mut debts: Vec<Debt> = (1..=5).map(|number| debt(number, DebtState::Gone)).collect();
+    // Older than all that is over, and owed.
+    debts.push(debt(0, DebtState::Open));
+    kit.store.keep_debts(&Kit::operator(), debts).await.unwrap();
+    let bound = async |owed, settled| {
+        let bounded = kit
+            .store
+            .write(move |tx| Box::pin(async move { crate::base::debt::bound(tx, owed, settled).await }));
+        bounded.await
+    };
+    let names = async || -> Vec<String> {
+        let debts = kit.store.base_debts(None).await.unwrap();
+        debts
+            .into_iter()
+            .map(|debt| debt.vulnerability.to_string())
+            .collect()
+    };
+    assert_eq!(names().await.len(), 6);
+    bound(1, 2).await.unwrap();
+    assert_eq!(names().await, ["CVE-0", "CVE-5", "CVE-4"]);
+    let refused = bound(0, 2).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::TooManyOwed { limit: 0 }),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("patchWithin"), "{refused}");
 }

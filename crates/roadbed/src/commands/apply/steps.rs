@@ -34,7 +34,7 @@ pub(in crate::commands) fn describe(step: &Step) -> String {
         Step::SetBase(base) => changed(&format!("base {}", base.to.name), base, of_base),
         Step::RemoveBase(base) => format!("- base {}", base.name),
         Step::SetRoad(entry) => road::set(entry),
-        Step::RemoveRoad(entry) => format!("- {} {}", road::word(entry.kind()), entry.name()),
+        Step::RemoveRoad(entry) => format!("- {} {}", entry.kind().word(), entry.name()),
         Step::SetPolicy(policy) => match &policy.was {
             None => format!("+ policy {}", policy.to.digest),
             // Only its words: what it says is the same.

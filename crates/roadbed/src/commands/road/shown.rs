@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use road::adoption::{Bands, SharedBase};
 use road::cohort::Cohort;
 use road::debt::{Debt, DebtState};
+use road::ends::last_day;
 use road::exemption::ExemptionState;
 use road::names::Owner;
 use road::paving::{RoadEntry, RoadKind};
@@ -41,7 +42,7 @@ pub(super) fn catalogue(road: &ShownRoad) -> String {
             RoadKind::BaseImage.to_string(),
             base.name.to_string(),
             base.owner.to_string(),
-            last_day(base.supported_until),
+            base.last_day().to_string(),
             lifecycle(base.lifecycle),
             output::printable(base.repository.as_str()),
         ]
@@ -50,10 +51,10 @@ pub(super) fn catalogue(road: &ShownRoad) -> String {
         [
             shown.kind.to_string(),
             shown.name.clone(),
-            owner_of(&shown.entry).map(Owner::to_string).unwrap_or_default(),
+            shown.entry.owner().map(Owner::to_string).unwrap_or_default(),
             shown
                 .ends
-                .map(|ends| last_day(ends.0.to_utc()))
+                .map(|ends| last_day(ends.0.to_utc()).to_string())
                 .unwrap_or_default(),
             state(shown),
             output::printable(&about(&shown.entry)),
@@ -74,11 +75,6 @@ fn lifecycle(lifecycle: road::base::Lifecycle) -> String {
     word.map_or("", |(word, _)| word).to_owned()
 }
 
-fn last_day(end: time::OffsetDateTime) -> String {
-    let last = end.checked_sub(time::Duration::NANOSECOND).unwrap_or(end);
-    last.date().to_string()
-}
-
 fn state(shown: &ShownEntry) -> String {
     let word = match shown.state {
         ExemptionState::Pending => "pending",
@@ -89,15 +85,6 @@ fn state(shown: &ShownEntry) -> String {
         0 => word.to_owned(),
         1 => format!("{word}, renewed once"),
         times => format!("{word}, renewed {times} times"),
-    }
-}
-
-fn owner_of(entry: &RoadEntry) -> Option<&Owner> {
-    match entry {
-        RoadEntry::Toolchain(toolchain) => Some(&toolchain.owner),
-        RoadEntry::GoldenPath(path) => Some(&path.owner),
-        RoadEntry::AppRoad(road) => road.owner.as_ref(),
-        RoadEntry::Exemption(exemption) => Some(&exemption.owner),
     }
 }
 

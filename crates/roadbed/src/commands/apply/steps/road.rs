@@ -1,28 +1,17 @@
 //! Entries of the road that are no bases.
 
 use road::app_road::AppRoad;
+use road::ends::last_day;
 use road::exemption::Exemption;
 use road::golden_path::{GoldenPath, Toolchain};
 use road::names::Owner;
-use road::paving::{RoadEntry, RoadKind};
+use road::paving::RoadEntry;
 use store::Becoming;
-use time::{Duration, OffsetDateTime};
 
 use super::{Property, changed};
 
-/// How a kind is called.
-pub(super) const fn word(kind: RoadKind) -> &'static str {
-    match kind {
-        RoadKind::BaseImage => "base",
-        RoadKind::Toolchain => "toolchain",
-        RoadKind::GoldenPath => "golden path",
-        RoadKind::AppRoad => "road of",
-        RoadKind::Exemption => "exemption",
-    }
-}
-
 pub(super) fn set(entry: &Becoming<RoadEntry>) -> String {
-    let what = format!("{} {}", word(entry.to.kind()), entry.to.name());
+    let what = format!("{} {}", entry.to.kind().word(), entry.to.name());
     changed(&what, entry, properties)
 }
 
@@ -33,12 +22,6 @@ fn properties(entry: &RoadEntry) -> Vec<Property> {
         RoadEntry::AppRoad(road) => of_app(road),
         RoadEntry::Exemption(exemption) => of_exemption(exemption),
     }
-}
-
-/// The last day that counts.
-fn last_day(end: OffsetDateTime) -> String {
-    let last = end.checked_sub(Duration::NANOSECOND).unwrap_or(end);
-    last.date().to_string()
 }
 
 fn listed(names: impl Iterator<Item = String>) -> Option<String> {
@@ -52,7 +35,10 @@ fn of_toolchain(toolchain: &Toolchain) -> Vec<Property> {
         Property::of("contact", toolchain.contact.as_ref().map(ToString::to_string)),
         Property::of("builders", Some(toolchain.builders.join(","))),
         Property::of("SLSA level", Some(toolchain.slsa_level.to_string())),
-        Property::of("supported until", Some(last_day(toolchain.supported_until))),
+        Property::of(
+            "supported until",
+            Some(last_day(toolchain.supported_until).to_string()),
+        ),
     ]
 }
 
@@ -68,7 +54,10 @@ fn of_path(path: &GoldenPath) -> Vec<Property> {
         ),
         Property::of("policies", listed(path.policies.iter().cloned())),
         Property::new("gives", path.gives.join("; "), ""),
-        Property::of("supported until", Some(last_day(path.supported_until))),
+        Property::of(
+            "supported until",
+            Some(last_day(path.supported_until).to_string()),
+        ),
     ]
 }
 
@@ -85,7 +74,7 @@ fn of_app(road: &AppRoad) -> Vec<Property> {
         Property::of("rebase", Some(road.auto_rebase.as_str().to_owned())),
         Property::of("frozen", listed(freezes)),
         Property::of("aims at", listed(targets)),
-        Property::of("until", road.until.map(last_day)),
+        Property::of("until", road.until.map(|end| last_day(end).to_string())),
     ]
 }
 
@@ -94,7 +83,7 @@ fn of_exemption(of: &Exemption) -> Vec<Property> {
         Property::of("owner", Some(of.owner.to_string())),
         Property::of("approved by", listed(of.approved_by.iter().map(Owner::to_string))),
         Property::of("from", Some(of.from.date().to_string())),
-        Property::of("until", Some(last_day(of.until))),
+        Property::of("until", Some(last_day(of.until).to_string())),
         Property::of("renewals", Some(of.max_renewals.to_string())),
         Property::of("reason", Some(of.reason.clone())),
         Property::of("instead", of.compensating.clone()),
