@@ -11,10 +11,10 @@ use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp};
 
 /// Problems that all bases together may owe. Default: the only value.
-pub const MAX_OWED: u64 = 200_000;
+const MAX_OWED: u64 = 200_000;
 
 /// Problems that are remembered of all bases together once they are over: the newest. Default: the only value.
-pub const MAX_SETTLED: u64 = 50_000;
+const MAX_SETTLED: u64 = 50_000;
 
 /// States in which something is over.
 const SETTLED: &str = "state IN ('patched', 'gone')";

@@ -20,7 +20,7 @@ use store::{
 };
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use web::{Asking, Incidents, Judging, PREFIX, PeerAddress, WebConfig, WebState};
+use web::{Asking, Incidents, Judging, PREFIX, PeerAddress, Surveying, WebConfig, WebState};
 
 /// The password of every user.
 pub(crate) const PASSWORD: &str = "a long enough password";
@@ -140,6 +140,11 @@ impl World {
     /// One in which somebody knows all images.
     pub(crate) async fn answered_by(asking: Arc<dyn Asking>) -> Self {
         Self::made(WebConfig::default(), |state| state.answered_by(Some(asking))).await
+    }
+
+    /// One in which somebody knows where images stand.
+    pub(crate) async fn surveyed_by(surveying: Arc<dyn Surveying>) -> Self {
+        Self::made(WebConfig::default(), |state| state.surveyed_by(Some(surveying))).await
     }
 
     /// One in which somebody keeps incidents.
