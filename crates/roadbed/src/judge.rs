@@ -335,6 +335,7 @@ pub(crate) fn judgement_of(decision: &Decision) -> Result<Judgement> {
         generation: decision.advisory_generation,
         review_at: decision.review_at.map(timestamp),
         decided_at: Timestamp(0),
+        waives: !decision.waived.is_empty(),
     })
 }
 

@@ -198,6 +198,7 @@ pub(crate) async fn decide(tx: &Tx, repo: &RepoName, digest: &Digest) -> Result<
         generation: 0,
         review_at: None,
         decided_at: tx.now(),
+        waives: false,
     };
     for point in [Point::Push, Point::Pull] {
         decision::keep(tx, (repo, digest), point, &judgement, None).await?;

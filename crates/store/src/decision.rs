@@ -87,6 +87,8 @@ pub struct Judgement {
     pub review_at: Option<Timestamp>,
     /// When outcome or reasons last changed. Set by the store.
     pub decided_at: Timestamp,
+    /// Whether the body lists findings that do not count; read from a row whose marks are stale: whether it may.
+    pub waives: bool,
 }
 
 /// What a judgement of an image came to.
@@ -132,6 +134,7 @@ struct Row {
     generation: i64,
     decided_at: i64,
     review_at: i64,
+    waives: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -163,6 +166,7 @@ impl Row {
             generation: sql::from_db(self.generation),
             review_at: (self.review_at != NEVER).then_some(Timestamp(self.review_at)),
             decided_at: Timestamp(self.decided_at),
+            waives: self.waives != 0,
         })
     }
 }
@@ -202,7 +206,8 @@ impl Store {
         digest: &Digest,
         point: Point,
     ) -> Result<Option<Arc<Judgement>>, StoreError> {
-        let sql = "SELECT d.outcome, d.line, d.body, d.policy, d.evidence, d.generation, d.decided_at, d.review_at \
+        let sql = "SELECT d.outcome, d.line, d.body, d.policy, d.evidence, d.generation, d.decided_at, d.review_at, \
+                   CASE WHEN d.said_at = d.decided_at THEN d.waives ELSE 1 END AS waives \
                    FROM decision d JOIN repository r ON r.id = d.repository_id \
                    WHERE r.name = $1 AND d.digest = $2 AND d.point = $3";
         let values = [
@@ -483,16 +488,18 @@ struct Marks {
 }
 
 impl Marks {
-    fn of(body: &str) -> Self {
+    fn of(judgement: &Judgement) -> Self {
         Self {
-            said: Digest::of(Algorithm::Sha256, body.as_bytes()).hex(),
-            waives: body.contains(WAIVES),
+            said: said(&judgement.body),
+            waives: judgement.waives,
         }
     }
 }
 
-/// Is in the body of a decision that takes findings away, and in no other.
-const WAIVES: &str = "\"waived\":[{";
+/// What stands for a body.
+fn said(body: &str) -> String {
+    Digest::of(Algorithm::Sha256, body.as_bytes()).hex()
+}
 
 /// Columns of a row that is written.
 const COLUMNS: usize = 14;
@@ -548,7 +555,7 @@ async fn write(
     judgement: &Judgement,
 ) -> Result<(), StoreError> {
     let sql = format!("{INSERT} {} {}", sql::tuples(1, COLUMNS), or_update());
-    let marks = Marks::of(&judgement.body);
+    let marks = Marks::of(judgement);
     let values = values_of(repository, digest, point, (judgement, &marks), tx.now().micros());
     sql::execute(tx.sql(), &sql, values).await.map(drop)
 }

@@ -53,6 +53,14 @@ struct HeldRow {
     held: Option<String>,
 }
 
+/// A feed that stands badly.
+#[derive(FromQueryResult)]
+struct BadRow {
+    source: String,
+    is_failing: i64,
+    held: Option<String>,
+}
+
 #[derive(FromQueryResult)]
 struct Row {
     source: String,
@@ -77,9 +85,11 @@ struct ListRow {
     list: Vec<u8>,
 }
 
-impl From<Row> for FeedState {
-    fn from(row: Row) -> Self {
-        Self {
+impl Row {
+    fn into_state(self) -> Result<FeedState, StoreError> {
+        let row = self;
+        let held = hold_of(&row.source, row.held.as_deref())?;
+        Ok(FeedState {
             source: row.source,
             url: row.url,
             etag: row.etag,
@@ -94,12 +104,16 @@ impl From<Row> for FeedState {
             covers: sql::from_db(row.covers),
             lost: sql::from_db(row.lost),
             lost_since: Timestamp(row.lost_since),
-            held: row
-                .held
-                .as_deref()
-                .and_then(|held| serde_json::from_str(held).ok()),
-        }
+            held,
+        })
     }
+}
+
+/// Why a feed waits for a person. What cannot be read is no leave to go on: that would let pass what is held.
+fn hold_of(source: &str, held: Option<&str>) -> Result<Option<FeedHold>, StoreError> {
+    held.map(serde_json::from_str).transpose().map_err(|error| {
+        StoreError::damaged(format!("why the feed {source} is held cannot be read: {error}"))
+    })
 }
 
 impl Store {
@@ -108,26 +122,28 @@ impl Store {
         let sql = "SELECT source, url, etag, last_modified, tried_at, succeeded_at, changed_at, next_at, failures, error, \
                    generation, covers, lost, lost_since, held FROM feed ORDER BY source LIMIT $1";
         let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, [LISTED.into()]).await?;
-        let feeds: Vec<FeedState> = rows.into_iter().map(FeedState::from).collect();
-        self.count_feeds(&feeds);
-        Ok(feeds)
+        rows.into_iter().map(Row::into_state).collect()
     }
 
-    /// Keeps for the metrics how they stand.
-    fn count_feeds(&self, feeds: &[FeedState]) {
+    /// Counts for [`Store::metrics`] how feeds stand. Done after every change of one; after a start somebody has to ask for it.
+    pub async fn refresh_feed_counts(&self) -> Result<(), StoreError> {
+        let sql = "SELECT source, CASE WHEN error IS NULL THEN 0 ELSE 1 END AS is_failing, held FROM feed \
+                   WHERE error IS NOT NULL OR held IS NOT NULL LIMIT $1";
+        let rows: Vec<BadRow> = sql::all(self.inner.db.read(), sql, [LISTED.into()]).await?;
+        let (mut failing, mut held, mut lifted) = (0, 0, 0);
+        for row in rows {
+            failing += u64::from(row.is_failing == 1);
+            let hold = hold_of(&row.source, row.held.as_deref())?;
+            held += u64::from(hold.is_some());
+            if let Some(FeedHold::Lifts { lifts }) = hold {
+                lifted += lifts.lifted;
+            }
+        }
         let counts = &self.inner.imports.feeds;
-        let count = |is: fn(&FeedState) -> bool| feeds.iter().filter(|feed| is(feed)).count() as u64;
-        counts
-            .failing
-            .store(count(|feed| feed.error.is_some()), Ordering::Relaxed);
-        counts
-            .held
-            .store(count(|feed| feed.held.is_some()), Ordering::Relaxed);
-        let lifts = feeds.iter().map(|feed| match &feed.held {
-            Some(FeedHold::Lifts { lifts }) => lifts.lifted,
-            _ => 0,
-        });
-        counts.lifts.store(lifts.sum(), Ordering::Relaxed);
+        counts.failing.store(failing, Ordering::Relaxed);
+        counts.held.store(held, Ordering::Relaxed);
+        counts.lifts.store(lifted, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What the feed listed when it was last fetched; empty before that.
@@ -158,10 +174,10 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 note_hold(tx, &state).await?;
-                let held = state
-                    .held
-                    .as_ref()
-                    .and_then(|held| serde_json::to_string(held).ok());
+                let held = state.held.as_ref().map(serde_json::to_string).transpose();
+                let held = held.map_err(|error| {
+                    StoreError::damaged(format!("why a feed is held cannot be written: {error}"))
+                })?;
                 let values: [Value; 16] = [
                     state.source.into(),
                     state.url.into(),
@@ -184,7 +200,7 @@ impl Store {
             })
         })
         .await?;
-        self.feeds().await.map(drop)
+        self.refresh_feed_counts().await
     }
 }
 
@@ -256,6 +272,8 @@ mod tests {
         let told = kit.store.events(&root, &told, None, 10).await.unwrap();
         assert_eq!(told.items.len(), 1);
         assert_eq!(told.items[0].body["before"], 9);
+        let counts = kit.store.metrics();
+        assert_eq!((counts.feeds_failing, counts.feeds_held), (1, 1));
         let other = FeedState {
             source: "Go".to_owned(),
             ..FeedState::default()
@@ -263,5 +281,31 @@ mod tests {
         kit.store.set_feed(other.clone(), None).await.unwrap();
         assert_eq!(kit.store.feeds().await.unwrap(), [other, failed]);
         assert_eq!(kit.store.feed_list("Maven").await.unwrap(), b"list");
+    }
+    #[tokio::test]
+    async fn a_hold_that_cannot_be_read_lets_nothing_pass() {
+        let kit = Kit::new().await;
+        let state = FeedState {
+            source: "Maven".to_owned(),
+            held: Some(FeedHold::Shrunk { before: 9, now: 2 }),
+            ..FeedState::default()
+        };
+        kit.store.set_feed(state.clone(), None).await.unwrap();
+        let damage = "UPDATE feed SET held = '{\"no\":\"hold\"}'";
+        let damaged = kit
+            .store
+            .write(move |tx| Box::pin(async move { sql::execute(tx.sql(), damage, []).await.map(drop) }));
+        damaged.await.unwrap();
+        for refused in [
+            kit.store.feeds().await.map(drop),
+            kit.store.refresh_feed_counts().await,
+        ] {
+            let error = refused.unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+            assert!(error.to_string().contains("the feed Maven"), "{error}");
+        }
+        // What is said of it next mends it.
+        kit.store.set_feed(state.clone(), None).await.unwrap();
+        assert_eq!(kit.store.feeds().await.unwrap(), [state]);
     }
 }

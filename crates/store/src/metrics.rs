@@ -31,7 +31,7 @@ pub struct StoreMetrics {
     pub uploads_open: u64,
     /// Bytes held by them now.
     pub upload_bytes: u64,
-    /// Feeds whose last try failed.
+    /// Feeds whose last try failed; this and what follows as of [`Store::refresh_feed_counts`].
     pub feeds_failing: u64,
     /// Those of them that wait for a person.
     pub feeds_held: u64,

@@ -123,11 +123,11 @@ async fn put(
     });
     sql::execute_list(tx.sql(), &sql, values).await?;
     let sql = format!(
-        "INSERT INTO decision (repository_id, digest, point, outcome, line, body, policy, evidence, generation, decided_at, review_at) \
-         VALUES {}",
-        sql::tuples(images.len(), 11)
+        "INSERT INTO decision (repository_id, digest, point, outcome, line, body, policy, evidence, generation, decided_at, review_at, \
+         said_at) VALUES {}",
+        sql::tuples(images.len(), 12)
     );
-    let values = images.iter().flat_map(|image| -> [Value; 11] {
+    let values = images.iter().flat_map(|image| -> [Value; 12] {
         [
             id(image).into(),
             image.digest.to_string().into(),
@@ -140,6 +140,7 @@ async fn put(
             sql::to_db(generation).into(),
             image.pushed_at.micros().into(),
             i64::MAX.into(),
+            image.pushed_at.micros().into(),
         ]
     });
     sql::execute_list(tx.sql(), &sql, values).await.map(drop)

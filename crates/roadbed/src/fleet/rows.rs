@@ -186,7 +186,7 @@ pub(super) fn waived(judgement: &Judgement, ids: &[String]) -> Vec<String> {
 /// All that does not count, by whose word.
 pub(super) fn kept_waived(judgement: &Judgement) -> Vec<Waived> {
     // Bodies are long, and most take nothing away.
-    if !judgement.body.contains("\"waived\":[") {
+    if !judgement.waives {
         return Vec::new();
     }
     let kept: Kept = serde_json::from_str(&judgement.body).unwrap_or_default();

@@ -34,13 +34,13 @@ impl IncidentService {
     }
 
     /// When each of these advisories was withdrawn. `None`: not all of them were.
-    async fn words_of(&self, ids: &[String]) -> Result<Option<String>> {
+    pub(super) async fn words_of(&self, ids: &[String]) -> Result<Option<String>> {
         let mut words = Vec::new();
         for id in ids {
-            let Some(row) = self.store.advisory(id).await? else {
-                continue;
-            };
-            let Some(at) = row.advisory().ok().and_then(|advisory| advisory.withdrawn) else {
+            // One that is merely not there was taken back by nobody.
+            let row = self.store.advisory(id).await?;
+            let advisory = row.and_then(|row| row.advisory().ok());
+            let Some(at) = advisory.and_then(|advisory| advisory.withdrawn) else {
                 return Ok(None);
             };
             words.push(format!("{id} was withdrawn on {}", at.date()));

@@ -23,6 +23,13 @@ impl Fetching {
         judging: Option<Arc<dyn Judging>>,
     ) -> Self {
         let feeds = Feeds::new(&config.feeds, store.clone(), judging);
+        // What was held before the start is held still, also where nothing is fetched by itself.
+        let counted = store.clone();
+        background.handle().spawn(async move {
+            if let Err(error) = counted.refresh_feed_counts().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "feeds cannot be counted for the metrics");
+            }
+        });
         let follow = || background.handle().spawn(feeds.clone().follow());
         let feeds_of_their_own = config.feeds.enabled.then(follow);
         let catalogue = config

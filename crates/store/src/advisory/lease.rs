@@ -14,7 +14,7 @@ const IDLE: Duration = Duration::from_mins(10);
 pub(crate) struct Imports {
     next: AtomicU64,
     holder: Mutex<Option<(u64, Instant)>>,
-    /// How feeds stood when they were last read.
+    /// How feeds stood when they were last counted.
     pub(crate) feeds: FeedCounts,
 }
 

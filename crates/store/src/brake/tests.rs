@@ -32,6 +32,7 @@ fn judgement(outcome: Outcome, generation: u64) -> Judgement {
         generation,
         review_at: None,
         decided_at: Timestamp(0),
+        waives: false,
     }
 }
 

@@ -22,6 +22,7 @@ mod m0017_decision_marks;
 mod m0019_held;
 mod m0020_paving;
 mod m0021_mass_rebase;
+mod m0022_stale_marks;
 mod table;
 
 /// The list.
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_held::Migration),
             Box::new(m0020_paving::Migration),
             Box::new(m0021_mass_rebase::Migration),
+            Box::new(m0022_stale_marks::Migration),
         ]
     }
 }

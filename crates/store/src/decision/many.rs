@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use sea_orm::{FromQueryResult, Value};
 
-use super::{COLUMNS, Judgement, Marks, NEVER, Point, Verdicts, keep_verdicts, told};
+use super::{COLUMNS, Judgement, Marks, NEVER, Point, Verdicts, keep_verdicts, said, told};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::event::EventKind;
@@ -110,7 +110,7 @@ impl Store {
 fn mark(finished: Finished) -> Marked {
     let judgements = finished.verdicts.judgements.iter();
     let marks = judgements
-        .map(|(_, judgement)| Marks::of(&judgement.body))
+        .map(|(_, judgement)| Marks::of(judgement))
         .collect();
     (finished, marks)
 }
@@ -206,7 +206,7 @@ impl Row {
             point,
             outcome,
             said: match (self.body, self.said) {
-                (Some(body), _) => Marks::of(&body).said,
+                (Some(body), _) => said(&body),
                 (None, said) => said.unwrap_or_default(),
             },
             policy: self.policy.unwrap_or_default(),

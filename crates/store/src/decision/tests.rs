@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sea_orm::Value;
+
 use super::*;
 use crate::job::{JobKind, JobPriority};
 use crate::testing::{Kit, sha256};
@@ -16,6 +18,7 @@ fn judgement(outcome: Outcome, body: &str, generation: u64) -> Judgement {
         generation,
         review_at: None,
         decided_at: Timestamp(0),
+        waives: false,
     }
 }
 
@@ -155,4 +158,49 @@ async fn a_confirmation_changes_no_more_than_its_generation() {
     let root = kit.administrator("root").await;
     let events = kit.store.events(&root, &filter, None, 10).await.unwrap();
     assert_eq!(events.items.len(), 1);
+}
+
+/// As a binary does that knows of no marks.
+async fn rewrite(kit: &Kit, digest: &Digest, body: &'static str) {
+    let sql = "UPDATE decision SET body = $1, decided_at = decided_at + 1 WHERE digest = $2";
+    let values: [Value; 2] = [body.into(), digest.to_string().into()];
+    let write = kit
+        .store
+        .write(move |tx| Box::pin(async move { sql::execute(tx.sql(), sql, values).await.map(drop) }));
+    write.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mark_of_another_moment_does_not_hide_what_is_taken_away() {
+    const TAKES: &str = r#"{"waived":[{"finding":"CVE-1"}]}"#;
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    let mut digests = Vec::new();
+    for (name, waives) in [("takes", true), ("leaves", false), ("old", false)] {
+        let digest = kit.push_image(&ci, "team/app", name, &[name]).await;
+        let body = if waives { TAKES } else { "{}" };
+        let made = Judgement {
+            waives,
+            ..judgement(Outcome::Warn, body, 1)
+        };
+        decide(&kit, &repo, &digest, made).await;
+        digests.push(digest);
+    }
+    rewrite(&kit, &digests[2], TAKES).await;
+    for (digest, known) in digests.iter().zip([Some(TAKES), None, Some(TAKES)]) {
+        let decided = kit.store.waived_decision(&repo, digest).await.unwrap();
+        assert_eq!(decided.as_deref(), known);
+    }
+    let images: Vec<_> = digests.iter().map(|digest| (repo.clone(), *digest)).collect();
+    let some = kit.store.waived_decisions_of(&images).await.unwrap();
+    let first = crate::WaivedCursor::default();
+    let (all, _) = kit.store.waived_decisions(&first, 10).await.unwrap();
+    for found in [some, all] {
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|decided| decided.digest != digests[1] && decided.body == TAKES));
+    }
+    // Written anew, the mark is of the moment again.
+    decide(&kit, &repo, &digests[2], judgement(Outcome::Allow, "{}", 2)).await;
+    assert_eq!(kit.store.waived_decision(&repo, &digests[2]).await.unwrap(), None);
 }

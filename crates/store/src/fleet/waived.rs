@@ -7,6 +7,10 @@ use super::repo_name;
 use crate::db::sql;
 use crate::{Point, Store, StoreError, blob};
 
+/// That a decision takes findings away, or that it is not known whether it does: a mark is believed only while the row has the moment
+/// that it was made for. As the index of `m0022` has it.
+const MAY_WAIVE: &str = "(d.waives = 1 OR d.said_at <> d.decided_at)";
+
 /// Behind which decision to go on; by default before the first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WaivedCursor {
@@ -14,7 +18,7 @@ pub struct WaivedCursor {
     digest: String,
 }
 
-/// A decision that takes findings away.
+/// A decision that takes findings away, or of which only its body says that it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaivedDecision {
     /// Where the image lies.
@@ -34,24 +38,26 @@ struct Row {
 }
 
 impl Store {
-    /// What was decided of pulls of an image, if it takes findings away.
+    /// What was decided of pulls of an image, if it may take findings away.
     pub async fn waived_decision(
         &self,
         repo: &RepoName,
         digest: &Digest,
     ) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT d.body AS text FROM decision d JOIN repository r ON r.id = d.repository_id \
-                   WHERE r.name = $1 AND d.digest = $2 AND d.point = $3 AND d.waives = 1";
+        let sql = format!(
+            "SELECT d.body AS text FROM decision d JOIN repository r ON r.id = d.repository_id \
+                   WHERE r.name = $1 AND d.digest = $2 AND d.point = $3 AND {MAY_WAIVE}"
+        );
         let values: [Value; 3] = [
             repo.as_str().into(),
             digest.to_string().into(),
             Point::Pull.name().into(),
         ];
-        let row: Option<sql::Text> = sql::first(self.inner.db.read(), sql, values).await?;
+        let row: Option<sql::Text> = sql::first(self.inner.db.read(), &sql, values).await?;
         Ok(row.map(|row| row.text))
     }
 
-    /// The same of many images; those that take nothing away are not among them.
+    /// The same of many images; those that are known to take nothing away are not among them.
     pub async fn waived_decisions_of(
         &self,
         images: &[(RepoName, Digest)],
@@ -62,7 +68,7 @@ impl Store {
             let sql = format!(
                 "WITH wanted(repository, digest) AS (VALUES {}) \
                  SELECT d.repository_id, r.name, d.digest, d.body FROM wanted w JOIN repository r ON r.name = w.repository \
-                 JOIN decision d ON d.repository_id = r.id AND d.digest = w.digest AND d.point = $1 AND d.waives = 1",
+                 JOIN decision d ON d.repository_id = r.id AND d.digest = w.digest AND d.point = $1 AND {MAY_WAIVE}",
                 wanted.collect::<Vec<_>>().join(", ")
             );
             let names = chunk
@@ -83,17 +89,19 @@ impl Store {
         after: &WaivedCursor,
         limit: usize,
     ) -> Result<(Vec<WaivedDecision>, WaivedCursor), StoreError> {
-        let sql = "SELECT d.repository_id, r.name, d.digest, d.body FROM decision d \
+        let sql = format!(
+            "SELECT d.repository_id, r.name, d.digest, d.body FROM decision d \
                    JOIN repository r ON r.id = d.repository_id \
                    WHERE (d.repository_id > $1 OR (d.repository_id = $1 AND d.digest > $2)) \
-                   AND d.point = $3 AND d.waives = 1 ORDER BY d.repository_id, d.digest LIMIT $4";
+                   AND d.point = $3 AND {MAY_WAIVE} ORDER BY d.repository_id, d.digest LIMIT $4"
+        );
         let values: [Value; 4] = [
             after.repository.into(),
             after.digest.as_str().into(),
             Point::Pull.name().into(),
             sql::to_db(limit as u64).into(),
         ];
-        let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, values).await?;
+        let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
         let next = rows.last().map_or_else(
             || after.clone(),
             |last| WaivedCursor {

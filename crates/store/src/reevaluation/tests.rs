@@ -21,6 +21,7 @@ fn judgement(body: &str, generation: u64) -> Judgement {
         generation,
         review_at: None,
         decided_at: Timestamp(0),
+        waives: false,
     }
 }
 

@@ -490,6 +490,7 @@ async fn decide(world: &World, digest: &Digest) {
         generation: 4,
         review_at: Some(Timestamp(1_795_336_380_000_000)),
         decided_at: Timestamp(0),
+        waives: true,
     };
     let subject = format!("{repo}@{digest}");
     world

@@ -106,6 +106,29 @@ async fn what_advisories_take_back_is_gone_with_the_reason() {
     assert_eq!(kit.state(ID, "shop/a").await, "reopened");
 }
 
+/// A feed that was taken out of the configuration: of what it said, nobody says that it is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_merely_not_there_was_taken_back_by_nobody() {
+    let kit = kit().await;
+    kit.go_to(datetime!(2021-12-11 8:00 UTC));
+    let said = dated::said_at(datetime!(2021-12-10 0:41 UTC));
+    let taken_back = said.into_iter().map(|(name, mut document)| {
+        document["withdrawn"] = json!("2021-12-11T08:00:00Z");
+        document["modified"] = json!("2021-12-11T08:00:00Z");
+        (name, document)
+    });
+    kit.import(&taken_back.collect::<Vec<_>>()).await;
+    let (known, missing) = ("GHSA-jfh8-c2jp-5v3q".to_owned(), "NOBODY-KNOWS-1".to_owned());
+    let words = async |ids: &[String]| kit.incidents.words_of(ids).await.unwrap();
+    assert_eq!(
+        words(std::slice::from_ref(&known)).await.as_deref(),
+        Some("GHSA-jfh8-c2jp-5v3q was withdrawn on 2021-12-11")
+    );
+    assert_eq!(words(&[known.clone(), missing.clone()]).await, None);
+    assert_eq!(words(&[missing.clone(), known]).await, None);
+    assert_eq!(words(&[missing]).await, None);
+}
+
 /// One that changes so that the version is not meant any more fixes nothing either.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_said_of_the_same_image_any_more_was_not_fixed() {
