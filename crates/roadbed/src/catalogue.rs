@@ -13,7 +13,10 @@ use oci::{Digest, Manifest, ManifestKind, RepoName, RepoPattern, Tag};
 use store::{Actor, AdminError, PushedCatalog, PushedEntries, Store, StoredManifest, Timestamp};
 use thiserror::Error;
 
-use crate::judge::{SignatureLimits, stored_limits};
+use crate::{
+    freshness::{Ahead, Freshness, NotFresh, Older},
+    judge::{SignatureLimits, stored_limits},
+};
 
 mod contents;
 mod signed;
@@ -78,14 +81,9 @@ enum Refused {
     #[error("{0}")]
     Entries(AdminError),
     #[error(
-        "it was made {made}, and one that was made {newest} counts already: whoever may push there may have set the tag back; if that \
-         is right, run `roadbed catalog allow {what}`"
+        "{older}: whoever may push there may have set the tag back; if that is right, run `roadbed catalog allow {what}`"
     )]
-    Older {
-        made: String,
-        newest: String,
-        what: String,
-    },
+    Older { older: Older, what: String },
     #[error(
         "it does not say when it was made, and the one that counts does: push it with the annotation {CREATED}, as `oras push` does, \
          and sign it again; or run `roadbed catalog allow {0}`"
@@ -96,17 +94,12 @@ enum Refused {
              run `roadbed catalog allow {0}`"
     )]
     Again(String),
-    #[error(
-        "it says to have been made {0}, which is to come: later ones would be taken for older ones; mend the clock that made it"
-    )]
-    Ahead(String),
+    #[error("{0}")]
+    Ahead(Ahead),
 }
 
 /// When an artifact was made (OCI image specification, "Pre-Defined Annotation Keys"). It is signed with it.
 const CREATED: &str = "org.opencontainers.image.created";
-
-/// A clock may be wrong by so much.
-const AHEAD: Duration = Duration::from_hours(24);
 
 /// What decides what becomes of a catalogue: as long as it is the same, nothing is done.
 type Seen = (Digest, BTreeSet<Digest>, Vec<u8>, bool);
@@ -270,21 +263,20 @@ impl Catalogue {
     async fn check_age(&self, of: &PushedCatalog) -> Result<Result<(), Refused>> {
         let store = &self.store;
         let what = format!("{}@{}", of.repo, of.digest);
-        if let Some(made) = of.made_at.filter(|made| *made > store.now().plus(AHEAD)) {
-            return Ok(Err(Refused::Ahead(made.to_rfc3339())));
-        }
-        if store.catalog_is_allowed(of).await? {
-            return Ok(Ok(()));
-        }
-        Ok(match (of.made_at, store.newest_catalog(of).await?) {
-            (Some(made), Some(newest)) if made < newest => Err(Refused::Older {
-                made: made.to_rfc3339(),
-                newest: newest.to_rfc3339(),
-                what,
+        let freshness = Freshness {
+            now: store.now(),
+            newest: store.newest_catalog(of).await?,
+            older_is_right: store.catalog_is_allowed(of).await?,
+        };
+        Ok(match of.made_at {
+            Some(made) => freshness.check(made).map_err(|why| match why {
+                NotFresh::Older(older) => Refused::Older { older, what },
+                NotFresh::Ahead(ahead) => Refused::Ahead(ahead),
             }),
-            (None, Some(_)) => Err(Refused::Undated(what)),
-            (None, None) if store.catalog_was_imported(of).await? => Err(Refused::Again(what)),
-            _ => Ok(()),
+            None if freshness.older_is_right => Ok(()),
+            None if freshness.newest.is_some() => Err(Refused::Undated(what)),
+            None if store.catalog_was_imported(of).await? => Err(Refused::Again(what)),
+            None => Ok(()),
         })
     }
 }

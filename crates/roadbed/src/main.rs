@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod feeds;
 mod fleet;
+mod freshness;
 mod gate;
 mod incidents;
 mod jobs;

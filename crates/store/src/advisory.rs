@@ -21,7 +21,7 @@ mod lifts;
 pub use importer::{ImportError, ImportSummary, Importer, home as home_of};
 pub(crate) use lease::Imports;
 use lease::Lease;
-pub use lifts::{FeedHold, LIFTS_NAMED, LiftedCause, Lifts, StagedImport};
+pub use lifts::{FeedHold, LIFTS_NAMED, LiftedCause, Lifts, NotedLifts, StagedImport};
 
 /// One advisory of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,6 +22,7 @@ use crate::principals::CAUSE;
 use crate::problem::{ApiError, Kind, Problem};
 use crate::session::Administrator;
 use crate::state::WebState;
+use crate::weighing::{NotAdmitted, admit};
 
 /// An import that nobody goes on with is forgotten after this time.
 const IDLE: Duration = Duration::from_mins(10);
@@ -274,21 +275,18 @@ pub async fn end_import(
 async fn end_weighed(
     store: &Store,
     judging: Option<Arc<dyn Judging>>,
-    mut importer: Importer,
+    importer: Importer,
     end: EndOfImport,
     actor: Actor,
 ) -> Result<ImportResult, ApiError> {
-    if let Some(judging) = judging {
-        let weighed = judging.weigh(&mut importer).await?;
-        if weighed.is_held(end.accept_lifts) {
-            store
-                .note_held_import(&end.origin, &weighed.lifts, &actor)
-                .await?;
-            return Err(held(&weighed.lifts));
+    match admit(judging.as_deref(), importer, end.accept_lifts).await {
+        Ok(admitted) => Ok(admitted.finish(&end.origin, &actor).await?.into()),
+        Err(NotAdmitted::Held(lifts)) => {
+            store.note_held_import(&end.origin, &lifts, &actor).await?;
+            Err(held(&lifts))
         }
-        importer.note_lifts(weighed.lifts, weighed.is_too_much);
+        Err(NotAdmitted::Weighing(error)) => Err(error.into()),
     }
-    Ok(importer.finish(&end.origin, &actor).await?.into())
 }
 
 /// The problem of an import that waits for a person.

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use utoipa::ToSchema;
 
 use crate::body::Body;
-use crate::bundles::EndOfBundle;
+use crate::bundles::{BundleRefused, EndOfBundle};
 use crate::moment::Moment;
 use crate::principals::CAUSE;
 use crate::problem::{ApiError, Kind, Problem};
@@ -38,27 +38,18 @@ pub trait Syncing: Send + Sync {
     /// How each source stands.
     fn sources(&self) -> SourcesAsked<'_>;
 
-    /// Begins to take a bundle, and answers its name; why not, in words.
-    fn begin_bundle(&self) -> BundleAsked<'_, String> {
-        Box::pin(async { Err(NO_BUNDLES.to_owned()) })
-    }
+    /// Begins to take a bundle, and answers its name.
+    fn begin_bundle(&self) -> BundleAsked<'_, String>;
 
     /// Takes the next piece of a bundle.
-    fn add_to_bundle<'a>(&'a self, _id: &'a str, _offset: u64, _bytes: Bytes) -> BundleAsked<'a, ()> {
-        Box::pin(async { Err(NO_BUNDLES.to_owned()) })
-    }
+    fn add_to_bundle<'a>(&'a self, id: &'a str, offset: u64, bytes: Bytes) -> BundleAsked<'a, ()>;
 
     /// Verifies a bundle that has come and takes it in; it goes on whether or not anybody looks.
-    fn take_bundle(&self, _id: &str, _end: EndOfBundle, _actor: Actor) -> Result<RunningSync, String> {
-        Err(NO_BUNDLES.to_owned())
-    }
+    fn take_bundle(&self, id: &str, end: EndOfBundle, actor: Actor) -> Result<RunningSync, BundleRefused>;
 }
 
-/// Why there is no bundle.
-const NO_BUNDLES: &str = "this registry takes no bundles";
-
-/// Something about a bundle, on its way; why not, in words.
-pub type BundleAsked<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+/// Something about a bundle, on its way.
+pub type BundleAsked<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, BundleRefused>> + Send + 'a>>;
 
 /// The sources, on their way.
 pub type SourcesAsked<'a> =

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use findings::ScanResult;
 use oci::{Digest, RepoName};
 use policy::{JudgedFinding, Policy};
-use store::{Importer, Lifts};
+use store::Importer;
 use thiserror::Error;
 
 use crate::advisories::ImportDocument;
@@ -14,6 +14,7 @@ use crate::lineage::ImageLineage;
 use crate::previews::PreviewReport;
 use crate::problem::{ApiError, Kind};
 use crate::reports::{ReportOf, UnpushedImage};
+use crate::weighing::Weighed;
 
 /// An answer that is on its way.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, JudgingError>> + Send + 'a>>;
@@ -48,22 +49,6 @@ pub trait Judging: Send + Sync {
 
     /// What would become of an image with this SBOM, as far as an SBOM tells.
     fn judge_sbom(&self, repo: RepoName, pusher: Option<String>, sbom: String) -> Asked<'_, ScanResult>;
-}
-
-/// What an import would lift, and whether that is too much.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Weighed {
-    /// What.
-    pub lifts: Lifts,
-    /// More than may be without a person (`feeds.lift_share`, `feeds.lift_floor`).
-    pub is_too_much: bool,
-}
-
-impl Weighed {
-    /// Whether it waits for a person, of whom one has accepted that so many refusals are lifted.
-    pub fn is_held(&self, accepted: Option<u64>) -> bool {
-        self.is_too_much && accepted.is_none_or(|accepted| accepted < self.lifts.lifted)
-    }
 }
 
 /// Why there is no answer.

@@ -66,6 +66,7 @@ mod state;
 mod system;
 mod users;
 mod waivers;
+mod weighing;
 
 pub mod wire;
 
@@ -81,11 +82,12 @@ pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 pub use advisories::end_import;
 pub use affected::{AffectedQuestion, Answering, Asking, AskingError, MayPull};
 pub use body::{MAX_APPLY_BYTES, MAX_BODY_BYTES, MAX_JUDGEMENT_BYTES, MAX_SESSION_BYTES};
+pub use bundles::BundleRefused;
 pub use feeds::{BundleAsked, RunningSync, SourcesAsked, SyncRefused, Syncing};
 pub use incidents::{
     Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection, Sight,
 };
-pub use judging::{Asked, Judging, JudgingError, Weighed};
+pub use judging::{Asked, Judging, JudgingError};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::images::images_to_plan;
 pub use rebases::items::MAX_REPORTED;
@@ -94,6 +96,7 @@ pub use reports::ReportOf;
 pub use session::{PeerAddress, WhoAsked};
 pub use sinks::{MAX_KEEP_SECONDS, NewSecretOfSink, Telling, TestAsked, check_events};
 pub use state::{WebConfig, WebState};
+pub use weighing::{Admitted, NotAdmitted, Weighed, admit};
 
 /// The path under which all of it stands.
 pub const PREFIX: &str = "/api/v1";

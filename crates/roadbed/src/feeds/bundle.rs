@@ -4,7 +4,7 @@
 //! how many there are and hashes everything before. Who made it is said by a detached signature over the file. It holds no paths
 //! that anything is written to: names only say whose document it is.
 //!
-//! - `write.rs` makes one. `take.rs` verifies and imports one. `upload.rs` gathers one that comes over the API.
+//! - `write.rs` makes one. `verified.rs` finds out whose one is, `take.rs` imports it. `upload.rs` gathers one that comes over the API.
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
@@ -18,6 +18,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod verified;
 mod write;
 
 pub(crate) use take::BundleRequest;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use outbound::OutboundError;
 use store::{FeedHold, Lifts, StoreError};
 use thiserror::Error;
+use web::NotAdmitted;
 
 use super::archive::ArchiveError;
 use super::list::ListError;
@@ -96,6 +97,15 @@ pub(crate) enum FeedError {
     /// The sync was ended.
     #[error("the sync was ended")]
     Ended,
+}
+
+impl From<NotAdmitted> for FeedError {
+    fn from(why: NotAdmitted) -> Self {
+        match why {
+            NotAdmitted::Held(lifts) => Self::Lifts(lifts),
+            NotAdmitted::Weighing(error) => Self::Weighing(error),
+        }
+    }
 }
 
 impl FeedError {

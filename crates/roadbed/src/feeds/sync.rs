@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use web::wire::{EndOfBundle, SourceOutcome, SyncProgress, SyncReport, SyncRequest};
-use web::{BundleAsked, Judging, RunningSync, SourcesAsked, SyncRefused, Syncing};
+use web::{BundleAsked, BundleRefused, Judging, RunningSync, SourcesAsked, SyncRefused, Syncing};
 
 use super::bundle::{BundleRequest, Taking, Uploads};
 use super::fetcher::{Accepts, Fetcher};
@@ -216,11 +216,11 @@ impl Syncing for Feeds {
         Box::pin(async move { self.inner.uploads.add(id, offset, bytes, limits).await })
     }
 
-    fn take_bundle(&self, id: &str, end: EndOfBundle, actor: Actor) -> Result<RunningSync, String> {
+    fn take_bundle(&self, id: &str, end: EndOfBundle, actor: Actor) -> Result<RunningSync, BundleRefused> {
         let signature = end.signature.as_ref();
         let signature = signature.map(|text| BASE64_STANDARD.decode(text)).transpose();
         let request = BundleRequest {
-            signature: signature.map_err(|error| format!("the signature is no Base64: {error}"))?,
+            signature: signature.map_err(|error| BundleRefused::Signature(Box::new(error)))?,
             unsigned: end.unsigned,
             accept_older: end.accept_older,
             accept_lifts: end.accept_lifts,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use findings::advisory::DocumentKind;
 use store::{Actor, ImportSummary, Importer, Store, StoreError};
 use tokio::sync::mpsc;
-use web::Judging;
+use web::{Judging, admit};
 
 use super::archive::{Archive, ArchiveError};
 use super::error::FeedError;
@@ -52,15 +52,9 @@ pub(crate) async fn take_in(
         changed.push(now - before + one.gone.len() as u64);
         before = now;
     }
-    if let Some(judging) = judging {
-        let weighed = judging.weigh(&mut importer).await?;
-        if weighed.is_held(fetcher.accepts.lifts) {
-            return Err(FeedError::Lifts(Box::new(weighed.lifts)));
-        }
-        importer.note_lifts(weighed.lifts, weighed.is_too_much);
-    }
+    let admitted = admit(judging, importer, fetcher.accepts.lifts).await?;
     let names: Vec<&str> = staged.iter().map(|one| one.source.name()).collect();
-    let summary = importer
+    let summary = admitted
         .finish(&format!("sync of {}", names.join(", ")), actor)
         .await?;
     Ok(TakenIn { summary, changed })

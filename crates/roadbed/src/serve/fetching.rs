@@ -27,7 +27,10 @@ impl Fetching {
         let counted = store.clone();
         background.handle().spawn(async move {
             if let Err(error) = counted.refresh_feed_counts().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "feeds cannot be counted for the metrics");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "feeds cannot be counted for the metrics"
+                );
             }
         });
         let follow = || background.handle().spawn(feeds.clone().follow());

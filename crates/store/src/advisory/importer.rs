@@ -13,7 +13,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::age::{is_older_document, is_older_state};
-use super::{AdvisoryDocument, AdvisoryRow, Import, Lifts};
+use super::{AdvisoryDocument, AdvisoryRow, Import, NotedLifts};
 use crate::{Actor, Store, StoreError};
 
 /// Rows that are gathered before they are written: so many, or so many bytes. It is all that an import holds in memory, however
@@ -70,8 +70,8 @@ pub struct Importer {
     older: u64,
     refused: u64,
     refusals: Vec<String>,
-    /// What it lifts, and whether a person has approved that.
-    pub(super) lifts: Option<(Lifts, bool)>,
+    /// What it lifts; `None`: nobody has weighed that.
+    pub(super) lifts: Option<NotedLifts>,
 }
 
 /// A row that is written unless what is known is the same or newer.
@@ -298,7 +298,7 @@ impl Importer {
             refused: self.refused,
             refusals: self.refusals,
             covers: self.covers,
-            lifted: self.lifts.as_ref().map_or(0, |(lifts, _)| lifts.lifted),
+            lifted: self.lifts.as_ref().map_or(0, |noted| noted.lifts.lifted),
         };
         if self.changed == 0 {
             return Ok(summary);
@@ -315,7 +315,7 @@ impl Importer {
             "refused": summary.refused,
             "covers": summary.covers,
             "lifted": summary.lifted,
-            "lifts_approved": self.lifts.as_ref().is_some_and(|(_, is_approved)| *is_approved),
+            "lifts_approved": self.lifts.as_ref().is_some_and(|noted| noted.is_approved),
         });
         let generation = self
             .store

@@ -41,6 +41,15 @@ pub struct Lifts {
     pub causes: Vec<LiftedCause>,
 }
 
+/// What an import lifts that counts, for the record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NotedLifts {
+    /// What.
+    pub lifts: Lifts,
+    /// A person has approved it.
+    pub is_approved: bool,
+}
+
 /// What images are refused for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiftedCause {
@@ -134,9 +143,9 @@ impl Importer {
         self.import.lease.hold()
     }
 
-    /// Keeps for the record what it lifts, and whether a person has approved that.
-    pub fn note_lifts(&mut self, lifts: Lifts, is_approved: bool) {
-        self.lifts = Some((lifts, is_approved));
+    /// Keeps for the record what it lifts.
+    pub fn note_lifts(&mut self, lifts: NotedLifts) {
+        self.lifts = Some(lifts);
     }
 }
 

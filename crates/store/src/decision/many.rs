@@ -109,9 +109,7 @@ impl Store {
 
 fn mark(finished: Finished) -> Marked {
     let judgements = finished.verdicts.judgements.iter();
-    let marks = judgements
-        .map(|(_, judgement)| Marks::of(judgement))
-        .collect();
+    let marks = judgements.map(|(_, judgement)| Marks::of(judgement)).collect();
     (finished, marks)
 }
 

@@ -198,7 +198,11 @@ async fn a_mark_of_another_moment_does_not_hide_what_is_taken_away() {
     let (all, _) = kit.store.waived_decisions(&first, 10).await.unwrap();
     for found in [some, all] {
         assert_eq!(found.len(), 2);
-        assert!(found.iter().all(|decided| decided.digest != digests[1] && decided.body == TAKES));
+        assert!(
+            found
+                .iter()
+                .all(|decided| decided.digest != digests[1] && decided.body == TAKES)
+        );
     }
     // Written anew, the mark is of the moment again.
     decide(&kit, &repo, &digests[2], judgement(Outcome::Allow, "{}", 2)).await;

@@ -1,22 +1,20 @@
 //! Verifying and importing a bundle: first whose it is, then that all of it is there, then that it is not an old one, and only then
 //! what it says.
 
-use std::fs::File;
-use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
-use oci::{Algorithm, Digest};
 use serde_json::json;
-use signatures::{BlobHasher, BlobKey};
 use store::{Actor, Importer, Lifts, SignedKind, Store, StoreError, Timestamp};
 use thiserror::Error;
 use tokio::sync::mpsc;
-use web::Judging;
 use web::wire::{SourceOutcome, SyncReport};
+use web::{Judging, NotAdmitted, admit};
 
-use super::{BundleError, BundleLimits, BundleReader, Document};
+use super::verified::Verified;
+use super::{BundleError, Document};
 use crate::config;
+use crate::freshness::{Ahead, Freshness, NotFresh, Older};
 
 /// What a source is called that is a bundle.
 const SOURCE: &str = "bundle";
@@ -26,15 +24,6 @@ const NEWEST: &str = "advisories";
 
 /// Documents that are read ahead.
 const READ_AHEAD: usize = 8;
-
-/// Bytes that are hashed at a time.
-const PIECE: usize = 1 << 20;
-
-/// A clock may be wrong by so much.
-const AHEAD: Duration = Duration::from_hours(24);
-
-/// Longest key file that is read, in bytes.
-const KEY_BYTES: u64 = 16 << 10;
 
 /// What whoever brings a bundle says.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +40,7 @@ pub(crate) struct BundleRequest {
 
 /// Why a bundle is not taken in.
 #[derive(Debug, Error)]
-enum Refused {
+pub(super) enum Refused {
     #[error(
         "no key is configured that could have signed it: name the public key in feeds.bundle_keys, or say --unsigned"
     )]
@@ -68,15 +57,12 @@ enum Refused {
     Key { path: PathBuf, why: String },
     #[error("{}", with_cause(.0))]
     Bundle(#[from] BundleError),
-    #[error(
-        "it was made {made}, and one that was made {newest} was taken in already: an old one would bring back what was known then; \
-         if that is right, say --accept-older"
-    )]
-    Older { made: String, newest: String },
-    #[error(
-        "it says to have been made {0}, which is to come: later ones would be taken for older ones; mend the clock that made it"
-    )]
-    Ahead(String),
+    #[error("it was changed while it was read: bring it again once nobody writes to it")]
+    Changed,
+    #[error("{0}: an old one would bring back what was known then; if that is right, say --accept-older")]
+    Older(Older),
+    #[error("{0}")]
+    Ahead(Ahead),
     #[error("it is held: {lifts}; if that is right, bring it again with --accept-lifts {count}", lifts = .0, count = .0.lifted)]
     Lifts(Box<Lifts>),
     #[error("what it would let pass could not be found out: {0}")]
@@ -87,6 +73,15 @@ enum Refused {
     Ended,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<NotAdmitted> for Refused {
+    fn from(why: NotAdmitted) -> Self {
+        match why {
+            NotAdmitted::Held(lifts) => Self::Lifts(lifts),
+            NotAdmitted::Weighing(error) => Self::Judging(error),
+        }
+    }
 }
 
 fn with_cause(error: &BundleError) -> String {
@@ -167,27 +162,25 @@ impl Taking<'_> {
     ) -> Result<SyncReport, Refused> {
         let limits = self.config.bundle_limits();
         let (file, keys, asked) = (path.to_owned(), self.config.bundle_keys.clone(), request.clone());
-        let verified = blocking(move || verify(&file, &keys, &asked, limits)).await?;
-        let signer = verified.signer.clone();
-        let digest = known.insert(verified).digest.clone();
-        let file = path.to_owned();
-        let created = blocking(move || read_through(&file, limits)).await?;
+        let verified = blocking(move || Verified::open(&file, &keys, &asked, limits)).await?;
+        let verified = Arc::new(verified);
+        let Known { digest, signer } = known.insert(Known {
+            digest: verified.digest(),
+            signer: verified.signer().to_owned(),
+        });
+        // All of it before anything is begun: half of one is no import.
+        let whole = Arc::clone(&verified);
+        let created = blocking(move || whole.read(|_| Ok(()))).await?;
         self.check_age(created, request).await?;
 
         let mut importer = Importer::begin(self.store).await?;
-        self.add(&mut importer, path, limits).await?;
-        if let Some(judging) = self.judging {
-            let weighed = judging.weigh(&mut importer).await?;
-            if weighed.is_held(request.accept_lifts) {
-                return Err(Refused::Lifts(Box::new(weighed.lifts)));
-            }
-            importer.note_lifts(weighed.lifts, weighed.is_too_much);
-        }
+        self.add(&mut importer, verified).await?;
+        let admitted = admit(self.judging, importer, request.accept_lifts).await?;
         // First: a death in between must not open the way for an older one.
         let kind = SignedKind::Bundle;
-        self.store.note_signed(kind, NEWEST, created, &digest).await?;
+        self.store.note_signed(kind, NEWEST, created, digest).await?;
         let origin = format!("bundle of {}, {signer}", created.to_rfc3339());
-        let summary = importer.finish(&origin, self.actor).await?;
+        let summary = admitted.finish(&origin, self.actor).await?;
         Ok(SyncReport {
             generation: summary.generation,
             sources: vec![SourceOutcome {
@@ -203,25 +196,23 @@ impl Taking<'_> {
     }
 
     async fn check_age(&self, created: Timestamp, request: &BundleRequest) -> Result<(), Refused> {
-        if created > self.store.now().plus(AHEAD) {
-            return Err(Refused::Ahead(created.to_rfc3339()));
-        }
-        match self.store.newest_signed(SignedKind::Bundle, NEWEST).await? {
-            Some((newest, _)) if created < newest && !request.accept_older => Err(Refused::Older {
-                made: created.to_rfc3339(),
-                newest: newest.to_rfc3339(),
-            }),
-            _ => Ok(()),
-        }
+        let newest = self.store.newest_signed(SignedKind::Bundle, NEWEST).await?;
+        let freshness = Freshness {
+            now: self.store.now(),
+            newest: newest.map(|(made_at, _)| made_at),
+            older_is_right: request.accept_older,
+        };
+        freshness.check(created).map_err(|why| match why {
+            NotFresh::Older(older) => Refused::Older(older),
+            NotFresh::Ahead(ahead) => Refused::Ahead(ahead),
+        })
     }
 
-    async fn add(&self, importer: &mut Importer, path: &Path, limits: BundleLimits) -> Result<(), Refused> {
+    /// Adds what it holds. Unless this succeeds, nothing of it may be shown.
+    async fn add(&self, importer: &mut Importer, bundle: Arc<Verified>) -> Result<(), Refused> {
         let (sender, mut documents) = mpsc::channel(READ_AHEAD);
-        let path = path.to_owned();
         let reading = tokio::task::spawn_blocking(move || {
-            read(&path, limits, |document| {
-                sender.blocking_send(document).map_err(|_| Refused::Ended)
-            })
+            bundle.read(|document| sender.blocking_send(document).map_err(|_| Refused::Ended))
         });
         while let Some(Document { name, text }) = documents.recv().await {
             importer.add(&name, text.as_bytes()).await?;
@@ -237,86 +228,4 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Refused::Ended)?
-}
-
-/// Whose it is. Nothing of it is read before that is known.
-fn verify(
-    path: &Path,
-    keys: &[PathBuf],
-    request: &BundleRequest,
-    limits: BundleLimits,
-) -> Result<Known, Refused> {
-    let digest = hash(path, limits)?;
-    let named = Digest::from_bytes(Algorithm::Sha256, digest.bytes());
-    let named = named.map(|digest| digest.to_string()).unwrap_or_default();
-    let known = |signer: String| Known {
-        digest: named.clone(),
-        signer,
-    };
-    let signature = match (&request.signature, request.unsigned) {
-        (Some(_), true) => return Err(Refused::Both),
-        (None, true) => return Ok(known("signed by nobody".to_owned())),
-        _ if keys.is_empty() => return Err(Refused::NoKey),
-        (None, false) => return Err(Refused::NoSignature),
-        (Some(signature), false) => signature,
-    };
-    for path in keys {
-        if key(path)?.made(&digest, signature) {
-            return Ok(known(format!("signed by {}", path.display())));
-        }
-    }
-    Err(Refused::NotSigned(keys.len()))
-}
-
-fn key(path: &Path) -> Result<BlobKey, Refused> {
-    let unusable = |why: String| Refused::Key {
-        path: path.to_owned(),
-        why,
-    };
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| unusable(error.to_string()))?;
-    let read = file.take(KEY_BYTES).read_to_string(&mut text);
-    read.map_err(|error| unusable(error.to_string()))?;
-    BlobKey::from_pem(&text).map_err(|error| unusable(error.to_string()))
-}
-
-fn hash(path: &Path, limits: BundleLimits) -> Result<signatures::BlobDigest, Refused> {
-    let mut file = File::open(path)?;
-    let (mut hasher, mut piece, mut bytes) = (BlobHasher::default(), vec![0; PIECE], 0);
-    loop {
-        let read = file.read(&mut piece)?;
-        if read == 0 {
-            return Ok(hasher.finish());
-        }
-        bytes += read as u64;
-        if bytes > limits.bytes {
-            return Err(too_large(limits).into());
-        }
-        hasher.update(&piece[..read]);
-    }
-}
-
-pub(super) fn too_large(limits: BundleLimits) -> BundleError {
-    BundleError::TooLarge {
-        what: "the file",
-        limit: limits.bytes,
-        key: "feeds.bundle_bytes",
-    }
-}
-
-/// Reads all of it, so that half of one is no import. Answers when it was made.
-fn read_through(path: &Path, limits: BundleLimits) -> Result<Timestamp, Refused> {
-    read(path, limits, |_| Ok(()))
-}
-
-fn read(
-    path: &Path,
-    limits: BundleLimits,
-    mut each: impl FnMut(Document) -> Result<(), Refused>,
-) -> Result<Timestamp, Refused> {
-    let mut reader = BundleReader::open(BufReader::new(File::open(path)?), limits)?;
-    while let Some(document) = reader.next()? {
-        each(document)?;
-    }
-    Ok(reader.created)
 }

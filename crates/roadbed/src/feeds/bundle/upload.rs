@@ -8,8 +8,9 @@ use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Mutex;
 use uuid::Uuid;
+use web::BundleRefused;
 
-use super::{BundleLimits, take::too_large};
+use super::{BundleLimits, verified::BUNDLE_BYTES};
 
 /// One that nobody goes on with for this long makes room for another one.
 const IDLE: Duration = Duration::from_mins(10);
@@ -46,21 +47,20 @@ impl Drop for Uploaded {
 
 impl Uploads {
     /// Begins one, and clears away what ended ones have left. Answers its name.
-    pub(in crate::feeds) async fn begin(&self, directory: &Path) -> Result<String, String> {
+    pub(in crate::feeds) async fn begin(&self, directory: &Path) -> Result<String, BundleRefused> {
         let mut upload = self.0.lock().await;
         if upload
             .as_ref()
             .is_some_and(|upload| upload.touched.elapsed() < IDLE)
         {
-            return Err("a bundle is coming already; wait until it is there, at most ten minutes".to_owned());
+            return Err(BundleRefused::Coming);
         }
         *upload = None;
-        let failed = |error: std::io::Error| format!("a bundle cannot be kept here: {error}");
-        fs::create_dir_all(directory).await.map_err(failed)?;
-        clear(directory).await.map_err(failed)?;
+        fs::create_dir_all(directory).await.map_err(BundleRefused::File)?;
+        clear(directory).await.map_err(BundleRefused::File)?;
         let id = Uuid::now_v7().to_string();
         let path = directory.join(format!("{PREFIX}{id}"));
-        fs::File::create(&path).await.map_err(failed)?;
+        fs::File::create(&path).await.map_err(BundleRefused::File)?;
         *upload = Some(Upload {
             id: id.clone(),
             path,
@@ -77,50 +77,45 @@ impl Uploads {
         offset: u64,
         bytes: Bytes,
         limits: BundleLimits,
-    ) -> Result<(), String> {
+    ) -> Result<(), BundleRefused> {
         let mut place = self.0.lock().await;
-        let upload = place.as_mut().filter(|upload| upload.id == id).ok_or_else(gone)?;
+        let upload = place
+            .as_mut()
+            .filter(|upload| upload.id == id)
+            .ok_or(BundleRefused::Gone)?;
         if offset != upload.bytes {
-            return Err(format!(
-                "{} bytes are here: send what comes behind them",
-                upload.bytes
-            ));
+            return Err(BundleRefused::NotNext { here: upload.bytes });
         }
         let length = upload.bytes + bytes.len() as u64;
         if length > limits.bytes {
             // Nothing can come of it: it makes room for another one.
             let _ = fs::remove_file(&upload.path).await;
             *place = None;
-            return Err(too_large(limits).to_string());
+            return Err(BundleRefused::TooLarge {
+                limit: limits.bytes,
+                key: BUNDLE_BYTES,
+            });
         }
-        let failed = |error: std::io::Error| format!("the bundle cannot be written: {error}");
         let mut file = OpenOptions::new()
             .append(true)
             .open(&upload.path)
             .await
-            .map_err(failed)?;
-        file.write_all(&bytes).await.map_err(failed)?;
-        file.flush().await.map_err(failed)?;
+            .map_err(BundleRefused::File)?;
+        file.write_all(&bytes).await.map_err(BundleRefused::File)?;
+        file.flush().await.map_err(BundleRefused::File)?;
         upload.bytes = length;
         upload.touched = Instant::now();
         Ok(())
     }
 
     /// All of it has come.
-    pub(in crate::feeds) fn finish(&self, id: &str) -> Result<Uploaded, String> {
-        let mut upload = self
-            .0
-            .try_lock()
-            .map_err(|_| "the bundle is still coming".to_owned())?;
+    pub(in crate::feeds) fn finish(&self, id: &str) -> Result<Uploaded, BundleRefused> {
+        let mut upload = self.0.try_lock().map_err(|_| BundleRefused::StillComing)?;
         match upload.take_if(|upload| upload.id == id) {
             Some(upload) => Ok(Uploaded(upload.path)),
-            None => Err(gone()),
+            None => Err(BundleRefused::Gone),
         }
     }
-}
-
-fn gone() -> String {
-    "no such bundle is coming; begin again".to_owned()
 }
 
 async fn clear(directory: &Path) -> std::io::Result<()> {
@@ -131,4 +126,50 @@ async fn clear(directory: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pieces_come_in_order_up_to_the_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        let uploads = Uploads::default();
+        let limits = BundleLimits {
+            bytes: 5,
+            unpacked: 5,
+        };
+        let add = async |id: &str, offset, bytes: &'static [u8]| {
+            uploads.add(id, offset, Bytes::from_static(bytes), limits).await
+        };
+        let id = uploads.begin(directory.path()).await.unwrap();
+        let second = uploads.begin(directory.path()).await;
+        assert!(matches!(second, Err(BundleRefused::Coming)), "{second:?}");
+        add(&id, 0, b"abc").await.unwrap();
+        let gap = add(&id, 4, b"e").await;
+        assert!(matches!(gap, Err(BundleRefused::NotNext { here: 3 })), "{gap:?}");
+        let stranger = add("another", 3, b"d").await;
+        assert!(matches!(stranger, Err(BundleRefused::Gone)), "{stranger:?}");
+        let long = add(&id, 3, b"def").await.unwrap_err();
+        assert!(matches!(long, BundleRefused::TooLarge { limit: 5, .. }), "{long}");
+        assert!(long.to_string().contains("feeds.bundle_bytes"), "{long}");
+        // It made room for another one.
+        let id = uploads.begin(directory.path()).await.unwrap();
+        add(&id, 0, b"abcde").await.unwrap();
+        let file = uploads.finish(&id).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"abcde");
+        assert!(matches!(uploads.finish(&id), Err(BundleRefused::Gone)));
+        drop(file);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_place_that_cannot_be_written_is_no_conflict() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "in the way").unwrap();
+        let refused = Uploads::default().begin(&file).await;
+        assert!(matches!(refused, Err(BundleRefused::File(_))), "{refused:?}");
+    }
 }
