@@ -27,7 +27,7 @@ use std::{num::NonZero, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use attach::SbomConfig;
-use image::Image;
+use image::{Gatherer, Image, NotReady};
 use oci::{Digest, ManifestLimits, RepoName};
 use policy::{Decision, Subject};
 use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, StoreError, Timestamp, Verdicts};
@@ -267,18 +267,15 @@ impl Judge {
     }
 
     async fn judge(&self, repo: &RepoName, digest: &Digest) -> Result<Done> {
-        let ready = match image::gather(
-            &self.store,
-            &self.evidence,
-            self.knowledge.limits().signatures,
-            repo,
-            digest,
-        )
-        .await?
-        {
-            Image::Ready(ready) => *ready,
-            Image::Waits => return Ok(Done::Waits),
-            Image::Gone => return Ok(Done::Gone),
+        let gatherer = Gatherer {
+            store: &self.store,
+            evidence: &self.evidence,
+            signatures: self.knowledge.limits().signatures,
+        };
+        let ready = match gatherer.gather(repo, digest).await?.ready() {
+            Ok(ready) => *ready,
+            Err(NotReady::Waits) => return Ok(Done::Waits),
+            Err(NotReady::Gone) => return Ok(Done::Gone),
         };
         self.sboms.request(&self.store, &ready).await?;
         let facts = self.knowledge.facts().await;

@@ -130,18 +130,18 @@ impl Store {
         let sql = "SELECT source, CASE WHEN error IS NULL THEN 0 ELSE 1 END AS is_failing, held FROM feed \
                    WHERE error IS NOT NULL OR held IS NOT NULL LIMIT $1";
         let rows: Vec<BadRow> = sql::all(self.inner.db.read(), sql, [LISTED.into()]).await?;
-        let (mut failing, mut held, mut lifted) = (0, 0, 0);
+        let (mut failing, mut waiting, mut lifted) = (0, 0, 0);
         for row in rows {
             failing += u64::from(row.is_failing == 1);
             let hold = hold_of(&row.source, row.held.as_deref())?;
-            held += u64::from(hold.is_some());
+            waiting += u64::from(hold.is_some());
             if let Some(FeedHold::Lifts { lifts }) = hold {
                 lifted += lifts.lifted;
             }
         }
         let counts = &self.inner.imports.feeds;
         counts.failing.store(failing, Ordering::Relaxed);
-        counts.held.store(held, Ordering::Relaxed);
+        counts.held.store(waiting, Ordering::Relaxed);
         counts.lifts.store(lifted, Ordering::Relaxed);
         Ok(())
     }

@@ -99,8 +99,8 @@ pub struct Place<'a> {
     /// What the advisories say of it, with the fix for its line, the severity and the word of every source. Of questions about
     /// a vulnerability.
     pub finding: Option<&'a VulnerabilityFinding>,
-    /// The package, until the index changes.
-    pub(super) version_number: u32,
+    /// The package, by its number: the same for as long as [`Fleet::epoch`] is.
+    pub version_number: u32,
 }
 
 impl Fleet {

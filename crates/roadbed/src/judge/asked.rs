@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     pin::Pin,
     sync::Arc,
 };
@@ -21,7 +21,7 @@ use web::{
 
 use super::{
     Evidence, Facts, Knowledge,
-    image::{self, Image},
+    image::{self, Gatherer, Image, NotReady},
     standing, stored, subject_of, unpushed,
 };
 
@@ -64,6 +64,28 @@ impl Holders for Nobody {
     }
 }
 
+/// Images that may be judged otherwise; `None`: any may.
+pub(super) struct Touching(pub(super) Option<HashMap<RepoName, HashSet<Digest>>>);
+
+impl Touching {
+    /// By their names. Where one cannot be read, it may be any.
+    fn of(names: &[String]) -> Self {
+        let mut images: HashMap<RepoName, HashSet<Digest>> = HashMap::new();
+        for name in names {
+            let Some((repo, digest)) = super::parse(name) else {
+                return Self(None);
+            };
+            images.entry(repo).or_default().insert(digest);
+        }
+        Self(Some(images))
+    }
+
+    pub(super) fn has(&self, repo: &RepoName, digest: &Digest) -> bool {
+        let images = self.0.as_ref();
+        images.is_none_or(|images| images.get(repo).is_some_and(|digests| digests.contains(digest)))
+    }
+}
+
 /// What became of one image under two policies.
 pub(super) enum Compared {
     Gone,
@@ -72,6 +94,15 @@ pub(super) enum Compared {
     NoImage,
     Same,
     Otherwise(Box<Change>),
+}
+
+impl From<NotReady> for Compared {
+    fn from(why: NotReady) -> Self {
+        match why {
+            NotReady::Waits => Self::Waits,
+            NotReady::Gone => Self::Gone,
+        }
+    }
 }
 
 impl Asked {
@@ -93,9 +124,17 @@ impl Asked {
     }
 
     /// The images that hold what is touched.
-    pub(super) async fn holding(&self, touched: Touched) -> Result<Option<HashSet<String>>> {
+    pub(super) async fn holding(&self, touched: Touched) -> Result<Touching> {
         let images = self.holders.holding(touched).await?;
-        Ok(images.map(|images| images.into_iter().collect()))
+        Ok(images.map_or(Touching(None), |images| Touching::of(&images)))
+    }
+
+    pub(super) fn gatherer<'a>(&'a self, evidence: &'a Evidence) -> Gatherer<'a> {
+        Gatherer {
+            store: &self.store,
+            evidence,
+            signatures: self.knowledge.limits().signatures,
+        }
     }
 
     async fn compare_all(&self, after: Policy, most: usize) -> Result<PreviewReport> {
@@ -128,18 +167,9 @@ impl Asked {
         facts: &Arc<Facts>,
         after: &Arc<Policy>,
     ) -> Result<Compared> {
-        let ready = match image::gather(
-            &self.store,
-            evidence,
-            self.knowledge.limits().signatures,
-            &repo,
-            &digest,
-        )
-        .await?
-        {
-            Image::Ready(ready) => ready,
-            Image::Waits => return Ok(Compared::Waits),
-            Image::Gone => return Ok(Compared::Gone),
+        let ready = match self.gatherer(evidence).gather(&repo, &digest).await?.ready() {
+            Ok(ready) => ready,
+            Err(why) => return Ok(why.into()),
         };
         let (facts, after) = (Arc::clone(facts), Arc::clone(after));
         let changes = tokio::task::spawn_blocking(move || {
@@ -187,19 +217,8 @@ impl Asked {
 impl Asked {
     async fn standing(&self, repo: &RepoName, digest: &Digest) -> Result<ImageLineage, JudgingError> {
         let _place = self.place().await?;
-        let gathered = image::gather(
-            &self.store,
-            &self.evidence,
-            self.knowledge.limits().signatures,
-            repo,
-            digest,
-        )
-        .await;
-        let ready = match gathered.map_err(failed)? {
-            Image::Ready(ready) => ready,
-            Image::Waits => return Err(JudgingError::Waits),
-            Image::Gone => return Err(JudgingError::Gone),
-        };
+        let gathered = self.gatherer(&self.evidence).gather(repo, digest).await;
+        let ready = gathered.map_err(failed)?.ready()?;
         let facts = self.knowledge.facts().await;
         let road = self.store.road().await.map_err(|error| failed(error.into()))?;
         let made = tokio::task::spawn_blocking(move || standing::lineage_of(&ready, &facts, &road)).await;
@@ -238,14 +257,7 @@ impl Judging for Asked {
         Box::pin(async move {
             let _place = self.place().await?;
             let facts = self.knowledge.facts().await;
-            stored::report(
-                &self.store,
-                &self.evidence,
-                self.knowledge.limits().signatures,
-                facts,
-                of,
-            )
-            .await
+            stored::report(self.gatherer(&self.evidence), facts, of).await
         })
     }
 

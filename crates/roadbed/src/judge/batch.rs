@@ -126,17 +126,23 @@ impl Judge {
         let facts = Knowledge::facts(&self.knowledge).await;
         // Matching and conditions compute; a thread that serves connections must not.
         let judged = tokio::task::spawn_blocking(move || {
-            let (mut judged, mut decided, mut many) = (Judged::default(), Decided::by(&facts), many);
-            while let Some((asked, image)) = many.pop_front() {
-                match decided.verdicts(&image.ready) {
-                    Ok(decided) => judged.done.push((asked, image, decided)),
-                    Err(error) => judged.failed.push((asked, error)),
-                }
+            let mut decided = Decided::by(&facts);
+            let mut verdicts = Vec::with_capacity(many.len());
+            for (_, image) in &many {
+                verdicts.push(decided.verdicts(&image.ready));
                 if began.elapsed() >= longest {
                     break;
                 }
             }
-            judged.left.extend(many.into_iter().map(|(asked, _)| asked));
+            drop(decided);
+            let (mut judged, mut verdicts) = (Judged::default(), verdicts.into_iter());
+            for (asked, image) in many {
+                match verdicts.next() {
+                    Some(Ok(decided)) => judged.done.push((asked, image, decided)),
+                    Some(Err(error)) => judged.failed.push((asked, error)),
+                    None => judged.left.push(asked),
+                }
+            }
             judged
         });
         judged.await.context("the judgements were lost")

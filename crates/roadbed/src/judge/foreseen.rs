@@ -3,10 +3,7 @@
 //! They are laid over those that are known, in memory and in an index of its own, as an import would do it; the images that hold what
 //! they touch are judged by both. Nothing is written.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use findings::advisory::{
@@ -14,14 +11,13 @@ use findings::advisory::{
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
-use policy::{Change, Outcome, Point};
+use policy::{Change, Outcome};
 use web::wire::{ImportDocument, PreviewReport};
 
 use super::{
     Facts,
-    asked::{AT_ONCE, Asked, Compared, PAGE, Tally},
-    image::{self, Image},
-    knowledge, subject_of, touched,
+    asked::{AT_ONCE, Asked, Compared, PAGE, Tally, Touching},
+    knowledge, touched,
 };
 
 /// Refusals that are repeated in the answer.
@@ -40,8 +36,7 @@ struct Given {
 struct Foreseen {
     before: Arc<Facts>,
     after: Arc<Facts>,
-    /// `None`: any image may be touched.
-    touched: Option<HashSet<String>>,
+    touched: Touching,
     refusals: Vec<String>,
 }
 
@@ -91,7 +86,7 @@ impl Asked {
             seen = *last;
             let (asked, others): (Vec<_>, Vec<_>) = page
                 .into_iter()
-                .partition(|(_, repo, digest)| foreseen.touches(repo, digest));
+                .partition(|(_, repo, digest)| foreseen.touched.has(repo, digest));
             untouched += others.len() as u64;
             let compared = asked
                 .into_iter()
@@ -154,32 +149,17 @@ impl Asked {
         digest: Digest,
         foreseen: &Arc<Foreseen>,
     ) -> Result<Compared> {
-        let ready = match image::gather(
-            &self.store,
-            evidence,
-            self.knowledge.limits().signatures,
-            &repo,
-            &digest,
-        )
-        .await?
-        {
-            Image::Ready(ready) => ready,
-            Image::Waits => return Ok(Compared::Waits),
-            Image::Gone => return Ok(Compared::Gone),
+        let ready = match self.gatherer(evidence).gather(&repo, &digest).await?.ready() {
+            Ok(ready) => ready,
+            Err(why) => return Ok(why.into()),
         };
         let foreseen = Arc::clone(foreseen);
         let change = tokio::task::spawn_blocking(move || {
-            let decide = |facts: &Facts| {
-                let subject = subject_of(&ready.about, &ready.gathered, facts)?;
-                let (policy, waivers) = (&facts.policy, &facts.waivers);
-                let decision = policy::decide(policy, waivers, &subject, Point::Pull, ready.now);
-                Ok::<_, anyhow::Error>((decision, subject.in_use))
-            };
-            let (before, _) = decide(&foreseen.before)?;
+            let (before, _) = ready.decide_pull(&foreseen.before)?;
             if before.outcome == Outcome::NotApplicable {
                 return Ok(None);
             }
-            let (after, in_use) = decide(&foreseen.after)?;
+            let (after, in_use) = ready.decide_pull(&foreseen.after)?;
             let is_otherwise = before.outcome != after.outcome;
             Ok::<_, anyhow::Error>(Some(is_otherwise.then(|| Change {
                 repo,
@@ -196,12 +176,5 @@ impl Asked {
             return Ok(Compared::NoImage);
         };
         Ok(change.map_or(Compared::Same, |change| Compared::Otherwise(Box::new(change))))
-    }
-}
-
-impl Foreseen {
-    fn touches(&self, repo: &RepoName, digest: &Digest) -> bool {
-        let touched = self.touched.as_ref();
-        touched.is_none_or(|touched| touched.contains(&format!("{repo}@{digest}")))
     }
 }

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use oci::{Digest, Manifest, RepoName};
+use policy::{Decision, Point};
 use store::{RoadEntries, Store, ToJudge};
 use time::OffsetDateTime;
+use web::JudgingError;
 
 use super::{
-    JudgeLimits,
+    Facts, JudgeLimits,
     attached::{self, Collected, SignatureLimits},
     evidence::{Ahead, Evidence, Gathered},
     moment, standing,
-    subject::SubjectOf,
+    subject::{SubjectOf, subject_of},
 };
 
 /// A pull so long ago still means that an image is in use.
@@ -25,6 +27,49 @@ pub(super) enum Image {
     Waits,
     /// There is no such image.
     Gone,
+}
+
+/// Why there is nothing to judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotReady {
+    /// As [`Image::Waits`].
+    Waits,
+    /// As [`Image::Gone`].
+    Gone,
+}
+
+impl Image {
+    pub(super) fn ready(self) -> Result<Box<Ready>, NotReady> {
+        match self {
+            Self::Ready(ready) => Ok(ready),
+            Self::Waits => Err(NotReady::Waits),
+            Self::Gone => Err(NotReady::Gone),
+        }
+    }
+}
+
+impl From<NotReady> for JudgingError {
+    fn from(why: NotReady) -> Self {
+        match why {
+            NotReady::Waits => Self::Waits,
+            NotReady::Gone => Self::Gone,
+        }
+    }
+}
+
+/// Gathers what there is of images.
+#[derive(Clone, Copy)]
+pub(super) struct Gatherer<'a> {
+    pub(super) store: &'a Store,
+    pub(super) evidence: &'a Evidence,
+    pub(super) signatures: SignatureLimits,
+}
+
+impl Gatherer<'_> {
+    /// As [`gather`].
+    pub(super) async fn gather(&self, repo: &RepoName, digest: &Digest) -> Result<Image> {
+        gather(self.store, self.evidence, self.signatures, repo, digest).await
+    }
 }
 
 /// An image of many that are gathered together.
@@ -41,6 +86,16 @@ pub(super) struct Ready {
     pub(super) about: SubjectOf,
     pub(super) gathered: Gathered,
     pub(super) now: OffsetDateTime,
+}
+
+impl Ready {
+    /// What is decided of pulls of it by a state, and whether it is in use. Computes; a thread that serves connections must not.
+    pub(super) fn decide_pull(&self, facts: &Facts) -> Result<(Decision, bool)> {
+        let subject = subject_of(&self.about, &self.gathered, facts)?;
+        let (policy, waivers) = (&facts.policy, &facts.waivers);
+        let decision = policy::decide(policy, waivers, &subject, Point::Pull, self.now);
+        Ok((decision, subject.in_use))
+    }
 }
 
 /// Gathers what there is of an image.

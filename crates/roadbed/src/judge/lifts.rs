@@ -5,29 +5,28 @@
 //! meanwhile is not counted. By whatever it lifts a refusal, it counts: taken back, another range, another severity, a catalogue
 //! that lists it no more, a trusted author's VEX.
 
-use std::{cmp::Reverse, collections::BTreeMap, collections::BTreeSet, collections::HashSet, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, collections::BTreeSet, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use findings::advisory::{Delta, Epss, Kev, Touched, VexDocument};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
-use policy::{Decision, Effect, Outcome, Point};
+use policy::{Decision, Effect, Outcome};
 use store::{AdvisoryDocument, Importer, LIFTS_NAMED, LiftedCause, Lifts, StagedImport};
 use web::Weighed;
 
 use super::{
     Evidence, Facts,
-    asked::{AT_ONCE, Asked, PAGE},
-    image::{self, Image},
-    knowledge, subject_of,
+    asked::{AT_ONCE, Asked, PAGE, Touching},
+    image::Image,
+    knowledge,
 };
 
 /// What would be known, and what may be judged otherwise by it.
 struct Staged {
     before: Arc<Facts>,
     after: Facts,
-    /// `None`: any image.
-    touched: Option<HashSet<String>>,
+    touched: Touching,
 }
 
 /// What was counted so far.
@@ -58,7 +57,7 @@ impl Asked {
             count.lifts.refused += page.len() as u64;
             let asked = page
                 .into_iter()
-                .filter(|(_, repo, digest)| staged.touches(repo, digest));
+                .filter(|(_, repo, digest)| staged.touched.has(repo, digest));
             let judged = asked.map(|(_, repo, digest)| self.lifted(&evidence, repo, digest, &staged));
             let mut judged = stream::iter(judged).buffer_unordered(AT_ONCE);
             while let Some(lifted) = judged.try_next().await? {
@@ -117,10 +116,10 @@ impl Asked {
         })
     }
 
-    async fn holding_any(&self, touched: Option<Touched>) -> Result<Option<HashSet<String>>> {
+    async fn holding_any(&self, touched: Option<Touched>) -> Result<Touching> {
         match touched {
             Some(touched) => self.holding(touched).await,
-            None => Ok(None),
+            None => Ok(Touching(None)),
         }
     }
 
@@ -132,39 +131,24 @@ impl Asked {
         digest: Digest,
         staged: &Arc<Staged>,
     ) -> Result<Option<(String, BTreeSet<String>)>> {
-        let gathered = image::gather(
-            &self.store,
-            evidence,
-            self.knowledge.limits().signatures,
-            &repo,
-            &digest,
-        )
-        .await?;
+        let gathered = self.gatherer(evidence).gather(&repo, &digest).await?;
         // What is not looked into yet is refused by nobody's advisories.
         let Image::Ready(ready) = gathered else {
             return Ok(None);
         };
         let staged = Arc::clone(staged);
         let judged = tokio::task::spawn_blocking(move || {
-            let decide = |facts: &Facts| {
-                let subject = subject_of(&ready.about, &ready.gathered, facts)?;
-                let (policy, waivers) = (&facts.policy, &facts.waivers);
-                Ok::<_, anyhow::Error>(policy::decide(policy, waivers, &subject, Point::Pull, ready.now))
-            };
-            let before = decide(&staged.before)?;
-            if before.outcome != Outcome::Refuse || decide(&staged.after)?.outcome == Outcome::Refuse {
+            let (before, _) = ready.decide_pull(&staged.before)?;
+            if before.outcome != Outcome::Refuse {
+                return Ok(None);
+            }
+            let (after, _) = ready.decide_pull(&staged.after)?;
+            if after.outcome == Outcome::Refuse {
                 return Ok(None);
             }
             Ok::<_, anyhow::Error>(Some((format!("{repo}@{digest}"), refused_for(&before))))
         });
         judged.await.context("the judgement was lost")?
-    }
-}
-
-impl Staged {
-    fn touches(&self, repo: &RepoName, digest: &Digest) -> bool {
-        let touched = self.touched.as_ref();
-        touched.is_none_or(|touched| touched.contains(&format!("{repo}@{digest}")))
     }
 }
 

@@ -9,9 +9,9 @@ use store::{Store, StoredManifest};
 use web::{JudgingError, ReportOf};
 
 use super::{
-    Evidence, Facts, SignatureLimits,
+    Facts,
     asked::failed,
-    image::{self, Image},
+    image::Gatherer,
     platform::{Wanted, choose},
     result_of,
 };
@@ -21,19 +21,13 @@ const DEPTH: usize = 4;
 
 /// All that is known of an image, without a decision.
 pub(super) async fn report(
-    store: &Store,
-    evidence: &Evidence,
-    signatures: SignatureLimits,
+    gatherer: Gatherer<'_>,
     facts: Arc<Facts>,
     of: ReportOf,
 ) -> Result<ScanResult, JudgingError> {
-    let (digest, platform) = image_of(store, &of).await?;
-    let gathered = image::gather(store, evidence, signatures, &of.repository, &digest).await;
-    let ready = match gathered.map_err(failed)? {
-        Image::Ready(ready) => ready,
-        Image::Waits => return Err(JudgingError::Waits),
-        Image::Gone => return Err(JudgingError::Gone),
-    };
+    let (digest, platform) = image_of(gatherer.store, &of).await?;
+    let gathered = gatherer.gather(&of.repository, &digest).await;
+    let ready = gathered.map_err(failed)?.ready()?;
     // Matching computes; a thread that serves connections must not.
     let made = tokio::task::spawn_blocking(move || {
         result_of(of.name, platform, &ready.about, &ready.gathered, &facts)

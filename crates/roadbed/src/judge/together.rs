@@ -5,7 +5,10 @@
 //! decided alike when all else is the same that the policy asks about ([`policy::Alike`]). What was decided of the first of them is then
 //! what is decided of the others; each has its own record of when findings were first made, and its own fingerprint.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{Hash, Hasher},
+};
 
 use anyhow::Result;
 use findings::{OsRelease, Package};
@@ -28,15 +31,33 @@ pub(super) struct Decided<'f> {
     facts: &'f Facts,
     /// Whether it matters when findings were first made.
     asks_first_seen: bool,
-    known: HashMap<Place, Vec<Known>>,
+    known: HashMap<Place<'f>, Vec<Known>>,
 }
 
-/// Where the packages of an image come from: their addresses in the reports, which all images of a batch hold.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Place {
-    repo: RepoName,
-    os: usize,
-    packages: Vec<(usize, Option<usize>, usize)>,
+/// Where the packages of an image come from: which ones of the reports they are, whose images all are borrowed until the last of a
+/// batch is decided.
+#[derive(PartialEq, Eq, Hash)]
+struct Place<'f> {
+    repo: &'f RepoName,
+    os: Option<Itself<'f, OsRelease>>,
+    packages: Vec<(Itself<'f, Package>, Option<usize>, Itself<'f, str>)>,
+}
+
+/// Something that is the same as nothing but itself: told by where it lies, which is nobody else's place while it is borrowed.
+struct Itself<'f, T: ?Sized>(&'f T);
+
+impl<T: ?Sized> PartialEq for Itself<'_, T> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl<T: ?Sized> Eq for Itself<'_, T> {}
+
+impl<T: ?Sized> Hash for Itself<'_, T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::ptr::hash(self.0, state);
+    }
 }
 
 /// An image that was decided.
@@ -53,7 +74,7 @@ struct Known {
 }
 
 impl<'f> Decided<'f> {
-    /// By a state. All images that are decided must be held until the last one is.
+    /// By a state.
     pub(super) fn by(facts: &'f Facts) -> Self {
         Self {
             asks_first_seen: Alike::asks_first_seen(&facts.policy),
@@ -63,7 +84,7 @@ impl<'f> Decided<'f> {
     }
 
     /// What is decided of an image, and by whom it is signed.
-    pub(super) fn verdicts(&mut self, ready: &Ready) -> Result<(Verdicts, Vec<String>)> {
+    pub(super) fn verdicts(&mut self, ready: &'f Ready) -> Result<(Verdicts, Vec<String>)> {
         match Framed::of(&ready.about, &ready.gathered, self.facts)? {
             Framed::Nothing(subject) => {
                 let verdicts = verdicts_of((*subject, Vec::new()), ready, self.facts)?;
@@ -76,14 +97,14 @@ impl<'f> Decided<'f> {
         }
     }
 
-    fn of_image(&mut self, frame: Box<Frame<'_>>, ready: &Ready) -> Result<Verdicts> {
+    fn of_image(&mut self, frame: Box<Frame<'f>>, ready: &'f Ready) -> Result<Verdicts> {
         let about = &ready.about;
         let alike = frame.vex.is_empty().then(|| self.alike(&frame.subject)).flatten();
         let Some(alike) = alike else {
             return verdicts_of(frame.into_subject(about, self.facts), ready, self.facts);
         };
         let seen = self.asks_first_seen.then(|| about.seen.clone());
-        let place = Place::of(&frame);
+        let place = Place::of(&frame, &about.repo);
         let known = self.known.get(&place).into_iter().flatten();
         let mut same =
             known.filter(|known| known.alike == alike && known.others == frame.others && known.seen == seen);
@@ -114,17 +135,14 @@ impl<'f> Decided<'f> {
     }
 }
 
-impl Place {
-    fn of(frame: &Frame<'_>) -> Self {
-        let address = |package: &Package| std::ptr::from_ref(package) as usize;
+impl<'f> Place<'f> {
+    fn of(frame: &Frame<'f>, repo: &'f RepoName) -> Self {
         let packages = frame.packages.iter();
         Self {
-            repo: frame.subject.repo.name.clone(),
-            os: frame
-                .os
-                .map_or(0, |os: &OsRelease| std::ptr::from_ref(os) as usize),
+            repo,
+            os: frame.os.map(Itself),
             packages: packages
-                .map(|(package, layer, path)| (address(package), *layer, path.as_ptr() as usize))
+                .map(|(package, layer, path)| (Itself(*package), *layer, Itself(*path)))
                 .collect(),
         }
     }

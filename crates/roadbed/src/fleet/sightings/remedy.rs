@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use findings::{OsRelease, Package};
 use oci::{Digest, RepoName};
 use road::{
     fleet::{CommonFix, Fleet, ImageKey, Place, Row, State, common_fix},
@@ -24,7 +25,18 @@ pub(super) struct Remedies<'a> {
     /// For each base that has releases, its current one that none of the vulnerabilities affects.
     fixed: BTreeMap<BaseName, String>,
     /// What helps each version of a package that was met, on each operating system.
-    known: HashMap<String, Arc<CommonFix>>,
+    known: HashMap<(Package, Option<OsRelease>), Arc<CommonFix>>,
+    /// The same by the numbers that packages have now.
+    numbered: Numbered,
+}
+
+/// What helps packages, by numbers that hold for as long as the index is the same.
+#[derive(Default)]
+struct Numbered {
+    epoch: u64,
+    /// Operating systems that were met: few.
+    systems: Vec<Option<OsRelease>>,
+    known: HashMap<(u32, usize), Arc<CommonFix>>,
 }
 
 /// What helps a package in one's own layers against all that is looked for.
@@ -60,6 +72,7 @@ impl<'a> Remedies<'a> {
             sought,
             fixed,
             known: HashMap::new(),
+            numbered: Numbered::default(),
         }
     }
 
@@ -104,16 +117,21 @@ impl<'a> Remedies<'a> {
 
     /// What helps the package at a place against all that is looked for, whichever of it was asked about.
     fn help(&mut self, fleet: &Fleet, row: &Row<'_>, place: &Place<'_>) -> Arc<CommonFix> {
+        let key = (place.version_number, self.numbered.system(fleet.epoch(), row.os));
+        if let Some(help) = self.numbered.known.get(&key) {
+            return Arc::clone(help);
+        }
         let Some(package) = fleet.package_at(place) else {
             return Arc::default();
         };
         let (ids, facts) = (&self.sought.ids, &self.sought.facts);
-        let known = self.known.entry(format!("{package:?} {:?}", row.os));
-        let help = known.or_insert_with(|| {
+        let known = self.known.entry((package, row.os.cloned()));
+        let help = Arc::clone(known.or_insert_with_key(|(package, os)| {
             let ids = ids.iter().map(VulnerabilityId::as_str);
-            Arc::new(common_fix(&package, row.os, ids, &facts.knowledge()))
-        });
-        Arc::clone(help)
+            Arc::new(common_fix(package, os.as_ref(), ids, &facts.knowledge()))
+        }));
+        self.numbered.known.insert(key, Arc::clone(&help));
+        help
     }
 
     fn of_base(&self, base: &BaseName) -> Remedy {
@@ -133,6 +151,21 @@ impl<'a> Remedies<'a> {
             .application()
             .and_then(|application| application.kind.as_ref());
         kind.is_some_and(|kind| BUILT_ELSEWHERE.contains(&kind.value().to_ascii_lowercase().as_str()))
+    }
+}
+
+impl Numbered {
+    /// The number of an operating system. Of another index, nothing holds.
+    fn system(&mut self, epoch: u64, os: Option<&OsRelease>) -> usize {
+        if self.epoch != epoch {
+            self.known.clear();
+            self.epoch = epoch;
+        }
+        let met = self.systems.iter().position(|met| met.as_ref() == os);
+        met.unwrap_or_else(|| {
+            self.systems.push(os.cloned());
+            self.systems.len() - 1
+        })
     }
 }
 
