@@ -26,8 +26,8 @@ pub(super) async fn report(
     of: ReportOf,
 ) -> Result<ScanResult, JudgingError> {
     let (digest, platform) = image_of(gatherer.store, &of).await?;
-    let gathered = gatherer.gather(&of.repository, &digest).await;
-    let ready = gathered.map_err(failed)?.ready()?;
+    let image = gatherer.gather(&of.repository, &digest).await;
+    let ready = image.map_err(failed)?.ready()?;
     // Matching computes; a thread that serves connections must not.
     let made = tokio::task::spawn_blocking(move || {
         result_of(of.name, platform, &ready.about, &ready.gathered, &facts)
