@@ -27,7 +27,7 @@ use std::{num::NonZero, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use attach::SbomConfig;
-use image::{Gatherer, Image, NotReady};
+use image::{Gatherer, NotReady};
 use oci::{Digest, ManifestLimits, RepoName};
 use policy::{Decision, Subject};
 use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, StoreError, Timestamp, Verdicts};
