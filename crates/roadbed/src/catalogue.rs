@@ -266,18 +266,27 @@ impl Catalogue {
         let freshness = Freshness {
             now: store.now(),
             newest: store.newest_catalog(of).await?,
-            older_is_right: store.catalog_is_allowed(of).await?,
+            older_is_right: store.catalog_counts(of).await? || store.catalog_is_allowed(of).await?,
         };
-        Ok(match of.made_at {
+        let fresh = match of.made_at {
             Some(made) => freshness.check(made).map_err(|why| match why {
-                NotFresh::Older(older) => Refused::Older { older, what },
+                NotFresh::Older(older) => Refused::Older {
+                    older,
+                    what: what.clone(),
+                },
                 NotFresh::Ahead(ahead) => Refused::Ahead(ahead),
             }),
-            None if freshness.older_is_right => Ok(()),
-            None if freshness.newest.is_some() => Err(Refused::Undated(what)),
-            None if store.catalog_was_imported(of).await? => Err(Refused::Again(what)),
-            None => Ok(()),
-        })
+            None if freshness.older_is_right || freshness.newest.is_none() => Ok(()),
+            None => Err(Refused::Undated(what.clone())),
+        };
+        if fresh.is_err() || freshness.older_is_right {
+            return Ok(fresh);
+        }
+        // Of the same moment, or newer and given up by a person: another one counts by now.
+        if store.catalog_was_imported(of).await? {
+            return Ok(Err(Refused::Again(what)));
+        }
+        Ok(Ok(()))
     }
 }
 

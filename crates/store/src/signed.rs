@@ -1,7 +1,7 @@
 //! How new what was signed was when it was taken in. A signature stays right for ever; without this, whoever keeps an old one could
 //! put it in the place of a newer one.
 
-use sea_orm::FromQueryResult;
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::db::{Tx, sql};
 use crate::{Store, StoreError, Timestamp};
@@ -9,7 +9,7 @@ use crate::{Store, StoreError, Timestamp};
 /// What is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignedKind {
-    /// A catalogue, by the repository and its signer.
+    /// A catalogue, by its repository and tag.
     Catalog,
     /// A bundle of advisories.
     Bundle,
@@ -37,10 +37,7 @@ impl Store {
         kind: SignedKind,
         name: &str,
     ) -> Result<Option<(Timestamp, String)>, StoreError> {
-        let sql = "SELECT made_at, what FROM newest_signed WHERE kind = $1 AND name = $2";
-        let row: Option<Row> =
-            sql::first(self.inner.db.read(), sql, [kind.name().into(), name.into()]).await?;
-        Ok(row.map(|row| (Timestamp(row.made_at), row.what)))
+        newest(self.inner.db.read(), kind, name).await
     }
 
     /// Keeps that this one was taken in. One that is older than the one before is kept all the same: a person has allowed it.
@@ -57,7 +54,31 @@ impl Store {
     }
 }
 
-/// The same in the transaction that takes it in.
+/// The same as [`Store::newest_signed`], within a transaction too.
+pub(crate) async fn newest(
+    on: &impl ConnectionTrait,
+    kind: SignedKind,
+    name: &str,
+) -> Result<Option<(Timestamp, String)>, StoreError> {
+    let sql = "SELECT made_at, what FROM newest_signed WHERE kind = $1 AND name = $2";
+    let row: Option<Row> = sql::first(on, sql, [kind.name().into(), name.into()]).await?;
+    Ok(row.map(|row| (Timestamp(row.made_at), row.what)))
+}
+
+/// The newest of all names from the first on, up to the other one.
+pub(crate) async fn newest_between(
+    on: &impl ConnectionTrait,
+    kind: SignedKind,
+    (from, to): (&str, &str),
+) -> Result<Option<(Timestamp, String)>, StoreError> {
+    let sql = "SELECT made_at, what FROM newest_signed WHERE kind = $1 AND name >= $2 AND name < $3 \
+               ORDER BY made_at DESC LIMIT 1";
+    let values = [kind.name().into(), from.into(), to.into()];
+    let row: Option<Row> = sql::first(on, sql, values).await?;
+    Ok(row.map(|row| (Timestamp(row.made_at), row.what)))
+}
+
+/// The same as [`Store::note_signed`] in the transaction that takes it in.
 pub(crate) async fn note(
     tx: &Tx,
     kind: SignedKind,

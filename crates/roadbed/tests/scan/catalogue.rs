@@ -302,7 +302,11 @@ async fn a_catalogue_is_not_set_back_without_a_person() -> Result<()> {
     set_back(&world, &pushed[2]).await?;
     until(&world, &pushed[2], "imported", "").await?;
     ensure!(owner(&world, "shop")?.contains("group:team-c"));
-    // From there on it goes forwards again.
+    // What a person has given up comes back by a person's word alone; from there on it goes forwards again.
+    set_back(&world, &pushed[3]).await?;
+    until(&world, &pushed[3], "refused", "it was taken in before").await?;
+    let newer = format!("{CATALOG}@{}", pushed[3].digest);
+    world.roadbed(&["catalog", "allow", &newer, "--reason", "it is right after all"])?;
     set_back(&world, &pushed[3]).await?;
     until(&world, &pushed[3], "imported", "").await?;
     Ok(())

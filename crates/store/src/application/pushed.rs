@@ -10,6 +10,7 @@ use policy::yaml::one_line;
 use road::application::Statement;
 use road::base::BaseImage;
 use road::paving::RoadEntry;
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use super::{CatalogImport, NAMES_TOLD, check_all, check_together, compare, delete, of_catalog, write};
@@ -37,9 +38,15 @@ pub struct PushedCatalog {
 }
 
 impl PushedCatalog {
-    /// Under which name it is known how new the last one of a signer was.
-    fn key(&self, signer: &str) -> String {
-        format!("{} {signer}", self.repo)
+    /// Under which name it is known how new the last one was, whoever signed it: whoever may set the tag back chooses among all that
+    /// were ever signed, and may take signatures away.
+    fn key(&self) -> String {
+        format!("{}:{}", self.repo, self.tag)
+    }
+
+    /// Between these lie the names of earlier versions, of which each signer had one behind a space.
+    fn keys_of_signers(&self) -> (String, String) {
+        (format!("{} ", self.repo), format!("{}!", self.repo))
     }
 }
 
@@ -114,14 +121,16 @@ impl Store {
             .await
     }
 
-    /// When the newest catalogue that was taken in from there, signed by one of the same signers, was made.
+    /// When the catalogue that counts from there was made, whoever signed it.
     pub async fn newest_catalog(&self, of: &PushedCatalog) -> Result<Option<Timestamp>, StoreError> {
-        let mut newest = None;
-        for signer in &of.signers {
-            let known = self.newest_signed(SignedKind::Catalog, &of.key(signer)).await?;
-            newest = newest.max(known.map(|(made_at, _)| made_at));
-        }
-        Ok(newest)
+        let newest = newest(self.inner.db.read(), of).await?;
+        Ok(newest.map(|(made_at, _)| made_at).filter(is_dated))
+    }
+
+    /// Whether it is the one that counts from there.
+    pub async fn catalog_counts(&self, of: &PushedCatalog) -> Result<bool, StoreError> {
+        let newest = newest(self.inner.db.read(), of).await?;
+        Ok(newest.is_some_and(|(_, what)| what == of.digest.to_string()))
     }
 
     /// Whether this one was taken in at some time.
@@ -186,6 +195,23 @@ fn subject(of: &PushedCatalog) -> String {
     blob::subject(&of.repo, &of.digest)
 }
 
+/// When the one that counts was made, and its digest. Before the first one of this version: when the newest of any signer was.
+async fn newest(
+    on: &impl ConnectionTrait,
+    of: &PushedCatalog,
+) -> Result<Option<(Timestamp, String)>, StoreError> {
+    if let Some(newest) = signed::newest(on, SignedKind::Catalog, &of.key()).await? {
+        return Ok(Some(newest));
+    }
+    let (from, to) = of.keys_of_signers();
+    signed::newest_between(on, SignedKind::Catalog, (&from, &to)).await
+}
+
+/// One that does not say when it was made is kept as of the beginning of time.
+fn is_dated(made_at: &Timestamp) -> bool {
+    *made_at != Timestamp::default()
+}
+
 async fn import(
     tx: &Tx,
     actor: &Actor,
@@ -218,17 +244,13 @@ async fn import(
         about[word] = json!({ "count": names.len(), "first": first });
     }
     about["bases"] = entries.bases.len().into();
-    for signer in of.signers.iter().filter(|_| of.made_at.is_some()) {
-        let made_at = of.made_at.unwrap_or_default();
-        signed::note(
-            tx,
-            SignedKind::Catalog,
-            &of.key(signer),
-            made_at,
-            &of.digest.to_string(),
-        )
-        .await?;
-    }
+    // What does not say when it was made is no way to forget when the one before was.
+    let made_at = match of.made_at {
+        Some(made_at) => made_at,
+        None => newest(tx.sql(), of).await?.map(|(made_at, _)| made_at).unwrap_or_default(),
+    };
+    let digest = of.digest.to_string();
+    signed::note(tx, SignedKind::Catalog, &of.key(), made_at, &digest).await?;
     about["road"] = entries.road.len().into();
     event::record(tx, actor, EventKind::CatalogImport, &subject(of), about).await?;
     Ok(import)

@@ -97,3 +97,43 @@ async fn it_comes_in_as_a_whole_and_says_whose_word_it_is() {
     let import = store.import_pushed_catalog(&actor, &of, less).await.unwrap();
     assert_eq!((import.removed.len(), import.unchanged), (1, 1));
 }
+
+/// Who signed the one before does not matter: whoever may set the tag back chooses among all that were ever signed.
+#[tokio::test]
+async fn how_new_the_last_one_was_is_known_whoever_signed_it() {
+    let kit = Kit::new().await;
+    let (store, actor) = (&kit.store, Actor::system("catalog"));
+    let at = |digest, signer: &str, made: i64| PushedCatalog {
+        digest,
+        signers: vec![signer.to_owned()],
+        made_at: (made > 0).then_some(Timestamp(made)),
+        repo: "platform/catalog".parse().unwrap(),
+        tag: "latest".parse().unwrap(),
+    };
+    let first = at(pushed(&kit).await.digest, "alice", 10);
+    let ci = kit.all("ci").await;
+    let other = kit.push_image(&ci, "platform/catalog", "b", &["latest"]).await;
+    // As an earlier version kept it.
+    let kept = (SignedKind::Catalog, "platform/catalog alice");
+    store.note_signed(kept.0, kept.1, Timestamp(7), "sha256:old").await.unwrap();
+    let newest = async |of: &PushedCatalog| store.newest_catalog(of).await.unwrap();
+    assert_eq!(newest(&at(other, "bob", 9)).await, Some(Timestamp(7)));
+
+    let import = async |of: &PushedCatalog| {
+        let entries = PushedEntries::default();
+        store.import_pushed_catalog(&actor, of, entries).await.unwrap();
+    };
+    import(&first).await;
+    assert!(store.catalog_counts(&first).await.unwrap());
+    let second = at(other, "bob", 20);
+    import(&second).await;
+    assert_eq!(newest(&first).await, Some(Timestamp(20)), "whoever signed it");
+    assert!(store.catalog_counts(&second).await.unwrap());
+    assert!(!store.catalog_counts(&first).await.unwrap());
+    assert!(store.catalog_was_imported(&first).await.unwrap());
+    // One without a date takes no date away.
+    import(&at(first.digest, "alice", 0)).await;
+    assert_eq!(newest(&second).await, Some(Timestamp(20)));
+    let elsewhere = PushedCatalog { tag: "next".parse().unwrap(), ..second };
+    assert_eq!(newest(&elsewhere).await, Some(Timestamp(7)));
+}
