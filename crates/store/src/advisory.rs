@@ -286,13 +286,13 @@ impl Store {
         Ok(rows.into_iter().map(generation).collect())
     }
 
-    /// Ids of advisories with each generation in which they changed, in order, from the first pair behind `after`.
+    /// Ids of advisories with each generation up to `present` in which they changed, in order, from the first pair behind `after`.
     pub async fn advisory_generations(
         &self,
+        present: u64,
         after: (&str, u64),
         limit: usize,
     ) -> Result<Vec<(String, u64)>, StoreError> {
-        let present = self.advisory_generation().await?;
         let sql = "SELECT id, generation FROM advisory WHERE generation <= $1 \
                    AND (id > $2 OR (id = $2 AND generation > $3)) ORDER BY id, generation LIMIT $4";
         let values: [Value; 4] = [

@@ -56,6 +56,9 @@ pub(crate) struct Fixes {
     came: HashMap<Box<str>, u64>,
     /// States of the others, the earliest first.
     states: HashMap<Box<str>, Arc<[(u64, AdvisoryIndex)]>>,
+    /// Which of those have ever spoken of a vulnerability, by each of its names: one that was taken back may have named the fix
+    /// that another one names now.
+    of_vulnerability: HashMap<Box<str>, BTreeSet<Box<str>>>,
     /// How many those are, and their bytes.
     held: (usize, usize),
     /// Advisories whose states are more than is held.
@@ -65,31 +68,48 @@ pub(crate) struct Fixes {
 /// Changes of one advisory that are read at a time.
 const CHANGES: usize = 256;
 
+/// Names of one advisory that are kept.
+const NAMES: usize = 64;
+
+/// Advisories of one name that are asked.
+const OF_A_NAME: usize = 32;
+
 impl Fixes {
     /// Reads it.
     ///
     /// # Errors
     /// The store failed, or the clock of an import is beyond any calendar.
     pub(super) async fn read(store: &Store) -> Result<Self> {
-        Self::read_within(store, FixLimits::default()).await
+        Self::read_within(store, FixLimits::default(), None).await
     }
 
-    /// The same once these advisories changed, without reading what is known of all others.
+    /// The same with what lies under a generation that does not count yet, as if it did from now on.
     ///
     /// # Errors
     /// As of [`Fixes::read`].
-    pub(super) async fn updated(&self, store: &Store, changed: &BTreeSet<String>) -> Result<Self> {
+    pub(super) async fn staged(store: &Store, generation: u64) -> Result<Self> {
+        Self::read_within(store, FixLimits::default(), Some(generation)).await
+    }
+
+    /// The same once these advisories changed, without reading what is known of all others. `staged`: as of [`Fixes::staged`].
+    ///
+    /// # Errors
+    /// As of [`Fixes::read`].
+    pub(super) async fn updated(
+        &self,
+        store: &Store,
+        changed: &BTreeSet<String>,
+        staged: Option<u64>,
+    ) -> Result<Self> {
         let (mut fixes, limits) = (self.clone(), FixLimits::default());
-        for (generation, at) in store.generations().await? {
-            fixes.moments.insert(generation, moment(at)?);
-        }
+        let present = fixes.read_moments(store, staged).await?;
         for id in changed {
             fixes.came.remove(id.as_str());
             if let Some(states) = fixes.states.remove(id.as_str()) {
                 fixes.held.0 = fixes.held.0.saturating_sub(states.len());
                 fixes.held.1 = fixes.held.1.saturating_sub(bytes_of(&states));
             }
-            let of_id = store.advisory_generations((id, 0), CHANGES).await?;
+            let of_id = store.advisory_generations(present, (id, 0), CHANGES).await?;
             let generations: Vec<u64> = of_id
                 .into_iter()
                 .take_while(|(of, _)| of == id)
@@ -101,15 +121,26 @@ impl Fixes {
         Ok(fixes)
     }
 
-    async fn read_within(store: &Store, limits: FixLimits) -> Result<Self> {
-        let mut fixes = Self::default();
+    /// Answers up to which generation advisories count.
+    async fn read_moments(&mut self, store: &Store, staged: Option<u64>) -> Result<u64> {
         for (generation, at) in store.generations().await? {
-            fixes.moments.insert(generation, moment(at)?);
+            self.moments.insert(generation, moment(at)?);
         }
+        if let Some(staged) = staged {
+            self.moments.insert(staged, moment(store.now())?);
+        }
+        Ok(self.moments.keys().next_back().copied().unwrap_or_default())
+    }
+
+    async fn read_within(store: &Store, limits: FixLimits, staged: Option<u64>) -> Result<Self> {
+        let mut fixes = Self::default();
+        let present = fixes.read_moments(store, staged).await?;
         let mut current: Option<(String, Vec<u64>)> = None;
         let mut after = (String::new(), 0);
         loop {
-            let page = store.advisory_generations((&after.0, after.1), PAGE).await?;
+            let page = store
+                .advisory_generations(present, (&after.0, after.1), PAGE)
+                .await?;
             let Some(last) = page.last() else { break };
             after.clone_from(last);
             for (id, generation) in page {
@@ -155,9 +186,15 @@ impl Fixes {
         if generations.len() > 1 {
             let (states_held, bytes_held) = self.held;
             if states_held < limits.states && bytes_held < limits.bytes {
-                let states = states(store, &id, &generations).await?;
+                let (states, names) = states(store, &id, &generations).await?;
                 self.held.0 += states.len();
                 self.held.1 += bytes_of(&states);
+                for name in names {
+                    let of = self.of_vulnerability.entry(name.into()).or_default();
+                    if of.len() < OF_A_NAME {
+                        of.insert(id.as_str().into());
+                    }
+                }
                 self.states.insert(id.into(), states.into());
                 return Ok(());
             }
@@ -170,7 +207,8 @@ impl Fixes {
         Ok(())
     }
 
-    /// When the first of the sources of a finding that name a fix has named one.
+    /// When the first of the sources of a finding that name a fix has named one, or an advisory that has spoken of the same
+    /// vulnerability before: under a new id a fix is as old as it was.
     pub(super) fn known_at(
         &self,
         finding: &VulnerabilityFinding,
@@ -181,21 +219,31 @@ impl Fixes {
             .sources
             .iter()
             .filter(|source| source.fix.version().is_some());
-        naming
+        let now = naming
             .filter_map(|source| self.named_at(&source.advisory, package, os))
-            .min()
+            .min()?;
+        let names = finding.aliases.iter().chain([&finding.id]);
+        let others = names.filter_map(|name| self.of_vulnerability.get(name.as_ref()));
+        let others: BTreeSet<&Box<str>> = others.flatten().collect();
+        let before = others
+            .into_iter()
+            .filter_map(|other| self.once_named_at(other, package, os))
+            .min();
+        Some(before.map_or(now, |before| before.min(now)))
+    }
+
+    /// When an advisory, which may be taken back by now, has first named a fix.
+    fn once_named_at(&self, advisory: &str, package: &Package, os: Option<&OsRelease>) -> Option<OffsetDateTime> {
+        let states = self.states.get(advisory)?;
+        let (generation, _) = states.iter().find(|(_, index)| names_fix(index, package, os))?;
+        self.moments.get(generation).copied()
     }
 
     fn named_at(&self, advisory: &str, package: &Package, os: Option<&OsRelease>) -> Option<OffsetDateTime> {
-        let packages = std::slice::from_ref(package);
-        let names_fix = |index: &AdvisoryIndex| {
-            let found = match_packages(packages, os, index);
-            found.matches.iter().any(|found| found.fix.version().is_some())
-        };
         let generation = match (self.states.get(advisory), self.came.get(advisory)) {
             // Where more has changed than is kept, none of the kept states may name the fix that there is.
             (Some(states), _) => {
-                let names = states.iter().find(|(_, index)| names_fix(index));
+                let names = states.iter().find(|(_, index)| names_fix(index, package, os));
                 names.or(states.first())?.0
             }
             (None, Some(came)) => *came,
@@ -205,20 +253,34 @@ impl Fixes {
     }
 }
 
+fn names_fix(index: &AdvisoryIndex, package: &Package, os: Option<&OsRelease>) -> bool {
+    let found = match_packages(std::slice::from_ref(package), os, index);
+    found.matches.iter().any(|found| found.fix.version().is_some())
+}
+
 fn bytes_of(states: &[(u64, AdvisoryIndex)]) -> usize {
     let bytes = |(_, index): &(u64, AdvisoryIndex)| size_of::<AdvisoryIndex>() + index.stats().bytes;
     states.iter().map(bytes).sum()
 }
 
+/// States of an advisory, and the names of what it has ever spoken of.
+type States = (Vec<(u64, AdvisoryIndex)>, BTreeSet<String>);
+
 /// The states of an advisory that differ in what they say is affected, the latest among them.
-async fn states(store: &Store, id: &str, generations: &[u64]) -> Result<Vec<(u64, AdvisoryIndex)>> {
+async fn states(store: &Store, id: &str, generations: &[u64]) -> Result<States> {
     let mut states: Vec<(u64, AdvisoryIndex)> = Vec::new();
+    let mut names = BTreeSet::new();
     let mut before: Option<Advisory> = None;
     for &generation in generations {
         let Some(row) = store.advisory_as_of(id, generation).await? else {
             continue;
         };
         let Some(advisory) = readable(&row) else { continue };
+        for name in advisory.aliases.iter().chain(&advisory.upstream) {
+            if names.len() < NAMES {
+                names.insert(name.clone());
+            }
+        }
         let is_same = before.as_ref().is_some_and(|before| {
             (&before.affected, before.withdrawn) == (&advisory.affected, advisory.withdrawn)
         });
@@ -230,7 +292,8 @@ async fn states(store: &Store, id: &str, generations: &[u64]) -> Result<Vec<(u64
         states.push((generation, index));
         before = Some(advisory);
     }
-    Ok(states)
+    names.insert(id.to_owned());
+    Ok((states, names))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use web::Weighed;
 use super::{
     Evidence, Facts,
     asked::{AT_ONCE, Asked, PAGE, Touching},
+    fixes::Fixes,
     image::Image,
     knowledge,
 };
@@ -85,13 +86,22 @@ impl Asked {
             }
             None => knowledge::index_of(store, staged.generation).await?,
         };
+        // What a fix under another id would count as: its moment is asked like everything else that is new.
+        let fixes = match &changed {
+            Some(changed) => {
+                let ids = changed.iter().map(|one| one.after.id.clone()).collect();
+                let fixes = before.fixes.updated(store, &ids, Some(staged.generation));
+                fixes.await?
+            }
+            None => Fixes::staged(store, staged.generation).await?,
+        };
         let (known, documents) = (Arc::clone(&before), staged.documents);
         let computed = tokio::task::spawn_blocking(move || {
             let mut after = Facts {
                 index: Arc::new(index),
                 kev: known.kev.clone(),
                 epss: known.epss.clone(),
-                fixes: Arc::clone(&known.fixes),
+                fixes: Arc::new(fixes),
                 policy: known.policy.clone(),
                 waivers: known.waivers.clone(),
                 signers: Arc::clone(&known.signers),

@@ -139,7 +139,7 @@ async fn what_is_remembered_has_a_bound() {
         (FixLimits { bytes: 0, ..all }, first),
         (FixLimits { changes: 1, ..all }, first),
     ] {
-        let read = Fixes::read_within(&world.store, limits).await.unwrap();
+        let read = Fixes::read_within(&world.store, limits, None).await.unwrap();
         assert_eq!(
             read.named_at(id, &package, None),
             moment_of(known_at),
@@ -151,4 +151,42 @@ async fn what_is_remembered_has_a_bound() {
             usize::from(limits.states == 0 || limits.bytes == 0)
         );
     }
+}
+
+/// Whoever gives an advisory a new id does not make its fix new.
+#[tokio::test]
+async fn a_fix_is_as_old_under_another_id() {
+    let world = World::new().await;
+    let closed = json!([{ "introduced": "1.0.0" }, { "fixed": "1.5.0" }]);
+    let old = advisory("a hole", &closed);
+    let first = world.import(&old).await;
+    let (mut taken_back, mut new) = (old.clone(), old);
+    taken_back["withdrawn"] = json!("2022-04-01T00:00:00Z");
+    taken_back["modified"] = json!("2022-04-01T00:00:00Z");
+    new["id"] = json!("GHSA-0000-0000-0003");
+
+    // Nothing of it counts yet.
+    let mut importer = Importer::begin(&world.store).await.unwrap();
+    for advisory in [&taken_back, &new] {
+        let name = format!("osv/{}.json", advisory["id"].as_str().unwrap());
+        let bytes = advisory.to_string();
+        importer.add(&name, bytes.as_bytes()).await.unwrap();
+    }
+    let generation = importer.staged().await.unwrap().generation;
+    let changed = ["GHSA-jfh8-c2jp-5v3q", "GHSA-0000-0000-0003"].map(str::to_owned).into();
+    let before = Fixes::read(&world.store).await.unwrap();
+    let updated = before.updated(&world.store, &changed, Some(generation)).await.unwrap();
+    let whole = Fixes::staged(&world.store, generation).await.unwrap();
+    let index = AdvisoryIndex::build([Advisory::read(new.to_string().as_bytes(), "test").unwrap()]).unwrap();
+    let package = Package::new(PackageKind::Npm, "left", "1.2.0");
+    let known = Knowledge { index: &index, kev: None, epss: None };
+    let report = find_vulnerabilities(std::slice::from_ref(&package), None, &known);
+    for fixes in [updated, whole] {
+        let at = fixes.known_at(&report.findings[0], &package, None);
+        assert_eq!(at, moment_of(first));
+        let own = fixes.named_at("GHSA-0000-0000-0003", &package, None);
+        assert_eq!(own, moment_of(world.store.now()), "it came with what is staged");
+    }
+    importer.finish("test", &Actor::operator("test")).await.unwrap();
+    assert_eq!(world.known_at("1.2.0").await, moment_of(first));
 }

@@ -44,7 +44,7 @@ async fn advised(store: &Store, before: &Arc<Facts>, generation: u64, most: u64)
             index: Arc::clone(&before.index),
             kev,
             epss,
-            fixes: Arc::new(before.fixes.updated(store, &BTreeSet::new()).await?),
+            fixes: Arc::new(before.fixes.updated(store, &BTreeSet::new(), None).await?),
         });
     }
     let ids: BTreeSet<String> = changed.iter().map(|one| one.after.id.clone()).collect();
@@ -52,7 +52,7 @@ async fn advised(store: &Store, before: &Arc<Facts>, generation: u64, most: u64)
         index: Arc::new(index_after(store, before, generation, changed).await?),
         kev,
         epss,
-        fixes: Arc::new(before.fixes.updated(store, &ids).await?),
+        fixes: Arc::new(before.fixes.updated(store, &ids, None).await?),
     })
 }
 
