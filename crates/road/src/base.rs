@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+use crate::app_road::LAST_YEAR;
 use crate::ends::last_day;
 use crate::names::{BaseName, Contact, Owner};
 
@@ -136,10 +137,39 @@ impl BaseImage {
         is_on && now < self.supported_until
     }
 
+    /// Whether ends and spans are such that they come.
+    ///
+    /// # Errors
+    /// The first of them that does not.
+    pub fn check_times(&self) -> Result<(), TimesError> {
+        if self.supported_until.year() > LAST_YEAR {
+            return Err(TimesError::Endless);
+        }
+        let is_long = |seconds: u64| seconds > MAX_DURATION.whole_seconds().unsigned_abs();
+        if self.retire_notice.is_some_and(is_long) {
+            return Err(TimesError::Long("retireNotice"));
+        }
+        if self.patch_within.0.values().any(|seconds| is_long(*seconds)) {
+            return Err(TimesError::Long("patchWithin"));
+        }
+        Ok(())
+    }
+
     /// The last day on which it is supported, if only for a part of it.
     pub fn last_day(&self) -> time::Date {
         last_day(self.supported_until)
     }
+}
+
+/// Why times of a base are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TimesError {
+    /// [`LAST_YEAR`].
+    #[error("`supportedUntil` is after {LAST_YEAR}: that is no end")]
+    Endless,
+    /// [`MAX_DURATION`].
+    #[error("`{0}` is longer than {days} days: name a span within which somebody still answers for it", days = MAX_DURATION.whole_days())]
+    Long(&'static str),
 }
 
 /// Why entries are no set of bases.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+use crate::app_road::LAST_YEAR;
 use crate::names::{ApplicationName, Owner, RuleId};
 
 /// Most exemptions.
@@ -73,6 +74,9 @@ pub enum ExemptionError {
     /// [`MAX_EXEMPTION`].
     #[error("it lasts longer than 366 days: name an earlier `expiresAt`, and renew it then")]
     Long,
+    /// [`LAST_YEAR`].
+    #[error("`expiresAt` is after {LAST_YEAR}: that is no end")]
+    Endless,
     /// Nobody else stands for it.
     #[error("nobody but its owner approved it: name somebody else in `approvedBy`")]
     NotApproved,
@@ -103,6 +107,13 @@ pub enum RenewalError {
         /// How often it may be.
         max: u8,
     },
+    /// Another beginning, from which it would last anew.
+    #[error(
+        "it counts since {0} and cannot begin later: leave `createdAt` as it was; where {days} days are not enough, follow the rule, or \
+         ask for another rule",
+        days = MAX_EXEMPTION.whole_days()
+    )]
+    Moved(OffsetDateTime),
     /// More of them by one's own word.
     #[error("`maxRenewals` was {was} when it was given and cannot become {to}")]
     Raised {
@@ -138,6 +149,9 @@ impl Exemption {
         if self.until - self.from > MAX_EXEMPTION {
             return Err(ExemptionError::Long);
         }
+        if self.until.year() > LAST_YEAR {
+            return Err(ExemptionError::Endless);
+        }
         if self.approved_by.len() > MAX_APPROVERS {
             return Err(ExemptionError::Approvers(self.approved_by.len()));
         }
@@ -162,6 +176,10 @@ impl Exemption {
     /// Whether it may take the place of `was`, which has had `renewals`; answers how many there are then. What was taken back is
     /// remembered, so that nobody starts anew by leaving it out once.
     pub fn renews(&self, was: &Self, renewals: u8) -> Result<u8, RenewalError> {
+        // From its beginning on it lasts so long at most, however often it is renewed.
+        if self.from > was.from {
+            return Err(RenewalError::Moved(was.from));
+        }
         if self.max_renewals > was.max_renewals {
             let (was, to) = (was.max_renewals, self.max_renewals);
             return Err(RenewalError::Raised { was, to });

@@ -186,7 +186,7 @@ impl Fault {
             | Self::Endless(key) => Some(key),
             Self::Freeze(_) => Some("freeze"),
             Self::Exemption(fault) => Some(match fault {
-                ExemptionError::Backwards | ExemptionError::Long => "expiresAt",
+                ExemptionError::Backwards | ExemptionError::Long | ExemptionError::Endless => "expiresAt",
                 ExemptionError::NotApproved | ExemptionError::Approvers(_) => "approvedBy",
                 ExemptionError::Renewals(_) => "maxRenewals",
                 ExemptionError::Text(key) => key,
@@ -436,6 +436,8 @@ fn check_app_road(road: &AppRoad) -> Result<(), Fault> {
     }
     check_count("freeze", road.freezes.len(), MAX_FREEZES)?;
     road.freezes.iter().try_for_each(FreezeWindow::check)?;
+    let mut freezes = road.freezes.iter();
+    freezes.try_for_each(|freeze| check_end("freeze", freeze.until))?;
     check_count("targetLevels", road.target_levels.len(), MAX_TARGETS)?;
     let mut levels = road.target_levels.values();
     levels.try_for_each(|level| check_number("targetLevels", *level, MAX_LEVEL))?;

@@ -20,6 +20,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use anyhow::Context as _;
 use oci::{Digest, MediaType, Tag};
+use road::base::Lifecycle;
 use road::names::BaseName;
 use road::rebase::{BaseNamed, Replaced, SafetyClass, write_index};
 use store::{Actor, NewRebase, Rebase, RebaseOf, RoadEntries, Store, TagMove};
@@ -302,6 +303,9 @@ impl Rebases {
         for base in [&standing.base, target] {
             check_open(of, base, road)?;
         }
+        if *target != standing.base {
+            check_takes_new(target, road)?;
+        }
         let release = |digest: &Digest| road.releases.release(digest).cloned();
         let from = release(&standing.release).ok_or(RebasingError::Gone)?;
         let from = self.release(from, road).await?;
@@ -396,6 +400,21 @@ fn check_open(of: &PlanOf, base: &BaseName, road: &RoadEntries) -> Result<(), Re
         base: base.clone(),
         repository: entry.repository.clone(),
     })
+}
+
+/// A base that is retired is not moved to. What stands on it may still follow its patches.
+fn check_takes_new(base: &BaseName, road: &RoadEntries) -> Result<(), RebasingError> {
+    let entry = road.bases.get(base).ok_or(RebasingError::Gone)?;
+    if entry.lifecycle != Lifecycle::Retired {
+        return Ok(());
+    }
+    let instead = match &entry.replaced_by {
+        Some(by) => format!("name {by}, which takes its place (--onto)"),
+        None => format!("name another base (--onto), or ask {}", entry.owner),
+    };
+    Err(RebasingError::NoBase(format!(
+        "base `{base}` is retired and takes no new images: {instead}"
+    )))
 }
 
 fn signed_by(road: &RoadEntries, base: &BaseName) -> String {

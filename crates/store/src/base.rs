@@ -203,6 +203,9 @@ async fn check_repository(tx: &Tx, base: &BaseImage) -> Result<(), AdminError> {
 pub(crate) fn check(base: &BaseImage) -> Result<(), AdminError> {
     let invalid = |reason: String| Err(AdminError::Invalid { reason });
     let name = &base.name;
+    if let Err(fault) = base.check_times() {
+        return invalid(format!("base {name}: {fault}"));
+    }
     if let Some(channel) = base.channels.keys().find(|name| name.parse::<Tag>().is_err()) {
         let channel = channel.escape_debug();
         return invalid(format!(

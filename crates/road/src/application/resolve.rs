@@ -42,6 +42,17 @@ impl<'a> Ownership<'a> {
         }
     }
 
+    /// The application, where somebody who is trusted says that the repository is its: whoever pushes can write annotations, which
+    /// tell who is asked and excuse nobody.
+    pub fn vouched(&self) -> Option<&'a Application> {
+        match self {
+            Self::Owned { source, .. } | Self::Ownerless { source, .. } => {
+                self.application().filter(|_| *source != Source::Annotation)
+            }
+            Self::Unknown => None,
+        }
+    }
+
     /// The owner, where there is one.
     pub fn owner(&self) -> Option<&'a Owner> {
         match self {

@@ -68,6 +68,22 @@ fn renewals_are_counted_and_their_number_is_not_raised() {
     );
 }
 
+/// It lasts 366 days from its first beginning, also by renewals.
+#[test]
+fn its_beginning_does_not_move() {
+    let mut later = renewed(datetime!(2027-10-30 0:00 UTC), "the vendor's port is late");
+    assert_eq!((later.check(), later.renews(&video(), 0)), (Ok(()), Ok(1)));
+    later.from += Duration::days(30);
+    let moved = RenewalError::Moved(video().from);
+    assert_eq!(later.renews(&video(), 0), Err(moved.clone()));
+    assert!(moved.to_string().contains("`createdAt`"), "{moved}");
+    // Nor where that would be no renewal.
+    later.until = video().until;
+    assert_eq!(later.renews(&video(), 0), Err(moved));
+    later.from = video().from - Duration::DAY;
+    assert_eq!(later.renews(&video(), 0), Ok(0));
+}
+
 /// What makes an exemption wrong, and what is said of it.
 type Wrong = (fn(&mut Exemption), ExemptionError);
 
@@ -76,6 +92,13 @@ const WRONG: &[Wrong] = &[
     (
         |of| of.until = of.from + MAX_EXEMPTION + Duration::SECOND,
         ExemptionError::Long,
+    ),
+    (
+        |of| {
+            of.from = datetime!(9999-01-02 0:00 UTC);
+            of.until = datetime!(9999-12-31 23:59:59 UTC);
+        },
+        ExemptionError::Endless,
     ),
     (|of| of.approved_by.clear(), ExemptionError::NotApproved),
     (

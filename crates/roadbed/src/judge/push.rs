@@ -6,16 +6,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
-use oci::{Digest, ManifestKind};
+use findings::CONFIG_BYTES;
+use oci::{Descriptor, Digest, ManifestKind};
 use policy::{Outcome, Point, Policy};
 use registry::gate::{Push, PushVerdict};
 use serde_json::json;
-use store::{RoadEntries, Store};
+use store::{JobPriority, RoadEntries, Store};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 use super::{
-    Evidence, Knowledge, SubjectOf, attached, evidence::Gathered, image::IN_USE, moment, standing, subject_of,
+    Evidence, Knowledge, SubjectOf, attached, evidence::Gathered, image::IN_USE, is_image, moment, standing,
+    subject_of,
 };
 
 mod retired;
@@ -64,7 +66,11 @@ impl AtPush {
         // What is known of the layers is large: it is read only by whoever has a place, and once.
         let _place = self.places.acquire().await.context("stopping")?;
         let gathered = self.evidence.known(push.repo, push.manifest).await?;
-        if let Some(message) = road.and_then(|road| self.refused_by_road(push, &road, &gathered)) {
+        let refusal = match &road {
+            Some(road) => self.refused_by_road(push, road, &gathered).await?,
+            None => None,
+        };
+        if let Some(message) = refusal {
             tracing::info!(repository = %push.repo, digest = %push.digest, message, "a push is refused");
             let detail = json!({ "decision": "refuse", "road": "retired" });
             return Ok(PushVerdict::Refuse { message, detail });
@@ -126,12 +132,12 @@ impl AtPush {
     }
 
     /// Why the road takes no such image.
-    fn refused_by_road(
+    async fn refused_by_road(
         &self,
         push: Push<'_>,
         (road, now): &(Arc<RoadEntries>, OffsetDateTime),
         gathered: &Gathered,
-    ) -> Option<String> {
+    ) -> Result<Option<String>> {
         let diff_ids = standing::diff_ids(gathered);
         let claimed = gathered
             .config
@@ -144,7 +150,35 @@ impl AtPush {
                 computed.or_else(|| claimed.get(layer)?.parse().ok())
             })
             .collect();
-        self.road.refusal(road, push.repo, &diff_ids, *now)
+        let refusal = self.road.refusal(road, push.repo, &diff_ids, *now);
+        if refusal.is_some() || retired::is_exempt(road, push.repo, *now) {
+            return Ok(refusal);
+        }
+        let untold = diff_ids.iter().zip(&push.manifest.layers);
+        let untold: Vec<&Descriptor> = untold
+            .filter(|(diff_id, _)| diff_id.is_none())
+            .map(|(_, layer)| layer)
+            .collect();
+        if untold.is_empty() || !is_image(push.manifest, gathered) {
+            return Ok(None);
+        }
+        self.not_told(&untold).await.map(Some)
+    }
+
+    /// Why an image is not taken of which nobody can tell yet what it stands on: its configuration may be too large or say nothing, to
+    /// pass for one that stands on no retired base. Its layers are looked into meanwhile.
+    async fn not_told(&self, layers: &[&Descriptor]) -> Result<String> {
+        for layer in layers {
+            if self.store.has_blob(&layer.digest).await? {
+                self.store.request_scan(&layer.digest, JobPriority::Asked).await?;
+            }
+        }
+        Ok(format!(
+            "nobody can tell yet which base the image stands on, and a retired base takes no new images: {} of its layers are not \
+             looked into, and its configuration names no diff ids for them; name them in `rootfs.diff_ids` of a configuration of at \
+             most {CONFIG_BYTES} bytes, or push it again in a minute",
+            layers.len()
+        ))
     }
 
     /// Whether any rule is asked when something is pushed there.

@@ -36,7 +36,7 @@ pub(super) fn lineage_of(ready: &Ready, facts: &Facts, road: &RoadEntries) -> Re
     let lineage = road.releases.lineage(&diff_ids(&ready.gathered));
     let base = lineage.base().and_then(|standing| road.bases.get(&standing.base));
     let layer = |finding: &&JudgedFinding| finding.layer.and_then(|layer| usize::try_from(layer).ok());
-    let whose = road.applications.owner_of(&ready.about.repo).application();
+    let whose = road.applications.owner_of(&ready.about.repo).vouched();
     let exemption = whose.and_then(|application| road.paving.exemption(&application.name, ready.now));
     let split = lineage.split(&subject.findings, layer);
     Ok(ImageLineage {

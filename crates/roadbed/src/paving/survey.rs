@@ -173,9 +173,9 @@ fn stand(
 ) -> Stand {
     let whose = road.applications.owner_of(&repository);
     let application = whose.application().map(|application| application.name.clone());
-    let exemption = application
-        .as_ref()
-        .and_then(|name| road.paving.exemption(name, now));
+    let exemption = whose
+        .vouched()
+        .and_then(|application| road.paving.exemption(&application.name, now));
     let verdict = |stack: &Vec<Option<Digest>>| -> Verdict {
         let lineage = road.releases.lineage(stack);
         of_image(Some(&lineage), &road.bases, exemption, now)

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::sleep;
 
+use crate::harness::content::{Algorithm, Blob};
+use crate::harness::manifest::{CONFIG, Draft, LAYER_GZIP};
+
 use super::images::{Image, Layer, log4j_core};
 use super::world::{World, facts};
 
@@ -268,6 +271,82 @@ async fn a_retired_base_takes_no_new_images_unless_exempt() -> Result<()> {
         said.contains("(needs CUDA): java17 is supported no more: move to java21"),
         "{said}"
     );
+    Ok(())
+}
+
+/// An image whose configuration is this one, whatever its layers are.
+fn configured(layers: &[Layer], config: &Value) -> Image {
+    let config = Blob::new(Algorithm::Sha256, config.to_string());
+    let described = layers.iter().map(|layer| layer.blob.descriptor(LAYER_GZIP));
+    let document = Draft::image(config.descriptor(CONFIG), described.collect()).finish();
+    let mut blobs: Vec<Blob> = layers.iter().map(|layer| layer.blob.clone()).collect();
+    blobs.push(config);
+    Image { blobs, document }
+}
+
+/// What is said to somebody who pushes what is refused.
+async fn said_to(world: &World, repository: &str, image: &Image) -> String {
+    match push(world, repository, "latest", image).await {
+        Ok(()) => "it was taken".to_owned(),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+/// An image that hides its base, names somebody else's application, or is put there by the registry itself.
+#[tokio::test]
+async fn no_way_around_leads_onto_a_retired_base() -> Result<()> {
+    let world = World::start(&[("ROADBED_ROAD__RETIRE_NOTICE", "0s")]).await?;
+    let (old, new) = (layer("17"), layer("21"));
+    for (version, os) in [("17", &old), ("21", &new)] {
+        let repository = format!("base/java{version}");
+        push(&world, &repository, "1", &image(std::slice::from_ref(os), &json!({}))).await?;
+    }
+    let own = |text: &str| Layer::of_files(&[("app/x", text.as_bytes().to_vec())]);
+    let both = |os: &Layer, text: &str| [os.clone(), own(text)];
+    push(&world, "team/old", "v1", &image(&both(&old, "old"), &json!({}))).await?;
+    push(&world, "team/new", "v1", &image(&both(&new, "new"), &json!({}))).await?;
+    let safe = "  rebase: {safe: true}\n";
+    let retired = format!("  lifecycle: retired\n{safe}");
+    let bases = format!("{}{}", base("java17", safe), base("java21", safe));
+    with_file(&world, &["apply"], &bases)?;
+    until(&world, &["lineage", "team/old:v1"], "stands on    java17").await?;
+    until(&world, &["lineage", "team/new:v1"], "stands on    java21").await?;
+    with_file(&world, &["apply"], &base("java17", &retired))?;
+
+    for (text, pad) in [("no diff ids", 0), ("too large", 9 << 20)] {
+        let layers = both(&old, text);
+        let diff_ids: Vec<&String> = layers.iter().map(|layer| &layer.diff_id).collect();
+        let diff_ids = if pad > 0 { json!(diff_ids) } else { json!([]) };
+        let hidden = json!({
+            "os": "linux", "architecture": "amd64", "pad": "x".repeat(pad),
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
+        });
+        let hidden = configured(&layers, &hidden);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let said = said_to(&world, "team/hidden", &hidden).await;
+            if said.contains("stands on base java17") {
+                break;
+            }
+            ensure!(said.contains("nobody can tell yet which base"), "{text}: {said}");
+            ensure!(Instant::now() < deadline, "{text}: {said}");
+            sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    world.roadbed(&["app", "set", "video", "--owner", "team-video", "--repository", "video/**"])?;
+    with_file(&world, &["apply"], &exemption(&ahead(10), "needs CUDA"))?;
+    let label = json!({ "roadbed.dev/application": "video" });
+    push(&world, "team/thief", "v0", &image(&[own("none")], &label)).await?;
+    until(&world, &["lineage", "team/thief:v0"], "team-video").await?;
+    let thief = said_to(&world, "team/thief", &image(&both(&old, "thief"), &label)).await;
+    ensure!(thief.contains("stands on base java17"), "{thief}");
+    push(&world, "video/app", "v1", &image(&both(&old, "video"), &json!({}))).await?;
+
+    let Err(refused) = world.roadbed(&["rebase", "team/new:v1", "--onto", "java17"]) else {
+        anyhow::bail!("it would follow");
+    };
+    ensure!(format!("{refused:#}").contains("java17` is retired"), "{refused:#}");
     Ok(())
 }
 

@@ -197,8 +197,10 @@ fn cohort(service: &FleetService, sought: &Sought, key: &ImageKey) -> road::coho
     let diff_ids = service.read().fleet.diff_ids_of(key);
     let lineage = diff_ids.map(|diff_ids| sought.road.releases.lineage(&diff_ids));
     let repository = key.repository.parse().ok();
-    let application = repository.and_then(|repository| application(sought, &repository));
-    let exemption = application.and_then(|name| sought.road.paving.exemption(&name, sought.now));
+    let exemption = repository.and_then(|repository| {
+        let whose = sought.road.applications.owner_of(&repository).vouched()?;
+        sought.road.paving.exemption(&whose.name, sought.now)
+    });
     of_image(lineage.as_ref(), &sought.road.bases, exemption, sought.now)
 }
 

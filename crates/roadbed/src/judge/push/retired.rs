@@ -3,7 +3,10 @@
 use oci::{Digest, RepoName};
 use road::base::{BaseImage, Lifecycle};
 use store::RoadEntries;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
+
+/// The last moment that there is.
+const LAST: OffsetDateTime = PrimitiveDateTime::MAX.assume_utc();
 
 /// What is asked of pushes by the road.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +30,12 @@ impl RoadAtPush {
             return None;
         }
         let since = *road.retired.get(&base.name)?;
-        let own = base.retire_notice.and_then(|seconds| i64::try_from(seconds).ok());
+        let own = base
+            .retire_notice
+            .map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         let notice = own.map_or(self.notice, Duration::seconds);
-        Some(since.checked_add(notice).unwrap_or(since))
+        // Longer than the calendar is no end of it.
+        Some(since.checked_add(notice).unwrap_or(LAST))
     }
 
     /// Why an image with these layers is refused; nothing: it is not. What stands on a base that is on the road is that base's to
@@ -46,11 +52,7 @@ impl RoadAtPush {
         let base = stack.find_map(|standing| road.bases.get(&standing.base))?;
         let from = self.refuses_from(road, base).filter(|from| *from <= now)?;
         // Whoever owns the base may still patch it.
-        if base.repository == *repo {
-            return None;
-        }
-        let application = road.applications.owner_of(repo).application();
-        if application.is_some_and(|application| road.paving.exemption(&application.name, now).is_some()) {
+        if base.repository == *repo || is_exempt(road, repo, now) {
             return None;
         }
         let since = road.retired.get(&base.name).copied().unwrap_or(from);
@@ -65,6 +67,13 @@ impl RoadAtPush {
             from.date()
         ))
     }
+}
+
+/// Whether the application of the repository need not follow the road. Whoever pushes can say of an image which application it is;
+/// only what somebody else says counts here.
+pub(super) fn is_exempt(road: &RoadEntries, repo: &RepoName, now: OffsetDateTime) -> bool {
+    let application = road.applications.owner_of(repo).vouched();
+    application.is_some_and(|application| road.paving.exemption(&application.name, now).is_some())
 }
 
 #[cfg(test)]

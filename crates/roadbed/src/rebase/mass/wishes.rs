@@ -50,7 +50,7 @@ pub(super) fn of_item(item: &RebaseItem, road: &RoadEntries, now: OffsetDateTime
 fn of_repository(item: &RebaseItem, road: &RoadEntries, now: OffsetDateTime) -> Wishes {
     let ownership = road.applications.owner_of(&item.of.repository);
     let said = ownership
-        .application()
+        .vouched()
         .and_then(|application| road.paving.app_road(&application.name, now));
     Wishes {
         ring: said.map_or_else(Ring::default, |said| said.ring),

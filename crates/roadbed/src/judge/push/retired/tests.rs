@@ -107,6 +107,10 @@ fn it_is_refused_once_the_notice_is_over_and_told_what_to_use() {
 fn a_base_may_give_another_notice() {
     let longer = road(|java| java.retire_notice = Some(60 * 24 * 60 * 60));
     assert_eq!(asked(&longer, "team/app", &["os", "j17", "app"], 59), None);
+    for seconds in [u64::MAX, i64::MAX.unsigned_abs()] {
+        let endless = road(|java| java.retire_notice = Some(seconds));
+        assert_eq!(asked(&endless, "team/app", &["os", "j17", "app"], 9_999), None);
+    }
     assert!(asked(&longer, "team/app", &["os", "j17", "app"], 60).is_some());
     let never = road(|java| java.lifecycle = Lifecycle::Deprecated);
     assert_eq!(asked(&never, "team/app", &["os", "j17", "app"], 900), None);
@@ -138,4 +142,14 @@ fn an_exemption_counts_while_it_lives() {
     road.paving = Paving::build(&road.bases, vec![exemption]).unwrap();
     assert_eq!(asked(&road, "team/app", &["os", "j17", "app"], 40), None);
     assert!(asked(&road, "team/app", &["os", "j17", "app"], 70).is_some());
+    // By the word of an image alone nobody is exempt.
+    let mut own = Statement::new("shop".parse().unwrap(), Source::Annotation, "image");
+    own.repositories = vec!["thief/app".parse().unwrap()];
+    let mut declared = Statement::new("shop".parse().unwrap(), Source::Declared, "entry");
+    declared.repositories = vec!["team/**".parse().unwrap()];
+    road.applications = Applications::build(vec![declared, own]).unwrap();
+    let whose = road.applications.owner_of(&"thief/app".parse().unwrap()).application();
+    assert_eq!(whose.unwrap().name.as_str(), "shop");
+    assert!(asked(&road, "thief/app", &["os", "j17", "app"], 40).is_some());
+    assert_eq!(asked(&road, "team/app", &["os", "j17", "app"], 40), None);
 }
