@@ -107,13 +107,13 @@ pub enum RenewalError {
         /// How often it may be.
         max: u8,
     },
-    /// Another beginning, from which it would last anew.
+    /// [`MAX_EXEMPTION`] from its first beginning on, whatever the beginning is said to be now.
     #[error(
-        "it counts since {0} and cannot begin later: leave `createdAt` as it was; where {days} days are not enough, follow the rule, or \
-         ask for another rule",
+        "it counts since {0} and would last longer than {days} days from then: name an earlier `expiresAt`, follow the rule, or ask \
+         for another rule",
         days = MAX_EXEMPTION.whole_days()
     )]
-    Moved(OffsetDateTime),
+    Long(OffsetDateTime),
     /// More of them by one's own word.
     #[error("`maxRenewals` was {was} when it was given and cannot become {to}")]
     Raised {
@@ -173,12 +173,20 @@ impl Exemption {
         Ok(())
     }
 
+    /// The same as it is kept in the place of `was`: it began when that did.
+    #[must_use]
+    pub fn since(self, was: &Self) -> Self {
+        Self {
+            from: self.from.min(was.from),
+            ..self
+        }
+    }
+
     /// Whether it may take the place of `was`, which has had `renewals`; answers how many there are then. What was taken back is
     /// remembered, so that nobody starts anew by leaving it out once.
     pub fn renews(&self, was: &Self, renewals: u8) -> Result<u8, RenewalError> {
-        // From its beginning on it lasts so long at most, however often it is renewed.
-        if self.from > was.from {
-            return Err(RenewalError::Moved(was.from));
+        if self.until - self.from.min(was.from) > MAX_EXEMPTION {
+            return Err(RenewalError::Long(was.from));
         }
         if self.max_renewals > was.max_renewals {
             let (was, to) = (was.max_renewals, self.max_renewals);

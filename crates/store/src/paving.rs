@@ -119,11 +119,22 @@ pub(crate) fn renewals(entry: &RoadEntry, was: Option<&StoredRoadEntry>) -> Resu
         })
 }
 
+/// An entry as it is kept in the place of what is or was there: an exemption goes on, it does not begin anew.
+pub(crate) fn kept(entry: &RoadEntry, was: Option<&StoredRoadEntry>) -> RoadEntry {
+    match (entry, was.map(|stored| &stored.entry)) {
+        (RoadEntry::Exemption(to), Some(RoadEntry::Exemption(from))) => {
+            RoadEntry::Exemption(to.clone().since(from))
+        }
+        _ => entry.clone(),
+    }
+}
+
 /// Sets one; whether all go together is asked by [`check_together`]. One that is as it was changes nothing.
 pub(crate) async fn put(tx: &Tx, actor: &Actor, entry: &RoadEntry) -> Result<(), AdminError> {
     let (kind, name) = (entry.kind(), entry.name());
     let stored = find(tx.sql(), kind, &name).await?;
     let renewals = renewals(entry, stored.as_ref())?;
+    let entry = &kept(entry, stored.as_ref());
     let was = stored
         .filter(|stored| stored.removed_at.is_none())
         .map(|stored| stored.entry);

@@ -33,6 +33,7 @@ use crate::{
 use follow::{follow, take_back};
 use item::made;
 pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, RebaseItem, RebaseOf, Thawed};
+pub(crate) use journal::forget;
 use journal::{COLUMNS, Row, WaitingRow, check_named, check_none_waits, find, insert, same};
 pub use own::OwnReferrer;
 

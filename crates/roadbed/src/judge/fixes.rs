@@ -233,7 +233,12 @@ impl Fixes {
     }
 
     /// When an advisory, which may be taken back by now, has first named a fix.
-    fn once_named_at(&self, advisory: &str, package: &Package, os: Option<&OsRelease>) -> Option<OffsetDateTime> {
+    fn once_named_at(
+        &self,
+        advisory: &str,
+        package: &Package,
+        os: Option<&OsRelease>,
+    ) -> Option<OffsetDateTime> {
         let states = self.states.get(advisory)?;
         let (generation, _) = states.iter().find(|(_, index)| names_fix(index, package, os))?;
         self.moments.get(generation).copied()

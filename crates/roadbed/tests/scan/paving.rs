@@ -299,7 +299,13 @@ async fn no_way_around_leads_onto_a_retired_base() -> Result<()> {
     let (old, new) = (layer("17"), layer("21"));
     for (version, os) in [("17", &old), ("21", &new)] {
         let repository = format!("base/java{version}");
-        push(&world, &repository, "1", &image(std::slice::from_ref(os), &json!({}))).await?;
+        push(
+            &world,
+            &repository,
+            "1",
+            &image(std::slice::from_ref(os), &json!({})),
+        )
+        .await?;
     }
     let own = |text: &str| Layer::of_files(&[("app/x", text.as_bytes().to_vec())]);
     let both = |os: &Layer, text: &str| [os.clone(), own(text)];
@@ -334,19 +340,36 @@ async fn no_way_around_leads_onto_a_retired_base() -> Result<()> {
         }
     }
 
-    world.roadbed(&["app", "set", "video", "--owner", "team-video", "--repository", "video/**"])?;
+    world.roadbed(&[
+        "app",
+        "set",
+        "video",
+        "--owner",
+        "team-video",
+        "--repository",
+        "video/**",
+    ])?;
     with_file(&world, &["apply"], &exemption(&ahead(10), "needs CUDA"))?;
     let label = json!({ "roadbed.dev/application": "video" });
     push(&world, "team/thief", "v0", &image(&[own("none")], &label)).await?;
     until(&world, &["lineage", "team/thief:v0"], "team-video").await?;
     let thief = said_to(&world, "team/thief", &image(&both(&old, "thief"), &label)).await;
     ensure!(thief.contains("stands on base java17"), "{thief}");
-    push(&world, "video/app", "v1", &image(&both(&old, "video"), &json!({}))).await?;
+    push(
+        &world,
+        "video/app",
+        "v1",
+        &image(&both(&old, "video"), &json!({})),
+    )
+    .await?;
 
     let Err(refused) = world.roadbed(&["rebase", "team/new:v1", "--onto", "java17"]) else {
         anyhow::bail!("it would follow");
     };
-    ensure!(format!("{refused:#}").contains("java17` is retired"), "{refused:#}");
+    ensure!(
+        format!("{refused:#}").contains("java17` is retired"),
+        "{refused:#}"
+    );
     Ok(())
 }
 

@@ -247,7 +247,10 @@ async fn import(
     // What does not say when it was made is no way to forget when the one before was.
     let made_at = match of.made_at {
         Some(made_at) => made_at,
-        None => newest(tx.sql(), of).await?.map(|(made_at, _)| made_at).unwrap_or_default(),
+        None => newest(tx.sql(), of)
+            .await?
+            .map(|(made_at, _)| made_at)
+            .unwrap_or_default(),
     };
     let digest = of.digest.to_string();
     signed::note(tx, SignedKind::Catalog, &of.key(), made_at, &digest).await?;

@@ -143,6 +143,21 @@ async fn bases_that_do_not_go_together_are_refused() {
     let mut odd = base("java11", "base/java11");
     odd.channels.insert("a b".to_owned(), layer("x"));
     refused(store.set_base(&operator, &odd).await, "no tag");
+    let mut endless = base("java11", "base/java11");
+    endless.supported_until = datetime!(9999-12-31 23:59 UTC);
+    refused(store.set_base(&operator, &endless).await, "that is no end");
+    let mut long = base("java11", "base/java11");
+    long.retire_notice = Some(i64::MAX.unsigned_abs());
+    refused(
+        store.set_base(&operator, &long).await,
+        "`retireNotice` is longer than 3650 days",
+    );
+    let mut promised = base("java11", "base/java11");
+    promised.patch_within = Promise::new([(Severity::Low, Duration::days(3_651))]);
+    refused(
+        store.set_base(&operator, &promised).await,
+        "`patchWithin` is longer",
+    );
     assert_eq!(store.base_entries().await.unwrap().len(), 1);
     let gone = store.remove_base(&operator, &"java11".parse().unwrap()).await;
     assert!(matches!(gone, Err(AdminError::NotFound { kind: "base", .. })));

@@ -219,6 +219,28 @@ async fn ends_are_told_of_once_each_also_after_a_restart() {
     assert_eq!(tell(&kit).await, 1);
 }
 
+/// However often its beginning is said anew, and also after it was left out.
+#[tokio::test]
+async fn an_exemption_does_not_outlive_a_year_from_its_first_beginning() {
+    let kit = Kit::new().await;
+    let set =
+        async |days, reason: &str| apply(&kit, vec![], vec![exemption(&kit, days, reason)], false).await;
+    set(200, "needs CUDA").await.unwrap();
+    let first = kit.store.road_entries().await.unwrap().remove(0).entry;
+    kit.advance(std::time::Duration::from_hours(24 * 100));
+    let refused = set(300, "the port is late").await.unwrap_err();
+    assert!(refused.to_string().contains("366 days from then"), "{refused}");
+    apply(&kit, vec![], vec![], true).await.unwrap();
+    assert!(set(300, "the port is late").await.is_err());
+    set(200, "the port is late").await.unwrap();
+    let second = kit.store.road_entries().await.unwrap().remove(0).entry;
+    let (RoadEntry::Exemption(first), RoadEntry::Exemption(second)) = (first, second) else {
+        panic!("both are exemptions");
+    };
+    assert_eq!(second.from, first.from);
+    assert!(second.until > first.until);
+}
+
 #[tokio::test]
 async fn since_when_a_base_is_retired_stays() {
     let kit = Kit::new().await;

@@ -152,6 +152,22 @@ pub(super) async fn check_named(
     })
 }
 
+/// Forgets some of what a repository that is deleted was told of rebases: whoever gets its name next is somebody else. What was done
+/// stays in the audit log. Answers whether there may be more.
+pub(crate) async fn forget(tx: &Tx, repo: &RepoName, most: i64) -> Result<bool, StoreError> {
+    let forgets = [
+        "DELETE FROM rebase_item WHERE id IN (SELECT id FROM rebase_item WHERE repository = $1 LIMIT $2)",
+        "DELETE FROM rebase WHERE id IN (SELECT id FROM rebase WHERE repository = $1 LIMIT $2)",
+        "DELETE FROM rebase_image WHERE repository = $1 AND new_digest IN \
+         (SELECT new_digest FROM rebase_image WHERE repository = $1 LIMIT $2)",
+    ];
+    let mut forgotten = 0;
+    for sql in forgets {
+        forgotten += sql::execute(tx.sql(), sql, [repo.as_str().into(), most.into()]).await?;
+    }
+    Ok(forgotten > 0)
+}
+
 pub(super) async fn insert(tx: &Tx, rebase: &Rebase) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT INTO rebase ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"

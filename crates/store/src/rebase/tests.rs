@@ -367,3 +367,29 @@ async fn the_patch_key_is_made_once() {
     kit.restart().await;
     assert_eq!(kit.store.patch_key().await.unwrap().public_pem().unwrap(), made);
 }
+
+/// Whoever gets the name of a repository that was deleted is somebody else.
+#[tokio::test]
+async fn what_was_rebased_is_forgotten_with_its_repository() {
+    let world = world().await;
+    let (kit, store) = (&world.kit, &world.kit.store);
+    let repo: RepoName = REPO.parse().unwrap();
+    let made = world.make("a").await.unwrap();
+    world.item("2").await;
+    assert_eq!(store.rebases(&repo, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        store.rebased_from(&repo, &made.new).await.unwrap(),
+        Some(world.old)
+    );
+
+    let permit = kit.permit::<access::permit::Administer>(&world.ci, REPO);
+    store.delete_repository(&permit).await.unwrap();
+    kit.push_image(&world.ci, REPO, "other", &["v1"]).await;
+    assert_eq!(store.rebases(&repo, 10).await.unwrap(), []);
+    assert_eq!(store.rebase(made.id).await.unwrap(), None);
+    assert_eq!(store.rebased_from(&repo, &made.new).await.unwrap(), None);
+    let base = "java".parse().unwrap();
+    let items = store.rebase_items(&base, &[sha256(b"2")], 10).await.unwrap();
+    assert!(items.is_empty(), "{items:?}");
+    assert!(store.waiting_rebases(10).await.unwrap().is_empty());
+}

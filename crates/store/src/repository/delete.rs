@@ -14,7 +14,7 @@ use crate::event::{self, EventKind};
 use crate::fleet::gone::{self, GoneLimits};
 use crate::manifest::{self, DeleteError};
 use crate::rule::Rules;
-use crate::{Actor, Store, StoreError, tag};
+use crate::{Actor, Store, StoreError, rebase, tag};
 
 /// Rows removed in one transaction.
 const STEP: i64 = 200;
@@ -74,6 +74,7 @@ impl Store {
                 if delete_tags(tx, &repo, id).await?
                     || delete_manifests(tx, &repo, id, kept).await?
                     || unlink(tx, &repo, id).await?
+                    || rebase::forget(tx, &repo, STEP).await?
                 {
                     return Ok(true);
                 }

@@ -1,6 +1,9 @@
 //! A bundle that comes over the API, piece by piece, into a file below the data directory.
 
+use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,9 +21,12 @@ const IDLE: Duration = Duration::from_mins(10);
 /// How the files are called.
 const PREFIX: &str = "bundle-";
 
-/// The one that is coming.
+/// The one that is coming, and those that are there and are being taken in.
 #[derive(Default)]
-pub(in crate::feeds) struct Uploads(Mutex<Option<Upload>>);
+pub(in crate::feeds) struct Uploads(Mutex<Option<Upload>>, InUse);
+
+/// Files that are being taken in, which may take longer than the next one needs to come.
+type InUse = Arc<std::sync::Mutex<HashSet<PathBuf>>>;
 
 struct Upload {
     id: String,
@@ -30,7 +36,7 @@ struct Upload {
 }
 
 /// A file that goes when this does.
-pub(in crate::feeds) struct Uploaded(PathBuf);
+pub(in crate::feeds) struct Uploaded(PathBuf, InUse);
 
 impl AsRef<Path> for Uploaded {
     fn as_ref(&self) -> &Path {
@@ -42,6 +48,10 @@ impl Drop for Uploaded {
     fn drop(&mut self) {
         // What stays is cleared away before the next one.
         let _ = std::fs::remove_file(&self.0);
+        self.1
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.0);
     }
 }
 
@@ -57,7 +67,7 @@ impl Uploads {
         }
         *upload = None;
         fs::create_dir_all(directory).await.map_err(BundleRefused::File)?;
-        clear(directory).await.map_err(BundleRefused::File)?;
+        clear(directory, &self.1).await.map_err(BundleRefused::File)?;
         let id = Uuid::now_v7().to_string();
         let path = directory.join(format!("{PREFIX}{id}"));
         fs::File::create(&path).await.map_err(BundleRefused::File)?;
@@ -112,17 +122,31 @@ impl Uploads {
     pub(in crate::feeds) fn finish(&self, id: &str) -> Result<Uploaded, BundleRefused> {
         let mut upload = self.0.try_lock().map_err(|_| BundleRefused::StillComing)?;
         match upload.take_if(|upload| upload.id == id) {
-            Some(upload) => Ok(Uploaded(upload.path)),
+            Some(upload) => {
+                let mut in_use = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+                in_use.insert(upload.path.clone());
+                Ok(Uploaded(upload.path, Arc::clone(&self.1)))
+            }
             None => Err(BundleRefused::Gone),
         }
     }
 }
 
-async fn clear(directory: &Path) -> std::io::Result<()> {
+/// One that goes by itself meanwhile is cleared away too.
+async fn clear(directory: &Path, in_use: &InUse) -> std::io::Result<()> {
     let mut entries = fs::read_dir(directory).await?;
     while let Some(entry) = entries.next_entry().await? {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            fs::remove_file(entry.path()).await?;
+        let path = entry.path();
+        let is_in_use = in_use
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&path);
+        if is_in_use || !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        match fs::remove_file(path).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
     Ok(())
@@ -171,5 +195,31 @@ mod tests {
         std::fs::write(&file, "in the way").unwrap();
         let refused = Uploads::default().begin(&file).await;
         assert!(matches!(refused, Err(BundleRefused::File(_))), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn the_next_one_leaves_alone_what_is_being_taken_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let left = directory.path().join("bundle-left");
+        std::fs::write(&left, "by one that was killed").unwrap();
+        let uploads = Uploads::default();
+        let id = uploads.begin(directory.path()).await.unwrap();
+        assert!(!left.exists());
+        let limits = BundleLimits {
+            bytes: 100,
+            unpacked: 100,
+        };
+        uploads
+            .add(&id, 0, Bytes::from_static(b"bundle"), limits)
+            .await
+            .unwrap();
+        let taken = uploads.finish(&id).unwrap();
+        let next = uploads.begin(directory.path()).await.unwrap();
+        assert_eq!(std::fs::read(&taken).unwrap(), b"bundle");
+        let path = taken.as_ref().to_owned();
+        drop(taken);
+        assert!(!path.exists());
+        assert!(uploads.1.lock().unwrap().is_empty());
+        drop(uploads.finish(&next).unwrap());
     }
 }

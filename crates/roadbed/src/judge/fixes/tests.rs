@@ -173,13 +173,22 @@ async fn a_fix_is_as_old_under_another_id() {
         importer.add(&name, bytes.as_bytes()).await.unwrap();
     }
     let generation = importer.staged().await.unwrap().generation;
-    let changed = ["GHSA-jfh8-c2jp-5v3q", "GHSA-0000-0000-0003"].map(str::to_owned).into();
+    let changed = ["GHSA-jfh8-c2jp-5v3q", "GHSA-0000-0000-0003"]
+        .map(str::to_owned)
+        .into();
     let before = Fixes::read(&world.store).await.unwrap();
-    let updated = before.updated(&world.store, &changed, Some(generation)).await.unwrap();
+    let updated = before
+        .updated(&world.store, &changed, Some(generation))
+        .await
+        .unwrap();
     let whole = Fixes::staged(&world.store, generation).await.unwrap();
     let index = AdvisoryIndex::build([Advisory::read(new.to_string().as_bytes(), "test").unwrap()]).unwrap();
     let package = Package::new(PackageKind::Npm, "left", "1.2.0");
-    let known = Knowledge { index: &index, kev: None, epss: None };
+    let known = Knowledge {
+        index: &index,
+        kev: None,
+        epss: None,
+    };
     let report = find_vulnerabilities(std::slice::from_ref(&package), None, &known);
     for fixes in [updated, whole] {
         let at = fixes.known_at(&report.findings[0], &package, None);

@@ -115,7 +115,10 @@ async fn how_new_the_last_one_was_is_known_whoever_signed_it() {
     let other = kit.push_image(&ci, "platform/catalog", "b", &["latest"]).await;
     // As an earlier version kept it.
     let kept = (SignedKind::Catalog, "platform/catalog alice");
-    store.note_signed(kept.0, kept.1, Timestamp(7), "sha256:old").await.unwrap();
+    store
+        .note_signed(kept.0, kept.1, Timestamp(7), "sha256:old")
+        .await
+        .unwrap();
     let newest = async |of: &PushedCatalog| store.newest_catalog(of).await.unwrap();
     assert_eq!(newest(&at(other, "bob", 9)).await, Some(Timestamp(7)));
 
@@ -134,6 +137,9 @@ async fn how_new_the_last_one_was_is_known_whoever_signed_it() {
     // One without a date takes no date away.
     import(&at(first.digest, "alice", 0)).await;
     assert_eq!(newest(&second).await, Some(Timestamp(20)));
-    let elsewhere = PushedCatalog { tag: "next".parse().unwrap(), ..second };
+    let elsewhere = PushedCatalog {
+        tag: "next".parse().unwrap(),
+        ..second
+    };
     assert_eq!(newest(&elsewhere).await, Some(Timestamp(7)));
 }

@@ -121,6 +121,7 @@ fn paving(
         let stored = known.get(&key(entry)).copied();
         paving::renewals(entry, stored)?;
         let is = stored.filter(|is| is.removed_at.is_none()).map(|is| &is.entry);
+        let entry = &paving::kept(entry, stored);
         if let Some(becoming) = becoming(entry, is) {
             has_owner(entry, declared, present)?;
             steps.push(Step::SetRoad(Box::new(becoming)));

@@ -148,7 +148,10 @@ fn an_exemption_counts_while_it_lives() {
     let mut declared = Statement::new("shop".parse().unwrap(), Source::Declared, "entry");
     declared.repositories = vec!["team/**".parse().unwrap()];
     road.applications = Applications::build(vec![declared, own]).unwrap();
-    let whose = road.applications.owner_of(&"thief/app".parse().unwrap()).application();
+    let whose = road
+        .applications
+        .owner_of(&"thief/app".parse().unwrap())
+        .application();
     assert_eq!(whose.unwrap().name.as_str(), "shop");
     assert!(asked(&road, "thief/app", &["os", "j17", "app"], 40).is_some());
     assert_eq!(asked(&road, "team/app", &["os", "j17", "app"], 40), None);
