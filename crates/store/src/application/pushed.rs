@@ -124,7 +124,9 @@ impl Store {
     /// When the catalogue that counts from there was made, whoever signed it.
     pub async fn newest_catalog(&self, of: &PushedCatalog) -> Result<Option<Timestamp>, StoreError> {
         let newest = newest(self.inner.db.read(), of).await?;
-        Ok(newest.map(|(made_at, _)| made_at).filter(is_dated))
+        Ok(newest
+            .map(|(made_at, _)| made_at)
+            .filter(|made_at| is_dated(*made_at)))
     }
 
     /// Whether it is the one that counts from there.
@@ -208,8 +210,8 @@ async fn newest(
 }
 
 /// One that does not say when it was made is kept as of the beginning of time.
-fn is_dated(made_at: &Timestamp) -> bool {
-    *made_at != Timestamp::default()
+fn is_dated(made_at: Timestamp) -> bool {
+    made_at != Timestamp::default()
 }
 
 async fn import(

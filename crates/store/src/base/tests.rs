@@ -1,9 +1,10 @@
 //! Bases and their releases.
 
+use findings::Severity;
 use oci::{Algorithm, Digest};
 use road::base::{Lifecycle, Promise};
 use road::lineage::Lineage;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, macros::datetime};
 
 use super::*;
 use crate::testing::Kit;
