@@ -113,6 +113,11 @@ pub enum Because {
         /// Which base.
         base: BaseName,
     },
+    /// It stands on what was pushed to a base and its declared signer has not signed.
+    NotSigned {
+        /// Which base.
+        base: BaseName,
+    },
     /// It stands on no known base.
     NoBase,
     /// A layer could not be read, so there may be a base.
@@ -170,15 +175,23 @@ fn by_lineage(lineage: Option<&Lineage>, bases: &Bases, now: OffsetDateTime) -> 
     let Some(lineage) = lineage else {
         return (Cohort::Unknown, Because::LayersUnknown);
     };
-    // The longest base that is on the road; so an undeclared one between does not hide the base below it.
-    let declared = |standing: &Standing| bases.get(&standing.base).map(|base| (base, standing.clone()));
+    // The longest base that is on the road; so one between that is undeclared or does not count does not hide the base below it.
+    let declared = |standing: &Standing| {
+        let base = bases.get(&standing.base).filter(|_| standing.word.counts());
+        base.map(|base| (base, standing.clone()))
+    };
     match lineage.stack.iter().rev().find_map(declared) {
         Some((base, standing)) => on_base(base, &standing, now),
         None if !lineage.is_complete() => (Cohort::Unknown, Because::LayersUnknown),
         None => match lineage.base() {
             Some(standing) => {
                 let base = standing.base.clone();
-                (Cohort::OwnRoad, Because::NotDeclared { base })
+                let because = if bases.get(&base).is_some() {
+                    Because::NotSigned { base }
+                } else {
+                    Because::NotDeclared { base }
+                };
+                (Cohort::OwnRoad, because)
             }
             None => (Cohort::OwnRoad, Because::NoBase),
         },

@@ -9,7 +9,7 @@ mod hint;
 mod images;
 mod pushed;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use findings::Severity;
 use oci::Digest;
@@ -30,6 +30,26 @@ pub const MAX_LAYERS: usize = 500;
 
 /// Most releases of all bases that are known at a time.
 pub const MAX_RELEASES: usize = 200_000;
+
+/// By whose word a release is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// Its base declares a signer who has not signed it: it does not count.
+    Nobody,
+    /// Its base declares no signer.
+    #[default]
+    Pusher,
+    /// The declared signer has signed it.
+    Signer,
+}
+
+impl Word {
+    /// Whether anything is on the road by it.
+    pub fn counts(self) -> bool {
+        self != Self::Nobody
+    }
+}
 
 /// That a newer release took the place of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +83,9 @@ pub struct Release {
     /// Whether images follow to it: it is current, in the channel `stable` where the base has one, and signed as the catalogue wants.
     #[serde(default)]
     pub is_target: bool,
+    /// By whose word it is one.
+    #[serde(default)]
+    pub word: Word,
 }
 
 /// Why a release cannot be known.
@@ -97,6 +120,9 @@ pub struct Standing {
     pub layers: usize,
     /// What came after it.
     pub superseded: Option<Superseded>,
+    /// By whose word the release is one.
+    #[serde(default)]
+    pub word: Word,
 }
 
 /// What an image stands on.
@@ -175,7 +201,8 @@ impl<T> Default for Split<T> {
 pub struct BaseIndex {
     releases: Vec<Release>,
     by_chain: HashMap<Digest, Vec<u32>>,
-    by_digest: HashMap<Digest, (u32, Digest)>,
+    /// One of each base at most: a copy in another base takes nothing away.
+    by_digest: HashMap<Digest, Vec<(u32, Digest)>>,
 }
 
 impl BaseIndex {
@@ -188,7 +215,7 @@ impl BaseIndex {
         Ok(index)
     }
 
-    /// Adds one, or replaces what is known of the same digest; answers its chain id, by which [`ImageChains::on`] names the
+    /// Adds one, or replaces what is known of the same digest in the same base; answers its chain id, by which [`ImageChains::on`] names the
     /// images to look at again.
     pub fn add(&mut self, release: Release) -> Result<Digest, ReleaseError> {
         let (digest, layers) = (release.digest, release.diff_ids.len());
@@ -196,9 +223,9 @@ impl BaseIndex {
             return Err(ReleaseError::Deep { digest, layers });
         }
         let chain = chain_id(&release.diff_ids).ok_or(ReleaseError::Empty(digest))?;
-        let place = match self.by_digest.get(&digest) {
+        let same = self.by_digest.get(&digest).into_iter().flatten().copied();
+        let place = match { same }.find(|(place, _)| self.releases[*place as usize].base == release.base) {
             Some((place, old)) => {
-                let (place, old) = (*place, *old);
                 if let Some(places) = self.by_chain.get_mut(&old) {
                     places.retain(|other| *other != place);
                 }
@@ -211,21 +238,27 @@ impl BaseIndex {
                 u32::try_from(self.releases.len() - 1).map_err(|_| ReleaseError::TooMany)?
             }
         };
-        self.by_digest.insert(digest, (place, chain));
+        let same = self.by_digest.entry(digest).or_default();
+        same.retain(|(other, _)| *other != place);
+        same.push((place, chain));
         self.by_chain.entry(chain).or_default().push(place);
         Ok(chain)
     }
 
     /// The images that stand on a release: to look at again when it is added, superseded or forgotten.
     pub fn images_to_look_at_again(&self, release: &Digest, images: &ImageChains) -> Vec<u32> {
-        let chain = self.by_digest.get(release).map(|(_, chain)| *chain);
-        chain.map_or_else(Vec::new, |chain| images.on(&chain))
+        let chains: BTreeSet<Digest> = self.same(release).map(|(_, chain)| *chain).collect();
+        chains.iter().flat_map(|chain| images.on(chain)).collect()
     }
 
-    /// What is known of a release.
+    /// What is known of a release; of the same one in several bases, the one that counts by [`first_of`].
     pub fn release(&self, digest: &Digest) -> Option<&Release> {
-        let (place, _) = self.by_digest.get(digest)?;
-        self.releases.get(*place as usize)
+        let same = self.same(digest);
+        first_of(same.filter_map(|(place, _)| self.releases.get(*place as usize)))
+    }
+
+    fn same(&self, digest: &Digest) -> impl Iterator<Item = &(u32, Digest)> {
+        self.by_digest.get(digest).into_iter().flatten()
     }
 
     /// The releases of one base, in no order.
@@ -256,16 +289,20 @@ impl BaseIndex {
         }
     }
 
-    /// Equal layers are equal content: of several releases with the same ones a current release counts, else the one that was
-    /// superseded last.
+    /// Equal layers are equal content, and of the base that [`first_of`] says. Of its releases with the same ones what counts goes
+    /// first, then a current release, else the one that was superseded last.
     fn standing(&self, chain: &Digest, layers: usize) -> Option<Standing> {
         let places = self.by_chain.get(chain)?;
-        let releases = places
-            .iter()
-            .filter_map(|place| self.releases.get(*place as usize));
+        let releases = || {
+            let places = places.iter();
+            places.filter_map(|place| self.releases.get(*place as usize))
+        };
+        let base = &first_of(releases())?.base;
+        let releases = releases().filter(|release| release.base == *base);
         let release = releases.max_by_key(|release| {
             let superseded = release.superseded.map(|superseded| superseded.at);
             (
+                release.word,
                 superseded.is_none(),
                 superseded,
                 release.released_at,
@@ -278,8 +315,18 @@ impl BaseIndex {
             version: release.version.clone(),
             layers,
             superseded: release.superseded,
+            word: release.word,
         })
     }
+}
+
+/// Of releases with the same layers the one whose base they are of: by the word of a declared signer before any other, then the
+/// first. Whoever copies a release of another base into an own one gets nothing by that.
+fn first_of<'a>(releases: impl Iterator<Item = &'a Release>) -> Option<&'a Release> {
+    releases.min_by_key(|release| {
+        let word = std::cmp::Reverse(release.word);
+        (word, release.released_at, &release.base, release.digest)
+    })
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ mod unpushed;
 mod vex;
 
 pub(crate) use asked::{Asked, Holders, Holding, Nobody, findings_of};
-pub(crate) use attached::{Collected, SignatureLimits};
+pub(crate) use attached::{Collected, SignatureLimits, is_signed};
 pub(crate) use evidence::{Evidence, Gathered, IMAGE_MEMORY};
 pub(crate) use knowledge::{Facts, Knowledge, index_of, read as read_facts};
 pub(crate) use limits::JudgeLimits;

@@ -16,18 +16,22 @@ mod news;
 mod plan;
 mod trust;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use oci::{Digest, MediaType, Tag};
-use road::base::Lifecycle;
+use road::base::{BaseImage, Lifecycle};
+use road::lineage::Word;
 use road::names::BaseName;
 use road::rebase::{BaseNamed, Replaced, SafetyClass, write_index};
-use store::{Actor, NewRebase, Rebase, RebaseOf, RoadEntries, Store, TagMove};
-use web::wire::{ImagePlan, PlanEntry};
+use store::{Actor, MadeImage, NewRebase, Rebase, RebaseOf, RoadEntries, Store, TagMove};
+use web::wire::{ImagePlan, PlanEntry, ReleaseEntry};
 use web::{Made, PlanOf, Planned, Rebasing, RebasingError};
 
-use crate::judge::{Evidence, Knowledge, stored_limits};
+use crate::judge::{Evidence, Knowledge, is_signed, moment, stored_limits};
 use change::Changes;
 use load::{Loaded, Loader};
 
@@ -42,6 +46,7 @@ pub(crate) struct Rebases {
     loader: Loader,
     changes: Changes,
     news: News,
+    knowledge: Arc<Knowledge>,
     reports: std::sync::OnceLock<Arc<mass::Reports>>,
 }
 
@@ -101,6 +106,7 @@ impl Rebases {
             loader: Loader::new(store.clone(), evidence),
             changes: Changes::default(),
             news: News::new(store.clone(), Arc::clone(knowledge)),
+            knowledge: Arc::clone(knowledge),
             reports: std::sync::OnceLock::new(),
             store,
         })
@@ -175,14 +181,7 @@ impl Rebases {
             return Err(RebasingError::Worse(why));
         }
         check_release(&plan.entry, item.as_ref())?;
-        let bases: BTreeSet<&BaseName> = plan.entry.images.iter().map(|image| &image.base).collect();
-        if bases.len() > 1 {
-            let bases: Vec<&str> = bases.into_iter().map(BaseName::as_str).collect();
-            return Err(RebasingError::NoBase(format!(
-                "the images of the index stand on more than one base ({}): only one whose images stand on one base can follow",
-                bases.join(", ")
-            )));
-        }
+        check_one_base(&plan.entry)?;
         let road = self.store.road().await.map_err(|error| failed(error.into()))?;
         let base = plan
             .entry
@@ -208,7 +207,7 @@ impl Rebases {
             base: base.repository.clone(),
             manifests: manifests.map_err(|error| failed(error.into()))?,
             blobs: plan.blobs.into_iter().map(bytes::Bytes::from).collect(),
-            images: made_of(&plan.entry),
+            images: made_of(&plan.entry, &base.name),
             referrers: Vec::new(),
             item: item.map(|(of, _)| of),
             plan: serde_json::to_string(&plan.entry).map_err(|error| failed(error.into()))?,
@@ -218,8 +217,34 @@ impl Rebases {
             .patch_key()
             .await
             .map_err(|error| failed(error.into()))?;
-        let new = trust::attested(&key, new, &plan.entry, base).map_err(failed)?;
+        let is_vouched = self.is_vouched(&plan.entry, base, &road).await.map_err(failed)?;
+        let new = trust::attested(&key, new, &plan.entry, (base, is_vouched)).map_err(failed)?;
         Ok(self.store.make_rebase(&actor, new).await?)
+    }
+
+    /// Whether a trusted signer stands for what is rebased, and the declared one for each release that it goes to.
+    async fn is_vouched(
+        &self,
+        plan: &PlanEntry,
+        base: &BaseImage,
+        road: &RoadEntries,
+    ) -> anyhow::Result<bool> {
+        let counts = |to: &ReleaseEntry| {
+            let release = road.releases.release(&to.digest);
+            release.is_some_and(|release| release.base == base.name && release.word == Word::Signer)
+        };
+        if !plan
+            .images
+            .iter()
+            .filter_map(|image| image.to.as_ref())
+            .all(counts)
+        {
+            return Ok(false);
+        }
+        let facts = self.knowledge.facts().await;
+        let now = moment(self.store.now())?;
+        let image = (&plan.repository, &plan.digest);
+        is_signed(&self.store, image, &facts.signers, now).await
     }
 
     /// What the whole is called: the image itself, or the index with its images replaced, which is answered too.
@@ -422,15 +447,25 @@ fn signed_by(road: &RoadEntries, base: &BaseName) -> String {
     signer.map_or_else(String::new, |signer| format!(", signed by {signer}"))
 }
 
-/// What was made of what: each image, and the index.
-fn made_of(plan: &PlanEntry) -> Vec<(Digest, Digest)> {
-    let whole = plan.new_digest.map(|new| (plan.digest, new));
-    let images = plan
-        .images
-        .iter()
-        .filter_map(|image| Some((image.digest, image.new_digest?)));
-    let all: BTreeSet<(Digest, Digest)> = images.chain(whole).collect();
-    all.into_iter().collect()
+/// What was made of what, by which releases of the base: each image, and the index.
+fn made_of(plan: &PlanEntry, base: &BaseName) -> Vec<MadeImage> {
+    let release = |image: &ImagePlan| image.to.as_ref().map(|to| to.digest);
+    let images = plan.images.iter().filter_map(|image| {
+        let releases = BTreeSet::from_iter(release(image));
+        Some(((image.digest, image.new_digest?), releases))
+    });
+    let mut all: BTreeMap<(Digest, Digest), BTreeSet<Digest>> = images.collect();
+    if let Some(new) = plan.new_digest {
+        let releases = plan.images.iter().filter_map(release);
+        all.entry((plan.digest, new)).or_default().extend(releases);
+    }
+    let made = all.into_iter().map(|((old, new), releases)| MadeImage {
+        old,
+        new,
+        base: base.clone(),
+        releases: releases.into_iter().collect(),
+    });
+    made.collect()
 }
 
 /// Between the search for images and now the base may have moved on.
@@ -442,6 +477,18 @@ fn check_release(plan: &PlanEntry, item: Option<&(RebaseOf, Digest)>) -> Result<
     }
     Err(RebasingError::NoBase(format!(
         "release {release} of the base does not count any more"
+    )))
+}
+
+fn check_one_base(plan: &PlanEntry) -> Result<(), RebasingError> {
+    let bases: BTreeSet<&BaseName> = plan.images.iter().map(|image| &image.base).collect();
+    if bases.len() <= 1 {
+        return Ok(());
+    }
+    let bases: Vec<&str> = bases.into_iter().map(BaseName::as_str).collect();
+    Err(RebasingError::NoBase(format!(
+        "the images of the index stand on more than one base ({}): only one whose images stand on one base can follow",
+        bases.join(", ")
     )))
 }
 

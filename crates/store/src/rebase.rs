@@ -35,7 +35,7 @@ use item::made;
 pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, RebaseItem, RebaseOf, Thawed};
 pub(crate) use journal::forget;
 use journal::{COLUMNS, Row, WaitingRow, check_named, check_none_waits, find, insert, same};
-pub use own::OwnReferrer;
+pub use own::{MadeImage, OwnReferrer, RebasedFrom};
 
 /// Rebases of one tag that may wait for their decision at a time. Default: the only value.
 const WAITING_OF_A_TAG: u64 = 1;
@@ -152,8 +152,8 @@ pub struct NewRebase {
     pub manifests: Vec<(Digest, Bytes, Manifest)>,
     /// Bytes of the blobs that are new.
     pub blobs: Vec<Bytes>,
-    /// What was made of what, old and new: the image, and of an index each image in it that follows.
-    pub images: Vec<(Digest, Digest)>,
+    /// What was made of what: the image, and of an index each image in it that follows.
+    pub images: Vec<MadeImage>,
     /// What the registry states of the new image, signed with its own key.
     pub referrers: Vec<OwnReferrer>,
     /// The tag that is to follow by it, of those that follow a base together.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::tests::base;
 use crate::lineage::tests::{layers, release};
-use crate::lineage::{BaseIndex, Superseded};
+use crate::lineage::{BaseIndex, Superseded, Word};
 use time::macros::datetime;
 
 const NOW: OffsetDateTime = datetime!(2026-11-10 12:00 UTC);
@@ -50,6 +50,21 @@ fn promises_decide_between_paved_and_stale() {
         let verdict = of_image(Some(&superseded(age, severity)), &bases, None, NOW);
         assert_eq!(verdict.cohort, wanted, "{age} {severity:?} {:?}", verdict.because);
     }
+}
+
+#[test]
+fn what_the_declared_signer_has_not_signed_is_not_on_the_road() {
+    let mut stranger = release("java17", "17.1", &["d", "j"]);
+    stranger.word = Word::Nobody;
+    let below = release("java21", "12", &["d"]);
+    let names = ["d", "j", "app"];
+    let index = BaseIndex::build(vec![stranger.clone()]).unwrap();
+    let verdict = of_image(Some(&index.lineage(&layers(&names))), &bases(|_| {}), None, NOW);
+    assert!(matches!(verdict.because, Because::NotSigned { .. }) && verdict.cohort == Cohort::OwnRoad);
+    // It does not hide what it was built on.
+    let index = BaseIndex::build(vec![stranger, below]).unwrap();
+    let verdict = of_image(Some(&index.lineage(&layers(&names))), &bases(|_| {}), None, NOW);
+    assert!(matches!(&verdict.because, Because::Current { base } if base.as_str() == "java21"));
 }
 
 #[test]

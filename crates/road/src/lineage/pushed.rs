@@ -1,12 +1,13 @@
 //! From what lies in the repositories of bases to their releases: which one is current, and what took the place of the others.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
 use findings::Severity;
 use oci::Digest;
 use time::OffsetDateTime;
 
-use super::{Release, Superseded};
+use super::{Release, Superseded, Word};
 use crate::base::{BaseImage, Bases};
 use crate::names::BaseName;
 
@@ -27,6 +28,8 @@ pub struct Pushed {
     pub diff_ids: Vec<Digest>,
     /// When it was pushed.
     pub at: OffsetDateTime,
+    /// When it was made, by its configuration, which a signature covers; 1970 where that does not say. `None`: nobody looked yet.
+    pub made_at: Option<OffsetDateTime>,
     /// The trusted signers of it.
     pub signed_by: Vec<String>,
 }
@@ -42,8 +45,13 @@ const FOLLOWED: &str = "stable";
 /// without is not compared: an unknown severity counts as high.
 ///
 /// Where a base declares a signer, what that signer has not signed is only announced: whoever may push to the repository of a base
-/// moves nothing by that.
-pub fn releases(bases: &Bases, pushed: Vec<Pushed>) -> Vec<Release> {
+/// moves nothing by that. Nor by pushing again what was signed long ago: what was made before a release that counted when it was
+/// pushed is superseded by that one, unless a channel names it.
+///
+/// Layers that several bases have are of one: by the word of a declared signer before any other, then of the first. A copy is no
+/// release.
+pub fn releases(bases: &Bases, mut pushed: Vec<Pushed>) -> Vec<Release> {
+    leave_out_copies(bases, &mut pushed);
     let mut lines: BTreeMap<(BaseName, String), Vec<Pushed>> = BTreeMap::new();
     for image in pushed {
         let line = (image.base.clone(), image.platform.clone());
@@ -58,16 +66,61 @@ pub fn releases(bases: &Bases, pushed: Vec<Pushed>) -> Vec<Release> {
     releases
 }
 
+/// By whose word an image is a release.
+fn word_of(base: &BaseImage, image: &Pushed) -> Word {
+    match &base.signer {
+        None => Word::Pusher,
+        Some(signer) if image.signed_by.contains(signer) => Word::Signer,
+        Some(_) => Word::Nobody,
+    }
+}
+
+fn leave_out_copies(bases: &Bases, pushed: &mut Vec<Pushed>) {
+    let mut owners: HashMap<&[Digest], (Reverse<Word>, OffsetDateTime, &BaseName)> = HashMap::new();
+    for image in pushed.iter() {
+        let Some(base) = bases.get(&image.base) else {
+            continue;
+        };
+        let claim = (Reverse(word_of(base, image)), image.at, &image.base);
+        let owner = owners.entry(&image.diff_ids).or_insert(claim);
+        *owner = claim.min(*owner);
+    }
+    let is_own = |image: &Pushed| {
+        let owner = owners.get(image.diff_ids.as_slice());
+        owner.is_some_and(|(_, _, base)| **base == image.base)
+    };
+    let own: Vec<bool> = pushed.iter().map(is_own).collect();
+    let mut own = own.into_iter();
+    pushed.retain(|_| own.next().unwrap_or(false));
+}
+
+/// Of each image of a line, which is sorted by pushes, when a release was pushed before it that counts and was made later.
+fn outdated(line: &[Pushed], words: &[Word]) -> Vec<Option<OffsetDateTime>> {
+    let mut newest: Option<(OffsetDateTime, OffsetDateTime)> = None;
+    let outdated = line.iter().zip(words).map(|(image, word)| {
+        // Nothing is made after it was pushed, whatever it says.
+        let made_at = image.made_at.filter(|_| word.counts())?.min(image.at);
+        match newest {
+            Some((newer, pushed_at)) if made_at < newer => Some(pushed_at),
+            _ => {
+                newest = Some((made_at, image.at));
+                None
+            }
+        }
+    });
+    outdated.collect()
+}
+
 /// The releases of one base for one platform, the oldest first.
 fn line_of(base: &BaseImage, line: Vec<Pushed>) -> Vec<Release> {
-    let counts = |image: &Pushed| {
-        let signer = base.signer.as_ref();
-        signer.is_none_or(|signer| image.signed_by.contains(signer))
-    };
     let is_at = |image: &Pushed, digest: &Digest| image.known_as.contains(digest) || image.digest == *digest;
     let is_named = |image: &Pushed| base.channels.values().any(|digest| is_at(image, digest));
-    let counting: Vec<bool> = line.iter().map(counts).collect();
+    let words: Vec<Word> = line.iter().map(|image| word_of(base, image)).collect();
+    let outdated = outdated(&line, &words);
     let named: Vec<bool> = line.iter().map(is_named).collect();
+    // Whoever sets the channel may go back.
+    let counts = |place: usize| words[place].counts() && (named[place] || outdated[place].is_none());
+    let counting: Vec<bool> = (0..line.len()).map(counts).collect();
     let followed: Vec<bool> = line
         .iter()
         .map(|image| {
@@ -91,7 +144,8 @@ fn line_of(base: &BaseImage, line: Vec<Pushed>) -> Vec<Release> {
     let mut successor: Option<OffsetDateTime> = None;
     let mut releases: Vec<Release> = Vec::with_capacity(line.len());
     for (place, image) in line.into_iter().enumerate().rev() {
-        let superseded = successor.filter(|_| !is_current(place)).map(|at| Superseded {
+        let by = outdated[place].or(successor).filter(|_| !is_current(place));
+        let superseded = by.map(|at| Superseded {
             at,
             worst_fixed: Severity::Unknown,
         });
@@ -114,6 +168,7 @@ fn line_of(base: &BaseImage, line: Vec<Pushed>) -> Vec<Release> {
             released_at: image.at,
             superseded,
             is_target: is_followed(place),
+            word: words[place],
         });
     }
     releases.reverse();
@@ -162,6 +217,7 @@ mod tests {
             platform: platform.to_owned(),
             diff_ids: vec![digest(&format!("layer of {name}"))],
             at: START + Duration::days(day),
+            made_at: Some(START + Duration::days(day)),
             signed_by: Vec::new(),
         }
     }
@@ -256,9 +312,79 @@ mod tests {
         // The stranger's take the place of nothing, and are replaced by what counts.
         let wanted = [("a", Some(3)), ("b", Some(3)), ("c", None), ("d", None)];
         assert_eq!(told(&bases(&entry), signed(&["a", "c"])), rows(&wanted));
+        let words = releases(&bases(&entry), signed(&["a", "c"])).into_iter();
+        let words: Vec<Word> = words.map(|release| release.word).collect();
+        assert_eq!(words, [Word::Signer, Word::Nobody, Word::Signer, Word::Nobody]);
         // Nor does a channel that points at one.
         entry.channels = base(&[("stable", "d")]).iter().next().unwrap().channels.clone();
         assert!(targets(&bases(&entry), signed(&["a", "c"])).is_empty());
+    }
+
+    #[test]
+    fn what_was_signed_long_ago_and_is_pushed_again_moves_nothing() {
+        let mut entry = base(&[]).iter().next().unwrap().clone();
+        entry.signer = Some("platform".to_owned());
+        let mut all = four();
+        all.push(pushed("ancient", 9, "linux/amd64"));
+        for image in &mut all {
+            image.signed_by = vec!["platform".to_owned()];
+        }
+        let ancient = all.last_mut().unwrap();
+        ancient.made_at = Some(START - Duration::days(900));
+        let bases = |entry: &BaseImage| Bases::build(vec![entry.clone()]).unwrap();
+        assert_eq!(targets(&bases(&entry), all.clone()), ["d"]);
+        // It is as old as it is: the release that was there before has taken its place.
+        let state = |name: &str| {
+            let all = told(&bases(&entry), all.clone());
+            all.into_iter().find(|(version, _)| version == name).unwrap().1
+        };
+        assert_eq!((state("d"), state("ancient")), (None, Some(4)));
+        // A stranger's that says it is of tomorrow makes nothing old.
+        let mut of_tomorrow = pushed("of tomorrow", 3, "linux/amd64");
+        of_tomorrow.made_at = Some(START + Duration::days(9_000));
+        let mut with_it = all.clone();
+        with_it.push(of_tomorrow);
+        assert_eq!(targets(&bases(&entry), with_it), ["d"]);
+        // Who sets the channel may go back; nor is what nobody has looked at older than anything.
+        entry.channels = base(&[("stable", "ancient")])
+            .iter()
+            .next()
+            .unwrap()
+            .channels
+            .clone();
+        assert_eq!(targets(&bases(&entry), all.clone()), ["ancient"]);
+        entry.channels.clear();
+        all.last_mut().unwrap().made_at = None;
+        assert_eq!(targets(&bases(&entry), all), ["ancient"]);
+    }
+
+    #[test]
+    fn a_copy_of_another_bases_release_is_no_release() {
+        let entry = |name: &str, signer: Option<&str>| {
+            let mut entry = base(&[]).iter().next().unwrap().clone();
+            entry.name = name.parse().unwrap();
+            entry.repository = format!("base/{name}").parse().unwrap();
+            entry.signer = signer.map(str::to_owned);
+            entry
+        };
+        let of = |base: &str, day: i64, signed_by: &[&str]| Pushed {
+            base: base.parse().unwrap(),
+            signed_by: signed_by.iter().map(|name| (*name).to_owned()).collect(),
+            ..pushed("same", day, "linux/amd64")
+        };
+        let owner = |mine: Option<&str>, theirs: Option<&str>, pushed: Vec<Pushed>| {
+            let bases = Bases::build(vec![entry("java17", mine), entry("toys", theirs)]).unwrap();
+            let all = releases(&bases, pushed);
+            let names: Vec<String> = all.iter().map(|release| release.base.to_string()).collect();
+            names.join(" ")
+        };
+        let both = |mine: &[&str], theirs: &[&str]| vec![of("toys", 5, theirs), of("java17", 2, mine)];
+        assert_eq!(owner(None, None, both(&[], &[])), "java17");
+        assert_eq!(owner(Some("a"), Some("b"), both(&["a"], &["a"])), "java17");
+        assert_eq!(owner(Some("a"), Some("b"), both(&["a"], &["b"])), "java17");
+        // Being there first helps nobody against the signer.
+        let before = vec![of("toys", 1, &[]), of("java17", 2, &["a"])];
+        assert_eq!(owner(Some("a"), None, before), "java17");
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(crate) fn release(base: &str, version: &str, layers: &[&str]) -> Release {
         released_at: datetime!(2026-11-01 0:00 UTC),
         superseded: None,
         is_target: true,
+        word: Word::Pusher,
     }
 }
 
@@ -110,6 +111,55 @@ fn equal_layers_are_the_current_release() {
     let (words, _) = ImageWords::read([("org.opencontainers.image.base.digest", &*old.digest.to_string())]);
     let hint = BaseHint::check(&words, &found, &index, &Bases::default());
     assert!(matches!(hint, BaseHint::Agrees { .. }), "{hint:?}");
+}
+
+#[test]
+fn whoever_copies_a_release_of_another_base_gets_nothing_by_it() {
+    let mut own = release("java17", "17.1", &["d", "j"]);
+    let at = datetime!(2026-11-02 0:00 UTC);
+    own.superseded = Some(Superseded {
+        at,
+        worst_fixed: Severity::Critical,
+    });
+    let copy = Release {
+        base: "toys".parse().unwrap(),
+        released_at: at,
+        superseded: None,
+        ..own.clone()
+    };
+    let longer = release("tomcat", "9", &["d", "j", "t"]);
+    for all in [
+        vec![own.clone(), copy.clone(), longer.clone()],
+        vec![copy.clone(), longer.clone(), own.clone()],
+    ] {
+        let index = BaseIndex::build(all).unwrap();
+        assert_eq!(index.len(), 3);
+        assert_eq!(index.release(&own.digest).unwrap().base, own.base);
+        let found = index.lineage(&layers(&["d", "j", "app"]));
+        let base = found.base().unwrap();
+        assert_eq!((&base.base, base.superseded), (&own.base, own.superseded));
+        let found = index.lineage(&layers(&["d", "j", "t", "app"]));
+        let names: Vec<&str> = found
+            .stack
+            .iter()
+            .map(|standing| standing.base.as_str())
+            .collect();
+        assert_eq!(names, ["java17", "tomcat"]);
+    }
+    // Nor by having been there before the signed one.
+    let (early, mut signed) = (
+        Release {
+            released_at: at - time::Duration::DAY * 9,
+            ..copy
+        },
+        own,
+    );
+    signed.word = Word::Signer;
+    let index = BaseIndex::build(vec![early, signed]).unwrap();
+    assert_eq!(
+        index.lineage(&layers(&["d", "j"])).base().unwrap().base.as_str(),
+        "java17"
+    );
 }
 
 #[test]

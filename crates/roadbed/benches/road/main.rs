@@ -200,6 +200,7 @@ fn lineage() -> Result<()> {
             released_at: time::OffsetDateTime::UNIX_EPOCH,
             superseded: None,
             is_target: number == 4,
+            word: road::lineage::Word::Pusher,
         })
     });
     let index = BaseIndex::build(releases.collect::<Result<Vec<Release>>>()?)?;

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use findings::Severity;
 use oci::{Digest, RepoName};
 use road::base::{BaseImage, Lifecycle, Promise, RebaseContract, parse_duration};
+use road::lineage::{Release, Word};
 use road::names::{BaseName, Contact, Owner};
 use time::Duration;
 use web::wire::{BaseEntry, SetBase, ShownBase};
@@ -251,7 +252,7 @@ fn describe(shown: &ShownBase) -> String {
             release.version.clone(),
             release.released_at.date().to_string(),
             release.diff_ids.len().to_string(),
-            superseded.unwrap_or_else(|| if release.is_target { "current" } else { "announced" }.to_owned()),
+            superseded.unwrap_or_else(|| state(release).to_owned()),
             release.digest.to_string(),
         ]
     });
@@ -263,4 +264,13 @@ fn describe(shown: &ShownBase) -> String {
         let _ = writeln!(text, "… and {} older", shown.more_releases);
     }
     text
+}
+
+/// What is told of a release that nothing has taken the place of.
+fn state(release: &Release) -> &'static str {
+    match (release.is_target, release.word) {
+        (true, _) => "current",
+        (false, Word::Nobody) => "not signed",
+        (false, Word::Pusher | Word::Signer) => "announced",
+    }
 }

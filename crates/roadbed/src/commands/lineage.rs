@@ -119,6 +119,9 @@ fn road(image: &ImageLineage) -> String {
         },
         Because::Experimental { base } => format!("{base} is an experiment"),
         Because::NotDeclared { base } => format!("{base} is not approved any more"),
+        Because::NotSigned { base } => {
+            format!("it stands on what the declared signer of {base} has not signed")
+        }
         Because::NoBase => "it stands on no approved base".to_owned(),
         Because::LayersUnknown => "a layer could not be read".to_owned(),
         Because::NoImages => "no image was looked into".to_owned(),

@@ -42,11 +42,14 @@ impl Default for SignatureLimits {
 #[derive(Default)]
 pub(crate) struct Collected {
     documents: Vec<Found>,
+    /// The image; nothing where a client says what is attached to one that is not here.
+    image: Option<Digest>,
     /// The indexes that name the image.
     pub(super) indexes: Vec<Digest>,
     /// Whether there is more than is read.
     is_cut: bool,
-    /// What is attached to the images that the registry made this one of, the nearest first.
+    /// What is attached to the images that the registry made this one of, the nearest first, as far as each step went to a release
+    /// that counts by its base's declared signer.
     sources: Vec<Collected>,
 }
 
@@ -83,13 +86,14 @@ pub(super) async fn collect(
     let mut collected = collect_one(store, limits, repo, digest).await?;
     let mut of = *digest;
     for _ in 0..MAX_SOURCES {
-        let Some(source) = store.rebased_from(repo, &of).await? else {
+        // Whoever signed the image did not sign what lies below it by now: that must be by the word of another signer.
+        let Some(source) = store.rebased_from(repo, &of).await?.filter(|from| from.counts) else {
             break;
         };
+        of = source.image;
         collected
             .sources
-            .push(collect_one(store, limits, repo, &source).await?);
-        of = source;
+            .push(collect_one(store, limits, repo, &of).await?);
     }
     Ok(collected)
 }
@@ -102,6 +106,7 @@ async fn collect_one(
 ) -> Result<Collected> {
     let attachments = store.attachments(repo, digest, limits.documents).await?;
     let mut collected = Collected {
+        image: Some(*digest),
         is_cut: attachments.is_cut,
         indexes: attachments.indexes,
         ..Collected::default()
@@ -130,6 +135,18 @@ async fn collect_one(
         }
     }
     Ok(collected)
+}
+
+/// Whether an image has a signature by a trusted signer, or is a rebase that counts of one that has.
+pub(crate) async fn is_signed(
+    store: &Store,
+    (repo, digest): (&RepoName, &Digest),
+    signers: &[TrustedSigner],
+    now: OffsetDateTime,
+) -> Result<bool> {
+    let collected = collect(store, SignatureLimits::default(), repo, digest).await?;
+    let mut all = std::iter::once(&collected).chain(&collected.sources);
+    Ok(all.any(|one| !one.signatures((repo, digest), signers, now).is_empty()))
 }
 
 /// Why what a client says is attached to an image is not looked at.
@@ -296,7 +313,8 @@ pub(super) fn verify<'a>(
         subject.image.signed_until = subject.image.signed_until.into_iter().chain(ends).min();
     }
     for source in &collected.sources {
-        for mut attached in source.signatures(subject, signers, now) {
+        let image = (&subject.repo.name, &subject.image.digest);
+        for mut attached in source.signatures(image, signers, now) {
             for name in &mut attached.signers {
                 name.insert_str(0, REBASE_OF);
             }
@@ -318,12 +336,19 @@ pub(super) fn verify<'a>(
 }
 
 impl Collected {
-    /// The signatures of the image by those who are trusted for it.
-    fn signatures(&self, subject: &Subject, signers: &[TrustedSigner], now: OffsetDateTime) -> Vec<Attached> {
+    /// The signatures of the image by those who are trusted for it. What it is called if nothing is known of it: `digest`.
+    fn signatures(
+        &self,
+        (repo, digest): (&RepoName, &Digest),
+        signers: &[TrustedSigner],
+        now: OffsetDateTime,
+    ) -> Vec<Attached> {
+        // What is about the image that another one was made of is not about an index.
+        let image = self.image.as_ref().unwrap_or(digest);
         let counts = |checked: &Checked| checked.is_signature() && !checked.signers.is_empty();
         let told = self.documents.iter().filter_map(|found| {
-            let checked = found.check(&subject.repo.name, signers, now);
-            counts(&checked).then(|| found.told(&checked, &subject.image.digest))
+            let checked = found.check(repo, signers, now);
+            counts(&checked).then(|| found.told(&checked, image))
         });
         told.collect()
     }

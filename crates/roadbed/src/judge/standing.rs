@@ -12,6 +12,7 @@ use road::{
     lineage::{BaseHint, Lineage},
 };
 use store::{ImageNote, RoadEntries};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use web::wire::{FindingsByOrigin, ImageLineage};
 
 use super::{evidence::Gathered, image::Ready, knowledge::Facts, subject_of};
@@ -27,6 +28,7 @@ pub(super) fn note_of(ready: &Ready, signed_by: &[String]) -> Option<ImageNote> 
         diff_ids: known.unwrap_or_default(),
         words: words(ready).statement(repository, &origin),
         signed_by: signed_by.to_vec(),
+        made_at: made_at(config),
     })
 }
 
@@ -96,6 +98,13 @@ pub(super) fn diff_ids(gathered: &Gathered) -> Vec<Option<Digest>> {
     let ids = gathered.diff_ids.iter();
     ids.map(|id| id.as_deref().and_then(|id| id.parse().ok()))
         .collect()
+}
+
+/// 1970 where it does not say, or nothing that can be read.
+fn made_at(config: &ImageConfig) -> OffsetDateTime {
+    let said = config.created.as_deref();
+    let made_at = said.and_then(|said| OffsetDateTime::parse(said, &Rfc3339).ok());
+    made_at.unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 fn platform(config: &ImageConfig) -> String {

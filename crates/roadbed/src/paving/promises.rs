@@ -124,7 +124,9 @@ impl RoadService {
     }
 
     async fn look_at(&self, road: &RoadEntries, base: &BaseImage) -> Result<Looked> {
-        let all: Vec<&Release> = road.releases.of_base(&base.name).collect();
+        // Whoever only may push to a base fulfils no promise of its owner.
+        let all = road.releases.of_base(&base.name);
+        let all: Vec<&Release> = all.filter(|release| release.word.counts()).collect();
         let first = all.iter().map(|release| release.released_at).min();
         let mut current: Vec<&Release> = all
             .into_iter()

@@ -1,4 +1,5 @@
-//! What the registry states of an image that it made: that it signed it, and how it was made (SLSA provenance, version 1). Both are
+//! What the registry states of an image that it made: how it was made (SLSA provenance, version 1), and where those who made image
+//! and base are trusted, its signature. Both are
 //! attached to the image in the transaction that stores it, signed with the registry's own key. No author is named.
 
 use anyhow::Result;
@@ -23,19 +24,23 @@ const BUILDER: &str = "https://roadbed.dev/registry";
 /// Files of the layer on top that are named.
 const MAX_MERGED: usize = 100;
 
-/// What is to be stored, with a signature and a provenance of what its tag will name.
+/// What is to be stored, with a provenance of what its tag will name, and a signature where `is_vouched`: who admits by the key
+/// alone must not admit what anybody pushed.
 pub(super) fn attested(
     key: &PatchKey,
     mut new: NewRebase,
     plan: &PlanEntry,
-    base: &BaseImage,
+    (base, is_vouched): (&BaseImage, bool),
 ) -> Result<NewRebase> {
     let Some((image, bytes, manifest)) = new.manifests.last() else {
         return Ok(new);
     };
     let media_type = &manifest.media_type;
     let subject = json!({ "mediaType": media_type, "digest": image, "size": bytes.len() });
-    let statements = [(COSIGN_SIGN, json!({})), (PROVENANCE, provenance(plan, base))];
+    let signature = is_vouched.then(|| (COSIGN_SIGN, json!({})));
+    let statements = signature
+        .into_iter()
+        .chain([(PROVENANCE, provenance(plan, base))]);
     for (kind, predicate) in statements {
         let mut made = referrer(key, (image, &subject), kind, &predicate)?;
         if !new.referrers.is_empty() {
@@ -198,6 +203,37 @@ mod tests {
         assert_eq!(said, provenance(&plan, &base).to_string());
         for name in ["old", "1", "2"] {
             assert!(said.contains(&digest(name).hex()), "{name} in {said}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_vouched_for_is_signed() {
+        let key = PatchKey::read(&PatchKey::make().unwrap()).unwrap();
+        let (plan, base) = plan();
+        let bytes = Bytes::from(
+            r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#,
+        );
+        let manifest = Manifest::parse(&bytes, None, &ManifestLimits::default()).unwrap();
+        let new = NewRebase {
+            repository: "team/app".parse().unwrap(),
+            tag: "v1".parse().unwrap(),
+            old: digest("old"),
+            how: store::TagMove::Suffix,
+            plan: String::new(),
+            base: base.repository.clone(),
+            manifests: vec![(digest("new"), bytes, manifest)],
+            blobs: Vec::new(),
+            images: Vec::new(),
+            referrers: Vec::new(),
+            item: None,
+        };
+        for (is_vouched, wanted) in [(false, &[PROVENANCE][..]), (true, &[COSIGN_SIGN, PROVENANCE])] {
+            let made = attested(&key, new.clone(), &plan, (&base, is_vouched)).unwrap();
+            let kind =
+                |made: &OwnReferrer| made.manifest.annotations["dev.sigstore.bundle.predicateType"].clone();
+            let kinds: Vec<String> = made.referrers.iter().map(kind).collect();
+            assert_eq!(kinds, wanted);
+            assert_eq!(made.referrers[0].blobs.len(), 2);
         }
     }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     images::Image,
-    signer::{named, plain},
+    signer::{Signer, named, plain},
     world::{REPOSITORY, World, facts},
 };
 use crate::harness::{
@@ -153,6 +153,9 @@ async fn what_the_registry_made_cosign_verifies() -> Result<()> {
     let second = super::rebase::release(2);
     super::rebase::push(&world, "base/java", "2", &second).await?;
     super::mass::sign(&world, "base/java", &second.document, &platform).await?;
+    let release = Signer::named("release")?;
+    release.trust(&world, &[])?;
+    super::mass::sign(&world, "team/one", &super::rebase::app("one").document, &release).await?;
     super::rebase::until(&world, &["rebase", "team/one:v1"], |said| said["class"] == "A").await?;
     world.roadbed(&["rebase", "team/one:v1", "--apply"])?;
     std::fs::write(

@@ -349,10 +349,38 @@ async fn what_was_made_counts_as_signed_only_if_its_source_was() -> Result<()> {
     }
     until_signed(&world, "team/signed:v1-p1", &["rebase-of:release"]).await?;
     until_signed(&world, "team/plain:v1-p1", &[]).await?;
+    // Nor does the registry sign what nobody signed, for those who admit by its key alone.
+    ensure!(
+        is_signed_by_registry(&world, "team/signed").await?,
+        "its source is signed"
+    );
+    ensure!(
+        !is_signed_by_registry(&world, "team/plain").await?,
+        "its source is not"
+    );
     // What is taken back of the source is taken back of what was made of it.
     world.roadbed(&["signer", "remove", "release"])?;
     until_signed(&world, "team/signed:v1-p1", &[]).await?;
     Ok(())
+}
+
+async fn is_signed_by_registry(world: &World, repository: &str) -> Result<bool> {
+    let image = world
+        .admin
+        .get(format!("/v2/{repository}/manifests/v1-p1"))
+        .send()
+        .await?
+        .expect(&[200])?;
+    let digest = image.header("docker-content-digest").context("it has a digest")?;
+    let all = world
+        .admin
+        .get(format!("/v2/{repository}/referrers/{digest}"))
+        .send()
+        .await?
+        .expect(&[200])?;
+    let all: Value = serde_json::from_slice(&all.body)?;
+    let mut all = all["manifests"].as_array().into_iter().flatten();
+    Ok(all.any(|one| one["annotations"]["dev.sigstore.bundle.predicateType"] == SIGNED))
 }
 
 async fn until_signed(world: &World, image: &str, by: &[&str]) -> Result<()> {

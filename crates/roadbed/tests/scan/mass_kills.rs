@@ -159,7 +159,7 @@ async fn whole_image(world: &World, repository: &str, tag: &str) -> Result<()> {
     if tag == "v1" {
         return Ok(());
     }
-    // What is made is made with what is stated of it: its signature and its provenance at least.
+    // What is made is made with what is stated of it: its provenance at least, and nobody signed what it was made of.
     let referrers = world
         .admin
         .get(format!("/v2/{repository}/referrers/{digest}"))
@@ -172,6 +172,6 @@ async fn whole_image(world: &World, repository: &str, tag: &str) -> Result<()> {
         .into_iter()
         .flatten()
         .filter(|one| one["artifactType"] == "application/vnd.dev.sigstore.bundle.v0.3+json");
-    ensure!(stated.count() >= 2, "{referrers:#}");
+    ensure!(stated.count() >= 1, "{referrers:#}");
     Ok(())
 }

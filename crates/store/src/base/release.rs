@@ -33,6 +33,8 @@ pub struct ImageNote {
     pub words: Option<Statement>,
     /// The trusted signers of it.
     pub signed_by: Vec<String>,
+    /// When it was made, by its configuration; 1970 where that does not say.
+    pub made_at: OffsetDateTime,
 }
 
 #[derive(FromQueryResult)]
@@ -43,6 +45,7 @@ struct ReleaseRow {
     diff_ids: String,
     released_at: i64,
     signed_by: String,
+    made_at: Option<i64>,
 }
 
 #[derive(FromQueryResult)]
@@ -70,7 +73,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let on = self.inner.db.read();
         let is_release = match base_of(on, repo).await? {
-            Some(base) => is_usable(&note) && known(on, &base, digest).await? != Some(joined(&note)),
+            Some(base) => is_usable(&note) && known(on, &base, digest).await? != Some(kept(&note)),
             None => false,
         };
         let is_news = match &note.words {
@@ -90,10 +93,15 @@ fn is_usable(note: &ImageNote) -> bool {
     (1..=MAX_LAYERS).contains(&note.diff_ids.len())
 }
 
-/// Its layers and its signers, as they are kept.
-fn joined(note: &ImageNote) -> (String, String) {
+/// What is kept of it.
+fn kept(note: &ImageNote) -> KnownRow {
     let ids: Vec<String> = note.diff_ids.iter().map(Digest::to_string).collect();
-    (ids.join(" "), note.signed_by.join(" "))
+    let made_at = note.made_at.unix_timestamp_nanos() / 1_000;
+    KnownRow {
+        diff_ids: ids.join(" "),
+        signed_by: note.signed_by.join(" "),
+        made_at: Some(i64::try_from(made_at).unwrap_or_default()),
+    }
 }
 
 /// The base that is released to a repository.
@@ -114,20 +122,50 @@ pub(crate) async fn names_changed(tx: &Tx, repo: &RepoName) -> Result<(), StoreE
     Ok(())
 }
 
-#[derive(FromQueryResult)]
+#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
 struct KnownRow {
     diff_ids: String,
     signed_by: String,
+    made_at: Option<i64>,
 }
 
 async fn known(
     on: &impl ConnectionTrait,
     base: &str,
     digest: &Digest,
-) -> Result<Option<(String, String)>, StoreError> {
-    let sql = "SELECT diff_ids, signed_by FROM base_release WHERE base = $1 AND digest = $2";
-    let row: Option<KnownRow> = sql::first(on, sql, [base.into(), digest.to_string().into()]).await?;
-    Ok(row.map(|row| (row.diff_ids, row.signed_by)))
+) -> Result<Option<KnownRow>, StoreError> {
+    let sql = "SELECT diff_ids, signed_by, made_at FROM base_release WHERE base = $1 AND digest = $2";
+    sql::first(on, sql, [base.into(), digest.to_string().into()]).await
+}
+
+/// Whether releases (digests, separated by spaces; one at least) are those of a base by the word of its declared signer.
+pub(crate) async fn are_signed(
+    on: &impl ConnectionTrait,
+    base: &str,
+    releases: &str,
+) -> Result<bool, StoreError> {
+    let Some(signer) = declared(on, base).await?.and_then(|entry| entry.signer) else {
+        return Ok(false);
+    };
+    for release in releases.split_whitespace() {
+        let release = known(on, base, &blob::parse_digest(release)?).await?;
+        let by = release.map(|release| release.signed_by).unwrap_or_default();
+        if !by.split_whitespace().any(|name| name == signer) {
+            return Ok(false);
+        }
+    }
+    Ok(!releases.is_empty())
+}
+
+/// A base as the catalogue has it.
+async fn declared(
+    on: &impl ConnectionTrait,
+    base: &str,
+) -> Result<Option<road::base::BaseImage>, StoreError> {
+    let sql = "SELECT body AS text FROM base_image WHERE name = $1";
+    let row = sql::first::<sql::Text, 1>(on, sql, [base.into()]).await?;
+    let entry = row.map(|row| serde_json::from_str(&row.text)).transpose();
+    entry.map_err(|error| StoreError::damaged(format!("base {base}: {error}")))
 }
 
 async fn keep(tx: &Tx, repo: &RepoName, digest: &Digest, note: &ImageNote) -> Result<(), StoreError> {
@@ -144,22 +182,22 @@ async fn keep(tx: &Tx, repo: &RepoName, digest: &Digest, note: &ImageNote) -> Re
     let Some(base) = base_of(tx.sql(), repo).await?.filter(|_| is_usable(note)) else {
         return Ok(());
     };
-    let (diff_ids, signed_by) = joined(note);
-    let was = known(tx.sql(), &base, digest).await?;
-    if was.as_ref() == Some(&(diff_ids.clone(), signed_by.clone())) {
+    let row = kept(note);
+    if known(tx.sql(), &base, digest).await?.as_ref() == Some(&row) {
         return Ok(());
     }
-    let sql = "INSERT INTO base_release (base, digest, platform, diff_ids, released_at, signed_by) \
-               VALUES ($1, $2, $3, $4, $5, $6) \
+    let sql = "INSERT INTO base_release (base, digest, platform, diff_ids, released_at, signed_by, made_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7) \
                ON CONFLICT (base, digest) DO UPDATE SET platform = excluded.platform, diff_ids = excluded.diff_ids, \
-               signed_by = excluded.signed_by";
+               signed_by = excluded.signed_by, made_at = excluded.made_at";
     let values = [
         base.as_str().into(),
         digest.to_string().into(),
         note.platform.as_str().into(),
-        diff_ids.into(),
+        row.diff_ids.into(),
         manifest.pushed_at.into(),
-        signed_by.into(),
+        row.signed_by.into(),
+        row.made_at.into(),
     ];
     sql::execute(tx.sql(), sql, values).await?;
     forget_oldest(tx, &base).await?;
@@ -167,23 +205,73 @@ async fn keep(tx: &Tx, repo: &RepoName, digest: &Digest, note: &ImageNote) -> Re
     let (actor, subject) = (Actor::system("judge"), blob::subject(repo, digest));
     let mut about = json!({ "base": base, "platform": note.platform, "layers": note.diff_ids.len(), "signed_by": note.signed_by });
     // It is told why nothing follows to it.
-    if let Some(why) = why_not(tx, &base, note).await? {
+    if let Some(why) = why_not(tx, &base, digest, (note, manifest.pushed_at)).await? {
         about["moves_nothing"] = why.into();
     }
     event::record(tx, &actor, EventKind::BaseRelease, &subject, about).await
 }
 
-/// Why images do not follow to a release.
-async fn why_not(tx: &Tx, base: &str, note: &ImageNote) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT body AS text FROM base_image WHERE name = $1";
-    let Some(row) = sql::first::<sql::Text, 1>(tx.sql(), sql, [base.into()]).await? else {
+#[derive(FromQueryResult)]
+struct OtherRow {
+    base: String,
+    digest: String,
+    signed_by: String,
+}
+
+/// Why images do not follow to a release, which was pushed then.
+async fn why_not(
+    tx: &Tx,
+    base: &str,
+    digest: &Digest,
+    (note, pushed_at): (&ImageNote, i64),
+) -> Result<Option<String>, StoreError> {
+    let Some(entry) = declared(tx.sql(), base).await? else {
         return Ok(None);
     };
-    let entry: road::base::BaseImage = serde_json::from_str(&row.text)
-        .map_err(|error| StoreError::damaged(format!("base {base}: {error}")))?;
-    let signer = entry.signer.filter(|signer| !note.signed_by.contains(signer));
-    Ok(signer
-        .map(|signer| format!("it is not signed by {signer}, whom the catalogue declares for base {base}")))
+    let signer = entry.signer.as_ref();
+    if let Some(signer) = signer.filter(|signer| !note.signed_by.contains(signer)) {
+        return Ok(Some(format!(
+            "it is not signed by {signer}, whom the catalogue declares for base {base}"
+        )));
+    }
+    // The same digest in other bases: layers alone would have all releases read.
+    let sql = "SELECT o.base, o.digest, o.signed_by FROM base_image b JOIN base_release o ON o.base = b.name \
+               WHERE o.digest = $1 AND b.name <> $2 AND o.released_at < $3 ORDER BY o.released_at LIMIT 1";
+    let values = [digest.to_string().into(), base.into(), pushed_at.into()];
+    if let Some(first) = sql::first::<OtherRow, 3>(tx.sql(), sql, values).await? {
+        let of = first.base;
+        let declares = |entry: road::base::BaseImage| entry.signer.is_some();
+        let is_open = signer.is_none() && !declared(tx.sql(), &of).await?.is_some_and(declares);
+        if is_open || are_signed(tx.sql(), &of, &first.digest).await? {
+            return Ok(Some(format!(
+                "base {of} had it first: a copy is no release of base {base}"
+            )));
+        }
+    }
+    if entry.channels.values().any(|channel| channel == digest) {
+        return Ok(None);
+    }
+    let sql = "SELECT base, digest, signed_by FROM base_release WHERE base = $1 AND platform = $2 AND digest <> $3 \
+               AND released_at <= $4 AND made_at > $5 ORDER BY made_at DESC LIMIT $6";
+    let values = [
+        base.into(),
+        note.platform.as_str().into(),
+        digest.to_string().into(),
+        pushed_at.into(),
+        kept(note).made_at.into(),
+        sql::to_db(MAX_RELEASES_OF_A_BASE as u64).into(),
+    ];
+    let newer: Vec<OtherRow> = sql::all(tx.sql(), sql, values).await?;
+    let counts = |other: &&OtherRow| {
+        let mut by = other.signed_by.split_whitespace();
+        signer.is_none_or(|signer| by.any(|name| name == signer))
+    };
+    Ok(newer.iter().find(counts).map(|other| {
+        let (made, than) = (note.made_at, &other.digest);
+        format!(
+            "it was made at {made}, before release {than} that counts: let a channel name it if it is meant"
+        )
+    }))
 }
 
 /// Keeps the newest of them.
@@ -206,7 +294,7 @@ pub(crate) async fn forget(tx: &Tx, base: &BaseName) -> Result<(), StoreError> {
 
 /// All releases of all bases, at most as many as can be known at a time: the newest.
 pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<Pushed>, StoreError> {
-    let sql = "SELECT base, digest, platform, diff_ids, released_at, signed_by FROM base_release \
+    let sql = "SELECT base, digest, platform, diff_ids, released_at, signed_by, made_at FROM base_release \
                ORDER BY released_at DESC, digest LIMIT $1";
     let rows: Vec<ReleaseRow> = sql::all(on, sql, [sql::to_db(MAX_RELEASES as u64).into()]).await?;
     let (tags, holders) = (tags(on).await?, holders(on).await?);
@@ -231,6 +319,7 @@ pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<Pushed>, StoreE
             platform: row.platform,
             diff_ids: diff_ids.collect::<Result<_, _>>()?,
             at: moment(row.released_at),
+            made_at: row.made_at.map(moment),
             signed_by: row.signed_by.split_whitespace().map(str::to_owned).collect(),
         })
     };

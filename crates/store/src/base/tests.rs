@@ -36,6 +36,7 @@ fn note(layers: &[&str]) -> ImageNote {
         diff_ids: layers.iter().map(|name| layer(name)).collect(),
         words: None,
         signed_by: Vec::new(),
+        made_at: OffsetDateTime::UNIX_EPOCH,
     }
 }
 
@@ -220,4 +221,64 @@ async fn what_has_too_many_layers_or_none_is_no_release() {
     }
     store.note_image(&repo, &digest, note(&names[1..])).await.unwrap();
     assert_eq!(store.road().await.unwrap().releases.len(), 1);
+}
+
+/// Why the release that was noted last moves nothing, by the audit log.
+async fn moves_nothing(kit: &Kit) -> String {
+    let sql = "SELECT body AS text FROM event WHERE kind = 'base.release' ORDER BY seq DESC LIMIT 1";
+    let row: Option<crate::db::sql::Text> = crate::db::sql::first(kit.store.inner.db.read(), sql, [])
+        .await
+        .unwrap();
+    let details: serde_json::Value = serde_json::from_str(&row.unwrap().text).unwrap();
+    details["moves_nothing"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn copies_and_what_is_replayed_move_nothing_and_the_log_says_why() {
+    let kit = Kit::new().await;
+    let (store, operator, ci) = (&kit.store, Kit::operator(), kit.all("ci").await);
+    for name in ["java", "toys"] {
+        let mut base = base(name, &format!("base/{name}"));
+        base.signer = Some("platform".to_owned());
+        store.set_base(&operator, &base).await.unwrap();
+    }
+    let signed = |layers: &[&str], day: i64| ImageNote {
+        signed_by: vec!["platform".to_owned()],
+        made_at: OffsetDateTime::UNIX_EPOCH + Duration::days(day),
+        ..note(layers)
+    };
+    let minute = std::time::Duration::from_mins(1);
+    let (java, toys) = ("base/java".parse().unwrap(), "base/toys".parse().unwrap());
+    let current = kit.push_image(&ci, "base/java", "current", &["2"]).await;
+    store
+        .note_image(&java, &current, signed(&["current"], 100))
+        .await
+        .unwrap();
+    assert_eq!(moves_nothing(&kit).await, "");
+    kit.advance(minute);
+    let ancient = kit.push_image(&ci, "base/java", "ancient", &["3"]).await;
+    store
+        .note_image(&java, &ancient, signed(&["ancient"], 7))
+        .await
+        .unwrap();
+    let why = moves_nothing(&kit).await;
+    assert!(
+        why.contains("it was made at 1970-01-08") && why.contains(&current.to_string()),
+        "{why}"
+    );
+    let copy = kit.push_image(&ci, "base/toys", "current", &["1"]).await;
+    assert_eq!(copy, current);
+    store
+        .note_image(&toys, &copy, signed(&["current"], 100))
+        .await
+        .unwrap();
+    let why = moves_nothing(&kit).await;
+    assert!(why.contains("base java had it first"), "{why}");
+    let found = lineage(&kit, &["current", "app"]).await;
+    let standing = found.base().unwrap();
+    assert_eq!((standing.base.as_str(), standing.superseded), ("java", None));
+    let road = store.road().await.unwrap();
+    assert!(road.releases.of_base(&"toys".parse().unwrap()).next().is_none());
+    assert!(!road.releases.release(&ancient).unwrap().is_target);
+    assert!(road.releases.release(&current).unwrap().is_target);
 }

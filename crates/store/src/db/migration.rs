@@ -23,6 +23,7 @@ mod m0019_held;
 mod m0020_paving;
 mod m0021_mass_rebase;
 mod m0022_stale_marks;
+mod m0023_counted;
 mod table;
 
 /// The list.
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_paving::Migration),
             Box::new(m0021_mass_rebase::Migration),
             Box::new(m0022_stale_marks::Migration),
+            Box::new(m0023_counted::Migration),
         ]
     }
 }

@@ -116,6 +116,7 @@ fn statement(images: &[(RepoName, Digest)], since: Timestamp, now: Timestamp) ->
          AND f.kind = 1) \
          OR EXISTS (SELECT 1 FROM manifest o WHERE o.repository_id = r.id AND o.subject = w.digest AND {types}) \
          OR EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = r.id AND t.name IN (w.tag, w.tag || '.sig', w.tag || '.att')) \
+         OR EXISTS (SELECT 1 FROM rebase_image o WHERE o.repository = w.repository AND o.new_digest = w.digest) \
          THEN 1 ELSE 0 END AS has_attachments, \
          CASE WHEN EXISTS (SELECT 1 FROM base_image b WHERE b.repository = w.repository) THEN 1 ELSE 0 END AS is_of_base \
          FROM wanted w JOIN repository r ON r.name = w.repository \

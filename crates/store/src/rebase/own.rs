@@ -4,16 +4,47 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oci::{Digest, Manifest, RepoName};
-use sea_orm::Value;
+use road::names::BaseName;
+use sea_orm::{FromQueryResult, Value};
 
 use super::{Bounds, RebaseError, is_refused};
 use crate::attached::decide;
+use crate::base::release::are_signed;
 use crate::blob::{link, state};
 use crate::db::{Tx, sql};
 use crate::files::{Committed, Location};
 use crate::job::{self, JobPriority};
 use crate::manifest::put_own;
 use crate::{PutError, PutManifest, Store, StoreError, StoreLimits, blob, manifest, repository};
+
+/// An image that the registry made of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeImage {
+    /// What it was made of.
+    pub old: Digest,
+    /// What was made.
+    pub new: Digest,
+    /// The base that it went to.
+    pub base: BaseName,
+    /// Which releases of that; of an index those of all of its images.
+    pub releases: Vec<Digest>,
+}
+
+/// What an image was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RebasedFrom {
+    /// The image before.
+    pub image: Digest,
+    /// Whether what it went to is a release by the word of the signer whom the base declares by now.
+    pub counts: bool,
+}
+
+#[derive(FromQueryResult)]
+struct FromRow {
+    old_digest: String,
+    base: String,
+    releases: String,
+}
 
 /// An artifact that refers to an image which the registry made.
 #[derive(Debug, Clone)]
@@ -30,11 +61,22 @@ pub struct OwnReferrer {
 
 impl Store {
     /// The image that one was made of by a rebase, if it was.
-    pub async fn rebased_from(&self, repo: &RepoName, new: &Digest) -> Result<Option<Digest>, StoreError> {
-        let sql = "SELECT old_digest AS text FROM rebase_image WHERE repository = $1 AND new_digest = $2";
+    pub async fn rebased_from(
+        &self,
+        repo: &RepoName,
+        new: &Digest,
+    ) -> Result<Option<RebasedFrom>, StoreError> {
+        let sql =
+            "SELECT old_digest, base, releases FROM rebase_image WHERE repository = $1 AND new_digest = $2";
         let values = [repo.as_str().into(), new.to_string().into()];
-        let row: Option<sql::Text> = sql::first(self.inner.db.read(), sql, values).await?;
-        row.map(|row| blob::parse_digest(&row.text)).transpose()
+        let on = self.inner.db.read();
+        let Some(row) = sql::first::<FromRow, 2>(on, sql, values).await? else {
+            return Ok(None);
+        };
+        Ok(Some(RebasedFrom {
+            image: blob::parse_digest(&row.old_digest)?,
+            counts: are_signed(on, &row.base, &row.releases).await?,
+        }))
     }
 
     /// What the attested SBOM of a rebased image was made from; empty where it has none yet. `None`: it was not rebased.
@@ -84,15 +126,19 @@ async fn attest(
     put(tx, repo, &[referrer], (files, bounds)).await
 }
 
-/// Notes what was made of what.
-pub(super) async fn note(tx: &Tx, repo: &RepoName, images: &[(Digest, Digest)]) -> Result<(), StoreError> {
-    let sql = "INSERT INTO rebase_image (repository, new_digest, old_digest, sbom) VALUES ($1, $2, $3, '') \
-               ON CONFLICT (repository, new_digest) DO UPDATE SET old_digest = excluded.old_digest";
-    for (old, new) in images {
-        let values: [Value; 3] = [
+/// Notes what was made of what, and by which releases.
+pub(super) async fn note(tx: &Tx, repo: &RepoName, images: &[MadeImage]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO rebase_image (repository, new_digest, old_digest, sbom, base, releases) \
+               VALUES ($1, $2, $3, '', $4, $5) ON CONFLICT (repository, new_digest) DO UPDATE SET \
+               old_digest = excluded.old_digest, base = excluded.base, releases = excluded.releases";
+    for image in images {
+        let releases: Vec<String> = image.releases.iter().map(Digest::to_string).collect();
+        let values: [Value; 5] = [
             repo.as_str().into(),
-            new.to_string().into(),
-            old.to_string().into(),
+            image.new.to_string().into(),
+            image.old.to_string().into(),
+            image.base.as_str().into(),
+            releases.join(" ").into(),
         ];
         sql::execute(tx.sql(), sql, values).await?;
     }

@@ -40,10 +40,22 @@ impl World {
             base: "base/java".parse().unwrap(),
             manifests: vec![(digest, bytes, manifest)],
             blobs: vec![config.into(), layer.into()],
-            images: vec![(self.old, digest)],
+            images: vec![MadeImage {
+                old: self.old,
+                new: digest,
+                base: "java".parse().unwrap(),
+                releases: vec![sha256(b"release")],
+            }],
             referrers: Vec::new(),
             item: item.map(|item| RebaseOf { item, thaw: None }),
         }
+    }
+
+    /// Whether what the new image went to counts.
+    async fn counts(&self, new: &Digest) -> bool {
+        let repo = REPO.parse().unwrap();
+        let store = &self.kit.store;
+        store.rebased_from(&repo, new).await.unwrap().unwrap().counts
     }
 
     async fn make(&self, seed: &str) -> Result<Rebase, RebaseError> {
@@ -100,7 +112,10 @@ async fn a_tag_follows_goes_back_and_the_same_plan_answers_the_same_line() {
     let repo: RepoName = REPO.parse().unwrap();
     assert_eq!(
         store.rebased_from(&repo, &first.new).await.unwrap(),
-        Some(world.old)
+        Some(RebasedFrom {
+            image: world.old,
+            counts: false
+        })
     );
     assert_eq!(store.rebased_from(&repo, &world.old).await.unwrap(), None);
     // The rebased one is followed from now on, and not the one that it was made of.
@@ -392,4 +407,41 @@ async fn what_was_rebased_is_forgotten_with_its_repository() {
     let items = store.rebase_items(&base, &[sha256(b"2")], 10).await.unwrap();
     assert!(items.is_empty(), "{items:?}");
     assert!(store.waiting_rebases(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_an_image_went_to_counts_by_the_signer_who_is_declared_when_it_is_asked() {
+    let world = world().await;
+    let store = &world.kit.store;
+    let release = world
+        .kit
+        .push_image(&world.ci, "base/java", "release", &["2"])
+        .await;
+    let mut plan = world.plan("new", None);
+    plan.images[0].releases = vec![release];
+    let made = store.make_rebase(&world.actor, plan).await.unwrap();
+    let mut base = crate::base::tests::base("java", "base/java");
+    let operator = Kit::operator();
+    store.set_base(&operator, &base).await.unwrap();
+    let note = |signed_by: &[&str]| crate::ImageNote {
+        platform: "linux/amd64".to_owned(),
+        diff_ids: vec![sha256(b"layer")],
+        words: None,
+        signed_by: signed_by.iter().map(|name| (*name).to_owned()).collect(),
+        made_at: time::OffsetDateTime::UNIX_EPOCH,
+    };
+    let repo = "base/java".parse().unwrap();
+    store
+        .note_image(&repo, &release, note(&["platform"]))
+        .await
+        .unwrap();
+    assert!(!world.counts(&made.new).await, "nobody is declared");
+    base.signer = Some("platform".to_owned());
+    store.set_base(&operator, &base).await.unwrap();
+    assert!(world.counts(&made.new).await);
+    store
+        .note_image(&repo, &release, note(&["stranger"]))
+        .await
+        .unwrap();
+    assert!(!world.counts(&made.new).await, "the signature was taken back");
 }

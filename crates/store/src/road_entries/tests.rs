@@ -20,6 +20,7 @@ fn note(words: Statement) -> ImageNote {
         diff_ids: Vec::new(),
         words: Some(words),
         signed_by: Vec::new(),
+        made_at: time::OffsetDateTime::UNIX_EPOCH,
     }
 }
 

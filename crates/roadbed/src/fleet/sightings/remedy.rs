@@ -62,7 +62,7 @@ impl<'a> Remedies<'a> {
         let mut fixed = BTreeMap::new();
         for base in road.bases.iter() {
             let current = road.releases.of_base(&base.name);
-            let current = current.filter(|release| release.superseded.is_none());
+            let current = current.filter(|release| release.superseded.is_none() && release.word.counts());
             let without = current.filter(|release| !is_affected(&base.repository, &release.digest));
             if let Some(release) = without.max_by_key(|release| release.released_at) {
                 fixed.insert(base.name.clone(), named(release));

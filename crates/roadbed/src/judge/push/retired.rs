@@ -48,9 +48,14 @@ impl RoadAtPush {
         now: OffsetDateTime,
     ) -> Option<String> {
         let lineage = road.releases.lineage(diff_ids);
+        let refused_from = |base: &BaseImage| self.refuses_from(road, base).filter(|from| *from <= now);
         let mut stack = lineage.stack.iter().rev();
-        let base = stack.find_map(|standing| road.bases.get(&standing.base))?;
-        let from = self.refuses_from(road, base).filter(|from| *from <= now)?;
+        // What the declared signer of a base has not signed answers for nothing below it.
+        let base = stack.find_map(|standing| {
+            let base = road.bases.get(&standing.base)?;
+            (standing.word.counts() || refused_from(base).is_some()).then_some(base)
+        })?;
+        let from = refused_from(base)?;
         // Whoever owns the base may still patch it.
         if base.repository == *repo || is_exempt(road, repo, now) {
             return None;

@@ -16,7 +16,11 @@ async fn one(kit: &Kit, repo: &RepoName, digest: &Digest, since: Timestamp) -> O
         pushed_by: store.pusher(repo, digest).await.unwrap(),
         in_use: store.is_in_use(repo, digest, since).await.unwrap(),
         seen: store.seen(digest).await.unwrap(),
-        has_attachments: !attached.found.is_empty() || !attached.indexes.is_empty() || attached.is_cut,
+        has_attachments: !attached.found.is_empty()
+            || !attached.indexes.is_empty()
+            || attached.is_cut
+            // What is attached to the image that it was made of is looked at too.
+            || store.rebased_from(repo, digest).await.unwrap().is_some(),
         is_of_base: false,
         attached_evidence: store.attached_evidence(repo, digest).await.unwrap(),
     })
@@ -46,6 +50,7 @@ async fn plant(kit: &Kit) -> Vec<(RepoName, Digest)> {
             "meant",
             "meant-by-index",
             "seen",
+            "rebased",
         ] {
             let caller = if seed == "tagged" { &other } else { &ci };
             let digest = kit.push_image(caller, repo, seed, &[seed]).await;
@@ -77,7 +82,18 @@ async fn plant(kit: &Kit) -> Vec<(RepoName, Digest)> {
     };
     assert!(kit.store.set_in_use(word, &Kit::operator()).await.unwrap());
     keep_seen(kit, digest("seen"), 3).await;
+    note_rebase(kit, digest("signed"), digest("rebased")).await;
     images
+}
+
+async fn note_rebase(kit: &Kit, old: Digest, new: Digest) {
+    let sql =
+        "INSERT INTO rebase_image (repository, new_digest, old_digest, sbom) VALUES ('team/app', $1, $2, '')";
+    let values = [new.to_string().into(), old.to_string().into()];
+    kit.store
+        .write(move |tx| Box::pin(async move { sql::execute(tx.sql(), sql, values).await }))
+        .await
+        .unwrap();
 }
 
 async fn keep_seen(kit: &Kit, digest: Digest, findings: u64) {

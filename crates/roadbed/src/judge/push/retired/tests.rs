@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use oci::Algorithm;
 use road::application::{Applications, Source, Statement};
 use road::base::{Bases, Promise};
-use road::lineage::{BaseIndex, Release};
+use road::lineage::{BaseIndex, Release, Word};
 use road::paving::{Paving, RoadEntry};
 use time::macros::datetime;
 
@@ -47,6 +47,7 @@ fn release(base: &str, layers: &[&str]) -> Release {
         released_at: RETIRED - Duration::days(90),
         superseded: None,
         is_target: true,
+        word: Word::Pusher,
     }
 }
 
