@@ -142,6 +142,7 @@ mod tests {
             released_at: time::OffsetDateTime::UNIX_EPOCH
                 + time::Duration::days(i64::try_from(number).unwrap()),
             superseded: None,
+            word: road::lineage::Word::Signer,
             is_target: number == 0,
         };
         let all: Vec<Release> = (0..=MAX_UNCOUNTED + 1).map(release).collect();
