@@ -251,7 +251,7 @@ impl BaseIndex {
         chains.iter().flat_map(|chain| images.on(chain)).collect()
     }
 
-    /// What is known of a release; of the same one in several bases, the one that counts by [`first_of`].
+    /// What is known of a release; of the same one in several bases, the one that counts for images that stand on it.
     pub fn release(&self, digest: &Digest) -> Option<&Release> {
         let same = self.same(digest);
         first_of(same.filter_map(|(place, _)| self.releases.get(*place as usize)))

@@ -69,7 +69,7 @@ impl Store {
     }
 
     /// Keeps what has changed, and tells of promises that were broken and of what was patched, in one transaction. Of what is over
-    /// the newest [`MAX_SETTLED`] are remembered. [`StoreError::TooManyOwed`]: more than [`MAX_OWED`] would be owed; nothing is kept.
+    /// the newest `MAX_SETTLED` are remembered. [`StoreError::TooManyOwed`]: more than `MAX_OWED` would be owed; nothing is kept.
     pub async fn keep_debts(&self, actor: &Actor, changed: Vec<Debt>) -> Result<(), StoreError> {
         if changed.is_empty() {
             return Ok(());
