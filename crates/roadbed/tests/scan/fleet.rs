@@ -49,12 +49,15 @@ pub(super) async fn ask(client: &Client, question: &str) -> Result<Value> {
     asked.send().await?.expect(&[200])?.json()
 }
 
-/// Asks until the answer is as wanted.
+/// Asks until the answer is as wanted. What was just pushed is not known by its name yet.
 pub(super) async fn until(client: &Client, question: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let report = ask(client, question).await?;
-        if wanted(&report) {
+        let answer = client.get("/api/v1/affected").query("q", question);
+        let answer = answer.send().await?;
+        let is_known = answer.status != 404;
+        let report = answer.expect(&[200, 404])?.json()?;
+        if is_known && wanted(&report) {
             return Ok(report);
         }
         ensure!(Instant::now() < deadline, "{question}: {report:#}");

@@ -359,8 +359,6 @@ async fn no_way_around_leads_onto_a_retired_base() -> Result<()> {
     ])?;
     with_file(&world, &["apply"], &exemption(&ahead(10), "needs CUDA"))?;
     let label = json!({ "roadbed.dev/application": "video" });
-    push(&world, "team/thief", "v0", &image(&[own("none")], &label)).await?;
-    until(&world, &["lineage", "team/thief:v0"], "team-video").await?;
     let thief = said_to(&world, "team/thief", &image(&both(&old, "thief"), &label)).await;
     ensure!(thief.contains("stands on base java17"), "{thief}");
     push(

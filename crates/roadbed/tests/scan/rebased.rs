@@ -334,8 +334,15 @@ async fn where_crane_drops_something_nothing_is_dropped() -> Result<()> {
         config["config"]["Env"] == json!(["PATH=/bin", "V=1"]),
         "{config:#}"
     );
+    Ok(())
+}
 
-    // OCI: types, annotations, variant and words of others.
+#[tokio::test]
+async fn where_crane_forgets_types_and_words_of_others_they_are_kept() -> Result<()> {
+    let world = World::start(&[]).await?;
+    let Some(crane) = Crane::new(&world)? else {
+        return Ok(());
+    };
     let [old, new, app] = layers(Format::Oci);
     let all = [old.clone(), app.clone()].concat();
     let words = json!({ "architecture": "arm", "variant": "v7", "os.features": ["x"], "org.example": { "kept": true } });

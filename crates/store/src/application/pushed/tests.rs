@@ -111,7 +111,7 @@ async fn how_new_the_last_one_was_is_known_whoever_signed_it() {
         tag: "latest".parse().unwrap(),
     };
     let first = at(pushed(&kit).await.digest, "alice", 10);
-    let ci = kit.all("ci").await;
+    let ci = kit.all("ci-other").await;
     let other = kit.push_image(&ci, "platform/catalog", "b", &["latest"]).await;
     // As an earlier version kept it.
     let kept = (SignedKind::Catalog, "platform/catalog alice");
