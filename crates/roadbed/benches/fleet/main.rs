@@ -5,6 +5,8 @@
 //! owners and the first page of 100 images, as somebody who may pull everything by a grant. Nothing else runs.
 
 mod fill;
+#[path = "../shared/process.rs"]
+mod process;
 mod server;
 
 use std::{

@@ -3,68 +3,31 @@
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use reqwest::{Client, Method, Url};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-const ADMIN: &str = "admin";
-const PASSWORD: &str = "a long enough password";
-const READER: &str = "reader";
+use crate::process::{ADMIN, PASSWORD, Process};
 
-/// Longest start and longest end.
-const DEADLINE: Duration = Duration::from_mins(2);
+const READER: &str = "reader";
 
 /// A running server.
 pub(crate) struct Server {
-    child: Child,
-    url: String,
+    process: Process,
     client: Client,
 }
 
 impl Server {
     pub(crate) async fn start(directory: &Path) -> Result<Self> {
-        let ready = directory.join("ready");
-        let _ = fs::remove_file(&ready);
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(directory.join("log"))?;
-        let child = Command::new(env!("CARGO_BIN_EXE_roadbed"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(directory)
-            .env_clear()
-            .env("ROADBED_ADMIN_PASSWORD", PASSWORD)
-            .env("ROADBED_READY_FILE", &ready)
-            .env("ROADBED_FEEDS__ENABLED", "false")
-            .env("ROADBED_CONNECTIONS__DRAIN_DELAY", "0s")
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", directory)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        let mut server = Self {
-            child,
-            url: String::new(),
+        let binary = env!("CARGO_BIN_EXE_roadbed").into();
+        Ok(Self {
+            process: Process::start(binary, directory, &[]).await?,
             client: Client::builder().no_proxy().build()?,
-        };
-        let deadline = Instant::now() + DEADLINE;
-        while server.url.is_empty() {
-            let told = fs::read_to_string(&ready).unwrap_or_default();
-            told.trim().clone_into(&mut server.url);
-            let ended = server.child.try_wait()?;
-            ensure!(
-                ended.is_none() && Instant::now() < deadline,
-                "the server did not start"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Ok(server)
+        })
     }
 
     /// Somebody who may pull everything, by a grant.
@@ -76,7 +39,9 @@ impl Server {
     }
 
     async fn send(&self, path: &str, body: &Value) -> Result<()> {
-        let request = self.client.request(Method::POST, format!("{}{path}", self.url));
+        let request = self
+            .client
+            .request(Method::POST, format!("{}{path}", self.process.url));
         let request = request
             .basic_auth(ADMIN, Some(PASSWORD))
             .header("content-type", "application/json");
@@ -94,7 +59,7 @@ impl Server {
         let output = Command::new(env!("CARGO_BIN_EXE_roadbed"))
             .args(["advisories", "import"])
             .arg(directory.path())
-            .env("ROADBED_URL", &self.url)
+            .env("ROADBED_URL", &self.process.url)
             .env("ROADBED_USER", ADMIN)
             .env("ROADBED_PASSWORD", PASSWORD)
             .output()?;
@@ -108,7 +73,7 @@ impl Server {
 
     /// One question: how long until all of the answer was here, and the answer.
     pub(crate) async fn ask(&self, question: &str, limit: &str) -> Result<(Duration, Value)> {
-        let url = format!("{}/api/v1/affected", self.url);
+        let url = format!("{}/api/v1/affected", self.process.url);
         let url = Url::parse_with_params(&url, [("q", question), ("limit", limit)])?;
         let request = self.client.get(url).basic_auth(READER, Some(PASSWORD));
         let start = Instant::now();
@@ -124,29 +89,10 @@ impl Server {
 
     /// What the process has in memory.
     pub(crate) fn resident_mib(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next());
-        Ok(kib.context("no VmRSS")?.parse::<u64>()? >> 10)
+        self.process.resident_mib()
     }
 
-    pub(crate) fn stop(mut self) -> Result<()> {
-        self.end()?;
-        ensure!(self.child.wait()?.success(), "the server did not end well");
-        Ok(())
-    }
-
-    fn end(&self) -> Result<()> {
-        let id = Pid::from_raw(i32::try_from(self.child.id())?).context("no process")?;
-        Ok(kill_process(id, Signal::TERM)?)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.end();
-            let _ = self.child.wait();
-        }
+    pub(crate) fn stop(self) -> Result<()> {
+        self.process.stop()
     }
 }

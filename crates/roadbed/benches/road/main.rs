@@ -6,6 +6,8 @@
 //! image after the other, if its program is named. `ROADBED_BENCH_BINARY` names another program than the one that was built for this.
 
 mod content;
+#[path = "../shared/process.rs"]
+mod process;
 mod server;
 
 use std::fmt::Display;
@@ -153,9 +155,9 @@ fn beside(
         "login",
         &registry,
         "-u",
-        server::ADMIN,
+        process::ADMIN,
         "-p",
-        server::PASSWORD,
+        process::PASSWORD,
         "--insecure",
     ])?;
     let [old, new] = [old, new].map(|release| format!("{registry}/base/java@{}", release.digest));

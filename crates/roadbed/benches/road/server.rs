@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,73 +10,35 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use oci::{Algorithm, Digest};
 use rcgen::{KeyPair, SigningKey as _};
 use reqwest::{Client, Method, Response};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::content::Pushed;
-
-pub(crate) const ADMIN: &str = "admin";
-pub(crate) const PASSWORD: &str = "a long enough password";
-
-/// Longest start and longest end.
-const DEADLINE: Duration = Duration::from_mins(2);
+use crate::process::{ADMIN, PASSWORD, Process};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 /// A running server, and the key of the platform's team.
 pub(crate) struct Server {
-    child: Child,
-    url: String,
+    process: Process,
     client: Client,
     key: KeyPair,
 }
 
 impl Server {
     pub(crate) async fn start(directory: &Path) -> Result<Self> {
-        let ready = directory.join("ready");
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(directory.join("log"))?;
         let built = env!("CARGO_BIN_EXE_roadbed").into();
         let binary = std::env::var_os("ROADBED_BENCH_BINARY").unwrap_or(built);
-        let child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(directory)
-            .env_clear()
-            .env("ROADBED_ADMIN_PASSWORD", PASSWORD)
-            .env("ROADBED_READY_FILE", &ready)
-            .env("ROADBED_FEEDS__ENABLED", "false")
-            .env("ROADBED_REBASE__PER_HOUR", "1000000")
-            .env("ROADBED_CONNECTIONS__DRAIN_DELAY", "0s")
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", directory)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        let mut server = Self {
-            child,
-            url: String::new(),
+        let settings = [("ROADBED_REBASE__PER_HOUR", "1000000")];
+        Ok(Self {
+            process: Process::start(binary, directory, &settings).await?,
             client: Client::builder().no_proxy().build()?,
             key: KeyPair::generate()?,
-        };
-        let deadline = Instant::now() + DEADLINE;
-        while server.url.is_empty() {
-            let told = fs::read_to_string(&ready).unwrap_or_default();
-            told.trim().clone_into(&mut server.url);
-            let ended = server.child.try_wait()?;
-            ensure!(
-                ended.is_none() && Instant::now() < deadline,
-                "the server did not start"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Ok(server)
+        })
     }
 
     pub(crate) fn address(&self) -> Result<String> {
         let address = self
+            .process
             .url
             .split("://")
             .nth(1)
@@ -88,7 +50,7 @@ impl Server {
         let url = if path.starts_with("http") {
             path.to_owned()
         } else {
-            format!("{}{path}", self.url)
+            format!("{}{path}", self.process.url)
         };
         let request = self.client.request(method, url).basic_auth(ADMIN, Some(PASSWORD));
         let answer = request.header("content-type", kind).body(body).send().await?;
@@ -189,7 +151,7 @@ impl Server {
     fn command(&self, arguments: &[&str]) -> Result<()> {
         let output = Command::new(env!("CARGO_BIN_EXE_roadbed"))
             .args(arguments)
-            .env("ROADBED_URL", &self.url)
+            .env("ROADBED_URL", &self.process.url)
             .env("ROADBED_USER", ADMIN)
             .env("ROADBED_PASSWORD", PASSWORD)
             .output()?;
@@ -237,29 +199,10 @@ impl Server {
 
     /// What the process has in memory.
     pub(crate) fn resident_mib(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next());
-        Ok(kib.context("no VmRSS")?.parse::<u64>()? >> 10)
+        self.process.resident_mib()
     }
 
-    pub(crate) fn stop(mut self) -> Result<()> {
-        self.end()?;
-        ensure!(self.child.wait()?.success(), "the server did not end well");
-        Ok(())
-    }
-
-    fn end(&self) -> Result<()> {
-        let id = Pid::from_raw(i32::try_from(self.child.id())?).context("no process")?;
-        Ok(kill_process(id, Signal::TERM)?)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.end();
-            let _ = self.child.wait();
-        }
+    pub(crate) fn stop(self) -> Result<()> {
+        self.process.stop()
     }
 }

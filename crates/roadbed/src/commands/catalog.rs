@@ -128,19 +128,9 @@ struct Read {
 
 fn read_all(paths: &[PathBuf]) -> Result<Read> {
     let limits = CatalogLimits::default();
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            gather_named(path, &NAMES, &limits, &mut files)?;
-        } else {
-            files.push(path.clone());
-        }
-    }
-    if files.is_empty() {
+    let Some(texts) = texts_of(paths, &NAMES, &limits)? else {
         bail!("there is no {} or {} there", NAMES[0], NAMES[2]);
-    }
-    files.sort();
-    let texts = read_texts_of(files, &limits)?;
+    };
     let texts: Vec<SourceFile<'_>> = texts
         .iter()
         .map(|(name, text)| SourceFile { name, text })
@@ -160,8 +150,30 @@ fn read_all(paths: &[PathBuf]) -> Result<Read> {
     })
 }
 
+/// What files say, each once: those that are named, and of directories those below that are called so. `None`: there are none.
+pub(super) fn texts_of(
+    paths: &[PathBuf],
+    names: &[&str],
+    limits: &CatalogLimits,
+) -> Result<Option<Vec<(String, String)>>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            gather_named(path, names, limits, &mut files)?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    files.sort();
+    files.dedup();
+    if files.is_empty() {
+        return Ok(None);
+    }
+    read_texts_of(files, limits).map(Some)
+}
+
 /// The files of these names below a directory.
-pub(super) fn gather_named(
+fn gather_named(
     directory: &Path,
     names: &[&str],
     limits: &CatalogLimits,
@@ -201,7 +213,7 @@ fn gather(
 }
 
 /// Their texts, by path, within limits.
-pub(super) fn read_texts_of(files: Vec<PathBuf>, limits: &CatalogLimits) -> Result<Vec<(String, String)>> {
+fn read_texts_of(files: Vec<PathBuf>, limits: &CatalogLimits) -> Result<Vec<(String, String)>> {
     let (mut texts, mut left) = (Vec::new(), limits.bytes as u64);
     for path in files {
         let name = path.display().to_string();

@@ -14,7 +14,7 @@ use crate::harness::content::{Algorithm, Blob};
 use crate::harness::manifest::{CONFIG, Draft, LAYER_GZIP};
 
 use super::images::{Image, Layer, log4j_core};
-use super::world::{World, facts};
+use super::world::{World, facts, until_said};
 
 /// How long it may take until something counts.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -81,22 +81,6 @@ fn refused(world: &World, command: &[&str], text: &str) -> String {
     match with_file(world, command, text) {
         Ok(said) => format!("it was taken: {said}"),
         Err(error) => format!("{error:#}"),
-    }
-}
-
-/// Asks until the answer holds the text.
-async fn until(world: &World, arguments: &[&str], text: &str) -> Result<String> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let said = world.roadbed(arguments).unwrap_or_else(|error| error.to_string());
-        if said.contains(text) {
-            return Ok(said);
-        }
-        ensure!(
-            Instant::now() < deadline,
-            "{arguments:?} does not say {text}: {said}"
-        );
-        sleep(Duration::from_millis(300)).await;
     }
 }
 
@@ -187,13 +171,13 @@ async fn ends_are_told_once_and_renewals_need_a_reason() -> Result<()> {
         &format!("{}{}", base("java17", ""), exemption(&end, "needs CUDA")),
     )?;
     let history = ["road", "history"];
-    until(&world, &history, "Exemption/video:TE-CON-2").await?;
-    until(&world, &history, "ends in 3 days or less").await?;
-    until(&world, &history, "ends in 30 days or less").await?;
+    until_said(&world, &history, "Exemption/video:TE-CON-2").await?;
+    until_said(&world, &history, "ends in 3 days or less").await?;
+    until_said(&world, &history, "ends in 30 days or less").await?;
     world.server.kill();
     world.server.start_again().await;
     world.log_in_again();
-    let said = until(&world, &history, "ended on").await?;
+    let said = until_said(&world, &history, "ended on").await?;
     // The base's and the exemption's warning, each once, and the end.
     ensure!(said.matches("road.ends").count() == 2, "{said}");
     ensure!(world.roadbed(&["road", "show", "video"])?.contains("expired"));
@@ -235,7 +219,7 @@ async fn a_retired_base_takes_no_new_images_unless_exempt() -> Result<()> {
         &["apply"],
         &format!("{}{}", base("java17", ""), base("java21", "")),
     )?;
-    until(&world, &["lineage", "team/app:v1"], "stands on    java17").await?;
+    until_said(&world, &["lineage", "team/app:v1"], "stands on    java17").await?;
     // It is supported: it is taken. Retired with a notice: it is still.
     push(&world, "team/app", "v2", &app("two")).await?;
     let retired = |notice: &str| {
@@ -266,7 +250,7 @@ async fn a_retired_base_takes_no_new_images_unless_exempt() -> Result<()> {
     world.roadbed(&[&["app", "set", "video"][..], &whose].concat())?;
     with_file(&world, &["apply"], &exemption(&ahead(10), "needs CUDA"))?;
     push(&world, "team/app", "v6", &app("six")).await?;
-    let said = until(&world, &["lineage", "team/app:v6"], "exempt from TE-CON-2").await?;
+    let said = until_said(&world, &["lineage", "team/app:v6"], "exempt from TE-CON-2").await?;
     ensure!(
         said.contains("(needs CUDA): java17 is supported no more: move to java21"),
         "{said}"
@@ -343,8 +327,8 @@ async fn no_way_around_leads_onto_a_retired_base() -> Result<()> {
     let retired = format!("  lifecycle: retired\n{safe}");
     let bases = format!("{}{}", base("java17", safe), base("java21", safe));
     with_file(&world, &["apply"], &bases)?;
-    until(&world, &["lineage", "team/old:v1"], "stands on    java17").await?;
-    until(&world, &["lineage", "team/new:v1"], "stands on    java21").await?;
+    until_said(&world, &["lineage", "team/old:v1"], "stands on    java17").await?;
+    until_said(&world, &["lineage", "team/new:v1"], "stands on    java21").await?;
     with_file(&world, &["apply"], &base("java17", &retired))?;
 
     nobody_hides_a_base(&world, &old).await?;
@@ -397,7 +381,7 @@ async fn promises_are_measured_from_the_advisory_to_the_patched_base() -> Result
         &base("java17", "  patchWithin: {critical: 24h}\n"),
     )?;
     let promises = ["road", "promises"];
-    let said = until(&world, &promises, "CVE-2021-44228").await?;
+    let said = until_said(&world, &promises, "CVE-2021-44228").await?;
     ensure!(said.contains("open"), "{said}");
     push(
         &world,
@@ -406,7 +390,7 @@ async fn promises_are_measured_from_the_advisory_to_the_patched_base() -> Result
         &image(&[layer("17.0.10"), lib("2.17.1")], &json!({})),
     )
     .await?;
-    let said = until(&world, &["road", "history", "java17"], "base.patched").await?;
+    let said = until_said(&world, &["road", "history", "java17"], "base.patched").await?;
     ensure!(said.contains("patched by 17.0.10, as promised"), "{said}");
     let told: Value =
         serde_json::from_str(&world.roadbed(&["road", "promises", "java17", "--output", "json"])?)?;
@@ -446,12 +430,12 @@ async fn teams_see_who_is_on_the_road_and_what_they_share() -> Result<()> {
             push(&world, "a/paved", "v1", &image(&[approved.clone(), own], &labels)).await?;
         }
     }
-    let first = until(&world, &["road", "init"], "repo: mirror/node").await?;
+    let first = until_said(&world, &["road", "init"], "repo: mirror/node").await?;
     ensure!(first.starts_with("# yaml-language-server: $schema="), "{first}");
     ensure!(first.contains("repo: base/java17"), "{first}");
     with_file(&world, &["check", "--offline"], &first)?;
     with_file(&world, &["apply"], &base("java17", ""))?;
-    let said = until(
+    let said = until_said(
         &world,
         &["road", "adoption"],
         "3 teams share an unapproved base, mirror/node:20",
@@ -461,7 +445,7 @@ async fn teams_see_who_is_on_the_road_and_what_they_share() -> Result<()> {
         said.contains("group:team-a, group:team-b, group:team-c"),
         "{said}"
     );
-    until(
+    until_said(
         &world,
         &["road", "adoption", "--owner", "team-a"],
         "50 % paved (1)",
@@ -481,7 +465,7 @@ async fn a_lie_about_the_base_is_a_finding() -> Result<()> {
     let release = image(&[layer("17")], &json!({}));
     push(&world, "base/java17", "17.0.9", &release).await?;
     with_file(&world, &["apply"], &base("java17", ""))?;
-    until(&world, &["base", "show", "java17"], "17.0.9").await?;
+    until_said(&world, &["base", "show", "java17"], "17.0.9").await?;
     let rule =
         "version: 1\nrules:\n  - {id: no-lies, when: finding.id == 'lineage.lying-base', decide: warn}\n";
     let directory = tempfile::tempdir()?;
@@ -492,14 +476,14 @@ async fn a_lie_about_the_base_is_a_finding() -> Result<()> {
     let words = [("base.digest", release.document.digest.as_str())];
     let liar = Image::with_words(&[layer("else")], &config, &words);
     push(&world, "team/app", "liar", &liar).await?;
-    until(&world, &["decision", "team/app:liar"], "lineage.lying-base").await?;
+    until_said(&world, &["decision", "team/app:liar"], "lineage.lying-base").await?;
     // The manifest says what nobody knows, the label says what is false.
     let label = json!({ "org.opencontainers.image.base.digest": release.document.digest });
     push(&world, "team/app", "label", &image(&[layer("else")], &label)).await?;
-    until(&world, &["decision", "team/app:label"], "lineage.lying-base").await?;
+    until_said(&world, &["decision", "team/app:label"], "lineage.lying-base").await?;
     let honest = Image::with_words(&[layer("17"), layer("else")], &config, &words);
     push(&world, "team/app", "honest", &honest).await?;
-    let said = until(&world, &["decision", "team/app:honest"], "allow").await?;
+    let said = until_said(&world, &["decision", "team/app:honest"], "allow").await?;
     ensure!(!said.contains("lying"), "{said}");
     Ok(())
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::images::{Image, Layer, log4j_core};
-use super::world::{World, facts};
+use super::world::{World, facts, until_said};
 
 /// How long it may take until what was pushed counts.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -25,22 +25,6 @@ fn labelled(layers: &[Layer], labels: &Value) -> Image {
         layers,
         &json!({ "Cmd": ["/app"], "User": "1000", "Labels": labels }),
     )
-}
-
-/// Asks until the answer holds the text.
-async fn until(world: &World, arguments: &[&str], text: &str) -> Result<String> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let said = world.roadbed(arguments).unwrap_or_else(|error| error.to_string());
-        if said.contains(text) {
-            return Ok(said);
-        }
-        ensure!(
-            Instant::now() < deadline,
-            "{arguments:?} does not say {text}: {said}"
-        );
-        sleep(Duration::from_millis(300)).await;
-    }
 }
 
 async fn push(world: &World, repository: &str, tag: &str, image: &Image) -> Result<()> {
@@ -65,7 +49,7 @@ async fn an_image_on_a_base_has_an_owner_a_base_and_a_cohort() -> Result<()> {
     push(&world, "team/app", "v1", &app).await?;
     let lineage = ["lineage", "team/app:v1"];
     // Nothing is declared: the label says whose it is, and it stands on nothing that is approved.
-    let said = until(&world, &lineage, "group:team-by-label (annotation)").await?;
+    let said = until_said(&world, &lineage, "group:team-by-label (annotation)").await?;
     ensure!(said.contains("own road: it stands on no approved base"), "{said}");
     world.roadbed(&[
         "base",
@@ -91,7 +75,7 @@ async fn an_image_on_a_base_has_an_owner_a_base_and_a_cohort() -> Result<()> {
         "--tier",
         "1",
     ])?;
-    let said = until(&world, &lineage, "stands on    java17 17.0.9 (2 layers)").await?;
+    let said = until_said(&world, &lineage, "stands on    java17 17.0.9 (2 layers)").await?;
     for text in ["shop of group:team-shop (declared)", "paved: java17 is current"] {
         ensure!(said.contains(text), "{text}: {said}");
     }
@@ -113,7 +97,7 @@ async fn an_image_on_a_base_has_an_owner_a_base_and_a_cohort() -> Result<()> {
     // A newer release takes its place.
     let newer = labelled(&[layer("usr/lib/os", b"17.0.10")], &json!({}));
     push(&world, "base/java17", "17.0.10", &newer).await?;
-    let said = until(&world, &lineage, "superseded on").await?;
+    let said = until_said(&world, &lineage, "superseded on").await?;
     ensure!(said.contains("a newer java17 is there"), "{said}");
     Ok(())
 }
@@ -170,7 +154,7 @@ async fn check_lies(world: &World, base: &Image, own: &Layer) -> Result<()> {
     let words = [("base.digest", base.document.digest.as_str())];
     let liar = Image::with_words(std::slice::from_ref(own), &config, &words);
     push(world, "team/liar", "v1", &liar).await?;
-    let said = until(
+    let said = until_said(
         world,
         &["lineage", "team/liar:v1"],
         "FALSE: it says that it is built on java17",

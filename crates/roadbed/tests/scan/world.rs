@@ -299,3 +299,19 @@ pub(super) fn facts() -> [(&'static str, Value); 2] {
         ("kev.json", kev()),
     ]
 }
+
+/// Asks until the answer holds the text.
+pub(super) async fn until_said(world: &World, arguments: &[&str], text: &str) -> Result<String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let said = world.roadbed(arguments).unwrap_or_else(|error| error.to_string());
+        if said.contains(text) {
+            return Ok(said);
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "{arguments:?} does not say {text}: {said}"
+        );
+        sleep(PAUSE).await;
+    }
+}

@@ -10,7 +10,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use signatures::{MAX_SIGNATURE_BYTES, signature_in};
-use store::{Actor, Clock as _, StoreConfig, SystemClock};
+use store::{Actor, Clock as _, SystemClock};
 use web::wire::{BegunBundle, EndOfBundle, NewBundle, SyncReport};
 
 use super::sources::Sources;
@@ -20,7 +20,7 @@ use crate::client::Client;
 use crate::commands::serve::ConfigFile;
 use crate::config::{self, Config};
 use crate::feeds::{BundleDocument, BundleRequest, Feeds, write_bundle};
-use crate::local::{self, DataArgs};
+use crate::local::DataArgs;
 use crate::{output, progress};
 
 /// Bytes that are sent at a time.
@@ -137,7 +137,9 @@ pub(crate) async fn import(client: &ClientArgs, args: BundleArgs) -> Result<()> 
             accept_older: args.accept_older,
             accept_lifts: args.accept_lifts,
         };
-        locally(data, &Config::load(&sources)?, args.bundle.clone(), request, &bar).await
+        let (config, bundle) = (Config::load(&sources)?, args.bundle.clone());
+        let begin = |feeds: &Feeds| Ok(feeds.begin_taking(bundle, request, Actor::operator("bundle")));
+        sync::locally(data, &config, &bar, begin).await
     } else {
         let end = EndOfBundle {
             signature: signature.map(|signature| BASE64_STANDARD.encode(signature)),
@@ -172,27 +174,6 @@ fn read_signature(path: &Path) -> Result<Vec<u8>> {
             path.display()
         )
     })
-}
-
-async fn locally(
-    data: &Path,
-    config: &Config,
-    bundle: PathBuf,
-    request: BundleRequest,
-    bar: &ProgressBar,
-) -> Result<SyncReport> {
-    let store = local::open_with(StoreConfig {
-        limits: config.store_limits(),
-        ..StoreConfig::at(data)
-    })
-    .await?;
-    let judged = local::Judged::start(&store, config);
-    let feeds = Feeds::new(&config.feeds, store.clone(), Some(judged.judging()));
-    let running = feeds.begin_taking(bundle, request, Actor::operator("bundle"));
-    let report = sync::until_ended(running, bar).await;
-    drop(judged);
-    local::close(store).await?;
-    report
 }
 
 async fn through_the_server(

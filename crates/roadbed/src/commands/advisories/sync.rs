@@ -55,7 +55,8 @@ pub(crate) async fn sync(client: &ClientArgs, args: SyncArgs) -> Result<()> {
     let report = match &args.data.data {
         Some(data) => {
             let config = Config::load(&Sources::of_process(args.file.config, Vec::new()))?;
-            locally(data, &config, &request, &bar).await
+            let begin = |feeds: &Feeds| Ok(feeds.sync(&request, Actor::operator("sync"))?);
+            locally(data, &config, &bar, begin).await
         }
         None => through_the_server(&Client::connect(client)?, &request, &bar).await,
     };
@@ -76,11 +77,12 @@ pub(crate) async fn sync(client: &ClientArgs, args: SyncArgs) -> Result<()> {
     Ok(())
 }
 
-async fn locally(
+/// Does it in the data directory of a stopped server.
+pub(super) async fn locally(
     data: &Path,
     config: &Config,
-    request: &SyncRequest,
     bar: &ProgressBar,
+    begin: impl FnOnce(&Feeds) -> Result<RunningSync>,
 ) -> Result<SyncReport> {
     let store = local::open_with(StoreConfig {
         limits: config.store_limits(),
@@ -89,9 +91,9 @@ async fn locally(
     .await?;
     let judged = local::Judged::start(&store, config);
     let feeds = Feeds::new(&config.feeds, store.clone(), Some(judged.judging()));
-    let report = match feeds.sync(request, Actor::operator("sync")) {
+    let report = match begin(&feeds) {
         Ok(running) => until_ended(running, bar).await,
-        Err(refused) => Err(refused.into()),
+        Err(error) => Err(error),
     };
     drop(judged);
     local::close(store).await?;
@@ -99,7 +101,7 @@ async fn locally(
 }
 
 /// Waits for what runs here.
-pub(super) async fn until_ended(running: RunningSync, bar: &ProgressBar) -> Result<SyncReport> {
+async fn until_ended(running: RunningSync, bar: &ProgressBar) -> Result<SyncReport> {
     let mut result = running.result;
     let ended = loop {
         match tokio::time::timeout(LOOK, &mut result).await {

@@ -7,7 +7,7 @@ use road::catalog::{CatalogLimits, PavedRoad, SourceFile, read_part_of_paved_roa
 use web::wire::{ChangedRoad, NewRoad};
 
 use super::super::apply::steps;
-use super::super::catalog::{gather_named, read_texts_of};
+use super::super::catalog::texts_of;
 use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::output;
@@ -58,20 +58,9 @@ fn describe(changed: &ChangedRoad) -> String {
 
 fn read(paths: &[PathBuf], is_whole: bool) -> Result<PavedRoad> {
     let limits = CatalogLimits::default();
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            gather_named(path, &NAMES, &limits, &mut files)?;
-        } else {
-            files.push(path.clone());
-        }
-    }
-    if files.is_empty() {
+    let Some(texts) = texts_of(paths, &NAMES, &limits)? else {
         bail!("there is no {} there", NAMES[0]);
-    }
-    files.sort();
-    files.dedup();
-    let texts = read_texts_of(files, &limits)?;
+    };
     let texts: Vec<SourceFile<'_>> = texts
         .iter()
         .map(|(name, text)| SourceFile { name, text })
