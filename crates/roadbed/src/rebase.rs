@@ -56,8 +56,17 @@ struct Order {
     how: TagMove,
     /// Another plan is not carried out.
     expected: Option<Digest>,
-    /// The tag that is to follow by it, of those that follow together, and the release that it is to follow.
-    item: Option<(RebaseOf, Digest)>,
+    /// `None`: it is carried out by itself.
+    item: Option<Together>,
+}
+
+/// The tag that is to follow, of those that follow together.
+struct Together {
+    begins: RebaseOf,
+    /// The release that it is to follow.
+    release: Digest,
+    /// Where somebody approved that: all that are approved for the tag.
+    approved: Option<Vec<Digest>>,
 }
 
 /// An image on its new base, with what must be written for it.
@@ -180,7 +189,9 @@ impl Rebases {
         if let Some(why) = news::worse(&plan.entry) {
             return Err(RebasingError::Worse(why));
         }
-        check_release(&plan.entry, item.as_ref())?;
+        if let Some(together) = &item {
+            together.check(&goes_to(&plan.entry))?;
+        }
         check_one_base(&plan.entry)?;
         let road = self.store.road().await.map_err(|error| failed(error.into()))?;
         let base = plan
@@ -209,7 +220,7 @@ impl Rebases {
             blobs: plan.blobs.into_iter().map(bytes::Bytes::from).collect(),
             images: made_of(&plan.entry, &base.name),
             referrers: Vec::new(),
-            item: item.map(|(of, _)| of),
+            item: item.map(|together| together.begins),
             plan: serde_json::to_string(&plan.entry).map_err(|error| failed(error.into()))?,
         };
         let key = self
@@ -468,16 +479,29 @@ fn made_of(plan: &PlanEntry, base: &BaseName) -> Vec<MadeImage> {
     made.collect()
 }
 
-/// Between the search for images and now the base may have moved on.
-fn check_release(plan: &PlanEntry, item: Option<&(RebaseOf, Digest)>) -> Result<(), RebasingError> {
-    let Some((_, release)) = item else { return Ok(()) };
-    let mut to = plan.images.iter().filter_map(|image| image.to.as_ref());
-    if to.any(|to| to.digest == *release) {
-        return Ok(());
+/// The releases to which the images of a plan go.
+fn goes_to(plan: &PlanEntry) -> Vec<Digest> {
+    let to = plan.images.iter().filter_map(|image| image.to.as_ref());
+    to.map(|to| to.digest).collect()
+}
+
+impl Together {
+    /// Between the search for images and now the base may have moved on.
+    fn check(&self, to: &[Digest]) -> Result<(), RebasingError> {
+        let release = &self.release;
+        if !to.contains(release) {
+            return Err(RebasingError::NoBase(format!(
+                "release {release} of the base does not count any more"
+            )));
+        }
+        // Who lets an image go to one release has not seen what one for another platform goes to.
+        let approved = self.approved.as_ref();
+        let is_unapproved = |to: &&Digest| approved.is_some_and(|approved| !approved.contains(to));
+        match to.iter().find(is_unapproved) {
+            Some(unapproved) => Err(RebasingError::Unapproved(*unapproved)),
+            None => Ok(()),
+        }
     }
-    Err(RebasingError::NoBase(format!(
-        "release {release} of the base does not count any more"
-    )))
 }
 
 fn check_one_base(plan: &PlanEntry) -> Result<(), RebasingError> {
@@ -507,3 +531,29 @@ fn why_not(plan: &PlanEntry) -> RebasingError {
 
 /// What a manifest is served as, with its bytes.
 type Manifest = (MediaType, bytes::Bytes);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_approved_for_one_platform_is_not_for_another() {
+        let [amd64, arm64, gone] =
+            ["amd64", "arm64", "gone"].map(|text| Digest::of(oci::Algorithm::Sha256, text.as_bytes()));
+        let together = |approved: Option<&[Digest]>| Together {
+            begins: RebaseOf {
+                item: uuid::Uuid::nil(),
+                thaw: None,
+            },
+            release: amd64,
+            approved: approved.map(<[Digest]>::to_vec),
+        };
+        assert!(together(None).check(&[amd64, arm64]).is_ok(), "nobody had to");
+        assert!(together(Some(&[amd64])).check(&[amd64]).is_ok());
+        assert!(together(Some(&[amd64, arm64])).check(&[amd64, arm64]).is_ok());
+        let one = together(Some(&[amd64])).check(&[amd64, arm64]);
+        assert!(matches!(one, Err(RebasingError::Unapproved(which)) if which == arm64));
+        let moved_on = together(Some(&[amd64])).check(&[gone]);
+        assert!(matches!(moved_on, Err(RebasingError::NoBase(_))));
+    }
+}

@@ -191,6 +191,9 @@ pub enum RebaseError {
         /// Who stopped them.
         by: String,
     },
+    /// What the image was put on does not count any more.
+    #[error("what it would go to is not signed by {0} any more, whom the catalogue declares for the base")]
+    Withdrawn(String),
     /// A tag that is to follow stands where this cannot be done.
     #[error("it is {state}: it cannot be {what}")]
     Item {
@@ -278,6 +281,10 @@ impl Store {
                     });
                 }
                 switch::check(tx).await?;
+                // The image was made when the release counted; its signature may have been taken back since.
+                if let Some(signer) = own::missing_signer(tx, &rebase).await? {
+                    return Err(RebaseError::Withdrawn(signer));
+                }
                 let rules = store.rules(&rebase.repository);
                 let to = follow(tx, &rebase, (limits, rules)).await?;
                 let actor = Actor::system("rebase");

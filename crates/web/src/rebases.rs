@@ -121,6 +121,9 @@ pub enum RebasingError {
     /// It would bring more than it takes away.
     #[error("{0}: take another release, or wait for one")]
     Worse(String),
+    /// An image of the index goes to a release that is asked for by itself.
+    #[error("an image for another platform goes to release {0}, which nobody has approved: approve that too")]
+    Unapproved(Digest),
     /// Another plan than the one that was shown.
     #[error("the plan has changed: it would make {0} now; look at it again")]
     Changed(Digest),
@@ -526,6 +529,7 @@ impl From<RebasingError> for ApiError {
             | RebasingError::Current
             | RebasingError::Rebuild { .. }
             | RebasingError::Worse(_)
+            | RebasingError::Unapproved(_)
             | RebasingError::Changed(_) => Self::new(Kind::Conflict, error),
             RebasingError::Refused(refused) => of_journal(refused),
             RebasingError::Failed(_) => Self::internal(&error),

@@ -235,6 +235,30 @@ async fn who_wants_it_follows_by_itself_ring_after_ring_and_not_while_frozen() -
     Ok(())
 }
 
+/// What waits is asked again when it is its turn.
+#[tokio::test]
+async fn who_wants_it_no_more_is_left_out_also_while_it_waits() -> Result<()> {
+    let (world, platform) = on_signed_base(&[], &["one"]).await?;
+    let today = time::OffsetDateTime::now_utc().date();
+    let ice = format!("{{autoRebase: true, freeze: [{today}/{today}], {UNTIL}}}");
+    say(&world, &[("one", &ice)])?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    sign(&world, "base/java", &second.document, &platform).await?;
+    report(&world, |said| in_state(said, "waiting").len() == 1).await?;
+    say(&world, &[("one", &format!("{{autoRebase: never, {UNTIL}}}"))])?;
+    let over = report(&world, |said| in_state(said, "left-out").len() == 1).await?;
+    let why = in_state(&over, "left-out")[0]["reason"]
+        .as_str()
+        .unwrap_or_default();
+    ensure!(why.contains("never wants it"), "{over:#}");
+    ensure!(
+        world.roadbed(&["decision", "team/one:v1-p1"]).is_err(),
+        "no tag has followed"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_plan_tells_which_findings_go_and_a_release_that_brings_worse_is_refused() -> Result<()> {
     let (world, platform) = on_signed_base(&[], &["one"]).await?;

@@ -158,7 +158,7 @@ pub(crate) async fn are_signed(
 }
 
 /// A base as the catalogue has it.
-async fn declared(
+pub(crate) async fn declared(
     on: &impl ConnectionTrait,
     base: &str,
 ) -> Result<Option<road::base::BaseImage>, StoreError> {

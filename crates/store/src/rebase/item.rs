@@ -302,6 +302,21 @@ impl Store {
         self.write(move |tx| Box::pin(async move { rule(tx, &actor, id, approved).await }))
             .await
     }
+
+    /// The releases to which somebody lets the image of a tag go. An index has one for each of its platforms.
+    pub async fn approved_releases(&self, of: &NewRebaseItem) -> Result<Vec<Digest>, StoreError> {
+        let sql = "SELECT new_release AS text FROM rebase_item \
+                   WHERE repository = $1 AND tag = $2 AND old_digest = $3 AND approved_by <> ''";
+        let values: Vec<Value> = vec![
+            of.repository.as_str().into(),
+            of.tag.as_str().into(),
+            of.old.to_string().into(),
+        ];
+        let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, values).await?;
+        rows.into_iter()
+            .map(|row| blob::parse_digest(&row.text))
+            .collect()
+    }
 }
 
 async fn rows(store: &Store, sql: &str, values: Vec<Value>) -> Result<Vec<RebaseItem>, StoreError> {

@@ -7,9 +7,9 @@ use oci::{Digest, Manifest, RepoName};
 use road::names::BaseName;
 use sea_orm::{FromQueryResult, Value};
 
-use super::{Bounds, RebaseError, is_refused};
+use super::{Bounds, Rebase, RebaseError, is_refused};
 use crate::attached::decide;
-use crate::base::release::are_signed;
+use crate::base::release::{are_signed, declared};
 use crate::blob::{link, state};
 use crate::db::{Tx, sql};
 use crate::files::{Committed, Location};
@@ -105,6 +105,19 @@ impl Store {
         })
         .await
     }
+}
+
+/// The signer whom the base of a rebased image declares and who does not stand for what it was put on. `None`: nobody is declared, or it
+/// is signed.
+pub(super) async fn missing_signer(tx: &Tx, rebase: &Rebase) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT old_digest, base, releases FROM rebase_image WHERE repository = $1 AND new_digest = $2";
+    let values = [rebase.repository.as_str().into(), rebase.new.to_string().into()];
+    let Some(row) = sql::first::<FromRow, 2>(tx.sql(), sql, values).await? else {
+        return Ok(None);
+    };
+    let signer = declared(tx.sql(), &row.base).await?.and_then(|base| base.signer);
+    let is_signed = are_signed(tx.sql(), &row.base, &row.releases).await?;
+    Ok(signer.filter(|_| !is_signed))
 }
 
 async fn attest(

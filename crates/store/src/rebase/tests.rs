@@ -442,4 +442,10 @@ async fn what_an_image_went_to_counts_by_the_signer_who_is_declared_when_it_is_a
         .await
         .unwrap();
     assert!(!world.counts(&made.new).await, "the signature was taken back");
+    let refused = store.move_rebase(made.id).await;
+    assert!(matches!(&refused, Err(RebaseError::Withdrawn(signer)) if signer == "platform"));
+    assert_eq!(world.tags().await, ["v1"], "the tag does not follow");
+    base.signer = None;
+    store.set_base(&operator, &base).await.unwrap();
+    store.move_rebase(made.id).await.unwrap();
 }

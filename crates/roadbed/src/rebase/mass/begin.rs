@@ -1,13 +1,14 @@
 //! How one of those begins whose turn it is, and where it goes when it cannot.
 
 use anyhow::Result;
+use oci::Digest;
 use store::{Actor, ItemState, RebaseError, RebaseItem, RebaseOf, RoadEntries, Thawed};
 use time::OffsetDateTime;
 use web::RebasingError;
 
 use super::{Mass, Meant, of_item, thawed};
 use crate::judge::is_about_the_image;
-use crate::rebase::Order;
+use crate::rebase::{Order, Together};
 
 impl Mass {
     /// Has one begin. Answers whether something came of it: it has begun, or it waits no more.
@@ -22,6 +23,12 @@ impl Mass {
                 .place_rebase_item(item.id, state, &item.class, why)
                 .await
         };
+        // What its application wants may be another thing since it was planned, and its base may have lost its signer.
+        let (state, why) = of_item(item, road, now).state_of(item);
+        if state != ItemState::Waiting {
+            place(state, &why).await?;
+            return Ok(true);
+        }
         let of = match self.plan_of(item).await? {
             Meant::Image(of) => *of,
             Meant::Waits => return Ok(false),
@@ -38,7 +45,11 @@ impl Mass {
             tag: item.of.tag.clone(),
             how: self.settings.how,
             expected: None,
-            item: Some((begins, item.of.new_release)),
+            item: Some(Together {
+                begins,
+                release: item.of.new_release,
+                approved: self.approved(item).await?,
+            }),
         };
         let made = self.rebases.carry_out_here(of, order, Actor::system("rebase"));
         let Err(error) = made.await else {
@@ -49,6 +60,14 @@ impl Mass {
         };
         place(state, &error.to_string()).await?;
         Ok(true)
+    }
+
+    /// What is approved for the tag, where somebody let it go; `None`: nobody had to.
+    async fn approved(&self, item: &RebaseItem) -> Result<Option<Vec<Digest>>> {
+        if item.approved_by.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.store.approved_releases(&item.of).await?))
     }
 
     /// What overrides a freeze, where there is one.
@@ -90,6 +109,7 @@ fn state_of(error: &RebasingError) -> Option<ItemState> {
         | RebasingError::Rebuild { .. }
         | RebasingError::Refused(RebaseError::Put(_)) => Some(ItemState::Impossible),
         RebasingError::Worse(_) => Some(ItemState::Failed),
+        RebasingError::Unapproved(_) => Some(ItemState::Asking),
         _ => Some(ItemState::LeftOut),
     }
 }
@@ -121,5 +141,8 @@ mod tests {
             Some(ItemState::Failed)
         );
         assert_eq!(state_of(&RebasingError::Current), Some(ItemState::LeftOut));
+        let release = Digest::of(oci::Algorithm::Sha256, b"release");
+        let unapproved = RebasingError::Unapproved(release);
+        assert_eq!(state_of(&unapproved), Some(ItemState::Asking));
     }
 }

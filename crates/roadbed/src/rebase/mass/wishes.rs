@@ -29,6 +29,14 @@ impl Wishes {
             AutoRebase::Never => (ItemState::LeftOut, "its application never wants it".to_owned()),
         }
     }
+
+    /// The same of one that was planned before: whoever approved it need not be asked again.
+    pub(super) fn state_of(&self, item: &RebaseItem) -> (ItemState, String) {
+        match self.auto {
+            AutoRebase::Ask if !item.approved_by.is_empty() => (ItemState::Waiting, String::new()),
+            _ => self.state(),
+        }
+    }
 }
 
 /// What the application of a repository says; of none, and of one that says nothing: it is asked first, with most.
