@@ -430,9 +430,10 @@ async fn teams_see_who_is_on_the_road_and_what_they_share() -> Result<()> {
             push(&world, "a/paved", "v1", &image(&[approved.clone(), own], &labels)).await?;
         }
     }
-    let first = until_said(&world, &["road", "init"], "repo: mirror/node").await?;
+    until_said(&world, &["road", "init"], "repo: mirror/node").await?;
+    let first = until_said(&world, &["road", "init"], "repo: base/java17").await?;
     ensure!(first.starts_with("# yaml-language-server: $schema="), "{first}");
-    ensure!(first.contains("repo: base/java17"), "{first}");
+    ensure!(first.contains("repo: mirror/node"), "{first}");
     with_file(&world, &["check", "--offline"], &first)?;
     with_file(&world, &["apply"], &base("java17", ""))?;
     let said = until_said(
