@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use oci::{Digest, Manifest, ManifestKind, RepoName};
 use registry::gate::{Answer, Gate, Pull, Push, PushAnswer, PushVerdict, Verdict};
 use serde_json::json;
-use store::{Judgement, Outcome, Point, Standing, Store, StoreError, StoredManifest};
+use store::{Decided, Outcome, Point, Standing, Store, StoreError, StoredManifest};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::judge::{AtPush, stored_limits};
@@ -196,7 +196,7 @@ fn children(index: &StoredManifest) -> Vec<Digest> {
     )
 }
 
-fn verdict(decision: &Judgement) -> Verdict {
+fn verdict(decision: &Decided) -> Verdict {
     match decision.outcome {
         Outcome::Allow | Outcome::NotApplicable => Verdict::Serve,
         Outcome::Warn => Verdict::Warn(decision.line.clone()),

@@ -30,7 +30,9 @@ use attach::SbomConfig;
 use image::{Gatherer, NotReady};
 use oci::{Digest, ManifestLimits, RepoName};
 use policy::{Decision, Subject};
-use store::{Job, JobKind, JobPriority, Judgement, Outcome, Point, Store, StoreError, Timestamp, Verdicts};
+use store::{
+    Job, JobKind, JobPriority, Judgement, Outcome, Point, Reasons, Store, StoreError, Timestamp, Verdicts,
+};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
@@ -326,12 +328,11 @@ pub(crate) fn judgement_of(decision: &Decision) -> Result<Judgement> {
             policy::Outcome::Refuse => Outcome::Refuse,
         },
         line,
-        body: body.to_string(),
+        body: Reasons::of(body.to_string()),
         policy: decision.policy_digest.to_string(),
         evidence: decision.evidence_fingerprint.to_string(),
         generation: decision.advisory_generation,
         review_at: decision.review_at.map(timestamp),
-        decided_at: Timestamp(0),
         waives: !decision.waived.is_empty(),
     })
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::blob::{self, link, state};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
-use crate::decision::{self, Judgement, Outcome, Point};
+use crate::decision::{self, Judgement, Outcome, Point, Reasons};
 use crate::event::EventKind;
 use crate::files::Committed;
 use crate::job::{self, Job, JobPriority};
@@ -192,12 +192,11 @@ pub(crate) async fn decide(tx: &Tx, repo: &RepoName, digest: &Digest) -> Result<
     let judgement = Judgement {
         outcome: Outcome::NotApplicable,
         line: String::new(),
-        body: "{}".to_owned(),
+        body: Reasons::of("{}".to_owned()),
         policy: String::new(),
         evidence: String::new(),
         generation: 0,
         review_at: None,
-        decided_at: tx.now(),
         waives: false,
     };
     for point in [Point::Push, Point::Pull] {

@@ -58,6 +58,11 @@ impl Key {
         Self::of(&(4_u8, repo.as_str(), digest))
     }
 
+    /// The reasons of decisions, by their digest.
+    pub(crate) fn decision_text(said: &str) -> Self {
+        Self::of(&(5_u8, said))
+    }
+
     fn of(what: &impl Hash) -> Self {
         let (high, low) = &*HASH_KEYS;
         Self(u128::from(high.hash_one(what)) << 64 | u128::from(low.hash_one(what)))
@@ -306,7 +311,9 @@ pub(crate) struct Caches {
     pub(crate) tags: Cache<Digest>,
     pub(crate) manifests: Cache<Arc<crate::StoredManifest>>,
     pub(crate) blobs: Cache<crate::blob::BlobRow>,
-    pub(crate) decisions: Cache<Arc<crate::Judgement>>,
+    pub(crate) decisions: Cache<Arc<crate::Decided>>,
+    /// Named by what they are, so none of them ever changes.
+    pub(crate) texts: Cache<Arc<str>>,
     pub(crate) standings: Cache<crate::Standing>,
 }
 
@@ -320,12 +327,10 @@ impl Caches {
                 |manifest: &Arc<crate::StoredManifest>| manifest.weight(),
             ),
             blobs: Cache::new(limits.lookup_cache_bytes, size_of_val),
-            decisions: Cache::new(
-                limits.manifest_cache_bytes,
-                |judgement: &Arc<crate::Judgement>| {
-                    size_of::<crate::Judgement>() + judgement.body.len() + judgement.line.len()
-                },
-            ),
+            decisions: Cache::new(limits.lookup_cache_bytes, |decided: &Arc<crate::Decided>| {
+                decided.weight()
+            }),
+            texts: Cache::new(limits.manifest_cache_bytes, |text: &Arc<str>| text.len()),
             standings: Cache::new(limits.lookup_cache_bytes, size_of_val),
         }
     }

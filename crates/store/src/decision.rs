@@ -1,13 +1,13 @@
 //! What was decided of images, and what follows for their blobs.
 //!
 //! There is one row per repository, manifest and point. A row is written anew only when the outcome or its reasons change;
-//! otherwise it only notes what confirmed it. Reads are answered from memory. Whoever waits for a first decision is woken by
-//! [`Store::decisions`].
+//! otherwise it only notes what confirmed it. Reasons are kept once for all rows that have the same ones (`decision/text.rs`).
+//! Reads are answered from memory. Whoever waits for a first decision is woken by [`Store::decisions`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use oci::{Algorithm, Digest, RepoName};
+use oci::{Digest, RepoName};
 use sea_orm::{FromQueryResult, Value};
 use serde_json::json;
 use tokio::sync::watch;
@@ -19,9 +19,12 @@ use crate::job::{self, Job};
 use crate::{Actor, Seen, Store, StoreError, Timestamp, blob, brake, reevaluation, repository, seen};
 
 mod many;
+pub(crate) mod text;
 mod to_judge;
 
 pub use many::Finished;
+pub use text::Reasons;
+use text::TextPlace;
 pub use to_judge::ToJudge;
 
 /// What was decided.
@@ -68,7 +71,7 @@ impl Point {
     }
 }
 
-/// A decision as it is kept.
+/// A decision as it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     /// What was decided.
@@ -76,7 +79,7 @@ pub struct Judgement {
     /// The worst reasons and what fixes them, in one line, for whoever pulls. Empty where there are none.
     pub line: String,
     /// The decision with its reasons, JSON. Nothing in it may change while they do not.
-    pub body: String,
+    pub body: Reasons,
     /// Digest of the policy.
     pub policy: String,
     /// Fingerprint of the facts.
@@ -85,10 +88,38 @@ pub struct Judgement {
     pub generation: u64,
     /// When it must be looked at again.
     pub review_at: Option<Timestamp>,
-    /// When outcome or reasons last changed. Set by the store.
-    pub decided_at: Timestamp,
-    /// Whether the body lists findings that do not count; read from a row whose marks are stale: whether it may.
+    /// Whether the body lists findings that do not count.
     pub waives: bool,
+}
+
+/// A decision as it is kept; its reasons are read where they are asked for ([`Store::decision_with_text`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// What was decided.
+    pub outcome: Outcome,
+    /// [`Judgement::line`].
+    pub line: String,
+    /// Digest of the policy.
+    pub policy: String,
+    /// Fingerprint of the facts.
+    pub evidence: String,
+    /// The advisories that confirmed it.
+    pub generation: u64,
+    /// When it must be looked at again.
+    pub review_at: Option<Timestamp>,
+    /// When outcome or reasons last changed.
+    pub decided_at: Timestamp,
+    /// Whether its reasons list findings that do not count; of a row whose marks are stale: whether they may.
+    pub waives: bool,
+    text: TextPlace,
+}
+
+impl Decided {
+    /// Bytes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = [&self.line, &self.policy, &self.evidence];
+        size_of_val(self) + texts.map(String::len).into_iter().sum::<usize>() + self.text.weight()
+    }
 }
 
 /// What a judgement of an image came to.
@@ -129,6 +160,7 @@ struct Row {
     outcome: i64,
     line: String,
     body: String,
+    said: Option<String>,
     policy: String,
     evidence: String,
     generation: i64,
@@ -155,12 +187,12 @@ struct StandingRow {
 const NEVER: i64 = i64::MAX;
 
 impl Row {
-    fn into_judgement(self) -> Result<Judgement, StoreError> {
-        Ok(Judgement {
+    fn into_decided(self) -> Result<Decided, StoreError> {
+        Ok(Decided {
             outcome: Outcome::of_number(self.outcome)
                 .ok_or_else(|| StoreError::damaged(format!("a decision has outcome {}", self.outcome)))?,
             line: self.line,
-            body: self.body,
+            text: TextPlace::of(self.body, self.said),
             policy: self.policy,
             evidence: self.evidence,
             generation: sql::from_db(self.generation),
@@ -193,7 +225,7 @@ impl Store {
         repo: &RepoName,
         digest: &Digest,
         point: Point,
-    ) -> Result<Option<Arc<Judgement>>, StoreError> {
+    ) -> Result<Option<Arc<Decided>>, StoreError> {
         let caches = &self.inner.caches;
         let load = || self.load_decision(repo, digest, point);
         let key = Key::decision(repo, digest, point.name());
@@ -205,8 +237,8 @@ impl Store {
         repo: &RepoName,
         digest: &Digest,
         point: Point,
-    ) -> Result<Option<Arc<Judgement>>, StoreError> {
-        let sql = "SELECT d.outcome, d.line, d.body, d.policy, d.evidence, d.generation, d.decided_at, d.review_at, \
+    ) -> Result<Option<Arc<Decided>>, StoreError> {
+        let sql = "SELECT d.outcome, d.line, d.body, d.said, d.policy, d.evidence, d.generation, d.decided_at, d.review_at, \
                    CASE WHEN d.said_at = d.decided_at THEN d.waives ELSE 1 END AS waives \
                    FROM decision d JOIN repository r ON r.id = d.repository_id \
                    WHERE r.name = $1 AND d.digest = $2 AND d.point = $3";
@@ -216,7 +248,7 @@ impl Store {
             point.name().into(),
         ];
         let row: Option<Row> = sql::first(self.inner.db.read(), sql, values).await?;
-        Ok(row.map(Row::into_judgement).transpose()?.map(Arc::new))
+        Ok(row.map(Row::into_decided).transpose()?.map(Arc::new))
     }
 
     /// What was decided of the images that have a blob, from memory where it was asked for before.
@@ -405,14 +437,28 @@ async fn keep_verdicts(
 #[derive(FromQueryResult)]
 pub(crate) struct Known {
     outcome: i64,
-    body: String,
+    /// Only where it is not known what stands for it.
+    body: Option<String>,
+    said: Option<String>,
     pub(crate) policy: String,
     pub(crate) generation: i64,
+    decided_at: i64,
 }
+
+/// What stands for the reasons of a row, or the reasons themselves where whoever wrote them did not write what stands for them.
+const SAID: &str = "d.said, CASE WHEN d.said IS NOT NULL AND (d.body = '' OR d.said_at = d.decided_at) THEN NULL \
+                    ELSE d.body END AS body";
 
 impl Known {
     pub(crate) fn is_refused(&self) -> bool {
         self.outcome == Outcome::Refuse.number()
+    }
+
+    /// Whether it has outcome and reasons of another one.
+    fn says(&self, judgement: &Judgement) -> bool {
+        let said = self.body.as_deref().map(text::said);
+        self.outcome == judgement.outcome.number()
+            && said.or_else(|| self.said.clone()).as_deref() == Some(judgement.body.said())
     }
 }
 
@@ -432,29 +478,33 @@ pub(crate) async fn keep(
     let Some(manifest) = manifest else {
         return Ok(());
     };
-    let sql = "SELECT outcome, body, policy, generation FROM decision \
-               WHERE repository_id = $1 AND digest = $2 AND point = $3";
+    let sql = format!(
+        "SELECT d.outcome, {SAID}, d.policy, d.generation, d.decided_at FROM decision d \
+         WHERE d.repository_id = $1 AND d.digest = $2 AND d.point = $3"
+    );
     let values = [
         repository.id.into(),
         digest.to_string().into(),
         point.name().into(),
     ];
-    let known: Option<Known> = sql::first(tx.sql(), sql, values).await?;
+    let known: Option<Known> = sql::first(tx.sql(), &sql, values).await?;
     let judgement = if point == Point::Pull {
         brake::choose(tx, (repository.id, digest), known.as_ref(), judgement, held).await?
     } else {
         judgement
     };
-    write(tx, repository.id, digest, point, judgement).await?;
+    let same = known.as_ref().filter(|known| known.says(judgement));
+    let decided_at = same.map_or_else(|| tx.now().micros(), |known| known.decided_at);
+    let is_same = same.is_some();
+    write(tx, (repository.id, digest), point, judgement, decided_at).await?;
     tx.touch(Key::decision(repo, digest, point.name()));
-    let is_same = known
-        .as_ref()
-        .is_some_and(|known| known.outcome == judgement.outcome.number() && known.body == judgement.body);
     if is_same {
         return Ok(());
     }
+    let previous = known.as_ref().map(|known| known.outcome);
+    text::release(tx, known.and_then(|known| known.said)).await?;
     touch_standings(tx, repo, manifest.id).await?;
-    let body = told(point, judgement, known.map(|known| known.outcome));
+    let body = told(point, judgement, previous);
     let subject = blob::subject(repo, digest);
     event::record_ruled(
         tx,
@@ -478,56 +528,25 @@ fn told(point: Point, judgement: &Judgement, previous: Option<i64>) -> serde_jso
     })
 }
 
-/// What stands in a decision beside its body, so that hardly anybody has to read that: it may be long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Marks {
-    /// Two bodies of which this is the same are the same.
-    said: String,
-    /// Whether it lists findings that do not count.
-    waives: bool,
-}
-
-impl Marks {
-    fn of(judgement: &Judgement) -> Self {
-        Self {
-            said: said(&judgement.body),
-            waives: judgement.waives,
-        }
-    }
-}
-
-/// What stands for a body.
-fn said(body: &str) -> String {
-    Digest::of(Algorithm::Sha256, body.as_bytes()).hex()
-}
-
 /// Columns of a row that is written.
 const COLUMNS: usize = 14;
 
 const INSERT: &str = "INSERT INTO decision (repository_id, digest, point, outcome, line, body, policy, evidence, generation, \
                       decided_at, review_at, said, said_at, waives) VALUES";
 
-/// That a row which is there has the reasons of one that is written. Marks are believed only where whoever wrote the body wrote them.
-const SAME: &str = "decision.outcome = excluded.outcome AND CASE WHEN decision.said_at = decision.decided_at \
-                    AND decision.said IS NOT NULL THEN decision.said = excluded.said ELSE decision.body = excluded.body END";
+/// Writes rows anew.
+const OR_UPDATE: &str = "ON CONFLICT (repository_id, digest, point) DO UPDATE SET outcome = excluded.outcome, line = excluded.line, \
+                         body = excluded.body, policy = excluded.policy, evidence = excluded.evidence, \
+                         generation = excluded.generation, decided_at = excluded.decided_at, review_at = excluded.review_at, \
+                         said = excluded.said, said_at = excluded.said_at, waives = excluded.waives";
 
-/// Writes rows anew. Where outcome and reasons are what they were, the moment of the decision stays.
-fn or_update() -> String {
-    let decided_at = format!("CASE WHEN {SAME} THEN decision.decided_at ELSE excluded.decided_at END");
-    format!(
-        "ON CONFLICT (repository_id, digest, point) DO UPDATE SET decided_at = {decided_at}, said_at = {decided_at}, \
-         outcome = excluded.outcome, line = excluded.line, body = excluded.body, policy = excluded.policy, \
-         evidence = excluded.evidence, generation = excluded.generation, review_at = excluded.review_at, \
-         said = excluded.said, waives = excluded.waives"
-    )
-}
-
+/// `decided_at`: of a row with the same outcome and reasons that of before.
 fn values_of(
     repository: i64,
     digest: &Digest,
     point: Point,
-    (judgement, marks): (&Judgement, &Marks),
-    now: i64,
+    judgement: &Judgement,
+    decided_at: i64,
 ) -> [Value; COLUMNS] {
     [
         repository.into(),
@@ -535,28 +554,29 @@ fn values_of(
         point.name().into(),
         judgement.outcome.number().into(),
         judgement.line.clone().into(),
-        judgement.body.clone().into(),
+        // With the texts.
+        String::new().into(),
         judgement.policy.clone().into(),
         judgement.evidence.clone().into(),
         sql::to_db(judgement.generation).into(),
-        now.into(),
+        decided_at.into(),
         judgement.review_at.map_or(NEVER, Timestamp::micros).into(),
-        marks.said.clone().into(),
-        now.into(),
-        i64::from(marks.waives).into(),
+        judgement.body.said().to_owned().into(),
+        decided_at.into(),
+        i64::from(judgement.waives).into(),
     ]
 }
 
 async fn write(
     tx: &Tx,
-    repository: i64,
-    digest: &Digest,
+    (repository, digest): (i64, &Digest),
     point: Point,
     judgement: &Judgement,
+    decided_at: i64,
 ) -> Result<(), StoreError> {
-    let sql = format!("{INSERT} {} {}", sql::tuples(1, COLUMNS), or_update());
-    let marks = Marks::of(judgement);
-    let values = values_of(repository, digest, point, (judgement, &marks), tx.now().micros());
+    text::keep(tx, [&judgement.body]).await?;
+    let sql = format!("{INSERT} {} {OR_UPDATE}", sql::tuples(1, COLUMNS));
+    let values = values_of(repository, digest, point, judgement, decided_at);
     sql::execute(tx.sql(), &sql, values).await.map(drop)
 }
 

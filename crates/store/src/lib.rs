@@ -104,7 +104,7 @@ pub use blob::{BlobHandle, BlobInfo};
 pub use brake::{HeldCause, HeldChange, HeldImage, Settled, Settling};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::{StoreConfig, StoreLimits};
-pub use decision::{Finished, Judgement, Outcome, Point, Standing, ToJudge, Verdicts};
+pub use decision::{Decided, Finished, Judgement, Outcome, Point, Reasons, Standing, ToJudge, Verdicts};
 pub use declared::{
     Applied, ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End,
     EndError, Step,

@@ -9,7 +9,7 @@ use findings::DecisionText;
 use oci::{Digest, Manifest, ManifestKind, ManifestLimits, Reference, RepoName};
 use policy::{Attached, Reason, Waived};
 use serde::{Deserialize, Serialize};
-use store::{Judgement, Outcome, Point, StoredManifest};
+use store::{Decided, Outcome, Point, StoredManifest};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
@@ -172,9 +172,9 @@ pub(crate) fn judged(manifest: &StoredManifest) -> Vec<Digest> {
 }
 
 async fn of_image(state: &WebState, repo: &RepoName, digest: Digest) -> Result<ImageDecision, ApiError> {
-    let found = state.store.decision(repo, &digest, Point::Pull).await?;
+    let found = state.store.decision_with_text(repo, &digest, Point::Pull).await?;
     let confirmed_by = match &found {
-        Some(judgement) => {
+        Some((judgement, _)) => {
             let image = format!("{repo}@{digest}");
             state.store.confirmed_by(&image, judgement.generation).await?
         }
@@ -196,15 +196,15 @@ async fn of_image(state: &WebState, repo: &RepoName, digest: Digest) -> Result<I
             decided_at: None,
             review_at: None,
         },
-        |judgement| ImageDecision {
+        |(decided, text)| ImageDecision {
             generation: Some(confirmed_by),
-            ..told(digest, &judgement)
+            ..told(digest, (&decided, &text))
         },
     ))
 }
 
-fn told(digest: Digest, judgement: &Judgement) -> ImageDecision {
-    let kept: Kept = serde_json::from_str(&judgement.body).unwrap_or_else(|error| {
+fn told(digest: Digest, (decided, text): (&Decided, &str)) -> ImageDecision {
+    let kept: Kept = serde_json::from_str(text).unwrap_or_else(|error| {
         tracing::error!(%digest, %error, "a decision that was stored cannot be read");
         Kept::default()
     });
@@ -212,7 +212,7 @@ fn told(digest: Digest, judgement: &Judgement) -> ImageDecision {
         |reason: &&Reason| reason.kind.is_none() && reason.severity == findings::Severity::Unknown;
     ImageDecision {
         digest,
-        outcome: word(judgement.outcome).to_owned(),
+        outcome: word(decided.outcome).to_owned(),
         unknowns: kept
             .reasons
             .iter()
@@ -225,16 +225,16 @@ fn told(digest: Digest, judgement: &Judgement) -> ImageDecision {
         more_waived: kept.more_waived,
         signatures: kept.signatures,
         expired: kept.expired,
-        policy: Some(judgement.policy.clone()),
-        generation: Some(judgement.generation),
-        decided_at: Some(judgement.decided_at.into()),
-        review_at: judgement.review_at.map(Moment::from),
+        policy: Some(decided.policy.clone()),
+        generation: Some(decided.generation),
+        decided_at: Some(decided.decided_at.into()),
+        review_at: decided.review_at.map(Moment::from),
     }
 }
 
 /// A decision as reports show it.
-pub(crate) fn in_words(digest: Digest, judgement: &Judgement) -> DecisionText {
-    let told = told(digest, judgement);
+pub(crate) fn in_words(digest: Digest, decided: (&Decided, &str)) -> DecisionText {
+    let told = told(digest, decided);
     let mut reasons: Vec<String> = told
         .reasons
         .iter()

@@ -194,10 +194,12 @@ pub(crate) async fn get_report(
     };
     let mut result = judging.report(of).await?;
     if let Some(digest) = &result.target.digest {
-        let decided = state.store.decision(&key.repository, digest, Point::Pull);
+        let decided = state
+            .store
+            .decision_with_text(&key.repository, digest, Point::Pull);
         // Whoever asks whether it is refused must not be told something that sounds like no.
-        let judgement = decided.await?.ok_or(JudgingError::Waits)?;
-        result.decision = Some(decisions::in_words(*digest, &judgement));
+        let (decided, text) = decided.await?.ok_or(JudgingError::Waits)?;
+        result.decision = Some(decisions::in_words(*digest, (&decided, &text)));
     }
     origins::of_stored(&state.store, &key.repository, &mut result).await?;
     Ok(Body(ReportEntry {

@@ -117,9 +117,10 @@ impl Questions {
                 continue;
             };
             let decided = self.0.store.decision(&repo, &image.digest, Point::Pull).await;
-            if let Some(judgement) = decided.map_err(|error| failed(error.into()))? {
-                rows::word(judgement.outcome).clone_into(&mut image.decision);
-                image.waived = rows::waived(&judgement, ids);
+            if let Some(decided) = decided.map_err(|error| failed(error.into()))? {
+                rows::word(decided.outcome).clone_into(&mut image.decision);
+                let kept = rows::kept_waived(&self.0.store, (&repo, &image.digest), &decided).await;
+                image.waived = rows::waived(&kept.map_err(|error| failed(error.into()))?, ids);
             }
         }
         Ok(())

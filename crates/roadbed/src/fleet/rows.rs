@@ -6,10 +6,11 @@ use findings::{
     Severity,
     advisory::{Conflict, Rating, VulnerabilityFinding},
 };
+use oci::{Digest, RepoName};
 use policy::{Waived, WaivedAs};
 use road::fleet::{Excuse, Fleet, Moment, Place, Row, State};
 use serde::Deserialize;
-use store::{Judgement, Outcome, Timestamp};
+use store::{Decided, Outcome, Point, Store, StoreError, Timestamp};
 use web::wire::{AffectedFinding, AffectedImage, AffectedPackage, AffectedPlace, AffectedSource};
 
 use super::owners::Whose;
@@ -177,20 +178,24 @@ pub(super) const fn word(outcome: Outcome) -> &'static str {
 }
 
 /// By whose word findings with one of these ids do not count.
-pub(super) fn waived(judgement: &Judgement, ids: &[String]) -> Vec<String> {
-    let kept = kept_waived(judgement);
+pub(super) fn waived(kept: &[Waived], ids: &[String]) -> Vec<String> {
     let meant = kept.iter().filter(|waived| is_about(waived, ids));
     meant.map(waived_words).take(WAIVED).collect()
 }
 
 /// All that does not count, by whose word.
-pub(super) fn kept_waived(judgement: &Judgement) -> Vec<Waived> {
-    // Bodies are long, and most take nothing away.
-    if !judgement.waives {
-        return Vec::new();
+pub(super) async fn kept_waived(
+    store: &Store,
+    (repo, digest): (&RepoName, &Digest),
+    decided: &Decided,
+) -> Result<Vec<Waived>, StoreError> {
+    // Texts are long, and most take nothing away.
+    if !decided.waives {
+        return Ok(Vec::new());
     }
-    let kept: Kept = serde_json::from_str(&judgement.body).unwrap_or_default();
-    kept.waived
+    let found = store.decision_with_text(repo, digest, Point::Pull).await?;
+    let kept: Option<Kept> = found.and_then(|(_, text)| serde_json::from_str(&text).ok());
+    Ok(kept.unwrap_or_default().waived)
 }
 
 /// Whether it is about a finding with one of these ids.

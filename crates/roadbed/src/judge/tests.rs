@@ -7,7 +7,7 @@ use futures_util::stream;
 use oci::{Algorithm, Manifest, ManifestLimits};
 use serde_json::json;
 use signatures::SignerSpec;
-use store::{Actor, Importer, ManualClock, NewUser, PutManifest, StoreConfig, SystemClock};
+use store::{Actor, Decided, Importer, ManualClock, NewUser, PutManifest, StoreConfig, SystemClock};
 
 use super::*;
 
@@ -160,7 +160,7 @@ pub(super) fn start_within(
     (loops, knowledge)
 }
 
-pub(super) async fn decided(store: &Store, repo: &RepoName, digest: &Digest) -> Arc<Judgement> {
+pub(super) async fn decided(store: &Store, repo: &RepoName, digest: &Digest) -> Arc<Decided> {
     let mut decisions = store.decisions();
     let decided = tokio::time::timeout(PATIENCE, async {
         loop {
@@ -217,11 +217,12 @@ async fn an_image_whose_judgement_ends_the_server_is_decided_and_the_server_goes
     let decision = decided(&store, &repo, &digest).await;
     assert_eq!(decision.outcome, Outcome::Warn, "it was begun once more");
     assert!(decision.line.contains("[not-judged]"), "{}", decision.line);
-    assert!(
-        decision.body.contains("the server ended 3 times"),
-        "{}",
-        decision.body
-    );
+    let (_, text) = store
+        .decision_with_text(&repo, &digest, Point::Pull)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(text.contains("the server ended 3 times"), "{text}");
     // Nor does what happens later begin it.
     let asked = store.request_judgements(store::Which::All, JobPriority::Asked);
     asked.await.unwrap();
@@ -284,7 +285,7 @@ async fn import(store: &Store, until: Timestamp) {
     store.set_signer(&actor, &spec).await.unwrap();
 }
 
-async fn until_decided(store: &Store, repo: &RepoName, digest: &Digest, outcome: Outcome) -> Arc<Judgement> {
+async fn until_decided(store: &Store, repo: &RepoName, digest: &Digest, outcome: Outcome) -> Arc<Decided> {
     let mut decisions = store.decisions();
     let decided = tokio::time::timeout(PATIENCE, async {
         loop {

@@ -420,8 +420,11 @@ async fn advisory() {
     .await;
     let mut outcomes: HashMap<String, u64> = HashMap::new();
     for (_, repo, digest) in store.images_after(0, 2_000).await.unwrap() {
-        let decision = store.decision(&repo, &digest, Point::Pull).await.unwrap();
-        let told = decision.is_some_and(|decision| decision.body.contains(&format!("CVE-2026-{number}")));
+        let decision = store
+            .decision_with_text(&repo, &digest, Point::Pull)
+            .await
+            .unwrap();
+        let told = decision.is_some_and(|(_, text)| text.contains(&format!("CVE-2026-{number}")));
         *outcomes.entry(format!("named: {told}")).or_default() += 1;
     }
     say("of the first 2,000 images", outcomes);

@@ -6,7 +6,7 @@ use policy::Share;
 
 use super::*;
 use crate::testing::Kit;
-use crate::{PullClass, PullNote, Verdicts};
+use crate::{PullClass, PullNote, Reasons, Verdicts};
 
 const BRAKE: Brake = Brake {
     share: Share::basis_points(1_000),
@@ -26,12 +26,11 @@ fn judgement(outcome: Outcome, generation: u64) -> Judgement {
     Judgement {
         outcome,
         line: format!("{outcome:?}"),
-        body: format!("{outcome:?}"),
+        body: Reasons::of(format!("{outcome:?}")),
         policy: "sha256:policy".to_owned(),
         evidence: "facts".to_owned(),
         generation,
         review_at: None,
-        decided_at: Timestamp(0),
         waives: false,
     }
 }

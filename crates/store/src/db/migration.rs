@@ -24,6 +24,7 @@ mod m0020_paving;
 mod m0021_mass_rebase;
 mod m0022_stale_marks;
 mod m0023_counted;
+mod m0024_decision_texts;
 mod table;
 
 /// The list.
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0021_mass_rebase::Migration),
             Box::new(m0022_stale_marks::Migration),
             Box::new(m0023_counted::Migration),
+            Box::new(m0024_decision_texts::Migration),
         ]
     }
 }

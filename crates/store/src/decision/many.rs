@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use sea_orm::{FromQueryResult, Value};
 
-use super::{COLUMNS, Judgement, Marks, NEVER, Point, Verdicts, keep_verdicts, said, told};
+use super::{COLUMNS, Judgement, NEVER, Point, SAID, Verdicts, keep_verdicts, text, told};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::event::EventKind;
@@ -43,6 +43,7 @@ struct Row {
     policy: Option<String>,
     evidence: Option<String>,
     review_at: Option<i64>,
+    decided_at: Option<i64>,
 }
 
 /// What was decided of an image before, at one point.
@@ -53,6 +54,7 @@ struct Known {
     policy: String,
     evidence: String,
     review_at: i64,
+    decided_at: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -76,11 +78,8 @@ struct Present {
     confirmed: i64,
 }
 
-/// A decision that is written: repository, image, point, what was decided, and what stands for it.
-type NewRow<'a> = (i64, &'a Digest, Point, (&'a Judgement, &'a Marks));
-
-/// A judgement that was made, with what stands for its decisions, in their order.
-type Marked = (Finished, Vec<Marks>);
+/// A decision that is written: repository, image, point, what was decided, and when it first was.
+type NewRow<'a> = (i64, &'a Digest, Point, &'a Judgement, i64);
 
 /// What is written of a batch.
 #[derive(Default)]
@@ -89,6 +88,8 @@ struct Written<'a> {
     events: Vec<(String, &'a str, serde_json::Value)>,
     /// Manifests whose blobs stand otherwise.
     turned: HashMap<i64, &'a RepoName>,
+    /// What stands for reasons that rows no longer have.
+    left: Vec<String>,
 }
 
 impl Store {
@@ -97,36 +98,26 @@ impl Store {
         if finished.is_empty() {
             return Ok(());
         }
-        // Long texts are hashed while nobody waits for the writer.
-        let marked = tokio::task::spawn_blocking(move || finished.into_iter().map(mark).collect());
-        let marked: Vec<Marked> = marked.await.map_err(|_| StoreError::TaskLost)?;
-        self.write(move |tx| Box::pin(async move { keep_all(tx, &marked).await }))
+        let judgements = finished.iter().flat_map(|one| &one.verdicts.judgements);
+        let texts = judgements.map(|(_, judgement)| judgement.body.clone()).collect();
+        self.pack_unkept(texts).await?;
+        self.write(move |tx| Box::pin(async move { keep_all(tx, &finished).await }))
             .await?;
         self.inner.decided.send_modify(|changes| *changes += 1);
         Ok(())
     }
 }
 
-fn mark(finished: Finished) -> Marked {
-    let judgements = finished.verdicts.judgements.iter();
-    let marks = judgements.map(|(_, judgement)| Marks::of(judgement)).collect();
-    (finished, marks)
-}
-
-async fn keep_all(tx: &Tx, finished: &[Marked]) -> Result<(), StoreError> {
-    let jobs: Vec<&Job> = finished.iter().map(|(one, _)| &one.job).collect();
+async fn keep_all(tx: &Tx, finished: &[Finished]) -> Result<(), StoreError> {
+    let jobs: Vec<&Job> = finished.iter().map(|one| &one.job).collect();
     let held = job::held(tx, &jobs).await?;
-    let (finished, marks): (Vec<&Finished>, Vec<&Vec<Marks>>) = finished
-        .iter()
-        .filter(|(one, _)| held.contains(&one.job.id))
-        .map(|(one, marks)| (one, marks))
-        .unzip();
+    let finished: Vec<&Finished> = finished.iter().filter(|one| held.contains(&one.job.id)).collect();
     if finished.is_empty() {
         return Ok(());
     }
     let present = Present::read(tx, &finished).await?;
     let (mut written, mut seen) = (Written::default(), Vec::new());
-    for ((one, marks), there) in finished.iter().zip(marks).zip(&present.images) {
+    for (one, there) in finished.iter().zip(&present.images) {
         if one.verdicts.are_late(present.confirmed) {
             job::ask_again(tx, &one.job).await?;
         }
@@ -137,8 +128,8 @@ async fn keep_all(tx: &Tx, finished: &[Marked]) -> Result<(), StoreError> {
             continue;
         }
         seen.extend(one.verdicts.seen.as_ref().map(|seen| (&one.digest, seen)));
-        for ((point, judgement), marks) in one.verdicts.judgements.iter().zip(marks) {
-            written.add(tx, (there, present.confirmed), one, *point, (judgement, marks));
+        for (point, judgement) in &one.verdicts.judgements {
+            written.add(tx, (there, present.confirmed), one, (*point, judgement));
         }
     }
     seen::keep_all(tx, &seen).await?;
@@ -174,7 +165,7 @@ async fn rows_of(tx: &Tx, finished: &[&Finished]) -> Result<Vec<Row>, StoreError
     let sql = format!(
         "WITH wanted(n, repository, digest) AS (VALUES {}) \
          SELECT w.n, m.id AS manifest_id, m.repository_id, d.point, d.outcome, d.policy, d.evidence, d.review_at, \
-         d.said, CASE WHEN d.said IS NOT NULL AND d.said_at = d.decided_at THEN NULL ELSE d.body END AS body, \
+         d.decided_at, {SAID}, \
          CASE WHEN EXISTS (SELECT 1 FROM brake_image b WHERE b.repository_id = m.repository_id AND b.digest = m.digest) \
          THEN 1 ELSE 0 END AS is_braked \
          FROM wanted w JOIN repository r ON r.name = w.repository \
@@ -204,12 +195,13 @@ impl Row {
             point,
             outcome,
             said: match (self.body, self.said) {
-                (Some(body), _) => said(&body),
+                (Some(body), _) => text::said(&body),
                 (None, said) => said.unwrap_or_default(),
             },
             policy: self.policy.unwrap_or_default(),
             evidence: self.evidence.unwrap_or_default(),
             review_at: self.review_at.unwrap_or(NEVER),
+            decided_at: self.decided_at.unwrap_or_default(),
         });
     }
 }
@@ -220,20 +212,22 @@ impl<'a> Written<'a> {
         tx: &Tx,
         (there, confirmed): (&There, i64),
         one: &'a Finished,
-        point: Point,
-        (judgement, marks): (&'a Judgement, &'a Marks),
+        (point, judgement): (Point, &'a Judgement),
     ) {
         let known = there.known.iter().find(|known| known.point == point.name());
-        if known.is_some_and(|known| known.says((judgement, marks), confirmed)) {
+        if known.is_some_and(|known| known.says(judgement, confirmed)) {
             return;
         }
         tx.touch(Key::decision(&one.repo, &one.digest, point.name()));
-        self.rows
-            .push((there.repository, &one.digest, point, (judgement, marks)));
         let outcome = judgement.outcome.number();
-        if known.is_some_and(|known| known.outcome == outcome && known.said == marks.said) {
+        let same = known.filter(|known| known.outcome == outcome && known.said == judgement.body.said());
+        let decided_at = same.map_or_else(|| tx.now().micros(), |known| known.decided_at);
+        self.rows
+            .push((there.repository, &one.digest, point, judgement, decided_at));
+        if same.is_some() {
             return;
         }
+        self.left.extend(known.map(|known| known.said.clone()));
         let previous = known.map(|known| known.outcome);
         if previous != Some(outcome) {
             self.turned.insert(there.manifest, &one.repo);
@@ -244,7 +238,9 @@ impl<'a> Written<'a> {
     }
 
     async fn write(self, tx: &Tx) -> Result<(), StoreError> {
+        text::keep(tx, self.rows.iter().map(|(.., judgement, _)| &judgement.body)).await?;
         write_rows(tx, &self.rows).await?;
+        text::release(tx, self.left).await?;
         write_events(tx, &self.events).await?;
         if self.turned.is_empty() {
             return Ok(());
@@ -269,9 +265,9 @@ impl<'a> Written<'a> {
 
 impl Known {
     /// Whether the row says all of it already, the generation by what is said for all.
-    fn says(&self, (judgement, marks): (&Judgement, &Marks), confirmed: i64) -> bool {
+    fn says(&self, judgement: &Judgement, confirmed: i64) -> bool {
         self.outcome == judgement.outcome.number()
-            && self.said == marks.said
+            && self.said == judgement.body.said()
             && self.policy == judgement.policy
             && self.evidence == judgement.evidence
             && self.review_at == judgement.review_at.map_or(NEVER, Timestamp::micros)
@@ -283,16 +279,15 @@ impl Known {
 const ROWS: usize = 200;
 
 async fn write_rows(tx: &Tx, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
-    let now = tx.now().micros();
     for chunk in rows.chunks(ROWS) {
         let sql = format!(
             "{} {} {}",
             super::INSERT,
             sql::tuples(chunk.len(), COLUMNS),
-            super::or_update()
+            super::OR_UPDATE
         );
-        let row = |(repository, digest, point, judged): &NewRow<'_>| {
-            super::values_of(*repository, digest, *point, *judged, now)
+        let row = |(repository, digest, point, judgement, decided_at): &NewRow<'_>| {
+            super::values_of(*repository, digest, *point, judgement, *decided_at)
         };
         sql::execute_list(tx.sql(), &sql, chunk.iter().flat_map(row)).await?;
     }

@@ -12,12 +12,11 @@ fn judgement(outcome: Outcome, body: &str, generation: u64) -> Judgement {
     Judgement {
         outcome,
         line: "a line".to_owned(),
-        body: body.to_owned(),
+        body: Reasons::of(body.to_owned()),
         policy: "sha256:policy".to_owned(),
         evidence: "facts".to_owned(),
         generation,
         review_at: None,
-        decided_at: Timestamp(0),
         waives: false,
     }
 }

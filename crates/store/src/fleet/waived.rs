@@ -5,6 +5,7 @@ use sea_orm::{FromQueryResult, Value};
 
 use super::repo_name;
 use crate::db::sql;
+use crate::decision::text;
 use crate::{Point, Store, StoreError, blob};
 
 /// That a decision takes findings away, or that it is not known whether it does: a mark is believed only while the row has the moment
@@ -35,6 +36,7 @@ struct Row {
     name: String,
     digest: String,
     body: String,
+    said: Option<String>,
 }
 
 impl Store {
@@ -45,7 +47,7 @@ impl Store {
         digest: &Digest,
     ) -> Result<Option<String>, StoreError> {
         let sql = format!(
-            "SELECT d.body AS text FROM decision d JOIN repository r ON r.id = d.repository_id \
+            "SELECT d.repository_id, r.name, d.digest, d.body, d.said FROM decision d JOIN repository r ON r.id = d.repository_id \
                    WHERE r.name = $1 AND d.digest = $2 AND d.point = $3 AND {MAY_WAIVE}"
         );
         let values: [Value; 3] = [
@@ -53,8 +55,9 @@ impl Store {
             digest.to_string().into(),
             Point::Pull.name().into(),
         ];
-        let row: Option<sql::Text> = sql::first(self.inner.db.read(), &sql, values).await?;
-        Ok(row.map(|row| row.text))
+        let row: Option<Row> = sql::first(self.inner.db.read(), &sql, values).await?;
+        let decided = self.into_decisions(row.into_iter().collect()).await?;
+        Ok(decided.into_iter().next().map(|decided| decided.body))
     }
 
     /// The same of many images; those that are known to take nothing away are not among them.
@@ -67,7 +70,7 @@ impl Store {
             let wanted = (0..chunk.len()).map(|n| format!("(${}, ${})", 2 * n + 2, 2 * n + 3));
             let sql = format!(
                 "WITH wanted(repository, digest) AS (VALUES {}) \
-                 SELECT d.repository_id, r.name, d.digest, d.body FROM wanted w JOIN repository r ON r.name = w.repository \
+                 SELECT d.repository_id, r.name, d.digest, d.body, d.said FROM wanted w JOIN repository r ON r.name = w.repository \
                  JOIN decision d ON d.repository_id = r.id AND d.digest = w.digest AND d.point = $1 AND {MAY_WAIVE}",
                 wanted.collect::<Vec<_>>().join(", ")
             );
@@ -76,9 +79,7 @@ impl Store {
                 .flat_map(|(repo, digest)| [Value::from(repo.as_str()), digest.to_string().into()]);
             let values = std::iter::once(Value::from(Point::Pull.name())).chain(names);
             let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
-            for row in rows {
-                found.push(row.into_decision()?);
-            }
+            found.extend(self.into_decisions(rows).await?);
         }
         Ok(found)
     }
@@ -90,7 +91,7 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<WaivedDecision>, WaivedCursor), StoreError> {
         let sql = format!(
-            "SELECT d.repository_id, r.name, d.digest, d.body FROM decision d \
+            "SELECT d.repository_id, r.name, d.digest, d.body, d.said FROM decision d \
                    JOIN repository r ON r.id = d.repository_id \
                    WHERE (d.repository_id > $1 OR (d.repository_id = $1 AND d.digest > $2)) \
                    AND d.point = $3 AND {MAY_WAIVE} ORDER BY d.repository_id, d.digest LIMIT $4"
@@ -109,8 +110,21 @@ impl Store {
                 digest: last.digest.clone(),
             },
         );
-        let page: Result<_, StoreError> = rows.into_iter().map(Row::into_decision).collect();
-        Ok((page?, next))
+        Ok((self.into_decisions(rows).await?, next))
+    }
+
+    /// With their texts. Of what was decided anew meanwhile there is none any more: whoever reads hears of that next.
+    async fn into_decisions(&self, rows: Vec<Row>) -> Result<Vec<WaivedDecision>, StoreError> {
+        let kept = rows.iter().filter(|row| row.body.is_empty());
+        let said = kept.filter_map(|row| row.said.as_deref());
+        let texts = text::texts_of(self.inner.db.read(), said).await?;
+        let whole = rows.into_iter().filter_map(|mut row| {
+            if row.body.is_empty() {
+                row.body.clone_from(texts.get(row.said.as_ref()?)?);
+            }
+            Some(row.into_decision())
+        });
+        whole.collect()
     }
 }
 

@@ -10,6 +10,7 @@ use super::{DeleteError, put};
 use crate::blob::{self, link};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
+use crate::decision::text;
 use crate::event::{self, EventKind};
 use crate::repository::{self, Delta};
 use crate::rule::Rules;
@@ -100,6 +101,12 @@ struct Removed {
     digest: String,
 }
 
+#[derive(FromQueryResult)]
+struct Forgotten {
+    point: String,
+    said: Option<String>,
+}
+
 /// Removes the row of a manifest without tags, its references with it, and the bytes if nobody else has them. Its
 /// blobs stay until they are collected.
 pub(crate) async fn remove_rows(
@@ -128,12 +135,13 @@ pub(crate) async fn remove_rows(
 
 /// What was decided of a manifest goes with it; the events stay.
 async fn forget_decisions(tx: &Tx, repo: &RepoName, repository: i64, digest: &str) -> Result<(), StoreError> {
-    let sql = "DELETE FROM decision WHERE repository_id = $1 AND digest = $2 RETURNING point AS text";
-    let points: Vec<sql::Text> = sql::all(tx.sql(), sql, [repository.into(), digest.into()]).await?;
+    let sql = "DELETE FROM decision WHERE repository_id = $1 AND digest = $2 RETURNING point, said";
+    let gone: Vec<Forgotten> = sql::all(tx.sql(), sql, [repository.into(), digest.into()]).await?;
     let digest = blob::parse_digest(digest)?;
-    for point in points {
-        tx.touch(Key::decision(repo, &digest, &point.text));
+    for decision in &gone {
+        tx.touch(Key::decision(repo, &digest, &decision.point));
     }
+    text::release(tx, gone.into_iter().filter_map(|decision| decision.said)).await?;
     brake::forget(tx, repository, &digest).await
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use oci::{Digest, RepoName};
 
 use super::*;
-use crate::decision::{Finished, Judgement, Outcome, Point};
+use crate::decision::{Finished, Judgement, Outcome, Point, Reasons};
 use crate::testing::Kit;
-use crate::{AdvisoryDocument, AdvisoryRow, EventFilter, Importer, Timestamp};
+use crate::{AdvisoryDocument, AdvisoryRow, EventFilter, Importer};
 
 const LEASE: Duration = Duration::from_mins(1);
 
@@ -15,12 +15,11 @@ fn judgement(body: &str, generation: u64) -> Judgement {
     Judgement {
         outcome: Outcome::Warn,
         line: body.to_owned(),
-        body: body.to_owned(),
+        body: Reasons::of(body.to_owned()),
         policy: "sha256:policy".to_owned(),
         evidence: "facts".to_owned(),
         generation,
         review_at: None,
-        decided_at: Timestamp(0),
         waives: false,
     }
 }
@@ -79,14 +78,14 @@ impl Fleet {
     async fn decision(&self, number: usize) -> (String, u64, u64) {
         let store = &self.kit.store;
         let found = store
-            .decision(&self.repo, &self.images[number], Point::Pull)
+            .decision_with_text(&self.repo, &self.images[number], Point::Pull)
             .await;
-        let found = found.unwrap().unwrap();
+        let (found, text) = found.unwrap().unwrap();
         let by = store
             .confirmed_by(&self.subject(number), found.generation)
             .await
             .unwrap();
-        (found.body.clone(), found.generation, by)
+        (text.to_string(), found.generation, by)
     }
 
     async fn events(&self, kind: EventKind) -> Vec<crate::Event> {
@@ -262,12 +261,18 @@ async fn what_was_judged_by_the_old_while_the_new_was_asked_for_is_judged_again(
     let finished = store.finish_judgement(&claimed[0], &fleet.repo, &digest, verdicts);
     finished.await.unwrap();
     // It stands until then.
-    let found = store.decision(&fleet.repo, &digest, Point::Pull).await.unwrap();
-    assert_eq!(found.unwrap().body, "late");
+    let found = store
+        .decision_with_text(&fleet.repo, &digest, Point::Pull)
+        .await
+        .unwrap();
+    assert_eq!(&*found.unwrap().1, "late");
     assert_eq!(fleet.judge("new", 1).await, 2);
     assert_eq!(fleet.judge("new", 1).await, 0);
-    let found = store.decision(&fleet.repo, &digest, Point::Pull).await.unwrap();
-    assert_eq!(found.unwrap().body, "new");
+    let found = store
+        .decision_with_text(&fleet.repo, &digest, Point::Pull)
+        .await
+        .unwrap();
+    assert_eq!(&*found.unwrap().1, "new");
 }
 
 #[tokio::test]

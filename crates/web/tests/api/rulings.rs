@@ -484,12 +484,11 @@ async fn decide(world: &World, digest: &Digest) {
     let judgement = Judgement {
         outcome: store::Outcome::Refuse,
         line: "refused by policy".to_owned(),
-        body: body.to_string(),
+        body: store::Reasons::of(body.to_string()),
         policy: "sha256:policy".to_owned(),
         evidence: "sha256:facts".to_owned(),
         generation: 4,
         review_at: Some(Timestamp(1_795_336_380_000_000)),
-        decided_at: Timestamp(0),
         waives: true,
     };
     let subject = format!("{repo}@{digest}");

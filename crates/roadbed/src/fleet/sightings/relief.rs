@@ -23,12 +23,11 @@ pub(super) async fn add(store: &Store, sought: &Sought, seen: &mut Seen) -> Resu
         };
         let mut common: Option<Vec<SeenRelief>> = None;
         for image in images {
-            let judgement = store
-                .decision(&sighting.line.repository, &image.digest, Point::Pull)
-                .await?;
-            let waived = judgement
-                .map(|judgement| rows::kept_waived(&judgement))
-                .unwrap_or_default();
+            let place = (&sighting.line.repository, &image.digest);
+            let waived = match store.decision(place.0, place.1, Point::Pull).await? {
+                Some(decided) => rows::kept_waived(store, place, &decided).await?,
+                None => Vec::new(),
+            };
             let reliefs = reliefs(sought, &sighting.affected_by, &waived);
             common = Some(match common.take() {
                 None => reliefs,

@@ -1,6 +1,6 @@
 //! However few judgements are made at once, all of them are made, and come to the same.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use store::{JobKind, JobPriority, Point, Store, Which};
 
@@ -23,7 +23,7 @@ async fn plant(store: &Store) -> Vec<(RepoName, Digest)> {
 }
 
 /// What is decided within limits of images whose judgements nobody waits for.
-async fn within(limits: JudgeLimits) -> BTreeSet<(String, String)> {
+async fn within(limits: JudgeLimits) -> BTreeSet<(Arc<str>, Arc<str>)> {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let images = plant(&store).await;
@@ -37,9 +37,12 @@ async fn within(limits: JudgeLimits) -> BTreeSet<(String, String)> {
     let following = tokio::spawn(knowledge.follow());
     let mut bodies = BTreeSet::new();
     for (repo, digest) in &images {
-        let decision = decided(&store, repo, digest).await;
-        let push = store.decision(repo, digest, Point::Push).await.unwrap().unwrap();
-        bodies.insert((decision.body.clone(), push.body.clone()));
+        decided(&store, repo, digest).await;
+        let [pull, push] =
+            [Point::Pull, Point::Push].map(|point| store.decision_with_text(repo, digest, point));
+        let (_, pull) = pull.await.unwrap().unwrap();
+        let (_, push) = push.await.unwrap().unwrap();
+        bodies.insert((pull, push));
     }
     following.abort();
     bodies
