@@ -4,7 +4,9 @@
 
 use sea_orm_migration::prelude::DeriveMigrationName;
 use sea_orm_migration::sea_orm::DbErr;
-use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::ConnectionTrait};
+use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
+
+use super::table;
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
@@ -24,9 +26,6 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for change in CHANGES {
-            manager.get_connection().execute_unprepared(change).await?;
-        }
-        Ok(())
+        table::execute_all(manager, &CHANGES).await
     }
 }

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::DeriveMigrationName;
 use sea_orm_migration::sea_orm::DbErr;
-use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait, sea_orm::ConnectionTrait};
+use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::table::Is::{Number, Sorted};
 use super::table::{self, TableOf};
@@ -30,7 +30,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared(LOSSES).await?;
+        table::execute_all(manager, &[LOSSES]).await?;
         table::create_all(manager, TABLES, INDEXES).await
     }
 }

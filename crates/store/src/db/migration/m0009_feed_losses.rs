@@ -1,8 +1,10 @@
 //! What sources have lost of what they once had. Moments are microseconds since the Unix epoch.
 
 use sea_orm_migration::prelude::DeriveMigrationName;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr};
+use sea_orm_migration::sea_orm::DbErr;
 use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
+
+use super::table;
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
@@ -20,9 +22,6 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for change in CHANGES {
-            manager.get_connection().execute_unprepared(change).await?;
-        }
-        Ok(())
+        table::execute_all(manager, &CHANGES).await
     }
 }

@@ -1,7 +1,7 @@
 //! How far images were judged anew after advisories, policy or waivers changed.
 
 use sea_orm_migration::prelude::DeriveMigrationName;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr};
+use sea_orm_migration::sea_orm::DbErr;
 use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::table::Is::{Bytes, Number, Sorted};
@@ -46,10 +46,6 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        table::create_all(manager, TABLES, &[]).await?;
-        for change in CHANGES {
-            manager.get_connection().execute_unprepared(change).await?;
-        }
-        Ok(())
+        table::create_all(manager, TABLES, &CHANGES).await
     }
 }

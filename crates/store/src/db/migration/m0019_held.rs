@@ -1,7 +1,7 @@
 //! Feeds that wait for a person, and how new what was signed was when it was taken in. Moments are microseconds since the Unix epoch.
 
 use sea_orm_migration::prelude::DeriveMigrationName;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr};
+use sea_orm_migration::sea_orm::DbErr;
 use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::table::Is::{Number, Sorted, Text};
@@ -34,7 +34,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared(HELD).await?;
+        table::execute_all(manager, &[HELD]).await?;
         table::create_all(manager, TABLES, &[]).await
     }
 }

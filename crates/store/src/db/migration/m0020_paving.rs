@@ -1,7 +1,7 @@
 //! The catalogue of the road beyond bases, what was said of its ends and promises, and how it is taken up.
 
 use sea_orm_migration::prelude::DeriveMigrationName;
-use sea_orm_migration::sea_orm::{ConnectionTrait as _, DbErr};
+use sea_orm_migration::sea_orm::DbErr;
 use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::table::Is::{MaybeNumber, Number, Sorted, Text};
@@ -71,6 +71,12 @@ const TABLES: &[TableOf] = &[
     },
 ];
 
+const CHANGES: [&str; 2] = [
+    // Since when a base is retired; one that was before this was kept, since it was last set.
+    "ALTER TABLE base_image ADD COLUMN retired_at BIGINT NULL",
+    "UPDATE base_image SET retired_at = set_at WHERE body LIKE '%\"lifecycle\":\"retired\"%'",
+];
+
 #[async_trait]
 impl MigrationTrait for Migration {
     fn use_transaction(&self) -> Option<bool> {
@@ -78,15 +84,6 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        table::create_all(manager, TABLES, &[]).await?;
-        let on = manager.get_connection();
-        // Since when a base is retired; one that was before this was kept, since it was last set.
-        for sql in [
-            "ALTER TABLE base_image ADD COLUMN retired_at BIGINT NULL",
-            "UPDATE base_image SET retired_at = set_at WHERE body LIKE '%\"lifecycle\":\"retired\"%'",
-        ] {
-            on.execute_unprepared(sql).await?;
-        }
-        Ok(())
+        table::create_all(manager, TABLES, &CHANGES).await
     }
 }

@@ -49,8 +49,13 @@ pub(super) async fn create_all(
             .create_table(create(table, on.get_database_backend()))
             .await?;
     }
-    for index in indexes {
-        on.execute_unprepared(index).await?;
+    execute_all(manager, indexes).await
+}
+
+/// Carries out statements, one after the other.
+pub(super) async fn execute_all(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
     }
     Ok(())
 }
