@@ -148,6 +148,8 @@ pub(crate) struct Effects {
     pub(crate) entries: bool,
     /// Principals, secrets, grants or rules have changed; the generation that they have now.
     pub(crate) access: Option<u64>,
+    /// Nobody who follows the store asks for what was written.
+    pub(crate) aside: bool,
 }
 
 /// How a transaction ended: cleanly (committed, or taken back), or else the connection is in doubt. A failed commit, a
@@ -235,6 +237,11 @@ impl Tx {
     /// Who may do what has changed once this is committed, to this generation.
     pub(crate) fn touch_access(&self, generation: u64) {
         self.effects().access = Some(generation);
+    }
+
+    /// Nobody who follows the store need look again once this is committed.
+    pub(crate) fn pass_by_followers(&self) {
+        self.effects().aside = true;
     }
 
     fn effects(&self) -> std::sync::MutexGuard<'_, Effects> {

@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) road: RoadCache,
     /// Told when something was decided.
     pub(crate) decided: watch::Sender<u64>,
+    /// Told of every transaction, except of those that only note who pulled what.
+    pub(crate) written: watch::Sender<u64>,
     /// Turns to make a list of referrers.
     pub(crate) referrer_lists: Semaphore,
     /// Places to read or write a report.
@@ -97,6 +99,7 @@ impl Store {
             entries: watch::Sender::new(0),
             road: RoadCache::default(),
             decided: watch::Sender::new(0),
+            written: watch::Sender::new(0),
             referrer_lists: Semaphore::new(config.limits.referrer_lists),
             reports: Arc::new(Semaphore::new(
                 std::thread::available_parallelism().map_or(2, NonZero::get),
@@ -165,6 +168,12 @@ impl Store {
         setting::access_generation(self.inner.db.read()).await.map(drop)
     }
 
+    /// Changes whenever something was written, whatever it is, notes of pulls excepted. Nobody else writes while this store is
+    /// open: as long as it stays the same, what was read is as it was, and only time can make a difference.
+    pub fn writes(&self) -> watch::Receiver<u64> {
+        self.inner.written.subscribe()
+    }
+
     pub(crate) fn limits(&self) -> &StoreLimits {
         &self.inner.config.limits
     }
@@ -227,6 +236,9 @@ impl Store {
         }
         if effects.entries {
             self.inner.entries.send_modify(|changes| *changes += 1);
+        }
+        if !effects.aside {
+            self.inner.written.send_modify(|writes| *writes += 1);
         }
         if let Some(generation) = effects.access {
             self.follow_access(generation).await;

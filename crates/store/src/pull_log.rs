@@ -242,6 +242,8 @@ impl Store {
     async fn insert_pulls(&self, notes: Vec<PullNote>) -> Result<(), StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
+                // They come with every second in which anybody pulls.
+                tx.pass_by_followers();
                 let (full, rest) = notes.as_chunks::<ROWS>();
                 let statements = full.iter().map(<[_; ROWS]>::as_slice).chain(rest.chunks(1));
                 for notes in statements {

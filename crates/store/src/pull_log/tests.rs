@@ -57,6 +57,19 @@ async fn notes_are_written_in_batches_and_listed() {
 }
 
 #[tokio::test]
+async fn whoever_follows_what_is_written_is_not_woken_by_pulls() {
+    let kit = Kit::new().await;
+    let mut writes = kit.store.writes();
+    kit.store.insert_pulls(vec![note("r", 1)]).await.unwrap();
+    assert!(!writes.has_changed().unwrap());
+    kit.administrator("root").await;
+    assert!(writes.has_changed().unwrap());
+    writes.mark_unchanged();
+    kit.store.insert_pulls(vec![note("r", 2)]).await.unwrap();
+    assert!(!writes.has_changed().unwrap());
+}
+
+#[tokio::test]
 async fn a_full_queue_drops_and_counts() {
     let kit = Kit::with(|limits| limits.pull_log_queue = 4).await;
     for at in 0..10 {
