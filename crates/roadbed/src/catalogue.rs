@@ -112,11 +112,14 @@ pub(crate) async fn follow(store: Store, config: CatalogueConfig) {
         seen: None,
     };
     let mut last = None;
+    let mut writes = catalogue.store.writes();
     loop {
+        writes.mark_unchanged();
         let pause = match catalogue.look_if_changed(&mut last).await {
             Ok(()) => LOOK_EVERY,
             Err(error) => {
                 last = None;
+                writes.mark_changed();
                 let error = format!("{error:#}");
                 tracing::warn!(
                     error,
@@ -126,6 +129,10 @@ pub(crate) async fn follow(store: Store, config: CatalogueConfig) {
             }
         };
         tokio::time::sleep(pause).await;
+        // What nobody has written is as it was.
+        if writes.changed().await.is_err() {
+            return;
+        }
     }
 }
 

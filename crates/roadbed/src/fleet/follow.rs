@@ -23,7 +23,7 @@ use super::{
     look::{Looked, Looker},
 };
 
-/// How often it looks for changes that nobody told it of.
+/// How often it looks for changes that it is not told of by themselves, while anything is written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// After a change, before it is looked at: a push is many changes.
@@ -98,8 +98,10 @@ impl Follower {
     async fn follow(&self) {
         let store = &self.service.store;
         let (mut decisions, mut jobs, mut entries) = (store.decisions(), store.jobs(), store.entries());
+        let mut writes = store.writes();
         let (mut written, mut has_changed) = (Instant::now(), true);
         loop {
+            writes.mark_unchanged();
             decisions.mark_unchanged();
             jobs.mark_unchanged();
             entries.mark_unchanged();
@@ -108,6 +110,7 @@ impl Follower {
                 Err(error) => {
                     let error = format!("{error:#}");
                     tracing::warn!(error, "the index of the fleet could not be brought up to date");
+                    writes.mark_changed();
                     tokio::time::sleep(TRY_AGAIN).await;
                 }
             }
@@ -115,15 +118,19 @@ impl Follower {
                 self.try_to_write().await;
                 (written, has_changed) = (Instant::now(), false);
             }
-            let told = async {
-                tokio::select! {
-                    told = decisions.changed() => told.is_ok(),
-                    told = jobs.changed() => told.is_ok(),
-                    told = entries.changed() => told.is_ok(),
-                    () = self.service.hurry.notified() => true,
-                }
+            let something_written = async {
+                tokio::time::sleep(LOOK_EVERY).await;
+                writes.changed().await
             };
-            if tokio::time::timeout(LOOK_EVERY, told).await == Ok(false) {
+            let told = tokio::select! {
+                told = decisions.changed() => told.is_ok(),
+                told = jobs.changed() => told.is_ok(),
+                told = entries.changed() => told.is_ok(),
+                told = something_written => told.is_ok(),
+                () = self.service.hurry.notified() => true,
+                () = tokio::time::sleep(WRITE_EVERY.saturating_sub(written.elapsed())), if has_changed => true,
+            };
+            if !told {
                 return;
             }
             tokio::time::sleep(SETTLE).await;

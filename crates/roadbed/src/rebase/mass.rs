@@ -1,8 +1,8 @@
 //! All images on a base, when a release of it comes that counts.
 //!
-//! One task looks whenever bases, what people decreed or decisions have changed, and every few seconds: it notes the tags that stand on
-//! another release than they could (`store::RebaseItem`, each once), plans the new ones, and has those begin whose turn it is
-//! (`road::mass`). All that it knows lies in the store: one that is killed goes on with the next look.
+//! One task looks whenever bases, what people decreed or decisions have changed, and every second while something waits for its time: it
+//! notes the tags that stand on another release than they could (`store::RebaseItem`, each once), plans the new ones, and has those begin
+//! whose turn it is (`road::mass`). All that it knows lies in the store: one that is killed goes on with the next look.
 //!
 //! - `mass/begin.rs`: how one begins.
 //! - `mass/find.rs`: which tags are to follow. `mass/wishes.rs`: what their applications say about it.
@@ -26,6 +26,7 @@ use road::mass::{Candidate, Pace, Standing, Turn, turn};
 use road::names::BaseName;
 use store::{ItemState, MAX_ITEMS, RebaseItem, RoadEntries, Store, TagMove};
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use web::{PlanOf, RebasingError, images_to_plan};
 
 use super::{Rebases, news};
@@ -41,7 +42,7 @@ pub(crate) use wishes::Thaw;
 /// Between two looks, at least.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
-/// Between two looks, at most: what people approve comes by time alone.
+/// How often it is asked whether there is a reason for another look: what people approve is only written, and delays only pass.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A base of which nothing could begin is looked at again after so many times as long as that took to find out.
@@ -79,6 +80,19 @@ pub(crate) struct Mass {
     finder: Finder,
     /// Bases that are not looked at before a moment.
     resting: BTreeMap<BaseName, Instant>,
+    /// What the last look left.
+    left: Left,
+}
+
+/// What a look leaves to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Everything is stopped.
+    Stopped,
+    /// Nothing but what others will write, or what the index will know.
+    Nothing,
+    /// What waits for its time, or is to be tried again.
+    Something,
 }
 
 /// What an item means now.
@@ -104,6 +118,7 @@ impl Mass {
         Self {
             finder: Finder::new(store.clone(), fleet),
             resting: BTreeMap::new(),
+            left: Left::Something,
             store,
             rebases,
             incidents,
@@ -114,34 +129,53 @@ impl Mass {
     /// Has images follow until its task is ended.
     pub(crate) async fn follow(mut self) {
         let (mut entries, mut decided) = (self.store.entries(), self.store.decisions());
+        let mut writes = self.store.writes();
         loop {
-            entries.borrow_and_update();
-            decided.borrow_and_update();
-            if let Err(error) = self.look().await {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "images could not follow their bases"
-                );
-            }
+            entries.mark_unchanged();
+            decided.mark_unchanged();
+            writes.mark_unchanged();
+            self.left = self.look().await.unwrap_or_else(|error| {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "images could not follow their bases");
+                Left::Something
+            });
             tokio::time::sleep(BETWEEN_LOOKS).await;
-            let changed = async {
-                tokio::select! {
-                    _ = entries.changed() => {}
-                    _ = decided.changed() => {}
-                }
-            };
-            let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
+            tokio::select! {
+                _ = entries.changed() => {}
+                _ = decided.changed() => {}
+                () = self.until_there_is_a_reason(&writes) => {}
+            }
         }
     }
 
-    async fn look(&mut self) -> Result<()> {
+    /// At rest it asks the database nothing.
+    async fn until_there_is_a_reason(&self, writes: &watch::Receiver<u64>) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let is_left = match self.left {
+                Left::Stopped => false,
+                Left::Nothing => self.finder.has_news(),
+                Left::Something => true,
+            };
+            // A store that is gone ends the process.
+            if is_left || writes.has_changed().unwrap_or(true) {
+                return;
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<Left> {
         if self.store.rebases_stopped_by().await?.is_some() {
-            return Ok(());
+            return Ok(Left::Stopped);
         }
         let road = self.store.road().await?;
         self.finder.find(&road).await?;
-        self.plan_new(&road).await?;
+        let new = self.plan_new(&road).await?;
         let waiting = self.store.bases_with_items_in(&[ItemState::Waiting]).await?;
+        let left = match (new, waiting.is_empty()) {
+            (0, true) => Left::Nothing,
+            _ => Left::Something,
+        };
         self.resting.retain(|base, _| waiting.contains(base));
         for base in waiting {
             let began = Instant::now();
@@ -154,11 +188,11 @@ impl Mass {
                     .insert(base, Instant::now() + began.elapsed() * REST_TIMES);
             }
         }
-        Ok(())
+        Ok(left)
     }
 
-    /// Plans what was found; what cannot be planned yet is tried again.
-    async fn plan_new(&self, road: &RoadEntries) -> Result<()> {
+    /// Plans what was found; what cannot be planned yet is tried again. Answers how many there were.
+    async fn plan_new(&self, road: &RoadEntries) -> Result<usize> {
         let new = self
             .store
             .rebase_items_in(ItemState::New, PLANNED_AT_ONCE)
@@ -167,7 +201,7 @@ impl Mass {
         for item in &new {
             planned.push(Box::pin(self.place(item, road)));
         }
-        some_at_once(planned).await.map(drop)
+        Ok(some_at_once(planned).await?.len())
     }
 
     /// Plans one and says where it goes.

@@ -9,7 +9,7 @@ use store::{Blame, OPERATOR, Outcome, Point, RebaseError, SYSTEM, Store, Waiting
 
 use crate::judge::stored_limits;
 
-/// How often it looks, at least.
+/// How often it looks without a decision, while anything is written.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Between two looks.
@@ -20,30 +20,45 @@ const AT_A_TIME: usize = 1_000;
 
 /// Lets tags follow until its task is ended.
 pub(crate) async fn follow(store: Store) {
-    let mut decided = store.decisions();
+    let (mut decided, mut writes) = (store.decisions(), store.writes());
     loop {
-        decided.borrow_and_update();
-        if let Err(error) = look(&store).await {
+        decided.mark_unchanged();
+        writes.mark_unchanged();
+        let is_done = look(&store).await.unwrap_or_else(|error| {
             tracing::warn!(error = format!("{error:#}"), "tags could not follow rebases");
+            false
+        });
+        if !is_done {
+            writes.mark_changed();
         }
         tokio::time::sleep(PAUSE).await;
+        let something_written = async {
+            tokio::time::sleep(LOOK_EVERY).await;
+            writes.changed().await
+        };
         // A store that is gone ends the process.
-        let _ = tokio::time::timeout(LOOK_EVERY, decided.changed()).await;
+        let _ = tokio::select! {
+            told = decided.changed() => told,
+            told = something_written => told,
+        };
     }
 }
 
-async fn look(store: &Store) -> Result<()> {
+/// `false`: something is to be tried again.
+async fn look(store: &Store) -> Result<bool> {
     // Looked at before anything is decided about them: what is stopped waits, and is not refused.
     if store.rebases_stopped_by().await?.is_some() {
-        return Ok(());
+        return Ok(true);
     }
+    let mut is_done = true;
     for rebase in store.waiting_rebases(AT_A_TIME).await? {
         if let Err(error) = settle(store, &rebase).await {
             let (id, error) = (rebase.id, format!("{error:#}"));
             tracing::warn!(%id, error, "a tag could not follow a rebase");
+            is_done = false;
         }
     }
-    Ok(())
+    Ok(is_done)
 }
 
 async fn settle(store: &Store, rebase: &WaitingRebase) -> Result<()> {

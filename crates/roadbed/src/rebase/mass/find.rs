@@ -47,6 +47,12 @@ impl Finder {
         }
     }
 
+    /// Whether bases or the index have changed since it was searched.
+    pub(super) fn has_news(&self) -> bool {
+        let change = *self.store.entries().borrow();
+        self.seen != Some((change, self.fleet.stand().epoch))
+    }
+
     /// Notes what is to follow, if there may be news.
     pub(super) async fn find(&mut self, road: &Arc<RoadEntries>) -> Result<()> {
         let targets = targets(road);
