@@ -9,8 +9,9 @@ use web::MAX_PLATFORMS;
 
 use super::images::{Image, Layer, log4j_core};
 use super::world::World;
+use crate::harness::{admin, login::Login};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 fn status(packages: &[(&str, &str)]) -> Vec<u8> {
     let stanza = |(name, version): &(&str, &str)| {
@@ -223,8 +224,38 @@ async fn images_follow_their_base_without_a_build_or_say_why_not() -> Result<()>
         lineage["images"][0]["lineage"]["stack"][0]["version"] == "2",
         "{lineage:#}"
     );
+    told_to_whoever_may_pull_only_the_image(&world).await?;
 
     merges_and_refusals(&world).await
+}
+
+/// They get its layers, which docs/rebase.md says, and nothing that is told of the base beside.
+async fn told_to_whoever_may_pull_only_the_image(world: &World) -> Result<()> {
+    let reader = world.server.client(Login::basic("reader", admin::USER_PASSWORD));
+    let ask = async |path: &str| reader.get(path.to_owned()).send().await;
+    let image = ask("/v2/team/spliced/manifests/v1-p1").await?.expect(&[200])?;
+    let image: Value = serde_json::from_slice(&image.body)?;
+    let layers = image["layers"].as_array().into_iter().flatten();
+    for digest in layers.filter_map(|layer| layer["digest"].as_str()) {
+        ask(&format!("/v2/team/spliced/blobs/{digest}"))
+            .await?
+            .expect(&[200])?;
+        ask(&format!("/v2/base/java/blobs/{digest}"))
+            .await?
+            .expect(&[403])?;
+    }
+    for (path, refused) in [
+        ("/v2/base/java/manifests/2", 403),
+        ("/api/v1/base?name=java", 404),
+        ("/api/v1/rebases/report?base=java", 409),
+        ("/api/v1/rebases/plan?repository=team/spliced&reference=v1", 403),
+    ] {
+        ask(path).await?.expect(&[refused])?;
+    }
+    let bases = ask("/api/v1/bases").await?.expect(&[200])?;
+    let bases: Value = serde_json::from_slice(&bases.body)?;
+    ensure!(bases["items"] == json!([]), "{bases:#}");
+    Ok(())
 }
 
 async fn merges_and_refusals(world: &World) -> Result<()> {
