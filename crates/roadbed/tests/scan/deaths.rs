@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::{
     images::{Image, Layer},
-    world::{World, is_alive, kill},
+    world::{PATIENCE, World, is_alive, kill},
 };
 
 /// What takes a debug build some seconds to look into.
@@ -17,7 +17,7 @@ fn slow(seed: &str) -> Image {
 
 /// Waits for a child that was given a blob.
 async fn child_at_work(world: &World) -> Result<u32> {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         for child in world.children() {
             if holds_blob(child) {

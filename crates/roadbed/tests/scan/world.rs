@@ -20,7 +20,7 @@ use crate::harness::{
 };
 
 /// How long a decision may take. A debug build compiles its rules for seconds before it looks into anything.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 
 const PAUSE: Duration = Duration::from_millis(100);
 
