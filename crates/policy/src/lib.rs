@@ -60,6 +60,7 @@ pub use facts::{
 pub use index::{ChildDecision, Combined, blob_outcome, decide_index};
 pub use lift::LiftGuard;
 pub use limits::*;
+pub use nearest::did_you_mean;
 pub use policy::{DEFAULT_POLICY, LANGUAGE, Policy, PolicyError, PolicyErrors, PolicyProblem, PolicySource};
 pub use preview::{Change, judge_all, preview};
 pub use rule::{Effect, Point, Rule, Running};

@@ -13,6 +13,7 @@
 //! - [`base`], [`lineage`]: the approved bases, and which of them an image stands on.
 //! - [`ends`]: who is warned of what ends. [`debt`]: what owners of bases promised. [`adoption`]: how the road is taken up.
 //! - [`paving`]: the rest of the catalogue: [`golden_path`]s and toolchains, what applications say ([`app_road`]), [`exemption`]s.
+//! - [`saved`]: what the road would have saved an application. [`work`]: what an image that cannot follow its base asks of its owner.
 //! - [`cohort`]: paved, stale, exempt, own road, unknown.
 //! - [`incident`]: a group of vulnerabilities, followed until it is closed.
 //! - [`fleet`]: the index from packages to images, which answers "who has this?" in milliseconds, from facts that were stored before
@@ -52,5 +53,7 @@ pub mod page;
 pub mod paving;
 pub mod question;
 pub mod rebase;
+pub mod saved;
 pub mod sink;
 pub mod synthetic;
+pub mod work;

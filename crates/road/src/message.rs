@@ -27,7 +27,7 @@ use crate::names::{Contact, IncidentId, Owner};
 pub use audit::{AUDIT_TYPE_PREFIX, AuditEvent, audit_event};
 pub use chat::{MAX_SLACK_SECTION_CHARS, slack, slack_digest};
 pub use clock::Zone;
-pub use cloud_event::{EVENT_TYPE, MAX_PARTS_SENT, cloud_event};
+pub use cloud_event::{EVENT_TYPE, MAX_PARTS_SENT, WORK_EVENT_TYPE, cloud_event};
 pub use mail::{Email, MAX_MAIL_LINE_BYTES, MAX_RECIPIENTS, MailError, email};
 pub use schedule::{Delivery, QuietHours, Schedule, ScheduleError};
 pub use ticket::{JiraSettings, Ticket, Upsert, jira, servicenow, tickets};
@@ -63,11 +63,32 @@ pub enum Why {
     Overdue,
 }
 
-/// What one owner is told about one incident.
+/// What a message is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum About {
+    /// An incident.
+    #[default]
+    Incident,
+    /// Images that cannot follow a release of their base.
+    Work,
+}
+
+impl About {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    fn is_incident(&self) -> bool {
+        *self == Self::Incident
+    }
+}
+
+/// What one owner is told about one incident, or about a release of a base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Which incident.
+    /// Which incident; of work, what stands for the release of the base.
     pub incident: IncidentId,
+    /// Which of both.
+    #[serde(default, skip_serializing_if = "About::is_incident")]
+    pub about: About,
     /// What that is about.
     pub title: String,
     /// To whom; `None`: to those who look after what nobody owns.
@@ -175,6 +196,7 @@ fn message(
     let last = incident.generations().last();
     Message {
         incident: incident.id().clone(),
+        about: About::Incident,
         title: incident.title().to_owned(),
         owner: owner.cloned(),
         contacts,

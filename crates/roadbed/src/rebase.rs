@@ -303,6 +303,13 @@ impl Rebases {
             None => None,
             Some(to) => Some(self.news.between(&from, to).await?),
         };
+        let remains = match &news {
+            None => Vec::new(),
+            Some(news) => {
+                let (image, first) = ((&of.repository, digest), from.image.layers.len());
+                self.news.remains(image, first, news).await?
+            }
+        };
         // Whoever asked may be gone: the place is taken until the work is done.
         let place = of.place.clone();
         let planned = tokio::task::spawn_blocking(move || {
@@ -317,6 +324,7 @@ impl Rebases {
             .map_err(failed)?;
         if let Some(news) = news {
             planned.entry.findings = news.as_ref().clone();
+            planned.entry.remains = remains;
         }
         Ok(planned)
     }
@@ -409,11 +417,11 @@ impl Rebasing for Rebases {
         Box::pin(self.carry_out_here(of, order, actor))
     }
 
-    fn report(&self, base: BaseName, may_pull: web::MayPull) -> web::Reported<'_> {
+    fn report(&self, base: BaseName, release: Option<String>, may_pull: web::MayPull) -> web::Reported<'_> {
         let reports = self.reports.get().cloned();
         Box::pin(async move {
             let reports = reports.ok_or(RebasingError::Gone)?;
-            reports.of(&base, &may_pull).await
+            reports.of(&base, release.as_deref(), &may_pull).await
         })
     }
 }

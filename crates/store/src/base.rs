@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use oci::Tag;
+use policy::did_you_mean;
 use policy::yaml::one_line;
 use road::base::{BaseImage, Bases, Lifecycle, MAX_BASES};
 use road::names::BaseName;
@@ -114,6 +115,9 @@ pub(crate) async fn put(tx: &Tx, actor: &Actor, base: &BaseImage) -> Result<Opti
         return Ok(was);
     }
     check_repository(tx, base).await?;
+    if was.as_ref().is_none_or(|was| was.signer != base.signer) {
+        check_signer(tx, base).await?;
+    }
     let body = serde_json::to_value(base).map_err(|error| StoreError::damaged(error.to_string()))?;
     // Since when it is retired does not move with later words about it.
     let sql = "INSERT INTO base_image (name, repository, body, set_at, set_by, retired_at) \
@@ -195,6 +199,28 @@ async fn check_repository(tx: &Tx, base: &BaseImage) -> Result<(), AdminError> {
         reason: format!(
             "bases `{}` and `{}` are both released to `{}`: give each its own repository",
             other.text, base.name, base.repository
+        ),
+    })
+}
+
+/// A signer whom nobody has declared signs nothing that could be verified: no release would ever count.
+async fn check_signer(tx: &Tx, base: &BaseImage) -> Result<(), AdminError> {
+    let Some(signer) = &base.signer else { return Ok(()) };
+    let rows: Vec<sql::Text> =
+        sql::all(tx.sql(), "SELECT name AS text FROM signer ORDER BY name", []).await?;
+    if rows.iter().any(|row| row.text == *signer) {
+        return Ok(());
+    }
+    let near = did_you_mean(signer, rows.iter().map(|row| row.text.as_str()));
+    let hint = if near.is_empty() {
+        ": there is none yet, `roadbed signer add` declares one"
+    } else {
+        ""
+    };
+    Err(AdminError::Invalid {
+        reason: format!(
+            "base {} names the signer `{signer}`, whom nobody has declared{near}{hint}",
+            base.name
         ),
     })
 }

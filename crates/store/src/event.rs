@@ -202,6 +202,10 @@ pub enum EventKind {
     /// An entry of the road, or a base's support, has ended.
     #[serde(rename = "road.end")]
     RoadEnd,
+    /// Images that cannot follow a release of their base ask something of their owners, or some of them do no more. One per release
+    /// and look.
+    #[serde(rename = "road.work")]
+    RoadWork,
     /// The owner of a base has not kept their promise to patch it.
     #[serde(rename = "base.late")]
     BaseLate,

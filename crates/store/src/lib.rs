@@ -135,8 +135,9 @@ pub use principal::{
 pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
 pub use quota::{QuotaExceeded, QuotaKind};
 pub use rebase::{
-    Blame, ItemState, MAX_ITEMS, MadeImage, NewRebase, NewRebaseItem, OwnReferrer, Rebase, RebaseError,
-    RebaseItem, RebaseOf, RebaseState, RebasedFrom, TagMove, Thawed, WaitingRebase,
+    Blame, ItemState, MAX_ITEMS, MAX_WORK, MadeImage, NewRebase, NewRebaseItem, OwnReferrer, Placed, Rebase,
+    RebaseError, RebaseItem, RebaseOf, RebaseState, RebasedFrom, StoredWork, TagMove, Thawed, WORK_KEPT,
+    WaitingRebase,
 };
 pub use reevaluation::{AdvisoryNews, ChangedAdvisory, Confirmed, Reevaluation, Touches};
 pub use referrer::ReferrerDescriptor;

@@ -5,11 +5,13 @@
 //! leaves the one before; carrying out the same plan again makes the same image and no second line.
 
 mod follow;
+mod found;
 mod item;
 mod journal;
 mod own;
 mod patch_key;
 mod switch;
+mod work;
 
 use std::sync::Arc;
 
@@ -32,10 +34,11 @@ use crate::{
 };
 use follow::{follow, take_back};
 use item::made;
-pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, RebaseItem, RebaseOf, Thawed};
+pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, Placed, RebaseItem, RebaseOf, Thawed};
 pub(crate) use journal::forget;
 use journal::{COLUMNS, Row, WaitingRow, check_named, check_none_waits, find, insert, same};
 pub use own::{MadeImage, OwnReferrer, RebasedFrom};
+pub use work::{MAX_WORK, StoredWork, WORK_KEPT};
 
 /// Rebases of one tag that may wait for their decision at a time. Default: the only value.
 const WAITING_OF_A_TAG: u64 = 1;

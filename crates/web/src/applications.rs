@@ -1,5 +1,7 @@
 //! Applications: whose repositories are.
 
+use std::sync::Arc;
+
 use access::AccessBook;
 use axum::extract::State;
 use http::StatusCode;
@@ -10,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use store::Actor;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::affected::may_pull;
 use crate::body::Body;
+use crate::incidents::{Placed, computed, keeper};
 use crate::page::{self, Page, PageQuery};
 use crate::principals::CAUSE;
 use crate::problem::{ApiError, Problem};
@@ -25,6 +29,15 @@ const ORIGIN: &str = "entry";
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(value_type = Object)]
 pub struct ApplicationEntry(pub Application);
+
+/// Incidents that are compared, the last ones.
+const MAX_COMPARED: usize = 50;
+
+/// What the road would have saved in an incident: `incident`, `title`; `there_seconds` until an image on the road was fixed, in the middle
+/// of `there_images`; `here_seconds` that the last of `here_images` was affected, of which so many are `open`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(value_type = Object)]
+pub struct SavedEntry(pub road::saved::Saved);
 
 /// An application as it is declared. What is left out is believed of the next trusted source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -163,6 +176,39 @@ pub(crate) async fn get_application(
     let found = road.applications.get(&name).and_then(|entry| sight.cut(entry));
     let found = found.ok_or_else(|| ApiError::not_found("application", &name))?;
     Ok(Body(ApplicationEntry(found)))
+}
+
+/// What the road would have saved an application, by its own incidents, those opened last first: how long its images that are not on
+/// the road were affected, and how long those on the road were in the same incident. Of the latter a figure of all is told, and none by
+/// its name.
+#[utoipa::path(get, path = "/application/saved", tag = "fleet", params(ApplicationKey), responses(
+    (status = OK, description = "Its incidents, where there is something to compare", body = Vec<SavedEntry>),
+    (status = NOT_FOUND, description = "No such application, or none of the caller's", body = Problem),
+    (status = CONFLICT, description = "No images are looked into", body = Problem),
+    (status = TOO_MANY_REQUESTS, description = "Too many questions are being answered", body = Problem),
+))]
+pub(crate) async fn get_saved(
+    State(state): State<WebState>,
+    placed: Placed,
+    Query(ApplicationKey { name }): Query<ApplicationKey>,
+) -> Result<Body<Vec<SavedEntry>>, ApiError> {
+    let (road, sight) = (state.store.road().await?, Sight::of(&placed.session));
+    let application = road.applications.get(&name).and_then(|entry| sight.cut(entry));
+    application.ok_or_else(|| ApiError::not_found("application", &name))?;
+    let may_pull = may_pull(&placed.session);
+    let now = state.store.now().to_utc();
+    let keeper = keeper(&state)?;
+    let mut saved = Vec::new();
+    for stored in state.store.incidents().await?.iter().take(MAX_COMPARED) {
+        let Some(incident) = keeper.at(stored.id.clone(), None, None).await? else {
+            continue;
+        };
+        let (application, may_pull) = (name.clone(), Arc::clone(&may_pull));
+        let compared =
+            computed(move || road::saved::saved(&incident, &application, |repo| may_pull(repo), now));
+        saved.extend(compared.await?.map(SavedEntry));
+    }
+    Ok(Body(saved))
 }
 
 /// Declare an application, in place of what was declared under its name.

@@ -24,6 +24,7 @@ use crate::problem::{ApiError, Kind};
 
 pub(crate) use change::*;
 pub(crate) use list::*;
+pub(crate) use place::Placed;
 pub(crate) use read::*;
 pub use wire::{
     IncidentDeadlines, IncidentEntry, IncidentLine, IncidentNote, IncidentPart, IncidentRelief,

@@ -213,6 +213,7 @@ fn of_the_road() -> OpenApiRouter<WebState> {
             applications::get_application,
             applications::remove_application
         ))
+        .routes(routes!(applications::get_saved))
         .routes(routes!(bases::list_bases, bases::set_base))
         .routes(routes!(bases::get_base, bases::remove_base))
         .routes(routes!(lineage::get_lineage))
@@ -224,6 +225,7 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(road::get_history))
         .routes(routes!(road::get_promises))
         .routes(routes!(road::adoption::get_adoption))
+        .routes(routes!(road::work::get_work))
         .routes(routes!(rebases::get_plan))
         .routes(routes!(rebases::make_rebase, rebases::list_rebases))
         .routes(routes!(rebases::items::get_patch_key))

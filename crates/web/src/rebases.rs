@@ -80,8 +80,9 @@ pub trait Rebasing: Send + Sync {
         actor: Actor,
     ) -> Made<'_>;
 
-    /// What was and what was not possible when a base moved, as far as somebody may pull it.
-    fn report(&self, base: BaseName, may_pull: MayPull) -> Reported<'_>;
+    /// What was and what was not possible when a base moved, as far as somebody may pull it: to the releases that images follow to
+    /// now, or to one by its version or digest.
+    fn report(&self, base: BaseName, release: Option<String>, may_pull: MayPull) -> Reported<'_>;
 }
 
 /// Why there is no plan.
@@ -210,6 +211,9 @@ pub struct ImagePlan {
     /// What the change of the base takes away and brings.
     #[serde(default)]
     pub findings: FindingsChange,
+    /// Findings that go from the base and stay in the application's own layers, at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remains: Vec<FindingEntry>,
     /// What it would be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -262,6 +266,9 @@ pub struct ReleaseEntry {
 pub struct ObstacleEntry {
     /// In words.
     pub text: String,
+    /// The step of the Dockerfile that it stems from, as far as the history of the image tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// The same for machines.
     #[schema(value_type = Object)]
     pub what: road::rebase::Obstacle,

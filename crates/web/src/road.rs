@@ -23,6 +23,7 @@ use crate::session::{Administrator, Session};
 use crate::state::WebState;
 
 pub(crate) mod adoption;
+pub(crate) mod work;
 
 /// The cause that events of a change carry.
 const CAUSE: &str = "road";

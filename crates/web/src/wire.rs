@@ -8,7 +8,7 @@ pub use crate::affected::{
     AffectedBy, AffectedCounts, AffectedCoverage, AffectedFinding, AffectedImage, AffectedOwner,
     AffectedPackage, AffectedPlace, AffectedReport, AffectedSource,
 };
-pub use crate::applications::{ApplicationEntry, NewApplication, SetApplication};
+pub use crate::applications::{ApplicationEntry, NewApplication, SavedEntry, SetApplication};
 pub use crate::apply::ApplyOutcome;
 pub use crate::backup::BackupRequest;
 pub use crate::bases::{BaseEntry, SetBase, ShownBase};
@@ -49,6 +49,7 @@ pub use crate::reports::{
 };
 pub use crate::repositories::{EffectiveRule, RepositoryEntry, TagEntry};
 pub use crate::road::adoption::{AdoptionEntry, AdoptionReport, OwnerAdoption};
+pub use crate::road::work::{WorkEntry, WorkReport};
 pub use crate::road::{BasePromises, ChangedRoad, NewRoad, ShownEntry, ShownRoad};
 pub use crate::robots::{NewRobot, NewSecret, ShownSecret};
 pub use crate::rules::{RuleEntry, SetRule};

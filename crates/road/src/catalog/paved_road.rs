@@ -64,8 +64,10 @@ fn read(
     for document in documents(files, limits, &mut errors) {
         let taken = match take(&document) {
             Ok(taken) => taken,
-            Err((line, problem)) => {
-                errors.add(document.file, line, problem);
+            Err(faults) => {
+                for (line, problem) in faults {
+                    errors.add(document.file, line, problem);
+                }
                 continue;
             }
         };
@@ -127,13 +129,54 @@ fn place_of(error: &BaseError, places: &Places) -> (String, u64) {
 
 type At = (u64, Problem);
 
+/// All that is wrong with one document: whoever corrects it need not ask again for each line.
+#[derive(Default)]
+struct Faults(Vec<At>);
+
+impl Faults {
+    /// What could be read.
+    fn keep<T>(&mut self, read: Result<T, At>) -> Option<T> {
+        read.map_err(|fault| self.0.push(fault)).ok()
+    }
+
+    /// `value`, if nothing was wrong.
+    fn done<T>(mut self, value: Option<T>) -> Result<T, Vec<At>> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => {
+                self.0.sort_by_key(|(line, _)| *line);
+                Err(self.0)
+            }
+        }
+    }
+}
+
 /// What one document declares.
 enum Read {
     Base(Box<BaseImage>),
     Entry(Box<RoadEntry>),
 }
 
-fn take(document: &Document<'_>) -> Result<Read, At> {
+fn take(document: &Document<'_>) -> Result<Read, Vec<At>> {
+    let kind = kind(document).map_err(|fault| vec![fault])?;
+    let entry = match kind {
+        RoadKind::BaseImage => {
+            let base = base(&written(document)?, document)?;
+            return Ok(Read::Base(Box::new(base)));
+        }
+        RoadKind::Toolchain => entry::toolchain(written(document)?, document)?,
+        RoadKind::GoldenPath => entry::golden_path(written(document)?, document)?,
+        RoadKind::AppRoad => entry::app_road(written(document)?, document)?,
+        RoadKind::Exemption => entry::exemption(written(document)?, document)?,
+    };
+    match entry.check() {
+        Ok(()) => Ok(Read::Entry(Box::new(entry))),
+        Err(error) => Err(vec![(document.line_of_fault(&error), error.into())]),
+    }
+}
+
+/// Which kind a document is of.
+fn kind(document: &Document<'_>) -> Result<RoadKind, At> {
     let head: Head = parse(document)?;
     let first = document.first_line();
     let missing = |key| {
@@ -153,26 +196,16 @@ fn take(document: &Document<'_>) -> Result<Read, At> {
         ));
     }
     let kind = head.kind.ok_or_else(|| missing("kind"))?;
-    let line = document.line(line_of(&kind));
-    let Some(kind) = RoadKind::from_name(&kind.value) else {
+    RoadKind::from_name(&kind.value).ok_or_else(|| {
         let hint = did_you_mean(&kind.value, RoadKind::ALL.map(RoadKind::as_str));
+        let line = document.line(line_of(&kind));
         let kind = one_line(&kind.value, 40);
-        return Err((line, Problem::Kind { kind, hint }));
-    };
-    let entry = match kind {
-        RoadKind::BaseImage => {
-            let base = base(&parse(document)?, document)?;
-            return Ok(Read::Base(Box::new(base)));
-        }
-        RoadKind::Toolchain => entry::toolchain(parse(document)?, document)?,
-        RoadKind::GoldenPath => entry::golden_path(parse(document)?, document)?,
-        RoadKind::AppRoad => entry::app_road(parse(document)?, document)?,
-        RoadKind::Exemption => entry::exemption(parse(document)?, document)?,
-    };
-    match entry.check() {
-        Ok(()) => Ok(Read::Entry(Box::new(entry))),
-        Err(error) => Err((document.line_of_fault(&error), error.into())),
-    }
+        (line, Problem::Kind { kind, hint })
+    })
+}
+
+fn written<T: serde::de::DeserializeOwned>(document: &Document<'_>) -> Result<T, Vec<At>> {
+    parse(document).map_err(|fault| vec![fault])
 }
 
 fn parse<T: serde::de::DeserializeOwned>(document: &Document<'_>) -> Result<T, At> {
@@ -183,49 +216,63 @@ fn line_of<T>(value: &Spanned<T>) -> u64 {
     value.referenced.line().max(1)
 }
 
-fn base(entry: &BaseDocument, document: &Document<'_>) -> Result<BaseImage, At> {
+fn base(entry: &BaseDocument, document: &Document<'_>) -> Result<BaseImage, Vec<At>> {
     let first = document.first_line();
     let missing = |key| (first, Problem::Missing { what: "a base", key });
-    let metadata = entry.metadata.as_ref().ok_or_else(|| missing("metadata"))?;
-    let spec = entry.spec.as_ref().ok_or_else(|| missing("spec"))?;
-    let needed = |value: &Option<Spanned<String>>, key| value.clone().ok_or_else(|| missing(key));
-    let name = needed(&metadata.name, "metadata.name")?;
-    let owner = needed(&metadata.owner, "metadata.owner")?;
-    let repository = needed(&spec.repository, "spec.repo")?;
-    let until = needed(&spec.supported_until, "spec.supportedUntil")?;
     let at = |value: &Spanned<String>| document.line(line_of(value));
+    let mut faults = Faults::default();
+    let metadata = faults.keep(entry.metadata.as_ref().ok_or_else(|| missing("metadata")));
+    let spec = faults.keep(entry.spec.as_ref().ok_or_else(|| missing("spec")));
+    let (Some(metadata), Some(spec)) = (metadata, spec) else {
+        return faults.done(None);
+    };
+    let mut needed = |value: &Option<Spanned<String>>, key| {
+        let value = value.clone().ok_or_else(|| missing(key));
+        faults.keep(value)
+    };
+    let name = needed(&metadata.name, "metadata.name");
+    let owner = needed(&metadata.owner, "metadata.owner");
+    let repository = needed(&spec.repository, "spec.repo");
+    let until = needed(&spec.supported_until, "spec.supportedUntil");
+    let name =
+        name.and_then(|text| faults.keep(text.value.parse().map_err(named("metadata.name", at(&text)))));
+    let owner =
+        owner.and_then(|text| faults.keep(text.value.parse().map_err(named("metadata.owner", at(&text)))));
     let contact = metadata.contact.as_ref();
+    let contact = contact.map(|text| text.value.parse().map_err(named("metadata.contact", at(text))));
+    let contact = faults.keep(contact.transpose());
+    let repository =
+        repository.and_then(|text| faults.keep(repository_of(&text).map_err(|problem| (at(&text), problem))));
+    let until = until.and_then(|text| {
+        faults.keep(end("spec.supportedUntil", &text.value).map_err(|problem| (at(&text), problem)))
+    });
     let replaced_by = spec.replaced_by.as_ref();
-    Ok(BaseImage {
-        name: name.value.parse().map_err(named("metadata.name", at(&name)))?,
-        owner: owner.value.parse().map_err(named("metadata.owner", at(&owner)))?,
-        contact: contact
-            .map(|contact| {
-                contact
-                    .value
-                    .parse()
-                    .map_err(named("metadata.contact", at(contact)))
-            })
-            .transpose()?,
-        repository: repository_of(&repository).map_err(|problem| (at(&repository), problem))?,
-        channels: channels(spec, document)?,
-        lifecycle: lifecycle(spec, document)?,
-        supported_until: end("spec.supportedUntil", &until.value).map_err(|problem| (at(&until), problem))?,
-        replaced_by: replaced_by
-            .map(|base| base.value.parse().map_err(named("spec.replacedBy", at(base))))
-            .transpose()?,
-        rebase: spec
-            .rebase
-            .as_ref()
-            .map(|rebase| contract(rebase, document))
-            .transpose()?,
-        patch_within: promise(spec, document)?,
-        retire_notice: notice(spec, document)?,
-        signer: spec
-            .signer
-            .as_deref()
-            .map(|signer| one_line(signer, MAX_SIGNER_BYTES)),
-    })
+    let replaced_by = replaced_by.map(|base| base.value.parse().map_err(named("spec.replacedBy", at(base))));
+    let replaced_by = faults.keep(replaced_by.transpose());
+    let channels = faults.keep(channels(spec, document));
+    let lifecycle = faults.keep(lifecycle(spec, document));
+    let rebase = spec.rebase.as_ref().map(|rebase| contract(rebase, document));
+    let rebase = faults.keep(rebase.transpose());
+    let patch_within = faults.keep(promise(spec, document));
+    let retire_notice = faults.keep(notice(spec, document));
+    let signer = spec.signer.as_deref();
+    let base = || {
+        Some(BaseImage {
+            name: name?,
+            owner: owner?,
+            contact: contact?,
+            repository: repository?,
+            channels: channels?,
+            lifecycle: lifecycle?,
+            supported_until: until?,
+            replaced_by: replaced_by?,
+            rebase: rebase?,
+            patch_within: patch_within?,
+            retire_notice: retire_notice?,
+            signer: signer.map(|signer| one_line(signer, MAX_SIGNER_BYTES)),
+        })
+    };
+    faults.done(base())
 }
 
 fn named(key: &'static str, line: u64) -> impl Fn(NameError) -> At {

@@ -270,6 +270,40 @@ pub enum Remedy {
         /// What is in the way.
         reason: String,
     },
+    /// It cannot follow its base by itself: build it again on the release.
+    BuildAgain {
+        /// Which base.
+        base: BaseName,
+        /// Which release.
+        release: String,
+        /// The line of the Dockerfile as it is.
+        from: String,
+        /// The line as it should be.
+        to: String,
+        /// Why it cannot follow.
+        why: String,
+        /// What that fixes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fixes: Vec<String>,
+        /// What stays in the application's own layers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remains: Vec<String>,
+    },
+    /// The same of an image that names no source: waive, ask for a statement, or remove.
+    Without {
+        /// Which base.
+        base: BaseName,
+        /// Which release.
+        release: String,
+        /// Why it cannot follow.
+        why: String,
+        /// What that would fix.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fixes: Vec<String>,
+        /// What stays in the application's own layers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remains: Vec<String>,
+    },
 }
 
 impl Remedy {
@@ -278,9 +312,9 @@ impl Remedy {
         match self {
             Self::TakeBase { .. } => "a rebase",
             Self::AwaitBase { .. } => "the owner of the base",
-            Self::Upgrade { .. } => "a rebuild",
+            Self::Upgrade { .. } | Self::BuildAgain { .. } => "a rebuild",
             Self::NoFix { .. } => "a fix",
-            Self::Vendor { .. } => "the vendor",
+            Self::Vendor { .. } | Self::Without { .. } => "the vendor",
             Self::Investigate { .. } => "somebody to look",
         }
     }

@@ -54,7 +54,7 @@ pub fn slack_digest(messages: &[&Message]) -> Value {
     if let [one] = messages {
         return slack(one);
     }
-    let subject = words::digest_subject(messages.len());
+    let subject = words::digest_subject(messages);
     let mut blocks = vec![
         json!({"type": "header", "text": {"type": "plain_text", "text": neutral(&subject), "emoji": false}}),
     ];
@@ -75,7 +75,7 @@ pub fn slack_digest(messages: &[&Message]) -> Value {
     }
     let more = messages.len().saturating_sub(MAX_PART_BLOCKS);
     if more > 0 {
-        blocks.push(section(&[format!("and {more} more incidents")]));
+        blocks.push(section(&[format!("and {more} more")]));
     }
     payload(&subject, &blocks)
 }

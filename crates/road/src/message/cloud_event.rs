@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Message;
+use super::{About, Message};
 use crate::escape;
 use crate::incident::moment;
 
 /// The type of the events; a change that is not additive makes another one.
 pub const EVENT_TYPE: &str = "dev.roadbed.incident.action.v1";
+
+/// The same for work that a release of a base asks for.
+pub const WORK_EVENT_TYPE: &str = "dev.roadbed.road.work.v1";
 
 /// Most applications of one event; the rest is counted in `data.parts_left_out`.
 pub const MAX_PARTS_SENT: usize = 500;
@@ -36,7 +39,10 @@ pub fn cloud_event(message: &Message, source: &str) -> Value {
         "specversion": "1.0",
         "id": format!("{}-{}", &message.fingerprint().hex()[..32], message.as_of.unix_timestamp_nanos() / 1_000),
         "source": uri_reference(source),
-        "type": EVENT_TYPE,
+        "type": match message.about {
+            About::Incident => EVENT_TYPE,
+            About::Work => WORK_EVENT_TYPE,
+        },
         "subject": escape::line(&format!("{}/{owner}", message.incident)),
         "time": moment(message.as_of),
         "datacontenttype": "application/json",

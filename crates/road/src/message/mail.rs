@@ -62,7 +62,7 @@ pub fn email(messages: &[&Message], from: &str, contacts: &[Contact]) -> Result<
     }
     let subject = match messages {
         [one] => words::subject(one),
-        many => words::digest_subject(many.len()),
+        many => words::digest_subject(many),
     };
     let mut hasher = oci::Hasher::new(oci::Algorithm::Sha256);
     for message in messages {

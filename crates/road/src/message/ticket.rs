@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Message, Part, words};
+use super::{About, Message, Part, words};
 use crate::escape;
 use crate::page::{self, Block};
 
@@ -81,10 +81,7 @@ fn ticket(message: &Message, part: &Part) -> Ticket {
     );
     Ticket {
         key: format!("roadbed-{}", &key.hex()[..32]),
-        summary: escape::line(&format!(
-            "{}: {} ({})",
-            message.incident, message.title, part.subject
-        )),
+        summary: escape::line(&summary(message, part)),
         is_done: part.open == 0,
         severity: part.severity,
         due: part.due,
@@ -92,6 +89,13 @@ fn ticket(message: &Message, part: &Part) -> Ticket {
         standing: words::standing(part),
         actions: words::actions(part),
         link: message.link.clone(),
+    }
+}
+
+fn summary(message: &Message, part: &Part) -> String {
+    match message.about {
+        About::Incident => format!("{}: {} ({})", message.incident, message.title, part.subject),
+        About::Work => format!("{}: take it ({})", message.title, part.subject),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A message in words. Nothing is escaped here: that is for the format in which it is written.
 
-use super::{Action, MAX_PARTS_WRITTEN, Message, Part, Why};
+use super::{About, Action, MAX_PARTS_WRITTEN, Message, Part, Why};
 use crate::incident::{Remedy, moment};
 use crate::names::VulnerabilityId;
 use crate::page::Block;
@@ -32,6 +32,46 @@ pub(super) fn remedy(remedy: &Remedy) -> String {
             )
         }
         Remedy::Investigate { reason } => format!("have a look: {reason}"),
+        Remedy::BuildAgain {
+            from,
+            to,
+            why,
+            fixes,
+            remains,
+            ..
+        } => format!(
+            "build it again: {from} becomes {to}, because {why}{}{}",
+            fixed(fixes),
+            stays(remains)
+        ),
+        Remedy::Without {
+            base,
+            release,
+            why,
+            fixes,
+            remains,
+        } => format!(
+            "it cannot follow to release {release} of the base {base}, because {why}, and it does not say where its source is: waive \
+             it until a date, ask for a statement (VEX), or take it out{}{}",
+            fixed(fixes),
+            stays(remains)
+        ),
+    }
+}
+
+/// What would go.
+fn fixed(ids: &[String]) -> String {
+    match ids {
+        [] => String::new(),
+        ids => format!("; the release fixes {}", ids.join(", ")),
+    }
+}
+
+/// What comes from the image's own layers.
+fn stays(problems: &[String]) -> String {
+    match problems {
+        [] => String::new(),
+        problems => format!("; still affected by its own {}", problems.join(", ")),
     }
 }
 
@@ -47,6 +87,9 @@ fn left(ids: &[VulnerabilityId]) -> String {
 /// The line above all others.
 pub(super) fn subject(message: &Message) -> String {
     let open: usize = message.parts.iter().map(|part| part.open).sum();
+    if message.about == About::Work {
+        return work_subject(message, open);
+    }
     let open = if message.at_least {
         format!("at least {open}")
     } else {
@@ -63,9 +106,26 @@ pub(super) fn subject(message: &Message) -> String {
     format!("[{}] {}: {what}", message.incident, message.title)
 }
 
+/// The same for what a release of a base asks for.
+fn work_subject(message: &Message, open: usize) -> String {
+    match open {
+        0 => format!("{}: nothing of yours is left to do", message.title),
+        1 => format!("{}: 1 image of yours cannot follow by itself", message.title),
+        open => format!(
+            "{}: {open} images of yours cannot follow by themselves",
+            message.title
+        ),
+    }
+}
+
 /// The line above a digest.
-pub(super) fn digest_subject(incidents: usize) -> String {
-    format!("{incidents} incidents that touch what is yours")
+pub(super) fn digest_subject(messages: &[&Message]) -> String {
+    let count = messages.len();
+    let is_incident = |message: &&Message| message.about == About::Incident;
+    if messages.iter().all(is_incident) {
+        return format!("{count} incidents that touch what is yours");
+    }
+    format!("{count} messages about what is yours")
 }
 
 /// Who is meant and by when.
@@ -77,6 +137,12 @@ pub(super) fn opening(message: &Message) -> String {
     let due = message
         .due
         .map_or_else(String::new, |due| format!("; due {}", moment(due)));
+    if message.about == About::Work {
+        return format!(
+            "{owner}. What goes with the release: {} at worst.",
+            message.severity.as_str()
+        );
+    }
     let targets = if message.targets.is_empty() {
         "; no version with a fix is known yet".to_owned()
     } else {

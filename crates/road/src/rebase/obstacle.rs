@@ -189,3 +189,36 @@ pub enum Obstacle {
         why: String,
     },
 }
+
+impl Obstacle {
+    /// Whether packages of the application are in the way: what it has written to the package database.
+    pub fn is_of_packages(&self) -> bool {
+        matches!(
+            self,
+            Self::PackageReplaced { .. }
+                | Self::PackageTwice { .. }
+                | Self::Unmet { .. }
+                | Self::Breaks { .. }
+        )
+    }
+
+    /// The path of the application that is in the way, where it is one.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Deletes { path }
+            | Self::Hides { path }
+            | Self::Shadows { path }
+            | Self::ShadowsGone { path }
+            | Self::Collides { path }
+            | Self::Kind { path }
+            | Self::MovedBelow { path, .. }
+            | Self::Dangles { path, .. }
+            | Self::Rpm { path }
+            | Self::Unreadable { path, .. }
+            | Self::Entry { path, .. }
+            | Self::Library { path, .. }
+            | Self::SymbolVersion { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use oci::RepoPattern;
 use road::application::{Application, Field};
 use road::names::{ApplicationName, Contact, Environment, Owner};
-use web::wire::{ApplicationEntry, CatalogStatus, NewApplication, SetApplication};
+use serde::Serialize;
+use web::wire::{ApplicationEntry, CatalogStatus, NewApplication, SavedEntry, SetApplication};
 
 use crate::client::Client;
 use crate::output;
@@ -85,7 +86,14 @@ pub(crate) async fn run(client: &Client, command: AppCommand) -> Result<()> {
         AppCommand::Show { name } => {
             let query = [("name", name.to_string())];
             let shown: ApplicationEntry = client.get("/application", &query).await?;
-            output::show(client.format(), &shown, |shown| describe(&shown.0))
+            // A server that looks into no images keeps no incidents.
+            let saved = client.get("/application/saved", &query).await.unwrap_or_default();
+            let shown = ShownApplication { shown, saved };
+            output::show(client.format(), &shown, |shown| {
+                let mut text = describe(&shown.shown.0);
+                text.push_str(&output::lines(shown.saved.iter().map(of_incident)));
+                text
+            })
         }
         AppCommand::Remove { name } => {
             client
@@ -97,6 +105,25 @@ pub(crate) async fn run(client: &Client, command: AppCommand) -> Result<()> {
             )
         }
     }
+}
+
+/// An application, and what the road would have saved it.
+#[derive(Serialize)]
+struct ShownApplication {
+    #[serde(flatten)]
+    shown: ApplicationEntry,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    saved: Vec<SavedEntry>,
+}
+
+/// What the road would have saved in an incident.
+fn of_incident(SavedEntry(saved): &SavedEntry) -> String {
+    format!(
+        "{}: {} (by {} on the road)",
+        saved.incident,
+        saved.words(),
+        output::count(saved.there_images as u64, "image")
+    )
 }
 
 fn entry(args: SetArgs) -> NewApplication {

@@ -99,6 +99,9 @@ pub(crate) enum RebaseCommand {
     Report {
         /// The base
         base: BaseName,
+        /// Of an earlier release, by its version or digest; by default of those that images follow to now
+        #[arg(long, value_name = "RELEASE")]
+        release: Option<String>,
     },
     /// Let rebases go on where they were stopped
     Resume,
@@ -121,7 +124,7 @@ pub(crate) async fn run(client: &Client, args: RebaseArgs) -> Result<()> {
         }
         (Some(RebaseCommand::Approve { ids }), _) => together::rule(client, &ids, "approve").await,
         (Some(RebaseCommand::Reject { ids }), _) => together::rule(client, &ids, "reject").await,
-        (Some(RebaseCommand::Report { base }), _) => together::report(client, &base).await,
+        (Some(RebaseCommand::Report { base, release }), _) => together::report(client, &base, release).await,
         (Some(RebaseCommand::Stop), _) => together::switch(client, "stop").await,
         (Some(RebaseCommand::Resume), _) => together::switch(client, "resume").await,
         (Some(RebaseCommand::Key), _) => together::key(client).await,
@@ -258,7 +261,9 @@ fn of_image(image: &ImagePlan, all: bool) -> Vec<String> {
         Some(to) => format!("  base         {from} -> {}", output::printable(&to.version)),
     });
     for obstacle in &image.obstacles {
-        lines.push(format!("  against it   {}", output::printable(&obstacle.text)));
+        let step = obstacle.step.as_ref().map(|step| format!(" (by `{step}`)"));
+        let text = format!("{}{}", obstacle.text, step.unwrap_or_default());
+        lines.push(format!("  against it   {}", output::printable(&text)));
     }
     if image.more_obstacles > 0 {
         lines.push(format!("  against it   {} more", image.more_obstacles));
@@ -273,6 +278,7 @@ fn of_image(image: &ImagePlan, all: bool) -> Vec<String> {
         ));
     }
     lines.extend(together::of_findings(&image.findings));
+    lines.extend(together::of_remains(&image.remains));
     for path in &image.merged {
         lines.push(format!("  merged       {}", output::printable(path)));
     }

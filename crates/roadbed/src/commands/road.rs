@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
-use road::names::{BaseName, Owner};
-use web::wire::{AdoptionReport, BasePromises, EventEntry, Page, ShownRoad};
+use road::names::{ApplicationName, BaseName, Owner};
+use web::wire::{AdoptionReport, BasePromises, EventEntry, Page, ShownRoad, WorkReport};
 
 use crate::cli::ClientArgs;
 use crate::client::Client;
@@ -14,6 +14,7 @@ use crate::output;
 mod files;
 mod init;
 mod shown;
+mod work;
 
 /// What to do with the catalogue.
 #[derive(Debug, Subcommand)]
@@ -25,7 +26,8 @@ Examples:
   roadbed road init > pavedroad.yaml        a first file, from the bases that most images share
   roadbed road check pavedroad.yaml         what is wrong, and what would change
   roadbed road apply pavedroad.yaml
-  roadbed road adoption --owner team-shop")]
+  roadbed road adoption --owner team-shop
+  roadbed road work --application checkout   what must be built again, and how")]
 pub(crate) enum RoadCommand {
     /// Say what is wrong with files, and what they would change
     Check {
@@ -82,6 +84,18 @@ pub(crate) enum RoadCommand {
     },
     /// Print the JSON schema of pavedroad.yaml, for editors
     Schema,
+    /// Show what images that cannot follow their base ask of their owners: the line to change, the release to use, what it fixes
+    Work {
+        /// Only of this application
+        #[arg(long, value_name = "APPLICATION")]
+        application: Option<ApplicationName>,
+        /// Only of this owner
+        #[arg(long, value_name = "OWNER")]
+        owner: Option<Owner>,
+        /// open, done, gone, superseded or left; all for everything
+        #[arg(long, value_name = "STATE", default_value = "open")]
+        state: String,
+    },
 }
 
 /// Carries out a command.
@@ -120,6 +134,18 @@ pub(crate) async fn run(args: &ClientArgs, command: RoadCommand) -> Result<()> {
             query.extend(owner.map(|owner| ("owner", owner.to_string())));
             let report: AdoptionReport = client.get("/road/adoption", &query).await?;
             output::show(client.format(), &report, shown::adoption)
+        }
+        RoadCommand::Work {
+            application,
+            owner,
+            state,
+        } => {
+            let client = Client::connect(args)?;
+            let mut query = vec![("state", state)];
+            query.extend(application.map(|name| ("application", name.to_string())));
+            query.extend(owner.map(|owner| ("owner", owner.to_string())));
+            let report: WorkReport = client.get("/road/work", &query).await?;
+            output::show(client.format(), &report, work::describe)
         }
         RoadCommand::Promises { base } => {
             let client = Client::connect(args)?;

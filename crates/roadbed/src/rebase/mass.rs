@@ -6,12 +6,13 @@
 //!
 //! - `mass/begin.rs`: how one begins.
 //! - `mass/find.rs`: which tags are to follow. `mass/wishes.rs`: what their applications say about it.
-//! - `mass/report.rs`: what was possible and what was not.
+//! - `mass/report.rs`: what was possible and what was not. `mass/work.rs`: what those that cannot follow ask of their owners.
 
 mod begin;
 mod find;
 mod report;
 mod wishes;
+mod work;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -24,7 +25,7 @@ use futures_util::{StreamExt as _, stream};
 use oci::{Digest, Manifest, ManifestKind};
 use road::mass::{Candidate, Pace, Standing, Turn, turn};
 use road::names::BaseName;
-use store::{ItemState, MAX_ITEMS, RebaseItem, RoadEntries, Store, TagMove};
+use store::{ItemState, MAX_ITEMS, Placed, RebaseItem, RoadEntries, Store, TagMove};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use web::{PlanOf, RebasingError, images_to_plan};
@@ -171,6 +172,7 @@ impl Mass {
         let road = self.store.road().await?;
         self.finder.find(&road).await?;
         let new = self.plan_new(&road).await?;
+        self.store.tell_of_work(self.store.now().minus(PATIENCE)).await?;
         let waiting = self.store.bases_with_items_in(&[ItemState::Waiting]).await?;
         let left = match (new, waiting.is_empty()) {
             (0, true) => Left::Nothing,
@@ -206,14 +208,13 @@ impl Mass {
 
     /// Plans one and says where it goes.
     async fn place(&self, item: &RebaseItem, road: &RoadEntries) -> Result<()> {
-        let place = async |state: ItemState, class: &str, why: &str| {
-            self.store.place_rebase_item(item.id, state, class, why).await
-        };
+        let place =
+            async |state: ItemState, why: &str| self.store.place_rebase_item(item.id, state, "", why).await;
         let of = match self.plan_of(item).await? {
             Meant::Image(of) => of,
             Meant::Waits => return Ok(()),
             Meant::Nothing(why) => {
-                place(ItemState::LeftOut, "", &why).await?;
+                place(ItemState::LeftOut, &why).await?;
                 return Ok(());
             }
         };
@@ -221,7 +222,7 @@ impl Mass {
             Ok(plan) => plan.entry,
             Err(error) => {
                 if let Some(state) = begin::state_after(item, &error) {
-                    place(state, "", &error.to_string()).await?;
+                    place(state, &error.to_string()).await?;
                 }
                 return Ok(());
             }
@@ -233,11 +234,20 @@ impl Mass {
             (_, None) => (ItemState::Impossible, super::why_not(&plan).to_string()),
             _ => match news::worse(&plan) {
                 Some(why) => (ItemState::Failed, why),
-                None => wishes.state(),
+                None => wishes.state_of(item),
             },
         };
-        place(state, &class, &why).await?;
-        Ok(())
+        let is_stuck = state == ItemState::Impossible;
+        let placed = Placed {
+            state,
+            class,
+            reason: why,
+            remains: work::remains_of(&plan),
+            task: is_stuck
+                .then(|| work::task_of(&plan, &item.of.new_release, road))
+                .flatten(),
+        };
+        Ok(self.store.place_rebase_plan(item.id, placed).await?)
     }
 
     /// Which image is meant.

@@ -1,6 +1,6 @@
 //! Findings that go and come when one release of a base takes the place of another: found out once for all images on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use findings::Severity;
@@ -62,12 +62,41 @@ impl News {
         made.await.map_err(of_shared)
     }
 
+    /// What goes with the base and stays in an image: the same problem in a layer of its own, of which the first one is given.
+    pub(super) async fn remains(
+        &self,
+        (repo, digest): (&RepoName, &Digest),
+        first: usize,
+        change: &FindingsChange,
+    ) -> Result<Vec<FindingEntry>, RebasingError> {
+        if change.gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        let facts = self.knowledge.facts().await;
+        let found = self.found(repo, digest, &facts).await?;
+        Ok(own(found, first, change))
+    }
+
     async fn of(
         &self,
         repo: &RepoName,
         digest: &Digest,
         facts: &Arc<Facts>,
     ) -> Result<BTreeMap<Problem, FindingEntry>, RebasingError> {
+        let found = self.found(repo, digest, facts).await?;
+        Ok(found
+            .into_iter()
+            .map(|finding| ((finding.id.clone(), finding.package.clone()), entry(finding)))
+            .collect())
+    }
+
+    /// What is found in an image, without what does not apply to it.
+    async fn found(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        facts: &Arc<Facts>,
+    ) -> Result<Vec<JudgedFinding>, RebasingError> {
         let facts = Arc::clone(facts);
         let found = findings_of(
             &self.store,
@@ -83,9 +112,7 @@ impl News {
             JudgingError::Malformed(_) => failed(error.into()),
         })?;
         let found = found.into_iter().filter(|finding| finding.suppressed.is_none());
-        Ok(found
-            .map(|finding| ((finding.id.clone(), finding.package.clone()), entry(finding)))
-            .collect())
+        Ok(found.collect())
     }
 }
 
@@ -113,6 +140,24 @@ fn entry(finding: JudgedFinding) -> FindingEntry {
         version: finding.version,
         severity: finding.severity,
     }
+}
+
+/// Those of an image's own layers among what goes, the worst first, each once.
+fn own(found: Vec<JudgedFinding>, first: usize, change: &FindingsChange) -> Vec<FindingEntry> {
+    let gone: BTreeSet<&str> = change.gone.iter().map(|finding| finding.id.as_str()).collect();
+    let is_own = |layer: u32| usize::try_from(layer).is_ok_and(|layer| layer >= first);
+    let own = found
+        .into_iter()
+        .filter(|finding| gone.contains(finding.id.as_str()) && finding.layer.is_some_and(is_own));
+    let mut own: Vec<FindingEntry> = own.map(entry).collect();
+    own.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then_with(|| (&a.id, &a.package, &a.version).cmp(&(&b.id, &b.package, &b.version)))
+    });
+    own.dedup();
+    own.truncate(MAX_NAMED);
+    own
 }
 
 fn compare(old: &BTreeMap<Problem, FindingEntry>, new: &BTreeMap<Problem, FindingEntry>) -> FindingsChange {

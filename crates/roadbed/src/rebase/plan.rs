@@ -66,6 +66,7 @@ pub(super) fn plan(
         merged: Vec::new(),
         conflicts: Vec::new(),
         findings: FindingsChange::default(),
+        remains: Vec::new(),
         new_digest: None,
     };
     let Some((to, change)) = to else {
@@ -93,7 +94,7 @@ pub(super) fn plan(
     };
     match written {
         Ok((merged, written, bytes, assessment)) => {
-            tell(&mut entry, assessment);
+            tell(&mut entry, assessment, (app, first));
             (entry.packages, entry.more_packages) = capped(merged.changes);
             (entry.own_packages, entry.more_own_packages) = capped(merged.own);
             entry.merged = merged.paths;
@@ -105,7 +106,7 @@ pub(super) fn plan(
             })
         }
         Err(assessment) => {
-            tell(&mut entry, *assessment);
+            tell(&mut entry, *assessment, (app, first));
             Ok(Follows { entry, written: None })
         }
     }
@@ -120,18 +121,45 @@ fn capped<T>(mut all: Vec<T>) -> (Vec<T>, u64) {
     (all, more)
 }
 
-fn tell(entry: &mut ImagePlan, assessment: Assessment) {
+fn tell(entry: &mut ImagePlan, assessment: Assessment, (app, first): (&Loaded, usize)) {
     entry.class = Some(assessment.class);
     entry.more_obstacles = assessment.more_obstacles as u64;
     entry.evidence = assessment.evidence;
-    entry.obstacles = assessment.obstacles.into_iter().map(obstacle_entry).collect();
+    let obstacles = assessment.obstacles.into_iter().enumerate();
+    let entries = obstacles.map(|(at, what)| ObstacleEntry {
+        text: findings::harmless(&what.to_string()).into_owned(),
+        step: (at < MAX_STEPS).then(|| step(app, first, &what)).flatten(),
+        what,
+    });
+    entry.obstacles = entries.collect();
 }
 
-fn obstacle_entry(what: Obstacle) -> ObstacleEntry {
-    ObstacleEntry {
-        text: findings::harmless(&what.to_string()).into_owned(),
-        what,
-    }
+/// Obstacles of which it is looked for the step that they stem from: each takes a look at all paths.
+const MAX_STEPS: usize = 10;
+
+/// Where the lists of packages lie.
+const DATABASES: [&str; 2] = ["var/lib/dpkg/status", "lib/apk/db/installed"];
+
+/// The step of the Dockerfile that an obstacle stems from, as far as the history of the image tells.
+fn step(app: &Loaded, first: usize, what: &Obstacle) -> Option<String> {
+    let of_packages = DATABASES.iter().filter(|_| what.is_of_packages()).copied();
+    let mut paths = what.path().into_iter().chain(of_packages);
+    let layer = paths.find_map(|path| layer_of(app, first, path))?;
+    let step = road::work::step_of(&app.config, app.layers.len(), layer)?;
+    Some(findings::harmless(&step).into_owned())
+}
+
+/// The topmost layer of the application that has a path or takes it away.
+fn layer_of(app: &Loaded, first: usize, path: &str) -> Option<usize> {
+    let mut layers = app.layers.iter().enumerate().skip(first).rev();
+    let found = layers.find(|(_, report)| {
+        report.as_ref().is_some_and(|report| {
+            is_gone(report, path)
+                || report.opaque.iter().any(|hidden| hidden == path)
+                || is_listed(report, path) == Some(true)
+        })
+    });
+    found.map(|(layer, _)| layer)
 }
 
 fn side<'a>(image: &'a Loaded, contract: &'a Contract, libraries: &'a road::rebase::Libraries) -> Side<'a> {

@@ -179,6 +179,7 @@ mod tests {
             merged: Vec::new(),
             conflicts: Vec::new(),
             findings: web::wire::FindingsChange::default(),
+            remains: Vec::new(),
             new_digest: Some(digest("new")),
         };
         let plan = PlanEntry {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use road::names::IncidentId;
+use oci::Digest;
+use road::names::{BaseName, IncidentId};
+use road::work::{self, Host};
 use store::{LogLine, StoredSink, Telling};
 
 use super::TellingService;
@@ -34,18 +36,26 @@ impl TellingService {
                 deliveries: plan::of_lines(sinks, &lines, self.store.now()),
                 unsaid: Vec::new(),
             };
-            for incident in incidents(&lines) {
-                match self.of_incident(sinks, &incident, &mut telling).await {
-                    Err(error) if *failures < FAILURES => {
-                        *failures += 1;
-                        return Err(error);
-                    }
-                    Err(error) => {
-                        let error: &dyn std::error::Error = error.as_ref();
-                        tracing::error!(%incident, error, "what owners must do about an incident cannot be told");
-                    }
-                    Ok(()) => {}
+            let mut failed = |about: &str, told: Result<()>| match told {
+                Err(error) if *failures < FAILURES => {
+                    *failures += 1;
+                    Err(error)
                 }
+                Err(error) => {
+                    let error: &dyn std::error::Error = error.as_ref();
+                    tracing::error!(about, error, "what owners must do about something cannot be told");
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
+            };
+            for incident in incidents(&lines) {
+                let told = self.of_incident(sinks, &incident, &mut telling).await;
+                failed(incident.as_str(), told)?;
+            }
+            let of_work: BTreeSet<_> = lines.iter().filter_map(plan::work_of).collect();
+            for (base, release) in of_work {
+                let told = self.of_work(sinks, (&base, &release), &mut telling).await;
+                failed(base.as_str(), told)?;
             }
             *failures = 0;
             let is_full = lines.len() == LINES;
@@ -80,6 +90,26 @@ impl TellingService {
         let now = self.store.now();
         let messages = self.messages.messages(incident, plan::date_of(now)).await?;
         let before = self.store.told(incident.as_str()).await?;
+        plan::of_messages(sinks, &messages, &before, now, telling);
+        Ok(())
+    }
+
+    /// What a release of a base asks of the owners of images that cannot follow to it by themselves.
+    async fn of_work(
+        &self,
+        sinks: &[StoredSink],
+        (base, release): (&BaseName, &Digest),
+        telling: &mut Telling,
+    ) -> Result<()> {
+        let now = self.store.now();
+        let work = self.store.work_of_release(base, release).await?;
+        let road = self.store.road().await?;
+        let host = Host::of_url(&self.source);
+        let messages = work::messages(&work, &road.applications, host.as_ref(), plan::date_of(now));
+        let Some(first) = messages.first() else {
+            return Ok(());
+        };
+        let before = self.store.told(first.incident.as_str()).await?;
         plan::of_messages(sinks, &messages, &before, now, telling);
         Ok(())
     }

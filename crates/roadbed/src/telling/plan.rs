@@ -2,13 +2,21 @@
 
 use std::collections::HashMap;
 
-use road::message::{AuditEvent, Message, Told, Why};
+use oci::Digest;
+use road::message::{About, AuditEvent, Message, Told, Why};
+use road::names::BaseName;
 use serde_json::Value;
 use store::{LogLine, MessageOf, NewDelivery, StoredSink, Telling, Timestamp, ToldState};
 use time::OffsetDateTime;
 
 /// The kind of a delivery that tells what an owner must do.
 pub(super) const MESSAGE: &str = "incident.message";
+
+/// The kind of a delivery that tells what a release of a base asks of an owner.
+pub(super) const WORK_MESSAGE: &str = "road.message";
+
+/// The kind of event after which owners are asked for work, or have none left.
+const WORK: &str = "road.work";
 
 /// In front of kinds of events whose subject is an incident.
 const OF_INCIDENTS: &str = "incident.";
@@ -24,6 +32,15 @@ pub(super) fn incident_of(line: &LogLine) -> Option<&str> {
     line.kind
         .starts_with(OF_INCIDENTS)
         .then_some(line.subject.as_str())
+}
+
+/// The base and the release that an event asks work for.
+pub(super) fn work_of(line: &LogLine) -> Option<(BaseName, Digest)> {
+    if line.kind != WORK {
+        return None;
+    }
+    let release = line.body["release"].as_str()?.parse().ok()?;
+    Some((line.subject.parse().ok()?, release))
 }
 
 /// What webhooks are told of a part of the log.
@@ -136,8 +153,14 @@ fn of_message(
     };
     telling.deliveries.push(NewDelivery {
         sink: spec.name.to_string(),
-        kind: MESSAGE.to_owned(),
-        subject: format!("{} {shown}", note.incident),
+        kind: match message.about {
+            About::Incident => MESSAGE.to_owned(),
+            About::Work => WORK_MESSAGE.to_owned(),
+        },
+        subject: match message.about {
+            About::Incident => format!("{} {shown}", note.incident),
+            About::Work => format!("{} {shown}", message.title),
+        },
         body: serde_json::to_value(message).unwrap_or_default(),
         not_before: moment_of(at).max(now),
         message: Some(note),

@@ -2,7 +2,7 @@
 
 use findings::Severity;
 use road::incident::Remedy;
-use road::message::{Action, Message, Part, Why};
+use road::message::{About, Action, Message, Part, Why};
 use road::names::NameError;
 use time::OffsetDateTime;
 use web::wire::SinkTest;
@@ -23,6 +23,7 @@ pub(super) fn message(now: OffsetDateTime) -> Result<Message, NameError> {
     };
     Ok(Message {
         incident: "roadbed-test".parse()?,
+        about: About::Incident,
         title: "Roadbed can reach you".to_owned(),
         owner: None,
         contacts: Vec::new(),

@@ -237,6 +237,7 @@ async fn moves_nothing(kit: &Kit) -> String {
 async fn copies_and_what_is_replayed_move_nothing_and_the_log_says_why() {
     let kit = Kit::new().await;
     let (store, operator, ci) = (&kit.store, Kit::operator(), kit.all("ci").await);
+    kit.trust("platform").await;
     for name in ["java", "toys"] {
         let mut base = base(name, &format!("base/{name}"));
         base.signer = Some("platform".to_owned());
@@ -281,4 +282,27 @@ async fn copies_and_what_is_replayed_move_nothing_and_the_log_says_why() {
     assert!(road.releases.of_base(&"toys".parse().unwrap()).next().is_none());
     assert!(!road.releases.release(&ancient).unwrap().is_target);
     assert!(road.releases.release(&current).unwrap().is_target);
+}
+
+#[tokio::test]
+async fn a_signer_whom_nobody_declared_is_refused_with_the_nearest_name() {
+    let kit = Kit::new().await;
+    let (store, operator) = (&kit.store, Kit::operator());
+    let mut base = base("java", "base/java");
+    base.signer = Some("platfrom".to_owned());
+    let refused = async |base| store.set_base(&operator, base).await.unwrap_err().to_string();
+    assert!(refused(&base).await.contains("there is none yet"));
+    kit.trust("release").await;
+    kit.trust("platform").await;
+    let why = refused(&base).await;
+    assert!(
+        why.contains("`platfrom`, whom nobody has declared, did you mean `platform`?"),
+        "{why}"
+    );
+    base.signer = Some("platform".to_owned());
+    store.set_base(&operator, &base).await.unwrap();
+    // What is said already stays: another word about the base is none about its signer.
+    store.remove_signer(&operator, "platform").await.unwrap();
+    base.retire_notice = Some(60);
+    store.set_base(&operator, &base).await.unwrap();
 }

@@ -25,6 +25,7 @@ mod m0021_mass_rebase;
 mod m0022_stale_marks;
 mod m0023_counted;
 mod m0024_decision_texts;
+mod m0026_road_work;
 mod table;
 
 /// The list.
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_stale_marks::Migration),
             Box::new(m0023_counted::Migration),
             Box::new(m0024_decision_texts::Migration),
+            Box::new(m0026_road_work::Migration),
         ]
     }
 }

@@ -50,11 +50,7 @@ async fn set(
 
 /// `1.4-p1`, or the next one that nothing has. Of `1.4-p1` it is `1.4-p2`.
 async fn free_suffix(tx: &Tx, rebase: &Rebase) -> Result<Tag, RebaseError> {
-    let whole = rebase.tag.as_str();
-    let stem = match whole.rsplit_once("-p") {
-        Some((stem, number)) if !stem.is_empty() && number.parse::<u32>().is_ok() => stem,
-        _ => whole,
-    };
+    let stem = stem(rebase.tag.as_str());
     let taken = tag::beginning_with(tx, &rebase.repository, &format!("{stem}-p")).await?;
     for number in 1..=MAX_SUFFIX {
         let name = format!("{stem}-p{number}");
@@ -65,6 +61,14 @@ async fn free_suffix(tx: &Tx, rebase: &Rebase) -> Result<Tag, RebaseError> {
         }
     }
     Err(RebaseError::Suffixes(rebase.tag.clone()))
+}
+
+/// `1.4` of `1.4-p1`, and of itself.
+pub(super) fn stem(tag: &str) -> &str {
+    match tag.rsplit_once("-p") {
+        Some((stem, number)) if !stem.is_empty() && number.parse::<u32>().is_ok() => stem,
+        _ => tag,
+    }
 }
 
 pub(super) async fn take_back(

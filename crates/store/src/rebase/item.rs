@@ -3,12 +3,13 @@
 
 use oci::{Digest, RepoName, Tag};
 use road::names::BaseName;
+use road::work::Task;
 use sea_orm::{FromQueryResult, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{RebaseError, RebaseState};
+use super::{RebaseError, RebaseState, work};
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp, blob, tag};
@@ -92,12 +93,31 @@ pub struct RebaseItem {
     pub rebase: Option<Uuid>,
     /// Who approved it; empty for nobody.
     pub approved_by: String,
+    /// What stays in the application's own layers, in words; empty for nothing.
+    pub remains: String,
+    /// The tag that names the new image, once it has followed.
+    pub moved: Option<Tag>,
     /// When it was found.
     pub created_at: Timestamp,
     /// When the new image was stored.
     pub started_at: Option<Timestamp>,
     /// When it came to its end.
     pub settled_at: Option<Timestamp>,
+}
+
+/// What a plan says of a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Where it goes.
+    pub state: ItemState,
+    /// `A` to `D`; empty for none.
+    pub class: String,
+    /// Why.
+    pub reason: String,
+    /// What stays in the application's own layers, in words; empty for nothing.
+    pub remains: String,
+    /// What it asks of its owner, where it cannot follow by itself.
+    pub task: Option<Task>,
 }
 
 /// The tag that is to follow by a rebase, of those that follow a base together.
@@ -132,24 +152,22 @@ struct Row {
     reason: String,
     rebase: String,
     approved_by: String,
+    remains: String,
     created_at: i64,
     started_at: i64,
     settled_at: i64,
-}
-
-#[derive(FromQueryResult)]
-struct TagRow {
-    tag: String,
-    digest: String,
+    moved: Option<String>,
 }
 
 const COLUMNS: &str = "id, base, repository, tag, old_digest, old_release, new_release, state, class, reason, rebase, \
-                       approved_by, created_at, started_at, settled_at";
+                       approved_by, remains, created_at, started_at, settled_at, \
+                       (SELECT b.moved FROM rebase b WHERE b.id = rebase_item.rebase) AS moved";
 
 impl Row {
     fn into_item(self) -> Result<RebaseItem, StoreError> {
         let damaged =
             |what: &str| StoreError::damaged(format!("a tag that is to follow ({}) has {what}", self.id));
+        let moved = self.moved.as_deref().filter(|moved| !moved.is_empty());
         let moment = |micros: i64| (micros != 0).then_some(Timestamp(micros));
         Ok(RebaseItem {
             id: self.id.parse().map_err(|_| damaged("no id"))?,
@@ -167,6 +185,8 @@ impl Row {
             reason: self.reason,
             rebase: self.rebase.parse().ok(),
             approved_by: self.approved_by,
+            remains: self.remains,
+            moved: moved.map(tag::parse).transpose()?,
             created_at: Timestamp(self.created_at),
             started_at: moment(self.started_at),
             settled_at: moment(self.settled_at),
@@ -175,15 +195,6 @@ impl Row {
 }
 
 impl Store {
-    /// Notes tags that are to follow; what is known already stays as it is. Answers how many are new.
-    pub async fn add_rebase_items(&self, items: Vec<NewRebaseItem>) -> Result<u64, StoreError> {
-        if items.is_empty() {
-            return Ok(0);
-        }
-        self.write(move |tx| Box::pin(async move { add(tx, &items).await }))
-            .await
-    }
-
     /// Tags that are to follow a base to one of these releases: at most `limit` that are not over, those that hold up others first, then
     /// those that wait, in the order in which they were found; and at most `limit` that are over, those that have followed first, the
     /// latest of them first.
@@ -213,6 +224,15 @@ impl Store {
         Ok(all)
     }
 
+    /// The releases of a base that tags were to follow to, also those that are none to follow to any more.
+    pub async fn reported_releases(&self, base: &BaseName) -> Result<Vec<Digest>, StoreError> {
+        let sql = "SELECT DISTINCT new_release AS text FROM rebase_item WHERE base = $1";
+        let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, [base.as_str().into()]).await?;
+        rows.into_iter()
+            .map(|row| blob::parse_digest(&row.text))
+            .collect()
+    }
+
     /// Tags that stand in a state, in the order in which they were found.
     pub async fn rebase_items_in(
         &self,
@@ -238,19 +258,6 @@ impl Store {
         rows.into_iter().map(parse).collect()
     }
 
-    /// The tags of a repository with what they name, without those in whose place a rebased one is (`1.4` where there is `1.4-p1`).
-    pub async fn tags_to_follow(&self, repo: &RepoName) -> Result<Vec<(Tag, Digest)>, StoreError> {
-        let sql = "SELECT t.name AS tag, m.digest FROM tag t JOIN repository r ON r.id = t.repository_id \
-                   JOIN manifest m ON m.id = t.manifest_id WHERE r.name = $1 AND NOT EXISTS ( \
-                   SELECT 1 FROM rebase b JOIN tag n ON n.repository_id = r.id AND n.name = b.moved \
-                   WHERE b.repository = r.name AND b.tag = t.name AND b.old_digest = m.digest AND b.state = 'moved' \
-                   AND b.moved <> t.name) ORDER BY t.name LIMIT $2";
-        let values: [Value; 2] = [repo.as_str().into(), sql::to_db(MAX_ITEMS as u64).into()];
-        let rows: Vec<TagRow> = sql::all(self.inner.db.read(), sql, values).await?;
-        let parse = |row: TagRow| Ok((tag::parse(&row.tag)?, blob::parse_digest(&row.digest)?));
-        rows.into_iter().map(parse).collect()
-    }
-
     /// One of them.
     pub async fn rebase_item(&self, id: Uuid) -> Result<Option<RebaseItem>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM rebase_item WHERE id = $1");
@@ -273,10 +280,33 @@ impl Store {
         class: &str,
         reason: &str,
     ) -> Result<(), StoreError> {
-        let reason = policy::yaml::one_line(reason, 2_000);
-        let class = class.to_owned();
-        self.write(move |tx| Box::pin(async move { place(tx, id, state, (&class, &reason)).await }))
+        let placed = Placed {
+            state,
+            class: class.to_owned(),
+            reason: policy::yaml::one_line(reason, 2_000),
+            remains: String::new(),
+            task: None,
+        };
+        self.write(move |tx| Box::pin(async move { place(tx, id, &placed).await.map(drop) }))
             .await
+    }
+
+    /// The same of a plan, with what the image asks of its owner.
+    pub async fn place_rebase_plan(&self, id: Uuid, placed: Placed) -> Result<(), StoreError> {
+        let placed = Placed {
+            reason: policy::yaml::one_line(&placed.reason, 2_000),
+            remains: policy::yaml::one_line(&placed.remains, 2_000),
+            ..placed
+        };
+        self.write(move |tx| {
+            Box::pin(async move {
+                if let Some(item) = place(tx, id, &placed).await? {
+                    work::planned(tx, &item, (&placed.class, placed.task.as_ref())).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// Leaves out what waits to follow to a release that is none to follow to any more. Answers how many.
@@ -324,62 +354,44 @@ async fn rows(store: &Store, sql: &str, values: Vec<Value>) -> Result<Vec<Rebase
     rows.into_iter().map(Row::into_item).collect()
 }
 
-async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
-    let sql = format!(
-        "INSERT INTO rebase_item ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, 'new', '', '', '', '', $8, 0, 0) \
-         ON CONFLICT (repository, tag, old_digest, old_release, new_release) DO NOTHING"
-    );
-    let mut new = 0;
-    for item in items {
-        let values: [Value; 8] = [
-            Uuid::now_v7().to_string().into(),
-            item.base.as_str().into(),
-            item.repository.as_str().into(),
-            item.tag.as_str().into(),
-            item.old.to_string().into(),
-            item.old_release.to_string().into(),
-            item.new_release.to_string().into(),
-            tx.now().micros().into(),
-        ];
-        new += sql::execute(tx.sql(), &sql, values).await?;
-    }
-    Ok(new)
-}
-
-async fn place(tx: &Tx, id: Uuid, state: ItemState, (class, reason): (&str, &str)) -> Result<(), StoreError> {
+/// Answers what was placed; nothing where it stands elsewhere by now.
+async fn place(tx: &Tx, id: Uuid, placed: &Placed) -> Result<Option<RebaseItem>, StoreError> {
+    let state = placed.state;
     let is_over = matches!(
         state,
         ItemState::Impossible | ItemState::LeftOut | ItemState::Failed
     );
-    let sql = "UPDATE rebase_item SET state = $2, class = $3, reason = $4, settled_at = $5 \
+    // What somebody approved holds for a later release too, unless its application did not want it after all.
+    let sql = "UPDATE rebase_item SET state = $2, class = $3, reason = $4, settled_at = $5, \
+               remains = CASE $6 WHEN '' THEN remains ELSE $6 END, approved_by = CASE $2 WHEN 'left-out' THEN '' ELSE approved_by END \
                WHERE id = $1 AND state IN ('new', 'waiting')";
     let settled = if is_over { tx.now().micros() } else { 0 };
-    let values: [Value; 5] = [
+    let values: [Value; 6] = [
         id.to_string().into(),
         state.as_str().into(),
-        class.into(),
-        reason.into(),
+        placed.class.as_str().into(),
+        placed.reason.as_str().into(),
         settled.into(),
+        placed.remains.as_str().into(),
     ];
-    if sql::execute(tx.sql(), sql, values).await? == 0
-        || !matches!(
-            state,
-            ItemState::Impossible | ItemState::Asking | ItemState::Failed
-        )
-    {
-        return Ok(());
+    if sql::execute(tx.sql(), sql, values).await? == 0 {
+        return Ok(None);
     }
     let Some(item) = find(tx, id).await? else {
-        return Ok(());
+        return Ok(None);
     };
     let kind = match state {
         ItemState::Asking => EventKind::RebaseAsk,
-        _ => EventKind::RebaseRefuse,
+        ItemState::Impossible | ItemState::Failed => EventKind::RebaseRefuse,
+        _ => return Ok(Some(item)),
     };
     let of = &item.of;
-    let body = json!({ "item": id, "base": of.base, "class": class, "from": of.old_release, "to": of.new_release, "reason": reason });
+    let body = json!({
+        "item": id, "base": of.base, "class": placed.class, "from": of.old_release, "to": of.new_release, "reason": placed.reason,
+    });
     let subject = tag::subject(&of.repository, &of.tag);
-    event::record(tx, &Actor::system("rebase"), kind, &subject, body).await
+    event::record(tx, &Actor::system("rebase"), kind, &subject, body).await?;
+    Ok(Some(item))
 }
 
 async fn find(tx: &Tx, id: Uuid) -> Result<Option<RebaseItem>, StoreError> {

@@ -157,6 +157,7 @@ pub(super) async fn check_named(
 pub(crate) async fn forget(tx: &Tx, repo: &RepoName, most: i64) -> Result<bool, StoreError> {
     let forgets = [
         "DELETE FROM rebase_item WHERE id IN (SELECT id FROM rebase_item WHERE repository = $1 LIMIT $2)",
+        "DELETE FROM road_work WHERE id IN (SELECT id FROM road_work WHERE repository = $1 LIMIT $2)",
         "DELETE FROM rebase WHERE id IN (SELECT id FROM rebase WHERE repository = $1 LIMIT $2)",
         "DELETE FROM rebase_image WHERE repository = $1 AND new_digest IN \
          (SELECT new_digest FROM rebase_image WHERE repository = $1 LIMIT $2)",

@@ -7,6 +7,8 @@ use oci::ManifestLimits;
 use super::*;
 use crate::testing::{Kit, image, sha256};
 
+mod work;
+
 const REPO: &str = "team/app";
 
 struct World {
@@ -435,6 +437,7 @@ async fn what_an_image_went_to_counts_by_the_signer_who_is_declared_when_it_is_a
         .unwrap();
     assert!(!world.counts(&made.new).await, "nobody is declared");
     base.signer = Some("platform".to_owned());
+    world.kit.trust("platform").await;
     store.set_base(&operator, &base).await.unwrap();
     assert!(world.counts(&made.new).await);
     store

@@ -20,7 +20,7 @@ use crate::query::Path;
 use crate::state::WebState;
 
 /// Whoever keeps incidents.
-pub(super) fn keeper(state: &WebState) -> Result<&Arc<dyn Incidents>, ApiError> {
+pub(crate) fn keeper(state: &WebState) -> Result<&Arc<dyn Incidents>, ApiError> {
     state.incidents.as_ref().ok_or_else(judging::switched_off)
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn entry(
 }
 
 /// Computes something on a thread that serves nobody.
-pub(super) async fn computed<T: Send + 'static>(
+pub(crate) async fn computed<T: Send + 'static>(
     compute: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     let computed = tokio::task::spawn_blocking(compute).await;

@@ -15,7 +15,7 @@ use crate::state::WebState;
 
 /// Somebody who is signed in, with a place that is held until the answer is there.
 pub(crate) struct Placed {
-    pub(super) session: Session,
+    pub(crate) session: Session,
     from: Option<IpAddr>,
     _places: Vec<Share<Asker>>,
 }

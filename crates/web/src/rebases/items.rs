@@ -55,6 +55,13 @@ pub struct RebaseItemEntry {
     /// Why it stands there, and what it waits for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// The tag that carries the new image, once it has followed: another one where a `-pN` stands beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub followed_by: Option<Tag>,
+    /// What goes from the base and stays in the application's own layers, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub remains: String,
     /// The line of the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -81,6 +88,8 @@ impl From<RebaseItem> for RebaseItemEntry {
             state: item.state,
             class: item.class,
             reason: item.reason,
+            followed_by: item.moved,
+            remains: item.remains,
             rebase: item.rebase,
             approved_by: item.approved_by,
             found_at: Moment(item.created_at),
@@ -118,6 +127,12 @@ pub struct RebaseReport {
     pub stopped_by: Option<String>,
     /// The releases that images follow to, and newer ones that move nothing.
     pub releases: Vec<ReportedRelease>,
+    /// Why no tag follows; missing: some do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why_nothing: String,
+    /// Other releases of which there is a report, by version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<String>,
     /// How many tags stand in each state.
     pub counts: BTreeMap<String, u64>,
     /// The tags, at most 10,000, of repositories that you may pull from.
@@ -135,6 +150,8 @@ pub(crate) struct ReportQuery {
     /// Its name.
     #[param(value_type = String)]
     base: BaseName,
+    /// Version or digest of a release; by default the report is of those that images follow to now.
+    release: Option<String>,
 }
 
 /// Tell what was and what was not possible when a base moved: which tags have followed to its newest release, which wait and for
@@ -153,7 +170,11 @@ pub(crate) async fn get_rebase_report(
     let rebasing = switched_off_or(&state)?;
     // It reads all tags of a base.
     let _place = state.place_for_report(from.map(|Extension(from)| from))?;
-    Ok(Body(rebasing.report(query.base, may_pull(&session)).await?))
+    Ok(Body(
+        rebasing
+            .report(query.base, query.release, may_pull(&session))
+            .await?,
+    ))
 }
 
 /// Approve that a tag follows its base. Whoever administers the repository may.

@@ -199,6 +199,7 @@ fn of_the_road() -> Vec<Row> {
         row("GET", "/applications", "/applications", None, SIGNED_IN, 200),
         row("GET", "/application", "/application?name=app", None, PULLERS, 200),
         row("GET", "/application", "/application?name=ghost", None, SIGNED_IN, 404),
+        row("GET", "/application/saved", "/application/saved?name=app", None, PULLERS, 409),
         row("DELETE", "/application", "/application?name=ghost", None, ADMINISTRATORS, 404),
         row("PUT", "/bases", "/bases", Some(base), ADMINISTRATORS, 200),
         row("GET", "/bases", "/bases", None, SIGNED_IN, 200),
@@ -218,6 +219,8 @@ fn of_the_road() -> Vec<Row> {
         row("GET", "/road/history", "/road/history", None, ADMINISTRATORS, 200),
         row("GET", "/road/promises", "/road/promises", None, SIGNED_IN, 200),
         row("GET", "/road/promises", "/road/promises?base=ghost", None, SIGNED_IN, 404),
+        row("GET", "/road/work", "/road/work", None, SIGNED_IN, 200),
+        row("GET", "/road/work", "/road/work?state=ghost", None, SIGNED_IN, 400),
         row("GET", "/road/adoption", "/road/adoption", None, SIGNED_IN, 409),
         row("GET", "/lineage", "/lineage?repository=team/app&reference=v1", None, PULLERS, 409),
         row("GET", "/lineage", "/lineage?repository=team/app&reference=ghost", None, PULLERS, 404),
@@ -295,7 +298,11 @@ fn expected(row: &Row, who: Who) -> u16 {
         // The one row that asks for a pattern which only an administrator has. It would change the others' answers.
         ("POST", "/grants") if row.allowed.is_empty() && who == Who::Administrator => 0,
         // Whoever sees none of it is told that it is not there.
-        ("GET", "/application" | "/base") if who != Who::Anonymous && !row.allowed.contains(&who) => 404,
+        ("GET", "/application" | "/application/saved" | "/base")
+            if who != Who::Anonymous && !row.allowed.contains(&who) =>
+        {
+            404
+        }
         _ if row.allowed.contains(&who) => row.status,
         _ if who == Who::Anonymous => 401,
         _ => 403,

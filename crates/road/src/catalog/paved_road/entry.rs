@@ -9,7 +9,7 @@ use super::super::paved_document::{
     AppRoadDocument, EntryMetadata, ExemptionDocument, GoldenPathDocument, ToolchainDocument, Word,
 };
 use super::super::{Document, Problem};
-use super::{At, end, line_of, named, value};
+use super::{At, Faults, end, line_of, named, value};
 use crate::app_road::{AppRoad, AutoRebase, FreezeWindow, MAX_FREEZES, MAX_TARGETS, Ring, first_moment};
 use crate::exemption::{Exemption, MAX_APPROVERS};
 use crate::golden_path::{GoldenPath, MAX_LISTED, Toolchain};
@@ -116,87 +116,126 @@ fn lines(list: Option<Spanned<Vec<String>>>) -> Vec<String> {
     list.map(|list| list.value).unwrap_or_default()
 }
 
-pub(super) fn toolchain(entry: ToolchainDocument, document: &Document<'_>) -> Result<RoadEntry, At> {
+pub(super) fn toolchain(entry: ToolchainDocument, document: &Document<'_>) -> Result<RoadEntry, Vec<At>> {
     let reader = Reader {
         document,
         what: "a toolchain",
     };
-    let metadata = reader.needed(entry.metadata, "metadata")?;
-    let spec = reader.needed(entry.spec, "spec")?;
-    let level = reader.needed(spec.slsa_level, "spec.slsaLevel")?;
-    let builders = reader.needed(spec.builders, "spec.builders")?;
-    Ok(RoadEntry::Toolchain(Toolchain {
-        name: reader.needed_name("metadata.name", metadata.name.as_ref())?,
-        owner: reader.needed_name("metadata.owner", metadata.owner.as_ref())?,
-        contact: reader.named("metadata.contact", metadata.contact.as_ref())?,
-        builders: builders.value,
-        slsa_level: reader.number("spec.slsaLevel", &level)?,
-        supported_until: reader.end("spec.supportedUntil", spec.supported_until.as_ref())?,
-    }))
+    let mut faults = Faults::default();
+    let metadata = faults.keep(reader.needed(entry.metadata, "metadata"));
+    let spec = faults.keep(reader.needed(entry.spec, "spec"));
+    let (Some(metadata), Some(spec)) = (metadata, spec) else {
+        return faults.done(None);
+    };
+    let level = faults.keep(reader.needed(spec.slsa_level, "spec.slsaLevel"));
+    let level = level.and_then(|level| faults.keep(reader.number("spec.slsaLevel", &level)));
+    let builders = faults.keep(reader.needed(spec.builders, "spec.builders"));
+    let name = faults.keep(reader.needed_name("metadata.name", metadata.name.as_ref()));
+    let owner = faults.keep(reader.needed_name("metadata.owner", metadata.owner.as_ref()));
+    let contact = faults.keep(reader.named("metadata.contact", metadata.contact.as_ref()));
+    let until = faults.keep(reader.end("spec.supportedUntil", spec.supported_until.as_ref()));
+    let toolchain = || {
+        Some(Toolchain {
+            name: name?,
+            owner: owner?,
+            contact: contact?,
+            builders: builders?.value,
+            slsa_level: level?,
+            supported_until: until?,
+        })
+    };
+    faults.done(toolchain().map(RoadEntry::Toolchain))
 }
 
-pub(super) fn golden_path(entry: GoldenPathDocument, document: &Document<'_>) -> Result<RoadEntry, At> {
+pub(super) fn golden_path(entry: GoldenPathDocument, document: &Document<'_>) -> Result<RoadEntry, Vec<At>> {
     let reader = Reader {
         document,
         what: "a golden path",
     };
-    let metadata = reader.needed(entry.metadata, "metadata")?;
-    let spec = reader.needed(entry.spec, "spec")?;
-    let name = reader.needed(metadata.name.as_ref(), "metadata.name")?;
-    let version = reader.needed(spec.version.as_ref(), "spec.version")?;
-    let id = format!("{}@{}", name.value.0, version.value.0);
-    let bases = reader.needed(spec.bases.as_ref(), "spec.bases")?;
-    Ok(RoadEntry::GoldenPath(GoldenPath {
-        id: id.parse().map_err(named("metadata.name", reader.at(name)))?,
-        owner: reader.needed_name("metadata.owner", metadata.owner.as_ref())?,
-        contact: reader.named("metadata.contact", metadata.contact.as_ref())?,
-        template: spec.template.map(|text| text.value),
-        bases: reader.names("spec.bases", Some(bases), MAX_LISTED)?,
-        toolchains: reader.names("spec.toolchains", spec.toolchains.as_ref(), MAX_LISTED)?,
-        policies: lines(spec.policies),
-        gives: lines(spec.gives),
-        supported_until: reader.end("spec.supportedUntil", spec.supported_until.as_ref())?,
-    }))
+    let mut faults = Faults::default();
+    let metadata = faults.keep(reader.needed(entry.metadata, "metadata"));
+    let spec = faults.keep(reader.needed(entry.spec, "spec"));
+    let (Some(metadata), Some(spec)) = (metadata, spec) else {
+        return faults.done(None);
+    };
+    let name = faults.keep(reader.needed(metadata.name.as_ref(), "metadata.name"));
+    let version = faults.keep(reader.needed(spec.version.as_ref(), "spec.version"));
+    let id = name.zip(version).and_then(|(name, version)| {
+        let id = format!("{}@{}", name.value.0, version.value.0);
+        faults.keep(id.parse().map_err(named("metadata.name", reader.at(name))))
+    });
+    let bases = faults.keep(reader.needed(spec.bases.as_ref(), "spec.bases"));
+    let bases = bases.and_then(|bases| faults.keep(reader.names("spec.bases", Some(bases), MAX_LISTED)));
+    let owner = faults.keep(reader.needed_name("metadata.owner", metadata.owner.as_ref()));
+    let contact = faults.keep(reader.named("metadata.contact", metadata.contact.as_ref()));
+    let toolchains = faults.keep(reader.names("spec.toolchains", spec.toolchains.as_ref(), MAX_LISTED));
+    let until = faults.keep(reader.end("spec.supportedUntil", spec.supported_until.as_ref()));
+    let path = || {
+        Some(GoldenPath {
+            id: id?,
+            owner: owner?,
+            contact: contact?,
+            template: spec.template.map(|text| text.value),
+            bases: bases?,
+            toolchains: toolchains?,
+            policies: lines(spec.policies),
+            gives: lines(spec.gives),
+            supported_until: until?,
+        })
+    };
+    faults.done(path().map(RoadEntry::GoldenPath))
 }
 
-pub(super) fn app_road(entry: AppRoadDocument, document: &Document<'_>) -> Result<RoadEntry, At> {
+pub(super) fn app_road(entry: AppRoadDocument, document: &Document<'_>) -> Result<RoadEntry, Vec<At>> {
     let reader = Reader {
         document,
         what: "the road of an application",
     };
-    let metadata: EntryMetadata = reader.needed(entry.metadata, "metadata")?;
+    let mut faults = Faults::default();
+    let metadata: Option<EntryMetadata> = faults.keep(reader.needed(entry.metadata, "metadata"));
+    let Some(metadata) = metadata else {
+        return faults.done(None);
+    };
     let spec = entry.spec.unwrap_or_default();
+    if let Some(contact) = &metadata.contact {
+        let wanted = "not said here: it is the application's";
+        let fault = value("metadata.contact", &contact.value, wanted);
+        faults.keep(Err::<(), _>((reader.at(contact), fault)));
+    }
     let ring = spec.ring.as_ref().map(|word| {
         let wanted = "no ring: write canary, early, normal or late";
         reader.word("spec.ring", word, &Ring::WORDS, wanted)
     });
+    let ring = faults.keep(ring.transpose());
     let auto = spec.auto_rebase.as_ref().map(|word| {
         let wanted = "none of true, ask and never";
         reader.word("spec.autoRebase", word, &AutoRebase::WORDS, wanted)
     });
+    let auto = faults.keep(auto.transpose());
     let tier = spec.tier.as_ref().map(|tier| reader.number("spec.tier", tier));
-    let until = spec
-        .until
-        .as_ref()
-        .map(|_| reader.end("spec.until", spec.until.as_ref()));
-    if let Some(contact) = &metadata.contact {
-        let wanted = "not said here: it is the application's";
-        return Err((
-            reader.at(contact),
-            value("metadata.contact", &contact.value, wanted),
-        ));
-    }
-    Ok(RoadEntry::AppRoad(AppRoad {
-        application: reader.needed_name("metadata.name", metadata.name.as_ref())?,
-        owner: reader.named("metadata.owner", metadata.owner.as_ref())?,
-        path: reader.named("spec.path", spec.path.as_ref())?,
-        ring: ring.transpose()?.unwrap_or_default(),
-        tier: tier.transpose()?,
-        auto_rebase: auto.transpose()?.unwrap_or_default(),
-        freezes: freezes(&reader, spec.freeze.as_ref())?,
-        target_levels: targets(&reader, spec.target_levels.as_ref())?,
-        until: until.transpose()?,
-    }))
+    let tier = faults.keep(tier.transpose());
+    let until = spec.until.as_ref();
+    let until = until.map(|until| reader.end("spec.until", Some(until)));
+    let until = faults.keep(until.transpose());
+    let application = faults.keep(reader.needed_name("metadata.name", metadata.name.as_ref()));
+    let owner = faults.keep(reader.named("metadata.owner", metadata.owner.as_ref()));
+    let path = faults.keep(reader.named("spec.path", spec.path.as_ref()));
+    let freezes = faults.keep(freezes(&reader, spec.freeze.as_ref()));
+    let target_levels = faults.keep(targets(&reader, spec.target_levels.as_ref()));
+    let said = || {
+        Some(AppRoad {
+            application: application?,
+            owner: owner?,
+            path: path?,
+            ring: ring?.unwrap_or_default(),
+            tier: tier?,
+            auto_rebase: auto?.unwrap_or_default(),
+            freezes: freezes?,
+            target_levels: target_levels?,
+            until: until?,
+        })
+    };
+    faults.done(said().map(RoadEntry::AppRoad))
 }
 
 fn freezes(reader: &Reader<'_>, list: Option<&Spanned<Vec<String>>>) -> Result<Vec<FreezeWindow>, At> {
@@ -235,30 +274,44 @@ fn targets(
     Ok(targets)
 }
 
-pub(super) fn exemption(entry: ExemptionDocument, document: &Document<'_>) -> Result<RoadEntry, At> {
+pub(super) fn exemption(entry: ExemptionDocument, document: &Document<'_>) -> Result<RoadEntry, Vec<At>> {
     let reader = Reader {
         document,
         what: "an exemption",
     };
-    let spec = reader.needed(entry.spec, "spec")?;
-    let from = reader.needed(spec.from.as_ref(), "spec.createdAt")?;
-    let reason = reader.needed(spec.reason, "spec.reason")?;
-    let approved = reader.needed(spec.approved_by.as_ref(), "spec.approvedBy")?;
+    let mut faults = Faults::default();
+    let Some(spec) = faults.keep(reader.needed(entry.spec, "spec")) else {
+        return faults.done(None);
+    };
+    let from = faults.keep(reader.needed(spec.from.as_ref(), "spec.createdAt"));
+    let from = from.and_then(|from| {
+        let wanted = "no date: write 2026-11-01";
+        let fault = || (reader.at(from), value("spec.createdAt", &from.value, wanted));
+        faults.keep(first_moment(&from.value).ok_or_else(fault))
+    });
+    let reason = faults.keep(reader.needed(spec.reason, "spec.reason"));
+    let approved = faults.keep(reader.needed(spec.approved_by.as_ref(), "spec.approvedBy"));
+    let approved_by =
+        approved.and_then(|list| faults.keep(reader.names("spec.approvedBy", Some(list), MAX_APPROVERS)));
     let renewals = spec.max_renewals.as_ref();
     let renewals = renewals.map(|number| reader.number("spec.maxRenewals", number));
-    let begun = first_moment(&from.value).ok_or_else(|| {
-        let wanted = "no date: write 2026-11-01";
-        (reader.at(from), value("spec.createdAt", &from.value, wanted))
-    });
-    Ok(RoadEntry::Exemption(Exemption {
-        application: reader.needed_name("spec.app", spec.application.as_ref())?,
-        rule: reader.needed_name("spec.rule", spec.rule.as_ref())?,
-        reason: reason.value,
-        owner: reader.needed_name("spec.owner", spec.owner.as_ref())?,
-        approved_by: reader.names("spec.approvedBy", Some(approved), MAX_APPROVERS)?,
-        from: begun?,
-        until: reader.end("spec.expiresAt", spec.until.as_ref())?,
-        max_renewals: renewals.transpose()?.unwrap_or_default(),
-        compensating: spec.compensating.map(|text| text.value),
-    }))
+    let renewals = faults.keep(renewals.transpose());
+    let application = faults.keep(reader.needed_name("spec.app", spec.application.as_ref()));
+    let rule = faults.keep(reader.needed_name("spec.rule", spec.rule.as_ref()));
+    let owner = faults.keep(reader.needed_name("spec.owner", spec.owner.as_ref()));
+    let until = faults.keep(reader.end("spec.expiresAt", spec.until.as_ref()));
+    let exemption = || {
+        Some(Exemption {
+            application: application?,
+            rule: rule?,
+            reason: reason?.value,
+            owner: owner?,
+            approved_by: approved_by?,
+            from: from?,
+            until: until?,
+            max_renewals: renewals?.unwrap_or_default(),
+            compensating: spec.compensating.map(|text| text.value),
+        })
+    };
+    faults.done(exemption().map(RoadEntry::Exemption))
 }

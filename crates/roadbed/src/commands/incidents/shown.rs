@@ -189,5 +189,9 @@ fn in_words(remedy: &Remedy) -> String {
         Remedy::NoFix { package } => format!("{package}: no fix is known; mitigate it or take it out"),
         Remedy::Vendor { image } => format!("ask the vendor of {image}, or waive or remove it"),
         Remedy::Investigate { reason } => format!("have a look: {reason}"),
+        Remedy::BuildAgain { to, .. } => format!("build it again: {to}"),
+        Remedy::Without { base, release, .. } => {
+            format!("waive or remove it: it cannot follow to {base} {release}")
+        }
     }
 }

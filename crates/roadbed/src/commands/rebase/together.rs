@@ -27,8 +27,9 @@ pub(super) async fn rule(client: &Client, ids: &[Uuid], how: &str) -> Result<()>
     })
 }
 
-pub(super) async fn report(client: &Client, base: &BaseName) -> Result<()> {
-    let query = [("base", base.to_string())];
+pub(super) async fn report(client: &Client, base: &BaseName, release: Option<String>) -> Result<()> {
+    let mut query = vec![("base", base.to_string())];
+    query.extend(release.map(|release| ("release", release)));
     let report: RebaseReport = client.get("/rebases/report", &query).await?;
     output::show(client.format(), &report, describe)
 }
@@ -89,14 +90,25 @@ fn describe(report: &RebaseReport) -> String {
             item.state.as_str().to_owned(),
             item.class.clone(),
             item.ring.clone(),
+            item.followed_by
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             item.id.to_string(),
-            output::printable(&item.reason),
+            why(item),
         ]
     });
-    let table = output::table(["TAG", "STATE", "CLASS", "RING", "ID", "WHY"], rows);
+    let table = output::table(
+        ["TAG", "STATE", "CLASS", "RING", "FOLLOWED BY", "ID", "WHY"],
+        rows,
+    );
     let mut text = output::lines(lines);
     if report.items.is_empty() {
-        text.push_str("No image stands on another release of it.\n");
+        let _ = writeln!(
+            text,
+            "Nothing follows: {}.",
+            output::printable(&report.why_nothing)
+        );
     } else {
         text.push('\n');
         text.push_str(&table);
@@ -104,7 +116,38 @@ fn describe(report: &RebaseReport) -> String {
     if report.more_items > 0 {
         let _ = writeln!(text, "and {} more", report.more_items);
     }
+    if !report.earlier.is_empty() {
+        let earlier: Vec<String> = report.earlier.iter().map(|of| output::printable(of)).collect();
+        let _ = writeln!(
+            text,
+            "Other releases with a report (--release): {}",
+            earlier.join(", ")
+        );
+    }
     text
+}
+
+/// Why it stands there, and what the base does not take away.
+fn why(item: &RebaseItemEntry) -> String {
+    let reason = output::printable(&item.reason);
+    if item.remains.is_empty() {
+        return reason;
+    }
+    let remains = format!("still affected by its own {}", output::printable(&item.remains));
+    if reason.is_empty() {
+        remains
+    } else {
+        format!("{reason}; {remains}")
+    }
+}
+
+/// What the base does not take away: the same in the image's own layers.
+pub(super) fn of_remains(findings: &[FindingEntry]) -> Vec<String> {
+    findings
+        .iter()
+        .take(FINDINGS)
+        .map(|finding| line("stays", finding))
+        .collect()
 }
 
 /// What the change of the base takes away and brings.

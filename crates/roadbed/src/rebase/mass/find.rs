@@ -10,6 +10,7 @@ use road::lineage::Release;
 use road::names::BaseName;
 use store::{ItemState, NewRebaseItem, RoadEntries, Store};
 
+use super::work::{Stands, Watched, settle, supersede, watched};
 use crate::fleet::FleetService;
 
 /// Between two searches that only a push to some repository has caused, at least, and so many times as long as the last one took.
@@ -27,6 +28,52 @@ type Named = (RepoName, Tag);
 
 /// The release that an image stands on, and the one that it could stand on.
 type Move = (BaseName, Digest, Digest);
+
+/// Where an image stands.
+enum Found {
+    /// On a release that images follow to.
+    On(Digest),
+    /// It could follow.
+    Behind(Move),
+}
+
+/// What a search has found.
+struct Searched {
+    moves: BTreeMap<Named, Move>,
+    watched: Watched,
+    stands: Stands,
+}
+
+impl Searched {
+    fn new(watched: Watched) -> Self {
+        Self {
+            moves: BTreeMap::new(),
+            watched,
+            stands: Stands::default(),
+        }
+    }
+
+    fn take(&mut self, named: Named, found: &Found) {
+        let is_watched = self.watched.contains(&named);
+        match found {
+            Found::On(release) if is_watched => {
+                self.stands.on.entry(named).or_default().insert(*release);
+            }
+            Found::On(_) => {}
+            Found::Behind(to) => {
+                if is_watched {
+                    let (repository, tag) = named.clone();
+                    self.stands.behind.insert((repository, tag, to.0.clone()));
+                }
+                // Of an index one of its images stands for all of them, always the same one.
+                let known = self.moves.entry(named).or_insert_with(|| to.clone());
+                if to < known {
+                    *known = to.clone();
+                }
+            }
+        }
+    }
+}
 
 /// Searches the index of all images.
 pub(super) struct Finder {
@@ -64,6 +111,7 @@ impl Finder {
         }
         if is_other_road {
             self.leave_out(road).await?;
+            supersede(&self.store, road).await?;
         }
         if targets.is_empty() {
             self.seen = Some(now);
@@ -77,7 +125,9 @@ impl Finder {
         }
         let epoch = self.fleet.stand().epoch;
         let began = Instant::now();
-        let found = self.search(road, targets).await?;
+        let open = self.store.work(true).await?;
+        let (found, stands) = self.search(road, targets, watched(&open)).await?;
+        settle(&self.store, &self.fleet, open, &stands).await?;
         self.note(found).await?;
         self.not_before = Instant::now() + BETWEEN_SEARCHES.max(began.elapsed() * SEARCH_REST_TIMES);
         self.seen = Some((road.change, epoch));
@@ -97,34 +147,37 @@ impl Finder {
         Ok(())
     }
 
-    async fn search(&self, road: &Arc<RoadEntries>, targets: Targets) -> Result<BTreeMap<Named, Move>> {
+    /// Also where tags stand that work is about.
+    async fn search(
+        &self,
+        road: &Arc<RoadEntries>,
+        targets: Targets,
+        watched: Watched,
+    ) -> Result<(BTreeMap<Named, Move>, Stands)> {
         let (fleet, road) = (Arc::clone(&self.fleet), Arc::clone(road));
         let found = tokio::task::spawn_blocking(move || {
             let own: BTreeSet<&str> = road.bases.iter().map(|base| base.repository.as_str()).collect();
             let of = |diff_ids: &[Option<Digest>]| {
                 let lineage = road.releases.lineage(diff_ids);
                 let release = road.releases.release(&lineage.base()?.release)?;
+                if release.is_target {
+                    return (!watched.is_empty()).then_some(Found::On(release.digest));
+                }
                 let to = targets.get(&release.base)?.get(&release.platform)?;
-                (!release.is_target).then(|| (release.base.clone(), release.digest, *to))
+                Some(Found::Behind((release.base.clone(), release.digest, *to)))
             };
             // A release of a base on another base is for its owner to make.
             let found = fleet.look(|fleet| fleet.tagged(&fleet.scope(|name| !own.contains(name), None), of));
-            let mut moves: BTreeMap<Named, Move> = BTreeMap::new();
-            for (key, tags, to) in found {
+            let mut searched = Searched::new(watched);
+            for (key, tags, found) in found {
                 let Ok(repository) = key.repository.parse::<RepoName>() else {
                     continue;
                 };
                 for tag in tags.iter().filter_map(|tag| tag.parse::<Tag>().ok()) {
-                    // Of an index one of its images stands for all of them, always the same one.
-                    let named = moves
-                        .entry((repository.clone(), tag))
-                        .or_insert_with(|| to.clone());
-                    if to < *named {
-                        *named = to.clone();
-                    }
+                    searched.take((repository.clone(), tag), &found);
                 }
             }
-            moves
+            (searched.moves, searched.stands)
         });
         found.await.context("the search for images was lost")
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
+use oci::Digest;
+use road::base::BaseImage;
 use road::lineage::Release;
 use road::names::BaseName;
 use store::{MAX_ITEMS, RebaseItem, RoadEntries, Store};
@@ -33,47 +35,73 @@ impl Reports {
         }
     }
 
-    /// As far as somebody may pull it.
+    /// As far as somebody may pull it: whoever may not pull the base is told of images that they may pull, and of the releases that
+    /// these go to. Of the releases that images follow to now, or of the one that is named by its version or digest.
     pub(crate) async fn of(
         &self,
         base: &BaseName,
+        release: Option<&str>,
         may_pull: &MayPull,
     ) -> Result<RebaseReport, RebasingError> {
         let road = self.store.road().await.map_err(|error| failed(error.into()))?;
-        let entry = road.bases.get(base).filter(|entry| may_pull(&entry.repository));
-        let Some(entry) = entry else {
+        let no_base = || {
             let why = format!("there is no base `{base}`: `roadbed base list` shows those that there are");
-            return Err(RebasingError::NoBase(why));
+            RebasingError::NoBase(why)
         };
-        let signer = entry.signer.clone();
-        let reported = self.reported(base, &road).await.map_err(failed)?;
-        let stopped_by = self.store.rebases_stopped_by().await;
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        let (mut items, mut more_items) = (Vec::new(), 0);
-        for item in reported.into_iter().filter(|item| may_pull(&item.repository)) {
-            *counts.entry(item.state.as_str().to_owned()).or_default() += 1;
-            if items.len() < MAX_REPORTED {
-                items.push(item);
-            } else {
-                more_items += 1;
-            }
+        let entry = road.bases.get(base).ok_or_else(no_base)?;
+        let known = self.store.reported_releases(base).await;
+        let known = known.map_err(|error| failed(error.into()))?;
+        let of: Vec<Digest> = match release {
+            None => targets(&road, base),
+            Some(name) => named(name, &road, base, &known),
+        };
+        let is_open = may_pull(&entry.repository);
+        let reported = self.reported(base, &of, &road).await.map_err(failed)?;
+        let reported: Vec<RebaseItemEntry> = reported
+            .into_iter()
+            .filter(|item| may_pull(&item.repository))
+            .collect();
+        if !is_open && reported.is_empty() {
+            return Err(no_base());
         }
+        if let Some(name) = release.filter(|_| of.is_empty()) {
+            let name = policy::yaml::one_line(name, 200);
+            let why = format!("base `{base}` has no release `{name}` of which there is a report");
+            return Err(RebasingError::NoBase(why));
+        }
+        let stopped_by = self.store.rebases_stopped_by().await;
+        let stopped_by = stopped_by.map_err(|error| failed(error.into()))?;
+        let of_base: Vec<&Release> = road.releases.of_base(base).collect();
+        let is_told = |release: &Digest| is_open || reported.iter().any(|item| item.release == *release);
+        let mut releases = releases(of_base.clone(), entry.signer.as_deref());
+        releases.retain(|release| is_told(&release.digest));
+        let why_nothing = match reported.is_empty() {
+            true => why_nothing(entry, &releases, of_base.len()),
+            false => String::new(),
+        };
+        let earlier = known.iter().filter(|known| !of.contains(known) && is_told(known));
+        let earlier = earlier.map(|digest| version_of(&of_base, digest)).collect();
+        let (counts, items, more_items) = counted(reported);
         Ok(RebaseReport {
             base: base.clone(),
-            stopped_by: stopped_by.map_err(|error| failed(error.into()))?,
-            releases: releases(road.releases.of_base(base).collect(), signer.as_deref()),
-            signer,
+            stopped_by,
+            releases,
+            signer: entry.signer.clone(),
+            why_nothing,
+            earlier,
             counts,
             items,
             more_items,
         })
     }
 
-    async fn reported(&self, base: &BaseName, road: &RoadEntries) -> Result<Vec<RebaseItemEntry>> {
-        let items: Vec<RebaseItem> = self
-            .store
-            .rebase_items(base, &targets(road, base), MAX_ITEMS)
-            .await?;
+    async fn reported(
+        &self,
+        base: &BaseName,
+        releases: &[Digest],
+        road: &RoadEntries,
+    ) -> Result<Vec<RebaseItemEntry>> {
+        let items: Vec<RebaseItem> = self.store.rebase_items(base, releases, MAX_ITEMS).await?;
         let now = moment_of(&self.store)?;
         let (turn, wishes) =
             turn_of(&self.store, (&items, road), &self.incidents, &self.settings, now).await?;
@@ -87,6 +115,61 @@ impl Reports {
             }
         }
         Ok(reported)
+    }
+}
+
+/// The releases of a base that are called so: several of one version for several platforms.
+fn named(name: &str, road: &RoadEntries, base: &BaseName, known: &[Digest]) -> Vec<Digest> {
+    let of_base = road.releases.of_base(base);
+    let called = of_base
+        .filter(|release| release.version == name)
+        .map(|release| release.digest);
+    let mut named: Vec<Digest> = called.collect();
+    let digest = name.parse::<Digest>().ok();
+    named.extend(digest.filter(|digest| known.contains(digest) && !named.contains(digest)));
+    named
+}
+
+fn version_of(of_base: &[&Release], digest: &Digest) -> String {
+    let known = of_base.iter().find(|release| release.digest == *digest);
+    known.map_or_else(|| digest.to_string(), |release| release.version.clone())
+}
+
+type Counted = (BTreeMap<String, u64>, Vec<RebaseItemEntry>, u64);
+
+/// How many stand in each state, those that are told, and how many more there are.
+fn counted(reported: Vec<RebaseItemEntry>) -> Counted {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for item in &reported {
+        *counts.entry(item.state.as_str().to_owned()).or_default() += 1;
+    }
+    let more_items = reported.len().saturating_sub(MAX_REPORTED) as u64;
+    (
+        counts,
+        reported.into_iter().take(MAX_REPORTED).collect(),
+        more_items,
+    )
+}
+
+/// Why no tag follows, where none does.
+fn why_nothing(base: &BaseImage, releases: &[ReportedRelease], all: usize) -> String {
+    let uncounted = releases.iter().find(|release| !release.moves_nothing.is_empty());
+    if !base.rebase.as_ref().is_some_and(|rebase| rebase.safe) {
+        return format!(
+            "the catalogue does not promise that one release of {} may take the place of another (`roadbed base set --rebase-safe`)",
+            base.name
+        );
+    }
+    if let Some(release) = uncounted {
+        return format!(
+            "release {} moves nothing: {}",
+            release.version, release.moves_nothing
+        );
+    }
+    match all {
+        0 => "no release of the base was looked into yet".to_owned(),
+        1 => "the base has one release".to_owned(),
+        _ => "no image stands on another release of it".to_owned(),
     }
 }
 
@@ -118,10 +201,10 @@ fn releases(of_base: Vec<&Release>, signer: Option<&str>) -> Vec<ReportedRelease
         platform: release.platform.clone(),
         moves_nothing: match (release.is_target, signer) {
             (true, _) => String::new(),
-            (false, Some(signer)) => {
+            (false, Some(signer)) if !release.word.counts() => {
                 format!("it is not in the channel that images follow, or not signed by {signer}")
             }
-            (false, None) => "it is not in the channel that images follow".to_owned(),
+            (false, _) => "it is not in the channel that images follow".to_owned(),
         },
     });
     entries.collect()

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Channel;
 use crate::telling::outcome::{NotTaken, Taken, of_error, of_hidden_reply};
-use crate::telling::plan::MESSAGE;
+use crate::telling::plan::{MESSAGE, WORK_MESSAGE};
 use crate::telling::{sample, signature};
 
 /// Media type of one event.
@@ -23,7 +23,7 @@ impl Channel<'_> {
     pub(super) async fn webhook(&self, delivery: &Delivery) -> Result<Taken, NotTaken> {
         let source = &self.service.source;
         let unreadable = |_| NotTaken::never("what is to be told cannot be read");
-        let event = if delivery.kind == MESSAGE {
+        let event = if [MESSAGE, WORK_MESSAGE].contains(&delivery.kind.as_str()) {
             let message: Message = serde_json::from_value(delivery.body.clone()).map_err(unreadable)?;
             cloud_event(&message, source)
         } else {

@@ -1,0 +1,136 @@
+//! Tags that were found to stand on another release than they could, and which of a repository's tags are looked at at all.
+
+use std::collections::{BTreeMap, HashSet};
+
+use oci::{Digest, RepoName, Tag};
+use sea_orm::{FromQueryResult, Value};
+use uuid::Uuid;
+
+use super::follow::stem;
+use super::{MAX_ITEMS, NewRebaseItem};
+use crate::base::release::are_signed;
+use crate::db::{Tx, sql};
+use crate::{Store, StoreError, blob, tag};
+
+#[derive(FromQueryResult)]
+struct TagRow {
+    tag: String,
+    digest: String,
+}
+
+/// What was made of what, and which tag names it.
+#[derive(Debug, FromQueryResult)]
+struct MadeRow {
+    tag: String,
+    old_digest: String,
+    new_digest: String,
+    state: String,
+    moved: String,
+}
+
+impl Store {
+    /// Notes tags that are to follow; what is known already stays as it is. Answers how many are new. What somebody approved for an
+    /// earlier release and has not begun is approved for this one too, if the base's declared signer has signed it.
+    pub async fn add_rebase_items(&self, items: Vec<NewRebaseItem>) -> Result<u64, StoreError> {
+        if items.is_empty() {
+            return Ok(0);
+        }
+        self.write(move |tx| Box::pin(async move { add(tx, &items).await }))
+            .await
+    }
+
+    /// The tags of a repository with what they name, without those in whose place a rebased one is (`1.4` where there is `1.4-p1`, or
+    /// `1.4-p2` that was made of it).
+    pub async fn tags_to_follow(&self, repo: &RepoName) -> Result<Vec<(Tag, Digest)>, StoreError> {
+        let sql = "SELECT t.name AS tag, m.digest FROM tag t JOIN repository r ON r.id = t.repository_id \
+                   JOIN manifest m ON m.id = t.manifest_id WHERE r.name = $1 ORDER BY t.name LIMIT $2";
+        let values: [Value; 2] = [repo.as_str().into(), sql::to_db(MAX_ITEMS as u64).into()];
+        let tags: Vec<TagRow> = sql::all(self.inner.db.read(), sql, values).await?;
+        let sql = "SELECT tag, old_digest, new_digest, state, moved FROM rebase \
+                   WHERE repository = $1 AND state IN ('moved', 'undone')";
+        let made: Vec<MadeRow> = sql::all(self.inner.db.read(), sql, [repo.as_str().into()]).await?;
+        let replaced = replaced(&tags, &made);
+        let follow = tags.iter().filter(|row| !replaced.contains(row.tag.as_str()));
+        follow
+            .map(|row| Ok((tag::parse(&row.tag)?, blob::parse_digest(&row.digest)?)))
+            .collect()
+    }
+}
+
+/// Tags in whose place another one is: one that names what was made of their image, in however many steps. A step that was taken
+/// back still leads to the next one: both would be rebased otherwise.
+fn replaced<'t>(tags: &'t [TagRow], made: &[MadeRow]) -> HashSet<&'t str> {
+    let there: HashSet<&str> = tags.iter().map(|row| row.tag.as_str()).collect();
+    let mut made_of: BTreeMap<(&str, &str), Vec<&MadeRow>> = BTreeMap::new();
+    for row in made {
+        made_of
+            .entry((stem(&row.tag), &row.old_digest))
+            .or_default()
+            .push(row);
+    }
+    let is_replaced = |row: &TagRow| {
+        let of = stem(&row.tag);
+        let (mut seen, mut left) = (HashSet::new(), vec![row.digest.as_str()]);
+        while let Some(digest) = left.pop() {
+            for step in made_of.get(&(of, digest)).into_iter().flatten() {
+                let is_of_tag = digest != row.digest || step.tag == row.tag;
+                if !is_of_tag || !seen.insert(step.new_digest.as_str()) {
+                    continue;
+                }
+                if step.state == "moved" && step.moved != row.tag && there.contains(step.moved.as_str()) {
+                    return true;
+                }
+                left.push(&step.new_digest);
+            }
+        }
+        false
+    };
+    let replaced = tags.iter().filter(|row| is_replaced(row));
+    replaced.map(|row| row.tag.as_str()).collect()
+}
+
+async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
+    let sql = "INSERT INTO rebase_item (id, base, repository, tag, old_digest, old_release, new_release, state, class, reason, \
+               rebase, approved_by, created_at, started_at, settled_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, 'new', '', '', '', $9, $8, 0, 0) \
+               ON CONFLICT (repository, tag, old_digest, old_release, new_release) DO NOTHING";
+    let (mut new, mut signed) = (0, BTreeMap::new());
+    for item in items {
+        let release = (item.base.as_str(), item.new_release);
+        if !signed.contains_key(&release) {
+            let is_signed = are_signed(tx.sql(), release.0, &release.1.to_string()).await?;
+            signed.insert(release, is_signed);
+        }
+        let approved_by = match signed.get(&release) {
+            Some(true) => approved(tx, item).await?,
+            _ => String::new(),
+        };
+        let values: [Value; 9] = [
+            Uuid::now_v7().to_string().into(),
+            item.base.as_str().into(),
+            item.repository.as_str().into(),
+            item.tag.as_str().into(),
+            item.old.to_string().into(),
+            item.old_release.to_string().into(),
+            item.new_release.to_string().into(),
+            tx.now().micros().into(),
+            approved_by.into(),
+        ];
+        new += sql::execute(tx.sql(), sql, values).await?;
+    }
+    Ok(new)
+}
+
+/// Who approved that the image of the tag follows the base to an earlier release, which has not begun.
+async fn approved(tx: &Tx, item: &NewRebaseItem) -> Result<String, StoreError> {
+    let sql = "SELECT approved_by AS text FROM rebase_item WHERE repository = $1 AND tag = $2 AND old_digest = $3 AND base = $4 \
+               AND approved_by <> '' AND started_at = 0 AND state IN ('waiting', 'left-out') ORDER BY id DESC LIMIT 1";
+    let values: [Value; 4] = [
+        item.repository.as_str().into(),
+        item.tag.as_str().into(),
+        item.old.to_string().into(),
+        item.base.as_str().into(),
+    ];
+    let row: Option<sql::Text> = sql::first(tx.sql(), sql, values).await?;
+    Ok(row.map(|row| row.text).unwrap_or_default())
+}

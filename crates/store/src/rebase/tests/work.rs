@@ -1,0 +1,197 @@
+//! Work that a release asks for, what is told of it, and approvals and tags from one release to the next.
+
+use findings::Severity;
+use road::work::{Asks, Named, Problem, Task, WorkState};
+
+use super::*;
+
+fn task(release: &str) -> Task {
+    let named = |version: &str| Named {
+        digest: sha256(version.as_bytes()),
+        version: version.to_owned(),
+    };
+    Task {
+        asks: Asks::Rebuild,
+        base_repository: "base/java".parse().unwrap(),
+        from: named("1"),
+        to: named(release),
+        reasons: Vec::new(),
+        more_reasons: 0,
+        fixes: vec![Problem {
+            id: "CVE-1".to_owned(),
+            package: "openssl".to_owned(),
+            version: "3".to_owned(),
+            severity: Severity::High,
+        }],
+        more_fixes: 0,
+        remains: Vec::new(),
+    }
+}
+
+fn stuck(release: &str) -> Placed {
+    Placed {
+        state: ItemState::Impossible,
+        class: "C".to_owned(),
+        reason: "why".to_owned(),
+        remains: String::new(),
+        task: Some(task(release)),
+    }
+}
+
+async fn told(store: &Store) -> Vec<serde_json::Value> {
+    let filter = crate::EventFilter {
+        kind: Some(EventKind::RoadWork),
+        ..crate::EventFilter::default()
+    };
+    let events = store.events(&filter, None, 100).await.unwrap();
+    events.items.into_iter().map(|event| event.body).collect()
+}
+
+#[tokio::test]
+async fn work_is_opened_with_its_plan_told_once_and_closed_by_where_the_tag_stands() {
+    let world = world().await;
+    let store = &world.kit.store;
+    let (base, release) = ("java".parse().unwrap(), sha256(b"2"));
+    let item = world.item("2").await;
+    store.place_rebase_plan(item.id, stuck("2")).await.unwrap();
+    let work = store.work(true).await.unwrap();
+    assert_eq!(work.len(), 1);
+    assert_eq!((work[0].digest, work[0].named), (world.old, Some(world.old)));
+    assert_eq!(work[0].work.task, task("2"));
+    // While another tag is still to be planned for the release nobody is told.
+    let other = NewRebaseItem {
+        tag: "v2".parse().unwrap(),
+        ..item.of.clone()
+    };
+    store.add_rebase_items(vec![other]).await.unwrap();
+    let since = store.now().minus(Duration::from_mins(1));
+    assert_eq!(store.tell_of_work(since).await.unwrap(), 0);
+    assert_eq!(store.tell_of_work(store.now()).await.unwrap(), 1, "not for ever");
+    assert_eq!(store.tell_of_work(store.now()).await.unwrap(), 0);
+    let close = async |state| store.close_work(vec![(work[0].id, state)]).await.unwrap();
+    close(WorkState::Done).await;
+    close(WorkState::Gone).await;
+    assert_eq!(store.tell_of_work(store.now()).await.unwrap(), 1);
+    let bodies = told(store).await;
+    assert_eq!(bodies.len(), 2);
+    assert!(
+        bodies.iter().any(|body| body["images"]["done"] == 1),
+        "{bodies:?}"
+    );
+    assert_eq!(store.work(true).await.unwrap(), []);
+    let all = store.work_of_release(&base, &release).await.unwrap();
+    assert_eq!((all.len(), all[0].state), (1, WorkState::Done), "closed once");
+}
+
+#[tokio::test]
+async fn work_of_a_tag_that_can_follow_after_all_is_over_and_forgotten_once_it_was_told() {
+    let mut world = world().await;
+    let item = world.item("2").await;
+    let store = world.kit.store.clone();
+    store.place_rebase_plan(item.id, stuck("2")).await.unwrap();
+    let pushed = world.kit.push_image(&world.ci, REPO, "rebuilt", &["v1"]).await;
+    assert_eq!(store.work(true).await.unwrap()[0].named, Some(pushed));
+    let again = NewRebaseItem {
+        old: pushed,
+        ..item.of.clone()
+    };
+    store.add_rebase_items(vec![again]).await.unwrap();
+    let new = store.rebase_items_in(ItemState::New, 10).await.unwrap();
+    let placed = Placed {
+        state: ItemState::Asking,
+        task: None,
+        class: "A".to_owned(),
+        ..stuck("2")
+    };
+    store.place_rebase_plan(new[0].id, placed).await.unwrap();
+    assert_eq!(store.work(false).await.unwrap()[0].work.state, WorkState::Left);
+    drop(store);
+    world.kit.advance(crate::WORK_KEPT + Duration::from_mins(1));
+    world.kit.restart().await;
+    let store = &world.kit.store;
+    assert_eq!(store.forget_work().await.unwrap(), 0, "nobody was told yet");
+    store.tell_of_work(store.now()).await.unwrap();
+    assert_eq!(store.forget_work().await.unwrap(), 1);
+}
+
+/// `v1` and `v1-p2` would both be rebased otherwise.
+#[tokio::test]
+async fn a_tag_whose_rebase_was_taken_back_is_left_alone_where_a_later_one_stands() {
+    let world = world().await;
+    let store = &world.kit.store;
+    let first = world.make("first").await.unwrap();
+    store.move_rebase(first.id).await.unwrap();
+    let mut plan = world.plan("second", None);
+    plan.tag = "v1-p1".parse().unwrap();
+    plan.old = first.new;
+    let second = store.make_rebase(&world.actor, plan).await.unwrap();
+    store.move_rebase(second.id).await.unwrap();
+    store.undo_rebase(&world.actor, first.id).await.unwrap();
+    assert_eq!(world.tags().await, ["v1", "v1-p2"]);
+    let repo = REPO.parse().unwrap();
+    let follow = async || {
+        let tags = store.tags_to_follow(&repo).await.unwrap();
+        let names = tags.into_iter().map(|(tag, _)| tag.to_string());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(follow().await, ["v1-p2"]);
+    store.undo_rebase(&world.actor, second.id).await.unwrap();
+    assert_eq!(follow().await, ["v1"], "nothing is left in its place");
+}
+
+#[tokio::test]
+async fn what_was_approved_and_has_not_begun_is_approved_for_the_next_signed_release() {
+    let world = world().await;
+    let (kit, store) = (&world.kit, &world.kit.store);
+    let mut releases = Vec::new();
+    for name in ["2", "3", "4"] {
+        releases.push(kit.push_image(&world.ci, "base/java", name, &[name]).await);
+    }
+    kit.trust("platform").await;
+    let mut base = crate::base::tests::base("java", "base/java");
+    base.signer = Some("platform".to_owned());
+    store.set_base(&Kit::operator(), &base).await.unwrap();
+    for (release, by) in releases.iter().zip([&["platform"][..], &[], &["platform"]]) {
+        let note = crate::ImageNote {
+            platform: "linux/amd64".to_owned(),
+            diff_ids: vec![*release],
+            words: None,
+            signed_by: by.iter().map(|name| (*name).to_owned()).collect(),
+            made_at: time::OffsetDateTime::UNIX_EPOCH,
+        };
+        store.note_image(&base.repository, release, note).await.unwrap();
+    }
+    let item = async |release: usize| {
+        let item = NewRebaseItem {
+            base: base.name.clone(),
+            repository: REPO.parse().unwrap(),
+            tag: "v1".parse().unwrap(),
+            old: world.old,
+            old_release: sha256(b"1"),
+            new_release: releases[release],
+        };
+        store.add_rebase_items(vec![item]).await.unwrap();
+        let items = store.rebase_items(&base.name, &[releases[release]], 10).await;
+        items.unwrap().remove(0)
+    };
+    let second = item(0).await;
+    let asking = store.place_rebase_item(second.id, ItemState::Asking, "A", "ask");
+    asking.await.unwrap();
+    let ruled = store.rule_on_rebase_item(&world.actor, second.id, true).await;
+    ruled.unwrap();
+    assert_eq!(item(1).await.approved_by, "", "nobody has signed that one");
+    assert_eq!(
+        store
+            .leave_out_rebase_items(&base.name, &[releases[2]])
+            .await
+            .unwrap(),
+        2
+    );
+    let fourth = item(2).await;
+    assert_eq!(fourth.approved_by, "ci");
+    // Its application does not want it after all.
+    let left = store.place_rebase_item(fourth.id, ItemState::LeftOut, "A", "never");
+    left.await.unwrap();
+    let now = store.rebase_item(fourth.id).await.unwrap().unwrap();
+    assert_eq!(now.approved_by, "");
+}
