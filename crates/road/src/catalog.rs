@@ -3,12 +3,14 @@
 //! Both are YAML of several documents, read by the bounded reader that policies use. All that is wrong is collected, with file and
 //! line; a set of files with an error gives nothing, so that half an import never replaces a whole one.
 
+mod annotations;
 mod backstage;
 mod entity;
 mod graph;
 mod paved_document;
 mod paved_road;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use policy::yaml::{self, one_line};
@@ -17,7 +19,7 @@ use thiserror::Error;
 use crate::app_road::FreezeError;
 use crate::base::BaseError;
 use crate::names::NameError;
-use crate::paving::PavingError;
+use crate::paving::{PavingError, RoadEntry};
 
 pub use backstage::{Catalog, Hint, REPOSITORIES_ANNOTATION, read};
 pub use paved_road::{PavedRoad, read_part_of_paved_road, read_paved_road};
@@ -342,10 +344,19 @@ pub struct Files {
 /// All that is wrong with the files of one kind, Backstage's first.
 pub fn read_files(files: &[SourceFile<'_>], limits: &CatalogLimits) -> Result<Files, CatalogErrors> {
     let (paved, backstage): (Vec<_>, Vec<_>) = files.iter().copied().partition(is_paved_road);
-    Ok(Files {
+    let mut files = Files {
         catalog: read(&backstage, limits)?,
         road: read_part_of_paved_road(&paved, limits)?,
-    })
+    };
+    // What our own file says of an application counts more than annotations.
+    let key = |entry: &RoadEntry| (entry.kind(), entry.name());
+    let said: BTreeSet<_> = files.road.entries.iter().map(key).collect();
+    let annotated = std::mem::take(&mut files.catalog.roads).into_iter();
+    files
+        .road
+        .entries
+        .extend(annotated.filter(|entry| !said.contains(&key(entry))));
+    Ok(files)
 }
 
 /// Ours says so in its first lines.

@@ -7,11 +7,13 @@ use policy::yaml::{self, one_line};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
+use super::annotations::{ROAD_PREFIX, Said, road_of};
 use super::entity::{Entity, Envelope, Metadata, Spec, Text};
 use super::graph::{Graph, Link};
 use super::{CatalogErrors, CatalogLimits, Document, Errors, Problem, SourceFile, documents};
 use crate::application::{ANNOTATION_PREFIX, MAX_LISTED, MAX_PATTERNS, MAX_TIER, Source, Statement};
 use crate::names::{ApplicationName, Contact, NameError, Owner};
+use crate::paving::RoadEntry;
 
 /// Which annotation of a component names its repositories: patterns with commas or blanks between them.
 pub const REPOSITORIES_ANNOTATION: &str = "roadbed.dev/repositories";
@@ -33,6 +35,9 @@ pub struct Catalog {
     pub statements: Vec<Statement>,
     /// Where repositories may be of components that name none: to be shown to a person, never believed.
     pub hints: Vec<Hint>,
+    /// What applications say about their road, in annotations; empty where files of both kinds were read, for it is among the other
+    /// entries then.
+    pub roads: Vec<RoadEntry>,
     /// How groups and users are reached.
     pub contacts: BTreeMap<Owner, Contact>,
     /// How many documents there are of kinds that say nothing here, by kind.
@@ -176,9 +181,15 @@ impl Reader {
         if let Some(system) = &spec.system {
             statement.system = Some(reference("spec.system", system, document)?.to_string());
         }
+        let mut said = Vec::new();
         for (key, value) in metadata.annotations.iter().flatten() {
             let at = document.line(line_of(value));
             let text = value.value.to_text();
+            if let Some(key) = key.strip_prefix(ROAD_PREFIX) {
+                let key = key.to_owned();
+                said.push(Said { key, text, line: at });
+                continue;
+            }
             match key.strip_prefix(ANNOTATION_PREFIX) {
                 Some("repositories") => {
                     statement.repositories = patterns(&text).map_err(|problem| (at, problem))?;
@@ -189,6 +200,8 @@ impl Reader {
                 _ => {}
             }
         }
+        let road = road_of(&statement.application, &said, document.first_line())?;
+        self.catalog.roads.extend(road);
         if statement.repositories.is_empty() {
             self.catalog
                 .hints

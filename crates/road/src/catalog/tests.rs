@@ -265,3 +265,72 @@ fn control_characters_do_not_get_through() {
     assert_eq!(statement.kind.as_deref(), Some("a?b?c?[31m"));
     assert_eq!(statement.origin, "a?b.yaml:1");
 }
+
+#[test]
+fn annotations_say_how_an_application_wants_to_be_served() {
+    let component = |annotations: &str| {
+        format!(
+            "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: checkout\n  annotations:\n{annotations}\
+             spec: {{owner: shop}}\n"
+        )
+    };
+    let said = component(
+        "    road/ring: early\n    road/auto-rebase: true\n    road/tier: 1\n    road/until: 2027-12-31\n    \
+         road/freeze: 2026-12-20/2027-01-03\n",
+    );
+    let ours = "apiVersion: road/v1\nkind: AppRoad\nmetadata: {name: checkout}\nspec: {ring: late, until: 2027-01-01}\n";
+    let file = |name, text| SourceFile { name, text };
+    let road = |files: &[SourceFile<'_>]| {
+        let entries = read_files(files, &limits()).unwrap().road.entries;
+        assert_eq!(entries.len(), 1);
+        match entries.into_iter().next() {
+            Some(RoadEntry::AppRoad(road)) => road,
+            other => panic!("{other:?}"),
+        }
+    };
+    let annotated = road(&[file("catalog-info.yaml", &said)]);
+    assert_eq!(annotated.application.as_str(), "checkout");
+    assert_eq!((annotated.ring.as_str(), annotated.tier), ("early", Some(1)));
+    assert_eq!(annotated.auto_rebase, crate::app_road::AutoRebase::Auto);
+    assert_eq!((annotated.freezes.len(), annotated.until.is_some()), (1, true));
+    let both = [file("catalog-info.yaml", &said), file("pavedroad.yaml", ours)];
+    assert_eq!(road(&both).ring.as_str(), "late", "our own file counts more");
+    for (annotation, what) in [
+        (
+            "road/ring: first",
+            "catalog-info.yaml:6: `road/ring`: `first` is no ring",
+        ),
+        ("road/rnig: early", "`road/rnig` is no annotation of the road"),
+        ("road/until: soon", "`road/until`: `soon` is no date"),
+    ] {
+        let said = complaint(&component(&format!("    {annotation}\n")));
+        assert!(said.contains(what), "{said}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_with_a_document_is_told_at_once() {
+    let text = "apiVersion: road/v1\nkind: BaseImage\nmetadata: {owner: 'a b'}\nspec:\n  repo: base/java:1\n  \
+                lifecycle: old\n  supportedUntil: soon\n  patchWithin: {critical: fast}\n";
+    let name = "pavedroad.yaml";
+    let errors = read_paved_road(&[SourceFile { name, text }], &limits()).unwrap_err();
+    let told = errors.to_string();
+    assert_eq!(errors.errors.len(), 6, "{told}");
+    for key in [
+        "metadata.name",
+        "metadata.owner",
+        "spec.repo",
+        "spec.lifecycle",
+        "spec.supportedUntil",
+        "spec.patchWithin",
+    ] {
+        assert!(told.contains(key), "{key} in {told}");
+    }
+    let text = "apiVersion: road/v1\nkind: Exemption\nspec: {app: video, rule: TE-CON-2, createdAt: soon, expiresAt: later}\n";
+    let errors = read_paved_road(&[SourceFile { name, text }], &limits()).unwrap_err();
+    assert_eq!(
+        errors.errors.len(),
+        5,
+        "reason, approvedBy, owner and both dates: {errors}"
+    );
+}

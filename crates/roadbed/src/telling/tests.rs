@@ -11,6 +11,7 @@ mod mails;
 mod post;
 mod schedules;
 mod ticket_systems;
+mod work;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -106,6 +106,11 @@ pub(super) fn with_files(files: &[(&str, Vec<u8>)]) -> Image {
     image(&[release_layer(1), Layer::of_files(files)], "/app/main")
 }
 
+/// An application on a release that has these files.
+pub(super) fn on_release(number: u8, files: &[(&str, Vec<u8>)]) -> Image {
+    image(&[release_layer(number), Layer::of_files(files)], "/app/main")
+}
+
 /// Declares that base.
 pub(super) fn declare(world: &World, options: &[&str]) -> Result<()> {
     let set = [

@@ -8,6 +8,7 @@ use web::wire::{ChangedRoad, NewRoad};
 
 use super::super::apply::steps;
 use super::super::catalog::texts_of;
+use super::artifact::Artifact;
 use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::output;
@@ -17,7 +18,7 @@ const NAMES: [&str; 2] = ["pavedroad.yaml", "pavedroad.yml"];
 
 /// Says what is wrong. With a registry, its entries count too, and what would change is shown.
 pub(super) async fn check(args: &ClientArgs, paths: &[PathBuf], offline: bool, prune: bool) -> Result<()> {
-    let road = read(paths, offline)?;
+    let road = read(args, paths, offline).await?;
     if offline {
         let count = output::count((road.bases.len() + road.entries.len()) as u64, "document");
         return output::done(args.output, format!("Nothing is wrong with {count}."));
@@ -26,7 +27,7 @@ pub(super) async fn check(args: &ClientArgs, paths: &[PathBuf], offline: bool, p
 }
 
 pub(super) async fn apply(args: &ClientArgs, paths: &[PathBuf], prune: bool) -> Result<()> {
-    change(args, read(paths, false)?, false, prune).await
+    change(args, read(args, paths, false).await?, false, prune).await
 }
 
 async fn change(args: &ClientArgs, road: PavedRoad, dry_run: bool, prune: bool) -> Result<()> {
@@ -56,11 +57,19 @@ fn describe(changed: &ChangedRoad) -> String {
     output::lines(lines.iter().map(|line| output::printable(line)))
 }
 
-fn read(paths: &[PathBuf], is_whole: bool) -> Result<PavedRoad> {
+async fn read(args: &ClientArgs, paths: &[PathBuf], is_whole: bool) -> Result<PavedRoad> {
     let limits = CatalogLimits::default();
-    let Some(texts) = texts_of(paths, &NAMES, &limits)? else {
+    let (mut files, mut texts) = (Vec::new(), Vec::new());
+    for path in paths {
+        match path.to_str().map(Artifact::recognise).transpose()?.flatten() {
+            Some(artifact) => texts.extend(artifact.texts(args, &limits).await?),
+            None => files.push(path.clone()),
+        }
+    }
+    texts.extend(texts_of(&files, &NAMES, &limits)?.unwrap_or_default());
+    if texts.is_empty() {
         bail!("there is no {} there", NAMES[0]);
-    };
+    }
     let texts: Vec<SourceFile<'_>> = texts
         .iter()
         .map(|(name, text)| SourceFile { name, text })

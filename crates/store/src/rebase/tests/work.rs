@@ -38,12 +38,13 @@ fn stuck(release: &str) -> Placed {
     }
 }
 
-async fn told(store: &Store) -> Vec<serde_json::Value> {
+async fn told(kit: &Kit) -> Vec<serde_json::Value> {
+    let permit = kit.administrator("root").await;
     let filter = crate::EventFilter {
         kind: Some(EventKind::RoadWork),
         ..crate::EventFilter::default()
     };
-    let events = store.events(&filter, None, 100).await.unwrap();
+    let events = kit.store.events(&permit, &filter, None, 100).await.unwrap();
     events.items.into_iter().map(|event| event.body).collect()
 }
 
@@ -72,7 +73,7 @@ async fn work_is_opened_with_its_plan_told_once_and_closed_by_where_the_tag_stan
     close(WorkState::Done).await;
     close(WorkState::Gone).await;
     assert_eq!(store.tell_of_work(store.now()).await.unwrap(), 1);
-    let bodies = told(store).await;
+    let bodies = told(&world.kit).await;
     assert_eq!(bodies.len(), 2);
     assert!(
         bodies.iter().any(|body| body["images"]["done"] == 1),

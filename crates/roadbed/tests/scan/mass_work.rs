@@ -1,0 +1,135 @@
+//! Images that cannot follow their base: what their owners are asked for, who sees it, and when it is over.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::images::{Image, log4j_core};
+use super::mass::{in_state, on_signed_base, report, say, sign};
+use super::rebase::{self, push, refused, until};
+use super::signer::Signer;
+use super::world::{World, facts};
+use crate::harness::admin;
+
+const AUTO: &str = "{autoRebase: true, until: 2099-01-01}";
+
+/// The base moves to its second release.
+async fn moved(names: &[&str]) -> Result<(World, Signer)> {
+    let (world, platform) = on_signed_base(&[], names).await?;
+    world.import(&facts())?;
+    let own = rebase::with_files(&[("app/log4j-core.jar", log4j_core("2.14.1"))]);
+    push(&world, "team/own", "v1", &own).await?;
+    let on_base = |said: &Value| said["images"][0]["lineage"]["stack"][0]["base"] == "java";
+    until(&world, &["lineage", "team/own:v1"], on_base).await?;
+    let said: Vec<(&str, &str)> = names.iter().map(|name| (*name, AUTO)).collect();
+    say(&world, &said)?;
+    say(&world, &[("own", AUTO)])?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    sign(&world, "base/java", &second.document, &platform).await?;
+    Ok((world, platform))
+}
+
+/// What is asked for, once it is so.
+async fn work(world: &World, options: &[&str], holds: impl Fn(&Value) -> bool) -> Result<Value> {
+    until(world, &[&["road", "work"], options].concat(), holds).await
+}
+
+fn count(said: &Value) -> usize {
+    said["items"].as_array().map_or(0, Vec::len)
+}
+
+#[tokio::test]
+async fn what_cannot_follow_asks_its_owner_until_it_stands_on_the_release() -> Result<()> {
+    let (world, _platform) = moved(&["one", "built"]).await?;
+    let done = report(&world, |said| in_state(said, "moved").len() == 2).await?;
+    for item in in_state(&done, "moved") {
+        ensure!(item["followed_by"] == "v1-p1", "{item:#}");
+        let remains = item["remains"].as_str().unwrap_or_default();
+        let is_own = item["repository"] == "team/own";
+        ensure!(
+            is_own == remains.contains("CVE-2021-44228 in log4j-core 2.14.1"),
+            "{item:#}"
+        );
+    }
+    let shown = world.roadbed(&["rebase", "report", "java"])?;
+    ensure!(
+        shown.contains("FOLLOWED BY") && shown.contains("still affected by its own"),
+        "{shown}"
+    );
+
+    let asked = work(&world, &["--application", "built"], |said| count(said) == 1).await?;
+    let item = &asked["items"][0];
+    ensure!(item["line"] == "FROM base/java:1", "{item:#}");
+    let new_line = item["new_line"].as_str().context("a line")?;
+    ensure!(new_line.starts_with("FROM base/java:2@sha256:"), "{item:#}");
+    ensure!(
+        item["fixes"][0]["id"] == "CVE-2021-44228" && item["asks"] == "rebuild",
+        "{item:#}"
+    );
+    let why = item["reasons"][0]["text"].as_str().unwrap_or_default();
+    ensure!(
+        why.contains("usr/bin/tool") && item["owner"] == "group:team",
+        "{item:#}"
+    );
+    let events = world.roadbed(&["audit", "--kind", "road.work", "--output", "json"])?;
+    ensure!(events.contains("\"open\""), "{events}");
+
+    // Whoever may pull the image alone sees what is about it.
+    let ann = admin::user(&world.server, "ann", "team/built", &["pull"]).await?;
+    let seen = ann.get("/api/v1/rebases/report?base=java").send().await?;
+    let seen: Value = seen.expect(&[200])?.json()?;
+    ensure!(
+        count(&seen) == 1 && seen["items"][0]["repository"] == "team/built",
+        "{seen:#}"
+    );
+    let seen = ann.get("/api/v1/road/work").send().await?;
+    ensure!(count(&seen.expect(&[200])?.json()?) == 1);
+    let bob = admin::user(&world.server, "bob", "other/**", &["pull"]).await?;
+    bob.get("/api/v1/rebases/report?base=java")
+        .send()
+        .await?
+        .expect(&[409])?;
+    let seen = bob.get("/api/v1/road/work").send().await?;
+    ensure!(count(&seen.expect(&[200])?.json()?) == 0);
+
+    let rebuilt = rebase::on_release(2, &[("app/main", b"built anew".to_vec())]);
+    push(&world, "team/built", "v1", &rebuilt).await?;
+    work(&world, &["--state", "done"], |said| count(said) == 1).await?;
+    let open: Value = serde_json::from_str(&world.roadbed(&["road", "work", "--output", "json"])?)?;
+    ensure!(count(&open) == 0, "{open:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_newer_release_asks_anew_and_each_release_has_its_report() -> Result<()> {
+    let (world, platform) = moved(&["built"]).await?;
+    work(&world, &[], |said| said["items"][0]["version"] == "2").await?;
+    let third: Image = rebase::release(3);
+    push(&world, "base/java", "3", &third).await?;
+    let unsigned = report(&world, |said| {
+        said["releases"].as_array().is_some_and(|all| all.len() == 2)
+    })
+    .await?;
+    ensure!(
+        count(&unsigned) > 0,
+        "what stands on the release that counts is still told: {unsigned:#}"
+    );
+    sign(&world, "base/java", &third.document, &platform).await?;
+    work(&world, &[], |said| {
+        count(said) == 1 && said["items"][0]["version"] == "3"
+    })
+    .await?;
+    work(&world, &["--state", "superseded"], |said| count(said) == 1).await?;
+    let now = report(&world, |said| in_state(said, "impossible").len() == 1).await?;
+    ensure!(now["earlier"] == serde_json::json!(["2"]), "{now:#}");
+    let earlier = until(&world, &["rebase", "report", "java", "--release", "2"], |_| true).await?;
+    ensure!(in_state(&earlier, "moved").len() == 1, "{earlier:#}");
+    let none = refused(&world, &["rebase", "report", "java", "--release", "9"])?;
+    ensure!(
+        none.contains("no release `9` of which there is a report"),
+        "{none}"
+    );
+    let wrong = refused(&world, &["road", "work", "--state", "over"])?;
+    ensure!(wrong.contains("no such state"), "{wrong}");
+    Ok(())
+}
