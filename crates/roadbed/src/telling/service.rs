@@ -134,7 +134,6 @@ impl TellingService {
             let (age, most) = (self.limits.kept_for, self.limits.kept);
             self.store.forget_deliveries(age, most).await?;
             self.store.forget_told(store::MAX_TOLD).await?;
-            self.store.forget_work().await?;
             seen.kept = Some(Instant::now());
         }
         Ok(())

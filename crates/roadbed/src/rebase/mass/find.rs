@@ -112,6 +112,7 @@ impl Finder {
         if is_other_road {
             self.leave_out(road).await?;
             supersede(&self.store, road).await?;
+            self.store.forget_work().await?;
         }
         if targets.is_empty() {
             self.seen = Some(now);
