@@ -172,7 +172,7 @@ impl Task {
     /// The same for messages.
     pub fn remedy(&self, base: &BaseName, host: Option<&Host>) -> Remedy {
         let why = self.why();
-        let remains = self.remains.iter().map(|problem| in_own(problem)).collect();
+        let remains = self.remains.iter().map(in_own).collect();
         let release = self.to.version.clone();
         if self.asks == Asks::Vendor {
             let fixes = self.fixed();

@@ -75,9 +75,10 @@ impl Reports {
         let is_told = |release: &Digest| is_open || reported.iter().any(|item| item.release == *release);
         let mut releases = releases(of_base.clone(), entry.signer.as_deref());
         releases.retain(|release| is_told(&release.digest));
-        let why_nothing = match reported.is_empty() {
-            true => why_nothing(entry, &releases, of_base.len()),
-            false => String::new(),
+        let why_nothing = if reported.is_empty() {
+            why_nothing(entry, &releases, of_base.len())
+        } else {
+            String::new()
         };
         let earlier = known.iter().filter(|known| !of.contains(known) && is_told(known));
         let earlier = earlier.map(|digest| version_of(&of_base, digest)).collect();
