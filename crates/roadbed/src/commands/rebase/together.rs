@@ -52,7 +52,8 @@ pub(super) async fn key(client: &Client) -> Result<()> {
     output::show(client.format(), &key, |key| key.public_key.clone())
 }
 
-fn describe(report: &RebaseReport) -> String {
+/// What moves the base, and how its tags stand.
+fn heading(report: &RebaseReport) -> Vec<String> {
     let mut lines = vec![format!("base {}", report.base)];
     lines.push(match &report.signer {
         Some(signer) => format!("  moves        by what {} has signed", output::printable(signer)),
@@ -84,6 +85,10 @@ fn describe(report: &RebaseReport) -> String {
     if !counts.is_empty() {
         lines.push(format!("  tags         {}", counts.join(", ")));
     }
+    lines
+}
+
+fn describe(report: &RebaseReport) -> String {
     let rows = report.items.iter().map(|item| {
         [
             format!("{}:{}", item.repository, item.tag),
@@ -102,7 +107,7 @@ fn describe(report: &RebaseReport) -> String {
         ["TAG", "STATE", "CLASS", "RING", "FOLLOWED BY", "ID", "WHY"],
         rows,
     );
-    let mut text = output::lines(lines);
+    let mut text = output::lines(heading(report));
     if report.items.is_empty() {
         let _ = writeln!(
             text,
