@@ -97,13 +97,15 @@ async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
     let (mut new, mut signed) = (0, BTreeMap::new());
     for item in items {
         let release = (item.base.as_str(), item.new_release);
-        if !signed.contains_key(&release) {
-            let is_signed = are_signed(tx.sql(), release.0, &release.1.to_string()).await?;
-            signed.insert(release, is_signed);
-        }
-        let approved_by = match signed.get(&release) {
-            Some(true) => approved(tx, item).await?,
-            _ => String::new(),
+        let is_signed = match signed.get(&release) {
+            Some(is_signed) => *is_signed,
+            None => are_signed(tx.sql(), release.0, &release.1.to_string()).await?,
+        };
+        signed.insert(release, is_signed);
+        let approved_by = if is_signed {
+            approved(tx, item).await?
+        } else {
+            String::new()
         };
         let values: [Value; 9] = [
             Uuid::now_v7().to_string().into(),
