@@ -32,7 +32,7 @@ Examples:
 pub(crate) enum RoadCommand {
     /// Say what is wrong with files, and what they would change
     Check {
-        /// A file, a directory with such files below it, or an artifact: oci://registry.example/platform/road:v1
+        /// A file, a directory with such files below it, or an artifact: `oci://registry.example/platform/road:v1`
         #[arg(value_name = "PATH", required = true)]
         paths: Vec<PathBuf>,
         /// Ask no registry: the files must go together by themselves
@@ -44,7 +44,7 @@ pub(crate) enum RoadCommand {
     },
     /// Make the catalogue what files say: all of it, or nothing
     Apply {
-        /// A file, a directory with such files below it, or an artifact: oci://registry.example/platform/road:v1
+        /// A file, a directory with such files below it, or an artifact: `oci://registry.example/platform/road:v1`
         #[arg(value_name = "PATH", required = true)]
         paths: Vec<PathBuf>,
         /// Take back what the files do not name

@@ -34,12 +34,11 @@ impl Artifact {
         };
         let parsed = || {
             let (host, rest) = name.split_once('/')?;
-            let (repository, reference) = match rest.split_once('@') {
-                Some((repository, digest)) => (repository, Reference::Digest(digest.parse().ok()?)),
-                None => {
-                    let (repository, tag) = rest.rsplit_once(':')?;
-                    (repository, Reference::Tag(tag.parse().ok()?))
-                }
+            let (repository, reference) = if let Some((repository, digest)) = rest.split_once('@') {
+                (repository, Reference::Digest(digest.parse().ok()?))
+            } else {
+                let (repository, tag) = rest.rsplit_once(':')?;
+                (repository, Reference::Tag(tag.parse().ok()?))
             };
             Some(Self {
                 host: (!host.is_empty()).then(|| host.to_owned())?,
