@@ -1,7 +1,7 @@
 //! What images that cannot follow a release of their base ask of their owners, and what stays in the layers of those that can.
 
 use sea_orm_migration::prelude::DeriveMigrationName;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr};
+use sea_orm_migration::sea_orm::DbErr;
 use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::table::Is::{Bool, Number, Sorted, Text};
@@ -47,10 +47,6 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        table::create_all(manager, TABLES, &[]).await?;
-        for change in CHANGES {
-            manager.get_connection().execute_unprepared(change).await?;
-        }
-        Ok(())
+        table::create_all(manager, TABLES, CHANGES).await
     }
 }
