@@ -9,9 +9,11 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use store::FeedHold;
 use web::wire::{Page, Problem};
 
 use crate::cli::{ClientArgs, Format};
+use crate::commands::advisories::HeldImport;
 use crate::output;
 
 mod challenge;
@@ -292,6 +294,13 @@ impl Client {
     fn explained(&self, status: StatusCode, problem: &Problem) -> anyhow::Error {
         if status == StatusCode::UNAUTHORIZED {
             return self.unauthorized(problem);
+        }
+        if let Some(FeedHold::Lifts { lifts }) = problem.held.as_deref() {
+            return HeldImport {
+                said: problem.detail.clone(),
+                lifts: lifts.clone(),
+            }
+            .into();
         }
         if CLEAR_WITHOUT_REMEDY.contains(&problem.kind.as_str()) {
             return anyhow!(problem.detail.clone());

@@ -95,6 +95,15 @@ pub(crate) async fn close(store: Store) -> anyhow::Result<()> {
         .context("the data directory could not be closed")
 }
 
+impl DataArgs {
+    /// As it was typed.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let data = self.data.iter();
+        data.flat_map(|data| ["--data".to_owned(), data.display().to_string()])
+            .collect()
+    }
+}
+
 /// `--data DIR` of commands that also go through the API.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DataArgs {

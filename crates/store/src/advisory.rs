@@ -14,10 +14,12 @@ use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp, reevaluation};
 
 mod age;
+mod brought;
 mod importer;
 mod lease;
 mod lifts;
 
+pub use brought::{Brought, CARRIED_SOURCES, Carried, CarriedBundle};
 pub use importer::{ImportError, ImportSummary, Importer, home as home_of};
 pub(crate) use lease::Imports;
 use lease::Lease;

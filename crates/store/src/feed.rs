@@ -86,10 +86,10 @@ struct ListRow {
 }
 
 impl Row {
-    fn into_state(self) -> Result<FeedState, StoreError> {
+    fn into_state(self) -> FeedState {
         let row = self;
-        let held = hold_of(&row.source, row.held.as_deref())?;
-        Ok(FeedState {
+        let held = hold_of(&row.source, row.held.as_deref());
+        FeedState {
             source: row.source,
             url: row.url,
             etag: row.etag,
@@ -105,15 +105,17 @@ impl Row {
             lost: sql::from_db(row.lost),
             lost_since: Timestamp(row.lost_since),
             held,
-        })
+        }
     }
 }
 
-/// Why a feed waits for a person. What cannot be read is no leave to go on: that would let pass what is held.
-fn hold_of(source: &str, held: Option<&str>) -> Result<Option<FeedHold>, StoreError> {
-    held.map(serde_json::from_str).transpose().map_err(|error| {
-        StoreError::damaged(format!("why the feed {source} is held cannot be read: {error}"))
-    })
+/// Why a feed waits for a person. What cannot be read is no leave to go on: that would let pass what is held. Others go on.
+fn hold_of(source: &str, held: Option<&str>) -> Option<FeedHold> {
+    let read = serde_json::from_str(held?);
+    Some(read.unwrap_or_else(|error| {
+        tracing::warn!(source, %error, "why a feed is held cannot be read; it is not fetched until a person asks for it by name");
+        FeedHold::Unreadable
+    }))
 }
 
 impl Store {
@@ -122,7 +124,7 @@ impl Store {
         let sql = "SELECT source, url, etag, last_modified, tried_at, succeeded_at, changed_at, next_at, failures, error, \
                    generation, covers, lost, lost_since, held FROM feed ORDER BY source LIMIT $1";
         let rows: Vec<Row> = sql::all(self.inner.db.read(), sql, [LISTED.into()]).await?;
-        rows.into_iter().map(Row::into_state).collect()
+        Ok(rows.into_iter().map(Row::into_state).collect())
     }
 
     /// Counts for [`Store::metrics`] how feeds stand. Done after every change of one; after a start somebody has to ask for it.
@@ -133,7 +135,7 @@ impl Store {
         let (mut failing, mut waiting, mut lifted) = (0, 0, 0);
         for row in rows {
             failing += u64::from(row.is_failing == 1);
-            let hold = hold_of(&row.source, row.held.as_deref())?;
+            let hold = hold_of(&row.source, row.held.as_deref());
             waiting += u64::from(hold.is_some());
             if let Some(FeedHold::Lifts { lifts }) = hold {
                 lifted += lifts.lifted;
@@ -283,7 +285,7 @@ mod tests {
         assert_eq!(kit.store.feed_list("Maven").await.unwrap(), b"list");
     }
     #[tokio::test]
-    async fn a_hold_that_cannot_be_read_lets_nothing_pass() {
+    async fn a_hold_that_cannot_be_read_stops_its_feed_alone() {
         let kit = Kit::new().await;
         let state = FeedState {
             source: "Maven".to_owned(),
@@ -296,16 +298,25 @@ mod tests {
             .store
             .write(move |tx| Box::pin(async move { sql::execute(tx.sql(), damage, []).await.map(drop) }));
         damaged.await.unwrap();
-        for refused in [
-            kit.store.feeds().await.map(drop),
-            kit.store.refresh_feed_counts().await,
-        ] {
-            let error = refused.unwrap_err();
-            assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
-            assert!(error.to_string().contains("the feed Maven"), "{error}");
-        }
+        let other = FeedState {
+            source: "npm".to_owned(),
+            ..FeedState::default()
+        };
+        kit.store.set_feed(other.clone(), None).await.unwrap();
+        let unreadable = FeedState {
+            held: Some(FeedHold::Unreadable),
+            ..state.clone()
+        };
+        assert_eq!(
+            kit.store.feeds().await.unwrap(),
+            [unreadable.clone(), other.clone()]
+        );
+        assert_eq!(kit.store.metrics().feeds_held, 1);
+        // It stays so, whoever writes it again.
+        kit.store.set_feed(unreadable.clone(), None).await.unwrap();
+        assert_eq!(kit.store.feeds().await.unwrap()[0], unreadable);
         // What is said of it next mends it.
         kit.store.set_feed(state.clone(), None).await.unwrap();
-        assert_eq!(kit.store.feeds().await.unwrap(), [state]);
+        assert_eq!(kit.store.feeds().await.unwrap(), [state, other]);
     }
 }

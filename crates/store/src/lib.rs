@@ -89,8 +89,9 @@ pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
 pub use adoption::{AdoptionDay, AdoptionSum, MAX_ADOPTION_DAYS};
 pub use advisory::{
-    AdvisoryDocument, AdvisoryImport, AdvisoryRow, FeedHold, Import, ImportError, ImportSummary, Importer,
-    LIFTS_NAMED, LiftedCause, Lifts, NotedLifts, StagedImport, home_of,
+    AdvisoryDocument, AdvisoryImport, AdvisoryRow, Brought, CARRIED_SOURCES, Carried, CarriedBundle,
+    FeedHold, Import, ImportError, ImportSummary, Importer, LIFTS_NAMED, LiftedCause, Lifts, NotedLifts,
+    StagedImport, home_of,
 };
 pub use application::{
     CatalogImport, CatalogNote, MAX_ENTRIES, PushedCatalog, PushedEntries, WORDS_TAKEN, reason_as_kept,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{Actor, AdvisoryImport, ImportSummary, Importer, Lifts, Store, StoreError};
+use store::{Actor, AdvisoryImport, FeedHold, ImportSummary, Importer, Lifts, Store, StoreError};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -280,7 +280,12 @@ async fn end_weighed(
     actor: Actor,
 ) -> Result<ImportResult, ApiError> {
     match admit(judging.as_deref(), importer, end.accept_lifts).await {
-        Ok(admitted) => Ok(admitted.finish(&end.origin, &actor).await?.into()),
+        Ok(admitted) => {
+            let summary = admitted.finish(&end.origin, &actor).await?;
+            let (generation, sources) = (summary.generation, &summary.sources);
+            store.note_carried(&actor, generation, sources, None).await?;
+            Ok(summary.into())
+        }
         Err(NotAdmitted::Held(lifts)) => {
             store.note_held_import(&end.origin, &lifts, &actor).await?;
             Err(held(&lifts))
@@ -296,10 +301,9 @@ pub(crate) fn held(lifts: &Lifts) -> ApiError {
          --accept-lifts {}",
         lifts.lifted
     );
-    let causes = lifts.causes.iter();
-    let causes = causes.map(|cause| format!("{}: {} images would pass", cause.id, cause.images));
-    let images = lifts.images.iter().map(|image| format!("{image} would pass"));
-    ApiError::new(Kind::Conflict, detail).with_errors(causes.chain(images).collect())
+    ApiError::new(Kind::Conflict, detail)
+        .with_errors(lifts.listed())
+        .with_held(FeedHold::Lifts { lifts: lifts.clone() })
 }
 
 fn of_id<'a>(open: Option<&'a mut OpenImport>, id: &str) -> Result<&'a mut OpenImport, ApiError> {

@@ -122,6 +122,9 @@ pub struct SyncReport {
     pub generation: Option<u64>,
     /// Bytes that came.
     pub bytes: u64,
+    /// The bundle that was brought; missing where sources were fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleOrigin>,
     /// What came of each source.
     pub sources: Vec<SourceOutcome>,
     /// Advisories that were passed over: what is known of them is newer.
@@ -133,14 +136,44 @@ pub struct SyncReport {
     pub refusals: Vec<String>,
 }
 
+/// Which bundle something came with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BundleOrigin {
+    /// Digest of the file.
+    pub digest: String,
+    /// When it was made, by its own signed word.
+    pub made_at: Moment,
+    /// The key that signed it; missing: nobody did, and an administrator brought it all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
+}
+
+/// By what a source came that was carried here and not fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CarriedSource {
+    /// When it came.
+    pub at: Moment,
+    /// Who brought it.
+    pub by: String,
+    /// The bundle; missing: files that were imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleOrigin>,
+}
+
 /// What came of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceOutcome {
     /// Its name.
     pub source: String,
-    /// Advisories or documents that are new or in another state.
+    /// Advisories or entries that came with a bundle, whether there is anything new about them or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+    /// Those of them that were not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<u64>,
+    /// Advisories or documents that are new or in another state; of a bundle advisories or entries, with those that are gone.
     pub changed: u64,
-    /// Advisories that the source has no more; they match nothing from now on.
+    /// Advisories that the source has no more, or has withdrawn, and entries that left their catalogue; they match nothing from now on.
     pub gone: u64,
     /// Why it failed, and what to do; missing where it did not. What it had before stays in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,8 +189,9 @@ pub struct SourceOutcome {
 pub struct SourceStatus {
     /// Its name: an ecosystem, `kev`, `epss`.
     pub source: String,
-    /// `fresh`; `failing`: the last try failed; `held`: the same, until a person accepts what it says; `stale`: the last success is too long ago; `never`: there was none; `off`: it is not
-    /// configured any more.
+    /// `fresh`; `failing`: the last try failed; `held`: the same, until a person accepts what it says; `stale`: the last success is too long ago;
+    /// `carried`: nobody fetched it, or not lately, and a bundle or an import brought it; `never`: nothing came of it; `off`: it is not configured
+    /// any more.
     pub state: SourceState,
     /// From where.
     pub url: String,
@@ -173,7 +207,10 @@ pub struct SourceStatus {
     /// Not before this moment does the server try again by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<Moment>,
-    /// Seconds since the last success.
+    /// By what it came, where it was carried here and not fetched since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<CarriedSource>,
+    /// Seconds since the last success; of what was carried here, since the bundle was made or the files were imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<u64>,
     /// How often in a row it has failed.
@@ -181,7 +218,7 @@ pub struct SourceStatus {
     /// Why the last try failed, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Why it waits for a person, if it does: it has lost much (`shrunk`), or what it says would let pass much of what is refused
+    /// Why it waits for a person, if it does: it has lost much (`shrunk`), why it waits is damaged (`unreadable`), or what it says would let pass much of what is refused
     /// (`lifts`, with counts, images and vulnerabilities).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -204,7 +241,9 @@ pub enum SourceState {
     Held,
     /// The last success is too long ago (`feeds.stale_after`).
     Stale,
-    /// It never succeeded.
+    /// A bundle or an import brought it, not too long ago.
+    Carried,
+    /// Nothing came of it.
     Never,
     /// It is not configured any more.
     Off,

@@ -8,7 +8,7 @@ use access::{AuthorizationError, Denied};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use serde::{Deserialize, Serialize};
-use store::{AdminError, AuthError, BackupError, DeleteError, StoreError};
+use store::{AdminError, AuthError, BackupError, DeleteError, FeedHold, StoreError};
 use utoipa::ToSchema;
 
 /// Media type of a problem.
@@ -34,6 +34,10 @@ pub struct Problem {
     /// Everything that is wrong, one by one, where it is more than the detail tells.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// What waits for a person, where that is why it was not done: an import of advisories that lets pass much of what is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub held: Option<Box<FeedHold>>,
 }
 
 /// The kinds of problems.
@@ -142,6 +146,7 @@ pub(crate) struct ApiError {
     /// Seconds.
     retry_after: Option<u64>,
     errors: Vec<String>,
+    held: Option<Box<FeedHold>>,
 }
 
 impl ApiError {
@@ -151,6 +156,16 @@ impl ApiError {
             detail: detail.to_string(),
             retry_after: None,
             errors: Vec::new(),
+            held: None,
+        }
+    }
+
+    /// With what waits for a person.
+    #[must_use]
+    pub(crate) fn with_held(self, held: FeedHold) -> Self {
+        Self {
+            held: Some(Box::new(held)),
+            ..self
         }
     }
 
@@ -191,6 +206,7 @@ impl ApiError {
             detail: self.detail.clone(),
             remedy: self.kind.remedy().to_owned(),
             errors: self.errors.clone(),
+            held: self.held.clone(),
         }
     }
 }

@@ -18,7 +18,8 @@ pub use crate::decisions::{DecisionEntry, ImageDecision};
 pub use crate::deliveries::{DeliveryEntry, Retried, RetryRequest, ShownDelivery};
 pub use crate::events::EventEntry;
 pub use crate::feeds::{
-    SourceOutcome, SourceState, SourceStatus, SyncLine, SyncProgress, SyncReport, SyncRequest,
+    BundleOrigin, CarriedSource, SourceOutcome, SourceState, SourceStatus, SyncLine, SyncProgress,
+    SyncReport, SyncRequest,
 };
 pub use crate::fsck::{CheckLine, CheckProgress, CheckReport, CheckRequest, DamageEntry};
 pub use crate::gc::{CollectionReport, CollectionRequest, CollectionStatus, KeptBlobs};

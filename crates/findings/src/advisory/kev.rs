@@ -125,6 +125,15 @@ impl Kev {
         missing.count()
     }
 
+    /// Of how many vulnerabilities it says something else than another catalogue that lists them too.
+    pub fn differing_from(&self, other: &Self) -> usize {
+        let both = self
+            .entries
+            .iter()
+            .filter_map(|(cve, entry)| Some((entry, other.entries.get(cve)?)));
+        both.filter(|(entry, known)| entry != known).count()
+    }
+
     /// The vulnerabilities that only one of two catalogues lists, in their order.
     pub fn changed_since<'a>(&'a self, before: &'a Self) -> BTreeSet<&'a str> {
         let only = |of: &'a Self, other: &'a Self| {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
-use store::{Actor, Importer, Store, StoreConfig};
+use store::{Actor, FeedHold, Importer, Store, StoreConfig};
 use web::wire::{BegunImport, EndOfImport, ImportDocument, ImportDocuments, ImportResult, NewImport};
 
 use crate::cli::ClientArgs;
@@ -17,10 +17,12 @@ use crate::local::DataArgs;
 use crate::{local, output, progress};
 
 mod bundle;
+mod held;
 pub(crate) mod sources;
 mod status;
 mod sync;
 
+pub(crate) use held::HeldImport;
 use sources::Sources;
 
 /// What to do with advisories.
@@ -85,16 +87,16 @@ pub(crate) async fn run(client: &ClientArgs, command: AdvisoryCommand) -> Result
 async fn import(client: &ClientArgs, args: ImportArgs) -> Result<()> {
     let sources = Sources::find(&args.paths)?;
     let bar = progress::of_bytes(sources.bytes());
-    let origin = args
-        .paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
+    let origin = paths.join(", ");
     let end = EndOfImport {
         origin,
         accept_lifts: args.accept_lifts,
     };
+    let mut again = vec!["import".to_owned()];
+    again.extend(paths);
+    again.extend(args.data.words());
+    again.extend(args.file.words());
     let result = match &args.data.data {
         Some(data) => {
             let config = Config::load(&config::Sources::of_process(args.file.config, Vec::new()))?;
@@ -105,11 +107,12 @@ async fn import(client: &ClientArgs, args: ImportArgs) -> Result<()> {
             .await?;
             let done = locally(&store, &config, sources, end, &bar).await;
             local::close(store).await?;
-            done?
+            done
         }
-        None => through_the_server(&Client::connect(client)?, sources, end, &bar).await?,
+        None => through_the_server(&Client::connect(client)?, sources, end, &bar).await,
     };
     bar.finish_and_clear();
+    let result = result.map_err(|error| held::with_command(error, &again))?;
     output::show(client.output, &result, describe)
 }
 
@@ -130,7 +133,14 @@ async fn locally(
     let judged = local::Judged::start(store, config);
     let actor = Actor::operator("import");
     let ended = web::end_import(store, Some(judged.judging()), importer, end, actor).await;
-    ended.map_err(|problem| anyhow!("{}", problem.detail))
+    ended.map_err(|problem| match problem.held.map(|held| *held) {
+        Some(FeedHold::Lifts { lifts }) => HeldImport {
+            said: problem.detail,
+            lifts,
+        }
+        .into(),
+        _ => anyhow!("{}", problem.detail),
+    })
 }
 
 /// Sends documents in requests of a bounded size.

@@ -42,6 +42,16 @@ pub(crate) struct ConfigFile {
     pub(crate) config: Option<PathBuf>,
 }
 
+impl ConfigFile {
+    /// As it was typed, or as the environment has it.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let config = self.config.iter();
+        config
+            .flat_map(|config| ["--config".to_owned(), config.display().to_string()])
+            .collect()
+    }
+}
+
 impl ServeArgs {
     fn into_sources(self) -> Sources {
         let path = |path: PathBuf| path.to_string_lossy().into_owned();

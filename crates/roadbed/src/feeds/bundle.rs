@@ -22,7 +22,7 @@ mod verified;
 mod write;
 
 pub(crate) use take::BundleRequest;
-pub(super) use take::Taking;
+pub(super) use take::{Taking, origin_of};
 pub(super) use upload::Uploads;
 pub(crate) use write::write;
 

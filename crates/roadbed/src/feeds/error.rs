@@ -72,6 +72,11 @@ pub(crate) enum FeedError {
     /// It would let pass more than may be without a person.
     #[error("what it says now is held: {0}")]
     Lifts(Box<Lifts>),
+    /// It was held, and why cannot be read any more.
+    #[error(
+        "why {0} is held is damaged in the database and cannot be read: it is not fetched, and what it said before stays in force"
+    )]
+    Unreadable(String),
     /// What it would let pass could not be found out.
     #[error("what it would let pass could not be found out")]
     Weighing(#[from] web::JudgingError),
@@ -124,6 +129,9 @@ impl FeedError {
             Self::Lifts(_) => {
                 "look at what it names; `roadbed advisories status` has the command that lets it through"
             }
+            Self::Unreadable(_) => {
+                "`roadbed advisories sync --source NAME` fetches and weighs it anew; what lets pass much waits again"
+            }
             Self::Weighing(_) => "the server's log says why; it is tried again",
             Self::Older { .. } => {
                 "it may be a mirror that is not kept current; what is known is newer and stays: tell whoever runs it"
@@ -143,6 +151,7 @@ impl FeedError {
                 before: *before,
                 now: *now,
             }),
+            Self::Unreadable(_) => Some(FeedHold::Unreadable),
             Self::Lifts(lifts) => Some(FeedHold::Lifts {
                 lifts: (**lifts).clone(),
             }),

@@ -23,6 +23,8 @@ pub(crate) struct Accepts {
     pub(crate) removals: bool,
     /// So many refusals that are lifted.
     pub(crate) lifts: Option<u64>,
+    /// Sources of which nobody knows any more why they wait: they are asked for by name.
+    pub(crate) unreadable: bool,
 }
 
 /// What fetching needs. Cheap to clone.

@@ -117,6 +117,9 @@ impl Fetching {
     async fn ask(&self, source: &Source) -> Result<Fetched, FeedError> {
         self.fetcher.begins(source.name());
         let known = state_in(&self.states, source);
+        if known.held == Some(FeedHold::Unreadable) && !self.fetcher.accepts.unreadable {
+            return Err(FeedError::Unreadable(source.name().to_owned()));
+        }
         let store = &self.inner.store;
         let limit = self.inner.config.source_timeout.0;
         let fetched = async {

@@ -3,36 +3,37 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use store::{FeedState, StoreError, Timestamp};
-use web::wire::{Moment, SourceState, SourceStatus};
+use store::{Carried, FeedState, StoreError, Timestamp};
+use web::wire::{CarriedSource, Moment, SourceState, SourceStatus};
 
+use super::bundle::origin_of;
 use super::source::Source;
 use super::sync::Inner;
 
 /// Pause after the first failure; each further one doubles it, up to the interval.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
 
-/// Every source that is configured, and those that once were.
+/// Every source that is configured, and those that once were or were carried here.
 pub(super) async fn sources(inner: &Inner) -> Result<Vec<SourceStatus>, StoreError> {
     let states = inner.store.feeds().await?;
     let mut states: HashMap<String, FeedState> = states
         .into_iter()
         .map(|state| (state.source.clone(), state))
         .collect();
+    let carried = inner.store.carried().await?;
+    let mut carried: HashMap<String, Carried> = carried
+        .into_iter()
+        .map(|carried| (carried.source.clone(), carried))
+        .collect();
     let now = inner.store.now();
     let stale_after = inner.config.stale_after();
     let mut shown: Vec<SourceStatus> = Vec::new();
     for source in &inner.sources {
-        let state = states.remove(source.name());
-        shown.push(of(source, &state.unwrap_or_default(), now, stale_after));
+        let state = states.remove(source.name()).unwrap_or_default();
+        let carried = carried.remove(source.name());
+        shown.push(of(source, &state, carried.as_ref(), now, stale_after));
     }
-    let mut former: Vec<FeedState> = states.into_values().collect();
-    former.sort_by(|a, b| a.source.cmp(&b.source));
-    shown.extend(former.iter().map(|state| SourceStatus {
-        state: SourceState::Off,
-        next_at: None,
-        ..known(&state.source, &state.url, state, now)
-    }));
+    shown.extend(others(states, carried, now, stale_after));
     if !inner.config.enabled {
         // Nobody looks by itself.
         for source in &mut shown {
@@ -42,22 +43,84 @@ pub(super) async fn sources(inner: &Inner) -> Result<Vec<SourceStatus>, StoreErr
     Ok(shown)
 }
 
-fn of(source: &Source, state: &FeedState, now: Timestamp, stale_after: Duration) -> SourceStatus {
-    let is_stale = |at: Timestamp| at.plus(stale_after) < now;
-    let word = match state.succeeded_at {
+/// Sources that are not configured: those that once were fetched, and those that only ever were carried here.
+fn others(
+    former: HashMap<String, FeedState>,
+    mut carried: HashMap<String, Carried>,
+    now: Timestamp,
+    stale_after: Duration,
+) -> Vec<SourceStatus> {
+    let mut others: Vec<SourceStatus> = Vec::new();
+    for state in former.into_values() {
+        let carried = carried.remove(&state.source);
+        let carried = carried.as_ref().filter(|carried| is_later(carried, &state));
+        let word = carried.map_or(SourceState::Off, |carried| of_carried(carried, now, stale_after));
+        others.push(SourceStatus {
+            state: word,
+            next_at: None,
+            ..known(&state.source, &state.url, &state, carried, now)
+        });
+    }
+    // Files that somebody imports lie in folders of any name.
+    let bundled = carried.into_values().filter(|carried| carried.bundle.is_some());
+    others.extend(bundled.map(|carried| SourceStatus {
+        state: of_carried(&carried, now, stale_after),
+        ..known(&carried.source, "", &FeedState::default(), Some(&carried), now)
+    }));
+    others.sort_by(|a, b| a.source.cmp(&b.source));
+    others
+}
+
+/// Whether it was carried here after it was last fetched.
+fn is_later(carried: &Carried, state: &FeedState) -> bool {
+    state.succeeded_at.is_none_or(|fetched| fetched < carried.at)
+}
+
+/// As of when what was carried here is: a bundle says so.
+fn said_at(carried: &Carried) -> Timestamp {
+    carried
+        .bundle
+        .as_ref()
+        .map_or(carried.at, |bundle| bundle.made_at)
+}
+
+fn of_carried(carried: &Carried, now: Timestamp, stale_after: Duration) -> SourceState {
+    if said_at(carried).plus(stale_after) < now {
+        SourceState::Stale
+    } else {
+        SourceState::Carried
+    }
+}
+
+fn of(
+    source: &Source,
+    state: &FeedState,
+    carried: Option<&Carried>,
+    now: Timestamp,
+    stale_after: Duration,
+) -> SourceStatus {
+    let carried = carried.filter(|carried| is_later(carried, state));
+    let word = match carried.map(said_at).or(state.succeeded_at) {
+        _ if state.held.is_some() => SourceState::Held,
         None => SourceState::Never,
-        Some(_) if state.held.is_some() => SourceState::Held,
-        Some(at) if is_stale(at) => SourceState::Stale,
+        Some(at) if at.plus(stale_after) < now => SourceState::Stale,
         Some(_) if state.failures > 0 => SourceState::Failing,
+        Some(_) if carried.is_some() => SourceState::Carried,
         Some(_) => SourceState::Fresh,
     };
     SourceStatus {
         state: word,
-        ..known(source.name(), source.url.as_str(), state, now)
+        ..known(source.name(), source.url.as_str(), state, carried, now)
     }
 }
 
-fn known(name: &str, url: &str, state: &FeedState, now: Timestamp) -> SourceStatus {
+fn known(
+    name: &str,
+    url: &str,
+    state: &FeedState,
+    carried: Option<&Carried>,
+    now: Timestamp,
+) -> SourceStatus {
     let was_tried = state.tried_at > Timestamp::default();
     let age = |at: Timestamp| u64::try_from(now.seconds().saturating_sub(at.seconds())).unwrap_or(0);
     SourceStatus {
@@ -68,12 +131,23 @@ fn known(name: &str, url: &str, state: &FeedState, now: Timestamp) -> SourceStat
         succeeded_at: state.succeeded_at.map(Moment),
         changed_at: state.changed_at.map(Moment),
         next_at: was_tried.then_some(Moment(state.next_at)),
-        age_seconds: state.succeeded_at.map(age),
+        carried: carried.map(carried_source),
+        age_seconds: carried.map(said_at).or(state.succeeded_at).map(age),
         failures: state.failures,
         error: state.error.clone(),
         held: state.held.clone(),
-        generation: state.generation,
-        covers: state.covers,
+        generation: carried.map_or(state.generation, |carried| {
+            carried.generation.max(state.generation)
+        }),
+        covers: carried.map_or(state.covers, |carried| carried.entries),
+    }
+}
+
+fn carried_source(carried: &Carried) -> CarriedSource {
+    CarriedSource {
+        at: Moment(carried.at),
+        by: carried.by.clone(),
+        bundle: carried.bundle.clone().map(origin_of),
     }
 }
 
@@ -135,9 +209,73 @@ mod tests {
                 failures,
                 ..FeedState::default()
             };
-            let shown = of(&source, &state, now, Duration::from_hours(1));
+            let shown = of(&source, &state, None, now, Duration::from_hours(1));
             assert_eq!((shown.state, shown.tried_at), (word, None), "{state:?}");
             assert_eq!(shown.age_seconds.is_some(), succeeded_at.is_some());
         }
+    }
+
+    #[test]
+    fn what_was_carried_here_is_as_old_as_its_bundle() {
+        let source = Source::all(&config::Feeds::default()).remove(0);
+        let now = Timestamp(100_000_000_000_000);
+        let ago = |seconds: u64| now.minus(Duration::from_secs(seconds));
+        for (fetched, came, made, word, age) in [
+            (None, 10, 3_000, SourceState::Carried, 3_000),
+            (None, 10, 3_601, SourceState::Stale, 3_601),
+            (Some(20), 10, 3_000, SourceState::Carried, 3_000),
+            (Some(5), 10, 3_601, SourceState::Fresh, 5),
+        ] {
+            let state = FeedState {
+                succeeded_at: fetched.map(ago),
+                generation: 2,
+                ..FeedState::default()
+            };
+            let carried = Carried {
+                source: source.name().to_owned(),
+                at: ago(came),
+                by: "ann".to_owned(),
+                generation: 7,
+                entries: 40,
+                bundle: Some(store::CarriedBundle {
+                    signed_by: Some("cosign.pub".to_owned()),
+                    made_at: ago(made),
+                    digest: "sha256:0".to_owned(),
+                }),
+            };
+            let shown = of(&source, &state, Some(&carried), now, Duration::from_hours(1));
+            assert_eq!((shown.state, shown.age_seconds), (word, Some(age)), "{fetched:?}");
+            let is_carried = word != SourceState::Fresh;
+            assert_eq!(shown.carried.is_some(), is_carried);
+            assert_eq!(shown.covers, if is_carried { 40 } else { 0 });
+            assert_eq!(shown.generation, if is_carried { 7 } else { 2 });
+        }
+        // One that nobody has configured is shown as well, and no folder of files.
+        let carried = |name: &str, is_bundled: bool| {
+            let carried = Carried {
+                source: name.to_owned(),
+                at: ago(1),
+                by: "ann".to_owned(),
+                generation: 7,
+                entries: 40,
+                bundle: is_bundled.then(|| store::CarriedBundle {
+                    signed_by: None,
+                    made_at: ago(1),
+                    digest: "sha256:0".to_owned(),
+                }),
+            };
+            (name.to_owned(), carried)
+        };
+        let shown = others(
+            HashMap::new(),
+            [carried("Bitnami", true), carried("my-folder", false)].into(),
+            now,
+            Duration::from_hours(1),
+        );
+        let shown: Vec<_> = shown
+            .iter()
+            .map(|source| (source.source.as_str(), source.state))
+            .collect();
+        assert_eq!(shown, [("Bitnami", SourceState::Carried)]);
     }
 }

@@ -198,6 +198,7 @@ impl Syncing for Feeds {
         let accepts = Accepts {
             removals: request.accept_removals,
             lifts: request.accept_lifts,
+            unreadable: !request.sources.is_empty(),
         };
         self.begin(self.called(&request.sources)?, accepts, actor)
     }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::age::{is_older_document, is_older_state};
+use super::brought::{self, Brought, Tally};
 use super::{AdvisoryDocument, AdvisoryRow, Import, NotedLifts};
 use crate::{Actor, Store, StoreError};
 
@@ -65,6 +66,8 @@ pub struct Importer {
     pub(super) documents: BTreeMap<(String, String), Vec<u8>>,
     /// Advisories per ecosystem, of this import.
     covers: BTreeMap<String, u64>,
+    /// What came of each source.
+    sources: Tally,
     seen: u64,
     changed: u64,
     older: u64,
@@ -79,6 +82,10 @@ struct Gathered {
     row: AdvisoryRow,
     /// It was taken back here, whatever its source dates it.
     is_taken_back: bool,
+    /// Its source withdrew it.
+    is_withdrawn: bool,
+    /// In which folder it came; `None`: it did not come.
+    home: Option<Box<str>>,
 }
 
 impl Importer {
@@ -93,6 +100,7 @@ impl Importer {
             gathered_bytes: 0,
             documents: BTreeMap::new(),
             covers: BTreeMap::new(),
+            sources: Tally::default(),
             seen: 0,
             changed: 0,
             older: 0,
@@ -152,7 +160,8 @@ impl Importer {
         };
         match recognise(name, bytes) {
             Some(DocumentKind::Osv) => {
-                self.take_advisory(Advisory::read(bytes, home(name)).map_err(malformed)?)?;
+                let advisory = Advisory::read(bytes, home(name)).map_err(malformed)?;
+                self.take_advisory(advisory, home(name))?;
                 Ok(None)
             }
             Some(DocumentKind::Kev) => {
@@ -199,11 +208,12 @@ impl Importer {
         }
         advisory.withdrawn = Some(self.store.now().to_system_time().into());
         self.seen += 1;
-        self.gather(advisory, true)
+        self.gather(advisory, None)
     }
 
-    fn take_advisory(&mut self, mut advisory: Advisory) -> Result<(), StoreError> {
+    fn take_advisory(&mut self, mut advisory: Advisory, home: &str) -> Result<(), StoreError> {
         self.seen += 1;
+        self.sources.of(home).entries += 1;
         let ecosystems: std::collections::BTreeSet<&str> = advisory
             .affected
             .iter()
@@ -214,20 +224,28 @@ impl Importer {
         }
         // What the matcher does not need is not read again at every start.
         advisory.details.clear();
-        self.gather(advisory, false)
+        self.gather(advisory, Some(home.into()))
     }
 
-    fn gather(&mut self, advisory: Advisory, is_taken_back: bool) -> Result<(), StoreError> {
+    /// `home`: in which folder it came; `None`: it did not, and is taken back.
+    fn gather(&mut self, advisory: Advisory, home: Option<Box<str>>) -> Result<(), StoreError> {
         let json = serde_json::to_vec(&advisory)
             .map_err(|error| StoreError::damaged(format!("an advisory cannot be written: {error}")))?;
+        let is_taken_back = home.is_none();
         let modified = advisory.modified.filter(|_| !is_taken_back);
+        let is_withdrawn = advisory.withdrawn.is_some();
         let row = AdvisoryRow {
             modified: state_of(modified, &json),
             id: advisory.id,
             body: deflate(&json),
         };
         self.gathered_bytes += row.body.len();
-        self.gathered.push(Gathered { row, is_taken_back });
+        self.gathered.push(Gathered {
+            row,
+            is_taken_back,
+            is_withdrawn,
+            home,
+        });
         Ok(())
     }
 
@@ -239,8 +257,11 @@ impl Importer {
             .documents
             .get(&key)
             .or(stored.as_ref().map(|stored| &stored.body));
+        let source = if kind == "vex" { kind } else { name };
+        let brought = brought::of_document(kind, bytes, present.map(Vec::as_slice));
         if let Some(present) = present {
             if present == bytes {
+                self.sources.of(source).add(&brought);
                 return Ok(());
             }
             if is_older_document(kind, bytes, present, self.store.now()) {
@@ -249,6 +270,7 @@ impl Importer {
             }
         }
         self.changed += 1;
+        self.sources.of(source).add(&brought);
         self.documents.insert(key, bytes.to_vec());
         Ok(())
     }
@@ -265,23 +287,49 @@ impl Importer {
         let (limit, now) = (self.store.limits().advisories, self.store.now());
         // One id may have come twice; the newer state counts.
         let mut latest: BTreeMap<String, AdvisoryRow> = BTreeMap::new();
-        for Gathered { row, is_taken_back } in gathered {
-            match known.get(&row.id) {
-                Some(state) if *state == row.modified => continue,
-                Some(state) if !is_taken_back && is_older_state(&row.modified, state, now) => {
+        for one in gathered {
+            match known.get(&one.row.id) {
+                Some(state) if *state == one.row.modified => continue,
+                Some(state) if !one.is_taken_back && is_older_state(&one.row.modified, state, now) => {
                     self.older += 1;
                     continue;
                 }
-                Some(_) => {}
+                Some(_) => self.count_change(&one).await?,
                 None if self.count >= limit => return Err(StoreError::TooManyAdvisories { limit }),
-                None => self.count += 1,
+                None => {
+                    self.count += 1;
+                    if let Some(home) = &one.home {
+                        self.sources.of(home).added += 1;
+                    }
+                }
             }
+            let row = one.row;
             known.insert(row.id.clone(), row.modified.clone());
             self.changed += 1;
             latest.insert(row.id.clone(), row);
         }
         let rows: Vec<AdvisoryRow> = latest.into_values().collect();
         self.store.import_advisories(&self.import, &rows).await
+    }
+
+    /// Counts that an advisory which is known says something else. One that came twice counts twice.
+    async fn count_change(&mut self, one: &Gathered) -> Result<(), StoreError> {
+        let Some(home) = &one.home else {
+            return Ok(());
+        };
+        let is_removed = one.is_withdrawn && {
+            let known = self.store.advisory(&one.row.id).await?;
+            // One that cannot be read said nothing.
+            let known = known.and_then(|row| row.advisory().ok());
+            known.is_none_or(|known| known.withdrawn.is_none())
+        };
+        let brought = self.sources.of(home);
+        if is_removed {
+            brought.removed += 1;
+        } else {
+            brought.changed += 1;
+        }
+        Ok(())
     }
 
     /// Makes what came the present generation. `None`: nothing has changed, and there is no new one.
@@ -298,6 +346,7 @@ impl Importer {
             refused: self.refused,
             refusals: self.refusals,
             covers: self.covers,
+            sources: self.sources.into_sources(),
             lifted: self.lifts.as_ref().map_or(0, |noted| noted.lifts.lifted),
         };
         if self.changed == 0 {
@@ -344,6 +393,9 @@ pub struct ImportSummary {
     pub refusals: Vec<String>,
     /// Advisories that came, per ecosystem.
     pub covers: BTreeMap<String, u64>,
+    /// What came of each source, and what of it is new.
+    #[serde(default)]
+    pub sources: BTreeMap<String, Brought>,
     /// Images that are refused no more by it.
     #[serde(default)]
     pub lifted: u64,

@@ -84,6 +84,21 @@ impl Display for Lifts {
     }
 }
 
+impl Lifts {
+    /// One by one, for people: what is no longer refused for what, which images would pass, and how many more.
+    pub fn listed(&self) -> Vec<String> {
+        let images = |count: u64| format!("{count} {}", if count == 1 { "image" } else { "images" });
+        let causes = self
+            .causes
+            .iter()
+            .map(|cause| format!("no longer refused for {}: {}", cause.id, images(cause.images)));
+        let named = self.images.iter().map(|image| format!("would pass: {image}"));
+        let more = self.lifted.saturating_sub(self.images.len() as u64);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        causes.chain(named).chain(more).collect()
+    }
+}
+
 /// What an import on its way would make the present generation.
 #[derive(Debug)]
 pub struct StagedImport {
@@ -227,6 +242,8 @@ pub enum FeedHold {
         /// How many of them are left.
         now: u64,
     },
+    /// Why it waits cannot be read any more: whoever looks has to begin anew.
+    Unreadable,
     /// What it says now would let pass much of what is refused.
     Lifts {
         /// How much.

@@ -26,6 +26,7 @@ mod m0022_stale_marks;
 mod m0023_counted;
 mod m0024_decision_texts;
 mod m0026_road_work;
+mod m0025_carried;
 mod table;
 
 /// The list.
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0023_counted::Migration),
             Box::new(m0024_decision_texts::Migration),
             Box::new(m0026_road_work::Migration),
+            Box::new(m0025_carried::Migration),
         ]
     }
 }

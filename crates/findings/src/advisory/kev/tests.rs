@@ -119,3 +119,19 @@ fn what_came_and_went_between_two_catalogues_is_named() {
     let changed: Vec<&str> = after.changed_since(&before).into_iter().collect();
     assert_eq!(changed, ["CVE-2026-1", "CVE-2026-3"]);
 }
+
+#[test]
+fn what_is_said_otherwise_is_counted() {
+    let of = |day: &str| {
+        let entry = |cve: &str, day: &str| serde_json::json!({ "cveID": cve, "dateAdded": day }).to_string();
+        Kev::read(&catalogue(&[
+            entry("CVE-2026-1", "2026-01-01"),
+            entry("CVE-2026-2", day),
+        ]))
+        .unwrap()
+    };
+    let before = of("2026-01-01");
+    assert_eq!(of("2026-01-02").differing_from(&before), 1);
+    assert_eq!(before.differing_from(&before), 0);
+    assert_eq!(Kev::default().differing_from(&before), 0);
+}

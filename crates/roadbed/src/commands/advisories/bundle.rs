@@ -10,11 +10,12 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use signatures::{MAX_SIGNATURE_BYTES, signature_in};
-use store::{Actor, Clock as _, SystemClock};
+use store::{Actor, Clock as _, FeedHold, SystemClock};
 use web::wire::{BegunBundle, EndOfBundle, NewBundle, SyncReport};
 
+use super::held::{self, HeldImport};
 use super::sources::Sources;
-use super::sync;
+use super::{status, sync};
 use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::commands::serve::ConfigFile;
@@ -129,6 +130,7 @@ fn plain(name: &str) -> String {
 pub(crate) async fn import(client: &ClientArgs, args: BundleArgs) -> Result<()> {
     let signature = args.signature.as_deref().map(read_signature).transpose()?;
     let bar = progress::of_unknown();
+    let again = again(&args);
     let report = if let Some(data) = &args.data.data {
         let sources = config::Sources::of_process(args.file.config.clone(), Vec::new());
         let request = BundleRequest {
@@ -151,13 +153,65 @@ pub(crate) async fn import(client: &ClientArgs, args: BundleArgs) -> Result<()> 
     };
     bar.finish_and_clear();
     let report = report?;
-    if let Some(error) = report.sources.iter().find_map(|outcome| outcome.error.as_deref()) {
-        bail!(
-            "{}; what was known before stays in force",
-            output::printable(error)
-        );
+    let refused = report.sources.iter().find(|outcome| outcome.error.is_some());
+    let Some(refused) = refused else {
+        return output::show(client.output, &report, describe);
+    };
+    let error = refused.error.as_deref().unwrap_or_default();
+    let said = format!(
+        "{}; what was known before stays in force",
+        output::printable(error)
+    );
+    match &refused.held {
+        Some(FeedHold::Lifts { lifts }) => {
+            let lifts = lifts.clone();
+            Err(held::with_command(HeldImport { said, lifts }.into(), &again))
+        }
+        _ => bail!("{said}"),
     }
-    output::show(client.output, &report, sync::describe)
+}
+
+/// What was typed, without what accepts that refusals are lifted.
+fn again(args: &BundleArgs) -> Vec<String> {
+    let mut words = vec!["import-bundle".to_owned(), args.bundle.display().to_string()];
+    if let Some(signature) = &args.signature {
+        words.extend(["--signature".to_owned(), signature.display().to_string()]);
+    }
+    words.extend(args.unsigned.then(|| "--unsigned".to_owned()));
+    words.extend(args.accept_older.then(|| "--accept-older".to_owned()));
+    words.extend(args.data.words());
+    words.extend(args.file.words());
+    words
+}
+
+/// What came of each source, in which generation and by whose signature.
+fn describe(report: &SyncReport) -> String {
+    let bundle = report
+        .bundle
+        .as_ref()
+        .map_or_else(|| "bundle".to_owned(), status::of_bundle);
+    let bytes = output::bytes(report.bytes);
+    let mut text = match report.generation {
+        Some(generation) => format!("Generation {generation}: {bundle}, {bytes}.\n"),
+        None => format!("Nothing is new: {bundle}, {bytes}.\n"),
+    };
+    let number = |number: u64| number.to_string();
+    let rows = report.sources.iter().map(|outcome| {
+        let added = outcome.added.unwrap_or_default();
+        let changed = outcome.changed.saturating_sub(added + outcome.gone);
+        [
+            outcome.source.clone(),
+            number(outcome.entries.unwrap_or_default()),
+            number(added),
+            number(changed),
+            number(outcome.gone),
+        ]
+    });
+    text.push_str(&output::table(
+        ["SOURCE", "ENTRIES", "NEW", "CHANGED", "REMOVED"],
+        rows,
+    ));
+    text + &sync::passed_over(report)
 }
 
 fn read_signature(path: &Path) -> Result<Vec<u8>> {
@@ -208,7 +262,43 @@ async fn through_the_server(
 
 #[cfg(test)]
 mod tests {
+    use store::Timestamp;
+    use web::wire::{BundleOrigin, Moment, SourceOutcome};
+
     use super::*;
+
+    #[test]
+    fn a_report_says_what_came_of_each_source_and_by_whom() {
+        let outcome = |source: &str, entries, added, changed, gone| SourceOutcome {
+            source: source.to_owned(),
+            entries: Some(entries),
+            added: Some(added),
+            changed,
+            gone,
+            ..SourceOutcome::default()
+        };
+        let report = SyncReport {
+            generation: Some(12),
+            bytes: 20_480,
+            bundle: Some(BundleOrigin {
+                digest: "sha256:0".to_owned(),
+                made_at: Moment(Timestamp::from_rfc3339("2026-11-27T04:41:00Z").unwrap()),
+                signed_by: Some("/etc/roadbed/cosign.pub".to_owned()),
+            }),
+            sources: vec![outcome("Maven", 5_912, 7, 12, 1), outcome("kev", 1_500, 0, 0, 0)],
+            refused: 1,
+            refusals: vec!["X is odd\u{1b}".to_owned()],
+            ..SyncReport::default()
+        };
+        assert_eq!(
+            describe(&report),
+            "Generation 12: bundle of 2026-11-27T04:41:00Z, signed by /etc/roadbed/cosign.pub, 20 KiB.\n\
+             SOURCE  ENTRIES  NEW  CHANGED  REMOVED\n\
+             Maven   5912     7    4        1\n\
+             kev     1500     0    0        0\n\
+             1 document not taken:\n  X is odd\\u{1b}\n"
+        );
+    }
 
     #[test]
     fn names_are_below_the_present_directory() {

@@ -6,8 +6,9 @@ use anyhow::Result;
 use clap::Args;
 use store::{FeedHold, StoreConfig};
 use web::Syncing as _;
-use web::wire::{AdvisoryStatus, SourceState, SourceStatus};
+use web::wire::{AdvisoryStatus, BundleOrigin, SourceState, SourceStatus};
 
+use super::held;
 use crate::cli::ClientArgs;
 use crate::client::Client;
 use crate::commands::serve::ConfigFile;
@@ -58,6 +59,8 @@ fn describe(status: &AdvisoryStatus) -> String {
             "AGE",
             "COVERS",
             "GENERATION",
+            "CAME",
+            "BY",
             "LAST TRY",
             "NEXT TRY",
         ];
@@ -96,41 +99,21 @@ fn describe(status: &AdvisoryStatus) -> String {
 
 /// What would pass, and how to let it.
 fn describe_hold(source: &str, held: &FeedHold) -> String {
-    let mut lines = Vec::new();
-    if let FeedHold::Lifts { lifts } = held {
-        let images = |count| output::count(count, "image");
-        lines.extend(lifts.causes.iter().map(|cause| {
-            output::printable(&format!(
-                "  no longer refused for {}: {}",
-                cause.id,
-                images(cause.images)
-            ))
-        }));
-        lines.extend(
-            lifts
-                .images
-                .iter()
-                .map(|image| output::printable(&format!("  would pass: {image}"))),
-        );
-        let more = lifts.lifted.saturating_sub(lifts.images.len() as u64);
-        lines.extend((more > 0).then(|| format!("  and {more} more")));
+    let words = ["sync", "--source", source].map(str::to_owned);
+    match held {
+        FeedHold::Lifts { lifts } => held::listed(lifts, &words),
+        FeedHold::Unreadable => held::accepting(&words, ""),
+        FeedHold::Shrunk { .. } => held::accepting(&words, "--accept-removals"),
     }
-    let accept = match held {
-        FeedHold::Shrunk { .. } => "--accept-removals".to_owned(),
-        FeedHold::Lifts { lifts } => format!("--accept-lifts {}", lifts.lifted),
-    };
-    lines.push(output::printable(&format!(
-        "  if that is right: roadbed advisories sync --source '{source}' {accept}"
-    )));
-    output::lines(lines)
 }
 
-fn source(source: &SourceStatus) -> [String; 7] {
+fn source(source: &SourceStatus) -> [String; 9] {
     let state = match source.state {
         SourceState::Fresh => "fresh",
         SourceState::Failing => "failing",
         SourceState::Held => "HELD",
         SourceState::Stale => "STALE",
+        SourceState::Carried => "carried",
         SourceState::Never => "never fetched",
         SourceState::Off => "switched off",
     };
@@ -149,9 +132,38 @@ fn source(source: &SourceStatus) -> [String; 7] {
         source.age_seconds.map(age).unwrap_or_default(),
         number(source.covers),
         number(source.generation),
+        moment(
+            source
+                .carried
+                .as_ref()
+                .map(|carried| carried.at)
+                .or(source.succeeded_at),
+        ),
+        came_by(source),
         moment(source.tried_at),
         moment(source.next_at),
     ]
+}
+
+/// By what it came last.
+fn came_by(source: &SourceStatus) -> String {
+    match (&source.carried, source.succeeded_at) {
+        (Some(carried), _) => match &carried.bundle {
+            Some(bundle) => of_bundle(bundle),
+            None => format!("import by {}", carried.by),
+        },
+        (None, Some(_)) => "fetch".to_owned(),
+        (None, None) => String::new(),
+    }
+}
+
+/// `bundle of 2026-11-27T04:41:00Z, signed by /etc/roadbed/cosign.pub`.
+pub(super) fn of_bundle(bundle: &BundleOrigin) -> String {
+    format!(
+        "bundle of {}, signed by {}",
+        output::moment(bundle.made_at.0),
+        bundle.signed_by.as_deref().unwrap_or("nobody")
+    )
 }
 
 /// The largest whole unit.
@@ -188,6 +200,7 @@ mod tests {
                 succeeded_at: None,
                 changed_at: None,
                 next_at: None,
+                carried: None,
                 age_seconds: Some(200_000),
                 failures: 3,
                 error: Some("cannot reach feeds.example (name a mirror)".to_owned()),
@@ -213,7 +226,7 @@ mod tests {
             text.contains(
                 "\nMaven: cannot reach feeds.example (name a mirror)\n  no longer refused for CVE-2021-44228: 6 images\n  \
                  would pass: team/app@sha256:0\n  and 5 more\n  if that is right: roadbed advisories sync --source \
-                 'Maven' --accept-lifts 6\n"
+                 Maven --accept-lifts 6\n"
             ),
             "{text}"
         );

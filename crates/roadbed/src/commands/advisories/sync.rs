@@ -150,7 +150,7 @@ fn advance(bar: &ProgressBar, now: &SyncProgress) {
     });
 }
 
-pub(super) fn describe(report: &SyncReport) -> String {
+fn describe(report: &SyncReport) -> String {
     let came = output::bytes(report.bytes);
     let mut text = match report.generation {
         Some(generation) => format!("Generation {generation}: {came} came.\n"),
@@ -160,6 +160,12 @@ pub(super) fn describe(report: &SyncReport) -> String {
         ["SOURCE", "NEW OR CHANGED", "GONE", "OUTCOME"],
         report.sources.iter().map(row),
     ));
+    text + &passed_over(report)
+}
+
+/// What was not taken, if anything.
+pub(super) fn passed_over(report: &SyncReport) -> String {
+    let mut text = String::new();
     if report.older > 0 {
         let older = output::count(report.older, "advisory");
         let _ = writeln!(text, "{older} passed over: what is known is newer");
@@ -205,6 +211,7 @@ mod tests {
         let report = SyncReport {
             generation: Some(7),
             bytes: 3,
+            bundle: None,
             sources: vec![
                 outcome("kev", 1, None),
                 outcome("Maven", 0, Some("cannot reach it (mend it)")),

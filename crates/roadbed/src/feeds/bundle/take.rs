@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
-use store::{Actor, Importer, Lifts, SignedKind, Store, StoreError, Timestamp};
+use store::{Actor, Brought, CarriedBundle, Importer, Lifts, SignedKind, Store, StoreError, Timestamp};
 use thiserror::Error;
 use tokio::sync::mpsc;
-use web::wire::{SourceOutcome, SyncReport};
+use web::wire::{BundleOrigin, Moment, SourceOutcome, SyncReport};
 use web::{Judging, NotAdmitted, admit};
 
 use super::verified::Verified;
@@ -166,8 +166,10 @@ impl Taking<'_> {
         let verified = Arc::new(verified);
         let Known { digest, signer } = known.insert(Known {
             digest: verified.digest(),
-            signer: verified.signer().to_owned(),
+            signer: verified.signer(),
         });
+        let signed_by = verified.signed_by().map(str::to_owned);
+        let bytes = verified.bytes();
         // All of it before anything is begun: half of one is no import.
         let whole = Arc::clone(&verified);
         let created = blocking(move || whole.read(|_| Ok(()))).await?;
@@ -181,13 +183,21 @@ impl Taking<'_> {
         self.store.note_signed(kind, NEWEST, created, digest).await?;
         let origin = format!("bundle of {}, {signer}", created.to_rfc3339());
         let summary = admitted.finish(&origin, self.actor).await?;
+        let bundle = CarriedBundle {
+            signed_by,
+            made_at: created,
+            digest: digest.clone(),
+        };
+        // Last: until then each source came by what it came before.
+        let (sources, generation) = (&summary.sources, summary.generation);
+        self.store
+            .note_carried(self.actor, generation, sources, Some(&bundle))
+            .await?;
         Ok(SyncReport {
-            generation: summary.generation,
-            sources: vec![SourceOutcome {
-                source: SOURCE.to_owned(),
-                changed: summary.changed,
-                ..SourceOutcome::default()
-            }],
+            generation,
+            bytes,
+            bundle: Some(origin_of(bundle)),
+            sources: sources.iter().map(outcome).collect(),
             older: summary.older,
             refused: summary.refused,
             refusals: summary.refusals,
@@ -219,6 +229,26 @@ impl Taking<'_> {
             tokio::task::yield_now().await;
         }
         reading.await.map_err(|_| Refused::Ended)?.map(drop)
+    }
+}
+
+/// As the API tells it.
+pub(in crate::feeds) fn origin_of(bundle: CarriedBundle) -> BundleOrigin {
+    BundleOrigin {
+        digest: bundle.digest,
+        made_at: Moment(bundle.made_at),
+        signed_by: bundle.signed_by,
+    }
+}
+
+fn outcome((source, brought): (&String, &Brought)) -> SourceOutcome {
+    SourceOutcome {
+        source: source.clone(),
+        entries: Some(brought.entries),
+        added: Some(brought.added),
+        changed: brought.news(),
+        gone: brought.removed,
+        ..SourceOutcome::default()
     }
 }
 

@@ -22,7 +22,9 @@ const KEY_BYTES: u64 = 16 << 10;
 pub(super) struct Verified {
     file: File,
     hash: BlobDigest,
-    signer: String,
+    bytes: u64,
+    /// The key; `None`: nobody signed it.
+    signed_by: Option<String>,
     limits: BundleLimits,
 }
 
@@ -35,12 +37,14 @@ impl Verified {
         limits: BundleLimits,
     ) -> Result<Self, Refused> {
         let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
         let hash = Hashing::of(&file)?.finish(limits)?;
-        let signer = signer_of(&hash, keys, request)?;
+        let signed_by = signer_of(&hash, keys, request)?;
         Ok(Self {
             file,
             hash,
-            signer,
+            bytes,
+            signed_by,
             limits,
         })
     }
@@ -52,8 +56,19 @@ impl Verified {
     }
 
     /// Who signed it, in words.
-    pub(super) fn signer(&self) -> &str {
-        &self.signer
+    pub(super) fn signer(&self) -> String {
+        let by = self.signed_by.as_deref().unwrap_or("nobody");
+        format!("signed by {by}")
+    }
+
+    /// The key that signed it; `None`: nobody did.
+    pub(super) fn signed_by(&self) -> Option<&str> {
+        self.signed_by.as_deref()
+    }
+
+    /// How many bytes it has.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Reads all of it. Answers when it was made.
@@ -127,17 +142,22 @@ fn too_large(limits: BundleLimits) -> BundleError {
 /// The key of the limit of the file.
 pub(super) const BUNDLE_BYTES: &str = "feeds.bundle_bytes";
 
-fn signer_of(hash: &BlobDigest, keys: &[PathBuf], request: &BundleRequest) -> Result<String, Refused> {
+/// The key that signed it; `None`: an administrator says that nobody has to.
+fn signer_of(
+    hash: &BlobDigest,
+    keys: &[PathBuf],
+    request: &BundleRequest,
+) -> Result<Option<String>, Refused> {
     let signature = match (&request.signature, request.unsigned) {
         (Some(_), true) => return Err(Refused::Both),
-        (None, true) => return Ok("signed by nobody".to_owned()),
+        (None, true) => return Ok(None),
         _ if keys.is_empty() => return Err(Refused::NoKey),
         (None, false) => return Err(Refused::NoSignature),
         (Some(signature), false) => signature,
     };
     for path in keys {
         if key(path)?.made(hash, signature) {
-            return Ok(format!("signed by {}", path.display()));
+            return Ok(Some(path.display().to_string()));
         }
     }
     Err(Refused::NotSigned(keys.len()))

@@ -157,6 +157,45 @@ fn spoilt(desk: &Desk, bundle: &str, signature: &str) -> Result<Vec<(String, Str
     Ok(spoilt)
 }
 
+/// What is said of a bundle that was taken in, and by which bundle each source came.
+fn check_told(world: &World, said: &str, key: &str) -> Result<()> {
+    let head = said.lines().next().unwrap_or_default();
+    ensure!(
+        head.starts_with("Generation 1: bundle of 20") && head.contains(&format!(", signed by {key}, ")),
+        "{said}"
+    );
+    let rows: Vec<Vec<&str>> = said
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let expected = [
+        vec!["SOURCE", "ENTRIES", "NEW", "CHANGED", "REMOVED"],
+        vec!["Maven", "1", "1", "0", "0"],
+        vec!["kev", "1", "1", "0", "0"],
+    ];
+    assert_eq!(rows, expected, "{said}");
+    let status: Value =
+        serde_json::from_str(&world.roadbed(&["advisories", "status", "--output", "json"])?)?;
+    let sources = status["sources"].as_array().cloned().unwrap_or_default();
+    for name in ["Maven", "kev"] {
+        let mut of = sources.iter().filter(|source| source["source"] == name);
+        let source = of.next().unwrap_or(&Value::Null);
+        let bundle = &source["carried"]["bundle"];
+        ensure!(
+            source["state"] == "carried" && source["generation"] == 1 && bundle["signed_by"] == key,
+            "{source}"
+        );
+        ensure!(bundle["made_at"].is_string() && source["covers"] == 1, "{source}");
+    }
+    let shown = world.roadbed(&["advisories", "status"])?;
+    ensure!(
+        shown.contains("carried") && shown.contains(&format!(", signed by {key}")),
+        "{shown}"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_bundle_counts_once_a_trusted_key_signed_exactly_it() -> Result<()> {
     let Some(program) = cosign::program() else {
@@ -180,7 +219,7 @@ async fn a_bundle_counts_once_a_trusted_key_signed_exactly_it() -> Result<()> {
     ensure!(said.contains("it comes without a signature"), "{said}");
 
     let said = bring(&world, &bundle, &["--signature", &signature]).map_err(anyhow::Error::msg)?;
-    ensure!(said.contains("Generation 1"), "{said}");
+    check_told(&world, &said, &keys)?;
     world.push("bad", &Image::with_log4j("2.14.1")).await?;
     world
         .until("bad", "refused", |answer| answer.status == 403)

@@ -121,10 +121,35 @@ fn check_shown(world: &World) -> Result<()> {
         "it would let pass 6 of 6 images that are refused",
         "no longer refused for CVE-2021-44228: 6 images",
         "would pass: team/app@sha256:",
-        "roadbed advisories sync --source 'Maven' --accept-lifts 6",
+        "roadbed advisories sync --source Maven --accept-lifts 6",
     ] {
         ensure!(shown.contains(part), "{part}: {shown}");
     }
+    Ok(())
+}
+
+fn lists_what_is_lifted(said: &str) -> Result<()> {
+    for part in [
+        "it would let pass 6 of 6 images that are refused",
+        "\n  no longer refused for CVE-2021-44228: 6 images\n",
+        "\n  would pass: team/app@sha256:",
+        " --accept-lifts 6",
+    ] {
+        ensure!(said.contains(part), "{part}: {said}");
+    }
+    Ok(())
+}
+
+/// The same of what comes with a bundle.
+fn a_bundle_is_held_too(world: &World, advisories: &str) -> Result<()> {
+    let bundle = format!("{advisories}.bundle");
+    world.roadbed(&["advisories", "export", advisories, "--to", &bundle])?;
+    let held = world.roadbed(&["advisories", "import-bundle", &bundle, "--unsigned"]);
+    std::fs::remove_file(&bundle)?;
+    let said = held.err().map(|error| format!("{error:#}")).unwrap_or_default();
+    lists_what_is_lifted(&said)?;
+    let command = format!("roadbed advisories import-bundle {bundle} --unsigned --accept-lifts 6");
+    ensure!(said.contains(&command), "{said}");
     Ok(())
 }
 
@@ -175,15 +200,19 @@ async fn an_import_by_hand_is_held_by_whatever_it_lifts() -> Result<()> {
         let refused = world.import(&files).err().map(|error| format!("{error:#}"));
         let said = refused.unwrap_or_default();
         ensure!(
-            said.contains("the import is held") && said.contains("--accept-lifts 6"),
+            said.contains("the import is held")
+                && said.contains("if that is right: roadbed advisories import "),
             "{way}: {said:?}"
         );
+        lists_what_is_lifted(&said)?;
         all_are_refused(&world).await?;
     }
     assert_eq!(times_told(&world).await?, 3);
     let directory = tempfile::tempdir()?;
     std::fs::write(directory.path().join("a.json"), log4shell(true).to_string())?;
     let path = directory.path().to_string_lossy().into_owned();
+    a_bundle_is_held_too(&world, &path)?;
+    all_are_refused(&world).await?;
     let done = world.roadbed(&["advisories", "import", &path, "--accept-lifts", "6"])?;
     ensure!(done.contains("6 images refused no more."), "{done}");
     world

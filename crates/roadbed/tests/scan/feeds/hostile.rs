@@ -241,6 +241,40 @@ async fn a_source_that_fails_holds_up_no_other() -> Result<()> {
     Ok(())
 }
 
+/// What cannot be read of one source's state stops that source alone, until somebody asks for it by name.
+#[tokio::test]
+async fn a_damaged_hold_stops_its_source_alone() -> Result<()> {
+    let mirror = Mirror::start().await;
+    let registry = registry(&mirror).await?;
+    registry.sync_well().await?;
+    registry.damage_hold("Maven").await?;
+    mirror.put("Maven", "TEST-M-1", LATER);
+    mirror.put("npm", "TEST-N-2", LATER);
+    for _ in 0..2 {
+        let synced = registry.sync(&[]).await?;
+        let error = synced.error("Maven");
+        ensure!(
+            !synced.succeeded && error.contains("why Maven is held is damaged"),
+            "{synced:?}"
+        );
+        ensure!(error.contains("roadbed advisories sync --source NAME"), "{error}");
+        ensure!(synced.error("npm").is_empty(), "{synced:?}");
+    }
+    assert_eq!(registry.counts("TEST-N-2").await?, Some(true));
+    assert_eq!(registry.counts("TEST-M-1").await?, None);
+    let status = registry.status("Maven").await?;
+    ensure!(
+        status["state"] == "held" && status["held"]["why"] == "unreadable",
+        "{status}"
+    );
+    let mended = registry.sync(&["--source", "Maven"]).await?;
+    ensure!(mended.succeeded, "{mended:?}");
+    assert_eq!(registry.counts("TEST-M-1").await?, Some(true));
+    registry.sync_well().await?;
+    assert_eq!(registry.status("Maven").await?["state"], "fresh");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_mirror_inside_has_to_be_listed() -> Result<()> {
     let mirror = Mirror::start().await;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command, sync::Arc};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use store::{AdvisoryRow, Store, StoreConfig, SystemClock};
+use store::{AdvisoryRow, FeedHold, FeedState, Store, StoreConfig, SystemClock};
 use tempfile::TempDir;
 
 use super::mirror::Mirror;
@@ -102,6 +102,19 @@ impl Registry {
         let sources = status["sources"].as_array().cloned().unwrap_or_default();
         let mut of = sources.into_iter().filter(|of| of["source"] == source);
         of.next().context("there is no such source")
+    }
+
+    /// As if why a source is held were damaged in the database.
+    pub(super) async fn damage_hold(&self, source: &str) -> Result<()> {
+        let store = self.open().await?;
+        let states = store.feeds().await?;
+        let state = states.into_iter().find(|state| state.source == source);
+        let damaged = FeedState {
+            held: Some(FeedHold::Unreadable),
+            ..state.context("there is no such source")?
+        };
+        store.set_feed(damaged, None).await?;
+        Ok(store.close().await?)
     }
 
     async fn open(&self) -> Result<Store> {
