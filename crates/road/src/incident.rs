@@ -6,7 +6,7 @@
 //!
 //! When a fix is superseded, a new [`Generation`] begins in the same incident. Each line has a [`Clock`] per generation: it runs
 //! while the line is affected by what that generation is about. So lines that were fixed with the earlier version open again,
-//! the time that was spent before is kept, and what is closed and what is not can be told apart ("the critical part is closed").
+//! the time that was spent before is kept, and what is resolved and what is not can be told apart ("the critical part is resolved").
 //!
 //! A mitigation or waiver has an end and covers named vulnerabilities; it changes the state that is shown and stops no clock.
 
@@ -48,7 +48,7 @@ pub use history::{Closing, Happened, MAX_LISTED_EVENTS, MAX_LISTED_RELIEFS, Reli
 pub use line::{Clock, End, Line, LineKey, LineKeyError, Reopening, ReopeningCause, State};
 pub use parts::Part;
 pub use relief::{Ended, Relief, ReliefKind};
-pub use report::{GenerationFigures, MAX_LISTED_LINES, OpenLine, Report};
+pub use report::{GenerationFigures, GenerationState, MAX_LISTED_LINES, OpenLine, Report};
 pub use status::Status;
 pub(crate) use tables::moment;
 

@@ -114,18 +114,23 @@ impl IncidentService {
 
     /// What each owner is to be told of an incident; nothing of one that is not there.
     pub(crate) async fn messages_of(&self, id: &IncidentId, now: OffsetDateTime) -> Result<Vec<Message>> {
-        let kept = self.current(id).await?;
-        Ok(kept.map_or_else(Vec::new, |kept| {
-            road::message::messages(&kept.incident, None, now)
-        }))
+        let Some(kept) = self.current(id).await? else {
+            return Ok(Vec::new());
+        };
+        // It goes through all lines; a thread that serves connections must not.
+        let made = tokio::task::spawn_blocking(move || road::message::messages(&kept.incident, None, now));
+        made.await.context("the messages of an incident were lost")
     }
 
     /// Incidents about which somebody has to do something now: what is due soon comes by time alone.
-    pub(crate) fn pressing(&self, now: OffsetDateTime) -> Vec<IncidentId> {
-        let kept = self.kept();
-        let is_pressing = |kept: &Kept| kept.incident.lines().any(|line| line.state(now).is_open());
-        let pressing = kept.iter().filter(|(_, kept)| is_pressing(kept));
-        pressing.map(|(id, _)| id.clone()).collect()
+    pub(crate) async fn pressing(&self, now: OffsetDateTime) -> Result<Vec<IncidentId>> {
+        let kept = self.kept().clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let is_pressing = |kept: &Kept| kept.incident.lines().any(|line| line.state(now).is_open());
+            let pressing = kept.into_iter().filter(|(_, kept)| is_pressing(kept));
+            pressing.map(|(id, _)| id).collect()
+        });
+        found.await.context("the open incidents were lost")
     }
 
     /// An incident of such a severity in which a tag is open.

@@ -233,6 +233,11 @@ pub struct SeenRelief {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Remedy {
+    /// A newer tag of the same line is there and without all that this one has: use it, or move the tag to it.
+    NewerTag {
+        /// Which.
+        tag: String,
+    },
     /// It comes from the base, of which a fixed release is there: take it, by rebase or rebuild.
     TakeBase {
         /// Which base.
@@ -310,6 +315,7 @@ impl Remedy {
     /// What its owner waits for, as one word.
     pub const fn waits_on(&self) -> &'static str {
         match self {
+            Self::NewerTag { .. } => "a move to a newer tag",
             Self::TakeBase { .. } => "a rebase",
             Self::AwaitBase { .. } => "the owner of the base",
             Self::Upgrade { .. } | Self::BuildAgain { .. } => "a rebuild",

@@ -1,4 +1,4 @@
-//! What of an incident is over and what is not, by severity: "the critical part is closed, the medium part is open".
+//! What of an incident is over and what is not, by severity: "the critical part is resolved, the medium part is open".
 
 use findings::Severity;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,12 @@ impl Incident {
 }
 
 impl Part {
-    /// In words: `critical part (CVE-2021-44228) closed`, `medium part (CVE-2021-45105) open: at least 3 affected`.
+    /// `open`, or `resolved`: nobody has to do anything about it now. That an incident is closed is somebody's word.
+    pub const fn state(&self) -> &'static str {
+        if self.open == 0 { "resolved" } else { "open" }
+    }
+
+    /// In words: `critical part (CVE-2021-44228) resolved`, `medium part (CVE-2021-45105) open: at least 3 affected`.
     pub fn words(&self) -> String {
         let ids: Vec<&str> = self.vulnerabilities.iter().map(VulnerabilityId::as_str).collect();
         let relieved = match self.relieved {
@@ -57,7 +62,7 @@ impl Part {
             count => format!(", {count} mitigated or waived"),
         };
         let state = match self.open {
-            0 => "closed".to_owned(),
+            0 => self.state().to_owned(),
             open if self.at_least => format!("open: at least {open} affected"),
             open => format!("open: {open} affected"),
         };

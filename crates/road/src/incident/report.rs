@@ -81,6 +81,27 @@ pub struct Report {
     pub events_more: usize,
 }
 
+/// How far a generation is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GenerationState {
+    /// Something is still affected by what it is about, also if that is mitigated or waived.
+    #[default]
+    InRemediation,
+    /// Nothing is affected any more.
+    Remediated,
+}
+
+impl GenerationState {
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InRemediation => "in remediation",
+            Self::Remediated => "remediated",
+        }
+    }
+}
+
 /// The figures of a generation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GenerationFigures {
@@ -101,6 +122,9 @@ pub struct GenerationFigures {
     pub affected: usize,
     /// How many are fixed of it.
     pub fixed: usize,
+    /// Whether anything is left of it.
+    #[serde(default)]
+    pub state: GenerationState,
     /// Time to remediate by cohort, for what it is about alone.
     pub time_to_remediate: BTreeMap<Cohort, Estimate>,
 }
@@ -289,6 +313,11 @@ fn of_generation(incident: &Incident, generation: &Generation, now: OffsetDateTi
         lines,
         affected,
         fixed,
+        state: if affected == 0 {
+            GenerationState::Remediated
+        } else {
+            GenerationState::InRemediation
+        },
         time_to_remediate: samples
             .into_iter()
             .map(|(cohort, samples)| (cohort, estimate(samples)))

@@ -125,12 +125,7 @@ impl Report {
                 generation.affected.to_string(),
                 generation.fixed.to_string(),
                 generation.lines.to_string(),
-                if generation.affected == 0 {
-                    "closed"
-                } else {
-                    "open"
-                }
-                .to_owned(),
+                generation.state.as_str().to_owned(),
             ]
         });
         let head = [

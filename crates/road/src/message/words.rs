@@ -8,6 +8,11 @@ use crate::page::Block;
 /// What an owner must do, as a sentence.
 pub(super) fn remedy(remedy: &Remedy) -> String {
     match remedy {
+        Remedy::NewerTag { tag } => {
+            format!(
+                "the newer tag {tag} of the same line is without it: use that one, or move this one to it"
+            )
+        }
         Remedy::TakeBase { base, release } => {
             format!("take release {release} of the base {base}, by rebase or rebuild")
         }

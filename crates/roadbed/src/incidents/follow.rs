@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use road::{
     fleet::is_fix_superseded,
-    incident::{Event, EventKind, Incident, Vulnerability},
+    incident::{Event, EventKind, Incident, Sighting, Status, Vulnerability},
     names::IncidentId,
 };
 use store::{Actor, StoreError};
@@ -139,7 +139,10 @@ impl IncidentService {
         let seen = self.fleet.sight(sought).await?;
         let missing = self.missing(incident, &seen.missing).await?;
         let is_sure = !missing.is_unsure;
-        let told = [told, self.covered_anew(incident).await?].concat();
+        let mut told = [told, self.covered_anew(incident).await?].concat();
+        if !told.is_empty() && stands(incident, &seen, self.now()) {
+            told.clear();
+        }
         let is_quiet = told.is_empty()
             && missing.gone.is_empty()
             && !seen.sightings.iter().any(|sighting| incident.is_news(sighting));
@@ -188,6 +191,26 @@ impl IncidentService {
         }
         Ok(told)
     }
+}
+
+/// Whether it is closed and nothing that was seen opens it again. Then what it says of severities, fixes and coverage stands as at its
+/// closing; once it is open again, it says what is known by then.
+fn stands(incident: &Incident, seen: &Seen, now: OffsetDateTime) -> bool {
+    if !matches!(incident.status(now), Status::Closed { .. }) {
+        return false;
+    }
+    let news = seen.sightings.iter();
+    let affected: Vec<Sighting> = news
+        .filter(|sighting| !sighting.affected_by.is_empty() && incident.is_news(sighting))
+        .cloned()
+        .collect();
+    if affected.is_empty() {
+        return true;
+    }
+    let mut then = incident.clone();
+    // What cannot be taken in opens nothing.
+    let is_seen = then.see(affected, ACTOR, now).is_ok();
+    !is_seen || matches!(then.status(now), Status::Closed { .. })
 }
 
 /// What is otherwise about a vulnerability. A fix that turned out not to be one, with another in its place, begins a new generation.

@@ -16,6 +16,6 @@ impl Messages for IncidentService {
     }
 
     fn open(&self, now: OffsetDateTime) -> MessagesAsked<'_, Vec<IncidentId>> {
-        Box::pin(async move { Ok(self.pressing(now)) })
+        Box::pin(self.pressing(now))
     }
 }

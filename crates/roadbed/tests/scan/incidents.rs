@@ -160,6 +160,24 @@ async fn an_incident_is_opened_followed_and_closed_and_survives_kills() -> Resul
 async fn check_history(world: &World) -> Result<()> {
     let list = world.roadbed(&["incident", "list"])?;
     ensure!(list.contains("log4shell") && list.contains("reopened"), "{list}");
+    let head: Vec<&str> = list
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let columns = [
+        "ID",
+        "STATUS",
+        "OPENED",
+        "OPEN",
+        "OVERDUE",
+        "MITIGATED",
+        "WAIVED",
+        "FIXED",
+        "TITLE",
+    ];
+    assert_eq!(head, columns, "{list}");
     let report = world.roadbed(&["incident", "report", "log4shell"])?;
     ensure!(report.starts_with("# log4shell: Log4Shell"), "{report}");
     for part in [

@@ -158,7 +158,10 @@ pub struct IncidentPart {
     /// How.
     #[schema(value_type = String)]
     pub severity: Severity,
-    /// In words: whether it is closed, and how much is affected.
+    /// `open`, or `resolved`: nobody has to do anything about it now.
+    #[serde(default)]
+    pub state: String,
+    /// In words: whether it is resolved, and how much is affected.
     pub words: String,
     /// Tags and images about which somebody has to do something because of them.
     pub open: u64,
@@ -172,7 +175,7 @@ pub struct IncidentEntry {
     pub id: IncidentId,
     /// What it is about.
     pub title: String,
-    /// `open`, `closed`, or `reopened`: closed once, and something is affected again.
+    /// `open`; `closed`: somebody says that it is over; `reopened`: closed once, and something is affected again.
     pub status: String,
     /// When it was opened.
     pub opened_at: Moment,
@@ -425,6 +428,7 @@ impl From<&road::incident::Part> for IncidentPart {
     fn from(part: &road::incident::Part) -> Self {
         Self {
             severity: part.severity,
+            state: part.state().to_owned(),
             words: part.words(),
             open: part.open as u64,
         }

@@ -90,7 +90,7 @@ fn another_application_is_the_same_line() {
 }
 
 #[test]
-fn parts_say_what_is_closed() {
+fn parts_say_what_is_resolved() {
     let (mut incident, _) = open(&[("a", Cohort::Paved), ("b", Cohort::Paved)]);
     let medium = vulnerability("CVE-2021-45105", Severity::Medium, &["2.17.0"]);
     incident.add_vulnerability(medium, &[], "feed", T0).unwrap();
@@ -102,12 +102,19 @@ fn parts_say_what_is_closed() {
     assert_eq!(
         words,
         [
-            "critical part (CVE-2021-44228) closed",
+            "critical part (CVE-2021-44228) resolved",
             "medium part (CVE-2021-45105) open: 1 affected"
         ]
     );
     let report = incident.report(T0);
-    assert!(report.to_html().contains("critical part (CVE-2021-44228) closed"));
+    assert!(
+        report
+            .to_html()
+            .contains("critical part (CVE-2021-44228) resolved")
+    );
+    let generations = report.generations.iter();
+    let states: Vec<&str> = generations.map(|generation| generation.state.as_str()).collect();
+    assert_eq!(states, ["remediated", "in remediation"]);
     let waived = EventKind::Waived {
         line: key("a"),
         covers: vec![id("CVE-2021-45105")],
@@ -117,7 +124,7 @@ fn parts_say_what_is_closed() {
     incident.record(waived, "sec", T0).unwrap();
     assert_eq!(
         incident.parts(T0)[1].words(),
-        "medium part (CVE-2021-45105) closed, 1 mitigated or waived"
+        "medium part (CVE-2021-45105) resolved, 1 mitigated or waived"
     );
 }
 

@@ -32,12 +32,24 @@ pub(super) fn list(entries: &[IncidentEntry]) -> String {
             output::moment(entry.opened_at.0),
             least(entry, entry.open),
             entry.overdue.to_string(),
+            entry.mitigated.to_string(),
+            entry.waived.to_string(),
             entry.fixed.to_string(),
             entry.title.clone(),
         ]
     });
     output::table(
-        ["ID", "STATUS", "OPENED", "OPEN", "OVERDUE", "FIXED", "TITLE"],
+        [
+            "ID",
+            "STATUS",
+            "OPENED",
+            "OPEN",
+            "OVERDUE",
+            "MITIGATED",
+            "WAIVED",
+            "FIXED",
+            "TITLE",
+        ],
         rows,
     )
 }
@@ -169,6 +181,9 @@ fn todo(line: &IncidentLine) -> String {
 
 fn in_words(remedy: &Remedy) -> String {
     match remedy {
+        Remedy::NewerTag { tag } => {
+            format!("use the newer tag {tag}, which is without it, or move this one to it")
+        }
         Remedy::TakeBase { base, release } => format!("rebuild on {base} {release}"),
         Remedy::AwaitBase { base } => format!("wait for a fixed release of base {base}"),
         Remedy::Upgrade {

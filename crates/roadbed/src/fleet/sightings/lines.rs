@@ -43,6 +43,10 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: &AllFound)
         if !without.is_empty() {
             seen.followed.insert(line.clone(), without);
         }
+        if let Some(tag) = followers.newest(&line, &sighting.affected_by) {
+            // What it would take to build one that is there already is of no use.
+            sighting.remedies = vec![Remedy::NewerTag { tag }];
+        }
         keep_unknown(sought, &all.unknown, &mut sighting);
         let digests: Vec<_> = images.iter().map(|(key, _)| key.digest).collect();
         sighting.withdrawal = withdrawn::of_line(sought, &sighting, &digests, &all.unknown);
@@ -81,6 +85,16 @@ impl Followers {
             versions::has_follower(tag, clean.map(|(tag, _)| tag.as_str()))
         };
         has.iter().filter(is_without).cloned().collect()
+    }
+
+    /// The newest tag of the same line that is without all that the line has.
+    fn newest(&self, line: &LineKey, has: &[VulnerabilityId]) -> Option<String> {
+        let (Reference::Tag(tag), Some(known)) = (&line.reference, self.0.get(&line.repository)) else {
+            return None;
+        };
+        let is_clean = |of_tag: &BTreeSet<VulnerabilityId>| !has.iter().any(|id| of_tag.contains(id));
+        let clean = known.iter().filter(|(_, of_tag)| is_clean(of_tag));
+        versions::newest(tag, clean.map(|(tag, _)| tag.as_str())).map(str::to_owned)
     }
 }
 

@@ -18,6 +18,10 @@ pub(super) struct VersionTag<'a> {
 impl<'a> VersionTag<'a> {
     /// At least two numbers with dots between them: one alone, such as `17`, is a tag that is moved.
     pub(super) fn of(tag: &'a str) -> Option<Self> {
+        Self::read(tag).filter(|version| version.numbers.len() >= 2)
+    }
+
+    fn read(tag: &'a str) -> Option<Self> {
         let text = tag.strip_prefix('v').unwrap_or(tag);
         let end = text
             .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
@@ -28,11 +32,18 @@ impl<'a> VersionTag<'a> {
             .map(|number| number.parse().ok())
             .collect::<Option<_>>()?;
         let (variant, rebased) = without_rebase(variant);
-        (2..=NUMBERS).contains(&numbers.len()).then_some(Self {
+        (1..=NUMBERS).contains(&numbers.len()).then_some(Self {
             numbers,
             variant,
             rebased,
         })
+    }
+
+    /// Whether a tag that is moved along, such as `1.4`, may name this version (`1.4.2`).
+    fn is_below(&self, other: &Self) -> bool {
+        self.variant == other.variant
+            && self.numbers.len() > other.numbers.len()
+            && self.numbers.starts_with(&other.numbers)
     }
 
     /// Whether whoever uses `other` is meant to go to this one: a later version with the same first number, of the same variant.
@@ -65,6 +76,22 @@ pub(super) fn has_follower<'a>(tag: &Tag, mut others: impl Iterator<Item = &'a s
         let is_later = |version| VersionTag::of(other).is_some_and(|other| other.follows(version));
         (other_built == built && other_rebased > rebased) || version.as_ref().is_some_and(is_later)
     })
+}
+
+/// The latest of these that whoever uses a tag is meant to go to: a version that the tag may be moved to, else one that follows it.
+pub(super) fn newest<'a>(tag: &Tag, others: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let own = VersionTag::read(tag.as_str());
+    let later = others.filter_map(|other| {
+        let version = VersionTag::of(other);
+        let is_below = own
+            .as_ref()
+            .zip(version.as_ref())
+            .is_some_and(|(own, version)| version.is_below(own));
+        let is_later = is_below || has_follower(tag, std::iter::once(other));
+        let numbers = version.map(|version| version.numbers);
+        is_later.then_some((is_below, numbers, without_rebase(other).1, other))
+    });
+    later.max().map(|(.., other)| other)
 }
 
 #[cfg(test)]
@@ -112,5 +139,23 @@ mod tests {
         assert!(
             !may_follow("1..1") && !may_follow("latest") && may_follow("1.4-rc1") && may_follow("latest-p1")
         );
+    }
+
+    #[test]
+    fn the_newest_of_the_line_is_named() {
+        for (tag, others, newest_one) in [
+            ("1.4", &["1.4.2", "1.4.10", "1.5.0", "2.0.0"][..], Some("1.4.10")),
+            ("1.4", &["1.4.2", "1.5"], Some("1.4.2")),
+            ("1.4", &["1.4.2-alpine", "1.40.1", "1.3.9"], None),
+            ("v1", &["v1.9.0", "v1.10.0", "v2.0.0"], Some("v1.10.0")),
+            ("1-alpine", &["1.2.0-alpine", "1.3.0"], Some("1.2.0-alpine")),
+            ("1.4.1", &["1.4.2", "1.5.0"], Some("1.5.0")),
+            ("1.4.1", &["1.4.1-p1", "1.4.1-p2"], Some("1.4.1-p2")),
+            ("prod", &["prod-p9", "prod-p10", "1.4.2"], Some("prod-p10")),
+            ("latest", &["1.4.2"], None),
+        ] {
+            let found = newest(&tag.parse().unwrap(), others.iter().copied());
+            assert_eq!(found, newest_one, "{tag} {others:?}");
+        }
     }
 }

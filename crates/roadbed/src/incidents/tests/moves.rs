@@ -1,6 +1,6 @@
 //! What is pushed, moved and deleted while an incident is open.
 
-use road::incident::{EventKind, Status};
+use road::incident::{EventKind, Remedy, Status};
 use store::NewInUse;
 use time::macros::datetime;
 use web::IncidentChange;
@@ -58,6 +58,42 @@ async fn a_later_version_takes_the_place_of_an_old_tag_that_nobody_uses() {
     let states = incident.lines().map(|line| line.state(kit.now()).as_str());
     let states: Vec<&str> = states.collect();
     assert_eq!(states, ["open", "fixed", "fixed", "open", "open"]);
+}
+
+/// `1.4` is moved along with its versions; whoever forgot to is told which one is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_tag_of_the_same_line_is_what_is_to_be_used() {
+    let kit = kit().await;
+    for tag in ["1.4", "1.4.1", "latest"] {
+        kit.push("shop/cart", tag, &image("2.14.1")).await;
+    }
+    kit.open(ID, CVE, None).await;
+    let remedies = async |tag: &str| {
+        let incident = kit.incident(ID).await;
+        let line = incident.line(&format!("shop/cart:{tag}").parse().unwrap());
+        line.unwrap().remedies.clone()
+    };
+    assert!(matches!(
+        remedies("1.4").await.as_slice(),
+        [Remedy::Upgrade { .. }]
+    ));
+    kit.push("shop/cart", "1.4.2", &image("2.15.0")).await;
+    kit.push("shop/cart", "1.4.10", &image("2.15.0")).await;
+    // A later one that has it is none to go to.
+    kit.push("shop/cart", "1.4.11", &image("2.14.1")).await;
+    kit.look().await;
+    let newer = Remedy::NewerTag {
+        tag: "1.4.10".to_owned(),
+    };
+    assert_eq!(remedies("1.4").await, [newer]);
+    assert!(matches!(
+        remedies("latest").await.as_slice(),
+        [Remedy::Upgrade { .. }]
+    ));
+    let incident = kit.incident(ID).await;
+    let key = "shop/cart:1.4.1".parse().unwrap();
+    assert_eq!(incident.line(&key).unwrap().state(kit.now()).as_str(), "fixed");
+    assert_eq!(incident.report(kit.now()).waiting_on["a move to a newer tag"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +192,7 @@ async fn a_start_finds_what_happened_while_nobody_looked() {
     assert!(!kit.incidents.look().await.unwrap());
     kit.look().await;
     assert_eq!(kit.state(ID, "shop/a").await, "fixed");
-    assert!(kit.incidents.pressing(kit.now()).is_empty());
+    assert!(kit.incidents.pressing(kit.now()).await.unwrap().is_empty());
     let closed = IncidentChange::Close {
         note: "over".to_owned(),
     };

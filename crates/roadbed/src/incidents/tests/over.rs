@@ -153,3 +153,36 @@ async fn what_is_not_said_of_the_same_image_any_more_was_not_fixed() {
     assert!(why.contains("nothing says any more"), "{why}");
     assert_eq!(incident.status(kit.now()), Status::Open);
 }
+
+/// What a closed incident says was true when it was closed; what comes later counts once it is open again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_advisories_say_after_the_closing_changes_nothing_of_it() {
+    let kit = closed().await;
+    let closed = kit.incident(ID).await;
+    let severity = |incident: &road::incident::Incident| incident.vulnerabilities()[0].severity;
+    assert_eq!(severity(&closed), findings::Severity::Critical);
+    kit.go_to(datetime!(2021-12-20 8:00 UTC));
+    let said = dated::said_at(datetime!(2021-12-10 0:41 UTC)).into_iter();
+    let lowered = said.map(|(name, mut document)| {
+        document["severity"] =
+            json!([{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N" }]);
+        document["database_specific"] = json!({ "severity": "LOW" });
+        document["affected"][0]["ranges"][0]["events"] =
+            json!([{ "introduced": "2.0" }, { "fixed": "2.14.9" }]);
+        document["modified"] = json!("2021-12-20T08:00:00Z");
+        (name, document)
+    });
+    kit.import(&lowered.collect::<Vec<_>>()).await;
+    kit.look().await;
+    let later = kit.incident(ID).await;
+    assert_eq!(later.vulnerabilities(), closed.vulnerabilities());
+    assert_eq!(later.generations(), closed.generations());
+    assert_eq!(later.coverage(), closed.coverage());
+    // It comes back, and says what is known by now.
+    kit.push("shop/a", "prod", &image("2.13.3")).await;
+    kit.look().await;
+    kit.look().await;
+    let again = kit.incident(ID).await;
+    assert_eq!(again.status(kit.now()), Status::Reopened);
+    assert_eq!(severity(&again), findings::Severity::Low);
+}

@@ -25,7 +25,7 @@ impl Day {
     }
 }
 
-/// Step 7: the critical part is closed, another one is open.
+/// Step 7: the critical part is resolved, another one is open.
 pub(super) async fn denial_of_service(day: &Day) {
     day.kit.go_to(datetime!(2021-12-16 9:00 UTC));
     day.everybody("17.0.3", "2.16.0", None).await;
@@ -71,7 +71,7 @@ pub(super) async fn denial_of_service(day: &Day) {
         .collect();
     assert_eq!(parts.len(), 2, "{parts:?}");
     assert!(
-        parts[0].starts_with("critical part (CVE-2021-44228, CVE-2021-45046) closed"),
+        parts[0].starts_with("critical part (CVE-2021-44228, CVE-2021-45046) resolved"),
         "{parts:?}"
     );
     assert!(parts[1].contains("part (CVE-2021-45105) open: "), "{parts:?}");
