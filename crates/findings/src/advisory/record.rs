@@ -112,6 +112,35 @@ pub struct Advisory {
     pub affected: Vec<Affected>,
 }
 
+impl Advisory {
+    /// The vulnerabilities that an update fixes, each of which is another one. Empty for an advisory that is about one.
+    pub(crate) fn vulnerabilities_fixed(&self) -> Vec<&str> {
+        if !self.aliases.is_empty() {
+            return Vec::new();
+        }
+        if !self.upstream.is_empty() {
+            return self.upstream.iter().map(String::as_str).collect();
+        }
+        if !self.database.names_fixed_under_related() {
+            return Vec::new();
+        }
+        let related = self.related.iter().map(String::as_str);
+        related.filter(|id| id.starts_with("CVE-")).collect()
+    }
+
+    /// Every name of the vulnerabilities that it speaks of, its own id first. What is merely related is none, except where its source
+    /// names there what it fixes.
+    pub fn names(&self) -> Vec<&str> {
+        let own = std::iter::once(self.id.as_str());
+        let others = self.aliases.iter().chain(&self.upstream).map(String::as_str);
+        let mut names: Vec<&str> = own.chain(others).collect();
+        if self.aliases.is_empty() && self.upstream.is_empty() {
+            names.extend(self.vulnerabilities_fixed());
+        }
+        names
+    }
+}
+
 /// What an advisory says of one package.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Affected {

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use findings::{
     OsRelease, Package,
-    advisory::{Advisory, AdvisoryIndex, VulnerabilityFinding, match_packages},
+    advisory::{Advisory, AdvisoryIndex, Changed, VulnerabilityFinding, match_packages},
 };
 use store::Store;
 use time::OffsetDateTime;
@@ -55,7 +55,7 @@ pub(crate) struct Fixes {
     /// In which generation an advisory came that has said the same since, where that is not the first one.
     came: HashMap<Box<str>, u64>,
     /// States of the others, the earliest first.
-    states: HashMap<Box<str>, Arc<[(u64, AdvisoryIndex)]>>,
+    states: HashMap<Box<str>, Arc<[State]>>,
     /// Which of those have ever spoken of a vulnerability, by each of its names: one that was taken back may have named the fix
     /// that another one names now.
     of_vulnerability: HashMap<Box<str>, BTreeSet<Box<str>>>,
@@ -68,11 +68,11 @@ pub(crate) struct Fixes {
 /// Changes of one advisory that are read at a time.
 const CHANGES: usize = 256;
 
-/// Names of one advisory that are kept.
-const NAMES: usize = 64;
+/// Names of one advisory that are kept: a kernel's update fixes some hundreds. Their bytes count as held.
+const NAMES: usize = 1_000;
 
-/// Advisories of one name that are asked.
-const OF_A_NAME: usize = 32;
+/// Advisories of one name that are asked: each distribution has one or two for each of its releases.
+const OF_A_NAME: usize = 128;
 
 impl Fixes {
     /// Reads it.
@@ -186,16 +186,8 @@ impl Fixes {
         if generations.len() > 1 {
             let (states_held, bytes_held) = self.held;
             if states_held < limits.states && bytes_held < limits.bytes {
-                let (states, names) = states(store, &id, &generations).await?;
-                self.held.0 += states.len();
-                self.held.1 += bytes_of(&states);
-                for name in names {
-                    let of = self.of_vulnerability.entry(name.into()).or_default();
-                    if of.len() < OF_A_NAME {
-                        of.insert(id.as_str().into());
-                    }
-                }
-                self.states.insert(id.into(), states.into());
+                let found = states(store, &id, &generations).await?;
+                self.hold(&id, found);
                 return Ok(());
             }
             // Grace that ends early is asked for again; one that never ends is noticed by nobody.
@@ -205,6 +197,63 @@ impl Fixes {
             self.came.insert(id.into(), came);
         }
         Ok(())
+    }
+
+    fn hold(&mut self, id: &str, (states, names): States) {
+        self.held.0 += states.len();
+        self.held.1 += bytes_of(&states);
+        for name in names {
+            let of = self.of_vulnerability.entry(name.into()).or_default();
+            if of.len() < OF_A_NAME && of.insert(id.into()) {
+                self.held.1 += 2 * id.len();
+            }
+        }
+        self.states.insert(id.into(), states.into());
+    }
+
+    /// As it would be if these advisories, which the store does not have, were imported at a moment as the next generation.
+    ///
+    /// # Errors
+    /// One of them cannot be asked.
+    pub(super) fn foreseen(&self, changed: &[Changed], at: OffsetDateTime) -> Result<Self> {
+        self.foreseen_within(changed, at, FixLimits::default())
+    }
+
+    fn foreseen_within(&self, changed: &[Changed], at: OffsetDateTime, limits: FixLimits) -> Result<Self> {
+        let mut fixes = self.clone();
+        let first = self.moments.keys().next().copied();
+        let next = self.moments.keys().next_back().map_or(1, |present| present + 1);
+        fixes.moments.insert(next, at);
+        for Changed { before, after } in changed {
+            let id = after.id.as_str();
+            let Some(before) = before else {
+                fixes.came.insert(id.into(), next);
+                continue;
+            };
+            let is_same = (&before.affected, before.withdrawn) == (&after.affected, after.withdrawn);
+            let is_full = fixes.held.0 >= limits.states || fixes.held.1 >= limits.bytes;
+            // What is held of it already is told more of; of others there may be no room, and they count since they came.
+            let known = fixes.states.get(id).map(|states| states.to_vec());
+            if is_same || (known.is_none() && is_full) {
+                continue;
+            }
+            let came = fixes.came.remove(id).or(first).unwrap_or(next);
+            let mut states = match known {
+                Some(known) => {
+                    fixes.held.0 = fixes.held.0.saturating_sub(known.len());
+                    fixes.held.1 = fixes.held.1.saturating_sub(bytes_of(&known));
+                    known
+                }
+                None => vec![(came, index_of(before)?)],
+            };
+            if states.len() < STATES {
+                states.push((next, index_of(after)?));
+            }
+            let names = [before, after].into_iter().flat_map(Advisory::names);
+            let names = names.take(NAMES).map(str::to_owned).collect();
+            fixes.hold(id, (states, names));
+        }
+        Ok(fixes)
     }
 
     /// When the first of the sources of a finding that name a fix has named one, or an advisory that has spoken of the same
@@ -263,17 +312,27 @@ fn names_fix(index: &AdvisoryIndex, package: &Package, os: Option<&OsRelease>) -
     found.matches.iter().any(|found| found.fix.version().is_some())
 }
 
-fn bytes_of(states: &[(u64, AdvisoryIndex)]) -> usize {
-    let bytes = |(_, index): &(u64, AdvisoryIndex)| size_of::<AdvisoryIndex>() + index.stats().bytes;
+fn bytes_of(states: &[State]) -> usize {
+    let bytes = |(_, index): &State| size_of::<AdvisoryIndex>() + index.stats().bytes;
     states.iter().map(bytes).sum()
 }
 
+fn index_of(advisory: &Advisory) -> Result<Arc<AdvisoryIndex>> {
+    let index = AdvisoryIndex::build([advisory.clone()]);
+    index
+        .map(Arc::new)
+        .context("a state of an advisory cannot be read")
+}
+
+/// What an advisory has said since a generation.
+type State = (u64, Arc<AdvisoryIndex>);
+
 /// States of an advisory, and the names of what it has ever spoken of.
-type States = (Vec<(u64, AdvisoryIndex)>, BTreeSet<String>);
+type States = (Vec<State>, BTreeSet<String>);
 
 /// The states of an advisory that differ in what they say is affected, the latest among them.
 async fn states(store: &Store, id: &str, generations: &[u64]) -> Result<States> {
-    let mut states: Vec<(u64, AdvisoryIndex)> = Vec::new();
+    let mut states: Vec<State> = Vec::new();
     let mut names = BTreeSet::new();
     let mut before: Option<Advisory> = None;
     for &generation in generations {
@@ -281,9 +340,9 @@ async fn states(store: &Store, id: &str, generations: &[u64]) -> Result<States> 
             continue;
         };
         let Some(advisory) = readable(&row) else { continue };
-        for name in advisory.aliases.iter().chain(&advisory.upstream) {
+        for name in advisory.names() {
             if names.len() < NAMES {
-                names.insert(name.clone());
+                names.insert(name.to_owned());
             }
         }
         let is_same = before.as_ref().is_some_and(|before| {
@@ -292,9 +351,7 @@ async fn states(store: &Store, id: &str, generations: &[u64]) -> Result<States> 
         if is_same || states.len() >= STATES {
             continue;
         }
-        let index =
-            AdvisoryIndex::build([advisory.clone()]).context("a state of an advisory cannot be read")?;
-        states.push((generation, index));
+        states.push((generation, index_of(&advisory)?));
         before = Some(advisory);
     }
     names.insert(id.to_owned());

@@ -17,7 +17,7 @@ use web::wire::{ImportDocument, PreviewReport};
 use super::{
     Facts,
     asked::{AT_ONCE, Asked, Compared, PAGE, Tally, Touching},
-    knowledge, touched,
+    knowledge, moment, touched,
 };
 
 /// Refusals that are repeated in the answer.
@@ -101,7 +101,7 @@ impl Asked {
     async fn with(&self, documents: Vec<ImportDocument>) -> Result<Foreseen> {
         let before = self.knowledge.facts().await;
         let mut advisories = knowledge::advisories_of(&self.store, before.generation).await?;
-        let known = Arc::clone(&before);
+        let (known, now) = (Arc::clone(&before), moment(self.store.now())?);
         let computed = tokio::task::spawn_blocking(move || {
             let given = Given::read(&documents);
             let mut changed = Vec::new();
@@ -119,12 +119,13 @@ impl Asked {
                 let was = known.epss.clone().unwrap_or_default();
                 catalogues = catalogues.and(CatalogueChange::of_epss(&was, epss));
             }
+            let fixes = known.fixes.foreseen(&changed, now)?;
             let touched = touched::touched(changed, &catalogues, &index, known.reads_epss)?;
             let after = Facts {
                 index: Arc::new(index),
                 kev: given.kev.or_else(|| known.kev.clone()),
                 epss: given.epss.or_else(|| known.epss.clone()),
-                fixes: Arc::clone(&known.fixes),
+                fixes: Arc::new(fixes),
                 policy: known.policy.clone(),
                 waivers: known.waivers.clone(),
                 signers: Arc::clone(&known.signers),

@@ -139,7 +139,7 @@ impl IndexBuilder {
             self.stats.withdrawn += 1;
             return Ok(());
         }
-        let fixed = vulnerabilities_fixed(&advisory);
+        let fixed = advisory.vulnerabilities_fixed();
         if advisory.database.lists_ordinary_updates() && fixed.is_empty() {
             self.stats.ordinary_updates += 1;
             return Ok(());
@@ -357,25 +357,6 @@ fn number_below(count: usize, limit: usize, what: &'static str) -> Result<u32, A
         what,
         limit: limit as u64,
     })
-}
-
-/// The vulnerabilities that an update fixes, each of which is another one. Empty for an advisory that is about one.
-fn vulnerabilities_fixed(advisory: &Advisory) -> Vec<&str> {
-    if !advisory.aliases.is_empty() {
-        return Vec::new();
-    }
-    if !advisory.upstream.is_empty() {
-        return advisory.upstream.iter().map(String::as_str).collect();
-    }
-    if !advisory.database.names_fixed_under_related() {
-        return Vec::new();
-    }
-    advisory
-        .related
-        .iter()
-        .map(String::as_str)
-        .filter(|id| id.starts_with("CVE-"))
-        .collect()
 }
 
 /// Behind the colon these have the address of a registry, not a release (`Packagist:https://packages.drupal.org/8`).

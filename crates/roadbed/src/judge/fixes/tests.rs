@@ -199,3 +199,101 @@ async fn a_fix_is_as_old_under_another_id() {
     importer.finish("test", &Actor::operator("test")).await.unwrap();
     assert_eq!(world.known_at("1.2.0").await, moment_of(first));
 }
+
+/// What is asked for before it is imported counts as what it would be once it is.
+#[tokio::test]
+async fn what_is_foreseen_is_as_old_as_it_would_be() {
+    let world = World::new().await;
+    let open = json!([{ "introduced": "1.0.0" }]);
+    let closed = json!([{ "introduced": "1.0.0" }, { "fixed": "1.5.0" }]);
+    let read = |advisory: &Value| Advisory::read(advisory.to_string().as_bytes(), "test").unwrap();
+    let package = Package::new(PackageKind::Npm, "left", "1.2.0");
+    let id = "GHSA-jfh8-c2jp-5v3q";
+    let (before, mended) = (advisory("a hole", &open), advisory("a hole", &closed));
+    let mut new = mended.clone();
+    new["id"] = json!("GHSA-0000-0000-0004");
+    new["aliases"] = json!([]);
+    let mut taken_back = mended.clone();
+    taken_back["withdrawn"] = json!("2022-04-01T00:00:00Z");
+    world.import(&before).await;
+    let fixes = Fixes::read(&world.store).await.unwrap();
+    let now = moment(world.store.now()).unwrap();
+    let named = |changed: &[Changed], of: &str, limits: FixLimits| {
+        let foreseen = fixes.foreseen_within(changed, now, limits).unwrap();
+        foreseen.named_at(of, &package, None)
+    };
+    let changed = |before: Option<&Value>, after: &Value| Changed {
+        before: before.map(read),
+        after: read(after),
+    };
+    let all = FixLimits::default();
+    assert_eq!(named(&[changed(Some(&before), &mended)], id, all), Some(now));
+    let unknown = [changed(None, &new)];
+    assert_eq!(named(&unknown, "GHSA-0000-0000-0004", all), Some(now));
+    // Where there is no room, grace ends early.
+    let full = FixLimits { states: 0, ..all };
+    let first = fixes.moments.values().next().copied();
+    assert_eq!(named(&[changed(Some(&before), &mended)], id, full), first);
+
+    // Under a new id it is as old as under the one that is taken back with it.
+    let at = world.import(&mended).await;
+    let fixes = Fixes::read(&world.store).await.unwrap();
+    new["aliases"] = json!(["CVE-2021-44228"]);
+    let both = [changed(Some(&mended), &taken_back), changed(None, &new)];
+    let foreseen = fixes.foreseen(&both, moment(world.store.now()).unwrap()).unwrap();
+    let index = AdvisoryIndex::build([read(&new)]).unwrap();
+    let known = Knowledge {
+        index: &index,
+        kev: None,
+        epss: None,
+    };
+    let report = find_vulnerabilities(std::slice::from_ref(&package), None, &known);
+    assert_eq!(
+        foreseen.known_at(&report.findings[0], &package, None),
+        moment_of(at)
+    );
+}
+
+/// The rpm distributions name what they fix under `related`, and there may be much of it.
+#[tokio::test]
+async fn a_fix_is_as_old_under_another_id_where_it_is_only_related() {
+    let world = World::new().await;
+    let mut related: Vec<String> = (0..200).map(|number| format!("CVE-2021-1{number:03}")).collect();
+    related.push("CVE-2021-44228".to_owned());
+    let rpm = |id: &str, fixed: &str| {
+        json!({
+            "schema_version": "1.6.0", "id": id, "related": related,
+            "published": "2021-12-10T00:40:56Z", "modified": "2022-03-25T20:56:18Z",
+            "affected": [{
+                "package": { "ecosystem": "AlmaLinux:9", "name": "left" },
+                "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": fixed }] }],
+            }],
+        })
+    };
+    let old = rpm("ALSA-2021:0001", "1.5.0-1.el9");
+    let first = world.import(&old).await;
+    let mut taken_back = old.clone();
+    taken_back["withdrawn"] = json!("2022-04-01T00:00:00Z");
+    taken_back["modified"] = json!("2022-04-01T00:00:00Z");
+    world.import(&taken_back).await;
+    world.import(&rpm("ALSA-2021:0002", "1.5.0-1.el9")).await;
+    let facts = super::super::read_facts(&world.store).await.unwrap();
+    let os = OsRelease {
+        id: "almalinux".to_owned(),
+        version: "9.5".to_owned(),
+        ..OsRelease::default()
+    };
+    let package = Package::new(PackageKind::Rpm, "left", "1.2.0-1.el9");
+    let known = Knowledge {
+        index: &facts.index,
+        kev: None,
+        epss: None,
+    };
+    let report = find_vulnerabilities(std::slice::from_ref(&package), Some(&os), &known);
+    let is_it = |finding: &&VulnerabilityFinding| finding.id.as_ref() == "CVE-2021-44228";
+    let finding = report.findings.iter().find(is_it).unwrap();
+    assert_eq!(
+        facts.fixes.known_at(finding, &package, Some(&os)),
+        moment_of(first)
+    );
+}
