@@ -248,7 +248,7 @@ async fn a_damaged_hold_stops_its_source_alone() -> Result<()> {
     let registry = registry(&mirror).await?;
     registry.sync_well().await?;
     registry.damage_hold("Maven").await?;
-    mirror.put("Maven", "TEST-M-1", LATER);
+    mirror.put("Maven", "TEST-M-9", LATER);
     mirror.put("npm", "TEST-N-2", LATER);
     for _ in 0..2 {
         let synced = registry.sync(&[]).await?;
@@ -261,7 +261,7 @@ async fn a_damaged_hold_stops_its_source_alone() -> Result<()> {
         ensure!(synced.error("npm").is_empty(), "{synced:?}");
     }
     assert_eq!(registry.counts("TEST-N-2").await?, Some(true));
-    assert_eq!(registry.counts("TEST-M-1").await?, None);
+    assert_eq!(registry.counts("TEST-M-9").await?, None);
     let status = registry.status("Maven").await?;
     ensure!(
         status["state"] == "held" && status["held"]["why"] == "unreadable",
@@ -269,7 +269,7 @@ async fn a_damaged_hold_stops_its_source_alone() -> Result<()> {
     );
     let mended = registry.sync(&["--source", "Maven"]).await?;
     ensure!(mended.succeeded, "{mended:?}");
-    assert_eq!(registry.counts("TEST-M-1").await?, Some(true));
+    assert_eq!(registry.counts("TEST-M-9").await?, Some(true));
     registry.sync_well().await?;
     assert_eq!(registry.status("Maven").await?["state"], "fresh");
     Ok(())
