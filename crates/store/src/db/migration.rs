@@ -25,8 +25,8 @@ mod m0021_mass_rebase;
 mod m0022_stale_marks;
 mod m0023_counted;
 mod m0024_decision_texts;
-mod m0026_road_work;
 mod m0025_carried;
+mod m0026_road_work;
 mod table;
 
 /// The list.
@@ -58,8 +58,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_stale_marks::Migration),
             Box::new(m0023_counted::Migration),
             Box::new(m0024_decision_texts::Migration),
-            Box::new(m0026_road_work::Migration),
             Box::new(m0025_carried::Migration),
+            Box::new(m0026_road_work::Migration),
         ]
     }
 }
