@@ -28,7 +28,7 @@ use crate::{
 };
 
 mod app;
-mod background;
+pub(crate) mod background;
 mod fetching;
 mod first_start;
 mod front;

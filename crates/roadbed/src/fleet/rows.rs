@@ -193,7 +193,14 @@ pub(super) async fn kept_waived(
     if !decided.waives {
         return Ok(Vec::new());
     }
-    let found = store.decision_with_text(repo, digest, Point::Pull).await?;
+    let found = match store.decision_with_text(repo, digest, Point::Pull).await {
+        // Nothing of it is believed to be taken away, and others are told of all the same.
+        Err(error @ StoreError::Damaged { .. }) => {
+            tracing::error!(image = %format!("{repo}@{digest}"), %error, "nothing is known to be waived there");
+            None
+        }
+        found => found?,
+    };
     let kept: Option<Kept> = found.and_then(|(_, text)| serde_json::from_str(&text).ok());
     Ok(kept.unwrap_or_default().waived)
 }

@@ -25,6 +25,7 @@ use super::Reevaluator;
 use crate::{
     fleet::FleetService,
     judge::{IMAGE_MEMORY, Judge, JudgeLimits, Knowledge, attach},
+    serve::background::Background,
 };
 
 /// Reports and images in one transaction while they are planted.
@@ -54,19 +55,15 @@ struct Beside {
     store: Store,
     knowledge: Arc<Knowledge>,
     fleet: Arc<FleetService>,
-    runtime: tokio::runtime::Runtime,
+    background: Background,
     _loops: tokio::task::JoinSet<()>,
     _following: crate::fleet::Following,
 }
 
 impl Beside {
     async fn start(store: &Store) -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, Into::into);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(cores)
-            .enable_all()
-            .build()
-            .unwrap();
+        let background = Background::start().unwrap();
+        let runtime = background.handle();
         let started = Instant::now();
         let knowledge = Knowledge::of(store.clone(), JudgeLimits::default());
         let fleet = FleetService::of(store.clone(), Arc::clone(&knowledge));
@@ -96,7 +93,7 @@ impl Beside {
             store: store.clone(),
             knowledge,
             fleet,
-            runtime,
+            background,
             _loops: loops,
             _following: following,
         }
@@ -119,7 +116,7 @@ impl Beside {
     }
 
     fn stop(self) {
-        self.runtime.shutdown_background();
+        drop(self.background);
     }
 }
 

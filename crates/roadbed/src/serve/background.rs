@@ -10,14 +10,14 @@ use tokio::runtime::{Builder, Handle, Runtime};
 const NICE: i32 = 5;
 
 /// The threads. Dropping it ends what they do; they themselves end when they come to a wait.
-pub(super) struct Background(Option<Runtime>);
+pub(crate) struct Background(Option<Runtime>);
 
 impl Background {
     /// Starts as many as there are cores.
     ///
     /// # Errors
     /// The system refuses threads or event loops.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .thread_name("background")
             .on_thread_start(behind_requests(NICE))
@@ -27,7 +27,7 @@ impl Background {
     }
 
     /// Where to spawn.
-    pub(super) fn handle(&self) -> Handle {
+    pub(crate) fn handle(&self) -> Handle {
         self.0
             .as_ref()
             .map_or_else(Handle::current, |runtime| runtime.handle().clone())

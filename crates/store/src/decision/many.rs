@@ -44,6 +44,8 @@ struct Row {
     evidence: Option<String>,
     review_at: Option<i64>,
     decided_at: Option<i64>,
+    /// 1: its reasons are nowhere.
+    is_lost: i64,
 }
 
 /// What was decided of an image before, at one point.
@@ -55,6 +57,7 @@ struct Known {
     evidence: String,
     review_at: i64,
     decided_at: i64,
+    is_lost: bool,
 }
 
 #[derive(FromQueryResult)]
@@ -166,6 +169,7 @@ async fn rows_of(tx: &Tx, finished: &[&Finished]) -> Result<Vec<Row>, StoreError
         "WITH wanted(n, repository, digest) AS (VALUES {}) \
          SELECT w.n, m.id AS manifest_id, m.repository_id, d.point, d.outcome, d.policy, d.evidence, d.review_at, \
          d.decided_at, {SAID}, \
+         CASE WHEN d.body = '' AND NOT EXISTS (SELECT 1 FROM decision_text t WHERE t.said = d.said) THEN 1 ELSE 0 END AS is_lost, \
          CASE WHEN EXISTS (SELECT 1 FROM brake_image b WHERE b.repository_id = m.repository_id AND b.digest = m.digest) \
          THEN 1 ELSE 0 END AS is_braked \
          FROM wanted w JOIN repository r ON r.name = w.repository \
@@ -202,6 +206,7 @@ impl Row {
             evidence: self.evidence.unwrap_or_default(),
             review_at: self.review_at.unwrap_or(NEVER),
             decided_at: self.decided_at.unwrap_or_default(),
+            is_lost: self.is_lost > 0,
         });
     }
 }
@@ -266,7 +271,8 @@ impl<'a> Written<'a> {
 impl Known {
     /// Whether the row says all of it already, the generation by what is said for all.
     fn says(&self, judgement: &Judgement, confirmed: i64) -> bool {
-        self.outcome == judgement.outcome.number()
+        !self.is_lost
+            && self.outcome == judgement.outcome.number()
             && self.said == judgement.body.said()
             && self.policy == judgement.policy
             && self.evidence == judgement.evidence
@@ -275,8 +281,8 @@ impl Known {
     }
 }
 
-/// Rows in one statement.
-const ROWS: usize = 200;
+/// Rows in one statement. SQLite looks for each variable among all before it, so a longer statement takes more for each row.
+const ROWS: usize = 24;
 
 async fn write_rows(tx: &Tx, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
     for chunk in rows.chunks(ROWS) {

@@ -84,7 +84,12 @@ fn unpacked(packed: &[u8]) -> Result<String, StoreError> {
     let damaged = |error: std::io::Error| StoreError::damaged(format!("the reasons of a decision: {error}"));
     let reader = zstd::stream::read::Decoder::new(packed).map_err(damaged)?;
     let mut text = String::new();
-    reader.take(LONGEST).read_to_string(&mut text).map_err(damaged)?;
+    let read = reader.take(LONGEST + 1).read_to_string(&mut text);
+    if read.map_err(damaged)? as u64 > LONGEST {
+        return Err(StoreError::damaged(format!(
+            "the reasons of a decision are longer than {LONGEST} bytes"
+        )));
+    }
     Ok(text)
 }
 
@@ -130,18 +135,17 @@ impl Store {
         digest: &Digest,
         point: Point,
     ) -> Result<Option<(Arc<Decided>, Arc<str>)>, StoreError> {
+        let mut found = self.decision(repo, digest, point).await?;
         for _ in 0..ATTEMPTS {
-            let Some(decided) = self.decision(repo, digest, point).await? else {
-                return Ok(None);
-            };
+            let Some(decided) = found else { return Ok(None) };
             if let Some(text) = self.text_of(&decided).await? {
                 return Ok(Some((decided, text)));
             }
-            // Whoever decided anew took it away; the answer that is remembered ends right after.
-            tokio::task::yield_now().await;
+            // Whoever decided anew took it away, and what is remembered of the decision may end a moment later.
+            found = self.load_decision(repo, digest, point).await?;
         }
         Err(StoreError::damaged(format!(
-            "the reasons of {repo}@{digest} are missing"
+            "the reasons of {repo}@{digest} are missing until it is judged again"
         )))
     }
 
@@ -176,7 +180,7 @@ impl Store {
     }
 }
 
-/// Texts by their digests, as far as they are there.
+/// Texts by their digests, as far as they are there and can be read: what is damaged must not hide the others.
 pub(crate) async fn texts_of<'a>(
     on: &impl ConnectionTrait,
     said: impl IntoIterator<Item = &'a str>,
@@ -190,7 +194,12 @@ pub(crate) async fn texts_of<'a>(
         );
         let rows: Vec<PackedRow> = sql::all(on, &sql, chunk.iter().map(|said| Value::from(*said))).await?;
         for row in rows {
-            found.insert(row.said, unpacked(&row.packed)?);
+            match unpacked(&row.packed) {
+                Ok(text) => drop(found.insert(row.said, text)),
+                Err(error) => {
+                    tracing::error!(text = row.said, %error, "reasons that were stored cannot be read")
+                }
+            }
         }
     }
     Ok(found)

@@ -205,12 +205,17 @@ async fn a_text_that_is_gone_is_told_as_damage() {
         .decision_with_text(&images.repo, &images.digests[0], Point::Pull);
     let error = found.await.unwrap_err().to_string();
     assert!(error.contains("the reasons of team/app@"), "{error}");
-    // Whether it is served does not depend on it.
+    // Whether it is served does not depend on it, nor what others read.
+    let waived = images.kit.store.waived_decision(&images.repo, &images.digests[0]);
+    assert_eq!(waived.await.unwrap(), None);
     let decided = images
         .kit
         .store
         .decision(&images.repo, &images.digests[0], Point::Pull);
     assert_eq!(decided.await.unwrap().unwrap().outcome, Outcome::Warn);
+    // Whoever decides the same again has it there again.
+    images.decide(|_| "{}".to_owned()).await;
+    assert_eq!((images.text(0).await.as_str(), images.kept().await), ("{}", 1));
 }
 
 #[test]
