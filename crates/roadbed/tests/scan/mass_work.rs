@@ -47,7 +47,7 @@ async fn what_cannot_follow_asks_its_owner_until_it_stands_on_the_release() -> R
         let remains = item["remains"].as_str().unwrap_or_default();
         let is_own = item["repository"] == "team/own";
         ensure!(
-            is_own == remains.contains("CVE-2021-44228 in log4j-core 2.14.1"),
+            is_own == remains.contains("CVE-2021-44228 in org.apache.logging.log4j:log4j-core 2.14.1"),
             "{item:#}"
         );
     }

@@ -252,11 +252,16 @@ async fn told_to_whoever_may_pull_only_the_image(world: &World) -> Result<()> {
     for (path, refused) in [
         ("/v2/base/java/manifests/2", 403),
         ("/api/v1/base?name=java", 404),
-        ("/api/v1/rebases/report?base=java", 409),
         ("/api/v1/rebases/plan?repository=team/spliced&reference=v1", 403),
     ] {
         ask(path).await?.expect(&[refused])?;
     }
+    // Of what followed the release, what one may pull; nothing else of it.
+    let report = ask("/api/v1/rebases/report?base=java").await?.expect(&[200])?;
+    let report: Value = serde_json::from_slice(&report.body)?;
+    let rows = report["items"].as_array().into_iter().flatten();
+    let strangers: Vec<_> = rows.filter(|row| row["repository"] != "team/spliced").collect();
+    ensure!(strangers.is_empty(), "{strangers:#?}");
     let bases = ask("/api/v1/bases").await?.expect(&[200])?;
     let bases: Value = serde_json::from_slice(&bases.body)?;
     ensure!(bases["items"] == json!([]), "{bases:#}");
