@@ -60,7 +60,7 @@ pub fn saved(
         there_images: there.len(),
         here_seconds: last.whole_seconds(),
         here_images: here.len(),
-        open: here.iter().filter(|line| line.state(now).is_open()).count(),
+        open: here.iter().filter(|line| !line.state(now).is_over()).count(),
     })
 }
 
@@ -87,6 +87,7 @@ fn in_words(seconds: i64) -> String {
 mod tests {
     use super::*;
     use crate::incident::tests::{SHELL, T0, opening, sighting};
+    use crate::incident::{ReliefKind, SeenRelief, Sighting};
 
     fn incident(lines: &[(&str, Cohort)]) -> Incident {
         let lines = lines
@@ -122,6 +123,26 @@ mod tests {
         fix(&mut incident, "video", Duration::days(6));
         let saved = of(&incident, "video", Duration::days(9)).unwrap();
         assert_eq!(saved.words(), "closed in 40 s there, closed in 6 days here");
+    }
+
+    #[test]
+    fn what_is_borne_for_a_while_is_not_closed() {
+        let mut incident = incident(&[("a", Cohort::Paved), ("video", Cohort::OwnRoad)]);
+        fix(&mut incident, "a", Duration::seconds(40));
+        let relief = SeenRelief {
+            kind: ReliefKind::Waiver,
+            covers: vec![SHELL.parse().unwrap()],
+            until: None,
+            reason: "it is not reached".into(),
+        };
+        let borne = Sighting {
+            reliefs: vec![relief],
+            ..sighting("video", Cohort::OwnRoad, &[SHELL])
+        };
+        incident.see(vec![borne], "scan", T0 + Duration::days(1)).unwrap();
+        let saved = of(&incident, "video", Duration::days(6)).unwrap();
+        assert_eq!(saved.open, 1);
+        assert!(saved.words().contains("there, open "), "{}", saved.words());
     }
 
     #[test]
