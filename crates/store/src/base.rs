@@ -212,7 +212,7 @@ async fn check_signer(tx: &Tx, base: &BaseImage) -> Result<(), AdminError> {
         return Ok(());
     }
     let near = did_you_mean(signer, rows.iter().map(|row| row.text.as_str()));
-    let hint = if near.is_empty() {
+    let hint = if rows.is_empty() {
         ": there is none yet, `roadbed signer add` declares one"
     } else {
         ""
