@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use oci::RepoPattern;
+use reqwest::StatusCode;
 use road::application::{Application, Field};
 use road::names::{ApplicationName, Contact, Environment, Owner};
 use serde::Serialize;
@@ -87,7 +88,8 @@ pub(crate) async fn run(client: &Client, command: AppCommand) -> Result<()> {
             let query = [("name", name.to_string())];
             let shown: ApplicationEntry = client.get("/application", &query).await?;
             // A server that looks into no images keeps no incidents.
-            let saved = client.get("/application/saved", &query).await.unwrap_or_default();
+            let saved = client.get_unless("/application/saved", &query, StatusCode::CONFLICT);
+            let saved = saved.await?.unwrap_or_default();
             let shown = ShownApplication { shown, saved };
             output::show(client.format(), &shown, |shown| {
                 let mut text = describe(&shown.shown.0);
