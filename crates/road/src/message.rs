@@ -36,6 +36,9 @@ pub use told::Told;
 /// Most tags and images that one action names; the rest is counted.
 pub const MAX_LINES_NAMED: usize = 20;
 
+/// Most things to do that one application is told; the rest is counted.
+pub const MAX_ACTIONS: usize = 50;
+
 /// Most applications that one written message names; the rest is counted. The value has all of them.
 pub const MAX_PARTS_WRITTEN: usize = 50;
 
@@ -127,13 +130,24 @@ pub struct Part {
     pub open: usize,
     /// How many are fixed, gone, mitigated or waived.
     pub settled: usize,
+    /// Of work: how many are asked for anew by a newer release, or not at all any more.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub superseded: usize,
     /// The first moment by which something must be done.
     #[serde(with = "time::serde::rfc3339::option")]
     pub due: Option<OffsetDateTime>,
     /// The worst of what is open.
     pub severity: Severity,
-    /// What to do, and where.
+    /// What to do, and where, at most [`MAX_ACTIONS`].
     pub actions: Vec<Action>,
+    /// How much more there is to do.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more_actions: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Something to do.
@@ -252,20 +266,30 @@ fn part(incident: &Incident, subject: String, lines: &[&Line], now: OffsetDateTi
                 .push(line.key.to_string());
         }
     }
-    let action = |(remedy, mut lines): (Remedy, Vec<String>)| {
-        let more = lines.len().saturating_sub(MAX_LINES_NAMED);
-        lines.truncate(MAX_LINES_NAMED);
-        Action { remedy, lines, more }
-    };
+    let (actions, more_actions) = actions(by_remedy);
     let severity = open.iter().map(|line| incident.severity_now(line)).max();
     Part {
         subject,
         open: open.len(),
         settled: settled.len(),
+        superseded: 0,
         due: open.iter().filter_map(|line| incident.due(line)).min(),
         severity: severity.unwrap_or(Severity::Unknown),
-        actions: by_remedy.into_iter().map(action).collect(),
+        actions,
+        more_actions,
     }
+}
+
+/// What is to be done with which tags and images, and how much more there is.
+pub(crate) fn actions(by_remedy: BTreeMap<Remedy, Vec<String>>) -> (Vec<Action>, usize) {
+    let more_actions = by_remedy.len().saturating_sub(MAX_ACTIONS);
+    let action = |(remedy, mut lines): (Remedy, Vec<String>)| {
+        let more = lines.len().saturating_sub(MAX_LINES_NAMED);
+        lines.truncate(MAX_LINES_NAMED);
+        Action { remedy, lines, more }
+    };
+    let actions = by_remedy.into_iter().take(MAX_ACTIONS).map(action);
+    (actions.collect(), more_actions)
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::incident::Remedy;
 use crate::names::BaseName;
 
-pub use step::step_of;
-pub use tell::{Host, messages, subject_of};
+pub use step::Steps;
+pub use tell::{Host, SUBJECT_PREFIX, messages, subject_of};
 
 /// Most reasons that a task names; the rest is counted.
 pub const MAX_REASONS: usize = 5;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use oci::{Algorithm, Digest};
 use serde::{Deserialize, Serialize};
 
 use super::{Message, Why};
@@ -14,8 +15,39 @@ pub struct Told {
     why: Why,
     generation: u16,
     targets: Vec<String>,
-    /// By application: how many are open, and what is to be done with them.
-    parts: BTreeMap<String, (usize, BTreeSet<Remedy>)>,
+    /// Something is asked for anew by a newer release, or no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    superseded: bool,
+    /// By application: how many are open, and what is to be done with them, if all of that is known.
+    parts: BTreeMap<String, (usize, BTreeSet<Known>)>,
+}
+
+/// What tells a remedy from others. Whole ones were kept once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "Kept")]
+struct Known(Digest);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Known(Digest),
+    Whole(Remedy),
+}
+
+impl From<Kept> for Known {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Known(digest) => Self(digest),
+            Kept::Whole(remedy) => Self::of(&remedy),
+        }
+    }
+}
+
+impl Known {
+    fn of(remedy: &Remedy) -> Self {
+        let bytes = serde_json::to_vec(remedy).unwrap_or_default();
+        Self(Digest::of(Algorithm::Sha256, &bytes))
+    }
 }
 
 impl Told {
@@ -23,24 +55,32 @@ impl Told {
     pub fn of(message: &Message) -> Self {
         let open = message.parts.iter().filter(|part| part.open > 0);
         let parts = open.map(|part| {
-            let remedies = part.actions.iter().map(|action| action.remedy.clone());
+            // Of more than are named it is only known how many there are.
+            let named = if part.more_actions > 0 {
+                &[]
+            } else {
+                &part.actions[..]
+            };
+            let remedies = named.iter().map(|action| Known::of(&action.remedy));
             (part.subject.clone(), (part.open, remedies.collect()))
         });
         Self {
             why: message.why,
             generation: message.generation,
             targets: message.targets.clone(),
+            superseded: message.parts.iter().any(|part| part.superseded > 0),
             parts: parts.collect(),
         }
     }
 
-    /// Whether people should hear of it, who know what was `before`. Whoever never heard of it need not hear that it is over.
+    /// Whether people should hear of it, who know what was `before`. Whoever never heard of it need not hear that it is over, and nobody
+    /// that it is over only because a newer release asks for the same.
     pub fn is_news(&self, before: Option<&Self>) -> bool {
         let Some(before) = before else {
             return self.why != Why::Done;
         };
         if self.why == Why::Done {
-            return before.why != Why::Done;
+            return before.why != Why::Done && !self.superseded;
         }
         self.why > before.why
             || self.generation > before.generation
@@ -52,8 +92,8 @@ impl Told {
     }
 }
 
-fn is_more((open, remedies): &(usize, BTreeSet<Remedy>), before: Option<&(usize, BTreeSet<Remedy>)>) -> bool {
-    before.is_none_or(|(were_open, were)| open > were_open || !remedies.is_subset(were))
+fn is_more((open, remedies): &(usize, BTreeSet<Known>), before: Option<&(usize, BTreeSet<Known>)>) -> bool {
+    before.is_none_or(|(were_open, were)| open > were_open || !(were.is_empty() || remedies.is_subset(were)))
 }
 
 #[cfg(test)]
@@ -109,5 +149,41 @@ mod tests {
         let told = Told::of(&message());
         let text = serde_json::to_string(&told).unwrap();
         assert_eq!(serde_json::from_str::<Told>(&text).unwrap(), told);
+    }
+
+    #[test]
+    fn whole_remedies_that_were_kept_once_are_known() {
+        let message = message();
+        let told = Told::of(&message);
+        let mut kept = serde_json::to_value(&told).unwrap();
+        for part in &message.parts {
+            if let Some(known) = kept["parts"].get_mut(&part.subject) {
+                let remedies = part.actions.iter().map(|action| &action.remedy);
+                known[1] = serde_json::to_value(remedies.collect::<Vec<_>>()).unwrap();
+            }
+        }
+        assert_eq!(serde_json::from_value::<Told>(kept).unwrap(), told);
+    }
+
+    #[test]
+    fn of_more_than_are_named_only_the_number_counts() {
+        let mut before = message();
+        before.parts[0].more_actions = 1;
+        assert!(!is_news(&before, |message| message.parts[0].actions.truncate(0)));
+        assert!(!is_news(&before, |message| message.parts[0].more_actions = 0));
+        assert!(is_news(&before, |message| message.parts[0].open += 1));
+    }
+
+    #[test]
+    fn what_a_newer_release_asks_for_anew_is_none() {
+        let over = |message: &mut Message| {
+            message.why = Why::Done;
+            message.parts[0].open = 0;
+        };
+        assert!(is_news(&message(), over));
+        assert!(!is_news(&message(), |message| {
+            over(message);
+            message.parts[0].superseded = 1;
+        }));
     }
 }

@@ -113,7 +113,9 @@ pub(super) fn subject(message: &Message) -> String {
 
 /// The same for what a release of a base asks for.
 fn work_subject(message: &Message, open: usize) -> String {
+    let is_superseded = message.parts.iter().any(|part| part.superseded > 0);
     match open {
+        0 if is_superseded => format!("{}: asked for anew by a newer release, or no more", message.title),
         0 => format!("{}: nothing of yours is left to do", message.title),
         1 => format!("{}: 1 image of yours cannot follow by itself", message.title),
         open => format!(
@@ -156,7 +158,7 @@ pub(super) fn opening(message: &Message) -> String {
     format!("{owner}. Severity {}{targets}{due}.", message.severity.as_str())
 }
 
-/// One line per action.
+/// One line per action, and one for those that are only counted.
 pub(super) fn actions(part: &Part) -> Vec<String> {
     let line = |action: &Action| {
         let more = match action.more {
@@ -165,7 +167,11 @@ pub(super) fn actions(part: &Part) -> Vec<String> {
         };
         format!("{} ({}{more})", remedy(&action.remedy), action.lines.join(", "))
     };
-    part.actions.iter().map(line).collect()
+    let mut lines: Vec<String> = part.actions.iter().map(line).collect();
+    if part.more_actions > 0 {
+        lines.push(format!("and {} more things to do", part.more_actions));
+    }
+    lines
 }
 
 /// How an application stands.
@@ -173,8 +179,12 @@ pub(super) fn standing(part: &Part) -> String {
     let due = part
         .due
         .map_or_else(String::new, |due| format!(", due {}", moment(due)));
+    let superseded = match part.superseded {
+        0 => String::new(),
+        count => format!(", {count} asked for anew by a newer release, or no more"),
+    };
     format!(
-        "{}: {} open, {} settled{due}",
+        "{}: {} open, {} settled{superseded}{due}",
         part.subject, part.open, part.settled
     )
 }

@@ -20,35 +20,44 @@ struct Step {
     empty_layer: bool,
 }
 
-/// The step that made a layer, counted from 0 at the bottom, of an image with so many layers. `None` where the history says nothing,
-/// or cannot be that of the image.
-pub fn step_of(config: &[u8], layers: usize, layer: usize) -> Option<String> {
-    let config: Config = serde_json::from_slice(config).ok()?;
-    let mut steps: Vec<Step> = config.history;
-    steps.retain(|step| !step.empty_layer);
-    if steps.len() != layers {
-        return None;
+/// The steps that made the layers of an image, from the bottom.
+pub struct Steps(Vec<Step>);
+
+impl Steps {
+    /// Of an image with so many layers. `None` where the history says nothing, or cannot be that of the image.
+    pub fn of(config: &[u8], layers: usize) -> Option<Self> {
+        let config: Config = serde_json::from_slice(config).ok()?;
+        let mut steps: Vec<Step> = config.history;
+        steps.retain(|step| !step.empty_layer);
+        (steps.len() == layers).then_some(Self(steps))
     }
-    let step = in_dockerfile(&steps.get(layer)?.created_by);
-    (!step.is_empty()).then(|| one_line(&step, MAX_STEP_BYTES))
+
+    /// The step that made a layer, counted from 0 at the bottom. `None` where the history does not say.
+    pub fn step(&self, layer: usize) -> Option<String> {
+        let step = in_dockerfile(&self.0.get(layer)?.created_by)?;
+        (!step.is_empty()).then(|| one_line(&step, MAX_STEP_BYTES))
+    }
 }
 
-/// As it stands in the Dockerfile, without what builders put around it.
-fn in_dockerfile(created_by: &str) -> String {
+/// In front of what a shell carries out.
+const SHELL: &str = "/bin/sh -c ";
+
+/// As it stands in the Dockerfile, without what builders put around it. Their build arguments often are secrets: `None` where they
+/// cannot be told from the step.
+fn in_dockerfile(created_by: &str) -> Option<String> {
     let text = created_by.trim();
     let text = text.strip_suffix("# buildkit").unwrap_or(text).trim_end();
     if let Some(rest) = text.strip_prefix("/bin/sh -c #(nop)") {
-        return rest.trim().to_owned();
+        return Some(rest.trim().to_owned());
     }
-    let shell = "/bin/sh -c ";
-    if let Some(rest) = text.strip_prefix(shell) {
-        return format!("RUN {}", rest.trim());
+    let run = text.strip_prefix("RUN ").unwrap_or(text).trim_start();
+    if run.starts_with('|') {
+        // A value may hold a command too: what follows the last one is none of them.
+        let (_, step) = run.rsplit_once(SHELL)?;
+        return Some(format!("RUN {}", step.trim()));
     }
-    match text
-        .strip_prefix("RUN ")
-        .and_then(|rest| rest.strip_prefix(shell))
-    {
-        Some(rest) => format!("RUN {}", rest.trim()),
+    Some(match run.strip_prefix(SHELL) {
+        Some(step) => format!("RUN {}", step.trim()),
         None => text.to_owned(),
-    }
+    })
 }

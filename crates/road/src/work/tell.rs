@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::{Work, WorkState};
 use crate::application::{Application, Applications};
 use crate::incident::Remedy;
-use crate::message::{About, Action, MAX_CONTACTS, MAX_LINES_NAMED, Message, Part, Why};
+use crate::message::{About, MAX_CONTACTS, Message, Part, Why, actions};
 use crate::names::{BaseName, Contact, IncidentId, Owner};
 
 /// Where the registry is reached: `registry.example:5000`.
@@ -31,10 +31,13 @@ impl Host {
     }
 }
 
+/// What [`subject_of`] begins with. No incident is called so.
+pub const SUBJECT_PREFIX: &str = "work-";
+
 /// What messages about a release of a base are known by: sinks remember by it what they told, and tickets are found again.
 pub fn subject_of(base: &BaseName, release: &Digest) -> Option<IncidentId> {
     let known = Digest::of(Algorithm::Sha256, format!("{base}\n{release}").as_bytes());
-    format!("work-{}", &known.hex()[..20]).parse().ok()
+    format!("{SUBJECT_PREFIX}{}", &known.hex()[..20]).parse().ok()
 }
 
 /// One message per owner of an image that a release of a base asks something of, or did; those without owner first. All work is that
@@ -119,26 +122,26 @@ fn parts(work: &[(Option<&Application>, &Work)], host: Option<&Host>) -> Vec<Par
 }
 
 fn part(subject: String, work: &[&Work], host: Option<&Host>) -> Part {
-    let (open, settled): (Vec<&Work>, Vec<&Work>) =
+    let (open, closed): (Vec<&Work>, Vec<&Work>) =
         work.iter().partition(|work| work.state == WorkState::Open);
+    let is_superseded = |work: &&&Work| work.state == WorkState::Superseded;
+    let superseded = closed.iter().filter(is_superseded).count();
     let mut by_remedy: BTreeMap<Remedy, Vec<String>> = BTreeMap::new();
     for work in &open {
         let line = format!("{}:{}", work.repository, work.tag);
         let remedy = work.task.remedy(&work.base, host);
         by_remedy.entry(remedy).or_default().push(line);
     }
-    let action = |(remedy, mut lines): (Remedy, Vec<String>)| {
-        let more = lines.len().saturating_sub(MAX_LINES_NAMED);
-        lines.truncate(MAX_LINES_NAMED);
-        Action { remedy, lines, more }
-    };
+    let (actions, more_actions) = actions(by_remedy);
     let worst = open.iter().map(|work| work.task.severity()).max();
     Part {
         subject,
         open: open.len(),
-        settled: settled.len(),
+        settled: closed.len() - superseded,
+        superseded,
         due: None,
         severity: worst.unwrap_or(Severity::Unknown),
-        actions: by_remedy.into_iter().map(action).collect(),
+        actions,
+        more_actions,
     }
 }

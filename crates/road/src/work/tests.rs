@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::application::{Applications, Source, Statement};
-use crate::message::{About, Message, Told, Why, cloud_event, tickets};
+use crate::message::{About, MAX_ACTIONS, Message, Told, Why, cloud_event, tickets};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
@@ -156,6 +156,40 @@ fn it_is_told_in_words_and_over_once_nothing_is_open() {
 }
 
 #[test]
+fn what_a_newer_release_asks_for_is_not_called_done() {
+    let over = told(&[
+        work("team/cart", "v1", WorkState::Superseded),
+        work("team/cart", "v2", WorkState::Done),
+    ]);
+    let event = cloud_event(&over[0], "https://registry.example");
+    let part = &event["data"]["parts"][0];
+    assert_eq!((&part["settled"], &part["superseded"]), (&json!(1), &json!(1)));
+    let ticket = tickets(&over[0]).remove(0);
+    assert_eq!(
+        ticket.standing,
+        "cart: 0 open, 1 settled, 1 asked for anew by a newer release, or no more"
+    );
+}
+
+#[test]
+fn what_is_to_be_done_is_named_in_part_and_counted() {
+    let of = |number: usize| {
+        let mut of = work("team/cart", &format!("v{number}"), WorkState::Open);
+        of.task.reasons[0].text = number.to_string();
+        of
+    };
+    let all: Vec<Work> = (0..MAX_ACTIONS + 2).map(of).collect();
+    let message = told(&all).remove(0);
+    let part = &message.parts[0];
+    assert_eq!(
+        (part.open, part.actions.len(), part.more_actions),
+        (52, MAX_ACTIONS, 2)
+    );
+    let ticket = tickets(&message).remove(0);
+    assert_eq!(ticket.actions.last().unwrap(), "and 2 more things to do");
+}
+
+#[test]
 fn what_names_no_source_is_decided_about() {
     let mut of = work("team/cart", "v1", WorkState::Open);
     of.task.asks = Asks::Vendor;
@@ -178,17 +212,33 @@ fn the_step_of_a_layer_is_found_where_the_history_is_whole() {
         { "created_by": "COPY app /srv # buildkit" },
     ]});
     let config = config.to_string();
-    let step = |layer: usize| step_of(config.as_bytes(), 4, layer);
+    let step = |layer: usize| Steps::of(config.as_bytes(), 4)?.step(layer);
     assert_eq!(step(0).unwrap(), "ADD file:1 in /");
     assert_eq!(step(1).unwrap(), "RUN rm /etc/motd");
     assert_eq!(step(2).unwrap(), "RUN apt-get install -y curl");
     assert_eq!(step(3).unwrap(), "COPY app /srv");
     assert_eq!(step(4), None);
-    assert_eq!(
-        step_of(config.as_bytes(), 5, 1),
-        None,
+    assert!(
+        Steps::of(config.as_bytes(), 5).is_none(),
         "a history of another image"
     );
-    assert_eq!(step_of(b"{}", 0, 0), None);
-    assert_eq!(step_of(b"no json", 1, 0), None);
+    assert_eq!(Steps::of(b"{}", 0).and_then(|steps| steps.step(0)), None);
+    assert!(Steps::of(b"no json", 1).is_none());
+}
+
+#[test]
+fn build_arguments_are_no_part_of_a_step() {
+    let step = |created_by: &str| {
+        let config = json!({ "history": [{ "created_by": created_by }] }).to_string();
+        Steps::of(config.as_bytes(), 1)?.step(0)
+    };
+    let made = Some("RUN make all".to_owned());
+    assert_eq!(step("|1 TOKEN=abc /bin/sh -c make all"), made);
+    assert_eq!(step("RUN |1 TOKEN=abc /bin/sh -c make all # buildkit"), made);
+    assert_eq!(
+        step("RUN |2 A=/bin/sh -c abc TOKEN=x y /bin/sh -c make all # buildkit"),
+        made
+    );
+    assert_eq!(step("RUN |1 TOKEN=abc /bin/bash -c make all # buildkit"), None);
+    assert_eq!(step("|1 TOKEN=abc"), None);
 }

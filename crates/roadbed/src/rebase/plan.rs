@@ -1,6 +1,7 @@
 //! The plan of one image.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use findings::{KEPT_FILE_BYTES, KeptFile, LayerReport, Linkage};
@@ -11,6 +12,7 @@ use road::rebase::{
     Assessment, BaseNamed, Contract, FileContent, Files, Image, Merged, Obstacle, Of, SafetyClass, Side,
     TopLayer, WantedFile, Written, assess, merge, write,
 };
+use road::work::Steps;
 use web::wire::{FindingsChange, ImagePlan, ObstacleEntry, ReleaseEntry};
 
 use super::{Bytes, Follows, change::Change, load::Loaded};
@@ -125,41 +127,67 @@ fn tell(entry: &mut ImagePlan, assessment: Assessment, (app, first): (&Loaded, u
     entry.class = Some(assessment.class);
     entry.more_obstacles = assessment.more_obstacles as u64;
     entry.evidence = assessment.evidence;
-    let obstacles = assessment.obstacles.into_iter().enumerate();
-    let entries = obstacles.map(|(at, what)| ObstacleEntry {
+    let mut steps = steps(app, first, &assessment.obstacles).into_iter();
+    let entries = assessment.obstacles.into_iter().map(|what| ObstacleEntry {
         text: findings::harmless(&what.to_string()).into_owned(),
-        step: (at < MAX_STEPS).then(|| step(app, first, &what)).flatten(),
+        step: steps.next().flatten(),
         what,
     });
     entry.obstacles = entries.collect();
 }
 
-/// Obstacles of which it is looked for the step that they stem from: each takes a look at all paths.
+/// Obstacles of which it is looked for the step that they stem from.
 const MAX_STEPS: usize = 10;
 
 /// Where the lists of packages lie.
 const DATABASES: [&str; 2] = ["var/lib/dpkg/status", "lib/apk/db/installed"];
 
-/// The step of the Dockerfile that an obstacle stems from, as far as the history of the image tells.
-fn step(app: &Loaded, first: usize, what: &Obstacle) -> Option<String> {
-    let of_packages = DATABASES.iter().filter(|_| what.is_of_packages()).copied();
-    let mut paths = what.path().into_iter().chain(of_packages);
-    let layer = paths.find_map(|path| layer_of(app, first, path))?;
-    let step = road::work::step_of(&app.config, app.layers.len(), layer)?;
-    Some(findings::harmless(&step).into_owned())
+/// The steps of the Dockerfile that the first obstacles stem from, as far as the history of the image tells.
+fn steps(app: &Loaded, first: usize, obstacles: &[Obstacle]) -> Vec<Option<String>> {
+    let Some(steps) = Steps::of(&app.config, app.layers.len()) else {
+        return Vec::new();
+    };
+    let of_each: Vec<Vec<&str>> = obstacles.iter().take(MAX_STEPS).map(paths_of).collect();
+    let layers = layers_of(&app.layers, first, of_each.iter().flatten().copied());
+    let step = |paths: &Vec<&str>| {
+        let layer = paths.iter().find_map(|path| layers.get(path))?;
+        Some(findings::harmless(&steps.step(*layer)?).into_owned())
+    };
+    of_each.iter().map(step).collect()
 }
 
-/// The topmost layer of the application that has a path or takes it away.
-fn layer_of(app: &Loaded, first: usize, path: &str) -> Option<usize> {
-    let mut layers = app.layers.iter().enumerate().skip(first).rev();
-    let found = layers.find(|(_, report)| {
-        report.as_ref().is_some_and(|report| {
-            is_gone(report, path)
-                || report.opaque.iter().any(|hidden| hidden == path)
-                || is_listed(report, path) == Some(true)
-        })
-    });
-    found.map(|(layer, _)| layer)
+/// Where an obstacle lies, the likeliest first.
+fn paths_of(what: &Obstacle) -> Vec<&str> {
+    let of_packages = DATABASES.iter().filter(|_| what.is_of_packages()).copied();
+    what.path().into_iter().chain(of_packages).collect()
+}
+
+/// The topmost layer of the application that has a path or takes it away, of each path where there is one. A listing is read once.
+fn layers_of<'p>(
+    layers: &[Option<Arc<LayerReport>>],
+    first: usize,
+    paths: impl Iterator<Item = &'p str>,
+) -> HashMap<&'p str, usize> {
+    let (mut found, mut left) = (HashMap::new(), paths.collect::<HashSet<&str>>());
+    for (layer, report) in layers.iter().enumerate().skip(first).rev() {
+        if left.is_empty() {
+            break;
+        }
+        let Some(report) = report else { continue };
+        let mut here: HashSet<&str> = HashSet::new();
+        let listed = report.listing.for_each(1 << 30, |listed, _| {
+            here.extend(left.get(listed).copied());
+        });
+        if listed.is_err() {
+            here.clear();
+        }
+        let is_taken =
+            |path: &&str| is_gone(report, path) || report.opaque.iter().any(|hidden| hidden == path);
+        here.extend(left.iter().copied().filter(is_taken));
+        left.retain(|path| !here.contains(path));
+        found.extend(here.into_iter().map(|path| (path, layer)));
+    }
+    found
 }
 
 fn side<'a>(image: &'a Loaded, contract: &'a Contract, libraries: &'a road::rebase::Libraries) -> Side<'a> {
