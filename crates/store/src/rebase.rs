@@ -38,6 +38,7 @@ pub use item::{ItemState, MAX_ITEMS, NewRebaseItem, Placed, RebaseItem, RebaseOf
 pub(crate) use journal::forget;
 use journal::{COLUMNS, Row, WaitingRow, check_named, check_none_waits, find, insert, same};
 pub use own::{MadeImage, OwnReferrer, RebasedFrom};
+pub(crate) use work::asking;
 pub use work::{MAX_WORK, StoredWork, WORK_KEPT};
 
 /// Rebases of one tag that may wait for their decision at a time. Default: the only value.

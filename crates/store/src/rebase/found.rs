@@ -29,8 +29,9 @@ struct MadeRow {
 }
 
 impl Store {
-    /// Notes tags that are to follow; what is known already stays as it is. Answers how many are new. What somebody approved for an
-    /// earlier release and has not begun is approved for this one too, if the base's declared signer has signed it.
+    /// Notes tags that are to follow; what is known already stays as it is, but for what could not follow and whose work was closed
+    /// since: that is to be planned again. Answers how many are to be planned. What somebody approved for an earlier release and has not
+    /// begun is approved for this one too, if the base's declared signer has signed it.
     pub async fn add_rebase_items(&self, items: Vec<NewRebaseItem>) -> Result<u64, StoreError> {
         if items.is_empty() {
             return Ok(0);
@@ -93,7 +94,10 @@ async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
     let sql = "INSERT INTO rebase_item (id, base, repository, tag, old_digest, old_release, new_release, state, class, reason, \
                rebase, approved_by, created_at, started_at, settled_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, 'new', '', '', '', $9, $8, 0, 0) \
-               ON CONFLICT (repository, tag, old_digest, old_release, new_release) DO NOTHING";
+               ON CONFLICT (repository, tag, old_digest, old_release, new_release) DO UPDATE SET state = 'new', settled_at = 0, \
+               created_at = excluded.created_at WHERE rebase_item.state = 'impossible' AND EXISTS (SELECT 1 FROM road_work w \
+               WHERE w.repository = rebase_item.repository AND w.tag = rebase_item.tag AND w.base = rebase_item.base \
+               AND w.release_digest = rebase_item.new_release AND w.state <> 'open' AND w.closed_at >= rebase_item.settled_at)";
     let (mut new, mut signed) = (0, BTreeMap::new());
     for item in items {
         let release = (item.base.as_str(), item.new_release);
@@ -123,10 +127,12 @@ async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
     Ok(new)
 }
 
-/// Who approved that the image of the tag follows the base to an earlier release, which has not begun.
+/// Who approved that the image of the tag follows the base to an earlier release, which has not begun. The last word counts: an
+/// approval that somebody followed by a "no" is none. What was left out before it was planned (it has no class) says nothing.
 async fn approved(tx: &Tx, item: &NewRebaseItem) -> Result<String, StoreError> {
-    let sql = "SELECT approved_by AS text FROM rebase_item WHERE repository = $1 AND tag = $2 AND old_digest = $3 AND base = $4 \
-               AND approved_by <> '' AND started_at = 0 AND state IN ('waiting', 'left-out') ORDER BY id DESC LIMIT 1";
+    let sql = "SELECT CASE WHEN started_at = 0 AND state IN ('waiting', 'left-out') THEN approved_by ELSE '' END AS text \
+               FROM rebase_item WHERE repository = $1 AND tag = $2 AND old_digest = $3 AND base = $4 \
+               AND state <> 'new' AND (state <> 'left-out' OR class <> '') ORDER BY id DESC LIMIT 1";
     let values: [Value; 4] = [
         item.repository.as_str().into(),
         item.tag.as_str().into(),

@@ -18,6 +18,9 @@ use crate::{Actor, Store, StoreError, Timestamp, blob, tag};
 /// wait until others are over.
 pub const MAX_ITEMS: usize = 200_000;
 
+/// Releases of one base to which tags were to follow and of which there are reports. Default: the only value.
+const MAX_REPORTED_RELEASES: u64 = 100;
+
 /// Where a tag stands that is to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -224,10 +227,13 @@ impl Store {
         Ok(all)
     }
 
-    /// The releases of a base that tags were to follow to, also those that are none to follow to any more.
+    /// The releases of a base that tags were to follow to, also those that are none to follow to any more: the last
+    /// hundred, the latest first.
     pub async fn reported_releases(&self, base: &BaseName) -> Result<Vec<Digest>, StoreError> {
-        let sql = "SELECT DISTINCT new_release AS text FROM rebase_item WHERE base = $1";
-        let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, [base.as_str().into()]).await?;
+        let sql = "SELECT new_release AS text FROM rebase_item WHERE base = $1 \
+                   GROUP BY new_release ORDER BY MAX(id) DESC LIMIT $2";
+        let values: [Value; 2] = [base.as_str().into(), sql::to_db(MAX_REPORTED_RELEASES).into()];
+        let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, values).await?;
         rows.into_iter()
             .map(|row| blob::parse_digest(&row.text))
             .collect()

@@ -4,7 +4,7 @@ use oci::{Digest, RepoName, Tag};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::{NewRebase, Rebase, RebaseError, TagMove, WAITING_OF_A_TAG, WaitingRebase};
+use super::{NewRebase, Rebase, RebaseError, TagMove, WAITING_OF_A_TAG, WaitingRebase, work};
 use crate::db::{Tx, sql};
 use crate::{StoreError, Timestamp, blob, repository, tag};
 
@@ -157,12 +157,11 @@ pub(super) async fn check_named(
 pub(crate) async fn forget(tx: &Tx, repo: &RepoName, most: i64) -> Result<bool, StoreError> {
     let forgets = [
         "DELETE FROM rebase_item WHERE id IN (SELECT id FROM rebase_item WHERE repository = $1 LIMIT $2)",
-        "DELETE FROM road_work WHERE id IN (SELECT id FROM road_work WHERE repository = $1 LIMIT $2)",
         "DELETE FROM rebase WHERE id IN (SELECT id FROM rebase WHERE repository = $1 LIMIT $2)",
         "DELETE FROM rebase_image WHERE repository = $1 AND new_digest IN \
          (SELECT new_digest FROM rebase_image WHERE repository = $1 LIMIT $2)",
     ];
-    let mut forgotten = 0;
+    let mut forgotten = work::forget_of(tx, repo, most).await?;
     for sql in forgets {
         forgotten += sql::execute(tx.sql(), sql, [repo.as_str().into(), most.into()]).await?;
     }

@@ -2,14 +2,14 @@
 //! each tag and release, and closed when the tag stands elsewhere. What became of it is told in the audit log, from which others are
 //! told: once for all of a release whose images were all planned.
 
-use oci::Digest;
+use oci::{Digest, RepoName};
 use road::names::BaseName;
 use road::work::{Task, Work, WorkState};
 use sea_orm::{FromQueryResult, Value};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::RebaseItem;
+use super::{ItemState, RebaseItem};
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::{Actor, Store, StoreError, Timestamp, blob, tag};
@@ -65,6 +65,9 @@ const SELECT: &str = "SELECT w.id, w.base, w.repository, w.tag, w.digest, w.clas
                       LEFT JOIN tag t ON t.repository_id = r.id AND t.name = w.tag \
                       LEFT JOIN manifest m ON m.id = t.manifest_id";
 
+/// What was over before a repository was made was of another one of its name, which was deleted.
+const OF_THOSE_THAT_ARE_THERE: &str = "WHERE w.state = 'open' OR r.created_at <= w.opened_at";
+
 impl Row {
     fn into_work(self) -> Result<StoredWork, StoreError> {
         let damaged = |what: &str| StoreError::damaged(format!("work {} has {what}", self.id));
@@ -89,13 +92,17 @@ impl Row {
 impl Store {
     /// All work that is open, or all that is over too: by base, repository and tag; at most [`MAX_WORK`], open ones first.
     pub async fn work(&self, only_open: bool) -> Result<Vec<StoredWork>, StoreError> {
-        let which = if only_open { "WHERE w.state = 'open'" } else { "" };
+        let which = if only_open {
+            "WHERE w.state = 'open'"
+        } else {
+            OF_THOSE_THAT_ARE_THERE
+        };
         let sql = format!(
             "{SELECT} {which} ORDER BY CASE w.state WHEN 'open' THEN 0 ELSE 1 END, w.base, w.repository, w.tag, w.id LIMIT $1"
         );
         let rows: Vec<Row> =
             sql::all(self.inner.db.read(), &sql, [sql::to_db(MAX_WORK as u64).into()]).await?;
-        rows.into_iter().map(Row::into_work).collect()
+        Ok(whole(rows).collect())
     }
 
     /// What a release of a base asks for, and asked for.
@@ -109,7 +116,15 @@ impl Store {
             sql::to_db(MAX_WORK as u64).into(),
         ];
         let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
-        rows.into_iter().map(|row| Ok(row.into_work()?.work)).collect()
+        Ok(whole(rows).map(|of| of.work).collect())
+    }
+
+    /// The bases and releases that ask for something now, as far as all of it was told before.
+    pub async fn releases_with_work(&self) -> Result<Vec<(BaseName, Digest)>, StoreError> {
+        let sql = "SELECT DISTINCT base, release_digest FROM road_work w WHERE state = 'open' AND NOT EXISTS (SELECT 1 FROM road_work u \
+                   WHERE u.told = FALSE AND u.base = w.base AND u.release_digest = w.release_digest) ORDER BY base, release_digest";
+        let rows: Vec<OfRelease> = sql::all(self.inner.db.read(), sql, []).await?;
+        Ok(rows.into_iter().filter_map(OfRelease::parsed).collect())
     }
 
     /// Closes items.
@@ -141,29 +156,67 @@ impl Store {
     /// Forgets some of what has been over for [`WORK_KEPT`].
     pub async fn forget_work(&self) -> Result<u64, StoreError> {
         let before = self.now().minus(WORK_KEPT).micros();
+        let sql = format!("SELECT COUNT(*) AS number FROM ({FORGOTTEN}) forgotten");
+        let values = [before.into(), sql::to_db(1).into()];
+        let any: Option<sql::Number> = sql::first(self.inner.db.read(), &sql, values).await?;
+        if any.is_none_or(|any| any.number == 0) {
+            return Ok(0);
+        }
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "DELETE FROM road_work WHERE id IN \
-                           (SELECT id FROM road_work WHERE state <> 'open' AND told AND closed_at < $1 LIMIT $2)";
+                let sql = format!("DELETE FROM road_work WHERE id IN ({FORGOTTEN})");
                 let values = [before.into(), sql::to_db(FORGOTTEN_AT_ONCE).into()];
-                sql::execute(tx.sql(), sql, values).await
+                sql::execute(tx.sql(), &sql, values).await
             })
         })
         .await
     }
 }
 
+/// What is over and told and was closed before a moment.
+const FORGOTTEN: &str =
+    "SELECT id FROM road_work WHERE state <> 'open' AND told = TRUE AND closed_at < $1 LIMIT $2";
+
+/// Items as they are read. A damaged one is left out and logged: it must not keep the others from anything.
+fn whole(rows: Vec<Row>) -> impl Iterator<Item = StoredWork> {
+    rows.into_iter().filter_map(|row| {
+        let id = row.id.clone();
+        row.into_work()
+            .inspect_err(|error| tracing::warn!(id, %error, "an item of work cannot be read and is left out"))
+            .ok()
+    })
+}
+
 #[derive(FromQueryResult)]
-struct Untold {
+struct OfRelease {
     base: String,
     release_digest: String,
 }
 
-async fn untold(on: &impl sea_orm::ConnectionTrait, since: Timestamp) -> Result<Vec<Untold>, StoreError> {
-    let sql = "SELECT DISTINCT w.base, w.release_digest FROM road_work w WHERE NOT w.told AND NOT EXISTS ( \
-               SELECT 1 FROM rebase_item i WHERE i.base = w.base AND i.new_release = w.release_digest AND i.state = 'new' \
-               AND i.created_at > $1) ORDER BY w.base, w.release_digest LIMIT $2";
-    sql::all(on, sql, [since.micros().into(), sql::to_db(TOLD_AT_ONCE).into()]).await
+impl OfRelease {
+    fn parsed(self) -> Option<(BaseName, Digest)> {
+        Some((self.base.parse().ok()?, self.release_digest.parse().ok()?))
+    }
+}
+
+/// The bases and releases that ask for something now.
+pub(crate) async fn asking(
+    on: &impl sea_orm::ConnectionTrait,
+) -> Result<Vec<(BaseName, Digest)>, StoreError> {
+    let sql = "SELECT DISTINCT base, release_digest FROM road_work WHERE state = 'open'";
+    let rows: Vec<OfRelease> = sql::all(on, sql, []).await?;
+    Ok(rows.into_iter().filter_map(OfRelease::parsed).collect())
+}
+
+/// Asked every second where something waits: the index has what was not told alone.
+pub(super) const UNTOLD: &str = "SELECT DISTINCT w.base, w.release_digest FROM road_work w WHERE w.told = FALSE \
+                                 AND NOT EXISTS (SELECT 1 FROM rebase_item i WHERE i.base = w.base \
+                                 AND i.new_release = w.release_digest AND i.state = 'new' AND i.created_at > $1) \
+                                 ORDER BY w.base, w.release_digest LIMIT $2";
+
+async fn untold(on: &impl sea_orm::ConnectionTrait, since: Timestamp) -> Result<Vec<OfRelease>, StoreError> {
+    let values = [since.micros().into(), sql::to_db(TOLD_AT_ONCE).into()];
+    sql::all(on, UNTOLD, values).await
 }
 
 #[derive(FromQueryResult)]
@@ -190,7 +243,8 @@ async fn tell(tx: &Tx, since: Timestamp) -> Result<usize, StoreError> {
     Ok(releases.len())
 }
 
-/// What the plan of a tag says of work: opened, or closed if it can follow after all. In the transaction that notes the plan.
+/// What the plan of a tag says of work: opened, or closed if it can follow after all, or is left out. In the transaction that notes the
+/// plan.
 pub(super) async fn planned(
     tx: &Tx,
     item: &RebaseItem,
@@ -198,6 +252,10 @@ pub(super) async fn planned(
 ) -> Result<(), StoreError> {
     let of = &item.of;
     let Some(task) = task else {
+        let can_follow = [ItemState::Asking, ItemState::Waiting, ItemState::LeftOut];
+        if !can_follow.contains(&item.state) {
+            return Ok(());
+        }
         let key = [
             of.repository.to_string(),
             of.tag.to_string(),
@@ -210,7 +268,8 @@ pub(super) async fn planned(
     let sql = "INSERT INTO road_work (id, base, repository, tag, digest, release_digest, class, task, state, told, opened_at, closed_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', FALSE, $9, 0) \
                ON CONFLICT (repository, tag, base, release_digest) DO UPDATE SET digest = excluded.digest, \
-               class = excluded.class, task = excluded.task, state = 'open', told = FALSE, closed_at = 0";
+               class = excluded.class, task = excluded.task, state = 'open', told = FALSE, closed_at = 0, \
+               opened_at = CASE road_work.state WHEN 'open' THEN road_work.opened_at ELSE excluded.opened_at END";
     let values: [Value; 9] = [
         Uuid::now_v7().to_string().into(),
         of.base.as_str().into(),
@@ -223,6 +282,19 @@ pub(super) async fn planned(
         tx.now().micros().into(),
     ];
     sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
+/// Closes what is asked of a repository that is deleted, so that owners hear of it, and forgets what they have heard of. Some of it at
+/// once; answers of how many.
+pub(super) async fn forget_of(tx: &Tx, repo: &RepoName, most: i64) -> Result<u64, StoreError> {
+    let sql = "UPDATE road_work SET state = 'gone', closed_at = $3, told = FALSE \
+               WHERE id IN (SELECT id FROM road_work WHERE repository = $1 AND state = 'open' LIMIT $2)";
+    let values = [repo.as_str().into(), most.into(), tx.now().micros().into()];
+    let closed = sql::execute(tx.sql(), sql, values).await?;
+    let sql = "DELETE FROM road_work WHERE id IN \
+               (SELECT id FROM road_work WHERE repository = $1 AND state <> 'open' AND told = TRUE LIMIT $2)";
+    let forgotten = sql::execute(tx.sql(), sql, [repo.as_str().into(), most.into()]).await?;
+    Ok(closed + forgotten)
 }
 
 async fn close(tx: &Tx, which: &str, state: WorkState, key: &[String]) -> Result<(), StoreError> {

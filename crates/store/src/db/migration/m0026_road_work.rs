@@ -35,7 +35,7 @@ const CHANGES: &[&str] = &[
     "CREATE UNIQUE INDEX road_work_once ON road_work (repository, tag, base, release_digest)",
     "CREATE INDEX road_work_release ON road_work (base, release_digest)",
     "CREATE INDEX road_work_state ON road_work (state, closed_at)",
-    "CREATE INDEX road_work_told ON road_work (told)",
+    "CREATE INDEX road_work_untold ON road_work (base, release_digest) WHERE told = FALSE",
     // In words; empty for nothing.
     "ALTER TABLE rebase_item ADD COLUMN remains TEXT NOT NULL DEFAULT ''",
 ];

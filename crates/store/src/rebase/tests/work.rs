@@ -2,6 +2,7 @@
 
 use findings::Severity;
 use road::work::{Asks, Named, Problem, Task, WorkState};
+use sea_orm::FromQueryResult;
 
 use super::*;
 
@@ -140,59 +141,221 @@ async fn a_tag_whose_rebase_was_taken_back_is_left_alone_where_a_later_one_stand
     assert_eq!(follow().await, ["v1"], "nothing is left in its place");
 }
 
-#[tokio::test]
-async fn what_was_approved_and_has_not_begun_is_approved_for_the_next_signed_release() {
-    let world = world().await;
+/// A base with releases that its declared signer has signed, or nobody.
+async fn released(world: &World, releases: &[(&str, bool)]) -> (road::base::BaseImage, Vec<Digest>) {
     let (kit, store) = (&world.kit, &world.kit.store);
-    let mut releases = Vec::new();
-    for name in ["2", "3", "4"] {
-        releases.push(kit.push_image(&world.ci, "base/java", name, &[name]).await);
+    let mut digests = Vec::new();
+    for (name, _) in releases {
+        digests.push(kit.push_image(&world.ci, "base/java", name, &[name]).await);
     }
     kit.trust("platform").await;
     let mut base = crate::base::tests::base("java", "base/java");
     base.signer = Some("platform".to_owned());
     store.set_base(&Kit::operator(), &base).await.unwrap();
-    for (release, by) in releases.iter().zip([&["platform"][..], &[], &["platform"]]) {
+    for (release, (_, is_signed)) in digests.iter().zip(releases) {
         let note = crate::ImageNote {
             platform: "linux/amd64".to_owned(),
             diff_ids: vec![*release],
             words: None,
-            signed_by: by.iter().map(|name| (*name).to_owned()).collect(),
+            signed_by: is_signed.then(|| "platform".to_owned()).into_iter().collect(),
             made_at: time::OffsetDateTime::UNIX_EPOCH,
         };
         store.note_image(&base.repository, release, note).await.unwrap();
     }
-    let item = async |release: usize| {
-        let item = NewRebaseItem {
-            base: base.name.clone(),
-            repository: REPO.parse().unwrap(),
-            tag: "v1".parse().unwrap(),
-            old: world.old,
-            old_release: sha256(b"1"),
-            new_release: releases[release],
-        };
-        store.add_rebase_items(vec![item]).await.unwrap();
-        let items = store.rebase_items(&base.name, &[releases[release]], 10).await;
-        items.unwrap().remove(0)
+    (base, digests)
+}
+
+async fn follows(world: &World, release: Digest) -> RebaseItem {
+    let item = NewRebaseItem {
+        base: "java".parse().unwrap(),
+        repository: REPO.parse().unwrap(),
+        tag: "v1".parse().unwrap(),
+        old: world.old,
+        old_release: sha256(b"1"),
+        new_release: release,
     };
-    let second = item(0).await;
-    let asking = store.place_rebase_item(second.id, ItemState::Asking, "A", "ask");
+    let store = &world.kit.store;
+    store.add_rebase_items(vec![item.clone()]).await.unwrap();
+    let items = store.rebase_items(&item.base, &[release], 10).await;
+    items.unwrap().remove(0)
+}
+
+async fn approve(world: &World, item: &RebaseItem) {
+    let store = &world.kit.store;
+    let asking = store.place_rebase_item(item.id, ItemState::Asking, "A", "ask");
     asking.await.unwrap();
-    let ruled = store.rule_on_rebase_item(&world.actor, second.id, true).await;
+    let ruled = store.rule_on_rebase_item(&world.actor, item.id, true).await;
     ruled.unwrap();
-    assert_eq!(item(1).await.approved_by, "", "nobody has signed that one");
-    assert_eq!(
-        store
-            .leave_out_rebase_items(&base.name, &[releases[2]])
-            .await
-            .unwrap(),
-        2
-    );
-    let fourth = item(2).await;
+}
+
+#[tokio::test]
+async fn what_was_approved_and_has_not_begun_is_approved_for_the_next_signed_release() {
+    let world = world().await;
+    let store = &world.kit.store;
+    let (base, releases) = released(&world, &[("2", true), ("3", false), ("4", true)]).await;
+    approve(&world, &follows(&world, releases[0]).await).await;
+    let third = follows(&world, releases[1]).await;
+    assert_eq!(third.approved_by, "", "nobody has signed that one");
+    let left = store.leave_out_rebase_items(&base.name, &releases[2..]);
+    assert_eq!(left.await.unwrap(), 2);
+    let fourth = follows(&world, releases[2]).await;
     assert_eq!(fourth.approved_by, "ci");
     // Its application does not want it after all.
     let left = store.place_rebase_item(fourth.id, ItemState::LeftOut, "A", "never");
     left.await.unwrap();
     let now = store.rebase_item(fourth.id).await.unwrap().unwrap();
     assert_eq!(now.approved_by, "");
+}
+
+#[tokio::test]
+async fn an_approval_does_not_outlive_a_later_no() {
+    let world = world().await;
+    let store = &world.kit.store;
+    let (_, releases) = released(&world, &[("2", true), ("3", true), ("4", true)]).await;
+    approve(&world, &follows(&world, releases[0]).await).await;
+    let third = follows(&world, releases[1]).await;
+    assert_eq!(third.approved_by, "ci");
+    let waiting = store.place_rebase_item(third.id, ItemState::Waiting, "A", "");
+    waiting.await.unwrap();
+    let rejected = store.rule_on_rebase_item(&world.actor, third.id, false).await;
+    rejected.unwrap();
+    assert_eq!(follows(&world, releases[2]).await.approved_by, "");
+}
+
+#[tokio::test]
+async fn what_could_not_follow_is_planned_again_once_its_work_is_closed() {
+    let mut world = world().await;
+    let store = world.kit.store.clone();
+    let item = world.item("2").await;
+    store.place_rebase_plan(item.id, stuck("2")).await.unwrap();
+    assert_eq!(
+        world.item("2").await.state,
+        ItemState::Impossible,
+        "it is asked for"
+    );
+    let work = store.work(true).await.unwrap();
+    let left = vec![(work[0].id, WorkState::Left)];
+    store.close_work(left).await.unwrap();
+    // The tag was moved away and back.
+    assert_eq!(world.item("2").await.state, ItemState::New);
+    drop(store);
+    world.kit.advance(Duration::from_mins(1));
+    world.kit.restart().await;
+    let store = &world.kit.store;
+    let nothing = Placed {
+        task: None,
+        ..stuck("2")
+    };
+    store.place_rebase_plan(item.id, nothing).await.unwrap();
+    assert_eq!(world.item("2").await.state, ItemState::Impossible, "not for ever");
+    assert_eq!(store.work(false).await.unwrap()[0].work.state, WorkState::Left);
+}
+
+#[tokio::test]
+async fn a_damaged_item_keeps_no_other_from_being_read() {
+    let world = world().await;
+    let store = &world.kit.store;
+    for release in ["2", "3"] {
+        let item = world.item(release).await;
+        store.place_rebase_plan(item.id, stuck(release)).await.unwrap();
+    }
+    let damage = store.write(|tx| {
+        Box::pin(async move {
+            let sql = "UPDATE road_work SET task = '{' WHERE release_digest = $1";
+            crate::db::sql::execute(tx.sql(), sql, [sha256(b"2").to_string().into()]).await
+        })
+    });
+    assert_eq!(damage.await.unwrap(), 1);
+    let work = store.work(true).await.unwrap();
+    assert_eq!(work.len(), 1);
+    assert_eq!(work[0].work.task, task("3"));
+}
+
+#[derive(FromQueryResult)]
+struct Step {
+    detail: String,
+}
+
+#[tokio::test]
+async fn what_is_to_be_told_is_found_without_what_was() {
+    let world = world().await;
+    let explained = format!("EXPLAIN QUERY PLAN {}", super::super::work::UNTOLD);
+    let values: [sea_orm::Value; 2] = [0_i64.into(), 1_i64.into()];
+    let steps: Vec<Step> = crate::db::sql::all(world.kit.store.inner.db.read(), &explained, values)
+        .await
+        .unwrap();
+    let uses = |step: &Step| step.detail.contains("road_work_untold");
+    assert!(steps.iter().any(uses));
+}
+
+/// Whoever gets the name next is somebody else.
+#[tokio::test]
+async fn owners_hear_that_a_repository_is_gone_and_the_next_of_its_name_has_no_work() {
+    let mut world = world().await;
+    let item = world.item("2").await;
+    let store = world.kit.store.clone();
+    store.place_rebase_plan(item.id, stuck("2")).await.unwrap();
+    store.tell_of_work(store.now()).await.unwrap();
+    world.kit.advance(Duration::from_mins(1));
+    let permit = world.kit.permit::<access::permit::Administer>(&world.ci, REPO);
+    store.delete_repository(&permit).await.unwrap();
+    assert_eq!(store.work(false).await.unwrap(), []);
+    world.kit.advance(Duration::from_mins(1));
+    world.kit.push_image(&world.ci, REPO, "other", &["v1"]).await;
+    assert_eq!(store.work(false).await.unwrap(), []);
+    assert_eq!(store.tell_of_work(store.now()).await.unwrap(), 1);
+    let bodies = told(&world.kit).await;
+    assert!(
+        bodies.iter().any(|body| body["images"]["gone"] == 1),
+        "{bodies:?}"
+    );
+    drop(store);
+    world.kit.advance(crate::WORK_KEPT + Duration::from_mins(1));
+    world.kit.restart().await;
+    assert_eq!(world.kit.store.forget_work().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_was_said_of_a_release_is_kept_as_long_as_it_asks_for_something() {
+    let mut world = world().await;
+    let item = world.item("2").await;
+    let subject = road::work::subject_of(&item.of.base, &item.of.new_release).unwrap();
+    let store = world.kit.store.clone();
+    store.place_rebase_plan(item.id, stuck("2")).await.unwrap();
+    assert_eq!(
+        store.releases_with_work().await.unwrap(),
+        [],
+        "nobody was told yet"
+    );
+    store.tell_of_work(store.now()).await.unwrap();
+    let of = (item.of.base.clone(), item.of.new_release);
+    assert_eq!(store.releases_with_work().await.unwrap(), [of]);
+    let note = |incident: &str| crate::MessageOf {
+        incident: incident.to_owned(),
+        owner: "group:shop".to_owned(),
+        told: crate::ToldState {
+            fingerprint: "x".to_owned(),
+            body: "{}".to_owned(),
+        },
+    };
+    let notes = [subject.as_str(), "work-over", "log4shell"].map(|about| ("hook".to_owned(), note(about)));
+    let telling = crate::Telling {
+        unsaid: notes.to_vec(),
+        ..crate::Telling::default()
+    };
+    assert!(store.tell(telling, 10).await.unwrap());
+    drop(store);
+    world.kit.advance(crate::TOLD_KEPT + Duration::from_hours(1));
+    world.kit.restart().await;
+    let store = &world.kit.store;
+    store.forget_told(crate::MAX_TOLD).await.unwrap();
+    let left = async |about: &str| store.told(about).await.unwrap().len();
+    assert_eq!(
+        (
+            left(subject.as_str()).await,
+            left("work-over").await,
+            left("log4shell").await
+        ),
+        (1, 0, 1)
+    );
 }
