@@ -88,8 +88,6 @@ pub(crate) struct Mass {
 /// What a look leaves to the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// Everything is stopped.
-    Stopped,
     /// Nothing but what others will write, or what the index will know.
     Nothing,
     /// What waits for its time, or is to be tried again.
@@ -154,7 +152,6 @@ impl Mass {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let is_left = match self.left {
-                Left::Stopped => false,
                 Left::Nothing => self.finder.has_news(),
                 Left::Something => true,
             };
@@ -166,11 +163,14 @@ impl Mass {
     }
 
     async fn look(&mut self) -> Result<Left> {
-        if self.store.rebases_stopped_by().await?.is_some() {
-            return Ok(Left::Stopped);
-        }
+        let is_stopped = self.store.rebases_stopped_by().await?.is_some();
         let road = self.store.road().await?;
         self.finder.find(&road).await?;
+        if is_stopped {
+            // What owners have done is done all the same; nothing that is still to be planned is waited for.
+            self.store.tell_of_work(self.store.now()).await?;
+            return Ok(Left::Nothing);
+        }
         let new = self.plan_new(&road).await?;
         self.store.tell_of_work(self.store.now().minus(PATIENCE)).await?;
         let waiting = self.store.bases_with_items_in(&[ItemState::Waiting]).await?;

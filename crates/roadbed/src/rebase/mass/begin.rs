@@ -58,6 +58,11 @@ impl Mass {
         let Some(state) = state_after(item, &error) else {
             return Ok(false);
         };
+        // What stands against it now is planned anew: a plan says what it asks of its owner, and where it goes.
+        let state = match error {
+            RebasingError::Rebuild { .. } => ItemState::New,
+            _ => state,
+        };
         place(state, &error.to_string()).await?;
         Ok(true)
     }

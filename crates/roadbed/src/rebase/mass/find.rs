@@ -81,6 +81,8 @@ pub(super) struct Finder {
     fleet: Arc<FleetService>,
     /// The state of bases and of the index that was last searched.
     seen: Option<(u64, u64)>,
+    /// The state of bases for which what is over was last closed and forgotten.
+    closed: Option<u64>,
     not_before: Instant,
 }
 
@@ -90,6 +92,7 @@ impl Finder {
             store,
             fleet,
             seen: None,
+            closed: None,
             not_before: Instant::now(),
         }
     }
@@ -109,12 +112,13 @@ impl Finder {
         if self.seen == Some(now) {
             return Ok(());
         }
-        if is_other_road {
+        if self.closed != Some(road.change) {
             self.leave_out(road).await?;
             supersede(&self.store, road).await?;
             self.store.forget_work().await?;
+            self.closed = Some(road.change);
         }
-        if targets.is_empty() {
+        if targets.is_empty() && self.store.work(true).await?.is_empty() {
             self.seen = Some(now);
             return Ok(());
         }

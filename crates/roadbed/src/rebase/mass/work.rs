@@ -117,7 +117,7 @@ pub(super) async fn settle(
     Ok(store.close_work(closed).await?)
 }
 
-/// Closes what asks for a release that images do not follow to any more.
+/// Closes what asks for a release that images do not follow to any more, or of a base whose images do not follow any more.
 pub(super) async fn supersede(store: &Store, road: &RoadEntries) -> Result<()> {
     let mut targets: BTreeMap<BaseName, Vec<Digest>> = BTreeMap::new();
     let mut closed = Vec::new();
@@ -125,12 +125,22 @@ pub(super) async fn supersede(store: &Store, road: &RoadEntries) -> Result<()> {
         let base = &of.work.base;
         let targets = targets
             .entry(base.clone())
-            .or_insert_with(|| super::targets(road, base));
+            .or_insert_with(|| followed(road, base));
         if !targets.contains(&of.work.task.to.digest) {
             closed.push((of.id, WorkState::Superseded));
         }
     }
     Ok(store.close_work(closed).await?)
+}
+
+/// The releases of a base that images follow to; none where the catalogue does not let them.
+fn followed(road: &RoadEntries, base: &BaseName) -> Vec<Digest> {
+    let rebase = road.bases.get(base).and_then(|base| base.rebase.as_ref());
+    if rebase.is_some_and(|rebase| rebase.safe) {
+        super::targets(road, base)
+    } else {
+        Vec::new()
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
