@@ -6,6 +6,7 @@ use policy::yaml::one_line;
 use road::{
     incident::{Incident, MAX_VULNERABILITIES, Opening, Status, Vulnerability},
     names::{IncidentId, VulnerabilityId},
+    work::SUBJECT_PREFIX,
 };
 use store::{Actor, IncidentAppend};
 use web::{IncidentOpening, IncidentsError};
@@ -37,6 +38,11 @@ impl IncidentService {
             Some(id) => id,
             None => id_of(&first.id)?,
         };
+        if id.as_str().starts_with(SUBJECT_PREFIX) {
+            return Err(IncidentsError::Malformed(format!(
+                "what begins with `{SUBJECT_PREFIX}` stands for what releases ask for: name another id"
+            )));
+        }
         let title = title(wanted.title.as_deref(), first, &facts)?;
         let deadlines = wanted.deadlines.or(self.deadlines);
         let ids = vulnerabilities.iter().map(|known| known.id.clone()).collect();

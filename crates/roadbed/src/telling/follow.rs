@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use oci::Digest;
 use road::names::{BaseName, IncidentId};
 use road::work::{self, Host};
@@ -66,7 +66,8 @@ impl TellingService {
         }
     }
 
-    /// Asks what owners must do about open incidents: what is due comes by time alone.
+    /// Asks what owners must do about open incidents, and about images that cannot follow: what is due comes by time alone, and what
+    /// belongs to whom changes with what applications say.
     pub(super) async fn remind(&self, sinks: &[StoredSink]) -> Result<()> {
         if !sinks.iter().any(|sink| sink.spec.enabled && sink.spec.incidents) {
             return Ok(());
@@ -74,6 +75,13 @@ impl TellingService {
         for incident in self.messages.open(plan::date_of(self.store.now())).await? {
             let mut telling = Telling::default();
             self.of_incident(sinks, &incident, &mut telling).await?;
+            if !telling.is_empty() {
+                self.store.tell(telling, self.limits.pending).await?;
+            }
+        }
+        for (base, release) in self.store.releases_with_work().await? {
+            let mut telling = Telling::default();
+            self.of_work(sinks, (&base, &release), &mut telling).await?;
             if !telling.is_empty() {
                 self.store.tell(telling, self.limits.pending).await?;
             }
@@ -105,7 +113,11 @@ impl TellingService {
         let work = self.store.work_of_release(base, release).await?;
         let road = self.store.road().await?;
         let host = Host::of_url(&self.source);
-        let messages = work::messages(&work, &road.applications, host.as_ref(), plan::date_of(now));
+        // It goes through all of it; a thread that serves connections must not.
+        let made = tokio::task::spawn_blocking(move || {
+            work::messages(&work, &road.applications, host.as_ref(), plan::date_of(now))
+        });
+        let messages = made.await.context("the messages about a release were lost")?;
         let Some(first) = messages.first() else {
             return Ok(());
         };

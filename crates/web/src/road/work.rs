@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::PeerAddress;
 use crate::affected::may_pull;
 use crate::body::Body;
+use crate::incidents::computed;
 use crate::moment::Moment;
 use crate::problem::{ApiError, Problem};
 use crate::query::Query;
@@ -128,14 +129,27 @@ pub(crate) async fn get_work(
     let session = session.signed_in()?;
     let wanted = wanted(query.state.as_deref())?;
     // It reads the work of all applications.
-    let _place = state.place_for_report(from.map(|Extension(from)| from))?;
+    let place = state.place_for_report(from.map(|Extension(from)| from))?;
     let road = state.store.road().await?;
     let work = state.store.work(wanted == Some(WorkState::Open)).await?;
     let may_pull = may_pull(&session);
+    let told = computed(move || {
+        let of_state = |of: &StoredWork| wanted.is_none_or(|state| of.work.state == state);
+        let work = work
+            .into_iter()
+            .filter(|of| of_state(of) && may_pull(&of.work.repository));
+        let report = reported(work, &query, &road);
+        // Whoever asked may be gone: the place is taken until the work is done.
+        drop(place);
+        report
+    });
+    Ok(Body(told.await?))
+}
+
+/// The worst first.
+fn reported(work: impl Iterator<Item = StoredWork>, query: &WorkQuery, road: &RoadEntries) -> WorkReport {
     let told = work
-        .into_iter()
-        .filter(|of| may_pull(&of.work.repository) && wanted.is_none_or(|state| of.work.state == state))
-        .map(|of| entry(of, &road))
+        .map(|of| entry(of, road))
         .filter(|entry| query.application.is_none() || entry.application == query.application)
         .filter(|entry| query.owner.is_none() || entry.owner == query.owner);
     let mut items: Vec<WorkEntry> = told.collect();
@@ -145,7 +159,7 @@ pub(crate) async fn get_work(
     });
     let more_items = items.len().saturating_sub(MAX_TOLD) as u64;
     items.truncate(MAX_TOLD);
-    Ok(Body(WorkReport { items, more_items }))
+    WorkReport { items, more_items }
 }
 
 /// `None`: all.

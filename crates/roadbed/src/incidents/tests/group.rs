@@ -123,6 +123,9 @@ async fn what_nothing_fixes_yet_is_named_beside_the_version_that_helps() {
     let incident = kit.incidents.open_one(&operator(), both).await.unwrap();
     let found = remedies(&incident, &prod("shop/new"));
     assert_eq!(found, [upgrade(&["2.15.0"], &["CVE-2021-99999"])]);
+    let as_work = opening("work-none", &["CVE-2021-99999"]);
+    let refused = kit.incidents.open_one(&operator(), as_work).await;
+    assert!(matches!(refused, Err(web::IncidentsError::Malformed(_))));
     let none = opening("none", &["CVE-2021-99999"]);
     let refused = kit.incidents.open_one(&operator(), none.clone()).await;
     assert!(refused.is_err());

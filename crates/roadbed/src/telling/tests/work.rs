@@ -103,6 +103,14 @@ async fn each_owner_is_told_once_of_all_images_and_once_that_nothing_is_left() {
     let remedy = &event["data"]["parts"][0]["actions"][0]["remedy"];
     assert_eq!(remedy["from"], "FROM registry.example/base/java:1");
     assert_eq!(follow(&world).await, [""; 0], "nothing is new");
+    let reminded = async || {
+        let sinks = world.sinks().await;
+        world.service.remind(&sinks).await.unwrap();
+        follow(&world).await
+    };
+    assert_eq!(reminded().await, [""; 0], "nothing is new by time alone");
+    own(&world, "lost", "finders").await;
+    assert_eq!(reminded().await, ["base java 2 group:finders"]);
 
     let store = &world.service.store;
     let of_shop = store.work(true).await.unwrap().into_iter();
@@ -111,6 +119,6 @@ async fn each_owner_is_told_once_of_all_images_and_once_that_nothing_is_left() {
     store.close_work(closed).await.unwrap();
     store.tell_of_work(store.now()).await.unwrap();
     assert_eq!(follow(&world).await, ["base java 2 group:shop"]);
-    let event: Value = serde_json::from_slice(&server.asked()[2].body).unwrap();
+    let event: Value = serde_json::from_slice(&server.asked()[3].body).unwrap();
     assert_eq!(event["data"]["why"], "done");
 }
