@@ -106,7 +106,9 @@ async fn each_owner_is_told_once_of_all_images_and_once_that_nothing_is_left() {
     let reminded = async || {
         let sinks = world.sinks().await;
         world.service.remind(&sinks).await.unwrap();
-        follow(&world).await
+        let mut told = follow(&world).await;
+        told.retain(|about| about.starts_with("base "));
+        told
     };
     assert_eq!(reminded().await, [""; 0], "nothing is new by time alone");
     own(&world, "lost", "finders").await;
@@ -119,6 +121,6 @@ async fn each_owner_is_told_once_of_all_images_and_once_that_nothing_is_left() {
     store.close_work(closed).await.unwrap();
     store.tell_of_work(store.now()).await.unwrap();
     assert_eq!(follow(&world).await, ["base java 2 group:shop"]);
-    let event: Value = serde_json::from_slice(&server.asked()[3].body).unwrap();
+    let event: Value = serde_json::from_slice(&server.asked().last().unwrap().body).unwrap();
     assert_eq!(event["data"]["why"], "done");
 }

@@ -3,6 +3,7 @@
 use findings::Severity;
 use road::work::{Asks, Named, Problem, Task, WorkState};
 use sea_orm::FromQueryResult;
+use serde_json::json;
 
 use super::*;
 
@@ -330,6 +331,11 @@ async fn what_was_said_of_a_release_is_kept_as_long_as_it_asks_for_something() {
     store.tell_of_work(store.now()).await.unwrap();
     let of = (item.of.base.clone(), item.of.new_release);
     assert_eq!(store.releases_with_work().await.unwrap(), [of]);
+    let sink = json!({ "name": "hook", "kind": "webhook", "target": "https://hooks.example" });
+    let sink = serde_json::from_value(sink).unwrap();
+    let operator = Kit::operator();
+    let set = store.set_sink(&operator, &sink, crate::SecretChange::Keep);
+    set.await.unwrap();
     let note = |incident: &str| crate::MessageOf {
         incident: incident.to_owned(),
         owner: "group:shop".to_owned(),
