@@ -8,7 +8,7 @@ use super::mass::{in_state, on_signed_base, report, say, sign};
 use super::rebase::{self, push, refused, until};
 use super::signer::Signer;
 use super::world::{World, facts};
-use crate::harness::admin;
+use crate::harness::{admin, client::Client, login::Login};
 
 const AUTO: &str = "{autoRebase: true, until: 2099-01-01}";
 
@@ -73,7 +73,7 @@ async fn what_cannot_follow_asks_its_owner_until_it_stands_on_the_release() -> R
     ensure!(events.contains("\"open\""), "{events}");
 
     // Whoever may pull the image alone sees what is about it.
-    let ann = admin::user(&world.server, "ann", "team/built", &["pull"]).await?;
+    let ann = person(&world, "ann", "team/built").await?;
     let seen = ann.get("/api/v1/rebases/report?base=java").send().await?;
     let seen: Value = seen.expect(&[200])?.json()?;
     ensure!(
@@ -82,7 +82,7 @@ async fn what_cannot_follow_asks_its_owner_until_it_stands_on_the_release() -> R
     );
     let seen = ann.get("/api/v1/road/work").send().await?;
     ensure!(count(&seen.expect(&[200])?.json()?) == 1);
-    let bob = admin::user(&world.server, "bob", "other/**", &["pull"]).await?;
+    let bob = person(&world, "bob", "other/**").await?;
     bob.get("/api/v1/rebases/report?base=java")
         .send()
         .await?
@@ -130,4 +130,10 @@ async fn a_newer_release_asks_anew_and_each_release_has_its_report() -> Result<(
     let wrong = refused(&world, &["road", "work", "--state", "over"])?;
     ensure!(wrong.contains("no such state"), "{wrong}");
     Ok(())
+}
+
+/// Somebody who may pull from some repositories, and asks the API with a password.
+async fn person(world: &World, name: &str, pattern: &str) -> Result<Client> {
+    admin::user(&world.server, name, pattern, &["pull"]).await?;
+    Ok(world.server.client(Login::basic(name, admin::USER_PASSWORD)))
 }

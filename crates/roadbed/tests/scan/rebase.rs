@@ -237,7 +237,7 @@ async fn images_follow_their_base_without_a_build_or_say_why_not() -> Result<()>
 /// They get its layers, which docs/rebase.md says, and nothing that is told of the base beside.
 async fn told_to_whoever_may_pull_only_the_image(world: &World) -> Result<()> {
     let reader = world.server.client(Login::basic("reader", admin::USER_PASSWORD));
-    let ask = async |path: &str| reader.get(path.to_owned()).send().await;
+    let ask = async |path: &str| reader.get(path).send().await;
     let image = ask("/v2/team/spliced/manifests/v1-p1").await?.expect(&[200])?;
     let image: Value = serde_json::from_slice(&image.body)?;
     let layers = image["layers"].as_array().into_iter().flatten();

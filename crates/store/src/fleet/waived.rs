@@ -56,7 +56,7 @@ impl Store {
             Point::Pull.name().into(),
         ];
         let row: Option<Row> = sql::first(self.inner.db.read(), &sql, values).await?;
-        let decided = self.into_decisions(row.into_iter().collect()).await?;
+        let decided = self.decisions_of(row.into_iter().collect()).await?;
         Ok(decided.into_iter().next().map(|decided| decided.body))
     }
 
@@ -79,7 +79,7 @@ impl Store {
                 .flat_map(|(repo, digest)| [Value::from(repo.as_str()), digest.to_string().into()]);
             let values = std::iter::once(Value::from(Point::Pull.name())).chain(names);
             let rows: Vec<Row> = sql::all(self.inner.db.read(), &sql, values).await?;
-            found.extend(self.into_decisions(rows).await?);
+            found.extend(self.decisions_of(rows).await?);
         }
         Ok(found)
     }
@@ -110,11 +110,11 @@ impl Store {
                 digest: last.digest.clone(),
             },
         );
-        Ok((self.into_decisions(rows).await?, next))
+        Ok((self.decisions_of(rows).await?, next))
     }
 
     /// With their texts. Of what was decided anew meanwhile there is none any more: whoever reads hears of that next.
-    async fn into_decisions(&self, rows: Vec<Row>) -> Result<Vec<WaivedDecision>, StoreError> {
+    async fn decisions_of(&self, rows: Vec<Row>) -> Result<Vec<WaivedDecision>, StoreError> {
         let kept = rows.iter().filter(|row| row.body.is_empty());
         let said = kept.filter_map(|row| row.said.as_deref());
         let texts = text::texts_of(self.inner.db.read(), said).await?;
