@@ -281,7 +281,7 @@ impl Known {
     }
 }
 
-/// Rows in one statement. SQLite looks for each variable among all before it, so a longer statement takes more for each row.
+/// Rows in one statement. `SQLite` looks for each variable among all before it, so a longer statement takes more for each row.
 const ROWS: usize = 24;
 
 async fn write_rows(tx: &Tx, rows: &[NewRow<'_>]) -> Result<(), StoreError> {

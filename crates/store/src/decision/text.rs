@@ -197,7 +197,7 @@ pub(crate) async fn texts_of<'a>(
             match unpacked(&row.packed) {
                 Ok(text) => drop(found.insert(row.said, text)),
                 Err(error) => {
-                    tracing::error!(text = row.said, %error, "reasons that were stored cannot be read")
+                    tracing::error!(text = row.said, %error, "reasons that were stored cannot be read");
                 }
             }
         }

@@ -201,7 +201,6 @@ impl Taking<'_> {
             older: summary.older,
             refused: summary.refused,
             refusals: summary.refusals,
-            ..SyncReport::default()
         })
     }
 
