@@ -64,7 +64,14 @@ kind: Component
 metadata:
   name: checkout
   namespace: shop
-  annotations: {roadbed.dev/repositories: 'shop/checkout,shop/cart/**', roadbed.dev/tier: '1'}
+  annotations:
+    roadbed.dev/repositories: 'shop/checkout,shop/cart/**'
+    roadbed.dev/tier: '1'
+    road/ring: early
+    road/auto-rebase: 'ask'
+    road/tier: '1'
+    road/until: '2027-12-31'
+    road/freeze: 2026-12-20/2027-01-03
 spec: {type: service, lifecycle: production, owner: group:team-checkout, system: shop}
 ---
 kind: Group

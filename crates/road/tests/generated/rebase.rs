@@ -7,6 +7,7 @@ use road::rebase::{
     BaseChange, BaseNamed, Contract, FileContent, Files, Image, LayerPaths, Libraries, MAX_OBSTACLES, Merged,
     Side, Stored, TopLayer, assess, merge, write,
 };
+use road::work::Steps;
 use serde_json::{Value, json};
 
 const PACKAGES: [&str; 4] = [
@@ -214,12 +215,26 @@ fn merged(path: &str, [old, new, app]: [&[u8]; 3]) -> Option<Merged> {
     }
 }
 
+/// Steps of a history are one short line each, and none of them brings the build arguments that builders write in front.
+fn steps(config: &[u8]) {
+    for layers in 0..4 {
+        let Some(steps) = Steps::of(config, layers) else {
+            continue;
+        };
+        for step in (0..=layers).filter_map(|layer| steps.step(layer)) {
+            assert!(step.len() <= 400 && !step.contains('\n'), "{step:?}");
+            assert!(!step.starts_with('|') && !step.starts_with("RUN |"), "{step:?}");
+        }
+    }
+}
+
 /// Configurations of the application and of the new base: they are merged, the same each time, and so that nothing of the layers
 /// is lost, there and on the way back; or refused with a reason.
 pub(crate) fn config(data: &[u8]) {
     let end = data.windows(2).position(|pair| pair == BETWEEN);
     let (app, new) = data.split_at(end.unwrap_or(data.len()));
     let new = new.get(BETWEEN.len()..).unwrap_or_default();
+    steps(app);
     let read = |bytes| serde_json::from_slice::<Value>(bytes).ok();
     let world = World::new(
         LayerPaths::default(),
