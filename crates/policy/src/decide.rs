@@ -37,9 +37,33 @@ pub fn decide(
     decide_known(policy, waivers, (subject, subject.fingerprint()), point, now)
 }
 
-/// The same where the [fingerprint](Subject::fingerprint) of the facts is known: it is the same at all points, and large images have
-/// long ones.
-pub fn decide_known(
+/// The same at several points, where the [fingerprint](Subject::fingerprint) of the facts is known: it is the same at all of them, and
+/// large images have long ones. What the same rules decide is found out once.
+pub fn decide_at(
+    policy: &Policy,
+    waivers: &[Waiver],
+    known: (&Subject, Digest),
+    points: &[Point],
+    now: OffsetDateTime,
+) -> Vec<Decision> {
+    let repo = &known.0.repo.name;
+    let asked = |point: Point| policy.rules().iter().map(move |rule| rule.applies(repo, point));
+    let mut decisions: Vec<Decision> = Vec::with_capacity(points.len());
+    for &point in points {
+        let same = decisions.iter().find(|made| asked(made.point).eq(asked(point)));
+        let decision = match same {
+            Some(same) => Decision {
+                point,
+                ..same.clone()
+            },
+            None => decide_known(policy, waivers, known, point, now),
+        };
+        decisions.push(decision);
+    }
+    decisions
+}
+
+fn decide_known(
     policy: &Policy,
     waivers: &[Waiver],
     (subject, fingerprint): (&Subject, Digest),

@@ -51,7 +51,7 @@ pub use cases::{Case, CaseError, CaseFile, CaseReport, CaseResult, Expectation, 
 pub use condition::{
     Condition, ConditionError, ConditionProblem, EvalError, Facts, Record, Type, Words, fields,
 };
-pub use decide::{Alike, decide, decide_known, decide_unjudged};
+pub use decide::{Alike, decide, decide_at, decide_unjudged};
 pub use decision::{Decision, Eased, Outcome, Reason, Waived, WaivedAs};
 pub use facts::{
     Attached, FindingsFingerprint, ImageFacts, JudgedFinding, RepoFacts, Subject, Suppression, Unknown,

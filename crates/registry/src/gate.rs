@@ -176,12 +176,17 @@ const UNDECIDED: &str = "the image is still being looked into; ask again in a mo
 
 /// A `Warning` header (RFC 7234, section 5.5; the code that the distribution specification gives it).
 fn warning(text: &str) -> Option<HeaderValue> {
-    let quoted: String = text
-        .chars()
-        .map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' })
-        .flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c]))
-        .collect();
-    HeaderValue::try_from(format!("299 - \"{quoted}\"")).ok()
+    const BEGIN: &str = "299 - \"";
+    let mut value = String::with_capacity(BEGIN.len() + text.len() + text.len() / 8);
+    value.push_str(BEGIN);
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            value.push('\\');
+        }
+        value.push(if matches!(c, ' '..='~') { c } else { '?' });
+    }
+    value.push('"');
+    HeaderValue::try_from(value).ok()
 }
 
 #[cfg(test)]

@@ -105,6 +105,8 @@ pub(crate) struct Judge {
     sboms: SbomConfig,
     name: String,
     pace: Pace,
+    /// How many judgements are claimed at once: as many as there lately was time for.
+    claimed: batch::Size,
 }
 
 /// How fast a judge works.
@@ -154,6 +156,7 @@ impl Judge {
     ) -> JoinSet<()> {
         let judge = Arc::new(Self {
             evidence: knowledge.evidence(),
+            claimed: batch::Size::at_most(knowledge.limits().batch),
             sboms,
             store,
             knowledge,
@@ -179,7 +182,7 @@ impl Judge {
         let lease = self.pace.lease;
         let claimed = self
             .store
-            .claim_jobs(JobKind::Judge, &self.name, lease, self.knowledge.limits().batch);
+            .claim_jobs(JobKind::Judge, &self.name, lease, self.claimed.now());
         let mut jobs = claimed.await?;
         if jobs.len() > 1 {
             self.batch(jobs).await?;

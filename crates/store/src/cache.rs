@@ -12,7 +12,7 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use moka::future::Cache as Entries;
@@ -20,8 +20,9 @@ use oci::{Digest, RepoName, Tag};
 
 use crate::StoreError;
 
-/// Epochs; keys share them by hash. More of them only save a needless load now and then.
-const EPOCHS: usize = 4_096;
+/// Epochs; keys share them by hash, and a write to one key costs what is remembered of those that share its epoch. A push writes to some
+/// ten keys, so with these (1 MiB) most of what it taught is still there after ten thousand others.
+const EPOCHS: usize = 1 << 18;
 /// Loads that a caller repeats because a writer came in between, before it reads past the cache.
 const ATTEMPTS: usize = 3;
 
@@ -94,7 +95,7 @@ impl Hasher for AsIs {
 
 /// How often each group of keys was written, and how often any was.
 pub(crate) struct Epochs {
-    groups: Box<[AtomicU64]>,
+    groups: Box<[AtomicU32]>,
     /// Moved on before the group is: who sees a new epoch of a group sees that somebody wrote.
     writes: AtomicU64,
 }
@@ -106,7 +107,7 @@ pub(crate) struct Moment(u64);
 impl Epochs {
     pub(crate) fn new() -> Self {
         Self {
-            groups: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
+            groups: (0..EPOCHS).map(|_| AtomicU32::new(0)).collect(),
             writes: AtomicU64::new(0),
         }
     }
@@ -117,12 +118,12 @@ impl Epochs {
     }
 
     /// The epoch that a key had at `moment`, if nobody has written since.
-    fn at(&self, moment: Moment, key: Key) -> Option<u64> {
+    fn at(&self, moment: Moment, key: Key) -> Option<u32> {
         let epoch = self.of(key).load(Ordering::SeqCst);
         (self.moment() == moment).then_some(epoch)
     }
 
-    fn of(&self, key: Key) -> &AtomicU64 {
+    fn of(&self, key: Key) -> &AtomicU32 {
         &self.groups[Self::group(key)]
     }
 
@@ -131,7 +132,7 @@ impl Epochs {
         ((key.0 >> 64) % EPOCHS as u128) as usize
     }
 
-    fn current(&self, key: Key) -> u64 {
+    fn current(&self, key: Key) -> u32 {
         self.of(key).load(Ordering::Acquire)
     }
 
@@ -143,10 +144,14 @@ impl Epochs {
 
     /// The epoch that a key will have once each of `touched` was bumped and nobody else bumped anything. Asked while no
     /// transaction but the caller's can commit.
-    fn after(&self, key: Key, touched: &[Key]) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "epochs begin again at 0, as they are counted"
+    )]
+    fn after(&self, key: Key, touched: &[Key]) -> u32 {
         let group = Self::group(key);
         let bumps = touched.iter().filter(|&&key| Self::group(key) == group).count();
-        self.current(key) + bumps as u64
+        self.current(key).wrapping_add(bumps as u32)
     }
 
     /// Nothing that is cached is known to be true.
@@ -160,13 +165,13 @@ impl Epochs {
 
 #[derive(Clone)]
 struct Entry<V> {
-    epoch: u64,
+    epoch: u32,
     value: V,
 }
 
 /// Why a load has no entry. Shared by all who waited for it.
 enum Miss {
-    Unknown { epoch: u64 },
+    Unknown { epoch: u32 },
     Failed(StoreError),
 }
 
@@ -254,7 +259,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     }
 
     /// Keeps a value that is true in `epoch` of the key, unless that has passed.
-    async fn keep_of(&self, epochs: &Epochs, epoch: u64, key: Key, value: V) {
+    async fn keep_of(&self, epochs: &Epochs, epoch: u32, key: Key, value: V) {
         if epochs.current(key) == epoch {
             self.entries.insert(key, Entry { epoch, value }).await;
         }
@@ -296,12 +301,14 @@ pub(crate) enum Fact {
     Manifest(Arc<crate::StoredManifest>),
     /// A blob of a repository.
     Blob(crate::blob::BlobRow),
+    /// What was decided of an image.
+    Decision(Arc<crate::Decided>),
 }
 
 /// A fact that counts while its key is in this epoch.
 pub(crate) struct Learned {
     key: Key,
-    epoch: u64,
+    epoch: u32,
     fact: Fact,
 }
 
@@ -353,6 +360,7 @@ impl Caches {
                 Fact::Tag(digest) => self.tags.keep_of(&self.epochs, epoch, key, digest).await,
                 Fact::Manifest(manifest) => self.manifests.keep_of(&self.epochs, epoch, key, manifest).await,
                 Fact::Blob(row) => self.blobs.keep_of(&self.epochs, epoch, key, row).await,
+                Fact::Decision(decided) => self.decisions.keep_of(&self.epochs, epoch, key, decided).await,
             }
         }
     }

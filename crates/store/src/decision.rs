@@ -12,7 +12,7 @@ use sea_orm::{FromQueryResult, Value};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::cache::Key;
+use crate::cache::{Fact, Key};
 use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::job::{self, Job};
@@ -115,6 +115,21 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// As it will be read.
+    fn of(judgement: &Judgement, decided_at: i64) -> Self {
+        Self {
+            outcome: judgement.outcome,
+            line: judgement.line.clone(),
+            policy: judgement.policy.clone(),
+            evidence: judgement.evidence.clone(),
+            generation: judgement.generation,
+            review_at: judgement.review_at,
+            decided_at: Timestamp(decided_at),
+            waives: judgement.waives,
+            text: TextPlace::of(String::new(), Some(judgement.body.said().to_owned())),
+        }
+    }
+
     /// Bytes in memory.
     pub(crate) fn weight(&self) -> usize {
         let texts = [&self.line, &self.policy, &self.evidence];
@@ -497,7 +512,12 @@ pub(crate) async fn keep(
     let decided_at = same.map_or_else(|| tx.now().micros(), |known| known.decided_at);
     let is_same = same.is_some();
     write(tx, (repository.id, digest), point, judgement, decided_at).await?;
-    tx.touch(Key::decision(repo, digest, point.name()));
+    touch(
+        tx,
+        (repo, digest, point),
+        judgement,
+        known.is_none().then_some(decided_at),
+    );
     if is_same {
         return Ok(());
     }
@@ -515,6 +535,21 @@ pub(crate) async fn keep(
         body,
     )
     .await
+}
+
+/// What is remembered of a decision is no longer true. `first`: when it was made, of the first one about an image: whoever waits for it
+/// pulls the image next.
+fn touch(
+    tx: &Tx,
+    (repo, digest, point): (&RepoName, &Digest, Point),
+    judgement: &Judgement,
+    first: Option<i64>,
+) {
+    let key = Key::decision(repo, digest, point.name());
+    tx.touch(key);
+    if let Some(decided_at) = first.filter(|_| point == Point::Pull) {
+        tx.teach(key, Fact::Decision(Arc::new(Decided::of(judgement, decided_at))));
+    }
 }
 
 /// What the audit log says of a decision.

@@ -23,6 +23,9 @@ pub(crate) use touch::note as note_touches;
 /// Jobs that are enqueued in one transaction: pushes wait for no more than these.
 const JOBS: usize = 500;
 
+/// Rows in one statement. `SQLite` looks for each variable among all before it, so a longer statement takes more for each row.
+const ROWS: usize = 40;
+
 /// Row numbers of manifests that one transaction goes through.
 const MANIFESTS: i64 = 1_000;
 
@@ -292,12 +295,6 @@ const LATEST: &str = "generation = CASE WHEN job.generation > excluded.generatio
                       ELSE excluded.generation END";
 
 async fn enqueue(tx: &Tx, images: &[String], generation: i64) -> Result<(), StoreError> {
-    let sql = format!(
-        "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at, generation) \
-         VALUES {} {}, {LATEST}",
-        sql::tuples(images.len(), 8),
-        job::once_more()
-    );
     let now = tx.now().micros();
     let row = |image: &String| -> [Value; 8] {
         [
@@ -311,7 +308,15 @@ async fn enqueue(tx: &Tx, images: &[String], generation: i64) -> Result<(), Stor
             generation.into(),
         ]
     };
-    sql::execute_list(tx.sql(), &sql, images.iter().flat_map(row)).await?;
+    for chunk in images.chunks(ROWS) {
+        let sql = format!(
+            "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at, generation) \
+             VALUES {} {}, {LATEST}",
+            sql::tuples(chunk.len(), 8),
+            job::once_more()
+        );
+        sql::execute_list(tx.sql(), &sql, chunk.iter().flat_map(row)).await?;
+    }
     tx.wake_workers();
     Ok(())
 }
@@ -322,7 +327,7 @@ async fn enqueue_between(tx: &Tx, after: i64, generation: i64) -> Result<u64, St
         "INSERT INTO job (kind, subject, priority, attempts, ready_at, lease_until, created_at, generation) \
          SELECT $1, r.name || '@' || m.digest, $2, 0, $3, 0, $3, $4 \
          FROM manifest m JOIN repository r ON r.id = m.repository_id \
-         WHERE m.kind = 0 AND m.id > $5 AND m.id <= $6 {}, {LATEST}",
+         WHERE m.kind = 0 AND m.id > $5 AND m.id <= $6 ORDER BY r.name, m.id {}, {LATEST}",
         job::once_more()
     );
     let values: [Value; 6] = [

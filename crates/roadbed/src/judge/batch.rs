@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,38 @@ use super::{
     together::Decided,
 };
 use crate::jobs;
+
+/// Fewest judgements that are claimed at once.
+const FEWEST: usize = 16;
+
+/// How many judgements are claimed at once. What there is no time for was read for nothing, so as many are claimed as there was time for
+/// before, and twice as many once there is time for all.
+pub(super) struct Size {
+    most: usize,
+    now: AtomicUsize,
+}
+
+impl Size {
+    pub(super) fn at_most(most: usize) -> Self {
+        Self {
+            most,
+            now: AtomicUsize::new(most),
+        }
+    }
+
+    pub(super) fn now(&self) -> usize {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, judged: usize, left: usize) {
+        let next = if left > 0 {
+            judged
+        } else {
+            judged.max(self.now() / 2) * 2
+        };
+        self.now.store(next.max(FEWEST).min(self.most), Ordering::Relaxed);
+    }
+}
 
 /// An image whose judgement was asked for.
 struct Asked {
@@ -55,7 +88,8 @@ impl Judge {
     }
 
     async fn judge_some(&self, jobs: Vec<Job>) -> Result<Vec<Finished>> {
-        let mut asked = Vec::with_capacity(jobs.len());
+        let claimed = jobs.len();
+        let mut asked = Vec::with_capacity(claimed);
         for job in jobs {
             match parse(&job.subject) {
                 Some(image) => asked.push(Asked { job, image }),
@@ -85,6 +119,7 @@ impl Judge {
             .chain(judged.left)
             .map(|asked| asked.job)
             .collect();
+        self.claimed.note(claimed - left.len(), left.len());
         if !left.is_empty() {
             self.store.give_back_claimed(&left).await?;
         }

@@ -27,7 +27,25 @@ static HEAVY: Semaphore = Semaphore::const_new(1);
 
 /// Reports that were read for many images at once.
 #[derive(Default)]
-pub(super) struct Ahead(HashMap<Digest, Arc<LayerReport>>);
+pub(super) struct Ahead(HashMap<Digest, Weighed>);
+
+/// A report, with the bytes that it takes: to weigh one is to walk through all of it.
+#[derive(Clone)]
+struct Weighed {
+    made_at: Timestamp,
+    report: Arc<LayerReport>,
+    bytes: usize,
+}
+
+impl Weighed {
+    fn new(made_at: Timestamp, report: LayerReport) -> Self {
+        Self {
+            made_at,
+            bytes: weight::of(&report),
+            report: Arc::new(report),
+        }
+    }
+}
 
 impl Ahead {
     /// The reports of all blobs of an image. `None`: it has to be gathered by itself, because a report was not read or is not there, it
@@ -36,9 +54,9 @@ impl Ahead {
         let mut gathered = Gathered::default();
         let mut weight = 0;
         let mut report = |blob: &Descriptor| {
-            let report = self.0.get(&blob.digest)?;
-            weight += weight::of(report) as u64;
-            (weight <= LIGHT && !blob.is_foreign()).then(|| Arc::clone(report))
+            let weighed = self.0.get(&blob.digest)?;
+            weight += weighed.bytes as u64;
+            (weight <= LIGHT && !blob.is_foreign()).then(|| Arc::clone(&weighed.report))
         };
         if let Some(config) = &manifest.config {
             gathered.set_config(config, Some(report(config)?));
@@ -56,8 +74,7 @@ pub(crate) struct Evidence {
     image_memory: u64,
     /// [`LIGHT`].
     light: u64,
-    /// With the moment at which each was made.
-    reports: Cache<Digest, (Timestamp, Arc<LayerReport>)>,
+    reports: Cache<Digest, Weighed>,
 }
 
 /// What is known of an image's bytes.
@@ -108,9 +125,7 @@ impl Evidence {
     pub(crate) fn new(store: Store, image_memory: u64) -> Self {
         let reports = Cache::builder()
             .max_capacity(CACHE_BYTES)
-            .weigher(|_, (_, report): &(Timestamp, Arc<LayerReport>)| {
-                u32::try_from(weight::of(report)).unwrap_or(u32::MAX)
-            })
+            .weigher(|_, weighed: &Weighed| u32::try_from(weighed.bytes).unwrap_or(u32::MAX))
             .build();
         Self {
             store,
@@ -130,15 +145,15 @@ impl Evidence {
             let Some(made_at) = made_at.get(&blob) else {
                 continue;
             };
-            match self.reports.get(&blob).filter(|(at, _)| at == made_at) {
-                Some((_, report)) => drop(ahead.0.insert(blob, report)),
+            match self.reports.get(&blob).filter(|known| known.made_at == *made_at) {
+                Some(known) => drop(ahead.0.insert(blob, known)),
                 None => unread.push(blob),
             }
         }
         for (made_at, report) in self.store.small_layer_reports(&unread, most).await? {
-            let report = Arc::new(report);
-            self.reports.insert(report.blob, (made_at, Arc::clone(&report)));
-            ahead.0.insert(report.blob, report);
+            let (blob, weighed) = (report.blob, Weighed::new(made_at, report));
+            self.reports.insert(blob, weighed.clone());
+            ahead.0.insert(blob, weighed);
         }
         Ok(ahead)
     }
@@ -172,7 +187,7 @@ impl Evidence {
         let mut gathered = Gathered::default();
         if let Some(config) = &manifest.config {
             let report = self.report(config, missing).await?;
-            gathered.set_config(config, report);
+            gathered.set_config(config, report.map(|weighed| weighed.report));
         }
         let mut room = Room::new(self.image_memory);
         for layer in &manifest.layers {
@@ -194,7 +209,7 @@ impl Evidence {
                 None if missing.contains(&config.digest) => {
                     gathered.config = self.read_config(config).await?;
                 }
-                report => gathered.set_config(config, report),
+                report => gathered.set_config(config, report.map(|weighed| weighed.report)),
             }
         }
         missing.clear();
@@ -243,7 +258,7 @@ impl Evidence {
             return Ok(None);
         }
         let mut report = self.report(layer, missing).await?;
-        if room.turn.is_none() && room.used_with(report.as_deref()) > self.light {
+        if room.turn.is_none() && room.used_with(report.as_ref()) > self.light {
             // Nobody waits with a large report in the hand.
             drop(report);
             room.turn = Some(HEAVY.acquire().await.context("stopping")?);
@@ -253,22 +268,18 @@ impl Evidence {
     }
 
     /// The report of a blob. `None`: there is none, and none will come unless it is among the `missing`.
-    async fn report(
-        &self,
-        blob: &Descriptor,
-        missing: &mut BTreeSet<Digest>,
-    ) -> Result<Option<Arc<LayerReport>>> {
+    async fn report(&self, blob: &Descriptor, missing: &mut BTreeSet<Digest>) -> Result<Option<Weighed>> {
         // Other analysers make another report, and so does a clamd that is back.
         let made_at = self.store.layer_report_made_at(&blob.digest).await?;
         if let Some(made_at) = made_at {
             let known = self.reports.get(&blob.digest);
-            if let Some((_, report)) = known.filter(|(at, _)| *at == made_at) {
-                return Ok(Some(report));
+            if let Some(known) = known.filter(|known| known.made_at == made_at) {
+                return Ok(Some(known));
             }
             if let Some(report) = self.store.layer_report(&blob.digest).await? {
-                let report = Arc::new(report);
-                self.reports.insert(blob.digest, (made_at, Arc::clone(&report)));
-                return Ok(Some(report));
+                let weighed = Weighed::new(made_at, report);
+                self.reports.insert(blob.digest, weighed.clone());
+                return Ok(Some(weighed));
             }
         }
         if self.store.has_blob(&blob.digest).await? {
@@ -302,13 +313,13 @@ impl Room {
     }
 
     /// Bytes that are taken once this report is, too.
-    fn used_with(&self, report: Option<&LayerReport>) -> u64 {
-        self.bytes - self.left + report.map_or(0, weight::of) as u64
+    fn used_with(&self, report: Option<&Weighed>) -> u64 {
+        self.bytes - self.left + report.map_or(0, |weighed| weighed.bytes) as u64
     }
 
-    fn take(&mut self, report: Option<Arc<LayerReport>>) -> Option<Arc<LayerReport>> {
-        let report = report?;
-        let Some(left) = self.left.checked_sub(weight::of(&report) as u64) else {
+    fn take(&mut self, report: Option<Weighed>) -> Option<Arc<LayerReport>> {
+        let Weighed { report, bytes, .. } = report?;
+        let Some(left) = self.left.checked_sub(bytes as u64) else {
             self.is_exceeded = true;
             return None;
         };

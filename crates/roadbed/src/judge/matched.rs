@@ -14,7 +14,7 @@ use findings::{
     OsRelease, Package,
     advisory::{Effort, find_in_package},
 };
-use oci::Digest;
+use oci::{Algorithm, Digest, Hasher};
 use policy::JudgedFinding;
 
 use super::{JudgeLimits, knowledge::Facts, subject};
@@ -58,6 +58,8 @@ struct Known {
     path: String,
     findings: Vec<JudgedFinding>,
     marks: Vec<Mark>,
+    /// Stands for all that the findings say. `None`: there are none.
+    said: Option<Digest>,
     is_covered: bool,
     effort: Effort,
 }
@@ -67,6 +69,45 @@ pub(super) type Mark = (u64, Digest);
 
 pub(super) fn mark(finding: &JudgedFinding) -> Mark {
     (finding.key(), finding.lasting())
+}
+
+fn said(findings: &[JudgedFinding]) -> Option<Digest> {
+    if findings.is_empty() {
+        return None;
+    }
+    // Dates that no text of their own has are the only thing that JSON may not have.
+    let text = serde_json::to_vec(findings).unwrap_or_else(|_| format!("{findings:?}").into_bytes());
+    Some(Digest::of(Algorithm::Sha256, &text))
+}
+
+/// What is known of each package of an image.
+pub(super) struct Among(Vec<Arc<Known>>);
+
+impl Among {
+    /// Stands for all that the findings of all packages say, in their order.
+    pub(super) fn said(&self) -> Digest {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        for said in self.0.iter().filter_map(|known| known.said.as_ref()) {
+            hasher.update(said.bytes());
+        }
+        hasher.finish()
+    }
+
+    /// Kinds of packages of which nothing is known, as package URLs call them.
+    pub(super) fn uncovered(&self) -> BTreeSet<&'static str> {
+        let uncovered = self.0.iter().filter(|known| !known.is_covered);
+        uncovered.map(|known| known.package.kind.purl_type()).collect()
+    }
+
+    /// All of it.
+    pub(super) fn found(&self) -> Found {
+        let known = || self.0.iter();
+        Found {
+            findings: known().flat_map(|known| known.findings.iter().cloned()).collect(),
+            marks: known().flat_map(|known| known.marks.iter().copied()).collect(),
+            uncovered: self.uncovered(),
+        }
+    }
 }
 
 /// What is known of all packages of an image.
@@ -90,21 +131,17 @@ impl Matched {
     }
 
     /// What is known of packages of an image whose VEX says nothing. `None`: it is too much to be known one by one.
-    pub(super) fn of(&self, placed: &[Placed<'_>], os: Option<&OsRelease>, facts: &Facts) -> Option<Found> {
-        let (mut found, mut effort) = (Found::default(), Effort::default());
+    pub(super) fn of(&self, placed: &[Placed<'_>], os: Option<&OsRelease>, facts: &Facts) -> Option<Among> {
+        let (mut among, mut effort) = (Vec::with_capacity(placed.len()), Effort::default());
         for one in placed {
             let known = self.one(*one, os, facts);
             effort = effort.and(known.effort);
             if !effort.is_within_limits() {
                 return None;
             }
-            found.findings.extend(known.findings.iter().cloned());
-            found.marks.extend(&known.marks);
-            if !known.is_covered {
-                found.uncovered.insert(one.0.kind.purl_type());
-            }
+            among.push(known);
         }
-        Some(found)
+        Some(Among(among))
     }
 
     fn one(&self, placed: Placed<'_>, os: Option<&OsRelease>, facts: &Facts) -> Arc<Known> {
@@ -148,6 +185,7 @@ impl Known {
             layer,
             path: path.to_owned(),
             marks: judged.iter().map(mark).collect(),
+            said: said(&judged),
             findings: judged,
             is_covered: report
                 .coverage

@@ -124,9 +124,15 @@ impl<'a> Framed<'a> {
 
 impl Frame<'_> {
     /// With what is known against the packages, and what stands for each finding.
-    pub(super) fn into_subject(self, about: &SubjectOf, facts: &Facts) -> (Subject, Vec<Mark>) {
+    pub(super) fn into_subject(mut self, about: &SubjectOf, facts: &Facts) -> (Subject, Vec<Mark>) {
+        let found = find(&mut self.subject, &self.packages, self.os, facts, &self.vex);
+        self.with(found, about)
+    }
+
+    /// With what was found.
+    pub(super) fn with(self, found: Found, about: &SubjectOf) -> (Subject, Vec<Mark>) {
         let mut subject = self.subject;
-        let mut marks = add_vulnerabilities(&mut subject, &self.packages, self.os, facts, &self.vex);
+        let mut marks = add_found(&mut subject, found, self.os);
         marks.extend(self.others.iter().map(mark));
         subject.findings.extend(self.others);
         order_unknowns(&mut subject);
@@ -220,22 +226,26 @@ pub(crate) fn add_vulnerabilities_of(
     facts: &Facts,
     vex: &Vex<'_>,
 ) {
-    add_vulnerabilities(subject, placed, os, facts, vex);
+    let found = find(subject, placed, os, facts, vex);
+    add_found(subject, found, os);
 }
 
-/// The same; answers what stands for each finding.
-fn add_vulnerabilities(
+fn find(
     subject: &mut Subject,
     placed: &[Placed<'_>],
     os: Option<&OsRelease>,
     facts: &Facts,
     vex: &Vex<'_>,
-) -> Vec<Mark> {
+) -> Found {
     let remembered = vex.is_empty().then(|| facts.matched.of(placed, os, facts));
-    let found = match remembered.flatten() {
-        Some(found) => found,
+    match remembered.flatten() {
+        Some(among) => among.found(),
         None => ask_of_all(subject, placed, os, facts, vex),
-    };
+    }
+}
+
+/// Answers what stands for each finding.
+fn add_found(subject: &mut Subject, found: Found, os: Option<&OsRelease>) -> Vec<Mark> {
     subject.findings.extend(found.findings);
     for kind in found.uncovered {
         let is_os = ["deb", "apk", "rpm"].contains(&kind);

@@ -1,18 +1,14 @@
 //! Images that are judged by one state of everything: what is the same of two of them is found out once.
 //!
-//! Builds of an application mostly differ in a layer without packages, in their moments and in their labels. Two images have the same
-//! findings when the same packages of the same reports lie in the same layers and the same was found in their files, and they are
-//! decided alike when all else is the same that the policy asks about ([`policy::Alike`]). What was decided of the first of them is then
-//! what is decided of the others; each has its own record of when findings were first made, and its own fingerprint.
+//! Builds of an application mostly differ in packages that nothing is known against (their own), in their moments and in their labels. Two
+//! images have the same findings when the same is known of their packages, in the same layers, and the same was found in their files, and
+//! they are decided alike when all else is the same that the policy asks about ([`policy::Alike`]). What was decided of the first of them
+//! is then what is decided of the others; each has its own record of when findings were first made, and its own fingerprint.
 
-use std::{
-    collections::HashMap,
-    hash::{Hash, Hasher},
-};
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
-use findings::{OsRelease, Package};
-use oci::{Digest, RepoName};
+use oci::Digest;
 use policy::{Alike, FindingsFingerprint, JudgedFinding, Subject, Unknown};
 use store::{Judgement, Point, Seen, Verdicts};
 
@@ -31,33 +27,8 @@ pub(super) struct Decided<'f> {
     facts: &'f Facts,
     /// Whether it matters when findings were first made.
     asks_first_seen: bool,
-    known: HashMap<Place<'f>, Vec<Known>>,
-}
-
-/// Where the packages of an image come from: which ones of the reports they are, whose images all are borrowed until the last of a
-/// batch is decided.
-#[derive(PartialEq, Eq, Hash)]
-struct Place<'f> {
-    repo: &'f RepoName,
-    os: Option<Itself<'f, OsRelease>>,
-    packages: Vec<(Itself<'f, Package>, Option<usize>, Itself<'f, str>)>,
-}
-
-/// Something that is the same as nothing but itself: told by where it lies, which is nobody else's place while it is borrowed.
-struct Itself<'f, T: ?Sized>(&'f T);
-
-impl<T: ?Sized> PartialEq for Itself<'_, T> {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0, other.0)
-    }
-}
-
-impl<T: ?Sized> Eq for Itself<'_, T> {}
-
-impl<T: ?Sized> Hash for Itself<'_, T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        std::ptr::hash(self.0, state);
-    }
+    /// By what stands for what is known of the packages.
+    known: HashMap<Digest, Vec<Known>>,
 }
 
 /// An image that was decided.
@@ -66,6 +37,8 @@ struct Known {
     /// What was found in its files and in how it is made.
     others: Vec<JudgedFinding>,
     seen: Option<Seen>,
+    /// Kinds of packages of which nothing is known.
+    uncovered: BTreeSet<&'static str>,
     /// What could not be found out of its packages.
     unknowns: Vec<Unknown>,
     keys: Vec<u64>,
@@ -100,28 +73,35 @@ impl<'f> Decided<'f> {
     fn of_image(&mut self, frame: Box<Frame<'f>>, ready: &'f Ready) -> Result<Verdicts> {
         let about = &ready.about;
         let alike = frame.vex.is_empty().then(|| self.alike(&frame.subject)).flatten();
-        let Some(alike) = alike else {
+        let among = alike.and_then(|alike| {
+            let among = self.facts.matched.of(&frame.packages, frame.os, self.facts);
+            Some((alike, among?))
+        });
+        let Some((alike, among)) = among else {
             return verdicts_of(frame.into_subject(about, self.facts), ready, self.facts);
         };
         let seen = self.asks_first_seen.then(|| about.seen.clone());
-        let place = Place::of(&frame, &about.repo);
-        let known = self.known.get(&place).into_iter().flatten();
-        let mut same =
-            known.filter(|known| known.alike == alike && known.others == frame.others && known.seen == seen);
+        let (said, uncovered) = (among.said(), among.uncovered());
+        let known = self.known.get(&said).into_iter().flatten();
+        let mut same = known.filter(|known| {
+            (&known.alike, &known.others, &known.seen) == (&alike, &frame.others, &seen)
+                && known.uncovered == uncovered
+        });
         if let Some(known) = same.next() {
             return Ok(known.of_another(*frame, ready));
         }
         let (others, was_unknown) = (frame.others.clone(), frame.subject.image.unknowns.clone());
-        let (subject, marks) = frame.into_subject(about, self.facts);
+        let (subject, marks) = frame.with(among.found(), about);
         let mut unknowns = subject.image.unknowns.clone();
         unknowns.retain(|unknown| !was_unknown.contains(unknown));
         let keys: Vec<u64> = marks.iter().map(|(key, _)| *key).collect();
         let fingerprint = FindingsFingerprint::of_each(marks.iter().map(|(_, lasting)| lasting));
         let verdicts = decided(&subject, (&keys, fingerprint), ready, self.facts)?;
-        self.known.entry(place).or_default().push(Known {
+        self.known.entry(said).or_default().push(Known {
             alike,
             others,
             seen,
+            uncovered,
             unknowns,
             keys,
             fingerprint,
@@ -132,19 +112,6 @@ impl<'f> Decided<'f> {
 
     fn alike(&self, subject: &Subject) -> Option<Alike> {
         Alike::of(&self.facts.policy, &self.facts.waivers, subject)
-    }
-}
-
-impl<'f> Place<'f> {
-    fn of(frame: &Frame<'f>, repo: &'f RepoName) -> Self {
-        let packages = frame.packages.iter();
-        Self {
-            repo,
-            os: frame.os.map(Itself),
-            packages: packages
-                .map(|(package, layer, path)| (Itself(*package), *layer, Itself(*path)))
-                .collect(),
-        }
     }
 }
 
@@ -194,9 +161,10 @@ fn decided(
 ) -> Result<Verdicts> {
     let fingerprint: Digest = subject.fingerprint_with(&findings);
     let (mut judgements, mut held) = (Vec::new(), None);
-    for (point, asked) in POINTS {
-        let known = (subject, fingerprint);
-        let decision = policy::decide_known(&facts.policy, &facts.waivers, known, asked, ready.now);
+    let asked = POINTS.map(|(_, asked)| asked);
+    let known = (subject, fingerprint);
+    let decisions = policy::decide_at(&facts.policy, &facts.waivers, known, &asked, ready.now);
+    for ((point, _), decision) in POINTS.into_iter().zip(decisions) {
         judgements.push((point, judgement_of(&decision)?));
         if point == Point::Pull && subject.in_use && decision.outcome == policy::Outcome::Refuse {
             held = Some(judgement_of(&decision.held_at_warn())?);

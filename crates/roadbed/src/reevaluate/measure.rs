@@ -339,6 +339,7 @@ async fn pulls(
         .collect();
     let store = store.clone();
     std::thread::spawn(move || {
+        let _ = registry::traffic::lanes::slice::shorten();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -117,7 +117,10 @@ fn images(fleet: &FleetService, touched: &Touched) -> Vec<String> {
     let names = keys
         .into_iter()
         .map(|key| format!("{}@{}", key.repository, key.digest));
-    names.collect()
+    let mut names: Vec<String> = names.collect();
+    // Builds of one application are judged together, and mostly come to the same.
+    names.sort_unstable();
+    names
 }
 
 async fn touched(facts: Arc<Facts>, changed: Vec<Changed>, touches: Touches) -> Result<Touched> {

@@ -223,10 +223,11 @@ impl<'a> Written<'a> {
         if known.is_some_and(|known| known.says(judgement, confirmed)) {
             return;
         }
-        tx.touch(Key::decision(&one.repo, &one.digest, point.name()));
         let outcome = judgement.outcome.number();
         let same = known.filter(|known| known.outcome == outcome && known.said == judgement.body.said());
         let decided_at = same.map_or_else(|| tx.now().micros(), |known| known.decided_at);
+        let first = known.is_none().then_some(decided_at);
+        super::touch(tx, (&one.repo, &one.digest, point), judgement, first);
         self.rows
             .push((there.repository, &one.digest, point, judgement, decided_at));
         if same.is_some() {

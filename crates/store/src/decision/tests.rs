@@ -71,6 +71,25 @@ async fn what_was_decided_is_answered_from_memory_and_never_outlives_a_change() 
 }
 
 #[tokio::test]
+async fn the_first_decision_is_known_without_a_question_and_as_it_is_read() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let digest = kit.push_image(&ci, "team/app", "a", &["1"]).await;
+    let repo: RepoName = "team/app".parse().unwrap();
+    decide(&kit, &repo, &digest, judgement(Outcome::Warn, "{}", 1)).await;
+    let before = kit.store.metrics().database_calls;
+    let taught = kit.store.decision(&repo, &digest, Point::Pull).await.unwrap();
+    assert_eq!(kit.store.metrics().database_calls, before);
+    let read = kit
+        .store
+        .load_decision(&repo, &digest, Point::Pull)
+        .await
+        .unwrap();
+    assert_eq!(taught, read);
+    assert!(taught.is_some());
+}
+
+#[tokio::test]
 async fn a_blob_stands_with_all_images_of_its_repository() {
     let kit = Kit::new().await;
     let ci = kit.all("ci").await;

@@ -121,6 +121,14 @@ proptest! {
     }
 
     #[test]
+    fn together_each_point_comes_to_what_it_comes_to_alone(policy in policies(), subject in subjects(), waivers in waivers()) {
+        let known = (&subject, subject.fingerprint());
+        let together = decide_at(&policy, &waivers, known, &Point::ALL, NOW);
+        let alone = Point::ALL.map(|point| decide(&policy, &waivers, &subject, point, NOW));
+        prop_assert_eq!(together, alone.to_vec());
+    }
+
+    #[test]
     fn outcomes_have_reasons_and_reviews_lie_ahead(policy in policies(), subject in subjects(), waivers in waivers()) {
         let decision = pull(&policy, &waivers, &subject);
         let worst = decision.reasons.iter().map(|reason| reason.effect).max();

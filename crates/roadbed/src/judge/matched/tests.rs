@@ -89,7 +89,7 @@ fn one_by_one_is_all_at_once() {
                 .collect();
             let os = os(&mut chance);
             let all = ask_of_all(&mut nobody(), &placed, os.as_ref(), &facts, &Vex::default());
-            let remembered = facts.matched.of(&placed, os.as_ref(), &facts).unwrap();
+            let remembered = facts.matched.of(&placed, os.as_ref(), &facts).unwrap().found();
             assert_eq!(remembered, all);
             found_any += usize::from(!all.findings.is_empty());
         }
@@ -107,7 +107,7 @@ fn what_is_remembered_is_bounded() {
     };
     for number in 0..1_000 {
         let package = Package::new(PackageKind::Go, format!("a{number}"), "1");
-        let found = matched.of(&[(&package, None, "")], None, &facts).unwrap();
+        let found = matched.of(&[(&package, None, "")], None, &facts).unwrap().found();
         assert!(found.findings.is_empty());
         assert!(held() <= PARTS * 3 * PACKAGE);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use findings::{FoundUnit, ImageConfig, LayerReport, Unit, UnitKind};
-use oci::{Algorithm, Manifest, ManifestLimits};
+use oci::{Algorithm, Manifest, ManifestLimits, RepoName};
 use policy::Policy;
 use serde_json::json;
 use store::{Timestamp, Verdicts};
