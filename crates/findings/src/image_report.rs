@@ -136,7 +136,7 @@ fn hide(
     let mut paths = PATHS_BYTES;
     report.listing.for_each(LISTING_BYTES, |path, kind| {
         paths = paths.saturating_sub(path.len() as u64);
-        if kind != '5' && paths > 0 {
+        if kind != '5' && paths > 0 && may_hide(places, path) {
             hide_at(places, layer, path);
             hide_below(places, layer, path, steps);
         }
@@ -171,6 +171,13 @@ fn hide_below(places: &mut Places<'_>, layer: usize, directory: &str, steps: &mu
         *steps -= 1;
         place.hidden_by.get_or_insert(layer);
     }
+}
+
+/// Whether a path or something below it may be there. Of most paths of a layer nothing is, and the first path from there on tells.
+fn may_hide(places: &Places<'_>, path: &str) -> bool {
+    let from: (Bound<&str>, Bound<&str>) = (Bound::Included(path), Bound::Unbounded);
+    let first = places.range::<str, _>(from).next();
+    first.is_some_and(|(first, _)| first.starts_with(path))
 }
 
 fn put<'a>(places: &mut Places<'a>, layer: usize, report: &'a LayerReport) {

@@ -19,10 +19,12 @@ mod trust;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use oci::{Digest, MediaType, Tag};
+use moka::future::Cache;
+use oci::{Digest, MediaType, RepoName, Tag};
 use road::base::{BaseImage, Lifecycle};
 use road::lineage::Word;
 use road::names::BaseName;
@@ -40,10 +42,18 @@ pub(crate) use mover::follow;
 use news::News;
 pub(crate) use trust::referrer;
 
+/// Releases that are kept in memory.
+const KEPT_RELEASES: u64 = 8;
+
+/// For how long. They may be deleted, or looked into again by other analysers.
+const KEPT_FOR: Duration = Duration::from_secs(2);
+
 /// Makes plans by what a server knows.
 pub(crate) struct Rebases {
     store: Store,
     loader: Loader,
+    /// Releases of bases that were looked at a moment ago: all images on a base ask for the same.
+    releases: Cache<(RepoName, Digest), Arc<Loaded>>,
     changes: Changes,
     news: News,
     knowledge: Arc<Knowledge>,
@@ -113,6 +123,10 @@ impl Rebases {
         let evidence: Evidence = knowledge.evidence();
         Arc::new(Self {
             loader: Loader::new(store.clone(), evidence),
+            releases: Cache::builder()
+                .max_capacity(KEPT_RELEASES)
+                .time_to_live(KEPT_FOR)
+                .build(),
             changes: Changes::default(),
             news: News::new(store.clone(), Arc::clone(knowledge)),
             knowledge: Arc::clone(knowledge),
@@ -382,7 +396,14 @@ impl Rebases {
         road: &RoadEntries,
     ) -> Result<plan::BaseRelease, RebasingError> {
         let base = road.bases.get(&release.base).ok_or(RebasingError::Gone)?;
-        let image = self.loader.load(&base.repository, &release.digest).await?;
+        let place = (base.repository.clone(), release.digest);
+        let image = if let Some(image) = self.releases.get(&place).await {
+            image
+        } else {
+            let image = Arc::new(self.loader.load(&place.0, &place.1).await?);
+            self.releases.insert(place, Arc::clone(&image)).await;
+            image
+        };
         Ok(plan::BaseRelease {
             named: BaseNamed {
                 name: format!("{}:{}", base.repository, release.version),
@@ -390,7 +411,7 @@ impl Rebases {
             },
             base: base.clone(),
             release,
-            image: Arc::new(image),
+            image,
         })
     }
 }

@@ -1,6 +1,9 @@
 //! What a report takes in memory, so that the cache of reports keeps to its bound whatever layers say.
 
-use findings::{ByteFinding, ImageConfig, LayerReport, NotScannable, Oddity, Package};
+use findings::{
+    ByteFinding, FoundUnit, ImageConfig, KeptFile, LayerReport, Linkage, NotScannable, Oddity, Package,
+    RebaseFacts,
+};
 
 /// What the allocator and the cache add to a report.
 const OVERHEAD: usize = 1_024;
@@ -10,31 +13,77 @@ const ALLOCATION: usize = 16;
 
 /// Bytes that a report takes: every text and list with what is reserved for it.
 pub(super) fn of(report: &LayerReport) -> usize {
-    let units = report.units.iter().map(|unit| {
-        let os = unit.unit.os.as_ref().map_or(0, |os| {
-            texts([&os.id, &os.version, &os.codename, &os.name]) + list(&os.like)
-        });
-        text(&unit.path)
-            + unit.owned_by.as_deref().map_or(0, of_text)
-            + os
-            + room(&unit.unit.packages)
-            + unit.unit.packages.iter().map(package).sum::<usize>()
-    });
+    // Named one by one: a new member must not weigh nothing.
+    let LayerReport {
+        schema: _,
+        analysers,
+        blob: _,
+        diff_id: _,
+        compression: _,
+        bytes: _,
+        entries: _,
+        config,
+        units,
+        whiteouts,
+        opaque,
+        findings,
+        oddities,
+        not_scannable: missing,
+        listing,
+        tables,
+        rebase,
+    } = report;
     OVERHEAD
         + size_of::<LayerReport>()
-        + text(&report.analysers)
-        + report.listing.len()
-        + room(&report.units)
-        + units.sum::<usize>()
-        + list(&report.whiteouts)
-        + list(&report.opaque)
-        + room(&report.findings)
-        + report.findings.iter().map(finding).sum::<usize>()
-        + room(&report.oddities)
-        + report.oddities.iter().map(oddity).sum::<usize>()
-        + room(&report.not_scannable)
-        + report.not_scannable.iter().map(not_scannable).sum::<usize>()
-        + report.config.as_deref().map_or(0, config)
+        + text(analysers)
+        + listing.len()
+        + room(units)
+        + units.iter().map(unit).sum::<usize>()
+        + list(whiteouts)
+        + list(opaque)
+        + room(findings)
+        + findings.iter().map(finding).sum::<usize>()
+        + room(oddities)
+        + oddities.iter().map(oddity).sum::<usize>()
+        + room(missing)
+        + missing.iter().map(not_scannable).sum::<usize>()
+        + config.as_deref().map_or(0, of_config)
+        + tables.as_ref().map_or(0, room)
+        + rebase.as_deref().map_or(0, of_rebase)
+}
+
+fn unit(found: &FoundUnit) -> usize {
+    let os = found.unit.os.as_ref().map_or(0, |os| {
+        texts([&os.id, &os.version, &os.codename, &os.name]) + list(&os.like)
+    });
+    text(&found.path)
+        + found.owned_by.as_deref().map_or(0, of_text)
+        + os
+        + room(&found.unit.packages)
+        + found.unit.packages.iter().map(package).sum::<usize>()
+}
+
+fn of_rebase(facts: &RebaseFacts) -> usize {
+    let kept = |file: &KeptFile| text(&file.path) + file.content.len() + ALLOCATION;
+    size_of::<RebaseFacts>()
+        + room(&facts.linkages)
+        + facts.linkages.iter().map(linkage).sum::<usize>()
+        + room(&facts.kept)
+        + facts.kept.iter().map(kept).sum::<usize>()
+}
+
+fn linkage(linkage: &Linkage) -> usize {
+    let wants = linkage
+        .wants
+        .iter()
+        .map(|(library, version)| texts([library, version]));
+    text(&linkage.path)
+        + maybe(linkage.soname.as_ref())
+        + list(&linkage.needed)
+        + maybe(linkage.interpreter.as_ref())
+        + room(&linkage.wants)
+        + wants.sum::<usize>()
+        + list(&linkage.offers)
 }
 
 fn package(package: &Package) -> usize {
@@ -72,7 +121,7 @@ fn not_scannable(missing: &NotScannable) -> usize {
     texts([&missing.limit, &missing.detail]) + maybe(missing.path.as_ref())
 }
 
-fn config(config: &ImageConfig) -> usize {
+fn of_config(config: &ImageConfig) -> usize {
     let labels = config.labels.iter().map(|(name, value)| texts([name, value]));
     let steps = config.history.iter().map(|step| text(&step.created_by));
     size_of::<ImageConfig>()
@@ -120,7 +169,7 @@ fn room<T>(items: &Vec<T>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use findings::{FoundUnit, PackageKind, Unit, UnitKind};
+    use findings::{Deflated, PackageKind, Unit, UnitKind};
     use oci::{Algorithm, Digest};
 
     use super::*;
@@ -162,5 +211,27 @@ mod tests {
             ..ImageConfig::default()
         }));
         assert!(of(&heavy) - empty > 6 << 20);
+        let light = of(&heavy);
+        let mut noise = vec![0; 1 << 20];
+        getrandom::fill(&mut noise).unwrap();
+        heavy.rebase = Some(Box::new(RebaseFacts {
+            linkages: vec![Linkage {
+                path: megabyte(),
+                machine: (62, 64),
+                soname: None,
+                needed: Vec::new(),
+                interpreter: None,
+                wants: vec![(megabyte(), megabyte())],
+                offers: Vec::new(),
+            }],
+            kept: vec![KeptFile {
+                path: megabyte(),
+                mode: 0,
+                owner: (0, 0),
+                content: Deflated::of(&noise),
+            }],
+            ..RebaseFacts::default()
+        }));
+        assert!(of(&heavy) - light > 5 << 20);
     }
 }
