@@ -138,8 +138,7 @@ impl Asked {
     }
 
     async fn compare_all(&self, after: Policy, most: usize) -> Result<PreviewReport> {
-        // Of its own, so that it does not push out what the judge needs.
-        let evidence = self.knowledge.evidence();
+        let evidence = self.knowledge.evidence_aside();
         let (facts, after) = (self.knowledge.facts().await, Arc::new(after));
         let mut tally = Tally::new(most);
         let mut seen = 0;

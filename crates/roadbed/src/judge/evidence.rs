@@ -68,7 +68,8 @@ impl Ahead {
     }
 }
 
-/// Reads reports, and asks for those that are not there.
+/// Reads reports, and asks for those that are not there. Clones share what they remember.
+#[derive(Clone)]
 pub(crate) struct Evidence {
     store: Store,
     image_memory: u64,

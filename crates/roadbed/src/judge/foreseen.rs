@@ -72,7 +72,7 @@ impl Given {
 impl Asked {
     pub(super) async fn foresee(&self, documents: Vec<ImportDocument>, most: usize) -> Result<PreviewReport> {
         let foreseen = Arc::new(self.with(documents).await?);
-        let evidence = self.knowledge.evidence();
+        let evidence = self.knowledge.evidence_aside();
         let mut tally = Tally::new(most);
         let (mut seen, mut untouched) = (0, 0);
         loop {

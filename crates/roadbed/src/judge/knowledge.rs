@@ -92,6 +92,7 @@ impl Facts {
 pub(crate) struct Knowledge {
     store: Store,
     limits: JudgeLimits,
+    evidence: Evidence,
     /// `None` until they were read for the first time.
     facts: ArcSwapOption<Facts>,
     /// Which change of the store the state takes in.
@@ -105,6 +106,7 @@ impl Knowledge {
     pub(crate) fn of(store: Store, limits: JudgeLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
+            evidence: Evidence::new(store.clone(), limits.image_memory),
             changes: store.rulings(),
             store,
             facts: ArcSwapOption::empty(),
@@ -117,8 +119,13 @@ impl Knowledge {
         self.limits
     }
 
-    /// A reader of reports, with a cache of its own.
+    /// A reader of reports. All of them remember together.
     pub(crate) fn evidence(&self) -> Evidence {
+        self.evidence.clone()
+    }
+
+    /// One that remembers by itself: whoever goes through all images does not push out what judges need.
+    pub(super) fn evidence_aside(&self) -> Evidence {
         Evidence::new(self.store.clone(), self.limits.image_memory)
     }
 

@@ -45,7 +45,7 @@ impl Asked {
             return Ok(Weighed::default());
         }
         let staged = Arc::new(self.with_staged(staged).await?);
-        let evidence = self.knowledge.evidence();
+        let evidence = self.knowledge.evidence_aside();
         let (mut count, mut seen) = (Count::default(), 0);
         loop {
             let page = self.store.refused_images_after(seen, PAGE).await?;
