@@ -19,12 +19,10 @@ mod trust;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::Context as _;
-use moka::future::Cache;
-use oci::{Digest, MediaType, RepoName, Tag};
+use oci::{Digest, MediaType, Tag};
 use road::base::{BaseImage, Lifecycle};
 use road::lineage::Word;
 use road::names::BaseName;
@@ -42,18 +40,10 @@ pub(crate) use mover::follow;
 use news::News;
 pub(crate) use trust::referrer;
 
-/// Releases that are kept in memory.
-const KEPT_RELEASES: u64 = 8;
-
-/// For how long. They may be deleted, or looked into again by other analysers.
-const KEPT_FOR: Duration = Duration::from_secs(2);
-
 /// Makes plans by what a server knows.
 pub(crate) struct Rebases {
     store: Store,
     loader: Loader,
-    /// Releases of bases that were looked at a moment ago: all images on a base ask for the same.
-    releases: Cache<(RepoName, Digest), Arc<Loaded>>,
     changes: Changes,
     news: News,
     knowledge: Arc<Knowledge>,
@@ -123,10 +113,6 @@ impl Rebases {
         let evidence: Evidence = knowledge.evidence();
         Arc::new(Self {
             loader: Loader::new(store.clone(), evidence),
-            releases: Cache::builder()
-                .max_capacity(KEPT_RELEASES)
-                .time_to_live(KEPT_FOR)
-                .build(),
             changes: Changes::default(),
             news: News::new(store.clone(), Arc::clone(knowledge)),
             knowledge: Arc::clone(knowledge),
@@ -396,14 +382,7 @@ impl Rebases {
         road: &RoadEntries,
     ) -> Result<plan::BaseRelease, RebasingError> {
         let base = road.bases.get(&release.base).ok_or(RebasingError::Gone)?;
-        let place = (base.repository.clone(), release.digest);
-        let image = if let Some(image) = self.releases.get(&place).await {
-            image
-        } else {
-            let image = Arc::new(self.loader.load(&place.0, &place.1).await?);
-            self.releases.insert(place, Arc::clone(&image)).await;
-            image
-        };
+        let image = self.loader.release(&base.repository, &release.digest).await?;
         Ok(plan::BaseRelease {
             named: BaseNamed {
                 name: format!("{}:{}", base.repository, release.version),

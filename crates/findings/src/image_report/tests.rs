@@ -104,6 +104,23 @@ fn an_upper_layer_replaces_what_a_lower_one_has_at_the_path() {
     assert!(present(vec![lower(), file]).is_empty());
 }
 
+/// `a-b` and `a.jar` lie between `a` and what is below it.
+#[test]
+fn a_file_hides_what_was_below_it_and_none_that_begin_alike() {
+    let mut plain = layer(&[]);
+    for (path, left) in [
+        ("a", vec!["a-b/c.jar", "a.jar", "ab.jar"]),
+        ("a.j", vec!["a-b/c.jar", "a.jar", "a/b.jar", "ab.jar"]),
+        ("a.jar", vec!["a-b/c.jar", "a/b.jar", "ab.jar"]),
+        ("b", vec!["a-b/c.jar", "a.jar", "a/b.jar", "ab.jar"]),
+    ] {
+        let lower = layer(&["a-b/c.jar", "a.jar", "a/b.jar", "ab.jar"]);
+        plain.listing = listing(&[(path, '0')]);
+        let left: Vec<_> = left.into_iter().map(|path| at(path, 0)).collect();
+        assert_eq!(present(vec![lower, plain.clone()]), left, "{path}");
+    }
+}
+
 #[test]
 fn whiteouts_and_opaque_directories_hide_lower_layers_only() {
     let lower = || layer(&["app/a.jar", "app/lib/b.jar", "apps.jar"]);

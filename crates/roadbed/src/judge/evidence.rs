@@ -91,6 +91,8 @@ pub(crate) struct Gathered {
     pub(crate) config_report: Option<Arc<LayerReport>>,
     /// What could not be found out.
     pub(crate) unknowns: Vec<Unknown>,
+    /// Bytes that the reports of the layers take in memory.
+    pub(crate) bytes: u64,
     /// Held for as long as the reports are, if they are many.
     turn: Option<SemaphorePermit<'static>>,
 }
@@ -196,6 +198,7 @@ impl Evidence {
             gathered.push_layer(layer, report);
         }
         gathered.turn = room.turn.take();
+        gathered.bytes = room.used_with(None);
         room.tell(&mut gathered.unknowns);
         Ok(gathered)
     }
@@ -226,6 +229,7 @@ impl Evidence {
             gathered.push_layer(layer, report);
         }
         gathered.turn = room.turn.take();
+        gathered.bytes = room.used_with(None);
         room.tell(&mut gathered.unknowns);
         Ok(gathered)
     }

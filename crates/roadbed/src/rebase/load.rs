@@ -1,9 +1,10 @@
 //! An image with its bytes and the facts of its layers.
 
-use std::{io::Read as _, sync::Arc};
+use std::{io::Read as _, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use findings::{CONFIG_BYTES, LayerReport, OsRelease};
+use moka::future::Cache;
 use oci::{Digest, RepoName};
 use road::rebase::{LayerPaths, MAX_PATHS, Stored};
 use store::Store;
@@ -12,10 +13,20 @@ use web::RebasingError;
 use super::{Manifest, failed};
 use crate::judge::{Evidence, stored_limits};
 
+/// Bytes of releases that are kept in memory. One that takes more is loaded each time.
+const KEPT_RELEASES: u64 = 32 << 20;
+
+/// For how long. They may be deleted, or looked into again by other analysers.
+const KEPT_FOR: Duration = Duration::from_secs(2);
+
+type Releases = Cache<(RepoName, Digest), Arc<Loaded>>;
+
 /// Loads images.
 pub(super) struct Loader {
     store: Store,
     evidence: Evidence,
+    /// Releases of bases that were loaded a moment ago: all images on a base ask for the same.
+    releases: Releases,
 }
 
 /// All that a plan needs of an image.
@@ -32,6 +43,8 @@ pub(super) struct Loaded {
     pub(super) os: Option<OsRelease>,
     /// It says where its source is, and which revision of it.
     pub(super) has_source: bool,
+    /// Bytes that it takes in memory.
+    pub(super) bytes: u64,
 }
 
 /// What an image says of its source (image-spec, annotations.md).
@@ -42,7 +55,26 @@ const SOURCE: [&str; 2] = [
 
 impl Loader {
     pub(super) fn new(store: Store, evidence: Evidence) -> Self {
-        Self { store, evidence }
+        Self {
+            store,
+            evidence,
+            releases: releases(),
+        }
+    }
+
+    /// The same of a release of a base, which may have been loaded a moment ago.
+    pub(super) async fn release(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Arc<Loaded>, RebasingError> {
+        let place = (repo.clone(), *digest);
+        if let Some(image) = self.releases.get(&place).await {
+            return Ok(image);
+        }
+        let image = Arc::new(self.load(repo, digest).await?);
+        self.releases.insert(place, Arc::clone(&image)).await;
+        Ok(image)
     }
 
     pub(super) async fn load(&self, repo: &RepoName, digest: &Digest) -> Result<Loaded, RebasingError> {
@@ -78,6 +110,7 @@ impl Loader {
             .collect();
         Ok(Loaded {
             digest: *digest,
+            bytes: gathered.bytes + (config.len() + stored.bytes.len()) as u64,
             platform: platform_of(&config),
             os: overlay.os.cloned(),
             has_source: SOURCE.iter().all(|name| said.contains(name)),
@@ -103,6 +136,12 @@ impl Loader {
         });
         Ok(read.await.context("the reading was lost")??)
     }
+}
+
+fn releases() -> Releases {
+    let bytes = |_: &(RepoName, Digest), image: &Arc<Loaded>| u32::try_from(image.bytes).unwrap_or(u32::MAX);
+    let cache = Cache::builder().max_capacity(KEPT_RELEASES).weigher(bytes);
+    cache.time_to_live(KEPT_FOR).build()
 }
 
 /// As the configuration says. Empty where it says nothing.
@@ -171,4 +210,45 @@ fn paths_of(report: Option<&LayerReport>) -> Result<LayerPaths, String> {
         ));
     }
     LayerPaths::of(report).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use oci::Algorithm;
+
+    use super::*;
+
+    fn loaded(bytes: u64) -> Arc<Loaded> {
+        Arc::new(Loaded {
+            digest: Digest::of(Algorithm::Sha256, b"release"),
+            manifest: (
+                oci::media_type::OCI_IMAGE_MANIFEST.parse().unwrap(),
+                bytes::Bytes::new(),
+            ),
+            config: Vec::new(),
+            platform: "linux/amd64".to_owned(),
+            diff_ids: Vec::new(),
+            layers: Vec::new(),
+            os: None,
+            has_source: false,
+            bytes,
+        })
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_releases_is_bounded() {
+        let releases = releases();
+        let place = |number: u64| {
+            let name = format!("base/os{number}").parse().unwrap();
+            (name, Digest::of(Algorithm::Sha256, b"release"))
+        };
+        releases.insert(place(0), loaded(KEPT_RELEASES + 1)).await;
+        for number in 1..20 {
+            releases.insert(place(number), loaded(KEPT_RELEASES / 4)).await;
+        }
+        releases.run_pending_tasks().await;
+        assert!(releases.get(&place(0)).await.is_none());
+        assert!(releases.weighted_size() <= KEPT_RELEASES);
+        assert!(releases.entry_count() > 0);
+    }
 }

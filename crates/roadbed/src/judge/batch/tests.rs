@@ -74,3 +74,22 @@ async fn the_limits_change_nothing_but_how_many_are_made_at_once() {
         assert_eq!(within(limits).await, all, "{limits:?}");
     }
 }
+
+#[test]
+fn as_many_are_claimed_as_there_was_time_for() {
+    let size = Size::at_most(100);
+    size.note(40, 60);
+    assert_eq!(size.now(), 40);
+    size.note(40, 0);
+    assert_eq!(size.now(), 80);
+    // The end of a queue says nothing of how long a judgement takes.
+    size.note(3, 0);
+    assert_eq!(size.now(), 80);
+    size.note(80, 0);
+    assert_eq!(size.now(), 100);
+    size.note(0, 100);
+    assert_eq!(size.now(), FEWEST);
+    let one = Size::at_most(1);
+    one.note(0, 1);
+    assert_eq!(one.now(), 1);
+}
