@@ -29,6 +29,7 @@ use crate::{
 
 mod app;
 pub(crate) mod background;
+pub(crate) mod copying;
 mod fetching;
 mod first_start;
 mod front;
