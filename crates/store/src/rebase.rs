@@ -195,8 +195,9 @@ pub enum RebaseError {
         /// Who stopped them.
         by: String,
     },
-    /// What the image was put on does not count any more.
-    #[error("what it would go to is not signed by {0} any more, whom the catalogue declares for the base")]
+    /// What the image was put on does not count any more: this signer, whom the catalogue declares for the base, does not stand for it.
+    /// The message is read by whoever may pull the image, and names nobody.
+    #[error("what it would go to is not signed any more by whom the catalogue declares for the base")]
     Withdrawn(String),
     /// A tag that is to follow stands where this cannot be done.
     #[error("it is {state}: it cannot be {what}")]
