@@ -136,7 +136,7 @@ pub use principal::{
 pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
 pub use quota::{QuotaExceeded, QuotaKind};
 pub use rebase::{
-    Blame, ItemState, MAX_ITEMS, MAX_WORK, MadeImage, NewRebase, NewRebaseItem, OwnReferrer, Placed, Rebase,
+    Blame, ItemState, LET_IN_AGAIN, MAX_ITEMS, MAX_WORK, MadeImage, NewRebase, NewRebaseItem, OwnReferrer, Placed, Rebase,
     RebaseError, RebaseItem, RebaseOf, RebaseState, RebasedFrom, StoredWork, TagMove, Thawed, WORK_KEPT,
     WaitingRebase,
 };

@@ -39,7 +39,7 @@ pub(crate) use journal::forget;
 use journal::{COLUMNS, Row, WaitingRow, check_named, check_none_waits, find, insert, same};
 pub use own::{MadeImage, OwnReferrer, RebasedFrom};
 pub(crate) use work::asking;
-pub use work::{MAX_WORK, StoredWork, WORK_KEPT};
+pub use work::{LET_IN_AGAIN, MAX_WORK, StoredWork, WORK_KEPT};
 
 /// Rebases of one tag that may wait for their decision at a time. Default: the only value.
 const WAITING_OF_A_TAG: u64 = 1;
