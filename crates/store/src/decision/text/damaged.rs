@@ -39,22 +39,22 @@ impl DamagedText {
 impl PackedRow {
     /// What is wrong with it, if anything is. It is unpacked piece by piece: a few bytes may stand for a very long text.
     pub(crate) fn check(&self) -> Option<DamagedText> {
-        let is_whole = hash(&self.packed).is_some_and(|digest| digest.hex() == self.said);
+        let is_whole = hash(&self.packed, LONGEST).is_some_and(|digest| digest.hex() == self.said);
         (!is_whole).then(|| DamagedText::of(self))
     }
 }
 
-/// The digest of what was packed; `None`: it cannot be unpacked, or is longer than any text is.
-fn hash(packed: &[u8]) -> Option<Digest> {
+/// The digest of what was packed; `None`: it cannot be unpacked, or is longer than this.
+fn hash(packed: &[u8], longest: u64) -> Option<Digest> {
     let reader = zstd::stream::read::Decoder::new(packed).ok()?;
-    let mut reader = reader.take(LONGEST + 1);
+    let mut reader = reader.take(longest + 1);
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut buffer = vec![0; 64 << 10];
     let mut length = 0;
     loop {
         let read = reader.read(&mut buffer).ok()?;
         if read == 0 {
-            return (length <= LONGEST).then(|| hasher.finish());
+            return (length <= longest).then(|| hasher.finish());
         }
         length += read as u64;
         hasher.update(&buffer[..read]);
@@ -101,4 +101,21 @@ pub(crate) async fn judge_again(tx: &Tx, said: &str, state: &str) -> Result<u64,
     let subject = format!("sha256:{said}");
     event::record(tx, &Actor::system("fsck"), EventKind::FsckDamage, &subject, body).await?;
     Ok(judged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_bytes_that_stand_for_a_long_text_are_not_unpacked_to_its_end() {
+        let text = vec![b'a'; 1 << 20];
+        let packed = zstd::bulk::compress(&text, 1).unwrap();
+        assert!(packed.len() < 1 << 10);
+        let longest = text.len() as u64;
+        assert_eq!(hash(&packed, longest), Some(Digest::of(Algorithm::Sha256, &text)));
+        assert_eq!(hash(&packed, longest - 1), None);
+        assert_eq!(hash(b"no zstd", longest), None);
+        assert_eq!(hash(&packed[..packed.len() - 1], longest), None);
+    }
 }
