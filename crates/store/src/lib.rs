@@ -90,7 +90,7 @@ pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
 pub use adoption::{AdoptionDay, AdoptionSum, MAX_ADOPTION_DAYS};
 pub use advisory::{
     AdvisoryDocument, AdvisoryImport, AdvisoryRow, Brought, CARRIED_SOURCES, Carried, CarriedBundle,
-    FeedHold, Import, ImportError, ImportSummary, Importer, LIFTS_NAMED, LiftedCause, Lifts, NotedLifts,
+    FeedHold, Import, ImportError, ImportSize, ImportSummary, Importer, LIFTS_NAMED, LiftedCause, Lifts, NotedLifts,
     StagedImport, home_of,
 };
 pub use application::{
