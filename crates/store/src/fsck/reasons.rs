@@ -4,7 +4,7 @@ use oci::{Algorithm, Digest};
 
 use super::images::Needed;
 use super::{Check, Damage, DamageKind};
-use crate::StoreError;
+use crate::{Store, StoreError};
 use crate::db::sql;
 use crate::decision::text::{self, DamagedText, PackedRow};
 
@@ -34,7 +34,7 @@ impl Check {
 
     async fn damaged_text(&mut self, damaged: DamagedText) -> Result<(), StoreError> {
         let mut damage = of_text(DamageKind::ReasonsCorrupt, &damaged.said);
-        let is_needed = self.images_of(&mut damage, &damaged.said).await?;
+        let is_needed = name_images(&self.store, &mut damage, &damaged.said).await?;
         let is_there = if self.options.quarantine {
             let taken = self
                 .store
@@ -64,7 +64,7 @@ impl Check {
             for row in page {
                 let said = row.text;
                 let mut damage = of_text(DamageKind::ReasonsMissing, &said);
-                self.images_of(&mut damage, &said).await?;
+                name_images(&self.store, &mut damage, &said).await?;
                 if self.options.quarantine {
                     let asked = self
                         .store
@@ -76,17 +76,14 @@ impl Check {
         }
         Ok(())
     }
+}
 
-    /// Names the images whose decisions name a text. Answers whether there are any.
-    async fn images_of(&self, damage: &mut Damage, said: &str) -> Result<bool, StoreError> {
-        let images = self
-            .store
-            .images_that_need(Needed::Reasons(said.to_owned()))
-            .await?;
-        damage.needed_by = images.names;
-        damage.needed_by_more = images.more;
-        Ok(!damage.needed_by.is_empty())
-    }
+/// Names the images whose decisions name a text. Answers whether there are any.
+async fn name_images(store: &Store, damage: &mut Damage, said: &str) -> Result<bool, StoreError> {
+    let images = store.images_that_need(Needed::Reasons(said.to_owned())).await?;
+    damage.needed_by = images.names;
+    damage.needed_by_more = images.more;
+    Ok(!damage.needed_by.is_empty())
 }
 
 fn of_text(kind: DamageKind, said: &str) -> Damage {
