@@ -13,12 +13,14 @@ const TEXTS_PER_PAGE: i64 = 50;
 
 impl Check {
     pub(super) async fn reasons(&mut self) -> Result<(), StoreError> {
+        // First: what is damaged and taken away is missing too.
+        self.missing_texts().await?;
         let mut after = String::new();
         while !self.is_cancelled() {
             let sql = "SELECT said, packed FROM decision_text WHERE said > $1 ORDER BY said LIMIT $2";
             let values = [after.as_str().into(), TEXTS_PER_PAGE.into()];
             let page: Vec<PackedRow> = sql::all(self.store.inner.db.read(), sql, values).await?;
-            let Some(last) = page.last() else { break };
+            let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.said);
             let count = page.len() as u64;
             let check = move || page.iter().filter_map(PackedRow::check).collect::<Vec<DamagedText>>();
@@ -29,7 +31,7 @@ impl Check {
             self.report.progress.reasons += count;
             (self.progress)(self.report.progress);
         }
-        self.missing_texts().await
+        Ok(())
     }
 
     async fn damaged_text(&mut self, damaged: DamagedText) -> Result<(), StoreError> {
@@ -59,7 +61,7 @@ impl Check {
                        AND NOT EXISTS (SELECT 1 FROM decision_text t WHERE t.said = d.said) ORDER BY d.said LIMIT $2";
             let values = [after.as_str().into(), TEXTS_PER_PAGE.into()];
             let page: Vec<sql::Text> = sql::all(self.store.inner.db.read(), sql, values).await?;
-            let Some(last) = page.last() else { break };
+            let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.text);
             for row in page {
                 let said = row.text;
