@@ -158,8 +158,8 @@ impl From<FsckReport> for CheckReport {
     }
 }
 
-/// Check every blob, every manifest and the reasons of all decisions. The answer is one JSON object per line: progress, and at the end the report. Whoever
-/// goes away ends the check.
+/// Check every blob, every manifest and the reasons of all decisions. The answer is one JSON object per line: progress, and at the end the
+/// report. Whoever goes away ends the check.
 #[utoipa::path(post, path = "/fsck", tag = "housekeeping", request_body = CheckRequest, responses(
     (status = OK, description = "Lines of progress, then the report", body = CheckLine, content_type = NDJSON),
     (status = CONFLICT, description = "A check is running already", body = Problem),
