@@ -92,7 +92,10 @@ impl Tools {
                 true
             }
             Err(why) => {
-                impossible(&format!("{what} cannot be fetched: {}", why.lines().next().unwrap_or_default()));
+                impossible(&format!(
+                    "{what} cannot be fetched: {}",
+                    why.lines().next().unwrap_or_default()
+                ));
                 false
             }
         }

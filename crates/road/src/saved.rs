@@ -200,12 +200,24 @@ mod tests {
         fix(&mut incident, "a", Duration::seconds(61));
         assert_eq!(of(&incident, &["video", "a"]), (61, false), "they may see it");
         assert_eq!(of(&incident, &["video"]), (60 * 60, true));
-        let told = saved(&incident, &video, |repo| repo.as_str().ends_with("video"), T0 + Duration::days(6));
-        assert_eq!(told.unwrap().words(), "closed within 60 min there, open 6 days here");
+        let told = saved(
+            &incident,
+            &video,
+            |repo| repo.as_str().ends_with("video"),
+            T0 + Duration::days(6),
+        );
+        assert_eq!(
+            told.unwrap().words(),
+            "closed within 60 min there, open 6 days here"
+        );
         fix(&mut incident, "b", Duration::seconds(62));
         assert_eq!(of(&incident, &["video"]), (60 * 60, true), "of two others");
         fix(&mut incident, "c", Duration::seconds(63));
-        assert_eq!(of(&incident, &["video"]), (62, false), "of many nobody knows whose it is");
+        assert_eq!(
+            of(&incident, &["video"]),
+            (62, false),
+            "of many nobody knows whose it is"
+        );
     }
 
     #[test]

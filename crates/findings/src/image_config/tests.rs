@@ -29,10 +29,7 @@ fn what_is_judged_is_read_and_values_are_not_kept() {
 fn a_step_is_told_without_the_values_of_build_arguments() {
     for (created_by, told) in [
         ("RUN make all # buildkit", Some("RUN make all # buildkit")),
-        (
-            "|1 TOKEN=s3cret /bin/sh -c make all",
-            Some("/bin/sh -c make all"),
-        ),
+        ("|1 TOKEN=s3cret /bin/sh -c make all", Some("/bin/sh -c make all")),
         (
             "RUN |2 A=/bin/sh -c s3cret TOKEN=s3cret x /bin/sh -c make all # buildkit",
             Some("RUN /bin/sh -c make all # buildkit"),
@@ -48,7 +45,10 @@ fn a_step_is_told_without_the_values_of_build_arguments() {
         let read = ReadConfig::parse(json.to_string().as_bytes()).unwrap();
         assert_eq!(read.config.step_of(0).as_deref(), told);
         // They are looked for as secrets all the same.
-        assert!(read.texts.contains(&("history 0".to_owned(), created_by.to_owned())));
+        assert!(
+            read.texts
+                .contains(&("history 0".to_owned(), created_by.to_owned()))
+        );
     }
 }
 

@@ -216,7 +216,8 @@ fn what_its_repository_does_not_take_is_asked_to_be_let_in() {
     assert_eq!(remedy["do"], "let-in");
     let action = &tickets(&message).remove(0).actions[0];
     assert!(
-        action.contains("let it in: it can follow to release 17.0.10") && action.contains("the quota of team/cart"),
+        action.contains("let it in: it can follow to release 17.0.10")
+            && action.contains("the quota of team/cart"),
         "{action}"
     );
     assert!(!action.contains("FROM "), "{action}");

@@ -138,7 +138,9 @@ impl PackedRow {
     fn text(&self) -> Result<String, StoreError> {
         let text = unpacked(&self.packed)?;
         if said(&text) != self.said {
-            return Err(StoreError::damaged("the reasons of a decision do not have their digest"));
+            return Err(StoreError::damaged(
+                "the reasons of a decision do not have their digest",
+            ));
         }
         Ok(text)
     }

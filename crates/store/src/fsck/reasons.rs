@@ -4,9 +4,9 @@ use oci::{Algorithm, Digest};
 
 use super::images::Needed;
 use super::{Check, Damage, DamageKind};
-use crate::{Store, StoreError};
 use crate::db::sql;
 use crate::decision::text::{self, DamagedText, PackedRow};
+use crate::{Store, StoreError};
 
 /// Texts read at a time, of some kilobytes each. None is unpacked as a whole.
 const TEXTS_PER_PAGE: i64 = 50;
@@ -23,7 +23,11 @@ impl Check {
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.said);
             let count = page.len() as u64;
-            let check = move || page.iter().filter_map(PackedRow::check).collect::<Vec<DamagedText>>();
+            let check = move || {
+                page.iter()
+                    .filter_map(PackedRow::check)
+                    .collect::<Vec<DamagedText>>()
+            };
             let damaged = tokio::task::spawn_blocking(check).await;
             for text in damaged.map_err(|_| StoreError::TaskLost)? {
                 self.damaged_text(text).await?;
@@ -68,9 +72,9 @@ impl Check {
                 let mut damage = of_text(DamageKind::ReasonsMissing, &said);
                 name_images(&self.store, &mut damage, &said).await?;
                 if self.options.quarantine {
-                    let asked = self
-                        .store
-                        .write(move |tx| Box::pin(async move { text::judge_again(tx, &said, "missing").await }));
+                    let asked = self.store.write(move |tx| {
+                        Box::pin(async move { text::judge_again(tx, &said, "missing").await })
+                    });
                     damage.quarantined = asked.await? > 0;
                 }
                 self.damage(damage);

@@ -378,7 +378,10 @@ fn each_piece_of_a_file_must_be_that_of_the_archive() {
         )
     };
     let differs = |pieces: &[String]| {
-        let b = format!(r#"{{"name":"b","type":"reg","size":3,"digest":"{}"}}"#, digest(b"abc"));
+        let b = format!(
+            r#"{{"name":"b","type":"reg","size":3,"digest":"{}"}}"#,
+            digest(b"abc")
+        );
         let table = format!(r#"{{"version":1,"entries":[{},{b}]}}"#, pieces.join(","));
         let report = inspect_seekable(&chunked(&archive, &table), &Limits::default());
         let paths = report.oddities.iter().map(|oddity| oddity.path.clone());

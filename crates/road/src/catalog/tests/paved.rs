@@ -322,7 +322,10 @@ fn all_keys_that_are_unknown_are_told_with_their_lines() {
         .collect();
     let many = format!("apiVersion: road/v1\nkind: Toolchain\n{}", keys.concat());
     let faults = policy::yaml::parse_all::<super::super::paved_document::ToolchainDocument>(&many);
-    assert_eq!(faults.err().map(|faults| faults.len()), Some(policy::yaml::MAX_UNKNOWN_KEYS + 1));
+    assert_eq!(
+        faults.err().map(|faults| faults.len()),
+        Some(policy::yaml::MAX_UNKNOWN_KEYS + 1)
+    );
     assert!(policy::yaml::parse::<super::super::paved_document::ToolchainDocument>(&many).is_err());
 }
 

@@ -14,7 +14,8 @@ use road::{
 };
 
 use super::{
-    FleetService, Seen, Sought, found::AllFound, found::Found, newer, newer::Newer, remedy, versions, withdrawn,
+    FleetService, Seen, Sought, found::AllFound, found::Found, newer, newer::Newer, remedy, versions,
+    withdrawn,
 };
 
 /// Why nobody knows what a tag has.
@@ -115,11 +116,7 @@ impl Followers {
     }
 }
 
-fn versions_of(
-    service: &FleetService,
-    all: &AllFound,
-    repository: &RepoName,
-) -> BTreeMap<String, OfTag> {
+fn versions_of(service: &FleetService, all: &AllFound, repository: &RepoName) -> BTreeMap<String, OfTag> {
     let state = service.read();
     let mut known: BTreeMap<String, OfTag> = BTreeMap::new();
     let mut unsure = BTreeSet::new();
@@ -134,7 +131,9 @@ fn versions_of(
             // Of an index each image counts.
             let of_tag = known.entry((*tag).to_owned()).or_default();
             of_tag.images.push(image.digest);
-            of_tag.has.extend(has.into_iter().flat_map(BTreeMap::keys).cloned());
+            of_tag
+                .has
+                .extend(has.into_iter().flat_map(BTreeMap::keys).cloned());
             if !is_sure {
                 unsure.insert((*tag).to_owned());
             }

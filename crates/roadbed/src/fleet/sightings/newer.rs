@@ -143,13 +143,20 @@ mod tests {
     #[test]
     fn more_that_is_critical_is_worse_whatever_is_high() {
         let of = |reasons: &[(&str, usize)]| {
-            let reasons: Vec<Reason> = reasons.iter().map(|(severity, count)| reason(severity, *count)).collect();
+            let reasons: Vec<Reason> = reasons
+                .iter()
+                .map(|(severity, count)| reason(severity, *count))
+                .collect();
             Weight::of(&reasons)
         };
         assert!(of(&[("critical", 2)]) > of(&[("critical", 1), ("high", 9)]));
         assert!(of(&[("critical", 1), ("critical", 1)]) == of(&[("critical", 2)]));
         assert!(of(&[("high", 2)]) > of(&[("high", 1), ("medium", 9)]));
         assert_eq!(of(&[("low", 5), ("unknown", 5)]), Weight::default());
-        assert_eq!(of(&[("critical", 0)]).critical, 1, "what is about the image counts too");
+        assert_eq!(
+            of(&[("critical", 0)]).critical,
+            1,
+            "what is about the image counts too"
+        );
     }
 }

@@ -121,22 +121,23 @@ async fn a_newer_tag_that_is_refused_or_brings_worse_is_none_to_go_to() {
     kit.open(ID, CVE, None).await;
     kit.push("shop/cart", "1.4.1", &image("2.15.0")).await;
     kit.push("shop/cart", "1.4.2", &image("2.15.0")).await;
-    kit.push("shop/cart", "1.4.3", &[layer(&[core("2.15.0"), spring("2.15.0")])])
-        .await;
-    kit.look().await;
-    let incident = kit.incident(ID).await;
-    let line = incident.line(&"shop/cart:1.4".parse().unwrap()).unwrap();
+    kit.push(
+        "shop/cart",
+        "1.4.3",
+        &[layer(&[core("2.15.0"), spring("2.15.0")])],
+    )
+    .await;
+    let remedies = async || {
+        kit.look().await;
+        let incident = kit.incident(ID).await;
+        let key = "shop/cart:1.4".parse().unwrap();
+        incident.line(&key).unwrap().remedies.clone()
+    };
     let tag = "1.4.1".to_owned();
-    assert_eq!(line.remedies, [Remedy::NewerTag { tag }]);
+    assert_eq!(remedies().await, [Remedy::NewerTag { tag }]);
     kit.delete_tag("shop/cart", "1.4.1").await;
-    kit.look().await;
-    let incident = kit.incident(ID).await;
-    let line = incident.line(&"shop/cart:1.4".parse().unwrap()).unwrap();
-    assert!(
-        matches!(line.remedies.as_slice(), [Remedy::Upgrade { .. }]),
-        "{:?}",
-        line.remedies
-    );
+    let now = remedies().await;
+    assert!(matches!(now.as_slice(), [Remedy::Upgrade { .. }]), "{now:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -216,7 +216,11 @@ fn releases(of_base: Vec<&Release>, signer: Signer<'_>) -> Vec<ReportedRelease> 
         moves_nothing: match (release.is_target, signer.name) {
             (true, _) => String::new(),
             (false, Some(name)) if !release.word.counts() => {
-                let by = if signer.is_told { name } else { "whom its owner names" };
+                let by = if signer.is_told {
+                    name
+                } else {
+                    "whom its owner names"
+                };
                 format!("it is not in the channel that images follow, or not signed by {by}")
             }
             (false, _) => "it is not in the channel that images follow".to_owned(),

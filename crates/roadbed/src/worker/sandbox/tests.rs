@@ -47,7 +47,10 @@ fn who_computes_for_too_long_says_so_and_ends() {
     // Meanwhile it is what the system would end first.
     let score = format!("/proc/{}/oom_score_adj", child.id());
     while std::fs::read_to_string(&score).is_ok_and(|score| score.trim() != "1000") {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it was locked in");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended before it was locked in"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     let output = child.wait_with_output().unwrap();

@@ -224,7 +224,9 @@ impl Images {
         let images = Self::new(2).await;
         images.decide(|number| long(&number.to_string())).await;
         images
-            .write("UPDATE decision_text SET packed = (SELECT packed FROM decision_text ORDER BY said LIMIT 1)")
+            .write(
+                "UPDATE decision_text SET packed = (SELECT packed FROM decision_text ORDER BY said LIMIT 1)",
+            )
             .await;
         images.kit.store.inner.caches.epochs.bump_all();
         images
@@ -278,11 +280,18 @@ async fn a_check_finds_texts_that_are_damaged_or_gone_and_has_them_made_anew() {
     assert_eq!(found, [(ReasonsCorrupt, false, needed_by.clone())]);
     assert_eq!(needed_by.len(), 1, "once, though both points have it");
     assert!(needed_by[0].starts_with("team/app:i"), "{needed_by:?}");
-    assert_eq!((images.kept().await, images.asked_for().await), (2, 0), "only told");
+    assert_eq!(
+        (images.kept().await, images.asked_for().await),
+        (2, 0),
+        "only told"
+    );
     let found = images.check(true).await;
     assert_eq!(found, [(ReasonsCorrupt, true, needed_by.clone())]);
     assert_eq!((images.kept().await, images.asked_for().await), (1, 1));
-    assert_eq!(images.check(false).await, [(ReasonsMissing, false, needed_by.clone())]);
+    assert_eq!(
+        images.check(false).await,
+        [(ReasonsMissing, false, needed_by.clone())]
+    );
     assert_eq!(images.check(true).await, [(ReasonsMissing, true, needed_by)]);
     images.decide(|number| long(&number.to_string())).await;
     assert_eq!(images.check(false).await, []);
