@@ -25,7 +25,7 @@ mod rating;
 mod recognise;
 mod record;
 #[cfg(test)]
-mod test_data;
+pub(crate) mod test_data;
 mod vex;
 
 pub(crate) use bounded::Bounded;

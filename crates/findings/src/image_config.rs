@@ -1,5 +1,7 @@
 //! The configuration of an image, as far as it is judged.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -277,14 +279,38 @@ impl ImageConfig {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The step that made a layer, counted from 0 at the bottom.
-    pub fn step_of(&self, layer: usize) -> Option<&str> {
-        self.history
-            .iter()
-            .filter(|step| !step.is_empty)
-            .nth(layer)
-            .map(|step| step.created_by.as_str())
+    /// The step that made a layer, counted from 0 at the bottom, [without build arguments](without_arguments).
+    pub fn step_of(&self, layer: usize) -> Option<String> {
+        let mut made = self.history.iter().filter(|step| !step.is_empty);
+        without_arguments(&made.nth(layer)?.created_by).map(Cow::into_owned)
     }
+}
+
+/// In front of what a shell carries out.
+const SHELL: &str = "/bin/sh -c ";
+
+/// In front of what old builders only noted.
+const NOTED: &str = "/bin/sh -c #(nop)";
+
+/// A step of a history without the values of build arguments, which often are secrets: builders put them in front of the command
+/// (`|1 TOKEN=abc /bin/sh -c make`). `None`: they cannot be told from the command.
+pub fn without_arguments(created_by: &str) -> Option<Cow<'_, str>> {
+    let text = created_by.trim();
+    let (run, rest) = match text.strip_prefix("RUN ") {
+        Some(rest) => ("RUN ", rest.trim_start()),
+        None => ("", text),
+    };
+    if rest.starts_with('|') {
+        // A value may hold a command too: what follows the last one is none of them.
+        let (_, command) = rest.rsplit_once(SHELL)?;
+        return Some(format!("{run}{SHELL}{command}").into());
+    }
+    let noted = text.strip_prefix(NOTED).unwrap_or(text).trim_start();
+    let Some(declared) = noted.strip_prefix("ARG ") else {
+        return Some(text.into());
+    };
+    // A value may be quoted and hold blanks: only the first name is sure to be one.
+    Some(format!("ARG {}", name_of(declared.trim_start())).into())
 }
 
 fn check(what: &'static str, count: usize) -> Result<(), ImageConfigError> {

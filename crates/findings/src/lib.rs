@@ -47,7 +47,7 @@ pub use ecosystem::{Ecosystem, EcosystemError, Release};
 pub use end_of_life::end_of_life;
 pub use finding::{Finding, FindingKind, Severity};
 pub use harmless::harmless;
-pub use image_config::{CONFIG_BYTES, ImageConfig, ImageConfigError, ReadConfig, Step};
+pub use image_config::{CONFIG_BYTES, ImageConfig, ImageConfigError, ReadConfig, Step, without_arguments};
 pub use image_report::{ImageReport, Overlay, PresentFinding, PresentUnit};
 pub use layer_report::{
     ByteFinding, ByteFindingKind, Compression, FoundUnit, LayerReport, MALFORMED, NO_CLAMD, NotScannable,

@@ -161,8 +161,7 @@ impl ScanResult {
                 diff_id: report.diff_id,
                 created_by: config
                     .and_then(|config| config.step_of(layer))
-                    .unwrap_or_default()
-                    .to_owned(),
+                    .unwrap_or_default(),
                 origin: None,
             });
         let files = overlay.findings.iter().map(|found| PlacedByteFinding {

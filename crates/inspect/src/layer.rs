@@ -11,6 +11,7 @@ mod contents;
 mod links;
 mod ownership;
 mod pass;
+mod pieces;
 mod rebase;
 mod report;
 mod stargz;

@@ -3,7 +3,10 @@
 //! The one reader for everything that people write for Roadbed: policies and waivers here, catalogues of applications and
 //! bases in `road`.
 
+use std::cell::RefCell;
+
 use serde::de::DeserializeOwned;
+pub use serde_saphyr::Spanned;
 
 pub use crate::nearest::did_you_mean;
 pub use crate::text::one_line;
@@ -32,6 +35,61 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000 },
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| fault(&error))
+}
+
+/// Keys that no mapping has and that one reading tells; behind so many it ends. Default: the only value.
+pub const MAX_UNKNOWN_KEYS: usize = 100;
+
+thread_local! {
+    /// Keys that no mapping has, of the text that [`parse_all`] reads on this thread.
+    static UNKNOWN_KEYS: RefCell<Option<Vec<Fault>>> = const { RefCell::new(None) };
+}
+
+/// Notes keys that no mapping has until it is dropped, however reading ends.
+struct Noting;
+
+impl Noting {
+    fn begin() -> Self {
+        UNKNOWN_KEYS.set(Some(Vec::new()));
+        Self
+    }
+}
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        UNKNOWN_KEYS.set(None);
+    }
+}
+
+/// Reads one document as [`parse`] does, and goes on behind a key that no mapping has: all of them are told, in the order of their lines,
+/// with what is wrong besides, at most [`MAX_UNKNOWN_KEYS`] and one.
+pub fn parse_all<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Fault>> {
+    let noting = Noting::begin();
+    let read = parse(text);
+    let mut faults = UNKNOWN_KEYS.take().unwrap_or_default();
+    drop(noting);
+    match read {
+        Ok(read) if faults.is_empty() => return Ok(read),
+        Ok(_) => {}
+        Err(fault) => faults.push(fault),
+    }
+    faults.sort_by_key(|fault| fault.line);
+    Err(faults)
+}
+
+/// Notes a key that no mapping has, for whoever wants to be told of all of them. Answers whether reading goes on. For [`mapping!`].
+#[doc(hidden)]
+pub fn note_unknown_key(line: u64, reason: &str) -> bool {
+    UNKNOWN_KEYS.with_borrow_mut(|noted| match noted {
+        Some(noted) if noted.len() < MAX_UNKNOWN_KEYS => {
+            noted.push(Fault {
+                line: line.max(1),
+                reason: one_line(reason, 400),
+            });
+            true
+        }
+        _ => false,
+    })
 }
 
 /// The documents of a file that are not empty, each with the number of lines before it. A line that starts with `---`
@@ -95,17 +153,25 @@ macro_rules! mapping {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Key(usize);
+                /// The place of a key; none of one that is noted as unknown.
+                struct Key(Option<usize>);
 
                 impl<'de> serde::Deserialize<'de> for Key {
                     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                        let text = String::deserialize(deserializer)?;
+                        let written = $crate::yaml::Spanned::<String>::deserialize(deserializer)?;
+                        let text = &written.value;
                         let keys: &[&str] = &[$($key),*];
-                        keys.iter().position(|key| *key == text).map(Self).ok_or_else(|| {
-                            let hint = $crate::yaml::did_you_mean(&text, keys.iter().copied());
-                            let text = $crate::yaml::one_line(&text, 64);
-                            serde::de::Error::custom(format!("{} has no key `{text}`{hint}", $what))
-                        })
+                        let place = keys.iter().position(|key| key == text);
+                        if place.is_some() {
+                            return Ok(Self(place));
+                        }
+                        let hint = $crate::yaml::did_you_mean(text, keys.iter().copied());
+                        let text = $crate::yaml::one_line(text, 64);
+                        let reason = format!("{} has no key `{text}`{hint}", $what);
+                        if $crate::yaml::note_unknown_key(written.defined.line(), &reason) {
+                            return Ok(Self(None));
+                        }
+                        Err(serde::de::Error::custom(reason))
                     }
                 }
 
@@ -121,6 +187,10 @@ macro_rules! mapping {
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
                         let mut read = $name::default();
                         while let Some(Key(place)) = map.next_key::<Key>()? {
+                            let Some(place) = place else {
+                                map.next_value::<serde::de::IgnoredAny>()?;
+                                continue;
+                            };
                             let mut next = 0_usize;
                             $(
                                 if place == next {

@@ -1,6 +1,8 @@
 //! What the road would have saved an application: how long its images that are not on the road were affected in its own incidents, and
 //! how long those on the road were in the same ones.
 
+use std::collections::BTreeSet;
+
 use oci::RepoName;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -8,6 +10,15 @@ use time::{Duration, OffsetDateTime};
 use crate::cohort::Cohort;
 use crate::incident::{Incident, Line, State};
 use crate::names::{ApplicationName, IncidentId};
+
+/// From so many teams on whose images nobody may see here, their figure is told to the second: of fewer it would be that of one of
+/// them, and is rounded up.
+const EXACT_OF: usize = 3;
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// What a figure is rounded up to, in seconds; beyond, to as many of the last.
+const STEPS: [i64; 5] = [60, 60 * 60, DAY, 7 * DAY, 30 * DAY];
 
 /// One incident, here and there. Times are whole seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +29,10 @@ pub struct Saved {
     pub title: String,
     /// How long images on the road were affected until they were fixed: the one in the middle.
     pub there_seconds: i64,
+    /// Whether that was rounded up, to a minute, an hour, a day, a week or months: it is about few others, whose images whoever asks may
+    /// not see.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub there_is_rounded: bool,
     /// How many of these there were.
     pub there_images: usize,
     /// How long the application was affected, or is: by the last of its images that is not on the road.
@@ -46,17 +61,18 @@ pub fn saved(
         .collect();
     let last = here.iter().map(|line| line.spent(now)).max()?;
     let fixed = |line: &&Line| line.cohort == Cohort::Paved && line.state(now) == State::Fixed;
-    let mut there: Vec<Duration> = incident
-        .lines()
-        .filter(fixed)
-        .map(|line| line.spent(now))
-        .collect();
+    let on_road: Vec<&Line> = incident.lines().filter(fixed).collect();
+    let mut there: Vec<Duration> = on_road.iter().map(|line| line.spent(now)).collect();
     there.sort_unstable();
-    let median = *there.get(there.len().checked_sub(1)? / 2)?;
+    let median = there.get(there.len().checked_sub(1)? / 2)?.whole_seconds();
+    let hidden = on_road.iter().filter(|line| !may_see(&line.key.repository));
+    let hidden: BTreeSet<String> = hidden.map(|line| team_of(line)).collect();
+    let is_rounded = (1..EXACT_OF).contains(&hidden.len());
     Some(Saved {
         incident: incident.id().clone(),
         title: incident.title().to_owned(),
-        there_seconds: median.whole_seconds(),
+        there_seconds: if is_rounded { rounded_up(median) } else { median },
+        there_is_rounded: is_rounded,
         there_images: there.len(),
         here_seconds: last.whole_seconds(),
         here_images: here.len(),
@@ -64,12 +80,25 @@ pub fn saved(
     })
 }
 
+/// Whose an image is: its owner's, or that of a repository without one.
+fn team_of(line: &Line) -> String {
+    let owner = line.owner.as_ref().map(ToString::to_string);
+    owner.unwrap_or_else(|| line.key.repository.to_string())
+}
+
+fn rounded_up(seconds: i64) -> i64 {
+    let month = STEPS[STEPS.len() - 1];
+    let step = STEPS.into_iter().find(|step| seconds <= *step);
+    step.unwrap_or_else(|| (seconds - 1) / month * month + month)
+}
+
 impl Saved {
-    /// In words: `closed in 40 s there, open 6 days here`.
+    /// In words: `closed in 40 s there, open 6 days here`; `closed within 60 min there` where that was rounded up.
     pub fn words(&self) -> String {
         let (there, here) = (in_words(self.there_seconds), in_words(self.here_seconds));
+        let closed = if self.there_is_rounded { "within" } else { "in" };
         let stands = if self.open > 0 { "open" } else { "closed in" };
-        format!("closed in {there} there, {stands} {here} here")
+        format!("closed {closed} {there} there, {stands} {here} here")
     }
 }
 
@@ -156,5 +185,54 @@ mod tests {
         assert_eq!(words, "closed in 90 min there, open 5 h here");
         let unseen = saved(&incident, &"video".parse().unwrap(), |_| false, T0 + later);
         assert_eq!(unseen, None);
+    }
+
+    #[test]
+    fn the_time_of_few_others_is_told_roughly_to_those_who_may_not_see_them() {
+        let on = |name| (name, Cohort::Paved);
+        let mut incident = incident(&[on("a"), on("b"), on("c"), ("video", Cohort::OwnRoad)]);
+        let video = "video".parse().unwrap();
+        let of = |incident: &Incident, seen: &[&str]| {
+            let may_see = |repo: &RepoName| seen.iter().any(|name| repo.as_str().ends_with(name));
+            let told = saved(incident, &video, may_see, T0 + Duration::days(6)).unwrap();
+            (told.there_seconds, told.there_is_rounded)
+        };
+        fix(&mut incident, "a", Duration::seconds(61));
+        assert_eq!(of(&incident, &["video", "a"]), (61, false), "they may see it");
+        assert_eq!(of(&incident, &["video"]), (60 * 60, true));
+        let told = saved(
+            &incident,
+            &video,
+            |repo| repo.as_str().ends_with("video"),
+            T0 + Duration::days(6),
+        );
+        assert_eq!(
+            told.unwrap().words(),
+            "closed within 60 min there, open 6 days here"
+        );
+        fix(&mut incident, "b", Duration::seconds(62));
+        assert_eq!(of(&incident, &["video"]), (60 * 60, true), "of two others");
+        fix(&mut incident, "c", Duration::seconds(63));
+        assert_eq!(
+            of(&incident, &["video"]),
+            (62, false),
+            "of many nobody knows whose it is"
+        );
+    }
+
+    #[test]
+    fn times_are_rounded_up_to_what_people_say() {
+        for (seconds, up) in [
+            (0, 60),
+            (60, 60),
+            (61, 60 * 60),
+            (DAY, DAY),
+            (DAY + 1, 7 * DAY),
+            (30 * DAY, 30 * DAY),
+            (30 * DAY + 1, 60 * DAY),
+            (60 * DAY, 60 * DAY),
+        ] {
+            assert_eq!(rounded_up(seconds), up, "{seconds}");
+        }
     }
 }

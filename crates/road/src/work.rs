@@ -30,6 +30,8 @@ pub enum Asks {
     Rebuild,
     /// It does not (class D): a waiver with an end, the vendor's word (VEX), or its removal.
     Vendor,
+    /// It can follow (class A or B), and its repository does not take the new image: let that in.
+    LetIn,
 }
 
 /// A release of a base, as an owner finds it.
@@ -174,25 +176,34 @@ impl Task {
         let why = self.why();
         let remains = self.remains.iter().map(in_own).collect();
         let release = self.to.version.clone();
-        if self.asks == Asks::Vendor {
-            let fixes = self.fixed();
-            return Remedy::Without {
-                base: base.clone(),
+        let (base, fixes) = (base.clone(), self.fixed());
+        match self.asks {
+            Asks::Rebuild => {
+                let (from, to) = self.lines(host);
+                Remedy::BuildAgain {
+                    base,
+                    release,
+                    from,
+                    to,
+                    why,
+                    fixes,
+                    remains,
+                }
+            }
+            Asks::Vendor => Remedy::Without {
+                base,
                 release,
                 why,
                 fixes,
                 remains,
-            };
-        }
-        let (from, to) = self.lines(host);
-        Remedy::BuildAgain {
-            base: base.clone(),
-            release,
-            from,
-            to,
-            why,
-            fixes: self.fixed(),
-            remains,
+            },
+            Asks::LetIn => Remedy::LetIn {
+                base,
+                release,
+                why,
+                fixes,
+                remains,
+            },
         }
     }
 

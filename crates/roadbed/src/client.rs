@@ -117,20 +117,6 @@ impl Client {
         read_json(self.send(self.request(Method::GET, path, query)).await?).await
     }
 
-    /// The same; `None` where the answer is `nothing`.
-    pub(crate) async fn get_unless<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        query: &[(&str, String)],
-        nothing: StatusCode,
-    ) -> anyhow::Result<Option<T>> {
-        let response = self.answered(self.request(Method::GET, path, query)).await?;
-        if response.status() == nothing {
-            return Ok(None);
-        }
-        read_json(self.taken(response).await?).await.map(Some)
-    }
-
     /// Every item of a list, page after page, up to `most`; says so where that was not all.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
@@ -280,12 +266,9 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        self.taken(self.answered(request).await?).await
-    }
-
-    async fn answered(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let answered = request.send().await;
-        answered.map_err(|error| unreachable(&self.base, error))
+        let answered = answered.map_err(|error| unreachable(&self.base, error))?;
+        self.taken(answered).await
     }
 
     async fn taken(&self, response: Response) -> anyhow::Result<Response> {

@@ -54,6 +54,7 @@ mod matched;
 mod platform;
 mod push;
 mod result;
+mod room;
 mod sbom;
 mod standing;
 mod stored;

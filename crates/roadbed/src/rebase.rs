@@ -461,9 +461,10 @@ fn check_takes_new(base: &BaseName, road: &RoadEntries) -> Result<(), RebasingEr
     )))
 }
 
-fn signed_by(road: &RoadEntries, base: &BaseName) -> String {
+/// Without the signer's name: it becomes the reason of an image that others than the base's readers may pull.
+fn signed_by(road: &RoadEntries, base: &BaseName) -> &'static str {
     let signer = road.bases.get(base).and_then(|base| base.signer.as_ref());
-    signer.map_or_else(String::new, |signer| format!(", signed by {signer}"))
+    signer.map_or("", |_| ", signed by its declared signer")
 }
 
 /// What was made of what, by which releases of the base: each image, and the index.

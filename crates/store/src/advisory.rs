@@ -20,7 +20,7 @@ mod lease;
 mod lifts;
 
 pub use brought::{Brought, CARRIED_SOURCES, Carried, CarriedBundle};
-pub use importer::{ImportError, ImportSummary, Importer, home as home_of};
+pub use importer::{ImportError, ImportSize, ImportSummary, Importer, home as home_of};
 pub(crate) use lease::Imports;
 use lease::Lease;
 pub use lifts::{FeedHold, LIFTS_NAMED, LiftedCause, Lifts, NotedLifts, StagedImport};

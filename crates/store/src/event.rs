@@ -252,7 +252,7 @@ pub enum EventKind {
     /// Pulls were allowed whatever is decided, or not any more.
     #[serde(rename = "gate.break-glass")]
     BreakGlass,
-    /// A check found something wrong with a blob.
+    /// Something was found to be wrong with a blob, or with the reasons of decisions.
     #[serde(rename = "fsck.damage")]
     FsckDamage,
     /// A check has ended.

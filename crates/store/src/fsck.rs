@@ -19,6 +19,7 @@ use crate::{Actor, Store, StoreError};
 
 mod children;
 mod images;
+mod reasons;
 
 pub use images::IMAGES_LISTED;
 use images::Needed;
@@ -44,6 +45,10 @@ pub enum DamageKind {
     ManifestCorrupt,
     /// A manifest that an index names is not in the index's repository.
     ChildMissing,
+    /// The reasons of decisions do not have their digest, or cannot be unpacked.
+    ReasonsCorrupt,
+    /// The reasons of decisions are gone.
+    ReasonsMissing,
 }
 
 /// One thing that is wrong.
@@ -51,16 +56,17 @@ pub enum DamageKind {
 pub struct Damage {
     /// What kind.
     pub kind: DamageKind,
-    /// The blob or manifest; `None` for an orphan.
+    /// The blob, manifest or text of reasons; `None` for an orphan.
     pub digest: Option<Digest>,
-    /// The file below the data directory; `None` for a manifest.
+    /// The file below the data directory; `None` for what is in the database.
     pub location: Option<String>,
-    /// Whether it was put into quarantine: it counts as unknown from now on, and clients push it again.
+    /// Whether it was put into quarantine: it counts as unknown from now on, and clients push it again. Of reasons: whether the images
+    /// that have them are judged again, which makes them anew.
     pub quarantined: bool,
     /// Whether an earlier check or a pull has found it: it counts as unknown since, until somebody pushes it again.
     pub known: bool,
     /// Images that cannot be pulled because of it, such as `team/app:1.0`, at most [`IMAGES_LISTED`]; by digest where no
-    /// tag leads to them.
+    /// tag leads to them. Of reasons: images whose reasons cannot be told; they are served as they were decided.
     pub needed_by: Vec<String>,
     /// Whether there are more of them.
     pub needed_by_more: bool,
@@ -83,7 +89,7 @@ impl Damage {
 /// How to check.
 #[derive(Debug, Clone, Default)]
 pub struct FsckOptions {
-    /// Move what is corrupt away and treat it and what is missing as unknown.
+    /// Move what is corrupt away and treat it and what is missing as unknown; have images judged again whose reasons are.
     pub quarantine: bool,
     /// Only compare sizes; do not read the files.
     pub quick: bool,
@@ -102,6 +108,8 @@ pub struct FsckProgress {
     pub bytes: u64,
     /// Manifests checked.
     pub manifests: u64,
+    /// Texts of reasons checked.
+    pub reasons: u64,
 }
 
 /// Damages listed in one report; what comes on top is only counted.
@@ -126,7 +134,7 @@ pub struct FsckReport {
 }
 
 impl Store {
-    /// Checks every blob and manifest; `progress` is called now and then from the checking task.
+    /// Checks every blob, every manifest and the reasons of all decisions; `progress` is called now and then from the checking task.
     pub async fn fsck(
         &self,
         options: FsckOptions,
@@ -175,6 +183,7 @@ impl Check {
         self.blobs().await?;
         self.manifests().await?;
         self.children().await?;
+        self.reasons().await?;
         self.orphans().await?;
         self.report.cancelled = self.is_cancelled();
         let FsckReport {

@@ -90,8 +90,8 @@ pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
 pub use adoption::{AdoptionDay, AdoptionSum, MAX_ADOPTION_DAYS};
 pub use advisory::{
     AdvisoryDocument, AdvisoryImport, AdvisoryRow, Brought, CARRIED_SOURCES, Carried, CarriedBundle,
-    FeedHold, Import, ImportError, ImportSummary, Importer, LIFTS_NAMED, LiftedCause, Lifts, NotedLifts,
-    StagedImport, home_of,
+    FeedHold, Import, ImportError, ImportSize, ImportSummary, Importer, LIFTS_NAMED, LiftedCause, Lifts,
+    NotedLifts, StagedImport, home_of,
 };
 pub use application::{
     CatalogImport, CatalogNote, MAX_ENTRIES, PushedCatalog, PushedEntries, WORDS_TAKEN, reason_as_kept,
@@ -136,9 +136,9 @@ pub use principal::{
 pub use pull_log::{PullClass, PullEntry, PullFilter, PullNote};
 pub use quota::{QuotaExceeded, QuotaKind};
 pub use rebase::{
-    Blame, ItemState, MAX_ITEMS, MAX_WORK, MadeImage, NewRebase, NewRebaseItem, OwnReferrer, Placed, Rebase,
-    RebaseError, RebaseItem, RebaseOf, RebaseState, RebasedFrom, StoredWork, TagMove, Thawed, WORK_KEPT,
-    WaitingRebase,
+    Blame, ItemState, LET_IN_AGAIN, MAX_ITEMS, MAX_WORK, MadeImage, NewRebase, NewRebaseItem, OwnReferrer,
+    Placed, Rebase, RebaseError, RebaseItem, RebaseOf, RebaseState, RebasedFrom, StoredWork, TagMove, Thawed,
+    WORK_KEPT, WaitingRebase,
 };
 pub use reevaluation::{AdvisoryNews, ChangedAdvisory, Confirmed, Reevaluation, Touches};
 pub use referrer::ReferrerDescriptor;

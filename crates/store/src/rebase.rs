@@ -39,7 +39,7 @@ pub(crate) use journal::forget;
 use journal::{COLUMNS, Row, WaitingRow, check_named, check_none_waits, find, insert, same};
 pub use own::{MadeImage, OwnReferrer, RebasedFrom};
 pub(crate) use work::asking;
-pub use work::{MAX_WORK, StoredWork, WORK_KEPT};
+pub use work::{LET_IN_AGAIN, MAX_WORK, StoredWork, WORK_KEPT};
 
 /// Rebases of one tag that may wait for their decision at a time. Default: the only value.
 const WAITING_OF_A_TAG: u64 = 1;
@@ -195,8 +195,9 @@ pub enum RebaseError {
         /// Who stopped them.
         by: String,
     },
-    /// What the image was put on does not count any more.
-    #[error("what it would go to is not signed by {0} any more, whom the catalogue declares for the base")]
+    /// What the image was put on does not count any more: this signer, whom the catalogue declares for the base, does not stand for it.
+    /// The message is read by whoever may pull the image, and names nobody.
+    #[error("what it would go to is not signed any more by whom the catalogue declares for the base")]
     Withdrawn(String),
     /// A tag that is to follow stands where this cannot be done.
     #[error("it is {state}: it cannot be {what}")]

@@ -34,7 +34,8 @@ pub struct ApplicationEntry(pub Application);
 const MAX_COMPARED: usize = 50;
 
 /// What the road would have saved in an incident: `incident`, `title`; `there_seconds` until an image on the road was fixed, in the middle
-/// of `there_images`; `here_seconds` that the last of `here_images` was affected, of which so many are `open`.
+/// of `there_images`, rounded up (`there_is_rounded`) where it is about few others; `here_seconds` that the last of `here_images` was
+/// affected, of which so many are `open`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(value_type = Object)]
 pub struct SavedEntry(pub road::saved::Saved);

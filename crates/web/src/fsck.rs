@@ -31,7 +31,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckRequest {
-    /// Put away what is corrupt and treat it and what is missing as unknown, so that clients push it again.
+    /// Put away what is corrupt and treat it and what is missing as unknown, so that clients push it again; have images judged again
+    /// whose reasons are.
     pub quarantine: bool,
     /// Compare sizes only and do not read the files.
     pub quick: bool,
@@ -60,6 +61,9 @@ pub struct CheckProgress {
     pub bytes: u64,
     /// Manifests checked.
     pub manifests: u64,
+    /// Texts of reasons of decisions checked.
+    #[serde(default)]
+    pub reasons: u64,
 }
 
 /// What a check found.
@@ -83,20 +87,21 @@ pub struct CheckReport {
 /// One thing that is wrong.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DamageEntry {
-    /// `missing`, `corrupt`, `unreadable`, `orphan`, `manifest_corrupt`, `child_missing` (of an index).
+    /// `missing`, `corrupt`, `unreadable`, `orphan`, `manifest_corrupt`, `child_missing` (of an index); `reasons_corrupt`,
+    /// `reasons_missing` (of decisions).
     pub kind: String,
-    /// The blob or manifest.
+    /// The blob, the manifest or the text of reasons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// The file below the data directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// Whether it was put away.
+    /// Whether it was put away; of reasons: whether the images that have them are judged again, which makes them anew.
     pub quarantined: bool,
     /// Whether it was known before: the blob counts as unknown since then, until somebody pushes it again.
     #[serde(default)]
     pub known: bool,
-    /// Images that cannot be pulled because of it, such as `team/app:1.0`; only a few.
+    /// Images that cannot be pulled because of it, such as `team/app:1.0`; only a few. Of reasons: images whose reasons cannot be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needed_by: Vec<String>,
     /// Whether there are more of them.
@@ -111,12 +116,14 @@ impl From<FsckProgress> for CheckProgress {
             blobs_total,
             bytes,
             manifests,
+            reasons,
         } = progress;
         Self {
             blobs,
             blobs_total,
             bytes,
             manifests,
+            reasons,
         }
     }
 }
@@ -151,8 +158,8 @@ impl From<FsckReport> for CheckReport {
     }
 }
 
-/// Check every blob and manifest. The answer is one JSON object per line: progress, and at the end the report. Whoever
-/// goes away ends the check.
+/// Check every blob, every manifest and the reasons of all decisions. The answer is one JSON object per line: progress, and at the end the
+/// report. Whoever goes away ends the check.
 #[utoipa::path(post, path = "/fsck", tag = "housekeeping", request_body = CheckRequest, responses(
     (status = OK, description = "Lines of progress, then the report", body = CheckLine, content_type = NDJSON),
     (status = CONFLICT, description = "A check is running already", body = Problem),

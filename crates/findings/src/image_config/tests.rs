@@ -17,12 +17,39 @@ fn what_is_judged_is_read_and_values_are_not_kept() {
     assert_eq!(config.label("a"), Some("b"));
     assert_eq!(config.command, ["/init", "sh"]);
     assert!(!config.has_health_check);
-    assert_eq!(config.step_of(1), Some("RUN z"));
+    assert_eq!(config.step_of(1).as_deref(), Some("RUN z"));
     assert!(!serde_json::to_string(config).unwrap().contains("s3cret"));
     assert!(
         read.texts
             .contains(&("env TOKEN".to_owned(), "TOKEN=s3cret".to_owned()))
     );
+}
+
+#[test]
+fn a_step_is_told_without_the_values_of_build_arguments() {
+    for (created_by, told) in [
+        ("RUN make all # buildkit", Some("RUN make all # buildkit")),
+        ("|1 TOKEN=s3cret /bin/sh -c make all", Some("/bin/sh -c make all")),
+        (
+            "RUN |2 A=/bin/sh -c s3cret TOKEN=s3cret x /bin/sh -c make all # buildkit",
+            Some("RUN /bin/sh -c make all # buildkit"),
+        ),
+        ("RUN |1 TOKEN=s3cret /bin/bash -c make all", None),
+        ("|1 TOKEN=s3cret", None),
+        ("ARG TOKEN=s3cret", Some("ARG TOKEN")),
+        ("/bin/sh -c #(nop)  ARG TOKEN=s3cret", Some("ARG TOKEN")),
+        ("COPY app /srv", Some("COPY app /srv")),
+    ] {
+        assert_eq!(without_arguments(created_by).as_deref(), told, "{created_by}");
+        let json = serde_json::json!({ "history": [{ "created_by": created_by }] });
+        let read = ReadConfig::parse(json.to_string().as_bytes()).unwrap();
+        assert_eq!(read.config.step_of(0).as_deref(), told);
+        // They are looked for as secrets all the same.
+        assert!(
+            read.texts
+                .contains(&("history 0".to_owned(), created_by.to_owned()))
+        );
+    }
 }
 
 #[test]

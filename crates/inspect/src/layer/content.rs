@@ -4,7 +4,7 @@ use std::io::{BufRead, SeekFrom};
 
 use oci::{Algorithm, Hasher};
 
-use super::{Spool, SpoolMaker};
+use super::{Spool, SpoolMaker, pieces::Comparison};
 use crate::{
     Content,
     tar::{Reader, TarError},
@@ -27,6 +27,8 @@ pub(super) struct Buffers {
     whole: Vec<u8>,
     hasher: Option<Hasher>,
     hashes: bool,
+    /// What the file is compared with, piece by piece, where it is hashed at all.
+    comparison: Option<Comparison>,
 }
 
 /// Where the content of a file is kept.
@@ -46,7 +48,18 @@ impl Buffers {
             whole: Vec::new(),
             hasher: None,
             hashes,
+            comparison: None,
         }
+    }
+
+    /// What the next file is compared with.
+    pub(super) fn compare(&mut self, comparison: Option<Comparison>) {
+        self.comparison = comparison.filter(|_| self.hashes);
+    }
+
+    /// What was compared with the file that has passed by.
+    pub(super) fn compared(&mut self) -> Option<Comparison> {
+        self.comparison.take()
     }
 
     pub(super) fn head(&self) -> &[u8] {
@@ -66,6 +79,9 @@ impl Buffers {
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&self.head[..self.head_length]);
+        }
+        if let Some(comparison) = &mut self.comparison {
+            comparison.update(&self.head[..self.head_length]);
         }
         Ok(())
     }
@@ -134,6 +150,9 @@ impl Buffers {
         let count = reader.read(&mut self.chunk)?;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&self.chunk[..count]);
+        }
+        if let Some(comparison) = &mut self.comparison {
+            comparison.update(&self.chunk[..count]);
         }
         Ok(count)
     }

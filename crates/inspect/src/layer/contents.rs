@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use findings::ListingEntry;
 use serde::Deserialize;
 
-use super::report::Found;
+use super::{
+    pieces::{Piece, are_whole},
+    report::Found,
+};
 use crate::tar::{Whiteout, normalise};
 
 /// The entry that has the table, in the last member of the blob.
@@ -37,9 +40,26 @@ struct Line {
     /// Of the piece that begins here; what a client that reads lazily checks.
     #[serde(default, rename = "chunkDigest")]
     chunk_digest: String,
-    /// Bytes of that piece; 0 for the whole file.
+    /// Bytes of that piece; 0 for all that follows.
     #[serde(default, rename = "chunkSize")]
     chunk_size: u64,
+    /// Bytes of the file before it.
+    #[serde(default, rename = "chunkOffset")]
+    chunk_offset: u64,
+}
+
+impl Line {
+    /// The piece of a file of so many bytes that begins here.
+    fn piece(&self, size: u64) -> Piece {
+        Piece {
+            offset: self.chunk_offset,
+            size: match self.chunk_size {
+                0 => size.saturating_sub(self.chunk_offset),
+                size => size,
+            },
+            digest: first_digits(&self.chunk_digest),
+        }
+    }
 }
 
 /// What a lazy client would put at a path.
@@ -52,6 +72,8 @@ struct Said {
     content: String,
     /// The digest of the only piece of a file, where there is one piece and it is told.
     piece: String,
+    /// Its pieces, where there are several.
+    pieces: Vec<Piece>,
 }
 
 /// Bits of a mode that count: permissions with setuid, setgid and sticky.
@@ -70,39 +92,32 @@ pub(super) struct Contents(BTreeMap<String, Said>);
 impl Contents {
     pub(super) fn parse(json: &[u8]) -> Option<Self> {
         let table: Table = serde_json::from_slice(json).ok()?;
-        let lines = table.entries.into_iter().filter_map(|line| {
-            let kind = match line.kind.as_str() {
-                "reg" => '0',
-                "hardlink" => '1',
-                "symlink" => '2',
-                "char" => '3',
-                "block" => '4',
-                "dir" => '5',
-                "fifo" => '6',
-                // A further piece of the file before it.
-                "chunk" => return None,
-                _ => '?',
-            };
-            let is_one_piece = kind == '0' && (line.chunk_size == 0 || line.chunk_size >= line.size);
-            let said = Said {
-                piece: if is_one_piece {
-                    first_digits(&line.chunk_digest)
-                } else {
-                    String::new()
-                },
-                kind,
-                size: if kind == '0' { line.size } else { 0 },
-                mode: line.mode.map(|mode| mode & MODE),
-                content: match kind {
-                    '0' => first_digits(&line.digest),
-                    '1' => normalise(line.link.as_bytes()).path,
-                    '2' => line.link,
-                    _ => String::new(),
-                },
-            };
-            Some((normalise(line.name.as_bytes()).path, said))
-        });
-        Some(Self(lines.filter(|(path, _)| !path.is_empty()).collect()))
+        let mut all: BTreeMap<String, Said> = BTreeMap::new();
+        let mut last = String::new();
+        for line in table.entries {
+            if line.kind != "chunk" {
+                last = normalise(line.name.as_bytes()).path;
+                if !last.is_empty() {
+                    all.insert(last.clone(), Said::of(line));
+                }
+            } else if let Some(said) = all.get_mut(&last).filter(|said| said.kind == '0') {
+                // A further piece of the file before it, whatever it is called.
+                said.pieces.push(line.piece(said.size));
+            }
+        }
+        for said in all.values_mut() {
+            // One alone stands for the file itself.
+            if said.pieces.len() < 2 {
+                said.pieces.clear();
+            }
+        }
+        Some(Self(all))
+    }
+
+    /// The pieces of a file that has several.
+    pub(super) fn pieces(&self, path: &str) -> Option<&[Piece]> {
+        let said = self.0.get(path)?;
+        (!said.pieces.is_empty()).then_some(said.pieces.as_slice())
     }
 
     /// A hard link to a hard link is one to the file, as the listing has it.
@@ -126,7 +141,8 @@ impl Contents {
                 Some(Whiteout::Opaque(directory)) => found.opaque.contains(&directory),
                 Some(Whiteout::Metadata | Whiteout::Misleading) => true,
                 None => {
-                    entry_at(&found.listing, path).is_some_and(|entry| said.is(entry, self.content_of(said)))
+                    let is_same = |entry| said.is(entry, self.content_of(said));
+                    entry_at(&found.listing, path).is_some_and(is_same) && !found.other_pieces.contains(path)
                 }
             };
             if !agrees {
@@ -149,6 +165,41 @@ impl Contents {
 }
 
 impl Said {
+    fn of(line: Line) -> Self {
+        let kind = match line.kind.as_str() {
+            "reg" => '0',
+            "hardlink" => '1',
+            "symlink" => '2',
+            "char" => '3',
+            "block" => '4',
+            "dir" => '5',
+            "fifo" => '6',
+            _ => '?',
+        };
+        let is_one_piece = kind == '0' && (line.chunk_size == 0 || line.chunk_size >= line.size);
+        Self {
+            piece: if is_one_piece {
+                first_digits(&line.chunk_digest)
+            } else {
+                String::new()
+            },
+            pieces: if kind == '0' && !is_one_piece {
+                vec![line.piece(line.size)]
+            } else {
+                Vec::new()
+            },
+            kind,
+            size: if kind == '0' { line.size } else { 0 },
+            mode: line.mode.map(|mode| mode & MODE),
+            content: match kind {
+                '0' => first_digits(&line.digest),
+                '1' => normalise(line.link.as_bytes()).path,
+                '2' => line.link,
+                _ => String::new(),
+            },
+        }
+    }
+
     fn is(&self, entry: &ListingEntry, content: &str) -> bool {
         // Where files are not hashed, the listing has nothing to compare with.
         let differs = |told: &str| !told.is_empty() && !entry.content.is_empty() && told != entry.content;
@@ -156,13 +207,14 @@ impl Said {
         let has_content = self.kind != '0' || self.size > 0;
         self.kind == entry.kind
             && self.size == entry.size
+            && (self.pieces.is_empty() || are_whole(&self.pieces, self.size))
             && (self.kind == '2' || self.mode.is_none_or(|mode| mode == entry.mode & MODE))
             && (!has_content || !(differs(content) || differs(&self.piece)))
     }
 }
 
 /// As much of `sha256:…` as the listing keeps. The digest of another algorithm says nothing.
-fn first_digits(digest: &str) -> String {
+pub(super) fn first_digits(digest: &str) -> String {
     let digits = digest.strip_prefix("sha256:").unwrap_or_default();
     digits.chars().take(DIGITS).collect()
 }

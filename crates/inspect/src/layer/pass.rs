@@ -71,7 +71,7 @@ pub(super) fn run<R: Read>(
     match table {
         Table::Absent => {}
         Table::Unreadable => found.oddities.note(b"", UNREADABLE),
-        Table::Found(digest, contents) => found.add_contents(digest, contents),
+        Table::Found(digest, contents) => found.add_lazy_contents(digest, contents),
     }
     let pass = Pass {
         reader: tar::Reader::new(decoder, limits),
@@ -203,7 +203,12 @@ impl<R: Read> Pass<'_, '_, R> {
         match entry.kind {
             EntryKind::File => {
                 self.links.replace(path);
-                self.file(entry, path)
+                self.buffers.compare(self.found.comparison(path));
+                let content = self.file(entry, path)?;
+                if let Some(comparison) = self.buffers.compared() {
+                    self.found.compared(path, comparison);
+                }
+                Ok(content)
             }
             EntryKind::SymbolicLink => {
                 self.links.add_symbolic(path);

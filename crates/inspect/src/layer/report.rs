@@ -7,7 +7,7 @@ use findings::{
 };
 use oci::Digest;
 
-use super::{contents::Contents, ownership::Owners};
+use super::{contents::Contents, ownership::Owners, pieces::Comparison};
 use crate::{Exceeded, Limits, tar::Oddities};
 
 /// A unit, and which entry it is of: a later entry of the same path replaces it.
@@ -26,6 +26,10 @@ pub(super) struct Found {
     pub(super) listing: Vec<ListingEntry>,
     /// Tables of contents by their digests: where a lazy client looks, and in the archive. They need not be the same.
     tables: BTreeMap<Digest, Contents>,
+    /// The one of them by which lazy clients read, as far as it was known before the archive.
+    lazy: Option<Digest>,
+    /// Files of which that one tells other pieces than the archive has.
+    pub(super) other_pieces: BTreeSet<String>,
     findings: Vec<ByteFinding>,
     more_findings: u64,
     not_scannable: Vec<NotScannable>,
@@ -52,6 +56,8 @@ impl Found {
             oddities: Oddities::new(limits.findings),
             listing: Vec::new(),
             tables: BTreeMap::new(),
+            lazy: None,
+            other_pieces: BTreeSet::new(),
             findings: Vec::new(),
             more_findings: 0,
             not_scannable: Vec::new(),
@@ -63,6 +69,27 @@ impl Found {
     /// Takes what lazy clients may unpack the layer by.
     pub(super) fn add_contents(&mut self, digest: Digest, contents: Contents) {
         self.tables.insert(digest, contents);
+    }
+
+    /// The same, before the archive is read: pieces of its files can be compared.
+    pub(super) fn add_lazy_contents(&mut self, digest: Digest, contents: Contents) {
+        self.lazy = Some(digest);
+        self.add_contents(digest, contents);
+    }
+
+    /// What a file is compared with while it passes by, if a lazy client reads it in pieces.
+    pub(super) fn comparison(&self, path: &str) -> Option<Comparison> {
+        let pieces = self.tables.get(self.lazy.as_ref()?)?.pieces(path)?;
+        Some(Comparison::with(pieces.to_vec()))
+    }
+
+    /// What came of it. Of several entries with one path the last counts.
+    pub(super) fn compared(&mut self, path: &str, comparison: Comparison) {
+        if comparison.agrees() {
+            self.other_pieces.remove(path);
+        } else {
+            self.other_pieces.insert(path.to_owned());
+        }
     }
 
     /// Counts the bytes of a name that is kept.

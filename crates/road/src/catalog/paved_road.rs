@@ -205,11 +205,19 @@ fn kind(document: &Document<'_>) -> Result<RoadKind, At> {
 }
 
 fn written<T: serde::de::DeserializeOwned>(document: &Document<'_>) -> Result<T, Vec<At>> {
-    parse(document).map_err(|fault| vec![fault])
+    let read = yaml::parse_all(document.text);
+    read.map_err(|faults| {
+        let faults = faults.into_iter();
+        faults.map(|fault| of_yaml(document, fault)).collect()
+    })
 }
 
 fn parse<T: serde::de::DeserializeOwned>(document: &Document<'_>) -> Result<T, At> {
-    yaml::parse(document.text).map_err(|fault| (document.line(fault.line), Problem::Yaml(fault.reason)))
+    yaml::parse(document.text).map_err(|fault| of_yaml(document, fault))
+}
+
+fn of_yaml(document: &Document<'_>, fault: yaml::Fault) -> At {
+    (document.line(fault.line), Problem::Yaml(fault.reason))
 }
 
 fn line_of<T>(value: &Spanned<T>) -> u64 {

@@ -294,7 +294,22 @@ pub enum Remedy {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         remains: Vec<String>,
     },
-    /// The same of an image that names no source: waive, ask for a statement, or remove.
+    /// It can follow its base, and its repository does not take the new image: let that in.
+    LetIn {
+        /// Which base.
+        base: BaseName,
+        /// Which release.
+        release: String,
+        /// Why it is not taken.
+        why: String,
+        /// What that would fix.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fixes: Vec<String>,
+        /// What stays in the application's own layers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remains: Vec<String>,
+    },
+    /// The same of an image that cannot follow and names no source: waive, ask for a statement, or remove.
     Without {
         /// Which base.
         base: BaseName,
@@ -319,6 +334,7 @@ impl Remedy {
             Self::TakeBase { .. } => "a rebase",
             Self::AwaitBase { .. } => "the owner of the base",
             Self::Upgrade { .. } | Self::BuildAgain { .. } => "a rebuild",
+            Self::LetIn { .. } => "its repository",
             Self::NoFix { .. } => "a fix",
             Self::Vendor { .. } | Self::Without { .. } => "the vendor",
             Self::Investigate { .. } => "somebody to look",

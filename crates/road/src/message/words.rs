@@ -49,6 +49,18 @@ pub(super) fn remedy(remedy: &Remedy) -> String {
             fixed(fixes),
             stays(remains)
         ),
+        Remedy::LetIn {
+            base,
+            release,
+            why,
+            fixes,
+            remains,
+        } => format!(
+            "let it in: it can follow to release {release} of the base {base}, and its repository does not take the new image ({why}); it \
+             is tried again each day{}{}",
+            fixed(fixes),
+            stays(remains)
+        ),
         Remedy::Without {
             base,
             release,

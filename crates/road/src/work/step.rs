@@ -1,5 +1,6 @@
 //! The step of a Dockerfile that a layer stems from, as far as an image tells. It is shown to people and decides nothing.
 
+use findings::without_arguments;
 use policy::yaml::one_line;
 use serde::Deserialize;
 
@@ -42,20 +43,14 @@ impl Steps {
 /// In front of what a shell carries out.
 const SHELL: &str = "/bin/sh -c ";
 
-/// As it stands in the Dockerfile, without what builders put around it. Their build arguments often are secrets: `None` where they
-/// cannot be told from the step.
+/// As it stands in the Dockerfile, without what builders put around it. `None` where it cannot be told from build arguments.
 fn in_dockerfile(created_by: &str) -> Option<String> {
-    let text = created_by.trim();
-    let text = text.strip_suffix("# buildkit").unwrap_or(text).trim_end();
+    let text = without_arguments(created_by)?;
+    let text = text.strip_suffix("# buildkit").unwrap_or(&text).trim_end();
     if let Some(rest) = text.strip_prefix("/bin/sh -c #(nop)") {
         return Some(rest.trim().to_owned());
     }
     let run = text.strip_prefix("RUN ").unwrap_or(text).trim_start();
-    if run.starts_with('|') {
-        // A value may hold a command too: what follows the last one is none of them.
-        let (_, step) = run.rsplit_once(SHELL)?;
-        return Some(format!("RUN {}", step.trim()));
-    }
     Some(match run.strip_prefix(SHELL) {
         Some(step) => format!("RUN {}", step.trim()),
         None => text.to_owned(),

@@ -203,6 +203,27 @@ fn what_names_no_source_is_decided_about() {
 }
 
 #[test]
+fn what_its_repository_does_not_take_is_asked_to_be_let_in() {
+    let mut of = work("team/cart", "v1", WorkState::Open);
+    of.task.asks = Asks::LetIn;
+    of.task.reasons = vec![Reason {
+        text: "the quota of team/cart is used up".to_owned(),
+        step: None,
+    }];
+    let message = told(&[of]).remove(0);
+    let event = cloud_event(&message, "https://registry.example");
+    let remedy = &event["data"]["parts"][0]["actions"][0]["remedy"];
+    assert_eq!(remedy["do"], "let-in");
+    let action = &tickets(&message).remove(0).actions[0];
+    assert!(
+        action.contains("let it in: it can follow to release 17.0.10")
+            && action.contains("the quota of team/cart"),
+        "{action}"
+    );
+    assert!(!action.contains("FROM "), "{action}");
+}
+
+#[test]
 fn the_step_of_a_layer_is_found_where_the_history_is_whole() {
     let config = json!({ "history": [
         { "created_by": "/bin/sh -c #(nop) ADD file:1 in / " },

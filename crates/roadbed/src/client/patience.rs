@@ -54,6 +54,20 @@ impl Client {
         Err(self.explained(status, &problem))
     }
 
+    /// GET from a registry that may have no place for the question at the moment; `None` where the answer is `nothing`.
+    pub(crate) async fn get_unless<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        nothing: StatusCode,
+    ) -> anyhow::Result<Option<T>> {
+        let response = self.patiently(|| self.request(Method::GET, path, query)).await?;
+        if response.status() == nothing {
+            return Ok(None);
+        }
+        read_json(self.taken(response).await?).await.map(Some)
+    }
+
     /// POST to a registry that may have no place for it at the moment.
     pub(crate) async fn post_patiently<T: DeserializeOwned>(
         &self,
@@ -97,5 +111,65 @@ impl Client {
             bar.tick();
             tokio::time::sleep(wait.clamp(WAIT[0], WAIT[1])).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+    use crate::cli::{ClientArgs, Format};
+
+    /// Answers each request with the next of these, on a connection of its own.
+    fn answering(answers: Vec<String>) -> (Client, thread::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    head.push(byte[0]);
+                }
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let args = ClientArgs {
+            url: None,
+            ca_cert: None,
+            insecure: false,
+            output: Format::Table,
+        };
+        (Client::anonymous(&args, &url).unwrap(), serving)
+    }
+
+    fn answer(status: &str, headers: &str, body: &str) -> String {
+        format!(
+            "HTTP/1.1 {status}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[tokio::test]
+    async fn what_has_no_place_at_the_moment_is_asked_for_again() {
+        let (client, serving) = answering(vec![
+            answer("429 Too Many Requests", "Retry-After: 1\r\n", "{}"),
+            answer("200 OK", "Content-Type: application/json\r\n", "[1, 2]"),
+            answer("409 Conflict", "", "{}"),
+        ]);
+        let began = Instant::now();
+        let ask = async || {
+            let asked = client.get_unless::<Vec<u32>>("/application/saved", &[], StatusCode::CONFLICT);
+            asked.await.unwrap()
+        };
+        assert_eq!(ask().await, Some(vec![1, 2]));
+        assert!(began.elapsed() >= WAIT[0], "not before it was told to");
+        assert_eq!(ask().await, None);
+        serving.join().unwrap();
     }
 }

@@ -34,7 +34,8 @@ images that need it.
 
 Exit status: 1 when anything is wrong, put away before or not.")]
 pub(crate) struct FsckArgs {
-    /// Put away what is corrupt and treat it and what is missing as unknown, so that clients push it again
+    /// Put away what is corrupt and treat it and what is missing as unknown, so that clients push it again; have images judged
+    /// again whose reasons are
     #[arg(long)]
     quarantine: bool,
     /// Compare sizes only and do not read the files

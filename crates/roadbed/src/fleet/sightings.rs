@@ -5,7 +5,8 @@
 //! pushed waits for it.
 //!
 //! - `sightings/found.rs`: which images have which of the vulnerabilities. `sightings/remedy.rs`: what is to be done about a place.
-//! - `sightings/lines.rs`: from images to tags. `sightings/versions.rs`: tags that others take the place of.
+//! - `sightings/lines.rs`: from images to tags. `sightings/versions.rs`: tags that others take the place of; `sightings/newer.rs`: which
+//!   of these to go to.
 //! - `sightings/relief.rs`: VEX and waivers that count. `sightings/withdrawn.rs`: what advisories say no more.
 
 use std::{
@@ -30,6 +31,7 @@ use crate::judge::Facts;
 
 mod found;
 mod lines;
+mod newer;
 mod relief;
 mod remedy;
 mod versions;
@@ -74,6 +76,8 @@ pub(crate) struct Seen {
     images: BTreeMap<LineKey, Vec<ImageKey>>,
     /// Of these, tags in whose place another one is to be used, with what that is without.
     followed: BTreeMap<LineKey, BTreeSet<VulnerabilityId>>,
+    /// Newer tags that are without all that a line has, the newest first.
+    newer: BTreeMap<LineKey, Vec<newer::Newer>>,
 }
 
 /// The change of the index that was last seen, with whether it stands.
@@ -109,6 +113,7 @@ impl FleetService {
         let seen = tokio::task::spawn_blocking(move || service.see(&asked)).await;
         let mut seen = seen.context("the look at the fleet was lost")?;
         self.leave_out_followed(&sought, &mut seen).await?;
+        newer::choose(&self.store, &mut seen).await?;
         relief::add(&self.store, &sought, &mut seen).await?;
         Ok(seen)
     }

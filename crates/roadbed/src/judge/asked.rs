@@ -22,7 +22,7 @@ use web::{
 use super::{
     Evidence, Facts, Knowledge,
     image::{self, Gatherer, Image, NotReady},
-    standing, stored, subject_of, unpushed,
+    room, standing, stored, subject_of, unpushed,
 };
 
 /// Images that are listed at a time.
@@ -241,7 +241,7 @@ impl Judging for Asked {
     }
 
     fn weigh<'a>(&'a self, import: &'a mut Importer) -> web::Asked<'a, Weighed> {
-        Box::pin(async move { self.weigh_import(import).await.map_err(failed) })
+        Box::pin(async move { self.weigh_import(import).await.map_err(room::too_much_or_failed) })
     }
 
     fn findings<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest) -> web::Asked<'a, Vec<JudgedFinding>> {

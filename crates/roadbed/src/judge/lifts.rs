@@ -8,7 +8,7 @@
 use std::{cmp::Reverse, collections::BTreeMap, collections::BTreeSet, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use findings::advisory::{Delta, Epss, Kev, Touched, VexDocument};
+use findings::advisory::{AdvisoryIndex, Changed, Delta, Epss, Kev, Touched, VexDocument};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
 use policy::{Decision, Effect, Outcome};
@@ -42,6 +42,8 @@ impl Asked {
     pub(super) async fn weigh_import(&self, import: &mut Importer) -> Result<Weighed> {
         let staged = import.staged().await?;
         if self.store.refused_images_after(0, 1).await?.is_empty() {
+            // What is weighed below is looked up in an index of it.
+            self.check_room(import.size(), &staged).await?;
             return Ok(Weighed::default());
         }
         let staged = Arc::new(self.with_staged(staged).await?);
@@ -78,14 +80,7 @@ impl Asked {
     async fn with_staged(&self, staged: StagedImport) -> Result<Staged> {
         let before = self.knowledge.facts().await;
         let store = &self.store;
-        let most = self.knowledge.limits().updated;
-        let changed = knowledge::changed_by(store, &before, staged.generation, most).await?;
-        let index = match &changed {
-            Some(changed) => {
-                knowledge::index_after(store, &before, staged.generation, changed.clone()).await?
-            }
-            None => knowledge::index_of(store, staged.generation).await?,
-        };
+        let (changed, index) = self.index_with(&before, &staged).await?;
         // What a fix under another id would count as: its moment is asked like everything else that is new.
         let fixes = match &changed {
             Some(changed) => {
@@ -124,6 +119,22 @@ impl Asked {
             before,
             after,
         })
+    }
+
+    /// What changes, unless that is too much to be told one by one, and what would be known.
+    pub(super) async fn index_with(
+        &self,
+        before: &Arc<Facts>,
+        staged: &StagedImport,
+    ) -> Result<(Option<Vec<Changed>>, AdvisoryIndex)> {
+        let (store, generation) = (&self.store, staged.generation);
+        let most = self.knowledge.limits().updated;
+        let changed = knowledge::changed_by(store, before, generation, most).await?;
+        let index = match &changed {
+            Some(changed) => knowledge::index_after(store, before, generation, changed.clone()).await?,
+            None => knowledge::index_of(store, generation).await?,
+        };
+        Ok((changed, index))
     }
 
     async fn holding_any(&self, touched: Option<Touched>) -> Result<Touching> {

@@ -1,6 +1,7 @@
 //! What a child is locked in, before it has seen a byte of the blob.
 //!
-//! - Limits of the system: address space, processor time, open files, size of what it writes, no core dumps.
+//! - Limits of the system: address space, processor time, open files, size of what it writes, no core dumps. Files in memory that a child
+//!   has not mapped count for none of them but by their size and number: where memory runs out, children end first.
 //! - Landlock: no path of the file system, no TCP port, no abstract Unix socket and no process outside (Linux 5.13, 6.7 and 6.12).
 //! - seccomp: only the calls that reading, computing and memory need. Whatever else is asked for fails.
 //!
@@ -57,6 +58,9 @@ pub(super) fn enter(walls: Walls) -> Result<Vec<String>> {
     set_both(Resource::Cpu, cpu, cpu.saturating_add(CPU_GRACE))?;
     rustix::thread::set_no_new_privs(true).context("cannot give up new privileges")?;
     let mut missing = Vec::new();
+    if let Err(error) = ends_first() {
+        missing.push(format!("oom_score_adj: {error:#}"));
+    }
     if let Err(error) = no_files() {
         missing.push(format!("landlock: {error:#}"));
     }
@@ -94,6 +98,17 @@ extern "C" fn cpu_is_over(_: libc::c_int) {
         libc::write(libc::STDERR_FILENO, CPU_OVER.as_ptr().cast(), CPU_OVER.len());
         libc::_exit(1);
     }
+}
+
+/// Where memory runs out the system ends this process before any other, and with it goes what it has in memory; never the server.
+#[cfg(target_os = "linux")]
+fn ends_first() -> Result<()> {
+    std::fs::write("/proc/self/oom_score_adj", "1000").context("it cannot be set")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ends_first() -> Result<()> {
+    anyhow::bail!("only Linux has it")
 }
 
 /// No path may be opened, no port connected to.

@@ -80,6 +80,11 @@ async fn what_cannot_follow_asks_its_owner_until_it_stands_on_the_release() -> R
         count(&seen) == 1 && seen["items"][0]["repository"] == "team/built",
         "{seen:#}"
     );
+    let signers = (&done["signer"], &seen["signer"], &seen["withheld"]);
+    ensure!(
+        *signers.0 == "platform" && signers.1.is_null() && *signers.2 == true,
+        "who signs the base is for those who may pull it: {signers:?}"
+    );
     let seen = ann.get("/api/v1/road/work").send().await?;
     ensure!(count(&seen.expect(&[200])?.json()?) == 1);
     let bob = person(&world, "bob", "other/**").await?;
@@ -129,6 +134,31 @@ async fn a_newer_release_asks_anew_and_each_release_has_its_report() -> Result<(
     );
     let wrong = refused(&world, &["road", "work", "--state", "over"])?;
     ensure!(wrong.contains("no such state"), "{wrong}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_its_repository_does_not_take_is_told_to_its_owner() -> Result<()> {
+    let (world, platform) = on_signed_base(&[], &["full"]).await?;
+    say(&world, &[("full", AUTO)])?;
+    world.roadbed(&["rule", "set", "team/full", "--quota-bytes", "1KiB"])?;
+    let second = rebase::release(2);
+    push(&world, "base/java", "2", &second).await?;
+    sign(&world, "base/java", &second.document, &platform).await?;
+    let shut_out = report(&world, |said| in_state(said, "impossible").len() == 1).await?;
+    let why = in_state(&shut_out, "impossible")[0]["reason"].to_string();
+    ensure!(why.contains("the repository may hold"), "{shut_out:#}");
+    let asked = work(&world, &["--application", "full"], |said| count(said) == 1).await?;
+    let item = &asked["items"][0];
+    ensure!(
+        item["asks"] == "let-in" && item["class"] == "A" && item["owner"] == "group:team",
+        "{item:#}"
+    );
+    let shown = world.roadbed(&["road", "work"])?;
+    ensure!(
+        shown.contains("its repository does not take the new image") && shown.contains("may hold"),
+        "{shown}"
+    );
     Ok(())
 }
 

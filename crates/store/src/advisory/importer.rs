@@ -55,6 +55,15 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
+/// How much an import brings, at most: what is known already counts as well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ImportSize {
+    /// Packages that its advisories speak of, over all of them.
+    pub entries: usize,
+    /// Bytes of these advisories as JSON.
+    pub bytes: usize,
+}
+
 /// An import on its way.
 pub struct Importer {
     store: Store,
@@ -68,6 +77,7 @@ pub struct Importer {
     covers: BTreeMap<String, u64>,
     /// What came of each source.
     sources: Tally,
+    size: ImportSize,
     seen: u64,
     changed: u64,
     older: u64,
@@ -101,6 +111,7 @@ impl Importer {
             documents: BTreeMap::new(),
             covers: BTreeMap::new(),
             sources: Tally::default(),
+            size: ImportSize::default(),
             seen: 0,
             changed: 0,
             older: 0,
@@ -190,6 +201,11 @@ impl Importer {
         Ok(self.changed)
     }
 
+    /// How much has come so far.
+    pub fn size(&self) -> ImportSize {
+        self.size
+    }
+
     /// Takes back an advisory that its source has no more: it is kept, and matches nothing from now on. One that is not there, was
     /// taken back before, or came anew with this import stays as it is.
     ///
@@ -231,6 +247,8 @@ impl Importer {
     fn gather(&mut self, advisory: Advisory, home: Option<Box<str>>) -> Result<(), StoreError> {
         let json = serde_json::to_vec(&advisory)
             .map_err(|error| StoreError::damaged(format!("an advisory cannot be written: {error}")))?;
+        self.size.entries += advisory.affected.len();
+        self.size.bytes += json.len();
         let is_taken_back = home.is_none();
         let modified = advisory.modified.filter(|_| !is_taken_back);
         let is_withdrawn = advisory.withdrawn.is_some();

@@ -2,6 +2,8 @@
 //!
 //! Builds of an application mostly have the findings of the build before, and reasons are long: kept in each row they would be
 //! nearly all of the database, and nearly all of the work after an import of advisories.
+//!
+//! A text is what its digest says, or it is taken away and made anew (`text/damaged.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read as _;
@@ -14,6 +16,10 @@ use super::{Decided, Point};
 use crate::cache::Key;
 use crate::db::{Tx, sql};
 use crate::{Store, StoreError};
+
+mod damaged;
+
+pub(crate) use damaged::{DamagedText, judge_again, take_away};
 
 /// Level of zstd: it is packed while others wait, and mostly read once.
 const LEVEL: i32 = 1;
@@ -120,10 +126,24 @@ impl TextPlace {
     }
 }
 
+/// A text as it lies in the database.
 #[derive(FromQueryResult)]
-struct PackedRow {
-    said: String,
-    packed: Vec<u8>,
+pub(crate) struct PackedRow {
+    pub(crate) said: String,
+    pub(crate) packed: Vec<u8>,
+}
+
+impl PackedRow {
+    /// The text, if it is what its digest says.
+    fn text(&self) -> Result<String, StoreError> {
+        let text = unpacked(&self.packed)?;
+        if said(&text) != self.said {
+            return Err(StoreError::damaged(
+                "the reasons of a decision do not have their digest",
+            ));
+        }
+        Ok(text)
+    }
 }
 
 impl Store {
@@ -157,7 +177,7 @@ impl Store {
         };
         let caches = &self.inner.caches;
         let load = || async {
-            let found = texts_of(self.inner.db.read(), [said.as_str()]).await?;
+            let found = self.texts_of([said.as_str()]).await?;
             Ok(found.into_values().next().map(Arc::from))
         };
         let key = Key::decision_text(said);
@@ -178,31 +198,36 @@ impl Store {
             tokio::task::spawn_blocking(move || unkept.values().try_for_each(|text| text.packed().map(drop)));
         packed.await.map_err(|_| StoreError::TaskLost)?
     }
-}
 
-/// Texts by their digests, as far as they are there and can be read: what is damaged must not hide the others.
-pub(crate) async fn texts_of<'a>(
-    on: &impl ConnectionTrait,
-    said: impl IntoIterator<Item = &'a str>,
-) -> Result<BTreeMap<String, String>, StoreError> {
-    let said: Vec<&str> = said.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-    let mut found = BTreeMap::new();
-    for chunk in said.chunks(sql::CHUNK) {
-        let sql = format!(
-            "SELECT said, packed FROM decision_text WHERE said IN ({})",
-            sql::placeholders(1, chunk.len())
-        );
-        let rows: Vec<PackedRow> = sql::all(on, &sql, chunk.iter().map(|said| Value::from(*said))).await?;
-        for row in rows {
-            match unpacked(&row.packed) {
-                Ok(text) => drop(found.insert(row.said, text)),
-                Err(error) => {
-                    tracing::error!(text = row.said, %error, "reasons that were stored cannot be read");
+    /// Texts by their digests, as far as they are there and whole: what is damaged must not hide the others. It is taken away, so that
+    /// whoever decides the same again has it there again.
+    pub(crate) async fn texts_of<'a>(
+        &self,
+        said: impl IntoIterator<Item = &'a str>,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        let said: Vec<&str> = said.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut found = BTreeMap::new();
+        for chunk in said.chunks(sql::CHUNK) {
+            let sql = format!(
+                "SELECT said, packed FROM decision_text WHERE said IN ({})",
+                sql::placeholders(1, chunk.len())
+            );
+            let values = chunk.iter().map(|said| Value::from(*said));
+            let rows: Vec<PackedRow> = sql::all(self.inner.db.read(), &sql, values).await?;
+            let mut damaged = Vec::new();
+            for row in rows {
+                match row.text() {
+                    Ok(text) => drop(found.insert(row.said, text)),
+                    Err(error) => {
+                        tracing::error!(text = row.said, %error, "reasons that were stored cannot be read");
+                        damaged.push(DamagedText::of(&row));
+                    }
                 }
             }
+            self.heal_texts(damaged).await;
         }
+        Ok(found)
     }
-    Ok(found)
 }
 
 /// Which of them are kept.

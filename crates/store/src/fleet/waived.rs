@@ -5,7 +5,6 @@ use sea_orm::{FromQueryResult, Value};
 
 use super::repo_name;
 use crate::db::sql;
-use crate::decision::text;
 use crate::{Point, Store, StoreError, blob};
 
 /// That a decision takes findings away, or that it is not known whether it does: a mark is believed only while the row has the moment
@@ -117,7 +116,7 @@ impl Store {
     async fn decisions_of(&self, rows: Vec<Row>) -> Result<Vec<WaivedDecision>, StoreError> {
         let kept = rows.iter().filter(|row| row.body.is_empty());
         let said = kept.filter_map(|row| row.said.as_deref());
-        let texts = text::texts_of(self.inner.db.read(), said).await?;
+        let texts = self.texts_of(said).await?;
         let whole = rows.into_iter().filter_map(|mut row| {
             if row.body.is_empty() {
                 row.body.clone_from(texts.get(row.said.as_ref()?)?);

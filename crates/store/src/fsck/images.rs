@@ -10,7 +10,7 @@ use crate::{Store, StoreError};
 pub const IMAGES_LISTED: usize = 5;
 
 /// What is damaged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Needed {
     /// A row of `blob`.
     Blob { id: i64, digest: Digest },
@@ -18,6 +18,8 @@ pub(super) enum Needed {
     Content(i64),
     /// A row of `manifest`.
     Manifest(i64),
+    /// A row of `decision_text`.
+    Reasons(String),
 }
 
 /// Images, and whether there are more.
@@ -44,6 +46,12 @@ impl Needed {
             Self::Manifest(id) => (
                 "SELECT m.repository_id, m.id, m.digest FROM manifest m WHERE m.id = $1",
                 vec![id.into()],
+            ),
+            Self::Reasons(said) => (
+                // Of an image both points mostly name the same text.
+                "SELECT DISTINCT m.repository_id, m.id, m.digest FROM decision d JOIN manifest m \
+                 ON m.repository_id = d.repository_id AND m.digest = d.digest WHERE d.said = $1 AND d.body = ''",
+                vec![said.into()],
             ),
         }
     }

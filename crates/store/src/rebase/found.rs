@@ -7,10 +7,10 @@ use sea_orm::{FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::follow::stem;
-use super::{MAX_ITEMS, NewRebaseItem};
+use super::{LET_IN_AGAIN, MAX_ITEMS, NewRebaseItem, WORK_KEPT};
 use crate::base::release::are_signed;
 use crate::db::{Tx, sql};
-use crate::{Store, StoreError, blob, tag};
+use crate::{Store, StoreError, Timestamp, blob, tag};
 
 #[derive(FromQueryResult)]
 struct TagRow {
@@ -29,8 +29,9 @@ struct MadeRow {
 }
 
 impl Store {
-    /// Notes tags that are to follow; what is known already stays as it is, but for what could not follow and whose work was closed
-    /// since: that is to be planned again. Answers how many are to be planned. What somebody approved for an earlier release and has not
+    /// Notes tags that are to follow; what is known already stays as it is, but for what could not follow and is to be planned again:
+    /// because its work was closed since or is forgotten, or because its repository did not take the new image [a while
+    /// ago](LET_IN_AGAIN). Answers how many are to be planned. What somebody approved for an earlier release and has not
     /// begun is approved for this one too, if the base's declared signer has signed it.
     pub async fn add_rebase_items(&self, items: Vec<NewRebaseItem>) -> Result<u64, StoreError> {
         if items.is_empty() {
@@ -38,6 +39,14 @@ impl Store {
         }
         self.write(move |tx| Box::pin(async move { add(tx, &items).await }))
             .await
+    }
+
+    /// When the first of the tags whose repositories did not take the new image is to be tried again.
+    pub async fn next_let_in(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT settled_at AS number FROM rebase_item WHERE state = 'impossible' AND class IN ('A', 'B') \
+                   ORDER BY settled_at LIMIT 1";
+        let first: Option<sql::Number> = sql::first(self.inner.db.read(), sql, []).await?;
+        Ok(first.map(|first| Timestamp(first.number).plus(LET_IN_AGAIN)))
     }
 
     /// The tags of a repository with what they name, without those in whose place a rebased one is (`1.4` where there is `1.4-p1`, or
@@ -90,14 +99,24 @@ fn replaced<'t>(tags: &'t [TagRow], made: &[MadeRow]) -> HashSet<&'t str> {
     replaced.map(|row| row.tag.as_str()).collect()
 }
 
+/// Which of the tags that cannot follow are to be planned again. `$10`: what was shut out until then is tried again. `$11`: work that
+/// was closed before then may be forgotten, and its tag may stand again where it stood.
+const AGAIN: &str = "rebase_item.state = 'impossible' AND ((rebase_item.class IN ('A', 'B') AND rebase_item.settled_at <= $10) \
+                     OR EXISTS (SELECT 1 FROM road_work w WHERE w.repository = rebase_item.repository AND w.tag = rebase_item.tag \
+                     AND w.base = rebase_item.base AND w.release_digest = rebase_item.new_release AND w.state <> 'open' \
+                     AND w.closed_at >= rebase_item.settled_at) \
+                     OR (rebase_item.settled_at <= $11 AND NOT EXISTS (SELECT 1 FROM road_work w \
+                     WHERE w.repository = rebase_item.repository AND w.tag = rebase_item.tag AND w.base = rebase_item.base \
+                     AND w.release_digest = rebase_item.new_release)))";
+
 async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
-    let sql = "INSERT INTO rebase_item (id, base, repository, tag, old_digest, old_release, new_release, state, class, reason, \
-               rebase, approved_by, created_at, started_at, settled_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, 'new', '', '', '', $9, $8, 0, 0) \
-               ON CONFLICT (repository, tag, old_digest, old_release, new_release) DO UPDATE SET state = 'new', settled_at = 0, \
-               created_at = excluded.created_at WHERE rebase_item.state = 'impossible' AND EXISTS (SELECT 1 FROM road_work w \
-               WHERE w.repository = rebase_item.repository AND w.tag = rebase_item.tag AND w.base = rebase_item.base \
-               AND w.release_digest = rebase_item.new_release AND w.state <> 'open' AND w.closed_at >= rebase_item.settled_at)";
+    let sql = format!(
+        "INSERT INTO rebase_item (id, base, repository, tag, old_digest, old_release, new_release, state, class, reason, \
+         rebase, approved_by, created_at, started_at, settled_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'new', '', '', '', $9, $8, 0, 0) \
+         ON CONFLICT (repository, tag, old_digest, old_release, new_release) DO UPDATE SET state = 'new', settled_at = 0, \
+         created_at = excluded.created_at WHERE {AGAIN}"
+    );
     let (mut new, mut signed) = (0, BTreeMap::new());
     for item in items {
         let release = (item.base.as_str(), item.new_release);
@@ -111,7 +130,7 @@ async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
         } else {
             String::new()
         };
-        let values: [Value; 9] = [
+        let values: [Value; 11] = [
             Uuid::now_v7().to_string().into(),
             item.base.as_str().into(),
             item.repository.as_str().into(),
@@ -121,8 +140,10 @@ async fn add(tx: &Tx, items: &[NewRebaseItem]) -> Result<u64, StoreError> {
             item.new_release.to_string().into(),
             tx.now().micros().into(),
             approved_by.into(),
+            tx.now().minus(LET_IN_AGAIN).micros().into(),
+            tx.now().minus(WORK_KEPT).micros().into(),
         ];
-        new += sql::execute(tx.sql(), sql, values).await?;
+        new += sql::execute(tx.sql(), &sql, values).await?;
     }
     Ok(new)
 }

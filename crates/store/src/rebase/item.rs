@@ -486,6 +486,9 @@ pub(super) async fn made(tx: &Tx, of: &RebaseOf, rebase: Uuid) -> Result<(), Sto
         tx.now().micros().into(),
     ];
     let has_begun = sql::execute(tx.sql(), sql, values).await? > 0;
+    if has_begun {
+        work::let_in(tx, of.item).await?;
+    }
     match (&of.thaw, has_begun) {
         (Some(thaw), true) => note_thaw(tx, of.item, thaw).await,
         _ => Ok(()),

@@ -20,6 +20,9 @@ pub const MAX_WORK: usize = 100_000;
 /// How long items that are over are kept. Default: the only value.
 pub const WORK_KEPT: std::time::Duration = std::time::Duration::from_hours(90 * 24);
 
+/// How long after its repository did not take the new image a tag is tried again. Default: the only value.
+pub const LET_IN_AGAIN: std::time::Duration = std::time::Duration::from_hours(24);
+
 /// Releases of which it is told at once.
 const TOLD_AT_ONCE: u64 = 100;
 
@@ -35,7 +38,7 @@ pub struct StoredWork {
     pub work: Work,
     /// What the tag named when it was found.
     pub digest: Digest,
-    /// `C` or `D`.
+    /// `C` or `D`; `A` or `B` of what its repository does not take.
     pub class: String,
     /// When it was found.
     pub opened_at: Timestamp,
@@ -243,8 +246,8 @@ async fn tell(tx: &Tx, since: Timestamp) -> Result<usize, StoreError> {
     Ok(releases.len())
 }
 
-/// What the plan of a tag says of work: opened, or closed if it can follow after all, or is left out. In the transaction that notes the
-/// plan.
+/// What the plan of a tag says of work: opened, or closed if it can follow after all, or is left out. What its repository did not take is
+/// closed only when it is let in ([`let_in`]): the plan says nothing of that. In the transaction that notes the plan.
 pub(super) async fn planned(
     tx: &Tx,
     item: &RebaseItem,
@@ -262,13 +265,18 @@ pub(super) async fn planned(
             of.base.to_string(),
             of.new_release.to_string(),
         ];
-        let which = "repository = $3 AND tag = $4 AND base = $5 AND release_digest = $6";
+        let which = if item.state == ItemState::Waiting {
+            "repository = $3 AND tag = $4 AND base = $5 AND release_digest = $6 AND class NOT IN ('A', 'B')"
+        } else {
+            "repository = $3 AND tag = $4 AND base = $5 AND release_digest = $6"
+        };
         return close(tx, which, WorkState::Left, &key).await;
     };
     let sql = "INSERT INTO road_work (id, base, repository, tag, digest, release_digest, class, task, state, told, opened_at, closed_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', FALSE, $9, 0) \
                ON CONFLICT (repository, tag, base, release_digest) DO UPDATE SET digest = excluded.digest, \
-               class = excluded.class, task = excluded.task, state = 'open', told = FALSE, closed_at = 0, \
+               class = excluded.class, task = excluded.task, state = 'open', closed_at = 0, \
+               told = (road_work.told AND road_work.state = 'open' AND road_work.task = excluded.task), \
                opened_at = CASE road_work.state WHEN 'open' THEN road_work.opened_at ELSE excluded.opened_at END";
     let values: [Value; 9] = [
         Uuid::now_v7().to_string().into(),
@@ -282,6 +290,13 @@ pub(super) async fn planned(
         tx.now().micros().into(),
     ];
     sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
+/// The repository takes what was made for a tag: in the transaction that stores it.
+pub(super) async fn let_in(tx: &Tx, item: Uuid) -> Result<(), StoreError> {
+    let which = "class IN ('A', 'B') AND (repository, tag, base, release_digest) IN \
+                 (SELECT repository, tag, base, new_release FROM rebase_item WHERE id = $3)";
+    close(tx, which, WorkState::Left, &[item.to_string()]).await
 }
 
 /// Closes what is asked of a repository that is deleted, so that owners hear of it, and forgets what they have heard of. Some of it at

@@ -119,9 +119,12 @@ pub struct RebaseReport {
     /// Which base.
     #[schema(value_type = String)]
     pub base: BaseName,
-    /// The signer without whom nothing moves; missing: none is declared, and everything is asked for.
+    /// The signer without whom nothing moves; missing: none is declared, and everything is asked for, or it is withheld.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<String>,
+    /// Whether you may not pull the base: who signs its releases is not told, and of its releases those that your images go to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
     /// Who has stopped all rebases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,

@@ -74,9 +74,10 @@ pub struct WorkEntry {
     /// can follow by itself).
     #[schema(value_type = String)]
     pub state: WorkState,
-    /// `C` or `D`.
+    /// `C` or `D`; `A` or `B` of what can follow and its repository does not take.
     pub class: String,
-    /// `rebuild`; or `vendor`: a waiver with an end, the vendor's word (VEX) or its removal, for it names no source.
+    /// `rebuild`; or `vendor`: a waiver with an end, the vendor's word (VEX) or its removal, for it names no source; or `let-in`: its
+    /// repository does not take the new image.
     #[schema(value_type = String)]
     pub asks: Asks,
     /// Which base.

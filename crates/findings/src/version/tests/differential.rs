@@ -21,7 +21,7 @@ fn dpkg_says(left: &str, relation: &str, right: &str) -> bool {
 #[test]
 fn dpkg_answers_the_same() {
     if Command::new("dpkg").arg("--version").output().is_err() {
-        println!("skipped: no dpkg");
+        crate::advisory::test_data::impossible("dpkg is not here");
         return;
     }
     let mut runner = TestRunner::deterministic();

@@ -366,6 +366,47 @@ fn the_table_of_zstd_chunked_must_equal_the_archive_too() {
     );
 }
 
+/// A lazy client checks each piece by itself, and never the file.
+#[test]
+fn each_piece_of_a_file_must_be_that_of_the_archive() {
+    let archive = archive(&[file("a", "abcdef"), file("b", "abc")]);
+    let piece = |kind: &str, offset: u64, size: u64, bytes: &[u8]| {
+        format!(
+            r#"{{"name":"a","type":"{kind}","size":6,"digest":"{}","chunkOffset":{offset},"chunkSize":{size},"chunkDigest":"{}"}}"#,
+            digest(b"abcdef"),
+            digest(bytes)
+        )
+    };
+    let differs = |pieces: &[String]| {
+        let b = format!(
+            r#"{{"name":"b","type":"reg","size":3,"digest":"{}"}}"#,
+            digest(b"abc")
+        );
+        let table = format!(r#"{{"version":1,"entries":[{},{b}]}}"#, pieces.join(","));
+        let report = inspect_seekable(&chunked(&archive, &table), &Limits::default());
+        let paths = report.oddities.iter().map(|oddity| oddity.path.clone());
+        paths.collect::<Vec<_>>()
+    };
+    let first = piece("reg", 0, 3, b"abc");
+    // 0: all that follows.
+    for rest in [piece("chunk", 3, 3, b"def"), piece("chunk", 3, 0, b"def")] {
+        assert_eq!(differs(&[first.clone(), rest]), Vec::<String>::new());
+    }
+    for other in [
+        vec![piece("reg", 0, 3, b"abX"), piece("chunk", 3, 3, b"def")],
+        vec![first.clone(), piece("chunk", 3, 3, b"deX")],
+        vec![first.clone(), piece("chunk", 2, 3, b"cde")],
+        vec![first.clone(), piece("chunk", 3, 2, b"de")],
+        vec![
+            piece("reg", 0, 0, b"abcdef"),
+            piece("chunk", 0, 3, b"abc"),
+            piece("chunk", 3, 3, b"deX"),
+        ],
+    ] {
+        assert_eq!(differs(&other), ["a"], "{other:?}");
+    }
+}
+
 /// A blob of eStargz: the archive, and wherever the caller has put it, the table that the footer names.
 fn estargz(members: &[u8], offset: usize) -> Vec<u8> {
     let extra = format!("SG\x16\0{offset:016x}STARGZ");

@@ -202,7 +202,7 @@ fn of_dpkg_query() -> Option<Vec<String>> {
 #[test]
 fn this_machine_is_read_as_dpkg_reads_it() {
     let (Some(expected), Ok(bytes)) = (of_dpkg_query(), std::fs::read("/var/lib/dpkg/status")) else {
-        println!("skipped: this is no Debian");
+        crate::skipped::impossible("this is no Debian");
         return;
     };
     let mut found: Vec<String> = facts(&Status, STATUS, &bytes)
@@ -222,7 +222,7 @@ fn this_machine_is_read_as_dpkg_reads_it() {
 fn this_machines_lists_say_what_dpkg_says() {
     let path = "/var/lib/dpkg/info/dpkg.list";
     let Ok(bytes) = std::fs::read(path) else {
-        println!("skipped: this is no Debian");
+        crate::skipped::impossible("this is no Debian");
         return;
     };
     let found: BTreeMap<String, String> = facts(&FileList, &path[1..], &bytes)

@@ -295,6 +295,41 @@ fn what_is_wrong_is_told_with_its_line() {
 }
 
 #[test]
+fn all_keys_that_are_unknown_are_told_with_their_lines() {
+    let mut text = ROAD.replacen("  lifecycle: supported\n", "  livecycle: {of: [it]}\n", 1);
+    for (from, to) in [
+        ("metadata: {name: java17", "metadata: {nam: java17"),
+        ("rebase: {safe: true", "rebase: {save: true"),
+        ("  slsaLevel: 3", "  slsa: 3"),
+    ] {
+        text = text.replacen(from, to, 1);
+    }
+    let told = read_road(&text).unwrap_err().errors;
+    let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+    let wanted = [
+        "pavedroad.yaml:4: `metadata` has no key `nam`, did you mean `name`?",
+        "pavedroad.yaml:9: `spec` of a base has no key `livecycle`, did you mean `lifecycle`?",
+        "pavedroad.yaml:12: `rebase` has no key `save`, did you mean `safe`?",
+        "pavedroad.yaml:26: `spec` of a toolchain has no key `slsa`",
+    ];
+    assert_eq!(told.len(), wanted.len(), "{told:?}");
+    for (told, wanted) in told.iter().zip(wanted) {
+        assert!(told.contains(wanted), "{told}\nwanted {wanted}");
+    }
+    // Reading does not go on for ever, and the next document is none the worse for it.
+    let keys: Vec<String> = (0..2 * policy::yaml::MAX_UNKNOWN_KEYS)
+        .map(|number| format!("k{number}: 1\n"))
+        .collect();
+    let many = format!("apiVersion: road/v1\nkind: Toolchain\n{}", keys.concat());
+    let faults = policy::yaml::parse_all::<super::super::paved_document::ToolchainDocument>(&many);
+    assert_eq!(
+        faults.err().map(|faults| faults.len()),
+        Some(policy::yaml::MAX_UNKNOWN_KEYS + 1)
+    );
+    assert!(policy::yaml::parse::<super::super::paved_document::ToolchainDocument>(&many).is_err());
+}
+
+#[test]
 fn lists_are_bounded() {
     let digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let channels: Vec<String> = (0..33).map(|n| format!("    c{n}: {digest}\n")).collect();

@@ -60,8 +60,9 @@ fn describe(report: &CheckReport, quick: bool) -> String {
     };
     let _ = write!(
         text,
-        "{} ({read}) and {} checked: {} damaged, ",
+        "{} ({read}), {} of reasons and {} checked: {} damaged, ",
         output::count(progress.blobs, "blob"),
+        output::count(progress.reasons, "text"),
         output::count(progress.manifests, "manifest"),
         report.damaged
     );
@@ -73,8 +74,10 @@ fn describe(report: &CheckReport, quick: bool) -> String {
 }
 
 fn row(damage: &DamageEntry) -> [String; 5] {
+    let is_of_reasons = damage.kind.starts_with("reasons_");
     let state = match (damage.known, damage.quarantined) {
         (true, _) => "found earlier, missing since: push it again",
+        (false, true) if is_of_reasons => "made anew: the images are judged again",
         (false, true) => "put away now: push it again",
         (false, false) => "",
     };

@@ -205,6 +205,9 @@ fn in_words(remedy: &Remedy) -> String {
         Remedy::Vendor { image } => format!("ask the vendor of {image}, or waive or remove it"),
         Remedy::Investigate { reason } => format!("have a look: {reason}"),
         Remedy::BuildAgain { to, .. } => format!("build it again: {to}"),
+        Remedy::LetIn { base, release, .. } => {
+            format!("let it in on {base} {release}: its repository does not take it")
+        }
         Remedy::Without { base, release, .. } => {
             format!("waive or remove it: it cannot follow to {base} {release}")
         }

@@ -55,9 +55,12 @@ pub(super) async fn key(client: &Client) -> Result<()> {
 /// What moves the base, and how its tags stand.
 fn heading(report: &RebaseReport) -> Vec<String> {
     let mut lines = vec![format!("base {}", report.base)];
-    lines.push(match &report.signer {
-        Some(signer) => format!("  moves        by what {} has signed", output::printable(signer)),
-        None => "  moves        by every push, and asks for each image: no signer is declared (`roadbed base set --signer`)".to_owned(),
+    lines.extend(match &report.signer {
+        Some(signer) => Some(format!("  moves        by what {} has signed", output::printable(signer))),
+        None if report.withheld => None,
+        None => Some(
+            "  moves        by every push, and asks for each image: no signer is declared (`roadbed base set --signer`)".to_owned(),
+        ),
     });
     if let Some(by) = &report.stopped_by {
         lines.push(format!(

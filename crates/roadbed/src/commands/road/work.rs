@@ -45,6 +45,10 @@ fn of_entry(entry: &WorkEntry) -> Vec<String> {
             lines.push(format!("  - {}", output::printable(&entry.line)));
             lines.push(format!("  + {}", output::printable(&entry.new_line)));
         }
+        Asks::LetIn => lines.push(format!(
+            "  let it in    it can follow to {} {version}, and its repository does not take the new image; it is tried again each day",
+            entry.base
+        )),
         Asks::Vendor => lines.push(format!(
             "  decide       it cannot follow to {} {version} and names no source: waive it until a date, ask for a statement (VEX), or remove it",
             entry.base

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use oci::{Reference, RepoName};
+use oci::{Digest, Reference, RepoName};
 use road::{
     cohort::{Cohort, of_application, of_image},
     fleet::{ImageKey, Named},
@@ -13,7 +13,10 @@ use road::{
     names::VulnerabilityId,
 };
 
-use super::{FleetService, Seen, Sought, found::AllFound, found::Found, remedy, versions, withdrawn};
+use super::{
+    FleetService, Seen, Sought, found::AllFound, found::Found, newer, newer::Newer, remedy, versions,
+    withdrawn,
+};
 
 /// Why nobody knows what a tag has.
 const NOT_SCANNABLE: &str = "the image could not be looked into";
@@ -32,6 +35,7 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: &AllFound)
         targets: Vec::new(),
         images: BTreeMap::new(),
         followed: BTreeMap::new(),
+        newer: BTreeMap::new(),
     };
     let named = by_line.values().flatten();
     let targets: BTreeSet<&String> = named.flat_map(|(_, found)| &found.targets).collect();
@@ -43,9 +47,9 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: &AllFound)
         if !without.is_empty() {
             seen.followed.insert(line.clone(), without);
         }
-        if let Some(tag) = followers.newest(&line, &sighting.affected_by) {
-            // What it would take to build one that is there already is of no use.
-            sighting.remedies = vec![Remedy::NewerTag { tag }];
+        let newer = followers.newer(&line, &sighting.affected_by);
+        if !newer.is_empty() {
+            seen.newer.insert(line.clone(), newer);
         }
         keep_unknown(sought, &all.unknown, &mut sighting);
         let digests: Vec<_> = images.iter().map(|(key, _)| key.digest).collect();
@@ -60,8 +64,15 @@ pub(super) fn of_images(service: &FleetService, sought: &Sought, all: &AllFound)
     seen
 }
 
-/// Tags of repositories that are versions, all of which was looked into, with what they are affected by.
-struct Followers(BTreeMap<RepoName, BTreeMap<String, BTreeSet<VulnerabilityId>>>);
+/// Tags of repositories that are versions, all of which was looked into.
+struct Followers(BTreeMap<RepoName, BTreeMap<String, OfTag>>);
+
+/// What a tag names, and by what that is affected.
+#[derive(Default)]
+struct OfTag {
+    images: Vec<Digest>,
+    has: BTreeSet<VulnerabilityId>,
+}
 
 impl Followers {
     /// Of the repositories of these lines.
@@ -81,30 +92,33 @@ impl Followers {
             return BTreeSet::new();
         };
         let is_without = |id: &&VulnerabilityId| {
-            let clean = known.iter().filter(|(_, has)| !has.contains(id));
+            let clean = known.iter().filter(|(_, of_tag)| !of_tag.has.contains(id));
             versions::has_follower(tag, clean.map(|(tag, _)| tag.as_str()))
         };
         has.iter().filter(is_without).cloned().collect()
     }
 
-    /// The newest tag of the same line that is without all that the line has.
-    fn newest(&self, line: &LineKey, has: &[VulnerabilityId]) -> Option<String> {
+    /// The newest tags of the same line that are without all that the line has, the newest first.
+    fn newer(&self, line: &LineKey, has: &[VulnerabilityId]) -> Vec<Newer> {
         let (Reference::Tag(tag), Some(known)) = (&line.reference, self.0.get(&line.repository)) else {
-            return None;
+            return Vec::new();
         };
-        let is_clean = |of_tag: &BTreeSet<VulnerabilityId>| !has.iter().any(|id| of_tag.contains(id));
+        let is_clean = |of_tag: &OfTag| !has.iter().any(|id| of_tag.has.contains(id));
         let clean = known.iter().filter(|(_, of_tag)| is_clean(of_tag));
-        versions::newest(tag, clean.map(|(tag, _)| tag.as_str())).map(str::to_owned)
+        let latest = versions::latest_first(tag, clean.map(|(tag, _)| tag.as_str()));
+        let newer = latest.into_iter().take(newer::LOOKED_AT).filter_map(|tag| {
+            Some(Newer {
+                tag: tag.to_owned(),
+                images: known.get(tag)?.images.clone(),
+            })
+        });
+        newer.collect()
     }
 }
 
-fn versions_of(
-    service: &FleetService,
-    all: &AllFound,
-    repository: &RepoName,
-) -> BTreeMap<String, BTreeSet<VulnerabilityId>> {
+fn versions_of(service: &FleetService, all: &AllFound, repository: &RepoName) -> BTreeMap<String, OfTag> {
     let state = service.read();
-    let mut known: BTreeMap<String, BTreeSet<VulnerabilityId>> = BTreeMap::new();
+    let mut known: BTreeMap<String, OfTag> = BTreeMap::new();
     let mut unsure = BTreeSet::new();
     for image in state.fleet.named(repository.as_str()) {
         let key = ImageKey {
@@ -116,7 +130,10 @@ fn versions_of(
         for tag in image.tags.iter().filter(|tag| versions::may_follow(tag)) {
             // Of an index each image counts.
             let of_tag = known.entry((*tag).to_owned()).or_default();
-            of_tag.extend(has.into_iter().flat_map(BTreeMap::keys).cloned());
+            of_tag.images.push(image.digest);
+            of_tag
+                .has
+                .extend(has.into_iter().flat_map(BTreeMap::keys).cloned());
             if !is_sure {
                 unsure.insert((*tag).to_owned());
             }

@@ -78,8 +78,9 @@ pub(super) fn has_follower<'a>(tag: &Tag, mut others: impl Iterator<Item = &'a s
     })
 }
 
-/// The latest of these that whoever uses a tag is meant to go to: a version that the tag may be moved to, else one that follows it.
-pub(super) fn newest<'a>(tag: &Tag, others: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// Those of these that whoever uses a tag is meant to go to, the latest first: versions that the tag may be moved to, then ones that
+/// follow it.
+pub(super) fn latest_first<'a>(tag: &Tag, others: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let own = VersionTag::read(tag.as_str());
     let later = others.filter_map(|other| {
         let version = VersionTag::of(other);
@@ -91,7 +92,9 @@ pub(super) fn newest<'a>(tag: &Tag, others: impl Iterator<Item = &'a str>) -> Op
         let numbers = version.map(|version| version.numbers);
         is_later.then_some((is_below, numbers, without_rebase(other).1, other))
     });
-    later.max().map(|(.., other)| other)
+    let mut later: Vec<_> = later.collect();
+    later.sort_unstable_by(|a, b| b.cmp(a));
+    later.into_iter().map(|(.., other)| other).collect()
 }
 
 #[cfg(test)]
@@ -154,8 +157,10 @@ mod tests {
             ("prod", &["prod-p9", "prod-p10", "1.4.2"], Some("prod-p10")),
             ("latest", &["1.4.2"], None),
         ] {
-            let found = newest(&tag.parse().unwrap(), others.iter().copied());
-            assert_eq!(found, newest_one, "{tag} {others:?}");
+            let found = latest_first(&tag.parse().unwrap(), others.iter().copied());
+            assert_eq!(found.first().copied(), newest_one, "{tag} {others:?}");
         }
+        let found = latest_first(&"1.4".parse().unwrap(), ["1.4-p1", "1.4.2", "1.4.10"].into_iter());
+        assert_eq!(found, ["1.4.10", "1.4.2", "1.4-p1"]);
     }
 }

@@ -7,7 +7,7 @@ use web::IncidentChange;
 
 use super::{
     dated,
-    fixtures::{core, core_without_lookup, layer, own},
+    fixtures::{core, core_without_lookup, layer, own, spring},
     kit::{Kit, operator, prod},
 };
 
@@ -94,6 +94,50 @@ async fn a_newer_tag_of_the_same_line_is_what_is_to_be_used() {
     let key = "shop/cart:1.4.1".parse().unwrap();
     assert_eq!(incident.line(&key).unwrap().state(kit.now()).as_str(), "fixed");
     assert_eq!(incident.report(kit.now()).waiting_on["a move to a newer tag"], 1);
+}
+
+/// Whoever is told to use a tag must be able to, and must not come from bad to worse.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_tag_that_is_refused_or_brings_worse_is_none_to_go_to() {
+    let kit = kit().await;
+    let policy = "version: 1\nrules:\n  - {id: any, when: finding.kind == 'vulnerability', decide: warn}\n  \
+                  - {id: bad, when: \"image.labels.of == 'shop/cart:1.4.2'\", decide: refuse}\n";
+    let set = kit.store.set_policy(policy, "sha256:x", &operator());
+    set.await.unwrap();
+    let worse = |id: &str| {
+        let document = serde_json::json!({
+            "schema_version": "1.6.0", "id": id, "published": "2021-12-10T01:00:00Z", "modified": "2021-12-10T01:00:00Z",
+            "affected": [{
+                "package": { "ecosystem": "Maven", "name": "com.example:shop" },
+                "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }] }],
+            }],
+            "severity": [{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H" }],
+        });
+        (format!("ghsa/{id}.json"), document)
+    };
+    kit.import(&[worse("GHSA-aaaa-aaaa-aaaa"), worse("GHSA-bbbb-bbbb-bbbb")])
+        .await;
+    kit.push("shop/cart", "1.4", &image("2.14.1")).await;
+    kit.open(ID, CVE, None).await;
+    kit.push("shop/cart", "1.4.1", &image("2.15.0")).await;
+    kit.push("shop/cart", "1.4.2", &image("2.15.0")).await;
+    kit.push(
+        "shop/cart",
+        "1.4.3",
+        &[layer(&[core("2.15.0"), spring("2.15.0")])],
+    )
+    .await;
+    let remedies = async || {
+        kit.look().await;
+        let incident = kit.incident(ID).await;
+        let key = "shop/cart:1.4".parse().unwrap();
+        incident.line(&key).unwrap().remedies.clone()
+    };
+    let tag = "1.4.1".to_owned();
+    assert_eq!(remedies().await, [Remedy::NewerTag { tag }]);
+    kit.delete_tag("shop/cart", "1.4.1").await;
+    let now = remedies().await;
+    assert!(matches!(now.as_slice(), [Remedy::Upgrade { .. }]), "{now:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use oci::Digest;
-use store::{Actor, ItemState, RebaseError, RebaseItem, RebaseOf, RoadEntries, Thawed};
+use store::{Actor, ItemState, Placed, RebaseError, RebaseItem, RebaseOf, RoadEntries, Thawed};
 use time::OffsetDateTime;
 use web::RebasingError;
 
-use super::{Mass, Meant, of_item, thawed};
+use super::{Mass, Meant, of_item, thawed, work};
 use crate::judge::is_about_the_image;
 use crate::rebase::{Order, Together};
 
@@ -58,12 +58,39 @@ impl Mass {
         let Some(state) = state_after(item, &error) else {
             return Ok(false);
         };
+        if let RebasingError::Refused(RebaseError::Put(refused)) = &error {
+            return self.shut_out(item, road, &refused.to_string()).await;
+        }
         // What stands against it now is planned anew: a plan says what it asks of its owner, and where it goes.
         let state = match error {
             RebasingError::Rebuild { .. } => ItemState::New,
             _ => state,
         };
         place(state, &error.to_string()).await?;
+        Ok(true)
+    }
+
+    /// Its repository does not take what was made of it: its owner is asked to let it in.
+    async fn shut_out(&self, item: &RebaseItem, road: &RoadEntries, why: &str) -> Result<bool> {
+        let plan = match self.plan_of(item).await? {
+            Meant::Image(of) => self.rebases.make(*of).await.ok(),
+            Meant::Waits | Meant::Nothing(_) => None,
+        };
+        let Some(plan) = plan.map(|plan| plan.entry) else {
+            // It is another thing by now: that is found out when it is planned anew.
+            let class = &item.class;
+            let placed = self.store.place_rebase_item(item.id, ItemState::New, class, why);
+            placed.await?;
+            return Ok(true);
+        };
+        let placed = Placed {
+            state: ItemState::Impossible,
+            class: item.class.clone(),
+            reason: why.to_owned(),
+            remains: work::remains_of(&plan),
+            task: work::let_in(&plan, &item.of.new_release, road, why),
+        };
+        self.store.place_rebase_plan(item.id, placed).await?;
         Ok(true)
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use oci::{Digest, RepoName, Tag};
 use road::lineage::Release;
 use road::names::BaseName;
-use store::{ItemState, NewRebaseItem, RoadEntries, Store};
+use store::{ItemState, NewRebaseItem, RoadEntries, Store, Timestamp};
 
 use super::work::{Stands, Watched, settle, supersede, watched};
 use crate::fleet::FleetService;
@@ -16,6 +16,9 @@ use crate::fleet::FleetService;
 /// Between two searches that only a push to some repository has caused, at least, and so many times as long as the last one took.
 const BETWEEN_SEARCHES: Duration = Duration::from_secs(2);
 const SEARCH_REST_TIMES: u32 = 20;
+
+/// Between two searches that only time has caused, at least.
+const AGAIN_AT_LEAST: Duration = Duration::from_hours(1);
 
 /// How long is waited until the index knows of all images that were pushed before a release.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -81,6 +84,8 @@ pub(super) struct Finder {
     fleet: Arc<FleetService>,
     /// The state of bases and of the index that was last searched.
     seen: Option<(u64, u64)>,
+    /// When what a repository did not take is tried again, if there is such a tag.
+    again: Option<Timestamp>,
     /// The state of bases for which what is over was last closed and forgotten.
     closed: Option<u64>,
     not_before: Instant,
@@ -92,15 +97,23 @@ impl Finder {
             store,
             fleet,
             seen: None,
+            again: None,
             closed: None,
             not_before: Instant::now(),
         }
     }
 
-    /// Whether bases or the index have changed since it was searched.
+    /// Whether bases or the index have changed since it was searched, or something is to be tried again.
     pub(super) fn has_news(&self) -> bool {
+        if self.is_time() {
+            return true;
+        }
         let change = *self.store.entries().borrow();
         self.seen != Some((change, self.fleet.stand().epoch))
+    }
+
+    fn is_time(&self) -> bool {
+        self.again.is_some_and(|again| self.store.now() >= again)
     }
 
     /// Notes what is to follow, if there may be news.
@@ -109,7 +122,7 @@ impl Finder {
         let stand = self.fleet.stand();
         let now = (road.change, stand.epoch);
         let is_other_road = self.seen.is_none_or(|(change, _)| change != road.change);
-        if self.seen == Some(now) {
+        if self.seen == Some(now) && !self.is_time() {
             return Ok(());
         }
         if self.closed != Some(road.change) {
@@ -119,7 +132,7 @@ impl Finder {
             self.closed = Some(road.change);
         }
         if targets.is_empty() && self.store.work(true).await?.is_empty() {
-            self.seen = Some(now);
+            (self.seen, self.again) = (Some(now), None);
             return Ok(());
         }
         if !is_other_road && Instant::now() < self.not_before {
@@ -134,6 +147,10 @@ impl Finder {
         let (found, stands) = self.search(road, targets, watched(&open)).await?;
         settle(&self.store, &self.fleet, open, &stands).await?;
         self.note(found).await?;
+        // A tag that is found no more would be due for ever.
+        let not_again_before = self.store.now().plus(AGAIN_AT_LEAST);
+        let again = self.store.next_let_in().await?;
+        self.again = again.map(|again| again.max(not_again_before));
         self.not_before = Instant::now() + BETWEEN_SEARCHES.max(began.elapsed() * SEARCH_REST_TIMES);
         self.seen = Some((road.change, epoch));
         Ok(())

@@ -73,7 +73,11 @@ impl Reports {
         let stopped_by = stopped_by.map_err(|error| failed(error.into()))?;
         let of_base: Vec<&Release> = road.releases.of_base(base).collect();
         let is_told = |release: &Digest| is_open || reported.iter().any(|item| item.release == *release);
-        let mut releases = releases(of_base.clone(), entry.signer.as_deref());
+        let signer = Signer {
+            name: entry.signer.as_deref(),
+            is_told: is_open,
+        };
+        let mut releases = releases(of_base.clone(), signer);
         releases.retain(|release| is_told(&release.digest));
         let why_nothing = if reported.is_empty() {
             why_nothing(entry, &releases, of_base.len())
@@ -87,7 +91,8 @@ impl Reports {
             base: base.clone(),
             stopped_by,
             releases,
-            signer: entry.signer.clone(),
+            signer: entry.signer.clone().filter(|_| is_open),
+            withheld: !is_open,
             why_nothing,
             earlier,
             counts,
@@ -174,8 +179,16 @@ fn why_nothing(base: &BaseImage, releases: &[ReportedRelease], all: usize) -> St
     }
 }
 
+/// Who signs the releases of a base, if somebody is declared.
+#[derive(Clone, Copy)]
+struct Signer<'a> {
+    name: Option<&'a str>,
+    /// Whether whoever asks may pull the base: nobody else is told its signer.
+    is_told: bool,
+}
+
 /// Those that images follow to, and newer ones that they do not.
-fn releases(of_base: Vec<&Release>, signer: Option<&str>) -> Vec<ReportedRelease> {
+fn releases(of_base: Vec<&Release>, signer: Signer<'_>) -> Vec<ReportedRelease> {
     let mut all = of_base;
     all.sort_by_key(|release| std::cmp::Reverse((release.released_at, release.digest)));
     let newest = |platform: &str| {
@@ -200,10 +213,15 @@ fn releases(of_base: Vec<&Release>, signer: Option<&str>) -> Vec<ReportedRelease
         digest: release.digest,
         version: release.version.clone(),
         platform: release.platform.clone(),
-        moves_nothing: match (release.is_target, signer) {
+        moves_nothing: match (release.is_target, signer.name) {
             (true, _) => String::new(),
-            (false, Some(signer)) if !release.word.counts() => {
-                format!("it is not in the channel that images follow, or not signed by {signer}")
+            (false, Some(name)) if !release.word.counts() => {
+                let by = if signer.is_told {
+                    name
+                } else {
+                    "whom its owner names"
+                };
+                format!("it is not in the channel that images follow, or not signed by {by}")
             }
             (false, _) => "it is not in the channel that images follow".to_owned(),
         },
@@ -230,7 +248,11 @@ mod tests {
             is_target: number == 0,
         };
         let all: Vec<Release> = (0..=MAX_UNCOUNTED + 1).map(release).collect();
-        let told = releases(all.iter().collect(), Some("platform"));
+        let signer = Signer {
+            name: Some("platform"),
+            is_told: true,
+        };
+        let told = releases(all.iter().collect(), signer);
         assert_eq!(told.len(), MAX_UNCOUNTED + 1);
         let target = told.last().unwrap();
         assert_eq!(
@@ -242,5 +264,29 @@ mod tests {
             (MAX_UNCOUNTED + 1).to_string(),
             "the newest first"
         );
+    }
+
+    #[test]
+    fn who_signs_a_base_is_told_to_those_who_may_pull_it_alone() {
+        let release = Release {
+            base: "java".parse().unwrap(),
+            digest: oci::Digest::of(oci::Algorithm::Sha256, b"2"),
+            version: "2".to_owned(),
+            diff_ids: Vec::new(),
+            platform: "linux/amd64".to_owned(),
+            released_at: time::OffsetDateTime::UNIX_EPOCH,
+            superseded: None,
+            word: road::lineage::Word::Nobody,
+            is_target: false,
+        };
+        for is_told in [true, false] {
+            let signer = Signer {
+                name: Some("platform"),
+                is_told,
+            };
+            let told = releases(vec![&release], signer).remove(0).moves_nothing;
+            assert!(told.contains("not signed by "), "{told}");
+            assert_eq!(told.contains("platform"), is_told, "{told}");
+        }
     }
 }

@@ -15,17 +15,47 @@ use web::wire::{FindingEntry, ImagePlan, PlanEntry, ReleaseEntry};
 use crate::fleet::FleetService;
 use crate::judge::stored_limits;
 
+/// Longest reason for which a repository does not take an image, in bytes.
+const MAX_REASON_BYTES: usize = 500;
+
 /// What the image of a tag asks of its owner, that is to go to a release; `None`: it can follow. Of an index it is the image that stands
 /// most against it.
 pub(super) fn task_of(plan: &PlanEntry, release: &Digest, road: &RoadEntries) -> Option<Task> {
     let image = plan.images.iter().max_by_key(|image| image.class)?;
-    let goes = |image: &&ImagePlan| image.to.as_ref().is_some_and(|to| to.digest == *release);
-    let going = plan.images.iter().find(goes)?;
     let asks = match image.class? {
         SafetyClass::A | SafetyClass::B => return None,
         SafetyClass::C => Asks::Rebuild,
         SafetyClass::D => Asks::Vendor,
     };
+    Some(Task {
+        reasons: reasons(image),
+        more_reasons: image.more_obstacles + image.obstacles.len().saturating_sub(MAX_REASONS) as u64,
+        ..asked((plan, image), asks, release, road)?
+    })
+}
+
+/// What the image of a tag asks of its owner that can follow, and whose repository does not take what was made of it.
+pub(super) fn let_in(plan: &PlanEntry, release: &Digest, road: &RoadEntries, why: &str) -> Option<Task> {
+    let image = plan.images.iter().max_by_key(|image| image.class)?;
+    let reason = Reason {
+        text: policy::yaml::one_line(why, MAX_REASON_BYTES),
+        step: None,
+    };
+    Some(Task {
+        reasons: vec![reason],
+        ..asked((plan, image), Asks::LetIn, release, road)?
+    })
+}
+
+/// The same without reasons.
+fn asked(
+    (plan, image): (&PlanEntry, &ImagePlan),
+    asks: Asks,
+    release: &Digest,
+    road: &RoadEntries,
+) -> Option<Task> {
+    let goes = |image: &&ImagePlan| image.to.as_ref().is_some_and(|to| to.digest == *release);
+    let going = plan.images.iter().find(goes)?;
     let base = road.bases.get(&image.base)?;
     let fixes: Vec<Problem> = image.findings.gone.iter().map(problem).collect();
     let gone: u64 = image.findings.gone_by_severity.values().sum();
@@ -34,8 +64,8 @@ pub(super) fn task_of(plan: &PlanEntry, release: &Digest, road: &RoadEntries) ->
         base_repository: base.repository.clone(),
         from: named(&going.from),
         to: named(going.to.as_ref()?),
-        reasons: reasons(image),
-        more_reasons: image.more_obstacles + image.obstacles.len().saturating_sub(MAX_REASONS) as u64,
+        reasons: Vec::new(),
+        more_reasons: 0,
         more_fixes: gone.saturating_sub(fixes.len().min(MAX_FINDINGS) as u64),
         fixes: fixes.into_iter().take(MAX_FINDINGS).collect(),
         remains: image.remains.iter().take(MAX_FINDINGS).map(problem).collect(),

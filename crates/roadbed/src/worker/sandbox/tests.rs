@@ -5,7 +5,8 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream, UdpSocket},
     os::unix::net::UnixStream,
-    process::{Command, exit},
+    process::{Command, Stdio, exit},
+    time::Duration,
 };
 
 use super::*;
@@ -32,15 +33,27 @@ fn who_computes_for_too_long_says_so_and_ends() {
             std::hint::spin_loop();
         }
     }
-    let output = Command::new(std::env::current_exe().unwrap())
+    let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
             "worker::sandbox::tests::who_computes_for_too_long_says_so_and_ends",
             "--nocapture",
         ])
         .env(SPINS, "1")
-        .output()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    // Meanwhile it is what the system would end first.
+    let score = format!("/proc/{}/oom_score_adj", child.id());
+    while std::fs::read_to_string(&score).is_ok_and(|score| score.trim() != "1000") {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended before it was locked in"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.ends_with(CPU_OVER), "{said}");

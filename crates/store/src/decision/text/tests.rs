@@ -6,7 +6,7 @@ use super::*;
 use crate::decision::{Finished, Judgement, Outcome};
 use crate::job::{JobKind, JobPriority};
 use crate::testing::Kit;
-use crate::{Timestamp, blob};
+use crate::{DamageKind, FsckOptions, Timestamp, blob};
 
 const LEASE: Duration = Duration::from_mins(1);
 
@@ -216,6 +216,89 @@ async fn a_text_that_is_gone_is_told_as_damage() {
     // Whoever decides the same again has it there again.
     images.decide(|_| "{}".to_owned()).await;
     assert_eq!((images.text(0).await.as_str(), images.kept().await), ("{}", 1));
+}
+
+impl Images {
+    /// Two images with reasons of their own, of which one has those of the other in their place.
+    async fn damaged() -> Self {
+        let images = Self::new(2).await;
+        images.decide(|number| long(&number.to_string())).await;
+        images
+            .write(
+                "UPDATE decision_text SET packed = (SELECT packed FROM decision_text ORDER BY said LIMIT 1)",
+            )
+            .await;
+        images.kit.store.inner.caches.epochs.bump_all();
+        images
+    }
+
+    /// How many of the images have no reasons that can be told.
+    async fn without_text(&self) -> usize {
+        let mut without = 0;
+        for (number, digest) in self.digests.iter().enumerate() {
+            let store = &self.kit.store;
+            match store.decision_with_text(&self.repo, digest, Point::Pull).await {
+                Ok(found) => assert_eq!(*found.unwrap().1, *long(&number.to_string())),
+                Err(_) => without += 1,
+            }
+        }
+        without
+    }
+
+    async fn asked_for(&self) -> u64 {
+        self.kit.store.job_counts(JobKind::Judge).await.unwrap().waiting
+    }
+
+    async fn check(&self, quarantine: bool) -> Vec<(DamageKind, bool, Vec<String>)> {
+        let options = FsckOptions {
+            quarantine,
+            ..FsckOptions::default()
+        };
+        let report = self.kit.store.fsck(options, |_| {}).await.unwrap();
+        let damages = report.damages.into_iter();
+        damages
+            .map(|damage| (damage.kind, damage.quarantined, damage.needed_by))
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_damaged_is_never_told_and_made_anew() {
+    let images = Images::damaged().await;
+    assert_eq!(images.without_text().await, 1);
+    assert_eq!((images.kept().await, images.asked_for().await), (1, 1));
+    images.decide(|number| long(&number.to_string())).await;
+    assert_eq!((images.without_text().await, images.kept().await), (0, 2));
+}
+
+#[tokio::test]
+async fn a_check_finds_texts_that_are_damaged_or_gone_and_has_them_made_anew() {
+    use DamageKind::{ReasonsCorrupt, ReasonsMissing};
+    let images = Images::damaged().await;
+    let found = images.check(false).await;
+    let needed_by = found[0].2.clone();
+    assert_eq!(found, [(ReasonsCorrupt, false, needed_by.clone())]);
+    assert_eq!(needed_by.len(), 1, "once, though both points have it");
+    assert!(needed_by[0].starts_with("team/app:i"), "{needed_by:?}");
+    assert_eq!(
+        (images.kept().await, images.asked_for().await),
+        (2, 0),
+        "only told"
+    );
+    let found = images.check(true).await;
+    assert_eq!(found, [(ReasonsCorrupt, true, needed_by.clone())]);
+    assert_eq!((images.kept().await, images.asked_for().await), (1, 1));
+    assert_eq!(
+        images.check(false).await,
+        [(ReasonsMissing, false, needed_by.clone())]
+    );
+    assert_eq!(images.check(true).await, [(ReasonsMissing, true, needed_by)]);
+    images.decide(|number| long(&number.to_string())).await;
+    assert_eq!(images.check(false).await, []);
+    assert_eq!(images.without_text().await, 0);
+    // What cannot be unpacked is no text either.
+    images.write("UPDATE decision_text SET packed = X'28b52f'").await;
+    assert_eq!(images.check(false).await.len(), 2);
 }
 
 #[test]

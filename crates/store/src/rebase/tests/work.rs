@@ -252,6 +252,69 @@ async fn what_could_not_follow_is_planned_again_once_its_work_is_closed() {
     assert_eq!(store.work(false).await.unwrap()[0].work.state, WorkState::Left);
 }
 
+/// A tag may stand again where it stood, whatever is remembered of that.
+#[tokio::test]
+async fn what_could_not_follow_is_planned_again_also_when_its_work_is_forgotten() {
+    let world = world().await;
+    let item = world.item("2").await;
+    let store = &world.kit.store;
+    store.place_rebase_plan(item.id, stuck("2")).await.unwrap();
+    world.kit.advance(crate::WORK_KEPT);
+    let work = store.work(true).await.unwrap();
+    let left = vec![(work[0].id, WorkState::Left)];
+    store.close_work(left).await.unwrap();
+    store.tell_of_work(store.now()).await.unwrap();
+    world.kit.advance(crate::WORK_KEPT + Duration::from_mins(1));
+    assert_eq!(store.forget_work().await.unwrap(), 1);
+    assert_eq!(world.item("2").await.state, ItemState::New);
+    store.place_rebase_plan(item.id, stuck("2")).await.unwrap();
+    assert_eq!(store.work(true).await.unwrap().len(), 1, "it is asked for anew");
+    assert_eq!(world.item("2").await.state, ItemState::Impossible, "not for ever");
+}
+
+#[tokio::test]
+async fn what_its_repository_does_not_take_is_work_until_it_is_let_in_and_tried_each_day() {
+    let world = world().await;
+    let item = world.item("2").await;
+    let store = &world.kit.store;
+    assert_eq!(store.next_let_in().await.unwrap(), None);
+    let waiting = Placed {
+        state: ItemState::Waiting,
+        class: "A".to_owned(),
+        task: None,
+        ..stuck("2")
+    };
+    let shut_out = Placed {
+        class: "A".to_owned(),
+        task: Some(Task {
+            asks: Asks::LetIn,
+            ..task("2")
+        }),
+        ..stuck("2")
+    };
+    store.place_rebase_plan(item.id, waiting.clone()).await.unwrap();
+    store.place_rebase_plan(item.id, shut_out.clone()).await.unwrap();
+    assert_eq!(store.tell_of_work(store.now()).await.unwrap(), 1);
+    let again = store.now().plus(crate::LET_IN_AGAIN);
+    assert_eq!(store.next_let_in().await.unwrap(), Some(again));
+    assert_eq!(world.item("2").await.state, ItemState::Impossible);
+    world.kit.advance(crate::LET_IN_AGAIN);
+    assert_eq!(world.item("2").await.state, ItemState::New);
+    // That it can follow is nothing new, and that it is shut out again neither.
+    store.place_rebase_plan(item.id, waiting.clone()).await.unwrap();
+    store.place_rebase_plan(item.id, shut_out).await.unwrap();
+    assert_eq!(store.work(true).await.unwrap()[0].work.task.asks, Asks::LetIn);
+    assert_eq!(store.tell_of_work(store.now()).await.unwrap(), 0);
+    world.kit.advance(crate::LET_IN_AGAIN);
+    assert_eq!(world.item("2").await.state, ItemState::New);
+    store.place_rebase_plan(item.id, waiting).await.unwrap();
+    let plan = world.plan("new", Some(item.id));
+    store.make_rebase(&world.actor, plan).await.unwrap();
+    assert_eq!(store.work(false).await.unwrap()[0].work.state, WorkState::Left);
+    assert_eq!(store.tell_of_work(store.now()).await.unwrap(), 1);
+    assert_eq!(store.next_let_in().await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn a_damaged_item_keeps_no_other_from_being_read() {
     let world = world().await;
