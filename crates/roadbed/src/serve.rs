@@ -37,6 +37,7 @@ mod housekeeping;
 mod looking;
 mod process;
 mod proxies;
+mod proxying;
 mod store_metrics;
 mod telling;
 
@@ -191,6 +192,7 @@ fn registry(
     metrics: &mut prometheus_client::registry::Registry,
 ) -> anyhow::Result<Registry> {
     let counters = RegistryMetrics::register(metrics);
+    let proxy = proxying::proxy(config, store, &gate, metrics)?;
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
     Ok(Registry::new(
@@ -200,6 +202,7 @@ fn registry(
         access_log,
         gate,
         key,
+        proxy,
     ))
 }
 

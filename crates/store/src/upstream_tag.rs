@@ -74,16 +74,16 @@ impl Store {
         let dropped: Result<(), DeleteError> = self
             .write(move |tx| {
                 Box::pin(async move {
-                    let sql = "DELETE FROM upstream_tag WHERE repository = $1 AND tag = $2";
-                    let values = [intake.repo.as_str().into(), tag.as_str().into()];
-                    sql::execute(tx.sql(), sql, values).await?;
-                    tag::remove(tx, &intake.repo, &tag, &Intake::actor()).await
+                    forget(tx, &intake.repo, &tag).await?;
+                    match tag::remove(tx, &intake.repo, &tag, &Intake::actor()).await {
+                        Err(DeleteError::Unknown) => Ok(()),
+                        removed => removed,
+                    }
                 })
             })
             .await;
         match dropped {
             Err(DeleteError::Store(error)) => Err(error),
-            // It was not there.
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -127,6 +127,13 @@ pub(crate) async fn note(
         tx.now().micros().into(),
         gone.into(),
     ];
+    sql::execute(tx.sql(), sql, values).await.map(drop)
+}
+
+/// Forgets what is known of a tag that goes.
+pub(crate) async fn forget(tx: &Tx, repo: &RepoName, tag: &Tag) -> Result<(), StoreError> {
+    let sql = "DELETE FROM upstream_tag WHERE repository = $1 AND tag = $2";
+    let values = [repo.as_str().into(), tag.as_str().into()];
     sql::execute(tx.sql(), sql, values).await.map(drop)
 }
 

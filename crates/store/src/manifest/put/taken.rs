@@ -1,8 +1,6 @@
 //! Manifests that come from an upstream: stored as a push is stored, by the same rules.
 
-use access::permit::Pull;
-use access::Permit;
-use oci::{Digest, ManifestKind, Tag};
+use oci::{Digest, ManifestKind, RepoName, Tag};
 
 use super::{Named, Pushing};
 use crate::blob::Witnesses;
@@ -32,13 +30,13 @@ impl Store {
     }
 
     /// Whether the repository has this manifest.
-    pub async fn has_manifest(&self, repo: &oci::RepoName, digest: &Digest) -> Result<bool, StoreError> {
+    pub async fn has_manifest(&self, repo: &RepoName, digest: &Digest) -> Result<bool, StoreError> {
         Ok(self.manifest_by_digest(repo, digest).await?.is_some())
     }
 
-    /// Whether the repository has this blob.
-    pub async fn has_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> Result<bool, StoreError> {
-        Ok(self.blob_row(permit.repo(), digest).await?.is_some())
+    /// Whether the repository to which something comes in has this blob.
+    pub async fn has_blob(&self, intake: &Intake, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(self.blob_row(&intake.repo, digest).await?.is_some())
     }
 }
 
