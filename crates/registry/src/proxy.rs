@@ -313,12 +313,22 @@ impl Proxy {
         Some(Found::Held(manifest, None))
     }
 
-    /// What is known here without asking the upstream.
+    /// What is known here without asking the upstream, for a pull.
     pub(crate) async fn look(&self, ask: &Ask, reference: &Reference) -> Result<Seen, ProxyError> {
+        let seen = self.seen(ask, reference).await?;
+        match &seen {
+            Seen::Enough(Found::Held(_, Some(_))) => self.inner.metrics.stale(&ask.proxied.upstream),
+            Seen::Enough(_) => self.inner.metrics.hit(&ask.proxied.upstream),
+            Seen::Old(_) | Seen::Nothing => {}
+        }
+        Ok(seen)
+    }
+
+    async fn seen(&self, ask: &Ask, reference: &Reference) -> Result<Seen, ProxyError> {
         let tag = match reference {
             Reference::Digest(digest) => {
                 let here = self.here(ask, digest).await?;
-                return Ok(here.map_or(Seen::Nothing, |found| self.hit(ask, found)));
+                return Ok(here.map_or(Seen::Nothing, Seen::Enough));
             }
             Reference::Tag(tag) => tag,
         };
@@ -334,16 +344,11 @@ impl Proxy {
                 coming @ Found::Coming(_) => Seen::Enough(coming),
             });
         }
-        Ok(if known.gone {
-            Seen::Enough(self.stale(ask, found, GONE))
+        Ok(Seen::Enough(if known.gone {
+            stale(ask, found, GONE)
         } else {
-            self.hit(ask, found)
-        })
-    }
-
-    fn hit(&self, ask: &Ask, found: Found) -> Seen {
-        self.inner.metrics.hit(&ask.proxied.upstream);
-        Seen::Enough(found)
+            found
+        }))
     }
 
     /// The manifest that a pull means, by `deadline`.
@@ -402,15 +407,10 @@ impl Proxy {
         }
     }
 
+    /// The same, counted.
     fn stale(&self, ask: &Ask, found: Found, why: &str) -> Found {
         self.inner.metrics.stale(&ask.proxied.upstream);
-        match found {
-            Found::Held(manifest, _) => {
-                let name = &ask.proxied.upstream.config.name;
-                Found::Held(manifest, Some(format!("stale: as it was last seen at upstream {name}; {why}")))
-            }
-            coming @ Found::Coming(_) => coming,
-        }
+        stale(ask, found, why)
     }
 
     fn is_fresh(&self, ask: &Ask, known: &Known) -> bool {
@@ -480,6 +480,18 @@ impl Proxy {
             },
             Outcome::Held(digest) => self.here(ask, &digest).await?.ok_or(ProxyError::Lost),
         }
+    }
+}
+
+/// What is served although the upstream did not say that it is so.
+fn stale(ask: &Ask, found: Found, why: &str) -> Found {
+    match found {
+        Found::Held(manifest, _) => {
+            let name = &ask.proxied.upstream.config.name;
+            let why = format!("stale: as it was last seen at upstream {name}; {why}");
+            Found::Held(manifest, Some(why))
+        }
+        coming @ Found::Coming(_) => coming,
     }
 }
 

@@ -9,7 +9,7 @@ use super::error::ProxyError;
 use super::flights::question;
 use super::images::{Coming, Fetched, needed};
 use super::source::{SourceError, SourceHead, SourceManifest};
-use super::{Ask, Gone, Known, Proxy, lookalike, manifest_type};
+use super::{Ask, Found, Gone, Known, Proxy, Seen, lookalike, manifest_type};
 
 /// What came of a question.
 #[derive(Clone)]
@@ -27,6 +27,9 @@ pub(super) enum Outcome {
 impl Proxy {
     /// Asks the upstream. `held` is what the tag was when it was last asked, where that is here.
     pub(super) async fn refresh(self, ask: Ask, reference: Reference, held: Option<Digest>) -> Outcome {
+        if let Some(outcome) = self.came_meanwhile(&ask, &reference).await {
+            return outcome;
+        }
         let outcome = match (reference.tag(), held) {
             (Some(tag), Some(held)) => self.revalidate(&ask, tag, &reference, held).await,
             _ => self.fetch(&ask, &reference, held).await,
@@ -35,6 +38,20 @@ impl Proxy {
             self.note_failure(&ask, reference, &error);
             Outcome::Failed(error)
         })
+    }
+
+    /// What somebody else was told between the look of whoever asks and this question.
+    async fn came_meanwhile(&self, ask: &Ask, reference: &Reference) -> Option<Outcome> {
+        let key = (ask.repo().clone(), reference.clone());
+        if let Some(error) = self.inner.absent.get(&key) {
+            return Some(Outcome::Failed(error));
+        }
+        match self.seen(ask, reference).await {
+            Ok(Seen::Enough(Found::Coming(coming))) => Some(Outcome::Coming(coming)),
+            Ok(Seen::Enough(Found::Held(manifest, None))) => Some(Outcome::Held(manifest.digest)),
+            Ok(Seen::Enough(Found::Held(manifest, Some(_)))) => Some(Outcome::Gone(manifest.digest)),
+            Ok(Seen::Old(_) | Seen::Nothing) | Err(_) => None,
+        }
     }
 
     fn note_failure(&self, ask: &Ask, reference: Reference, error: &ProxyError) {
