@@ -108,16 +108,20 @@ mod tests {
         assert_eq!(join("a").done().await, Some(3), "what is over is begun anew");
     }
 
+    async fn lost() -> u32 {
+        panic!("lost")
+    }
+
     #[tokio::test(start_paused = true)]
     async fn there_are_no_more_than_may_be_and_what_is_lost_is_over() {
         let work: Arc<Coalesce<u8, u32>> = Coalesce::new(2);
         let on = Handle::current();
-        let never = || std::future::pending::<u32>();
+        let never = std::future::pending::<u32>;
         let _held = [work.join(&on, 1, never).unwrap(), work.join(&on, 2, never).unwrap()];
         assert_eq!(work.join(&on, 3, never).err(), Some(Full));
         assert!(work.join(&on, 1, never).is_ok(), "it is under way already");
         let work: Arc<Coalesce<u8, u32>> = Coalesce::new(1);
-        let lost = work.join(&on, 1, || async { panic!("lost") }).unwrap();
+        let lost = work.join(&on, 1, lost).unwrap();
         assert_eq!(lost.done().await, None);
         assert_eq!(work.join(&on, 1, || async { 7 }).unwrap().done().await, Some(7));
     }

@@ -47,7 +47,7 @@ pub(crate) enum ProxyError {
         upstream: Arc<str>,
         /// Why.
         #[source]
-        source: UploadError,
+        source: Box<UploadError>,
     },
     /// The manifest that came could not be stored.
     #[error("the manifest from upstream {upstream} was not stored: {source}")]
@@ -56,7 +56,7 @@ pub(crate) enum ProxyError {
         upstream: Arc<str>,
         /// Why.
         #[source]
-        source: PutError,
+        source: Box<PutError>,
     },
     /// Policy refuses to take it in.
     #[error("{message}")]
@@ -106,24 +106,17 @@ impl ProxyError {
             Self::OnItsWay { .. } => unavailable(message, ON_ITS_WAY_SECONDS),
             Self::Lost => unavailable(message, RETRY_AFTER_SECONDS),
             Self::Store(error) => error.into(),
-            Self::Blob {
-                source: UploadError::Store(error),
-                ..
-            } => error.into(),
-            Self::Blob {
-                source: source @ UploadError::Quota(_),
-                ..
-            } => source.into(),
-            Self::Manifest {
-                source: PutError::Store(error),
-                ..
-            } => error.into(),
-            Self::Manifest {
-                source: source @ PutError::Quota(_),
-                ..
-            } => source.into(),
-            // Whatever else is wrong with it is the upstream's fault.
-            Self::Blob { .. } | Self::Manifest { .. } => bad_gateway(message),
+            // Whatever else is wrong with what came is the upstream's fault.
+            Self::Blob { source, .. } => match *source {
+                UploadError::Store(error) => error.into(),
+                quota @ UploadError::Quota(_) => quota.into(),
+                _ => bad_gateway(message),
+            },
+            Self::Manifest { source, .. } => match *source {
+                PutError::Store(error) => error.into(),
+                quota @ PutError::Quota(_) => quota.into(),
+                _ => bad_gateway(message),
+            },
         }
     }
 }

@@ -164,7 +164,7 @@ impl Flights {
         let _room = self.room(size.unwrap_or(UNKNOWN_BYTES))?;
         let failed = |source| ProxyError::Blob {
             upstream: Arc::clone(&upstream.config.name),
-            source,
+            source: Box::new(source),
         };
         let landing = self.store.begin_intake(wanted.intake, wanted.digest, size);
         let landing = landing.await.map_err(failed)?;

@@ -232,7 +232,7 @@ impl Images {
             Ok(_) => Ok(kept),
             Err(source) => Err(ProxyError::Manifest {
                 upstream: Arc::clone(&proxied.upstream.config.name),
-                source,
+                source: Box::new(source),
             }),
         }
     }
