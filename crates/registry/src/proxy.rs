@@ -386,8 +386,14 @@ impl Proxy {
         held: Arc<StoredManifest>,
         deadline: Instant,
     ) -> Result<Found, ProxyError> {
-        let soon = deadline.min(Instant::now() + self.inner.limits.revalidate_wait);
-        let outcome = self.question(ask, reference, Some(held.digest), soon).await;
+        // Of an upstream that did not answer, nobody waits for the answer.
+        let patience = if ask.proxied.upstream.breaker.is_closed() {
+            self.inner.limits.revalidate_wait
+        } else {
+            Duration::ZERO
+        };
+        let soon = deadline.min(Instant::now() + patience);
+        let outcome = self.question(ask, reference, Some((held.digest, patience)), soon).await;
         let found = match outcome {
             Ok(outcome) => self.outcome(ask, outcome).await,
             Err(error) => Err(error),
@@ -441,12 +447,12 @@ impl Proxy {
         Ok(Some(known))
     }
 
-    /// Asks the upstream, together with all who ask the same.
+    /// Asks the upstream, together with all who ask the same. Who holds something has patience from when it was first asked.
     async fn question(
         &self,
         ask: &Ask,
         reference: &Reference,
-        held: Option<Digest>,
+        held: Option<(Digest, Duration)>,
         until: Instant,
     ) -> Result<Outcome, ProxyError> {
         let key = (ask.repo().clone(), reference.clone());
@@ -456,11 +462,13 @@ impl Proxy {
         self.inner.metrics.miss(&ask.proxied.upstream);
         let work = || {
             let (proxy, ask, reference) = (self.clone(), ask.clone(), reference.clone());
+            let held = held.map(|(digest, _)| digest);
             async move { proxy.refresh(ask, reference, held).await }
         };
         let joined = self.inner.questions.join(&self.inner.runtime, key, work);
         let joined =
             joined.map_err(|_| ProxyError::TooMany("too many questions to upstreams are under way"))?;
+        let until = held.map_or(until, |(_, patience)| until.min(joined.since + patience));
         match timeout_at(until, joined.done()).await {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => Err(ProxyError::Lost),

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Work under way, by what it is about.
 pub(crate) struct Coalesce<K, V> {
-    running: Mutex<HashMap<K, watch::Receiver<Option<V>>>>,
+    running: Mutex<HashMap<K, Joined<V>>>,
     most: usize,
 }
 
@@ -45,12 +46,16 @@ where
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let count = running.len();
         let entry = match running.entry(key.clone()) {
-            Entry::Occupied(entry) => return Ok(Joined(entry.get().clone())),
+            Entry::Occupied(entry) => return Ok(entry.get().clone()),
             Entry::Vacant(_) if count >= self.most => return Err(Full),
             Entry::Vacant(entry) => entry,
         };
-        let (sender, receiver) = watch::channel(None);
-        entry.insert(receiver.clone());
+        let (sender, done) = watch::channel(None);
+        let joined = Joined {
+            since: Instant::now(),
+            done,
+        };
+        entry.insert(joined.clone());
         let (work, place) = (work(), Running(Arc::clone(self), key));
         on.spawn(async move {
             let done = work.await;
@@ -58,7 +63,7 @@ where
             drop(place);
             sender.send_replace(Some(done));
         });
-        Ok(Joined(receiver))
+        Ok(joined)
     }
 }
 
@@ -73,12 +78,17 @@ impl<K: Hash + Eq, V> Drop for Running<K, V> {
 }
 
 /// A share in the work.
-pub(crate) struct Joined<V>(watch::Receiver<Option<V>>);
+#[derive(Clone)]
+pub(crate) struct Joined<V> {
+    /// When it was begun.
+    pub(crate) since: Instant,
+    done: watch::Receiver<Option<V>>,
+}
 
 impl<V: Clone> Joined<V> {
     /// What came of it; `None`: it was lost.
     pub(crate) async fn done(mut self) -> Option<V> {
-        let done = self.0.wait_for(Option::is_some).await.ok()?;
+        let done = self.done.wait_for(Option::is_some).await.ok()?;
         done.clone()
     }
 }

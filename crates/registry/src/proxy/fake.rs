@@ -72,6 +72,7 @@ pub(crate) fn upstream(prefix: &str, fake: &Arc<Fake>) -> UpstreamConfig {
         deny: Vec::new(),
         rule: RULE,
         rules: PatternMap::default(),
+        fetches: 16,
         source: Arc::clone(fake) as _,
     }
 }

@@ -24,6 +24,8 @@ use crate::gate::{Gate, Push, PushVerdict};
 pub struct ImageLimits {
     /// Images at the same time, each with a manifest in memory; one more is answered 429. Default 256.
     pub images: usize,
+    /// Bytes of their manifests; one more is answered 429. Default 64 MiB.
+    pub bytes: u64,
     /// Blobs of one image that are asked for at the same time when no client wants them. Default 4.
     pub blobs_at_once: usize,
 }
@@ -32,6 +34,7 @@ impl Default for ImageLimits {
     fn default() -> Self {
         Self {
             images: 256,
+            bytes: 64 << 20,
             blobs_at_once: 4,
         }
     }
@@ -148,7 +151,10 @@ impl Images {
         {
             return Ok(Arc::clone(coming));
         }
-        if running.len() >= self.limits.images {
+        let held = |coming: &Arc<Coming>| coming.manifest.bytes.len() as u64;
+        let bytes: u64 = running.values().map(held).sum();
+        let is_too_large = bytes + fetched.stored.bytes.len() as u64 > self.limits.bytes;
+        if running.len() >= self.limits.images || is_too_large {
             return Err(ProxyError::TooMany("too many images are on their way from upstreams"));
         }
         let (sender, arrived) = watch::channel(None);

@@ -185,6 +185,9 @@ impl Proxy {
     ) -> Result<Outcome, ProxyError> {
         let upstream = &ask.proxied.upstream;
         let (source, most) = (&upstream.config.source, self.inner.manifest_limits.bytes);
+        let Ok(_place) = upstream.fetches.acquire().await else {
+            return Err(ProxyError::Lost);
+        };
         let asked = source.manifest(&ask.proxied.name, reference, most);
         let came = question(upstream, self.inner.limits.manifest_time, asked).await?;
         self.inner.metrics.fetched(upstream, came.bytes.len() as u64);

@@ -113,7 +113,6 @@ async fn what_is_held_is_served_when_the_upstream_is_gone_slow_or_tired() {
         SourceError::OverBudget {
             retry_after: Duration::from_mins(7),
         },
-        SourceError::Denied("no".into()),
         SourceError::Unreachable("refused".into()),
     ] {
         fake.change(|state| state.error = Some(error.clone()));

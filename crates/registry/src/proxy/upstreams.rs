@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oci::{PatternMap, RepoName, RepoPattern};
+use tokio::sync::Semaphore;
 
 use super::breaker::Breaker;
 use super::source::Source;
@@ -60,6 +61,8 @@ pub struct UpstreamConfig {
     pub rule: UpstreamRule,
     /// Rules by names there.
     pub rules: PatternMap<UpstreamRule>,
+    /// Manifests that are fetched from it at the same time; others wait. Each may be in memory twice while it is read.
+    pub fetches: usize,
     /// How it is asked.
     pub source: Arc<dyn Source>,
 }
@@ -68,6 +71,7 @@ pub struct UpstreamConfig {
 pub(crate) struct Upstream {
     pub(crate) config: UpstreamConfig,
     pub(crate) breaker: Breaker,
+    pub(crate) fetches: Semaphore,
 }
 
 /// A repository here that is one of an upstream.
@@ -112,8 +116,9 @@ impl Proxied {
 
 impl Upstreams {
     pub(crate) fn new(configs: Vec<UpstreamConfig>) -> Self {
-        let upstream = |config| {
+        let upstream = |config: UpstreamConfig| {
             Arc::new(Upstream {
+                fetches: Semaphore::new(config.fetches),
                 config,
                 breaker: Breaker::default(),
             })

@@ -37,6 +37,10 @@ section! {
         resumes: u32 = limits().flights.resumes, 0 => 100;
         /// Images whose blobs are fetched at the same time.
         images: usize = limits().images.images, 1 => 100_000;
+        /// Bytes of the manifests of these images.
+        image_memory: Size = Size(limits().images.bytes), MIB => Size(1 << 40);
+        /// Manifests that are fetched from one upstream at the same time; others wait.
+        fetches: usize = 16, 1 => 10_000;
         /// Blobs of one image that are fetched at the same time when no client wants them.
         blobs_at_once: usize = limits().images.blobs_at_once, 1 => 64;
         /// Longest time until a connection to an upstream is there.
@@ -74,6 +78,7 @@ impl Proxy {
             },
             images: ImageLimits {
                 images: self.images,
+                bytes: self.image_memory.0,
                 blobs_at_once: self.blobs_at_once,
             },
             first_wait: first_wait.0,

@@ -66,6 +66,7 @@ fn upstream(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamConfig> {
         deny: entry.deny.clone(),
         rule: entry.rule,
         rules,
+        fetches: config.proxy.fetches,
         source: Arc::new(Registry(source)),
     })
 }

@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 use super::world::{World, blob, is_final, manifest, until, until_stored};
 use crate::harness::{
     content::{Algorithm, Blob},
+    login::{Challenge, Login},
     manifest::{Draft, INDEX, small_image},
     metrics::Metrics,
     tally::Tally,
@@ -36,6 +37,17 @@ async fn both_names_are_one(world: &World) -> Result<()> {
     by_namespace.expect(&[200])?.expect_header("oci-namespace", "docker.io")?;
     let asked = world.upstream.count("GET", "/manifests/1");
     ensure!(asked == 1, "{asked} questions for one tag");
+    // Docker asks for a token by the name that it was given.
+    let challenge = Challenge {
+        realm: world.node.url("/v2/token").to_string(),
+        service: "any".to_owned(),
+        scope: "repository:hub/app:pull".to_owned(),
+        error: None,
+    };
+    let token = world.node.fetch_token(&challenge).await?.expect(&[200])?.json()?;
+    let token = token["token"].as_str().unwrap_or_default().to_owned();
+    let docker = world.node.with_login(Login::Bearer(token));
+    docker.get(manifest("app", "1")).send().await?.expect(&[200])?;
     Ok(())
 }
 
