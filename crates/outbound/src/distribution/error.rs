@@ -29,7 +29,7 @@ pub enum UpstreamError {
         /// For how long, if it says that.
         retry_after: Option<Duration>,
     },
-    /// What may be asked of it within an hour is used up. Nothing was sent.
+    /// What may be asked of it within an hour is used up. It was asked for nothing.
     #[error("the {what} per hour that are set for this upstream are used up")]
     OverBudget {
         /// When there will be some again.

@@ -141,12 +141,18 @@ mod tests {
     #[test]
     fn what_is_no_host_is_told() {
         for wrong in [
-            "", "https://a.example", "a.example/x", "a b", "a.example:", "a.example:x", "a.example:99999",
-            "*", "*.", "a*.example", "ann@a.example", "2001:db8::1",
-        ]
-        .into_iter()
-        .filter(|text| *text != "*")
-        {
+            "",
+            "https://a.example",
+            "a.example/x",
+            "a b",
+            "a.example:",
+            "a.example:x",
+            "a.example:99999",
+            "*.",
+            "a*.example",
+            "ann@a.example",
+            "2001:db8::1",
+        ] {
             let error = Hosts::parse(&[wrong.to_owned()]).unwrap_err();
             assert!(error.to_string().contains("is no host"), "{wrong}: {error}");
         }

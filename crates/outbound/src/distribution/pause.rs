@@ -13,11 +13,12 @@ pub(super) enum Kind {
     Manifest,
     Blob,
     List,
+    Token,
 }
 
 /// Until when each kind is not asked for.
 #[derive(Debug, Default)]
-pub(super) struct Pauses(Mutex<[Option<Instant>; 4]>);
+pub(super) struct Pauses(Mutex<[Option<Instant>; 5]>);
 
 impl Pauses {
     /// It asked for one.
