@@ -1,4 +1,4 @@
-//! The client's side of the OCI distribution protocol: what a proxy asks an upstream registry for.
+//! The client's side of the OCI distribution protocol: what a proxy asks an upstream registry for, and what a copy pushes.
 //!
 //! The registry at the other end may be hostile, broken or gone. So an [`Upstream`]
 //!
@@ -23,6 +23,7 @@ mod hosts;
 mod lists;
 mod manifest;
 mod pause;
+mod push;
 mod settings;
 mod tokens;
 
@@ -39,6 +40,7 @@ pub use budget::{Budget, BudgetLeft, Spending};
 pub use docker_hub::{DOCKER_HUB, DOCKER_IO, on_docker_hub, usual_realms};
 pub use error::UpstreamError;
 pub use manifest::{ManifestHead, UpstreamManifest};
+pub use push::StreamError;
 pub use settings::{UpstreamLogin, UpstreamSettings};
 
 use crate::{Client, OutboundError};
@@ -46,6 +48,9 @@ use budget::Ledger;
 use hosts::Hosts;
 use pause::Pauses;
 use tokens::Tokens;
+
+/// Longer than anything takes.
+const NO_DEADLINE: Duration = Duration::from_hours(24 * 7);
 
 /// An upstream registry. Cheap to clone; all clones share connections, tokens and budget.
 #[derive(Clone)]
@@ -85,8 +90,8 @@ impl Upstream {
     ) -> Result<Self, OutboundError> {
         settings::check(&settings.url)?;
         let mut client = settings.client;
-        // Both deadlines are kept here; the client's own one would count while nobody reads.
-        client.idle_timeout = settings.first_byte.max(settings.idle).saturating_mul(2);
+        // Both deadlines are kept here: the client's own one would count while nobody reads, and while something is pushed.
+        client.idle_timeout = NO_DEADLINE;
         Ok(Self {
             inner: Arc::new(Inner {
                 client: Client::new(client)?,

@@ -14,6 +14,7 @@ mod outbound {
         mod blobs;
         mod lists;
         mod manifests;
+        mod pushes;
         mod redirects;
         mod tokens;
         mod world;

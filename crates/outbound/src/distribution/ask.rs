@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -38,10 +39,35 @@ pub(super) struct Asked {
     pub(super) accept: &'static str,
     /// From which byte on.
     pub(super) from: u64,
+    /// What is sent, and its media type.
+    pub(super) body: Option<(Bytes, HeaderValue)>,
     pub(super) scope: Scope,
 }
 
 impl Asked {
+    pub(super) fn new(kind: Kind, method: Method, path: String, scope: Scope) -> Self {
+        Self {
+            kind,
+            method,
+            path,
+            query: None,
+            accept: "*/*",
+            from: 0,
+            body: None,
+            scope,
+        }
+    }
+
+    /// Whether an answer of this status brings what was asked for.
+    fn is_answered_by(&self, status: StatusCode) -> bool {
+        match status {
+            StatusCode::OK => true,
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => self.from > 0,
+            StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => self.kind == Kind::Push,
+            _ => false,
+        }
+    }
+
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(self.accept));
@@ -52,12 +78,15 @@ impl Asked {
         {
             headers.insert(header::RANGE, range);
         }
+        if let Some((_, media_type)) = &self.body {
+            headers.insert(header::CONTENT_TYPE, media_type.clone());
+        }
         headers
     }
 }
 
 impl Upstream {
-    /// An answer that brings something: 200, or where a part was asked for 206 or 416.
+    /// An answer that brings something: 200; where a part was asked for 206 or 416, where something was sent 201, 202 or 204.
     pub(super) async fn ask(&self, asked: &Asked) -> Result<Response, UpstreamError> {
         self.check_pause(asked.kind)?;
         let known = self.credentials(&asked.scope).await?;
@@ -100,6 +129,9 @@ impl Upstream {
             let Some(mut next) = redirect(&response).map_err(|error| self.misled(&error))? else {
                 return Ok(response);
             };
+            if asked.kind == Kind::Push {
+                return Err(self.broken("it redirects what is pushed: name the registry that takes it"));
+            }
             next.set_fragment(None);
             if !self.is_own(&next) {
                 // Once somebody else decides what is asked for, it is asked for without credentials.
@@ -133,6 +165,9 @@ impl Upstream {
         if let Some(value) = authorization.and_then(Authorization::header) {
             request = request.header(header::AUTHORIZATION, value);
         }
+        if let Some((bytes, _)) = &asked.body {
+            request = request.body(bytes.clone());
+        }
         self.answered(url, request).await
     }
 
@@ -146,7 +181,7 @@ impl Upstream {
         }
     }
 
-    fn is_own(&self, url: &Url) -> bool {
+    pub(super) fn is_own(&self, url: &Url) -> bool {
         url.origin() == self.inner.url.origin()
     }
 
@@ -162,11 +197,10 @@ impl Upstream {
     }
 
     /// Takes apart what brings something and what does not.
-    async fn sort(&self, asked: &Asked, response: Response) -> Result<Response, UpstreamError> {
+    pub(super) async fn sort(&self, asked: &Asked, response: Response) -> Result<Response, UpstreamError> {
         let status = response.status();
         match status {
-            StatusCode::OK => Ok(response),
-            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if asked.from > 0 => Ok(response),
+            _ if asked.is_answered_by(status) => Ok(response),
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 drain(response).await;
                 Err(UpstreamError::NotFound)
@@ -182,7 +216,10 @@ impl Upstream {
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => Err(busy(&response)),
-            status => Err(self.broken(format!("it answers {status}"))),
+            status => Err(self.broken(match said(response).await {
+                Some(said) => format!("it answers {status}: {said}"),
+                None => format!("it answers {status}"),
+            })),
         }
     }
 

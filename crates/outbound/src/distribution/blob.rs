@@ -32,14 +32,10 @@ impl Upstream {
         digest: &Digest,
         from: u64,
     ) -> Result<UpstreamBlob, UpstreamError> {
+        let path = format!("/v2/{repo}/blobs/{digest}");
         let asked = Asked {
-            kind: Kind::Blob,
-            method: Method::GET,
-            path: format!("/v2/{repo}/blobs/{digest}"),
-            query: None,
-            accept: "*/*",
             from,
-            scope: Scope::pull(repo),
+            ..Asked::new(Kind::Blob, Method::GET, path, Scope::pull(repo))
         };
         let response = self.in_time(self.ask(&asked)).await?;
         match response.status() {

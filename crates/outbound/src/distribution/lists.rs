@@ -137,13 +137,9 @@ impl Upstream {
 
 fn list(repo: &RepoName, path: &str, query: Option<String>, accept: &'static str) -> Asked {
     Asked {
-        kind: Kind::List,
-        method: Method::GET,
-        path: path.to_owned(),
         query,
         accept,
-        from: 0,
-        scope: Scope::pull(repo),
+        ..Asked::new(Kind::List, Method::GET, path.to_owned(), Scope::pull(repo))
     }
 }
 

@@ -130,14 +130,10 @@ impl Upstream {
 }
 
 fn asked(kind: Kind, method: Method, repo: &RepoName, reference: &Reference) -> Asked {
+    let path = format!("/v2/{repo}/manifests/{reference}");
     Asked {
-        kind,
-        method,
-        path: format!("/v2/{repo}/manifests/{reference}"),
-        query: None,
         accept: ACCEPT,
-        from: 0,
-        scope: Scope::pull(repo),
+        ..Asked::new(kind, method, path, Scope::pull(repo))
     }
 }
 

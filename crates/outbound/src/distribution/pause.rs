@@ -14,11 +14,12 @@ pub(super) enum Kind {
     Blob,
     List,
     Token,
+    Push,
 }
 
 /// Until when each kind is not asked for.
 #[derive(Debug, Default)]
-pub(super) struct Pauses(Mutex<[Option<Instant>; 5]>);
+pub(super) struct Pauses(Mutex<[Option<Instant>; 6]>);
 
 impl Pauses {
     /// It asked for one.

@@ -42,23 +42,44 @@ const MARGIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Scope {
     repo: RepoName,
+    pushes: bool,
+    /// Another repository, to pull from.
+    from: Option<RepoName>,
 }
 
 impl Scope {
     /// Pulling from a repository.
     pub(super) fn pull(repo: &RepoName) -> Self {
-        Self { repo: repo.clone() }
+        Self {
+            repo: repo.clone(),
+            pushes: false,
+            from: None,
+        }
+    }
+
+    /// Pushing to a repository, perhaps what another one has.
+    pub(super) fn push(repo: &RepoName, from: Option<&RepoName>) -> Self {
+        Self {
+            repo: repo.clone(),
+            pushes: true,
+            from: from.cloned(),
+        }
     }
 
     /// As a token service is asked for it. Some registries call a repository otherwise than its path does; what they call it is
     /// taken as long as it is pulling from one repository.
-    fn text(&self, challenged: Option<&str>) -> String {
+    fn texts(&self, challenged: Option<&str>) -> Vec<String> {
+        let Self { repo, from, .. } = self;
+        if self.pushes {
+            let mut texts = vec![format!("repository:{repo}:pull,push")];
+            texts.extend(from.iter().map(|from| format!("repository:{from}:pull")));
+            return texts;
+        }
         let called = challenged.and_then(|text| {
             let name = text.strip_prefix("repository:")?.strip_suffix(":pull")?;
             name.parse::<RepoName>().ok()
         });
-        let repo = called.as_ref().unwrap_or(&self.repo);
-        format!("repository:{repo}:pull")
+        vec![format!("repository:{}:pull", called.as_ref().unwrap_or(repo))]
     }
 }
 
@@ -270,8 +291,8 @@ impl Upstream {
 
     fn token_request(&self, url: &Url, scope: &Scope, bearer: &Bearer) -> RequestBuilder {
         let http = &self.inner.client.http;
-        let text = scope.text(bearer.scope.as_deref());
-        let mut parameters = vec![("scope", text.as_str())];
+        let scopes = scope.texts(bearer.scope.as_deref());
+        let mut parameters: Vec<(&str, &str)> = scopes.iter().map(|scope| ("scope", scope.as_str())).collect();
         parameters.extend(bearer.service.as_deref().map(|service| ("service", service)));
         if let Some(identity) = self.inner.login.as_ref().and_then(|login| login.identity()) {
             parameters.extend([
@@ -376,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_asked_for_than_pulling_from_one_repository() {
+    fn no_more_is_asked_for_than_is_needed() {
         let scope = scope("team/app");
         for (challenged, text) in [
             (None, "repository:team/app:pull"),
@@ -387,8 +408,13 @@ mod tests {
             (Some("registry:catalog:*"), "repository:team/app:pull"),
             (Some(""), "repository:team/app:pull"),
         ] {
-            assert_eq!(scope.text(challenged), text, "{challenged:?}");
+            assert_eq!(scope.texts(challenged), [text], "{challenged:?}");
         }
+        let (to, from) = ("team/app".parse().unwrap(), "other".parse().unwrap());
+        assert_eq!(
+            Scope::push(&to, Some(&from)).texts(Some("repository:x:pull")),
+            ["repository:team/app:pull,push", "repository:other:pull"]
+        );
     }
 
     #[test]

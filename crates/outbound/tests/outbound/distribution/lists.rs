@@ -3,7 +3,7 @@
 use outbound::distribution::UpstreamError;
 
 use super::world::{MANIFEST, MOST, digest, repo, upstream};
-use crate::server::{Reply, Server};
+use crate::server::{Asked, Reply, Server};
 
 fn tags(names: &[&str]) -> Reply {
     Reply::ok(format!(r#"{{"name":"team/app","tags":["{}"]}}"#, names.join("\",\"")))
@@ -69,20 +69,21 @@ async fn what_is_no_list_of_tags_is_told() {
 #[tokio::test]
 async fn referrers_come_by_the_list_or_under_a_tag() {
     let index = r#"{"schemaVersion":2, "manifests": [{"size": 1}]}"#;
-    let server = Server::start(move |asked| match asked.path.contains("/referrers/") {
-        true => Reply::ok(index),
-        false => Reply::status(404),
-    })
-    .await;
+    let only_at = |part: &'static str| {
+        Server::start(move |asked| {
+            if asked.path.contains(part) {
+                Reply::ok(index)
+            } else {
+                Reply::status(404)
+            }
+        })
+    };
+    let server = only_at("/referrers/").await;
     let found = upstream(&server).referrers(&repo(), &digest(MANIFEST), MOST).await;
     assert_eq!(found.unwrap(), index, "as it was sent");
     assert_eq!(server.count(), 1);
 
-    let tagged = Server::start(move |asked| match asked.path.contains("/manifests/sha256-") {
-        true => Reply::ok(index),
-        false => Reply::status(404),
-    })
-    .await;
+    let tagged = only_at("/manifests/sha256-").await;
     let found = upstream(&tagged).referrers(&repo(), &digest(MANIFEST), MOST).await;
     assert_eq!(found.unwrap(), index);
 
@@ -95,9 +96,12 @@ async fn referrers_come_by_the_list_or_under_a_tag() {
 async fn pages_of_referrers_become_one_list_within_the_bound() {
     let page = |filler: usize| {
         let text = "x".repeat(filler);
-        move |asked: &crate::server::Asked| match asked.path.ends_with("?page=2") {
-            true => Reply::ok(format!(r#"{{"manifests":[{{"b":"{text}"}}]}}"#)),
-            false => Reply::ok(r#"{"manifests":[{"a": 1}]}"#).header("Link", "<?page=2>; rel=\"next\""),
+        move |asked: &Asked| {
+            if asked.path.ends_with("?page=2") {
+                Reply::ok(format!(r#"{{"manifests":[{{"b":"{text}"}}]}}"#))
+            } else {
+                Reply::ok(r#"{"manifests":[{"a": 1}]}"#).header("Link", "<?page=2>; rel=\"next\"")
+            }
         }
     };
     let server = Server::start(page(1)).await;

@@ -1,10 +1,12 @@
 //! Where an upstream sends us, and where we do not go.
 
+use std::sync::{Arc, Mutex};
+
 use outbound::distribution::{UpstreamError, UpstreamSettings};
 use outbound::{AddressGuard, Settings};
 
 use super::super::world;
-use super::world::{all, digest, made, repo, settings, signed_in, told, upstream};
+use super::world::{all, digest, made, repo, settings, signed_in, told};
 use crate::server::{Reply, Server};
 
 const BLOB: &str = "a blob";
@@ -44,15 +46,9 @@ async fn blobs_are_fetched_from_elsewhere_without_credentials() {
 
 #[tokio::test]
 async fn who_sends_us_back_gets_no_credentials() {
-    let home = Server::start(|asked| match asked.path.strip_prefix("/chosen") {
-        Some(_) => Reply::ok(BLOB),
-        None if asked.header("authorization").is_none() => {
-            Reply::status(401).header("WWW-Authenticate", "Basic realm=x")
-        }
-        None => {
-            let port = asked.header("host").unwrap_or_default().to_owned();
-            Reply::redirect(&format!("/away?{port}"))
-        }
+    let home = Server::start(|asked| match asked.header("authorization") {
+        None => Reply::status(401).header("WWW-Authenticate", "Basic realm=x"),
+        Some(_) => Reply::redirect("/near"),
     })
     .await;
     // Within the same origin they go along.
@@ -67,20 +63,26 @@ async fn who_sends_us_back_gets_no_credentials() {
             .all(|asked| asked.header("authorization").is_some())
     );
 
-    let back = home.url("/chosen");
-    let stranger = sending_to(&back).await;
-    let away = stranger.url("/x");
+    let away: Arc<Mutex<String>> = Arc::default();
+    let target = Arc::clone(&away);
     let home = Server::start(move |asked| match asked.path.as_str() {
         "/chosen" => Reply::ok(BLOB),
         _ if asked.header("authorization").is_none() => {
             Reply::status(401).header("WWW-Authenticate", "Basic realm=x")
         }
-        _ => Reply::redirect(&away),
+        _ => Reply::redirect(&target.lock().unwrap()),
     })
     .await;
-    let blob = made(signed_in(&home.url(""))).blob(&repo(), &digest(BLOB), 0).await;
+    let stranger = sending_to(&home.url("/chosen")).await;
+    *away.lock().unwrap() = stranger.url("/x");
+    let blob = made(signed_in(&home.url("")))
+        .blob(&repo(), &digest(BLOB), 0)
+        .await;
     all(blob.unwrap().body).await.unwrap();
     assert_eq!(stranger.asked()[0].header("authorization"), None);
+    let last = home.asked().pop().unwrap();
+    assert_eq!(last.path, "/chosen");
+    assert_eq!(last.header("authorization"), None);
 }
 
 #[tokio::test]
@@ -170,5 +172,4 @@ async fn what_it_is_not_allowed_elsewhere_is_told_as_such() {
     };
     let error = made(closed).blob(&repo(), &digest(BLOB), 0).await.unwrap_err();
     assert!(matches!(error, UpstreamError::Unreachable(_)), "{error:?}");
-    drop(upstream(&store));
 }

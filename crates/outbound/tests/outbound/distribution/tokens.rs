@@ -199,18 +199,24 @@ async fn a_token_service_that_redirects_or_talks_nonsense_is_told() {
         Reply::ok(r#"{"token":"two\r\nlines"}"#),
         Reply::ok("{").announcing(1 << 40),
     ] {
-        let server = Server::start(move |asked| match asked.path.starts_with("/token") {
-            true => reply.clone(),
-            false => challenge("/token"),
+        let server = Server::start(move |asked| {
+            if asked.path.starts_with("/token") {
+                reply.clone()
+            } else {
+                challenge("/token")
+            }
         })
         .await;
         let error = pull(&made(signed_in(&server.url("")))).await.unwrap_err();
         assert!(matches!(error, UpstreamError::Broken { .. }), "{error:?}");
     }
     assert_eq!(other.count(), 0);
-    let server = Server::start(|asked| match asked.path.starts_with("/token") {
-        true => Reply::status(401),
-        false => challenge("/token"),
+    let server = Server::start(|asked| {
+        if asked.path.starts_with("/token") {
+            Reply::status(401)
+        } else {
+            challenge("/token")
+        }
     })
     .await;
     for (settings, said) in [
@@ -225,9 +231,12 @@ async fn a_token_service_that_redirects_or_talks_nonsense_is_told() {
 
 #[tokio::test]
 async fn who_never_lets_us_in_is_asked_twice() {
-    let server = Server::start(|asked| match asked.path.starts_with("/token") {
-        true => Reply::ok(r#"{"token":"t"}"#),
-        false => challenge("/token"),
+    let server = Server::start(|asked| {
+        if asked.path.starts_with("/token") {
+            Reply::ok(r#"{"token":"t"}"#)
+        } else {
+            challenge("/token")
+        }
     })
     .await;
     let upstream = upstream(&server);

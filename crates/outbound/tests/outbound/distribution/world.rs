@@ -18,7 +18,7 @@ pub(super) const MANIFEST: &str = r#"{"schemaVersion":2,"config":{}}"#;
 pub(super) const MOST: usize = 64 * 1024;
 
 /// Longest silence within a body.
-pub(super) const IDLE: Duration = Duration::from_millis(400);
+pub(super) const IDLE: Duration = Duration::from_secs(1);
 
 pub(super) fn settings(url: &str) -> UpstreamSettings {
     UpstreamSettings {
