@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
-    admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, copy, decisions,
-    deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, manifests, policy, rebase,
-    repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
+    admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, copy,
+    decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, manifests, policy,
+    rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
 };
 
 const EXAMPLES: &str = "\

@@ -172,7 +172,11 @@ impl Upstream {
     }
 
     /// The head of an answer, within its deadline.
-    pub(super) async fn answered(&self, url: &Url, request: RequestBuilder) -> Result<Response, UpstreamError> {
+    pub(super) async fn answered(
+        &self,
+        url: &Url,
+        request: RequestBuilder,
+    ) -> Result<Response, UpstreamError> {
         let limit = self.inner.first_byte;
         match tokio::time::timeout(limit, request.send()).await {
             Ok(Ok(response)) => Ok(response),

@@ -18,7 +18,10 @@ impl Upstream {
     /// All of a body, if it has no more than `most` bytes.
     pub(super) async fn read(&self, mut response: Response, most: usize) -> Result<Bytes, UpstreamError> {
         let too_large = UpstreamError::TooLarge { most: most as u64 };
-        if response.content_length().is_some_and(|length| length > most as u64) {
+        if response
+            .content_length()
+            .is_some_and(|length| length > most as u64)
+        {
             return Err(too_large);
         }
         let (url, limit) = (response.url().clone(), self.inner.idle);

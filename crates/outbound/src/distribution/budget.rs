@@ -121,7 +121,7 @@ impl Ledger {
     fn spent(&self, what: Spending) -> u64 {
         self.minutes
             .iter()
-            .fold(0, |sum, minute| sum.saturating_add(minute.of(what)))
+            .fold(0_u64, |sum, minute| sum.saturating_add(minute.of(what)))
     }
 
     /// How long until something is left; `None`: something is.

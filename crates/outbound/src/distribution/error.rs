@@ -16,7 +16,7 @@ pub enum UpstreamError {
     #[error("the upstream registry has no such thing")]
     NotFound,
     /// It does not let us have it. Some registries say so of what is not there.
-    #[error("{host} does not let us have it: {reason}")]
+    #[error("{host} refuses: {reason}")]
     Denied {
         /// Who.
         host: String,

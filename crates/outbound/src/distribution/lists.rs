@@ -112,7 +112,9 @@ impl Upstream {
             let response = self.ask(&asked).await?;
             query = next_query(&response);
             let body = match self.read(response, left).await {
-                Err(UpstreamError::TooLarge { .. }) => return Err(UpstreamError::TooLarge { most: most as u64 }),
+                Err(UpstreamError::TooLarge { .. }) => {
+                    return Err(UpstreamError::TooLarge { most: most as u64 });
+                }
                 body => body?,
             };
             let page: ReferrerPage = serde_json::from_slice(&body).map_err(|_| self.no_list())?;
@@ -193,7 +195,10 @@ mod tests {
     fn next(link: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
         headers.insert(header::LINK, HeaderValue::from_str(link).unwrap());
-        next_in(&headers, &Url::parse("https://registry.example/v2/a/tags/list").unwrap())
+        next_in(
+            &headers,
+            &Url::parse("https://registry.example/v2/a/tags/list").unwrap(),
+        )
     }
 
     #[test]
@@ -201,7 +206,10 @@ mod tests {
         for (link, query) in [
             (r#"</v2/a/tags/list?n=2&last=b>; rel="next""#, Some("n=2&last=b")),
             (r"<?last=b>;REL=next", Some("last=b")),
-            (r#"<https://elsewhere.example/x?last=b>; rel="next""#, Some("last=b")),
+            (
+                r#"<https://elsewhere.example/x?last=b>; rel="next""#,
+                Some("last=b"),
+            ),
             (r#"</a>; rel="prev", </b?c>; title=x; rel="next""#, Some("c")),
             (r#"</v2/a/tags/list>; rel="next""#, None),
             (r#"</v2/a?x>; rel="prev""#, None),
@@ -211,7 +219,10 @@ mod tests {
         ] {
             assert_eq!(next(link).as_deref(), query, "{link}");
         }
-        assert_eq!(next(&format!("<?{}>; rel=next", "x".repeat(QUERY_BYTES + 1))), None);
+        assert_eq!(
+            next(&format!("<?{}>; rel=next", "x".repeat(QUERY_BYTES + 1))),
+            None
+        );
     }
 
     #[test]

@@ -104,7 +104,9 @@ impl Upstream {
                 .any(|html| media_type.eq_ignore_ascii_case(html))
         });
         if is_html {
-            return Err(self.broken("it answers HTML where a manifest should be: is a proxy or a login page in between?"));
+            return Err(self.broken(
+                "it answers HTML where a manifest should be: is a proxy or a login page in between?",
+            ));
         }
         Ok(())
     }
@@ -115,7 +117,9 @@ impl Upstream {
         wanted: Option<Digest>,
         said: Option<Digest>,
     ) -> Result<Digest, UpstreamError> {
-        let algorithm = wanted.or(said).map_or(Algorithm::Sha256, |digest| digest.algorithm());
+        let algorithm = wanted
+            .or(said)
+            .map_or(Algorithm::Sha256, |digest| digest.algorithm());
         let found = Digest::of(algorithm, bytes);
         match (wanted, said) {
             (Some(wanted), _) if wanted != found => Err(self.broken(format!(
@@ -143,7 +147,9 @@ fn digest_of(headers: &HeaderMap) -> Option<Digest> {
 
 fn media_type_of(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    text.parse::<MediaType>().ok().map(|media_type| media_type.to_string())
+    text.parse::<MediaType>()
+        .ok()
+        .map(|media_type| media_type.to_string())
 }
 
 fn is_json_object(bytes: &[u8]) -> bool {

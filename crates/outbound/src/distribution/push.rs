@@ -150,13 +150,11 @@ impl Upstream {
         let credentials = self.credentials(scope).await?;
         self.spend_request()?;
         let request = self.inner.client.http.request(method, url.clone());
-        Ok(
-            match credentials.as_ref().and_then(Authorization::header) {
-                Some(value) => request.header(header::AUTHORIZATION, value),
-                None => request,
-            }
-            .header(header::CONTENT_TYPE, OCTETS),
-        )
+        Ok(match credentials.as_ref().and_then(Authorization::header) {
+            Some(value) => request.header(header::AUTHORIZATION, value),
+            None => request,
+        }
+        .header(header::CONTENT_TYPE, OCTETS))
     }
 
     async fn send_stream<S>(

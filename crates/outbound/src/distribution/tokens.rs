@@ -17,7 +17,7 @@ use super::ask::busy;
 use super::challenge::{Bearer, Challenge};
 use super::hosts::authority;
 use super::pause::Kind;
-use super::{Upstream, UpstreamError};
+use super::{Upstream, UpstreamError, UpstreamLogin};
 use crate::Authorization;
 
 /// Scopes for which tokens are kept; of more, the one that was not used for longest is forgotten.
@@ -125,7 +125,9 @@ impl Tokens {
     fn find_or_make(&self, scope: &Scope) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= TOKENS && !slots.contains_key(scope) {
-            let oldest = slots.iter().min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
+            let oldest = slots
+                .iter()
+                .min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
             if let Some(scope) = oldest.map(|(scope, _)| scope.clone()) {
                 slots.remove(&scope);
             }
@@ -259,7 +261,9 @@ impl Upstream {
         let response = self.answered(&url, request).await?;
         let response = self.token_status(response)?;
         let body = match self.read(response, ANSWER_BYTES).await {
-            Err(UpstreamError::TooLarge { .. }) => return Err(self.broken("its token service does not stop talking")),
+            Err(UpstreamError::TooLarge { .. }) => {
+                return Err(self.broken("its token service does not stop talking"));
+            }
             body => body?,
         };
         let nonsense = || self.broken("its token service answers no token");
@@ -277,7 +281,9 @@ impl Upstream {
             .filter(|url| url.username().is_empty() && url.password().is_none())
             .ok_or_else(|| self.broken("it sends us for a token to what is no URL of a token service"))?;
         if own.scheme() == "https" && url.scheme() != "https" {
-            return Err(self.broken("it sends us for a token to where everybody in between could read the login"));
+            return Err(
+                self.broken("it sends us for a token to where everybody in between could read the login")
+            );
         }
         let is_own = url.host() == own.host() && url.port_or_known_default() == own.port_or_known_default();
         if !is_own && !self.inner.realm_hosts.has(&url) {
@@ -292,9 +298,10 @@ impl Upstream {
     fn token_request(&self, url: &Url, scope: &Scope, bearer: &Bearer) -> RequestBuilder {
         let http = &self.inner.client.http;
         let scopes = scope.texts(bearer.scope.as_deref());
-        let mut parameters: Vec<(&str, &str)> = scopes.iter().map(|scope| ("scope", scope.as_str())).collect();
+        let mut parameters: Vec<(&str, &str)> =
+            scopes.iter().map(|scope| ("scope", scope.as_str())).collect();
         parameters.extend(bearer.service.as_deref().map(|service| ("service", service)));
-        if let Some(identity) = self.inner.login.as_ref().and_then(|login| login.identity()) {
+        if let Some(identity) = self.inner.login.as_ref().and_then(UpstreamLogin::identity) {
             parameters.extend([
                 ("grant_type", "refresh_token"),
                 ("client_id", "roadbed"),
@@ -401,10 +408,16 @@ mod tests {
         let scope = scope("team/app");
         for (challenged, text) in [
             (None, "repository:team/app:pull"),
-            (Some("repository:remote/team/app:pull"), "repository:remote/team/app:pull"),
+            (
+                Some("repository:remote/team/app:pull"),
+                "repository:remote/team/app:pull",
+            ),
             (Some("repository:team/app:pull,push"), "repository:team/app:pull"),
             (Some("repository:*:*"), "repository:team/app:pull"),
-            (Some("repository:a:pull repository:b:pull"), "repository:team/app:pull"),
+            (
+                Some("repository:a:pull repository:b:pull"),
+                "repository:team/app:pull",
+            ),
             (Some("registry:catalog:*"), "repository:team/app:pull"),
             (Some(""), "repository:team/app:pull"),
         ] {

@@ -110,7 +110,10 @@ fn check(args: &CopyArgs) -> Result<()> {
         );
     }
     if let Some(Reference::Digest(digest)) = args.to.reference() {
-        bail!("{} cannot be given the digest {digest}: name a tag, or nothing", args.to);
+        bail!(
+            "{} cannot be given the digest {digest}: name a tag, or nothing",
+            args.to
+        );
     }
     Ok(())
 }

@@ -6,7 +6,10 @@ use super::world::{MANIFEST, MOST, digest, repo, upstream};
 use crate::server::{Asked, Reply, Server};
 
 fn tags(names: &[&str]) -> Reply {
-    Reply::ok(format!(r#"{{"name":"team/app","tags":["{}"]}}"#, names.join("\",\"")))
+    Reply::ok(format!(
+        r#"{{"name":"team/app","tags":["{}"]}}"#,
+        names.join("\",\"")
+    ))
 }
 
 #[tokio::test]
@@ -79,12 +82,16 @@ async fn referrers_come_by_the_list_or_under_a_tag() {
         })
     };
     let server = only_at("/referrers/").await;
-    let found = upstream(&server).referrers(&repo(), &digest(MANIFEST), MOST).await;
+    let found = upstream(&server)
+        .referrers(&repo(), &digest(MANIFEST), MOST)
+        .await;
     assert_eq!(found.unwrap(), index, "as it was sent");
     assert_eq!(server.count(), 1);
 
     let tagged = only_at("/manifests/sha256-").await;
-    let found = upstream(&tagged).referrers(&repo(), &digest(MANIFEST), MOST).await;
+    let found = upstream(&tagged)
+        .referrers(&repo(), &digest(MANIFEST), MOST)
+        .await;
     assert_eq!(found.unwrap(), index);
 
     let none = Server::start(|_| Reply::status(404)).await;
@@ -105,17 +112,23 @@ async fn pages_of_referrers_become_one_list_within_the_bound() {
         }
     };
     let server = Server::start(page(1)).await;
-    let found = upstream(&server).referrers(&repo(), &digest(MANIFEST), MOST).await;
+    let found = upstream(&server)
+        .referrers(&repo(), &digest(MANIFEST), MOST)
+        .await;
     assert!(found.unwrap().ends_with(br#""manifests":[{"a": 1},{"b":"x"}]}"#));
     let server = Server::start(page(MOST)).await;
-    let error = upstream(&server).referrers(&repo(), &digest(MANIFEST), MOST).await;
+    let error = upstream(&server)
+        .referrers(&repo(), &digest(MANIFEST), MOST)
+        .await;
     assert!(
         matches!(error, Err(UpstreamError::TooLarge { most }) if most == MOST as u64),
         "{error:?}"
     );
     for wrong in ["<html>", "{}", "[]"] {
         let server = Server::start(move |_| Reply::ok(wrong)).await;
-        let error = upstream(&server).referrers(&repo(), &digest(MANIFEST), MOST).await;
+        let error = upstream(&server)
+            .referrers(&repo(), &digest(MANIFEST), MOST)
+            .await;
         assert!(matches!(error, Err(UpstreamError::Broken { .. })), "{error:?}");
     }
 }

@@ -31,7 +31,10 @@ async fn a_manifest_comes_as_it_is() {
             _ => Reply::ok(MANIFEST),
         };
         reply
-            .header("Content-Type", "application/vnd.oci.image.manifest.v1+json; charset=x")
+            .header(
+                "Content-Type",
+                "application/vnd.oci.image.manifest.v1+json; charset=x",
+            )
             .header("Docker-Content-Digest", &digest(MANIFEST).to_string())
     })
     .await;
@@ -199,7 +202,10 @@ async fn no_more_is_asked_than_the_budget_allows() {
     });
     pull(&upstream).await.unwrap();
     let error = pull(&upstream).await.unwrap_err();
-    assert_eq!(error.to_string(), "the bytes per hour that are set for this upstream are used up");
+    assert_eq!(
+        error.to_string(),
+        "the bytes per hour that are set for this upstream are used up"
+    );
     assert_eq!(upstream.budget_left().bytes, Some(0));
 }
 
@@ -210,9 +216,7 @@ async fn who_says_nothing_is_not_waited_for() {
         Piece::Pause(Duration::from_secs(30)),
     ]))
     .await;
-    let is_slow = |error: &UpstreamError| {
-        matches!(error, UpstreamError::Unreachable(source) if matches!(**source, OutboundError::Slow { .. }))
-    };
+    let is_slow = |error: &UpstreamError| matches!(error, UpstreamError::Unreachable(source) if matches!(**source, OutboundError::Slow { .. }));
     assert!(is_slow(&error), "{error:?}");
 
     // It takes connections and answers nothing.
@@ -252,10 +256,7 @@ async fn bad_tls_and_nobody_there_are_unreachable() {
     drop(gone);
     for url in [plain.url("").replace("http:", "https:"), tls.url(""), nobody] {
         let error = pull(&made(settings(&url))).await.unwrap_err();
-        assert!(
-            matches!(error, UpstreamError::Unreachable(_)),
-            "{url}: {error:?}"
-        );
+        assert!(matches!(error, UpstreamError::Unreachable(_)), "{url}: {error:?}");
     }
     let error = pull(&made(settings(&tls.url("").replace("https:", "http:"))))
         .await

@@ -37,7 +37,9 @@ async fn push(upstream: &Upstream, pieces: Pieces) -> Result<(), UpstreamError> 
 /// A registry that takes what it should.
 fn takes(asked: &Asked) -> Reply {
     match (asked.method.as_str(), asked.path.as_str()) {
-        ("POST", "/v2/team/app/blobs/uploads/") => Reply::status(202).header("Location", "/sessions/1?state=a"),
+        ("POST", "/v2/team/app/blobs/uploads/") => {
+            Reply::status(202).header("Location", "/sessions/1?state=a")
+        }
         ("PATCH", "/sessions/1?state=a") => Reply::status(202).header("Location", "/sessions/1?state=b"),
         ("PUT", path) if path.starts_with("/sessions/1?state=b&digest=") => Reply::status(201),
         ("PUT", "/v2/team/app/manifests/v1") => Reply::status(201),
@@ -52,7 +54,12 @@ async fn a_blob_and_its_manifest_are_pushed() {
     let upstream = upstream(&server);
     push(&upstream, whole()).await.unwrap();
     let media_type = "application/vnd.oci.image.manifest.v1+json";
-    let pushed = upstream.push_manifest(&repo(), &tag(), &media_type.parse().unwrap(), Bytes::from(MANIFEST));
+    let pushed = upstream.push_manifest(
+        &repo(),
+        &tag(),
+        &media_type.parse().unwrap(),
+        Bytes::from(MANIFEST),
+    );
     pushed.await.unwrap();
     let asked = server.asked();
     assert_eq!(asked.len(), 4);
@@ -117,7 +124,12 @@ async fn what_cannot_be_linked_is_left_to_be_sent() {
     })
     .await;
     let from = "other/app".parse().unwrap();
-    assert!(!upstream(&other).mount(&repo(), &digest(BLOB), &from).await.unwrap());
+    assert!(
+        !upstream(&other)
+            .mount(&repo(), &digest(BLOB), &from)
+            .await
+            .unwrap()
+    );
     let asked = other.asked();
     assert_eq!(asked.last().unwrap().method, "DELETE");
     let error = upstream(&server).mount(&repo(), &digest(BLOB), &from).await;
@@ -145,7 +157,10 @@ async fn an_upload_goes_nowhere_else() {
     })
     .await;
     let error = push(&upstream(&server), whole()).await.unwrap_err();
-    assert!(told(&error).contains("400 Bad Request: another digest"), "{error}");
+    assert!(
+        told(&error).contains("400 Bad Request: another digest"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

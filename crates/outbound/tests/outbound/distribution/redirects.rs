@@ -41,7 +41,10 @@ async fn blobs_are_fetched_from_elsewhere_without_credentials() {
     let asked = store.asked();
     assert_eq!(asked[0].header("authorization"), None);
     assert_eq!(asked[0].header("range"), Some("bytes=3-"));
-    assert_eq!(back.asked()[1].header("authorization"), Some("Basic YW5uOnNlY3JldA=="));
+    assert_eq!(
+        back.asked()[1].header("authorization"),
+        Some("Basic YW5uOnNlY3JldA==")
+    );
 }
 
 #[tokio::test]

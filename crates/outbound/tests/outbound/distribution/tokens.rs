@@ -50,10 +50,7 @@ async fn a_token_is_got_once_and_again_when_it_ends() {
     let start = Instant::now();
     let time: Arc<Mutex<Duration>> = Arc::default();
     let clock = Arc::clone(&time);
-    let upstream = Upstream::new(signed_in(&server.url("")), move || {
-        start + *clock.lock().unwrap()
-    })
-    .unwrap();
+    let upstream = Upstream::new(signed_in(&server.url("")), move || start + *clock.lock().unwrap()).unwrap();
     pull(&upstream).await.unwrap();
     pull(&upstream).await.unwrap();
     let tokens = asked_for_tokens(&server);

@@ -57,7 +57,9 @@ impl Directory {
         let only = match (tagged.next(), tagged.next()) {
             (Some(only), None) => only,
             (None, _) if images.iter().all(|image| image.digest == first.digest) => first,
-            _ => bail!("there are several images: name one as oci:DIRECTORY:TAG, or copy all with --all-tags"),
+            _ => {
+                bail!("there are several images: name one as oci:DIRECTORY:TAG, or copy all with --all-tags")
+            }
         };
         Ok(tag_of(only).map_or(Reference::Digest(only.digest), Reference::Tag))
     }
@@ -81,7 +83,11 @@ impl Directory {
         let Some(bytes) = self.small(&digest)? else {
             return Ok(None);
         };
-        Ok(Some((bytes, listed.map(|image| image.media_type.clone()), digest)))
+        Ok(Some((
+            bytes,
+            listed.map(|image| image.media_type.clone()),
+            digest,
+        )))
     }
 
     pub(super) fn blob(&self, digest: &Digest) -> Result<Option<File>> {
@@ -103,7 +109,9 @@ impl Directory {
     fn read_referrers(&self) -> Result<HashMap<Digest, Vec<Digest>>> {
         let mut found: HashMap<Digest, Vec<Digest>> = HashMap::new();
         for listed in &self.index.manifests {
-            let Some(bytes) = self.small(&listed.digest)? else { continue };
+            let Some(bytes) = self.small(&listed.digest)? else {
+                continue;
+            };
             // What cannot be read refers to nothing.
             let manifest = Manifest::parse(&bytes, Some(&listed.media_type), &ManifestLimits::default());
             if let Some(subject) = manifest.ok().and_then(|manifest| manifest.subject) {
@@ -207,7 +215,10 @@ impl Shelf {
         let shown = path.display();
         let index = read_index(&path).with_context(|| format!("cannot read {shown}"))?;
         let index = merged(index, new).with_context(|| format!("{shown} is no index of images"))?;
-        let partial = Partial(self.root.join(format!(".index.json.{}.partial", std::process::id())));
+        let partial = Partial(
+            self.root
+                .join(format!(".index.json.{}.partial", std::process::id())),
+        );
         let written = File::create(&partial.0).and_then(|mut file| {
             file.write_all(index.to_string().as_bytes())?;
             file.sync_all()?;
@@ -253,7 +264,10 @@ fn read_index(path: &Path) -> Result<Value> {
     };
     let mut bytes = Vec::new();
     file.take(MANIFEST_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() <= MANIFEST_BYTES, "it has more than {MANIFEST_BYTES} bytes");
+    ensure!(
+        bytes.len() <= MANIFEST_BYTES,
+        "it has more than {MANIFEST_BYTES} bytes"
+    );
     Ok(serde_json::from_slice(&bytes)?)
 }
 
@@ -273,7 +287,10 @@ fn merged(mut index: Value, new: Vec<Value>) -> Result<Value> {
         list.push(entry);
     }
     let most = ManifestLimits::default().children;
-    ensure!(list.len() <= most, "a directory takes {most} images: copy the others to another one");
+    ensure!(
+        list.len() <= most,
+        "a directory takes {most} images: copy the others to another one"
+    );
     Ok(index)
 }
 
@@ -294,10 +311,12 @@ mod tests {
         let new = vec![entry("b", None), entry("c", Some("v1")), entry("d", Some("v3"))];
         let index = merged(old, new.clone()).unwrap();
         assert_eq!(index["x"], 1);
-        let list = [&[entry("a", Some("v2"))][..], &new].concat();
+        let list = [&[entry("a", Some("v2"))][..], new.as_slice()].concat();
         assert_eq!(index["manifests"], json!(list));
         assert!(merged(json!({}), new).is_err());
-        let many = (0..=1_000).map(|number| entry(&number.to_string(), None)).collect();
+        let many = (0..=1_000)
+            .map(|number| entry(&number.to_string(), None))
+            .collect();
         assert!(merged(json!({ "manifests": [] }), many).is_err());
     }
 

@@ -82,7 +82,7 @@ fn registry(text: &str) -> Result<Place, String> {
         .filter(|(host, _)| host.contains(['.', ':']) || *host == "localhost")
         .ok_or("it names no registry: write docker://HOST/REPOSITORY, such as docker://docker.io/alpine")?;
     let (name, reference) = split(rest)?;
-    let name: RepoName = name.parse().map_err(|error| format!("{error}"))?;
+    let name = name.parse::<RepoName>().map_err(|error| error.to_string())?;
     // Docker's own registry keeps what has one name only under another one.
     let repository = if DOCKER_IO.contains(&host) {
         on_docker_hub(&name).ok_or("the repository's name is too long")?
@@ -99,12 +99,12 @@ fn registry(text: &str) -> Result<Place, String> {
 /// `NAME`, `NAME:TAG` or `NAME@DIGEST`.
 fn split(text: &str) -> Result<(&str, Option<Reference>), String> {
     if let Some((name, digest)) = text.split_once('@') {
-        let digest: Digest = digest.parse().map_err(|error| format!("{error}"))?;
+        let digest = digest.parse::<Digest>().map_err(|error| error.to_string())?;
         return Ok((name, Some(Reference::Digest(digest))));
     }
     match text.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => {
-            let tag: Tag = tag.parse().map_err(|error| format!("{error}"))?;
+            let tag = tag.parse::<Tag>().map_err(|error| error.to_string())?;
             Ok((name, Some(Reference::Tag(tag))))
         }
         _ => Ok((text, None)),
@@ -118,11 +118,11 @@ mod tests {
     #[test]
     fn places_are_read_and_printed() {
         for (text, printed) in [
-            ("docker://docker.io/alpine:3", "docker://docker.io/library/alpine:3"),
             (
-                "docker://docker.io/team/app",
-                "docker://docker.io/team/app",
+                "docker://docker.io/alpine:3",
+                "docker://docker.io/library/alpine:3",
             ),
+            ("docker://docker.io/team/app", "docker://docker.io/team/app"),
             ("docker://127.0.0.1:5000/a/b:x", "docker://127.0.0.1:5000/a/b:x"),
             ("docker://localhost/a", "docker://localhost/a"),
             ("oci:dir", "oci:dir"),
@@ -132,7 +132,10 @@ mod tests {
             assert_eq!(text.parse::<Place>().unwrap().to_string(), printed);
         }
         let digest = format!("sha256:{}", "a".repeat(64));
-        for text in [format!("docker://a.example/b@{digest}"), format!("oci:dir@{digest}")] {
+        for text in [
+            format!("docker://a.example/b@{digest}"),
+            format!("oci:dir@{digest}"),
+        ] {
             assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
         }
     }

@@ -71,12 +71,14 @@ impl End {
     /// What an upstream says, with what to do about it.
     pub(super) fn explained(self, error: UpstreamError) -> anyhow::Error {
         let (user, password) = self.words();
-        match (&error, error.retry_after()) {
-            (UpstreamError::Denied { .. }, _) => anyhow!(
-                "{error} (sign in with `docker login` or `podman login`, or set {user} and {password})"
-            ),
-            (_, Some(wait)) => anyhow!("{error} (try again in {} seconds)", wait.as_secs().max(1)),
-            _ => error.into(),
+        if matches!(error, UpstreamError::Denied { .. }) {
+            return anyhow!(
+                "{error} (another login: `docker login` or `podman login`, or {user} and {password})"
+            );
+        }
+        match error.retry_after() {
+            Some(wait) => anyhow!("{error} (try again in {} seconds)", wait.as_secs().max(1)),
+            None => error.into(),
         }
     }
 }

@@ -142,6 +142,6 @@ fn of_file(file: tokio::fs::File) -> Bytestream {
         let mut chunk = vec![0; CHUNK];
         let count = file.read(&mut chunk).await.context("cannot read a blob")?;
         chunk.truncate(count);
-        Ok((count > 0).then(|| (Bytes::from(chunk), file)))
+        anyhow::Ok((count > 0).then(|| (Bytes::from(chunk), file)))
     }))
 }

@@ -48,7 +48,7 @@ pub(super) fn verified(bytes: Bytestream, blob: &Descriptor) -> Bytestream {
         held: None,
     };
     Box::pin(stream::try_unfold(check, |mut check| async move {
-        Ok(check.next().await?.map(|chunk| (chunk, check)))
+        anyhow::Ok(check.next().await?.map(|chunk| (chunk, check)))
     }))
 }
 
@@ -82,7 +82,10 @@ impl Check {
     fn end(&mut self) -> Result<()> {
         let digest = self.digest;
         if self.left > 0 {
-            bail!("blob {digest} has {} bytes less than its manifest says", self.left);
+            bail!(
+                "blob {digest} has {} bytes less than its manifest says",
+                self.left
+            );
         }
         let found = self.hasher.take().map(Hasher::finish);
         if found != Some(digest) {
