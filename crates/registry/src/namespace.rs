@@ -43,9 +43,7 @@ impl Registry {
 
     /// What an upstream calls two ways has one name here.
     pub(crate) fn by_its_one_name(&self, route: Route) -> Route {
-        let canonical = self
-            .proxy()
-            .and_then(|proxy| proxy.canonical(route.repo()?));
+        let canonical = self.proxy().and_then(|proxy| proxy.canonical(route.repo()?));
         match canonical {
             None => route,
             Some(repo) => route.in_repo(repo),

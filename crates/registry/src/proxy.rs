@@ -308,7 +308,11 @@ impl Proxy {
             }
         };
         let reference = Reference::Digest(digest);
-        let manifest = self.inner.store.remembered_manifest(&ask.permit, &reference).await?;
+        let manifest = self
+            .inner
+            .store
+            .remembered_manifest(&ask.permit, &reference)
+            .await?;
         self.inner.metrics.hit(&ask.proxied.upstream);
         Some(Found::Held(manifest, None))
     }
@@ -393,7 +397,9 @@ impl Proxy {
             Duration::ZERO
         };
         let soon = deadline.min(Instant::now() + patience);
-        let outcome = self.question(ask, reference, Some((held.digest, patience)), soon).await;
+        let outcome = self
+            .question(ask, reference, Some((held.digest, patience)), soon)
+            .await;
         let found = match outcome {
             Ok(outcome) => self.outcome(ask, outcome).await,
             Err(error) => Err(error),
@@ -420,7 +426,12 @@ impl Proxy {
     }
 
     fn is_fresh(&self, ask: &Ask, known: &Known) -> bool {
-        let age = self.inner.store.now().micros().saturating_sub(known.checked_at.micros());
+        let age = self
+            .inner
+            .store
+            .now()
+            .micros()
+            .saturating_sub(known.checked_at.micros());
         // One from the future is no excuse.
         u64::try_from(age).is_ok_and(|age| Duration::from_micros(age) < ask.proxied.rule.fresh)
     }

@@ -295,7 +295,10 @@ impl Config {
         config.manifest_limits.layers = from.manifest_layers;
         config.manifest_limits.children = from.manifest_children;
         for upstream in &self.proxy.upstreams.0 {
-            let pairs = upstream.ns.iter().map(|ns| (ns.clone(), upstream.prefix.to_string()));
+            let pairs = upstream
+                .ns
+                .iter()
+                .map(|ns| (ns.clone(), upstream.prefix.to_string()));
             config.namespaces.extend(pairs);
         }
         config

@@ -68,7 +68,10 @@ impl Registry {
         }
         if let Some(like) = proxy.looks_like(ask.repo()) {
             let name = ask.repo();
-            warn(&mut response, &format!("{name} is nearly called like {like}: is it what you mean?"));
+            warn(
+                &mut response,
+                &format!("{name} is nearly called like {like}: is it what you mean?"),
+            );
         }
         Ok(response)
     }
@@ -113,7 +116,10 @@ impl Registry {
             return Ok(answer);
         }
         let deadline = Instant::now() + proxy.limits().first_wait;
-        let size = self.hold_back(exchange, proxy, ask, digest, deadline).await.map_err(tell)?;
+        let size = self
+            .hold_back(exchange, proxy, ask, digest, deadline)
+            .await
+            .map_err(tell)?;
         let passed = gate::pass(exchange.method, self.blob_verdict(exchange, ask, digest).await)?;
         let mut flight = proxy.board(ask, *digest, size).map_err(tell)?;
         loop {
@@ -149,7 +155,10 @@ impl Registry {
             return Ok(None);
         };
         let passed = gate::pass(exchange.method, self.blob_verdict(exchange, ask, digest).await)?;
-        blob_answer(exchange, digest, blob.size(), passed, |range| blob_body(&blob, range)).map(Some)
+        blob_answer(exchange, digest, blob.size(), passed, |range| {
+            blob_body(&blob, range)
+        })
+        .map(Some)
     }
 
     /// Where undecided images are held, a blob of one that is on its way waits with it. Answers the length that the image states.

@@ -127,7 +127,10 @@ mod tests {
         let work: Arc<Coalesce<u8, u32>> = Coalesce::new(2);
         let on = Handle::current();
         let never = std::future::pending::<u32>;
-        let _held = [work.join(&on, 1, never).unwrap(), work.join(&on, 2, never).unwrap()];
+        let _held = [
+            work.join(&on, 1, never).unwrap(),
+            work.join(&on, 2, never).unwrap(),
+        ];
         assert_eq!(work.join(&on, 3, never).err(), Some(Full));
         assert!(work.join(&on, 1, never).is_ok(), "it is under way already");
         let work: Arc<Coalesce<u8, u32>> = Coalesce::new(1);

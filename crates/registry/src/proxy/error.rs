@@ -139,9 +139,7 @@ fn of_source(source: SourceError, message: String, asked: Asked<'_>) -> ApiError
             let seconds = retry_after.map_or(RETRY_AFTER_SECONDS, |wait| wait.as_secs());
             ApiError::too_many(message, seconds.max(1))
         }
-        SourceError::OverBudget { retry_after } => {
-            ApiError::too_many(message, retry_after.as_secs().max(1))
-        }
+        SourceError::OverBudget { retry_after } => ApiError::too_many(message, retry_after.as_secs().max(1)),
         SourceError::Unreachable(_) => unavailable(message, RETRY_AFTER_SECONDS),
         SourceError::Broken(_) | SourceError::TooLarge { .. } => bad_gateway(message),
     }

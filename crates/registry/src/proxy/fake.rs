@@ -179,7 +179,11 @@ impl Fake {
             "config": descriptor(oci::media_type::OCI_IMAGE_CONFIG, config),
             "layers": layers,
         });
-        self.tag(tag, manifest.to_string().as_bytes(), oci::media_type::OCI_IMAGE_MANIFEST)
+        self.tag(
+            tag,
+            manifest.to_string().as_bytes(),
+            oci::media_type::OCI_IMAGE_MANIFEST,
+        )
     }
 
     /// Adds a manifest under a tag; answers its digest.
@@ -219,16 +223,27 @@ impl Fake {
     fn begin(&self, digest: &Digest, from: u64) -> Result<SourceBlob, SourceError> {
         let mut state = self.0.lock().unwrap();
         let bytes = state.blobs.get(digest).ok_or(SourceError::NotFound)?.clone();
-        let from = if state.ranges { from + if from > 0 { state.shift } else { 0 } } else { 0 };
+        let from = if state.ranges {
+            from + if from > 0 { state.shift } else { 0 }
+        } else {
+            0
+        };
         let rest = bytes.slice(usize::try_from(from).unwrap()..);
-        let cut = if state.cuts.is_empty() { None } else { Some(state.cuts.remove(0)) };
+        let cut = if state.cuts.is_empty() {
+            None
+        } else {
+            Some(state.cuts.remove(0))
+        };
         let (len, end): (usize, Option<Result<Bytes, SourceError>>) = match cut {
             None => (rest.len(), None),
             Some(Cut::End(at) | Cut::Silence(at)) => (at, None),
             Some(Cut::Error(at)) => (at, Some(Err(SourceError::Unreachable("cut".into())))),
         };
         let rest = rest.slice(..len.min(rest.len()));
-        let pieces: Vec<_> = rest.chunks(1_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let pieces: Vec<_> = rest
+            .chunks(1_000)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
         let body = stream::iter(pieces.into_iter().chain(end));
         Ok(SourceBlob {
             size: state.says.or(Some(bytes.len() as u64)),

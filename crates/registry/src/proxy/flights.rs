@@ -95,7 +95,12 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
-    pub(crate) fn new(store: Store, runtime: Handle, limits: FlightLimits, metrics: ProxyMetrics) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Store,
+        runtime: Handle,
+        limits: FlightLimits,
+        metrics: ProxyMetrics,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             runtime,
@@ -115,7 +120,9 @@ impl Flights {
         let entry = match running.entry(key.clone()) {
             Entry::Occupied(entry) => return Ok(entry.get().clone()),
             Entry::Vacant(_) if count >= self.limits.queued => {
-                return Err(ProxyError::TooMany("too many blobs are on their way from upstreams"));
+                return Err(ProxyError::TooMany(
+                    "too many blobs are on their way from upstreams",
+                ));
             }
             Entry::Vacant(entry) => entry,
         };
@@ -159,7 +166,10 @@ impl Flights {
         if self.store.has_blob(&wanted.intake, &wanted.digest).await? {
             return Ok(());
         }
-        let begun = self.ask(&wanted).await.inspect_err(|_| self.metrics.error(&upstream))?;
+        let begun = self
+            .ask(&wanted)
+            .await
+            .inspect_err(|_| self.metrics.error(&upstream))?;
         let size = agreed(&wanted, &begun)?;
         let _room = self.room(size.unwrap_or(UNKNOWN_BYTES))?;
         let failed = |source| ProxyError::Blob {
@@ -207,7 +217,9 @@ impl Flights {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let room = Room(self, bytes);
         if before.saturating_add(bytes) > self.limits.bytes {
-            return Err(ProxyError::TooMany("too many bytes are on their way from upstreams"));
+            return Err(ProxyError::TooMany(
+                "too many bytes are on their way from upstreams",
+            ));
         }
         Ok(room)
     }
@@ -250,9 +262,10 @@ fn agreed(wanted: &Wanted, begun: &SourceBlob) -> Result<Option<u64>, ProxyError
         return Err(broken(wanted, "it does not begin where it was asked to"));
     }
     match (wanted.size, begun.size) {
-        (Some(stated), Some(said)) if stated != said => {
-            Err(broken(wanted, "a blob has another length there than its manifest says"))
-        }
+        (Some(stated), Some(said)) if stated != said => Err(broken(
+            wanted,
+            "a blob has another length there than its manifest says",
+        )),
         (stated, said) => Ok(stated.or(said)),
     }
 }

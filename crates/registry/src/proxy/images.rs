@@ -155,7 +155,9 @@ impl Images {
         let bytes: u64 = running.values().map(held).sum();
         let is_too_large = bytes + fetched.stored.bytes.len() as u64 > self.limits.bytes;
         if running.len() >= self.limits.images || is_too_large {
-            return Err(ProxyError::TooMany("too many images are on their way from upstreams"));
+            return Err(ProxyError::TooMany(
+                "too many images are on their way from upstreams",
+            ));
         }
         let (sender, arrived) = watch::channel(None);
         let coming = Arc::new(Coming {
@@ -260,7 +262,10 @@ struct Over(Arc<Images>, Key, Arc<Coming>);
 impl Drop for Over {
     fn drop(&mut self) {
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.get(&self.1).is_some_and(|coming| Arc::ptr_eq(coming, &self.2)) {
+        if running
+            .get(&self.1)
+            .is_some_and(|coming| Arc::ptr_eq(coming, &self.2))
+        {
             running.remove(&self.1);
         }
     }

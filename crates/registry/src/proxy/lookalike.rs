@@ -71,7 +71,11 @@ mod tests {
             ("grafanna/lokii", "grafana/loki"),
             ("alpine", "library/alpina"),
         ] {
-            assert_eq!(like(name, &["library/postgres", known]).as_deref(), Some(known), "{name}");
+            assert_eq!(
+                like(name, &["library/postgres", known]).as_deref(),
+                Some(known),
+                "{name}"
+            );
         }
     }
 

@@ -37,10 +37,26 @@ impl ProxyMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         for (name, help, family) in [
-            ("upstream_hits", "Pulls answered with what is held and fresh", &metrics.hits),
-            ("upstream_misses", "Pulls for which an upstream was asked", &metrics.misses),
-            ("upstream_stale", "Pulls answered with what is held in place of an upstream's answer", &metrics.stale),
-            ("upstream_errors", "Questions to an upstream that failed", &metrics.errors),
+            (
+                "upstream_hits",
+                "Pulls answered with what is held and fresh",
+                &metrics.hits,
+            ),
+            (
+                "upstream_misses",
+                "Pulls for which an upstream was asked",
+                &metrics.misses,
+            ),
+            (
+                "upstream_stale",
+                "Pulls answered with what is held in place of an upstream's answer",
+                &metrics.stale,
+            ),
+            (
+                "upstream_errors",
+                "Questions to an upstream that failed",
+                &metrics.errors,
+            ),
         ] {
             registry.register(name, help, family.clone());
         }
@@ -50,7 +66,11 @@ impl ProxyMetrics {
             Unit::Bytes,
             metrics.fetched.clone(),
         );
-        registry.register("upstream_flights", "Blobs that come in now", metrics.flights.clone());
+        registry.register(
+            "upstream_flights",
+            "Blobs that come in now",
+            metrics.flights.clone(),
+        );
         metrics
     }
 
@@ -94,9 +114,21 @@ impl Collector for UpstreamCollector {
         let requests = |upstream: &Upstream| upstream.config.source.budget_left().requests;
         let bytes = |upstream: &Upstream| upstream.config.source.budget_left().bytes;
         let gauges: [(&str, &str, &dyn Fn(&Upstream) -> Option<u64>); 3] = [
-            ("upstream_reached", "Whether an upstream answered when it was last asked", &reached),
-            ("upstream_requests_left", "Requests left of an upstream's budget", &requests),
-            ("upstream_bytes_left", "Bytes left of an upstream's budget", &bytes),
+            (
+                "upstream_reached",
+                "Whether an upstream answered when it was last asked",
+                &reached,
+            ),
+            (
+                "upstream_requests_left",
+                "Requests left of an upstream's budget",
+                &requests,
+            ),
+            (
+                "upstream_bytes_left",
+                "Bytes left of an upstream's budget",
+                &bytes,
+            ),
         ];
         for (name, help, value) in gauges {
             let of_type = ConstGauge::new(0_i64).metric_type();

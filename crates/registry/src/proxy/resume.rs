@@ -211,7 +211,16 @@ mod tests {
         let digest = fake.blob_of(&[7; 10_000]);
         fake.change(|fake| fake.cuts = (0..9).map(|_| Cut::End(10)).collect());
         let error = read(&fake, digest, Some(10_000)).await.unwrap_err();
-        assert!(matches!(error, BodyError::TooShort { announced: 10_000, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                BodyError::TooShort {
+                    announced: 10_000,
+                    ..
+                }
+            ),
+            "{error}"
+        );
         assert_eq!(fake.blobs_asked(), 4);
     }
 

@@ -79,7 +79,11 @@ async fn an_image_comes_once_and_is_fresh_for_a_while() {
     assert_eq!(puller.pull("1").await.unwrap(), (digest, None));
     assert_eq!(puller.pull("1").await.unwrap(), (digest, None));
     assert_eq!(fake.asked(), asks(1, 1, 3), "renewed by one question");
-    let tagged = world.store.manifest(&puller.ask.permit, &"1".parse().unwrap()).await.unwrap();
+    let tagged = world
+        .store
+        .manifest(&puller.ask.permit, &"1".parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!(tagged.unwrap().digest, digest);
 }
 
@@ -91,7 +95,10 @@ async fn a_tag_that_has_moved_is_fetched_and_one_to_what_is_here_is_not() {
     let second = fake.image("1", b"new config", &[b"layer"]);
     world.clock.advance(Duration::from_mins(2));
     let (now, _) = puller.pull("1").await.unwrap();
-    assert!(now == second || now == first, "what is new may come a moment later");
+    assert!(
+        now == second || now == first,
+        "what is new may come a moment later"
+    );
     while puller.pull("1").await.unwrap() != (second, None) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -118,7 +125,10 @@ async fn what_is_held_is_served_when_the_upstream_is_gone_slow_or_tired() {
         fake.change(|state| state.error = Some(error.clone()));
         world.clock.advance(Duration::from_mins(2));
         let (held, stale) = puller.pull("1").await.unwrap();
-        assert!(held == digest && stale.is_some_and(|why| why.starts_with("stale")), "{error}");
+        assert!(
+            held == digest && stale.is_some_and(|why| why.starts_with("stale")),
+            "{error}"
+        );
     }
     let asked = fake.asked().heads;
     let begun = Instant::now();
@@ -140,9 +150,17 @@ async fn who_has_something_does_not_wait_for_a_slow_upstream() {
     fake.change(|state| state.latency = Duration::from_secs(1));
     let begun = Instant::now();
     assert!(puller.pull("1").await.unwrap().1.is_some());
-    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        begun.elapsed()
+    );
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    assert_eq!(puller.pull("1").await.unwrap().1, None, "the answer came meanwhile");
+    assert_eq!(
+        puller.pull("1").await.unwrap().1,
+        None,
+        "the answer came meanwhile"
+    );
     assert_eq!(fake.asked().heads, 1);
 }
 
@@ -163,8 +181,20 @@ async fn a_tag_that_is_gone_stays_or_goes_by_its_rule() {
     let dropping = Puller::new(&world, world.proxy(config, Arc::new(OpenGate), limits()));
     world.clock.advance(Duration::from_mins(2));
     let gone = dropping.pull("1").await.unwrap_err();
-    assert!(matches!(gone, ProxyError::Source { source: SourceError::NotFound, .. }), "{gone}");
-    assert!(dropping.pull(&digest.to_string()).await.is_ok(), "its digest is what it was");
+    assert!(
+        matches!(
+            gone,
+            ProxyError::Source {
+                source: SourceError::NotFound,
+                ..
+            }
+        ),
+        "{gone}"
+    );
+    assert!(
+        dropping.pull(&digest.to_string()).await.is_ok(),
+        "its digest is what it was"
+    );
 }
 
 #[tokio::test]
@@ -172,7 +202,16 @@ async fn what_is_not_there_is_asked_for_once_in_a_while() {
     let (fake, _world, puller) = world().await;
     for _ in 0..5 {
         let error = puller.pull("1").await.unwrap_err();
-        assert!(matches!(error, ProxyError::Source { source: SourceError::NotFound, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                ProxyError::Source {
+                    source: SourceError::NotFound,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
     assert_eq!(fake.asked(), asks(0, 1, 0));
 }
@@ -181,15 +220,17 @@ async fn what_is_not_there_is_asked_for_once_in_a_while() {
 async fn an_index_is_here_at_once_and_its_children_when_they_are_asked_for() {
     let (fake, _world, puller) = world().await;
     let child = fake.image("child", b"config", &[b"layer"]);
-    let descriptor = |digest: Digest| {
-        serde_json::json!({ "mediaType": oci::media_type::OCI_IMAGE_MANIFEST, "digest": digest, "size": 7 })
-    };
+    let descriptor = |digest: Digest| serde_json::json!({ "mediaType": oci::media_type::OCI_IMAGE_MANIFEST, "digest": digest, "size": 7 });
     let other = Digest::of(oci::Algorithm::Sha256, b"never fetched");
     let index = serde_json::json!({
         "schemaVersion": 2, "mediaType": oci::media_type::OCI_IMAGE_INDEX,
         "manifests": [descriptor(child), descriptor(other)],
     });
-    let index = fake.tag("1", index.to_string().as_bytes(), oci::media_type::OCI_IMAGE_INDEX);
+    let index = fake.tag(
+        "1",
+        index.to_string().as_bytes(),
+        oci::media_type::OCI_IMAGE_INDEX,
+    );
     assert_eq!(puller.pull("1").await.unwrap(), (index, None));
     assert_eq!(fake.asked(), asks(0, 1, 0));
     assert_eq!(puller.pull(&child.to_string()).await.unwrap(), (child, None));
@@ -224,7 +265,16 @@ async fn another_upstreams_tag_is_not_this_ones() {
     config.place = "https://other.example".into();
     let elsewhere = Puller::new(&world, world.proxy(config, Arc::new(OpenGate), limits()));
     let error = elsewhere.pull("1").await.unwrap_err();
-    assert!(matches!(error, ProxyError::Source { source: SourceError::NotFound, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            ProxyError::Source {
+                source: SourceError::NotFound,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -249,7 +299,13 @@ async fn what_policy_refuses_at_a_push_does_not_come_in() {
     let digest = fake.image("1", b"config", &[b"layer"]);
     let error = puller.pull("1").await.unwrap_err();
     assert!(matches!(error, ProxyError::Refused { .. }), "{error}");
-    assert!(!world.store.has_manifest(puller.ask.repo(), &digest).await.unwrap());
+    assert!(
+        !world
+            .store
+            .has_manifest(puller.ask.repo(), &digest)
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -272,7 +328,10 @@ async fn a_name_that_is_nearly_another_is_noticed() {
         other.pull("1").await.unwrap();
     }
     let like = proxy.looks_like(&"hub/library/pyhton".parse().unwrap());
-    assert_eq!(like.map(|name| name.to_string()).as_deref(), Some("hub/library/python"));
+    assert_eq!(
+        like.map(|name| name.to_string()).as_deref(),
+        Some("hub/library/python")
+    );
     assert_eq!(proxy.looks_like(&"hub/library/python".parse().unwrap()), None);
 }
 

@@ -193,7 +193,11 @@ mod tests {
     #[test]
     fn what_has_two_names_there_has_one_here() {
         let upstreams = upstreams();
-        let canonical = |repo: &str| upstreams.canonical(&repo.parse().unwrap()).map(|name| name.to_string());
+        let canonical = |repo: &str| {
+            upstreams
+                .canonical(&repo.parse().unwrap())
+                .map(|name| name.to_string())
+        };
         assert_eq!(canonical("hub/alpine").as_deref(), Some("hub/library/alpine"));
         assert_eq!(canonical("hub/library/alpine"), None);
         assert_eq!(canonical("quay/app"), None);

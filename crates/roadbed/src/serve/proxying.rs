@@ -8,7 +8,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
 use oci::{Digest, PatternMap, Reference, RepoName};
-use outbound::distribution::{Budget, Upstream, UpstreamError, UpstreamLogin, UpstreamSettings, usual_realms};
+use outbound::distribution::{
+    Budget, Upstream, UpstreamError, UpstreamLogin, UpstreamSettings, usual_realms,
+};
 use outbound::{AddressGuard, Settings};
 use registry::gate::Gate;
 use registry::proxy::{
@@ -119,9 +121,9 @@ fn login(entry: &UpstreamEntry) -> Result<Option<UpstreamLogin>> {
             text.ok()
                 .with_context(|| format!("{} is no text", path.display()))?
         }
-        SecretFrom::Variable(name) => {
-            std::env::var(name).ok().with_context(|| format!("the variable {name} is not set"))?
-        }
+        SecretFrom::Variable(name) => std::env::var(name)
+            .ok()
+            .with_context(|| format!("the variable {name} is not set"))?,
     };
     let secret = secret.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {

@@ -25,7 +25,11 @@ async fn whole_image(world: &World) -> Result<()> {
         answer.expect(&[200])?.expect_body(&part.bytes)?;
     }
     let asked = world.upstream.count("GET", "/blobs/");
-    ensure!(asked == blobs.len(), "{asked} questions for {} blobs", blobs.len());
+    ensure!(
+        asked == blobs.len(),
+        "{asked} questions for {} blobs",
+        blobs.len()
+    );
     until_stored(&world.node, "library/app", "1").await
 }
 
@@ -33,8 +37,14 @@ async fn both_names_are_one(world: &World) -> Result<()> {
     for path in [manifest("app", "1"), manifest("library/app", "1")] {
         world.node.get(&path).send().await?.expect(&[200])?;
     }
-    let by_namespace = world.node.get("/v2/library/app/manifests/1?ns=docker.io").send().await?;
-    by_namespace.expect(&[200])?.expect_header("oci-namespace", "docker.io")?;
+    let by_namespace = world
+        .node
+        .get("/v2/library/app/manifests/1?ns=docker.io")
+        .send()
+        .await?;
+    by_namespace
+        .expect(&[200])?
+        .expect_header("oci-namespace", "docker.io")?;
     let asked = world.upstream.count("GET", "/manifests/1");
     ensure!(asked == 1, "{asked} questions for one tag");
     // Docker asks for a token by the name that it was given.
@@ -57,7 +67,12 @@ async fn parts_of_a_blob(world: &World) -> Result<()> {
     blobs.push(layer.clone());
     world.upstream.add("library/parts", "1", &blobs, &document);
     let path = blob("library/parts", &layer.digest);
-    let part = world.node.get(&path).header("range", "bytes=1000-1999").send().await?;
+    let part = world
+        .node
+        .get(&path)
+        .header("range", "bytes=1000-1999")
+        .send()
+        .await?;
     part.expect(&[206])?
         .expect_header("content-range", "bytes 1000-1999/300000")?
         .expect_body(&layer.bytes[1000..2000])?;
@@ -76,11 +91,18 @@ async fn an_index_and_one_of_its_images(world: &World) -> Result<()> {
     let index = Draft::index(vec![amd64.descriptor_for("amd64"), arm64.descriptor_for("arm64")]).finish();
     world.upstream.add("library/many", "1", &blobs, &index);
     world.upstream.add("library/many", "amd64", &blobs, &amd64);
-    let answer = until(&world.node, &manifest("many", "1"), is_final).await?.expect(&[200])?;
-    answer.expect_header("content-type", INDEX)?.expect_body(&index.bytes)?;
+    let answer = until(&world.node, &manifest("many", "1"), is_final)
+        .await?
+        .expect(&[200])?;
+    answer
+        .expect_header("content-type", INDEX)?
+        .expect_body(&index.bytes)?;
     let child = until(&world.node, &manifest("many", &amd64.digest), is_final).await?;
     child.expect(&[200])?.expect_body(&amd64.bytes)?;
-    ensure!(world.upstream.count("GET", &arm64.digest) == 0, "nobody asked for the other one");
+    ensure!(
+        world.upstream.count("GET", &arm64.digest) == 0,
+        "nobody asked for the other one"
+    );
     let asked = until(&world.node, &manifest("many", &arm64.digest), is_final).await?;
     asked.expect_error(404, "MANIFEST_UNKNOWN")?;
     Ok(())
@@ -89,7 +111,11 @@ async fn an_index_and_one_of_its_images(world: &World) -> Result<()> {
 async fn numbers(world: &World) -> Result<()> {
     let metrics = Metrics::read(&world.server).await?;
     let of_hub = ["upstream=\"hub\""];
-    for name in ["upstream_hits_total", "upstream_misses_total", "upstream_fetched_bytes_total"] {
+    for name in [
+        "upstream_hits_total",
+        "upstream_misses_total",
+        "upstream_fetched_bytes_total",
+    ] {
         ensure!(metrics.sum(name, &of_hub)? > 0, "{name}");
     }
     ensure!(metrics.sum("upstream_reached", &of_hub)? == 1, "it answers");

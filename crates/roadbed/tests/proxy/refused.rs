@@ -21,7 +21,10 @@ async fn nobody_without_a_grant(world: &World) -> Result<()> {
     ensure!(matches!(answer.status, 401 | 403 | 404), "{}", answer.summary());
     let nobody = world.server.client(Login::Anonymous);
     nobody.get(manifest("app", "1")).send().await?.expect(&[401])?;
-    ensure!(world.upstream.count("GET", "") == before, "the upstream was asked");
+    ensure!(
+        world.upstream.count("GET", "") == before,
+        "the upstream was asked"
+    );
     Ok(())
 }
 
@@ -40,9 +43,15 @@ async fn local_names_never_fall_through(world: &World) -> Result<()> {
     let unmapped = admin.get("/v2/library/app/manifests/1?ns=quay.io").send().await?;
     unmapped.expect_error(404, "NAME_UNKNOWN")?;
     let own = world.server.address().to_string();
-    let own = admin.get(format!("/v2/library/app/manifests/1?ns={own}")).send().await?;
+    let own = admin
+        .get(format!("/v2/library/app/manifests/1?ns={own}"))
+        .send()
+        .await?;
     own.expect(&[404])?;
-    ensure!(world.upstream.count("GET", "") == before, "the upstream was asked");
+    ensure!(
+        world.upstream.count("GET", "") == before,
+        "the upstream was asked"
+    );
     Ok(())
 }
 
@@ -56,7 +65,11 @@ async fn pushes(world: &World) -> Result<()> {
         .header("content-type", document.media_type.as_str())
         .body(document.bytes.clone());
     let put = put.send().await?;
-    ensure!(put.error_message()?.contains("comes from upstream hub"), "{}", put.summary());
+    ensure!(
+        put.error_message()?.contains("comes from upstream hub"),
+        "{}",
+        put.summary()
+    );
     put.expect_error(403, "DENIED")?;
     Ok(())
 }
@@ -66,9 +79,16 @@ async fn names_by_their_rules(world: &World) -> Result<()> {
     for name in ["library/good", "library/evil", "stranger/app"] {
         world.upstream.add(name, "1", &blobs, &document);
     }
-    until(&world.node, &manifest("good", "1"), is_final).await?.expect(&[200])?;
+    until(&world.node, &manifest("good", "1"), is_final)
+        .await?
+        .expect(&[200])?;
     for name in ["library/evil", "stranger/app"] {
-        world.node.get(manifest(name, "1")).send().await?.expect_error(403, "DENIED")?;
+        world
+            .node
+            .get(manifest(name, "1"))
+            .send()
+            .await?
+            .expect_error(403, "DENIED")?;
         let path = blob(name, &blobs[0].digest);
         world.node.get(path).send().await?.expect_error(403, "DENIED")?;
         ensure!(world.upstream.count("GET", name) == 0, "{name} was asked for");

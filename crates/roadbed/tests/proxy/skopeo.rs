@@ -95,12 +95,21 @@ fn copy(skopeo: &Path, server: &Server, home: &Path, to: &str) -> Result<Vec<u8>
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", home)
         .env("XDG_RUNTIME_DIR", home)
-        .args(["--insecure-policy", "copy", "--src-tls-verify=false", "--src-creds"])
+        .args([
+            "--insecure-policy",
+            "copy",
+            "--src-tls-verify=false",
+            "--src-creds",
+        ])
         .arg(format!("node:{}", admin::USER_PASSWORD))
         .arg(from)
         .arg(format!("dir:{}", directory.display()))
         .output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     fs::read(directory.join("manifest.json")).context("skopeo has written no manifest")
 }
 
@@ -108,7 +117,9 @@ async fn pulled(registry: &Path, skopeo: &Path) -> Result<()> {
     let scratch = TempDir::new()?;
     let peer = Peer::start(registry, scratch.path()).await?;
     let (blobs, document): (_, Document) = small_image("skopeo");
-    peer.client().push_image("team/app", "1", &blobs, &document).await?;
+    peer.client()
+        .push_image("team/app", "1", &blobs, &document)
+        .await?;
     let file = scratch.path().join("roadbed.toml");
     fs::write(&file, of_upstream(&peer.url, "fresh = \"0s\""))?;
     let options = Options::default()

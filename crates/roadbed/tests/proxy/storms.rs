@@ -31,7 +31,9 @@ fn image(seed: &str, layers: usize, bytes: usize) -> (Vec<Blob>, Document) {
 
 /// One node pulls all of it. What is told to come again does.
 async fn pull(node: Client, name: String, blobs: Arc<Vec<Blob>>) -> Result<()> {
-    until(&node, &manifest(&name, "1"), is_final).await?.expect(&[200])?;
+    until(&node, &manifest(&name, "1"), is_final)
+        .await?
+        .expect(&[200])?;
     for part in blobs.iter() {
         let answer = until(&node, &blob(&name, &part.digest), is_final).await?;
         answer.expect(&[200])?.expect_body(&part.bytes)?;
@@ -46,10 +48,19 @@ async fn storm() -> Result<()> {
     world.upstream.pause(Duration::from_millis(200));
     let blobs = Arc::new(blobs);
     // One of them has logged in.
-    world.node.get(manifest("library/storm", "0")).send().await?.expect(&[404])?;
+    world
+        .node
+        .get(manifest("library/storm", "0"))
+        .send()
+        .await?
+        .expect(&[404])?;
     let mut nodes = JoinSet::new();
     for _ in 0..NODES {
-        nodes.spawn(pull(world.node.clone(), "library/storm".into(), Arc::clone(&blobs)));
+        nodes.spawn(pull(
+            world.node.clone(),
+            "library/storm".into(),
+            Arc::clone(&blobs),
+        ));
     }
     while let Some(pulled) = nodes.join_next().await {
         pulled.context("a node was lost")??;
@@ -74,7 +85,11 @@ async fn a_client_that_goes_away() -> Result<()> {
     let mut first = raw::Connection::open(world.server.address()).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {admin}\r\n\r\n");
     first.send(request).await?;
-    let second = tokio::spawn(pull(world.node.clone(), "library/gone".into(), Arc::new(blobs.clone())));
+    let second = tokio::spawn(pull(
+        world.node.clone(),
+        "library/gone".into(),
+        Arc::new(blobs.clone()),
+    ));
     tokio::time::sleep(Duration::from_millis(300)).await;
     first.reset()?;
     second.await??;
@@ -89,7 +104,12 @@ async fn wrong_bytes() -> Result<()> {
     let layer = blobs[0].clone();
     blobs[0].bytes = Blob::noise(Algorithm::Sha256, "something else", 500_000).bytes;
     world.upstream.add("library/wrong", "1", &blobs, &document);
-    world.node.get(manifest("wrong", "1")).send().await?.expect(&[200])?;
+    world
+        .node
+        .get(manifest("wrong", "1"))
+        .send()
+        .await?
+        .expect(&[200])?;
     for _ in 0..2 {
         let path = blob("library/wrong", &layer.digest);
         match world.node.get(&path).send().await {

@@ -97,9 +97,13 @@ pub(super) async fn until(client: &Client, path: &str, wanted: impl Fn(&Answer) 
 pub(super) async fn until_stored(client: &Client, name: &str, tag: &str) -> Result<()> {
     let has_tag = |answer: &Answer| {
         let list = answer.json().unwrap_or_default();
-        list["tags"].as_array().is_some_and(|tags| tags.iter().any(|one| one == tag))
+        list["tags"]
+            .as_array()
+            .is_some_and(|tags| tags.iter().any(|one| one == tag))
     };
-    until(client, &format!("/v2/hub/{name}/tags/list"), has_tag).await.map(drop)
+    until(client, &format!("/v2/hub/{name}/tags/list"), has_tag)
+        .await
+        .map(drop)
 }
 
 /// Whether it is neither for later nor for fewer.

@@ -56,12 +56,18 @@ async fn a_blob_is_read_while_it_comes_and_its_end_when_it_is_right() {
     let store = kit.store.clone();
     let landed = tokio::spawn(async move { store.land(landing, upstream).await });
 
-    sender.send(Ok(Bytes::copy_from_slice(&bytes[..100_000]))).await.unwrap();
+    sender
+        .send(Ok(Bytes::copy_from_slice(&bytes[..100_000])))
+        .await
+        .unwrap();
     let first = early.next().await.unwrap().unwrap();
     assert!(bytes.starts_with(&first), "the first bytes come at once");
     let mut got = first.to_vec();
     drop(first);
-    sender.send(Ok(Bytes::copy_from_slice(&bytes[100_000..]))).await.unwrap();
+    sender
+        .send(Ok(Bytes::copy_from_slice(&bytes[100_000..])))
+        .await
+        .unwrap();
     while got.len() < bytes.len() - 1024 {
         got.extend_from_slice(&early.next().await.unwrap().unwrap());
     }

@@ -25,14 +25,21 @@ async fn world() -> World {
 impl World {
     async fn blob(&self, bytes: &[u8]) {
         let size = Some(bytes.len() as u64);
-        let landing = self.kit.store.begin_intake(self.intake.clone(), sha256(bytes), size);
+        let landing = self
+            .kit
+            .store
+            .begin_intake(self.intake.clone(), sha256(bytes), size);
         let landing = landing.await.unwrap();
         self.kit.store.land(landing, body(bytes)).await.unwrap();
     }
 
     async fn known(&self, tag: &str) -> Option<UpstreamTag> {
         let permit = self.kit.pull(&self.node, REPO);
-        self.kit.store.upstream_tag(&permit, &tag.parse().unwrap()).await.unwrap()
+        self.kit
+            .store
+            .upstream_tag(&permit, &tag.parse().unwrap())
+            .await
+            .unwrap()
     }
 }
 
@@ -40,11 +47,19 @@ impl World {
 async fn an_image_comes_in_after_its_blobs_with_tag_note_and_job() {
     let world = world().await;
     let manifest = image(b"config", &[b"layer"]);
-    let early = world.kit.store.take_in_manifest(&world.intake, put(&manifest, &["1"])).await;
+    let early = world
+        .kit
+        .store
+        .take_in_manifest(&world.intake, put(&manifest, &["1"]))
+        .await;
     assert!(matches!(early, Err(PutError::BlobsUnknown(_))), "{early:?}");
     world.blob(b"config").await;
     world.blob(b"layer").await;
-    let outcome = world.kit.store.take_in_manifest(&world.intake, put(&manifest, &["1"])).await;
+    let outcome = world
+        .kit
+        .store
+        .take_in_manifest(&world.intake, put(&manifest, &["1"]))
+        .await;
     assert!(outcome.unwrap().created);
     let digest = sha256(manifest.as_bytes());
     let known = world.known("1").await.unwrap();
@@ -55,7 +70,10 @@ async fn an_image_comes_in_after_its_blobs_with_tag_note_and_job() {
     let admin = world.kit.administrator("root").await;
     let filter = EventFilter::default();
     let events = world.kit.store.events(&admin, &filter, None, 100).await.unwrap();
-    let pushed = events.items.iter().find(|event| event.kind == crate::EventKind::ManifestPush);
+    let pushed = events
+        .items
+        .iter()
+        .find(|event| event.kind == crate::EventKind::ManifestPush);
     assert_eq!(pushed.map(|event| event.cause.as_str()), Some("proxy"));
     // Nothing that a manifest names is collected.
     assert_eq!(world.kit.collect_all().await.blobs, 0);
@@ -66,10 +84,25 @@ async fn an_index_comes_before_its_children_and_that_is_no_damage() {
     let world = world().await;
     let child = image(b"config", &[]);
     let parent = index(&[&child, &image(b"never", &[])]);
-    world.kit.store.take_in_manifest(&world.intake, put(&parent, &["1"])).await.unwrap();
+    world
+        .kit
+        .store
+        .take_in_manifest(&world.intake, put(&parent, &["1"]))
+        .await
+        .unwrap();
     world.blob(b"config").await;
-    world.kit.store.take_in_manifest(&world.intake, put(&child, &[])).await.unwrap();
-    let report = world.kit.store.fsck(FsckOptions::default(), |_| {}).await.unwrap();
+    world
+        .kit
+        .store
+        .take_in_manifest(&world.intake, put(&child, &[]))
+        .await
+        .unwrap();
+    let report = world
+        .kit
+        .store
+        .fsck(FsckOptions::default(), |_| {})
+        .await
+        .unwrap();
     assert!(report.damages.is_empty(), "{report:?}");
 }
 
@@ -78,17 +111,37 @@ async fn a_tag_is_renewed_moved_and_dropped() {
     let world = world().await;
     let (first, second) = (index(&[]), index(&[&image(b"x", &[])]));
     let tag: Tag = "1".parse().unwrap();
-    world.kit.store.take_in_manifest(&world.intake, put(&first, &["1"])).await.unwrap();
+    world
+        .kit
+        .store
+        .take_in_manifest(&world.intake, put(&first, &["1"]))
+        .await
+        .unwrap();
     let before = world.known("1").await.unwrap().checked_at;
     world.kit.advance(Duration::from_mins(1));
     let digest = sha256(first.as_bytes());
-    world.kit.store.note_upstream_tag(&world.intake, &tag, &digest, true).await.unwrap();
+    world
+        .kit
+        .store
+        .note_upstream_tag(&world.intake, &tag, &digest, true)
+        .await
+        .unwrap();
     let known = world.known("1").await.unwrap();
     assert!(known.checked_at > before && known.gone);
-    world.kit.store.take_in_manifest(&world.intake, put(&second, &["1"])).await.unwrap();
+    world
+        .kit
+        .store
+        .take_in_manifest(&world.intake, put(&second, &["1"]))
+        .await
+        .unwrap();
     assert_eq!(world.known("1").await.unwrap().digest, sha256(second.as_bytes()));
     for _ in 0..2 {
-        world.kit.store.drop_upstream_tag(&world.intake, &tag).await.unwrap();
+        world
+            .kit
+            .store
+            .drop_upstream_tag(&world.intake, &tag)
+            .await
+            .unwrap();
         assert_eq!(world.known("1").await, None);
         assert!(world.kit.manifest(&world.node, REPO, "1").await.is_none());
     }

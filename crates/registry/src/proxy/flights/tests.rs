@@ -14,7 +14,12 @@ fn limits() -> FlightLimits {
 }
 
 fn flights(world: &World, limits: FlightLimits) -> Arc<Flights> {
-    Flights::new(world.store.clone(), Handle::current(), limits, ProxyMetrics::default())
+    Flights::new(
+        world.store.clone(),
+        Handle::current(),
+        limits,
+        ProxyMetrics::default(),
+    )
 }
 
 fn wanted(world: &World, digest: Digest, size: Option<u64>) -> Wanted {
@@ -55,7 +60,10 @@ async fn a_storm_makes_one_request_and_who_goes_away_stops_nobody() {
     let flights = flights(&world, limits());
     let wanted = wanted(&world, digest, Some(2_000_000));
     let boarded: Vec<_> = (0..200).map(|_| flights.board(wanted.clone()).unwrap()).collect();
-    let mut readers: Vec<_> = boarded.into_iter().map(|boarded| tokio::spawn(read(boarded))).collect();
+    let mut readers: Vec<_> = boarded
+        .into_iter()
+        .map(|boarded| tokio::spawn(read(boarded)))
+        .collect();
     for gone in readers.drain(..50) {
         gone.abort();
     }
@@ -91,7 +99,10 @@ async fn what_is_wrong_with_a_blob_is_told_to_all_and_nothing_is_kept() {
     let world = World::new(&fake).await;
     let flights = flights(&world, limits());
     let wanted = wanted(&world, digest, Some(5_000));
-    let readers = [read(flights.board(wanted.clone()).unwrap()), read(flights.board(wanted.clone()).unwrap())];
+    let readers = [
+        read(flights.board(wanted.clone()).unwrap()),
+        read(flights.board(wanted.clone()).unwrap()),
+    ];
     for read in join_all(readers).await {
         assert!(read.is_err(), "no stream of it comes to its end");
     }
@@ -108,7 +119,10 @@ async fn lengths_that_do_not_agree_are_no_blob() {
     let digest = fake.blob_of(&[7; 5_000]);
     let world = World::new(&fake).await;
     let flights = flights(&world, limits());
-    let error = flights.bring(wanted(&world, digest, Some(4_000))).await.unwrap_err();
+    let error = flights
+        .bring(wanted(&world, digest, Some(4_000)))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("another length"), "{error}");
     fake.change(|state| state.says = Some(6_000));
     let error = flights.bring(wanted(&world, digest, None)).await.unwrap_err();
@@ -121,7 +135,10 @@ async fn what_is_cut_is_gone_on_with() {
     let digest = fake.blob_of(&[7; 9_000]);
     fake.change(|state| state.cuts = vec![Cut::End(2_000), Cut::Error(5_000)]);
     let world = World::new(&fake).await;
-    flights(&world, limits()).bring(wanted(&world, digest, Some(9_000))).await.unwrap();
+    flights(&world, limits())
+        .bring(wanted(&world, digest, Some(9_000)))
+        .await
+        .unwrap();
     assert_eq!(fake.blobs_asked(), 3);
 }
 
@@ -145,7 +162,9 @@ async fn there_are_no_more_than_may_be() {
     assert_eq!(fake.blobs_asked(), 1, "the other waits for its place");
     assert!(read(one).await.is_ok() && read(two).await.is_ok());
     let narrow = FlightLimits { bytes: 4, ..limits() };
-    let error = self::flights(&world, narrow).bring(wanted(&world, digests[2], None)).await;
+    let error = self::flights(&world, narrow)
+        .bring(wanted(&world, digests[2], None))
+        .await;
     assert!(matches!(error, Err(ProxyError::TooMany(_))), "{error:?}");
 }
 

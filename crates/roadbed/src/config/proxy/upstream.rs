@@ -156,7 +156,10 @@ fn check_together(entries: &[UpstreamEntry]) -> Result<(), String> {
             return Err(format!("two upstreams are called {:?}: rename one", entry.name));
         }
         if !prefixes.insert(entry.prefix.as_str()) {
-            return Err(format!("two upstreams have the prefix {}: change one", entry.prefix));
+            return Err(format!(
+                "two upstreams have the prefix {}: change one",
+                entry.prefix
+            ));
         }
         if let Some(twice) = entry.ns.iter().find(|ns| !spaces.insert(ns.as_str())) {
             return Err(format!("ns {twice:?} means two upstreams: keep one of them"));
@@ -187,12 +190,22 @@ fn read(table: UpstreamTable) -> Result<UpstreamEntry, String> {
     )?;
     let rules = rules(&table.rules, rule)?;
     let prefix = table.prefix.as_ref().unwrap_or(&table.name);
-    bounded(&[&table.ns, &table.realm_hosts, &table.blob_hosts, &table.allow, &table.deny])?;
+    bounded(&[
+        &table.ns,
+        &table.realm_hosts,
+        &table.blob_hosts,
+        &table.allow,
+        &table.deny,
+    ])?;
     Ok(UpstreamEntry {
         prefix: parsed("prefix", prefix)?,
         library: table.library.unwrap_or_else(|| is_docker_hub(&url)),
         login: login(&table)?,
-        proxy: table.proxy.as_ref().map(|text| origin("proxy", text)).transpose()?,
+        proxy: table
+            .proxy
+            .as_ref()
+            .map(|text| origin("proxy", text))
+            .transpose()?,
         allowed_private: all("allowed_private", &table.allowed_private)?,
         requests_per_hour: table.requests_per_hour.and_then(NonZeroU32::new),
         bytes_per_hour: match &table.bytes_per_hour {
@@ -229,7 +242,9 @@ fn origin(key: &str, text: &str) -> Result<Url, String> {
     let wrong = || format!("{key}: {text:?} is not a URL such as https://registry.example");
     let url = Url::parse(text).map_err(|_| wrong())?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{key}: leave user and password out of it: username and password_file are for them"));
+        return Err(format!(
+            "{key}: leave user and password out of it: username and password_file are for them"
+        ));
     }
     let is_origin = matches!(url.scheme(), "http" | "https")
         && url.host().is_some()
@@ -249,7 +264,9 @@ fn login(table: &UpstreamTable) -> Result<Option<(String, SecretFrom)>, String> 
     match (&table.username, secret) {
         (None, None) => Ok(None),
         (Some(user), Some(secret)) => Ok(Some((user.clone(), secret))),
-        (Some(_), None) => Err("username: it needs a password: name a password_file or a password_env".to_owned()),
+        (Some(_), None) => {
+            Err("username: it needs a password: name a password_file or a password_env".to_owned())
+        }
         (None, Some(_)) => Err("a password needs a username".to_owned()),
     }
 }
@@ -261,7 +278,10 @@ fn rules(tables: &[RuleTable], of_all: UpstreamRule) -> Result<Vec<(RepoPattern,
     let mut rules = Vec::with_capacity(tables.len());
     for table in tables {
         let pattern: RepoPattern = parsed("rules.pattern", &table.pattern)?;
-        rules.push((pattern, rule(of_all, [&table.fresh, &table.undecided, &table.gone])?));
+        rules.push((
+            pattern,
+            rule(of_all, [&table.fresh, &table.undecided, &table.gone])?,
+        ));
     }
     PatternMap::build(rules.clone()).map_err(|tie| format!("rules: {tie}"))?;
     Ok(rules)

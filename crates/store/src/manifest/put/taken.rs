@@ -45,10 +45,7 @@ async fn take_in(tx: &Tx, push: &Pushing, intake: &Intake) -> Result<PutOutcome,
     if push.is_partial && outcome.created {
         let sql = "UPDATE manifest SET partial = TRUE WHERE digest = $1 \
                    AND repository_id = (SELECT id FROM repository WHERE name = $2)";
-        let values = [
-            push.put.digest.to_string().into(),
-            intake.repo.as_str().into(),
-        ];
+        let values = [push.put.digest.to_string().into(), intake.repo.as_str().into()];
         sql::execute(tx.sql(), sql, values).await?;
     }
     let tags: Vec<Tag> = push.put.tags.clone();

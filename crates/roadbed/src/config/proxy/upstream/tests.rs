@@ -44,13 +44,22 @@ fn upstreams_are_read_with_their_rules() {
         panic!("two")
     };
     assert_eq!((hub.prefix.as_str(), hub.library), ("hub", true));
-    assert_eq!(hub.login, Some(("bot".into(), SecretFrom::File("/etc/roadbed/hub".into()))));
+    assert_eq!(
+        hub.login,
+        Some(("bot".into(), SecretFrom::File("/etc/roadbed/hub".into())))
+    );
     assert_eq!(hub.bytes_per_hour.map(NonZeroU64::get), Some(10 << 30));
     assert_eq!(hub.rule.fresh.as_secs(), 300);
     let (_, busy) = &hub.rules[0];
-    assert_eq!((busy.undecided, busy.gone, busy.fresh.as_secs()), (Undecided::Stream, Gone::Drop, 300));
+    assert_eq!(
+        (busy.undecided, busy.gone, busy.fresh.as_secs()),
+        (Undecided::Stream, Gone::Drop, 300)
+    );
     assert_eq!((quay.prefix.as_str(), quay.library), ("mirrors/quay", false));
-    assert_eq!((quay.rule.undecided, quay.rule.gone), (Undecided::Hold, Gone::Keep));
+    assert_eq!(
+        (quay.rule.undecided, quay.rule.gone),
+        (Undecided::Hold, Gone::Keep)
+    );
     let namespaces = config.registry_config().namespaces;
     assert_eq!(namespaces.get("docker.io").map(String::as_str), Some("hub"));
 }
@@ -77,20 +86,35 @@ fn what_is_wrong_is_named() {
         ("prefix = \"Hub\"", "prefix"),
         ("allow = [\"**/**/\"]", "allow"),
         ("proxy = \"ftp://x\"", "proxy"),
-        ("[[proxy.upstreams]]\nname = \"quay\"\nurl = \"https://other.example\"", "two upstreams"),
-        ("[[proxy.upstreams]]\nname = \"b\"\nprefix = \"quay\"\nurl = \"https://other.example\"", "prefix quay"),
+        (
+            "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"https://other.example\"",
+            "two upstreams",
+        ),
+        (
+            "[[proxy.upstreams]]\nname = \"b\"\nprefix = \"quay\"\nurl = \"https://other.example\"",
+            "prefix quay",
+        ),
     ] {
         let error = load(&format!("{quay}{more}\n")).unwrap_err();
         assert!(error.contains(named), "{more}: {error}");
     }
-    for url in ["quay.io", "https://quay.io/v2", "https://ann:pw@quay.io", "ftp://quay.io"] {
-        let error = load(&format!("[[proxy.upstreams]]\nname = \"quay\"\nurl = \"{url}\"\n")).unwrap_err();
+    for url in [
+        "quay.io",
+        "https://quay.io/v2",
+        "https://ann:pw@quay.io",
+        "ftp://quay.io",
+    ] {
+        let error = load(&format!(
+            "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"{url}\"\n"
+        ))
+        .unwrap_err();
         assert!(error.contains("url") && !error.contains("pw"), "{url}: {error}");
     }
     let many: String = (0..=MAX_UPSTREAMS)
         .map(|number| format!("[[proxy.upstreams]]\nname = \"u{number}\"\nurl = \"https://quay.io\"\n"))
         .collect();
     assert!(load(&many).unwrap_err().contains("at most"));
-    let taken = format!("[registry]\nnamespaces = {{ \"quay.io\" = \"elsewhere\" }}\n{quay}ns = [\"quay.io\"]\n");
+    let taken =
+        format!("[registry]\nnamespaces = {{ \"quay.io\" = \"elsewhere\" }}\n{quay}ns = [\"quay.io\"]\n");
     assert!(load(&taken).unwrap_err().contains("quay.io"));
 }
