@@ -1,3 +1,5 @@
+use tokio::time::Instant;
+
 use super::fake::{Asks, Fake, World, upstream};
 use super::*;
 use crate::gate::{Answer, OpenGate, Pull as PullOf, Push, PushAnswer, PushVerdict, Verdict};
