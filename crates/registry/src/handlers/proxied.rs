@@ -125,7 +125,8 @@ impl Registry {
         loop {
             let stage = flight.borrow_and_update().clone();
             match stage {
-                Stage::Coming(incoming) if incoming.size().is_some() => {
+                // Nothing of an empty one could be held back until its digest is known.
+                Stage::Coming(incoming) if incoming.size().is_some_and(|size| size > 0) => {
                     return along(exchange, proxy, &incoming, passed).map_err(|error| match error {
                         Along::Proxy(error) => tell(error),
                         Along::Api(error) => error,

@@ -87,6 +87,17 @@ pub(crate) enum ProxyError {
 const ON_ITS_WAY_SECONDS: u64 = 5;
 
 impl ProxyError {
+    /// Whether asking again would be answered the same.
+    pub(crate) fn is_a_no(&self) -> bool {
+        match self {
+            Self::Source { source, .. } => {
+                matches!(source, SourceError::NotFound | SourceError::Denied(_))
+            }
+            Self::Refused { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether it is no word about what is held, which may be served in place of an answer.
     pub(crate) fn leaves_what_is_held(&self) -> bool {
         !matches!(self, Self::Refused { .. } | Self::NotAllowed { .. })

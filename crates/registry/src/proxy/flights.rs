@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use moka::sync::Cache;
 use oci::{Digest, RepoName};
 use store::{Incoming, Intake, Store};
 use tokio::runtime::Handle;
@@ -37,6 +38,8 @@ pub struct FlightLimits {
     pub idle: Duration,
     /// How often a blob that was cut is gone on with. Default 5.
     pub resumes: u32,
+    /// How long it is remembered that an upstream does not have a blob. Default 10 s.
+    pub absent: Duration,
 }
 
 impl Default for FlightLimits {
@@ -48,9 +51,13 @@ impl Default for FlightLimits {
             time: Duration::from_hours(6),
             idle: Duration::from_secs(30),
             resumes: 5,
+            absent: Duration::from_secs(10),
         }
     }
 }
+
+/// Blobs of which it is remembered that their upstream does not have them.
+const ABSENT_BLOBS: u64 = 100_000;
 
 /// Bytes that a blob of unknown length is counted as.
 const UNKNOWN_BYTES: u64 = 1 << 30;
@@ -91,6 +98,7 @@ pub(crate) struct Flights {
     running: Mutex<HashMap<Key, Boarded>>,
     places: Arc<Semaphore>,
     bytes: AtomicU64,
+    absent: Cache<Key, ProxyError>,
     metrics: ProxyMetrics,
 }
 
@@ -108,6 +116,10 @@ impl Flights {
             limits,
             running: Mutex::default(),
             bytes: AtomicU64::new(0),
+            absent: Cache::builder()
+                .max_capacity(ABSENT_BLOBS)
+                .time_to_live(limits.absent)
+                .build(),
             metrics,
         })
     }
@@ -115,6 +127,9 @@ impl Flights {
     /// The flight of a blob that is under way, or a new one.
     pub(crate) fn board(self: &Arc<Self>, wanted: Wanted) -> Result<Boarded, ProxyError> {
         let key = (wanted.intake.repo().clone(), wanted.digest);
+        if let Some(error) = self.absent.get(&key) {
+            return Err(error);
+        }
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let count = running.len();
         let entry = match running.entry(key.clone()) {
@@ -132,6 +147,11 @@ impl Flights {
         let flights = Arc::clone(self);
         self.runtime.spawn(async move {
             let flown = flights.fly(wanted, &stage).await;
+            if let Err(error) = &flown
+                && error.is_a_no()
+            {
+                flights.absent.insert(ended.1.clone(), error.clone());
+            }
             // Whoever comes from now on looks into the store first.
             drop(ended);
             stage.send_replace(match flown {

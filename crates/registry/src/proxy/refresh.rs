@@ -56,14 +56,7 @@ impl Proxy {
 
     fn note_failure(&self, ask: &Ask, reference: Reference, error: &ProxyError) {
         self.inner.metrics.error(&ask.proxied.upstream);
-        let is_no = match error {
-            ProxyError::Source { source, .. } => {
-                matches!(source, SourceError::NotFound | SourceError::Denied(_))
-            }
-            ProxyError::Refused { .. } => true,
-            _ => false,
-        };
-        if is_no {
+        if error.is_a_no() {
             let key = (ask.repo().clone(), reference);
             self.inner.absent.insert(key, error.clone());
         } else {

@@ -75,6 +75,7 @@ impl Proxy {
                 time: self.blob_time.0,
                 idle: self.idle_timeout.0,
                 resumes: self.resumes,
+                absent: self.absent.0,
             },
             images: ImageLimits {
                 images: self.images,

@@ -169,6 +169,19 @@ async fn there_are_no_more_than_may_be() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_asked_for_once_in_a_while() {
+    let fake = Fake::new();
+    let world = World::new(&fake).await;
+    let flights = flights(&world, limits());
+    let nowhere = Digest::of(oci::Algorithm::Sha256, b"nowhere");
+    for _ in 0..3 {
+        let error = flights.bring(wanted(&world, nowhere, None)).await.unwrap_err();
+        assert!(error.is_a_no(), "{error}");
+    }
+    assert_eq!(fake.blobs_asked(), 1);
+}
+
+#[tokio::test]
 async fn an_upstream_that_is_not_reached_is_left_alone() {
     let fake = Fake::new();
     let digest = fake.blob_of(b"layer");
