@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) error: Option<SourceError>,
     /// What it says of the length of blobs.
     pub(crate) says: Option<u64>,
+    /// How long it pauses before each piece of a blob.
+    pub(crate) pace: Option<Duration>,
     /// How long it thinks.
     pub(crate) latency: Duration,
     pub(crate) asked: Asks,
@@ -72,6 +74,7 @@ pub(crate) fn upstream(prefix: &str, fake: &Arc<Fake>) -> UpstreamConfig {
         deny: Vec::new(),
         rule: RULE,
         rules: PatternMap::default(),
+        flights: 16,
         fetches: 16,
         source: Arc::clone(fake) as _,
     }
@@ -87,6 +90,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(fake: &Arc<Fake>) -> Self {
+        Self::of(upstream("hub", fake)).await
+    }
+
+    pub(crate) async fn of(upstream: UpstreamConfig) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::starting_at(SystemTime::now().into()));
         let config = StoreConfig {
@@ -98,7 +105,7 @@ impl World {
         Self {
             store: opened.await.unwrap(),
             clock,
-            upstreams: Upstreams::new(vec![upstream("hub", fake)]),
+            upstreams: Upstreams::new(vec![upstream]),
             _directory: directory,
         }
     }
@@ -244,7 +251,13 @@ impl Fake {
             .chunks(1_000)
             .map(|piece| Ok(Bytes::copy_from_slice(piece)))
             .collect();
-        let body = stream::iter(pieces.into_iter().chain(end));
+        let pace = state.pace;
+        let body = stream::iter(pieces.into_iter().chain(end)).then(move |piece| async move {
+            if let Some(pace) = pace {
+                tokio::time::sleep(pace).await;
+            }
+            piece
+        });
         Ok(SourceBlob {
             size: state.says.or(Some(bytes.len() as u64)),
             from,

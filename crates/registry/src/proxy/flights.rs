@@ -14,8 +14,8 @@ use moka::sync::Cache;
 use oci::{Digest, RepoName};
 use store::{Incoming, Intake, Store};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::ProxyError;
 use super::metrics::ProxyMetrics;
@@ -26,8 +26,6 @@ use super::upstreams::{Proxied, Upstream};
 /// How much may be on its way.
 #[derive(Debug, Clone, Copy)]
 pub struct FlightLimits {
-    /// Blobs that come in at the same time; others wait. Default 64.
-    pub flights: usize,
     /// Blobs that come in or wait for that; one more is answered 429. Default 4,096.
     pub queued: usize,
     /// Bytes of all blobs that come in at the same time, as far as their length is known. Default 256 GiB.
@@ -45,7 +43,6 @@ pub struct FlightLimits {
 impl Default for FlightLimits {
     fn default() -> Self {
         Self {
-            flights: 64,
             queued: 4_096,
             bytes: 256 << 30,
             time: Duration::from_hours(6),
@@ -96,7 +93,6 @@ pub(crate) struct Flights {
     runtime: Handle,
     limits: FlightLimits,
     running: Mutex<HashMap<Key, Boarded>>,
-    places: Arc<Semaphore>,
     bytes: AtomicU64,
     absent: Cache<Key, ProxyError>,
     metrics: ProxyMetrics,
@@ -112,7 +108,6 @@ impl Flights {
         Arc::new(Self {
             store,
             runtime,
-            places: Arc::new(Semaphore::new(limits.flights)),
             limits,
             running: Mutex::default(),
             bytes: AtomicU64::new(0),
@@ -178,8 +173,7 @@ impl Flights {
     async fn fly(&self, wanted: Wanted, stage: &watch::Sender<Stage>) -> Result<(), ProxyError> {
         let until = Instant::now() + self.limits.time;
         let upstream = Arc::clone(&wanted.proxied.upstream);
-        let place = tokio::time::timeout_at(until, Arc::clone(&self.places).acquire_owned());
-        let Ok(Ok(_place)) = place.await else {
+        let Ok(Ok(_place)) = timeout_at(until, upstream.flights.acquire()).await else {
             return Err(ProxyError::Lost);
         };
         // It may have come while this one was about to begin.

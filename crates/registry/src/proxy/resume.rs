@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::source::{Source, SourceBlob, SourceBody, SourceError};
 
+/// Fewest bytes in each [`Patience::idle`]: a byte now and then would hold a place for hours.
+const LEAST_BYTES: u64 = 32 << 10;
+
 /// How a body may come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
@@ -41,6 +44,8 @@ pub(crate) struct Resuming {
     /// Bytes that come once more, because the upstream began anew.
     skip: u64,
     body: Option<SourceBody>,
+    /// When it was last looked how fast it comes, and what was here then.
+    looked: (Instant, u64),
     resumed: u32,
     is_over: bool,
 }
@@ -63,6 +68,7 @@ impl Resuming {
             at: 0,
             skip: 0,
             body: Some(begun),
+            looked: (Instant::now(), 0),
             resumed: 0,
             is_over: false,
         }
@@ -97,8 +103,14 @@ impl Resuming {
             let came = timeout_at(silent_at, body.next()).await;
             let why = match came {
                 Ok(Some(Ok(bytes))) => match self.take(bytes) {
-                    Ok(bytes) if bytes.is_empty() => continue,
-                    taken => return Some(taken),
+                    Ok(bytes) if bytes.is_empty() && self.is_fast_enough() => continue,
+                    Ok(bytes) if bytes.is_empty() => "it comes too slowly".to_owned(),
+                    taken => {
+                        if !self.is_fast_enough() {
+                            self.body = None;
+                        }
+                        return Some(taken);
+                    }
                 },
                 Ok(None) if self.size.is_none() => return None,
                 Ok(None) => format!("it ended after {} bytes", self.at),
@@ -108,6 +120,16 @@ impl Resuming {
             self.body = None;
             tracing::debug!(repository = %self.name, digest = %self.digest, at = self.at, why, "a blob was cut");
         }
+    }
+
+    /// Whether enough has come since it was last looked, if that is long ago.
+    fn is_fast_enough(&mut self) -> bool {
+        let (since, before) = self.looked;
+        if since.elapsed() < self.patience.idle {
+            return true;
+        }
+        self.looked = (Instant::now(), self.at);
+        self.at - before >= LEAST_BYTES
     }
 
     /// Counts bytes and takes away those that are here already.
@@ -140,7 +162,10 @@ impl Resuming {
             let answer_by = (Instant::now() + self.patience.idle).min(self.patience.until);
             let asked = self.source.blob(&self.name, &self.digest, self.at);
             match timeout_at(answer_by, asked).await {
-                Ok(Ok(blob)) => return self.joined(blob),
+                Ok(Ok(blob)) => {
+                    self.looked = (Instant::now(), self.at);
+                    return self.joined(blob);
+                }
                 Ok(Err(SourceError::Unreachable(_) | SourceError::Broken(_))) | Err(_) => {}
                 // Asking again would not help.
                 Ok(Err(error)) => return Err(BodyError::Transport(error.to_string())),
@@ -222,6 +247,18 @@ mod tests {
             "{error}"
         );
         assert_eq!(fake.blobs_asked(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_now_and_then_is_not_enough() {
+        let fake = Fake::new();
+        let digest = fake.blob_of(&[7; 200_000]);
+        fake.change(|fake| fake.pace = Some(Duration::from_secs(10)));
+        let begun = Instant::now();
+        let error = read(&fake, digest, Some(200_000)).await.unwrap_err();
+        assert!(matches!(error, BodyError::TooShort { .. }), "{error}");
+        assert_eq!(fake.blobs_asked(), 4);
+        assert!(begun.elapsed() < Duration::from_mins(3), "{:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

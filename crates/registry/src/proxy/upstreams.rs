@@ -61,6 +61,8 @@ pub struct UpstreamConfig {
     pub rule: UpstreamRule,
     /// Rules by names there.
     pub rules: PatternMap<UpstreamRule>,
+    /// Blobs that come from it at the same time; others wait.
+    pub flights: usize,
     /// Manifests that are fetched from it at the same time; others wait. Each may be in memory twice while it is read.
     pub fetches: usize,
     /// How it is asked.
@@ -71,6 +73,7 @@ pub struct UpstreamConfig {
 pub(crate) struct Upstream {
     pub(crate) config: UpstreamConfig,
     pub(crate) breaker: Breaker,
+    pub(crate) flights: Semaphore,
     pub(crate) fetches: Semaphore,
 }
 
@@ -118,6 +121,7 @@ impl Upstreams {
     pub(crate) fn new(configs: Vec<UpstreamConfig>) -> Self {
         let upstream = |config: UpstreamConfig| {
             Arc::new(Upstream {
+                flights: Semaphore::new(config.flights),
                 fetches: Semaphore::new(config.fetches),
                 config,
                 breaker: Breaker::default(),

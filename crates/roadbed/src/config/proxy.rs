@@ -23,8 +23,8 @@ section! {
     Proxy = "proxy" {
         /// The upstreams, each a table `[[proxy.upstreams]]` of the file.
         upstreams: UpstreamList = UpstreamList::default();
-        /// Blobs that are fetched at the same time; others wait.
-        flights: usize = limits().flights.flights, 1 => 4_096;
+        /// Blobs that are fetched from one upstream at the same time; others wait.
+        flights: usize = 32, 1 => 4_096;
         /// Blobs that are fetched or wait for that.
         queued_blobs: usize = limits().flights.queued, 1 => 1_000_000;
         /// Bytes of all blobs that are fetched at the same time.
@@ -69,7 +69,6 @@ impl Proxy {
     pub(crate) fn limits(&self, first_wait: Span) -> ProxyLimits {
         ProxyLimits {
             flights: FlightLimits {
-                flights: self.flights,
                 queued: self.queued_blobs,
                 bytes: self.flight_bytes.0,
                 time: self.blob_time.0,

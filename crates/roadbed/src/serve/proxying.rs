@@ -68,6 +68,7 @@ fn upstream(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamConfig> {
         deny: entry.deny.clone(),
         rule: entry.rule,
         rules,
+        flights: config.proxy.flights,
         fetches: config.proxy.fetches,
         source: Arc::new(Registry(source)),
     })

@@ -2,7 +2,7 @@ use futures_util::{StreamExt as _, future::join_all};
 use store::UploadError;
 
 use super::*;
-use crate::proxy::fake::{Cut, Fake, World};
+use crate::proxy::fake::{Cut, Fake, World, upstream};
 
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -148,9 +148,10 @@ async fn there_are_no_more_than_may_be() {
     let fake = Fake::new();
     let digests = [fake.blob_of(b"one"), fake.blob_of(b"two"), fake.blob_of(b"three")];
     fake.change(|state| state.latency = MOMENT);
-    let world = World::new(&fake).await;
+    let mut config = upstream("hub", &fake);
+    config.flights = 1;
+    let world = World::of(config).await;
     let few = FlightLimits {
-        flights: 1,
         queued: 2,
         ..limits()
     };
