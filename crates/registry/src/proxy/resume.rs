@@ -44,7 +44,9 @@ pub(crate) struct Resuming {
     /// Bytes that come once more, because the upstream began anew.
     skip: u64,
     body: Option<SourceBody>,
-    /// When it was last looked how fast it comes, and what was here then.
+    /// Bytes that have come, also those that came twice.
+    received: u64,
+    /// When it was last looked how fast they come, and how many there were then.
     looked: (Instant, u64),
     resumed: u32,
     is_over: bool,
@@ -68,6 +70,7 @@ impl Resuming {
             at: 0,
             skip: 0,
             body: Some(begun),
+            received: 0,
             looked: (Instant::now(), 0),
             resumed: 0,
             is_over: false,
@@ -128,12 +131,13 @@ impl Resuming {
         if since.elapsed() < self.patience.idle {
             return true;
         }
-        self.looked = (Instant::now(), self.at);
-        self.at - before >= LEAST_BYTES
+        self.looked = (Instant::now(), self.received);
+        self.received - before >= LEAST_BYTES
     }
 
     /// Counts bytes and takes away those that are here already.
     fn take(&mut self, mut bytes: Bytes) -> Result<Bytes, BodyError> {
+        self.received += bytes.len() as u64;
         let again = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
         self.skip -= again as u64;
         let bytes = bytes.split_off(again);
@@ -163,7 +167,7 @@ impl Resuming {
             let asked = self.source.blob(&self.name, &self.digest, self.at);
             match timeout_at(answer_by, asked).await {
                 Ok(Ok(blob)) => {
-                    self.looked = (Instant::now(), self.at);
+                    self.looked = (Instant::now(), self.received);
                     return self.joined(blob);
                 }
                 Ok(Err(SourceError::Unreachable(_) | SourceError::Broken(_))) | Err(_) => {}
