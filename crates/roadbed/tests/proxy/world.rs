@@ -25,7 +25,7 @@ pub(super) struct World {
     pub(super) server: Server,
     pub(super) upstream: Upstream,
     pub(super) node: Client,
-    _configuration: TempDir,
+    configuration: TempDir,
 }
 
 impl World {
@@ -52,13 +52,13 @@ impl World {
             server,
             upstream,
             node,
-            _configuration: configuration,
+            configuration,
         })
     }
 
     /// Ends the upstream: nobody listens there any more.
     pub(super) fn without_upstream(self) -> (Server, Client, TempDir) {
-        (self.server, self.node, self._configuration)
+        (self.server, self.node, self.configuration)
     }
 }
 
