@@ -177,7 +177,7 @@ impl Flights {
             return Err(ProxyError::Lost);
         };
         // It may have come while this one was about to begin.
-        if self.store.has_blob(&wanted.intake, &wanted.digest).await? {
+        if self.store.has_taken_in(&wanted.intake, &wanted.digest).await? {
             return Ok(());
         }
         let begun = self

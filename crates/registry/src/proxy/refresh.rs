@@ -117,10 +117,8 @@ impl Proxy {
         }
         self.remember(ask, tag, held, false);
         // Without it the upstream is asked once more after a start.
-        let noted = self
-            .inner
-            .store
-            .note_upstream_tag(&ask.intake(), tag, &held, false);
+        let intake = ask.intake();
+        let noted = self.inner.store.note_upstream_tag(&intake, tag, &held, false);
         if let Err(error) = noted.await {
             tracing::warn!(%error, repository = %ask.repo(), %tag, "what a tag is at its upstream was not noted");
         }
@@ -160,10 +158,8 @@ impl Proxy {
         match ask.proxied.rule.gone {
             Gone::Keep => {
                 self.remember(ask, tag, held, true);
-                let noted = self
-                    .inner
-                    .store
-                    .note_upstream_tag(&ask.intake(), tag, &held, true);
+                let intake = ask.intake();
+                let noted = self.inner.store.note_upstream_tag(&intake, tag, &held, true);
                 noted.await?;
                 Ok(Outcome::Gone(held))
             }

@@ -4,7 +4,7 @@
 //! hashes and writes one batch while the next is gathered. So an upload holds at most two batches, and all uploads
 //! together at most [`FilesConfig::budget`](super::FilesConfig) bytes: each frame takes its share of the budget when it
 //! arrives and gives it back when it is written. A sender that stalls does not sit on his share: what he sent is
-//! written after [`FLUSH_AFTER`].
+//! written after [`FLUSH_AFTER`](super::inlet::FLUSH_AFTER).
 
 use std::sync::Arc;
 
@@ -18,8 +18,6 @@ use uuid::Uuid;
 use super::inlet::{Followed, Inlet};
 use super::{AppendError, Appended, BlobFiles, Committed, FilesError, protocol};
 use crate::disk::Disk;
-
-pub(super) use super::inlet::FLUSH_AFTER;
 
 /// Where an append goes on.
 #[derive(Debug, Clone)]

@@ -86,7 +86,7 @@ async fn a_flight_goes_on_without_anybody() {
     let wanted = wanted(&world, digest, None);
     drop(flights.board(wanted.clone()).unwrap());
     let intake = wanted.intake.clone();
-    while !world.store.has_blob(&intake, &digest).await.unwrap() {
+    while !world.store.has_taken_in(&intake, &digest).await.unwrap() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(fake.blobs_asked(), 1);
@@ -111,7 +111,7 @@ async fn what_is_wrong_with_a_blob_is_told_to_all_and_nothing_is_kept() {
     let is_mismatch = |source: &UploadError| matches!(source, UploadError::DigestMismatch { .. });
     let is_wrong = matches!(&error, ProxyError::Blob { source, .. } if is_mismatch(source));
     assert!(is_wrong, "{error}");
-    assert!(!world.store.has_blob(&wanted.intake, &digest).await.unwrap());
+    assert!(!world.store.has_taken_in(&wanted.intake, &digest).await.unwrap());
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// Whether the repository to which something comes in has this blob.
-    pub async fn has_blob(&self, intake: &Intake, digest: &Digest) -> Result<bool, StoreError> {
+    pub async fn has_taken_in(&self, intake: &Intake, digest: &Digest) -> Result<bool, StoreError> {
         Ok(self.blob_row(&intake.repo, digest).await?.is_some())
     }
 }
