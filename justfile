@@ -54,6 +54,10 @@ traffic:
 telling:
     cargo test --workspace --locked --test telling
 
+# Pulling through an upstream that fails as it is told, and through Debian's docker-registry
+proxy:
+    cargo test --workspace --locked --test proxy
+
 # The OCI conformance program (needs Go and a module proxy)
 conformance:
     ci/conformance.sh

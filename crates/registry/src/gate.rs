@@ -131,7 +131,7 @@ impl Passed {
     /// Tells the client, if there is something to tell.
     pub(crate) fn tell(self, response: &mut Response<Body>) {
         if let Some(warning) = self.warning {
-            response.headers_mut().insert(header::WARNING, warning);
+            response.headers_mut().append(header::WARNING, warning);
         }
     }
 }
@@ -172,10 +172,11 @@ fn refusal(message: String, detail: Value) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).detail(detail)
 }
 
-const UNDECIDED: &str = "the image is still being looked into; ask again in a moment";
+/// What is told of what nobody has judged yet.
+pub(crate) const UNDECIDED: &str = "the image is still being looked into; ask again in a moment";
 
 /// A `Warning` header (RFC 7234, section 5.5; the code that the distribution specification gives it).
-fn warning(text: &str) -> Option<HeaderValue> {
+pub(crate) fn warning(text: &str) -> Option<HeaderValue> {
     const BEGIN: &str = "299 - \"";
     let mut value = String::with_capacity(BEGIN.len() + text.len() + text.len() / 8);
     value.push_str(BEGIN);

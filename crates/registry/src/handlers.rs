@@ -3,6 +3,7 @@
 mod blobs;
 mod lists;
 mod manifests;
+mod proxied;
 mod referrers;
 mod uploads;
 

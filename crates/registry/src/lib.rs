@@ -7,6 +7,8 @@
 //!
 //! Read first: `service.rs` (the path of every request), then `handlers/manifests.rs` and `handlers/uploads.rs`.
 //!
+//! What is an upstream's is pulled through by [`proxy`].
+//!
 //! What this crate does not know: what is inside of a layer. A push records and enqueues, a pull asks the store.
 
 pub mod access_log;
@@ -23,6 +25,7 @@ pub mod metrics;
 mod namespace;
 mod paging;
 mod percent;
+pub mod proxy;
 mod query;
 mod route;
 mod sent;

@@ -41,6 +41,15 @@ impl Registry {
         Ok((route.in_repo(mapped), answered))
     }
 
+    /// What an upstream calls two ways has one name here.
+    pub(crate) fn by_its_one_name(&self, route: Route) -> Route {
+        let canonical = self.proxy().and_then(|proxy| proxy.canonical(route.repo()?));
+        match canonical {
+            None => route,
+            Some(repo) => route.in_repo(repo),
+        }
+    }
+
     fn is_own_host(&self, namespace: &str, headers: &HeaderMap) -> bool {
         let own = self
             .config()

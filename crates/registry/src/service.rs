@@ -21,6 +21,7 @@ use crate::{
     error::ApiError,
     gate::{Gate, Pull},
     metrics::RegistryMetrics,
+    proxy::Proxy,
     query::Query,
     route::Route,
     sent::SentBody,
@@ -45,6 +46,7 @@ struct Inner {
     manifest_room: Semaphore,
     answer_room: AnswerRoom,
     gate: Arc<dyn Gate>,
+    proxy: Option<Proxy>,
 }
 
 /// One request, as far as it is understood before its handler runs.
@@ -71,7 +73,8 @@ impl<'r> Exchange<'r> {
 static API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 impl Registry {
-    /// Prepares the protocol. `key` is random and keys what is remembered of credentials.
+    /// Prepares the protocol. `key` is random and keys what is remembered of credentials; without a `proxy` every repository is
+    /// a local one.
     pub fn new(
         store: Store,
         config: RegistryConfig,
@@ -79,6 +82,7 @@ impl Registry {
         access_log: AccessLog,
         gate: Arc<dyn Gate>,
         key: [u8; 32],
+        proxy: Option<Proxy>,
     ) -> Self {
         let inner = Inner {
             authenticator: Authenticator::new(store.clone(), key, &config.header_cache),
@@ -91,6 +95,7 @@ impl Registry {
             metrics,
             access_log,
             gate,
+            proxy,
         };
         Self {
             inner: Arc::new(inner),
@@ -103,6 +108,10 @@ impl Registry {
 
     pub(crate) fn gate(&self) -> &dyn Gate {
         &*self.inner.gate
+    }
+
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        self.inner.proxy.as_ref()
     }
 
     pub(crate) fn config(&self) -> &RegistryConfig {
@@ -189,6 +198,7 @@ impl Registry {
         *label = route.label();
         let query = Query::parse(parts.uri.query())?;
         let (route, namespace) = self.in_namespace(route, &parts.method, &query, &parts.headers)?;
+        let route = self.by_its_one_name(route);
         let caller = match self.inner.authenticator.caller(&parts.headers, address).await {
             Ok(caller) => caller,
             Err(error) => {

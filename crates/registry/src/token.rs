@@ -7,7 +7,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use access::{
-    Caller, Scope, SecretString,
+    Caller, MAX_SCOPES, Scope, SecretString,
     token::{Audience, Claims, TokenSubject},
 };
 use axum::body::Body;
@@ -97,7 +97,7 @@ impl Registry {
             audience: Audience::Registry,
             subject,
             // What is not granted today is left in: the grant may come while the token lives, and is asked each time.
-            scopes,
+            scopes: self.under_both_names(scopes),
             issued_at: now.seconds(),
             expires_at: now.seconds().saturating_add(lifetime),
         };
@@ -122,6 +122,23 @@ impl Registry {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)
+    }
+}
+
+impl Registry {
+    /// Clients ask for a token by the name that they know; what an upstream calls two ways is pulled under its one name here.
+    fn under_both_names(&self, mut scopes: Vec<Scope>) -> Vec<Scope> {
+        let Some(proxy) = self.proxy() else {
+            return scopes;
+        };
+        let canonical = |scope: &Scope| match scope {
+            Scope::Repository { repo, actions } => Some(Scope::repository(proxy.canonical(repo)?, *actions)),
+            Scope::Catalog => None,
+        };
+        let more: Vec<Scope> = scopes.iter().filter_map(canonical).collect();
+        let room = MAX_SCOPES.saturating_sub(scopes.len());
+        scopes.extend(more.into_iter().take(room));
+        scopes
     }
 }
 

@@ -27,6 +27,7 @@ mod made;
 pub(crate) mod nearest;
 mod network;
 mod problem;
+mod proxy;
 mod road;
 mod sbom;
 mod sections;
@@ -47,6 +48,7 @@ pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
 pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
+pub(crate) use proxy::{Proxy, SecretFrom, UpstreamEntry};
 pub(crate) use road::Road;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
@@ -66,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) connections: Connections,
     /// The registry's protocol.
     pub(crate) registry: Registry,
+    /// What is pulled through.
+    pub(crate) proxy: Proxy,
     /// The store.
     pub(crate) storage: Storage,
     /// Looking into what is pushed.
@@ -138,6 +142,7 @@ impl Config {
             server: Server::read(&mut reader),
             connections: Connections::read(&mut reader),
             registry: Registry::read(&mut reader),
+            proxy: Proxy::read(&mut reader),
             storage: Storage::read(&mut reader),
             scan: Scan::read(&mut reader),
             feeds: Feeds::read(&mut reader),
@@ -190,6 +195,17 @@ impl Config {
             reader.complain("catalog.repository", reason);
         }
         self.check_memory(reader);
+        self.check_namespaces(reader);
+    }
+
+    /// A namespace means one place.
+    fn check_namespaces(&self, reader: &mut Reader<'_>) {
+        let local = &self.registry.namespaces.0;
+        let of_upstreams = self.proxy.upstreams.0.iter().flat_map(|upstream| &upstream.ns);
+        for namespace in of_upstreams.filter(|namespace| local.contains_key(*namespace)) {
+            let reason = format!("ns {namespace:?} is in registry.namespaces already: keep one of them");
+            reader.complain("proxy.upstreams", &reason);
+        }
     }
 
     /// The largest manifest must find room, or it could neither be pushed nor pulled.
@@ -278,6 +294,13 @@ impl Config {
         config.manifest_limits.bytes = usize::try_from(from.manifest_bytes.0).unwrap_or(usize::MAX);
         config.manifest_limits.layers = from.manifest_layers;
         config.manifest_limits.children = from.manifest_children;
+        for upstream in &self.proxy.upstreams.0 {
+            let pairs = upstream
+                .ns
+                .iter()
+                .map(|ns| (ns.clone(), upstream.prefix.to_string()));
+            config.namespaces.extend(pairs);
+        }
         config
     }
 
@@ -454,6 +477,7 @@ impl Config {
             self.server.effective(),
             self.connections.effective(),
             self.registry.effective(),
+            self.proxy.effective(),
             self.storage.effective(),
             self.scan.effective(),
             self.feeds.effective(),
@@ -498,6 +522,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Server,
         Connections,
         Registry,
+        Proxy,
         Storage,
         Scan,
         Feeds,

@@ -2,7 +2,8 @@
 //!
 //! - What was decided is answered from memory. A first decision is waited for, by so many and for so long; who comes on top or
 //!   waits longer is told to come again.
-//! - An index is served if one of the images in it is; what it holds beside images does not count.
+//! - An index is served if one of the images in it is; what it holds beside images does not count. So is one of an upstream of
+//!   which not all images are here.
 //! - A blob is refused when every image of the repository that has it is refused. One that no image has yet is served.
 //! - A push is judged by what is readable of it and already known, where a rule asks for that, and within a short time
 //!   (`judge/push.rs`). Neither the right to inspect nor broken glass opens it: both are about pulls.
@@ -10,7 +11,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use oci::{Digest, Manifest, ManifestKind, RepoName};
+use oci::{Descriptor, Digest, Manifest, ManifestKind, RepoName};
 use registry::gate::{Answer, Gate, Pull, Push, PushAnswer, PushVerdict, Verdict};
 use serde_json::json;
 use store::{Decided, Outcome, Point, Standing, Store, StoreError, StoredManifest};
@@ -155,12 +156,17 @@ impl PolicyGate {
         let mut refused = None;
         let mut is_undecided = false;
         for child in children(index) {
-            let Some(child) = self.store.decision(repo, &child, Point::Pull).await? else {
+            let (is_manifest, child) = (is_manifest(&child), child.digest);
+            let Some(decided) = self.store.decision(repo, &child, Point::Pull).await? else {
+                if is_manifest && !self.store.has_manifest(repo, &child).await? {
+                    // An upstream's, not asked for yet: it is judged when it comes.
+                    return Ok(Some(Verdict::Serve));
+                }
                 is_undecided |= self.store.has_image(repo, &child).await?;
                 continue;
             };
-            match child.outcome {
-                Outcome::Refuse => refused = Some(verdict(&child)),
+            match decided.outcome {
+                Outcome::Refuse => refused = Some(verdict(&decided)),
                 Outcome::NotApplicable => {}
                 Outcome::Allow | Outcome::Warn => return Ok(Some(Verdict::Serve)),
             }
@@ -187,13 +193,15 @@ impl Gate for PolicyGate {
     }
 }
 
-/// The manifests that an index names. It was checked when it was pushed.
-fn children(index: &StoredManifest) -> Vec<Digest> {
+/// What an index names. It was checked when it was pushed.
+fn children(index: &StoredManifest) -> Vec<Descriptor> {
     let parsed = Manifest::parse(&index.bytes, Some(&index.media_type), &stored_limits());
-    parsed.map_or_else(
-        |_| Vec::new(),
-        |parsed| parsed.manifests.iter().map(|child| child.digest).collect(),
-    )
+    parsed.map_or_else(|_| Vec::new(), |parsed| parsed.manifests)
+}
+
+/// Build caches keep their layers in indexes.
+fn is_manifest(child: &Descriptor) -> bool {
+    oci::media_type::MANIFESTS.contains(&child.media_type.as_str())
 }
 
 fn verdict(decision: &Decided) -> Verdict {

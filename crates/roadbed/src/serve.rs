@@ -38,6 +38,7 @@ mod housekeeping;
 mod looking;
 mod process;
 mod proxies;
+mod proxying;
 mod store_metrics;
 mod telling;
 
@@ -192,6 +193,7 @@ fn registry(
     metrics: &mut prometheus_client::registry::Registry,
 ) -> anyhow::Result<Registry> {
     let counters = RegistryMetrics::register(metrics);
+    let proxy = proxying::proxy(config, store, &gate, metrics)?;
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
     Ok(Registry::new(
@@ -201,6 +203,7 @@ fn registry(
         access_log,
         gate,
         key,
+        proxy,
     ))
 }
 

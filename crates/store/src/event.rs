@@ -249,6 +249,9 @@ pub enum EventKind {
     /// Somebody said that an incident is over.
     #[serde(rename = "incident.close")]
     IncidentClose,
+    /// A repository came from an upstream for the first time, and its name is nearly that of one in use.
+    #[serde(rename = "upstream.lookalike")]
+    UpstreamLookalike,
     /// Pulls were allowed whatever is decided, or not any more.
     #[serde(rename = "gate.break-glass")]
     BreakGlass,

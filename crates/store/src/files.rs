@@ -24,11 +24,12 @@ pub(crate) use append::Part;
 pub(crate) use config::FilesConfig;
 pub(crate) use directories::FAN_OUTS;
 pub(crate) use error::{AppendError, FilesError};
+pub(crate) use inlet::Followed;
 pub(crate) use location::{Location, LocationError};
 
 use crate::disk::{Disk, DiskFile, RealDisk};
 use crate::pool::IoPool;
-use crate::reader::BlobReader;
+use crate::reader::{BlobReader, OpenBlob};
 use directories::FanOut;
 use protocol::Protocol;
 
@@ -164,6 +165,17 @@ impl<D: Disk> BlobFiles<D> {
     /// Creates the file of a new session, whose row has just been (or is about to be) written.
     pub(crate) async fn create_upload(&self, id: Uuid) -> Result<(), FilesError> {
         self.sync_work(move |protocol| protocol.create_upload(id)).await
+    }
+
+    /// Opens an upload that will have `size` bytes and this digest, for whoever reads along while it is written. `size` is not 0.
+    pub(crate) async fn open_growing(
+        &self,
+        id: Uuid,
+        digest: Digest,
+        size: u64,
+    ) -> Result<OpenBlob, FilesError> {
+        let path = protocol::upload_path(id);
+        self.shared.reader.growing(path, digest, size).await
     }
 
     /// Hashes the first `len` bytes of an upload, for a session that goes on after a restart.

@@ -6,6 +6,8 @@
 //!
 //! - A **push** goes through [`Store::start_upload`], [`Store::append_upload`] and [`Store::finish_upload`], then
 //!   [`Store::put_manifest`]. Nothing is acknowledged before it is durable: file, directory, row, in this order.
+//! - What comes from an **upstream** goes through [`Store::begin_intake`] and [`Store::land`], which many may read along, then
+//!   [`Store::take_in_manifest`].
 //! - A **pull** goes through [`Store::manifest`] and [`Store::blob`], which answer from memory what was asked before.
 //! - **Who may** is decided by the [`access::AccessBook`] that [`Store::access`] hands out; every function that touches
 //!   a repository demands the permit that only the book can issue.
@@ -49,6 +51,7 @@ mod grant;
 mod handle;
 mod in_use;
 mod incident;
+mod incoming;
 mod job;
 mod layer_report;
 mod lock;
@@ -84,6 +87,7 @@ mod tag;
 #[cfg(test)]
 mod testing;
 mod upload;
+mod upstream_tag;
 
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
@@ -123,6 +127,7 @@ pub use gc::{GcReport, Kept};
 pub use handle::Store;
 pub use in_use::{IN_USE_REASON_BYTES, InUse, LONGEST_IN_USE, MAX_IN_USE, NewInUse};
 pub use incident::{IncidentAppend, MAX_INCIDENTS, StoredIncident};
+pub use incoming::{Incoming, Intake, Landing};
 pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
@@ -152,3 +157,4 @@ pub use sink::{SecretChange, SinkSecrets, StoredSink};
 pub use synthetic::SyntheticImage;
 pub use tag::TagTarget;
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};
+pub use upstream_tag::UpstreamTag;

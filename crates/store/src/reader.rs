@@ -134,6 +134,32 @@ impl BlobReader {
         })
     }
 
+    /// Opens a file that is still being written and will have `size` bytes in the end. Only what was written already may be
+    /// asked of it: whoever touches more is ended by the kernel.
+    pub(crate) async fn growing(
+        &self,
+        path: PathBuf,
+        digest: Digest,
+        size: u64,
+    ) -> Result<OpenBlob, FilesError> {
+        let path = self.shared.data_dir.join(path);
+        let (touched, pool) = (self.shared.config.touched, self.shared.pool.clone());
+        let work = move || {
+            let failed = |e| FilesError::io("map", &path, e);
+            let file = sys::open_regular(&path, File::options().read(true)).map_err(failed)?;
+            BlobMap::new(file, size, touched, pool)
+                .map(Arc::new)
+                .map_err(failed)
+        };
+        let map = self.shared.pool.run(work).await??;
+        Ok(OpenBlob {
+            digest,
+            size,
+            body: Body::Mapped(map),
+            pool: self.shared.pool.clone(),
+        })
+    }
+
     /// The open file of a blob, for whoever hands it to another process.
     pub(crate) async fn file(&self, location: Location, size: u64) -> Result<File, FilesError> {
         let path = self.shared.data_dir.join(location.path());

@@ -13,7 +13,7 @@ use crate::db::{Tx, sql};
 use crate::event::{self, EventKind};
 use crate::manifest::DeleteError;
 use crate::repository::{self, Delta};
-use crate::{Actor, Page, Store, StoreError, Timestamp, attachment, base, blob};
+use crate::{Actor, Page, Store, StoreError, Timestamp, attachment, base, blob, upstream_tag};
 
 /// A tag and the manifest that it points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,6 +201,7 @@ pub(crate) async fn remove(tx: &Tx, repo: &RepoName, tag: &Tag, actor: &Actor) -
         .ok_or(DeleteError::Unknown)?;
     let sql = "DELETE FROM tag WHERE repository_id = $1 AND name = $2";
     sql::execute(tx.sql(), sql, [repository.id.into(), tag.as_str().into()]).await?;
+    upstream_tag::forget(tx, repo, tag).await?;
     repository::count(
         tx,
         repository.id,

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use access::permit::{Delete, Pull};
+use access::{
+    Permit,
+    permit::{Delete, Pull},
+};
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::StreamBody;
@@ -42,36 +45,66 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Response<Body>, ApiError> {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
-        let place = if self.store().remembers_blob(&permit, digest).await {
+        if let Some((proxy, ask)) = self.pulled_through(&permit) {
+            return self.get_proxied_blob(exchange, proxy, &ask, digest).await;
+        }
+        let found = self.blob_here(exchange, &permit, digest).await?;
+        let blob = found.ok_or_else(|| ApiError::blob_unknown(digest))?;
+        let pull = exchange.pull(repo);
+        let passed = gate::pass(exchange.method, self.gate().blob(pull, digest).await)?;
+        blob_answer(exchange, digest, blob.size(), passed, |range| {
+            blob_body(&blob, range)
+        })
+    }
+
+    /// The blob, if the repository has it.
+    pub(super) async fn blob_here(
+        &self,
+        exchange: &Exchange<'_>,
+        permit: &Permit<Pull>,
+        digest: &Digest,
+    ) -> Result<Option<BlobHandle>, ApiError> {
+        let _place = if self.store().remembers_blob(permit, digest).await {
             None
         } else {
             Some(self.lookup_place(exchange)?)
         };
-        let found = self.store().blob(&permit, digest).await?;
-        drop(place);
-        let blob = found.ok_or_else(|| ApiError::blob_unknown(digest))?;
-        let pull = exchange.pull(repo);
-        let passed = gate::pass(exchange.method, self.gate().blob(pull, digest).await)?;
-        let etag = format!("\"{digest}\"");
-        if is_not_modified(exchange.headers, &etag) {
-            return Ok(not_modified(&etag));
-        }
-        let (status, range) = wanted_range(exchange, blob.size(), &etag)?;
-        let mut response = Response::new(blob_body(exchange.method, &blob, range.clone()));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        if status == StatusCode::PARTIAL_CONTENT {
-            let last = range.end.saturating_sub(1);
-            set(
-                headers,
-                header::CONTENT_RANGE,
-                format!("bytes {}-{last}/{}", range.start, blob.size()),
-            );
-        }
-        describe(headers, digest, &etag, range.end - range.start);
-        passed.tell(&mut response);
-        Ok(response)
+        Ok(self.store().blob(permit, digest).await?)
     }
+}
+
+/// The answer with a blob of `size` bytes that may be pulled; `body` is asked for the part of it that is sent.
+pub(super) fn blob_answer(
+    exchange: &Exchange<'_>,
+    digest: &Digest,
+    size: u64,
+    passed: gate::Passed,
+    body: impl FnOnce(Range<u64>) -> Body,
+) -> Result<Response<Body>, ApiError> {
+    let etag = format!("\"{digest}\"");
+    if is_not_modified(exchange.headers, &etag) {
+        return Ok(not_modified(&etag));
+    }
+    let (status, range) = wanted_range(exchange, size, &etag)?;
+    let body = if *exchange.method == Method::HEAD || range.is_empty() {
+        Body::empty()
+    } else {
+        body(range.clone())
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if status == StatusCode::PARTIAL_CONTENT {
+        let last = range.end.saturating_sub(1);
+        set(
+            headers,
+            header::CONTENT_RANGE,
+            format!("bytes {}-{last}/{size}", range.start),
+        );
+    }
+    describe(headers, digest, &etag, range.end - range.start);
+    passed.tell(&mut response);
+    Ok(response)
 }
 
 fn describe(headers: &mut HeaderMap, digest: &Digest, etag: &str, length: u64) {
@@ -94,11 +127,8 @@ fn describe(headers: &mut HeaderMap, digest: &Digest, etag: &str, length: u64) {
     set(headers, header::ETAG, etag);
 }
 
-fn blob_body(method: &Method, blob: &BlobHandle, range: Range<u64>) -> Body {
+pub(super) fn blob_body(blob: &BlobHandle, range: Range<u64>) -> Body {
     use futures_util::TryStreamExt as _;
-    if *method == Method::HEAD || range.is_empty() {
-        return Body::empty();
-    }
     Body::new(StreamBody::new(blob.stream(range).map_ok(http_body::Frame::data)))
 }
 

@@ -46,6 +46,9 @@ impl Registry {
         reference: &Reference,
     ) -> Result<Response<Body>, ApiError> {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
+        if let Some((proxy, ask)) = self.pulled_through(&permit) {
+            return self.get_proxied_manifest(exchange, proxy, &ask, reference).await;
+        }
         let mut found = self.store().remembered_manifest(&permit, reference).await;
         if found.is_none() {
             let _place = self.lookup_place(exchange)?;
@@ -54,13 +57,24 @@ impl Registry {
         let manifest = found.ok_or_else(|| ApiError::manifest_unknown(reference))?;
         let pull = exchange.pull(repo);
         let passed = gate::pass(exchange.method, self.gate().manifest(pull, &manifest).await)?;
+        Ok(self.manifest_answer(exchange, repo, &manifest, passed))
+    }
+
+    /// The answer with a manifest that may be pulled.
+    pub(super) fn manifest_answer(
+        &self,
+        exchange: &Exchange<'_>,
+        repo: &RepoName,
+        manifest: &Arc<StoredManifest>,
+        passed: gate::Passed,
+    ) -> Response<Body> {
         let digest = manifest.digest.to_string();
         let etag = format!("\"{digest}\"");
         if is_not_modified(exchange.headers, &etag) {
-            return Ok(not_modified(&etag));
+            return not_modified(&etag);
         }
         let body = if *exchange.method == Method::GET {
-            self.note_pull(exchange, repo, &manifest, passed.is_use);
+            self.note_pull(exchange, repo, manifest, passed.is_use);
             Body::from(manifest.bytes.clone())
         } else {
             Body::empty()
@@ -72,7 +86,7 @@ impl Registry {
         set(headers, super::CONTENT_DIGEST.clone(), digest);
         set(headers, header::ETAG, etag);
         passed.tell(&mut response);
-        Ok(response)
+        response
     }
 
     fn note_pull(
@@ -114,6 +128,7 @@ impl Registry {
         body: RequestBody,
     ) -> Result<Response<Body>, ApiError> {
         let permit = self.authenticator().permit::<Push>(exchange.caller, repo)?;
+        self.refuse_push_to_upstream(repo)?;
         let tags = requested_tags(exchange, reference)?;
         let content_type = content_type(exchange)?;
         let limits = &self.config().manifest_limits;
@@ -168,6 +183,9 @@ impl Registry {
             Reference::Digest(digest) => self.store().delete_manifest(&permit, digest).await,
         };
         deleted.map_err(|error| delete_failed(error, || ApiError::manifest_unknown(reference)))?;
+        if let Some(proxy) = self.proxy() {
+            proxy.forget(repo, reference);
+        }
         Ok(empty(StatusCode::ACCEPTED))
     }
 }

@@ -31,6 +31,7 @@ impl Registry {
             return Err(ApiError::method_not_allowed("POST"));
         }
         let permit = self.authenticator().permit::<Push>(exchange.caller, repo)?;
+        self.refuse_push_to_upstream(repo)?;
         if let Some(digest) = exchange.query.get("mount") {
             let digest = parse_digest(digest)?;
             if let Some(blob) = self.mount(exchange, &permit, &digest).await? {

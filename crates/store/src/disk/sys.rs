@@ -58,7 +58,8 @@ pub(crate) fn map(file: &File, len: usize) -> io::Result<Mmap> {
     #[expect(
         unsafe_code,
         reason = "a mapping is sound while nobody writes to or cuts the file: committed blobs are never opened for \
-                  writing, only renamed and unlinked, and the data directory is locked and private to us; somebody \
+                  writing, only renamed and unlinked, and of one that still grows only what was written before is \
+                  looked at and never written again; the data directory is locked and private to us; somebody \
                   who cuts one all the same is what super::fault is for"
     )]
     unsafe {

@@ -4,7 +4,7 @@
 //! hashes and writes one batch while the next is gathered. So an upload holds at most two batches, and all uploads
 //! together at most [`FilesConfig::budget`](super::FilesConfig) bytes: each frame takes its share of the budget when it
 //! arrives and gives it back when it is written. A sender that stalls does not sit on his share: what he sent is
-//! written after [`FLUSH_AFTER`].
+//! written after [`FLUSH_AFTER`](super::inlet::FLUSH_AFTER).
 
 use std::sync::Arc;
 
@@ -15,11 +15,9 @@ use oci::{Digest, Hasher};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::inlet::Inlet;
+use super::inlet::{Followed, Inlet};
 use super::{AppendError, Appended, BlobFiles, Committed, FilesError, protocol};
 use crate::disk::Disk;
-
-pub(super) use super::inlet::FLUSH_AFTER;
 
 /// Where an append goes on.
 #[derive(Debug, Clone)]
@@ -65,8 +63,22 @@ impl<D: Disk> BlobFiles<D> {
     where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
+        self.append_and_commit_followed(part, body, expected, None).await
+    }
+
+    /// The same, while somebody reads along: `followed` is told how much of the file is written.
+    pub(crate) async fn append_and_commit_followed<S, E>(
+        &self,
+        part: Part,
+        body: S,
+        expected: Digest,
+        followed: Option<Followed>,
+    ) -> Result<Committed, AppendError<E>>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
         let max_len = part.max_len;
-        let mut inlet = self.inlet(part).await.map_err(lost)?;
+        let mut inlet = self.inlet(part).await.map_err(lost)?.followed_by(followed);
         match receive(&mut inlet, max_len, body).await {
             End::Complete => self.commit(inlet, expected).await.map_err(lost),
             end => {
@@ -130,7 +142,7 @@ where
         let next = if inlet.is_flushed() {
             Ok(body.next().await)
         } else {
-            timeout(FLUSH_AFTER, body.next()).await
+            timeout(inlet.patience(), body.next()).await
         };
         let accepted = match next {
             Err(_stalled) => inlet.flush().await,

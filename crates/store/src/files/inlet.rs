@@ -15,12 +15,17 @@ use crate::pool::{PoolError, Running};
 
 /// How long a batch that is not full waits for more.
 pub(super) const FLUSH_AFTER: Duration = Duration::from_millis(50);
+/// The same where somebody reads what is written.
+const FLUSH_FOLLOWED_AFTER: Duration = Duration::from_millis(5);
 /// Bytes that make a batch.
 const BATCH: usize = 1 << 20;
 /// Frames below this are copied together: a frame of one byte may keep a whole receive buffer alive.
 const SMALL_FRAME: usize = 8 << 10;
 /// Copied frames are closed at this size.
 const COPIED: usize = 64 << 10;
+
+/// Told after each batch how many bytes the file has by then.
+pub(crate) type Followed = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// The way of one body into its file. Used up by the first error.
 pub(super) struct Inlet<D: Disk> {
@@ -29,6 +34,7 @@ pub(super) struct Inlet<D: Disk> {
     promised: u64,
     stage: Stage<D>,
     batch: Batch,
+    followed: Option<Followed>,
 }
 
 type Written<D> = (Box<Writer<D>>, Result<(), FilesError>);
@@ -51,6 +57,22 @@ impl<D: Disk> Inlet<D> {
             promised: writer.offset(),
             stage: Stage::Idle(Box::new(writer)),
             batch: Batch::default(),
+            followed: None,
+        }
+    }
+
+    /// Tells of every batch once it is written. Whoever reads along should not wait for batches to be full.
+    pub(super) fn followed_by(mut self, followed: Option<Followed>) -> Self {
+        self.followed = followed;
+        self
+    }
+
+    /// How long a batch that is not full waits for more.
+    pub(super) fn patience(&self) -> Duration {
+        if self.followed.is_some() {
+            FLUSH_FOLLOWED_AFTER
+        } else {
+            FLUSH_AFTER
         }
     }
 
@@ -70,11 +92,16 @@ impl<D: Disk> Inlet<D> {
             let piece = frame.split_to(frame.len().min(BATCH));
             let share = self.share(piece.len()).await?;
             self.batch.push(piece, share);
-            if self.batch.len >= BATCH {
+            if self.batch.len >= BATCH || self.is_awaited() {
                 self.flush().await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the first bytes are here and somebody reads along.
+    fn is_awaited(&self) -> bool {
+        self.followed.is_some() && matches!(self.stage, Stage::Idle(_))
     }
 
     /// Hands what was gathered to the pool, once the batch before it is written.
@@ -92,10 +119,13 @@ impl<D: Disk> Inlet<D> {
             Stage::Lost(error) => return Err(error.into()),
             Stage::Writing(_) => unreachable!("settled just above"),
         };
-        let claim = Arc::clone(&self.claim);
+        let (claim, followed) = (Arc::clone(&self.claim), self.followed.clone());
         let work = move || {
             let _claim = claim;
             let result = writer.write(&batch.close());
+            if let Some(followed) = followed {
+                followed(writer.offset());
+            }
             (writer, result)
         };
         self.stage = Stage::Writing(self.shared.hash_pool.begin(place, work)?);

@@ -1,4 +1,5 @@
-//! Indexes that name manifests which their repository does not have: nobody can pull those.
+//! Indexes that name manifests which their repository does not have: nobody can pull those. Of an index from an upstream only what
+//! was asked for is here.
 
 use super::images::Needed;
 use super::{Check, Damage, DamageKind};
@@ -13,7 +14,8 @@ impl Check {
     pub(super) async fn children(&mut self) -> Result<(), StoreError> {
         let mut after = 0;
         while !self.is_cancelled() {
-            let sql = "SELECT id FROM manifest WHERE kind = 1 AND id > $1 ORDER BY id LIMIT $2";
+            let sql =
+                "SELECT id FROM manifest WHERE kind = 1 AND partial = FALSE AND id > $1 ORDER BY id LIMIT $2";
             let values = [after.into(), INDEXES_PER_PAGE.into()];
             let page: Vec<sql::Id> = sql::all(self.store.inner.db.read(), sql, values).await?;
             let Some(last) = page.last() else { return Ok(()) };

@@ -22,6 +22,8 @@ use crate::repository::{self, Delta, Repository};
 use crate::rule::Rules;
 use crate::{Actor, Store, StoreError, StoreLimits, attachment, base, referrer, tag};
 
+mod taken;
+
 /// Blobs of a manifest that are remembered when it is pushed; of the few images that have more the rest is looked up.
 const TAUGHT_BLOBS: usize = 128;
 
@@ -82,6 +84,7 @@ impl Store {
             limits: self.limits().clone(),
             witnesses,
             named,
+            is_partial: false,
             put,
         };
         self.write(move |tx| Box::pin(async move { push.carry_out(tx).await }))
@@ -98,6 +101,8 @@ struct Pushing {
     limits: StoreLimits,
     witnesses: Witnesses,
     named: Named,
+    /// An index may come before its children.
+    is_partial: bool,
     put: PutManifest,
 }
 
@@ -180,7 +185,7 @@ impl Pushing {
                 deepest = deepest.max(row.depth);
             }
         }
-        if !unknown.is_empty() {
+        if !unknown.is_empty() && !self.is_partial {
             return Err(PutError::ChildrenUnknown(unknown.into_iter().collect()));
         }
         let (depth, limit) = (
@@ -425,6 +430,7 @@ pub(crate) async fn put_own(
         limits,
         witnesses: Witnesses::new(),
         named: Named::by(&put.manifest),
+        is_partial: false,
         put,
     };
     let blobs = push.resolve_blobs(tx, repository).await?;
@@ -457,6 +463,7 @@ pub(crate) async fn put_made(
         limits,
         witnesses,
         named,
+        is_partial: false,
         put,
     };
     push.carry_out(tx).await

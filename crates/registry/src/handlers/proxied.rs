@@ -1,0 +1,247 @@
+//! Pulls of what is an upstream's: what is here goes out as everything else does, what is not is fetched.
+
+use access::{Permit, permit::Pull};
+use axum::body::Body;
+use futures_util::TryStreamExt as _;
+use http::{Method, Response, StatusCode, header};
+use http_body_util::StreamBody;
+use oci::{Digest, ErrorCode, Reference, RepoName};
+use store::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use super::blobs::{blob_answer, blob_body};
+use crate::{
+    error::ApiError,
+    gate::{self, Verdict},
+    proxy::{Ask, AskedFor, Found, Proxy, ProxyError, Stage, Undecided},
+    service::{Exchange, Registry},
+};
+
+impl Registry {
+    /// What somebody pulls through, where the repository is an upstream's.
+    pub(super) fn pulled_through(&self, permit: &Permit<Pull>) -> Option<(&Proxy, Ask)> {
+        let proxy = self.proxy()?;
+        let proxied = proxy.of(permit.repo())?;
+        let ask = Ask {
+            proxied,
+            permit: permit.clone(),
+            caller: permit.caller().clone(),
+        };
+        Some((proxy, ask))
+    }
+
+    /// What is an upstream's comes from there and from nobody else.
+    pub(super) fn refuse_push_to_upstream(&self, repo: &RepoName) -> Result<(), ApiError> {
+        let Some(proxied) = self.proxy().and_then(|proxy| proxy.of(repo)) else {
+            return Ok(());
+        };
+        let (name, prefix) = (proxied.upstream.name(), &proxied.upstream.config.prefix);
+        let message = format!("what is below {prefix}/ comes from upstream {name}: push to another path");
+        Err(ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message))
+    }
+
+    pub(super) async fn get_proxied_manifest(
+        &self,
+        exchange: &Exchange<'_>,
+        proxy: &Proxy,
+        ask: &Ask,
+        reference: &Reference,
+    ) -> Result<Response<Body>, ApiError> {
+        let tell = |error: ProxyError| error.into_api(AskedFor::Manifest(reference));
+        proxy.allow(ask).map_err(tell)?;
+        let deadline = Instant::now() + proxy.limits().first_wait;
+        let found = match proxy.remembered(ask, reference).await {
+            Some(found) => found,
+            None => {
+                let place = self.lookup_place(exchange)?;
+                let seen = proxy.look(ask, reference).await.map_err(tell)?;
+                drop(place);
+                let found = proxy.manifest(ask, reference, seen, deadline);
+                found.await.map_err(tell)?
+            }
+        };
+        let verdict = self.manifest_verdict(exchange, ask, &found, deadline);
+        let passed = gate::pass(exchange.method, verdict.await.map_err(tell)?)?;
+        let mut response = self.manifest_answer(exchange, ask.repo(), found.manifest(), passed);
+        if let Found::Held(_, Some(stale)) = &found {
+            warn(&mut response, stale);
+        }
+        if let Some(like) = proxy.looks_like(ask.repo()) {
+            let name = ask.repo();
+            warn(
+                &mut response,
+                &format!("{name} is nearly called like {like}: is it what you mean?"),
+            );
+        }
+        Ok(response)
+    }
+
+    /// Whether a manifest may be pulled: what is decided by the deadline. What is on its way is decided when it is here.
+    async fn manifest_verdict(
+        &self,
+        exchange: &Exchange<'_>,
+        ask: &Ask,
+        found: &Found,
+        deadline: Instant,
+    ) -> Result<Verdict, ProxyError> {
+        let (pull, manifest) = (exchange.pull(ask.repo()), found.manifest());
+        let at_once = gate::Pull { waits: false, ..pull };
+        if let Found::Coming(coming) = found {
+            let now = self.gate().manifest(at_once, manifest).await;
+            if *exchange.method == Method::HEAD || !is_undecided(&now) {
+                return Ok(now);
+            }
+            match timeout_at(deadline, coming.arrived()).await {
+                Ok(arrived) => arrived?,
+                Err(_) => return Ok(unless_streamed(ask, now)),
+            }
+        }
+        let verdict = match timeout_at(deadline, self.gate().manifest(pull, manifest)).await {
+            Ok(verdict) => verdict,
+            Err(_) => self.gate().manifest(at_once, manifest).await,
+        };
+        Ok(unless_streamed(ask, verdict))
+    }
+
+    pub(super) async fn get_proxied_blob(
+        &self,
+        exchange: &Exchange<'_>,
+        proxy: &Proxy,
+        ask: &Ask,
+        digest: &Digest,
+    ) -> Result<Response<Body>, ApiError> {
+        let tell = |error: ProxyError| error.into_api(AskedFor::Blob(digest));
+        proxy.allow(ask).map_err(tell)?;
+        if let Some(answer) = self.answer_blob_here(exchange, ask, digest).await? {
+            return Ok(answer);
+        }
+        let deadline = Instant::now() + proxy.limits().first_wait;
+        let size = self
+            .hold_back(exchange, proxy, ask, digest, deadline)
+            .await
+            .map_err(tell)?;
+        let passed = gate::pass(exchange.method, self.blob_verdict(exchange, ask, digest).await)?;
+        let mut flight = proxy.board(ask, *digest, size).map_err(tell)?;
+        loop {
+            let stage = flight.borrow_and_update().clone();
+            match stage {
+                // Nothing of an empty one could be held back until its digest is known.
+                Stage::Coming(incoming) if incoming.size().is_some_and(|size| size > 0) => {
+                    return along(exchange, proxy, &incoming, passed).map_err(|error| match error {
+                        Along::Proxy(error) => tell(error),
+                        Along::Api(error) => error,
+                    });
+                }
+                Stage::Failed(error) => return Err(tell(error)),
+                Stage::Landed => break,
+                Stage::Asked | Stage::Coming(_) => {}
+            }
+            match timeout_at(deadline, flight.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(tell(ProxyError::Lost)),
+                Err(_) => return Err(tell(on_its_way(ask))),
+            }
+        }
+        let answer = self.answer_blob_here(exchange, ask, digest).await?;
+        answer.ok_or_else(|| tell(ProxyError::Lost))
+    }
+
+    async fn answer_blob_here(
+        &self,
+        exchange: &Exchange<'_>,
+        ask: &Ask,
+        digest: &Digest,
+    ) -> Result<Option<Response<Body>>, ApiError> {
+        let Some(blob) = self.blob_here(exchange, &ask.permit, digest).await? else {
+            return Ok(None);
+        };
+        let passed = gate::pass(exchange.method, self.blob_verdict(exchange, ask, digest).await)?;
+        blob_answer(exchange, digest, blob.size(), passed, |range| {
+            blob_body(&blob, range)
+        })
+        .map(Some)
+    }
+
+    /// Where undecided images are held, a blob of one that is on its way waits with it. Answers the length that the image states.
+    async fn hold_back(
+        &self,
+        exchange: &Exchange<'_>,
+        proxy: &Proxy,
+        ask: &Ask,
+        digest: &Digest,
+        deadline: Instant,
+    ) -> Result<Option<u64>, ProxyError> {
+        let Some((coming, size)) = proxy.naming(ask.repo(), digest) else {
+            return Ok(None);
+        };
+        let at_once = gate::Pull {
+            waits: false,
+            ..exchange.pull(ask.repo())
+        };
+        let is_held = ask.proxied.rule.undecided == Undecided::Hold
+            && *exchange.method != Method::HEAD
+            && is_undecided(&self.gate().manifest(at_once, &coming.manifest).await);
+        if is_held {
+            match timeout_at(deadline, coming.arrived()).await {
+                Ok(arrived) => arrived?,
+                Err(_) => return Err(on_its_way(ask)),
+            }
+        }
+        Ok(Some(size))
+    }
+
+    async fn blob_verdict(&self, exchange: &Exchange<'_>, ask: &Ask, digest: &Digest) -> Verdict {
+        let mut pull = exchange.pull(ask.repo());
+        pull.waits &= ask.proxied.rule.undecided == Undecided::Hold;
+        unless_streamed(ask, self.gate().blob(pull, digest).await)
+    }
+}
+
+/// Why a blob that comes was not read along.
+enum Along {
+    Proxy(ProxyError),
+    Api(ApiError),
+}
+
+/// The answer with a blob that is on its way.
+fn along(
+    exchange: &Exchange<'_>,
+    proxy: &Proxy,
+    incoming: &Incoming,
+    passed: gate::Passed,
+) -> Result<Response<Body>, Along> {
+    let place = proxy.reader().map_err(Along::Proxy)?;
+    let size = incoming.size().unwrap_or_default();
+    let body = |range| {
+        let stream = incoming.stream(range).map_ok(move |bytes| {
+            let _held = &place;
+            http_body::Frame::data(bytes)
+        });
+        Body::new(StreamBody::new(stream))
+    };
+    blob_answer(exchange, &incoming.digest(), size, passed, body).map_err(Along::Api)
+}
+
+fn on_its_way(ask: &Ask) -> ProxyError {
+    ProxyError::OnItsWay {
+        upstream: std::sync::Arc::clone(&ask.proxied.upstream.config.name),
+    }
+}
+
+fn is_undecided(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Undecided { .. })
+}
+
+/// What is undecided is served with a warning where the rule says so.
+fn unless_streamed(ask: &Ask, verdict: Verdict) -> Verdict {
+    if is_undecided(&verdict) && ask.proxied.rule.undecided == Undecided::Stream {
+        return Verdict::Warn(gate::UNDECIDED.to_owned());
+    }
+    verdict
+}
+
+fn warn(response: &mut Response<Body>, text: &str) {
+    if let Some(value) = gate::warning(text) {
+        response.headers_mut().append(header::WARNING, value);
+    }
+}

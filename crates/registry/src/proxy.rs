@@ -1,0 +1,296 @@
+//! Pulling through: what public registries have, kept here.
+//!
+//! A repository below the prefix of an upstream is that upstream's. What is held of it is served from memory like everything else;
+//! for the rest the upstream is asked, once for all who want the same:
+//!
+//! 1. A **tag** is taken as it was for as long as its rule says. Then the upstream is asked what it is called now (`HEAD`), by one
+//!    question for all who pull it, and nobody waits long for the answer while something is held. [`Proxy::manifest`]
+//! 2. A **manifest** that is new is fetched once. An index is stored at once; the blobs of an image are fetched by the registry
+//!    itself, and the image is stored when they are here, as a push is: `images.rs`.
+//! 3. A **blob** comes by one request, is stored as it comes and read along by all who want it: `flights.rs`.
+//! 4. An upstream that **cannot be reached** is left alone for a while (`breaker.rs`), and what is held is served with a warning.
+//!
+//! How an upstream is spoken to is behind [`Source`]. All work is done by tasks of their own, on the runtime that made the proxy:
+//! a client that goes away stops nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::permit::Pull;
+use access::{Caller, Permit};
+use moka::sync::Cache;
+use oci::{Digest, ManifestLimits, MediaType, Reference, RepoName, Tag};
+use store::{Intake, Store, StoredManifest, Timestamp};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::gate::Gate;
+
+mod breaker;
+mod coalesce;
+mod error;
+#[cfg(test)]
+mod fake;
+mod flights;
+mod images;
+mod lookalike;
+mod metrics;
+mod pulls;
+mod refresh;
+mod resume;
+mod source;
+mod upstreams;
+
+pub(crate) use error::{Asked as AskedFor, ProxyError};
+pub use flights::FlightLimits;
+pub(crate) use flights::{Stage, Wanted};
+pub(crate) use images::Coming;
+pub use images::ImageLimits;
+pub use lookalike::lookalike;
+pub use metrics::ProxyMetrics;
+pub use source::{
+    Asked, Source, SourceBlob, SourceBody, SourceBudget, SourceError, SourceHead, SourceManifest,
+};
+pub(crate) use upstreams::Proxied;
+pub use upstreams::{Gone, MAX_UPSTREAMS, Undecided, UpstreamConfig, UpstreamRule};
+
+use coalesce::Coalesce;
+use flights::Flights;
+use images::Images;
+use metrics::UpstreamCollector;
+use refresh::Outcome;
+use upstreams::Upstreams;
+
+/// What pulling through is bounded by.
+#[derive(Debug, Clone, Copy)]
+pub struct ProxyLimits {
+    /// Blobs on their way.
+    pub flights: FlightLimits,
+    /// Images on their way.
+    pub images: ImageLimits,
+    /// Longest time that a pull waits for what is not here yet, its decision included. Default 10 s.
+    pub first_wait: Duration,
+    /// Longest time that a pull waits for an upstream while something is held. Default 1 s.
+    pub revalidate_wait: Duration,
+    /// Longest time that an upstream may take for a manifest. Default 30 s.
+    pub manifest_time: Duration,
+    /// Manifests that upstreams are asked for at the same time; one more is answered 429. Default 1,024.
+    pub questions: usize,
+    /// Clients that read along what comes in; one more is answered 429. Default 16,384.
+    pub readers: usize,
+    /// Tags that are remembered. Default 100,000.
+    pub tags: u64,
+    /// How long it is remembered that an upstream does not have something. Default 10 s.
+    pub absent: Duration,
+    /// Most names that a new one is compared with. Default 10,000.
+    pub names: usize,
+}
+
+impl Default for ProxyLimits {
+    fn default() -> Self {
+        Self {
+            flights: FlightLimits::default(),
+            images: ImageLimits::default(),
+            first_wait: Duration::from_secs(10),
+            revalidate_wait: Duration::from_secs(1),
+            manifest_time: Duration::from_secs(30),
+            questions: 1_024,
+            readers: 16_384,
+            tags: 100_000,
+            absent: Duration::from_secs(10),
+            names: 10_000,
+        }
+    }
+}
+
+/// All that is pulled through. Clones share it.
+#[derive(Clone)]
+pub struct Proxy {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    store: Store,
+    runtime: Handle,
+    limits: ProxyLimits,
+    manifest_limits: ManifestLimits,
+    upstreams: Arc<Upstreams>,
+    flights: Arc<Flights>,
+    images: Arc<Images>,
+    questions: Arc<Coalesce<(RepoName, Reference), Outcome>>,
+    known: Cache<(RepoName, Tag), Known>,
+    absent: Cache<(RepoName, Reference), ProxyError>,
+    names: Cache<RepoName, Option<RepoName>>,
+    readers: Arc<Semaphore>,
+    metrics: ProxyMetrics,
+}
+
+/// What a tag was when its upstream was last asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    digest: Digest,
+    checked_at: Timestamp,
+    gone: bool,
+}
+
+/// Why what is served is not what the upstream has now, as far as anybody knows.
+pub(crate) type Stale = String;
+
+/// A manifest that is here, or on its way.
+pub(crate) enum Found {
+    /// It is here.
+    Held(Arc<StoredManifest>, Option<Stale>),
+    /// Its blobs are on their way.
+    Coming(Arc<Coming>),
+}
+
+impl Found {
+    pub(crate) fn manifest(&self) -> &Arc<StoredManifest> {
+        match self {
+            Self::Held(manifest, _) => manifest,
+            Self::Coming(coming) => &coming.manifest,
+        }
+    }
+}
+
+/// What is known here of what somebody wants.
+pub(crate) enum Seen {
+    /// All that is needed.
+    Enough(Found),
+    /// What the tag was when the upstream was last asked, too long ago.
+    Old(Arc<StoredManifest>),
+    /// Nothing.
+    Nothing,
+}
+
+/// Who pulls what through.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    pub(crate) proxied: Proxied,
+    pub(crate) permit: Permit<Pull>,
+    pub(crate) caller: Caller,
+}
+
+impl Ask {
+    pub(crate) fn repo(&self) -> &RepoName {
+        self.permit.repo()
+    }
+
+    pub(crate) fn intake(&self) -> Intake {
+        Intake::new(&self.permit, Arc::clone(&self.proxied.upstream.config.place))
+    }
+}
+
+impl Proxy {
+    /// Prepares it, on the runtime of the caller. `None` where there are no upstreams.
+    pub fn new(
+        store: Store,
+        gate: Arc<dyn Gate>,
+        upstreams: Vec<UpstreamConfig>,
+        limits: ProxyLimits,
+        manifest_limits: ManifestLimits,
+        metrics: ProxyMetrics,
+    ) -> Option<Self> {
+        if upstreams.is_empty() {
+            return None;
+        }
+        let runtime = Handle::current();
+        let flights = Flights::new(store.clone(), runtime.clone(), limits.flights, metrics.clone());
+        let images = Images::new(
+            store.clone(),
+            gate,
+            Arc::clone(&flights),
+            runtime.clone(),
+            limits.images,
+        );
+        let inner = Inner {
+            upstreams: Arc::new(Upstreams::new(upstreams)),
+            flights,
+            images,
+            questions: Coalesce::new(limits.questions),
+            known: Cache::new(limits.tags),
+            absent: Cache::builder()
+                .max_capacity(limits.tags)
+                .time_to_live(limits.absent)
+                .build(),
+            names: Cache::new(limits.tags),
+            readers: Arc::new(Semaphore::new(limits.readers)),
+            store,
+            runtime,
+            limits,
+            manifest_limits,
+            metrics,
+        };
+        Some(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Adds what upstreams are asked when somebody asks for the metrics.
+    pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+        registry.register_collector(Box::new(UpstreamCollector(Arc::clone(&self.inner.upstreams))));
+    }
+
+    /// The repository of an upstream that one here is.
+    pub(crate) fn of(&self, repo: &RepoName) -> Option<Proxied> {
+        self.inner.upstreams.of(repo)
+    }
+
+    /// The one name here of what can be called two ways.
+    pub(crate) fn canonical(&self, repo: &RepoName) -> Option<RepoName> {
+        self.inner.upstreams.canonical(repo)
+    }
+
+    pub(crate) fn limits(&self) -> &ProxyLimits {
+        &self.inner.limits
+    }
+
+    /// A place to read along.
+    pub(crate) fn reader(&self) -> Result<OwnedSemaphorePermit, ProxyError> {
+        let place = Arc::clone(&self.inner.readers).try_acquire_owned();
+        place.map_err(|_| ProxyError::TooMany("too many clients read what is on its way from upstreams"))
+    }
+
+    /// The flight of a blob. `size` is what a manifest says of its length.
+    pub(crate) fn board(
+        &self,
+        ask: &Ask,
+        digest: Digest,
+        size: Option<u64>,
+    ) -> Result<watch::Receiver<Stage>, ProxyError> {
+        self.inner.metrics.miss(&ask.proxied.upstream);
+        self.inner.flights.board(Wanted {
+            proxied: ask.proxied.clone(),
+            intake: ask.intake(),
+            digest,
+            size,
+        })
+    }
+
+    /// An image on its way that has the blob.
+    pub(crate) fn naming(&self, repo: &RepoName, blob: &Digest) -> Option<(Arc<Coming>, u64)> {
+        self.inner.images.naming(repo, blob)
+    }
+
+    /// What a repository is nearly called like, if that was noticed.
+    pub(crate) fn looks_like(&self, repo: &RepoName) -> Option<RepoName> {
+        self.inner.names.get(repo).flatten()
+    }
+
+    /// Somebody has deleted this here: it is to be asked for anew.
+    pub(crate) fn forget(&self, repo: &RepoName, reference: &Reference) {
+        if let Reference::Tag(tag) = reference {
+            self.inner.known.invalidate(&(repo.clone(), tag.clone()));
+        }
+    }
+}
+
+/// The content type that a manifest came with, if it is one of manifests: what else is said of it says nothing.
+fn manifest_type(text: Option<&str>) -> Option<MediaType> {
+    let essence = text?.split(';').next()?.trim();
+    let is_one = oci::media_type::MANIFESTS.contains(&essence);
+    essence.parse().ok().filter(|_| is_one)
+}
+
+#[cfg(test)]
+mod tests;

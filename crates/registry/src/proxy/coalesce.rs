@@ -1,0 +1,141 @@
+//! One piece of work for all who want the same at the same time, done by a task of its own: whoever goes away stops nobody.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Work under way, by what it is about.
+pub(crate) struct Coalesce<K, V> {
+    running: Mutex<HashMap<K, Joined<V>>>,
+    most: usize,
+}
+
+/// More is under way than may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl<K, V> Coalesce<K, V>
+where
+    K: Hash + Eq + Clone + Send + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// At most `most` at the same time.
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            running: Mutex::default(),
+            most,
+        })
+    }
+
+    /// The work about `key` that is under way, or `work`, begun now.
+    pub(crate) fn join<F>(
+        self: &Arc<Self>,
+        on: &Handle,
+        key: K,
+        work: impl FnOnce() -> F,
+    ) -> Result<Joined<V>, Full>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = running.len();
+        let entry = match running.entry(key.clone()) {
+            Entry::Occupied(entry) => return Ok(entry.get().clone()),
+            Entry::Vacant(_) if count >= self.most => return Err(Full),
+            Entry::Vacant(entry) => entry,
+        };
+        let (sender, done) = watch::channel(None);
+        let joined = Joined {
+            since: Instant::now(),
+            done,
+        };
+        entry.insert(joined.clone());
+        let (work, place) = (work(), Running(Arc::clone(self), key));
+        on.spawn(async move {
+            let done = work.await;
+            // Whoever comes from now on begins anew, and finds what was done.
+            drop(place);
+            sender.send_replace(Some(done));
+        });
+        Ok(joined)
+    }
+}
+
+/// Gives the key back, also where the work panicked.
+struct Running<K: Hash + Eq, V>(Arc<Coalesce<K, V>>, K);
+
+impl<K: Hash + Eq, V> Drop for Running<K, V> {
+    fn drop(&mut self) {
+        let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.remove(&self.1);
+    }
+}
+
+/// A share in the work.
+#[derive(Clone)]
+pub(crate) struct Joined<V> {
+    /// When it was begun.
+    pub(crate) since: Instant,
+    done: watch::Receiver<Option<V>>,
+}
+
+impl<V: Clone> Joined<V> {
+    /// What came of it; `None`: it was lost.
+    pub(crate) async fn done(mut self) -> Option<V> {
+        let done = self.done.wait_for(Option::is_some).await.ok()?;
+        done.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn slow(times: Arc<AtomicU32>) -> u32 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        times.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_who_want_the_same_share_one_and_who_goes_away_stops_nobody() {
+        let (work, times) = (Coalesce::new(8), Arc::new(AtomicU32::new(0)));
+        let on = Handle::current();
+        let join = |key: &'static str| work.join(&on, key, || slow(Arc::clone(&times))).unwrap();
+        let (first, second, other) = (join("a"), join("a"), join("b"));
+        drop(first);
+        let (second, other) = tokio::join!(second.done(), other.done());
+        assert_eq!(times.load(Ordering::SeqCst), 2);
+        assert!(second.is_some() && other.is_some());
+        assert_eq!(join("a").done().await, Some(3), "what is over is begun anew");
+    }
+
+    async fn lost() -> u32 {
+        panic!("lost")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_no_more_than_may_be_and_what_is_lost_is_over() {
+        let work: Arc<Coalesce<u8, u32>> = Coalesce::new(2);
+        let on = Handle::current();
+        let never = std::future::pending::<u32>;
+        let _held = [
+            work.join(&on, 1, never).unwrap(),
+            work.join(&on, 2, never).unwrap(),
+        ];
+        assert_eq!(work.join(&on, 3, never).err(), Some(Full));
+        assert!(work.join(&on, 1, never).is_ok(), "it is under way already");
+        let work: Arc<Coalesce<u8, u32>> = Coalesce::new(1);
+        let lost = work.join(&on, 1, lost).unwrap();
+        assert_eq!(lost.done().await, None);
+        assert_eq!(work.join(&on, 1, || async { 7 }).unwrap().done().await, Some(7));
+    }
+}

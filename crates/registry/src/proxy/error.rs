@@ -1,0 +1,166 @@
+//! Why a pull through an upstream failed, and what the client is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode, header};
+use oci::{ErrorCode, Reference};
+use serde_json::Value;
+use store::{PutError, StoreError, UploadError};
+use thiserror::Error;
+
+use super::source::SourceError;
+use crate::error::{ApiError, RETRY_AFTER_SECONDS};
+
+/// Why something did not come through an upstream. Can be told to all who wait for it.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum ProxyError {
+    /// The upstream did not bring it.
+    #[error("upstream {upstream}: {source}")]
+    Source {
+        /// Its name.
+        upstream: Arc<str>,
+        /// What it said.
+        #[source]
+        source: SourceError,
+    },
+    /// It was not reached a moment ago, and is left alone for a while.
+    #[error("upstream {upstream} cannot be reached; it is tried again in {} s", retry_after.as_secs().max(1))]
+    Shut {
+        /// Its name.
+        upstream: Arc<str>,
+        /// For how long.
+        retry_after: Duration,
+    },
+    /// The rules of the upstream.
+    #[error("upstream {upstream} may not be asked for {name}: its operator has not allowed that name")]
+    NotAllowed {
+        /// Its name.
+        upstream: Arc<str>,
+        /// What was asked for.
+        name: String,
+    },
+    /// What came could not be stored.
+    #[error("what came from upstream {upstream} was not stored: {source}")]
+    Blob {
+        /// Its name.
+        upstream: Arc<str>,
+        /// Why.
+        #[source]
+        source: Box<UploadError>,
+    },
+    /// The manifest that came could not be stored.
+    #[error("the manifest from upstream {upstream} was not stored: {source}")]
+    Manifest {
+        /// Its name.
+        upstream: Arc<str>,
+        /// Why.
+        #[source]
+        source: Box<PutError>,
+    },
+    /// Policy refuses to take it in.
+    #[error("{message}")]
+    Refused {
+        /// For people.
+        message: String,
+        /// For programs.
+        detail: Value,
+    },
+    /// A bound is reached.
+    #[error("{0}; retry after a moment")]
+    TooMany(&'static str),
+    /// It is on its way and was not here in time.
+    #[error("it is being fetched from upstream {upstream}; ask again in a moment")]
+    OnItsWay {
+        /// Its name.
+        upstream: Arc<str>,
+    },
+    /// The work was lost.
+    #[error("fetching it was stopped; retry after a moment")]
+    Lost,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// When it is worth asking again for what is on its way.
+const ON_ITS_WAY_SECONDS: u64 = 5;
+
+impl ProxyError {
+    /// Whether asking again would be answered the same.
+    pub(crate) fn is_a_no(&self) -> bool {
+        match self {
+            Self::Source { source, .. } => {
+                matches!(source, SourceError::NotFound | SourceError::Denied(_))
+            }
+            Self::Refused { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is no word about what is held, which may be served in place of an answer.
+    pub(crate) fn leaves_what_is_held(&self) -> bool {
+        !matches!(self, Self::Refused { .. } | Self::NotAllowed { .. })
+    }
+
+    /// The answer, for what was asked of.
+    pub(crate) fn into_api(self, asked: Asked<'_>) -> ApiError {
+        let message = self.to_string();
+        match self {
+            Self::Source { source, .. } => of_source(source, message, asked),
+            Self::Shut { retry_after, .. } => unavailable(message, retry_after.as_secs().max(1)),
+            Self::NotAllowed { .. } => ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
+            Self::Refused { message, detail } => {
+                ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).detail(detail)
+            }
+            Self::TooMany(_) => ApiError::too_many(message, RETRY_AFTER_SECONDS),
+            Self::OnItsWay { .. } => unavailable(message, ON_ITS_WAY_SECONDS),
+            Self::Lost => unavailable(message, RETRY_AFTER_SECONDS),
+            Self::Store(error) => error.into(),
+            // Whatever else is wrong with what came is the upstream's fault.
+            Self::Blob { source, .. } => match *source {
+                UploadError::Store(error) => error.into(),
+                quota @ UploadError::Quota(_) => quota.into(),
+                _ => bad_gateway(message),
+            },
+            Self::Manifest { source, .. } => match *source {
+                PutError::Store(error) => error.into(),
+                quota @ PutError::Quota(_) => quota.into(),
+                _ => bad_gateway(message),
+            },
+        }
+    }
+}
+
+/// What a client has asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asked<'a> {
+    Manifest(&'a Reference),
+    Blob(&'a oci::Digest),
+}
+
+fn of_source(source: SourceError, message: String, asked: Asked<'_>) -> ApiError {
+    match source {
+        SourceError::NotFound => match asked {
+            Asked::Manifest(reference) => ApiError::manifest_unknown(reference),
+            Asked::Blob(digest) => ApiError::blob_unknown(digest),
+        },
+        SourceError::Denied(_) => ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
+        SourceError::Throttled { retry_after } => {
+            let seconds = retry_after.map_or(RETRY_AFTER_SECONDS, |wait| wait.as_secs());
+            ApiError::too_many(message, seconds.max(1))
+        }
+        SourceError::OverBudget { retry_after } => ApiError::too_many(message, retry_after.as_secs().max(1)),
+        SourceError::Unreachable(_) => unavailable(message, RETRY_AFTER_SECONDS),
+        SourceError::Broken(_) | SourceError::TooLarge { .. } => bad_gateway(message),
+    }
+}
+
+fn unavailable(message: String, seconds: u64) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+        .header(header::RETRY_AFTER, HeaderValue::from(seconds))
+}
+
+fn bad_gateway(message: String) -> ApiError {
+    ApiError::new(StatusCode::BAD_GATEWAY, ErrorCode::Unknown, message)
+}

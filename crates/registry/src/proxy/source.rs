@@ -1,0 +1,113 @@
+//! What an upstream is asked, in the words of the proxy.
+//!
+//! Whoever implements this keeps its own deadlines, address guard and budget; the proxy has a deadline of its own for each question
+//! besides, and believes nothing that it can check itself.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use oci::{Digest, Reference, RepoName};
+use thiserror::Error;
+
+/// An answer, some time later.
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;
+
+/// Bytes of a blob as they come.
+pub type SourceBody = Pin<Box<dyn Stream<Item = Result<Bytes, SourceError>> + Send>>;
+
+/// What an upstream says of a manifest without sending it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceHead {
+    /// What it is called, if it says so.
+    pub digest: Option<Digest>,
+}
+
+/// A manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceManifest {
+    /// As it was sent.
+    pub bytes: Bytes,
+    /// The content type that came with it.
+    pub media_type: Option<String>,
+    /// What it is called.
+    pub digest: Digest,
+}
+
+/// A blob that begins to come.
+pub struct SourceBlob {
+    /// Bytes of the whole blob, if that is said.
+    pub size: Option<u64>,
+    /// Where `body` begins: what was asked for, or 0 where the upstream knows no ranges.
+    pub from: u64,
+    /// The bytes; nobody has compared them with the digest.
+    pub body: SourceBody,
+}
+
+/// What is left of a budget; `None` where there is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SourceBudget {
+    /// Requests within this hour.
+    pub requests: Option<u64>,
+    /// Bytes within this hour.
+    pub bytes: Option<u64>,
+}
+
+/// Why an upstream did not bring what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SourceError {
+    /// It has no such thing.
+    #[error("it has no such thing")]
+    NotFound,
+    /// It does not let us have it.
+    #[error("{0}")]
+    Denied(String),
+    /// It asks to be left alone for a while.
+    #[error("it asks to be left alone for a while (429)")]
+    Throttled {
+        /// For how long, if it says that.
+        retry_after: Option<Duration>,
+    },
+    /// What may be asked of it is used up.
+    #[error("what may be asked of it within an hour is used up")]
+    OverBudget {
+        /// When there is some again.
+        retry_after: Duration,
+    },
+    /// It cannot be reached, or does not answer.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// It lies, or speaks nonsense.
+    #[error("it does not answer as a registry does: {0}")]
+    Broken(String),
+    /// More bytes than are taken.
+    #[error("what it sends has more than {most} bytes")]
+    TooLarge {
+        /// How many are taken.
+        most: u64,
+    },
+}
+
+/// An upstream registry.
+pub trait Source: Send + Sync {
+    /// Asks what a manifest is called.
+    fn head_manifest<'a>(&'a self, repo: &'a RepoName, reference: &'a Reference) -> Asked<'a, SourceHead>;
+
+    /// Fetches a manifest of at most `most` bytes.
+    fn manifest<'a>(
+        &'a self,
+        repo: &'a RepoName,
+        reference: &'a Reference,
+        most: usize,
+    ) -> Asked<'a, SourceManifest>;
+
+    /// Begins to fetch a blob, from a byte on.
+    fn blob<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest, from: u64) -> Asked<'a, SourceBlob>;
+
+    /// What may still be asked of it within this hour.
+    fn budget_left(&self) -> SourceBudget {
+        SourceBudget::default()
+    }
+}

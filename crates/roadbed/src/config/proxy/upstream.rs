@@ -1,0 +1,327 @@
+//! `[[proxy.upstreams]]`: one registry whose images are pulled through.
+
+use std::collections::BTreeSet;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use config::ValueKind;
+use oci::{PatternMap, RepoName, RepoPattern};
+use outbound::Url;
+use registry::proxy::{Gone, MAX_UPSTREAMS, Undecided, UpstreamRule};
+use serde::{Deserialize, Serialize};
+
+use super::super::network::Cidr;
+use super::super::setting::{Setting, shown};
+use super::super::units::{Size, Span};
+
+/// Patterns, rules and hosts of one upstream.
+const MOST_ENTRIES: usize = 1_000;
+
+/// How long a tag is taken as it was unless something else is said.
+const FRESH: Span = Span::seconds(60);
+
+/// Hosts of Docker Hub, whose official images have names of one component.
+const DOCKER_HUB: [&str; 3] = ["registry-1.docker.io", "docker.io", "index.docker.io"];
+
+/// The upstreams of the configuration.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct UpstreamList(pub(crate) Vec<UpstreamEntry>);
+
+/// An upstream.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UpstreamEntry {
+    pub(crate) name: String,
+    pub(crate) url: Url,
+    pub(crate) prefix: RepoName,
+    /// Values of `ns=` that mean it.
+    pub(crate) ns: Vec<String>,
+    pub(crate) library: bool,
+    pub(crate) login: Option<(String, SecretFrom)>,
+    pub(crate) realm_hosts: Vec<String>,
+    pub(crate) blob_hosts: Vec<String>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) proxy: Option<Url>,
+    pub(crate) allowed_private: Vec<Cidr>,
+    pub(crate) requests_per_hour: Option<NonZeroU32>,
+    pub(crate) bytes_per_hour: Option<NonZeroU64>,
+    pub(crate) allow: Vec<RepoPattern>,
+    pub(crate) deny: Vec<RepoPattern>,
+    pub(crate) rule: UpstreamRule,
+    pub(crate) rules: Vec<(RepoPattern, UpstreamRule)>,
+    /// As it was written.
+    table: UpstreamTable,
+}
+
+/// Where a password is. It is read at the start and never shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SecretFrom {
+    /// In a file.
+    File(PathBuf),
+    /// In a variable of the environment.
+    Variable(String),
+}
+
+/// How it is written.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct UpstreamTable {
+    name: String,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ns: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    library: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_env: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    realm_hosts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blob_hosts: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed_private: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_hour: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_hour: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allow: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    deny: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fresh: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecided: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<RuleTable>,
+}
+
+/// A rule for names of an upstream; what it leaves out is as for the whole upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RuleTable {
+    pattern: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fresh: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecided: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<String>,
+}
+
+impl Setting for UpstreamList {
+    const UNIT: &'static str = "tables";
+
+    fn read(value: &ValueKind) -> Result<Self, String> {
+        if !matches!(value, ValueKind::Array(_)) {
+            let found = shown(value);
+            return Err(format!(
+                "expected tables [[proxy.upstreams]] in the file, found {found}"
+            ));
+        }
+        let tables: Vec<UpstreamTable> = config::Value::new(None, value.clone())
+            .try_deserialize()
+            .map_err(|error| error.to_string())?;
+        if tables.len() > MAX_UPSTREAMS {
+            return Err(format!("{} upstreams: at most {MAX_UPSTREAMS}", tables.len()));
+        }
+        let entries: Vec<UpstreamEntry> = tables.into_iter().map(entry).collect::<Result<_, _>>()?;
+        check_together(&entries)?;
+        Ok(Self(entries))
+    }
+
+    fn to_toml(&self) -> String {
+        let tables: Vec<&UpstreamTable> = self.0.iter().map(|entry| &entry.table).collect();
+        toml::Value::try_from(tables).map_or_else(|_| "[]".to_owned(), |value| value.to_string())
+    }
+}
+
+/// What only several upstreams together can get wrong.
+fn check_together(entries: &[UpstreamEntry]) -> Result<(), String> {
+    let (mut names, mut prefixes, mut spaces) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for entry in entries {
+        if !names.insert(&entry.name) {
+            return Err(format!("two upstreams are called {:?}: rename one", entry.name));
+        }
+        if !prefixes.insert(entry.prefix.as_str()) {
+            return Err(format!(
+                "two upstreams have the prefix {}: change one",
+                entry.prefix
+            ));
+        }
+        if let Some(twice) = entry.ns.iter().find(|ns| !spaces.insert(ns.as_str())) {
+            return Err(format!("ns {twice:?} means two upstreams: keep one of them"));
+        }
+    }
+    Ok(())
+}
+
+fn entry(table: UpstreamTable) -> Result<UpstreamEntry, String> {
+    let name = table.name.clone();
+    let read = read(table);
+    read.map_err(|reason| format!("upstream {name:?}: {reason}"))
+}
+
+fn read(table: UpstreamTable) -> Result<UpstreamEntry, String> {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    if table.name.is_empty() || table.name.len() > 64 || !table.name.bytes().all(is_name) {
+        return Err("name: write up to 64 of a-z, 0-9, -, _ and .".to_owned());
+    }
+    let url = origin("url", &table.url)?;
+    let rule = rule(
+        UpstreamRule {
+            fresh: FRESH.0,
+            undecided: Undecided::default(),
+            gone: Gone::default(),
+        },
+        [&table.fresh, &table.undecided, &table.gone],
+    )?;
+    let rules = rules(&table.rules, rule)?;
+    let prefix = table.prefix.as_ref().unwrap_or(&table.name);
+    bounded(&[
+        &table.ns,
+        &table.realm_hosts,
+        &table.blob_hosts,
+        &table.allow,
+        &table.deny,
+    ])?;
+    Ok(UpstreamEntry {
+        prefix: parsed("prefix", prefix)?,
+        library: table.library.unwrap_or_else(|| is_docker_hub(&url)),
+        login: login(&table)?,
+        proxy: table
+            .proxy
+            .as_ref()
+            .map(|text| origin("proxy", text))
+            .transpose()?,
+        allowed_private: all("allowed_private", &table.allowed_private)?,
+        requests_per_hour: table.requests_per_hour.and_then(NonZeroU32::new),
+        bytes_per_hour: match &table.bytes_per_hour {
+            None => None,
+            Some(text) => NonZeroU64::new(parsed::<Size>("bytes_per_hour", text)?.0),
+        },
+        allow: all("allow", &table.allow)?,
+        deny: all("deny", &table.deny)?,
+        name: table.name.clone(),
+        ns: table.ns.clone(),
+        realm_hosts: table.realm_hosts.clone(),
+        blob_hosts: table.blob_hosts.clone(),
+        ca_file: table.ca_file.clone(),
+        url,
+        rule,
+        rules,
+        table,
+    })
+}
+
+fn bounded(lists: &[&Vec<String>]) -> Result<(), String> {
+    match lists.iter().find(|list| list.len() > MOST_ENTRIES) {
+        Some(list) => Err(format!("a list of {}: at most {MOST_ENTRIES}", list.len())),
+        None => Ok(()),
+    }
+}
+
+fn is_docker_hub(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| DOCKER_HUB.contains(&host))
+}
+
+/// A URL that is scheme, host and port.
+fn origin(key: &str, text: &str) -> Result<Url, String> {
+    let wrong = || format!("{key}: {text:?} is not a URL such as https://registry.example");
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!(
+            "{key}: leave user and password out of it: username and password_file are for them"
+        ));
+    }
+    let is_origin = matches!(url.scheme(), "http" | "https")
+        && url.host().is_some()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none();
+    is_origin.then_some(url).ok_or_else(wrong)
+}
+
+fn login(table: &UpstreamTable) -> Result<Option<(String, SecretFrom)>, String> {
+    let secret = match (&table.password_file, &table.password_env) {
+        (Some(_), Some(_)) => return Err("password_file and password_env: keep one of them".to_owned()),
+        (Some(file), None) => Some(SecretFrom::File(file.clone())),
+        (None, Some(name)) => Some(SecretFrom::Variable(name.clone())),
+        (None, None) => None,
+    };
+    match (&table.username, secret) {
+        (None, None) => Ok(None),
+        (Some(user), Some(secret)) => Ok(Some((user.clone(), secret))),
+        (Some(_), None) => {
+            Err("username: it needs a password: name a password_file or a password_env".to_owned())
+        }
+        (None, Some(_)) => Err("a password needs a username".to_owned()),
+    }
+}
+
+fn rules(tables: &[RuleTable], of_all: UpstreamRule) -> Result<Vec<(RepoPattern, UpstreamRule)>, String> {
+    if tables.len() > MOST_ENTRIES {
+        return Err(format!("{} rules: at most {MOST_ENTRIES}", tables.len()));
+    }
+    let mut rules = Vec::with_capacity(tables.len());
+    for table in tables {
+        let pattern: RepoPattern = parsed("rules.pattern", &table.pattern)?;
+        rules.push((
+            pattern,
+            rule(of_all, [&table.fresh, &table.undecided, &table.gone])?,
+        ));
+    }
+    PatternMap::build(rules.clone()).map_err(|tie| format!("rules: {tie}"))?;
+    Ok(rules)
+}
+
+fn rule(
+    mut rule: UpstreamRule,
+    [fresh, undecided, gone]: [&Option<String>; 3],
+) -> Result<UpstreamRule, String> {
+    if let Some(text) = fresh {
+        rule.fresh = parsed::<Span>("fresh", text)?.0;
+    }
+    match undecided.as_deref() {
+        None => {}
+        Some("hold") => rule.undecided = Undecided::Hold,
+        Some("stream") => rule.undecided = Undecided::Stream,
+        Some(other) => return Err(format!("undecided: {other:?}: write hold or stream")),
+    }
+    match gone.as_deref() {
+        None => {}
+        Some("keep") => rule.gone = Gone::Keep,
+        Some("drop") => rule.gone = Gone::Drop,
+        Some(other) => return Err(format!("gone: {other:?}: write keep or drop")),
+    }
+    Ok(rule)
+}
+
+fn parsed<T: FromStr>(key: &str, text: &str) -> Result<T, String>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| format!("{key}: {error}"))
+}
+
+fn all<T: FromStr>(key: &str, texts: &[String]) -> Result<Vec<T>, String>
+where
+    T::Err: std::fmt::Display,
+{
+    texts.iter().map(|text| parsed(key, text)).collect()
+}
+
+#[cfg(test)]
+mod tests;

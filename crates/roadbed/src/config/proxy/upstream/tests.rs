@@ -1,0 +1,120 @@
+use super::*;
+use crate::config::{Config, Sources};
+
+fn load(text: &str) -> Result<Config, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("roadbed.toml");
+    std::fs::write(&file, text).unwrap();
+    let sources = Sources {
+        file: Some(file),
+        ..Sources::default()
+    };
+    Config::load(&sources).map_err(|error| error.to_string())
+}
+
+const HUB: &str = r#"
+[[proxy.upstreams]]
+name = "hub"
+url = "https://registry-1.docker.io"
+ns = ["docker.io"]
+username = "bot"
+password_file = "/etc/roadbed/hub"
+realm_hosts = ["auth.docker.io"]
+allowed_private = ["10.0.0.0/8"]
+requests_per_hour = 100
+bytes_per_hour = "10GiB"
+allow = ["library/**"]
+fresh = "5m"
+
+[[proxy.upstreams.rules]]
+pattern = "library/busy*"
+undecided = "stream"
+gone = "drop"
+
+[[proxy.upstreams]]
+name = "quay"
+url = "https://quay.io"
+prefix = "mirrors/quay"
+"#;
+
+#[test]
+fn upstreams_are_read_with_their_rules() {
+    let config = load(HUB).unwrap();
+    let [hub, quay] = config.proxy.upstreams.0.as_slice() else {
+        panic!("two")
+    };
+    assert_eq!((hub.prefix.as_str(), hub.library), ("hub", true));
+    assert_eq!(
+        hub.login,
+        Some(("bot".into(), SecretFrom::File("/etc/roadbed/hub".into())))
+    );
+    assert_eq!(hub.bytes_per_hour.map(NonZeroU64::get), Some(10 << 30));
+    assert_eq!(hub.rule.fresh.as_secs(), 300);
+    let (_, busy) = &hub.rules[0];
+    assert_eq!(
+        (busy.undecided, busy.gone, busy.fresh.as_secs()),
+        (Undecided::Stream, Gone::Drop, 300)
+    );
+    assert_eq!((quay.prefix.as_str(), quay.library), ("mirrors/quay", false));
+    assert_eq!(
+        (quay.rule.undecided, quay.rule.gone),
+        (Undecided::Hold, Gone::Keep)
+    );
+    let namespaces = config.registry_config().namespaces;
+    assert_eq!(namespaces.get("docker.io").map(String::as_str), Some("hub"));
+}
+
+#[test]
+fn what_is_printed_reads_back() {
+    let config = load(HUB).unwrap();
+    let printed = config.proxy.upstreams.to_toml();
+    let again = load(&format!("[proxy]\nupstreams = {printed}\n")).unwrap();
+    assert_eq!(again.proxy.upstreams, config.proxy.upstreams);
+    assert_eq!(UpstreamList::default().to_toml(), "[]");
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let quay = "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"https://quay.io\"\n";
+    for (more, named) in [
+        ("urls = 1", "urls"),
+        ("undecided = \"wait\"", "hold or stream"),
+        ("gone = \"?\"", "keep or drop"),
+        ("fresh = \"soon\"", "fresh"),
+        ("username = \"bot\"", "password_file"),
+        ("password_env = \"P\"", "username"),
+        ("prefix = \"Hub\"", "prefix"),
+        ("allow = [\"**/**/\"]", "allow"),
+        ("proxy = \"ftp://x\"", "proxy"),
+        (
+            "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"https://other.example\"",
+            "two upstreams",
+        ),
+        (
+            "[[proxy.upstreams]]\nname = \"b\"\nprefix = \"quay\"\nurl = \"https://other.example\"",
+            "prefix quay",
+        ),
+    ] {
+        let error = load(&format!("{quay}{more}\n")).unwrap_err();
+        assert!(error.contains(named), "{more}: {error}");
+    }
+    for url in [
+        "quay.io",
+        "https://quay.io/v2",
+        "https://ann:pw@quay.io",
+        "ftp://quay.io",
+    ] {
+        let error = load(&format!(
+            "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"{url}\"\n"
+        ))
+        .unwrap_err();
+        assert!(error.contains("url") && !error.contains("pw"), "{url}: {error}");
+    }
+    let many: String = (0..=MAX_UPSTREAMS)
+        .map(|number| format!("[[proxy.upstreams]]\nname = \"u{number}\"\nurl = \"https://quay.io\"\n"))
+        .collect();
+    assert!(load(&many).unwrap_err().contains("at most"));
+    let taken =
+        format!("[registry]\nnamespaces = {{ \"quay.io\" = \"elsewhere\" }}\n{quay}ns = [\"quay.io\"]\n");
+    assert!(load(&taken).unwrap_err().contains("quay.io"));
+}

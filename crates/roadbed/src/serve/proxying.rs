@@ -1,0 +1,213 @@
+//! The upstreams of the configuration, as the proxy asks them.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::StreamExt as _;
+use oci::{Digest, PatternMap, Reference, RepoName};
+use outbound::distribution::{
+    Budget, Upstream, UpstreamError, UpstreamLogin, UpstreamSettings, usual_realms,
+};
+use outbound::{AddressGuard, Settings};
+use registry::gate::Gate;
+use registry::proxy::{
+    Asked, Proxy, ProxyMetrics, Source, SourceBlob, SourceBudget, SourceError, SourceHead, SourceManifest,
+    UpstreamConfig,
+};
+use store::Store;
+
+use crate::config::{Config, SecretFrom, UpstreamEntry};
+
+/// Bytes of a file with certificates; a bundle of all authorities has a few hundred thousand.
+const CA_BYTES: u64 = 4 << 20;
+
+/// Bytes of a file with a password.
+const SECRET_BYTES: u64 = 64 << 10;
+
+/// What is pulled through, if anything is.
+pub(super) fn proxy(
+    config: &Config,
+    store: &Store,
+    gate: &Arc<dyn Gate>,
+    metrics: &mut prometheus_client::registry::Registry,
+) -> Result<Option<Proxy>> {
+    let entries = &config.proxy.upstreams.0;
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let upstreams = entries.iter().map(|entry| {
+        let made = upstream(config, entry);
+        made.with_context(|| format!("upstream {:?} cannot be used", entry.name))
+    });
+    let proxy = Proxy::new(
+        store.clone(),
+        Arc::clone(gate),
+        upstreams.collect::<Result<_>>()?,
+        config.proxy.limits(config.gate.first_wait),
+        config.registry_config().manifest_limits,
+        ProxyMetrics::register(metrics),
+    );
+    if let Some(proxy) = &proxy {
+        proxy.register(metrics);
+    }
+    Ok(proxy)
+}
+
+fn upstream(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamConfig> {
+    let rules = PatternMap::build(entry.rules.clone())?;
+    let source = Upstream::new(settings(config, entry)?, Instant::now)?;
+    Ok(UpstreamConfig {
+        name: entry.name.as_str().into(),
+        prefix: entry.prefix.clone(),
+        place: entry.url.origin().ascii_serialization().into(),
+        library: entry.library,
+        allow: entry.allow.clone(),
+        deny: entry.deny.clone(),
+        rule: entry.rule,
+        rules,
+        flights: config.proxy.flights,
+        fetches: config.proxy.fetches,
+        source: Arc::new(Registry(source)),
+    })
+}
+
+fn settings(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamSettings> {
+    let proxy = &config.proxy;
+    let listed = entry.allowed_private.clone();
+    let client = Settings {
+        guard: AddressGuard::with_listed(move |address| {
+            listed.iter().any(|network| network.contains(address))
+        }),
+        authorities: match &entry.ca_file {
+            Some(path) => vec![read(path, CA_BYTES)?],
+            None => Vec::new(),
+        },
+        proxy: entry.proxy.clone(),
+        connect_timeout: proxy.connect_timeout.0,
+        total_timeout: proxy.manifest_time.0,
+        redirects: proxy.redirects,
+        ..Settings::default()
+    };
+    let realm_hosts = if entry.realm_hosts.is_empty() {
+        let host = entry.url.host_str().unwrap_or_default();
+        usual_realms(host).iter().map(|host| (*host).to_owned()).collect()
+    } else {
+        entry.realm_hosts.clone()
+    };
+    Ok(UpstreamSettings {
+        url: entry.url.clone(),
+        login: login(entry)?,
+        realm_hosts,
+        blob_hosts: entry.blob_hosts.clone(),
+        budget: Budget {
+            requests_per_hour: entry.requests_per_hour,
+            bytes_per_hour: entry.bytes_per_hour,
+        },
+        client,
+        first_byte: proxy.manifest_time.0,
+        idle: proxy.idle_timeout.0,
+    })
+}
+
+fn login(entry: &UpstreamEntry) -> Result<Option<UpstreamLogin>> {
+    let Some((user, secret)) = &entry.login else {
+        return Ok(None);
+    };
+    let secret = match secret {
+        SecretFrom::File(path) => {
+            let text = String::from_utf8(read(path, SECRET_BYTES)?);
+            text.ok()
+                .with_context(|| format!("{} is no text", path.display()))?
+        }
+        SecretFrom::Variable(name) => std::env::var(name)
+            .ok()
+            .with_context(|| format!("the variable {name} is not set"))?,
+    };
+    let secret = secret.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        bail!("its password is empty");
+    }
+    Ok(Some(UpstreamLogin::new(user.clone(), secret)))
+}
+
+fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let failed = || format!("cannot read {}", path.display());
+    let file = std::fs::File::open(path).with_context(failed)?;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).with_context(failed)?;
+    if bytes.len() as u64 > most {
+        bail!("{} has more than {most} bytes", path.display());
+    }
+    Ok(bytes)
+}
+
+/// An upstream that is asked over HTTP.
+struct Registry(Upstream);
+
+impl Source for Registry {
+    fn head_manifest<'a>(&'a self, repo: &'a RepoName, reference: &'a Reference) -> Asked<'a, SourceHead> {
+        Box::pin(async move {
+            let head = self.0.head_manifest(repo, reference).await.map_err(told)?;
+            Ok(SourceHead { digest: head.digest })
+        })
+    }
+
+    fn manifest<'a>(
+        &'a self,
+        repo: &'a RepoName,
+        reference: &'a Reference,
+        most: usize,
+    ) -> Asked<'a, SourceManifest> {
+        Box::pin(async move {
+            let manifest = self.0.manifest(repo, reference, most).await.map_err(told)?;
+            Ok(SourceManifest {
+                bytes: manifest.bytes,
+                media_type: manifest.media_type,
+                digest: manifest.digest,
+            })
+        })
+    }
+
+    fn blob<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest, from: u64) -> Asked<'a, SourceBlob> {
+        Box::pin(async move {
+            let blob = self.0.blob(repo, digest, from).await.map_err(told)?;
+            Ok(SourceBlob {
+                size: blob.size,
+                from: blob.from,
+                body: Box::pin(blob.body.map(|piece| piece.map_err(told))),
+            })
+        })
+    }
+
+    fn budget_left(&self) -> SourceBudget {
+        let left = self.0.budget_left();
+        SourceBudget {
+            requests: left.requests.map(u64::from),
+            bytes: left.bytes,
+        }
+    }
+}
+
+/// What an upstream said, in the words of the proxy; with its causes, because nobody else writes them down.
+fn told(error: UpstreamError) -> SourceError {
+    let whole = || {
+        let causes = anyhow::Error::new(error.clone());
+        format!("{causes:#}")
+    };
+    match &error {
+        UpstreamError::NotFound => SourceError::NotFound,
+        UpstreamError::Denied { .. } => SourceError::Denied(whole()),
+        UpstreamError::Throttled { retry_after } => SourceError::Throttled {
+            retry_after: *retry_after,
+        },
+        UpstreamError::OverBudget { retry_after, .. } => SourceError::OverBudget {
+            retry_after: *retry_after,
+        },
+        UpstreamError::Unreachable(_) => SourceError::Unreachable(whole()),
+        UpstreamError::Broken { .. } => SourceError::Broken(whole()),
+        UpstreamError::TooLarge { most } => SourceError::TooLarge { most: *most },
+    }
+}

@@ -1,0 +1,30 @@
+//! What is pulled through: the real binary with an upstream of the tests' own.
+//!
+//! `upstream` is that upstream, which counts what it is asked and fails as it is told; `world` is a registry that pulls through
+//! it. `pulls` is what a client meets, `storms` many at once and what goes wrong on the way, `away` an upstream that is gone,
+//! `refused` what must not be pulled or pushed, `judged` images that are looked into as they come in, `skopeo` the same with
+//! Debian's registry and a client of others.
+
+#[expect(dead_code, reason = "each test binary uses its part of the harness")]
+mod harness;
+
+#[expect(dead_code, reason = "each test binary uses its part of the server")]
+#[path = "../../outbound/tests/server/mod.rs"]
+mod feed_server;
+
+mod proxy {
+    mod away;
+    #[expect(dead_code, reason = "only some of what is pushed elsewhere is pulled here")]
+    #[path = "../scan/images.rs"]
+    mod images;
+    mod judged;
+    #[expect(dead_code, reason = "only what advisories say is needed here")]
+    #[path = "../scan/world.rs"]
+    mod judging;
+    mod pulls;
+    mod refused;
+    mod skopeo;
+    mod storms;
+    mod upstream;
+    mod world;
+}
