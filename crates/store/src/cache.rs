@@ -14,6 +14,7 @@ use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use moka::future::Cache as Entries;
 use oci::{Digest, RepoName, Tag};
@@ -23,6 +24,8 @@ use crate::StoreError;
 /// Epochs; keys share them by hash, and a write to one key costs what is remembered of those that share its epoch. A push writes to some
 /// ten keys, so with these (1 MiB) most of what it taught is still there after ten thousand others.
 const EPOCHS: usize = 1 << 18;
+/// How long a load may take where nothing else is said.
+const LOAD_WAIT: Duration = Duration::from_secs(5);
 /// Loads that a caller repeats because a writer came in between, before it reads past the cache.
 const ATTEMPTS: usize = 3;
 
@@ -178,6 +181,8 @@ enum Miss {
 /// A cache of one kind of row.
 pub(crate) struct Cache<V> {
     entries: Entries<Key, Entry<V>, BuildHasherDefault<AsIs>>,
+    /// How long a load may take.
+    wait: Duration,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -195,9 +200,15 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             .build_with_hasher(BuildHasherDefault::default());
         Self {
             entries,
+            wait: LOAD_WAIT,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
+    }
+
+    /// The same with another limit for how long a load may take.
+    pub(crate) fn waiting(self, wait: Duration) -> Self {
+        Self { wait, ..self }
     }
 
     /// The value from memory, if it is there and true.
@@ -235,7 +246,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             self.misses.fetch_add(1, Ordering::Relaxed);
             let loaded = self
                 .entries
-                .try_get_with(key, Self::entry(epochs, key, &load))
+                .try_get_with(key, self.entry(epochs, key, &load))
                 .await;
             let (epoch, result) = match loaded {
                 Ok(entry) => (entry.epoch, Some(entry.value)),
@@ -248,7 +259,15 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
                 return Ok(result);
             }
         }
-        load().await
+        self.within(load()).await
+    }
+
+    /// Whoever pulls is not kept waiting by a database that hangs, nor is the place that they hold.
+    async fn within<T>(&self, load: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.wait, load).await {
+            Ok(loaded) => loaded,
+            Err(_) => Err(StoreError::Busy),
+        }
     }
 
     /// Keeps a value that was read from the database after `moment`, unless somebody wrote since.
@@ -265,13 +284,13 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         }
     }
 
-    async fn entry<F, L>(epochs: &Epochs, key: Key, load: &F) -> Result<Entry<V>, Miss>
+    async fn entry<F, L>(&self, epochs: &Epochs, key: Key, load: &F) -> Result<Entry<V>, Miss>
     where
         F: Fn() -> L,
         L: Future<Output = Result<Option<V>, StoreError>>,
     {
         let epoch = epochs.current(key);
-        match load().await {
+        match self.within(load()).await {
             Ok(Some(value)) => Ok(Entry { epoch, value }),
             Ok(None) => Err(Miss::Unknown { epoch }),
             Err(error) => Err(Miss::Failed(error)),
@@ -326,19 +345,17 @@ pub(crate) struct Caches {
 
 impl Caches {
     pub(crate) fn new(limits: &crate::StoreLimits) -> Self {
+        let wait = limits.answer_wait;
+        let (lookups, bytes) = (limits.lookup_cache_bytes, limits.manifest_cache_bytes);
         Self {
             epochs: Epochs::new(),
-            tags: Cache::new(limits.lookup_cache_bytes, size_of_val),
-            manifests: Cache::new(
-                limits.manifest_cache_bytes,
-                |manifest: &Arc<crate::StoredManifest>| manifest.weight(),
-            ),
-            blobs: Cache::new(limits.lookup_cache_bytes, size_of_val),
-            decisions: Cache::new(limits.lookup_cache_bytes, |decided: &Arc<crate::Decided>| {
-                decided.weight()
-            }),
-            texts: Cache::new(limits.manifest_cache_bytes, |text: &Arc<str>| text.len()),
-            standings: Cache::new(limits.lookup_cache_bytes, size_of_val),
+            tags: Cache::new(lookups, size_of_val).waiting(wait),
+            manifests: Cache::new(bytes, |manifest: &Arc<crate::StoredManifest>| manifest.weight())
+                .waiting(wait),
+            blobs: Cache::new(lookups, size_of_val).waiting(wait),
+            decisions: Cache::new(lookups, |decided: &Arc<crate::Decided>| decided.weight()).waiting(wait),
+            texts: Cache::new(bytes, |text: &Arc<str>| text.len()).waiting(wait),
+            standings: Cache::new(lookups, size_of_val).waiting(wait),
         }
     }
 

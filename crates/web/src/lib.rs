@@ -40,6 +40,7 @@ mod in_use;
 mod incidents;
 mod judging;
 mod lineage;
+mod maintenance;
 mod manifests;
 mod mirror;
 mod moment;
@@ -189,6 +190,11 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))
         .routes(routes!(system::get_system))
+        .routes(routes!(
+            maintenance::get_maintenance,
+            maintenance::set_maintenance,
+            maintenance::end_maintenance
+        ))
 }
 
 /// What is known to be wrong with which packages.
