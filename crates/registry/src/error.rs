@@ -7,9 +7,7 @@ use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use oci::{ErrorBody, ErrorCode, ErrorEntry};
 use serde_json::{Value, json};
-use store::{
-    AuthError, BodyError, DeleteError, Maintenance, PutError, StoreError, Timestamp, UploadError,
-};
+use store::{AuthError, BodyError, DeleteError, Maintenance, PutError, StoreError, Timestamp, UploadError};
 
 use crate::{body::CollectError, query::QueryError, route::RouteError};
 
@@ -184,11 +182,17 @@ impl From<StoreError> for ApiError {
             );
         }
         if is_unwritable(&error) {
-            tracing::error!(error = &error as &dyn std::error::Error, "the data directory cannot be written");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the data directory cannot be written"
+            );
             let message = "the registry cannot write to its disk; nothing was stored; tell its operator and push again later";
             return Self::unavailable(message, AWAY_RETRY_SECONDS);
         }
-        if matches!(error, StoreError::Busy | StoreError::TaskLost | StoreError::ReadOnly) {
+        if matches!(
+            error,
+            StoreError::Busy | StoreError::TaskLost | StoreError::ReadOnly
+        ) {
             tracing::warn!(error = &error as &dyn std::error::Error, "request turned away");
             let message =
                 "the registry has too much to do at the moment or is about to stop; retry after a moment";

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, decisions,
-    deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, maintenance, manifests, policy,
-    rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
+    deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, maintenance, manifests,
+    policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
 };
 
 const EXAMPLES: &str = "\

@@ -117,9 +117,9 @@ impl Store {
         ];
         let row: Option<ReadyRow> = sql::first(self.inner.db.read(), sql, values).await?;
         let since = row.as_ref().map(|row| Timestamp(row.oldest).max(claimed));
-        let found = row.zip(since).filter(|(row, since)| {
-            row.jobs > 0 && row.running == 0 && since.plus(after) <= now
-        });
+        let found = row
+            .zip(since)
+            .filter(|(row, since)| row.jobs > 0 && row.running == 0 && since.plus(after) <= now);
         match found {
             Some((row, since)) => {
                 worked.since.store(since.micros(), Ordering::Relaxed);

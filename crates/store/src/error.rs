@@ -60,7 +60,9 @@ pub enum StoreError {
     #[error("the database is busy; try again in a second")]
     Busy,
     /// The database cannot be used for now; see [`crate::AwayReason`].
-    #[error("the database is away; what is in memory is served, everything else has to wait until it is back")]
+    #[error(
+        "the database is away; what is in memory is served, everything else has to wait until it is back"
+    )]
     Away,
     /// Nothing is changed for now.
     #[error("the registry is read-only for maintenance; try again when that is over")]

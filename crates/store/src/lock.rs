@@ -172,7 +172,10 @@ mod tests {
         let log = dir.path().join("roadbed.db-wal");
         fs::write(&log, "pages").unwrap();
         let refused = held.demand_database(dir.path());
-        assert!(matches!(refused, Err(StoreError::NoDatabase { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(StoreError::NoDatabase { .. })),
+            "{refused:?}"
+        );
         fs::remove_file(&log).unwrap();
         let blobs = dir.path().join("blobs/sha256/ab");
         fs::create_dir_all(&blobs).unwrap();

@@ -133,9 +133,7 @@ impl Store {
 }
 
 /// What the database says of it.
-pub(crate) async fn load(
-    on: &impl sea_orm::ConnectionTrait,
-) -> Result<Option<Arc<Maintenance>>, StoreError> {
+pub(crate) async fn load(on: &impl sea_orm::ConnectionTrait) -> Result<Option<Arc<Maintenance>>, StoreError> {
     let Some(text) = setting::get(on, Setting::Maintenance).await? else {
         return Ok(None);
     };

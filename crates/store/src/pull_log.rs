@@ -1,7 +1,7 @@
 //! Who pulled what: written in batches, bounded, and never in the way of a pull.
 
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use oci::{Digest, RepoName};

@@ -63,7 +63,10 @@ fn describe(status: &MaintenanceStatus) -> String {
             "The database is away"
         };
         let since = output::moment(away.since.0);
-        text.push_str(&format!("{what} since {since}: {}.\n", output::printable(&away.why)));
+        text.push_str(&format!(
+            "{what} since {since}: {}.\n",
+            output::printable(&away.why)
+        ));
     }
     match &status.maintenance {
         Some(maintenance) => {

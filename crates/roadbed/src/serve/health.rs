@@ -85,7 +85,10 @@ impl Health {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 if !error.is_away() {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the database was asked in vain");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the database was asked in vain"
+                    );
                 }
                 false
             }

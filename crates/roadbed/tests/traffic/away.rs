@@ -118,7 +118,12 @@ async fn are_told_at_once(world: &World) -> Result<()> {
     }
     let path = format!("/v2/{REPOSITORY}/tags/list");
     world.client.get(path).send().await?.expect(&[503])?;
-    world.client.get("/api/v1/repositories").send().await?.expect(&[503])?;
+    world
+        .client
+        .get("/api/v1/repositories")
+        .send()
+        .await?
+        .expect(&[503])?;
     ensure!(
         started.elapsed() < AT_ONCE * 5,
         "{} requests took {:?}",
@@ -159,7 +164,10 @@ async fn without_its_database_it_serves_what_it_has_and_recovers() -> Result<()>
     ensure!(metrics.sum("database_away", &[])? == 0);
     let log = world.server.log();
     for line in ["the database is away", "the database is back"] {
-        ensure!(log.matches(line).count() == 1, "{line:?} is not in the log once:\n{log}");
+        ensure!(
+            log.matches(line).count() == 1,
+            "{line:?} is not in the log once:\n{log}"
+        );
     }
     Ok(())
 }
@@ -230,7 +238,9 @@ async fn a_hundred_cold_pulls_after_a_restart_do_not_stampede() -> Result<()> {
     world.server.kill();
     world.server.start_again().await;
     let client = world.server.client(Login::basic(ADMIN, ADMIN_PASSWORD));
-    let before = Metrics::read(&world.server).await?.sum("database_calls_total", &[])?;
+    let before = Metrics::read(&world.server)
+        .await?
+        .sum("database_calls_total", &[])?;
     let path = format!("/v2/{REPOSITORY}/manifests/v1");
     let pulls = (0..COLD).map(|_| {
         let request = client.get(&path);
@@ -239,7 +249,9 @@ async fn a_hundred_cold_pulls_after_a_restart_do_not_stampede() -> Result<()> {
     for answer in futures_util::future::join_all(pulls).await {
         answer.context("a cold pull")?.expect_body(&world.image.bytes)?;
     }
-    let after = Metrics::read(&world.server).await?.sum("database_calls_total", &[])?;
+    let after = Metrics::read(&world.server)
+        .await?
+        .sum("database_calls_total", &[])?;
     ensure!(
         after - before <= COLD_CALLS,
         "{COLD} cold pulls of one manifest made {} database calls",

@@ -35,7 +35,10 @@ async fn jobs_that_nobody_takes_are_told_until_somebody_does() {
 async fn a_worker_that_works_for_long_is_not_away() {
     let kit = Kit::new().await;
     ask_for_a_scan(&kit).await;
-    kit.store.claim_job(JobKind::Scan, "w", 10 * MINUTE).await.unwrap();
+    kit.store
+        .claim_job(JobKind::Scan, "w", 10 * MINUTE)
+        .await
+        .unwrap();
     let other = oci::Digest::of(oci::Algorithm::Sha256, b"other");
     kit.store.request_scan(&other, JobPriority::Push).await.unwrap();
     kit.advance(5 * MINUTE);

@@ -36,7 +36,9 @@ impl AwayReason {
         match self {
             Self::Locked => "another process holds its lock; end that process",
             Self::Missing => "a file of it is not where it was; put it back",
-            Self::Replaced => "another file stands in place of one of its files; put the old one back, or restart",
+            Self::Replaced => {
+                "another file stands in place of one of its files; put the old one back, or restart"
+            }
             Self::Cut => "its file was cut; stop the server and restore a backup",
             Self::Failing => "the system cannot read or write it; look at the disk",
             Self::Slow => "it does not answer in time; look at the disk",
@@ -116,9 +118,7 @@ impl Breaker {
     /// A try succeeded. Answers how long the outage took.
     fn recovered(&mut self, now: Instant) -> Option<Duration> {
         self.answered = now;
-        self.outage
-            .take()
-            .map(|outage| now.duration_since(outage.since))
+        self.outage.take().map(|outage| now.duration_since(outage.since))
     }
 }
 

@@ -37,7 +37,10 @@ pub(super) async fn make_writer(file: &Path, limits: &StoreLimits) -> Result<Dat
 /// Opens the one connection that writes to a database that is there.
 pub(super) async fn open_writer(file: &Path, limits: &StoreLimits) -> Result<DatabaseConnection, DbErr> {
     let options = options(file, WRITER_CACHE_KIB, limits.lock_wait);
-    let pool = pool(1, OPEN_WAIT).connect_with(options).await.map_err(connecting)?;
+    let pool = pool(1, OPEN_WAIT)
+        .connect_with(options)
+        .await
+        .map_err(connecting)?;
     let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
     // Opens the log.
     writer.execute_unprepared("PRAGMA schema_version").await?;

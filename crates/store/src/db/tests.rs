@@ -87,8 +87,7 @@ async fn after_a_full_disk_what_is_acknowledged_is_committed_again() {
 async fn a_database_of_the_first_schema_is_brought_up_to_date() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("roadbed.db");
-    let writer = sqlite::make_writer(&file, &StoreLimits::default())
-        .await.unwrap();
+    let writer = sqlite::make_writer(&file, &StoreLimits::default()).await.unwrap();
     migration::Migrator::up(&writer, Some(1)).await.unwrap();
     for row in [
         "INSERT INTO repository VALUES (1, 'r', 5, 0, 0, 1, 1, 1)",
@@ -243,7 +242,11 @@ async fn a_file_that_goes_between_the_change_and_its_acknowledgement_makes_it_no
     execute(tx.sql(), insert, ["test-late".into(), "x".into()])
         .await
         .unwrap();
-    std::fs::rename(directory.path().join("roadbed.db"), directory.path().join("aside")).unwrap();
+    std::fs::rename(
+        directory.path().join("roadbed.db"),
+        directory.path().join("aside"),
+    )
+    .unwrap();
     assert!(matches!(tx.commit().await.1, Err(StoreError::Away)));
 }
 
@@ -256,7 +259,10 @@ async fn a_replaced_connection_leaves_the_locks_of_the_others() {
     put(&db, "test-second", 1).await.unwrap();
     // Whoever comes last folds the log into the database and removes it: that must not be a stranger while this one goes on.
     let file = directory.path().join("roadbed.db");
-    let shell = std::process::Command::new("sqlite3").arg(&file).arg("SELECT 1").output();
+    let shell = std::process::Command::new("sqlite3")
+        .arg(&file)
+        .arg("SELECT 1")
+        .output();
     if shell.is_err() {
         return;
     }

@@ -18,7 +18,11 @@ async fn it_survives_a_restart_and_ends_on_a_word() {
     let mut kit = Kit::new().await;
     let operator = Kit::operator();
     assert_eq!(kit.store.maintenance(), None);
-    let begun = kit.store.begin_maintenance(&operator, " disk is moved ", None).await.unwrap();
+    let begun = kit
+        .store
+        .begin_maintenance(&operator, " disk is moved ", None)
+        .await
+        .unwrap();
     assert_eq!(begun.reason, "disk is moved");
     kit.restart().await;
     assert_eq!(kit.store.maintenance(), Some(begun));
@@ -54,11 +58,17 @@ async fn nobody_is_left_to_guess_why_and_how_long() {
     let long = "x".repeat(MAINTENANCE_REASON_BYTES + 1);
     for reason in ["", "  ", "two\nlines", &long] {
         let refused = kit.store.begin_maintenance(&Kit::operator(), reason, None).await;
-        assert!(matches!(refused, Err(MaintenanceError::Reason { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(MaintenanceError::Reason { .. })),
+            "{refused:?}"
+        );
     }
     let now = kit.store.now();
     for until in [now, now.minus(HOUR), now.plus(LONGEST_MAINTENANCE + HOUR)] {
-        let refused = kit.store.begin_maintenance(&Kit::operator(), "why", Some(until)).await;
+        let refused = kit
+            .store
+            .begin_maintenance(&Kit::operator(), "why", Some(until))
+            .await;
         assert!(matches!(refused, Err(MaintenanceError::End)), "{refused:?}");
     }
     assert_eq!(kit.store.maintenance(), None);

@@ -109,7 +109,10 @@ impl Readiness {
     /// For programs.
     pub(super) fn to_json(&self) -> Value {
         let Condition {
-            reads, maintenance, unclaimed, ..
+            reads,
+            maintenance,
+            unclaimed,
+            ..
         } = &self.condition;
         let database = self.away().map(|away| {
             json!({

@@ -12,7 +12,11 @@ fn the_first_failure_opens_it_and_only_a_try_closes_it() {
     let mut breaker = Breaker::new(PATIENCE, start);
     assert!(breaker.failed(AwayReason::Locked, at(start, 1)));
     assert!(!breaker.failed(AwayReason::Locked, at(start, 2)), "no news");
-    assert_eq!(breaker.answered(at(start, 3)), None, "another connection's answer");
+    assert_eq!(
+        breaker.answered(at(start, 3)),
+        None,
+        "another connection's answer"
+    );
     assert!(breaker.outage.is_some());
     assert_eq!(breaker.recovered(at(start, 5)), Some(Duration::from_secs(4)));
     assert_eq!(breaker.outage, None);
@@ -27,10 +31,7 @@ fn the_newest_reason_counts_since_the_beginning() {
     breaker.failed(AwayReason::Missing, at(start, 4));
     breaker.failed(AwayReason::Slow, at(start, 5));
     let outage = breaker.outage.unwrap();
-    assert_eq!(
-        (outage.since, outage.reason),
-        (at(start, 1), AwayReason::Missing)
-    );
+    assert_eq!((outage.since, outage.reason), (at(start, 1), AwayReason::Missing));
 }
 
 #[test]
