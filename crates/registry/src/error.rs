@@ -189,10 +189,7 @@ impl From<StoreError> for ApiError {
             let message = "the registry cannot write to its disk; nothing was stored; tell its operator and push again later";
             return Self::unavailable(message, AWAY_RETRY_SECONDS);
         }
-        if matches!(
-            error,
-            StoreError::Busy | StoreError::TaskLost | StoreError::ReadOnly
-        ) {
+        if matches!(error, StoreError::Busy | StoreError::TaskLost) {
             tracing::warn!(error = &error as &dyn std::error::Error, "request turned away");
             let message =
                 "the registry has too much to do at the moment or is about to stop; retry after a moment";

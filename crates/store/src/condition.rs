@@ -22,14 +22,14 @@ pub struct Away {
 /// Jobs that nobody takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unclaimed {
-    /// How many are ready, as far as they were counted ([`COUNTED`]).
+    /// How many are ready, as far as they were counted ([`MAX_UNCLAIMED`]).
     pub jobs: u64,
     /// Since when nobody has taken one.
     pub since: Timestamp,
 }
 
 /// Jobs that are counted at most.
-pub const COUNTED: u64 = 1_000;
+pub const MAX_UNCLAIMED: u64 = 1_000;
 
 /// How the store is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct Condition {
 /// What is known of those who take jobs.
 #[derive(Default)]
 pub(crate) struct Workers {
-    /// When a job was last taken.
+    /// When a job was last taken, or could be.
     claimed: AtomicI64,
     /// Jobs that nobody takes; 0: there are none.
     jobs: AtomicU64,
@@ -57,6 +57,14 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
+    /// Whoever starts now takes what waits in a moment.
+    pub(crate) fn beginning(now: Timestamp) -> Self {
+        Self {
+            claimed: AtomicI64::new(now.micros()),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn claimed(&self, now: Timestamp) {
         self.claimed.store(now.micros(), Ordering::Relaxed);
         self.jobs.store(0, Ordering::Relaxed);
@@ -113,7 +121,7 @@ impl Store {
         let values = [
             JobKind::Scan.name().into(),
             now.micros().into(),
-            sql::to_db(COUNTED).into(),
+            sql::to_db(MAX_UNCLAIMED).into(),
         ];
         let row: Option<ReadyRow> = sql::first(self.inner.db.read(), sql, values).await?;
         let since = row.as_ref().map(|row| Timestamp(row.oldest).max(claimed));

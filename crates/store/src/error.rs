@@ -64,9 +64,6 @@ pub enum StoreError {
         "the database is away; what is in memory is served, everything else has to wait until it is back"
     )]
     Away,
-    /// Nothing is changed for now.
-    #[error("the registry is read-only for maintenance; try again when that is over")]
-    ReadOnly,
     /// There are blobs and no database.
     #[error(
         "the data directory holds blobs, but its database {path} is gone; put it back, or restore a backup into an empty directory"

@@ -104,7 +104,7 @@ impl Store {
             collector: Collector::default(),
             imports: Arc::default(),
             maintenance: ArcSwapOption::new(maintenance::load(db.read()).await?),
-            worked: Workers::default(),
+            worked: Workers::beginning(clock.now()),
             workers: watch::Sender::new(0),
             rulings: watch::Sender::new(0),
             entries: watch::Sender::new(0),
@@ -156,12 +156,13 @@ impl Store {
         if let Some(pull_writer) = take(&self.inner.pull_writer) {
             let _ = pull_writer.await;
         }
-        self.flush_last_logins().await?;
+        // What cannot be written keeps nothing else from being closed.
+        let flushed = self.flush_last_logins().await;
         self.inner.authenticator.close().await;
         self.inner.files.close().await;
-        self.inner.db.close().await?;
+        let closed = self.inner.db.close().await;
         drop(take(&self.inner.lock));
-        Ok(())
+        flushed.and(closed)
     }
 
     /// Where the data lies.

@@ -106,7 +106,7 @@ pub use base::{ImageNote, MAX_RELEASES_OF_A_BASE};
 pub use blob::{BlobHandle, BlobInfo};
 pub use brake::{HeldCause, HeldChange, HeldImage, Settled, Settling};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use condition::{Away, COUNTED, Condition, Unclaimed};
+pub use condition::{Away, Condition, MAX_UNCLAIMED, Unclaimed};
 pub use config::{StoreConfig, StoreLimits};
 pub use db::outage::AwayReason;
 pub use decision::{Decided, Finished, Judgement, Outcome, Point, Reasons, Standing, ToJudge, Verdicts};

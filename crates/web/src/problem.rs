@@ -239,7 +239,7 @@ impl From<StoreError> for ApiError {
                 tracing::error!(error = &error as &dyn Error, "request of the API failed");
                 Self::new(Kind::DiskFull, error)
             }
-            StoreError::Busy | StoreError::TaskLost | StoreError::Away | StoreError::ReadOnly => {
+            StoreError::Busy | StoreError::TaskLost | StoreError::Away => {
                 Self::retry_after(Kind::Unavailable, error, crate::admission::RETRY_AFTER_SECONDS)
             }
             StoreError::ImportRunning => Self::new(Kind::Busy, error),

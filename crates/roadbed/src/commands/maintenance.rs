@@ -1,5 +1,7 @@
 //! `maintenance`: nothing changes while it is on, and pulls go on.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use clap::Subcommand;
 use web::wire::{MaintenanceRequest, MaintenanceStatus};
@@ -63,10 +65,7 @@ fn describe(status: &MaintenanceStatus) -> String {
             "The database is away"
         };
         let since = output::moment(away.since.0);
-        text.push_str(&format!(
-            "{what} since {since}: {}.\n",
-            output::printable(&away.why)
-        ));
+        let _ = writeln!(text, "{what} since {since}: {}.", output::printable(&away.why));
     }
     match &status.maintenance {
         Some(maintenance) => {
@@ -74,12 +73,13 @@ fn describe(status: &MaintenanceStatus) -> String {
                 || "until `roadbed maintenance off`".to_owned(),
                 |until| format!("until {}", output::moment(until.0)),
             );
-            text.push_str(&format!(
-                "The registry is read-only since {}, {until}, by {}: {}\n",
+            let _ = writeln!(
+                text,
+                "The registry is read-only since {}, {until}, by {}: {}",
                 output::moment(maintenance.since.0),
                 output::printable(&maintenance.by),
                 output::printable(&maintenance.reason)
-            ));
+            );
         }
         None if status.read_only => {}
         None => text.push_str("The registry takes changes.\n"),

@@ -108,10 +108,7 @@ impl World {
     async fn round(&mut self, trouble: Trouble) -> Result<()> {
         let client = self.client();
         self.visitor.warm(&client).await?;
-        let shared = Arc::new(Shared {
-            may_refuse: true,
-            ..Shared::default()
-        });
+        let shared = Arc::new(Shared::of_trouble());
         let quiet = Duration::from_millis(self.dice.between(QUIET_MS.0, QUIET_MS.1));
         let held = Duration::from_millis(self.dice.between(100, 1_000));
         let Self {

@@ -42,6 +42,16 @@ pub(super) struct Shared {
     offers: Mutex<Vec<(String, String, usize)>>,
 }
 
+impl Shared {
+    /// Of a server that may refuse.
+    pub(super) fn of_trouble() -> Self {
+        Self {
+            may_refuse: true,
+            ..Self::default()
+        }
+    }
+}
+
 /// One repository's pusher.
 pub(super) struct Pusher {
     pub(super) ledger: Ledger,

@@ -1,6 +1,5 @@
 use super::*;
 use crate::JobPriority;
-use crate::db::outage::AwayReason;
 use crate::testing::Kit;
 
 const MINUTE: Duration = Duration::from_mins(1);

@@ -4,6 +4,7 @@
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
@@ -22,6 +23,9 @@ const REPOSITORY: &str = "chaos/visitor";
 
 /// What is pinned is pulled before each trouble, so that the server has it in memory.
 const PINNED: &str = "pinned";
+
+/// How long it may take until it is decided, on a busy machine.
+const DECIDED_WITHIN: Duration = Duration::from_mins(3);
 
 /// Pulls for each push.
 const PULLS: usize = 3;
@@ -65,6 +69,15 @@ impl fmt::Display for Visitor {
 }
 
 impl Pinned {
+    /// Until it was looked into and judged, pulls are held.
+    async fn until_decided(&self, client: &Client) -> Result<()> {
+        let deadline = Instant::now() + DECIDED_WITHIN;
+        while let Err(error) = self.pull(client).await {
+            ensure!(Instant::now() < deadline, "it is not served: {error:#}");
+        }
+        Ok(())
+    }
+
     /// Pulls all of it: each must be served, and right.
     pub(super) async fn pull(&self, client: &Client) -> Result<usize> {
         client.check_manifest(REPOSITORY, PINNED, &self.image).await?;
@@ -95,8 +108,10 @@ impl Visitor {
             .admin()
             .push_image(REPOSITORY, PINNED, &blobs, &image)
             .await?;
+        let pinned = Pinned { image, blobs };
+        pinned.until_decided(&server.admin()).await?;
         Ok(Self {
-            pinned: Pinned { image, blobs },
+            pinned,
             kept: Vec::new(),
             dice: Dice::new(!seed),
             seed,
