@@ -186,6 +186,12 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
                 .routes(routes!(reports::judge_sbom))
                 .layer(DefaultBodyLimit::max(MAX_JUDGEMENT_BYTES)),
         )
+        .merge(of_housekeeping())
+}
+
+/// The registry itself.
+fn of_housekeeping() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
         .routes(routes!(gc::collect, gc::get_collection))
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))
