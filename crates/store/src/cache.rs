@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use dashmap::DashSet;
 use moka::future::Cache as Entries;
 use oci::{Digest, RepoName, Tag};
 
@@ -178,11 +179,32 @@ enum Miss {
     Failed(StoreError),
 }
 
+/// A load under way; over when dropped, also when nobody waits for it any more.
+struct Loading<'c> {
+    loading: &'c DashSet<Key, BuildHasherDefault<AsIs>>,
+    key: Key,
+}
+
+impl<'c> Loading<'c> {
+    fn begin(loading: &'c DashSet<Key, BuildHasherDefault<AsIs>>, key: Key) -> Self {
+        loading.insert(key);
+        Self { loading, key }
+    }
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        self.loading.remove(&self.key);
+    }
+}
+
 /// A cache of one kind of row.
 pub(crate) struct Cache<V> {
     entries: Entries<Key, Entry<V>, BuildHasherDefault<AsIs>>,
     /// How long a load may take.
     wait: Duration,
+    /// What is being loaded.
+    loading: DashSet<Key, BuildHasherDefault<AsIs>>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -201,6 +223,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         Self {
             entries,
             wait: LOAD_WAIT,
+            loading: DashSet::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -226,6 +249,11 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     pub(crate) async fn knows(&self, epochs: &Epochs, key: Key) -> bool {
         let entry = self.entries.get(&key).await;
         entry.is_some_and(|entry| entry.epoch == epochs.current(key))
+    }
+
+    /// Whether somebody loads it already: whoever asks now waits for that and causes no load of their own, unless it fails.
+    pub(crate) fn is_loading(&self, key: Key) -> bool {
+        self.loading.contains(&key)
     }
 
     /// The value from memory, or what `load` says. `None` is not kept.
@@ -289,6 +317,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         F: Fn() -> L,
         L: Future<Output = Result<Option<V>, StoreError>>,
     {
+        let _loading = Loading::begin(&self.loading, key);
         let epoch = epochs.current(key);
         match self.within(load()).await {
             Ok(Some(value)) => Ok(Entry { epoch, value }),

@@ -60,7 +60,9 @@ impl Db {
     /// Opens the database file, makes it if it is not there, and brings it to the present schema.
     pub(crate) async fn open(file: &Path, limits: &StoreLimits) -> Result<Self, StoreError> {
         let writer = sqlite::make_writer(file, limits).await?;
-        migration::Migrator::up(&writer, None).await?;
+        migration::Migrator::up(&writer, None)
+            .await
+            .map_err(StoreError::opening)?;
         let place = Place::of(file);
         place.note();
         let outages = Arc::new(Outages::new(place, limits.read_wait, limits.write_wait));

@@ -130,6 +130,14 @@ impl StoreError {
         matches!(self, Self::Away | Self::Busy | Self::DiskFull)
     }
 
+    /// What keeps the database from being opened. It is not away then: nothing has been there yet.
+    pub(crate) fn opening(error: DbErr) -> Self {
+        if crate::db::sqlite::is_disk_full(&error) {
+            return Self::DiskFull;
+        }
+        Self::Database(error)
+    }
+
     /// For what can only be if rows were changed by a stranger.
     pub(crate) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into() }

@@ -42,7 +42,9 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Response<Body>, ApiError> {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
-        let place = if self.store().remembers_blob(&permit, digest).await {
+        let place = if self.store().remembers_blob(&permit, digest).await
+            || self.store().is_asking_for_blob(&permit, digest)
+        {
             None
         } else {
             Some(self.lookup_place(exchange)?)

@@ -31,7 +31,7 @@ const LOG_BYTES: &str = "67108864";
 /// the mode of the file. Only before anything else has the file open: to close it takes all locks of the process away.
 pub(super) async fn make_writer(file: &Path, limits: &StoreLimits) -> Result<DatabaseConnection, StoreError> {
     crate::lock::open_private(file).map_err(|error| StoreError::file("open", file, error))?;
-    Ok(open_writer(file, limits).await?)
+    open_writer(file, limits).await.map_err(StoreError::opening)
 }
 
 /// Opens the one connection that writes to a database that is there.

@@ -205,9 +205,8 @@ struct Lock(Child);
 
 impl Lock {
     fn take(database: &Path) -> Result<Self> {
-        let program = match SQLITE.find() {
-            Ok(program) => program,
-            Err(_) => bail!("there is no sqlite3"),
+        let Ok(program) = SQLITE.find() else {
+            bail!("there is no sqlite3");
         };
         let mut child = Command::new(program)
             .arg("-batch")
