@@ -94,7 +94,7 @@ impl Db {
     /// Begins a transaction of the writer. The caller runs it in a task that nobody cancels.
     pub(crate) async fn begin(&self, now: Timestamp) -> Result<Tx, StoreError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.outages.demand(Use::Write)?;
+        self.outages.demand_both()?;
         let place = self.waiting.try_acquire().map_err(|_| StoreError::Busy)?;
         let turn = Arc::clone(&self.turn).acquire_owned();
         let turn = match tokio::time::timeout(self.limits.write_wait, turn).await {
@@ -107,7 +107,7 @@ impl Db {
         };
         drop(place);
         // Whoever waited behind one that found it away need not find out again.
-        self.outages.demand(Use::Write)?;
+        self.outages.demand_both()?;
         self.begin_in_turn(turn, now).await
     }
 

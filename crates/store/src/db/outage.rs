@@ -155,9 +155,9 @@ impl Outages {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// Fails while the database is known to be away.
-    pub(crate) fn demand(&self, of: Use) -> Result<(), StoreError> {
-        match self.outage(of) {
+    /// Fails while the database cannot be written, or not read: a change of who may do what counts only once it was read back.
+    pub(crate) fn demand_both(&self) -> Result<(), StoreError> {
+        match self.outage(Use::Write).or(self.outage(Use::Read)) {
             Some(_) => Err(StoreError::Away),
             None => Ok(()),
         }
