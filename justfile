@@ -46,6 +46,10 @@ clients:
 crash:
     cargo test --workspace --locked --test crash
 
+# Kills, locks, moves and fills at random while it is pushed and pulled, for so many seconds
+chaos seconds="300":
+    ROADBED_CHAOS_SECONDS={{seconds}} cargo test --workspace --locked --test crash chaos -- --nocapture
+
 # Slow clients, caps, drain, certificates
 traffic:
     cargo test --workspace --locked --test traffic

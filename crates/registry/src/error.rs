@@ -7,12 +7,15 @@ use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use oci::{ErrorBody, ErrorCode, ErrorEntry};
 use serde_json::{Value, json};
-use store::{AuthError, BodyError, DeleteError, PutError, StoreError, UploadError};
+use store::{AuthError, BodyError, DeleteError, Maintenance, PutError, StoreError, Timestamp, UploadError};
 
 use crate::{body::CollectError, query::QueryError, route::RouteError};
 
 /// When a client that was told to come again should come, in seconds.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// The same where the database or the disk is away, in seconds: it is tried again every second.
+const AWAY_RETRY_SECONDS: u64 = 5;
 
 /// An answer that is not a success.
 #[derive(Debug)]
@@ -56,6 +59,30 @@ impl ApiError {
     pub(crate) fn too_many(message: impl Into<String>, retry_after_seconds: u64) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
             .header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
+    }
+
+    /// 503: it is not the client's fault, and passes.
+    pub(crate) fn unavailable(message: impl Into<String>, retry_after_seconds: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+            .header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
+    }
+
+    /// 503: the database cannot be asked.
+    fn away() -> Self {
+        let message = "the registry's database is away: pulls of what is in memory go on, everything else has to wait; retry after a moment";
+        Self::unavailable(message, AWAY_RETRY_SECONDS)
+    }
+
+    /// 503: nothing is to be changed. Not 405: it passes, and clients that retry should.
+    pub(crate) fn read_only(maintenance: &Maintenance, now: Timestamp) -> Self {
+        let until = maintenance
+            .until
+            .map_or_else(String::new, |until| format!(" until {}", until.to_rfc3339()));
+        let message = format!(
+            "the registry is read-only for maintenance{until} ({}); pulls go on, push again later",
+            maintenance.reason
+        );
+        Self::unavailable(message, maintenance.retry_after(now).as_secs())
     }
 
     /// 405 with the methods that the endpoint has.
@@ -141,6 +168,11 @@ impl From<QueryError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_away() {
+            // Whoever found it out has logged it; every request would be a line.
+            tracing::debug!("request turned away: the database is away");
+            return Self::away();
+        }
         if matches!(error, StoreError::DiskFull) {
             tracing::error!(error = &error as &dyn std::error::Error, "disk full");
             return Self::new(
@@ -149,17 +181,35 @@ impl From<StoreError> for ApiError {
                 "the registry's disk is full; nothing was stored; tell its operator and push again later",
             );
         }
+        if is_unwritable(&error) {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the data directory cannot be written"
+            );
+            let message = "the registry cannot write to its disk; nothing was stored; tell its operator and push again later";
+            return Self::unavailable(message, AWAY_RETRY_SECONDS);
+        }
         if matches!(error, StoreError::Busy | StoreError::TaskLost) {
             tracing::warn!(error = &error as &dyn std::error::Error, "request turned away");
             let message =
                 "the registry has too much to do at the moment or is about to stop; retry after a moment";
-            return Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
-                .header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            return Self::unavailable(message, RETRY_AFTER_SECONDS);
         }
         tracing::error!(error = &error as &dyn std::error::Error, "request failed");
         let message = "the registry failed to do this; nothing that was acknowledged is lost; retry, and tell its operator";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message)
     }
+}
+
+/// Whether the data directory may not be written: it is mounted read-only, or its mode was changed.
+fn is_unwritable(error: &StoreError) -> bool {
+    let StoreError::File { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.kind(),
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 impl From<AuthError> for ApiError {
@@ -297,11 +347,21 @@ mod tests {
 
     use super::*;
 
+    fn unwritable() -> StoreError {
+        StoreError::File {
+            action: "create",
+            path: "uploads".into(),
+            source: std::sync::Arc::new(std::io::ErrorKind::ReadOnlyFilesystem.into()),
+        }
+    }
+
     #[tokio::test]
     async fn a_busy_store_is_told_apart_from_a_broken_one() {
         for (error, status, code) in [
             (StoreError::Busy, 503, "UNAVAILABLE"),
             (StoreError::TaskLost, 503, "UNAVAILABLE"),
+            (StoreError::Away, 503, "UNAVAILABLE"),
+            (unwritable(), 503, "UNAVAILABLE"),
             (StoreError::DiskFull, 507, "STORAGE_FULL"),
             (StoreError::Damaged { what: "a row".into() }, 500, "UNKNOWN"),
         ] {

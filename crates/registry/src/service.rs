@@ -239,6 +239,7 @@ impl Registry {
         exchange: &Exchange<'_>,
         body: RequestBody,
     ) -> Result<Response<Body>, ApiError> {
+        self.demand_writable(route, exchange)?;
         let _place = self.admit(route, exchange)?;
         let answer = match route {
             Route::Ping => ping(exchange),
@@ -254,6 +255,17 @@ impl Registry {
         self.inner
             .answer_room
             .hold(exchange.caller.principal_id(), answer?)
+    }
+
+    /// Refuses what would change something while the registry is read-only.
+    fn demand_writable(&self, route: &Route, exchange: &Exchange<'_>) -> Result<(), ApiError> {
+        if matches!(*exchange.method, Method::GET | Method::HEAD) || matches!(route, Route::Token) {
+            return Ok(());
+        }
+        match self.inner.store.maintenance() {
+            Some(maintenance) => Err(ApiError::read_only(&maintenance, self.inner.store.now())),
+            None => Ok(()),
+        }
     }
 
     /// The place of a request until its answer begins; what of the answer stands in memory then has room of its own.

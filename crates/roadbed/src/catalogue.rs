@@ -145,6 +145,10 @@ struct Catalogue {
 impl Catalogue {
     /// Tags, signatures and signers change with an event.
     async fn look_if_changed(&mut self, last: &mut Option<i64>) -> Result<()> {
+        // What it declares waits while the registry is read-only; the end of that is an event.
+        if self.store.maintenance().is_some() {
+            return Ok(());
+        }
         let event = self.store.fleet_mark().await?.event;
         if *last != Some(event) {
             self.look().await?;

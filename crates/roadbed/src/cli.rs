@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, copy,
-    decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, manifests, policy,
-    rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
+    decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, maintenance,
+    manifests, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -168,6 +168,9 @@ pub(crate) enum Command {
     Pulls(audit::PullsArgs),
     /// Make users, robots, grants, rules, signers and the policy what files say
     Apply(apply::ApplyArgs),
+    /// Make the registry read-only while something is done to it
+    #[command(subcommand)]
+    Maintenance(maintenance::MaintenanceCommand),
     /// Collect what nobody refers to
     Gc(housekeeping::GcArgs),
     /// Check what is stored against its digests

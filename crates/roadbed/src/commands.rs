@@ -30,6 +30,7 @@ pub(crate) mod in_use;
 pub(crate) mod incidents;
 pub(crate) mod lineage;
 pub(crate) mod login;
+pub(crate) mod maintenance;
 pub(crate) mod manifests;
 pub(crate) mod policy;
 pub(crate) mod rebase;
@@ -96,6 +97,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,
+        Command::Maintenance(command) => maintenance::run(&Client::connect(&client)?, command).await,
         Command::Gc(args) => housekeeping::collect(&client, args).await,
         Command::Fsck(args) => return housekeeping::check(&client, args).await,
         Command::Backup(args) => housekeeping::back_up(&client, args).await,

@@ -147,35 +147,44 @@ impl PolicyGate {
         Ok(decision.map(|decision| verdict(&decision)))
     }
 
-    /// Served if one of its images is; undecided while none is and one may yet be.
+    /// Served if one of its images is; undecided while none is and one may yet be. What is known of one counts also where another
+    /// one cannot be asked about.
     async fn index_verdict(
         &self,
         repo: &RepoName,
         index: &StoredManifest,
     ) -> Result<Option<Verdict>, StoreError> {
-        let mut refused = None;
-        let mut is_undecided = false;
+        let (mut refused, mut unknown, mut failed) = (None, Vec::new(), None);
         for child in children(index) {
-            let (is_manifest, child) = (is_manifest(&child), child.digest);
-            let Some(decided) = self.store.decision(repo, &child, Point::Pull).await? else {
-                if is_manifest && !self.store.has_manifest(repo, &child).await? {
-                    // An upstream's, not asked for yet: it is judged when it comes.
-                    return Ok(Some(Verdict::Serve));
+            let decision = match self.store.decision(repo, &child.digest, Point::Pull).await {
+                Ok(Some(decision)) => decision,
+                Ok(None) => {
+                    unknown.push(child);
+                    continue;
                 }
-                is_undecided |= self.store.has_image(repo, &child).await?;
-                continue;
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
             };
-            match decided.outcome {
-                Outcome::Refuse => refused = Some(verdict(&decided)),
+            match decision.outcome {
+                Outcome::Refuse => refused = Some(verdict(&decision)),
                 Outcome::NotApplicable => {}
                 Outcome::Allow | Outcome::Warn => return Ok(Some(Verdict::Serve)),
             }
         }
-        Ok(match refused {
-            _ if is_undecided => None,
-            Some(refused) => Some(refused),
-            None => Some(Verdict::Serve),
-        })
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let mut is_undecided = false;
+        for child in unknown {
+            if is_manifest(&child) && !self.store.has_manifest(repo, &child.digest).await? {
+                // An upstream's, not asked for yet: it is judged when it comes.
+                return Ok(Some(Verdict::Serve));
+            }
+            is_undecided |= self.store.has_image(repo, &child.digest).await?;
+        }
+        Ok((!is_undecided).then(|| refused.unwrap_or(Verdict::Serve)))
     }
 }
 
@@ -231,7 +240,9 @@ fn verdict_of(standing: Standing) -> Option<Verdict> {
 
 /// Without the database nobody knows what was decided of what is not in memory.
 fn unanswered(error: &StoreError) -> Verdict {
-    tracing::warn!(%error, "the gate could not look up a decision");
+    if !error.is_away() {
+        tracing::warn!(%error, "the gate could not look up a decision");
+    }
     Verdict::Undecided {
         retry_after: RETRY_AFTER,
     }

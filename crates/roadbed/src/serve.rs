@@ -46,6 +46,7 @@ use app::App;
 use background::Background;
 use fetching::Fetching;
 use health::Health;
+use housekeeping::Housekeeping;
 use proxies::TrustedProxies;
 use telling::Tellers;
 
@@ -109,11 +110,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let server_config = tls.as_ref().map(CertificateStore::server_config);
     let lanes = Lanes::start().context("cannot start the threads that serve connections")?;
     let listener = Listener::new(socket, server_config, lanes, limits, connections, app);
-    let collecting = housekeeping::collect_every(
-        store.clone(),
-        config.storage.collect_interval.0,
-        config.storage.collect_budget,
-    );
+    let housekeeping = Housekeeping::start(&config, &store);
 
     write_ready_file(&url_of(&config, address))?;
     tell_of_cut(listener.run(stop_requested(health, delay)).await);
@@ -122,7 +119,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     drop(tellers);
     drop(background);
     give_back_jobs(&store).await;
-    collecting.abort();
+    drop(housekeeping);
     flush(&access_log);
     if let Some(watching) = watching {
         watching.abort();

@@ -6,12 +6,13 @@
 //! the JSON API, `together.rs`: nor of a thread. `mute.rs`: nobody reads the console. `memory.rs`: manifests in
 //! memory are bounded, coming and going. `strangers.rs`: what somebody without a name may cost. `drain.rs`: SIGTERM.
 //! `certificates.rs`: reload. `cached.rs`: what is cached asks no database. `revocation.rs`: what is revoked ends at once.
-//! `torn.rs`: a blob's file is cut while it is served.
+//! `torn.rs`: a blob's file is cut while it is served. `away.rs`: the database is, or changes are stopped.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
 
 mod traffic {
+    mod away;
     mod bounds;
     mod cached;
     mod caps;

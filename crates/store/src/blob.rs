@@ -126,6 +126,12 @@ impl Store {
         caches.blobs.knows(&caches.epochs, key).await
     }
 
+    /// Whether the database is being asked for it already. Whoever asks too waits for that answer and asks nothing.
+    pub fn is_asking_for_blob(&self, permit: &Permit<Pull>, digest: &Digest) -> bool {
+        let key = Key::blob(permit.repo(), digest);
+        self.inner.caches.blobs.is_loading(key)
+    }
+
     /// What is known of the blob, if the repository has it.
     pub(crate) async fn blob_row(
         &self,

@@ -14,7 +14,9 @@ use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
+use dashmap::DashSet;
 use moka::future::Cache as Entries;
 use oci::{Digest, RepoName, Tag};
 
@@ -23,6 +25,8 @@ use crate::StoreError;
 /// Epochs; keys share them by hash, and a write to one key costs what is remembered of those that share its epoch. A push writes to some
 /// ten keys, so with these (1 MiB) most of what it taught is still there after ten thousand others.
 const EPOCHS: usize = 1 << 18;
+/// How long a load may take where nothing else is said.
+const LOAD_WAIT: Duration = Duration::from_secs(5);
 /// Loads that a caller repeats because a writer came in between, before it reads past the cache.
 const ATTEMPTS: usize = 3;
 
@@ -175,9 +179,32 @@ enum Miss {
     Failed(StoreError),
 }
 
+/// A load under way; over when dropped, also when nobody waits for it any more.
+struct Loading<'c> {
+    loading: &'c DashSet<Key, BuildHasherDefault<AsIs>>,
+    key: Key,
+}
+
+impl<'c> Loading<'c> {
+    fn begin(loading: &'c DashSet<Key, BuildHasherDefault<AsIs>>, key: Key) -> Self {
+        loading.insert(key);
+        Self { loading, key }
+    }
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        self.loading.remove(&self.key);
+    }
+}
+
 /// A cache of one kind of row.
 pub(crate) struct Cache<V> {
     entries: Entries<Key, Entry<V>, BuildHasherDefault<AsIs>>,
+    /// How long a load may take.
+    wait: Duration,
+    /// What is being loaded.
+    loading: DashSet<Key, BuildHasherDefault<AsIs>>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -195,9 +222,16 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             .build_with_hasher(BuildHasherDefault::default());
         Self {
             entries,
+            wait: LOAD_WAIT,
+            loading: DashSet::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
+    }
+
+    /// The same with another limit for how long a load may take.
+    pub(crate) fn waiting(self, wait: Duration) -> Self {
+        Self { wait, ..self }
     }
 
     /// The value from memory, if it is there and true.
@@ -215,6 +249,11 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     pub(crate) async fn knows(&self, epochs: &Epochs, key: Key) -> bool {
         let entry = self.entries.get(&key).await;
         entry.is_some_and(|entry| entry.epoch == epochs.current(key))
+    }
+
+    /// Whether somebody loads it already: whoever asks now waits for that and causes no load of their own, unless it fails.
+    pub(crate) fn is_loading(&self, key: Key) -> bool {
+        self.loading.contains(&key)
     }
 
     /// The value from memory, or what `load` says. `None` is not kept.
@@ -235,7 +274,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             self.misses.fetch_add(1, Ordering::Relaxed);
             let loaded = self
                 .entries
-                .try_get_with(key, Self::entry(epochs, key, &load))
+                .try_get_with(key, self.entry(epochs, key, &load))
                 .await;
             let (epoch, result) = match loaded {
                 Ok(entry) => (entry.epoch, Some(entry.value)),
@@ -248,7 +287,15 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
                 return Ok(result);
             }
         }
-        load().await
+        self.within(load()).await
+    }
+
+    /// Whoever pulls is not kept waiting by a database that hangs, nor is the place that they hold.
+    async fn within<T>(&self, load: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.wait, load).await {
+            Ok(loaded) => loaded,
+            Err(_) => Err(StoreError::Busy),
+        }
     }
 
     /// Keeps a value that was read from the database after `moment`, unless somebody wrote since.
@@ -265,13 +312,14 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         }
     }
 
-    async fn entry<F, L>(epochs: &Epochs, key: Key, load: &F) -> Result<Entry<V>, Miss>
+    async fn entry<F, L>(&self, epochs: &Epochs, key: Key, load: &F) -> Result<Entry<V>, Miss>
     where
         F: Fn() -> L,
         L: Future<Output = Result<Option<V>, StoreError>>,
     {
+        let _loading = Loading::begin(&self.loading, key);
         let epoch = epochs.current(key);
-        match load().await {
+        match self.within(load()).await {
             Ok(Some(value)) => Ok(Entry { epoch, value }),
             Ok(None) => Err(Miss::Unknown { epoch }),
             Err(error) => Err(Miss::Failed(error)),
@@ -326,19 +374,17 @@ pub(crate) struct Caches {
 
 impl Caches {
     pub(crate) fn new(limits: &crate::StoreLimits) -> Self {
+        let wait = limits.answer_wait;
+        let (lookups, bytes) = (limits.lookup_cache_bytes, limits.manifest_cache_bytes);
         Self {
             epochs: Epochs::new(),
-            tags: Cache::new(limits.lookup_cache_bytes, size_of_val),
-            manifests: Cache::new(
-                limits.manifest_cache_bytes,
-                |manifest: &Arc<crate::StoredManifest>| manifest.weight(),
-            ),
-            blobs: Cache::new(limits.lookup_cache_bytes, size_of_val),
-            decisions: Cache::new(limits.lookup_cache_bytes, |decided: &Arc<crate::Decided>| {
-                decided.weight()
-            }),
-            texts: Cache::new(limits.manifest_cache_bytes, |text: &Arc<str>| text.len()),
-            standings: Cache::new(limits.lookup_cache_bytes, size_of_val),
+            tags: Cache::new(lookups, size_of_val).waiting(wait),
+            manifests: Cache::new(bytes, |manifest: &Arc<crate::StoredManifest>| manifest.weight())
+                .waiting(wait),
+            blobs: Cache::new(lookups, size_of_val).waiting(wait),
+            decisions: Cache::new(lookups, |decided: &Arc<crate::Decided>| decided.weight()).waiting(wait),
+            texts: Cache::new(bytes, |text: &Arc<str>| text.len()).waiting(wait),
+            standings: Cache::new(lookups, size_of_val).waiting(wait),
         }
     }
 

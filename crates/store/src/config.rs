@@ -55,6 +55,14 @@ pub struct StoreLimits {
     pub read_connections: u32,
     /// How long a reader waits for one of them. Default 10 seconds.
     pub read_wait: Duration,
+    /// Questions to the database at the same time, those that wait for a connection among them; one more is refused at once.
+    /// Default 1,024.
+    pub read_queue: usize,
+    /// How long a pull waits for what the database says. Default 5 seconds.
+    pub answer_wait: Duration,
+    /// How long a connection waits for a lock that another process holds; after that the database counts as away. Default 5
+    /// seconds.
+    pub lock_wait: Duration,
     /// Maps of blobs that are kept; they cost address space and page tables, no memory of ours. Default 1,024.
     pub open_blobs: u64,
     /// Bytes of blobs below 64 KiB that are kept in memory. Default 8 MiB.
@@ -144,6 +152,9 @@ impl Default for StoreLimits {
             write_wait: Duration::from_secs(30),
             read_connections: 4,
             read_wait: Duration::from_secs(10),
+            read_queue: 1_024,
+            answer_wait: Duration::from_secs(5),
+            lock_wait: Duration::from_secs(5),
             open_blobs: 1_024,
             small_blob_cache_bytes: 8 * MIB,
             manifest_depth: 4,

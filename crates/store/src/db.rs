@@ -7,6 +7,8 @@
 //! - `SQLite` ends a transaction by itself when the disk is full or fails, and the driver does not notice: it would take the
 //!   next transaction for a nested one and never commit again. So after every transaction that did not end cleanly the
 //!   writer's connection is thrown away and a new one opened; see [`Ending`].
+//! - What is found out about a database that is locked, gone or slow is remembered, so that not everybody finds it out again; see
+//!   `db/outage.rs`. `db/look.rs` notices when it is back.
 //! - What memory knows about rows (caches, the access book) is brought up to date after the commit and before anybody
 //!   hears of it; see [`Tx::touch`].
 
@@ -15,18 +17,26 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::cache::{Fact, Key};
+use crate::maintenance::MaintenanceSwitch;
 use crate::{StoreError, StoreLimits, Timestamp};
 
+pub(crate) mod look;
 mod migration;
+pub(crate) mod outage;
+pub(crate) mod place;
+mod reader;
 pub(crate) mod sql;
 pub(crate) mod sqlite;
+
+use outage::{AwayReason, Outages, Use};
+use place::Place;
+use reader::Reader;
 
 /// What a closure that runs in a transaction returns.
 pub(crate) type Work<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
@@ -37,35 +47,41 @@ pub(crate) struct Db {
     writer: Mutex<DatabaseConnection>,
     /// The writer's connection may be in a transaction that nobody runs any more.
     doubtful: Arc<AtomicBool>,
-    readers: DatabaseConnection,
+    readers: Reader,
+    pub(crate) outages: Arc<Outages>,
     turn: Arc<Semaphore>,
     /// Transactions that may wait for the writer; what comes on top is refused at once.
     waiting: Semaphore,
-    /// How long a transaction waits for the writer before it is refused.
-    wait: Duration,
+    limits: StoreLimits,
     calls: AtomicU64,
 }
 
 impl Db {
     /// Opens the database file, makes it if it is not there, and brings it to the present schema.
     pub(crate) async fn open(file: &Path, limits: &StoreLimits) -> Result<Self, StoreError> {
-        let writer = sqlite::open_writer(file).await?;
-        migration::Migrator::up(&writer, None).await?;
+        let writer = sqlite::make_writer(file, limits).await?;
+        migration::Migrator::up(&writer, None)
+            .await
+            .map_err(StoreError::opening)?;
+        let place = Place::of(file);
+        place.note();
+        let outages = Arc::new(Outages::new(place, limits.read_wait, limits.write_wait));
         let readers = sqlite::open_readers(file, limits);
         Ok(Self {
             file: file.to_owned(),
             writer: Mutex::new(writer),
             doubtful: Arc::default(),
-            readers,
+            readers: Reader::new(readers, Arc::clone(&outages), limits),
+            outages,
             turn: Arc::new(Semaphore::new(1)),
             waiting: Semaphore::new(limits.write_queue),
-            wait: limits.write_wait,
+            limits: limits.clone(),
             calls: AtomicU64::new(0),
         })
     }
 
-    /// A connection for reading, which sees what was committed before.
-    pub(crate) fn read(&self) -> &DatabaseConnection {
+    /// Connections for reading, which see what was committed before.
+    pub(crate) fn read(&self) -> &Reader {
         self.calls.fetch_add(1, Ordering::Relaxed);
         &self.readers
     }
@@ -78,24 +94,43 @@ impl Db {
     /// Begins a transaction of the writer. The caller runs it in a task that nobody cancels.
     pub(crate) async fn begin(&self, now: Timestamp) -> Result<Tx, StoreError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        self.outages.demand_both()?;
         let place = self.waiting.try_acquire().map_err(|_| StoreError::Busy)?;
-        let turn = match tokio::time::timeout(self.wait, Arc::clone(&self.turn).acquire_owned()).await {
+        let turn = Arc::clone(&self.turn).acquire_owned();
+        let turn = match tokio::time::timeout(self.limits.write_wait, turn).await {
             Ok(Ok(turn)) => turn,
             Ok(Err(_)) => return Err(StoreError::TaskLost),
-            Err(_) => return Err(StoreError::Busy),
+            Err(_) => {
+                self.outages.failed(Use::Write, AwayReason::Slow);
+                return Err(StoreError::Busy);
+            }
         };
         drop(place);
+        // Whoever waited behind one that found it away need not find out again.
+        self.outages.demand_both()?;
+        self.begin_in_turn(turn, now).await
+    }
+
+    /// Begins a transaction and tells how that went. The caller has the turn.
+    async fn begin_in_turn(&self, turn: OwnedSemaphorePermit, now: Timestamp) -> Result<Tx, StoreError> {
+        self.outages.demand_place()?;
         let writer = self.trusted_writer().await?;
         let mut ending = Ending::begun(&self.doubtful);
-        let inner = writer.begin_with_options(sqlite::write_transaction()).await?;
+        let inner = writer.begin_with_options(sqlite::write_transaction()).await;
+        let inner = inner.map_err(|error| self.failed(error))?;
         ending.is_clean = false;
         Ok(Tx {
             inner,
             now,
             effects: Mutex::default(),
             ending,
+            outages: Arc::clone(&self.outages),
             _turn: turn,
         })
+    }
+
+    fn failed(&self, error: DbErr) -> StoreError {
+        told(&self.outages, error)
     }
 
     /// The writer's connection, a new one if the last transaction did not end cleanly. The caller has the turn.
@@ -106,7 +141,10 @@ impl Db {
         }
         // Closed first: it may still hold the lock.
         let _ = writer.close().await;
-        let fresh = sqlite::open_writer(&self.file).await?;
+        let fresh = sqlite::open_writer(&self.file, &self.limits).await;
+        let fresh = fresh.map_err(|error| self.failed(error))?;
+        // Without readers the log has gone with the old connection and come with the new one.
+        self.outages.place.note();
         *self.writer() = fresh.clone();
         self.doubtful.store(false, Ordering::SeqCst);
         tracing::warn!("a transaction did not end cleanly, the writer's connection was replaced");
@@ -120,11 +158,21 @@ impl Db {
     /// Ends all connections; the writer last, so that it can fold the log into the database.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         self.turn.close();
-        self.readers.clone().close().await?;
+        self.readers.pool().close_by_ref().await?;
         let writer = self.writer().clone();
         writer.close().await?;
         Ok(())
     }
+}
+
+/// What an error of the writer means, once it was told to whoever remembers.
+fn told(outages: &Outages, error: DbErr) -> StoreError {
+    if let Some(reason) = sqlite::away(&error)
+        && outages.failed(Use::Write, reason)
+    {
+        tracing::warn!(%error, "what the database said");
+    }
+    error.into()
 }
 
 /// What has to be made true in memory after the commit.
@@ -150,6 +198,8 @@ pub(crate) struct Effects {
     pub(crate) access: Option<u64>,
     /// Nobody who follows the store asks for what was written.
     pub(crate) aside: bool,
+    /// Whether the registry is read-only; only what was committed counts.
+    pub(crate) maintenance: Option<MaintenanceSwitch>,
 }
 
 /// How a transaction ended: cleanly (committed, or taken back), or else the connection is in doubt. A failed commit, a
@@ -184,6 +234,7 @@ pub(crate) struct Tx {
     effects: Mutex<Effects>,
     /// Dropped before the turn: whoever has it next must see the doubt.
     ending: Ending,
+    outages: Arc<Outages>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -244,6 +295,11 @@ impl Tx {
         self.effects().aside = true;
     }
 
+    /// The registry is read-only from now on, or no longer, once this is committed.
+    pub(crate) fn switch_maintenance(&self, switch: MaintenanceSwitch) {
+        self.effects().maintenance = Some(switch);
+    }
+
     fn effects(&self) -> std::sync::MutexGuard<'_, Effects> {
         self.effects.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -254,13 +310,19 @@ impl Tx {
             inner,
             effects,
             mut ending,
+            outages,
             _turn,
             ..
         } = self;
         let effects = effects.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let done = inner.commit().await.map_err(StoreError::from);
+        let done = inner.commit().await.map_err(|error| told(&outages, error));
         ending.is_clean = done.is_ok();
         drop(ending);
+        // What went into a file that is no longer in its place may be gone with the next start: nobody is told that it is done.
+        let done = done.and_then(|()| outages.demand_place());
+        if done.is_ok() {
+            outages.answered(Use::Write);
+        }
         (effects, done)
     }
 

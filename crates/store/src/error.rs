@@ -59,6 +59,19 @@ pub enum StoreError {
     /// Too many wait for the database, one waited too long, or a change of the access data cannot be read yet.
     #[error("the database is busy; try again in a second")]
     Busy,
+    /// The database cannot be used for now; see [`crate::AwayReason`].
+    #[error(
+        "the database is away; what is in memory is served, everything else has to wait until it is back"
+    )]
+    Away,
+    /// There are blobs and no database.
+    #[error(
+        "the data directory holds blobs, but its database {path} is gone; put it back, or restore a backup into an empty directory"
+    )]
+    NoDatabase {
+        /// Where the database was.
+        path: PathBuf,
+    },
     /// Advisories are being imported already.
     #[error("an import is on its way already; wait until it has ended, at most ten minutes")]
     ImportRunning,
@@ -107,6 +120,24 @@ impl StoreError {
         }
     }
 
+    /// Whether it is the database that is away: who began the outage has said so, and nobody else need log it.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away)
+    }
+
+    /// Whether it may be done later as it is.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self, Self::Away | Self::Busy | Self::DiskFull)
+    }
+
+    /// What keeps the database from being opened. It is not away then: nothing has been there yet.
+    pub(crate) fn opening(error: DbErr) -> Self {
+        if crate::db::sqlite::is_disk_full(&error) {
+            return Self::DiskFull;
+        }
+        Self::Database(error)
+    }
+
     /// For what can only be if rows were changed by a stranger.
     pub(crate) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into() }
@@ -121,6 +152,8 @@ impl From<DbErr> for StoreError {
         match error {
             // No connection became free in time.
             DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Self::Busy,
+            DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => Self::Away,
+            error if crate::db::sqlite::away(&error).is_some() => Self::Away,
             error => Self::Database(error),
         }
     }

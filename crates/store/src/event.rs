@@ -79,6 +79,12 @@ pub enum EventKind {
     /// A setting was changed.
     #[serde(rename = "settings.change")]
     SettingsChange,
+    /// The registry became read-only.
+    #[serde(rename = "maintenance.begin")]
+    MaintenanceBegin,
+    /// It takes changes again.
+    #[serde(rename = "maintenance.end")]
+    MaintenanceEnd,
     /// The collection removed something.
     #[serde(rename = "gc.collect")]
     GcCollect,

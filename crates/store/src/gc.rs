@@ -45,7 +45,7 @@ pub struct GcReport {
     pub uploads: u64,
     /// Lines of the pull log dropped because of age or number.
     pub pulls: u64,
-    /// A backup is running: nothing was removed.
+    /// A backup is running or the registry is read-only: nothing was removed.
     pub paused: bool,
     /// There was more to do than the budget allowed.
     pub more: bool,
@@ -133,12 +133,16 @@ impl Store {
     async fn gc_step_here(&self, pace: Pace, budget: u64) -> Result<GcReport, StoreError> {
         let collector = &self.inner.collector;
         let mut sweep = collector.sweep.lock().await;
+        let paused = GcReport {
+            paused: true,
+            more: true,
+            ..GcReport::default()
+        };
+        if self.maintenance().is_some() {
+            return Ok(paused);
+        }
         let Ok(_unpinned) = collector.pins.try_write() else {
-            return Ok(GcReport {
-                paused: true,
-                more: true,
-                ..GcReport::default()
-            });
+            return Ok(paused);
         };
         let before = self.now().minus(self.limits().collect_grace);
         let mut report = GcReport {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::AccessBook;
 use access::token::Signer;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 use crate::advisory::Imports;
 use crate::authenticate::Authenticator;
 use crate::cache::Caches;
-use crate::db::{Db, Effects, Tx, Work};
+use crate::condition::Workers;
+use crate::db::{Db, Effects, Tx, Work, look};
 use crate::disk::fault::Table;
 use crate::files::{BlobFiles, FilesConfig};
 use crate::gc::Collector;
@@ -23,7 +24,9 @@ use crate::pull_log::PullQueue;
 use crate::road_entries::RoadCache;
 use crate::snapshot::{Snapshot, follow};
 use crate::upload::UploadBook;
-use crate::{Clock, StoreConfig, StoreError, StoreLimits, Timestamp, fleet, setting};
+use crate::{
+    Clock, Maintenance, StoreConfig, StoreError, StoreLimits, Timestamp, fleet, maintenance, setting,
+};
 
 /// The store. A handle: cheap to clone, all clones are the same store.
 #[derive(Clone)]
@@ -46,6 +49,10 @@ pub(crate) struct Inner {
     pub(crate) collector: Collector,
     /// Who imports advisories.
     pub(crate) imports: Arc<Imports>,
+    /// Why nothing may be changed for now.
+    pub(crate) maintenance: ArcSwapOption<Maintenance>,
+    /// Whether anybody takes jobs.
+    pub(crate) worked: Workers,
     /// Told when a job may have become ready.
     pub(crate) workers: watch::Sender<u64>,
     /// Told when advisories, the policy or waivers have changed.
@@ -66,6 +73,7 @@ pub(crate) struct Inner {
     /// behind what those leave over.
     runtime: Handle,
     refresh: Mutex<Option<JoinHandle<()>>>,
+    looking: Mutex<Option<JoinHandle<()>>>,
     pull_writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<DirLock>>,
 }
@@ -78,6 +86,7 @@ impl Store {
         let lock = tokio::task::spawn_blocking(move || {
             let lock = DirLock::take(&dir)?;
             lock.prepare(&dir)?;
+            lock.demand_database(&dir)?;
             Ok::<_, StoreError>(lock)
         })
         .await??;
@@ -94,6 +103,8 @@ impl Store {
             authenticator: Authenticator::new(&config.limits)?,
             collector: Collector::default(),
             imports: Arc::default(),
+            maintenance: ArcSwapOption::new(maintenance::load(db.read()).await?),
+            worked: Workers::beginning(clock.now()),
             workers: watch::Sender::new(0),
             rulings: watch::Sender::new(0),
             entries: watch::Sender::new(0),
@@ -106,6 +117,7 @@ impl Store {
             )),
             snapshot: ArcSwap::from_pointee(Snapshot::load(db.read()).await?),
             refresh: Mutex::default(),
+            looking: Mutex::default(),
             pull_writer: Mutex::default(),
             lock: Mutex::new(Some(lock)),
             runtime: Handle::current(),
@@ -122,6 +134,10 @@ impl Store {
             tokio::spawn(follow::refresh(Arc::downgrade(&inner))),
         );
         put(
+            &inner.looking,
+            tokio::spawn(look::look_after(Arc::downgrade(&inner))),
+        );
+        put(
             &inner.pull_writer,
             tokio::spawn(pull_writer.run(Arc::downgrade(&inner))),
         );
@@ -130,20 +146,23 @@ impl Store {
 
     /// Writes what is queued, closes the database and gives back the lock. Later calls on other clones fail.
     pub async fn close(self) -> Result<(), StoreError> {
-        if let Some(refresh) = take(&self.inner.refresh) {
-            refresh.abort();
-            let _ = refresh.await;
+        for task in [&self.inner.refresh, &self.inner.looking] {
+            if let Some(task) = take(task) {
+                task.abort();
+                let _ = task.await;
+            }
         }
         self.inner.pulls.close();
         if let Some(pull_writer) = take(&self.inner.pull_writer) {
             let _ = pull_writer.await;
         }
-        self.flush_last_logins().await?;
+        // What cannot be written keeps nothing else from being closed.
+        let flushed = self.flush_last_logins().await;
         self.inner.authenticator.close().await;
         self.inner.files.close().await;
-        self.inner.db.close().await?;
+        let closed = self.inner.db.close().await;
         drop(take(&self.inner.lock));
-        Ok(())
+        flushed.and(closed)
     }
 
     /// Where the data lies.
@@ -215,9 +234,13 @@ impl Store {
         }
         let (facts, touched) = tx.take_facts();
         let learned = self.inner.caches.learn(facts, &touched);
-        let (effects, committed) = tx.commit().await;
+        let (mut effects, committed) = tx.commit().await;
+        let switched = effects.maintenance.take();
         self.apply(effects).await;
         committed?;
+        if let Some(switched) = switched {
+            self.inner.maintenance.store(switched.0);
+        }
         self.inner.caches.keep(learned).await;
         done
     }

@@ -33,6 +33,7 @@ mod blob;
 mod brake;
 mod cache;
 mod clock;
+mod condition;
 mod config;
 mod db;
 mod decision;
@@ -55,6 +56,7 @@ mod incoming;
 mod job;
 mod layer_report;
 mod lock;
+mod maintenance;
 mod manifest;
 #[cfg(all(test, feature = "measure"))]
 mod measure;
@@ -108,7 +110,9 @@ pub use base::{ImageNote, MAX_RELEASES_OF_A_BASE};
 pub use blob::{BlobHandle, BlobInfo};
 pub use brake::{HeldCause, HeldChange, HeldImage, Settled, Settling};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use condition::{Away, Condition, MAX_UNCLAIMED, Unclaimed};
 pub use config::{StoreConfig, StoreLimits};
+pub use db::outage::AwayReason;
 pub use decision::{Decided, Finished, Judgement, Outcome, Point, Reasons, Standing, ToJudge, Verdicts};
 pub use declared::{
     Applied, ApplyPlan, Becoming, Declared, DeclaredInUse, DeclaredPolicy, DeclaredRobot, DeclaredUser, End,
@@ -129,6 +133,7 @@ pub use in_use::{IN_USE_REASON_BYTES, InUse, LONGEST_IN_USE, MAX_IN_USE, NewInUs
 pub use incident::{IncidentAppend, MAX_INCIDENTS, StoredIncident};
 pub use incoming::{Incoming, Intake, Landing};
 pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
+pub use maintenance::{LONGEST_MAINTENANCE, MAINTENANCE_REASON_BYTES, Maintenance, MaintenanceError};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
 pub use page::Page;

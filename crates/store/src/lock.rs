@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::StoreError;
+use crate::db::place::beside;
 
 /// The format of the data directory, in the file `version`. The database has its own list of migrations.
 pub(crate) const FORMAT: u32 = 1;
@@ -67,6 +68,26 @@ impl DirLock {
         }
         create_private(&temp).map_err(|error| StoreError::file("create", temp, error))
     }
+
+    /// Refuses a directory whose database was moved away: an empty one in its place would make everything that was acknowledged
+    /// unknown, and the log of the old one would be read into it.
+    #[expect(clippy::unused_self, reason = "only who holds the lock may look")]
+    pub(crate) fn demand_database(&self, dir: &Path) -> Result<(), StoreError> {
+        let path = dir.join(DATABASE_FILE);
+        let is_there = |path: &Path| fs::metadata(path).is_ok_and(|found| found.len() > 0);
+        if is_there(&path) || !(is_there(&beside(&path, "-wal")) || has_blobs(dir)) {
+            return Ok(());
+        }
+        Err(StoreError::NoDatabase { path })
+    }
+}
+
+/// Whether any blob was committed here. Looks at a few hundred directories at most.
+fn has_blobs(dir: &Path) -> bool {
+    let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten();
+    let algorithms = entries(&dir.join("blobs"));
+    let mut fan_outs = algorithms.flat_map(|algorithm| entries(&algorithm.path()));
+    fan_outs.any(|fan_out| entries(&fan_out.path()).next().is_some())
 }
 
 /// What lies in it (hashes of passwords, the key of tokens) is nobody else's business.
@@ -141,6 +162,28 @@ mod tests {
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o077, 0, "{}", path.display());
         }
+    }
+
+    #[test]
+    fn a_directory_that_lost_its_database_is_refused_and_a_new_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DirLock::take(dir.path()).unwrap();
+        held.demand_database(dir.path()).unwrap();
+        let log = dir.path().join("roadbed.db-wal");
+        fs::write(&log, "pages").unwrap();
+        let refused = held.demand_database(dir.path());
+        assert!(
+            matches!(refused, Err(StoreError::NoDatabase { .. })),
+            "{refused:?}"
+        );
+        fs::remove_file(&log).unwrap();
+        let blobs = dir.path().join("blobs/sha256/ab");
+        fs::create_dir_all(&blobs).unwrap();
+        held.demand_database(dir.path()).unwrap();
+        fs::write(blobs.join("abcd.1"), "bytes").unwrap();
+        assert!(held.demand_database(dir.path()).is_err());
+        fs::write(dir.path().join(DATABASE_FILE), "database").unwrap();
+        held.demand_database(dir.path()).unwrap();
     }
 
     #[test]

@@ -228,6 +228,15 @@ impl Store {
             .await
     }
 
+    /// Whether the database is being asked for it already. Whoever asks too waits for that answer and asks nothing.
+    pub fn is_asking_for(&self, permit: &Permit<Pull>, reference: &Reference) -> bool {
+        let (repo, caches) = (permit.repo(), &self.inner.caches);
+        match reference {
+            Reference::Digest(digest) => caches.manifests.is_loading(Key::manifest(repo, digest)),
+            Reference::Tag(tag) => caches.tags.is_loading(Key::tag(repo, tag)),
+        }
+    }
+
     async fn resolve_tag(&self, repo: &RepoName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
         let caches = &self.inner.caches;
         let load = || self.load_tag(repo, tag);

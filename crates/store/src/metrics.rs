@@ -9,6 +9,8 @@ use crate::Store;
 pub struct StoreMetrics {
     /// Statements and transactions sent to the database.
     pub database_calls: u64,
+    /// Times that the database was found to be away.
+    pub database_outages: u64,
     /// Manifests answered from memory.
     pub manifest_hits: u64,
     /// Manifests read from the database.
@@ -49,6 +51,7 @@ impl Store {
         let logins = &inner.authenticator.counts;
         StoreMetrics {
             database_calls: inner.db.calls(),
+            database_outages: inner.db.outages.begun(),
             manifest_hits,
             manifest_misses,
             blob_hits,

@@ -1,7 +1,7 @@
 //! Who pulled what: written in batches, bounded, and never in the way of a pull.
 
-use std::sync::Weak;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use oci::{Digest, RepoName};
@@ -22,6 +22,10 @@ const ROWS: usize = 32;
 /// How long notes are gathered before they are written. Whoever finds a full batch goes on at once, or a pull storm
 /// would fill the queue while the database has nothing to do.
 const GATHER: Duration = Duration::from_secs(1);
+
+/// How long notes that could not be written wait before they are tried again: the database is away, or the disk is full. Meanwhile the
+/// queue takes what it has room for.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// What kind of client pulls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -140,25 +144,40 @@ impl PullWriter {
     pub(crate) async fn run(mut self, inner: Weak<Inner>) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let more = tokio::select! {
-                count = self.inbox.recv_many(&mut batch, BATCH) => count > 0,
-                () = closed(&mut self.closing), if !self.inbox.is_closed() => {
-                    self.inbox.close();
-                    true
-                }
-            };
-            if !more {
+            if batch.is_empty() && !self.take(&mut batch).await {
                 return;
             }
             let Some(store) = inner.upgrade().map(|inner| Store { inner }) else {
                 return;
             };
             let is_full = batch.len() == BATCH;
-            store.insert_batch(std::mem::take(&mut batch)).await;
+            let left = store.insert_batch(std::mem::take(&mut batch)).await;
+            let pause = match left {
+                Some(left) if *self.closing.borrow() => {
+                    store.drop_notes(left.len() as u64);
+                    continue;
+                }
+                Some(left) => {
+                    batch = left;
+                    TRY_AGAIN
+                }
+                None => GATHER,
+            };
             drop(store);
-            if !is_full {
+            if !is_full || pause == TRY_AGAIN {
                 // Few large transactions instead of many small ones; whoever closes does not wait for it.
-                let _ = tokio::time::timeout(GATHER, closed(&mut self.closing)).await;
+                let _ = tokio::time::timeout(pause, closed(&mut self.closing)).await;
+            }
+        }
+    }
+
+    /// Takes what has come, once something has. `false`: nothing will come any more.
+    async fn take(&mut self, batch: &mut Vec<PullNote>) -> bool {
+        tokio::select! {
+            count = self.inbox.recv_many(batch, BATCH) => count > 0,
+            () = closed(&mut self.closing), if !self.inbox.is_closed() => {
+                self.inbox.close();
+                true
             }
         }
     }
@@ -228,18 +247,28 @@ impl Store {
         }
     }
 
-    async fn insert_batch(&self, notes: Vec<PullNote>) {
-        let count = notes.len() as u64;
-        if count == 0 {
-            return;
+    /// Hands back what can be written later.
+    async fn insert_batch(&self, notes: Vec<PullNote>) -> Option<Vec<PullNote>> {
+        if notes.is_empty() {
+            return None;
         }
-        if let Err(error) = self.insert_pulls(notes).await {
-            self.inner.pulls.dropped.fetch_add(count, Ordering::Relaxed);
-            tracing::error!(%error, count, "pulls could not be written to the pull log");
+        let (count, notes) = (notes.len() as u64, Arc::new(notes));
+        match self.insert_pulls(Arc::clone(&notes)).await {
+            Ok(()) => None,
+            Err(error) if error.passes() => Some(Arc::unwrap_or_clone(notes)),
+            Err(error) => {
+                tracing::error!(%error, count, "pulls could not be written to the pull log");
+                self.drop_notes(count);
+                None
+            }
         }
     }
 
-    async fn insert_pulls(&self, notes: Vec<PullNote>) -> Result<(), StoreError> {
+    fn drop_notes(&self, count: u64) {
+        self.inner.pulls.dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    async fn insert_pulls(&self, notes: Arc<Vec<PullNote>>) -> Result<(), StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
                 // They come with every second in which anybody pulls.

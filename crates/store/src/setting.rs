@@ -21,6 +21,8 @@ pub(crate) enum Setting {
     PatchKey,
     /// Who has stopped all rebases; empty: nobody.
     RebasesStopped,
+    /// Why nothing may be changed ([`crate::Maintenance`] as JSON); empty: it may.
+    Maintenance,
 }
 
 impl Setting {
@@ -32,6 +34,7 @@ impl Setting {
             Self::TellingCursor => "telling_cursor",
             Self::PatchKey => "patch_key",
             Self::RebasesStopped => "rebases_stopped",
+            Self::Maintenance => "maintenance",
         }
     }
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::Method;
 
 use crate::PeerAddress;
+use crate::maintenance;
 use crate::problem::{ApiError, Kind};
 use crate::state::WebState;
 
@@ -39,6 +40,9 @@ pub(crate) async fn admit(State(state): State<WebState>, request: Request, next:
             format!("too many requests are being worked on; try again in {RETRY_AFTER_SECONDS} seconds");
         return ApiError::retry_after(Kind::TooMany, message, RETRY_AFTER_SECONDS).into_response();
     };
+    if let Some(refusal) = maintenance::refusal(&state.store, request.method(), request.uri().path()) {
+        return refusal.into_response();
+    }
     match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::new(Kind::Timeout, "the request was not done in time").into_response(),

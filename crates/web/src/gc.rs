@@ -42,7 +42,7 @@ pub struct CollectionReport {
     pub repositories: u64,
     /// Lines of the pull log dropped.
     pub pulls: u64,
-    /// A backup is running: nothing was removed.
+    /// A backup is running or the registry is read-only: nothing was removed.
     pub paused: bool,
     /// There is more to do: ask again.
     pub more: bool,

@@ -40,6 +40,7 @@ mod in_use;
 mod incidents;
 mod judging;
 mod lineage;
+mod maintenance;
 mod manifests;
 mod mirror;
 mod moment;
@@ -185,10 +186,21 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
                 .routes(routes!(reports::judge_sbom))
                 .layer(DefaultBodyLimit::max(MAX_JUDGEMENT_BYTES)),
         )
+        .merge(of_housekeeping())
+}
+
+/// The registry itself.
+fn of_housekeeping() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
         .routes(routes!(gc::collect, gc::get_collection))
         .routes(routes!(fsck::check))
         .routes(routes!(backup::create_backup))
         .routes(routes!(system::get_system))
+        .routes(routes!(
+            maintenance::get_maintenance,
+            maintenance::set_maintenance,
+            maintenance::end_maintenance
+        ))
 }
 
 /// What is known to be wrong with which packages.

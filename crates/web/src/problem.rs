@@ -8,7 +8,7 @@ use access::{AuthorizationError, Denied};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use serde::{Deserialize, Serialize};
-use store::{AdminError, AuthError, BackupError, DeleteError, FeedHold, StoreError};
+use store::{AdminError, AuthError, BackupError, DeleteError, FeedHold, MaintenanceError, StoreError};
 use utoipa::ToSchema;
 
 /// Media type of a problem.
@@ -239,7 +239,7 @@ impl From<StoreError> for ApiError {
                 tracing::error!(error = &error as &dyn Error, "request of the API failed");
                 Self::new(Kind::DiskFull, error)
             }
-            StoreError::Busy | StoreError::TaskLost => {
+            StoreError::Busy | StoreError::TaskLost | StoreError::Away => {
                 Self::retry_after(Kind::Unavailable, error, crate::admission::RETRY_AFTER_SECONDS)
             }
             StoreError::ImportRunning => Self::new(Kind::Busy, error),
@@ -248,6 +248,15 @@ impl From<StoreError> for ApiError {
             | StoreError::TooManyOwed { .. } => Self::new(Kind::Conflict, error),
             StoreError::ImportOver => Self::new(Kind::NotFound, error),
             error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<MaintenanceError> for ApiError {
+    fn from(error: MaintenanceError) -> Self {
+        match error {
+            MaintenanceError::Reason { .. } | MaintenanceError::End => Self::malformed(error),
+            MaintenanceError::Store(error) => error.into(),
         }
     }
 }

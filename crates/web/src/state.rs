@@ -1,7 +1,6 @@
 //! What the API knows besides the store.
 
 use std::net::IpAddr;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,8 +31,6 @@ pub struct WebConfig {
     /// How long a token of `POST /session` lives at most; longer than [`access::token::MAX_LIFETIME_SECONDS`] is cut to
     /// that. Default 12 hours.
     pub api_token_lifetime: Duration,
-    /// Whether pushes are refused for now.
-    pub read_only: Arc<AtomicBool>,
     /// Requests worked on at the same time, a quarter of them for one address; one more is answered 429. Default 256.
     pub concurrent_requests: usize,
     /// Longest time until an answer begins. Default [`REQUEST_TIMEOUT`].
@@ -52,7 +49,6 @@ impl Default for WebConfig {
             version: String::new(),
             instance: String::new(),
             api_token_lifetime: Duration::from_hours(12),
-            read_only: Arc::default(),
             concurrent_requests: 256,
             request_timeout: REQUEST_TIMEOUT,
             concurrent_sign_ins: 1_024,

@@ -1,7 +1,5 @@
 //! The registry itself.
 
-use std::sync::atomic::Ordering;
-
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use store::StoreMetrics;
@@ -24,7 +22,7 @@ pub struct SystemStatus {
     pub started_at: Moment,
     /// Its present time.
     pub now: Moment,
-    /// Whether pushes are refused for now.
+    /// Whether pushes are refused for now: for maintenance, or because the database cannot be written.
     pub read_only: bool,
     /// Counters since the start, and a few present values.
     pub counters: Counters,
@@ -87,12 +85,13 @@ pub(crate) async fn get_system(
     State(state): State<WebState>,
     Administrator(_): Administrator,
 ) -> Result<Body<SystemStatus>, ApiError> {
+    let condition = state.store.condition();
     Ok(Body(SystemStatus {
         version: state.config.version.clone(),
         instance: state.config.instance.clone(),
         started_at: state.started_at.into(),
         now: state.store.now().into(),
-        read_only: state.config.read_only.load(Ordering::Relaxed),
+        read_only: condition.maintenance.is_some() || condition.writes.is_some(),
         counters: state.store.metrics().into(),
     }))
 }

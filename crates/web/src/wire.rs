@@ -31,6 +31,7 @@ pub use crate::incidents::{
     IncidentReport, IncidentVulnerability, NewIncident, NewRelief, NewVulnerabilities, ReliefEnd,
 };
 pub use crate::lineage::{FindingsByOrigin, ImageLineage, LineageEntry};
+pub use crate::maintenance::{DatabaseAway, MaintenanceEntry, MaintenanceRequest, MaintenanceStatus};
 pub use crate::manifests::ManifestEntry;
 pub use crate::moment::Moment;
 pub use crate::page::{Page, PageQuery};

@@ -64,7 +64,9 @@ impl Registry {
         permit: &Permit<Pull>,
         digest: &Digest,
     ) -> Result<Option<BlobHandle>, ApiError> {
-        let _place = if self.store().remembers_blob(permit, digest).await {
+        let _place = if self.store().remembers_blob(permit, digest).await
+            || self.store().is_asking_for_blob(permit, digest)
+        {
             None
         } else {
             Some(self.lookup_place(exchange)?)

@@ -51,7 +51,9 @@ impl Registry {
         }
         let mut found = self.store().remembered_manifest(&permit, reference).await;
         if found.is_none() {
-            let _place = self.lookup_place(exchange)?;
+            // A cold image that a whole cluster pulls is one question.
+            let asks = !self.store().is_asking_for(&permit, reference);
+            let _place = asks.then(|| self.lookup_place(exchange)).transpose()?;
             found = self.store().manifest(&permit, reference).await?;
         }
         let manifest = found.ok_or_else(|| ApiError::manifest_unknown(reference))?;

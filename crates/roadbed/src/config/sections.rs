@@ -202,6 +202,12 @@ section! {
         read_connections: u32 = limits().read_connections, 1 => 256;
         /// How long a reader waits for one of them; opening it, on a busy machine too, is part of that.
         read_wait: Span = Span(limits().read_wait), SECOND => HOUR;
+        /// Questions to the database at the same time, those that wait for a connection among them; one more is told to come again (503).
+        read_queue: usize = limits().read_queue, 16 => 1_000_000;
+        /// How long a pull waits for what the database says before it is told to come again.
+        answer_wait: Span = Span(limits().answer_wait), SECOND => HOUR;
+        /// How long a connection waits for a lock of the database that another process holds; then the database counts as away.
+        lock_wait: Span = Span(limits().lock_wait), MILLISECOND => HOUR;
         /// Blobs kept open (mapped) after a pull; they take address space, no memory.
         open_blobs: u64 = limits().open_blobs, 0 => 1_000_000;
         /// Blobs below 64 KiB kept in memory.

@@ -362,6 +362,8 @@ fn is_busy(error: &FeedError) -> bool {
     matches!(
         error,
         FeedError::Ended
-            | FeedError::Store(StoreError::ImportRunning | StoreError::Busy | StoreError::DiskFull)
+            | FeedError::Store(
+                StoreError::ImportRunning | StoreError::Busy | StoreError::DiskFull | StoreError::Away
+            )
     )
 }

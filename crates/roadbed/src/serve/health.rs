@@ -20,12 +20,19 @@ use prometheus_client::registry::Registry as Metrics;
 use store::Store;
 use web::PeerAddress;
 
+mod mode;
+
+use mode::{Mode, Readiness};
+
 /// Names the process that answers, so that whoever started it can tell it from another on the same port.
 static INSTANCE: HeaderName = HeaderName::from_static("roadbed-instance");
 
 /// How long an answer of the database is believed. Anybody may ask `/readyz`, as often as they like, and the database has
 /// few connections.
 const BELIEVED: Duration = Duration::from_secs(1);
+
+/// How long the database may take to answer it.
+const PING_WAIT: Duration = Duration::from_secs(2);
 
 /// What the three endpoints know.
 #[derive(Clone)]
@@ -74,12 +81,30 @@ impl Health {
         {
             return answered;
         }
-        let ping = self.inner.store.ping().await;
-        if let Err(error) = &ping {
-            tracing::warn!(error = error as &dyn std::error::Error, "not ready");
-        }
-        *asked = Some((Instant::now(), ping.is_ok()));
-        ping.is_ok()
+        let answered = match tokio::time::timeout(PING_WAIT, self.inner.store.ping()).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                if !error.is_away() {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the database was asked in vain"
+                    );
+                }
+                false
+            }
+            Err(_) => {
+                tracing::warn!("the database did not answer in {PING_WAIT:?}");
+                false
+            }
+        };
+        *asked = Some((Instant::now(), answered));
+        answered
+    }
+
+    async fn readiness(&self) -> Readiness {
+        let is_draining = self.inner.draining.load(Ordering::Relaxed);
+        let answers = is_draining || self.has_database().await;
+        Readiness::of(self.inner.store.condition(), is_draining, answers)
     }
 
     pub(super) fn router(self) -> Router {
@@ -96,19 +121,27 @@ async fn healthz(State(health): State<Health>) -> Response {
     ([(INSTANCE.clone(), health.inner.instance.clone())], "ok\n").into_response()
 }
 
-/// The process should get traffic.
-async fn readyz(State(health): State<Health>) -> Response {
-    let (status, text) = if health.inner.draining.load(Ordering::Relaxed) {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "draining: the server is about to stop\n",
-        )
-    } else if health.has_database().await {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+/// The process should get traffic, and how much it can do with it. A server whose database is away still serves what it has in
+/// memory, which no other one could do better: it says 200 and tells its mode.
+async fn readyz(State(health): State<Health>, headers: HeaderMap) -> Response {
+    let readiness = health.readiness().await;
+    let status = match readiness.mode {
+        Mode::Ready | Mode::ReadOnly | Mode::Degraded => StatusCode::OK,
+        Mode::Closed | Mode::Draining => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (status, [(INSTANCE.clone(), health.inner.instance.clone())], text).into_response()
+    let instance = [(INSTANCE.clone(), health.inner.instance.clone())];
+    if wants_json(&headers) {
+        return (status, instance, axum::Json(readiness.to_json())).into_response();
+    }
+    (status, instance, readiness.to_text()).into_response()
+}
+
+/// Probes take anything and get text.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    accepted
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("application/json"))
 }
 
 /// Counters tell repositories' traffic apart by nothing, but still more than a stranger should know: whoever signs in

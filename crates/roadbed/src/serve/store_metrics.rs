@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use store::{Store, StoreMetrics};
+use store::{Condition, Store, StoreMetrics};
 
 /// Adds the store's counters to a registry of metrics.
 pub(super) fn register(metrics: &mut Registry, store: Store) {
@@ -28,7 +28,7 @@ impl Collector for StoreCollector {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
-        for (name, help, value) in gauges(&now) {
+        for (name, help, value) in gauges(&now).into_iter().chain(states(&self.0.condition())) {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
@@ -36,12 +36,48 @@ impl Collector for StoreCollector {
     }
 }
 
-fn counters(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 9] {
+/// 1 where it is so.
+fn states(now: &Condition) -> [(&'static str, &'static str, u64); 5] {
+    [
+        (
+            "database_away",
+            "The database cannot be asked: pulls of what is in memory go on, nothing else",
+            now.reads.is_some().into(),
+        ),
+        (
+            "database_read_only",
+            "The database cannot be written: pulls go on, pushes do not",
+            now.writes.is_some().into(),
+        ),
+        (
+            "maintenance",
+            "The registry is read-only on an administrator's word",
+            now.maintenance.is_some().into(),
+        ),
+        (
+            "scanner_away",
+            "There are blobs to look into, and nobody takes them",
+            now.unclaimed.is_some().into(),
+        ),
+        (
+            "scans_unclaimed",
+            "Blobs that wait while nobody takes them, as far as they are counted",
+            now.unclaimed.map_or(0, |unclaimed| unclaimed.jobs),
+        ),
+    ]
+}
+
+fn counters(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 10] {
     [
         (
             "database_calls",
             "Statements sent to the database",
             now.database_calls,
+        ),
+        (
+            "database_outages",
+            "Times that the database was found to be away",
+            now.database_outages,
         ),
         (
             "manifest_cache_hits",

@@ -36,7 +36,7 @@ const PUSHERS: u64 = 5;
 const KILL_AFTER_MS: (u64, u64) = (5, 350);
 
 /// Repeats the choices of a failed run; the moments of the kills can only be similar.
-const SEED: &str = "ROADBED_CRASH_SEED";
+pub(super) const SEED: &str = "ROADBED_CRASH_SEED";
 
 /// One server, its pushers, and what was counted.
 struct Lane {
@@ -109,7 +109,7 @@ impl Lane {
     }
 }
 
-fn seed_of(lane: u64) -> u64 {
+pub(super) fn seed_of(lane: u64) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let given = std::env::var(SEED)
         .ok()
@@ -215,7 +215,7 @@ async fn a_lost_or_torn_blob_would_be_noticed() {
 }
 
 /// Prints past the capture of the test runner.
-fn tell(line: &str) {
+pub(super) fn tell(line: &str) {
     use std::io::Write as _;
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

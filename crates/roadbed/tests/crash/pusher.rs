@@ -25,7 +25,7 @@ const TAGS: u64 = 6;
 /// Blobs that every pusher pushes, so that the same digest is pushed by several at the same time.
 const SHARED_BLOBS: usize = 12;
 
-/// The server is gone. The step that was under way stays in the ledger.
+/// The server is gone, or said no. The step that was under way stays in the ledger.
 #[derive(Debug)]
 pub(super) struct Gone;
 
@@ -34,8 +34,22 @@ pub(super) struct Gone;
 pub(super) struct Shared {
     /// Set just before the kill: a request may fail from now on.
     pub(super) killed: AtomicBool,
+    /// A request may be refused with 429, 503 or 507, and was then perhaps carried out.
+    pub(super) may_refuse: bool,
+    /// Nobody begins anything more.
+    pub(super) over: AtomicBool,
     /// Blobs to mount: repository, digest, length.
     offers: Mutex<Vec<(String, String, usize)>>,
+}
+
+impl Shared {
+    /// Of a server that may refuse.
+    pub(super) fn of_trouble() -> Self {
+        Self {
+            may_refuse: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// One repository's pusher.
@@ -44,6 +58,7 @@ pub(super) struct Pusher {
     dice: Dice,
     name: String,
     count: u64,
+    may_be_refused: bool,
 }
 
 impl Pusher {
@@ -54,14 +69,17 @@ impl Pusher {
             dice: Dice::new(seed ^ number << 32),
             name,
             count: 0,
+            may_be_refused: false,
         }
     }
 
-    /// Works until the server is gone.
+    /// Works until the server is gone or says no, or it is over.
     pub(super) async fn work(&mut self, client: &Client, shared: &Arc<Shared>) {
-        while self.step(client, shared).await.is_ok() {}
+        let is_over = || shared.over.load(Ordering::SeqCst);
+        self.may_be_refused = shared.may_refuse;
+        while !is_over() && self.step(client, shared).await.is_ok() {}
         assert!(
-            shared.killed.load(Ordering::SeqCst),
+            shared.killed.load(Ordering::SeqCst) || shared.may_refuse,
             "the server went away by itself: {:?}",
             self.ledger.under_way
         );
@@ -110,6 +128,9 @@ impl Pusher {
     /// Sends what is written down as under way; no answer means that the server is gone.
     async fn send(&self, request: Request<'_>, wanted: &[u16]) -> Result<Answer, Gone> {
         let answer = request.send().await.map_err(|_| Gone)?;
+        if self.may_be_refused && matches!(answer.status, 429 | 503 | 507) {
+            return Err(Gone);
+        }
         Ok(answer
             .expect(wanted)
             .unwrap_or_else(|error| panic!("{:?}: {error:#}", self.ledger.under_way)))

@@ -79,8 +79,17 @@ impl SmallDisk {
             .wrapped_in(&[&nsenter, &namespace, "--"])
     }
 
+    /// The data of the server, as this process reaches it.
+    pub(super) fn data(&self) -> PathBuf {
+        self.outside().join("data")
+    }
+
     /// A file beside the data that takes space away.
     fn ballast(&self) -> PathBuf {
+        self.outside().join("ballast")
+    }
+
+    fn outside(&self) -> PathBuf {
         let point = self
             .mount_point
             .path()
@@ -90,7 +99,6 @@ impl SmallDisk {
             .join(self.keeper.id().to_string())
             .join("root")
             .join(point)
-            .join("ballast")
     }
 
     /// Takes so many bytes, or all that is left.

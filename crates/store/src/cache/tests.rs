@@ -54,6 +54,23 @@ async fn what_is_there_is_not_loaded_again_and_unknown_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_load_is_known_while_it_lasts_and_ends_in_time() {
+    let cache = Cache::<u32>::new(1 << 20, size_of_val).waiting(Duration::from_millis(50));
+    let epochs = Epochs::new();
+    let hangs = cache.get_or_load(&epochs, key("a"), std::future::pending);
+    let (failed, ()) = tokio::join!(hangs, async {
+        tokio::task::yield_now().await;
+        assert!(cache.is_loading(key("a")) && !cache.is_loading(key("b")));
+    });
+    assert!(matches!(failed, Err(StoreError::Busy)), "{failed:?}");
+    assert!(!cache.is_loading(key("a")));
+    let loaded = cache
+        .get_or_load(&epochs, key("a"), || async { Ok(Some(7)) })
+        .await;
+    assert_eq!(loaded.unwrap(), Some(7));
+}
+
+#[tokio::test]
 async fn many_who_ask_at_once_cause_one_load() {
     let (cache, epochs) = (
         Arc::new(Cache::<u32>::new(1 << 20, size_of_val)),

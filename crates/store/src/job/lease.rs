@@ -149,8 +149,13 @@ impl Store {
             return Ok(None);
         }
         let holder = format!("{worker} {}", CLAIMS.fetch_add(1, Ordering::Relaxed));
-        self.write(move |tx| Box::pin(async move { claim(tx, kind, holder, lease).await }))
-            .await
+        let claimed = self
+            .write(move |tx| Box::pin(async move { claim(tx, kind, holder, lease).await }))
+            .await;
+        if kind == JobKind::Scan && matches!(claimed, Ok(Some(_))) {
+            self.inner.worked.claimed(self.now());
+        }
+        claimed
     }
 
     /// The same for up to `most` jobs of which nobody waits for one, under one lease; one, where somebody does or it was lost before.
@@ -182,6 +187,10 @@ impl Store {
 
     /// Whether a claim might find something. Asked before the writer is: an idle worker writes nothing.
     async fn has_ready_job(&self, kind: JobKind) -> Result<bool, StoreError> {
+        // What would put something into a repository waits while the registry is read-only.
+        if kind == JobKind::Sbom && self.maintenance().is_some() {
+            return Ok(false);
+        }
         let sql = "SELECT id FROM job WHERE kind = $1 AND ready_at <= $2 AND lease_until <= $2 LIMIT 1";
         let values = [kind.name().into(), self.now().micros().into()];
         let row: Option<sql::Id> = sql::first(self.inner.db.read(), sql, values).await?;

@@ -146,3 +146,37 @@ async fn what_was_pulled_lately_stays_known_whatever_else_is_pulled() {
     assert_eq!(left.len(), 20);
     assert_eq!(left[19].note.repo.as_str(), "r20");
 }
+
+#[tokio::test]
+async fn notes_outlive_a_database_that_is_away() {
+    let kit = Kit::new().await;
+    let root = kit.administrator("root").await;
+    let (file, aside) = (kit.path().join("roadbed.db"), kit.path().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    for number in 0..10 {
+        kit.store.note_pull(note("away", number));
+    }
+    while kit.store.condition().writes.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    std::fs::rename(&aside, &file).unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while kit.store.condition().writes.is_some() || all(&kit, &root).await.len() < 10 {
+        assert!(tokio::time::Instant::now() < deadline, "they were not written");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(kit.store.metrics().pull_notes_dropped, 0);
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_without_its_database_ends() {
+    let kit = Kit::new().await;
+    let (file, aside) = (kit.path().join("roadbed.db"), kit.path().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    kit.store.note_pull(note("away", 1));
+    while kit.store.condition().writes.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let closed = tokio::time::timeout(Duration::from_secs(20), kit.store.close()).await;
+    let _ = closed.expect("it ends");
+}

@@ -6,11 +6,14 @@ use super::RebaseError;
 use crate::db::Tx;
 use crate::event::{self, EventKind};
 use crate::setting::{self, Setting};
-use crate::{Actor, Store, StoreError};
+use crate::{Actor, Store, StoreError, maintenance};
 
 impl Store {
-    /// Who has stopped all rebases; nobody: they go on.
+    /// Who has stopped all rebases, by the switch or with everything else; nobody: they go on.
     pub async fn rebases_stopped_by(&self) -> Result<Option<String>, StoreError> {
+        if let Some(maintenance) = self.maintenance() {
+            return Ok(Some(for_maintenance(&maintenance.by)));
+        }
         let by = setting::get(self.inner.db.read(), Setting::RebasesStopped).await?;
         Ok(by.filter(|by| !by.is_empty()))
     }
@@ -41,8 +44,18 @@ async fn switch(tx: &Tx, actor: &Actor, stopped: bool) -> Result<bool, StoreErro
     Ok(true)
 }
 
+fn for_maintenance(by: &str) -> String {
+    format!("{by}, for maintenance,")
+}
+
 /// Asked in the transaction that would make one, or move its tag: what is stopped stops at once.
 pub(super) async fn check(tx: &Tx) -> Result<(), RebaseError> {
+    if let Some(maintenance) = maintenance::load(tx.sql()).await?
+        && !maintenance.is_over(tx.now())
+    {
+        let by = for_maintenance(&maintenance.by);
+        return Err(RebaseError::Stopped { by });
+    }
     let by = setting::get(tx.sql(), Setting::RebasesStopped).await?;
     match by.filter(|by| !by.is_empty()) {
         Some(by) => Err(RebaseError::Stopped { by }),

@@ -100,10 +100,14 @@ pub(crate) async fn refresh(inner: Weak<Inner>) {
         let Some(store) = inner.upgrade().map(|inner| Store { inner }) else {
             return;
         };
-        if let Err(error) = store.refresh_access().await {
+        if let Err(error) = store.refresh_access().await
+            && !error.is_away()
+        {
             tracing::error!(%error, "the access data could not be refreshed");
         }
-        if let Err(error) = store.flush_logins().await {
+        if let Err(error) = store.flush_logins().await
+            && !error.is_away()
+        {
             tracing::error!(%error, "logins could not be written to the audit log");
         }
         pause = if store.inner.snapshot.load().is_closed {

@@ -126,3 +126,44 @@ async fn the_system_says_what_it_is() {
     assert_eq!(system["read_only"], false);
     assert!(system["counters"]["database_calls"].as_u64().unwrap() > 0);
 }
+
+#[tokio::test]
+async fn while_it_is_maintained_everything_is_read_and_nothing_changed() {
+    let world = World::new().await;
+    let grant = json!({ "subject": "nobody", "pattern": "team/new/**", "roles": ["pull"] });
+    let wanted = json!({ "reason": "the disk is moved", "until": "2099-01-01T00:00:00Z" });
+    world
+        .ask(ADMIN, "PUT", "/maintenance", Some(&wanted))
+        .await
+        .expect(400);
+    let wanted = json!({ "reason": "the disk is moved" });
+    let begun = world
+        .ask(ADMIN, "PUT", "/maintenance", Some(&wanted))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(begun["maintenance"]["reason"], "the disk is moved");
+    for (method, path, body) in [
+        ("POST", "/grants", Some(&grant)),
+        ("POST", "/gc", Some(&json!({}))),
+        ("DELETE", "/repository?name=team/app", None),
+        ("POST", "/apply", Some(&json!({}))),
+    ] {
+        let refused = world.ask(ADMIN, method, path, body).await.expect(503);
+        assert_eq!(refused.headers[header::RETRY_AFTER], "60", "{method} {path}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("the disk is moved"), "{detail}");
+    }
+    world.ask(ADMIN, "GET", "/grants", None).await.expect(200);
+    world
+        .ask(ADMIN, "POST", "/backup", Some(&json!({})))
+        .await
+        .expect(200);
+    let system = world.ask(ADMIN, "GET", "/system", None).await.expect(200).json();
+    assert_eq!(system["read_only"], true);
+    world.ask(ADMIN, "DELETE", "/maintenance", None).await.expect(200);
+    world
+        .ask(ADMIN, "POST", "/grants", Some(&grant))
+        .await
+        .expect(200);
+}

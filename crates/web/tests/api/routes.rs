@@ -138,6 +138,10 @@ fn plain() -> Vec<Row> {
         row("POST", "/fsck", "/fsck", Some(json!({})), ADMINISTRATORS, 200),
         row("POST", "/backup", "/backup", Some(json!({})), ADMINISTRATORS, 200),
         row("GET", "/system", "/system", None, ADMINISTRATORS, 200),
+        row("GET", "/maintenance", "/maintenance", None, SIGNED_IN, 200),
+        // Without a reason: the rows behind it change something.
+        row("PUT", "/maintenance", "/maintenance", Some(json!({ "reason": "" })), ADMINISTRATORS, 400),
+        row("DELETE", "/maintenance", "/maintenance", None, ADMINISTRATORS, 200),
     ]
 }
 

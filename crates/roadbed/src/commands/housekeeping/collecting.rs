@@ -58,7 +58,8 @@ async fn through_the_server(client: &Client) -> anyhow::Result<CollectionReport>
 /// What was done, and what was left; nothing of what was not.
 fn describe(report: &CollectionReport) -> String {
     if report.paused {
-        return "A backup is running: nothing was collected.\n".to_owned();
+        return "A backup is running, or the registry is read-only (`roadbed maintenance status`): nothing was collected.\n"
+            .to_owned();
     }
     let freed = format!("{} ({} freed)", report.blobs, output::bytes(report.bytes));
     let unlinked = format!(

@@ -1,0 +1,240 @@
+//! What `/readyz` says. Pure.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use store::{Away, Condition};
+
+/// How much the server can do, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// It is about to stop.
+    Draining,
+    /// Nobody may do anything until a change of users, robots or grants can be read.
+    Closed,
+    /// It serves what it has in memory, or all but changes.
+    Degraded,
+    /// Everything but changes, on an administrator's word.
+    ReadOnly,
+    /// Everything.
+    Ready,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Closed => "closed",
+            Self::Degraded => "degraded",
+            Self::ReadOnly => "read-only",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+/// The mode and what led to it.
+#[derive(Debug)]
+pub(super) struct Readiness {
+    pub(super) mode: Mode,
+    condition: Condition,
+}
+
+impl Readiness {
+    /// `answers`: the database has just been asked.
+    pub(super) fn of(condition: Condition, is_draining: bool, answers: bool) -> Self {
+        let is_away = condition.reads.is_some() || condition.writes.is_some() || !answers;
+        let mode = if is_draining {
+            Mode::Draining
+        } else if condition.is_closed {
+            Mode::Closed
+        } else if is_away {
+            Mode::Degraded
+        } else if condition.maintenance.is_some() {
+            Mode::ReadOnly
+        } else {
+            Mode::Ready
+        };
+        Self { mode, condition }
+    }
+
+    fn away(&self) -> Option<Away> {
+        self.condition.reads.or(self.condition.writes)
+    }
+
+    fn goes_on(&self) -> &'static str {
+        if self.condition.reads.is_none() && self.condition.writes.is_some() {
+            "pulls go on, everything that changes something is answered 503"
+        } else {
+            "pulls of what is in memory go on, everything else is answered 503"
+        }
+    }
+
+    /// For people: the mode in the first line, more behind it.
+    pub(super) fn to_text(&self) -> String {
+        let mut text = match (self.mode, self.away()) {
+            (Mode::Draining, _) => "draining: the server is about to stop\n".to_owned(),
+            (Mode::Closed, _) => {
+                "closed: a change of users, robots or grants cannot be read, nobody may do anything until it can\n"
+                    .to_owned()
+            }
+            (Mode::Degraded, Some(away)) => format!(
+                "degraded: database away since {} ({})\n{}\n",
+                away.since.to_rfc3339(),
+                away.reason.explain(),
+                self.goes_on()
+            ),
+            (Mode::Degraded, None) => {
+                format!("degraded: the database does not answer\n{}\n", self.goes_on())
+            }
+            (Mode::ReadOnly, _) => String::new(),
+            (Mode::Ready, _) => "ready\n".to_owned(),
+        };
+        if let Some(maintenance) = &self.condition.maintenance {
+            let until = maintenance
+                .until
+                .map_or_else(String::new, |until| format!(" until {}", until.to_rfc3339()));
+            let (since, reason) = (maintenance.since.to_rfc3339(), &maintenance.reason);
+            let _ = writeln!(text, "read-only: maintenance since {since}{until}: {reason}");
+        }
+        if let Some(unclaimed) = &self.condition.unclaimed {
+            let (since, jobs) = (unclaimed.since.to_rfc3339(), unclaimed.jobs);
+            let _ = writeln!(
+                text,
+                "scanner away: nobody has taken one of {jobs} waiting blobs since {since}; what was decided stands"
+            );
+        }
+        text
+    }
+
+    /// For programs.
+    pub(super) fn to_json(&self) -> Value {
+        let Condition {
+            reads,
+            maintenance,
+            unclaimed,
+            ..
+        } = &self.condition;
+        let database = self.away().map(|away| {
+            json!({
+                "since": away.since.to_rfc3339(),
+                "reason": away.reason.name(),
+                "why": away.reason.explain(),
+                "readable": reads.is_none(),
+            })
+        });
+        let maintenance = maintenance.as_ref().map(|maintenance| {
+            json!({
+                "reason": maintenance.reason,
+                "since": maintenance.since.to_rfc3339(),
+                "until": maintenance.until.map(store::Timestamp::to_rfc3339),
+            })
+        });
+        let scanner = unclaimed
+            .map(|unclaimed| json!({ "since": unclaimed.since.to_rfc3339(), "waiting": unclaimed.jobs }));
+        json!({
+            "mode": self.mode.name(),
+            "database_away": database,
+            "maintenance": maintenance,
+            "scanner_away": scanner,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use store::{AwayReason, Maintenance, Timestamp, Unclaimed};
+
+    use super::*;
+
+    fn fine() -> Condition {
+        Condition {
+            reads: None,
+            writes: None,
+            is_closed: false,
+            maintenance: None,
+            unclaimed: None,
+        }
+    }
+
+    fn away(reason: AwayReason) -> Option<Away> {
+        let since = Timestamp::from_rfc3339("2026-11-28T12:00:00Z").unwrap();
+        Some(Away { since, reason })
+    }
+
+    fn maintained() -> Condition {
+        Condition {
+            maintenance: Some(Arc::new(Maintenance {
+                reason: "the disk is moved".to_owned(),
+                by: "ann".to_owned(),
+                since: Timestamp(0),
+                until: None,
+            })),
+            ..fine()
+        }
+    }
+
+    #[test]
+    fn the_mode_is_the_worst_of_what_is_so() {
+        let broken = Condition {
+            reads: away(AwayReason::Missing),
+            ..maintained()
+        };
+        let closed = Condition {
+            is_closed: true,
+            ..broken.clone()
+        };
+        for (condition, is_draining, answers, mode) in [
+            (fine(), false, true, Mode::Ready),
+            (maintained(), false, true, Mode::ReadOnly),
+            (broken.clone(), false, false, Mode::Degraded),
+            (fine(), false, false, Mode::Degraded),
+            (closed, false, false, Mode::Closed),
+            (broken, true, true, Mode::Draining),
+        ] {
+            assert_eq!(Readiness::of(condition, is_draining, answers).mode, mode);
+        }
+    }
+
+    #[test]
+    fn the_first_line_is_the_mode() {
+        let locked = Condition {
+            writes: away(AwayReason::Locked),
+            ..maintained()
+        };
+        let text = Readiness::of(locked, false, true).to_text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].starts_with("degraded: database away since 2026-11-28T12:00:00Z (another process"),
+            "{text}"
+        );
+        assert_eq!(
+            lines[1],
+            "pulls go on, everything that changes something is answered 503"
+        );
+        assert!(
+            lines[2].starts_with("read-only: maintenance since 1970-01-01T00:00:00Z: the disk"),
+            "{text}"
+        );
+        assert_eq!(Readiness::of(fine(), false, true).to_text(), "ready\n");
+        let text = Readiness::of(maintained(), false, true).to_text();
+        assert!(text.starts_with("read-only: maintenance"), "{text}");
+    }
+
+    #[test]
+    fn programs_read_the_same() {
+        let unclaimed = Some(Unclaimed {
+            jobs: 3,
+            since: Timestamp(0),
+        });
+        let told = Readiness::of(Condition { unclaimed, ..fine() }, false, true).to_json();
+        assert_eq!(told["mode"], "ready");
+        assert_eq!(told["scanner_away"]["waiting"], 3);
+        assert_eq!(told["database_away"], Value::Null);
+        let reads = away(AwayReason::Slow);
+        let told = Readiness::of(Condition { reads, ..fine() }, false, false).to_json();
+        assert_eq!(told["database_away"]["reason"], "slow");
+        assert_eq!(told["database_away"]["readable"], false);
+    }
+}
