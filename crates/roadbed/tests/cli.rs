@@ -19,4 +19,5 @@ mod cli {
     mod scan;
     mod signers;
     mod stopped;
+    mod traffic;
 }

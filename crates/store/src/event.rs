@@ -252,6 +252,15 @@ pub enum EventKind {
     /// Pulls were allowed whatever is decided, or not any more.
     #[serde(rename = "gate.break-glass")]
     BreakGlass,
+    /// Somebody's requests are answered 429 for a while.
+    #[serde(rename = "traffic.ban")]
+    TrafficBan,
+    /// Somebody may ask only so much for a while.
+    #[serde(rename = "traffic.throttle")]
+    TrafficThrottle,
+    /// One of these was ended before its time.
+    #[serde(rename = "traffic.lift")]
+    TrafficLift,
     /// A check found something wrong with a blob.
     #[serde(rename = "fsck.damage")]
     FsckDamage,

@@ -83,6 +83,7 @@ mod synthetic;
 mod tag;
 #[cfg(test)]
 mod testing;
+mod traffic;
 mod upload;
 
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
@@ -151,4 +152,8 @@ pub use signed::SignedKind;
 pub use sink::{SecretChange, SinkSecrets, StoredSink};
 pub use synthetic::SyntheticImage;
 pub use tag::TagTarget;
+pub use traffic::{
+    InForce, LONGEST_MEASURE, MAX_MEASURES, MEASURE_REASON_BYTES, Measure, NewTrafficMeasure, TrafficMeasure,
+    TrafficTarget,
+};
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};

@@ -45,7 +45,7 @@ impl Registry {
         let place = if self.store().remembers_blob(&permit, digest).await {
             None
         } else {
-            Some(self.lookup_place(exchange)?)
+            Some(self.lookup_place(exchange).await?)
         };
         let found = self.store().blob(&permit, digest).await?;
         drop(place);

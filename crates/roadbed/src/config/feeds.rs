@@ -10,7 +10,7 @@ use outbound::{Settings, Url};
 use thiserror::Error;
 
 use super::key::section;
-use super::network::Cidr;
+use access::Cidr;
 use super::units::{Size, Span};
 use crate::feeds::{BundleLimits, FeedLimits};
 

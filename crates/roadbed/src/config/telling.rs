@@ -7,7 +7,7 @@ use outbound::Settings;
 
 use super::feeds::FeedUrl;
 use super::key::section;
-use super::network::Cidr;
+use access::Cidr;
 use super::units::Span;
 use crate::telling::TellingLimits;
 

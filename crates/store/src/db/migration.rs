@@ -27,6 +27,7 @@ mod m0023_counted;
 mod m0024_decision_texts;
 mod m0025_carried;
 mod m0026_road_work;
+mod m0028_measures;
 mod table;
 
 /// The list.
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0024_decision_texts::Migration),
             Box::new(m0025_carried::Migration),
             Box::new(m0026_road_work::Migration),
+            Box::new(m0028_measures::Migration),
         ]
     }
 }
