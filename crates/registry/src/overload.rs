@@ -207,9 +207,14 @@ impl Overload {
         Ok(held.into_iter().map(|(who, _)| who).collect())
     }
 
+    /// Whether turns are taken: a lane is behind, or somebody waits.
+    pub(crate) fn is_pressed(&self, now: Instant) -> bool {
+        self.lanes.is_waited_for() || lag::is_behind(now, self.config.behind)
+    }
+
     /// A turn at the processor, where turns are taken at all.
     pub(crate) async fn turn(&self, asker: Asker, now: Instant) -> Result<Option<Turn>, ApiError> {
-        if !self.lanes.is_waited_for() && !lag::is_behind(now, self.config.behind) {
+        if !self.is_pressed(now) {
             return Ok(None);
         }
         match Box::pin(self.lanes.wait(asker, self.config.longest_wait)).await {

@@ -68,6 +68,8 @@ pub(crate) struct Exchange<'r> {
 struct Noted {
     label: &'static str,
     principal: Option<PrincipalName>,
+    /// Who asks was found out, if only that it is nobody in particular.
+    is_known: bool,
     class: Class,
     /// The rates that its bytes are taken from.
     rates: Box<[RateOf]>,
@@ -79,6 +81,7 @@ impl Noted {
         Self {
             label,
             principal: None,
+            is_known: false,
             class,
             rates: Box::default(),
         }
@@ -167,6 +170,10 @@ impl Registry {
         } else {
             answer.await
         };
+        // Whoever cannot be told apart from others has no turn to wait for, and must not get answers for nothing.
+        if outcome.is_err() && !noted.is_known && self.inner.overload.is_pressed(started) {
+            overload::hold().await;
+        }
         let mut response = outcome.unwrap_or_else(ApiError::into_response);
         response
             .headers_mut()
@@ -191,9 +198,11 @@ impl Registry {
         Some(refusal.into_response())
     }
 
-    /// Lets a request beside the protocol wait until its turn comes; it comes behind all that pulls and pushes.
-    pub async fn wait_for_turn(&self, address: IpAddr) -> Result<(), Response<Body>> {
-        let asker = asker(Class::Pages, &Caller::anonymous(), address);
+    /// Lets a request beside the protocol wait until its turn comes. It comes behind all that pulls and pushes, unless it is
+    /// `urgent`: a probe that is not answered ends the server.
+    pub async fn wait_for_turn(&self, address: IpAddr, urgent: bool) -> Result<(), Response<Body>> {
+        let class = if urgent { Class::Node } else { Class::Pages };
+        let asker = asker(class, &Caller::anonymous(), address);
         let turn = self.inner.overload.turn(asker, Instant::now()).await;
         turn.map(drop).map_err(ApiError::into_response)
     }
@@ -239,6 +248,7 @@ impl Registry {
             principal,
             class,
             rates,
+            ..
         } = noted;
         let status = response.status();
         self.inner
@@ -290,6 +300,7 @@ impl Registry {
         };
         let (overload, caller) = (&self.inner.overload, &known.caller);
         noted.principal = caller.principal().map(|principal| principal.name.clone());
+        noted.is_known = true;
         let asked = (&route, &parts.method);
         noted.class = overload.class(&self.store().access(), &known, address, &parts.headers, asked);
         noted.rates = match overload.allow(self.store(), &known, address) {

@@ -61,9 +61,8 @@ impl Handler for App {
             return self.registry.handle(peer, client.address, request).await;
         }
         let started = Instant::now();
-        if path.starts_with("/api/")
-            && let Err(refusal) = self.registry.wait_for_turn(client.address).await
-        {
+        let is_probe = matches!(path, "/healthz" | "/readyz");
+        if let Err(refusal) = self.registry.wait_for_turn(client.address, is_probe).await {
             return refusal;
         }
         let (parts, body) = request.into_parts();
