@@ -148,7 +148,7 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
         if self.waiting() == 0 {
             self.pace.begin(now);
         }
-        let after = self.pace.time_for(self.ahead_of(&who) + 1);
+        let after = self.pace.time_for(now, self.ahead_of(&who) + 1);
         if !self.has_room_for(&who) {
             return Err(Shed::Full { after });
         }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use access::{
-    AccessBook, Caller, Class, NamePattern, PrincipalName,
+    AccessBook, Caller, Class, NamePattern, PrincipalId, PrincipalName,
     adaptive::Bounds,
     fair::{FairLimits, Shed, Who},
     permit::Pull,
@@ -102,8 +102,13 @@ pub(crate) struct Place {
 pub(crate) struct Charged {
     meter: Arc<Meter>,
     marks: Marks,
+    lanes: Arc<Turnstile>,
+    asker: Asker,
     rates: Option<(Arc<Rates>, Box<[RateOf]>)>,
 }
+
+/// Bytes that cost the processor about as much as a request: 0.27 seconds for a gigabyte, 15 µs for a small answer.
+const BYTES_OF_A_TURN: u64 = 64 * 1024;
 
 /// Who uses what now.
 #[derive(Debug, Clone)]
@@ -236,15 +241,15 @@ impl Overload {
     pub(crate) fn note(
         &self,
         principal: Option<&PrincipalName>,
-        address: IpAddr,
-        class: Class,
+        asker: Asker,
         shed: bool,
         rates: Box<[RateOf]>,
     ) -> Charged {
-        let address = access::shares::network(address);
         Charged {
-            marks: self.meter.note(principal, address, class, shed),
+            marks: self.meter.note(principal, asker.address, asker.class, shed),
             meter: Arc::clone(&self.meter),
+            lanes: Arc::clone(&self.lanes),
+            asker,
             rates: (!rates.is_empty()).then(|| (Arc::clone(&self.rates), rates)),
         }
     }
@@ -281,6 +286,9 @@ impl Charged {
     /// Counts bytes that were sent.
     pub(crate) fn sent(&self, bytes: u64) {
         self.meter.sent(self.marks, bytes);
+        if bytes >= BYTES_OF_A_TURN {
+            self.lanes.charge(&self.asker, bytes / BYTES_OF_A_TURN);
+        }
         if let Some((rates, who)) = &self.rates {
             who.iter().for_each(|who| rates.sent(who, bytes));
         }
@@ -311,10 +319,10 @@ pub(crate) async fn hold() {
 }
 
 /// By whom somebody is told apart in a line.
-pub(crate) fn asker(class: Class, caller: &Caller, address: IpAddr) -> Asker {
+pub(crate) fn asker(class: Class, principal: Option<PrincipalId>, address: IpAddr) -> Asker {
     Who {
         class,
-        principal: caller.principal_id(),
+        principal,
         address: access::shares::network(address),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, pin::pin, sync::Arc, time::Instant};
 
-use access::{Caller, Class, PrincipalName};
+use access::{Caller, Class, PrincipalId, PrincipalName};
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -68,6 +68,7 @@ pub(crate) struct Exchange<'r> {
 struct Noted {
     label: &'static str,
     principal: Option<PrincipalName>,
+    id: Option<PrincipalId>,
     /// Who asks was found out, if only that it is nobody in particular.
     is_known: bool,
     class: Class,
@@ -81,6 +82,7 @@ impl Noted {
         Self {
             label,
             principal: None,
+            id: None,
             is_known: false,
             class,
             rates: Box::default(),
@@ -190,7 +192,7 @@ impl Registry {
             return None;
         }
         let overload = &self.inner.overload;
-        overload.note(None, address, Class::Scan, true, Box::default());
+        overload.note(None, asker(Class::Scan, None, address), true, Box::default());
         self.inner.metrics.shed.inc();
         overload::hold().await;
         let close = HeaderValue::from_static("close");
@@ -202,7 +204,7 @@ impl Registry {
     /// `urgent`: a probe that is not answered ends the server.
     pub async fn wait_for_turn(&self, address: IpAddr, urgent: bool) -> Result<(), Response<Body>> {
         let class = if urgent { Class::Node } else { Class::Pages };
-        let asker = asker(class, &Caller::anonymous(), address);
+        let asker = asker(class, None, address);
         let turn = self.inner.overload.turn(asker, Instant::now()).await;
         turn.map(drop).map_err(ApiError::into_response)
     }
@@ -246,6 +248,7 @@ impl Registry {
         let Noted {
             label,
             principal,
+            id,
             class,
             rates,
             ..
@@ -255,10 +258,10 @@ impl Registry {
             .metrics
             .observe(label, method, status, duration.as_secs_f64());
         let shed = status == StatusCode::TOO_MANY_REQUESTS;
-        let charged = self
-            .inner
-            .overload
-            .note(principal.as_ref(), address, class, shed, rates);
+        let charged =
+            self.inner
+                .overload
+                .note(principal.as_ref(), asker(class, id, address), shed, rates);
         let record = self.inner.access_log.is_on().then(|| AccessRecord {
             at: self.inner.store.now(),
             address,
@@ -300,6 +303,7 @@ impl Registry {
         };
         let (overload, caller) = (&self.inner.overload, &known.caller);
         noted.principal = caller.principal().map(|principal| principal.name.clone());
+        noted.id = caller.principal_id();
         noted.is_known = true;
         let asked = (&route, &parts.method);
         noted.class = overload.class(&self.store().access(), &known, address, &parts.headers, asked);
@@ -311,7 +315,7 @@ impl Registry {
             }
         };
         let turn = overload
-            .turn(asker(noted.class, caller, address), started)
+            .turn(asker(noted.class, noted.id, address), started)
             .await?;
         let exchange = Exchange {
             method: &parts.method,
@@ -411,7 +415,7 @@ impl Registry {
     }
 
     async fn database_turn(&self, exchange: &Exchange<'_>) -> Result<Turn, ApiError> {
-        let asker = asker(exchange.class, exchange.caller, exchange.address);
+        let asker = asker(exchange.class, exchange.caller.principal_id(), exchange.address);
         self.inner.overload.database_turn(asker).await
     }
 

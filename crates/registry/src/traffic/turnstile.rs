@@ -113,6 +113,13 @@ impl Turnstile {
         }
     }
 
+    /// Somebody has had more than a turn, which counts while anybody waits.
+    pub(crate) fn charge(&self, asker: &Asker, turns: u64) {
+        if self.is_waited_for() {
+            self.line().charge(asker, turns);
+        }
+    }
+
     /// What is going on.
     pub(crate) fn state(&self) -> LineState {
         LineState {

@@ -132,3 +132,32 @@ async fn what_gets_slow_is_asked_for_less_at_a_time() {
     }
     assert!(turnstile.state().limit > 2, "nobody is slow");
 }
+
+#[tokio::test]
+async fn bytes_count_as_turns_while_somebody_waits() {
+    let turnstile = turnstile(1);
+    let held = turnstile.try_pass().unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let tasks: Vec<_> = (0..40_i64)
+        .map(|number| {
+            let (turnstile, order) = (Arc::clone(&turnstile), Arc::clone(&order));
+            tokio::spawn(async move {
+                let principal = number % 2;
+                let turn = turnstile.pass(asker(Class::Ci, principal, 1), PATIENCE).await.unwrap();
+                order.lock().unwrap().push(principal);
+                drop(turn);
+            })
+        })
+        .collect();
+    while turnstile.state().waiting.iter().sum::<usize>() < 40 {
+        tokio::task::yield_now().await;
+    }
+    turnstile.charge(&asker(Class::Ci, 0, 1), 30);
+    drop(held);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let order = order.lock().unwrap();
+    let late = order.iter().rposition(|principal| *principal == 1).unwrap();
+    assert!(late < 24, "{order:?}");
+}
