@@ -34,7 +34,7 @@ use crate::{
     route::Route,
     traffic::{
         lag,
-        meter::{Marks, Meter, Usage},
+        meter::{Answer, Marks, Meter, Usage},
         turnstile::{Asker, LineState, Turn, Turnstile},
     },
 };
@@ -157,7 +157,7 @@ impl Overload {
     /// The class of a request.
     pub(crate) fn class(
         &self,
-        book: &AccessBook,
+        store: &Store,
         known: &Known,
         address: IpAddr,
         headers: &HeaderMap,
@@ -168,7 +168,7 @@ impl Overload {
             .classes
             .class(known.place.standing, address, headers, asked);
         // Every client asks once without a name to be told where to get one: a node must not wait for that behind scanners.
-        if class > Class::Ci && is_challenged(book, &known.caller, asked.0) {
+        if class > Class::Ci && is_challenged(store, &known.caller, asked.0) {
             return Class::Ci;
         }
         class
@@ -237,21 +237,29 @@ impl Overload {
         turn.map_err(told_to_come_again)
     }
 
-    /// Counts an answer and says who is charged for its bytes.
+    /// Counts an answer. Where its size is not known, or it is large, says who is charged for its bytes as they are sent.
     pub(crate) fn note(
         &self,
+        now: Instant,
         principal: Option<&PrincipalName>,
         asker: Asker,
-        shed: bool,
+        (shed, size): (bool, Option<u64>),
         rates: Box<[RateOf]>,
-    ) -> Charged {
-        Charged {
-            marks: self.meter.note(principal, asker.address, asker.class, shed),
+    ) -> Option<Charged> {
+        let small = size.filter(|bytes| *bytes <= BYTES_OF_A_TURN && rates.is_empty());
+        let answer = Answer {
+            class: asker.class,
+            shed,
+            bytes: small.unwrap_or(0),
+        };
+        let marks = self.meter.note(now, (principal, asker.address), &answer);
+        small.is_none().then(|| Charged {
+            marks,
             meter: Arc::clone(&self.meter),
             lanes: Arc::clone(&self.lanes),
             asker,
             rates: (!rates.is_empty()).then(|| (Arc::clone(&self.rates), rates)),
-        }
+        })
     }
 
     /// What goes on at the turnstiles: of the processor, and of the database.
@@ -296,7 +304,7 @@ impl Charged {
 }
 
 /// Whether somebody without a name is only told to sign in.
-fn is_challenged(book: &AccessBook, caller: &Caller, route: &Route) -> bool {
+fn is_challenged(store: &Store, caller: &Caller, route: &Route) -> bool {
     if !caller.is_anonymous() {
         return false;
     }
@@ -308,7 +316,7 @@ fn is_challenged(book: &AccessBook, caller: &Caller, route: &Route) -> bool {
         | Route::Upload(repo, _)
         | Route::Manifest(repo, _)
         | Route::Tags(repo)
-        | Route::Referrers(repo, _) => !book.may::<Pull>(caller, repo),
+        | Route::Referrers(repo, _) => !store.access().may::<Pull>(caller, repo),
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct SentBody {
     sent: u64,
     /// Of that, what whoever asked was charged for.
     told: u64,
-    charged: Charged,
+    charged: Option<Charged>,
     started: Instant,
     record: Option<AccessRecord>,
     log: AccessLog,
@@ -38,7 +38,7 @@ impl SentBody {
     pub(crate) fn wrap(
         response: Response<Body>,
         record: Option<AccessRecord>,
-        charged: Charged,
+        charged: Option<Charged>,
         log: &AccessLog,
         metrics: &Arc<RegistryMetrics>,
         started: Instant,
@@ -93,7 +93,9 @@ impl http_body::Body for SentBody {
 
 impl SentBody {
     fn charge(&mut self) {
-        self.charged.sent(self.sent - self.told);
+        if let Some(charged) = &self.charged {
+            charged.sent(self.sent - self.told);
+        }
         self.told = self.sent;
     }
 }

@@ -5,6 +5,7 @@ use std::{net::IpAddr, pin::pin, sync::Arc, time::Instant};
 use access::{Caller, Class, PrincipalId, PrincipalName};
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use oci::RepoName;
 use store::Store;
@@ -192,7 +193,8 @@ impl Registry {
             return None;
         }
         let overload = &self.inner.overload;
-        overload.note(None, asker(Class::Scan, None, address), true, Box::default());
+        let nobody = asker(Class::Scan, None, address);
+        overload.note(Instant::now(), None, nobody, (true, Some(0)), Box::default());
         self.inner.metrics.shed.inc();
         overload::hold().await;
         let close = HeaderValue::from_static("close");
@@ -244,7 +246,8 @@ impl Registry {
         started: Instant,
         response: Response<Body>,
     ) -> Response<Body> {
-        let duration = started.elapsed();
+        let now = Instant::now();
+        let duration = now.saturating_duration_since(started);
         let Noted {
             label,
             principal,
@@ -258,10 +261,12 @@ impl Registry {
             .metrics
             .observe(label, method, status, duration.as_secs_f64());
         let shed = status == StatusCode::TOO_MANY_REQUESTS;
-        let charged =
-            self.inner
-                .overload
-                .note(principal.as_ref(), asker(class, id, address), shed, rates);
+        let answer = (shed, response.body().size_hint().exact());
+        let asker = asker(class, id, address);
+        let charged = self
+            .inner
+            .overload
+            .note(now, principal.as_ref(), asker, answer, rates);
         let record = self.inner.access_log.is_on().then(|| AccessRecord {
             at: self.inner.store.now(),
             address,
@@ -306,7 +311,7 @@ impl Registry {
         noted.id = caller.principal_id();
         noted.is_known = true;
         let asked = (&route, &parts.method);
-        noted.class = overload.class(&self.store().access(), &known, address, &parts.headers, asked);
+        noted.class = overload.class(self.store(), &known, address, &parts.headers, asked);
         noted.rates = match overload.allow(self.store(), &known, address) {
             Ok(rates) => rates,
             Err(refusal) => {

@@ -42,6 +42,15 @@ pub(crate) struct Marks {
     address: u64,
 }
 
+/// What counts of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) class: Class,
+    /// Whoever asked was told to come again.
+    pub(crate) shed: bool,
+    pub(crate) bytes: u64,
+}
+
 /// What one of them has asked for in the last minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage<K> {
@@ -69,25 +78,24 @@ impl Meter {
         }
     }
 
-    /// Counts a request that was answered.
+    /// Counts a request that was answered, with what is known of its bytes.
     pub(crate) fn note(
         &self,
-        principal: Option<&PrincipalName>,
-        address: IpAddr,
-        class: Class,
-        shed: bool,
+        now: Instant,
+        (principal, address): (Option<&PrincipalName>, IpAddr),
+        answer: &Answer,
     ) -> Marks {
-        let now = self.began.elapsed().as_secs();
+        let now = now.saturating_duration_since(self.began).as_secs();
         let marks = Marks {
             principal: self.mark(&principal),
             address: self.mark(&address),
         };
         self.principals
             .slot(now, marks.principal, || principal.cloned())
-            .count(class, shed);
+            .count(answer);
         self.addresses
             .slot(now, marks.address, || address)
-            .count(class, shed);
+            .count(answer);
         marks
     }
 
@@ -144,10 +152,11 @@ impl<K> Default for Slot<K> {
 }
 
 impl<K> Slot<K> {
-    fn count(&self, class: Class, shed: bool) {
+    fn count(&self, answer: &Answer) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.class.store(class.index(), Ordering::Relaxed);
-        if shed {
+        self.bytes.fetch_add(answer.bytes, Ordering::Relaxed);
+        self.class.store(answer.class.index(), Ordering::Relaxed);
+        if answer.shed {
             self.shed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -292,14 +301,23 @@ mod tests {
         IpAddr::from(number.to_be_bytes())
     }
 
+    fn answer(class: Class, shed: bool) -> Answer {
+        Answer {
+            class,
+            shed,
+            bytes: 10,
+        }
+    }
+
     #[test]
     fn what_somebody_asked_for_is_counted() {
         let meter = Meter::new();
         for number in 0..10 {
-            let marks = meter.note(Some(&name(1)), address(7), Class::Node, number == 0);
-            meter.sent(marks, 100);
+            let who = (Some(&name(1)), address(7));
+            let marks = meter.note(Instant::now(), who, &answer(Class::Node, number == 0));
+            meter.sent(marks, 90);
         }
-        meter.note(None, address(8), Class::Scan, false);
+        meter.note(Instant::now(), (None, address(8)), &answer(Class::Scan, false));
         let mut principals = meter.principals();
         principals.sort_by_key(|usage| usage.requests);
         let robot = &principals[1];
@@ -312,11 +330,12 @@ mod tests {
     #[test]
     fn who_asks_much_stays_among_any_number_of_others() {
         let meter = Meter::new();
+        let note = |number| meter.note(Instant::now(), (None, address(number)), &answer(Class::Scan, false));
         for other in 0..200_000 {
-            meter.note(None, address(1_000_000 + other), Class::Scan, false);
+            note(1_000_000 + other);
             if other % 20 == 0 {
                 for _ in 0..20 {
-                    meter.note(None, address(5), Class::Scan, false);
+                    note(5);
                 }
             }
         }
@@ -331,12 +350,12 @@ mod tests {
         let table: Table<u32> = Table::new();
         let requests = |now| table.usage(now).iter().map(|usage| usage.requests).sum::<u64>();
         for _ in 0..60 {
-            table.slot(30, 3, || 1).count(Class::Ci, false);
+            table.slot(30, 3, || 1).count(&answer(Class::Ci, false));
         }
         assert_eq!(requests(59), 60);
         assert_eq!(requests(90), 30, "half of the minute before");
         assert_eq!(requests(120), 0);
-        table.slot(125, 3, || 1).count(Class::Ci, false);
+        table.slot(125, 3, || 1).count(&answer(Class::Ci, false));
         assert_eq!(requests(125), 1);
         assert_eq!(requests(1_000), 0);
     }

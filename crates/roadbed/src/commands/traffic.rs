@@ -14,9 +14,7 @@ use crate::output;
 
 /// What to do about traffic.
 #[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "\
+#[command(after_help = "\
 Without a command it shows who has asked for how much within the last minute, who waits, and who was told to come again. \
 WHO is a user, a robot, an address or a network. A measure always ends; what holds for one target takes the place of what held \
 before. No administrator can be banned, and nobody the address that they ask from.
