@@ -101,12 +101,12 @@ impl Setting for Limits {
         }
         let mut limits = rates
             .iter()
-            .map(|(pattern, rate)| {
+            .map(|(pattern, rate)| -> Result<_, String> {
                 let named = NamePattern::from_str(pattern)
                     .map_err(|error| format!("{pattern:?} is no pattern of names: {error}"))?;
                 Ok((named, read_rate(rate)?))
             })
-            .collect::<Result<Vec<_>, String>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         // The longer, the more exact; a name without a star before all.
         limits.sort_by_key(|(pattern, _)| (pattern.as_str().contains('*'), usize::MAX - pattern.as_str().len()));
         Ok(Self(limits))

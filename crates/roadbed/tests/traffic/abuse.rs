@@ -1,7 +1,7 @@
 //! Somebody asks for all that there is: nodes are served all the while, and an administrator can throttle and ban.
 
 use std::{
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -50,7 +50,7 @@ async fn api(server: &Server, method: &str, path: &str, body: &Value) -> Result<
 }
 
 /// A measure for ten minutes, or the seconds that are named.
-async fn measure(server: &Server, who: &str, more: Value, seconds: i64) -> Result<Answer> {
+async fn measure(server: &Server, who: &str, more: &Value, seconds: i64) -> Result<Answer> {
     let now = Timestamp::from(std::time::SystemTime::now());
     let until = Timestamp(now.micros() + seconds * 1_000_000).to_rfc3339();
     let mut body = json!({ "who": who, "kind": "ban", "until": until, "reason": "a test of abuse" });
@@ -70,8 +70,9 @@ async fn lift(server: &Server, who: &str) -> Result<()> {
 }
 
 async fn traffic(server: &Server) -> Result<Value> {
-    let answer = administrator(server).get("/api/v1/traffic?limit=100").send();
-    answer.await?.expect(&[200])?.json()
+    let client = administrator(server);
+    let answer = client.get("/api/v1/traffic?limit=100").send().await?;
+    answer.expect(&[200])?.json()
 }
 
 fn use_of<'t>(traffic: &'t Value, list: &str, who: &str) -> Result<&'t Value> {
@@ -128,9 +129,9 @@ fn wait_of(head: &str) -> Result<u64> {
 }
 
 /// Asks on one connection as often as it can until it is told to stop; a new connection where the server has closed it.
-async fn hammer(server: Arc<Server>, login: String, stop: Arc<AtomicBool>, answers: Arc<AtomicU64>) {
+async fn hammer(server: SocketAddr, login: String, stop: Arc<AtomicBool>, answers: Arc<AtomicU64>) {
     while !stop.load(Ordering::Relaxed) {
-        let Ok(mut wire) = Wire::open(&server).await else {
+        let Ok(mut wire) = Wire::open_from(server, Ipv4Addr::LOCALHOST).await else {
             sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -143,12 +144,11 @@ async fn hammer(server: Arc<Server>, login: String, stop: Arc<AtomicBool>, answe
 async fn nodes_are_served() -> Result<()> {
     let options = Options::default().environment("ROADBED_TRAFFIC__BEHIND", "1ms");
     let (server, node, eve) = world(options).await?;
-    let server = Arc::new(server);
     let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let hostile: Vec<_> = (0..HOSTILE)
         .map(|_| {
-            let (server, eve) = (Arc::clone(&server), eve.clone());
-            tokio::spawn(hammer(server, eve, Arc::clone(&stop), Arc::clone(&answers)))
+            let (stop, answers) = (Arc::clone(&stop), Arc::clone(&answers));
+            tokio::spawn(hammer(server.address(), eve.clone(), stop, answers))
         })
         .collect();
     while answers.load(Ordering::Relaxed) < HOSTILE as u64 {
@@ -180,8 +180,8 @@ async fn a_node_is_served_while_somebody_asks_for_all_there_is() {
 async fn bans_of_addresses() -> Result<()> {
     let (mut server, node, _) = world(Options::default()).await?;
     // Whoever asks from here could not lift it.
-    measure(&server, "127.0.0.0/30", json!({}), 600).await?.expect(&[400])?;
-    measure(&server, "127.0.0.2", json!({}), 600).await?.expect(&[200])?;
+    measure(&server, "127.0.0.0/30", &json!({}), 600).await?.expect(&[400])?;
+    measure(&server, "127.0.0.2", &json!({}), 600).await?.expect(&[200])?;
     let (status, head) = ask(&server, ELSEWHERE, MANIFEST, &node).await?;
     ensure!(status == 429 && (500..=601).contains(&wait_of(&head)?), "{head}");
     let (status, head) = ask(&server, ELSEWHERE, "/api/v1/session", &node).await?;
@@ -218,9 +218,9 @@ async fn a_banned_address_is_told_until_when_also_after_a_restart() {
 
 async fn bans_of_users() -> Result<()> {
     let (server, node, eve) = world(Options::default()).await?;
-    measure(&server, ADMIN, json!({}), 600).await?.expect(&[400])?;
-    measure(&server, "ghost", json!({}), 600).await?.expect(&[404])?;
-    measure(&server, "eve", json!({}), 8).await?.expect(&[200])?;
+    measure(&server, ADMIN, &json!({}), 600).await?.expect(&[400])?;
+    measure(&server, "ghost", &json!({}), 600).await?.expect(&[404])?;
+    measure(&server, "eve", &json!({}), 8).await?.expect(&[200])?;
     for path in [MANIFEST, "/api/v1/session"] {
         let (status, head) = ask(&server, Ipv4Addr::LOCALHOST, path, &eve).await?;
         ensure!(status == 429 && wait_of(&head)? <= 9, "{path}: {head}");
@@ -258,7 +258,7 @@ async fn throttles() -> Result<()> {
     let options = Options::default().environment("ROADBED_TRAFFIC__LIMITS", "cluster=3/s");
     let (server, node, eve) = world(options).await?;
     let rate = json!({ "kind": "throttle", "requests_per_second": 5 });
-    measure(&server, "eve", rate, 600).await?.expect(&[200])?;
+    measure(&server, "eve", &rate, 600).await?.expect(&[200])?;
     let passes = passed(&server, &eve, 40).await?;
     ensure!((5..35).contains(&passes), "{passes} of 40 passed at 5/s");
     lift(&server, "eve").await?;
@@ -268,7 +268,7 @@ async fn throttles() -> Result<()> {
     let passes = passed(&server, &node, 40).await?;
     ensure!((3..35).contains(&passes), "{passes} of 40 passed at 3/s");
     let bytes = json!({ "kind": "throttle", "bytes_per_second": 1 });
-    measure(&server, "eve", bytes, 600).await?.expect(&[200])?;
+    measure(&server, "eve", &bytes, 600).await?.expect(&[200])?;
     let first = passed(&server, &eve, 1).await?;
     sleep(Duration::from_millis(200)).await;
     let second = passed(&server, &eve, 1).await?;

@@ -20,7 +20,7 @@ fn turnstile(limit: usize) -> Arc<Turnstile> {
 async fn who_finds_room_passes_and_who_does_not_waits_until_somebody_leaves() {
     let turnstile = turnstile(2);
     let first = turnstile.try_pass().unwrap();
-    let _second = turnstile.pass(asker(Class::Ci, 1, 1), PATIENCE).await.unwrap();
+    let second = turnstile.pass(asker(Class::Ci, 1, 1), PATIENCE).await.unwrap();
     assert!(turnstile.try_pass().is_none());
     let waits = tokio::spawn({
         let turnstile = Arc::clone(&turnstile);
@@ -33,7 +33,7 @@ async fn who_finds_room_passes_and_who_does_not_waits_until_somebody_leaves() {
     let third = waits.await.unwrap().unwrap();
     assert!(!turnstile.is_waited_for());
     assert_eq!(turnstile.state().serving, 2);
-    drop((third, _second));
+    drop((third, second));
     assert_eq!(turnstile.state().serving, 0);
 }
 

@@ -152,7 +152,7 @@ impl Attack {
             "--timeout",
             "60s",
         ]);
-        for login in &logins.hostile {
+        if let Some(login) = &logins.hostile {
             command.arg("-H").arg(format!("Authorization: {login}"));
         }
         let child = command
