@@ -166,13 +166,16 @@ impl Turnstile {
         self.waiting.store(line.waiting(), Ordering::SeqCst);
     }
 
+    /// Takes room, if there is any. Whoever finds none must not have taken it even for a moment: somebody who waits would have
+    /// found none either, and nobody would come back for them.
     fn enter(&self) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
-        if self.serving.fetch_add(1, Ordering::SeqCst) < limit {
-            return true;
-        }
-        self.serving.fetch_sub(1, Ordering::SeqCst);
-        false
+        let taken = self
+            .serving
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |serving| {
+                (serving < limit).then_some(serving + 1)
+            });
+        taken.is_ok()
     }
 
     fn leave(self: &Arc<Self>, since: Option<Instant>) {
