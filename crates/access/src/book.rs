@@ -200,7 +200,9 @@ impl AccessBook {
         match page.principal.kind {
             PrincipalKind::User => Class::Ci,
             PrincipalKind::Robot if gives(Role::Inspect) => Class::Scan,
-            PrincipalKind::Robot if [Role::Push, Role::Delete, Role::Admin].into_iter().any(gives) => Class::Ci,
+            PrincipalKind::Robot if [Role::Push, Role::Delete, Role::Admin].into_iter().any(gives) => {
+                Class::Ci
+            }
             PrincipalKind::Robot if gives(Role::Pull) => Class::Node,
             PrincipalKind::Robot => Class::Ci,
         }

@@ -72,7 +72,9 @@ impl Bucket {
 
 impl PerSecond {
     fn millionths(self) -> i64 {
-        i64::try_from(self.0.max(1)).unwrap_or(i64::MAX).saturating_mul(MILLION)
+        i64::try_from(self.0.max(1))
+            .unwrap_or(i64::MAX)
+            .saturating_mul(MILLION)
     }
 }
 

@@ -250,9 +250,10 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
         let line = &self.lines[who.class.index()];
         let own = self.limits.waiting.div_ceil(self.limits.parts.max(1));
         let at_address = own.div_ceil(self.limits.parts.max(1));
-        let (of_caller, of_address) = line.callers.get(&who.principal).map_or((0, 0), |caller| {
-            (caller.waiting, caller.waiting_at(&who.address))
-        });
+        let (of_caller, of_address) = line
+            .callers
+            .get(&who.principal)
+            .map_or((0, 0), |caller| (caller.waiting, caller.waiting_at(&who.address)));
         line.waiting < self.limits.waiting && of_caller < own && of_address < at_address
     }
 
@@ -304,11 +305,12 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> Line<P, A, T> {
             if self.known.max(self.callers.len()) <= limit.saturating_mul(2) {
                 return;
             }
-            self.callers.values_mut().for_each(|caller| caller.forget(strictly));
+            self.callers
+                .values_mut()
+                .for_each(|caller| caller.forget(strictly));
             let turns = &self.turns;
-            self.callers.retain(|_, caller| {
-                caller.waiting > 0 || (!strictly && !turns.forgives(&caller.tags))
-            });
+            self.callers
+                .retain(|_, caller| caller.waiting > 0 || (!strictly && !turns.forgives(&caller.tags)));
             self.known = self.callers.values().map(CallerFlow::known_addresses).sum();
         }
     }

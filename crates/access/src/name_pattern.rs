@@ -40,14 +40,17 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
             return false;
         }
     }
-    pattern.get(at..).is_some_and(|rest| rest.iter().all(|&c| c == b'*'))
+    pattern
+        .get(at..)
+        .is_some_and(|rest| rest.iter().all(|&c| c == b'*'))
 }
 
 impl FromStr for NamePattern {
     type Err = NamePatternError;
 
     fn from_str(text: &str) -> Result<Self, NamePatternError> {
-        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._@+-*".contains(&byte);
+        let legal =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._@+-*".contains(&byte);
         if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.bytes().all(legal) {
             return Err(NamePatternError);
         }
@@ -82,7 +85,11 @@ mod tests {
             ("ann", "anna", false),
         ] {
             let pattern: NamePattern = pattern.parse().unwrap();
-            assert_eq!(pattern.matches(&name.parse().unwrap()), matches, "{pattern} {name}");
+            assert_eq!(
+                pattern.matches(&name.parse().unwrap()),
+                matches,
+                "{pattern} {name}"
+            );
         }
         for bad in ["", "Ann", "a b", "ä*"] {
             assert!(bad.parse::<NamePattern>().is_err(), "{bad}");

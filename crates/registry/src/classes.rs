@@ -140,7 +140,11 @@ mod tests {
             (standing(Class::Ci, false), &node, Class::Ci),
             (standing(Class::Scan, false), &node, Class::Scan),
         ] {
-            assert_eq!(class(&rules, who, agent, MANIFEST, &Method::GET), wanted, "{who:?}");
+            assert_eq!(
+                class(&rules, who, agent, MANIFEST, &Method::GET),
+                wanted,
+                "{who:?}"
+            );
         }
     }
 
@@ -169,14 +173,23 @@ mod tests {
         };
         let none = HeaderMap::new();
         let stranger = standing(Class::Scan, false);
-        assert_eq!(class(&network, stranger, &none, MANIFEST, &Method::GET), Class::Node);
+        assert_eq!(
+            class(&network, stranger, &none, MANIFEST, &Method::GET),
+            Class::Node
+        );
         let proxied = ClassRules {
             header: Some(HeaderName::from_static("x-class")),
             ..network
         };
         let says = headers(&[("x-class", "push")]);
-        assert_eq!(class(&proxied, stranger, &says, MANIFEST, &Method::GET), Class::Push);
+        assert_eq!(
+            class(&proxied, stranger, &says, MANIFEST, &Method::GET),
+            Class::Push
+        );
         let nonsense = headers(&[("x-class", "root")]);
-        assert_eq!(class(&proxied, stranger, &nonsense, MANIFEST, &Method::GET), Class::Node);
+        assert_eq!(
+            class(&proxied, stranger, &nonsense, MANIFEST, &Method::GET),
+            Class::Node
+        );
     }
 }

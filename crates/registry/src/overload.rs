@@ -276,7 +276,11 @@ impl Overload {
         let waiting = || at_lanes.iter().chain(&at_database);
         let named = waiting().map(|(asker, waiting)| {
             let principal = asker.principal.and_then(|id| book.principal_by_id(id));
-            (principal.map(|principal| principal.name.clone()), asker.class, *waiting)
+            (
+                principal.map(|principal| principal.name.clone()),
+                asker.class,
+                *waiting,
+            )
         });
         add_waiting(&mut principals, named);
         let placed = waiting().map(|(asker, waiting)| (asker.address, asker.class, *waiting));

@@ -183,7 +183,7 @@ impl Registry {
             .insert(API_VERSION.clone(), HeaderValue::from_static("registry/2.0"));
         waiting.end(&mut response);
         let head = (&parts.method, &parts.uri, &parts.headers);
-        self.finish(noted, address, head, started, response)
+        self.conclude(noted, address, head, started, response)
     }
 
     /// The answer to everybody at an address that is banned, before anything is done for them.
@@ -235,10 +235,10 @@ impl Registry {
             principal,
             ..Noted::of(label, Class::Pages)
         };
-        self.finish(noted, address, head, started, response)
+        self.conclude(noted, address, head, started, response)
     }
 
-    fn finish(
+    fn conclude(
         &self,
         noted: Noted,
         address: IpAddr,
@@ -358,7 +358,9 @@ impl Registry {
     ) -> Result<Response<Body>, ApiError> {
         let _place = self.admit(route, exchange)?;
         let _turn = match route {
-            Route::Catalog | Route::Tags(_) | Route::Referrers(..) => Some(self.database_turn(exchange).await?),
+            Route::Catalog | Route::Tags(_) | Route::Referrers(..) => {
+                Some(self.database_turn(exchange).await?)
+            }
             _ => None,
         };
         let answer = match route {
@@ -413,7 +415,10 @@ impl Registry {
     }
 
     /// The place of a pull while it asks the database, and its turn.
-    pub(crate) async fn lookup_place(&self, exchange: &Exchange<'_>) -> Result<(LookupPlace, Turn), ApiError> {
+    pub(crate) async fn lookup_place(
+        &self,
+        exchange: &Exchange<'_>,
+    ) -> Result<(LookupPlace, Turn), ApiError> {
         let principal = exchange.caller.principal_id();
         let place = self.inner.admission.lookup(principal, exchange.address)?;
         Ok((place, self.database_turn(exchange).await?))

@@ -43,10 +43,10 @@ mod tests;
 use key::{Effective, Key, Reader};
 use layers::Layers;
 
+pub(crate) use access::Cidr;
 pub(crate) use feeds::Feeds;
 pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
-pub(crate) use access::Cidr;
 pub(crate) use problem::Problem;
 pub(crate) use road::Road;
 pub(crate) use sbom::SbomFormat;
@@ -472,6 +472,7 @@ impl Config {
             self.rebase.effective(),
             self.sbom.effective(),
             self.telling.effective(),
+            self.traffic.effective(),
             self.auth.effective(),
             self.api.effective(),
             self.log.effective(),

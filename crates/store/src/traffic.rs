@@ -236,7 +236,8 @@ impl Store {
             let rates = [requests, bytes];
             if rates == [None, None] || rates.contains(&Some(0)) {
                 return invalid(
-                    "a throttle lets pass something: name requests or bytes per second above 0, or ban".to_owned(),
+                    "a throttle lets pass something: name requests or bytes per second above 0, or ban"
+                        .to_owned(),
                 );
             }
         }
@@ -277,7 +278,9 @@ fn check_network(network: Cidr, measure: Measure, own: Option<IpAddr>) -> Result
     };
     if network.prefix() < widest {
         return Err(AdminError::Invalid {
-            reason: format!("{network} is too wide a network to be banned: name one with a prefix of {widest} or more"),
+            reason: format!(
+                "{network} is too wide a network to be banned: name one with a prefix of {widest} or more"
+            ),
         });
     }
     if let Some(own) = own.filter(|own| network.contains(*own)) {
@@ -318,8 +321,10 @@ async fn set(tx: &Tx, actor: &Actor, wanted: NewTrafficMeasure) -> Result<Traffi
         actor: actor.name().to_owned(),
         at: tx.now(),
     };
-    let body = serde_json::to_string(&made.measure).map_err(|error| StoreError::damaged(error.to_string()))?;
-    let sql = "INSERT INTO traffic_measure (who, body, until, reason, actor, at) VALUES ($1, $2, $3, $4, $5, $6)";
+    let body =
+        serde_json::to_string(&made.measure).map_err(|error| StoreError::damaged(error.to_string()))?;
+    let sql =
+        "INSERT INTO traffic_measure (who, body, until, reason, actor, at) VALUES ($1, $2, $3, $4, $5, $6)";
     let values = [
         who.clone().into(),
         body.into(),

@@ -296,7 +296,9 @@ fn measures(state: &WebState) -> Vec<MeasureEntry> {
 fn most(mut uses: Vec<TrafficUse>, limit: usize) -> Vec<TrafficUse> {
     uses.sort_by(|one, other| {
         let weight = |of: &TrafficUse| (of.waiting, of.requests, of.bytes);
-        weight(other).cmp(&weight(one)).then_with(|| one.who.cmp(&other.who))
+        weight(other)
+            .cmp(&weight(one))
+            .then_with(|| one.who.cmp(&other.who))
     });
     uses.truncate(limit);
     uses

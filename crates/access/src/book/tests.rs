@@ -484,7 +484,12 @@ fn what_pulls_are_is_read_from_grants_and_not_from_claims() {
         ..principal(id, name)
     };
     let (mut principals, mut secrets) = people();
-    let robots = [("cluster", "pull"), ("build", "push"), ("scanner", "inspect"), ("idle", "")];
+    let robots = [
+        ("cluster", "pull"),
+        ("build", "push"),
+        ("scanner", "inspect"),
+        ("idle", ""),
+    ];
     let mut grants = grants();
     for (id, (name, roles)) in (4..).zip(robots) {
         principals.push(robot(id, name));
@@ -497,7 +502,14 @@ fn what_pulls_are_is_read_from_grants_and_not_from_claims() {
     let class = |id| book.class_of(&caller(&book, id));
     assert_eq!(
         [1, 3, 4, 5, 6, 7].map(class),
-        [Class::Ci, Class::Ci, Class::Node, Class::Ci, Class::Scan, Class::Ci]
+        [
+            Class::Ci,
+            Class::Ci,
+            Class::Node,
+            Class::Ci,
+            Class::Scan,
+            Class::Ci
+        ]
     );
     assert_eq!(book.class_of(&Caller::anonymous()), Class::Scan);
 }

@@ -122,7 +122,10 @@ fn a_line_that_is_full_is_full_for_whoever_filled_it() {
         .count();
     assert_eq!(taken, 4, "one principal: half");
     assert!(offer(&mut queue, who(Class::Ci, 2, 1)).is_ok());
-    assert!(offer(&mut queue, who(Class::Node, 1, 1)).is_ok(), "classes have places of their own");
+    assert!(
+        offer(&mut queue, who(Class::Node, 1, 1)).is_ok(),
+        "classes have places of their own"
+    );
 }
 
 #[test]

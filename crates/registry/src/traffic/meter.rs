@@ -93,9 +93,7 @@ impl Meter {
         self.principals
             .slot(now, marks.principal, || principal.cloned())
             .count(answer);
-        self.addresses
-            .slot(now, marks.address, || address)
-            .count(answer);
+        self.addresses.slot(now, marks.address, || address).count(answer);
         marks
     }
 
@@ -243,7 +241,11 @@ impl<K: Clone> Table<K> {
                 .compare_exchange(seen, period, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
         let [even, odd] = &self.halves;
-        let (present, other) = if period.is_multiple_of(2) { (even, odd) } else { (odd, even) };
+        let (present, other) = if period.is_multiple_of(2) {
+            (even, odd)
+        } else {
+            (odd, even)
+        };
         if moved {
             present.iter().for_each(Slot::clear);
             if period > seen + 1 {
@@ -257,15 +259,26 @@ impl<K: Clone> Table<K> {
     fn usage(&self, now: u64) -> Vec<Usage<K>> {
         let present = self.present(now);
         let [even, odd] = &self.halves;
-        let before = if std::ptr::eq(present, even.as_ref()) { odd } else { even };
+        let before = if std::ptr::eq(present, even.as_ref()) {
+            odd
+        } else {
+            even
+        };
         let left = HALF - now % HALF;
         let mut found: HashMap<u64, Usage<K>> = HashMap::new();
         for (slots, part) in [(present, HALF), (&**before, left)] {
             for slot in slots {
                 let mark = slot.mark.load(Ordering::Relaxed);
                 let who = slot.who.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let (Some(who), true) = (who, mark != 0) else { continue };
-                let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed).saturating_mul(part).div_ceil(HALF);
+                let (Some(who), true) = (who, mark != 0) else {
+                    continue;
+                };
+                let counted = |counter: &AtomicU64| {
+                    counter
+                        .load(Ordering::Relaxed)
+                        .saturating_mul(part)
+                        .div_ceil(HALF)
+                };
                 let class = Class::ALL[slot.class.load(Ordering::Relaxed) % Class::ALL.len()];
                 let usage = found.entry(mark).or_insert(Usage {
                     who,
@@ -330,7 +343,13 @@ mod tests {
     #[test]
     fn who_asks_much_stays_among_any_number_of_others() {
         let meter = Meter::new();
-        let note = |number| meter.note(Instant::now(), (None, address(number)), &answer(Class::Scan, false));
+        let note = |number| {
+            meter.note(
+                Instant::now(),
+                (None, address(number)),
+                &answer(Class::Scan, false),
+            )
+        };
         for other in 0..200_000 {
             note(1_000_000 + other);
             if other % 20 == 0 {

@@ -23,8 +23,7 @@ Examples:
   roadbed traffic
   roadbed traffic throttle ci-main --rate '50/s 20MiB/s' --for 2h --reason 'floods the registry, asked the team'
   roadbed traffic ban 198.51.100.0/24 --for 10m --reason 'guesses names'
-  roadbed traffic lift 198.51.100.0/24"
-)]
+  roadbed traffic lift 198.51.100.0/24")]
 pub(crate) struct TrafficArgs {
     #[command(subcommand)]
     command: Option<TrafficCommand>,
@@ -123,7 +122,11 @@ async fn set(client: &Client, wanted: &NewMeasure) -> Result<()> {
     let made: MeasureEntry = client.put("/traffic/measures", wanted).await?;
     output::show(client.format(), &made, |made| {
         let until = output::moment(made.until.0);
-        format!("{}: {} until {until}.\n", output::printable(&made.who), what(made))
+        format!(
+            "{}: {} until {until}.\n",
+            output::printable(&made.who),
+            what(made)
+        )
     })
 }
 
@@ -131,7 +134,9 @@ fn what(measure: &MeasureEntry) -> String {
     if measure.kind == MeasureKind::Ban {
         return "banned".to_owned();
     }
-    let requests = measure.requests_per_second.map(|rate| output::count(rate, "request"));
+    let requests = measure
+        .requests_per_second
+        .map(|rate| output::count(rate, "request"));
     let bytes = measure.bytes_per_second.map(output::bytes);
     let rates: Vec<String> = [requests, bytes].into_iter().flatten().collect();
     format!("{} per second", rates.join(" and "))
@@ -187,7 +192,10 @@ fn table(title: &str, uses: &[TrafficUse]) -> String {
             it.shed.to_string(),
         ]
     });
-    output::table([title, "CLASS", "REQUESTS/MIN", "BYTES/MIN", "WAITING", "429"], rows)
+    output::table(
+        [title, "CLASS", "REQUESTS/MIN", "BYTES/MIN", "WAITING", "429"],
+        rows,
+    )
 }
 
 fn measures(measures: &[MeasureEntry]) -> String {

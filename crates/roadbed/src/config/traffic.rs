@@ -92,7 +92,10 @@ impl Setting for Limits {
                     let (pattern, rate) = pair
                         .split_once('=')
                         .ok_or_else(|| format!("{pair:?} is not of the form pattern=rate"))?;
-                    if rates.insert(pattern.trim().to_owned(), rate.trim().to_owned()).is_some() {
+                    if rates
+                        .insert(pattern.trim().to_owned(), rate.trim().to_owned())
+                        .is_some()
+                    {
                         return Err(format!("{:?} is there twice; keep one of them", pattern.trim()));
                     }
                 }
@@ -108,7 +111,12 @@ impl Setting for Limits {
             })
             .collect::<Result<Vec<_>, _>>()?;
         // The longer, the more exact; a name without a star before all.
-        limits.sort_by_key(|(pattern, _)| (pattern.as_str().contains('*'), usize::MAX - pattern.as_str().len()));
+        limits.sort_by_key(|(pattern, _)| {
+            (
+                pattern.as_str().contains('*'),
+                usize::MAX - pattern.as_str().len(),
+            )
+        });
         Ok(Self(limits))
     }
 
@@ -128,7 +136,8 @@ impl Setting for Limits {
 
 /// `50/s`, `20MiB/s`, or both with a space between.
 pub(crate) fn read_rate(text: &str) -> Result<Rate, String> {
-    let wrong = || format!("{text:?} is no rate: write requests, bytes or both per second, such as \"50/s 20MiB/s\"");
+    let wrong =
+        || format!("{text:?} is no rate: write requests, bytes or both per second, such as \"50/s 20MiB/s\"");
     let mut rate = Rate::default();
     for part in text.split_whitespace() {
         let amount = part.strip_suffix("/s").ok_or_else(wrong)?;
@@ -139,7 +148,10 @@ pub(crate) fn read_rate(text: &str) -> Result<Rate, String> {
         };
         let (kind, amount) = place;
         let amount: Option<u64> = amount;
-        if kind.replace(amount.filter(|amount| *amount > 0).ok_or_else(wrong)?).is_some() {
+        if kind
+            .replace(amount.filter(|amount| *amount > 0).ok_or_else(wrong)?)
+            .is_some()
+        {
             return Err(wrong());
         }
     }

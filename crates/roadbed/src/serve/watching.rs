@@ -12,13 +12,22 @@ impl Watching for Watched {
     fn traffic(&self) -> TrafficSeen {
         let usage = self.0.traffic();
         let named = |name: &Option<access::PrincipalName>| {
-            name.as_ref().map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string)
+            name.as_ref()
+                .map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string)
         };
         TrafficSeen {
             lanes: line(&usage.lanes),
             database: line(&usage.database),
-            principals: usage.principals.iter().map(|it| told(it, named(&it.who))).collect(),
-            addresses: usage.addresses.iter().map(|it| told(it, it.who.to_string())).collect(),
+            principals: usage
+                .principals
+                .iter()
+                .map(|it| told(it, named(&it.who)))
+                .collect(),
+            addresses: usage
+                .addresses
+                .iter()
+                .map(|it| told(it, it.who.to_string()))
+                .collect(),
         }
     }
 }

@@ -9,13 +9,29 @@ async fn measures_are_taken_listed_and_lifted() {
     create_user(&server, "eve").await.unwrap();
     let admin = Person::administrator(&server);
     let throttle = [
-        "traffic", "throttle", "eve", "--rate", "50/s 20MiB/s", "--for", "2h", "--reason", "floods",
+        "traffic",
+        "throttle",
+        "eve",
+        "--rate",
+        "50/s 20MiB/s",
+        "--for",
+        "2h",
+        "--reason",
+        "floods",
     ];
     admin
         .run(throttle)
         .ok()
         .says("eve: 50 requests and 20 MiB per second until 2");
-    let ban = ["traffic", "ban", "198.51.100.0/24", "--for", "10m", "--reason", "guesses names"];
+    let ban = [
+        "traffic",
+        "ban",
+        "198.51.100.0/24",
+        "--for",
+        "10m",
+        "--reason",
+        "guesses names",
+    ];
     admin.run(ban).ok().says("198.51.100.0/24: banned until 2");
     admin
         .run(["traffic", "list"])
@@ -29,7 +45,10 @@ async fn measures_are_taken_listed_and_lifted() {
         .says("USER OR ROBOT")
         .says("admin")
         .says("198.51.100.0/24");
-    let shown = admin.run(["traffic", "--limit", "1", "--output", "json"]).ok().json();
+    let shown = admin
+        .run(["traffic", "--limit", "1", "--output", "json"])
+        .ok()
+        .json();
     assert_eq!(shown["principals"].as_array().unwrap().len(), 1, "{shown}");
     admin
         .run(["traffic", "lift", "198.51.100.0/24"])
@@ -61,6 +80,16 @@ async fn nobody_shuts_themselves_out_and_every_measure_ends() {
         .run(["traffic", "ban", "198.51.100.1", "--reason", "x"])
         .misused("--for");
     admin
-        .run(["traffic", "throttle", "198.51.100.1", "--rate", "fast", "--for", "1h", "--reason", "x"])
+        .run([
+            "traffic",
+            "throttle",
+            "198.51.100.1",
+            "--rate",
+            "fast",
+            "--for",
+            "1h",
+            "--reason",
+            "x",
+        ])
         .misused("50/s 20MiB/s");
 }

@@ -165,9 +165,15 @@ async fn nodes_are_served() -> Result<()> {
     for one in hostile {
         one.await?;
     }
-    let (cluster, eve) = (use_of(&seen, "principals", "cluster")?, use_of(&seen, "principals", "eve")?);
+    let (cluster, eve) = (
+        use_of(&seen, "principals", "cluster")?,
+        use_of(&seen, "principals", "eve")?,
+    );
     ensure!(cluster["class"] == "node" && eve["class"] == "ci", "{seen}");
-    ensure!(cluster["shed"] == 0 && cluster["bytes"].as_u64() > Some(0), "{seen}");
+    ensure!(
+        cluster["shed"] == 0 && cluster["bytes"].as_u64() > Some(0),
+        "{seen}"
+    );
     ensure!(eve["requests"].as_u64() >= Some(HOSTILE as u64), "{seen}");
     Ok(())
 }
@@ -180,8 +186,12 @@ async fn a_node_is_served_while_somebody_asks_for_all_there_is() {
 async fn bans_of_addresses() -> Result<()> {
     let (mut server, node, _) = world(Options::default()).await?;
     // Whoever asks from here could not lift it.
-    measure(&server, "127.0.0.0/30", &json!({}), 600).await?.expect(&[400])?;
-    measure(&server, "127.0.0.2", &json!({}), 600).await?.expect(&[200])?;
+    measure(&server, "127.0.0.0/30", &json!({}), 600)
+        .await?
+        .expect(&[400])?;
+    measure(&server, "127.0.0.2", &json!({}), 600)
+        .await?
+        .expect(&[200])?;
     let (status, head) = ask(&server, ELSEWHERE, MANIFEST, &node).await?;
     ensure!(status == 429 && (500..=601).contains(&wait_of(&head)?), "{head}");
     let (status, head) = ask(&server, ELSEWHERE, "/api/v1/session", &node).await?;
@@ -199,7 +209,10 @@ async fn bans_of_addresses() -> Result<()> {
     lift(&server, "127.0.0.2").await?;
     let (status, head) = ask(&server, ELSEWHERE, MANIFEST, &node).await?;
     ensure!(status == 200, "{head}");
-    let events = administrator(&server).get("/api/v1/events?subject=127.0.0.2/32").send().await?;
+    let events = administrator(&server)
+        .get("/api/v1/events?subject=127.0.0.2/32")
+        .send()
+        .await?;
     let events = events.expect(&[200])?.json()?;
     let kinds: Vec<&str> = events["items"]
         .as_array()
@@ -286,14 +299,21 @@ async fn class_headers() -> Result<()> {
         .environment("ROADBED_TRAFFIC__CLASS_HEADER", "x-roadbed-class")
         .environment("ROADBED_SERVER__TRUSTED_PROXIES", "127.0.0.2/32");
     let (server, _, eve) = world(options).await?;
-    let claims = format!("{eve}X-Roadbed-Class: node\r\nUser-Agent: {NODE}\r\nX-Forwarded-For: 203.0.113.5\r\n");
+    let claims =
+        format!("{eve}X-Roadbed-Class: node\r\nUser-Agent: {NODE}\r\nX-Forwarded-For: 203.0.113.5\r\n");
     let (status, head) = ask(&server, Ipv4Addr::LOCALHOST, MANIFEST, &claims).await?;
     ensure!(status == 200, "{head}");
     let seen = traffic(&server).await?;
-    ensure!(use_of(&seen, "principals", "eve")?["class"] == "ci", "a stranger's word: {seen}");
+    ensure!(
+        use_of(&seen, "principals", "eve")?["class"] == "ci",
+        "a stranger's word: {seen}"
+    );
     ask(&server, ELSEWHERE, MANIFEST, &claims).await?;
     let seen = traffic(&server).await?;
-    ensure!(use_of(&seen, "addresses", "203.0.113.5")?["class"] == "node", "{seen}");
+    ensure!(
+        use_of(&seen, "addresses", "203.0.113.5")?["class"] == "node",
+        "{seen}"
+    );
     Ok(())
 }
 

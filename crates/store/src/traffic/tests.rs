@@ -39,7 +39,10 @@ async fn a_measure_holds_through_a_restart_and_ends_by_itself() {
     let held = kit.store.measure_of_principal(&name).unwrap();
     assert_eq!(held.measure, Measure::Ban);
     assert!(kit.store.measure_of_address(inside).is_some());
-    assert_eq!(kit.store.measure_of_address(IpAddr::from([198, 51, 101, 7])), None);
+    assert_eq!(
+        kit.store.measure_of_address(IpAddr::from([198, 51, 101, 7])),
+        None
+    );
     kit.advance(Duration::from_mins(11));
     assert_eq!(kit.store.measure_of_principal(&name), None);
     assert_eq!(kit.store.traffic_measures(), []);
@@ -138,7 +141,13 @@ async fn a_measure_has_an_end_a_reason_and_a_bound() {
     ] {
         reason_of(kit.store.set_traffic_measure(&Kit::operator(), bad).await);
     }
-    let rows = (0..MAX_MEASURES).map(|number| format!("('198.18.{}.{}/32', '\"ban\"', 9000000000000000, 'x', 'x', 0)", number / 256, number % 256));
+    let rows = (0..MAX_MEASURES).map(|number| {
+        format!(
+            "('198.18.{}.{}/32', '\"ban\"', 9000000000000000, 'x', 'x', 0)",
+            number / 256,
+            number % 256
+        )
+    });
     let sql = format!(
         "INSERT INTO traffic_measure (who, body, until, reason, actor, at) VALUES {}",
         rows.collect::<Vec<_>>().join(", ")
@@ -152,5 +161,8 @@ async fn a_measure_has_an_end_a_reason_and_a_bound() {
         .store
         .set_traffic_measure(&Kit::operator(), wanted(address))
         .await;
-    assert!(matches!(one_more, Err(AdminError::TooMany { .. })), "{one_more:?}");
+    assert!(
+        matches!(one_more, Err(AdminError::TooMany { .. })),
+        "{one_more:?}"
+    );
 }

@@ -41,7 +41,10 @@ async fn who_finds_room_passes_and_who_does_not_waits_until_somebody_leaves() {
 async fn who_goes_away_or_waits_too_long_leaves_nothing_behind() {
     let turnstile = turnstile(1);
     let held = turnstile.try_pass().unwrap();
-    let shed = turnstile.pass(asker(Class::Ci, 1, 1), PATIENCE).await.unwrap_err();
+    let shed = turnstile
+        .pass(asker(Class::Ci, 1, 1), PATIENCE)
+        .await
+        .unwrap_err();
     assert!(matches!(shed, Shed::TooLong { .. }));
     let gone = tokio::time::timeout(
         Duration::from_secs(1),
@@ -62,7 +65,10 @@ async fn nodes_pass_a_line_of_a_thousand() {
     let wait = |class, principal| {
         let (turnstile, order) = (Arc::clone(&turnstile), Arc::clone(&order));
         tokio::spawn(async move {
-            let turn = turnstile.pass(asker(class, principal, 1), PATIENCE).await.unwrap();
+            let turn = turnstile
+                .pass(asker(class, principal, 1), PATIENCE)
+                .await
+                .unwrap();
             let place = order.fetch_add(1, Ordering::SeqCst);
             drop(turn);
             place
@@ -143,7 +149,10 @@ async fn bytes_count_as_turns_while_somebody_waits() {
             let (turnstile, order) = (Arc::clone(&turnstile), Arc::clone(&order));
             tokio::spawn(async move {
                 let principal = number % 2;
-                let turn = turnstile.pass(asker(Class::Ci, principal, 1), PATIENCE).await.unwrap();
+                let turn = turnstile
+                    .pass(asker(Class::Ci, principal, 1), PATIENCE)
+                    .await
+                    .unwrap();
                 order.lock().unwrap().push(principal);
                 drop(turn);
             })

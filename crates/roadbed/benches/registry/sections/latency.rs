@@ -97,9 +97,7 @@ pub(super) fn plan_for(server: &Server, rate: f64, length: Duration) -> Result<L
     let token = server.bearer(REPOSITORY, "pull")?;
     let mut headers = vec![("Accept", MANIFEST_TYPE)];
     headers.extend(token.as_deref().map(|token| ("Authorization", token)));
-    let request = server
-        .endpoint
-        .head("GET", PATH, &headers);
+    let request = server.endpoint.head("GET", PATH, &headers);
     Ok(LoadPlan {
         endpoint: server.endpoint.clone(),
         server_pid: server.pid(),
