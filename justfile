@@ -90,6 +90,10 @@ measure-reevaluation directory images *parts:
 bench-fleet-api *images:
     cargo bench -p roadbed --bench fleet -- {{images}}
 
+# Measures what a node notices of an attack, and writes docs/benchmarks.md
+bench-traffic:
+    cargo bench -p roadbed --bench registry -- --write abuse
+
 # Measures what looks into images and writes docs/benchmarks.md; a directory of YARA rules, one of advisories
 bench-scan rules advisories:
     cargo bench -p roadbed --bench registry -- --write --yara-rules {{rules}} --advisories {{advisories}} \

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use oci::{RepoName, RepoPattern};
 
 use crate::caller::Caller;
+use crate::class::Class;
 use crate::grant::{Grant, Subject};
 use crate::permit::{Act, Pull};
-use crate::principal::{Principal, PrincipalId, PrincipalName, SecretId, SecretRecord};
+use crate::principal::{Principal, PrincipalId, PrincipalKind, PrincipalName, SecretId, SecretRecord};
 use crate::role::{Role, RoleSet};
 use crate::scope::{self, Scope};
 use crate::token::{Audience, Claims};
@@ -187,6 +188,24 @@ impl AccessBook {
             .held(self.standing(caller))
             .any(|held| held.holds(Role::Inspect, repo));
         granted && self.may::<Pull>(caller, repo)
+    }
+
+    /// What the caller's pulls are, by what is granted to it by name: a robot that may pull and nothing else is what
+    /// clusters pull with, one that may look into refused images is a scanner. Nobody's word is asked for it.
+    pub fn class_of(&self, caller: &Caller) -> Class {
+        let Standing::SignedIn(page) = self.standing(caller) else {
+            return Class::Scan;
+        };
+        let gives = |role| page.held.gives(role);
+        match page.principal.kind {
+            PrincipalKind::User => Class::Ci,
+            PrincipalKind::Robot if gives(Role::Inspect) => Class::Scan,
+            PrincipalKind::Robot if [Role::Push, Role::Delete, Role::Admin].into_iter().any(gives) => {
+                Class::Ci
+            }
+            PrincipalKind::Robot if gives(Role::Pull) => Class::Node,
+            PrincipalKind::Robot => Class::Ci,
+        }
     }
 
     /// Whether the repository may be named to the caller in the catalogue: it may pull there, and its token, if it

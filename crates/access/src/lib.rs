@@ -30,13 +30,24 @@
 //! - A secret appears in a log: every type that holds one has a redacted `Debug`, and no error repeats its input
 //!   where that could be a secret.
 //!
+//! # Who comes first
+//!
+//! Where not everybody can be served at once: [`Class`], [`shares`] (nobody takes it all), [`fair`] (a line in which each has
+//! the same share), [`adaptive`] (how much is worked on at a time) and [`bucket`] (so much per second).
+//!
 //! Read [`AccessBook`] first, then `book/permits.rs`, then `token.rs`.
 
+pub mod adaptive;
 mod authorization;
 mod book;
+pub mod bucket;
 mod caller;
+mod cidr;
+mod class;
 mod excerpt;
+pub mod fair;
 mod grant;
+mod name_pattern;
 pub mod password;
 pub mod permit;
 mod principal;
@@ -51,7 +62,10 @@ pub use authorization::{Authorization, AuthorizationError, MAX_AUTHORIZATION_BYT
 pub use book::permits::{PatternPermit, Permit, SystemPermit};
 pub use book::{AccessBook, Denied, Needed};
 pub use caller::Caller;
+pub use cidr::{Cidr, CidrError};
+pub use class::{Class, ClassError};
 pub use grant::{Grant, Subject};
+pub use name_pattern::{NamePattern, NamePatternError};
 pub use principal::{
     ANONYMOUS, AUTHENTICATED, MAX_NAME_BYTES, MAX_ROBOT_SECRETS, NameError, Principal, PrincipalId,
     PrincipalKind, PrincipalName, RESERVED_NAMES, SecretId, SecretRecord, SecretVerifier,

@@ -14,7 +14,10 @@ use oci::{ErrorCode, RepoName};
 use sha2::{Digest as _, Sha256};
 use store::Store;
 
-use crate::error::ApiError;
+use crate::{
+    error::ApiError,
+    overload::{Overload, Place},
+};
 
 /// How much is remembered of what headers mean.
 #[derive(Debug, Clone)]
@@ -39,36 +42,60 @@ pub(crate) struct Authenticator {
     store: Store,
     /// Hashing under a random key keeps what is remembered useless outside of this process.
     key: [u8; 32],
-    known: Cache<[u8; 32], Arc<Caller>>,
-    anonymous: Arc<Caller>,
+    known: Cache<[u8; 32], Arc<Known>>,
+    anonymous: Arc<Known>,
+    overload: Arc<Overload>,
+}
+
+/// What a header was found to mean.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// Who asks.
+    pub(crate) caller: Caller,
+    /// What that means where not everybody can be served at once.
+    pub(crate) place: Place,
 }
 
 impl Authenticator {
-    pub(crate) fn new(store: Store, key: [u8; 32], remembered: &HeaderCache) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        key: [u8; 32],
+        remembered: &HeaderCache,
+        overload: Arc<Overload>,
+    ) -> Self {
+        let anonymous = Caller::anonymous();
         Self {
-            store,
             key,
             known: known_headers(remembered),
-            anonymous: Arc::new(Caller::anonymous()),
+            anonymous: Arc::new(Known {
+                place: overload.place(&store.access(), &anonymous),
+                caller: anonymous,
+            }),
+            overload,
+            store,
         }
     }
 
     /// The caller behind the headers; nobody at all is the anonymous caller.
-    pub(crate) async fn caller(&self, headers: &HeaderMap, address: IpAddr) -> Result<Arc<Caller>, ApiError> {
+    pub(crate) async fn caller(&self, headers: &HeaderMap, address: IpAddr) -> Result<Arc<Known>, ApiError> {
         let Some(value) = headers.get(header::AUTHORIZATION) else {
             return Ok(Arc::clone(&self.anonymous));
         };
         let fingerprint = self.fingerprint(value);
         let now = self.store.now().micros();
         if let Some(known) = self.known.get(&fingerprint) {
-            if self.store.access().is_current(&known, now) {
+            if self.store.access().is_current(&known.caller, now) {
                 return Ok(known);
             }
             self.known.invalidate(&fingerprint);
         }
-        let caller = Arc::new(self.look_up(value, address).await?);
-        self.known.insert(fingerprint, Arc::clone(&caller));
-        Ok(caller)
+        let caller = self.look_up(value, address).await?;
+        let known = Arc::new(Known {
+            place: self.overload.place(&self.store.access(), &caller),
+            caller,
+        });
+        self.known.insert(fingerprint, Arc::clone(&known));
+        Ok(known)
     }
 
     async fn look_up(&self, value: &HeaderValue, address: IpAddr) -> Result<Caller, ApiError> {
@@ -120,7 +147,7 @@ impl Authenticator {
     }
 }
 
-fn known_headers(remembered: &HeaderCache) -> Cache<[u8; 32], Arc<Caller>> {
+fn known_headers<T: Send + Sync + 'static>(remembered: &HeaderCache) -> Cache<[u8; 32], Arc<T>> {
     Cache::builder()
         .max_capacity(remembered.entries)
         .time_to_live(remembered.time)

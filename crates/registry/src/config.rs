@@ -7,6 +7,7 @@ use oci::ManifestLimits;
 use crate::{
     auth::HeaderCache,
     body::{BodyRate, Unwanted},
+    overload::TrafficConfig,
     token::FormLimits,
 };
 
@@ -50,6 +51,8 @@ pub struct RegistryConfig {
     pub body_rate: BodyRate,
     /// Most names on a page of the catalog, tags on a page of tags, or referrers on a page of referrers.
     pub page_items: usize,
+    /// What is done where not everybody can be served at once.
+    pub traffic: TrafficConfig,
     /// Whether each request makes a span for the exporter of traces; costs about a microsecond.
     pub trace_requests: bool,
 }
@@ -76,6 +79,7 @@ impl Default for RegistryConfig {
                 window: Duration::from_secs(30),
             },
             page_items: 1_000,
+            traffic: TrafficConfig::default(),
             trace_requests: false,
         }
     }

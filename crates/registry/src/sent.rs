@@ -15,22 +15,30 @@ use http_body::{Body as _, Frame, SizeHint};
 use crate::{
     access_log::{AccessLog, AccessRecord},
     metrics::RegistryMetrics,
+    overload::Charged,
 };
 
 /// Counts what passes and writes the access log's line when the body ends, however it ends.
 pub(crate) struct SentBody {
     body: Body,
     sent: u64,
+    /// Of that, what whoever asked was charged for.
+    told: u64,
+    charged: Option<Charged>,
     started: Instant,
     record: Option<AccessRecord>,
     log: AccessLog,
     metrics: Arc<RegistryMetrics>,
 }
 
+/// Bytes of an answer that are charged at a time: who takes long for a large one is seen before its end.
+const CHARGED_BYTES: u64 = 4 << 20;
+
 impl SentBody {
     pub(crate) fn wrap(
         response: Response<Body>,
         record: Option<AccessRecord>,
+        charged: Option<Charged>,
         log: &AccessLog,
         metrics: &Arc<RegistryMetrics>,
         started: Instant,
@@ -43,6 +51,8 @@ impl SentBody {
             Body::new(Self {
                 body,
                 sent: 0,
+                told: 0,
+                charged,
                 started,
                 record,
                 log,
@@ -65,6 +75,9 @@ impl http_body::Body for SentBody {
             && let Some(data) = frame.data_ref()
         {
             self.sent += data.len() as u64;
+            if self.sent - self.told >= CHARGED_BYTES {
+                self.charge();
+            }
         }
         polled
     }
@@ -78,8 +91,18 @@ impl http_body::Body for SentBody {
     }
 }
 
+impl SentBody {
+    fn charge(&mut self) {
+        if let Some(charged) = &self.charged {
+            charged.sent(self.sent - self.told);
+        }
+        self.told = self.sent;
+    }
+}
+
 impl Drop for SentBody {
     fn drop(&mut self) {
+        self.charge();
         self.metrics.sent_bytes.inc_by(self.sent);
         let Some(mut record) = self.record.take() else {
             return;

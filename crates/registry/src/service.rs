@@ -1,10 +1,11 @@
 //! From a request to its answer: read the path, find out who asks, get the permit, call the handler, count and log.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, pin::pin, sync::Arc, time::Instant};
 
-use access::Caller;
+use access::{Caller, Class, PrincipalId, PrincipalName};
 use axum::body::Body;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use oci::RepoName;
 use store::Store;
@@ -21,12 +22,17 @@ use crate::{
     error::ApiError,
     gate::{Gate, Pull},
     metrics::RegistryMetrics,
+    overload::{self, Overload, TrafficUsage, asker, in_turn},
     proxy::Proxy,
     query::Query,
+    rates::RateOf,
     route::Route,
     sent::SentBody,
     token::MAX_FORM_BYTES,
-    traffic::listener::Peer,
+    traffic::{
+        listener::Peer,
+        turnstile::{LineState, Turn},
+    },
 };
 
 /// The registry's protocol over a store. Cheap to clone.
@@ -42,6 +48,7 @@ struct Inner {
     metrics: Arc<RegistryMetrics>,
     access_log: AccessLog,
     admission: Admission,
+    overload: Arc<Overload>,
     form_room: Semaphore,
     manifest_room: Semaphore,
     answer_room: AnswerRoom,
@@ -56,7 +63,34 @@ pub(crate) struct Exchange<'r> {
     pub query: &'r Query<'r>,
     pub caller: &'r Caller,
     pub address: IpAddr,
+    pub class: Class,
     pub path: &'r str,
+}
+
+/// What is found out about a request on the way to its answer.
+struct Noted {
+    label: &'static str,
+    principal: Option<PrincipalName>,
+    id: Option<PrincipalId>,
+    /// Who asks was found out, if only that it is nobody in particular.
+    is_known: bool,
+    class: Class,
+    /// The rates that its bytes are taken from.
+    rates: Box<[RateOf]>,
+}
+
+impl Noted {
+    /// Of a request that nothing is known of yet.
+    fn of(label: &'static str, class: Class) -> Self {
+        Self {
+            label,
+            principal: None,
+            id: None,
+            is_known: false,
+            class,
+            rates: Box::default(),
+        }
+    }
 }
 
 impl<'r> Exchange<'r> {
@@ -84,8 +118,16 @@ impl Registry {
         key: [u8; 32],
         proxy: Option<Proxy>,
     ) -> Self {
+        let overload = Overload::new(config.traffic.clone(), config.concurrent_lookups);
+        let overload = Arc::new(overload);
         let inner = Inner {
-            authenticator: Authenticator::new(store.clone(), key, &config.header_cache),
+            authenticator: Authenticator::new(
+                store.clone(),
+                key,
+                &config.header_cache,
+                Arc::clone(&overload),
+            ),
+            overload,
             admission: Admission::new(places(&config), metrics.uploads_in_flight.clone()),
             form_room: room(config.forms.memory),
             manifest_room: room(config.manifest_memory),
@@ -132,44 +174,113 @@ impl Registry {
         let (parts, body) = request.into_parts();
         let body = RequestBody::new(body, &parts.headers, self.config().unwanted);
         let waiting = body.waiting();
-        let mut who = None;
-        let mut label = "unknown";
-        let answer = self.answer(peer, address, &parts, body, &mut who, &mut label);
+        let mut noted = Noted::of("unknown", Class::Scan);
+        let answer = self.answer((peer, address), started, &parts, body, &mut noted);
         let outcome = if self.inner.config.trace_requests {
             let span = tracing::info_span!("request", method = %parts.method, path = parts.uri.path());
             answer.instrument(span).await
         } else {
             answer.await
         };
+        // Whoever cannot be told apart from others has no turn to wait for, and must not get answers for nothing.
+        if outcome.is_err() && !noted.is_known && self.inner.overload.is_pressed(started) {
+            overload::hold().await;
+        }
         let mut response = outcome.unwrap_or_else(ApiError::into_response);
         response
             .headers_mut()
             .insert(API_VERSION.clone(), HeaderValue::from_static("registry/2.0"));
         waiting.end(&mut response);
         let head = (&parts.method, &parts.uri, &parts.headers);
-        self.record(label, address, head, who, started, response)
+        self.conclude(noted, address, head, started, response)
     }
 
-    /// Counts an answer and writes its line of the access log when its body has been sent; also for what is answered
-    /// beside the protocol.
+    /// The answer to everybody at an address that is banned, before anything is done for them.
+    pub async fn refusal_of(&self, address: IpAddr) -> Option<Response<Body>> {
+        let measure = self.store().measure_of_address(address)?;
+        if measure.measure != store::Measure::Ban {
+            return None;
+        }
+        let overload = &self.inner.overload;
+        let nobody = asker(Class::Scan, None, address);
+        overload.note(Instant::now(), None, nobody, (true, Some(0)), Box::default());
+        self.inner.metrics.shed.inc();
+        overload::hold().await;
+        let close = HeaderValue::from_static("close");
+        let refusal = overload::banned(&measure, self.store()).header(header::CONNECTION, close);
+        Some(refusal.into_response())
+    }
+
+    /// Lets a request beside the protocol wait until its turn comes. It comes behind all that pulls and pushes, unless it is
+    /// `urgent`: a probe that is not answered ends the server.
+    pub async fn wait_for_turn(&self, address: IpAddr, urgent: bool) -> Result<(), Response<Body>> {
+        let class = if urgent { Class::Node } else { Class::Pages };
+        let asker = asker(class, None, address);
+        let turn = self.inner.overload.turn(asker, Instant::now()).await;
+        turn.map(drop).map_err(ApiError::into_response)
+    }
+
+    /// What goes on at the turnstiles: of the processor, and of the database.
+    pub fn turns(&self) -> (LineState, LineState) {
+        self.inner.overload.turns()
+    }
+
+    /// Who uses what now.
+    pub fn traffic(&self) -> TrafficUsage {
+        self.inner.overload.usage(&self.store().access())
+    }
+
+    /// Counts an answer beside the protocol and writes its line of the access log when its body has been sent.
     pub fn record(
         &self,
         label: &'static str,
         address: IpAddr,
-        (method, uri, headers): (&Method, &http::Uri, &HeaderMap),
-        principal: Option<access::PrincipalName>,
+        head: (&Method, &http::Uri, &HeaderMap),
+        principal: Option<PrincipalName>,
         started: Instant,
         response: Response<Body>,
     ) -> Response<Body> {
-        let duration = started.elapsed();
+        let noted = Noted {
+            principal,
+            ..Noted::of(label, Class::Pages)
+        };
+        self.conclude(noted, address, head, started, response)
+    }
+
+    fn conclude(
+        &self,
+        noted: Noted,
+        address: IpAddr,
+        (method, uri, headers): (&Method, &http::Uri, &HeaderMap),
+        started: Instant,
+        response: Response<Body>,
+    ) -> Response<Body> {
+        let now = Instant::now();
+        let duration = now.saturating_duration_since(started);
+        let Noted {
+            label,
+            principal,
+            id,
+            class,
+            rates,
+            ..
+        } = noted;
+        let status = response.status();
         self.inner
             .metrics
-            .observe(label, method, response.status(), duration.as_secs_f64());
+            .observe(label, method, status, duration.as_secs_f64());
+        let shed = status == StatusCode::TOO_MANY_REQUESTS;
+        let answer = (shed, response.body().size_hint().exact());
+        let asker = asker(class, id, address);
+        let charged = self
+            .inner
+            .overload
+            .note(now, principal.as_ref(), asker, answer, rates);
         let record = self.inner.access_log.is_on().then(|| AccessRecord {
             at: self.inner.store.now(),
             address,
             principal,
-            status: response.status().as_u16(),
+            status: status.as_u16(),
             sent_bytes: 0,
             duration,
             user_agent: headers.get(header::USER_AGENT).cloned(),
@@ -179,6 +290,7 @@ impl Registry {
         SentBody::wrap(
             response,
             record,
+            charged,
             &self.inner.access_log,
             &self.inner.metrics,
             started,
@@ -187,34 +299,49 @@ impl Registry {
 
     async fn answer(
         &self,
-        peer: Peer,
-        address: IpAddr,
+        (peer, address): (Peer, IpAddr),
+        started: Instant,
         parts: &http::request::Parts,
         body: RequestBody,
-        who: &mut Option<access::PrincipalName>,
-        label: &mut &'static str,
+        noted: &mut Noted,
     ) -> Result<Response<Body>, ApiError> {
         let route = Route::parse(parts.uri.path())?;
-        *label = route.label();
+        noted.label = route.label();
         let query = Query::parse(parts.uri.query())?;
         let (route, namespace) = self.in_namespace(route, &parts.method, &query, &parts.headers)?;
         let route = self.by_its_one_name(route);
-        let caller = match self.inner.authenticator.caller(&parts.headers, address).await {
-            Ok(caller) => caller,
+        let known = match self.inner.authenticator.caller(&parts.headers, address).await {
+            Ok(known) => known,
             Err(error) => {
                 return Err(self.challenged(error, peer, parts, &route, &query, Some(Failure::InvalidToken)));
             }
         };
-        *who = caller.principal().map(|principal| principal.name.clone());
+        let (overload, caller) = (&self.inner.overload, &known.caller);
+        noted.principal = caller.principal().map(|principal| principal.name.clone());
+        noted.id = caller.principal_id();
+        noted.is_known = true;
+        let asked = (&route, &parts.method);
+        noted.class = overload.class(self.store(), &known, address, &parts.headers, asked);
+        noted.rates = match overload.allow(self.store(), &known, address) {
+            Ok(rates) => rates,
+            Err(refusal) => {
+                overload::hold().await;
+                return Err(refusal);
+            }
+        };
+        let turn = overload
+            .turn(asker(noted.class, noted.id, address), started)
+            .await?;
         let exchange = Exchange {
             method: &parts.method,
             headers: &parts.headers,
             query: &query,
-            caller: &caller,
+            caller,
             address,
+            class: noted.class,
             path: parts.uri.path(),
         };
-        let answer = self.dispatch(&route, &exchange, body).await;
+        let answer = in_turn(turn, pin!(self.dispatch(&route, &exchange, body))).await;
         let failure = parts
             .headers
             .contains_key(header::AUTHORIZATION)
@@ -223,7 +350,7 @@ impl Registry {
             answer.map_err(|error| self.challenged(error, peer, parts, &route, &query, failure))?;
         // A form that asks for a token says in its body who it is from.
         if let Some(name) = response.extensions_mut().remove() {
-            *who = Some(name);
+            noted.principal = Some(name);
         }
         if let Some(namespace) = namespace {
             response
@@ -241,6 +368,12 @@ impl Registry {
     ) -> Result<Response<Body>, ApiError> {
         self.demand_writable(route, exchange)?;
         let _place = self.admit(route, exchange)?;
+        let _turn = match route {
+            Route::Catalog | Route::Tags(_) | Route::Referrers(..) => {
+                Some(self.database_turn(exchange).await?)
+            }
+            _ => None,
+        };
         let answer = match route {
             Route::Ping => ping(exchange),
             Route::Token => self.token_request(exchange, body).await,
@@ -303,10 +436,19 @@ impl Registry {
             .await
     }
 
-    /// The place of a pull while it asks the database.
-    pub(crate) fn lookup_place(&self, exchange: &Exchange<'_>) -> Result<LookupPlace, ApiError> {
+    /// The place of a pull while it asks the database, and its turn.
+    pub(crate) async fn lookup_place(
+        &self,
+        exchange: &Exchange<'_>,
+    ) -> Result<(LookupPlace, Turn), ApiError> {
         let principal = exchange.caller.principal_id();
-        self.inner.admission.lookup(principal, exchange.address)
+        let place = self.inner.admission.lookup(principal, exchange.address)?;
+        Ok((place, self.database_turn(exchange).await?))
+    }
+
+    async fn database_turn(&self, exchange: &Exchange<'_>) -> Result<Turn, ApiError> {
+        let asker = asker(exchange.class, exchange.caller.principal_id(), exchange.address);
+        self.inner.overload.database_turn(asker).await
     }
 
     async fn read_form(&self, body: RequestBody) -> Result<bytes::Bytes, ApiError> {

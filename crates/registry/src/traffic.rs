@@ -6,10 +6,15 @@
 //! - [`lanes`]: which threads a connection is served by, so that short answers do not wait behind large bodies.
 //! - [`guarded`]: a stream that knows in which phase its connection is and cuts what is too slow for it.
 //! - [`tls`]: certificates that are reloaded when their files change.
+//! - `turnstile`: whose turn it is where not everybody can be served at once; `lag`: whether that is so.
+//! - `meter`: who has asked for how much in the last minute.
 //! - [`limits`]: every bound with its unit and default.
 
 pub mod guarded;
+pub(crate) mod lag;
 pub mod lanes;
 pub mod limits;
 pub mod listener;
+pub(crate) mod meter;
 pub mod tls;
+pub(crate) mod turnstile;

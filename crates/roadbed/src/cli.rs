@@ -8,7 +8,8 @@ use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, copy,
     decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, maintenance,
-    manifests, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
+    manifests, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, traffic, users,
+    waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -162,6 +163,8 @@ pub(crate) enum Command {
     /// Look at what sinks are told, and try again
     #[command(subcommand)]
     Delivery(deliveries::DeliveryCommand),
+    /// Show who uses what now, and throttle or ban somebody for a while
+    Traffic(traffic::TrafficArgs),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what

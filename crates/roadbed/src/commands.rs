@@ -43,6 +43,7 @@ pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod signers;
 pub(crate) mod sinks;
+pub(crate) mod traffic;
 pub(crate) mod users;
 pub(crate) mod waivers;
 
@@ -94,6 +95,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Sbom(args) => sbom::run(&client, &args).await,
         Command::Sink(command) => return sinks::run(&Client::connect(&client)?, command).await,
         Command::Delivery(command) => deliveries::run(&Client::connect(&client)?, command).await,
+        Command::Traffic(args) => traffic::run(&Client::connect(&client)?, args).await,
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,

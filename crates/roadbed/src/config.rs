@@ -34,6 +34,7 @@ mod sections;
 mod setting;
 mod show;
 mod telling;
+pub(crate) mod traffic;
 mod units;
 mod variables;
 
@@ -43,10 +44,10 @@ mod tests;
 use key::{Effective, Key, Reader};
 use layers::Layers;
 
+pub(crate) use access::Cidr;
 pub(crate) use feeds::Feeds;
 pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
-pub(crate) use network::Cidr;
 pub(crate) use problem::Problem;
 pub(crate) use proxy::{Proxy, SecretFrom, UpstreamEntry};
 pub(crate) use road::Road;
@@ -57,6 +58,7 @@ pub(crate) use sections::{
 };
 pub(crate) use show::{defaults_list, defaults_page, defaults_toml, effective_list, effective_toml};
 pub(crate) use telling::Telling;
+pub(crate) use traffic::Traffic;
 pub(crate) use units::{Size, Span};
 
 /// Everything that can be configured.
@@ -93,6 +95,8 @@ pub(crate) struct Config {
     pub(crate) sbom: Sbom,
     /// How people are told what happens.
     pub(crate) telling: Telling,
+    /// Who comes first, and who may ask for how much.
+    pub(crate) traffic: Traffic,
     /// Signing in.
     pub(crate) auth: Auth,
     /// The JSON API.
@@ -155,6 +159,7 @@ impl Config {
             rebase: Rebase::read(&mut reader),
             sbom: Sbom::read(&mut reader),
             telling: Telling::read(&mut reader),
+            traffic: Traffic::read(&mut reader),
             auth: Auth::read(&mut reader),
             api: Api::read(&mut reader),
             log: Log::read(&mut reader),
@@ -288,6 +293,7 @@ impl Config {
                 window: self.connections.rate_window.0,
             },
             page_items: from.page_items,
+            traffic: self.traffic.traffic_config(),
             trace_requests: self.telemetry.otlp_endpoint.is_some(),
             manifest_limits: oci::ManifestLimits::default(),
         };
@@ -493,6 +499,7 @@ impl Config {
             self.rebase.effective(),
             self.sbom.effective(),
             self.telling.effective(),
+            self.traffic.effective(),
             self.auth.effective(),
             self.api.effective(),
             self.log.effective(),
@@ -538,6 +545,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Rebase,
         Sbom,
         Telling,
+        Traffic,
         Auth,
         Api,
         Log,

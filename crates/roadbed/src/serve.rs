@@ -41,6 +41,8 @@ mod proxies;
 mod proxying;
 mod store_metrics;
 mod telling;
+mod traffic_metrics;
+mod watching;
 
 use app::App;
 use background::Background;
@@ -49,6 +51,7 @@ use health::Health;
 use housekeeping::Housekeeping;
 use proxies::TrustedProxies;
 use telling::Tellers;
+use watching::Watched;
 
 /// File that receives the address once the server listens; for whoever starts it on port 0.
 const READY_FILE: &str = "ROADBED_READY_FILE";
@@ -80,6 +83,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let knowledge = looking::knowledge(&config, &store);
     let gate = looking::gate(&config, &store, &knowledge);
     let registry = registry(&config, &store, access_log.clone(), gate, &mut metrics)?;
+    traffic_metrics::register(&mut metrics, registry.clone());
     let connections = ConnectionMetrics::register(&mut metrics);
     store_metrics::register(&mut metrics, store.clone());
     let told = TellingMetrics::register(&mut metrics);
@@ -96,15 +100,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         looking::messages(looking.as_ref()),
         told,
     )?;
-    let state = web::WebState::new(store.clone(), web_config(&config, &instance)).fed_by(fetching.syncing());
+    let state = web::WebState::new(store.clone(), web_config(&config, &instance))
+        .fed_by(fetching.syncing())
+        .watched_by(Arc::new(Watched(registry.clone())));
     let state = looking::serving(looking.as_ref(), Tellers::serving(tellers.as_ref(), state));
-    let app = App {
-        registry,
-        other: web::router(state)
-            .merge(front::router())
-            .merge(health.clone().router()),
-        proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
-    };
+    let app = app(&config, registry, state, &health);
     let watching = tls.clone().map(CertificateStore::watch);
     let (limits, delay) = (config.connection_limits(), config.connections.drain_delay.0);
     let server_config = tls.as_ref().map(CertificateStore::server_config);
@@ -202,6 +202,18 @@ fn registry(
         key,
         proxy,
     ))
+}
+
+/// What answers all requests.
+fn app(config: &Config, registry: Registry, state: web::WebState, health: &Health) -> App {
+    App {
+        registry,
+        other: web::router(state)
+            .merge(front::router())
+            .merge(health.clone().router()),
+        proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
+        class_header: config.traffic.class_header.clone(),
+    }
 }
 
 fn url_of(config: &Config, address: SocketAddr) -> String {

@@ -20,4 +20,5 @@ mod cli {
     mod scan;
     mod signers;
     mod stopped;
+    mod traffic;
 }

@@ -1,6 +1,6 @@
 //! Slow clients, many clients, and what must go on meanwhile, against the real binary with short windows.
 //!
-//! `bounds.rs`: every key at its smallest and at its largest. `slow.rs`: heads, bodies and readers that are too slow are
+//! `abuse.rs`: somebody asks for all there is; throttles, bans. `bounds.rs`: every key at its smallest and at its largest. `slow.rs`: heads, bodies and readers that are too slow are
 //! cut, honest ones are not. `gone.rs`: clients that stop sending, go away, or ask before they send. `caps.rs`: what is over
 //! a cap is turned away and told when to come again. `shares.rs`: nobody takes what others need, `interface.rs`: nor of
 //! the JSON API, `together.rs`: nor of a thread. `mute.rs`: nobody reads the console. `memory.rs`: manifests in
@@ -12,6 +12,7 @@
 mod harness;
 
 mod traffic {
+    mod abuse;
     mod away;
     mod bounds;
     mod cached;

@@ -261,6 +261,15 @@ pub enum EventKind {
     /// Pulls were allowed whatever is decided, or not any more.
     #[serde(rename = "gate.break-glass")]
     BreakGlass,
+    /// Somebody's requests are answered 429 for a while.
+    #[serde(rename = "traffic.ban")]
+    TrafficBan,
+    /// Somebody may ask only so much for a while.
+    #[serde(rename = "traffic.throttle")]
+    TrafficThrottle,
+    /// One of these was ended before its time.
+    #[serde(rename = "traffic.lift")]
+    TrafficLift,
     /// Something was found to be wrong with a blob, or with the reasons of decisions.
     #[serde(rename = "fsck.damage")]
     FsckDamage,

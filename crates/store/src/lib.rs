@@ -88,6 +88,7 @@ mod synthetic;
 mod tag;
 #[cfg(test)]
 mod testing;
+mod traffic;
 mod upload;
 mod upstream_tag;
 
@@ -161,5 +162,9 @@ pub use signed::SignedKind;
 pub use sink::{SecretChange, SinkSecrets, StoredSink};
 pub use synthetic::SyntheticImage;
 pub use tag::TagTarget;
+pub use traffic::{
+    InForce, LONGEST_MEASURE, MAX_MEASURES, MEASURE_REASON_BYTES, Measure, NewTrafficMeasure, TrafficMeasure,
+    TrafficTarget,
+};
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};
 pub use upstream_tag::UpstreamTag;

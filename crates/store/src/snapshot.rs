@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::db::sql;
 use crate::rule::Rules;
-use crate::{Rule, StoreError, setting};
+use crate::{Rule, StoreError, TrafficMeasure, setting};
 
 pub(crate) mod follow;
 
@@ -20,6 +20,8 @@ pub(crate) struct Snapshot {
     pub(crate) book: Arc<AccessBook>,
     pub(crate) rules: PatternMap<Arc<Rules>>,
     pub(crate) default_rules: Arc<Rules>,
+    /// Who is throttled or banned for a while.
+    pub(crate) measures: Arc<[TrafficMeasure]>,
     /// The access data could not be read after it was changed, so the book allows nothing.
     pub(crate) is_closed: bool,
 }
@@ -37,11 +39,13 @@ impl Snapshot {
             .map(|Rule { pattern, rules }| (pattern, Arc::new(rules)))
             .collect();
         let rules = PatternMap::build(rules).map_err(|tie| StoreError::damaged(tie.to_string()))?;
+        let measures = crate::traffic::all(on).await?.into();
         let book = AccessBook::build(principals, secrets, grants, generation);
         Ok(Self {
             book: Arc::new(book),
             rules,
             default_rules: Arc::default(),
+            measures,
             is_closed: false,
         })
     }
@@ -53,6 +57,7 @@ impl Snapshot {
             book: Arc::new(book),
             rules: PatternMap::default(),
             default_rules: Arc::default(),
+            measures: Arc::default(),
             is_closed: true,
         }
     }

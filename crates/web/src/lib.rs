@@ -65,6 +65,7 @@ mod signers;
 mod sinks;
 mod state;
 mod system;
+mod traffic;
 mod users;
 mod waivers;
 mod weighing;
@@ -97,6 +98,7 @@ pub use reports::ReportOf;
 pub use session::{PeerAddress, WhoAsked};
 pub use sinks::{MAX_KEEP_SECONDS, NewSecretOfSink, Telling, TestAsked, check_events};
 pub use state::{WebConfig, WebState};
+pub use traffic::{TrafficSeen, Watching};
 pub use weighing::{Admitted, NotAdmitted, Weighed, admit};
 
 /// The path under which all of it stands.
@@ -177,6 +179,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .routes(routes!(signers::list_signers, signers::set_signer))
         .routes(routes!(signers::get_signer, signers::remove_signer))
         .merge(of_telling())
+        .merge(of_traffic())
         .routes(routes!(affected::get_affected))
         .routes(routes!(decisions::get_decision))
         .routes(routes!(reports::get_report))
@@ -248,6 +251,17 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(rebases::items::reject_rebase))
         .routes(routes!(rebases::get_rebase))
         .routes(routes!(rebases::undo_rebase))
+}
+
+/// Who uses what, and who is throttled or banned.
+fn of_traffic() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(traffic::get_traffic))
+        .routes(routes!(
+            traffic::list_measures,
+            traffic::set_measure,
+            traffic::lift_measure
+        ))
 }
 
 /// Who is told what.

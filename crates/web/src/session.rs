@@ -10,6 +10,7 @@ use axum::extract::FromRequestParts;
 use http::header;
 use http::request::Parts;
 use oci::{RepoName, RepoPattern};
+use store::Measure;
 
 use crate::body::check_content_type;
 use crate::problem::{ApiError, Kind};
@@ -109,6 +110,7 @@ impl FromRequestParts<WebState> for Session {
             }
         };
         origin.who.note(&caller);
+        check_ban(state, &caller)?;
         Ok(Self {
             caller,
             book: state.store.access(),
@@ -143,6 +145,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         check_content_type(&parts.method, &parts.headers)?;
         Ok(Self::of(parts))
+    }
+}
+
+/// Who is banned is told until when; not an administrator, who may have become one meanwhile and must be able to lift it.
+fn check_ban(state: &WebState, caller: &Caller) -> Result<(), ApiError> {
+    let Some(principal) = caller.principal().filter(|principal| !principal.administrator) else {
+        return Ok(());
+    };
+    match state.store.measure_of_principal(&principal.name) {
+        Some(held) if held.measure == Measure::Ban => {
+            let left = held.until.seconds().saturating_sub(state.store.now().seconds());
+            let detail = format!("{} is banned until {}", principal.name, held.until);
+            let seconds = u64::try_from(left).unwrap_or(0);
+            Err(ApiError::retry_after(Kind::TooMany, detail, seconds))
+        }
+        _ => Ok(()),
     }
 }
 

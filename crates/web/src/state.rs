@@ -20,6 +20,7 @@ use crate::rebases::Rebasing;
 use crate::road::adoption::Surveying;
 use crate::session::PeerAddress;
 use crate::sinks::Telling;
+use crate::traffic::Watching;
 
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
@@ -83,6 +84,8 @@ pub struct WebState {
     pub(crate) syncing: Option<Arc<dyn Syncing>>,
     /// Who tells sinks; nobody where nobody is told.
     pub(crate) telling: Option<Arc<dyn Telling>>,
+    /// Who knows what goes on; nobody where no traffic is served.
+    pub(crate) watching: Option<Arc<dyn Watching>>,
     /// Who answers questions about all images; nobody where none are looked into.
     pub(crate) asking: Option<Arc<dyn Asking>>,
     /// Who keeps incidents; nobody where no images are looked into.
@@ -157,6 +160,7 @@ impl WebState {
             surveying: None,
             syncing: None,
             telling: None,
+            watching: None,
             asking: None,
             incidents: None,
             questions: Shares::new(QUESTIONS, PARTS),
@@ -180,6 +184,15 @@ impl WebState {
     #[must_use]
     pub fn told_by(self, telling: Option<Arc<dyn Telling>>) -> Self {
         Self { telling, ..self }
+    }
+
+    /// The same with somebody who knows what goes on.
+    #[must_use]
+    pub fn watched_by(self, watching: Arc<dyn Watching>) -> Self {
+        Self {
+            watching: Some(watching),
+            ..self
+        }
     }
 
     /// The same with somebody who knows all images.

@@ -59,5 +59,8 @@ pub use crate::sessions::{IssuedSession, NewSession, OwnPassword, Whoami};
 pub use crate::signers::{SetSigner, SignerEntry};
 pub use crate::sinks::{NewSink, SetSink, ShownSink, SinkEntry, SinkTest};
 pub use crate::system::{Counters, SystemStatus};
+pub use crate::traffic::{
+    MeasureEntry, MeasureKind, MeasureReport, NewMeasure, TrafficLine, TrafficReport, TrafficUse,
+};
 pub use crate::users::{NewPassword, NewUser};
 pub use crate::waivers::{NewWaiver, WaiverEntry, WaiverImage};

@@ -16,5 +16,6 @@ mod api {
     mod rulings;
     mod sessions;
     mod shares;
+    mod traffic;
     mod world;
 }

@@ -62,6 +62,11 @@ impl HeldRoles {
                 .any(|(pattern, roles)| roles.contains(role) && pattern.matches(repo))
     }
 
+    /// Whether any pattern gives `role`.
+    pub(super) fn gives(&self, role: Role) -> bool {
+        self.holds_everywhere(role) || self.patterns(role).next().is_some()
+    }
+
     /// Whether `**` gives `role`.
     pub(super) fn holds_everywhere(&self, role: Role) -> bool {
         self.everywhere.contains(role)

@@ -476,3 +476,40 @@ fn look_ups_by_name_and_number_agree() {
     assert_eq!(book.principal(&"zoe".parse().unwrap()), None);
     assert_eq!(book.generation(), 5);
 }
+
+#[test]
+fn what_pulls_are_is_read_from_grants_and_not_from_claims() {
+    let robot = |id, name: &str| Principal {
+        kind: PrincipalKind::Robot,
+        ..principal(id, name)
+    };
+    let (mut principals, mut secrets) = people();
+    let robots = [
+        ("cluster", "pull"),
+        ("build", "push"),
+        ("scanner", "inspect"),
+        ("idle", ""),
+    ];
+    let mut grants = grants();
+    for (id, (name, roles)) in (4..).zip(robots) {
+        principals.push(robot(id, name));
+        secrets.push(secret(id * 10, id));
+        if !roles.is_empty() {
+            grants.push(grant(name, "team-a/**", roles));
+        }
+    }
+    let book = AccessBook::build(principals, secrets, grants, 5);
+    let class = |id| book.class_of(&caller(&book, id));
+    assert_eq!(
+        [1, 3, 4, 5, 6, 7].map(class),
+        [
+            Class::Ci,
+            Class::Ci,
+            Class::Node,
+            Class::Ci,
+            Class::Scan,
+            Class::Ci
+        ]
+    );
+    assert_eq!(book.class_of(&Caller::anonymous()), Class::Scan);
+}

@@ -69,7 +69,7 @@ impl Registry {
         {
             None
         } else {
-            Some(self.lookup_place(exchange)?)
+            Some(self.lookup_place(exchange).await?)
         };
         Ok(self.store().blob(permit, digest).await?)
     }

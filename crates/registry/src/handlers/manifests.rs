@@ -15,6 +15,7 @@ use store::{PullClass, PullNote, PutError, PutManifest, PutOutcome, StoredManife
 use super::{empty, is_not_modified, not_modified, set, set_digest};
 use crate::{
     body::RequestBody,
+    classes::has_agent_of_node,
     error::{ApiError, delete_failed},
     gate,
     service::{Exchange, Registry},
@@ -52,8 +53,11 @@ impl Registry {
         let mut found = self.store().remembered_manifest(&permit, reference).await;
         if found.is_none() {
             // A cold image that a whole cluster pulls is one question.
-            let asks = !self.store().is_asking_for(&permit, reference);
-            let _place = asks.then(|| self.lookup_place(exchange)).transpose()?;
+            let _place = if self.store().is_asking_for(&permit, reference) {
+                None
+            } else {
+                Some(self.lookup_place(exchange).await?)
+            };
             found = self.store().manifest(&permit, reference).await?;
         }
         let manifest = found.ok_or_else(|| ApiError::manifest_unknown(reference))?;
@@ -115,7 +119,8 @@ impl Registry {
     fn pull_class(&self, exchange: &Exchange<'_>, repo: &RepoName) -> PullClass {
         let kind = exchange.caller.principal().map(|principal| principal.kind);
         match kind {
-            _ if is_node(exchange) => PullClass::Node,
+            // It decides nothing but how the pull is listed.
+            _ if has_agent_of_node(exchange.headers) => PullClass::Node,
             _ if self.store().access().may_inspect(exchange.caller, repo) => PullClass::Inspection,
             Some(PrincipalKind::Robot) => PullClass::Ci,
             _ => PullClass::Other,
@@ -271,17 +276,4 @@ fn verified(expected: &Digest, bytes: &[u8]) -> Result<Digest, ApiError> {
         "the manifest has digest {actual}, not {expected}: push the bytes that the digest was made of"
     );
     Err(ApiError::digest_invalid(message).detail(json!({ "expected": expected, "actual": actual })))
-}
-
-/// Nodes say who they are in their user agent; it decides nothing but how the pull is listed.
-/// Whether it is what a cluster's nodes pull with.
-fn is_node(exchange: &Exchange<'_>) -> bool {
-    let agent = exchange
-        .headers
-        .get(header::USER_AGENT)
-        .and_then(|agent| agent.to_str().ok())
-        .unwrap_or_default();
-    ["containerd/", "cri-o/", "kubelet/"]
-        .iter()
-        .any(|name| agent.starts_with(name))
 }

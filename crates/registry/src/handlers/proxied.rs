@@ -53,7 +53,7 @@ impl Registry {
         let found = match proxy.remembered(ask, reference).await {
             Some(found) => found,
             None => {
-                let place = self.lookup_place(exchange)?;
+                let place = self.lookup_place(exchange).await?;
                 let seen = proxy.look(ask, reference).await.map_err(tell)?;
                 drop(place);
                 let found = proxy.manifest(ask, reference, seen, deadline);

@@ -132,6 +132,7 @@ fn start_express() -> io::Result<Handle> {
         if let Err(error) = slice::shorten() {
             tracing::debug!(%error, "the system does not shorten the time slice of a thread");
         }
+        super::lag::begin();
         runtime.block_on(std::future::pending::<()>());
     })?;
     Ok(handle)

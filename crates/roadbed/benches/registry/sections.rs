@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use crate::{bench::Bench, report::Section};
 
+mod abuse;
 mod blob_cold;
 mod blob_get;
 mod latency;
@@ -34,6 +35,8 @@ pub(crate) enum SectionName {
     Push,
     /// Latency of manifests while others push.
     Latency,
+    /// Latency of a node's manifests while somebody asks for all there is.
+    Abuse,
     /// Resident memory.
     Memory,
     /// Start and tags with 100,000 manifests.
@@ -52,12 +55,13 @@ pub(crate) enum SectionName {
 
 impl SectionName {
     /// In the order of the page.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::ManifestGet,
         Self::BlobGet,
         Self::Mixed,
         Self::Push,
         Self::Latency,
+        Self::Abuse,
         Self::Memory,
         Self::Start,
         Self::ScanPass,
@@ -83,6 +87,7 @@ pub(crate) fn run(name: SectionName, bench: &Bench) -> Result<Section> {
         SectionName::Mixed => mixed::run(bench),
         SectionName::Push => push::run(bench),
         SectionName::Latency => latency::run(bench),
+        SectionName::Abuse => abuse::run(bench),
         SectionName::Memory => memory::run(bench),
         SectionName::Start => start::run(bench),
         SectionName::ScanPass => scan_pass::run(bench),

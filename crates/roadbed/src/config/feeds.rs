@@ -10,9 +10,9 @@ use outbound::{Settings, Url};
 use thiserror::Error;
 
 use super::key::section;
-use super::network::Cidr;
 use super::units::{Size, Span};
 use crate::feeds::{BundleLimits, FeedLimits};
+use access::Cidr;
 
 const OSV: &str = "https://osv-vulnerabilities.storage.googleapis.com/";
 const KEV: &str = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json";

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use access::Cidr;
 use oci::{RepoName, RepoPattern, Tag};
 use registry::RegistryConfig;
 use registry::traffic::limits::ConnectionLimits;
@@ -14,7 +15,7 @@ use web::WebConfig;
 
 use super::key::section;
 use super::logging::{LogFilter, LogFormat, LogTarget};
-use super::network::{Cidr, PublicUrl};
+use super::network::PublicUrl;
 use super::sbom::SbomFormat;
 use super::setting::{Namespaces, SignerName};
 use super::units::{Size, Span};

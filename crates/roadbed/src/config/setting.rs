@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use access::Cidr;
 use config::ValueKind;
 use signatures::limits::MAX_NAME_BYTES;
 
-use super::network::{Cidr, PublicUrl};
+use super::network::PublicUrl;
 use super::units::{Size, Span};
 
 /// A value that a key can hold.
@@ -41,7 +42,7 @@ fn text_of(value: &ValueKind, unit: &str) -> Result<String, String> {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
@@ -97,6 +98,8 @@ text_setting!(
 text_setting!(super::feeds::FeedUrl, "a URL such as https://feeds.example/osv/");
 text_setting!(super::feeds::EcosystemName, "an ecosystem of OSV");
 text_setting!(Cidr, "a network such as 10.0.0.0/8");
+text_setting!(access::NamePattern, "a pattern of names such as cluster-*");
+text_setting!(http::HeaderName, "the name of a header such as x-roadbed-class");
 text_setting!(
     super::logging::LogFilter,
     "a level (error, warn, info, debug, trace) or filter"

@@ -154,7 +154,8 @@ const PAGE_HEAD: &str = "\
 the later one wins. Without any of them it serves on 127.0.0.1:5000 from a directory of the user's own.
 
 - A key of a section is set in the environment as `ROADBED_SECTION__KEY` (two underscores), for example
-  `ROADBED_SERVER__LISTEN=0.0.0.0:5000`. Lists are separated by commas, namespaces are written `host=prefix,host=prefix`.
+  `ROADBED_SERVER__LISTEN=0.0.0.0:5000`. Lists are separated by commas, namespaces are written `host=prefix,host=prefix`,
+  limits of traffic `pattern=rate,pattern=rate`.
 - Durations are whole numbers with `ms`, `s`, `m`, `h` or `d`; sizes with `B`, `KiB`, `MiB`, `GiB` or `TiB`.
 - An unknown key is an error that names the nearest right one; so is a variable that was meant for a key, such as
   `ROADBED_SERVER_LISTEN` with one underscore. What Kubernetes sets for a service called `roadbed` is none of these.

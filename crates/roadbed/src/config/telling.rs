@@ -7,9 +7,9 @@ use outbound::Settings;
 
 use super::feeds::FeedUrl;
 use super::key::section;
-use super::network::Cidr;
 use super::units::Span;
 use crate::telling::TellingLimits;
+use access::Cidr;
 
 const MILLISECONDS: Span = Span(Duration::from_millis(10));
 const SECOND: Span = Span::seconds(1);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::{Router, body::Body};
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use registry::{
     Registry,
@@ -20,6 +20,8 @@ pub(super) struct App {
     /// The front page, health, metrics and the JSON API.
     pub(super) other: Router,
     pub(super) proxies: TrustedProxies,
+    /// By which a trusted proxy names the class of a request.
+    pub(super) class_header: Option<HeaderName>,
 }
 
 impl Handler for App {
@@ -32,17 +34,26 @@ impl Handler for App {
             || path == "/metrics"
     }
 
-    async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+    async fn handle(&self, peer: Peer, mut request: Request<Incoming>) -> Response<Body> {
         if let Some(refusal) = refuse_ambiguous(&request) {
             return refusal;
         }
         let client = self.proxies.client(peer, request.headers());
+        // Anybody's word otherwise.
+        if let Some(name) = self.class_header.as_ref().filter(|_| !client.is_proxied) {
+            request.headers_mut().remove(name);
+        }
         let path = request.uri().path();
-        // The protocol is most of all traffic and reads its paths from the right: it has no use for a router.
-        if path
+        let is_protocol = path
             .strip_prefix("/v2")
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if (is_protocol || path.starts_with("/api/"))
+            && let Some(refusal) = self.registry.refusal_of(client.address).await
         {
+            return refusal;
+        }
+        // The protocol is most of all traffic and reads its paths from the right: it has no use for a router.
+        if is_protocol {
             let peer = Peer {
                 tls: client.tls,
                 ..peer
@@ -50,6 +61,10 @@ impl Handler for App {
             return self.registry.handle(peer, client.address, request).await;
         }
         let started = Instant::now();
+        let is_probe = matches!(path, "/healthz" | "/readyz");
+        if let Err(refusal) = self.registry.wait_for_turn(client.address, is_probe).await {
+            return refusal;
+        }
         let (parts, body) = request.into_parts();
         let head = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
         let (body, waiting) = self.registry.guard_body(body, &parts.headers);

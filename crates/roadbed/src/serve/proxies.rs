@@ -23,6 +23,8 @@ pub(crate) struct Client {
     pub(crate) address: IpAddr,
     /// Whether the client's side of the connection is TLS.
     pub(crate) tls: bool,
+    /// Whether a trusted proxy has handed it in.
+    pub(crate) is_proxied: bool,
 }
 
 impl TrustedProxies {
@@ -39,6 +41,7 @@ impl TrustedProxies {
         let direct = Client {
             address: peer.address.ip().to_canonical(),
             tls: peer.tls,
+            is_proxied: false,
         };
         if self.0.is_empty() || !self.trusts(direct.address) {
             return direct;
@@ -65,6 +68,7 @@ impl TrustedProxies {
         Client {
             address,
             tls: proto.map_or(direct.tls, |proto| proto.eq_ignore_ascii_case("https")),
+            is_proxied: true,
         }
     }
 }

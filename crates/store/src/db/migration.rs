@@ -28,6 +28,7 @@ mod m0024_decision_texts;
 mod m0025_carried;
 mod m0026_road_work;
 mod m0027_upstreams;
+mod m0028_measures;
 mod table;
 
 /// The list.
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0025_carried::Migration),
             Box::new(m0026_road_work::Migration),
             Box::new(m0027_upstreams::Migration),
+            Box::new(m0028_measures::Migration),
         ]
     }
 }

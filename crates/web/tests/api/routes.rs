@@ -78,6 +78,7 @@ fn table() -> Vec<Row> {
     table.extend(of_rebases());
     table.extend(of_telling());
     table.extend(of_incidents());
+    table.extend(of_traffic());
     table
 }
 
@@ -250,6 +251,20 @@ fn of_rebases() -> Vec<Row> {
         row("POST", "/rebases/items/{id}/reject", reject, Some(json!({})), EVERYBODY, 404),
         row("GET", "/rebases/{id}", line, None, EVERYBODY, 404),
         row("POST", "/rebases/{id}/undo", undo, Some(json!({})), EVERYBODY, 404),
+    ]
+}
+
+/// Who uses what, and who is throttled or banned.
+#[rustfmt::skip]
+fn of_traffic() -> Vec<Row> {
+    // It would shut out who asks.
+    let ban = json!({ "who": "admin", "kind": "ban", "until": "2026-11-30T00:00:00Z", "reason": "x" });
+    vec![
+        // Nobody serves in this world.
+        row("GET", "/traffic", "/traffic", None, ADMINISTRATORS, 409),
+        row("GET", "/traffic/measures", "/traffic/measures", None, ADMINISTRATORS, 200),
+        row("PUT", "/traffic/measures", "/traffic/measures", Some(ban), ADMINISTRATORS, 400),
+        row("DELETE", "/traffic/measures", "/traffic/measures?who=ghost", None, ADMINISTRATORS, 404),
     ]
 }
 

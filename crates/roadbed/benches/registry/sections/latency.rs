@@ -20,6 +20,9 @@ use crate::{
 const REPOSITORY: &str = "bench/read";
 const TAG: &str = "latest";
 
+/// Its manifest.
+pub(super) const PATH: &str = "/v2/bench/read/manifests/latest";
+
 /// Manifest GETs per second.
 const RATE: f64 = 2_000.0;
 
@@ -94,9 +97,7 @@ pub(super) fn plan_for(server: &Server, rate: f64, length: Duration) -> Result<L
     let token = server.bearer(REPOSITORY, "pull")?;
     let mut headers = vec![("Accept", MANIFEST_TYPE)];
     headers.extend(token.as_deref().map(|token| ("Authorization", token)));
-    let request = server
-        .endpoint
-        .head("GET", &format!("/v2/{REPOSITORY}/manifests/{TAG}"), &headers);
+    let request = server.endpoint.head("GET", PATH, &headers);
     Ok(LoadPlan {
         endpoint: server.endpoint.clone(),
         server_pid: server.pid(),
