@@ -5,13 +5,13 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use access::Cidr;
 use config::ValueKind;
 use oci::{PatternMap, RepoName, RepoPattern};
 use outbound::Url;
 use registry::proxy::{Gone, MAX_UPSTREAMS, Undecided, UpstreamRule};
 use serde::{Deserialize, Serialize};
 
-use super::super::network::Cidr;
 use super::super::setting::{Setting, shown};
 use super::super::units::{Size, Span};
 

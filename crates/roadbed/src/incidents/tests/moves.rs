@@ -102,7 +102,8 @@ async fn a_newer_tag_that_is_refused_or_brings_worse_is_none_to_go_to() {
     let kit = kit().await;
     let policy = "version: 1\nrules:\n  - {id: any, when: finding.kind == 'vulnerability', decide: warn}\n  \
                   - {id: bad, when: \"image.labels.of == 'shop/cart:1.4.2'\", decide: refuse}\n";
-    let set = kit.store.set_policy(policy, "sha256:x", &operator());
+    let who = operator();
+    let set = kit.store.set_policy(policy, "sha256:x", &who);
     set.await.unwrap();
     let worse = |id: &str| {
         let document = serde_json::json!({
