@@ -165,13 +165,13 @@ async fn write(
 }
 
 /// `Content-Range: bytes 5-9/10`.
-struct Range {
-    start: u64,
-    total: u64,
+pub(crate) struct Range {
+    pub(crate) start: u64,
+    pub(crate) total: u64,
 }
 
 impl Range {
-    fn of(response: &Response) -> Option<Self> {
+    pub(crate) fn of(response: &Response) -> Option<Self> {
         let (part, total) = Self::halves(response)?;
         let (start, _) = part.split_once('-')?;
         Some(Self {
@@ -181,7 +181,7 @@ impl Range {
     }
 
     /// `Content-Range: bytes */10`.
-    fn total_of(response: &Response) -> Option<u64> {
+    pub(crate) fn total_of(response: &Response) -> Option<u64> {
         Self::halves(response)?.1.parse().ok()
     }
 

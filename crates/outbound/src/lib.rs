@@ -1,4 +1,4 @@
-//! The only client for what is outside: feeds, webhooks and ticket systems over HTTP, mail over SMTP, upstream registries later.
+//! The only client for what is outside: feeds, webhooks and ticket systems over HTTP, mail over SMTP, upstream registries.
 //!
 //! Whatever answers may be hostile, and what is asked for may be named by a stranger (a redirect is). So a [`Client`]
 //!
@@ -12,10 +12,13 @@
 //! [`Client::download`] what does not into a file, going on where an earlier try was cut off, [`Client::send`] something once and
 //! hear what is answered, and hand a mail to its server ([`Client::mail`]).
 //!
+//! What speaks the protocol of registries stands on it: [`distribution`].
+//!
 //! Read first: `exchange.rs` (one request with its redirects), then `guard.rs`.
 
 mod client;
 mod connect;
+pub mod distribution;
 mod download;
 mod error;
 mod exchange;

@@ -124,6 +124,11 @@ impl Authorization {
         Some(Self(Arc::new(Zeroizing::new(text))))
     }
 
+    /// Whether it is the same one, and not only says the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::from_str(&self.0).ok()?;
         value.set_sensitive(true);

@@ -1,0 +1,168 @@
+//! The client's side of the OCI distribution protocol: what a proxy asks an upstream registry for, and what a copy pushes.
+//!
+//! The registry at the other end may be hostile, broken or gone. So an [`Upstream`]
+//!
+//! - sends credentials to its own origin, to the token services that are listed for it, and to nobody else; a token service
+//!   that it names and nobody listed gets no request at all (`tokens.rs`);
+//! - follows few redirects, each through the address guard, never from `https` to `http`, and without credentials once they
+//!   lead elsewhere (`ask.rs`);
+//! - hands out bytes as they came: nothing is unpacked on the way;
+//! - asks each question once. Who wants to try again does so: a proxy has what it holds, a person has patience;
+//! - asks no more than its [`Budget`] allows, and nothing of a kind that was answered 429 before `Retry-After` is over.
+//!
+//! Read first: `ask.rs` (one question with its challenge and redirects), then `tokens.rs`.
+
+mod ask;
+mod blob;
+mod body;
+mod budget;
+mod challenge;
+mod docker_hub;
+mod error;
+mod hosts;
+mod lists;
+mod manifest;
+mod pause;
+mod push;
+mod settings;
+mod tokens;
+
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+
+pub use blob::UpstreamBlob;
+pub use body::UpstreamBody;
+pub use budget::{Budget, BudgetLeft, Spending};
+pub use docker_hub::{DOCKER_HUB, DOCKER_IO, on_docker_hub, usual_realms};
+pub use error::UpstreamError;
+pub use manifest::{ManifestHead, UpstreamManifest};
+pub use push::StreamError;
+pub use settings::{UpstreamLogin, UpstreamSettings};
+
+use crate::{Client, OutboundError};
+use budget::Ledger;
+use hosts::Hosts;
+use pause::Pauses;
+use tokens::Tokens;
+
+/// Longer than anything takes.
+const NO_DEADLINE: Duration = Duration::from_hours(24 * 7);
+
+/// An upstream registry. Cheap to clone; all clones share connections, tokens and budget.
+#[derive(Clone)]
+pub struct Upstream {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    url: Url,
+    /// `host[:port]`, for messages.
+    host: String,
+    login: Option<UpstreamLogin>,
+    realm_hosts: Hosts,
+    blob_hosts: Hosts,
+    /// `None`: without limits nothing is counted.
+    ledger: Option<Mutex<Ledger>>,
+    pauses: Pauses,
+    tokens: Tokens,
+    /// Whether it wants user and password with each request, as far as is known.
+    wants_basic: AtomicBool,
+    first_byte: Duration,
+    idle: Duration,
+    clock: Box<dyn Fn() -> Instant + Send + Sync>,
+}
+
+impl Upstream {
+    /// Makes one. Does not connect to anything. `clock` is what budgets, pauses and tokens end by, such as `Instant::now`;
+    /// deadlines go by tokio's time.
+    ///
+    /// # Errors
+    /// [`OutboundError::Url`]: the URL is more or less than scheme, host and port, or a listed host is none;
+    /// [`OutboundError::Authority`], [`OutboundError::Setup`] as for [`Client::new`].
+    pub fn new(
+        settings: UpstreamSettings,
+        clock: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> Result<Self, OutboundError> {
+        settings::check(&settings.url)?;
+        let mut client = settings.client;
+        // Both deadlines are kept here: the client's own one would count while nobody reads, and while something is pushed.
+        client.idle_timeout = NO_DEADLINE;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                client: Client::new(client)?,
+                host: hosts::authority(&settings.url),
+                url: settings.url,
+                login: settings.login,
+                realm_hosts: Hosts::parse(&settings.realm_hosts)?,
+                blob_hosts: Hosts::parse(&settings.blob_hosts)?,
+                ledger: Ledger::of(settings.budget).map(Mutex::new),
+                pauses: Pauses::default(),
+                tokens: Tokens::default(),
+                wants_basic: AtomicBool::new(false),
+                first_byte: settings.first_byte,
+                idle: settings.idle,
+                clock: Box::new(clock),
+            }),
+        })
+    }
+
+    /// What may still be asked for within this hour.
+    pub fn budget_left(&self) -> BudgetLeft {
+        match &self.inner.ledger {
+            None => BudgetLeft::default(),
+            Some(ledger) => ledger
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .left(self.now()),
+        }
+    }
+
+    /// Notes a request, or says that there must be none now.
+    fn spend_request(&self) -> Result<(), UpstreamError> {
+        let Some(ledger) = &self.inner.ledger else {
+            return Ok(());
+        };
+        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger
+            .request(self.now())
+            .map_err(|(what, retry_after)| UpstreamError::OverBudget { retry_after, what })
+    }
+
+    fn spend_bytes(&self, bytes: usize) {
+        if let Some(ledger) = &self.inner.ledger {
+            let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            ledger.bytes(self.now(), bytes as u64);
+        }
+    }
+
+    fn now(&self) -> Instant {
+        (self.inner.clock)()
+    }
+
+    /// It lied, or spoke nonsense.
+    fn broken(&self, offence: impl Into<String>) -> UpstreamError {
+        UpstreamError::Broken {
+            host: self.inner.host.clone(),
+            offence: offence.into(),
+            source: None,
+        }
+    }
+
+    fn denied(&self, reason: impl Into<String>) -> UpstreamError {
+        UpstreamError::Denied {
+            host: self.inner.host.clone(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Upstream({})", self.inner.host)
+    }
+}

@@ -1,0 +1,348 @@
+//! One question, with its challenge and its redirects, up to the head of an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
+
+use super::challenge::{Challenge, challenges};
+use super::hosts::authority;
+use super::pause::Kind;
+use super::tokens::Scope;
+use super::{Upstream, UpstreamError};
+use crate::exchange::{not_sent, redirect};
+use crate::retry::retry_after;
+use crate::{Authorization, OutboundError};
+
+/// Headers with challenges that are read.
+const CHALLENGE_HEADERS: usize = 8;
+
+/// Bytes of an answer that refuses; of more, nothing is told.
+const REFUSAL_BYTES: usize = 16 * 1024;
+
+/// How long such an answer may take.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+/// Characters of what an upstream says that are told.
+const SAID_CHARS: usize = 200;
+
+/// What is asked for.
+pub(super) struct Asked {
+    pub(super) kind: Kind,
+    pub(super) method: Method,
+    /// Behind the host; begins with `/v2/`.
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) accept: &'static str,
+    /// From which byte on.
+    pub(super) from: u64,
+    /// What is sent, and its media type.
+    pub(super) body: Option<(Bytes, HeaderValue)>,
+    pub(super) scope: Scope,
+}
+
+impl Asked {
+    pub(super) fn new(kind: Kind, method: Method, path: String, scope: Scope) -> Self {
+        Self {
+            kind,
+            method,
+            path,
+            query: None,
+            accept: "*/*",
+            from: 0,
+            body: None,
+            scope,
+        }
+    }
+
+    /// Whether an answer of this status brings what was asked for.
+    fn is_answered_by(&self, status: StatusCode) -> bool {
+        match status {
+            StatusCode::OK => true,
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => self.from > 0,
+            StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => self.kind == Kind::Push,
+            _ => false,
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(self.accept));
+        // Whatever is packed on the way would have another digest.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if self.from > 0
+            && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.from))
+        {
+            headers.insert(header::RANGE, range);
+        }
+        if let Some((_, media_type)) = &self.body {
+            headers.insert(header::CONTENT_TYPE, media_type.clone());
+        }
+        headers
+    }
+}
+
+impl Upstream {
+    /// An answer that brings something: 200; where a part was asked for 206 or 416, where something was sent 201, 202 or 204.
+    pub(super) async fn ask(&self, asked: &Asked) -> Result<Response, UpstreamError> {
+        self.check_pause(asked.kind)?;
+        let known = self.credentials(&asked.scope).await?;
+        let response = self.follow(asked, known.as_ref()).await?;
+        // Whom it redirects to may know nobody; that is no reason to tell them who asks.
+        if response.status() != StatusCode::UNAUTHORIZED || !self.is_own(response.url()) {
+            return self.sort(asked, response).await;
+        }
+        let challenged = challenges_of(response.headers());
+        drain(response).await;
+        let answer = self.answer(&challenged, &asked.scope, known.as_ref()).await?;
+        let response = self.follow(asked, Some(&answer)).await?;
+        self.sort(asked, response).await
+    }
+
+    /// Within the deadline for everything.
+    pub(super) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, UpstreamError>>,
+    ) -> Result<T, UpstreamError> {
+        let limit = self.inner.client.settings.total_timeout;
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => done,
+            Err(_) => Err(slow(&self.inner.url, limit)),
+        }
+    }
+
+    async fn follow(
+        &self,
+        asked: &Asked,
+        credentials: Option<&Authorization>,
+    ) -> Result<Response, UpstreamError> {
+        let most = self.inner.client.settings.redirects;
+        let mut url = self.inner.url.clone();
+        url.set_path(&asked.path);
+        url.set_query(asked.query.as_deref());
+        let (mut authorization, mut been) = (credentials, Vec::new());
+        loop {
+            let response = self.send(asked, &url, authorization).await?;
+            let Some(mut next) = redirect(&response).map_err(|error| self.misled(&error))? else {
+                return Ok(response);
+            };
+            if asked.kind == Kind::Push {
+                return Err(self.broken("it redirects what is pushed: name the registry that takes it"));
+            }
+            next.set_fragment(None);
+            if !self.is_own(&next) {
+                // Once somebody else decides what is asked for, it is asked for without credentials.
+                authorization = None;
+                self.check_listed(&next)?;
+            }
+            been.push(std::mem::replace(&mut url, next));
+            if been.contains(&url) {
+                return Err(self.broken("it redirects in circles"));
+            }
+            if been.len() > most {
+                return Err(self.broken(format!("it redirects more than {most} times")));
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        asked: &Asked,
+        url: &Url,
+        authorization: Option<&Authorization>,
+    ) -> Result<Response, UpstreamError> {
+        let client = &self.inner.client;
+        let checked = client.check(url).await;
+        checked.map_err(|error| self.failed(url, error))?;
+        if self.is_own(url) {
+            self.spend_request()?;
+        }
+        let request = client.http.request(asked.method.clone(), url.clone());
+        let mut request = request.headers(asked.headers());
+        if let Some(value) = authorization.and_then(Authorization::header) {
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        if let Some((bytes, _)) = &asked.body {
+            request = request.body(bytes.clone());
+        }
+        self.answered(url, request).await
+    }
+
+    /// The head of an answer, within its deadline.
+    pub(super) async fn answered(
+        &self,
+        url: &Url,
+        request: RequestBuilder,
+    ) -> Result<Response, UpstreamError> {
+        let limit = self.inner.first_byte;
+        match tokio::time::timeout(limit, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(self.failed(url, not_sent(&plain(url), error))),
+            Err(_) => Err(slow(url, limit)),
+        }
+    }
+
+    pub(super) fn is_own(&self, url: &Url) -> bool {
+        url.origin() == self.inner.url.origin()
+    }
+
+    fn check_listed(&self, url: &Url) -> Result<(), UpstreamError> {
+        let hosts = &self.inner.blob_hosts;
+        if hosts.is_empty() || hosts.has(url) {
+            return Ok(());
+        }
+        let host = authority(url);
+        Err(self.broken(format!(
+            "it redirects to {host}, from which nothing is fetched: list {host} among its blob hosts if that is right"
+        )))
+    }
+
+    /// Takes apart what brings something and what does not.
+    pub(super) async fn sort(&self, asked: &Asked, response: Response) -> Result<Response, UpstreamError> {
+        let status = response.status();
+        match status {
+            _ if asked.is_answered_by(status) => Ok(response),
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                drain(response).await;
+                Err(UpstreamError::NotFound)
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let host = authority(response.url());
+                let reason = said(response).await.unwrap_or_else(|| status.to_string());
+                Err(UpstreamError::Denied { host, reason })
+            }
+            StatusCode::TOO_MANY_REQUESTS => Err(self.throttled(asked.kind, &response)),
+            StatusCode::REQUEST_TIMEOUT
+            | StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Err(busy(&response)),
+            status => Err(self.broken(match said(response).await {
+                Some(said) => format!("it answers {status}: {said}"),
+                None => format!("it answers {status}"),
+            })),
+        }
+    }
+
+    /// Refuses what it asked not to be asked for.
+    pub(super) fn check_pause(&self, kind: Kind) -> Result<(), UpstreamError> {
+        let retry_after = self.inner.pauses.left(kind, self.now());
+        match retry_after {
+            None => Ok(()),
+            Some(_) => Err(UpstreamError::Throttled { retry_after }),
+        }
+    }
+
+    /// It asks to be left alone, and is.
+    pub(super) fn throttled(&self, kind: Kind, response: &Response) -> UpstreamError {
+        let retry_after = retry_after(response.headers());
+        if let Some(pause) = retry_after {
+            self.inner.pauses.begin(kind, self.now(), pause);
+        }
+        UpstreamError::Throttled { retry_after }
+    }
+
+    /// What a request that brought no answer means.
+    pub(super) fn failed(&self, url: &Url, error: OutboundError) -> UpstreamError {
+        let offence = match &error {
+            OutboundError::Broken { .. } => "what it sends is no whole answer".to_owned(),
+            OutboundError::Address { .. } | OutboundError::Url { .. } if !self.is_own(url) => {
+                format!("it sends us to {}, from which nothing is fetched", authority(url))
+            }
+            _ => return UpstreamError::Unreachable(Arc::new(error)),
+        };
+        UpstreamError::Broken {
+            host: self.inner.host.clone(),
+            offence,
+            source: Some(Arc::new(error)),
+        }
+    }
+
+    /// What is wrong with a redirect. The target may be signed, so it is not told.
+    fn misled(&self, error: &OutboundError) -> UpstreamError {
+        self.broken(match error {
+            OutboundError::Downgrade { .. } => {
+                "it redirects from https to http, where everybody in between could read and change it"
+            }
+            _ => "it redirects to what is no URL",
+        })
+    }
+}
+
+/// A server that cannot answer now.
+pub(super) fn busy(response: &Response) -> UpstreamError {
+    UpstreamError::Unreachable(Arc::new(OutboundError::Busy {
+        url: Box::new(plain(response.url())),
+        status: response.status(),
+        retry_after: retry_after(response.headers()),
+    }))
+}
+
+/// Not there in time.
+pub(super) fn slow(url: &Url, limit: Duration) -> UpstreamError {
+    UpstreamError::Unreachable(Arc::new(OutboundError::Slow {
+        url: Box::new(plain(url)),
+        limit,
+    }))
+}
+
+/// The URL without what may be a signature.
+pub(super) fn plain(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_query(None);
+    url
+}
+
+fn challenges_of(headers: &HeaderMap) -> Vec<Challenge> {
+    let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
+    values
+        .take(CHALLENGE_HEADERS)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(challenges)
+        .collect()
+}
+
+/// Reads a little that nobody wants, so that the connection can be used again.
+async fn drain(response: Response) {
+    let _ = refusal(response).await;
+}
+
+/// What a refusal says; `None`: too much, too late, or broken off.
+async fn refusal(mut response: Response) -> Option<Vec<u8>> {
+    let read = async {
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            if body.len() + chunk.len() > REFUSAL_BYTES {
+                return None;
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Some(body)
+    };
+    tokio::time::timeout(REFUSAL_TIME, read).await.ok().flatten()
+}
+
+/// The first message of an error, as registries answer it.
+async fn said(response: Response) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Errors {
+        errors: Vec<Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        message: String,
+    }
+    let body = refusal(response).await?;
+    let errors: Errors = serde_json::from_slice(&body).ok()?;
+    let message = errors.errors.into_iter().next()?.message;
+    let clipped: String = message
+        .chars()
+        .take(SAID_CHARS)
+        .flat_map(char::escape_debug)
+        .collect();
+    (!clipped.is_empty()).then_some(clipped)
+}
