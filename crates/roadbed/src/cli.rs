@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
-    admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, decisions,
-    deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, manifests, policy, rebase,
-    repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
+    admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, copy,
+    decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, manifests, policy,
+    rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -152,6 +152,8 @@ pub(crate) enum Command {
     BreakGlass(break_glass::BreakGlassArgs),
     /// Look into an image, a directory or an SBOM and say what is wrong with it
     Scan(Box<scan::ScanArgs>),
+    /// Copy images between registries, and to and from a directory
+    Copy(Box<copy::CopyArgs>),
     /// Print the SBOM of an image in the registry, from what is known of it
     Sbom(sbom::SbomArgs),
     /// Manage who is told what happens: webhooks, chats, ticket systems, mail

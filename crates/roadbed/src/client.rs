@@ -26,6 +26,7 @@ mod reach;
 
 pub(crate) use credentials::{Credentials, Saved};
 pub(crate) use distribution::{DOCKER_IO, Distribution};
+pub(crate) use docker_config::Login;
 pub(crate) use patience::Answered;
 
 /// Longest wait for a connection.

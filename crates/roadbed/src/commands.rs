@@ -20,6 +20,7 @@ pub(crate) mod bases;
 pub(crate) mod break_glass;
 pub(crate) mod catalog;
 pub(crate) mod configuration;
+pub(crate) mod copy;
 pub(crate) mod decisions;
 pub(crate) mod deliveries;
 pub(crate) mod diff;
@@ -88,6 +89,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,
         Command::BreakGlass(args) => break_glass::run(client.output, args),
         Command::Scan(args) => return Ok(scan::run(&client, *args).await),
+        Command::Copy(args) => copy::run(&client, *args).await,
         Command::Sbom(args) => sbom::run(&client, &args).await,
         Command::Sink(command) => return sinks::run(&Client::connect(&client)?, command).await,
         Command::Delivery(command) => deliveries::run(&Client::connect(&client)?, command).await,

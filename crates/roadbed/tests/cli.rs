@@ -9,6 +9,7 @@ mod harness;
 mod cli {
     mod access;
     mod configuration;
+    mod copy;
     mod declared;
     mod first_start;
     mod housekeeping;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use oci::RepoName;
+use reqwest::Url;
 
 use super::docker_config::{self, Login};
 use super::{Client, Credentials, Saved, authority, base_url};
@@ -51,6 +52,24 @@ impl Client {
             credentials: Some(Credentials::Password { user, password }),
             format: self.format,
         }))
+    }
+}
+
+impl Client {
+    /// Where the registry is that `host` names, and what it is told: what the environment says goes to the registry of `--url` or
+    /// the last sign-in only, all others get what docker or podman keep.
+    pub(crate) async fn way_to_image(
+        args: &ClientArgs,
+        host: &str,
+        repository: &RepoName,
+    ) -> anyhow::Result<(Url, Option<Login>)> {
+        let client = Self::of_image(args, Some(host))?;
+        let login = match client.credentials {
+            Some(Credentials::Password { user, password }) => Some(Login::Password { user, password }),
+            // What `roadbed login` saves is a token for the JSON API only.
+            Some(Credentials::Token(_)) | None => docker_config::login(host, repository.as_str()).await?,
+        };
+        Ok((client.base, login))
     }
 }
 

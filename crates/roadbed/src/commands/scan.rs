@@ -43,6 +43,7 @@ mod server;
 mod spool;
 mod target;
 
+pub(crate) use layout::Layout;
 pub(crate) use server::known;
 pub(crate) use target::Remote;
 

@@ -1,6 +1,6 @@
 //! `scan`: one image wherever it lies gives one answer, and what is hostile gives an error with its remedy.
 
-mod fixture;
+pub(crate) mod fixture;
 mod hostile;
 mod server;
 

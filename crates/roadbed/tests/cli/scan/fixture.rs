@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// What `Log4Shell`'s advisory says, as far as a matcher needs it.
 pub(crate) fn advisory() -> String {
@@ -129,7 +129,7 @@ impl Layout {
         self.blob(INDEX, index.to_string().into_bytes())
     }
 
-    fn blob(&mut self, media_type: &str, bytes: Vec<u8>) -> Value {
+    pub(crate) fn blob(&mut self, media_type: &str, bytes: Vec<u8>) -> Value {
         let descriptor = json!({ "mediaType": media_type, "digest": digest(&bytes), "size": bytes.len() });
         self.blobs.push((digest(&bytes), bytes));
         descriptor
