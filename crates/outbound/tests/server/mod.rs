@@ -59,6 +59,8 @@ pub(crate) struct Reply {
     pieces: Vec<Piece>,
     /// What `Content-Length` says; without it the body ends with the connection.
     length: Option<u64>,
+    /// How long nothing is said at first.
+    silence: Duration,
 }
 
 impl Reply {
@@ -74,6 +76,7 @@ impl Reply {
             headers: Vec::new(),
             pieces: Vec::new(),
             length: Some(0),
+            silence: Duration::ZERO,
         }
     }
 
@@ -104,6 +107,11 @@ impl Reply {
             length: None,
             ..self
         }
+    }
+
+    /// Says nothing for so long.
+    pub(crate) fn after(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// Says this length, whatever the body has.
@@ -239,6 +247,7 @@ async fn answer(
         .unwrap_or_else(PoisonError::into_inner)
         .push(asked.clone());
     let reply = handler(&asked);
+    tokio::time::sleep(reply.silence).await;
     let mut head = format!("HTTP/1.1 {} Answer\r\nConnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         let _ = write!(head, "{name}: {value}\r\n");

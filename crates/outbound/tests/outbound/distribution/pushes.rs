@@ -54,13 +54,9 @@ async fn a_blob_and_its_manifest_are_pushed() {
     let upstream = upstream(&server);
     push(&upstream, whole()).await.unwrap();
     let media_type = "application/vnd.oci.image.manifest.v1+json";
-    let pushed = upstream.push_manifest(
-        &repo(),
-        &tag(),
-        &media_type.parse().unwrap(),
-        Bytes::from(MANIFEST),
-    );
-    pushed.await.unwrap();
+    let (bytes, said) = (Bytes::from(MANIFEST), media_type.parse().unwrap());
+    let pushed = upstream.push_manifest(&repo(), &tag(), &said, bytes).await;
+    pushed.unwrap();
     let asked = server.asked();
     assert_eq!(asked.len(), 4);
     assert_eq!(asked[1].body, BLOB.as_bytes());

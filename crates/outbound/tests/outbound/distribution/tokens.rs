@@ -76,22 +76,17 @@ async fn a_token_is_got_once_and_again_when_it_ends() {
     assert_eq!(asked_for_tokens(&server).len(), 4);
 }
 
-/// Registry whose token service answers once everybody has been sent to it.
+/// Registry whose token service takes its time, in which everybody is sent to it.
 async fn slow_registry(status: u16) -> Server {
-    let refused = AtomicUsize::new(0);
     Server::start(move |asked| {
         if asked.path.starts_with("/token?") {
-            while refused.load(Ordering::Relaxed) < ASKING {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            std::thread::sleep(Duration::from_millis(500));
-            return Reply::status(status).body(r#"{"access_token":"t"}"#);
+            let answer = Reply::status(status).body(r#"{"access_token":"t"}"#);
+            return answer.after(Duration::from_secs(2));
         }
-        if asked.header("authorization") == Some("Bearer t") {
-            return Reply::ok(MANIFEST);
+        match asked.header("authorization") {
+            Some("Bearer t") => Reply::ok(MANIFEST),
+            _ => challenge("/token"),
         }
-        refused.fetch_add(1, Ordering::Relaxed);
-        challenge("/token")
     })
     .await
 }
@@ -111,7 +106,7 @@ async fn all_ask(server: &Server) -> Vec<Result<(), UpstreamError>> {
     answers
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test]
 async fn one_token_is_got_for_all_who_wait() {
     let server = slow_registry(200).await;
     for answer in all_ask(&server).await {
@@ -121,7 +116,7 @@ async fn one_token_is_got_for_all_who_wait() {
     assert_eq!(asked_for_tokens(&server)[0].header("authorization"), None);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test]
 async fn one_failure_is_told_to_all_who_wait() {
     let server = slow_registry(503).await;
     for answer in all_ask(&server).await {

@@ -86,7 +86,7 @@ impl End {
 impl ReachArgs {
     pub(super) async fn source(&self, client: &ClientArgs, place: &Place) -> Result<Source> {
         match place {
-            Place::Layout { root, .. } => Ok(Source::Layout(Directory::open(root)?)),
+            Place::Layout { root, .. } => Ok(Source::Layout(Box::new(Directory::open(root)?))),
             Place::Registry { host, repository, .. } => Ok(Source::Registry {
                 upstream: self.upstream(client, End::Source, host, repository).await?,
                 repository: repository.clone(),

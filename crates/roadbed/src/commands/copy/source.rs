@@ -24,7 +24,7 @@ pub(super) enum Source {
         upstream: Upstream,
         repository: RepoName,
     },
-    Layout(Directory),
+    Layout(Box<Directory>),
 }
 
 /// A manifest, as it is and as it is understood.
