@@ -176,6 +176,17 @@ impl Ask {
         self.permit.repo()
     }
 
+    /// Whether the rules of the upstream let it be pulled.
+    pub(crate) fn allow(&self) -> Result<(), ProxyError> {
+        if self.proxied.is_allowed() {
+            return Ok(());
+        }
+        Err(ProxyError::NotAllowed {
+            upstream: Arc::clone(&self.proxied.upstream.config.name),
+            name: self.proxied.name.to_string(),
+        })
+    }
+
     pub(crate) fn intake(&self) -> Intake {
         Intake::new(&self.permit, Arc::clone(&self.proxied.upstream.config.place))
     }

@@ -48,17 +48,16 @@ impl Registry {
         reference: &Reference,
     ) -> Result<Response<Body>, ApiError> {
         let tell = |error: ProxyError| error.into_api(AskedFor::Manifest(reference));
-        proxy.allow(ask).map_err(tell)?;
+        ask.allow().map_err(tell)?;
         let deadline = Instant::now() + proxy.limits().first_wait;
-        let found = match proxy.remembered(ask, reference).await {
-            Some(found) => found,
-            None => {
-                let place = self.lookup_place(exchange).await?;
-                let seen = proxy.look(ask, reference).await.map_err(tell)?;
-                drop(place);
-                let found = proxy.manifest(ask, reference, seen, deadline);
-                found.await.map_err(tell)?
-            }
+        let found = if let Some(found) = proxy.remembered(ask, reference).await {
+            found
+        } else {
+            let place = self.lookup_place(exchange).await?;
+            let seen = proxy.look(ask, reference).await.map_err(tell)?;
+            drop(place);
+            let found = proxy.manifest(ask, reference, seen, deadline);
+            found.await.map_err(tell)?
         };
         let verdict = self.manifest_verdict(exchange, ask, &found, deadline);
         let passed = gate::pass(exchange.method, verdict.await.map_err(tell)?)?;
@@ -111,7 +110,7 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Response<Body>, ApiError> {
         let tell = |error: ProxyError| error.into_api(AskedFor::Blob(digest));
-        proxy.allow(ask).map_err(tell)?;
+        ask.allow().map_err(tell)?;
         if let Some(answer) = self.answer_blob_here(exchange, ask, digest).await? {
             return Ok(answer);
         }

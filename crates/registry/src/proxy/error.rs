@@ -107,7 +107,7 @@ impl ProxyError {
     pub(crate) fn into_api(self, asked: Asked<'_>) -> ApiError {
         let message = self.to_string();
         match self {
-            Self::Source { source, .. } => of_source(source, message, asked),
+            Self::Source { source, .. } => of_source(&source, message, asked),
             Self::Shut { retry_after, .. } => unavailable(message, retry_after.as_secs().max(1)),
             Self::NotAllowed { .. } => ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
             Self::Refused { message, detail } => {
@@ -139,7 +139,7 @@ pub(crate) enum Asked<'a> {
     Blob(&'a oci::Digest),
 }
 
-fn of_source(source: SourceError, message: String, asked: Asked<'_>) -> ApiError {
+fn of_source(source: &SourceError, message: String, asked: Asked<'_>) -> ApiError {
     match source {
         SourceError::NotFound => match asked {
             Asked::Manifest(reference) => ApiError::manifest_unknown(reference),

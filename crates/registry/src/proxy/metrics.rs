@@ -99,6 +99,9 @@ fn of(upstream: &Upstream) -> Of {
     Of(Arc::clone(&upstream.config.name))
 }
 
+/// A number about an upstream, if there is one.
+type Value = dyn Fn(&Upstream) -> Option<u64>;
+
 /// What is asked of upstreams when somebody asks for the metrics.
 pub(crate) struct UpstreamCollector(pub(crate) Arc<Upstreams>);
 
@@ -113,7 +116,7 @@ impl Collector for UpstreamCollector {
         let reached = |upstream: &Upstream| Some(u64::from(upstream.breaker.is_closed()));
         let requests = |upstream: &Upstream| upstream.config.source.budget_left().requests;
         let bytes = |upstream: &Upstream| upstream.config.source.budget_left().bytes;
-        let gauges: [(&str, &str, &dyn Fn(&Upstream) -> Option<u64>); 3] = [
+        let gauges: [(&str, &str, &Value); 3] = [
             (
                 "upstream_reached",
                 "Whether an upstream answered when it was last asked",

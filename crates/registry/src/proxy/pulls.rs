@@ -16,17 +16,6 @@ use super::{Ask, Found, Gone, Known, Proxy, Seen, Undecided};
 const GONE: &str = "the upstream does not have this tag any more";
 
 impl Proxy {
-    /// Whether the rules of the upstream let it be pulled.
-    pub(crate) fn allow(&self, ask: &Ask) -> Result<(), ProxyError> {
-        if ask.proxied.is_allowed() {
-            return Ok(());
-        }
-        Err(ProxyError::NotAllowed {
-            upstream: Arc::clone(&ask.proxied.upstream.config.name),
-            name: ask.proxied.name.to_string(),
-        })
-    }
-
     /// What memory answers by itself: a digest that is held, or a tag that is fresh.
     pub(crate) async fn remembered(&self, ask: &Ask, reference: &Reference) -> Option<Found> {
         let digest = match reference {

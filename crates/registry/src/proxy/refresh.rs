@@ -82,13 +82,19 @@ impl Proxy {
                 self.renew(ask, tag, held).await?;
                 Ok(Outcome::Held(held))
             }
-            Ok(SourceHead { digest: Some(now) }) => match self.inner.images.coming(ask.repo(), &now) {
-                Some(coming) if coming.tag(tag) => Ok(Outcome::Coming(coming)),
-                _ => match self.retag(ask, tag, now).await? {
+            Ok(SourceHead { digest: Some(now) }) => {
+                if let Some(coming) = self.inner.images.coming(ask.repo(), &now) {
+                    if coming.tag(tag) {
+                        return Ok(Outcome::Coming(coming));
+                    }
+                    // It is being stored just now.
+                    coming.arrived().await?;
+                }
+                match self.retag(ask, tag, now).await? {
                     Some(now) => Ok(Outcome::Held(now)),
                     None => self.fetch(ask, reference, Some(held)).await,
-                },
-            },
+                }
+            }
             // Some do not say what it is called, some do not know the question.
             Ok(SourceHead { digest: None })
             | Err(ProxyError::Source {

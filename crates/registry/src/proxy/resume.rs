@@ -256,7 +256,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_byte_now_and_then_is_not_enough() {
         let fake = Fake::new();
-        let digest = fake.blob_of(&[7; 200_000]);
+        let digest = fake.blob_of(&vec![7; 200_000]);
         fake.change(|fake| fake.pace = Some(Duration::from_secs(10)));
         let begun = Instant::now();
         let error = read(&fake, digest, Some(200_000)).await.unwrap_err();

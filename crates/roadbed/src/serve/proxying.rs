@@ -192,6 +192,7 @@ impl Source for Registry {
 }
 
 /// What an upstream said, in the words of the proxy; with its causes, because nobody else writes them down.
+#[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped by")]
 fn told(error: UpstreamError) -> SourceError {
     let whole = || {
         let causes = anyhow::Error::new(error.clone());

@@ -36,7 +36,8 @@ async fn read(stream: impl Stream<Item = io::Result<Bytes>> + Unpin) -> (Vec<u8>
 
 /// Bytes that no two places have alike.
 fn content(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + at / 251) as u8).collect()
+    let byte = |at: usize| u8::try_from((at * 31 + at / 251) % 256).unwrap_or_default();
+    (0..len).map(byte).collect()
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ impl Destination {
             Self::Layout(shelf) => {
                 if !shelf.has(&found.digest, found.bytes.len() as u64) {
                     let bytes = found.bytes.clone();
-                    let bytes = stream::once(async move { Ok(bytes) });
+                    let bytes = stream::once(async move { anyhow::Ok(bytes) });
                     shelf.put(&found.digest, Box::pin(bytes)).await?;
                 }
                 if is_listed {

@@ -125,15 +125,7 @@ impl Setting for UpstreamList {
     const UNIT: &'static str = "tables";
 
     fn read(value: &ValueKind) -> Result<Self, String> {
-        if !matches!(value, ValueKind::Array(_)) {
-            let found = shown(value);
-            return Err(format!(
-                "expected tables [[proxy.upstreams]] in the file, found {found}"
-            ));
-        }
-        let tables: Vec<UpstreamTable> = config::Value::new(None, value.clone())
-            .try_deserialize()
-            .map_err(|error| error.to_string())?;
+        let tables = tables(value)?;
         if tables.len() > MAX_UPSTREAMS {
             return Err(format!("{} upstreams: at most {MAX_UPSTREAMS}", tables.len()));
         }
@@ -145,6 +137,30 @@ impl Setting for UpstreamList {
     fn to_toml(&self) -> String {
         let tables: Vec<&UpstreamTable> = self.0.iter().map(|entry| &entry.table).collect();
         toml::Value::try_from(tables).map_or_else(|_| "[]".to_owned(), |value| value.to_string())
+    }
+}
+
+/// The tables of the file, or the same in one line of the environment.
+fn tables(value: &ValueKind) -> Result<Vec<UpstreamTable>, String> {
+    #[derive(Deserialize)]
+    struct InOneLine {
+        upstreams: Vec<UpstreamTable>,
+    }
+    match value {
+        ValueKind::Array(_) => {
+            let tables = config::Value::new(None, value.clone()).try_deserialize();
+            tables.map_err(|error: config::ConfigError| error.to_string())
+        }
+        ValueKind::String(text) if text.trim().is_empty() => Ok(Vec::new()),
+        ValueKind::String(text) => {
+            let line: Result<InOneLine, _> = toml::from_str(&format!("upstreams = {text}"));
+            line.map(|line| line.upstreams)
+                .map_err(|error| format!("expected [{{ name = \"…\", url = \"…\" }}]: {}", error.message()))
+        }
+        other => Err(format!(
+            "expected tables [[proxy.upstreams]] in the file, found {}",
+            shown(other)
+        )),
     }
 }
 

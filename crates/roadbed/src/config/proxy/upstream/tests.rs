@@ -74,6 +74,15 @@ fn what_is_printed_reads_back() {
 }
 
 #[test]
+fn the_environment_has_them_in_one_line() {
+    let of = |text: &str| UpstreamList::read(&ValueKind::String(text.to_owned()));
+    let line = r#"[{ name = "quay", url = "https://quay.io", ns = ["quay.io"] }]"#;
+    assert_eq!(of(line).unwrap().0[0].ns, ["quay.io"]);
+    assert_eq!(of(" ").unwrap(), UpstreamList::default());
+    assert!(of("quay").unwrap_err().contains("expected"));
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let quay = "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"https://quay.io\"\n";
     for (more, named) in [
@@ -110,10 +119,10 @@ fn what_is_wrong_is_named() {
         .unwrap_err();
         assert!(error.contains("url") && !error.contains("pw"), "{url}: {error}");
     }
-    let many: String = (0..=MAX_UPSTREAMS)
+    let many: Vec<String> = (0..=MAX_UPSTREAMS)
         .map(|number| format!("[[proxy.upstreams]]\nname = \"u{number}\"\nurl = \"https://quay.io\"\n"))
         .collect();
-    assert!(load(&many).unwrap_err().contains("at most"));
+    assert!(load(&many.concat()).unwrap_err().contains("at most"));
     let taken =
         format!("[registry]\nnamespaces = {{ \"quay.io\" = \"elsewhere\" }}\n{quay}ns = [\"quay.io\"]\n");
     assert!(load(&taken).unwrap_err().contains("quay.io"));
