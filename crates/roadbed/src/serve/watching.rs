@@ -11,9 +11,8 @@ pub(super) struct Watched(pub(super) Registry);
 impl Watching for Watched {
     fn traffic(&self) -> TrafficSeen {
         let usage = self.0.traffic();
-        let named = |name: Option<&PrincipalName>| {
-            name.map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string)
-        };
+        let named =
+            |name: Option<&PrincipalName>| name.map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string);
         TrafficSeen {
             lanes: line(&usage.lanes),
             database: line(&usage.database),
