@@ -63,10 +63,11 @@ impl ClassRules {
         headers: &HeaderMap,
         (route, method): (&Route, &Method),
     ) -> Class {
+        let is_upload = matches!(route, Route::Uploads(_) | Route::Upload(..));
+        let reads = !is_upload && matches!(*method, Method::GET | Method::HEAD | Method::POST);
         let at_best = match route {
-            Route::Uploads(_) | Route::Upload(..) => Class::Push,
             Route::Catalog | Route::Tags(_) | Route::Referrers(..) => Class::Scan,
-            _ if matches!(*method, Method::GET | Method::HEAD | Method::POST) => Class::Node,
+            _ if reads => Class::Node,
             _ => Class::Push,
         };
         self.of_caller(standing, address, headers).lowered_to(at_best)

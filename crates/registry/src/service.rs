@@ -211,13 +211,13 @@ impl Registry {
         Some(refusal.into_response())
     }
 
-    /// Lets a request beside the protocol wait until its turn comes. It comes behind all that pulls and pushes, unless it is
-    /// `urgent`: a probe that is not answered ends the server.
-    pub async fn wait_for_turn(&self, address: IpAddr, urgent: bool) -> Result<(), Response<Body>> {
+    /// Lets a request beside the protocol wait until its turn comes, or answers it where it would wait too long. It comes behind
+    /// all that pulls and pushes, unless it is `urgent`: a probe that is not answered ends the server.
+    pub async fn wait_for_turn(&self, address: IpAddr, urgent: bool) -> Option<Response<Body>> {
         let class = if urgent { Class::Node } else { Class::Pages };
         let asker = asker(class, None, address);
         let turn = self.inner.overload.turn(asker, Instant::now()).await;
-        turn.map(drop).map_err(ApiError::into_response)
+        turn.err().map(ApiError::into_response)
     }
 
     /// What goes on at the turnstiles: of the processor, and of the database.

@@ -62,7 +62,7 @@ impl Handler for App {
         }
         let started = Instant::now();
         let is_probe = matches!(path, "/healthz" | "/readyz");
-        if let Err(refusal) = self.registry.wait_for_turn(client.address, is_probe).await {
+        if let Some(refusal) = self.registry.wait_for_turn(client.address, is_probe).await {
             return refusal;
         }
         let (parts, body) = request.into_parts();

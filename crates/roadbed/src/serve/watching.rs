@@ -1,6 +1,6 @@
 //! What goes on, as the registry knows it and the API tells it.
 
-use access::{ANONYMOUS, Class};
+use access::{ANONYMOUS, Class, PrincipalName};
 use registry::{LineState, Registry, Usage};
 use web::wire::{TrafficLine, TrafficUse};
 use web::{TrafficSeen, Watching};
@@ -11,17 +11,15 @@ pub(super) struct Watched(pub(super) Registry);
 impl Watching for Watched {
     fn traffic(&self) -> TrafficSeen {
         let usage = self.0.traffic();
-        let named = |name: &Option<access::PrincipalName>| {
-            name.as_ref()
-                .map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string)
-        };
+        let named =
+            |name: Option<&PrincipalName>| name.map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string);
         TrafficSeen {
             lanes: line(&usage.lanes),
             database: line(&usage.database),
             principals: usage
                 .principals
                 .iter()
-                .map(|it| told(it, named(&it.who)))
+                .map(|it| told(it, named(it.who.as_ref())))
                 .collect(),
             addresses: usage
                 .addresses
