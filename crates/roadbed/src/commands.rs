@@ -60,7 +60,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
     // `ROADBED_URL=` in a file of variables is one that is not set.
     client.url = client.url.filter(|url| !url.is_empty());
     let done = match command {
-        Command::Serve(args) => serve::run(args).await,
+        Command::Serve(args) => Box::pin(serve::run(args)).await,
         Command::InspectBlob(_) => Ok(()),
         Command::Login(args) => login::login(&client, args).await,
         Command::Logout => login::logout(&client),

@@ -287,7 +287,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
                 return Ok(result);
             }
         }
-        self.within(load()).await
+        self.within(Box::pin(load())).await
     }
 
     /// Whoever pulls is not kept waiting by a database that hangs, nor is the place that they hold.
@@ -319,7 +319,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     {
         let _loading = Loading::begin(&self.loading, key);
         let epoch = epochs.current(key);
-        match self.within(load()).await {
+        match self.within(Box::pin(load())).await {
             Ok(Some(value)) => Ok(Entry { epoch, value }),
             Ok(None) => Err(Miss::Unknown { epoch }),
             Err(error) => Err(Miss::Failed(error)),

@@ -60,12 +60,12 @@ async fn notes_are_written_in_batches_and_listed() {
 async fn whoever_follows_what_is_written_is_not_woken_by_pulls() {
     let kit = Kit::new().await;
     let mut writes = kit.store.writes();
-    kit.store.insert_pulls(vec![note("r", 1)]).await.unwrap();
+    kit.store.insert_pulls(vec![note("r", 1)].into()).await.unwrap();
     assert!(!writes.has_changed().unwrap());
     kit.administrator("root").await;
     assert!(writes.has_changed().unwrap());
     writes.mark_unchanged();
-    kit.store.insert_pulls(vec![note("r", 2)]).await.unwrap();
+    kit.store.insert_pulls(vec![note("r", 2)].into()).await.unwrap();
     assert!(!writes.has_changed().unwrap());
 }
 
