@@ -66,6 +66,14 @@ async fn while_renewed<T, F: Future<Output = Result<bool, StoreError>>>(
     }
 }
 
+/// How long nobody looks for jobs after the database was found to be away.
+const WHILE_AWAY: Duration = Duration::from_secs(1);
+
+fn is_away(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain();
+    causes.any(|cause| cause.downcast_ref().is_some_and(StoreError::is_away))
+}
+
 /// Does one job after the other until the store is closed, and looks for new ones at least every `look_every`. `one_job` answers
 /// whether there was one; an error of it is written to the log as `failed`.
 pub(crate) async fn work<F: Future<Output = Result<bool>>>(
@@ -85,6 +93,8 @@ pub(crate) async fn work<F: Future<Output = Result<bool>>>(
                     return;
                 }
             }
+            // Said by whoever found it out; what waits is not to wait longer than that.
+            Err(error) if is_away(&error) => tokio::time::sleep(look_every.min(WHILE_AWAY)).await,
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "{failed}");
                 tokio::time::sleep(look_every).await;
