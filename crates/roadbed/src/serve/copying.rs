@@ -31,7 +31,11 @@ const FIRST_FAMILY: u32 = 0x19;
 /// Begins this process once more, under the same number and with the same arguments, if glibc would choose badly and nobody has told
 /// it what to choose. Where that cannot be done everything is as it was, only slower.
 pub(crate) fn choose_well() {
-    if !cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
+    if !cfg!(all(
+        target_os = "linux",
+        target_env = "gnu",
+        target_arch = "x86_64"
+    )) {
         return;
     }
     let given = env::var_os(TUNABLES).unwrap_or_default();
@@ -60,7 +64,8 @@ fn better(described: &str, given: &OsString) -> Option<OsString> {
         values.next().map(|(_, value)| value.trim())
     };
     let is_concerned = said("vendor_id") == Some("AuthenticAMD")
-        && said("cpu family").is_some_and(|family| family.parse().is_ok_and(|family: u32| family >= FIRST_FAMILY));
+        && said("cpu family")
+            .is_some_and(|family| family.parse().is_ok_and(|family: u32| family >= FIRST_FAMILY));
     if !is_concerned || given.to_string_lossy().contains(THRESHOLD) {
         return None;
     }
