@@ -197,14 +197,11 @@ impl AccessBook {
             return Class::Scan;
         };
         let gives = |role| page.held.gives(role);
+        let changes = [Role::Push, Role::Delete, Role::Admin].into_iter().any(gives);
         match page.principal.kind {
-            PrincipalKind::User => Class::Ci,
             PrincipalKind::Robot if gives(Role::Inspect) => Class::Scan,
-            PrincipalKind::Robot if [Role::Push, Role::Delete, Role::Admin].into_iter().any(gives) => {
-                Class::Ci
-            }
-            PrincipalKind::Robot if gives(Role::Pull) => Class::Node,
-            PrincipalKind::Robot => Class::Ci,
+            PrincipalKind::Robot if gives(Role::Pull) && !changes => Class::Node,
+            PrincipalKind::Robot | PrincipalKind::User => Class::Ci,
         }
     }
 

@@ -28,7 +28,7 @@ impl Pace {
         let elapsed = now.saturating_sub(self.since);
         if elapsed >= WINDOW {
             let measured = (self.turns.saturating_mul(1_000_000) / elapsed).max(1);
-            self.rate = Some(self.rate.map_or(measured, |rate| (rate + measured) / 2));
+            self.rate = Some(self.rate.map_or(measured, |rate| rate.midpoint(measured)));
             self.measured_at = now;
             self.begin(now);
         }

@@ -46,7 +46,7 @@ pub struct UpstreamLogin {
 }
 
 impl UpstreamLogin {
-    /// A user with a password, or `<token>` with an identity token that gets tokens (Docker's "OAuth2 token authentication").
+    /// A user with a password, or `<token>` with an identity token that gets tokens (Docker's token specification, `refresh_token`).
     pub fn new(user: impl Into<String>, secret: impl Into<String>) -> Self {
         Self {
             user: user.into(),

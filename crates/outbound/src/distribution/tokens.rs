@@ -364,7 +364,7 @@ impl Answer {
             .min(LONGEST_LIFETIME);
         Some(Token {
             authorization: Authorization::new(format!("Bearer {text}"))?,
-            until: asked_at + lifetime - MARGIN.min(lifetime / 4),
+            until: asked_at + lifetime.saturating_sub(MARGIN.min(lifetime / 4)),
         })
     }
 }

@@ -17,7 +17,7 @@ thread_local! {
         Lag {
             is_express: Cell::new(false),
             measured: Cell::new(None),
-            lag: Cell::new(Duration::ZERO),
+            behind: Cell::new(Duration::ZERO),
         }
     };
 }
@@ -26,7 +26,7 @@ struct Lag {
     is_express: Cell<bool>,
     /// When the last measurement began.
     measured: Cell<Option<Instant>>,
-    lag: Cell<Duration>,
+    behind: Cell<Duration>,
 }
 
 /// Called once on the thread of an express lane.
@@ -48,9 +48,9 @@ pub(crate) fn is_behind(now: Instant, limit: Duration) -> bool {
             lag.measured.set(Some(now));
             let begun = Instant::now();
             // This thread polls it: an express lane has a runtime of its own.
-            tokio::spawn(async move { LAG.with(|lag| lag.lag.set(begun.elapsed())) });
+            tokio::spawn(async move { LAG.with(|lag| lag.behind.set(begun.elapsed())) });
         }
-        lag.lag.get() > limit
+        lag.behind.get() > limit
     })
 }
 

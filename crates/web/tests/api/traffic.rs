@@ -23,11 +23,11 @@ async fn a_throttle_is_listed_as_it_was_set_and_can_be_lifted() {
     assert_eq!(set["requests_per_second"], 5);
     assert_eq!(set.get("bytes_per_second"), None);
     assert_eq!((&set["set_by"], &set["until"]), (&json!("admin"), &json!(UNTIL)));
-    let list = world
+    let all = world
         .ask(ADMIN, "GET", "/traffic/measures", None)
         .await
         .expect(200);
-    assert_eq!(list.json()["measures"], json!([set]));
+    assert_eq!(all.json()["measures"], json!([set]));
     let lift = "/traffic/measures?who=192.0.2.0/24";
     world.ask(ADMIN, "DELETE", lift, None).await.expect(204);
     world.ask(ADMIN, "DELETE", lift, None).await.expect(404);

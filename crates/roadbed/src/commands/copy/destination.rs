@@ -30,7 +30,7 @@ impl Destination {
                 let has = upstream.has_blob(repository, &blob.digest).await;
                 has.map_err(|error| End::Destination.explained(error))
             }
-            Self::Layout(shelf) => Ok(shelf.has(&blob.digest, blob.size)),
+            Self::Layout(files) => Ok(files.has(&blob.digest, blob.size)),
         }
     }
 
@@ -64,7 +64,7 @@ impl Destination {
                     .await;
                 pushed.map_err(|error| reason.or(explained(error)))
             }
-            Self::Layout(shelf) => shelf.put(&blob.digest, bytes).await,
+            Self::Layout(files) => files.put(&blob.digest, bytes).await,
         }
     }
 
@@ -79,14 +79,14 @@ impl Destination {
                 let pushed = upstream.push_manifest(repository, under, media_type, bytes).await;
                 pushed.map_err(explained)
             }
-            Self::Layout(shelf) => {
-                if !shelf.has(&found.digest, found.bytes.len() as u64) {
+            Self::Layout(files) => {
+                if !files.has(&found.digest, found.bytes.len() as u64) {
                     let bytes = found.bytes.clone();
                     let bytes = stream::once(async move { anyhow::Ok(bytes) });
-                    shelf.put(&found.digest, Box::pin(bytes)).await?;
+                    files.put(&found.digest, Box::pin(bytes)).await?;
                 }
                 if is_listed {
-                    shelf.list(found, under);
+                    files.list(found, under);
                 }
                 Ok(())
             }
@@ -97,7 +97,7 @@ impl Destination {
     pub(super) fn finish(&self) -> Result<()> {
         match self {
             Self::Registry { .. } => Ok(()),
-            Self::Layout(shelf) => shelf.finish(),
+            Self::Layout(files) => files.finish(),
         }
     }
 }

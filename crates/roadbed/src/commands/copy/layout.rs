@@ -96,12 +96,11 @@ impl Directory {
 
     /// What `index.json` lists and says that it is about a manifest.
     pub(super) fn referrers(&self, digest: &Digest) -> Result<Vec<Digest>> {
-        let known = match self.referrers.get() {
-            Some(known) => known,
-            None => {
-                let read = self.read_referrers()?;
-                self.referrers.get_or_init(|| read)
-            }
+        let known = if let Some(known) = self.referrers.get() {
+            known
+        } else {
+            let read = self.read_referrers()?;
+            self.referrers.get_or_init(|| read)
         };
         Ok(known.get(digest).cloned().unwrap_or_default())
     }

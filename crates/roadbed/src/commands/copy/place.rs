@@ -81,6 +81,9 @@ fn registry(text: &str) -> Result<Place, String> {
         .split_once('/')
         .filter(|(host, _)| host.contains(['.', ':']) || *host == "localhost")
         .ok_or("it names no registry: write docker://HOST/REPOSITORY, such as docker://docker.io/alpine")?;
+    if host.contains('@') {
+        return Err("it has a login in it, which `ps` shows to everybody: see `roadbed copy --help` for where it goes".to_owned());
+    }
     let (name, reference) = split(rest)?;
     let name = name.parse::<RepoName>().map_err(|error| error.to_string())?;
     // Docker's own registry keeps what has one name only under another one.

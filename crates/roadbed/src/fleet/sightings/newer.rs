@@ -64,13 +64,12 @@ impl Decisions<'_> {
         let mut worst = Weight::default();
         for digest in images {
             let key = (repo.clone(), *digest);
-            let known = match self.known.get(&key) {
-                Some(known) => *known,
-                None => {
-                    let found = self.of_one(repo, digest).await?;
-                    self.known.insert(key, found);
-                    found
-                }
+            let known = if let Some(known) = self.known.get(&key) {
+                *known
+            } else {
+                let found = self.of_one(repo, digest).await?;
+                self.known.insert(key, found);
+                found
             };
             let Some(known) = known else { return Ok(None) };
             worst = worst.max(known);

@@ -158,9 +158,9 @@ mod tests {
         }
     }
 
-    fn away(reason: AwayReason) -> Option<Away> {
+    fn away(reason: AwayReason) -> Away {
         let since = Timestamp::from_rfc3339("2026-11-28T12:00:00Z").unwrap();
-        Some(Away { since, reason })
+        Away { since, reason }
     }
 
     fn maintained() -> Condition {
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn the_mode_is_the_worst_of_what_is_so() {
         let broken = Condition {
-            reads: away(AwayReason::Missing),
+            reads: Some(away(AwayReason::Missing)),
             ..maintained()
         };
         let closed = Condition {
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn the_first_line_is_the_mode() {
         let locked = Condition {
-            writes: away(AwayReason::Locked),
+            writes: Some(away(AwayReason::Locked)),
             ..maintained()
         };
         let text = Readiness::of(locked, false, true).to_text();
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(told["mode"], "ready");
         assert_eq!(told["scanner_away"]["waiting"], 3);
         assert_eq!(told["database_away"], Value::Null);
-        let reads = away(AwayReason::Slow);
+        let reads = Some(away(AwayReason::Slow));
         let told = Readiness::of(Condition { reads, ..fine() }, false, false).to_json();
         assert_eq!(told["database_away"]["reason"], "slow");
         assert_eq!(told["database_away"]["readable"], false);

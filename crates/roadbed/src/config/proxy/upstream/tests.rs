@@ -110,14 +110,17 @@ fn what_is_wrong_is_named() {
     for url in [
         "quay.io",
         "https://quay.io/v2",
-        "https://ann:pw@quay.io",
+        "https://ann:hunter2@quay.io",
         "ftp://quay.io",
     ] {
         let error = load(&format!(
             "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"{url}\"\n"
         ))
         .unwrap_err();
-        assert!(error.contains("url") && !error.contains("pw"), "{url}: {error}");
+        assert!(
+            error.contains("url") && !error.contains("hunter2"),
+            "{url}: {error}"
+        );
     }
     let many: Vec<String> = (0..=MAX_UPSTREAMS)
         .map(|number| format!("[[proxy.upstreams]]\nname = \"u{number}\"\nurl = \"https://quay.io\"\n"))
