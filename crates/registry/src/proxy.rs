@@ -4,7 +4,7 @@
 //! for the rest the upstream is asked, once for all who want the same:
 //!
 //! 1. A **tag** is taken as it was for as long as its rule says. Then the upstream is asked what it is called now (`HEAD`), by one
-//!    question for all who pull it, and nobody waits long for the answer while something is held. [`Proxy::manifest`]
+//!    question for all who pull it, and nobody waits long for the answer while something is held. `pulls.rs`
 //! 2. A **manifest** that is new is fetched once. An index is stored at once; the blobs of an image are fetched by the registry
 //!    itself, and the image is stored when they are here, as a push is: `images.rs`.
 //! 3. A **blob** comes by one request, is stored as it comes and read along by all who want it: `flights.rs`.

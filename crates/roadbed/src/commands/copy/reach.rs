@@ -48,7 +48,7 @@ pub(super) struct ReachArgs {
     /// An HTTP proxy on the way to the destination
     #[arg(long, value_name = "URL")]
     dst_proxy: Option<Url>,
-    /// A registry, as HOST[:PORT], that is asked without TLS; one on this machine is anyway
+    /// A registry, as HOST or HOST:PORT, that is asked without TLS; one on this machine is anyway
     #[arg(long, value_name = "HOST")]
     plain_http: Vec<String>,
 }
