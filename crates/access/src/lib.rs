@@ -65,7 +65,7 @@ pub use caller::Caller;
 pub use cidr::{Cidr, CidrError};
 pub use class::{Class, ClassError};
 pub use grant::{Grant, Subject};
-pub use name_pattern::{NamePattern, NamePatternError};
+pub use name_pattern::{NamePattern, NamePatternError, glob};
 pub use principal::{
     ANONYMOUS, AUTHENTICATED, MAX_NAME_BYTES, MAX_ROBOT_SECRETS, NameError, Principal, PrincipalId,
     PrincipalKind, PrincipalName, RESERVED_NAMES, SecretId, SecretRecord, SecretVerifier,

@@ -21,8 +21,9 @@ impl NamePattern {
     }
 }
 
-/// Takes no longer than the product of both lengths: after a mismatch only the last star is tried again.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+/// Whether `text` is what `pattern` says, in which `*` stands for any characters. Takes no longer than the product of
+/// both lengths: after a mismatch only the last star is tried again.
+pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut seen) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while seen < text.len() {

@@ -303,18 +303,10 @@ impl Store {
     async fn take_in(&self, intake: Intake, committed: Committed) -> Result<BlobInfo, UploadError> {
         self.doubt_blob(committed.location.digest()).await?;
         let quota = self.rules(&intake.repo).quota_bytes;
-        let written: Result<bool, UploadError> = self
+        let written = self
             .write(move |tx| Box::pin(async move { record(tx, &intake, &committed, quota).await }))
             .await;
-        match written {
-            Ok(true) => {}
-            Ok(false) | Err(UploadError::Quota(_)) => self.remove_blob_file(committed).await,
-            Err(error) => return Err(error),
-        }
-        written.map(|_| BlobInfo {
-            digest: committed.location.digest(),
-            size: committed.size,
-        })
+        self.settled(committed, written).await
     }
 }
 

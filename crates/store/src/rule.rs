@@ -57,8 +57,8 @@ impl ImmutableTags {
     /// Whether `tag` is immutable.
     pub fn covers(&self, tag: &Tag) -> bool {
         let decide = |covered, pattern: &String| match pattern.strip_prefix('!') {
-            Some(exception) if glob(exception, tag.as_str()) => false,
-            None if glob(pattern, tag.as_str()) => true,
+            Some(exception) if access::glob(exception.as_bytes(), tag.as_str().as_bytes()) => false,
+            None if access::glob(pattern.as_bytes(), tag.as_str().as_bytes()) => true,
             _ => covered,
         };
         self.0.iter().fold(false, decide)
@@ -82,32 +82,6 @@ impl ImmutableTags {
             "{pattern:?} matches no tag; use letters, digits, `.`, `_`, `-` and `*`, at most 128 of them"
         ))
     }
-}
-
-/// Whether `text` is what `pattern` says, in which `*` stands for any characters. Takes no longer than the product of
-/// both lengths: after a mismatch only the last star is tried again.
-fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut at, mut seen) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while seen < text.len() {
-        if pattern.get(at) == Some(&b'*') {
-            star = Some((at, seen));
-            at += 1;
-        } else if pattern.get(at) == text.get(seen) {
-            at += 1;
-            seen += 1;
-        } else if let Some((star_at, eaten)) = star {
-            star = Some((star_at, eaten + 1));
-            at = star_at + 1;
-            seen = eaten + 1;
-        } else {
-            return false;
-        }
-    }
-    pattern
-        .get(at..)
-        .is_some_and(|rest| rest.iter().all(|&c| c == b'*'))
 }
 
 impl Rules {

@@ -3,6 +3,10 @@
 use super::*;
 use crate::testing::Kit;
 
+fn glob(pattern: &str, text: &str) -> bool {
+    access::glob(pattern.as_bytes(), text.as_bytes())
+}
+
 #[test]
 fn globs_match_as_they_read() {
     let matches = [

@@ -227,9 +227,18 @@ impl Store {
         self.doubt_blob(committed.location.digest()).await?;
         let quota = self.rules(permit.repo()).quota_bytes;
         let holder = permit.clone();
-        let written: Result<bool, UploadError> = self
+        let written = self
             .write(move |tx| Box::pin(async move { record(tx, &holder, &committed, session, quota).await }))
             .await;
+        self.settled(committed, written).await
+    }
+
+    /// What becomes of a committed file after its rows were written: it goes where another one counts, or the quota has no room.
+    pub(crate) async fn settled(
+        &self,
+        committed: Committed,
+        written: Result<bool, UploadError>,
+    ) -> Result<BlobInfo, UploadError> {
         match written {
             Ok(true) => {}
             Ok(false) | Err(UploadError::Quota(_)) => self.remove_blob_file(committed).await,
