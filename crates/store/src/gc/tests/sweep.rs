@@ -47,8 +47,10 @@ async fn a_round_begins_once_per_grace_and_is_spread_over_it() {
         // The files are young in the first round, go in the second, and are gone in the third.
         let expected = FILES * round.min(2);
         let seen = looked_at(&kit).await;
+        // A round begins up to two steps late; the directories it has not come to (eleven of 512) were at most three
+        // steps (of five or six directories) of the first round, which began elsewhere.
         assert!(
-            seen.abs_diff(expected) <= 2 * most,
+            seen.abs_diff(expected) <= 3 * most,
             "{seen} files in round {round}"
         );
     }
