@@ -96,6 +96,29 @@ async fn nodes_pass_a_line_of_a_thousand() {
     assert_eq!(turnstile.state().serving, 0);
 }
 
+/// One thread, which reads what has come and answers it from memory: nobody ever waits for anything but the thread.
+#[tokio::test]
+async fn a_thread_reads_all_that_has_come_before_it_answers() {
+    let turnstile = turnstile(4);
+    let order = Arc::new(AtomicU64::new(0));
+    let ask = |class| {
+        let (turnstile, order) = (Arc::clone(&turnstile), Arc::clone(&order));
+        tokio::spawn(async move {
+            let turn = turnstile.wait(asker(class, 1, 1), PATIENCE).await.unwrap();
+            let place = order.fetch_add(1, Ordering::SeqCst);
+            drop(turn);
+            place
+        })
+    };
+    let crowd: Vec<_> = (0..100).map(|_| ask(Class::Ci)).collect();
+    let node = ask(Class::Node);
+    assert!(node.await.unwrap() <= 5, "only those with a turn are before it");
+    for one in crowd {
+        one.await.unwrap();
+    }
+    assert_eq!(turnstile.state().serving, 0);
+}
+
 /// Many threads, many who go away while they wait: no turn is lost and none is given twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_turn_is_lost() {
