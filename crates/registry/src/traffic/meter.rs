@@ -90,10 +90,15 @@ impl Meter {
             principal: self.mark(&principal),
             address: self.mark(&address),
         };
-        self.principals
+        if let Some(slot) = self
+            .principals
             .slot(now, marks.principal, || principal.cloned())
-            .count(answer);
-        self.addresses.slot(now, marks.address, || address).count(answer);
+        {
+            slot.count(answer);
+        }
+        if let Some(slot) = self.addresses.slot(now, marks.address, || address) {
+            slot.count(answer);
+        }
         marks
     }
 
@@ -173,6 +178,16 @@ impl<K> Slot<K> {
         self.requests.load(Ordering::Relaxed).max(1)
     }
 
+    /// Takes one request away. `false`: there is no more than one, and the slot may be taken.
+    fn wear_down(&self) -> bool {
+        let worn = self
+            .requests
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |requests| {
+                (requests > 1).then(|| requests - 1)
+            });
+        worn.is_ok()
+    }
+
     /// Makes the slot that of somebody else. `false`: another one was quicker.
     fn take(&self, was: u64, mark: u64, who: K) -> bool {
         let mut place = self.who.lock().unwrap_or_else(PoisonError::into_inner);
@@ -199,14 +214,14 @@ impl<K: Clone> Table<K> {
         }
     }
 
-    /// The slot of somebody; that of a neighbour where there is no room, who then counts for both.
-    fn slot(&self, now: u64, mark: u64, who: impl FnOnce() -> K) -> &Slot<K> {
+    /// The slot of somebody. `None`: all neighbours ask for more, and nobody is counted for what somebody else asks for.
+    fn slot(&self, now: u64, mark: u64, who: impl FnOnce() -> K) -> Option<&Slot<K>> {
         let slots = self.present(now);
         let mut smallest = neighbour(slots, mark, 0);
         for step in 0..NEIGHBOURS {
             let slot = neighbour(slots, mark, step);
             if slot.mark.load(Ordering::Relaxed) == mark {
-                return slot;
+                return Some(slot);
             }
             if slot.size() < smallest.size() {
                 smallest = slot;
@@ -214,11 +229,10 @@ impl<K: Clone> Table<K> {
         }
         let was = smallest.mark.load(Ordering::Relaxed);
         // Who asks once does not take the place of somebody who asks much; who goes on asking does in the end.
-        let wears_down = was != 0 && smallest.requests.fetch_sub(1, Ordering::Relaxed) > 1;
-        if !wears_down {
-            smallest.take(was, mark, who());
+        if was != 0 && smallest.wear_down() {
+            return None;
         }
-        smallest
+        smallest.take(was, mark, who()).then_some(smallest)
     }
 
     fn add_bytes(&self, now: u64, mark: u64, bytes: u64) {
@@ -365,16 +379,40 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_when_all_places_are_taken_and_asks_much_is_seen() {
+        let meter = Meter::new();
+        let note = |number| {
+            meter.note(
+                Instant::now(),
+                (None, address(number)),
+                &answer(Class::Scan, false),
+            )
+        };
+        for other in 0..20_000 {
+            for _ in 0..3 {
+                note(1_000_000 + other);
+            }
+        }
+        for _ in 0..500 {
+            note(5);
+        }
+        let usage = meter.addresses();
+        let most = usage.iter().max_by_key(|usage| usage.requests).unwrap();
+        assert_eq!(most.who, address(5));
+        assert!((490..=500).contains(&most.requests), "{most:?}");
+    }
+
+    #[test]
     fn what_is_older_than_a_minute_is_forgotten() {
         let table: Table<u32> = Table::new();
         let requests = |now| table.usage(now).iter().map(|usage| usage.requests).sum::<u64>();
         for _ in 0..60 {
-            table.slot(30, 3, || 1).count(&answer(Class::Ci, false));
+            table.slot(30, 3, || 1).unwrap().count(&answer(Class::Ci, false));
         }
         assert_eq!(requests(59), 60);
         assert_eq!(requests(90), 30, "half of the minute before");
         assert_eq!(requests(120), 0);
-        table.slot(125, 3, || 1).count(&answer(Class::Ci, false));
+        table.slot(125, 3, || 1).unwrap().count(&answer(Class::Ci, false));
         assert_eq!(requests(125), 1);
         assert_eq!(requests(1_000), 0);
     }
