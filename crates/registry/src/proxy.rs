@@ -269,6 +269,9 @@ impl Proxy {
         digest: Digest,
         size: Option<u64>,
     ) -> Result<watch::Receiver<Stage>, ProxyError> {
+        if !self.is_coming(ask, &digest) {
+            self.demand_writable()?;
+        }
         self.inner.metrics.miss(&ask.proxied.upstream);
         self.inner.flights.board(Wanted {
             proxied: ask.proxied.clone(),
@@ -276,6 +279,18 @@ impl Proxy {
             digest,
             size,
         })
+    }
+
+    /// Fails while the registry is maintained: what is not here would come in. What is on its way already comes.
+    fn demand_writable(&self) -> Result<(), ProxyError> {
+        let store = &self.inner.store;
+        match store.maintenance() {
+            None => Ok(()),
+            Some(maintenance) => Err(ProxyError::ReadOnly {
+                reason: maintenance.reason.clone(),
+                retry_after: maintenance.retry_after(store.now()),
+            }),
+        }
     }
 
     /// An image on its way that has the blob.

@@ -66,6 +66,14 @@ pub(crate) enum ProxyError {
         /// For programs.
         detail: Value,
     },
+    /// Nothing comes in while the registry is maintained.
+    #[error("the registry is read-only for maintenance and asks no upstream ({reason})")]
+    ReadOnly {
+        /// Why it is maintained.
+        reason: String,
+        /// When it is worth asking again.
+        retry_after: Duration,
+    },
     /// A bound is reached.
     #[error("{0}; retry after a moment")]
     TooMany(&'static str),
@@ -108,7 +116,9 @@ impl ProxyError {
         let message = self.to_string();
         match self {
             Self::Source { source, .. } => of_source(&source, message, asked),
-            Self::Shut { retry_after, .. } => unavailable(message, retry_after.as_secs().max(1)),
+            Self::Shut { retry_after, .. } | Self::ReadOnly { retry_after, .. } => {
+                unavailable(message, retry_after.as_secs().max(1))
+            }
             Self::NotAllowed { .. } => ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
             Self::Refused { message, detail } => {
                 ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).detail(detail)

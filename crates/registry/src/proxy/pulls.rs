@@ -188,6 +188,7 @@ impl Proxy {
         if let Some(error) = self.inner.absent.get(&key) {
             return Err(error);
         }
+        self.demand_writable()?;
         self.inner.metrics.miss(&ask.proxied.upstream);
         let work = || {
             let (proxy, ask, reference) = (self.clone(), ask.clone(), reference.clone());

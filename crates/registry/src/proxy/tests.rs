@@ -311,6 +311,35 @@ async fn what_policy_refuses_at_a_push_does_not_come_in() {
 }
 
 #[tokio::test]
+async fn nothing_comes_in_while_the_registry_is_maintained() {
+    let (fake, world, puller) = world().await;
+    let digest = fake.image("1", b"config", &[b"layer"]);
+    puller.pull("1").await.unwrap();
+    let other = fake.image("2", b"another", &[b"more"]);
+    let asked = fake.asked();
+    let actor = store::Actor::system("test");
+    let begun = world.store.begin_maintenance(&actor, "the disk is moved", None);
+    begun.await.unwrap();
+    world.clock.advance(Duration::from_mins(2));
+    let (held, stale) = puller.pull("1").await.unwrap();
+    assert_eq!(held, digest);
+    assert!(stale.unwrap().contains("the disk is moved"));
+    let blob = fake.blob_of(b"more");
+    for error in [
+        puller.pull("2").await.map(drop).unwrap_err(),
+        puller.proxy.board(&puller.ask, blob, None).map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(error, ProxyError::ReadOnly { .. }), "{error}");
+        let response = error.into_api(AskedFor::Blob(&blob)).into_response();
+        assert_eq!(response.status(), http::StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(http::header::RETRY_AFTER));
+    }
+    assert_eq!(fake.asked(), asked);
+    world.store.end_maintenance(&actor).await.unwrap();
+    assert_eq!(puller.pull("2").await.unwrap(), (other, None));
+}
+
+#[tokio::test]
 async fn a_name_that_is_nearly_another_is_noticed() {
     let (fake, world, puller) = world().await;
     fake.image("1", b"config", &[b"layer"]);
