@@ -279,21 +279,31 @@ async fn another_upstreams_tag_is_not_this_ones() {
     );
 }
 
-#[tokio::test]
-async fn what_policy_refuses_at_a_push_does_not_come_in() {
-    struct Refusing;
-    impl Gate for Refusing {
-        fn manifest<'a>(&'a self, _: PullOf<'a>, _: &'a Arc<StoredManifest>) -> Answer<'a> {
-            Box::pin(std::future::ready(Verdict::Serve))
-        }
-        fn blob<'a>(&'a self, _: PullOf<'a>, _: &'a Digest) -> Answer<'a> {
-            Box::pin(std::future::ready(Verdict::Serve))
-        }
-        fn push<'a>(&'a self, _: Push<'a>) -> PushAnswer<'a> {
-            let (message, detail) = ("no".into(), serde_json::Value::Null);
-            Box::pin(std::future::ready(PushVerdict::Refuse { message, detail }))
-        }
+/// Serves everything and takes nothing in.
+struct Refusing;
+
+impl Gate for Refusing {
+    fn manifest<'a>(&'a self, _: PullOf<'a>, _: &'a Arc<StoredManifest>) -> Answer<'a> {
+        Box::pin(std::future::ready(Verdict::Serve))
     }
+    fn blob<'a>(&'a self, _: PullOf<'a>, _: &'a Digest) -> Answer<'a> {
+        Box::pin(std::future::ready(Verdict::Serve))
+    }
+    fn push<'a>(&'a self, _: Push<'a>) -> PushAnswer<'a> {
+        let (message, detail) = ("no".into(), serde_json::Value::Null);
+        Box::pin(std::future::ready(PushVerdict::Refuse { message, detail }))
+    }
+}
+
+async fn until_remembered(puller: &Puller, reference: &str) {
+    let key = (puller.ask.repo().clone(), reference.parse().unwrap());
+    while !puller.proxy.inner.absent.contains_key(&key) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_policy_refuses_at_a_push_does_not_come_in_and_is_not_asked_for_again_at_once() {
     let fake = Fake::new();
     let world = World::new(&fake).await;
     let proxy = world.proxy(upstream("hub", &fake), Arc::new(Refusing), limits());
@@ -301,6 +311,12 @@ async fn what_policy_refuses_at_a_push_does_not_come_in() {
     let digest = fake.image("1", b"config", &[b"layer"]);
     let error = puller.pull("1").await.unwrap_err();
     assert!(matches!(error, ProxyError::Refused { .. }), "{error}");
+    until_remembered(&puller, "1").await;
+    for _ in 0..5 {
+        let error = puller.pull("1").await.unwrap_err();
+        assert!(matches!(error, ProxyError::Refused { .. }), "{error}");
+    }
+    assert_eq!(fake.asked().manifests, 1);
     assert!(
         !world
             .store
@@ -308,6 +324,24 @@ async fn what_policy_refuses_at_a_push_does_not_come_in() {
             .await
             .unwrap()
     );
+}
+
+#[tokio::test]
+async fn what_is_held_stays_where_policy_refuses_what_is_new() {
+    let (fake, world, puller) = world().await;
+    let held = fake.image("1", b"config", &[b"layer"]);
+    puller.pull("1").await.unwrap();
+    let new = fake.image("1", b"new config", &[b"layer"]);
+    world.clock.advance(Duration::from_mins(2));
+    let proxy = world.proxy(upstream("hub", &fake), Arc::new(Refusing), limits());
+    let strict = Puller::new(&world, proxy);
+    let (served, stale) = strict.pull("1").await.unwrap();
+    assert!(served == held && stale.is_some());
+    until_remembered(&strict, &new.to_string()).await;
+    for _ in 0..5 {
+        assert_eq!(strict.pull("1").await.unwrap(), (held, None));
+    }
+    assert_eq!(fake.asked(), asks(2, 2, 3));
 }
 
 #[tokio::test]
