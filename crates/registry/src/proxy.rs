@@ -41,7 +41,7 @@ mod resume;
 mod source;
 mod upstreams;
 
-pub(crate) use error::{Asked as AskedFor, ProxyError};
+pub(crate) use error::{AskedFor, ProxyError};
 pub use flights::FlightLimits;
 pub(crate) use flights::{Stage, Wanted};
 pub(crate) use images::Coming;

@@ -184,6 +184,25 @@ async fn what_is_not_there_is_asked_for_once_in_a_while() {
 }
 
 #[tokio::test]
+async fn what_has_no_room_here_is_asked_for_once_in_a_while() {
+    let fake = Fake::new();
+    let digest = fake.blob_of(b"layer");
+    let limit = store::StoreLimits::default().blob_bytes;
+    fake.change(|state| state.says = Some(limit + 1));
+    let world = World::new(&fake).await;
+    let all = FlightLimits {
+        bytes: u64::MAX,
+        ..limits()
+    };
+    let flights = flights(&world, all);
+    for _ in 0..3 {
+        let error = flights.bring(wanted(&world, digest, None)).await.unwrap_err();
+        assert!(matches!(error, ProxyError::Blob { .. }), "{error}");
+    }
+    assert_eq!(fake.blobs_asked(), 1);
+}
+
+#[tokio::test]
 async fn an_upstream_that_is_not_reached_is_left_alone() {
     let fake = Fake::new();
     let digest = fake.blob_of(b"layer");
