@@ -256,6 +256,17 @@ impl Proxy {
         &self.inner.limits
     }
 
+    /// Whether an upstream is asked for this just now. Whoever began has looked for it here.
+    pub(crate) fn is_asking(&self, ask: &Ask, reference: &Reference) -> bool {
+        let key = (ask.repo().clone(), reference.clone());
+        self.inner.questions.is_under_way(&key)
+    }
+
+    /// Whether a blob is on its way, which is not here then.
+    pub(crate) fn is_coming(&self, ask: &Ask, digest: &Digest) -> bool {
+        self.inner.flights.is_flying(ask.repo(), digest)
+    }
+
     /// A place to read along.
     pub(crate) fn reader(&self) -> Result<OwnedSemaphorePermit, ProxyError> {
         let place = Arc::clone(&self.inner.readers).try_acquire_owned();

@@ -119,6 +119,12 @@ impl Flights {
         })
     }
 
+    /// Whether a blob is on its way.
+    pub(crate) fn is_flying(&self, repo: &RepoName, digest: &Digest) -> bool {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.contains_key(&(repo.clone(), *digest))
+    }
+
     /// The flight of a blob that is under way, or a new one.
     pub(crate) fn board(self: &Arc<Self>, wanted: Wanted) -> Result<Boarded, ProxyError> {
         let key = (wanted.intake.repo().clone(), wanted.digest);

@@ -279,6 +279,43 @@ async fn another_upstreams_tag_is_not_this_ones() {
     );
 }
 
+#[tokio::test]
+async fn what_is_asked_for_or_on_its_way_is_not_looked_for_in_the_database() {
+    let (fake, world, puller) = world().await;
+    let digest = fake.image("1", b"config", &[b"layer"]);
+    let layer = fake.blob_of(b"layer");
+    fake.change(|state| state.latency = Duration::from_millis(200));
+    let (puller, tag) = (Arc::new(puller), "1".parse().unwrap());
+    let first = Arc::clone(&puller);
+    let first = tokio::spawn(async move { first.find("1").await.unwrap() });
+    while fake.asked().manifests == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(puller.proxy.is_asking(&puller.ask, &tag));
+    let calls = || world.store.metrics().database_calls;
+    let before = calls();
+    let seen = puller.proxy.look(&puller.ask, &tag).await.unwrap();
+    assert!(matches!(seen, Seen::Nothing));
+    assert_eq!(calls(), before);
+
+    let Found::Coming(coming) = first.await.unwrap() else {
+        panic!("its blobs have not come yet");
+    };
+    let before = calls();
+    for reference in [tag, digest.into()] {
+        let found = puller.proxy.remembered(&puller.ask, &reference).await;
+        assert!(matches!(found, Some(Found::Coming(_))), "{reference}");
+    }
+    assert_eq!(calls(), before);
+    while !puller.proxy.is_coming(&puller.ask, &layer) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    coming.arrived().await.unwrap();
+    assert!(!puller.proxy.is_coming(&puller.ask, &layer));
+    let found = puller.proxy.remembered(&puller.ask, &digest.into()).await;
+    assert!(matches!(found, Some(Found::Held(..))));
+}
+
 /// Serves everything and takes nothing in.
 struct Refusing;
 
