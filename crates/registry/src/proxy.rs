@@ -262,7 +262,7 @@ impl Proxy {
         self.inner.questions.is_under_way(&key)
     }
 
-    /// Whether a blob is on its way, which is not here then.
+    /// Whether a blob is on its way, and so not here.
     pub(crate) fn is_coming(&self, ask: &Ask, digest: &Digest) -> bool {
         self.inner.flights.is_flying(ask.repo(), digest)
     }

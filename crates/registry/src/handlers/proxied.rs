@@ -139,7 +139,7 @@ impl Registry {
                 }
                 Stage::Failed(error) => return Err(tell(error)),
                 Stage::Landed => break,
-                Stage::Asked | Stage::Coming(_) => {}
+                Stage::New | Stage::Asked | Stage::Coming(_) => {}
             }
             match timeout_at(deadline, flight.changed()).await {
                 Ok(Ok(())) => {}

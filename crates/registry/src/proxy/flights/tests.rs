@@ -39,7 +39,7 @@ async fn read(mut boarded: Boarded) -> Result<Option<Vec<u8>>, String> {
             Stage::Coming(incoming) => break incoming,
             Stage::Landed => return Ok(None),
             Stage::Failed(error) => return Err(error.to_string()),
-            Stage::Asked => {}
+            Stage::New | Stage::Asked => {}
         }
         boarded.changed().await.map_err(|_| "lost")?;
     };
@@ -168,6 +168,27 @@ async fn there_are_no_more_than_may_be() {
         .bring(wanted(&world, digests[2], None))
         .await;
     assert!(matches!(error, Err(ProxyError::TooMany(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_here_waits_for_no_place() {
+    let fake = Fake::new();
+    let (here, slow) = (fake.blob_of(b"here"), fake.blob_of(b"slow"));
+    let mut config = upstream("hub", &fake);
+    config.flights = 1;
+    let world = World::of(config).await;
+    let flights = flights(&world, limits());
+    flights.bring(wanted(&world, here, None)).await.unwrap();
+    fake.change(|state| state.latency = Duration::from_secs(5));
+    let slow = flights.board(wanted(&world, slow, None)).unwrap();
+    while fake.blobs_asked() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    flights.bring(wanted(&world, here, None)).await.unwrap();
+    assert!(
+        matches!(*slow.borrow(), Stage::Asked),
+        "the only place is taken all the while"
+    );
 }
 
 #[tokio::test]
