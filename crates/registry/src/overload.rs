@@ -74,8 +74,8 @@ impl Default for TrafficConfig {
 /// Turns that a core's lane has given and not begun: enough that it never idles, few enough that nobody waits behind them.
 const TURNS_PER_LANE: usize = 4;
 
-/// How long somebody who is banned, throttled or not even let into the line waits for the answer that says so. Without that, ten thousand
-/// connections that do not heed it would have as much of the processor as if they were served.
+/// How long somebody who is banned, throttled or not even let into the line waits for the answer that says so. Without that, ten
+/// thousand connections that do not heed it would have as much of the processor as if they were served.
 const HOLD: Duration = Duration::from_secs(1);
 
 /// One part of the waiting places for one principal, and of those for one address.
