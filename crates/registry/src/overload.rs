@@ -34,7 +34,7 @@ use crate::{
     route::Route,
     traffic::{
         lag,
-        meter::{Answer, Marks, Meter, Usage},
+        meter::{Answer, Meter, Usage},
         turnstile::{Asker, LineState, Turn, Turnstile},
     },
 };
@@ -101,7 +101,7 @@ pub(crate) struct Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Charged {
     meter: Arc<Meter>,
-    marks: Marks,
+    principal: Option<PrincipalName>,
     lanes: Arc<Turnstile>,
     asker: Asker,
     rates: Option<(Arc<Rates>, Box<[RateOf]>)>,
@@ -252,9 +252,9 @@ impl Overload {
             shed,
             bytes: small.unwrap_or(0),
         };
-        let marks = self.meter.note(now, (principal, asker.address), &answer);
+        self.meter.note(now, (principal, asker.address), &answer);
         small.is_none().then(|| Charged {
-            marks,
+            principal: principal.cloned(),
             meter: Arc::clone(&self.meter),
             lanes: Arc::clone(&self.lanes),
             asker,
@@ -297,7 +297,8 @@ impl Overload {
 impl Charged {
     /// Counts bytes that were sent.
     pub(crate) fn sent(&self, bytes: u64) {
-        self.meter.sent(self.marks, bytes);
+        let who = (self.principal.as_ref(), self.asker.address);
+        self.meter.sent(who, self.asker.class, bytes);
         if bytes >= BYTES_OF_A_TURN {
             self.lanes.charge(&self.asker, bytes / BYTES_OF_A_TURN);
         }

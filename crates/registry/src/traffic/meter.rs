@@ -35,13 +35,6 @@ pub(crate) struct Meter {
     began: Instant,
 }
 
-/// Whose bytes are counted later.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Marks {
-    principal: u64,
-    address: u64,
-}
-
 /// What counts of an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answer {
@@ -84,29 +77,30 @@ impl Meter {
         now: Instant,
         (principal, address): (Option<&PrincipalName>, IpAddr),
         answer: &Answer,
-    ) -> Marks {
+    ) {
         let now = now.saturating_duration_since(self.began).as_secs();
-        let marks = Marks {
-            principal: self.mark(&principal),
-            address: self.mark(&address),
-        };
-        if let Some(slot) = self
-            .principals
-            .slot(now, marks.principal, || principal.cloned())
-        {
+        let mark = self.mark(&principal);
+        if let Some(slot) = self.principals.slot(now, mark, || principal.cloned()) {
             slot.count(answer);
         }
-        if let Some(slot) = self.addresses.slot(now, marks.address, || address) {
+        if let Some(slot) = self.addresses.slot(now, self.mark(&address), || address) {
             slot.count(answer);
         }
-        marks
     }
 
-    /// Counts bytes that were sent.
-    pub(crate) fn sent(&self, marks: Marks, bytes: u64) {
+    /// Counts bytes that were sent of an answer that was counted.
+    pub(crate) fn sent(
+        &self,
+        (principal, address): (Option<&PrincipalName>, IpAddr),
+        class: Class,
+        bytes: u64,
+    ) {
         let now = self.began.elapsed().as_secs();
-        self.principals.add_bytes(now, marks.principal, bytes);
-        self.addresses.add_bytes(now, marks.address, bytes);
+        let mark = self.mark(&principal);
+        self.principals
+            .add_bytes((now, mark), || principal.cloned(), class, bytes);
+        let mark = self.mark(&address);
+        self.addresses.add_bytes((now, mark), || address, class, bytes);
     }
 
     /// All principals that are counted.
@@ -235,12 +229,10 @@ impl<K: Clone> Table<K> {
         smallest.take(was, mark, who()).then_some(smallest)
     }
 
-    fn add_bytes(&self, now: u64, mark: u64, bytes: u64) {
-        let slots = self.present(now);
-        let own = (0..NEIGHBOURS)
-            .map(|step| neighbour(slots, mark, step))
-            .find(|slot| slot.mark.load(Ordering::Relaxed) == mark);
-        if let Some(slot) = own {
+    /// Who takes minutes for one answer has asked for nothing in this half, and uses more than most.
+    fn add_bytes(&self, (now, mark): (u64, u64), who: impl FnOnce() -> K, class: Class, bytes: u64) {
+        if let Some(slot) = self.slot(now, mark, who) {
+            slot.class.store(class.index(), Ordering::Relaxed);
             slot.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
     }
@@ -338,11 +330,11 @@ mod tests {
 
     #[test]
     fn what_somebody_asked_for_is_counted() {
-        let meter = Meter::new();
+        let (meter, robot) = (Meter::new(), name(1));
         for number in 0..10 {
-            let who = (Some(&name(1)), address(7));
-            let marks = meter.note(Instant::now(), who, &answer(Class::Node, number == 0));
-            meter.sent(marks, 90);
+            let who = (Some(&robot), address(7));
+            meter.note(Instant::now(), who, &answer(Class::Node, number == 0));
+            meter.sent(who, Class::Node, 90);
         }
         meter.note(Instant::now(), (None, address(8)), &answer(Class::Scan, false));
         let mut principals = meter.principals();
@@ -400,6 +392,20 @@ mod tests {
         let most = usage.iter().max_by_key(|usage| usage.requests).unwrap();
         assert_eq!(most.who, address(5));
         assert!((490..=500).contains(&most.requests), "{most:?}");
+    }
+
+    #[test]
+    fn who_takes_minutes_for_one_answer_is_seen_all_the_while() {
+        let table: Table<u32> = Table::new();
+        table.slot(30, 3, || 1).unwrap().count(&answer(Class::Ci, false));
+        table.add_bytes((90, 3), || 1, Class::Ci, 50);
+        table.add_bytes((150, 3), || 1, Class::Ci, 70);
+        let usage = table.usage(150);
+        assert_eq!(usage.len(), 1);
+        assert_eq!(
+            (usage[0].who, usage[0].class, usage[0].bytes),
+            (1, Class::Ci, 70 + 25)
+        );
     }
 
     #[test]
