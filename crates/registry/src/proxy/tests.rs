@@ -60,6 +60,16 @@ async fn world() -> (Arc<Fake>, World, Puller) {
     (fake, world, puller)
 }
 
+fn is_not_found(error: &ProxyError) -> bool {
+    matches!(
+        error,
+        ProxyError::Source {
+            source: SourceError::NotFound,
+            ..
+        }
+    )
+}
+
 fn asks(heads: u32, manifests: u32, blobs: u32) -> Asks {
     Asks {
         heads,
@@ -183,16 +193,7 @@ async fn a_tag_that_is_gone_stays_or_goes_by_its_rule() {
     let dropping = Puller::new(&world, world.proxy(config, Arc::new(OpenGate), limits()));
     world.clock.advance(Duration::from_mins(2));
     let gone = dropping.pull("1").await.unwrap_err();
-    assert!(
-        matches!(
-            gone,
-            ProxyError::Source {
-                source: SourceError::NotFound,
-                ..
-            }
-        ),
-        "{gone}"
-    );
+    assert!(is_not_found(&gone), "{gone}");
     assert!(
         dropping.pull(&digest.to_string()).await.is_ok(),
         "its digest is what it was"
@@ -204,16 +205,7 @@ async fn what_is_not_there_is_asked_for_once_in_a_while() {
     let (fake, _world, puller) = world().await;
     for _ in 0..5 {
         let error = puller.pull("1").await.unwrap_err();
-        assert!(
-            matches!(
-                error,
-                ProxyError::Source {
-                    source: SourceError::NotFound,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(is_not_found(&error), "{error}");
     }
     assert_eq!(fake.asked(), asks(0, 1, 0));
 }
@@ -267,16 +259,7 @@ async fn another_upstreams_tag_is_not_this_ones() {
     config.place = "https://other.example".into();
     let elsewhere = Puller::new(&world, world.proxy(config, Arc::new(OpenGate), limits()));
     let error = elsewhere.pull("1").await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ProxyError::Source {
-                source: SourceError::NotFound,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(is_not_found(&error), "{error}");
 }
 
 #[tokio::test]

@@ -328,6 +328,12 @@ mod tests {
         }
     }
 
+    /// A stranger at an address asks for something.
+    fn note(meter: &Meter, number: u32) {
+        let who = (None, address(number));
+        meter.note(Instant::now(), who, &answer(Class::Scan, false));
+    }
+
     #[test]
     fn what_somebody_asked_for_is_counted() {
         let (meter, robot) = (Meter::new(), name(1));
@@ -349,13 +355,7 @@ mod tests {
     #[test]
     fn who_asks_much_stays_among_any_number_of_others() {
         let meter = Meter::new();
-        let note = |number| {
-            meter.note(
-                Instant::now(),
-                (None, address(number)),
-                &answer(Class::Scan, false),
-            )
-        };
+        let note = |number| note(&meter, number);
         for other in 0..200_000 {
             note(1_000_000 + other);
             if other % 20 == 0 {
@@ -373,13 +373,7 @@ mod tests {
     #[test]
     fn who_comes_when_all_places_are_taken_and_asks_much_is_seen() {
         let meter = Meter::new();
-        let note = |number| {
-            meter.note(
-                Instant::now(),
-                (None, address(number)),
-                &answer(Class::Scan, false),
-            )
-        };
+        let note = |number| note(&meter, number);
         for other in 0..20_000 {
             for _ in 0..3 {
                 note(1_000_000 + other);
