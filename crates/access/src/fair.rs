@@ -15,10 +15,12 @@ use crate::class::Class;
 
 mod caller;
 mod pace;
+mod sizes;
 mod turns;
 
 use caller::CallerFlow;
 use pace::Pace;
+use sizes::Sizes;
 use turns::Turns;
 
 /// How many times the share of one address a principal with many can have.
@@ -61,6 +63,26 @@ pub struct Who<P, A> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
+/// A place that somebody got.
+#[derive(Debug)]
+pub struct Offered<T> {
+    /// By which it can be given up.
+    pub ticket: Ticket,
+    /// Who had to go for it.
+    pub pushed_out: Option<T>,
+}
+
+/// Whether there is room for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room<P> {
+    Free,
+    /// Where one of this principal's goes.
+    Of(P),
+    /// Where one goes of whoever has most.
+    OfMost,
+    None,
+}
+
 /// Why somebody does not even wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shed {
@@ -96,6 +118,7 @@ struct Waiter<T> {
 struct Line<P, A, T> {
     waiting: usize,
     turns: Turns<P>,
+    sizes: Sizes<P>,
     callers: HashMap<P, CallerFlow<A, T>>,
     /// Addresses that are known, over all callers.
     known: usize,
@@ -106,6 +129,7 @@ impl<P, A, T> Default for Line<P, A, T> {
         Self {
             waiting: 0,
             turns: Turns::default(),
+            sizes: Sizes::default(),
             callers: HashMap::new(),
             known: 0,
         }
@@ -136,7 +160,8 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
         }
     }
 
-    /// Lets somebody wait who would do so for `patience` milliseconds.
+    /// Lets somebody wait who would do so for `patience` milliseconds. Where all places are taken, the last one of whoever has most
+    /// gives way to who has less than all would have alike: no two principals, and no two addresses of one, keep the others out.
     pub fn offer(
         &mut self,
         now: u64,
@@ -144,12 +169,13 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
         cost: u64,
         patience: u64,
         what: T,
-    ) -> Result<Ticket, Shed> {
+    ) -> Result<Offered<T>, Shed> {
         if self.waiting() == 0 {
             self.pace.begin(now);
         }
         let after = self.pace.time_for(now, self.ahead_of(&who) + 1);
-        if !self.has_room_for(&who) {
+        let room = self.room_for(&who);
+        if room == Room::None {
             return Err(Shed::Full { after });
         }
         if after > patience {
@@ -158,6 +184,11 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let line = &mut self.lines[who.class.index()];
+        let pushed_out = match room {
+            Room::Of(principal) => line.push_out(principal),
+            Room::OfMost => line.sizes.largest().and_then(|most| line.push_out(most)),
+            Room::Free | Room::None => None,
+        };
         let caller = line.callers.entry(who.principal).or_default();
         let known = caller.known_addresses();
         if caller.waiting == 0 {
@@ -166,8 +197,10 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
         caller.push(who.address, Waiter { ticket, cost, what });
         line.known += caller.known_addresses() - known;
         line.waiting += 1;
+        line.sizes
+            .change(who.principal, caller.waiting - 1, caller.waiting);
         line.stay_bounded(self.limits.waiting);
-        Ok(ticket)
+        Ok(Offered { ticket, pushed_out })
     }
 
     /// Whose turn it is.
@@ -185,6 +218,7 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
             weight,
             caller.waiting > 0,
         );
+        line.sizes.change(principal, caller.waiting + 1, caller.waiting);
         line.waiting -= 1;
         self.pace.granted(now);
         Some(waiter.what)
@@ -199,10 +233,7 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
         if !caller.cancel(&who.address, ticket) {
             return false;
         }
-        line.waiting -= 1;
-        if caller.waiting == 0 {
-            line.turns.leave(who.principal, &caller.tags);
-        }
+        line.went(who.principal);
         true
     }
 
@@ -246,15 +277,28 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
         self.lines.iter().map(of_line).sum()
     }
 
-    fn has_room_for(&self, who: &Who<P, A>) -> bool {
+    fn room_for(&self, who: &Who<P, A>) -> Room<P> {
         let line = &self.lines[who.class.index()];
-        let own = self.limits.waiting.div_ceil(self.limits.parts.max(1));
+        let all = self.limits.waiting;
+        let own = all.div_ceil(self.limits.parts.max(1));
         let at_address = own.div_ceil(self.limits.parts.max(1));
-        let (of_caller, of_address) = line
-            .callers
-            .get(&who.principal)
-            .map_or((0, 0), |caller| (caller.waiting, caller.waiting_at(&who.address)));
-        line.waiting < self.limits.waiting && of_caller < own && of_address < at_address
+        let caller = line.callers.get(&who.principal);
+        let of_caller = caller.map_or(0, |caller| caller.waiting);
+        let of_address = caller.map_or(0, |caller| caller.waiting_at(&who.address));
+        let addresses = caller.map_or(0, CallerFlow::busy_addresses);
+        if of_address >= at_address {
+            return Room::None;
+        }
+        if of_caller < own && line.waiting < all {
+            return Room::Free;
+        }
+        let (is_below, room) = if of_caller < own {
+            (is_below_share(of_caller, all, line.turns.len()), Room::OfMost)
+        } else {
+            let is_below = is_below_share(of_address, own, addresses);
+            (is_below, Room::Of(who.principal))
+        };
+        if is_below { room } else { Room::None }
     }
 
     /// Turns that come before that of a new request: those of better classes, and one of each other flow for each of its own.
@@ -298,7 +342,32 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
     }
 }
 
+/// Whether somebody has fewer than all who wait would have alike, themselves included.
+fn is_below_share(has: usize, places: usize, waiting: usize) -> bool {
+    let sharers = waiting + usize::from(has == 0);
+    has < places / sharers.max(1)
+}
+
 impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> Line<P, A, T> {
+    /// Takes the last request of a principal out, from the address that has most.
+    fn push_out(&mut self, principal: P) -> Option<T> {
+        let waiter = self.callers.get_mut(&principal)?.push_out()?;
+        self.went(principal);
+        Some(waiter.what)
+    }
+
+    /// A request of the principal has gone without a turn.
+    fn went(&mut self, principal: P) {
+        self.waiting -= 1;
+        let Some(caller) = self.callers.get(&principal) else {
+            return;
+        };
+        if caller.waiting == 0 {
+            self.turns.leave(principal, &caller.tags);
+        }
+        self.sizes.change(principal, caller.waiting + 1, caller.waiting);
+    }
+
     /// Forgets those who do not wait once as many are remembered as could wait, first where that makes no difference.
     fn stay_bounded(&mut self, limit: usize) {
         for strictly in [false, true] {

@@ -8,7 +8,8 @@
 //!   lead elsewhere (`ask.rs`);
 //! - hands out bytes as they came: nothing is unpacked on the way;
 //! - asks each question once. Who wants to try again does so: a proxy has what it holds, a person has patience;
-//! - asks no more than its [`Budget`] allows, and nothing of a kind that was answered 429 before `Retry-After` is over.
+//! - asks no more than its [`Budget`] allows, and nothing of a kind that was answered 429 before `Retry-After` is over, or a few
+//!   seconds where that is not said.
 //!
 //! Read first: `ask.rs` (one question with its challenge and redirects), then `tokens.rs`.
 

@@ -20,7 +20,7 @@ pub struct ClassRules {
     pub ci: Vec<NamePattern>,
     /// Users and robots that look into images.
     pub scanners: Vec<NamePattern>,
-    /// Networks in which whoever signs in is a node.
+    /// Networks in which whoever asks is a node, with or without a name, unless a list has that name.
     pub node_networks: Vec<Cidr>,
     /// The header by which a trusted proxy names the class. Whoever hands requests in has removed it where it came from
     /// somebody else.
@@ -77,10 +77,14 @@ impl ClassRules {
         if let Some(said) = self.of_proxy(headers) {
             return said;
         }
+        // A scanner in a cluster asks from the address of a node.
+        if standing.is_said {
+            return standing.class;
+        }
         if self.node_networks.iter().any(|network| network.contains(address)) {
             return Class::Node;
         }
-        if standing.class == Class::Node && !standing.is_said && !has_agent_of_node(headers) {
+        if standing.class == Class::Node && !has_agent_of_node(headers) {
             return Class::Ci;
         }
         standing.class
@@ -177,6 +181,17 @@ mod tests {
         assert_eq!(
             class(&network, stranger, &none, MANIFEST, &Method::GET),
             Class::Node
+        );
+        assert_eq!(
+            class(
+                &network,
+                standing(Class::Scan, true),
+                &none,
+                MANIFEST,
+                &Method::GET
+            ),
+            Class::Scan,
+            "who is in a list is what it says"
         );
         let proxied = ClassRules {
             header: Some(HeaderName::from_static("x-class")),

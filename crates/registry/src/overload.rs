@@ -34,7 +34,7 @@ use crate::{
     route::Route,
     traffic::{
         lag,
-        meter::{Answer, Marks, Meter, Usage},
+        meter::{Answer, Meter, Usage},
         turnstile::{Asker, LineState, Turn, Turnstile},
     },
 };
@@ -74,8 +74,8 @@ impl Default for TrafficConfig {
 /// Turns that a core's lane has given and not begun: enough that it never idles, few enough that nobody waits behind them.
 const TURNS_PER_LANE: usize = 4;
 
-/// How long somebody who is banned, throttled or not even let into the line waits for the answer that says so. Without that, ten thousand
-/// connections that do not heed it would have as much of the processor as if they were served.
+/// How long somebody who is banned, throttled or not even let into the line waits for the answer that says so. Without that, ten
+/// thousand connections that do not heed it would have as much of the processor as if they were served.
 const HOLD: Duration = Duration::from_secs(1);
 
 /// One part of the waiting places for one principal, and of those for one address.
@@ -101,7 +101,7 @@ pub(crate) struct Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Charged {
     meter: Arc<Meter>,
-    marks: Marks,
+    principal: Option<PrincipalName>,
     lanes: Arc<Turnstile>,
     asker: Asker,
     rates: Option<(Arc<Rates>, Box<[RateOf]>)>,
@@ -252,9 +252,9 @@ impl Overload {
             shed,
             bytes: small.unwrap_or(0),
         };
-        let marks = self.meter.note(now, (principal, asker.address), &answer);
+        self.meter.note(now, (principal, asker.address), &answer);
         small.is_none().then(|| Charged {
-            marks,
+            principal: principal.cloned(),
             meter: Arc::clone(&self.meter),
             lanes: Arc::clone(&self.lanes),
             asker,
@@ -297,7 +297,8 @@ impl Overload {
 impl Charged {
     /// Counts bytes that were sent.
     pub(crate) fn sent(&self, bytes: u64) {
-        self.meter.sent(self.marks, bytes);
+        let who = (self.principal.as_ref(), self.asker.address);
+        self.meter.sent(who, self.asker.class, bytes);
         if bytes >= BYTES_OF_A_TURN {
             self.lanes.charge(&self.asker, bytes / BYTES_OF_A_TURN);
         }

@@ -41,7 +41,7 @@ mod resume;
 mod source;
 mod upstreams;
 
-pub(crate) use error::{Asked as AskedFor, ProxyError};
+pub(crate) use error::{AskedFor, ProxyError};
 pub use flights::FlightLimits;
 pub(crate) use flights::{Stage, Wanted};
 pub(crate) use images::Coming;
@@ -256,6 +256,17 @@ impl Proxy {
         &self.inner.limits
     }
 
+    /// Whether an upstream is asked for this just now. Whoever began has looked for it here.
+    pub(crate) fn is_asking(&self, ask: &Ask, reference: &Reference) -> bool {
+        let key = (ask.repo().clone(), reference.clone());
+        self.inner.questions.is_under_way(&key)
+    }
+
+    /// Whether a blob is on its way, and so not here.
+    pub(crate) fn is_coming(&self, ask: &Ask, digest: &Digest) -> bool {
+        self.inner.flights.is_flying(ask.repo(), digest)
+    }
+
     /// A place to read along.
     pub(crate) fn reader(&self) -> Result<OwnedSemaphorePermit, ProxyError> {
         let place = Arc::clone(&self.inner.readers).try_acquire_owned();
@@ -269,6 +280,9 @@ impl Proxy {
         digest: Digest,
         size: Option<u64>,
     ) -> Result<watch::Receiver<Stage>, ProxyError> {
+        if !self.is_coming(ask, &digest) {
+            self.demand_writable()?;
+        }
         self.inner.metrics.miss(&ask.proxied.upstream);
         self.inner.flights.board(Wanted {
             proxied: ask.proxied.clone(),
@@ -276,6 +290,18 @@ impl Proxy {
             digest,
             size,
         })
+    }
+
+    /// Fails while the registry is maintained: what is not here would come in. What is on its way already comes.
+    fn demand_writable(&self) -> Result<(), ProxyError> {
+        let store = &self.inner.store;
+        match store.maintenance() {
+            None => Ok(()),
+            Some(maintenance) => Err(ProxyError::ReadOnly {
+                reason: maintenance.reason.clone(),
+                retry_after: maintenance.retry_after(store.now()),
+            }),
+        }
     }
 
     /// An image on its way that has the blob.

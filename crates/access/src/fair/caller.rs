@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
+use super::sizes::Sizes;
 use super::turns::{Tags, Turns};
 use super::{Ticket, Waiter};
 
@@ -12,6 +13,7 @@ pub(super) struct CallerFlow<A, T> {
     pub(super) tags: Tags,
     pub(super) waiting: usize,
     turns: Turns<A>,
+    sizes: Sizes<A>,
     addresses: HashMap<A, AddressFlow<T>>,
 }
 
@@ -28,6 +30,7 @@ impl<A, T> Default for CallerFlow<A, T> {
             tags: Tags::default(),
             waiting: 0,
             turns: Turns::default(),
+            sizes: Sizes::default(),
             addresses: HashMap::new(),
         }
     }
@@ -58,6 +61,7 @@ impl<A: Copy + Ord + Hash, T> CallerFlow<A, T> {
             self.turns.enter(address, &mut flow.tags);
         }
         flow.line.push_back(waiter);
+        self.sizes.change(address, flow.line.len() - 1, flow.line.len());
         self.waiting += 1;
     }
 
@@ -66,10 +70,19 @@ impl<A: Copy + Ord + Hash, T> CallerFlow<A, T> {
         let address = self.turns.first()?;
         let flow = self.addresses.get_mut(&address)?;
         let waiter = flow.line.pop_front()?;
-        let goes_on = !flow.line.is_empty();
+        let left = flow.line.len();
         self.turns
-            .served(address, &mut flow.tags, waiter.cost, 1, goes_on);
+            .served(address, &mut flow.tags, waiter.cost, 1, left > 0);
+        self.sizes.change(address, left + 1, left);
         self.waiting -= 1;
+        Some(waiter)
+    }
+
+    /// Takes the last request of the address that has most out of the line.
+    pub(super) fn push_out(&mut self) -> Option<Waiter<T>> {
+        let address = self.sizes.largest()?;
+        let waiter = self.addresses.get_mut(&address)?.line.pop_back()?;
+        self.went(&address);
         Some(waiter)
     }
 
@@ -82,11 +95,21 @@ impl<A: Copy + Ord + Hash, T> CallerFlow<A, T> {
             return false;
         };
         flow.line.remove(place);
-        self.waiting -= 1;
-        if flow.line.is_empty() {
+        self.went(address);
+        true
+    }
+
+    /// A request of the address has gone without a turn.
+    fn went(&mut self, address: &A) {
+        let Some(flow) = self.addresses.get(address) else {
+            return;
+        };
+        let left = flow.line.len();
+        if left == 0 {
             self.turns.leave(*address, &flow.tags);
         }
-        true
+        self.sizes.change(*address, left + 1, left);
+        self.waiting -= 1;
     }
 
     pub(super) fn owe(&mut self, address: &A, cost: u64) {

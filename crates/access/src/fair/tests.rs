@@ -24,7 +24,8 @@ fn queue(waiting: usize) -> Queue {
 }
 
 fn offer(queue: &mut Queue, who: Who<u32, u32>) -> Result<Ticket, Shed> {
-    queue.offer(0, who, 1, FOREVER, (who.principal, who.address))
+    let offered = queue.offer(0, who, 1, FOREVER, (who.principal, who.address));
+    offered.map(|offered| offered.ticket)
 }
 
 /// How often each is served in so many turns.
@@ -120,12 +121,56 @@ fn a_line_that_is_full_is_full_for_whoever_filled_it() {
     let taken = (0..100)
         .filter(|address| offer(&mut queue, who(Class::Ci, 1, 100 + address)).is_ok())
         .count();
-    assert_eq!(taken, 4, "one principal: half");
+    assert_eq!(queue.waiting(), 8, "one principal: half");
+    assert_eq!(taken, 7, "which its addresses share alike");
     assert!(offer(&mut queue, who(Class::Ci, 2, 1)).is_ok());
     assert!(
         offer(&mut queue, who(Class::Node, 1, 1)).is_ok(),
         "classes have places of their own"
     );
+}
+
+/// How many requests of somebody find a place, and how many of each principal and address go for that.
+fn pushed_in(queue: &mut Queue, who: Who<u32, u32>) -> (usize, HashMap<(u32, u32), usize>) {
+    let (mut taken, mut gone) = (0, HashMap::new());
+    while let Ok(offered) = queue.offer(0, who, 1, FOREVER, (who.principal, who.address)) {
+        taken += 1;
+        if let Some(one) = offered.pushed_out {
+            *gone.entry(one).or_insert(0) += 1;
+        }
+    }
+    (taken, gone)
+}
+
+#[test]
+fn two_who_have_filled_the_line_make_room_for_a_third() {
+    let mut queue = queue(16);
+    for (principal, address) in [(1, 1), (1, 2), (2, 3), (2, 4)] {
+        assert_eq!(pushed_in(&mut queue, who(Class::Ci, principal, address)).0, 4);
+    }
+    assert_eq!(queue.waiting(), 16);
+    let third = who(Class::Ci, 3, 5);
+    let (taken, gone) = pushed_in(&mut queue, third);
+    assert_eq!(taken, 4, "as many as one address may have, and less than a third");
+    assert!(gone.keys().all(|(principal, _)| *principal != 3), "{gone:?}");
+    assert_eq!(gone.values().sum::<usize>(), 4);
+    let (taken, _) = pushed_in(&mut queue, who(Class::Ci, 3, 6));
+    assert_eq!(taken, 1, "a third of the line and no more");
+    assert_eq!(queue.waiting(), 16);
+}
+
+#[test]
+fn two_addresses_do_not_keep_others_of_the_same_name_out() {
+    let mut queue = queue(16);
+    for address in [1, 2] {
+        pushed_in(&mut queue, who(Class::Ci, 1, address));
+    }
+    assert_eq!(queue.waiting(), 8, "all that a principal may have");
+    let (taken, gone) = pushed_in(&mut queue, who(Class::Ci, 1, 3));
+    assert_eq!(taken, 2);
+    assert_eq!(gone.values().sum::<usize>(), 2);
+    assert!(!gone.contains_key(&(1, 3)));
+    assert_eq!(queue.waiting(), 8);
 }
 
 #[test]
@@ -169,8 +214,15 @@ proptest! {
                 Step::Offer(class, principal, address, cost) => {
                     let who = who(Class::ALL[class], principal, address);
                     number += 1;
-                    if let Ok(ticket) = queue.offer(now, who, cost, FOREVER, number) {
-                        open.push((who, ticket, number));
+                    if let Ok(offered) = queue.offer(now, who, cost, FOREVER, number) {
+                        if let Some(out) = offered.pushed_out {
+                            let place = open.iter().position(|(_, _, other)| *other == out);
+                            prop_assert!(place.is_some());
+                            let (gone, ticket, _) = open.remove(place.unwrap_or(0));
+                            prop_assert!((gone.principal, gone.address) != (principal, address));
+                            prop_assert!(!queue.cancel(&gone, ticket));
+                        }
+                        open.push((who, offered.ticket, number));
                     }
                 }
                 Step::Next => match queue.next(now) {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::challenge::{Challenge, challenges};
 use super::hosts::authority;
-use super::pause::Kind;
+use super::pause::{Kind, UNSAID};
 use super::tokens::Scope;
 use super::{Upstream, UpstreamError};
 use crate::exchange::{not_sent, redirect};
@@ -239,9 +239,8 @@ impl Upstream {
     /// It asks to be left alone, and is.
     pub(super) fn throttled(&self, kind: Kind, response: &Response) -> UpstreamError {
         let retry_after = retry_after(response.headers());
-        if let Some(pause) = retry_after {
-            self.inner.pauses.begin(kind, self.now(), pause);
-        }
+        let pause = retry_after.unwrap_or(UNSAID);
+        self.inner.pauses.begin(kind, self.now(), pause);
         UpstreamError::Throttled { retry_after }
     }
 

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// Longest pause that is kept, whatever the upstream asks for: whoever can make it answer once must not silence it for a day.
 const LONGEST: Duration = Duration::from_mins(15);
 
+/// What is kept where the upstream does not say for how long, as Docker Hub does not: whoever pulls then would ask it once more.
+pub(super) const UNSAID: Duration = Duration::from_secs(5);
+
 /// What is asked for. Registries count them apart: Docker Hub lets `HEAD` pass when it has had enough of `GET`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -53,7 +53,11 @@ impl Registry {
         let found = if let Some(found) = proxy.remembered(ask, reference).await {
             found
         } else {
-            let place = self.lookup_place(exchange).await?;
+            let place = if proxy.is_asking(ask, reference) {
+                None
+            } else {
+                Some(self.lookup_place(exchange).await?)
+            };
             let seen = proxy.look(ask, reference).await.map_err(tell)?;
             drop(place);
             let found = proxy.manifest(ask, reference, seen, deadline);
@@ -111,7 +115,9 @@ impl Registry {
     ) -> Result<Response<Body>, ApiError> {
         let tell = |error: ProxyError| error.into_api(AskedFor::Blob(digest));
         ask.allow().map_err(tell)?;
-        if let Some(answer) = self.answer_blob_here(exchange, ask, digest).await? {
+        if !proxy.is_coming(ask, digest)
+            && let Some(answer) = self.answer_blob_here(exchange, ask, digest).await?
+        {
             return Ok(answer);
         }
         let deadline = Instant::now() + proxy.limits().first_wait;
@@ -133,7 +139,7 @@ impl Registry {
                 }
                 Stage::Failed(error) => return Err(tell(error)),
                 Stage::Landed => break,
-                Stage::Asked | Stage::Coming(_) => {}
+                Stage::New | Stage::Asked | Stage::Coming(_) => {}
             }
             match timeout_at(deadline, flight.changed()).await {
                 Ok(Ok(())) => {}

@@ -20,6 +20,8 @@ pub(crate) struct Breaker(Mutex<State>);
 struct State {
     pause: Duration,
     until: Option<Instant>,
+    /// Somebody tries; whoever else fails was let pass before the pause.
+    is_tried: bool,
 }
 
 impl Breaker {
@@ -32,6 +34,7 @@ impl Breaker {
             Some(_) => {
                 // The one who tries; were he lost, the pause would end.
                 state.until = Some(now + state.pause);
+                state.is_tried = true;
                 Ok(())
             }
         }
@@ -42,9 +45,14 @@ impl Breaker {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
-    /// It has not.
+    /// It has not. Of all that were under way when that was found out, the first says it: a hundred connections that break at
+    /// once are one failure.
     pub(crate) fn failed(&self, now: Instant) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.until.is_some() && !state.is_tried {
+            return;
+        }
+        state.is_tried = false;
         state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         state.until = Some(now + state.pause);
     }
@@ -79,12 +87,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn many_that_fail_together_are_one_failure() {
+        let breaker = Breaker::default();
+        let now = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(breaker.admit(now), Ok(()));
+        }
+        for _ in 0..100 {
+            breaker.failed(now);
+        }
+        assert_eq!(breaker.admit(now), Err(FIRST_PAUSE));
+        assert_eq!(breaker.admit(now + FIRST_PAUSE), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_pause_has_an_end_and_a_lost_try_does_not_last() {
         let breaker = Breaker::default();
         let mut now = Instant::now();
         for _ in 0..20 {
             breaker.failed(now);
+            now += LONGEST_PAUSE;
+            assert_eq!(breaker.admit(now), Ok(()));
         }
+        breaker.failed(now);
         assert_eq!(breaker.admit(now), Err(LONGEST_PAUSE));
         now += LONGEST_PAUSE;
         assert_eq!(breaker.admit(now), Ok(()), "who tries and never comes back");

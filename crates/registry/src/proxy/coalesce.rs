@@ -33,6 +33,12 @@ where
         })
     }
 
+    /// Whether work about `key` is under way.
+    pub(crate) fn is_under_way(&self, key: &K) -> bool {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.contains_key(key)
+    }
+
     /// The work about `key` that is under way, or `work`, begun now.
     pub(crate) fn join<F>(
         self: &Arc<Self>,
@@ -112,6 +118,7 @@ mod tests {
         let join = |key: &'static str| work.join(&on, key, || slow(Arc::clone(&times))).unwrap();
         let (first, second, other) = (join("a"), join("a"), join("b"));
         drop(first);
+        assert!(work.is_under_way(&"a") && !work.is_under_way(&"c"));
         let (second, other) = tokio::join!(second.done(), other.done());
         assert_eq!(times.load(Ordering::SeqCst), 2);
         assert!(second.is_some() && other.is_some());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use oci::{ErrorCode, Reference};
 use serde_json::Value;
 use store::{PutError, StoreError, UploadError};
@@ -66,6 +66,14 @@ pub(crate) enum ProxyError {
         /// For programs.
         detail: Value,
     },
+    /// Nothing comes in while the registry is maintained.
+    #[error("the registry is read-only for maintenance and asks no upstream ({reason})")]
+    ReadOnly {
+        /// Why it is maintained.
+        reason: String,
+        /// When it is worth asking again.
+        retry_after: Duration,
+    },
     /// A bound is reached.
     #[error("{0}; retry after a moment")]
     TooMany(&'static str),
@@ -93,6 +101,10 @@ impl ProxyError {
             Self::Source { source, .. } => {
                 matches!(source, SourceError::NotFound | SourceError::Denied(_))
             }
+            // Else all of it would come again for each pull, to be thrown away at its end.
+            Self::Blob { source, .. } => {
+                matches!(**source, UploadError::Quota(_) | UploadError::TooLarge { .. })
+            }
             Self::Refused { .. } => true,
             _ => false,
         }
@@ -104,18 +116,20 @@ impl ProxyError {
     }
 
     /// The answer, for what was asked of.
-    pub(crate) fn into_api(self, asked: Asked<'_>) -> ApiError {
+    pub(crate) fn into_api(self, asked: AskedFor<'_>) -> ApiError {
         let message = self.to_string();
         match self {
             Self::Source { source, .. } => of_source(&source, message, asked),
-            Self::Shut { retry_after, .. } => unavailable(message, retry_after.as_secs().max(1)),
+            Self::Shut { retry_after, .. } | Self::ReadOnly { retry_after, .. } => {
+                ApiError::unavailable(message, retry_after.as_secs().max(1))
+            }
             Self::NotAllowed { .. } => ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
             Self::Refused { message, detail } => {
                 ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).detail(detail)
             }
             Self::TooMany(_) => ApiError::too_many(message, RETRY_AFTER_SECONDS),
-            Self::OnItsWay { .. } => unavailable(message, ON_ITS_WAY_SECONDS),
-            Self::Lost => unavailable(message, RETRY_AFTER_SECONDS),
+            Self::OnItsWay { .. } => ApiError::unavailable(message, ON_ITS_WAY_SECONDS),
+            Self::Lost => ApiError::unavailable(message, RETRY_AFTER_SECONDS),
             Self::Store(error) => error.into(),
             // Whatever else is wrong with what came is the upstream's fault.
             Self::Blob { source, .. } => match *source {
@@ -134,16 +148,16 @@ impl ProxyError {
 
 /// What a client has asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Asked<'a> {
+pub(crate) enum AskedFor<'a> {
     Manifest(&'a Reference),
     Blob(&'a oci::Digest),
 }
 
-fn of_source(source: &SourceError, message: String, asked: Asked<'_>) -> ApiError {
+fn of_source(source: &SourceError, message: String, asked: AskedFor<'_>) -> ApiError {
     match source {
         SourceError::NotFound => match asked {
-            Asked::Manifest(reference) => ApiError::manifest_unknown(reference),
-            Asked::Blob(digest) => ApiError::blob_unknown(digest),
+            AskedFor::Manifest(reference) => ApiError::manifest_unknown(reference),
+            AskedFor::Blob(digest) => ApiError::blob_unknown(digest),
         },
         SourceError::Denied(_) => ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
         SourceError::Throttled { retry_after } => {
@@ -151,14 +165,9 @@ fn of_source(source: &SourceError, message: String, asked: Asked<'_>) -> ApiErro
             ApiError::too_many(message, seconds.max(1))
         }
         SourceError::OverBudget { retry_after } => ApiError::too_many(message, retry_after.as_secs().max(1)),
-        SourceError::Unreachable(_) => unavailable(message, RETRY_AFTER_SECONDS),
+        SourceError::Unreachable(_) => ApiError::unavailable(message, RETRY_AFTER_SECONDS),
         SourceError::Broken(_) | SourceError::TooLarge { .. } => bad_gateway(message),
     }
-}
-
-fn unavailable(message: String, seconds: u64) -> ApiError {
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
-        .header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 fn bad_gateway(message: String) -> ApiError {

@@ -1,8 +1,8 @@
 //! Blobs on their way from an upstream: one request each, whatever the number of those who wait.
 //!
-//! A flight belongs to a task of its own and not to the client who asked first. It waits for a place, looks whether the blob came
-//! meanwhile, asks the upstream once, and stores what comes while others read it along ([`store::Incoming`]). It ends by itself: the
-//! upstream has a deadline for each silence and for all of it.
+//! A flight belongs to a task of its own and not to the client who asked first. It looks whether the blob is here, waits for a
+//! place, looks whether it came meanwhile, asks the upstream once, and stores what comes while others read it along
+//! ([`store::Incoming`]). It ends by itself: the upstream has a deadline for each silence and for all of it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -62,7 +62,9 @@ const UNKNOWN_BYTES: u64 = 1 << 30;
 /// How far a blob is.
 #[derive(Debug, Clone)]
 pub(crate) enum Stage {
-    /// The upstream has not answered yet.
+    /// Perhaps it is here.
+    New,
+    /// It is not here, and the upstream has not answered yet.
     Asked,
     /// It comes, and can be read along where its size is known.
     Coming(Incoming),
@@ -119,6 +121,13 @@ impl Flights {
         })
     }
 
+    /// Whether a blob is on its way, and so not here.
+    pub(crate) fn is_flying(&self, repo: &RepoName, digest: &Digest) -> bool {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let boarded = running.get(&(repo.clone(), *digest));
+        boarded.is_some_and(|boarded| !matches!(*boarded.borrow(), Stage::New))
+    }
+
     /// The flight of a blob that is under way, or a new one.
     pub(crate) fn board(self: &Arc<Self>, wanted: Wanted) -> Result<Boarded, ProxyError> {
         let key = (wanted.intake.repo().clone(), wanted.digest);
@@ -136,7 +145,7 @@ impl Flights {
             }
             Entry::Vacant(entry) => entry,
         };
-        let (stage, boarded) = watch::channel(Stage::Asked);
+        let (stage, boarded) = watch::channel(Stage::New);
         entry.insert(boarded.clone());
         let ended = Ended(Arc::clone(self), key);
         let flights = Arc::clone(self);
@@ -164,19 +173,24 @@ impl Flights {
             match &*boarded.borrow_and_update() {
                 Stage::Landed => return Ok(()),
                 Stage::Failed(error) => return Err(error.clone()),
-                Stage::Asked | Stage::Coming(_) => {}
+                Stage::New | Stage::Asked | Stage::Coming(_) => {}
             }
             boarded.changed().await.map_err(|_| ProxyError::Lost)?;
         }
     }
 
     async fn fly(&self, wanted: Wanted, stage: &watch::Sender<Stage>) -> Result<(), ProxyError> {
+        // The layers that an image has in common with one that is here need no place.
+        if self.store.has_taken_in(&wanted.intake, &wanted.digest).await? {
+            return Ok(());
+        }
+        stage.send_replace(Stage::Asked);
         let until = Instant::now() + self.limits.time;
         let upstream = Arc::clone(&wanted.proxied.upstream);
         let Ok(Ok(_place)) = timeout_at(until, upstream.flights.acquire()).await else {
             return Err(ProxyError::Lost);
         };
-        // It may have come while this one was about to begin.
+        // It may have come while this one waited.
         if self.store.has_taken_in(&wanted.intake, &wanted.digest).await? {
             return Ok(());
         }

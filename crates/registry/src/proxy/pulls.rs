@@ -16,7 +16,7 @@ use super::{Ask, Found, Gone, Known, Proxy, Seen, Undecided};
 const GONE: &str = "the upstream does not have this tag any more";
 
 impl Proxy {
-    /// What memory answers by itself: a digest that is held, or a tag that is fresh.
+    /// What memory answers by itself: a digest that is held or on its way, or a tag that is fresh.
     pub(crate) async fn remembered(&self, ask: &Ask, reference: &Reference) -> Option<Found> {
         let digest = match reference {
             Reference::Digest(digest) => *digest,
@@ -26,17 +26,21 @@ impl Proxy {
             }
         };
         let reference = Reference::Digest(digest);
-        let manifest = self
-            .inner
-            .store
-            .remembered_manifest(&ask.permit, &reference)
-            .await?;
+        let store = &self.inner.store;
+        let found = match store.remembered_manifest(&ask.permit, &reference).await {
+            Some(manifest) => Found::Held(manifest, None),
+            None => Found::Coming(self.inner.images.coming(ask.repo(), &digest)?),
+        };
         self.inner.metrics.hit(&ask.proxied.upstream);
-        Some(Found::Held(manifest, None))
+        Some(found)
     }
 
     /// What is known here without asking the upstream, for a pull.
     pub(crate) async fn look(&self, ask: &Ask, reference: &Reference) -> Result<Seen, ProxyError> {
+        // A cold image that a whole cluster pulls is one look, not one for each node.
+        if self.is_asking(ask, reference) && !self.is_known(ask, reference) {
+            return Ok(Seen::Nothing);
+        }
         let seen = self.seen(ask, reference).await?;
         match &seen {
             Seen::Enough(Found::Held(_, Some(_))) => self.inner.metrics.stale(&ask.proxied.upstream),
@@ -154,6 +158,14 @@ impl Proxy {
         u64::try_from(age).is_ok_and(|age| Duration::from_micros(age) < ask.proxied.rule.fresh)
     }
 
+    /// Whether memory has what a tag was when the upstream was last asked.
+    fn is_known(&self, ask: &Ask, reference: &Reference) -> bool {
+        let key = |tag: &Tag| (ask.repo().clone(), tag.clone());
+        reference
+            .tag()
+            .is_some_and(|tag| self.inner.known.contains_key(&key(tag)))
+    }
+
     /// What is known of a tag: from memory, or from before the last start.
     async fn known(&self, ask: &Ask, tag: &Tag) -> Result<Option<Known>, ProxyError> {
         let key = (ask.repo().clone(), tag.clone());
@@ -188,6 +200,7 @@ impl Proxy {
         if let Some(error) = self.inner.absent.get(&key) {
             return Err(error);
         }
+        self.demand_writable()?;
         self.inner.metrics.miss(&ask.proxied.upstream);
         let work = || {
             let (proxy, ask, reference) = (self.clone(), ask.clone(), reference.clone());

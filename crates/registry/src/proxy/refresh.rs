@@ -90,6 +90,11 @@ impl Proxy {
                     // It is being stored just now.
                     coming.arrived().await?;
                 }
+                if self.is_refused(ask, now) {
+                    // As where a rule keeps the tag: it stays what it was.
+                    self.remember(ask, tag, held, false);
+                    return Ok(Outcome::Held(held));
+                }
                 match self.retag(ask, tag, now).await? {
                     Some(now) => Ok(Outcome::Held(now)),
                     None => self.fetch(ask, reference, Some(held)).await,
@@ -208,11 +213,34 @@ impl Proxy {
             return Ok(Outcome::Held(is));
         }
         let coming = self.inner.images.begin(fetched, tag)?;
+        self.remember_refusal(ask, tag.filter(|_| held.is_none()), &coming);
         // Where something else is held, that is what the tag is until this one is here.
         if let (Some(tag), None) = (tag, held) {
             self.remember(ask, tag, digest, false);
         }
         Ok(Outcome::Coming(coming))
+    }
+
+    /// What policy refuses is not fetched anew for everybody who asks for it, by its digest or by a tag that was nothing before: that
+    /// would use up what may be asked of an upstream.
+    fn remember_refusal(&self, ask: &Ask, tag: Option<&Tag>, coming: &Arc<Coming>) {
+        let (absent, coming, repo) = (self.inner.absent.clone(), Arc::clone(coming), ask.repo().clone());
+        let mut references = vec![Reference::Digest(coming.manifest.digest)];
+        references.extend(tag.cloned().map(Reference::Tag));
+        self.inner.runtime.spawn(async move {
+            if let Err(error @ ProxyError::Refused { .. }) = coming.arrived().await {
+                for reference in references {
+                    absent.insert((repo.clone(), reference), error.clone());
+                }
+            }
+        });
+    }
+
+    /// Whether policy has refused it a moment ago.
+    fn is_refused(&self, ask: &Ask, digest: Digest) -> bool {
+        let key = (ask.repo().clone(), Reference::Digest(digest));
+        let known = self.inner.absent.get(&key);
+        matches!(known, Some(ProxyError::Refused { .. }))
     }
 
     fn remember(&self, ask: &Ask, tag: &Tag, digest: Digest, gone: bool) {

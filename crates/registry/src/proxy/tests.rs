@@ -60,6 +60,16 @@ async fn world() -> (Arc<Fake>, World, Puller) {
     (fake, world, puller)
 }
 
+fn is_not_found(error: &ProxyError) -> bool {
+    matches!(
+        error,
+        ProxyError::Source {
+            source: SourceError::NotFound,
+            ..
+        }
+    )
+}
+
 fn asks(heads: u32, manifests: u32, blobs: u32) -> Asks {
     Asks {
         heads,
@@ -183,16 +193,7 @@ async fn a_tag_that_is_gone_stays_or_goes_by_its_rule() {
     let dropping = Puller::new(&world, world.proxy(config, Arc::new(OpenGate), limits()));
     world.clock.advance(Duration::from_mins(2));
     let gone = dropping.pull("1").await.unwrap_err();
-    assert!(
-        matches!(
-            gone,
-            ProxyError::Source {
-                source: SourceError::NotFound,
-                ..
-            }
-        ),
-        "{gone}"
-    );
+    assert!(is_not_found(&gone), "{gone}");
     assert!(
         dropping.pull(&digest.to_string()).await.is_ok(),
         "its digest is what it was"
@@ -204,16 +205,7 @@ async fn what_is_not_there_is_asked_for_once_in_a_while() {
     let (fake, _world, puller) = world().await;
     for _ in 0..5 {
         let error = puller.pull("1").await.unwrap_err();
-        assert!(
-            matches!(
-                error,
-                ProxyError::Source {
-                    source: SourceError::NotFound,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(is_not_found(&error), "{error}");
     }
     assert_eq!(fake.asked(), asks(0, 1, 0));
 }
@@ -267,33 +259,71 @@ async fn another_upstreams_tag_is_not_this_ones() {
     config.place = "https://other.example".into();
     let elsewhere = Puller::new(&world, world.proxy(config, Arc::new(OpenGate), limits()));
     let error = elsewhere.pull("1").await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ProxyError::Source {
-                source: SourceError::NotFound,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(is_not_found(&error), "{error}");
 }
 
 #[tokio::test]
-async fn what_policy_refuses_at_a_push_does_not_come_in() {
-    struct Refusing;
-    impl Gate for Refusing {
-        fn manifest<'a>(&'a self, _: PullOf<'a>, _: &'a Arc<StoredManifest>) -> Answer<'a> {
-            Box::pin(std::future::ready(Verdict::Serve))
-        }
-        fn blob<'a>(&'a self, _: PullOf<'a>, _: &'a Digest) -> Answer<'a> {
-            Box::pin(std::future::ready(Verdict::Serve))
-        }
-        fn push<'a>(&'a self, _: Push<'a>) -> PushAnswer<'a> {
-            let (message, detail) = ("no".into(), serde_json::Value::Null);
-            Box::pin(std::future::ready(PushVerdict::Refuse { message, detail }))
-        }
+async fn what_is_asked_for_or_on_its_way_is_not_looked_for_in_the_database() {
+    let (fake, world, puller) = world().await;
+    let digest = fake.image("1", b"config", &[b"layer"]);
+    let layer = fake.blob_of(b"layer");
+    fake.change(|state| state.latency = Duration::from_millis(200));
+    let (puller, tag) = (Arc::new(puller), "1".parse().unwrap());
+    let first = Arc::clone(&puller);
+    let first = tokio::spawn(async move { first.find("1").await.unwrap() });
+    while fake.asked().manifests == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    assert!(puller.proxy.is_asking(&puller.ask, &tag));
+    let calls = || world.store.metrics().database_calls;
+    let before = calls();
+    let seen = puller.proxy.look(&puller.ask, &tag).await.unwrap();
+    assert!(matches!(seen, Seen::Nothing));
+    assert_eq!(calls(), before);
+
+    let Found::Coming(coming) = first.await.unwrap() else {
+        panic!("its blobs have not come yet");
+    };
+    let before = calls();
+    for reference in [tag, digest.into()] {
+        let found = puller.proxy.remembered(&puller.ask, &reference).await;
+        assert!(matches!(found, Some(Found::Coming(_))), "{reference}");
+    }
+    assert_eq!(calls(), before);
+    while !puller.proxy.is_coming(&puller.ask, &layer) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    coming.arrived().await.unwrap();
+    assert!(!puller.proxy.is_coming(&puller.ask, &layer));
+    let found = puller.proxy.remembered(&puller.ask, &digest.into()).await;
+    assert!(matches!(found, Some(Found::Held(..))));
+}
+
+/// Serves everything and takes nothing in.
+struct Refusing;
+
+impl Gate for Refusing {
+    fn manifest<'a>(&'a self, _: PullOf<'a>, _: &'a Arc<StoredManifest>) -> Answer<'a> {
+        Box::pin(std::future::ready(Verdict::Serve))
+    }
+    fn blob<'a>(&'a self, _: PullOf<'a>, _: &'a Digest) -> Answer<'a> {
+        Box::pin(std::future::ready(Verdict::Serve))
+    }
+    fn push<'a>(&'a self, _: Push<'a>) -> PushAnswer<'a> {
+        let (message, detail) = ("no".into(), serde_json::Value::Null);
+        Box::pin(std::future::ready(PushVerdict::Refuse { message, detail }))
+    }
+}
+
+async fn until_remembered(puller: &Puller, reference: &str) {
+    let key = (puller.ask.repo().clone(), reference.parse().unwrap());
+    while !puller.proxy.inner.absent.contains_key(&key) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_policy_refuses_at_a_push_does_not_come_in_and_is_not_asked_for_again_at_once() {
     let fake = Fake::new();
     let world = World::new(&fake).await;
     let proxy = world.proxy(upstream("hub", &fake), Arc::new(Refusing), limits());
@@ -301,6 +331,12 @@ async fn what_policy_refuses_at_a_push_does_not_come_in() {
     let digest = fake.image("1", b"config", &[b"layer"]);
     let error = puller.pull("1").await.unwrap_err();
     assert!(matches!(error, ProxyError::Refused { .. }), "{error}");
+    until_remembered(&puller, "1").await;
+    for _ in 0..5 {
+        let error = puller.pull("1").await.unwrap_err();
+        assert!(matches!(error, ProxyError::Refused { .. }), "{error}");
+    }
+    assert_eq!(fake.asked().manifests, 1);
     assert!(
         !world
             .store
@@ -308,6 +344,53 @@ async fn what_policy_refuses_at_a_push_does_not_come_in() {
             .await
             .unwrap()
     );
+}
+
+#[tokio::test]
+async fn what_is_held_stays_where_policy_refuses_what_is_new() {
+    let (fake, world, puller) = world().await;
+    let held = fake.image("1", b"config", &[b"layer"]);
+    puller.pull("1").await.unwrap();
+    let new = fake.image("1", b"new config", &[b"layer"]);
+    world.clock.advance(Duration::from_mins(2));
+    let proxy = world.proxy(upstream("hub", &fake), Arc::new(Refusing), limits());
+    let strict = Puller::new(&world, proxy);
+    let (served, stale) = strict.pull("1").await.unwrap();
+    assert!(served == held && stale.is_some());
+    until_remembered(&strict, &new.to_string()).await;
+    for _ in 0..5 {
+        assert_eq!(strict.pull("1").await.unwrap(), (held, None));
+    }
+    assert_eq!(fake.asked(), asks(2, 2, 3));
+}
+
+#[tokio::test]
+async fn nothing_comes_in_while_the_registry_is_maintained() {
+    let (fake, world, puller) = world().await;
+    let digest = fake.image("1", b"config", &[b"layer"]);
+    puller.pull("1").await.unwrap();
+    let other = fake.image("2", b"another", &[b"more"]);
+    let asked = fake.asked();
+    let actor = store::Actor::system("test");
+    let begun = world.store.begin_maintenance(&actor, "the disk is moved", None);
+    begun.await.unwrap();
+    world.clock.advance(Duration::from_mins(2));
+    let (held, stale) = puller.pull("1").await.unwrap();
+    assert_eq!(held, digest);
+    assert!(stale.unwrap().contains("the disk is moved"));
+    let blob = fake.blob_of(b"more");
+    for error in [
+        puller.pull("2").await.map(drop).unwrap_err(),
+        puller.proxy.board(&puller.ask, blob, None).map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(error, ProxyError::ReadOnly { .. }), "{error}");
+        let response = error.into_api(AskedFor::Blob(&blob)).into_response();
+        assert_eq!(response.status(), http::StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(http::header::RETRY_AFTER));
+    }
+    assert_eq!(fake.asked(), asked);
+    world.store.end_maintenance(&actor).await.unwrap();
+    assert_eq!(puller.pull("2").await.unwrap(), (other, None));
 }
 
 #[tokio::test]

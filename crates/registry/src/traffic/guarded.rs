@@ -1,9 +1,9 @@
 //! A stream that knows in which phase its connection is and cuts what is too slow for it.
 //!
 //! A connection is *idle* (no request under way), reading a *head*, serving a *request*, or *sending* what is left of an
-//! answer whose body has been handed over. Each phase has its own deadline, and a response that the client does not take fast enough ends the connection (slow-read attack). Bodies
-//! that come too slowly are cut where they are read (`body.rs`), because only there is it known that one is
-//! expected.
+//! answer whose body has been handed over. Each phase has its own deadline, and a response that the client does not take fast
+//! enough ends the connection (slow-read attack). Bodies that come too slowly are cut where they are read (`body.rs`), because
+//! only there is it known that one is expected.
 
 use std::{
     io,

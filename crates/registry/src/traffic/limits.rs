@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct ConnectionLimits {
     /// Open connections over all addresses; one more is answered 429 (plain HTTP) or closed (TLS).
     pub connections: usize,
-    /// Open connections from one address. A NAT hides a whole cluster, so this is generous.
+    /// Open connections from one address (of IPv6 the network of 64 bits). A NAT hides a whole cluster, so this is generous.
     pub connections_per_address: usize,
     /// A TLS handshake must be done within this time.
     pub handshake_timeout: Duration,

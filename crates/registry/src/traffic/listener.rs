@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use access::shares::network;
 use axum::body::Body;
 use dashmap::DashMap;
 use http::{Request, Response, header::CONTENT_LENGTH};
@@ -310,12 +311,14 @@ async fn until_true(draining: &mut watch::Receiver<bool>) {
 /// One open connection's place under the two caps.
 struct Slot<H> {
     shared: Arc<Shared<H>>,
+    /// Of IPv6 the network of 64 bits: whoever has one address there has all of them.
     address: IpAddr,
     _permit: OwnedSemaphorePermit,
 }
 
 impl<H> Slot<H> {
-    fn take(shared: &Arc<Shared<H>>, address: IpAddr) -> Option<Self> {
+    fn take(shared: &Arc<Shared<H>>, from: IpAddr) -> Option<Self> {
+        let address = network(from);
         let permit = Arc::clone(&shared.slots).try_acquire_owned().ok()?;
         let mut count = shared.per_address.entry(address).or_insert(0);
         if *count >= shared.limits.connections_per_address {
@@ -373,5 +376,35 @@ impl http_body::Body for Guarded {
 
     fn size_hint(&self) -> http_body::SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_has_the_connections_of_one_address_however_many_addresses_it_has() {
+        let shared = Arc::new(Shared {
+            handler: (),
+            limits: ConnectionLimits {
+                connections_per_address: 2,
+                ..ConnectionLimits::default()
+            },
+            slots: Arc::new(Semaphore::new(10)),
+            head_places: Arc::new(Semaphore::new(1)),
+            per_address: DashMap::new(),
+            open: AtomicUsize::new(0),
+            metrics: ConnectionMetrics::default(),
+            draining: watch::channel(false).0,
+        });
+        let take = |from: &str| Slot::take(&shared, from.parse().unwrap());
+        let held = [take("2001:db8::1"), take("2001:db8::2")];
+        assert!(held.iter().all(Option::is_some));
+        assert!(take("2001:db8::3").is_none());
+        assert!(take("2001:db8:0:1::3").is_some());
+        drop(held);
+        assert!(shared.per_address.is_empty());
+        assert!(take("2001:db8::3").is_some());
     }
 }

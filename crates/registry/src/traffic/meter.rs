@@ -35,13 +35,6 @@ pub(crate) struct Meter {
     began: Instant,
 }
 
-/// Whose bytes are counted later.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Marks {
-    principal: u64,
-    address: u64,
-}
-
 /// What counts of an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answer {
@@ -84,24 +77,30 @@ impl Meter {
         now: Instant,
         (principal, address): (Option<&PrincipalName>, IpAddr),
         answer: &Answer,
-    ) -> Marks {
+    ) {
         let now = now.saturating_duration_since(self.began).as_secs();
-        let marks = Marks {
-            principal: self.mark(&principal),
-            address: self.mark(&address),
-        };
-        self.principals
-            .slot(now, marks.principal, || principal.cloned())
-            .count(answer);
-        self.addresses.slot(now, marks.address, || address).count(answer);
-        marks
+        let mark = self.mark(&principal);
+        if let Some(slot) = self.principals.slot(now, mark, || principal.cloned()) {
+            slot.count(answer);
+        }
+        if let Some(slot) = self.addresses.slot(now, self.mark(&address), || address) {
+            slot.count(answer);
+        }
     }
 
-    /// Counts bytes that were sent.
-    pub(crate) fn sent(&self, marks: Marks, bytes: u64) {
+    /// Counts bytes that were sent of an answer that was counted.
+    pub(crate) fn sent(
+        &self,
+        (principal, address): (Option<&PrincipalName>, IpAddr),
+        class: Class,
+        bytes: u64,
+    ) {
         let now = self.began.elapsed().as_secs();
-        self.principals.add_bytes(now, marks.principal, bytes);
-        self.addresses.add_bytes(now, marks.address, bytes);
+        let mark = self.mark(&principal);
+        self.principals
+            .add_bytes((now, mark), || principal.cloned(), class, bytes);
+        let mark = self.mark(&address);
+        self.addresses.add_bytes((now, mark), || address, class, bytes);
     }
 
     /// All principals that are counted.
@@ -173,6 +172,16 @@ impl<K> Slot<K> {
         self.requests.load(Ordering::Relaxed).max(1)
     }
 
+    /// Takes one request away. `false`: there is no more than one, and the slot may be taken.
+    fn wear_down(&self) -> bool {
+        let worn = self
+            .requests
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |requests| {
+                (requests > 1).then(|| requests - 1)
+            });
+        worn.is_ok()
+    }
+
     /// Makes the slot that of somebody else. `false`: another one was quicker.
     fn take(&self, was: u64, mark: u64, who: K) -> bool {
         let mut place = self.who.lock().unwrap_or_else(PoisonError::into_inner);
@@ -199,14 +208,14 @@ impl<K: Clone> Table<K> {
         }
     }
 
-    /// The slot of somebody; that of a neighbour where there is no room, who then counts for both.
-    fn slot(&self, now: u64, mark: u64, who: impl FnOnce() -> K) -> &Slot<K> {
+    /// The slot of somebody. `None`: all neighbours ask for more, and nobody is counted for what somebody else asks for.
+    fn slot(&self, now: u64, mark: u64, who: impl FnOnce() -> K) -> Option<&Slot<K>> {
         let slots = self.present(now);
         let mut smallest = neighbour(slots, mark, 0);
         for step in 0..NEIGHBOURS {
             let slot = neighbour(slots, mark, step);
             if slot.mark.load(Ordering::Relaxed) == mark {
-                return slot;
+                return Some(slot);
             }
             if slot.size() < smallest.size() {
                 smallest = slot;
@@ -214,19 +223,16 @@ impl<K: Clone> Table<K> {
         }
         let was = smallest.mark.load(Ordering::Relaxed);
         // Who asks once does not take the place of somebody who asks much; who goes on asking does in the end.
-        let wears_down = was != 0 && smallest.requests.fetch_sub(1, Ordering::Relaxed) > 1;
-        if !wears_down {
-            smallest.take(was, mark, who());
+        if was != 0 && smallest.wear_down() {
+            return None;
         }
-        smallest
+        smallest.take(was, mark, who()).then_some(smallest)
     }
 
-    fn add_bytes(&self, now: u64, mark: u64, bytes: u64) {
-        let slots = self.present(now);
-        let own = (0..NEIGHBOURS)
-            .map(|step| neighbour(slots, mark, step))
-            .find(|slot| slot.mark.load(Ordering::Relaxed) == mark);
-        if let Some(slot) = own {
+    /// Who takes minutes for one answer has asked for nothing in this half, and uses more than most.
+    fn add_bytes(&self, (now, mark): (u64, u64), who: impl FnOnce() -> K, class: Class, bytes: u64) {
+        if let Some(slot) = self.slot(now, mark, who) {
+            slot.class.store(class.index(), Ordering::Relaxed);
             slot.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
     }
@@ -322,13 +328,19 @@ mod tests {
         }
     }
 
+    /// A stranger at an address asks for something.
+    fn note(meter: &Meter, number: u32) {
+        let who = (None, address(number));
+        meter.note(Instant::now(), who, &answer(Class::Scan, false));
+    }
+
     #[test]
     fn what_somebody_asked_for_is_counted() {
-        let meter = Meter::new();
+        let (meter, robot) = (Meter::new(), name(1));
         for number in 0..10 {
-            let who = (Some(&name(1)), address(7));
-            let marks = meter.note(Instant::now(), who, &answer(Class::Node, number == 0));
-            meter.sent(marks, 90);
+            let who = (Some(&robot), address(7));
+            meter.note(Instant::now(), who, &answer(Class::Node, number == 0));
+            meter.sent(who, Class::Node, 90);
         }
         meter.note(Instant::now(), (None, address(8)), &answer(Class::Scan, false));
         let mut principals = meter.principals();
@@ -343,13 +355,7 @@ mod tests {
     #[test]
     fn who_asks_much_stays_among_any_number_of_others() {
         let meter = Meter::new();
-        let note = |number| {
-            meter.note(
-                Instant::now(),
-                (None, address(number)),
-                &answer(Class::Scan, false),
-            )
-        };
+        let note = |number| note(&meter, number);
         for other in 0..200_000 {
             note(1_000_000 + other);
             if other % 20 == 0 {
@@ -365,16 +371,48 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_when_all_places_are_taken_and_asks_much_is_seen() {
+        let meter = Meter::new();
+        let note = |number| note(&meter, number);
+        for other in 0..20_000 {
+            for _ in 0..3 {
+                note(1_000_000 + other);
+            }
+        }
+        for _ in 0..500 {
+            note(5);
+        }
+        let usage = meter.addresses();
+        let most = usage.iter().max_by_key(|usage| usage.requests).unwrap();
+        assert_eq!(most.who, address(5));
+        assert!((490..=500).contains(&most.requests), "{most:?}");
+    }
+
+    #[test]
+    fn who_takes_minutes_for_one_answer_is_seen_all_the_while() {
+        let table: Table<u32> = Table::new();
+        table.slot(30, 3, || 1).unwrap().count(&answer(Class::Ci, false));
+        table.add_bytes((90, 3), || 1, Class::Ci, 50);
+        table.add_bytes((150, 3), || 1, Class::Ci, 70);
+        let usage = table.usage(150);
+        assert_eq!(usage.len(), 1);
+        assert_eq!(
+            (usage[0].who, usage[0].class, usage[0].bytes),
+            (1, Class::Ci, 70 + 25)
+        );
+    }
+
+    #[test]
     fn what_is_older_than_a_minute_is_forgotten() {
         let table: Table<u32> = Table::new();
         let requests = |now| table.usage(now).iter().map(|usage| usage.requests).sum::<u64>();
         for _ in 0..60 {
-            table.slot(30, 3, || 1).count(&answer(Class::Ci, false));
+            table.slot(30, 3, || 1).unwrap().count(&answer(Class::Ci, false));
         }
         assert_eq!(requests(59), 60);
         assert_eq!(requests(90), 30, "half of the minute before");
         assert_eq!(requests(120), 0);
-        table.slot(125, 3, || 1).count(&answer(Class::Ci, false));
+        table.slot(125, 3, || 1).unwrap().count(&answer(Class::Ci, false));
         assert_eq!(requests(125), 1);
         assert_eq!(requests(1_000), 0);
     }

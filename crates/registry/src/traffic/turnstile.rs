@@ -15,7 +15,7 @@ use std::{
 use access::{
     Class, PrincipalId,
     adaptive::{AdaptiveLimit, Bounds},
-    fair::{FairLimits, FairQueue, Shed, Ticket, Who},
+    fair::{FairLimits, FairQueue, Offered, Shed, Ticket, Who},
 };
 use tokio::sync::oneshot;
 
@@ -144,10 +144,13 @@ impl Turnstile {
     fn queue(self: &Arc<Self>, asker: Asker, patience: Duration) -> Result<Place, Shed> {
         let (sender, turn) = oneshot::channel();
         let mut line = self.line();
-        let ticket = line.offer(self.now(), asker, 1, millis(patience), sender)?;
+        let Offered { ticket, pushed_out } = line.offer(self.now(), asker, 1, millis(patience), sender)?;
         // Before the room is looked at: whoever leaves either sees that somebody waits or has left before.
         self.waiting.store(line.waiting(), Ordering::SeqCst);
         self.grant(&mut line);
+        drop(line);
+        // Whoever went hears of it now that the line is free.
+        drop(pushed_out);
         Ok(Place {
             turnstile: Arc::clone(self),
             asker,

@@ -113,7 +113,7 @@ section! {
     Connections = "connections" {
         /// Open connections over all addresses; one more is turned away at once.
         total: usize = connections().connections, 1 => 1_000_000;
-        /// Open connections from one address; one address may hide a whole cluster.
+        /// Open connections from one address, of IPv6 from one network of 64 bits; it may hide a whole cluster.
         per_address: usize = connections().connections_per_address, 1 => 1_000_000;
         /// Longest TLS handshake.
         handshake_timeout: Span = Span(connections().handshake_timeout), SECOND => MINUTE;

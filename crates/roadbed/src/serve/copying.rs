@@ -1,9 +1,9 @@
 //! How the C library copies memory on processors where its choice is a bad one.
 //!
-//! glibc before 2.40 copies more than 2 KiB with `rep movsb` wherever a processor says that it is fast. From Zen 3 on AMD's say so, and copy
-//! at a tenth of their speed when the destination is not aligned (glibc bug 30994), which the plaintext of a TLS record, five bytes
-//! behind its beginning, never is. A tunable of glibc has it copy with vectors, and is read once, when a process begins: so the process
-//! begins once more. ADR 0031 has the figures.
+//! glibc before 2.40 copies more than 2 KiB with `rep movsb` wherever a processor says that it is fast. From Zen 3 on AMD's say so, and
+//! copy at a tenth of their speed when the destination is not aligned (glibc bug 30994), which the plaintext of a TLS record, five
+//! bytes behind its beginning, never is. A tunable of glibc has it copy with vectors, and is read once, when a process begins: so the
+//! process begins once more. ADR 0031 has the figures.
 
 use std::{
     env,

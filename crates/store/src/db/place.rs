@@ -37,13 +37,17 @@ impl Place {
         }
     }
 
-    /// The files that are there now are the ones that were opened.
+    /// The files that are there now are the ones that were opened. The database stays the one that it was at first: another one that
+    /// was put in its place just before it was opened anew is not taken either.
     pub(crate) fn note(&self) {
         let found = self
             .paths
             .each_ref()
             .map(|path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino())));
-        *self.known() = found;
+        let mut known = self.known();
+        let database = known[0].or(found[0]);
+        *known = found;
+        known[0] = database;
     }
 
     /// Whether all that were opened are there and no others. What comes later, as the log may, is taken as it is.
@@ -102,6 +106,12 @@ mod tests {
         assert_eq!(place.check(), Err(AwayReason::Missing));
         write(&database, 4096);
         assert_eq!(place.check(), Err(AwayReason::Replaced));
+        place.note();
+        assert_eq!(
+            place.check(),
+            Err(AwayReason::Replaced),
+            "nor when it is opened anew"
+        );
         fs::rename(&aside, &database).unwrap();
         assert_eq!(place.check(), Ok(()));
         write(&database, 0);

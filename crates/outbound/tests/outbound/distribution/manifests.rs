@@ -172,6 +172,23 @@ async fn who_asks_to_be_left_alone_is_for_that_kind_of_request() {
 }
 
 #[tokio::test]
+async fn who_does_not_say_for_how_long_is_left_alone_for_a_few_seconds() {
+    let server = Server::start(|_| Reply::status(429)).await;
+    let start = Instant::now();
+    let time: Arc<Mutex<Duration>> = Arc::default();
+    let clock = Arc::clone(&time);
+    let upstream = Upstream::new(settings(&server.url("")), move || start + *clock.lock().unwrap()).unwrap();
+    for _ in 0..3 {
+        let error = pull(&upstream).await.unwrap_err();
+        assert!(matches!(error, UpstreamError::Throttled { .. }), "{error:?}");
+    }
+    assert_eq!(server.count(), 1);
+    *time.lock().unwrap() = Duration::from_secs(6);
+    pull(&upstream).await.unwrap_err();
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
 async fn no_more_is_asked_than_the_budget_allows() {
     let server = Server::start(|_| Reply::ok(MANIFEST)).await;
     let budget = Budget {

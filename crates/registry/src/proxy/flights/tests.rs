@@ -39,7 +39,7 @@ async fn read(mut boarded: Boarded) -> Result<Option<Vec<u8>>, String> {
             Stage::Coming(incoming) => break incoming,
             Stage::Landed => return Ok(None),
             Stage::Failed(error) => return Err(error.to_string()),
-            Stage::Asked => {}
+            Stage::New | Stage::Asked => {}
         }
         boarded.changed().await.map_err(|_| "lost")?;
     };
@@ -171,6 +171,27 @@ async fn there_are_no_more_than_may_be() {
 }
 
 #[tokio::test]
+async fn what_is_here_waits_for_no_place() {
+    let fake = Fake::new();
+    let (here, slow) = (fake.blob_of(b"here"), fake.blob_of(b"slow"));
+    let mut config = upstream("hub", &fake);
+    config.flights = 1;
+    let world = World::of(config).await;
+    let flights = flights(&world, limits());
+    flights.bring(wanted(&world, here, None)).await.unwrap();
+    fake.change(|state| state.latency = Duration::from_secs(5));
+    let slow = flights.board(wanted(&world, slow, None)).unwrap();
+    while fake.blobs_asked() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    flights.bring(wanted(&world, here, None)).await.unwrap();
+    assert!(
+        matches!(*slow.borrow(), Stage::Asked),
+        "the only place is taken all the while"
+    );
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_asked_for_once_in_a_while() {
     let fake = Fake::new();
     let world = World::new(&fake).await;
@@ -179,6 +200,25 @@ async fn what_is_not_there_is_asked_for_once_in_a_while() {
     for _ in 0..3 {
         let error = flights.bring(wanted(&world, nowhere, None)).await.unwrap_err();
         assert!(error.is_a_no(), "{error}");
+    }
+    assert_eq!(fake.blobs_asked(), 1);
+}
+
+#[tokio::test]
+async fn what_has_no_room_here_is_asked_for_once_in_a_while() {
+    let fake = Fake::new();
+    let digest = fake.blob_of(b"layer");
+    let limit = store::StoreLimits::default().blob_bytes;
+    fake.change(|state| state.says = Some(limit + 1));
+    let world = World::new(&fake).await;
+    let all = FlightLimits {
+        bytes: u64::MAX,
+        ..limits()
+    };
+    let flights = flights(&world, all);
+    for _ in 0..3 {
+        let error = flights.bring(wanted(&world, digest, None)).await.unwrap_err();
+        assert!(matches!(error, ProxyError::Blob { .. }), "{error}");
     }
     assert_eq!(fake.blobs_asked(), 1);
 }

@@ -9,6 +9,7 @@ use access::Cidr;
 use config::ValueKind;
 use oci::{PatternMap, RepoName, RepoPattern};
 use outbound::Url;
+use outbound::distribution::DOCKER_IO;
 use registry::proxy::{Gone, MAX_UPSTREAMS, Undecided, UpstreamRule};
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +21,6 @@ const MOST_ENTRIES: usize = 1_000;
 
 /// How long a tag is taken as it was unless something else is said.
 const FRESH: Span = Span::seconds(60);
-
-/// Hosts of Docker Hub, whose official images have names of one component.
-const DOCKER_HUB: [&str; 3] = ["registry-1.docker.io", "docker.io", "index.docker.io"];
 
 /// The upstreams of the configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -223,11 +221,8 @@ fn read(table: UpstreamTable) -> Result<UpstreamEntry, String> {
             .map(|text| origin("proxy", text))
             .transpose()?,
         allowed_private: all("allowed_private", &table.allowed_private)?,
-        requests_per_hour: table.requests_per_hour.and_then(NonZeroU32::new),
-        bytes_per_hour: match &table.bytes_per_hour {
-            None => None,
-            Some(text) => NonZeroU64::new(parsed::<Size>("bytes_per_hour", text)?.0),
-        },
+        requests_per_hour: requests(&table)?,
+        bytes_per_hour: bytes(&table)?,
         allow: all("allow", &table.allow)?,
         deny: all("deny", &table.deny)?,
         name: table.name.clone(),
@@ -242,6 +237,26 @@ fn read(table: UpstreamTable) -> Result<UpstreamEntry, String> {
     })
 }
 
+fn requests(table: &UpstreamTable) -> Result<Option<NonZeroU32>, String> {
+    let limit = table.requests_per_hour.map(NonZeroU32::new);
+    limit
+        .map(|most| most.ok_or_else(|| no_budget("requests_per_hour")))
+        .transpose()
+}
+
+fn bytes(table: &UpstreamTable) -> Result<Option<NonZeroU64>, String> {
+    let Some(text) = &table.bytes_per_hour else {
+        return Ok(None);
+    };
+    let most: Size = parsed("bytes_per_hour", text)?;
+    let most = NonZeroU64::new(most.0).ok_or_else(|| no_budget("bytes_per_hour"))?;
+    Ok(Some(most))
+}
+
+fn no_budget(key: &str) -> String {
+    format!("{key}: with 0 nothing could be asked; leave it out for no limit")
+}
+
 fn bounded(lists: &[&Vec<String>]) -> Result<(), String> {
     match lists.iter().find(|list| list.len() > MOST_ENTRIES) {
         Some(list) => Err(format!("a list of {}: at most {MOST_ENTRIES}", list.len())),
@@ -249,8 +264,9 @@ fn bounded(lists: &[&Vec<String>]) -> Result<(), String> {
     }
 }
 
+/// Whether its official images have names of one component.
 fn is_docker_hub(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| DOCKER_HUB.contains(&host))
+    url.host_str().is_some_and(|host| DOCKER_IO.contains(&host))
 }
 
 /// A URL that is scheme, host and port.

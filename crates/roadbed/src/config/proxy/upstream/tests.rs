@@ -95,6 +95,8 @@ fn what_is_wrong_is_named() {
         ("prefix = \"Hub\"", "prefix"),
         ("allow = [\"**/**/\"]", "allow"),
         ("proxy = \"ftp://x\"", "proxy"),
+        ("requests_per_hour = 0", "leave it out"),
+        ("bytes_per_hour = \"0\"", "leave it out"),
         (
             "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"https://other.example\"",
             "two upstreams",
