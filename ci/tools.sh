@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts programs that tests run beside Debian's into target/tmp/tools/bin: crane, crictl and a program over apko's
+# Puts programs that tests run beside Debian's into target/tmp/tools/bin: crane, crictl, helm and a program over apko's
 # library (ci/apk) through the Go module proxy, and cargo-auditable from crates.io, each at a pinned version. What is there already is kept.
 #
 # One that cannot be fetched or built is said in one line; the tests that need it then say that they were skipped, which CI does
@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 
 readonly CRANE="github.com/google/go-containerregistry/cmd/crane@v0.21.9"
 readonly CRICTL="sigs.k8s.io/cri-tools/cmd/crictl@v1.34.0"
+readonly HELM="helm.sh/helm/v3/cmd/helm@v3.19.0"
 readonly APKO="chainguard.dev/apko@v0.30.8"
 readonly AUDITABLE="0.7.7"
 readonly NOT_RUN=75
@@ -46,6 +47,7 @@ build() {
 export GOBIN="$tools/bin"
 build crane "$CRANE" go install "$CRANE"
 build crictl "$CRICTL" go install "$CRICTL"
+build helm "$HELM" go install "$HELM"
 readonly APK_SOURCE="$PWD/ci/apk"
 # Its go.mod is made beside it, so that the checkout holds no list of what apko needs.
 # shellcheck disable=SC2016 # expanded by the inner shell

@@ -175,6 +175,12 @@ impl AccessBook {
         }
     }
 
+    /// The permit of the server itself, to bring in what its configuration or an administrator names of another registry.
+    /// Nobody gets anything by that: whoever pulls it needs a permit of their own.
+    pub fn for_prefetch(&self, repo: &RepoName) -> Permit<Pull> {
+        Permit::new(repo.clone(), Caller::anonymous())
+    }
+
     /// Whether [`AccessBook::authorize`] would give a permit.
     pub fn may<A: Act>(&self, caller: &Caller, repo: &RepoName) -> bool {
         self.denial(caller, repo, A::ROLE).is_none()

@@ -3,7 +3,7 @@
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageConfig, Listing, RebaseFacts, Severity, Unit};
+use crate::{ChartFacts, ImageConfig, Listing, RebaseFacts, Severity, Unit};
 
 mod expansion;
 
@@ -152,4 +152,7 @@ pub struct LayerReport {
     /// What matters when another base is put below it. `None`: nobody has looked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebase: Option<Box<RebaseFacts>>,
+    /// Of a blob that is the archive of a Helm chart and no layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Box<ChartFacts>>,
 }

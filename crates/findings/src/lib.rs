@@ -24,6 +24,7 @@ extern crate self as findings;
 
 pub mod advisory;
 mod base16;
+mod chart;
 pub mod configuration;
 mod ecosystem;
 mod end_of_life;
@@ -43,6 +44,7 @@ mod scan_result;
 mod unit;
 pub mod version;
 
+pub use chart::{ChartFacts, ChartImage, ChartUnknown};
 pub use ecosystem::{Ecosystem, EcosystemError, Release};
 pub use end_of_life::end_of_life;
 pub use finding::{Finding, FindingKind, Severity};

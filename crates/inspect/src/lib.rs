@@ -11,10 +11,12 @@
 //! - [`File`], [`Content`], [`Cataloger`]: one file of a layer, and who reads it.
 //! - [`tar`]: the reader of layers. [`codec`]: what they are compressed with.
 //! - [`layer`]: the one pass over a layer.
+//! - `chart`: what a Helm chart, which is looked into as a layer is, says about images.
 //! - [`packages`]: the catalogers. [`secrets`], [`malware`], [`configuration`]: what is looked for in bytes.
 //!
 //! Read first: `limits.rs`, then `file.rs`, then `tar.rs`.
 
+mod chart;
 pub mod codec;
 pub mod configuration;
 mod file;

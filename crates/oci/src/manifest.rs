@@ -10,8 +10,8 @@ pub use error::ManifestError;
 pub use limits::ManifestLimits;
 
 use crate::media_type::{
-    DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, OCI_IMAGE_INDEX,
-    OCI_IMAGE_MANIFEST,
+    DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, HELM_CHART, HELM_CONFIG,
+    OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST,
 };
 use crate::{Descriptor, MediaType};
 use wire::{Field, WireManifest};
@@ -80,6 +80,14 @@ impl Manifest {
             ManifestKind::Image => image(wire, media_type),
             ManifestKind::Index => index(wire, media_type),
         }
+    }
+
+    /// The archive of a Helm chart, if the artifact is one.
+    pub fn chart_archive(&self) -> Option<&Descriptor> {
+        let config = self.config.as_ref()?;
+        let is_chart = config.media_type.as_str() == HELM_CONFIG;
+        let mut layers = self.layers.iter().filter(|_| is_chart);
+        layers.find(|layer| layer.media_type.as_str() == HELM_CHART)
     }
 
     /// The blobs that must be in the repository before the manifest: the config and the layers that are not

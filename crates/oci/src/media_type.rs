@@ -41,6 +41,11 @@ pub const DOCKER_FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.fore
 /// Docker layer that may not be redistributed, gzip.
 pub const DOCKER_FOREIGN_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 
+/// Metadata of a Helm chart, the config of its artifact.
+pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+/// Archive of a Helm chart, a layer of its artifact.
+pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+
 /// The manifests that the registry takes, in the order in which it would rather serve them.
 pub const MANIFESTS: [&str; 4] = [
     OCI_IMAGE_INDEX,

@@ -12,6 +12,7 @@ mod outbound {
     mod answers;
     mod distribution {
         mod blobs;
+        mod files;
         mod lists;
         mod manifests;
         mod pushes;

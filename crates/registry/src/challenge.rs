@@ -26,6 +26,10 @@ impl Registry {
         if error.status() != StatusCode::UNAUTHORIZED {
             return error;
         }
+        if matches!(route, Route::ChartIndex(_) | Route::ChartArchive(..)) {
+            // What fetches charts knows no tokens.
+            return error.header(header::WWW_AUTHENTICATE, "Basic realm=\"roadbed charts\"");
+        }
         let (scheme, host) = self.own_address(peer, &parts.headers);
         let realm = format!("{scheme}://{host}/v2/token");
         let scopes = required_scopes(route, &parts.method, query);

@@ -66,7 +66,7 @@ impl ClassRules {
         let is_upload = matches!(route, Route::Uploads(_) | Route::Upload(..));
         let reads = !is_upload && matches!(*method, Method::GET | Method::HEAD | Method::POST);
         let at_best = match route {
-            Route::Catalog | Route::Tags(_) | Route::Referrers(..) => Class::Scan,
+            Route::Catalog | Route::Tags(_) | Route::Referrers(..) | Route::ChartIndex(_) => Class::Scan,
             _ if reads => Class::Node,
             _ => Class::Push,
         };

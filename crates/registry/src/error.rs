@@ -67,9 +67,19 @@ impl ApiError {
             .header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
     }
 
-    /// 503: the database cannot be asked.
-    fn away() -> Self {
-        let message = "the registry's database is away: pulls of what is in memory go on, everything else has to wait; retry after a moment";
+    /// 503: the database cannot be asked, or not be changed. Whoever reads it learns what goes on meanwhile.
+    fn away(error: &StoreError) -> Self {
+        let message = match error {
+            StoreError::Unwritable => {
+                "the registry's database cannot be written: pulls go on, everything that changes something has to wait; retry after a moment"
+            }
+            StoreError::Closed => {
+                "the registry is closed: a change of users, robots or grants cannot be read, nobody may do anything until it can; retry after a moment"
+            }
+            _ => {
+                "the registry's database is away: pulls of what is in memory go on, everything else has to wait; retry after a moment"
+            }
+        };
         Self::unavailable(message, AWAY_RETRY_SECONDS)
     }
 
@@ -168,10 +178,10 @@ impl From<QueryError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if error.is_away() {
+        if error.is_away() || matches!(error, StoreError::Closed) {
             // Whoever found it out has logged it; every request would be a line.
-            tracing::debug!("request turned away: the database is away");
-            return Self::away();
+            tracing::debug!(%error, "request turned away");
+            return Self::away(&error);
         }
         if matches!(error, StoreError::DiskFull) {
             tracing::error!(error = &error as &dyn std::error::Error, "disk full");
@@ -355,12 +365,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_outage_is_told_by_what_goes_on_meanwhile() {
+        for (error, told) in [
+            (StoreError::Away, "pulls of what is in memory go on"),
+            (StoreError::Unwritable, "pulls go on, everything that changes"),
+            (StoreError::Closed, "nobody may do anything"),
+            (StoreError::Busy, "too much to do"),
+        ] {
+            let message = ApiError::from(error.clone()).message;
+            assert!(message.contains(told), "{error}: {message}");
+        }
+    }
+
     #[tokio::test]
     async fn a_busy_store_is_told_apart_from_a_broken_one() {
         for (error, status, code) in [
             (StoreError::Busy, 503, "UNAVAILABLE"),
             (StoreError::TaskLost, 503, "UNAVAILABLE"),
             (StoreError::Away, 503, "UNAVAILABLE"),
+            (StoreError::Unwritable, 503, "UNAVAILABLE"),
+            (StoreError::Closed, 503, "UNAVAILABLE"),
             (unwritable(), 503, "UNAVAILABLE"),
             (StoreError::DiskFull, 507, "STORAGE_FULL"),
             (StoreError::Damaged { what: "a row".into() }, 500, "UNKNOWN"),

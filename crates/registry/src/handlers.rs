@@ -1,6 +1,7 @@
 //! One file per noun of the protocol.
 
 mod blobs;
+mod charts;
 mod lists;
 mod manifests;
 mod proxied;

@@ -33,6 +33,7 @@ mod rates;
 mod route;
 mod sent;
 mod service;
+mod through;
 mod token;
 pub mod traffic;
 

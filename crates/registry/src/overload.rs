@@ -315,13 +315,14 @@ fn is_challenged(store: &Store, caller: &Caller, route: &Route) -> bool {
     }
     match route {
         Route::Ping => true,
-        Route::Token | Route::Catalog => false,
+        Route::Token | Route::Catalog | Route::ChartIndex(_) => false,
         Route::Blob(repo, _)
         | Route::Uploads(repo)
         | Route::Upload(repo, _)
         | Route::Manifest(repo, _)
         | Route::Tags(repo)
-        | Route::Referrers(repo, _) => !store.access().may::<Pull>(caller, repo),
+        | Route::Referrers(repo, _)
+        | Route::ChartArchive(repo, _) => !store.access().may::<Pull>(caller, repo),
     }
 }
 

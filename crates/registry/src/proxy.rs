@@ -8,7 +8,8 @@
 //! 2. A **manifest** that is new is fetched once. An index is stored at once; the blobs of an image are fetched by the registry
 //!    itself, and the image is stored when they are here, as a push is: `images.rs`.
 //! 3. A **blob** comes by one request, is stored as it comes and read along by all who want it: `flights.rs`.
-//! 4. An upstream that **cannot be reached** is left alone for a while (`breaker.rs`), and what is held is served with a warning.
+//! 4. A classic **repository of charts** looks like a registry of artifacts: `charts.rs`.
+//! 5. An upstream that **cannot be reached** is left alone for a while (`breaker.rs`), and what is held is served with a warning.
 //!
 //! How an upstream is spoken to is behind [`Source`]. All work is done by tasks of their own, on the runtime that made the proxy:
 //! a client that goes away stops nobody.
@@ -27,7 +28,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::gate::Gate;
 
 mod breaker;
+mod charts;
 mod coalesce;
+mod condition;
 mod error;
 #[cfg(test)]
 mod fake;
@@ -35,12 +38,16 @@ mod flights;
 mod images;
 mod lookalike;
 mod metrics;
+mod prefetch;
 mod pulls;
 mod refresh;
 mod resume;
 mod source;
 mod upstreams;
 
+pub use charts::{ChartFile, ChartFiles, ChartIndex, ChartLimits, ChartRepository, IndexError, IndexLimits};
+pub(crate) use charts::{ProxiedCharts, tag_of};
+pub use condition::{UpstreamCondition, UpstreamKind};
 pub(crate) use error::{AskedFor, ProxyError};
 pub use flights::FlightLimits;
 pub(crate) use flights::{Stage, Wanted};
@@ -48,6 +55,7 @@ pub(crate) use images::Coming;
 pub use images::ImageLimits;
 pub use lookalike::lookalike;
 pub use metrics::ProxyMetrics;
+pub use prefetch::{OfUpstream, PrefetchError, Prefetched};
 pub use source::{
     Asked, Source, SourceBlob, SourceBody, SourceBudget, SourceError, SourceHead, SourceManifest,
 };

@@ -3,12 +3,17 @@
 //! Repository names contain slashes, so a path is read from its right end: the last segments say which endpoint it is
 //! and everything before them is the name (distribution specification, "Endpoints"). Nothing here looks at the method:
 //! a known path with a wrong method must answer 405, not 404.
+//!
+//! Below `/helm` are charts as classic repositories have them: names there are the paths of upstreams.
 
 use oci::{Digest, DigestError, ErrorCode, Reference, RepoName};
 use store::UploadId;
 
 /// Longest path that is looked at, in bytes: a name of 255, an endpoint and a digest fit several times.
 pub(crate) const MAX_PATH_BYTES: usize = 2048;
+
+/// Below which charts are.
+pub(crate) const HELM: &str = "/helm/";
 
 /// An endpoint of the registry with what its path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +36,10 @@ pub enum Route {
     Tags(RepoName),
     /// `/v2/NAME/referrers/DIGEST`: end-12.
     Referrers(RepoName, Digest),
+    /// `/helm/PREFIX/index.yaml`: the charts below a prefix.
+    ChartIndex(RepoName),
+    /// `/helm/PREFIX/charts/CHART/CHART-VERSION.tgz`: the archive of a chart, by its repository and version.
+    ChartArchive(RepoName, String),
 }
 
 /// Why a path names no endpoint.
@@ -86,10 +95,17 @@ impl RouteError {
 }
 
 impl Route {
-    /// Reads the path of a request (without its query). It must start with `/v2`.
+    /// Reads the path of a request (without its query). It must start with `/v2` or `/helm/`.
     pub fn parse(path: &str) -> Result<Self, RouteError> {
         if path.len() > MAX_PATH_BYTES {
             return Err(RouteError::TooLong);
+        }
+        if let Some(rest) = path.strip_prefix(HELM) {
+            return if rest.contains('%') {
+                Self::parse_charts(&decode_segments(rest)?)
+            } else {
+                Self::parse_charts(rest)
+            };
         }
         let rest = path.strip_prefix("/v2").ok_or(RouteError::NoSuchEndpoint)?;
         match rest {
@@ -104,6 +120,21 @@ impl Route {
         } else {
             Self::parse_named(rest)
         }
+    }
+
+    fn parse_charts(rest: &str) -> Result<Self, RouteError> {
+        if let Some(prefix) = rest.strip_suffix("/index.yaml") {
+            return Ok(Self::ChartIndex(parse_name(prefix)?));
+        }
+        let file = rest.strip_suffix(".tgz").ok_or(RouteError::NoSuchEndpoint)?;
+        let (head, file) = file.rsplit_once('/').ok_or(RouteError::NoSuchEndpoint)?;
+        let (head, chart) = head.rsplit_once('/').ok_or(RouteError::NoSuchEndpoint)?;
+        let prefix = head.strip_suffix("/charts").ok_or(RouteError::NoSuchEndpoint)?;
+        // Both may have dashes: only with the name beside it is it known where the version begins.
+        let version = file.strip_prefix(chart).and_then(|rest| rest.strip_prefix('-'));
+        let version = version.ok_or(RouteError::NoSuchEndpoint)?;
+        let name = parse_name(&format!("{prefix}/{chart}"))?;
+        Ok(Self::ChartArchive(name, version.to_owned()))
     }
 
     fn parse_named(rest: &str) -> Result<Self, RouteError> {
@@ -136,13 +167,14 @@ impl Route {
     /// The repository that the path names, if any.
     pub fn repo(&self) -> Option<&RepoName> {
         match self {
-            Self::Ping | Self::Token | Self::Catalog => None,
+            Self::Ping | Self::Token | Self::Catalog | Self::ChartIndex(_) => None,
             Self::Blob(name, _)
             | Self::Uploads(name)
             | Self::Upload(name, _)
             | Self::Manifest(name, _)
             | Self::Tags(name)
-            | Self::Referrers(name, _) => Some(name),
+            | Self::Referrers(name, _)
+            | Self::ChartArchive(name, _) => Some(name),
         }
     }
 
@@ -156,7 +188,8 @@ impl Route {
             Self::Manifest(_, reference) => Self::Manifest(repo, reference),
             Self::Tags(_) => Self::Tags(repo),
             Self::Referrers(_, digest) => Self::Referrers(repo, digest),
-            other @ (Self::Ping | Self::Token | Self::Catalog) => other,
+            Self::ChartArchive(_, version) => Self::ChartArchive(repo, version),
+            other @ (Self::Ping | Self::Token | Self::Catalog | Self::ChartIndex(_)) => other,
         }
     }
 
@@ -171,6 +204,8 @@ impl Route {
             Self::Manifest(..) => "manifest",
             Self::Tags(_) => "tags",
             Self::Referrers(..) => "referrers",
+            Self::ChartIndex(_) => "chart-index",
+            Self::ChartArchive(..) => "chart",
         }
     }
 }
@@ -234,6 +269,45 @@ mod tests {
             label("/v2/a/blobs/uploads/0190a6c4-7f5e-7000-8000-000000000000"),
             named("upload", "a")
         );
+    }
+
+    #[test]
+    fn charts_are_named_by_their_prefix_and_version() {
+        let parse = |path: &str| Route::parse(path);
+        let name = |text: &str| text.parse::<RepoName>().unwrap();
+        assert_eq!(
+            parse("/helm/charts/index.yaml"),
+            Ok(Route::ChartIndex(name("charts")))
+        );
+        assert_eq!(parse("/helm/a/b/index.yaml"), Ok(Route::ChartIndex(name("a/b"))));
+        for (path, repo, version) in [
+            (
+                "/helm/jetstack/charts/cert-manager/cert-manager-v1.2.3.tgz",
+                "jetstack/cert-manager",
+                "v1.2.3",
+            ),
+            (
+                "/helm/a/charts/app/app-1.0.0-rc.1+build.5.tgz",
+                "a/app",
+                "1.0.0-rc.1+build.5",
+            ),
+            ("/helm/a/charts/app/app-1.0.0%2Bbuild.tgz", "a/app", "1.0.0+build"),
+            ("/helm/charts/charts/app/app-1.tgz", "charts/app", "1"),
+        ] {
+            let wanted = Route::ChartArchive(name(repo), version.to_owned());
+            assert_eq!(parse(path), Ok(wanted), "{path}");
+        }
+        for path in [
+            "/helm/",
+            "/helm/index.yaml",
+            "/helm/a/charts/app/other-1.0.0.tgz",
+            "/helm/a/charts/app/app-1.0.0.tgz.prov",
+            "/helm/a/app/app-1.0.0.tgz",
+            "/helm/a/../b/index.yaml",
+            "/helm/a/charts/app%2Fb/app-1.tgz",
+        ] {
+            assert!(parse(path).is_err(), "{path}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{
     proxy::Proxy,
     query::Query,
     rates::RateOf,
-    route::Route,
+    route::{HELM, Route},
     sent::SentBody,
     token::MAX_FORM_BYTES,
     traffic::{
@@ -168,7 +168,13 @@ impl Registry {
         InboundBody::new(body, self.inner.config.body_rate, Arc::clone(&self.inner.metrics))
     }
 
-    /// Answers one request whose path starts with `/v2`.
+    /// Whether a path is one of the protocol, or of charts: what [`Registry::handle`] answers.
+    pub fn is_own_path(path: &str) -> bool {
+        let rest = path.strip_prefix("/v2");
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || path.starts_with(HELM)
+    }
+
+    /// Answers one request whose path is [`Registry::is_own_path`].
     pub async fn handle(&self, peer: Peer, address: IpAddr, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
@@ -384,6 +390,8 @@ impl Registry {
             Route::Blob(repo, digest) => self.blob(exchange, repo, digest).await,
             Route::Uploads(repo) => self.uploads(exchange, repo, body).await,
             Route::Upload(repo, id) => self.upload(exchange, repo, id, body).await,
+            Route::ChartIndex(prefix) => self.chart_index(exchange, prefix).await,
+            Route::ChartArchive(repo, version) => self.chart_archive(exchange, repo, version).await,
         };
         self.inner
             .answer_room
@@ -410,11 +418,14 @@ impl Registry {
             // It is held in memory while it comes and while it waits for the database.
             Route::Manifest(..) => *exchange.method == Method::PUT,
             Route::Ping | Route::Catalog | Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) => false,
+            Route::ChartIndex(_) | Route::ChartArchive(..) => false,
         };
         let (admission, principal) = (&self.inner.admission, exchange.caller.principal_id());
         let place = match route {
             _ if receives => admission.upload(principal),
-            Route::Catalog | Route::Tags(_) | Route::Referrers(..) => admission.list(principal),
+            Route::Catalog | Route::Tags(_) | Route::Referrers(..) | Route::ChartIndex(_) => {
+                admission.list(principal)
+            }
             _ => admission.request(principal),
         };
         place.map(Some)

@@ -6,10 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
-    admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, configuration, copy,
-    decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, maintenance,
-    manifests, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, traffic, users,
-    waivers,
+    admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, charts, configuration,
+    copy, decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, maintenance,
+    manifests, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, traffic,
+    upstreams, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -165,6 +165,12 @@ pub(crate) enum Command {
     Delivery(deliveries::DeliveryCommand),
     /// Show who uses what now, and throttle or ban somebody for a while
     Traffic(traffic::TrafficArgs),
+    /// See which images Helm charts name
+    #[command(subcommand)]
+    Chart(charts::ChartCommand),
+    /// See the registries that are pulled through, and have images fetched from them
+    #[command(subcommand)]
+    Upstream(upstreams::UpstreamCommand),
     /// Show the audit log
     Audit(audit::AuditArgs),
     /// Show who pulled what

@@ -19,6 +19,7 @@ pub(crate) mod audit;
 pub(crate) mod bases;
 pub(crate) mod break_glass;
 pub(crate) mod catalog;
+pub(crate) mod charts;
 pub(crate) mod configuration;
 pub(crate) mod copy;
 pub(crate) mod decisions;
@@ -44,6 +45,7 @@ pub(crate) mod serve;
 pub(crate) mod signers;
 pub(crate) mod sinks;
 pub(crate) mod traffic;
+pub(crate) mod upstreams;
 pub(crate) mod users;
 pub(crate) mod waivers;
 
@@ -96,6 +98,8 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Sink(command) => return sinks::run(&Client::connect(&client)?, command).await,
         Command::Delivery(command) => deliveries::run(&Client::connect(&client)?, command).await,
         Command::Traffic(args) => traffic::run(&Client::connect(&client)?, args).await,
+        Command::Chart(command) => charts::run(&Client::connect(&client)?, command).await,
+        Command::Upstream(command) => upstreams::run(&Client::connect(&client)?, command).await,
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,

@@ -49,7 +49,7 @@ pub(crate) use feeds::Feeds;
 pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
 pub(crate) use problem::Problem;
-pub(crate) use proxy::{Proxy, SecretFrom, UpstreamEntry};
+pub(crate) use proxy::{PrefetchWhat, Proxy, SecretFrom, UpstreamEntry};
 pub(crate) use road::Road;
 pub(crate) use sbom::SbomFormat;
 pub(crate) use sections::{
@@ -201,6 +201,14 @@ impl Config {
         }
         self.check_memory(reader);
         self.check_namespaces(reader);
+        self.check_prefetch(reader);
+    }
+
+    /// What is fetched before somebody pulls it comes from upstreams that may be asked for it.
+    fn check_prefetch(&self, reader: &mut Reader<'_>) {
+        for reason in self.proxy.wrong_prefetches() {
+            reader.complain("proxy.prefetch", &reason);
+        }
     }
 
     /// A namespace means one place.

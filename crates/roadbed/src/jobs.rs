@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::Result;
 use store::{Job, Store, StoreError};
 
@@ -66,6 +68,38 @@ async fn while_renewed<T, F: Future<Output = Result<bool, StoreError>>>(
     }
 }
 
+/// Jobs whose worker gave up because the database was away, each with those that were claimed with it. They are given back when it is
+/// there again: else they would wait for the end of their lease.
+#[derive(Debug, Default)]
+pub(crate) struct Left(Mutex<Vec<Vec<Job>>>);
+
+impl Left {
+    /// Leaves jobs that were claimed together, if the database is why they could not be done.
+    pub(crate) fn leave<T>(&self, claimed: Vec<Job>, done: Result<T>) -> Result<T> {
+        if done.as_ref().is_err_and(is_away) && !claimed.is_empty() {
+            self.lock().push(claimed);
+        }
+        done
+    }
+
+    /// Gives back what was left. What cannot be given back yet stays.
+    pub(crate) async fn give_back(&self, store: &Store) -> Result<(), StoreError> {
+        loop {
+            let Some(claimed) = self.lock().pop() else {
+                return Ok(());
+            };
+            if let Err(error) = store.give_back_claimed(&claimed).await {
+                self.lock().push(claimed);
+                return Err(error);
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Job>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How long nobody looks for jobs after the database was found to be away.
 const WHILE_AWAY: Duration = Duration::from_secs(1);
 
@@ -111,15 +145,40 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn work_on_a_job_that_was_lost_is_left() {
-        let dir = tempfile::tempdir().unwrap();
+    async fn store(directory: &std::path::Path) -> Store {
         let config = StoreConfig {
-            data_dir: dir.path().to_owned(),
+            data_dir: directory.to_owned(),
             touches_blobs: false,
             limits: store::StoreLimits::default(),
         };
-        let store = Store::open(config, Arc::new(SystemClock)).await.unwrap();
+        Store::open(config, Arc::new(SystemClock)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_left_while_the_database_was_away_waits_for_no_lease() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, left) = (store(dir.path()).await, Left::default());
+        let hour = Duration::from_hours(1);
+        let requested = store.request_job(JobKind::Sbom, "x", JobPriority::Push);
+        requested.await.unwrap();
+        let claim = || async { store.claim_job(JobKind::Sbom, "test", hour).await.unwrap() };
+        let job = claim().await.unwrap();
+        assert_eq!(job.attempts, 1);
+        left.leave::<()>(vec![job.clone()], Err(anyhow::anyhow!("its own fault")))
+            .unwrap_err();
+        left.give_back(&store).await.unwrap();
+        assert!(claim().await.is_none(), "it is held");
+        left.leave::<()>(vec![job], Err(StoreError::Unwritable.into()))
+            .unwrap_err();
+        left.give_back(&store).await.unwrap();
+        let again = claim().await.expect("it was given back");
+        assert_eq!(again.attempts, 1, "and the outage counts for nothing");
+    }
+
+    #[tokio::test]
+    async fn work_on_a_job_that_was_lost_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path()).await;
         let lease = Duration::from_millis(300);
         let requested = store.request_job(JobKind::Sbom, "x", JobPriority::Push);
         requested.await.unwrap();

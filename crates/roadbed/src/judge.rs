@@ -108,6 +108,7 @@ pub(crate) struct Judge {
     pace: Pace,
     /// How many judgements are claimed at once: as many as there lately was time for.
     claimed: batch::Size,
+    left: jobs::Left,
 }
 
 /// How fast a judge works.
@@ -163,6 +164,7 @@ impl Judge {
             knowledge,
             name,
             pace,
+            left: jobs::Left::default(),
         });
         let mut loops = JoinSet::new();
         let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
@@ -180,11 +182,19 @@ impl Judge {
     }
 
     async fn one_job(&self) -> Result<bool> {
+        self.left.give_back(&self.store).await?;
         let lease = self.pace.lease;
         let claimed = self
             .store
             .claim_jobs(JobKind::Judge, &self.name, lease, self.claimed.now());
-        let mut jobs = claimed.await?;
+        let jobs = claimed.await?;
+        let claimed = jobs.clone();
+        self.left.leave(claimed, self.do_jobs(jobs).await)
+    }
+
+    /// Does what was claimed together; `false` when that was nothing.
+    async fn do_jobs(&self, mut jobs: Vec<Job>) -> Result<bool> {
+        let lease = self.pace.lease;
         if jobs.len() > 1 {
             self.batch(jobs).await?;
             return Ok(true);

@@ -36,12 +36,14 @@ mod front;
 mod health;
 mod housekeeping;
 mod looking;
+mod prefetching;
 mod process;
 mod proxies;
-mod proxying;
+pub(crate) mod proxying;
 mod store_metrics;
 mod telling;
 mod traffic_metrics;
+mod upstreams;
 mod watching;
 
 use app::App;
@@ -49,8 +51,10 @@ use background::Background;
 use fetching::Fetching;
 use health::Health;
 use housekeeping::Housekeeping;
+use prefetching::Prefetching;
 use proxies::TrustedProxies;
 use telling::Tellers;
+use upstreams::Through;
 use watching::Watched;
 
 /// File that receives the address once the server listens; for whoever starts it on port 0.
@@ -89,9 +93,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let told = TellingMetrics::register(&mut metrics);
 
     let instance = std::env::var(INSTANCE_ID).unwrap_or_else(|_| Uuid::now_v7().to_string());
-    let health = Health::new(store.clone(), &instance, metrics, config.metrics.public);
+    let served = (store.clone(), registry.clone());
+    let health = Health::new(served, &instance, metrics, config.metrics.public);
     let background = Background::start().context("cannot start the threads that work beside requests")?;
     let looking = looking::start(&background, &config, &store, knowledge, &instance).await?;
+    let prefetching = Prefetching::start(&background, &config, &store, &registry);
     let fetching = Fetching::start(&background, &config, &store, looking::judging(looking.as_ref()));
     let tellers = Tellers::start(
         &background,
@@ -102,7 +108,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     )?;
     let state = web::WebState::new(store.clone(), web_config(&config, &instance))
         .fed_by(fetching.syncing())
-        .watched_by(Arc::new(Watched(registry.clone())));
+        .watched_by(Arc::new(Watched(registry.clone())))
+        .proxied_by(Through::of(&registry, &config, &prefetching));
     let state = looking::serving(looking.as_ref(), Tellers::serving(tellers.as_ref(), state));
     let app = app(&config, registry, state, &health);
     let watching = tls.clone().map(CertificateStore::watch);
@@ -115,7 +122,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     write_ready_file(&url_of(&config, address))?;
     tell_of_cut(listener.run(stop_requested(health, delay)).await);
     looking::stop(looking).await;
-    drop(fetching);
+    drop((fetching, prefetching));
     drop(tellers);
     drop(background);
     give_back_jobs(&store).await;

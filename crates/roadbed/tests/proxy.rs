@@ -2,7 +2,8 @@
 //!
 //! `upstream` is that upstream, which counts what it is asked and fails as it is told; `world` is a registry that pulls through
 //! it. `pulls` is what a client meets, `storms` many at once and what goes wrong on the way, `away` an upstream that is gone,
-//! `refused` what must not be pulled or pushed, `judged` images that are looked into as they come in, `skopeo` the same with
+//! `refused` what must not be pulled or pushed, `charts` Helm charts of a classic repository, `ahead` what is fetched before somebody
+//! pulls it, `judged` images that are looked into as they come in, `skopeo` the same with
 //! Debian's registry and a client of others.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
@@ -13,7 +14,10 @@ mod harness;
 mod feed_server;
 
 mod proxy {
+    mod ahead;
     mod away;
+    mod chart_repository;
+    mod charts;
     #[expect(dead_code, reason = "only some of what is pushed elsewhere is pulled here")]
     #[path = "../scan/images.rs"]
     mod images;

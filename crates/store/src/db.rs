@@ -101,8 +101,13 @@ impl Db {
             Ok(Ok(turn)) => turn,
             Ok(Err(_)) => return Err(StoreError::TaskLost),
             Err(_) => {
-                self.outages.failed(Use::Write, AwayReason::Slow);
-                return Err(StoreError::Busy);
+                // One that is only late among many is no outage.
+                let begins = self.outages.failed(Use::Write, AwayReason::Slow);
+                return Err(if begins {
+                    self.outages.told()
+                } else {
+                    StoreError::Busy
+                });
             }
         };
         drop(place);
@@ -172,7 +177,10 @@ fn told(outages: &Outages, error: DbErr) -> StoreError {
     {
         tracing::warn!(%error, "what the database said");
     }
-    error.into()
+    match error.into() {
+        StoreError::Away => outages.told(),
+        error => error,
+    }
 }
 
 /// What has to be made true in memory after the commit.

@@ -56,7 +56,7 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
-    /// Too many wait for the database, one waited too long, or a change of the access data cannot be read yet.
+    /// Too many wait for the database, or one waited too long.
     #[error("the database is busy; try again in a second")]
     Busy,
     /// The database cannot be used for now; see [`crate::AwayReason`].
@@ -64,6 +64,14 @@ pub enum StoreError {
         "the database is away; what is in memory is served, everything else has to wait until it is back"
     )]
     Away,
+    /// The database can be read, and not be changed; see [`crate::AwayReason`].
+    #[error(
+        "the database cannot be written; pulls go on, everything that changes something has to wait until it can"
+    )]
+    Unwritable,
+    /// A change of users, robots or grants cannot be read.
+    #[error("a change of users, robots or grants cannot be read; nobody may do anything until it can")]
+    Closed,
     /// There are blobs and no database.
     #[error(
         "the data directory holds blobs, but its database {path} is gone; put it back, or restore a backup into an empty directory"
@@ -122,12 +130,12 @@ impl StoreError {
 
     /// Whether it is the database that is away: who began the outage has said so, and nobody else need log it.
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Away)
+        matches!(self, Self::Away | Self::Unwritable)
     }
 
     /// Whether it may be done later as it is.
     pub(crate) fn passes(&self) -> bool {
-        matches!(self, Self::Away | Self::Busy | Self::DiskFull)
+        self.is_away() || matches!(self, Self::Busy | Self::Closed | Self::DiskFull)
     }
 
     /// What keeps the database from being opened. It is not away then: nothing has been there yet.

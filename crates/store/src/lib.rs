@@ -32,6 +32,7 @@ mod base;
 mod blob;
 mod brake;
 mod cache;
+mod chart_index;
 mod clock;
 mod condition;
 mod config;

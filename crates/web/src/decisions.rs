@@ -142,19 +142,29 @@ pub(crate) async fn get_decision(
 ) -> Result<Body<DecisionEntry>, ApiError> {
     let permit = session.permit::<Pull>(&key.repository)?;
     let manifest = key.manifest(&state, &permit).await?;
+    decision_of(&state, &permit, &manifest).await.map(Body)
+}
+
+/// What becomes of a manifest when it is pulled, and why.
+pub(crate) async fn decision_of(
+    state: &WebState,
+    permit: &Permit<Pull>,
+    manifest: &StoredManifest,
+) -> Result<DecisionEntry, ApiError> {
+    let repository = permit.repo().clone();
     let mut images = Vec::new();
-    for digest in judged(&manifest) {
+    for digest in judged(manifest) {
         let is_alone = manifest.kind != ManifestKind::Index;
-        if is_alone || state.store.has_image(&key.repository, &digest).await? {
-            images.push(of_image(&state, &key.repository, digest).await?);
+        if is_alone || state.store.has_image(&repository, &digest).await? {
+            images.push(of_image(state, &repository, digest).await?);
         }
     }
-    Ok(Body(DecisionEntry {
+    Ok(DecisionEntry {
         outcome: together(&images),
         digest: manifest.digest,
-        repository: key.repository,
+        repository,
         images,
-    }))
+    })
 }
 
 /// The manifests that are judged for this one: itself, or those that it names.

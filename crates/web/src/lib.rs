@@ -28,6 +28,7 @@ mod bases;
 mod body;
 mod bundles;
 mod catalog;
+mod charts;
 mod decisions;
 mod deliveries;
 mod events;
@@ -66,6 +67,7 @@ mod sinks;
 mod state;
 mod system;
 mod traffic;
+mod upstreams;
 mod users;
 mod waivers;
 mod weighing;
@@ -99,6 +101,7 @@ pub use session::{PeerAddress, WhoAsked};
 pub use sinks::{MAX_KEEP_SECONDS, NewSecretOfSink, Telling, TestAsked, check_events};
 pub use state::{WebConfig, WebState};
 pub use traffic::{TrafficSeen, Watching};
+pub use upstreams::{PrefetchRefused, Proxying};
 pub use weighing::{Admitted, NotAdmitted, Weighed, admit};
 
 /// The path under which all of it stands.
@@ -182,6 +185,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .merge(of_traffic())
         .routes(routes!(affected::get_affected))
         .routes(routes!(decisions::get_decision))
+        .routes(routes!(charts::get_chart_images))
         .routes(routes!(reports::get_report))
         .merge(
             OpenApiRouter::new()
@@ -253,7 +257,7 @@ fn of_the_road() -> OpenApiRouter<WebState> {
         .routes(routes!(rebases::undo_rebase))
 }
 
-/// Who uses what, and who is throttled or banned.
+/// Who uses what, who is throttled or banned, and what is pulled through.
 fn of_traffic() -> OpenApiRouter<WebState> {
     OpenApiRouter::new()
         .routes(routes!(traffic::get_traffic))
@@ -262,6 +266,8 @@ fn of_traffic() -> OpenApiRouter<WebState> {
             traffic::set_measure,
             traffic::lift_measure
         ))
+        .routes(routes!(upstreams::list_upstreams))
+        .routes(routes!(upstreams::prefetch))
 }
 
 /// Who is told what.

@@ -239,7 +239,11 @@ impl From<StoreError> for ApiError {
                 tracing::error!(error = &error as &dyn Error, "request of the API failed");
                 Self::new(Kind::DiskFull, error)
             }
-            StoreError::Busy | StoreError::TaskLost | StoreError::Away => {
+            StoreError::Busy
+            | StoreError::Closed
+            | StoreError::TaskLost
+            | StoreError::Away
+            | StoreError::Unwritable => {
                 Self::retry_after(Kind::Unavailable, error, crate::admission::RETRY_AFTER_SECONDS)
             }
             StoreError::ImportRunning => Self::new(Kind::Busy, error),

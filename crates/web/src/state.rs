@@ -21,6 +21,7 @@ use crate::road::adoption::Surveying;
 use crate::session::PeerAddress;
 use crate::sinks::Telling;
 use crate::traffic::Watching;
+use crate::upstreams::Proxying;
 
 /// What the process says about itself, and how long it believes its own tokens.
 #[derive(Debug, Clone)]
@@ -86,6 +87,8 @@ pub struct WebState {
     pub(crate) telling: Option<Arc<dyn Telling>>,
     /// Who knows what goes on; nobody where no traffic is served.
     pub(crate) watching: Option<Arc<dyn Watching>>,
+    /// Who pulls through other registries; nobody where none are.
+    pub(crate) proxying: Option<Arc<dyn Proxying>>,
     /// Who answers questions about all images; nobody where none are looked into.
     pub(crate) asking: Option<Arc<dyn Asking>>,
     /// Who keeps incidents; nobody where no images are looked into.
@@ -161,6 +164,7 @@ impl WebState {
             syncing: None,
             telling: None,
             watching: None,
+            proxying: None,
             asking: None,
             incidents: None,
             questions: Shares::new(QUESTIONS, PARTS),
@@ -191,6 +195,15 @@ impl WebState {
     pub fn watched_by(self, watching: Arc<dyn Watching>) -> Self {
         Self {
             watching: Some(watching),
+            ..self
+        }
+    }
+
+    /// The same with somebody who pulls through other registries.
+    #[must_use]
+    pub fn proxied_by(self, proxying: Arc<dyn Proxying>) -> Self {
+        Self {
+            proxying: Some(proxying),
             ..self
         }
     }

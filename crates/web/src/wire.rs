@@ -14,6 +14,7 @@ pub use crate::backup::BackupRequest;
 pub use crate::bases::{BaseEntry, SetBase, ShownBase};
 pub use crate::bundles::{BegunBundle, EndOfBundle, NewBundle};
 pub use crate::catalog::{AllowedCatalog, CatalogStatus, ImportedCatalog, NewCatalog, PushedCatalogStatus};
+pub use crate::charts::{ChartImageEntry, ChartPlaceEntry, ChartReport, ChartState, ChartUnknownEntry};
 pub use crate::decisions::{DecisionEntry, ImageDecision};
 pub use crate::deliveries::{DeliveryEntry, Retried, RetryRequest, ShownDelivery};
 pub use crate::events::EventEntry;
@@ -62,5 +63,6 @@ pub use crate::system::{Counters, SystemStatus};
 pub use crate::traffic::{
     MeasureEntry, MeasureKind, MeasureReport, NewMeasure, TrafficLine, TrafficReport, TrafficUse,
 };
+pub use crate::upstreams::{NewPrefetch, PrefetchEntry, PrefetchState, UpstreamEntry, UpstreamReport};
 pub use crate::users::{NewPassword, NewUser};
 pub use crate::waivers::{NewWaiver, WaiverEntry, WaiverImage};

@@ -26,6 +26,7 @@ fn layer(units: &[&str]) -> LayerReport {
         listing: listing(&units.iter().map(|path| (*path, '0')).collect::<Vec<_>>()),
         tables: None,
         rebase: None,
+        chart: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! is of a thousand million. So a text is weighed in one pass that keeps nothing, before anything is made of it.
 
 use super::{ByteFinding, FoundUnit, NotScannable, Oddity};
-use crate::{ImageConfig, KeptFile, Linkage, Package};
+use crate::{ChartFacts, ChartImage, ChartUnknown, ImageConfig, KeptFile, Linkage, Package};
 
 /// What an allocation costs beside its bytes.
 const ALLOCATION: usize = 32;
@@ -24,6 +24,9 @@ const OBJECT: u64 = (GROWTH
         size_of::<KeptFile>(),
         // In a box of its own.
         size_of::<ImageConfig>(),
+        size_of::<ChartFacts>(),
+        size_of::<ChartImage>(),
+        size_of::<ChartUnknown>(),
     ])) as u64;
 
 /// Bytes for an element of a list that is none, or the list itself: a pair of texts at most.

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Budget, Facts, File, FileError, Limits,
+    chart::Chart,
     codec::Decoder,
     configuration::entries,
     tar::{self, Entry, EntryKind, LayerPath, TarError, Whiteout},
@@ -38,6 +39,8 @@ struct Pass<'p, 'a, R> {
     hard_links: Vec<(String, String, usize)>,
     /// What matters when another base is put below the layer.
     rebase: Rebase,
+    /// What may be a chart.
+    chart: Chart,
     /// Which files were read as which evidence.
     read: HashSet<(String, UnitKind)>,
     found: Found,
@@ -82,6 +85,7 @@ pub(super) fn run<R: Read>(
         links: Links::default(),
         hard_links: Vec::new(),
         rebase: Rebase::default(),
+        chart: Chart::default(),
         read: HashSet::new(),
         found,
     };
@@ -123,6 +127,7 @@ impl<R: Read> Pass<'_, '_, R> {
             .found
             .report(expected, self.analysers.version, oddities, measured);
         report.rebase = Some(Box::new(self.rebase.finish()));
+        report.chart = self.chart.finish().map(Box::new);
         report
     }
 
@@ -247,7 +252,8 @@ impl<R: Read> Pass<'_, '_, R> {
             .map(|(place, _)| place)
             .collect();
         let rebase = rebase::wants(path, head);
-        if catalogers.is_empty() && bytes.is_empty() && path != contents::PATH && !rebase {
+        let chart = self.chart.wants(path, entry.size);
+        if catalogers.is_empty() && bytes.is_empty() && path != contents::PATH && !rebase && !chart {
             self.buffers.skip(&mut self.reader)?;
             return Ok(self.buffers.digest());
         }
@@ -260,6 +266,9 @@ impl<R: Read> Pass<'_, '_, R> {
         }
         if rebase {
             self.rebase.take(path, entry, self.buffers.memory(&kept));
+        }
+        if chart {
+            self.chart.take(path, self.buffers.memory(&kept));
         }
         for place in catalogers {
             self.catalog(place, entry, path, &mut kept);

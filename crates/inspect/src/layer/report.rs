@@ -185,6 +185,7 @@ impl Found {
             listing: Listing::of(&self.listing),
             tables: Some(tables.into_keys().collect()),
             rebase: None,
+            chart: None,
         }
     }
 

@@ -33,15 +33,20 @@ const SAID_CHARS: usize = 200;
 pub(super) struct Asked {
     pub(super) kind: Kind,
     pub(super) method: Method,
-    /// Behind the host; begins with `/v2/`.
+    /// Behind the host; begins with `/v2/`. Of no meaning where a `file` is asked for.
     pub(super) path: String,
+    /// A file in place of something of the protocol, perhaps on another host.
+    pub(super) file: Option<Url>,
+    /// The entity tag of what is here already.
+    pub(super) known: Option<HeaderValue>,
     pub(super) query: Option<String>,
     pub(super) accept: &'static str,
     /// From which byte on.
     pub(super) from: u64,
     /// What is sent, and its media type.
     pub(super) body: Option<(Bytes, HeaderValue)>,
-    pub(super) scope: Scope,
+    /// What a token must be for; `None`: no token is of any use.
+    pub(super) scope: Option<Scope>,
 }
 
 impl Asked {
@@ -50,11 +55,29 @@ impl Asked {
             kind,
             method,
             path,
+            file: None,
+            known: None,
             query: None,
             accept: "*/*",
             from: 0,
             body: None,
-            scope,
+            scope: Some(scope),
+        }
+    }
+
+    /// A file.
+    pub(super) fn file(kind: Kind, url: Url, known: Option<HeaderValue>) -> Self {
+        Self {
+            kind,
+            method: Method::GET,
+            path: String::new(),
+            file: Some(url),
+            known,
+            query: None,
+            accept: "*/*",
+            from: 0,
+            body: None,
+            scope: None,
         }
     }
 
@@ -62,6 +85,7 @@ impl Asked {
     fn is_answered_by(&self, status: StatusCode) -> bool {
         match status {
             StatusCode::OK => true,
+            StatusCode::NOT_MODIFIED => self.known.is_some(),
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => self.from > 0,
             StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => self.kind == Kind::Push,
             _ => false,
@@ -78,6 +102,9 @@ impl Asked {
         {
             headers.insert(header::RANGE, range);
         }
+        if let Some(known) = &self.known {
+            headers.insert(header::IF_NONE_MATCH, known.clone());
+        }
         if let Some((_, media_type)) = &self.body {
             headers.insert(header::CONTENT_TYPE, media_type.clone());
         }
@@ -89,7 +116,13 @@ impl Upstream {
     /// An answer that brings something: 200; where a part was asked for 206 or 416, where something was sent 201, 202 or 204.
     pub(super) async fn ask(&self, asked: &Asked) -> Result<Response, UpstreamError> {
         self.check_pause(asked.kind)?;
-        let known = self.credentials(&asked.scope).await?;
+        let Some(scope) = &asked.scope else {
+            // Nobody who serves files asks for a login that could be had from somewhere else.
+            let login = self.basic();
+            let response = self.follow(asked, login.as_ref()).await?;
+            return self.sort(asked, response).await;
+        };
+        let known = self.credentials(scope).await?;
         let response = self.follow(asked, known.as_ref()).await?;
         // Whom it redirects to may know nobody; that is no reason to tell them who asks.
         if response.status() != StatusCode::UNAUTHORIZED || !self.is_own(response.url()) {
@@ -97,7 +130,7 @@ impl Upstream {
         }
         let challenged = challenges_of(response.headers());
         drain(response).await;
-        let answer = self.answer(&challenged, &asked.scope, known.as_ref()).await?;
+        let answer = self.answer(&challenged, scope, known.as_ref()).await?;
         let response = self.follow(asked, Some(&answer)).await?;
         self.sort(asked, response).await
     }
@@ -120,10 +153,11 @@ impl Upstream {
         credentials: Option<&Authorization>,
     ) -> Result<Response, UpstreamError> {
         let most = self.inner.client.settings.redirects;
-        let mut url = self.inner.url.clone();
-        url.set_path(&asked.path);
-        url.set_query(asked.query.as_deref());
+        let mut url = self.begins_at(asked)?;
         let (mut authorization, mut been) = (credentials, Vec::new());
+        if !self.is_own(&url) {
+            authorization = None;
+        }
         loop {
             let response = self.send(asked, &url, authorization).await?;
             let Some(mut next) = redirect(&response).map_err(|error| self.misled(&error))? else {
@@ -148,6 +182,29 @@ impl Upstream {
         }
     }
 
+    /// Where it is asked first.
+    fn begins_at(&self, asked: &Asked) -> Result<Url, UpstreamError> {
+        let own = &self.inner.url;
+        let Some(file) = &asked.file else {
+            let mut url = own.clone();
+            url.set_path(&asked.path);
+            url.set_query(asked.query.as_deref());
+            return Ok(url);
+        };
+        if !matches!(file.scheme(), "http" | "https") {
+            return Err(self.broken("it names a file that is not at an http(s) URL"));
+        }
+        if own.scheme() == "https" && file.scheme() != "https" {
+            return Err(self.broken(
+                "it names a file at an http URL, where everybody in between could read and change it",
+            ));
+        }
+        if !self.is_own(file) {
+            self.check_listed(file)?;
+        }
+        Ok(file.clone())
+    }
+
     async fn send(
         &self,
         asked: &Asked,
@@ -157,7 +214,7 @@ impl Upstream {
         let client = &self.inner.client;
         let checked = client.check(url).await;
         checked.map_err(|error| self.failed(url, error))?;
-        if self.is_own(url) {
+        if self.is_own(url) || asked.file.as_ref() == Some(url) {
             self.spend_request()?;
         }
         let request = client.http.request(asked.method.clone(), url.clone());

@@ -57,13 +57,13 @@ impl Upstream {
         let scope = Scope::push(repo, Some(from));
         let asked = Asked {
             query: query.query().map(str::to_owned),
-            ..opening(repo, scope)
+            ..opening(repo, scope.clone())
         };
         let response = self.in_time(self.ask(&asked)).await?;
         if response.status() == StatusCode::CREATED {
             return Ok(true);
         }
-        self.give_up(&asked.scope, self.session(&response)).await;
+        self.give_up(&scope, self.session(&response)).await;
         Ok(false)
     }
 
@@ -81,10 +81,11 @@ impl Upstream {
     where
         S: Stream<Item = Result<Bytes, StreamError>> + Send + 'static,
     {
-        let asked = opening(repo, Scope::push(repo, None));
+        let scope = Scope::push(repo, None);
+        let asked = opening(repo, scope.clone());
         let opened = self.in_time(self.ask(&asked)).await?;
         let session = self.session(&opened)?;
-        let sent = self.send_stream(&asked, &session, size, body).await;
+        let sent = self.send_stream((&asked, &scope), &session, size, body).await;
         let next = match sent {
             Ok(response) => self.session(&response),
             Err(error) => Err(error),
@@ -92,13 +93,13 @@ impl Upstream {
         let mut last = match next {
             Ok(next) => next,
             Err(error) => {
-                self.give_up(&asked.scope, Ok(session)).await;
+                self.give_up(&scope, Ok(session)).await;
                 return Err(error);
             }
         };
         last.query_pairs_mut().append_pair("digest", &digest.to_string());
         self.in_time(async {
-            let request = self.request(Method::PUT, &last, &asked.scope).await?;
+            let request = self.request(Method::PUT, &last, &scope).await?;
             let request = request.header(header::CONTENT_LENGTH, 0_u64);
             let response = self.pushed(&last, request, &AtomicU64::new(0)).await?;
             self.sort(&asked, response).await.map(drop)
@@ -159,7 +160,7 @@ impl Upstream {
 
     async fn send_stream<S>(
         &self,
-        asked: &Asked,
+        (asked, scope): (&Asked, &Scope),
         session: &Url,
         size: u64,
         body: S,
@@ -172,7 +173,7 @@ impl Upstream {
             body: Box::pin(body),
             moved: Arc::clone(&moved),
         };
-        let request = self.request(Method::PATCH, session, &asked.scope).await?;
+        let request = self.request(Method::PATCH, session, scope).await?;
         let request = request
             .header(header::CONTENT_LENGTH, size)
             .body(Body::wrap_stream(counted));

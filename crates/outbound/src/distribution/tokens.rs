@@ -216,7 +216,7 @@ impl Upstream {
         Ok(basic)
     }
 
-    fn basic(&self) -> Option<Authorization> {
+    pub(super) fn basic(&self) -> Option<Authorization> {
         self.inner.login.as_ref()?.basic()
     }
 

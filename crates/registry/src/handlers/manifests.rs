@@ -95,7 +95,7 @@ impl Registry {
         response
     }
 
-    fn note_pull(
+    pub(super) fn note_pull(
         &self,
         exchange: &Exchange<'_>,
         repo: &RepoName,

@@ -19,7 +19,7 @@ use crate::{
 
 impl Registry {
     /// What somebody pulls through, where the repository is an upstream's.
-    pub(super) fn pulled_through(&self, permit: &Permit<Pull>) -> Option<(&Proxy, Ask)> {
+    pub(crate) fn pulled_through(&self, permit: &Permit<Pull>) -> Option<(&Proxy, Ask)> {
         let proxy = self.proxy()?;
         let proxied = proxy.of(permit.repo())?;
         let ask = Ask {
@@ -47,6 +47,29 @@ impl Registry {
         ask: &Ask,
         reference: &Reference,
     ) -> Result<Response<Body>, ApiError> {
+        let (found, passed) = self.found_manifest(exchange, proxy, ask, reference).await?;
+        let mut response = self.manifest_answer(exchange, ask.repo(), found.manifest(), passed);
+        if let Found::Held(_, Some(stale)) = &found {
+            warn(&mut response, stale);
+        }
+        if let Some(like) = proxy.looks_like(ask.repo()) {
+            let name = ask.repo();
+            warn(
+                &mut response,
+                &format!("{name} is nearly called like {like}: is it what you mean?"),
+            );
+        }
+        Ok(response)
+    }
+
+    /// A manifest that may be pulled, and how it passed.
+    pub(super) async fn found_manifest(
+        &self,
+        exchange: &Exchange<'_>,
+        proxy: &Proxy,
+        ask: &Ask,
+        reference: &Reference,
+    ) -> Result<(Found, gate::Passed), ApiError> {
         let tell = |error: ProxyError| error.into_api(AskedFor::Manifest(reference));
         ask.allow().map_err(tell)?;
         let deadline = Instant::now() + proxy.limits().first_wait;
@@ -65,18 +88,7 @@ impl Registry {
         };
         let verdict = self.manifest_verdict(exchange, ask, &found, deadline);
         let passed = gate::pass(exchange.method, verdict.await.map_err(tell)?)?;
-        let mut response = self.manifest_answer(exchange, ask.repo(), found.manifest(), passed);
-        if let Found::Held(_, Some(stale)) = &found {
-            warn(&mut response, stale);
-        }
-        if let Some(like) = proxy.looks_like(ask.repo()) {
-            let name = ask.repo();
-            warn(
-                &mut response,
-                &format!("{name} is nearly called like {like}: is it what you mean?"),
-            );
-        }
-        Ok(response)
+        Ok((found, passed))
     }
 
     /// Whether a manifest may be pulled: what is decided by the deadline. What is on its way is decided when it is here.
@@ -245,7 +257,7 @@ fn unless_streamed(ask: &Ask, verdict: Verdict) -> Verdict {
     verdict
 }
 
-fn warn(response: &mut Response<Body>, text: &str) {
+pub(super) fn warn(response: &mut Response<Body>, text: &str) {
     if let Some(value) = gate::warning(text) {
         response.headers_mut().append(header::WARNING, value);
     }

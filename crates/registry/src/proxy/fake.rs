@@ -8,7 +8,7 @@ use access::permit::Pull;
 use access::{AccessBook, Caller, Grant, Permit};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use oci::{Algorithm, Digest, ManifestLimits, PatternMap, Reference, RepoName};
+use oci::{Algorithm, Digest, ManifestLimits, PatternMap, Reference, RepoName, Tag};
 use store::{ManualClock, Store, StoreConfig, StoreLimits};
 use tempfile::TempDir;
 
@@ -77,6 +77,7 @@ pub(crate) fn upstream(prefix: &str, fake: &Arc<Fake>) -> UpstreamConfig {
         flights: 16,
         fetches: 16,
         source: Arc::clone(fake) as _,
+        charts: None,
     }
 }
 
@@ -193,6 +194,11 @@ impl Fake {
         )
     }
 
+    /// Bytes of a manifest.
+    pub(crate) fn size_of(&self, digest: &Digest) -> usize {
+        self.0.lock().unwrap().manifests[&digest.to_string()].0.len()
+    }
+
     /// Adds a manifest under a tag; answers its digest.
     pub(crate) fn tag(&self, tag: &str, bytes: &[u8], media_type: &'static str) -> Digest {
         let digest = Digest::of(Algorithm::Sha256, bytes);
@@ -297,6 +303,18 @@ impl Source for Fake {
             self.change(|state| state.asked.blobs += 1);
             self.think().await?;
             self.begin(digest, from)
+        })
+    }
+
+    fn tags<'a>(&'a self, _: &'a RepoName, most: usize) -> Asked<'a, Vec<Tag>> {
+        Box::pin(async move {
+            self.think().await?;
+            let mut tags = Vec::new();
+            self.change(|state| {
+                tags.extend(state.manifests.keys().filter_map(|key| key.parse::<Tag>().ok()))
+            });
+            tags.truncate(most);
+            Ok(tags)
         })
     }
 }

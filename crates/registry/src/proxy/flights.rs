@@ -272,6 +272,7 @@ pub(crate) async fn question<T>(
         let why = format!("it has not answered for {} s", most.as_secs());
         Err(SourceError::Unreachable(why))
     });
+    upstream.answers.note(Instant::now(), &answer);
     match &answer {
         Err(SourceError::Unreachable(_)) => upstream.breaker.failed(Instant::now()),
         // Nothing was asked.

@@ -19,6 +19,8 @@ pub struct ProxyMetrics {
     stale: Family<Of, Counter>,
     errors: Family<Of, Counter>,
     fetched: Family<Of, Counter>,
+    prefetched: Family<Of, Counter>,
+    prefetch_failures: Family<Of, Counter>,
     /// Blobs that come in now.
     pub(crate) flights: Gauge,
 }
@@ -57,6 +59,16 @@ impl ProxyMetrics {
                 "Questions to an upstream that failed",
                 &metrics.errors,
             ),
+            (
+                "upstream_prefetched",
+                "Images and charts that were here, or came, before somebody asked for them",
+                &metrics.prefetched,
+            ),
+            (
+                "upstream_prefetch_failures",
+                "Images and charts that were to come before somebody asked for them, and did not",
+                &metrics.prefetch_failures,
+            ),
         ] {
             registry.register(name, help, family.clone());
         }
@@ -90,9 +102,41 @@ impl ProxyMetrics {
         self.errors.get_or_create(&of(upstream)).inc();
     }
 
+    pub(crate) fn prefetched(&self, upstream: &Upstream, is_here: bool) {
+        let family = if is_here {
+            &self.prefetched
+        } else {
+            &self.prefetch_failures
+        };
+        family.get_or_create(&of(upstream)).inc();
+    }
+
     pub(crate) fn fetched(&self, upstream: &Upstream, bytes: u64) {
         self.fetched.get_or_create(&of(upstream)).inc_by(bytes);
     }
+
+    /// What was counted of an upstream since the start.
+    pub(crate) fn counted(&self, upstream: &Upstream) -> Counted {
+        let of = of(upstream);
+        let count = |family: &Family<Of, Counter>| family.get_or_create(&of).get();
+        Counted {
+            hits: count(&self.hits),
+            misses: count(&self.misses),
+            stale: count(&self.stale),
+            errors: count(&self.errors),
+            fetched_bytes: count(&self.fetched),
+        }
+    }
+}
+
+/// What was counted of one upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+    pub(crate) stale: u64,
+    pub(crate) errors: u64,
+    pub(crate) fetched_bytes: u64,
 }
 
 fn of(upstream: &Upstream) -> Of {

@@ -189,7 +189,7 @@ impl Proxy {
     }
 
     /// Asks the upstream, together with all who ask the same. Who holds something has patience from when it was first asked.
-    async fn question(
+    pub(super) async fn question(
         &self,
         ask: &Ask,
         reference: &Reference,
@@ -220,7 +220,7 @@ impl Proxy {
         }
     }
 
-    async fn outcome(&self, ask: &Ask, outcome: Outcome) -> Result<Found, ProxyError> {
+    pub(super) async fn outcome(&self, ask: &Ask, outcome: Outcome) -> Result<Found, ProxyError> {
         match outcome {
             Outcome::Coming(coming) => Ok(Found::Coming(coming)),
             Outcome::Failed(error) => Err(error),

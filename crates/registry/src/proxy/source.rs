@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use oci::{Digest, Reference, RepoName};
+use oci::{Digest, Reference, RepoName, Tag};
 use thiserror::Error;
 
 /// An answer, some time later.
@@ -105,6 +105,9 @@ pub trait Source: Send + Sync {
 
     /// Begins to fetch a blob, from a byte on.
     fn blob<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest, from: u64) -> Asked<'a, SourceBlob>;
+
+    /// The tags of a repository, at most `most` of them.
+    fn tags<'a>(&'a self, repo: &'a RepoName, most: usize) -> Asked<'a, Vec<Tag>>;
 
     /// What may still be asked of it within this hour.
     fn budget_left(&self) -> SourceBudget {

@@ -7,6 +7,8 @@ use oci::{PatternMap, RepoName, RepoPattern};
 use tokio::sync::Semaphore;
 
 use super::breaker::Breaker;
+use super::charts::ChartRepository;
+use super::condition::{Answers, UpstreamKind};
 use super::source::Source;
 
 /// Most upstreams of one registry: each request for a repository is compared with the prefix of each.
@@ -67,12 +69,24 @@ pub struct UpstreamConfig {
     pub fetches: usize,
     /// How it is asked.
     pub source: Arc<dyn Source>,
+    /// The same, where it is a classic repository of Helm charts.
+    pub charts: Option<Arc<ChartRepository>>,
+}
+
+impl UpstreamConfig {
+    pub(crate) fn kind(&self) -> UpstreamKind {
+        match self.charts {
+            None => UpstreamKind::Registry,
+            Some(_) => UpstreamKind::Helm,
+        }
+    }
 }
 
 /// An upstream with what is known of it.
 pub(crate) struct Upstream {
     pub(crate) config: UpstreamConfig,
     pub(crate) breaker: Breaker,
+    pub(crate) answers: Answers,
     pub(crate) flights: Semaphore,
     pub(crate) fetches: Semaphore,
 }
@@ -97,6 +111,13 @@ impl Upstream {
         &self.config.name
     }
 
+    /// Whether the rules let a name there be pulled.
+    pub(crate) fn allows(&self, name: &RepoName) -> bool {
+        let config = &self.config;
+        let matches = |patterns: &[RepoPattern]| patterns.iter().any(|pattern| pattern.matches(name));
+        !matches(&config.deny) && (config.allow.is_empty() || matches(&config.allow))
+    }
+
     fn proxied(self: &Arc<Self>, rest: &str) -> Option<Proxied> {
         let name: RepoName = rest.parse().ok()?;
         let rule = *self.config.rules.get(&name).unwrap_or(&self.config.rule);
@@ -111,9 +132,7 @@ impl Upstream {
 impl Proxied {
     /// Whether the rules let it be pulled.
     pub(crate) fn is_allowed(&self) -> bool {
-        let config = &self.upstream.config;
-        let matches = |patterns: &[RepoPattern]| patterns.iter().any(|pattern| pattern.matches(&self.name));
-        !matches(&config.deny) && (config.allow.is_empty() || matches(&config.allow))
+        self.upstream.allows(&self.name)
     }
 }
 
@@ -125,6 +144,7 @@ impl Upstreams {
                 fetches: Semaphore::new(config.fetches),
                 config,
                 breaker: Breaker::default(),
+                answers: Answers::default(),
             })
         };
         let mut list: Vec<_> = configs.into_iter().map(upstream).collect();

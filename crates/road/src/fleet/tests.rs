@@ -71,6 +71,7 @@ pub(super) fn report(blob: &str) -> LayerReport {
         listing: Listing::default(),
         tables: None,
         rebase: None,
+        chart: None,
     }
 }
 

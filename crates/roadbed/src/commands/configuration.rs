@@ -7,6 +7,7 @@ use super::serve::ConfigFile;
 use crate::cli::Format;
 use crate::config::{self, Config, Sources};
 use crate::output;
+use crate::serve::proxying;
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -56,6 +57,7 @@ fn check(format: Format, file: ConfigFile) -> anyhow::Result<()> {
     if let Some((cert, key)) = config.tls_files() {
         CertificateStore::load(cert, key)?;
     }
+    proxying::check(&config)?;
     if config.data_dir().is_none() {
         anyhow::bail!("no data directory: set server.data_dir, or XDG_DATA_HOME or HOME in the environment");
     }

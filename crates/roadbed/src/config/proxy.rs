@@ -1,12 +1,16 @@
 //! `[proxy]`: registries whose images are pulled through, and how much that may cost.
 
-use registry::proxy::{FlightLimits, ImageLimits, ProxyLimits};
+use std::time::Duration;
+
+use registry::proxy::{ChartLimits, FlightLimits, ImageLimits, IndexLimits, ProxyLimits};
 
 use super::key::section;
 use super::units::{Size, Span};
 
+pub(crate) mod prefetch;
 pub(crate) mod upstream;
 
+pub(crate) use prefetch::{PrefetchList, PrefetchWhat};
 pub(crate) use upstream::{SecretFrom, UpstreamEntry, UpstreamList};
 
 const SECOND: Span = Span::seconds(1);
@@ -18,11 +22,17 @@ fn limits() -> ProxyLimits {
     ProxyLimits::default()
 }
 
+fn charts() -> ChartLimits {
+    ChartLimits::default()
+}
+
 section! {
     /// Registries whose images are pulled through, and how much that may cost. docs/proxy.md has the keys of an upstream.
     Proxy = "proxy" {
         /// The upstreams, each a table `[[proxy.upstreams]]` of the file.
         upstreams: UpstreamList = UpstreamList::default();
+        /// What is fetched from them before somebody pulls it, each a table `[[proxy.prefetch]]` of the file.
+        prefetch: PrefetchList = PrefetchList::default();
         /// Blobs that are fetched from one upstream at the same time; others wait.
         flights: usize = 32, 1 => 4_096;
         /// Blobs that are fetched or wait for that.
@@ -61,10 +71,60 @@ section! {
         names: usize = limits().names, 0 => 1_000_000;
         /// Redirects of an upstream that are followed, never to addresses that are not public and never from https to http.
         redirects: usize = 5, 0 => 20;
+        /// Largest index of a repository of charts.
+        index_bytes: Size = Size(charts().index.bytes as u64), MIB => Size(1 << 30);
+        /// Most versions of all charts of a repository.
+        index_versions: usize = charts().index.versions, 1 => 1_000_000;
+        /// Largest chart of a repository of charts.
+        chart_bytes: Size = Size(charts().chart_bytes as u64), Size(1 << 10) => Size(1 << 30);
+        /// Bytes of charts of one repository that are in memory between their fetch and their storing.
+        chart_memory: Size = Size(charts().memory), MIB => Size(1 << 34);
     }
 }
 
 impl Proxy {
+    /// Why what is to be fetched before somebody pulls it cannot be: it is no upstream's, or may not be asked for.
+    pub(super) fn wrong_prefetches(&self) -> Vec<String> {
+        let repositories = self
+            .prefetch
+            .0
+            .iter()
+            .flat_map(prefetch::PrefetchEntry::repositories);
+        let wrong = repositories.filter_map(|repository| {
+            let of = self
+                .upstreams
+                .0
+                .iter()
+                .filter(|upstream| upstream.has(repository));
+            match of.max_by_key(|upstream| upstream.prefix.as_str().len()) {
+                None => Some(format!(
+                    "{repository} is below no upstream: name it by the path that it is pulled by"
+                )),
+                Some(upstream) if !upstream.allows(repository) => Some(format!(
+                    "{repository} is not allowed at upstream {:?}: allow it there, or leave it out",
+                    upstream.name
+                )),
+                Some(_) => None,
+            }
+        });
+        wrong.collect()
+    }
+
+    /// What a repository of charts is bounded by.
+    pub(crate) fn chart_limits(&self, fresh: Duration) -> ChartLimits {
+        let size = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+        ChartLimits {
+            index: IndexLimits {
+                bytes: size(self.index_bytes),
+                versions: self.index_versions,
+            },
+            chart_bytes: size(self.chart_bytes),
+            memory: self.chart_memory.0,
+            fresh,
+            ..charts()
+        }
+    }
+
     /// What pulling through is bounded by.
     pub(crate) fn limits(&self, first_wait: Span) -> ProxyLimits {
         ProxyLimits {

@@ -363,7 +363,12 @@ fn is_busy(error: &FeedError) -> bool {
         error,
         FeedError::Ended
             | FeedError::Store(
-                StoreError::ImportRunning | StoreError::Busy | StoreError::DiskFull | StoreError::Away
+                StoreError::ImportRunning
+                    | StoreError::Busy
+                    | StoreError::Closed
+                    | StoreError::DiskFull
+                    | StoreError::Away
+                    | StoreError::Unwritable
             )
     )
 }

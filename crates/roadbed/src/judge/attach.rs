@@ -122,6 +122,7 @@ pub(crate) struct Attacher {
     name: String,
     /// Images of which it was told that they get none.
     told: Mutex<HashSet<String>>,
+    left: jobs::Left,
 }
 
 impl Attacher {
@@ -133,6 +134,7 @@ impl Attacher {
             config,
             name,
             told: Mutex::default(),
+            left: jobs::Left::default(),
         };
         let mut loops = JoinSet::new();
         loops.spawn(attacher.work());
@@ -147,30 +149,36 @@ impl Attacher {
     }
 
     async fn one_job(&self) -> Result<bool> {
+        self.left.give_back(&self.store).await?;
         let Some(job) = self.store.claim_job(JobKind::Sbom, &self.name, LEASE).await? else {
             return Ok(false);
         };
+        let done = self.do_job(&job).await;
+        self.left.leave(vec![job], done)
+    }
+
+    async fn do_job(&self, job: &Job) -> Result<bool> {
         if job.is_fatal() {
             tracing::error!(
                 image = job.subject,
                 error = jobs::fatal(),
                 "an SBOM could not be attached"
             );
-            self.store.give_up_job(&job, jobs::REST).await?;
+            self.store.give_up_job(job, jobs::REST).await?;
             return Ok(true);
         }
-        let attaching = self.attach(&job);
-        let Some(attached) = jobs::while_leased(&self.store, &job, LEASE, attaching).await else {
+        let attaching = self.attach(job);
+        let Some(attached) = jobs::while_leased(&self.store, job, LEASE, attaching).await else {
             return Ok(true);
         };
         if let Err(error) = attached {
             let error = format!("{error:#}");
             tracing::warn!(image = job.subject, error, "an SBOM could not be attached");
             if job.attempts >= ATTEMPTS {
-                self.store.drop_job(&job).await?;
+                self.store.drop_job(job).await?;
             } else {
                 self.store
-                    .return_job(&job, TRY_AGAIN * job.attempts, Some(&error))
+                    .return_job(job, TRY_AGAIN * job.attempts, Some(&error))
                     .await?;
             }
         }
@@ -350,6 +358,7 @@ mod tests {
                 config,
                 name: "test".to_owned(),
                 told: Mutex::default(),
+                left: jobs::Left::default(),
             };
             let requested = store.request_job(JobKind::Sbom, &subject, JobPriority::Push);
             requested.await.unwrap();

@@ -248,6 +248,7 @@ mod tests {
             listing: Listing::default(),
             tables: None,
             rebase: None,
+            chart: None,
         };
         change(&mut report);
         UnpushedImage {

@@ -31,6 +31,7 @@ impl Handler for App {
             || path.ends_with("/tags/list")
             || path.contains("/referrers/")
             || path == "/v2/_catalog"
+            || path.ends_with("/index.yaml")
             || path == "/metrics"
     }
 
@@ -44,9 +45,7 @@ impl Handler for App {
             request.headers_mut().remove(name);
         }
         let path = request.uri().path();
-        let is_protocol = path
-            .strip_prefix("/v2")
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_protocol = Registry::is_own_path(path);
         if (is_protocol || path.starts_with("/api/"))
             && let Some(refusal) = self.registry.refusal_of(client.address).await
         {

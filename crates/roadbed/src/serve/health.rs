@@ -17,6 +17,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use prometheus_client::registry::Registry as Metrics;
+use registry::Registry;
 use store::Store;
 use web::PeerAddress;
 
@@ -42,6 +43,7 @@ pub(super) struct Health {
 
 struct Inner {
     store: Store,
+    registry: Registry,
     instance: HeaderValue,
     draining: AtomicBool,
     /// When the database was last asked, and whether it answered.
@@ -51,7 +53,12 @@ struct Inner {
 }
 
 impl Health {
-    pub(super) fn new(store: Store, instance: &str, metrics: Metrics, public_metrics: bool) -> Self {
+    pub(super) fn new(
+        (store, registry): (Store, Registry),
+        instance: &str,
+        metrics: Metrics,
+        public_metrics: bool,
+    ) -> Self {
         let instance =
             HeaderValue::try_from(instance).unwrap_or_else(|_| HeaderValue::from_static("unnamed"));
         let draining = AtomicBool::new(false);
@@ -59,6 +66,7 @@ impl Health {
         Self {
             inner: Arc::new(Inner {
                 store,
+                registry,
                 instance,
                 draining,
                 asked: tokio::sync::Mutex::default(),
@@ -104,7 +112,8 @@ impl Health {
     async fn readiness(&self) -> Readiness {
         let is_draining = self.inner.draining.load(Ordering::Relaxed);
         let answers = is_draining || self.has_database().await;
-        Readiness::of(self.inner.store.condition(), is_draining, answers)
+        let readiness = Readiness::of(self.inner.store.condition(), is_draining, answers);
+        readiness.without(self.inner.registry.unreached_upstreams())
     }
 
     pub(super) fn router(self) -> Router {

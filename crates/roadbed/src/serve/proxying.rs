@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
-use oci::{Digest, PatternMap, Reference, RepoName};
+use oci::{Digest, PatternMap, Reference, RepoName, Tag};
 use outbound::distribution::{
-    Budget, Upstream, UpstreamError, UpstreamLogin, UpstreamSettings, usual_realms,
+    Budget, Upstream, UpstreamError, UpstreamFile, UpstreamLogin, UpstreamSettings, WantedFile, usual_realms,
 };
-use outbound::{AddressGuard, Settings};
+use outbound::{AddressGuard, Settings, Url};
 use registry::gate::Gate;
 use registry::proxy::{
-    Asked, Proxy, ProxyMetrics, Source, SourceBlob, SourceBudget, SourceError, SourceHead, SourceManifest,
-    UpstreamConfig,
+    Asked, ChartFile, ChartFiles, ChartRepository, Proxy, ProxyMetrics, Source, SourceBlob, SourceBudget,
+    SourceError, SourceHead, SourceManifest, UpstreamConfig, UpstreamKind,
 };
 use store::Store;
 
@@ -39,7 +39,7 @@ pub(super) fn proxy(
         return Ok(None);
     }
     let upstreams = entries.iter().map(|entry| {
-        let made = upstream(config, entry);
+        let made = upstream(config, store, entry);
         made.with_context(|| format!("upstream {:?} cannot be used", entry.name))
     });
     let proxy = Proxy::new(
@@ -56,13 +56,47 @@ pub(super) fn proxy(
     Ok(proxy)
 }
 
-fn upstream(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamConfig> {
+/// Opens what upstreams name: files with passwords and certificates.
+///
+/// # Errors
+/// One of them cannot be used as it is.
+pub(crate) fn check(config: &Config) -> Result<()> {
+    for entry in &config.proxy.upstreams.0 {
+        let made = client(config, entry);
+        made.with_context(|| format!("upstream {:?} cannot be used", entry.name))?;
+    }
+    Ok(())
+}
+
+/// Who asks an upstream.
+fn client(config: &Config, entry: &UpstreamEntry) -> Result<Upstream> {
+    Ok(Upstream::new(settings(config, entry)?, Instant::now)?)
+}
+
+fn upstream(config: &Config, store: &Store, entry: &UpstreamEntry) -> Result<UpstreamConfig> {
     let rules = PatternMap::build(entry.rules.clone())?;
-    let source = Upstream::new(settings(config, entry)?, Instant::now)?;
+    let client = client(config, entry)?;
+    let (place, source, charts): (Arc<str>, Arc<dyn Source>, _) = match entry.kind {
+        UpstreamKind::Registry => {
+            let place = entry.url.origin().ascii_serialization();
+            (place.into(), Arc::new(Registry(client)), None)
+        }
+        UpstreamKind::Helm => {
+            let place: Arc<str> = entry.url.as_str().into();
+            let files = Arc::new(Files {
+                client,
+                base: entry.url.clone(),
+            });
+            let limits = config.proxy.chart_limits(entry.rule.fresh);
+            let charts = ChartRepository::new(files, store.clone(), Arc::clone(&place), limits);
+            let charts = Arc::new(charts);
+            (place, Arc::clone(&charts) as _, Some(charts))
+        }
+    };
     Ok(UpstreamConfig {
         name: entry.name.as_str().into(),
         prefix: entry.prefix.clone(),
-        place: entry.url.origin().ascii_serialization().into(),
+        place,
         library: entry.library,
         allow: entry.allow.clone(),
         deny: entry.deny.clone(),
@@ -70,7 +104,8 @@ fn upstream(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamConfig> {
         rules,
         flights: config.proxy.flights,
         fetches: config.proxy.fetches,
-        source: Arc::new(Registry(source)),
+        source,
+        charts,
     })
 }
 
@@ -97,8 +132,10 @@ fn settings(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamSettings> 
     } else {
         entry.realm_hosts.clone()
     };
+    let mut url = entry.url.clone();
+    url.set_path("");
     Ok(UpstreamSettings {
-        url: entry.url.clone(),
+        url,
         login: login(entry)?,
         realm_hosts,
         blob_hosts: entry.blob_hosts.clone(),
@@ -182,12 +219,65 @@ impl Source for Registry {
         })
     }
 
+    fn tags<'a>(&'a self, repo: &'a RepoName, most: usize) -> Asked<'a, Vec<Tag>> {
+        Box::pin(async move { self.0.tags(repo, most).await.map_err(told) })
+    }
+
     fn budget_left(&self) -> SourceBudget {
-        let left = self.0.budget_left();
-        SourceBudget {
-            requests: left.requests.map(u64::from),
-            bytes: left.bytes,
-        }
+        left(&self.0)
+    }
+}
+
+/// The files of a repository of charts, which are asked for over HTTP.
+struct Files {
+    client: Upstream,
+    /// Where the index is; ends with a slash.
+    base: Url,
+}
+
+impl Files {
+    async fn file(
+        &self,
+        url: &str,
+        known: Option<&str>,
+        most: usize,
+        is_content: bool,
+    ) -> Result<Option<ChartFile>, SourceError> {
+        let url = self.base.join(url);
+        let url = url.map_err(|error| SourceError::Broken(format!("its index names no URL: {error}")))?;
+        let wanted = WantedFile {
+            url,
+            known: known.map(str::to_owned),
+            most,
+            is_content,
+        };
+        let file = self.client.file(&wanted).await.map_err(told)?;
+        Ok(file.map(|UpstreamFile { bytes, etag }| ChartFile { bytes, etag }))
+    }
+}
+
+impl ChartFiles for Files {
+    fn index<'a>(&'a self, known: Option<&'a str>, most: usize) -> Asked<'a, Option<ChartFile>> {
+        Box::pin(self.file("index.yaml", known, most, false))
+    }
+
+    fn archive<'a>(&'a self, url: &'a str, most: usize) -> Asked<'a, ChartFile> {
+        Box::pin(async move {
+            let file = self.file(url, None, most, true).await?;
+            file.ok_or_else(|| SourceError::Broken("it says that a chart is what nobody has".to_owned()))
+        })
+    }
+
+    fn budget_left(&self) -> SourceBudget {
+        left(&self.client)
+    }
+}
+
+fn left(client: &Upstream) -> SourceBudget {
+    let left = client.budget_left();
+    SourceBudget {
+        requests: left.requests.map(u64::from),
+        bytes: left.bytes,
     }
 }
 

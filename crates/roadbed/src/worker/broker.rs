@@ -41,6 +41,7 @@ pub(crate) struct Broker {
     config: BrokerConfig,
     /// Who it is in the leases.
     name: String,
+    left: jobs::Left,
 }
 
 impl Broker {
@@ -52,6 +53,7 @@ impl Broker {
             pool,
             config,
             name,
+            left: jobs::Left::default(),
         });
         let mut loops = JoinSet::new();
         for _ in 0..children {
@@ -65,13 +67,14 @@ impl Broker {
             &self.store,
             self.config.look_every,
             "a job could not be done",
-            || async { Ok(self.one_job().await?) },
+            || self.one_job(),
         )
         .await;
     }
 
     /// Does one job; `false` when there was none.
-    async fn one_job(&self) -> Result<bool, StoreError> {
+    async fn one_job(&self) -> anyhow::Result<bool> {
+        self.left.give_back(&self.store).await?;
         let claimed = self
             .store
             .claim_job(JobKind::Scan, &self.name, self.config.lease)
@@ -79,7 +82,8 @@ impl Broker {
         let Some(job) = claimed else {
             return Ok(false);
         };
-        self.scan(&job).await?;
+        let scanned = self.scan(&job).await;
+        self.left.leave(vec![job], scanned.map_err(Into::into))?;
         Ok(true)
     }
 

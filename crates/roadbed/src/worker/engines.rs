@@ -25,7 +25,7 @@ pub(crate) const NO_LAYER: &str = "layer.format";
 
 /// Version of what looks into blobs, rules apart. One more for every change that finds other things, so that old reports are made
 /// again.
-const ANALYSERS: &str = "roadbed 3";
+const ANALYSERS: &str = "roadbed 4";
 
 /// Hexadecimal digits of the rules' digest that are part of the version.
 const RULES_DIGITS: usize = 16;
@@ -304,6 +304,7 @@ pub(crate) fn not_scannable(blob: Digest, limit: &str, detail: &str) -> LayerRep
         listing: Listing::default(),
         tables: None,
         rebase: None,
+        chart: None,
     }
 }
 

@@ -372,5 +372,68 @@ pub(crate) fn check(report: &LayerReport, digest: &Digest) -> Result<(), &'stati
     {
         return Err("it names an impossible path");
     }
+    if report.chart.as_deref().is_some_and(|chart| !is_possible(chart)) {
+        return Err("it tells of an impossible chart");
+    }
     Ok(())
+}
+
+/// Most images, and places of which nothing is known, of one chart; more are counted.
+const CHART_ENTRIES: usize = 1_000;
+
+/// Longest text of what is told of a chart.
+const CHART_TEXT: usize = 1_024;
+
+fn is_possible(chart: &findings::ChartFacts) -> bool {
+    let images = chart
+        .images
+        .iter()
+        .flat_map(|image| [&image.reference, &image.path, &image.place]);
+    let unknown = chart
+        .unknown
+        .iter()
+        .flat_map(|unknown| [&unknown.path, &unknown.why]);
+    let own = [&chart.name, &chart.version]
+        .into_iter()
+        .chain(&chart.app_version);
+    let is_text = |text: &String| text.len() <= CHART_TEXT && !text.contains(char::is_control);
+    chart.images.len() <= CHART_ENTRIES
+        && chart.unknown.len() <= CHART_ENTRIES
+        && images.chain(unknown).chain(own).all(is_text)
+}
+
+#[cfg(test)]
+mod tests {
+    use findings::{ChartFacts, ChartImage};
+
+    use super::*;
+    use crate::worker::engines::not_scannable;
+
+    #[test]
+    fn what_is_told_of_a_chart_is_believed_within_bounds() {
+        let digest = Digest::of(oci::Algorithm::Sha256, b"chart");
+        let image = ChartImage {
+            reference: "docker.io/acme/app:1".to_owned(),
+            path: "values.yaml".to_owned(),
+            place: "image".to_owned(),
+            is_tag_assumed: false,
+        };
+        let told = |images: Vec<ChartImage>| {
+            let mut report = not_scannable(digest, "none", "none");
+            report.chart = Some(Box::new(ChartFacts {
+                images,
+                ..ChartFacts::default()
+            }));
+            check(&report, &digest)
+        };
+        assert_eq!(told(vec![image.clone(); CHART_ENTRIES]), Ok(()));
+        assert!(told(vec![image.clone(); CHART_ENTRIES + 1]).is_err());
+        for wrong in ["a".repeat(CHART_TEXT + 1), "\u{1b}[2J".to_owned()] {
+            let wrong = ChartImage {
+                place: wrong,
+                ..image.clone()
+            };
+            assert!(told(vec![wrong]).is_err());
+        }
+    }
 }

@@ -110,6 +110,14 @@ impl Content {
                 }
             });
         }
+        if let Some(repository) = path.strip_suffix("/tags/list") {
+            let of = self.manifests.keys().filter(|(name, _)| name == repository);
+            let tags: Vec<&str> = of
+                .map(|(_, tag)| tag.as_str())
+                .filter(|tag| !tag.contains(':'))
+                .collect();
+            return Reply::ok(serde_json::json!({ "name": repository, "tags": tags }).to_string());
+        }
         match path.split_once("/blobs/") {
             Some((_, digest)) => self.blob(digest, asked.header("range")),
             None => Reply::ok("{}"),

@@ -158,8 +158,18 @@ impl Outages {
     /// Fails while the database cannot be written, or not read: a change of who may do what counts only once it was read back.
     pub(crate) fn demand_both(&self) -> Result<(), StoreError> {
         match self.outage(Use::Write).or(self.outage(Use::Read)) {
-            Some(_) => Err(StoreError::Away),
+            Some(_) => Err(self.told()),
             None => Ok(()),
+        }
+    }
+
+    /// What somebody is told who wanted to change something while that cannot be: whether anything else goes on.
+    pub(crate) fn told(&self) -> StoreError {
+        let can_be_read = self.outage(Use::Read).is_none();
+        if can_be_read && self.outage(Use::Write).is_some() {
+            StoreError::Unwritable
+        } else {
+            StoreError::Away
         }
     }
 

@@ -24,6 +24,7 @@ fn report(blob: Digest) -> findings::LayerReport {
         not_scannable: Vec::new(),
         tables: None,
         rebase: None,
+        chart: None,
         listing: Listing::of(&[]),
     }
 }

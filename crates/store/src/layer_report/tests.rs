@@ -38,6 +38,7 @@ fn report(blob: Digest, analysers: &str) -> LayerReport {
         }]),
         tables: None,
         rebase: None,
+        chart: None,
     }
 }
 

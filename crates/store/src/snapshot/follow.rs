@@ -60,7 +60,7 @@ impl Store {
     /// wrong nor be slowed down for it afterwards.
     pub(crate) fn demand_open_book(&self) -> Result<(), StoreError> {
         if self.inner.snapshot.load().is_closed {
-            return Err(StoreError::Busy);
+            return Err(StoreError::Closed);
         }
         Ok(())
     }

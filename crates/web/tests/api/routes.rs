@@ -265,6 +265,11 @@ fn of_traffic() -> Vec<Row> {
         row("GET", "/traffic/measures", "/traffic/measures", None, ADMINISTRATORS, 200),
         row("PUT", "/traffic/measures", "/traffic/measures", Some(ban), ADMINISTRATORS, 400),
         row("DELETE", "/traffic/measures", "/traffic/measures?who=ghost", None, ADMINISTRATORS, 404),
+        row("GET", "/charts/images", "/charts/images?repository=team/app&reference=ghost", None, PULLERS, 404),
+        row("GET", "/upstreams", "/upstreams", None, ADMINISTRATORS, 200),
+        // Nothing is pulled through in this world.
+        row("POST", "/upstreams/prefetches", "/upstreams/prefetches",
+            Some(json!({ "images": ["hub/library/alpine:3"] })), ADMINISTRATORS, 400),
     ]
 }
 

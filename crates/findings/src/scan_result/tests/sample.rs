@@ -282,6 +282,7 @@ fn layer(name: &str) -> LayerReport {
         listing: Listing::of(&[]),
         tables: None,
         rebase: None,
+        chart: None,
     }
 }
 

@@ -70,6 +70,19 @@ fn one_pass_finds_everything() {
 }
 
 #[test]
+fn a_chart_tells_its_images_and_a_layer_has_none() {
+    let chart = [
+        file("app/values.yaml", "image: {repository: acme/app}\n"),
+        file("app/Chart.yaml", "name: app\nversion: 1.0.0\nappVersion: v2\n"),
+        file("app/templates/pod.yaml", "image: {{ .Values.x }}\n"),
+    ];
+    let found = inspect(&chart).chart.unwrap();
+    assert_eq!(found.images[0].reference, "docker.io/acme/app:v2");
+    assert_eq!(found.unknown[0].path, "templates/pod.yaml");
+    assert_eq!(inspect(&chart[..1]).chart, None);
+}
+
+#[test]
 fn what_fails_costs_its_file_only() {
     let report = inspect(&[
         file("a/db", "one 1\nfail\ntwo 2\n"),

@@ -159,6 +159,7 @@ fn unpushed(image: &Image, gathered: &Gathered, signatures: Option<UnpushedSigna
         // Nobody judges by files that are kept for rebases, secrets of accounts among them.
         report: report.cloned().map(|report| LayerReport {
             rebase: None,
+            chart: None,
             ..report
         }),
     };

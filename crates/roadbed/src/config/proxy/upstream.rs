@@ -1,4 +1,4 @@
-//! `[[proxy.upstreams]]`: one registry whose images are pulled through.
+//! `[[proxy.upstreams]]`: one registry, or repository of charts, that is pulled through.
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -10,7 +10,8 @@ use config::ValueKind;
 use oci::{PatternMap, RepoName, RepoPattern};
 use outbound::Url;
 use outbound::distribution::DOCKER_IO;
-use registry::proxy::{Gone, MAX_UPSTREAMS, Undecided, UpstreamRule};
+use registry::proxy::{Gone, MAX_UPSTREAMS, Undecided, UpstreamKind, UpstreamRule};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::setting::{Setting, shown};
@@ -22,6 +23,9 @@ const MOST_ENTRIES: usize = 1_000;
 /// How long a tag is taken as it was unless something else is said.
 const FRESH: Span = Span::seconds(60);
 
+/// The same of a repository of charts, whose index is megabytes.
+const FRESH_CHARTS: Span = Span::seconds(5 * 60);
+
 /// The upstreams of the configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct UpstreamList(pub(crate) Vec<UpstreamEntry>);
@@ -30,6 +34,8 @@ pub(crate) struct UpstreamList(pub(crate) Vec<UpstreamEntry>);
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct UpstreamEntry {
     pub(crate) name: String,
+    pub(crate) kind: UpstreamKind,
+    /// Of a registry scheme, host and port; of a repository of charts where its index is, with a slash at the end.
     pub(crate) url: Url,
     pub(crate) prefix: RepoName,
     /// Values of `ns=` that mean it.
@@ -51,6 +57,34 @@ pub(crate) struct UpstreamEntry {
     table: UpstreamTable,
 }
 
+impl UpstreamEntry {
+    /// Whether a repository here is below its prefix.
+    pub(crate) fn has(&self, repository: &RepoName) -> bool {
+        self.name_of(repository).is_some()
+    }
+
+    /// Whether its rules let a repository be pulled.
+    pub(crate) fn allows(&self, repository: &RepoName) -> bool {
+        let Some(name) = self.name_of(repository) else {
+            return false;
+        };
+        let matches = |patterns: &[RepoPattern]| patterns.iter().any(|pattern| pattern.matches(&name));
+        !matches(&self.deny) && (self.allow.is_empty() || matches(&self.allow))
+    }
+
+    /// What a repository is called there.
+    fn name_of(&self, repository: &RepoName) -> Option<RepoName> {
+        let rest = repository
+            .as_str()
+            .strip_prefix(self.prefix.as_str())?
+            .strip_prefix('/')?;
+        if self.library && !rest.contains('/') {
+            return format!("library/{rest}").parse().ok();
+        }
+        rest.parse().ok()
+    }
+}
+
 /// Where a password is. It is read at the start and never shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SecretFrom {
@@ -65,6 +99,8 @@ pub(crate) enum SecretFrom {
 #[serde(deny_unknown_fields, default)]
 struct UpstreamTable {
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<String>,
@@ -123,7 +159,7 @@ impl Setting for UpstreamList {
     const UNIT: &'static str = "tables";
 
     fn read(value: &ValueKind) -> Result<Self, String> {
-        let tables = tables(value)?;
+        let tables: Vec<UpstreamTable> = tables(value, "upstreams", "name = \"…\", url = \"…\"")?;
         if tables.len() > MAX_UPSTREAMS {
             return Err(format!("{} upstreams: at most {MAX_UPSTREAMS}", tables.len()));
         }
@@ -139,10 +175,14 @@ impl Setting for UpstreamList {
 }
 
 /// The tables of the file, or the same in one line of the environment.
-fn tables(value: &ValueKind) -> Result<Vec<UpstreamTable>, String> {
+pub(super) fn tables<T: DeserializeOwned>(
+    value: &ValueKind,
+    key: &str,
+    example: &str,
+) -> Result<Vec<T>, String> {
     #[derive(Deserialize)]
-    struct InOneLine {
-        upstreams: Vec<UpstreamTable>,
+    struct InOneLine<T> {
+        tables: Vec<T>,
     }
     match value {
         ValueKind::Array(_) => {
@@ -151,12 +191,12 @@ fn tables(value: &ValueKind) -> Result<Vec<UpstreamTable>, String> {
         }
         ValueKind::String(text) if text.trim().is_empty() => Ok(Vec::new()),
         ValueKind::String(text) => {
-            let line: Result<InOneLine, _> = toml::from_str(&format!("upstreams = {text}"));
-            line.map(|line| line.upstreams)
-                .map_err(|error| format!("expected [{{ name = \"…\", url = \"…\" }}]: {}", error.message()))
+            let line: Result<InOneLine<T>, _> = toml::from_str(&format!("tables = {text}"));
+            line.map(|line| line.tables)
+                .map_err(|error| format!("expected [{{ {example} }}]: {}", error.message()))
         }
         other => Err(format!(
-            "expected tables [[proxy.upstreams]] in the file, found {}",
+            "expected tables [[proxy.{key}]] in the file, found {}",
             shown(other)
         )),
     }
@@ -193,10 +233,14 @@ fn read(table: UpstreamTable) -> Result<UpstreamEntry, String> {
     if table.name.is_empty() || table.name.len() > 64 || !table.name.bytes().all(is_name) {
         return Err("name: write up to 64 of a-z, 0-9, -, _ and .".to_owned());
     }
-    let url = origin("url", &table.url)?;
+    let kind = kind(&table)?;
+    let (url, fresh) = match kind {
+        UpstreamKind::Registry => (origin("url", &table.url)?, FRESH),
+        UpstreamKind::Helm => (repository(&table.url)?, FRESH_CHARTS),
+    };
     let rule = rule(
         UpstreamRule {
-            fresh: FRESH.0,
+            fresh: fresh.0,
             undecided: Undecided::default(),
             gone: Gone::default(),
         },
@@ -226,6 +270,7 @@ fn read(table: UpstreamTable) -> Result<UpstreamEntry, String> {
         allow: all("allow", &table.allow)?,
         deny: all("deny", &table.deny)?,
         name: table.name.clone(),
+        kind,
         ns: table.ns.clone(),
         realm_hosts: table.realm_hosts.clone(),
         blob_hosts: table.blob_hosts.clone(),
@@ -269,15 +314,61 @@ fn is_docker_hub(url: &Url) -> bool {
     url.host_str().is_some_and(|host| DOCKER_IO.contains(&host))
 }
 
+/// What it is, and that it has no key of what it is not.
+fn kind(table: &UpstreamTable) -> Result<UpstreamKind, String> {
+    match table.kind.as_deref() {
+        None | Some("registry") => return Ok(UpstreamKind::Registry),
+        Some("helm") => {}
+        Some(other) => return Err(format!("kind: {other:?}: write registry or helm")),
+    }
+    let of_registries = [
+        ("ns", !table.ns.is_empty()),
+        ("library", table.library.is_some()),
+        ("realm_hosts", !table.realm_hosts.is_empty()),
+    ];
+    match of_registries.into_iter().find(|(_, is_set)| *is_set) {
+        Some((key, _)) => Err(format!(
+            "{key}: a repository of charts (kind = \"helm\") has none: leave it out"
+        )),
+        None => Ok(UpstreamKind::Helm),
+    }
+}
+
+/// The URL of a repository of charts.
+fn repository(text: &str) -> Result<Url, String> {
+    let wrong = || format!("url: {text:?} is not a URL such as https://charts.example/stable");
+    let mut url = Url::parse(text).map_err(|_| wrong())?;
+    check_login(&url, "url")?;
+    let is_one = matches!(url.scheme(), "http" | "https")
+        && url.host().is_some()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !is_one {
+        return Err(wrong());
+    }
+    if url.path().ends_with("/index.yaml") {
+        return Err("url: leave index.yaml out of it".to_owned());
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(url)
+}
+
+fn check_login(url: &Url, key: &str) -> Result<(), String> {
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(());
+    }
+    Err(format!(
+        "{key}: leave user and password out of it: username and password_file are for them"
+    ))
+}
+
 /// A URL that is scheme, host and port.
 fn origin(key: &str, text: &str) -> Result<Url, String> {
     let wrong = || format!("{key}: {text:?} is not a URL such as https://registry.example");
     let url = Url::parse(text).map_err(|_| wrong())?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!(
-            "{key}: leave user and password out of it: username and password_file are for them"
-        ));
-    }
+    check_login(&url, key)?;
     let is_origin = matches!(url.scheme(), "http" | "https")
         && url.host().is_some()
         && matches!(url.path(), "" | "/")
@@ -341,7 +432,7 @@ fn rule(
     Ok(rule)
 }
 
-fn parsed<T: FromStr>(key: &str, text: &str) -> Result<T, String>
+pub(super) fn parsed<T: FromStr>(key: &str, text: &str) -> Result<T, String>
 where
     T::Err: std::fmt::Display,
 {

@@ -1,8 +1,8 @@
 //! What a report takes in memory, so that the cache of reports keeps to its bound whatever layers say.
 
 use findings::{
-    ByteFinding, FoundUnit, ImageConfig, KeptFile, LayerReport, Linkage, NotScannable, Oddity, Package,
-    RebaseFacts,
+    ByteFinding, ChartFacts, ChartImage, ChartUnknown, FoundUnit, ImageConfig, KeptFile, LayerReport,
+    Linkage, NotScannable, Oddity, Package, RebaseFacts,
 };
 
 /// What the allocator and the cache add to a report.
@@ -32,6 +32,7 @@ pub(super) fn of(report: &LayerReport) -> usize {
         listing,
         tables,
         rebase,
+        chart,
     } = report;
     OVERHEAD
         + size_of::<LayerReport>()
@@ -50,6 +51,19 @@ pub(super) fn of(report: &LayerReport) -> usize {
         + config.as_deref().map_or(0, of_config)
         + tables.as_ref().map_or(0, room)
         + rebase.as_deref().map_or(0, of_rebase)
+        + chart.as_deref().map_or(0, of_chart)
+}
+
+fn of_chart(facts: &ChartFacts) -> usize {
+    let image = |image: &ChartImage| texts([&image.reference, &image.path, &image.place]);
+    let unknown = |unknown: &ChartUnknown| texts([&unknown.path, &unknown.why]);
+    size_of::<ChartFacts>()
+        + texts([&facts.name, &facts.version])
+        + facts.app_version.as_deref().map_or(0, of_text)
+        + room(&facts.images)
+        + facts.images.iter().map(image).sum::<usize>()
+        + room(&facts.unknown)
+        + facts.unknown.iter().map(unknown).sum::<usize>()
 }
 
 fn unit(found: &FoundUnit) -> usize {

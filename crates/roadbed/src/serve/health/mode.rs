@@ -1,9 +1,10 @@
 //! What `/readyz` says. Pure.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use store::{Away, Condition};
+use store::{Away, Condition, Timestamp};
 
 /// How much the server can do, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ impl Mode {
 pub(super) struct Readiness {
     pub(super) mode: Mode,
     condition: Condition,
+    /// Upstreams that are not reached, and since when. The server is as ready as before: what is held of them is served.
+    unreached: Vec<(Arc<str>, Timestamp)>,
 }
 
 impl Readiness {
@@ -54,7 +57,16 @@ impl Readiness {
         } else {
             Mode::Ready
         };
-        Self { mode, condition }
+        Self {
+            mode,
+            condition,
+            unreached: Vec::new(),
+        }
+    }
+
+    /// The same where upstreams are not reached.
+    pub(super) fn without(self, unreached: Vec<(Arc<str>, Timestamp)>) -> Self {
+        Self { unreached, ..self }
     }
 
     fn away(&self) -> Option<Away> {
@@ -103,6 +115,13 @@ impl Readiness {
                 "scanner away: nobody has taken one of {jobs} waiting blobs since {since}; what was decided stands"
             );
         }
+        for (name, since) in &self.unreached {
+            let since = since.to_rfc3339();
+            let _ = writeln!(
+                text,
+                "upstream {name} not reached since {since}; what is held of it is served"
+            );
+        }
         text
     }
 
@@ -131,20 +150,24 @@ impl Readiness {
         });
         let scanner = unclaimed
             .map(|unclaimed| json!({ "since": unclaimed.since.to_rfc3339(), "waiting": unclaimed.jobs }));
+        let unreached: Vec<Value> = self
+            .unreached
+            .iter()
+            .map(|(name, since)| json!({ "name": name, "since": since.to_rfc3339() }))
+            .collect();
         json!({
             "mode": self.mode.name(),
             "database_away": database,
             "maintenance": maintenance,
             "scanner_away": scanner,
+            "upstreams_away": unreached,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use store::{AwayReason, Maintenance, Timestamp, Unclaimed};
+    use store::{AwayReason, Maintenance, Unclaimed};
 
     use super::*;
 
@@ -220,6 +243,18 @@ mod tests {
         assert_eq!(Readiness::of(fine(), false, true).to_text(), "ready\n");
         let text = Readiness::of(maintained(), false, true).to_text();
         assert!(text.starts_with("read-only: maintenance"), "{text}");
+    }
+
+    #[test]
+    fn an_upstream_that_is_away_makes_nothing_less_ready() {
+        let readiness = Readiness::of(fine(), false, true).without(vec![("hub".into(), Timestamp(0))]);
+        assert_eq!(readiness.mode, Mode::Ready);
+        let text = readiness.to_text();
+        assert!(
+            text.starts_with("ready\nupstream hub not reached since 1970"),
+            "{text}"
+        );
+        assert_eq!(readiness.to_json()["upstreams_away"][0]["name"], "hub");
     }
 
     #[test]

@@ -27,6 +27,7 @@ async fn broker(dir: &std::path::Path) -> Broker {
         pool: Pool::new(pool),
         config: config_of_broker,
         name: "test".to_owned(),
+        left: jobs::Left::default(),
     }
 }
 

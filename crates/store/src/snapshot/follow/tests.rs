@@ -92,7 +92,7 @@ async fn a_good_password_is_not_called_wrong_while_the_book_is_closed() {
     for _ in 0..=kit.store.limits().login_failures {
         let refused = log_in().await;
         assert!(
-            matches!(refused, Err(AuthError::Store(StoreError::Busy))),
+            matches!(refused, Err(AuthError::Store(StoreError::Closed))),
             "{refused:?}"
         );
     }
