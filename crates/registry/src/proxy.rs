@@ -38,6 +38,7 @@ mod metrics;
 mod pulls;
 mod refresh;
 mod resume;
+mod room;
 mod source;
 mod upstreams;
 
@@ -48,6 +49,7 @@ pub(crate) use images::Coming;
 pub use images::ImageLimits;
 pub use lookalike::lookalike;
 pub use metrics::ProxyMetrics;
+pub use room::{MakingRoom, NoRoom, Room, RoomHeld};
 pub use source::{
     Asked, Source, SourceBlob, SourceBody, SourceBudget, SourceError, SourceHead, SourceManifest,
 };
@@ -193,7 +195,7 @@ impl Ask {
 }
 
 impl Proxy {
-    /// Prepares it, on the runtime of the caller. `None` where there are no upstreams.
+    /// Prepares it, on the runtime of the caller. `None` where there are no upstreams. Without a `room`, the disk is all there is.
     pub fn new(
         store: Store,
         gate: Arc<dyn Gate>,
@@ -201,12 +203,19 @@ impl Proxy {
         limits: ProxyLimits,
         manifest_limits: ManifestLimits,
         metrics: ProxyMetrics,
+        room: Option<Arc<dyn Room>>,
     ) -> Option<Self> {
         if upstreams.is_empty() {
             return None;
         }
         let runtime = Handle::current();
-        let flights = Flights::new(store.clone(), runtime.clone(), limits.flights, metrics.clone());
+        let flights = Flights::new(
+            store.clone(),
+            runtime.clone(),
+            limits.flights,
+            metrics.clone(),
+            room,
+        );
         let images = Images::new(
             store.clone(),
             gate,

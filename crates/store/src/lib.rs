@@ -61,6 +61,7 @@ mod manifest;
 #[cfg(all(test, feature = "measure"))]
 mod measure;
 mod metrics;
+mod mirror;
 mod own_blob;
 mod page;
 mod paving;
@@ -137,6 +138,7 @@ pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use maintenance::{LONGEST_MAINTENANCE, MAINTENANCE_REASON_BYTES, Maintenance, MaintenanceError};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
+pub use mirror::{HeldImage, MirrorPermit, MirrorRefusal};
 pub use page::Page;
 pub use paving::{RoadAt, StoredRoadEntry};
 #[cfg(feature = "measure")]

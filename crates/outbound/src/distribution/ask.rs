@@ -29,6 +29,9 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// Characters of what an upstream says that are told.
 const SAID_CHARS: usize = 200;
 
+/// Characters of the reasons of a policy that are told.
+const REASON_CHARS: usize = 4_000;
+
 /// What is asked for.
 pub(super) struct Asked {
     pub(super) kind: Kind,
@@ -39,6 +42,8 @@ pub(super) struct Asked {
     pub(super) accept: &'static str,
     /// From which byte on.
     pub(super) from: u64,
+    /// What is known of it: it is sent only if it is something else.
+    pub(super) known: Option<HeaderValue>,
     /// What is sent, and its media type.
     pub(super) body: Option<(Bytes, HeaderValue)>,
     pub(super) scope: Scope,
@@ -53,6 +58,7 @@ impl Asked {
             query: None,
             accept: "*/*",
             from: 0,
+            known: None,
             body: None,
             scope,
         }
@@ -62,6 +68,7 @@ impl Asked {
     fn is_answered_by(&self, status: StatusCode) -> bool {
         match status {
             StatusCode::OK => true,
+            StatusCode::NOT_MODIFIED => self.known.is_some(),
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => self.from > 0,
             StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => self.kind == Kind::Push,
             _ => false,
@@ -77,6 +84,9 @@ impl Asked {
             && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.from))
         {
             headers.insert(header::RANGE, range);
+        }
+        if let Some(known) = &self.known {
+            headers.insert(header::IF_NONE_MATCH, known.clone());
         }
         if let Some((_, media_type)) = &self.body {
             headers.insert(header::CONTENT_TYPE, media_type.clone());
@@ -114,7 +124,7 @@ impl Upstream {
         }
     }
 
-    async fn follow(
+    pub(super) async fn follow(
         &self,
         asked: &Asked,
         credentials: Option<&Authorization>,
@@ -123,6 +133,9 @@ impl Upstream {
         let mut url = self.inner.url.clone();
         url.set_path(&asked.path);
         url.set_query(asked.query.as_deref());
+        if let Some(namespace) = &self.inner.namespace {
+            url.query_pairs_mut().append_pair("ns", namespace);
+        }
         let (mut authorization, mut been) = (credentials, Vec::new());
         loop {
             let response = self.send(asked, &url, authorization).await?;
@@ -162,6 +175,9 @@ impl Upstream {
         }
         let request = client.http.request(asked.method.clone(), url.clone());
         let mut request = request.headers(asked.headers());
+        if self.is_own(url) {
+            request = request.headers(self.inner.marks.clone());
+        }
         if let Some(value) = authorization.and_then(Authorization::header) {
             request = request.header(header::AUTHORIZATION, value);
         }
@@ -211,8 +227,14 @@ impl Upstream {
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let host = authority(response.url());
-                let reason = said(response).await.unwrap_or_else(|| status.to_string());
-                Err(UpstreamError::Denied { host, reason })
+                Err(refused(host, status, said(response).await))
+            }
+            StatusCode::LOOP_DETECTED => {
+                let host = authority(response.url());
+                let reason = said(response)
+                    .await
+                    .map_or_else(|| status.to_string(), |said| said.clipped(SAID_CHARS));
+                Err(UpstreamError::Circle { host, reason })
             }
             StatusCode::TOO_MANY_REQUESTS => Err(self.throttled(asked.kind, &response)),
             StatusCode::REQUEST_TIMEOUT
@@ -221,7 +243,7 @@ impl Upstream {
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => Err(busy(&response)),
             status => Err(self.broken(match said(response).await {
-                Some(said) => format!("it answers {status}: {said}"),
+                Some(said) => format!("it answers {status}: {}", said.clipped(SAID_CHARS)),
                 None => format!("it answers {status}"),
             })),
         }
@@ -325,24 +347,49 @@ async fn refusal(mut response: Response) -> Option<Vec<u8>> {
     tokio::time::timeout(REFUSAL_TIME, read).await.ok().flatten()
 }
 
-/// The first message of an error, as registries answer it.
-async fn said(response: Response) -> Option<String> {
+/// The first error of an answer, as registries write it.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    detail: serde_json::Value,
+}
+
+impl Said {
+    fn clipped(&self, most: usize) -> String {
+        self.message
+            .chars()
+            .take(most)
+            .flat_map(char::escape_debug)
+            .collect()
+    }
+}
+
+/// What it means that something is not let have. Who decides by a policy says so, and may pull there all the same.
+fn refused(host: String, status: StatusCode, said: Option<Said>) -> UpstreamError {
+    match said {
+        Some(said) if said.detail.get("decision").is_some_and(|decision| decision == "refuse") => {
+            UpstreamError::Refused {
+                host,
+                message: said.clipped(REASON_CHARS),
+                detail: said.detail,
+            }
+        }
+        said => UpstreamError::Denied {
+            host,
+            reason: said.map_or_else(|| status.to_string(), |said| said.clipped(SAID_CHARS)),
+        },
+    }
+}
+
+async fn said(response: Response) -> Option<Said> {
     #[derive(Deserialize)]
     struct Errors {
-        errors: Vec<Entry>,
-    }
-    #[derive(Deserialize)]
-    struct Entry {
-        #[serde(default)]
-        message: String,
+        errors: Vec<Said>,
     }
     let body = refusal(response).await?;
     let errors: Errors = serde_json::from_slice(&body).ok()?;
-    let message = errors.errors.into_iter().next()?.message;
-    let clipped: String = message
-        .chars()
-        .take(SAID_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
-    (!clipped.is_empty()).then_some(clipped)
+    let said = errors.errors.into_iter().next()?;
+    (!said.message.is_empty()).then_some(said)
 }

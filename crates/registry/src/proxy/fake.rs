@@ -137,6 +137,7 @@ impl World {
             limits,
             ManifestLimits::default(),
             ProxyMetrics::default(),
+            None,
         );
         made.unwrap()
     }

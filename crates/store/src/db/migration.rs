@@ -29,6 +29,7 @@ mod m0025_carried;
 mod m0026_road_work;
 mod m0027_upstreams;
 mod m0028_measures;
+mod m0031_mirror;
 mod table;
 
 /// The list.
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0026_road_work::Migration),
             Box::new(m0027_upstreams::Migration),
             Box::new(m0028_measures::Migration),
+            Box::new(m0031_mirror::Migration),
         ]
     }
 }
