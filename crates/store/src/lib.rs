@@ -138,7 +138,7 @@ pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use maintenance::{LONGEST_MAINTENANCE, MAINTENANCE_REASON_BYTES, Maintenance, MaintenanceError};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
-pub use mirror::{HeldImage, MirrorPermit, MirrorRefusal};
+pub use mirror::{KeptImage, MirrorPermit, MirrorRefusal};
 pub use page::Page;
 pub use paving::{RoadAt, StoredRoadEntry};
 #[cfg(feature = "measure")]

@@ -14,7 +14,7 @@ use crate::{Actor, AdminError, Store, StoreError, Timestamp, blob, grant};
 
 mod evict;
 
-pub use evict::HeldImage;
+pub use evict::KeptImage;
 
 /// Somebody may pull from a repository, says the centre.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::error::ProxyError;
 use super::metrics::ProxyMetrics;
 use super::resume::{Patience, Resuming};
-use super::room::Room;
+use super::room;
 use super::source::{SourceBlob, SourceError};
 use super::upstreams::{Proxied, Upstream};
 
@@ -97,7 +97,7 @@ pub(crate) struct Flights {
     bytes: AtomicU64,
     absent: Cache<Key, ProxyError>,
     metrics: ProxyMetrics,
-    room_on_disk: Option<Arc<dyn Room>>,
+    room_on_disk: Option<Arc<dyn room::Room>>,
 }
 
 impl Flights {
@@ -106,7 +106,7 @@ impl Flights {
         runtime: Handle,
         limits: FlightLimits,
         metrics: ProxyMetrics,
-        room_on_disk: Option<Arc<dyn Room>>,
+        room_on_disk: Option<Arc<dyn room::Room>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -191,7 +191,7 @@ impl Flights {
         let size = agreed(&wanted, &begun)?;
         let _room = self.room(size.unwrap_or(UNKNOWN_BYTES))?;
         let _on_disk = match &self.room_on_disk {
-            Some(room) => Some(room.make(size.unwrap_or(UNKNOWN_BYTES)).await?),
+            Some(on_disk) => Some(on_disk.make(size.unwrap_or(UNKNOWN_BYTES)).await?),
             None => None,
         };
         let failed = |source| ProxyError::Blob {

@@ -10,7 +10,6 @@ use http::{StatusCode, header};
 use moka::sync::Cache;
 use oci::{Digest, ErrorCode, Reference, RepoName};
 use outbound::distribution::UpstreamError;
-use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
@@ -277,8 +276,7 @@ impl Admission {
                 let seconds = retry_after.map_or(RETRY_SECONDS, |wait| wait.as_secs());
                 Refusal::later(format!("the registry {host} is busy: {why}"), seconds)
             }
-            No::Circle(why) => Refusal::new(StatusCode::LOOP_DETECTED, ErrorCode::Unsupported, why.clone())
-                .detail(Value::Null),
+            No::Circle(why) => Refusal::new(StatusCode::LOOP_DETECTED, ErrorCode::Unsupported, why.clone()),
             No::Broken(why) => {
                 let message = format!("the registry {host} was asked for {name} in vain: {why}");
                 Refusal::new(StatusCode::BAD_GATEWAY, ErrorCode::Unknown, message)

@@ -3,7 +3,6 @@
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use oci::{ErrorBody, ErrorCode, ErrorEntry};
-use serde_json::Value;
 
 /// An answer in place of what was asked for.
 #[derive(Debug)]
@@ -20,11 +19,6 @@ impl Refusal {
             entry: ErrorEntry::new(code, message),
             headers: HeaderMap::new(),
         }
-    }
-
-    pub(super) fn detail(mut self, detail: Value) -> Self {
-        self.entry.detail = Some(detail).filter(|detail| !detail.is_null());
-        self
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {

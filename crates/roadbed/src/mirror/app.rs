@@ -50,12 +50,12 @@ impl Handler for MirrorApp {
             return refusal;
         }
         let address = peer.address.ip().to_canonical();
-        let path = request.uri().path();
+        let path = request.uri().path().to_owned();
         let is_protocol = path
             .strip_prefix("/v2")
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if !is_protocol {
-            return self.health.answer(path, address).await;
+            return self.health.answer(&path, address).await;
         }
         let started = Instant::now();
         let (method, uri, headers) = (

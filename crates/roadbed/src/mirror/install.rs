@@ -4,6 +4,7 @@
 //! first (`plan.rs`), shown, and then carried out (`carry.rs`): each file is replaced in one step or not at all, and one that somebody
 //! else has written is not touched without `--force`, which keeps it beside.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -98,10 +99,10 @@ impl Done {
         let mut text = String::new();
         for step in &self.steps {
             let would = if self.dry_run { "would be " } else { "" };
-            text.push_str(&format!("{}: {would}{}\n{}", step.path.display(), step.what, step.diff));
+            let _ = write!(text, "{}: {would}{}\n{}", step.path.display(), step.what, step.diff);
         }
         for warning in &self.warnings {
-            text.push_str(&format!("warning: {warning}\n"));
+            let _ = writeln!(text, "warning: {warning}");
         }
         text
     }

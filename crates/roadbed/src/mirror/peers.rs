@@ -140,13 +140,9 @@ impl Peers {
     }
 
     /// What the first peer answers that has it.
-    async fn first<'a, T, F>(
-        &'a self,
-        digest: &Digest,
-        ask: impl Fn(Arc<Peer>) -> F,
-    ) -> Option<(Arc<Peer>, T)>
+    async fn first<T, F>(&self, digest: &Digest, ask: impl Fn(Arc<Peer>) -> F) -> Option<(Arc<Peer>, T)>
     where
-        F: Future<Output = Result<T, UpstreamError>> + 'a,
+        F: Future<Output = Result<T, UpstreamError>>,
     {
         let peers = self.asked_for(digest).await;
         if peers.is_empty() {

@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry as Metrics, Unit};
 use registry::proxy::{MakingRoom, NoRoom, Room, RoomHeld};
-use store::{HeldImage, Store};
+use store::{KeptImage, Store};
 use tokio::sync::Mutex;
 
 /// Images that are looked at for some that may go.
@@ -128,14 +128,14 @@ impl DiskRoom {
     }
 
     /// Those that may go, the first to go at the end.
-    async fn oldest(&self) -> Result<Vec<HeldImage>, store::StoreError> {
+    async fn oldest(&self) -> Result<Vec<KeptImage>, store::StoreError> {
         let mut images = self.store.least_used(LOOKED).await?;
         images.retain(|image| !self.pinned.iter().any(|pattern| pattern.matches(&image.repo)));
         images.reverse();
         Ok(images)
     }
 
-    async fn let_go(&self, image: &HeldImage) -> Result<(), store::StoreError> {
+    async fn let_go(&self, image: &KeptImage) -> Result<(), store::StoreError> {
         let bytes = self.store.evict(image).await?;
         self.counts.images.inc();
         self.counts.bytes.inc_by(bytes);

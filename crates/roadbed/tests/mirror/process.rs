@@ -182,7 +182,7 @@ fn spawn(directory: &TempDir, variables: &[(String, String)], start: u32) -> Chi
         .env("ROADBED_MIRROR__DATA_DIR", directory.path().join("data"))
         .env("ROADBED_READY_FILE", directory.path().join(format!("ready-{start}")))
         .env("ROADBED_CONNECTIONS__DRAIN_DELAY", "0s")
-        .env("ROADBED_LOG__LEVEL", "info")
+        .env("ROADBED_METRICS__PUBLIC", "true")
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log)

@@ -16,7 +16,7 @@ use crate::{Actor, Store, StoreError, Timestamp, attached, manifest, tag, upstre
 
 /// An image that may go: no index of its repository has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldImage {
+pub struct KeptImage {
     /// Where.
     pub repo: RepoName,
     /// What: an index or an image.
@@ -68,7 +68,7 @@ impl Store {
     }
 
     /// The images that were not used for longest, at most `limit`.
-    pub async fn least_used(&self, limit: u64) -> Result<Vec<HeldImage>, StoreError> {
+    pub async fn least_used(&self, limit: u64) -> Result<Vec<KeptImage>, StoreError> {
         // What is in an index is pulled by its own digest.
         let sql = "SELECT repository, digest, CASE WHEN pulled > pushed_at THEN pulled ELSE pushed_at END AS used_at \
                    FROM (SELECT r.name AS repository, m.digest AS digest, m.pushed_at AS pushed_at, \
@@ -83,7 +83,7 @@ impl Store {
     }
 
     /// Lets an image go, with what is in it and nowhere else in its repository. Answers how many bytes are free by it.
-    pub async fn evict(&self, image: &HeldImage) -> Result<u64, StoreError> {
+    pub async fn evict(&self, image: &KeptImage) -> Result<u64, StoreError> {
         let (repo, digest) = (image.repo.clone(), image.digest);
         let gone = self
             .write(move |tx| Box::pin(async move { evict(tx, &repo, &digest).await }))
@@ -98,9 +98,9 @@ impl Store {
 }
 
 impl HeldRow {
-    fn into_held(self) -> Result<HeldImage, StoreError> {
+    fn into_held(self) -> Result<KeptImage, StoreError> {
         let repo = self.repository.parse();
-        Ok(HeldImage {
+        Ok(KeptImage {
             repo: repo.map_err(|_| StoreError::damaged(format!("repository {:?}", self.repository)))?,
             digest: blob::parse_digest(&self.digest)?,
             used_at: Timestamp(self.used_at),

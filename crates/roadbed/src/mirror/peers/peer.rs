@@ -126,7 +126,7 @@ pub(super) fn checked(blob: UpstreamBlob, digest: Digest, peer: Arc<Peer>, count
             }
             Some(Err(error)) => {
                 checked.hasher = None;
-                checked.peer.failed(&error, &checked.counts);
+                checked.peer.silent();
                 let error = match error {
                     // It is gone on with from somewhere else.
                     UpstreamError::Broken { .. } => SourceError::Broken("a peer broke off".to_owned()),
