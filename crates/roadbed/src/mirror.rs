@@ -120,10 +120,20 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     let peers = parts.peers(&config.mirror, &mut metrics)?;
     let proxy = parts.proxy(&config, &gate, peers, Arc::new(room.clone()), &mut metrics);
     let access_log = serve::access_log(&config)?;
-    let registry = parts.registry(&config, counters.clone(), access_log.clone(), Arc::clone(&gate), proxy)?;
+    let registry = parts.registry(
+        &config,
+        counters.clone(),
+        access_log.clone(),
+        Arc::clone(&gate),
+        proxy,
+    )?;
     serve::store_metrics::register(&mut metrics, parts.store.clone());
     serve::traffic_metrics::register(&mut metrics, registry.clone());
-    metrics::register(&mut metrics, Arc::clone(&parts.centre), Arc::clone(&parts.refusals));
+    metrics::register(
+        &mut metrics,
+        Arc::clone(&parts.centre),
+        Arc::clone(&parts.refusals),
+    );
     let connections = ConnectionMetrics::register(&mut metrics);
     let peer_connections = ConnectionMetrics::register(metrics.sub_registry_with_prefix("peer"));
 
@@ -253,7 +263,9 @@ impl Parts {
         }
         let file = |path: &Option<std::path::PathBuf>| match path {
             Some(path) => read(path, CA_BYTES),
-            None => bail!("peers know each other by certificates: set mirror.peer_ca, mirror.peer_cert and mirror.peer_key"),
+            None => bail!(
+                "peers know each other by certificates: set mirror.peer_ca, mirror.peer_cert and mirror.peer_key"
+            ),
         };
         let settings = PeerSettings {
             names: mirror.peers.clone(),
@@ -350,9 +362,12 @@ impl Parts {
         mut stopped: watch::Receiver<bool>,
     ) -> Result<Option<JoinHandle<usize>>> {
         let mirror = &config.mirror;
-        let (Some(listen), Some(ca), Some(cert), Some(key)) =
-            (mirror.peer_listen, &mirror.peer_ca, &mirror.peer_cert, &mirror.peer_key)
-        else {
+        let (Some(listen), Some(ca), Some(cert), Some(key)) = (
+            mirror.peer_listen,
+            &mirror.peer_ca,
+            &mirror.peer_cert,
+            &mirror.peer_key,
+        ) else {
             return Ok(None);
         };
         let certificates = CertificateStore::load(cert, key)?;
@@ -389,10 +404,9 @@ impl Parts {
 
 /// The centre's URL, and what it is called.
 fn centre_of(mirror: &Mirror) -> Result<(Url, NamespaceName)> {
-    let url = mirror
-        .centre
-        .as_ref()
-        .context("no centre: set mirror.centre to the registry that is mirrored, such as https://registry.example")?;
+    let url = mirror.centre.as_ref().context(
+        "no centre: set mirror.centre to the registry that is mirrored, such as https://registry.example",
+    )?;
     let (_, host) = url.as_str().split_once("://").unwrap_or_default();
     let name = host.to_ascii_lowercase().parse();
     let name = name.with_context(|| format!("mirror.centre {url}: {host} is no name of a registry"))?;
@@ -542,6 +556,10 @@ async fn stop_requested(health: MirrorHealth, delay: Duration, stop: watch::Send
 
 /// Where a mirror that is configured so is reached from its own machine.
 pub(crate) fn own_url(config: &Config) -> String {
-    let scheme = if config.tls_files().is_some() { "https" } else { "http" };
+    let scheme = if config.tls_files().is_some() {
+        "https"
+    } else {
+        "http"
+    };
     format!("{scheme}://{}", config.mirror.listen)
 }

@@ -76,7 +76,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let address = socket.local_addr().context("the socket has no address")?;
     let store = open_store(&config).await?;
     if store.is_mirror().await? {
-        anyhow::bail!("{} is the data directory of a mirror: name another one with --data", store.data_dir().display());
+        anyhow::bail!(
+            "{} is the data directory of a mirror: name another one with --data",
+            store.data_dir().display()
+        );
     }
     let generated = first_start::make_administrator(&store).await?;
     announce(&config, &store, address, generated.as_ref())?;

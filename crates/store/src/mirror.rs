@@ -93,10 +93,12 @@ impl Store {
         let limit = self.limits().grants;
         self.change_access(move |tx| {
             Box::pin(async move {
-                let sql = "SELECT (SELECT COUNT(*) FROM principal) + (SELECT COUNT(*) FROM repository) AS number";
+                let sql =
+                    "SELECT (SELECT COUNT(*) FROM principal) + (SELECT COUNT(*) FROM repository) AS number";
                 let used: Option<sql::Number> = sql::first(tx.sql(), sql, []).await?;
                 if used.is_some_and(|row| row.number > 0) {
-                    let reason = "the data directory is that of a registry: name another one for the mirror".to_owned();
+                    let reason = "the data directory is that of a registry: name another one for the mirror"
+                        .to_owned();
                     return Err(AdminError::Invalid { reason });
                 }
                 let key: [u8; 32] = crate::entropy::bytes();

@@ -369,7 +369,12 @@ impl Said {
 /// What it means that something is not let have. Who decides by a policy says so, and may pull there all the same.
 fn refused(host: String, status: StatusCode, said: Option<Said>) -> UpstreamError {
     match said {
-        Some(said) if said.detail.get("decision").is_some_and(|decision| decision == "refuse") => {
+        Some(said)
+            if said
+                .detail
+                .get("decision")
+                .is_some_and(|decision| decision == "refuse") =>
+        {
             UpstreamError::Refused {
                 host,
                 message: said.clipped(REASON_CHARS),

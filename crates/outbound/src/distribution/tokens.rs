@@ -181,7 +181,12 @@ impl Upstream {
         scope: &Scope,
         refused: Option<&Authorization>,
     ) -> Result<Authorization, UpstreamError> {
-        if self.inner.login.as_ref().is_some_and(|login| login.token().is_some()) {
+        if self
+            .inner
+            .login
+            .as_ref()
+            .is_some_and(|login| login.token().is_some())
+        {
             return Err(self.denied("it does not take the token: it has ended, or is for something else"));
         }
         let bearer = challenges.iter().find_map(|challenge| match challenge {

@@ -131,9 +131,7 @@ pub(crate) struct InstallArgs {
 
 /// `http(s)://host[:port]`, as it is written into a file that containerd reads.
 fn origin(text: &str) -> Result<String, String> {
-    let url: crate::config::PublicUrl = text
-        .parse()
-        .map_err(|error| format!("{error}"))?;
+    let url: crate::config::PublicUrl = text.parse().map_err(|error| format!("{error}"))?;
     Ok(url.as_str().to_owned())
 }
 
@@ -141,15 +139,23 @@ impl InstallArgs {
     fn into_install(self) -> Result<Install> {
         let config = Config::load(&Sources::of_process(self.file.config.clone(), Vec::new()))?;
         let configured = config.mirror.centre.as_ref().map(|url| url.as_str().to_owned());
-        let centre = self.centre.or_else(|| configured.clone()).filter(|_| !self.mirror_only);
+        let centre = self
+            .centre
+            .or_else(|| configured.clone())
+            .filter(|_| !self.mirror_only);
         if centre.is_none() && !self.mirror_only && !self.uninstall {
-            bail!("say whom nodes ask when the mirror does not answer: --centre URL, or nobody with --mirror-only");
+            bail!(
+                "say whom nodes ask when the mirror does not answer: --centre URL, or nobody with --mirror-only"
+            );
         }
         let namespaces = if self.namespaces.is_empty() {
             let own = configured.as_deref().and_then(|url| url.split_once("://"));
             let own = own.map(|(_, host)| host.to_ascii_lowercase().parse());
-            let own = own.transpose().context("mirror.centre is no name of a registry")?;
-            let mut all: Vec<NamespaceName> = own.into_iter().chain(config.mirror.namespaces.clone()).collect();
+            let own = own
+                .transpose()
+                .context("mirror.centre is no name of a registry")?;
+            let mut all: Vec<NamespaceName> =
+                own.into_iter().chain(config.mirror.namespaces.clone()).collect();
             all.sort();
             all.dedup();
             all

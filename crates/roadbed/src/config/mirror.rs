@@ -121,8 +121,7 @@ impl Mirror {
         if self.peers.len() > MAX_PEERS {
             reader.complain("mirror.peers", &format!("at most {MAX_PEERS}"));
         }
-        let has_all =
-            self.peer_ca.is_some() && self.peer_cert.is_some() && self.peer_key.is_some();
+        let has_all = self.peer_ca.is_some() && self.peer_cert.is_some() && self.peer_key.is_some();
         if (self.peer_listen.is_some() || !self.peers.is_empty()) && !has_all {
             let reason = "peers know each other by certificates: set mirror.peer_ca, mirror.peer_cert and mirror.peer_key";
             reader.complain("mirror.peers", reason);
@@ -164,10 +163,14 @@ impl FromStr for NamespaceName {
         };
         let is_label = |label: &str| {
             let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-            !label.is_empty() && label.bytes().all(is_letter) && !label.starts_with('-') && !label.ends_with('-')
+            !label.is_empty()
+                && label.bytes().all(is_letter)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
         };
         // A name without a dot is a user's of Docker Hub, unless it is `localhost` or has a port.
-        let is_host = host.split('.').all(is_label) && (host.contains('.') || port.is_some() || host == "localhost");
+        let is_host =
+            host.split('.').all(is_label) && (host.contains('.') || port.is_some() || host == "localhost");
         if !is_host || text.len() > 200 {
             return Err(NoNamespace);
         }
@@ -280,7 +283,15 @@ mod tests {
         for right in ["mirrors.example:5443", "10.0.0.1:5443", "[2001:db8::1]:5443"] {
             assert_eq!(right.parse::<PeerName>().unwrap().to_string(), right);
         }
-        for wrong in ["", "a.example", "a.example:", "a.example:0", "a/b:1", "2001:db8::1:5", "[x]:1"] {
+        for wrong in [
+            "",
+            "a.example",
+            "a.example:",
+            "a.example:0",
+            "a/b:1",
+            "2001:db8::1:5",
+            "[x]:1",
+        ] {
             assert!(wrong.parse::<PeerName>().is_err(), "{wrong}");
         }
     }

@@ -102,7 +102,10 @@ text_setting!(
     super::mirror::NamespaceName,
     "the name of a registry such as docker.io or registry.example:5000"
 );
-text_setting!(super::mirror::PeerName, "a host and port such as mirrors.example:5443");
+text_setting!(
+    super::mirror::PeerName,
+    "a host and port such as mirrors.example:5443"
+);
 text_setting!(Cidr, "a network such as 10.0.0.0/8");
 text_setting!(access::NamePattern, "a pattern of names such as cluster-*");
 text_setting!(http::HeaderName, "the name of a header such as x-roadbed-class");

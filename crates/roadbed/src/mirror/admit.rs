@@ -157,9 +157,7 @@ impl Admission {
     /// What is not here is fetched with the credentials of somebody who may have it.
     fn lend(&self, who: &Who, wanted: &Wanted) {
         let centre = &self.0.centre;
-        if !centre.has_taken(&wanted.local)
-            && self.0.permits.standing(who, &wanted.local) != Standing::None
-        {
+        if !centre.has_taken(&wanted.local) && self.0.permits.standing(who, &wanted.local) != Standing::None {
             centre.takes(&wanted.local, &centre.asker(who, &wanted.space));
         }
     }
@@ -214,7 +212,10 @@ impl Admission {
         };
         match upstream.check_manifest(there, &digest).await {
             Err(UpstreamError::Refused { message, detail, .. }) => {
-                self.0.refusals.note(&wanted.local, &digest, message, &detail).await;
+                self.0
+                    .refusals
+                    .note(&wanted.local, &digest, message, &detail)
+                    .await;
             }
             Ok(()) => self.0.refusals.lift(&wanted.local, &digest).await,
             Err(_) => {}
@@ -256,7 +257,9 @@ impl Admission {
                 Refusal::new(StatusCode::NOT_FOUND, code, message)
             }
             No::Denied(reason) if matches!(who.brought, Brought::Nothing | Brought::Token) => {
-                Refusal::log_in(format!("the registry {host} does not let you pull {name}: {reason}"))
+                Refusal::log_in(format!(
+                    "the registry {host} does not let you pull {name}: {reason}"
+                ))
             }
             No::Denied(reason) => {
                 let whom = match who.brought {
@@ -276,7 +279,12 @@ impl Admission {
                 let seconds = retry_after.map_or(RETRY_SECONDS, |wait| wait.as_secs());
                 Refusal::later(format!("the registry {host} is busy: {why}"), seconds)
             }
-            No::Circle(why) => Refusal::new(StatusCode::LOOP_DETECTED, ErrorCode::Unsupported, why.clone()),
+            No::Circle(why) => {
+                let message = format!(
+                    "mirror.centre must name a registry, and {host} is a mirror, or this one itself ({why}): other mirrors are peers"
+                );
+                Refusal::new(StatusCode::LOOP_DETECTED, ErrorCode::Unsupported, message)
+            }
             No::Broken(why) => {
                 let message = format!("the registry {host} was asked for {name} in vain: {why}");
                 Refusal::new(StatusCode::BAD_GATEWAY, ErrorCode::Unknown, message)

@@ -66,14 +66,24 @@ impl Handler for MirrorApp {
         match self.answer(peer, address, request).await {
             // It was counted and logged by the registry.
             Ok(Answered::ByRegistry(response)) => response,
-            Ok(Answered::Here(response)) => {
-                self.registry
-                    .record("mirror", address, (&method, &uri, &headers), None, started, response)
-            }
+            Ok(Answered::Here(response)) => self.registry.record(
+                "mirror",
+                address,
+                (&method, &uri, &headers),
+                None,
+                started,
+                response,
+            ),
             Err(refusal) => {
                 let response = refusal.into_response();
-                self.registry
-                    .record("mirror", address, (&method, &uri, &headers), None, started, response)
+                self.registry.record(
+                    "mirror",
+                    address,
+                    (&method, &uri, &headers),
+                    None,
+                    started,
+                    response,
+                )
             }
         }
     }
@@ -95,15 +105,17 @@ impl MirrorApp {
         let route = Route::parse(request.uri().path())
             .map_err(|error| Refusal::new(error.status(), error.code(), error.to_string()))?;
         self.refuse_changes(request.method(), &route)?;
-        let who = self.keyring.who(request.headers(), address).map_err(|error| {
-            Refusal::log_in(format!("the Authorization header cannot be read: {error}"))
-        })?;
+        let who = self
+            .keyring
+            .who(request.headers(), address)
+            .map_err(|error| Refusal::log_in(format!("the Authorization header cannot be read: {error}")))?;
         if route == Route::Ping {
             return ping(&who).map(Answered::Here);
         }
         let uri = request.uri().clone();
-        let query = Query::parse(uri.query())
-            .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, error.to_string()))?;
+        let query = Query::parse(uri.query()).map_err(|error| {
+            Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, error.to_string())
+        })?;
         let understood = self.understand(route, &query, &request)?;
         let wanted = &understood.wanted;
         self.admission.admit(&who, wanted).await?;
@@ -166,9 +178,12 @@ impl MirrorApp {
             return Ok(());
         }
         let host = self.centre.host();
-        let message = format!("this is a mirror, from which images are pulled: for everything else go to {host}");
+        let message =
+            format!("this is a mirror, from which images are pulled: for everything else go to {host}");
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message);
-        Err(refusal.header(header::ALLOW, "GET, HEAD").header(header::CONNECTION, "close"))
+        Err(refusal
+            .header(header::ALLOW, "GET, HEAD")
+            .header(header::CONNECTION, "close"))
     }
 
     fn understand(
@@ -217,7 +232,9 @@ impl MirrorApp {
 /// Whoever brings nothing and is nobody in particular is asked to log in: that is how clients find out how.
 fn ping(who: &Who) -> Result<Response<Body>, Refusal> {
     if who.brought == Brought::Nothing {
-        return Err(Refusal::log_in("log in as at the registry that this is a mirror of, or pull what is public"));
+        return Err(Refusal::log_in(
+            "log in as at the registry that this is a mirror of, or pull what is public",
+        ));
     }
     Ok(json(StatusCode::OK, "{}"))
 }

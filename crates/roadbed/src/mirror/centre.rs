@@ -156,7 +156,11 @@ impl Centre {
             Err(UpstreamError::Unreachable(source)) if !matches!(&*source, OutboundError::Busy { .. }) => {
                 let why = format!("{:#}", anyhow::Error::new(Arc::clone(&source)));
                 if self.reach.failed(Instant::now(), why.clone()) {
-                    tracing::warn!(centre = self.host, why, "the centre does not answer: what is held is served");
+                    tracing::warn!(
+                        centre = self.host,
+                        why,
+                        "the centre does not answer: what is held is served"
+                    );
                 }
                 Err(CentreError::Away {
                     host: self.host.clone(),

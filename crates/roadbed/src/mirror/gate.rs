@@ -85,7 +85,10 @@ impl MirrorGate {
         let refusals = &self.0.refusals;
         if pull.waits && refusals.age(refusal) >= REFUSED_FOR {
             let (this, repo, digest) = (self.clone(), pull.repo.clone(), *digest);
-            let asked = self.0.runtime.spawn(async move { this.check(&repo, &digest).await });
+            let asked = self
+                .0
+                .runtime
+                .spawn(async move { this.check(&repo, &digest).await });
             let _ = tokio::time::timeout(PATIENCE, asked).await;
         }
         match refusals.of(pull.repo, digest) {
@@ -148,7 +151,11 @@ impl MirrorGate {
             return false;
         };
         let asker = inner.centre.asker_for(space, local);
-        match inner.centre.ask(asker.upstream.check_manifest(&there, digest)).await {
+        match inner
+            .centre
+            .ask(asker.upstream.check_manifest(&there, digest))
+            .await
+        {
             Ok(()) => inner.refusals.lift(local, digest).await,
             Err(CentreError::Said(UpstreamError::Refused { message, detail, .. })) => {
                 inner.refusals.note(local, digest, message, &detail).await;

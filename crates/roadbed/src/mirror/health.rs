@@ -78,7 +78,10 @@ impl MirrorHealth {
                 StatusCode::FORBIDDEN,
                 "the metrics are read from a network of mirror.robot_networks, or set metrics.public\n",
             ),
-            _ => text(StatusCode::NOT_FOUND, "a mirror has /v2/, /healthz, /readyz and /metrics\n"),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "a mirror has /v2/, /healthz, /readyz and /metrics\n",
+            ),
         };
         if let Ok(instance) = HeaderValue::try_from(&self.0.instance) {
             response.headers_mut().insert(INSTANCE.clone(), instance);
@@ -90,7 +93,10 @@ impl MirrorHealth {
     fn ready(&self) -> Response<Body> {
         let condition = self.0.store.condition();
         if self.0.draining.load(Ordering::Relaxed) {
-            return text(StatusCode::SERVICE_UNAVAILABLE, "draining: the mirror is about to stop\n");
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "draining: the mirror is about to stop\n",
+            );
         }
         if condition.is_closed {
             return text(
@@ -117,7 +123,10 @@ impl MirrorHealth {
         let mut body = String::new();
         let metrics = self.0.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         if prometheus_client::encoding::text::encode(&mut body, &metrics).is_err() {
-            return text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n");
+            return text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the metrics could not be written\n",
+            );
         }
         drop(metrics);
         let mut response = text(StatusCode::OK, body);

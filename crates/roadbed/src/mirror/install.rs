@@ -99,7 +99,13 @@ impl Done {
         let mut text = String::new();
         for step in &self.steps {
             let would = if self.dry_run { "would be " } else { "" };
-            let _ = write!(text, "{}: {would}{}\n{}", step.path.display(), step.what, step.diff);
+            let _ = write!(
+                text,
+                "{}: {would}{}\n{}",
+                step.path.display(),
+                step.what,
+                step.diff
+            );
         }
         for warning in &self.warnings {
             let _ = writeln!(text, "warning: {warning}");

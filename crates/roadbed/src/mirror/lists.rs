@@ -17,7 +17,11 @@ pub(super) const MAX_REFERRER_BYTES: usize = 4 << 20;
 const MAX_TAGS: usize = 10_000;
 
 /// The tags of a repository at the centre; an error says why only those are known that are held.
-pub(super) async fn tags(centre: &Centre, wanted: &Wanted, query: &Query<'_>) -> Result<Response<Body>, String> {
+pub(super) async fn tags(
+    centre: &Centre,
+    wanted: &Wanted,
+    query: &Query<'_>,
+) -> Result<Response<Body>, String> {
     let asker = centre.asker_for(&wanted.space, &wanted.local);
     let tags = centre.ask(asker.upstream.tags(&wanted.there, MAX_TAGS)).await;
     let tags = tags.map_err(|error| text(&error))?;
@@ -40,7 +44,9 @@ pub(super) async fn referrers(
     digest: &Digest,
 ) -> Result<Response<Body>, String> {
     let asker = centre.asker_for(&wanted.space, &wanted.local);
-    let listed = asker.upstream.referrers(&wanted.there, digest, MAX_REFERRER_BYTES);
+    let listed = asker
+        .upstream
+        .referrers(&wanted.there, digest, MAX_REFERRER_BYTES);
     let listed = centre.ask(listed).await.map_err(|error| text(&error))?;
     let mut response = json_answer(StatusCode::OK, listed);
     response.headers_mut().insert(
@@ -70,7 +76,9 @@ fn page_of<'t>(tags: &'t [Tag], query: &Query<'_>) -> (Vec<&'t str>, bool) {
 
 /// Tags, names and hosts have no character that a query would have to hide.
 fn next_page(there: &RepoName, n: usize, last: &str, namespace: Option<&str>) -> String {
-    let namespace = namespace.map(|namespace| format!("&ns={namespace}")).unwrap_or_default();
+    let namespace = namespace
+        .map(|namespace| format!("&ns={namespace}"))
+        .unwrap_or_default();
     format!("</v2/{there}/tags/list?n={n}&last={last}{namespace}>; rel=\"next\"")
 }
 

@@ -31,8 +31,16 @@ impl Collector for MirrorCollector {
         let reached = i64::from(self.centre.away().is_none());
         let refused = i64::try_from(self.refusals.count()).unwrap_or(i64::MAX);
         for (name, help, value) in [
-            ("mirror_centre_reached", "The centre answers (1) or does not (0)", reached),
-            ("mirror_refusals", "Refusals of the centre that are known", refused),
+            (
+                "mirror_centre_reached",
+                "The centre answers (1) or does not (0)",
+                reached,
+            ),
+            (
+                "mirror_refusals",
+                "Refusals of the centre that are known",
+                refused,
+            ),
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;

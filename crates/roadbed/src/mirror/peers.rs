@@ -83,9 +83,21 @@ impl Peers {
     pub(super) fn new(settings: PeerSettings, metrics: &mut Metrics) -> anyhow::Result<Self> {
         let counts = Counts::default();
         for (name, help, counter) in [
-            ("mirror_peer_hits", "Manifests and blobs that came from a peer", &counts.hits),
-            ("mirror_peer_misses", "Questions that no peer could answer", &counts.misses),
-            ("mirror_peer_lies", "Answers of peers that were not what was asked for", &counts.lies),
+            (
+                "mirror_peer_hits",
+                "Manifests and blobs that came from a peer",
+                &counts.hits,
+            ),
+            (
+                "mirror_peer_misses",
+                "Questions that no peer could answer",
+                &counts.misses,
+            ),
+            (
+                "mirror_peer_lies",
+                "Answers of peers that were not what was asked for",
+                &counts.lies,
+            ),
         ] {
             metrics.register(name, help, counter.clone());
         }
@@ -130,7 +142,9 @@ impl Peers {
         from: u64,
     ) -> Option<SourceBlob> {
         let (peer, blob) = self
-            .first(digest, |peer| async move { peer.upstream(space).blob(there, digest, from).await })
+            .first(digest, |peer| async move {
+                peer.upstream(space).blob(there, digest, from).await
+            })
             .await?;
         Some(SourceBlob {
             size: blob.size,

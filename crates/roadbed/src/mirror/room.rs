@@ -123,7 +123,9 @@ impl DiskRoom {
                     self.cap
                 )));
             };
-            self.let_go(&image).await.map_err(|error| full(error.to_string()))?;
+            self.let_go(&image)
+                .await
+                .map_err(|error| full(error.to_string()))?;
         }
     }
 

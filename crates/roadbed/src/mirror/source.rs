@@ -16,6 +16,9 @@ use super::permits::Permits;
 use super::refusals::Refusals;
 use super::spaces::Space;
 
+/// When it is worth asking again for what the centre cannot say now.
+const LATER: Duration = Duration::from_secs(5);
+
 /// What is got, and from whom.
 pub(super) struct MirrorSource {
     pub(super) space: Arc<Space>,
@@ -29,14 +32,21 @@ impl MirrorSource {
     /// The repository as it is called here, and as whom the centre is asked for it.
     fn asker(&self, there: &RepoName) -> Result<(RepoName, Asker), SourceError> {
         let local = self.space.local(there);
-        let local = local.ok_or_else(|| SourceError::Broken("its name is too long to be kept here".to_owned()))?;
+        let local =
+            local.ok_or_else(|| SourceError::Broken("its name is too long to be kept here".to_owned()))?;
         let asker = self.centre.asker_for(&self.space, &local);
         Ok((local, asker))
     }
 
     async fn told(&self, error: CentreError, local: &RepoName, asker: &Asker) -> SourceError {
         let error = match error {
-            CentreError::Away { .. } => return SourceError::Unreachable(error.to_string()),
+            // The mirror knows by itself when the centre is back; the proxy's own pauses would be on top of that.
+            CentreError::Away { .. } => {
+                return SourceError::Later {
+                    message: error.to_string(),
+                    retry_after: Some(LATER),
+                };
+            }
             CentreError::Said(error) => error,
         };
         if let UpstreamError::Denied { .. } = &error {
@@ -55,7 +65,10 @@ impl MirrorSource {
 
     async fn head(&self, there: &RepoName, reference: &Reference) -> Result<SourceHead, SourceError> {
         let (local, asker) = self.asker(there)?;
-        let asked = self.centre.ask(asker.upstream.head_manifest(there, reference)).await;
+        let asked = self
+            .centre
+            .ask(asker.upstream.head_manifest(there, reference))
+            .await;
         let head = match asked {
             Ok(head) => head,
             Err(error) => return Err(self.told(error, &local, &asker).await),
@@ -88,7 +101,11 @@ impl MirrorSource {
             return Ok(manifest);
         }
         let (local, asker) = self.asker(there)?;
-        let error = match self.centre.ask(asker.upstream.manifest(there, reference, most)).await {
+        let error = match self
+            .centre
+            .ask(asker.upstream.manifest(there, reference, most))
+            .await
+        {
             Ok(manifest) => {
                 self.refusals.lift(&local, &manifest.digest).await;
                 return Ok(SourceManifest {
@@ -161,9 +178,6 @@ impl Source for MirrorSource {
         Box::pin(self.fetch_blob(repo, digest, from))
     }
 }
-
-/// When it is worth asking again for what the centre is not sure of yet.
-const LATER: Duration = Duration::from_secs(5);
 
 /// What a registry said, in the words of the proxy.
 pub(super) fn told(error: &UpstreamError) -> SourceError {

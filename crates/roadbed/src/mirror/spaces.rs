@@ -86,8 +86,7 @@ impl Spaces {
 
     /// The registry whose repository is kept under a name here.
     pub(super) fn of(&self, local: &RepoName) -> Option<(&Arc<Space>, RepoName)> {
-        self.iter()
-            .find_map(|space| Some((space, space.there(local)?)))
+        self.iter().find_map(|space| Some((space, space.there(local)?)))
     }
 }
 

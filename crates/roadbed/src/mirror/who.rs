@@ -81,13 +81,17 @@ impl Keyring {
 
     /// Whether what is known of the mirror may be read from an address.
     pub(super) fn is_near(&self, address: IpAddr) -> bool {
-        self.robot_networks.iter().any(|network| network.contains(address))
+        self.robot_networks
+            .iter()
+            .any(|network| network.contains(address))
     }
 
     /// Who sends these headers from an address.
     pub(super) fn who(&self, headers: &HeaderMap, address: IpAddr) -> Result<Who, AuthorizationError> {
         let robot = self.robot.as_ref().filter(|_| self.is_near(address));
-        let Some(value) = headers.get(header::AUTHORIZATION).filter(|_| !(self.robot_only && robot.is_some()))
+        let Some(value) = headers
+            .get(header::AUTHORIZATION)
+            .filter(|_| !(self.robot_only && robot.is_some()))
         else {
             return Ok(robot.unwrap_or(&self.nobody).clone());
         };
@@ -133,7 +137,12 @@ mod tests {
 
     fn keyring(robot_only: bool) -> Keyring {
         let robot = ("node".to_owned(), "secret".to_owned());
-        Keyring::new(&[7; 32], Some(&robot), vec!["127.0.0.0/8".parse().unwrap()], robot_only)
+        Keyring::new(
+            &[7; 32],
+            Some(&robot),
+            vec!["127.0.0.0/8".parse().unwrap()],
+            robot_only,
+        )
     }
 
     fn who(keyring: &Keyring, authorization: Option<&str>, address: &str) -> Who {
@@ -154,7 +163,10 @@ mod tests {
         assert_eq!(who(&keyring, None, "127.0.0.1").brought, Brought::Robot);
         assert_eq!(who(&keyring, None, "10.0.0.1").brought, Brought::Nothing);
         assert_eq!(who(&keyring, Some(ANN), "127.0.0.1").brought, Brought::Password);
-        assert_eq!(who(&keyring, Some("Bearer abc"), "127.0.0.1").brought, Brought::Token);
+        assert_eq!(
+            who(&keyring, Some("Bearer abc"), "127.0.0.1").brought,
+            Brought::Token
+        );
         let always = super::tests::keyring(true);
         assert_eq!(who(&always, Some(ANN), "127.0.0.1").brought, Brought::Robot);
         assert_eq!(who(&always, Some(ANN), "10.0.0.1").brought, Brought::Password);
@@ -174,10 +186,17 @@ mod tests {
             assert!(seen.insert(who(&keyring, authorization, "10.0.0.1").fingerprint));
         }
         let robot = who(&keyring, None, "127.0.0.1").fingerprint;
-        assert_eq!(who(&keyring, Some(NODE), "10.0.0.1").fingerprint, robot, "the same secret");
+        assert_eq!(
+            who(&keyring, Some(NODE), "10.0.0.1").fingerprint,
+            robot,
+            "the same secret"
+        );
         assert!(!seen.contains(&robot));
         let other = Keyring::new(&[8; 32], None, Vec::new(), false);
-        assert!(!seen.contains(&who(&other, Some(ANN), "10.0.0.1").fingerprint), "another key");
+        assert!(
+            !seen.contains(&who(&other, Some(ANN), "10.0.0.1").fingerprint),
+            "another key"
+        );
     }
 
     #[test]

@@ -36,7 +36,11 @@ impl Node<'_> {
 
     fn pull_all(&self, own: &str, (tool, app): (&Layout, &Layout)) -> Result<()> {
         let by_digest = format!("{OF_DOCKER}@{}", tool.top.digest);
-        for (reference, image) in [(format!("{OF_DOCKER}:v1"), tool), (by_digest, tool), (own.to_owned(), app)] {
+        for (reference, image) in [
+            (format!("{OF_DOCKER}:v1"), tool),
+            (by_digest, tool),
+            (own.to_owned(), app),
+        ] {
             self.pull(&reference)?.expect_success()?;
             self.containerd.check_held(&reference, &image.top.digest)?;
         }
@@ -61,9 +65,23 @@ fn installed(world: &World, mirror: &Mirror) -> Result<String> {
     let hosts = world.file("certs.d");
     std::fs::create_dir_all(&hosts)?;
     let directory = hosts.to_string_lossy().into_owned();
-    let (centre, own) = (world.server.url(), world.registry().to_owned());
-    let arguments = ["mirror", "install", "--containerd-dir", &directory, "--mirror", mirror.url()];
-    let more = ["--centre", &centre, "--namespace", "docker.io", "--namespace", &own];
+    let (centre, own, url) = (world.server.url(), world.registry().to_owned(), mirror.url());
+    let arguments = [
+        "mirror",
+        "install",
+        "--containerd-dir",
+        &directory,
+        "--mirror",
+        &url,
+    ];
+    let more = [
+        "--centre",
+        &centre,
+        "--namespace",
+        "docker.io",
+        "--namespace",
+        &own,
+    ];
     let (done, said) = run(&hosts, &[&arguments[..], &more].concat())?;
     ensure!(done, "{said}");
     Ok(directory)
@@ -72,7 +90,9 @@ fn installed(world: &World, mirror: &Mirror) -> Result<String> {
 async fn outlives(world: &mut World, containerd: &mut Containerd) -> Result<()> {
     containerd.log_in(ADMIN, ADMIN_PASSWORD)?.expect_success()?;
     let (tool, app) = (world.image("tool", 2)?, world.image("app", 1)?);
-    containerd.push(&tool, &format!("{OF_DOCKER}:v1"))?.expect_success()?;
+    containerd
+        .push(&tool, &format!("{OF_DOCKER}:v1"))?
+        .expect_success()?;
     containerd.push(&app, "team/app:v1")?.expect_success()?;
     containerd.forget()?;
     let mirror = mirror_before(world).await?;

@@ -51,13 +51,20 @@ async fn the_oldest_goes() -> Result<()> {
     let layer = format!("/v2/team/large/blobs/{}", large.blobs[1].digest);
     let too_large = node.get(&layer).send().await?;
     let too_large = too_large.expect_error(507, "STORAGE_FULL")?;
-    ensure!(too_large.error_message()?.contains("mirror.disk"), "{}", too_large.summary());
+    ensure!(
+        too_large.error_message()?.contains("mirror.disk"),
+        "{}",
+        too_large.summary()
+    );
 
     world.centre.kill();
     for (name, image) in [("pause", &pause), ("used", &used), ("newer", &newer)] {
         image.pull(&node, &format!("team/{name}"), "1", "").await?;
     }
-    node.get("/v2/team/old/manifests/1").send().await?.expect(&[503])?;
+    node.get("/v2/team/old/manifests/1")
+        .send()
+        .await?
+        .expect(&[503])?;
     Ok(())
 }
 

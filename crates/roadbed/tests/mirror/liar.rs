@@ -29,7 +29,9 @@ impl Liar {
     /// With a certificate of the peers' authority, for blobs of so many bytes.
     pub(super) async fn start(authority: &str, files: &Files, length: usize) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap())
+            .unwrap();
         let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
         let chain = vec![CertificateDer::from_pem_file(&files.cert).unwrap()];
         let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
@@ -46,15 +48,20 @@ impl Liar {
             while let Ok((stream, _)) = socket.accept().await {
                 let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
                 tokio::spawn(async move {
-                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let Ok(mut stream) = acceptor.accept(stream).await else {
+                        return;
+                    };
                     let mut head = vec![0; 8_192];
-                    let Ok(read) = stream.read(&mut head).await else { return };
+                    let Ok(read) = stream.read(&mut head).await else {
+                        return;
+                    };
                     let head = String::from_utf8_lossy(&head[..read]).into_owned();
                     let answer = if head.contains("/blobs/") {
                         counted.fetch_add(1, Ordering::SeqCst);
-                        let mut answer =
-                            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n")
-                                .into_bytes();
+                        let mut answer = format!(
+                            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+                        )
+                        .into_bytes();
                         answer.resize(answer.len() + length, b'x');
                         answer
                     } else {

@@ -13,8 +13,17 @@ async fn asked(mirror: &Mirror) -> Result<()> {
         "/v2/library/tool/manifests/1?ns=docker.io",
         "/v2/team/app/tags/list",
     ] {
-        let answer = mirror.node().get(path).send().await?.expect_error(508, "UNSUPPORTED")?;
-        ensure!(answer.error_message()?.contains("mirror.centre"), "{}", answer.summary());
+        let answer = mirror
+            .node()
+            .get(path)
+            .send()
+            .await?
+            .expect_error(508, "UNSUPPORTED")?;
+        ensure!(
+            answer.error_message()?.contains("mirror.centre"),
+            "{}",
+            answer.summary()
+        );
     }
     ensure!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     Ok(())
@@ -40,7 +49,11 @@ async fn circles() -> Result<()> {
     // One question each for what was asked, and one now and then whether anybody is there.
     let answered = second.metric("requests_total").await?;
     ensure!(answered < 40, "{answered} requests");
-    ensure!(first.log().contains("mirror.centre names this mirror, or one"), "{}", first.log());
+    ensure!(
+        first.log().contains("mirror.centre names this mirror, or one"),
+        "{}",
+        first.log()
+    );
     Ok(())
 }
 

@@ -23,6 +23,9 @@ const SHORT: (&str, &str) = ("ROADBED_MIRROR__PERMIT", "1s");
 
 const LONGER: Duration = Duration::from_millis(1_200);
 
+/// A no is remembered for a moment.
+const FORGOTTEN: Duration = Duration::from_millis(2_200);
+
 async fn asked(world: &World, login: Login) -> Result<Answer> {
     world.mirror.client(login).get(PATH).send().await
 }
@@ -46,29 +49,62 @@ async fn start(variables: &[(&str, &str)]) -> Result<(World, Image)> {
 
 async fn each_their_own() -> Result<()> {
     let (mut world, image) = start(&[]).await?;
-    let nobody = asked(&world, Login::Anonymous).await?.expect_error(401, "UNAUTHORIZED")?;
+    let nobody = asked(&world, Login::Anonymous)
+        .await?
+        .expect_error(401, "UNAUTHORIZED")?;
     let challenge = nobody.require("www-authenticate")?;
     ensure!(challenge.starts_with("Basic "), "{challenge}");
     asked(&world, bob()).await?.expect_error(403, "DENIED")?;
-    image.pull(&world.mirror.client(ann()), "team/app", "1", "").await?;
+    image
+        .pull(&world.mirror.client(ann()), "team/app", "1", "")
+        .await?;
     // That it is held is no reason to hand it out.
     asked(&world, bob()).await?.expect_error(403, "DENIED")?;
     asked(&world, Login::Anonymous).await?.expect(&[401])?;
-    asked(&world, Login::basic("ann", "not her password")).await?.expect(&[401, 403])?;
+    asked(&world, Login::basic("ann", "not her password"))
+        .await?
+        .expect(&[401, 403])?;
     let layer = format!("/v2/team/app/blobs/{}", image.blobs[1].digest);
-    world.mirror.client(bob()).get(&layer).send().await?.expect(&[403])?;
+    world
+        .mirror
+        .client(bob())
+        .get(&layer)
+        .send()
+        .await?
+        .expect(&[403])?;
     let elsewhere = format!("/v2/other/app/blobs/{}", image.blobs[1].digest);
-    world.mirror.client(bob()).get(&elsewhere).send().await?.expect(&[404])?;
+    world
+        .mirror
+        .client(bob())
+        .get(&elsewhere)
+        .send()
+        .await?
+        .expect(&[404])?;
     until_held(&world.mirror, 1).await?;
 
     world.centre.kill();
+    sleep(FORGOTTEN).await;
     for _ in 0..2 {
-        image.pull(&world.mirror.client(ann()), "team/app", "1", "").await?;
+        image
+            .pull(&world.mirror.client(ann()), "team/app", "1", "")
+            .await?;
         for login in [bob(), Login::Anonymous, Login::basic("ann", "not her password")] {
             let answer = asked(&world, login).await?.expect_error(503, "UNAVAILABLE")?;
-            ensure!(answer.error_message()?.contains("does not know that you may pull"), "{}", answer.summary());
+            ensure!(
+                answer
+                    .error_message()?
+                    .contains("does not know that you may pull"),
+                "{}",
+                answer.summary()
+            );
         }
-        world.mirror.client(bob()).get(&layer).send().await?.expect(&[503])?;
+        world
+            .mirror
+            .client(bob())
+            .get(&layer)
+            .send()
+            .await?
+            .expect(&[503])?;
         world.mirror.restart().await;
     }
     Ok(())
@@ -76,10 +112,15 @@ async fn each_their_own() -> Result<()> {
 
 async fn withdrawn() -> Result<()> {
     let (mut world, image) = start(&[SHORT]).await?;
-    image.pull(&world.mirror.client(ann()), "team/app", "1", "").await?;
+    image
+        .pull(&world.mirror.client(ann()), "team/app", "1", "")
+        .await?;
     until_held(&world.mirror, 1).await?;
     let admin = world.centre.client(Login::basic(ADMIN, ADMIN_PASSWORD));
-    let taken = admin.delete("/api/v1/grants?subject=ann&pattern=team/**").send().await?;
+    let taken = admin
+        .delete("/api/v1/grants?subject=ann&pattern=team/**")
+        .send()
+        .await?;
     taken.expect(&[200, 204])?;
     sleep(LONGER).await;
     // What the centre remembers of her ends within a moment of its own.
@@ -93,6 +134,7 @@ async fn withdrawn() -> Result<()> {
     }
     last.expect_error(403, "DENIED")?;
     world.centre.kill();
+    sleep(FORGOTTEN).await;
     for _ in 0..2 {
         asked(&world, ann()).await?.expect_error(503, "UNAVAILABLE")?;
         world.mirror.restart().await;
@@ -111,7 +153,9 @@ async fn tokens_and_what_is_public() -> Result<()> {
     };
     let token = centre.fetch_token(&challenge).await?.expect(&[200])?.json()?;
     let token = Login::Bearer(token["token"].as_str().unwrap_or_default().to_owned());
-    image.pull(&world.mirror.client(token.clone()), "team/app", "1", "").await?;
+    image
+        .pull(&world.mirror.client(token.clone()), "team/app", "1", "")
+        .await?;
     let other = Login::Bearer("not.a.token".to_owned());
     asked(&world, other).await?.expect(&[401])?;
     let open = Image::of("open", 10_000);
@@ -133,7 +177,14 @@ async fn a_registry_is_no_mirror() -> Result<()> {
     world.centre.kill();
     let data = world.centre.data().to_string_lossy().into_owned();
     let home = tempfile::tempdir()?;
-    let serve = ["mirror", "serve", "--centre", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"];
+    let serve = [
+        "mirror",
+        "serve",
+        "--centre",
+        "http://127.0.0.1:1",
+        "--listen",
+        "127.0.0.1:0",
+    ];
     let (served, said) = super::process::run(home.path(), &[&serve[..], &["--data", &data]].concat())?;
     ensure!(!served && said.contains("is that of a registry"), "{said}");
     let held = world.mirror.data().to_string_lossy().into_owned();
@@ -141,15 +192,17 @@ async fn a_registry_is_no_mirror() -> Result<()> {
     let copied = home.path().join("mirror");
     std::fs::create_dir(&copied)?;
     ensure!(!held.is_empty(), "a path");
-    let own = super::world::mirror_of("http://127.0.0.1:1", &[(
-        "ROADBED_MIRROR__DATA_DIR",
-        &copied.to_string_lossy(),
-    )])
+    let own = super::world::mirror_of(
+        "http://127.0.0.1:1",
+        &[("ROADBED_MIRROR__DATA_DIR", &copied.to_string_lossy())],
+    )
     .await;
     drop(own);
     let copied = copied.to_string_lossy().into_owned();
-    let (served, said) =
-        super::process::run(home.path(), &["serve", "--listen", "127.0.0.1:0", "--data", &copied])?;
+    let (served, said) = super::process::run(
+        home.path(),
+        &["serve", "--listen", "127.0.0.1:0", "--data", &copied],
+    )?;
     ensure!(!served && said.contains("of a mirror"), "{said}");
     Ok(())
 }

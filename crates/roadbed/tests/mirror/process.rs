@@ -54,8 +54,8 @@ impl Mirror {
     }
 
     /// Its origin.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address())
     }
 
     /// `host:port`.
@@ -76,7 +76,7 @@ impl Mirror {
 
     /// A client of it.
     pub(crate) fn client(&self, login: Login) -> Client {
-        Client::new(&self.url, login)
+        Client::new(&self.url(), login)
     }
 
     /// A node on this machine.
@@ -146,7 +146,11 @@ impl Mirror {
             if let Some(status) = self.child.try_wait().expect("it was started by this process") {
                 panic!("the mirror ended with {status}\n{}", self.log());
             }
-            assert!(Instant::now() < deadline, "the mirror was not ready\n{}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "the mirror was not ready\n{}",
+                self.log()
+            );
             if let Ok(url) = fs::read_to_string(&ready) {
                 url.trim().clone_into(&mut self.url);
                 return;
@@ -180,7 +184,10 @@ fn spawn(directory: &TempDir, variables: &[(String, String)], start: u32) -> Chi
         .args(["mirror", "serve"])
         .env("ROADBED_MIRROR__LISTEN", "127.0.0.1:0")
         .env("ROADBED_MIRROR__DATA_DIR", directory.path().join("data"))
-        .env("ROADBED_READY_FILE", directory.path().join(format!("ready-{start}")))
+        .env(
+            "ROADBED_READY_FILE",
+            directory.path().join(format!("ready-{start}")),
+        )
         .env("ROADBED_CONNECTIONS__DRAIN_DELAY", "0s")
         .env("ROADBED_METRICS__PUBLIC", "true")
         .envs(variables.iter().map(|(name, value)| (name, value)))
@@ -193,7 +200,13 @@ fn spawn(directory: &TempDir, variables: &[(String, String)], start: u32) -> Chi
 
 /// Runs a command of the binary to its end: whether it succeeded, and all that it wrote.
 pub(crate) fn run(home: &std::path::Path, arguments: &[&str]) -> Result<(bool, String)> {
-    let output = server::command(home).args(arguments).output().context("it cannot be run")?;
+    let output = server::command(home)
+        .args(arguments)
+        .output()
+        .context("it cannot be run")?;
     let text = [output.stdout, output.stderr].concat();
-    Ok((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+    Ok((
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    ))
 }

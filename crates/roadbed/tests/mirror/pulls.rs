@@ -26,7 +26,11 @@ async fn through(world: &World, tool: &Image, own: &Image) -> Result<()> {
     answer
         .expect_header("oci-namespace", "docker.io")?
         .expect_no_header("warning")?;
-    let tags = node.get(format!("/v2/{TOOL}/tags/list{DOCKER}")).send().await?.expect(&[200])?;
+    let tags = node
+        .get(format!("/v2/{TOOL}/tags/list{DOCKER}"))
+        .send()
+        .await?
+        .expect(&[200])?;
     ensure!(tags.json()?["tags"][0] == "1", "{}", tags.summary());
     until_held(&world.mirror, 2).await
 }
@@ -39,11 +43,17 @@ async fn held(node: &Client, tool: &Image, own: &Image) -> Result<()> {
         ensure!(is_stale(&by_tag), "{:?}", by_tag.headers);
         own.pull(node, "team/app", "1", "").await?;
     }
-    let by_digest = tool.pull_manifest(node, TOOL, &tool.document.digest, DOCKER).await?;
+    let by_digest = tool
+        .pull_manifest(node, TOOL, &tool.document.digest, DOCKER)
+        .await?;
     by_digest.expect_no_header("warning")?;
     // The first question may have waited for a second.
     ensure!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
-    let tags = node.get(format!("/v2/{TOOL}/tags/list{DOCKER}")).send().await?.expect(&[200])?;
+    let tags = node
+        .get(format!("/v2/{TOOL}/tags/list{DOCKER}"))
+        .send()
+        .await?
+        .expect(&[200])?;
     ensure!(is_stale(&tags), "{:?}", tags.headers);
     let begun = Instant::now();
     for path in [
@@ -54,7 +64,10 @@ async fn held(node: &Client, tool: &Image, own: &Image) -> Result<()> {
         let unknown = node.get(&path).send().await?.expect_error(503, "UNAVAILABLE")?;
         unknown.require("retry-after")?;
         let told = unknown.error_message()?;
-        ensure!(told.contains("127.0.0.1") && told.contains("cannot be reached"), "{told}");
+        ensure!(
+            told.contains("127.0.0.1") && told.contains("cannot be reached"),
+            "{told}"
+        );
     }
     ensure!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     Ok(())
@@ -63,7 +76,8 @@ async fn held(node: &Client, tool: &Image, own: &Image) -> Result<()> {
 async fn gone_and_back() -> Result<()> {
     let mut world = World::start(&ALWAYS).await?;
     let (tool, own) = (Image::of("tool", 300_000), Image::of("own", 200_000));
-    tool.push(&world.centre, &format!("docker.io/{TOOL}"), "1").await?;
+    tool.push(&world.centre, &format!("docker.io/{TOOL}"), "1")
+        .await?;
     own.push(&world.centre, "team/app", "1").await?;
     through(&world, &tool, &own).await?;
     world.centre.kill();
@@ -75,7 +89,9 @@ async fn gone_and_back() -> Result<()> {
     world.mirror.until_says("ready").await?;
     let node = world.mirror.node();
     let newer = Image::of("newer", 100_000);
-    newer.push(&world.centre, &format!("docker.io/{TOOL}"), "1").await?;
+    newer
+        .push(&world.centre, &format!("docker.io/{TOOL}"), "1")
+        .await?;
     let is_newer = |answer: &crate::harness::answer::Answer| {
         answer.header("docker-content-digest") == Some(&newer.document.digest)
     };
@@ -108,7 +124,10 @@ async fn only_pulls() -> Result<()> {
     node.get("/v2/").send().await?.expect(&[200])?;
     let missing = node.get("/v2/team/app/manifests/1").send().await?;
     missing.expect_error(404, "MANIFEST_UNKNOWN")?;
-    node.get("/v2/team/../app/manifests/1").send().await?.expect(&[400, 404])?;
+    node.get("/v2/team/../app/manifests/1")
+        .send()
+        .await?
+        .expect(&[400, 404])?;
     Ok(())
 }
 

@@ -15,15 +15,17 @@ use crate::harness::{admin::USER_PASSWORD, answer::Answer};
 const BY_TAG: &str = "/v2/team/app/manifests/1";
 
 /// Refuses what is in use as well.
-const STRICT: &str = "version: 1\nrules:\n  - id: user\n    when: image.user == \"\"\n    decide: refuse\n    \
-    running: refuse\n    message: name a user\n";
+const STRICT: &str = "version: 1\nrules:\n  - id: user\n    when: image.user == \"1000\"\n    decide: refuse\n    \
+    running: refuse\n    message: name another user\n";
 
 const MILD: &str = "version: 1\nrules: []\n";
 
 fn set_policy(centre: &Centre, text: &str) -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), text)?;
-    centre.roadbed(&["policy", "set", &file.path().to_string_lossy()]).map(drop)
+    centre
+        .roadbed(&["policy", "set", &file.path().to_string_lossy()])
+        .map(drop)
 }
 
 async fn mirror_of(centre: &Centre, variables: &[(&str, &str)]) -> Mirror {
@@ -38,7 +40,10 @@ async fn mirror_of(centre: &Centre, variables: &[(&str, &str)]) -> Mirror {
 }
 
 fn is_refused(answer: &Answer) -> bool {
-    answer.status == 403 && answer.error_message().is_ok_and(|told| told.contains("name a user"))
+    answer.status == 403
+        && answer
+            .error_message()
+            .is_ok_and(|told| told.contains("name another user"))
 }
 
 /// An image that a mild policy lets pass, pulled by somebody.
@@ -71,7 +76,11 @@ async fn heard() -> Result<()> {
     node.get(BY_TAG).send().await?.expect_error(403, "DENIED")?;
     node.get(&layer).send().await?.expect_error(403, "DENIED")?;
     let head = node.head(BY_TAG).send().await?.expect(&[200])?;
-    ensure!(head.require("warning")?.contains("name a user"), "{:?}", head.headers);
+    ensure!(
+        head.require("warning")?.contains("name another user"),
+        "{:?}",
+        head.headers
+    );
 
     centre.server.kill();
     for _ in 0..2 {

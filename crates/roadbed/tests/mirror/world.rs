@@ -83,15 +83,28 @@ impl Image {
 
     pub(super) async fn push(&self, centre: &Server, repository: &str, tag: &str) -> Result<()> {
         let admin = centre.admin();
-        admin.push_image(repository, tag, &self.blobs, &self.document).await
+        admin
+            .push_image(repository, tag, &self.blobs, &self.document)
+            .await
     }
 
     /// Pulls it as a node does, by a tag or digest, in a namespace or in none.
-    pub(super) async fn pull(&self, client: &Client, repository: &str, reference: &str, ns: &str) -> Result<()> {
+    pub(super) async fn pull(
+        &self,
+        client: &Client,
+        repository: &str,
+        reference: &str,
+        ns: &str,
+    ) -> Result<()> {
         self.pull_manifest(client, repository, reference, ns).await?;
         for blob in &self.blobs {
             let path = format!("/v2/{repository}/blobs/{}{ns}", blob.digest);
-            client.get(&path).send().await?.expect(&[200])?.expect_body(&blob.bytes)?;
+            client
+                .get(&path)
+                .send()
+                .await?
+                .expect(&[200])?
+                .expect_body(&blob.bytes)?;
         }
         Ok(())
     }
@@ -145,5 +158,7 @@ pub(super) async fn until_held(mirror: &Mirror, images: u64) -> Result<()> {
 
 /// Whether it was served as it was last seen.
 pub(super) fn is_stale(answer: &Answer) -> bool {
-    answer.header("warning").is_some_and(|text| text.contains("stale"))
+    answer
+        .header("warning")
+        .is_some_and(|text| text.contains("stale"))
 }

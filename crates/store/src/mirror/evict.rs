@@ -131,7 +131,14 @@ async fn evict(tx: &Tx, repo: &RepoName, digest: &Digest) -> Result<Vec<GoneRow>
     let freed: i64 = gone.iter().map(|row| row.size).sum();
     let body = json!({ "manifests": going.len(), "blobs": gone.len(), "bytes": freed });
     let subject = blob::subject(repo, digest);
-    event::record(tx, &Actor::system("disk"), EventKind::ManifestDelete, &subject, body).await?;
+    event::record(
+        tx,
+        &Actor::system("disk"),
+        EventKind::ManifestDelete,
+        &subject,
+        body,
+    )
+    .await?;
     Ok(gone)
 }
 
@@ -184,7 +191,8 @@ async fn let_go(
     repository: i64,
     row: &BlobRow,
 ) -> Result<Option<GoneRow>, StoreError> {
-    let sql = "SELECT blob_id AS id FROM repository_blob WHERE repository_id = $1 AND blob_id = $2 AND names = 0";
+    let sql =
+        "SELECT blob_id AS id FROM repository_blob WHERE repository_id = $1 AND blob_id = $2 AND names = 0";
     let unnamed: Option<sql::Id> = sql::first(tx.sql(), sql, [repository.into(), row.id.into()]).await?;
     if unnamed.is_none() {
         return Ok(None);

@@ -58,9 +58,15 @@ async fn permits_and_refusals_outlive_a_restart_and_end() {
     assert_eq!(store.mirror_refusals(10).await.unwrap(), [refusal.clone()]);
     store.tidy_mirror(now, 10).await.unwrap();
     assert_eq!(store.mirror_permits(10).await.unwrap().len(), 2, "one was old");
-    store.drop_mirror_permit([1; 32], &repo("docker.io/a")).await.unwrap();
+    store
+        .drop_mirror_permit([1; 32], &repo("docker.io/a"))
+        .await
+        .unwrap();
     assert_eq!(store.mirror_permits(10).await.unwrap(), [permit(3, now)]);
-    store.drop_mirror_refusal(&refusal.repo, &refusal.digest).await.unwrap();
+    store
+        .drop_mirror_refusal(&refusal.repo, &refusal.digest)
+        .await
+        .unwrap();
     assert!(store.mirror_refusals(10).await.unwrap().is_empty());
 }
 
@@ -171,7 +177,12 @@ async fn who_reads_what_goes_reads_on() {
     let ci = kit.all("ci").await;
     kit.push_image(&ci, "r", "a", &["1"]).await;
     let permit = kit.pull(&ci, "r");
-    let blob = kit.store.blob(&permit, &sha256(b"layer a")).await.unwrap().unwrap();
+    let blob = kit
+        .store
+        .blob(&permit, &sha256(b"layer a"))
+        .await
+        .unwrap()
+        .unwrap();
     let image = kit.store.least_used(1).await.unwrap().remove(0);
     kit.store.evict(&image).await.unwrap();
     let mut read = Vec::new();

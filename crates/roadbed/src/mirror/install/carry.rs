@@ -69,7 +69,9 @@ fn partial(path: &Path) -> PathBuf {
 
 /// The directory knows of it.
 fn sync(path: &Path) -> Result<()> {
-    let Some(directory) = path.parent() else { return Ok(()) };
+    let Some(directory) = path.parent() else {
+        return Ok(());
+    };
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.with_context(|| format!("cannot sync {}", directory.display()))
 }

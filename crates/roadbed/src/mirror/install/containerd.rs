@@ -20,7 +20,10 @@ pub(super) fn warnings(config: &Path, directory: &Path) -> Vec<String> {
     };
     let mut found = Vec::new();
     gather(&Value::Table(table), false, &mut found);
-    if found.iter().any(|list| list.split(':').any(|path| Path::new(path) == directory)) {
+    if found
+        .iter()
+        .any(|list| list.split(':').any(|path| Path::new(path) == directory))
+    {
         return Vec::new();
     }
     let says = match found.first() {

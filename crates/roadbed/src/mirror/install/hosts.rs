@@ -8,7 +8,8 @@ use oci::{Algorithm, Digest};
 use crate::config::mirror::NamespaceName;
 
 /// The first line of what we write.
-const MARK: &str = "# Written by `roadbed mirror install`: run it again to change it, with --uninstall to take it away.\n";
+const MARK: &str =
+    "# Written by `roadbed mirror install`: run it again to change it, with --uninstall to take it away.\n";
 
 /// The second: the digest of what follows, so that what somebody has changed is known.
 const SEAL: &str = "# ";
@@ -34,9 +35,13 @@ pub(super) struct MirrorHost<'a> {
 /// `server` is whom containerd asks last, and whom it pushes to: never the registry of the image's name unless that is wanted, or what
 /// the centre refuses would come from there.
 pub(super) fn text(namespace: &NamespaceName, mirror: MirrorHost<'_>, fallback: &Fallback) -> String {
-    let centre = fallback.centre.as_ref().map(|(url, ca)| (url.as_str(), ca.as_deref()));
+    let centre = fallback
+        .centre
+        .as_ref()
+        .map(|(url, ca)| (url.as_str(), ca.as_deref()));
     let is_centres_own = centre.is_some_and(|(url, _)| {
-        url.split_once("://").is_some_and(|(_, host)| host.eq_ignore_ascii_case(namespace.as_str()))
+        url.split_once("://")
+            .is_some_and(|(_, host)| host.eq_ignore_ascii_case(namespace.as_str()))
     });
     let upstream = upstream_of(namespace);
     let (server, server_ca) = match centre {
@@ -54,7 +59,11 @@ pub(super) fn text(namespace: &NamespaceName, mirror: MirrorHost<'_>, fallback: 
 }
 
 fn host(body: &mut String, url: &str, ca: Option<&Path>) {
-    let _ = write!(body, "\n[host.{}]\n  capabilities = [\"pull\", \"resolve\"]\n", quoted(url));
+    let _ = write!(
+        body,
+        "\n[host.{}]\n  capabilities = [\"pull\", \"resolve\"]\n",
+        quoted(url)
+    );
     ca_line(body, "  ", ca);
 }
 
@@ -108,7 +117,12 @@ mod tests {
     }
 
     fn hosts(table: &toml::Table) -> Vec<&str> {
-        table["host"].as_table().unwrap().keys().map(String::as_str).collect()
+        table["host"]
+            .as_table()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect()
     }
 
     #[test]
@@ -118,7 +132,10 @@ mod tests {
         assert_eq!(table["server"].as_str(), Some(MIRROR.url), "also of pushes");
         assert_eq!(hosts(&table), [MIRROR.url, centre]);
         let table = written("docker.io", None, false);
-        assert_eq!((table["server"].as_str(), hosts(&table)), (Some(MIRROR.url), vec![MIRROR.url]));
+        assert_eq!(
+            (table["server"].as_str(), hosts(&table)),
+            (Some(MIRROR.url), vec![MIRROR.url])
+        );
         let table = written("docker.io", Some(centre), true);
         assert_eq!(table["server"].as_str(), Some("https://registry-1.docker.io"));
         let table = written("quay.io", None, true);
@@ -137,7 +154,10 @@ mod tests {
     #[test]
     fn the_mirror_comes_first_and_may_do_no_more_than_pull() {
         let fallback = Fallback {
-            centre: Some(("https://a.example".to_owned(), Some(PathBuf::from("/etc/ca \"1\".crt")))),
+            centre: Some((
+                "https://a.example".to_owned(),
+                Some(PathBuf::from("/etc/ca \"1\".crt")),
+            )),
             upstream: false,
         };
         let text = text(&"docker.io".parse().unwrap(), MIRROR, &fallback);
@@ -147,7 +167,10 @@ mod tests {
         for host in table["host"].as_table().unwrap().values() {
             assert_eq!(host["capabilities"].as_array().unwrap().len(), 2);
         }
-        assert_eq!(table["host"]["https://a.example"]["ca"].as_str(), Some("/etc/ca \"1\".crt"));
+        assert_eq!(
+            table["host"]["https://a.example"]["ca"].as_str(),
+            Some("/etc/ca \"1\".crt")
+        );
     }
 
     #[test]

@@ -70,14 +70,20 @@ impl Action {
 
 impl Plan {
     pub(super) fn make(install: &Install) -> Result<Self> {
-        if let Some(own) = install
+        if let Some(own) = install.namespaces.iter().find(|namespace| {
+            install
+                .mirror
+                .split_once("://")
+                .is_some_and(|(_, host)| host == namespace.as_str())
+        }) {
+            bail!(
+                "{own} is the mirror itself, which has no images of its own: name a registry that it mirrors"
+            );
+        }
+        let steps = install
             .namespaces
             .iter()
-            .find(|namespace| install.mirror.split_once("://").is_some_and(|(_, host)| host == namespace.as_str()))
-        {
-            bail!("{own} is the mirror itself, which has no images of its own: name a registry that it mirrors");
-        }
-        let steps = install.namespaces.iter().map(|namespace| step(install, namespace));
+            .map(|namespace| step(install, namespace));
         Ok(Self {
             steps: steps.collect::<Result<_>>()?,
         })
@@ -105,7 +111,10 @@ impl Step {
     pub(super) fn diff(&self) -> String {
         match (&self.before, &self.action) {
             (_, Action::Keep) => String::new(),
-            (before, action) => diff(before.as_deref().unwrap_or_default(), action.after().unwrap_or_default()),
+            (before, action) => diff(
+                before.as_deref().unwrap_or_default(),
+                action.after().unwrap_or_default(),
+            ),
         }
     }
 }
@@ -168,7 +177,9 @@ fn read(path: &Path) -> Result<Option<String>> {
 /// The lines that differ, between those that begin and end both alike.
 fn diff(before: &str, after: &str) -> String {
     let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    let alike = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(one, other)| one == other).count();
+    let alike = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {
+        pairs.take_while(|(one, other)| one == other).count()
+    };
     let head = alike(&mut before.iter().zip(&after));
     let tail = alike(&mut before[head..].iter().rev().zip(after[head..].iter().rev()));
     let mut text = String::new();
@@ -191,6 +202,10 @@ mod tests {
         assert_eq!(diff("a\n", ""), "  - a\n");
         assert_eq!(diff("a\na\n", "a\n"), "  - a\n");
         assert_eq!(diff("same\n", "same\n"), "");
-        assert_eq!(diff("", "\u{1b}[31m\n"), "  + \\u{1b}[31m\n", "no terminal is told anything");
+        assert_eq!(
+            diff("", "\u{1b}[31m\n"),
+            "  + \\u{1b}[31m\n",
+            "no terminal is told anything"
+        );
     }
 }

@@ -30,7 +30,11 @@ impl PeerApp {
             .is_some_and(|mark| mark == self.instance.as_str());
         if is_itself {
             let message = "this mirror is asked by itself";
-            return Err(Refusal::new(StatusCode::LOOP_DETECTED, ErrorCode::Unsupported, message));
+            return Err(Refusal::new(
+                StatusCode::LOOP_DETECTED,
+                ErrorCode::Unsupported,
+                message,
+            ));
         }
         let unknown = || {
             let message = "peers are answered by digest, from what is held here";
@@ -51,7 +55,10 @@ impl PeerApp {
         let repo = by_digest.repo().and_then(|there| space.local(there));
         let path = local_path(&by_digest, &repo.ok_or_else(unknown)?).ok_or_else(unknown)?;
         let request = forwarded(request, &path).ok_or_else(unknown)?;
-        Ok(self.held.handle(peer, peer.address.ip().to_canonical(), request).await)
+        Ok(self
+            .held
+            .handle(peer, peer.address.ip().to_canonical(), request)
+            .await)
     }
 }
 
