@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Certificate, Proxy, redirect};
+use reqwest::{Certificate, Identity, Proxy, redirect};
 
 use crate::resolve::GuardedResolver;
 use crate::{OutboundError, Settings};
@@ -25,7 +25,8 @@ impl Client {
     /// Makes one. Does not connect to anything.
     ///
     /// # Errors
-    /// [`OutboundError::Authority`], [`OutboundError::Setup`]: neither the system nor the settings have an authority to trust.
+    /// [`OutboundError::Authority`]; [`OutboundError::Setup`]: neither the system nor the settings have an authority to trust, or
+    /// the identity is none.
     pub fn new(settings: Settings) -> Result<Self, OutboundError> {
         let mut authorities = Vec::new();
         for pem in &settings.authorities {
@@ -42,6 +43,7 @@ impl Client {
                 .proxy
                 .as_ref()
                 .and_then(|url| url.host_str().map(str::to_owned)),
+            pinned: settings.pinned,
         };
         // Redirects are followed by `exchange`, which looks at each; what the environment says of proxies is not what the
         // operator has configured.
@@ -55,8 +57,15 @@ impl Client {
             .pool_idle_timeout(KEPT_FOR)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .user_agent(&settings.user_agent)
-            .tls_certs_merge(authorities)
             .dns_resolver(Arc::new(resolver));
+        builder = if settings.only_authorities {
+            builder.tls_certs_only(authorities)
+        } else {
+            builder.tls_certs_merge(authorities)
+        };
+        if let Some(pem) = &settings.identity {
+            builder = builder.identity(Identity::from_pem(pem).map_err(OutboundError::Setup)?);
+        }
         if let Some(url) = &settings.proxy {
             builder = builder.proxy(Proxy::all(url.clone()).map_err(OutboundError::Setup)?);
         }

@@ -28,12 +28,14 @@ mod pause;
 mod push;
 mod settings;
 mod tokens;
+mod view;
 
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use reqwest::Url;
 
 pub use blob::UpstreamBlob;
@@ -45,6 +47,7 @@ pub use files::{UpstreamFile, WantedFile};
 pub use manifest::{ManifestHead, UpstreamManifest};
 pub use push::StreamError;
 pub use settings::{UpstreamLogin, UpstreamSettings};
+pub use view::View;
 
 use crate::{Client, OutboundError};
 use budget::Ledger;
@@ -67,17 +70,21 @@ struct Inner {
     /// `host[:port]`, for messages.
     host: String,
     login: Option<UpstreamLogin>,
-    realm_hosts: Hosts,
-    blob_hosts: Hosts,
+    /// The value of `ns=`, for a registry that has what other registries have.
+    namespace: Option<String>,
+    /// What goes along with each request to its own origin.
+    marks: HeaderMap,
+    realm_hosts: Arc<Hosts>,
+    blob_hosts: Arc<Hosts>,
     /// `None`: without limits nothing is counted.
-    ledger: Option<Mutex<Ledger>>,
-    pauses: Pauses,
+    ledger: Option<Arc<Mutex<Ledger>>>,
+    pauses: Arc<Pauses>,
     tokens: Tokens,
     /// Whether it wants user and password with each request, as far as is known.
     wants_basic: AtomicBool,
     first_byte: Duration,
     idle: Duration,
-    clock: Box<dyn Fn() -> Instant + Send + Sync>,
+    clock: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 impl Upstream {
@@ -101,15 +108,17 @@ impl Upstream {
                 host: hosts::authority(&settings.url),
                 url: settings.url,
                 login: settings.login,
-                realm_hosts: Hosts::parse(&settings.realm_hosts)?,
-                blob_hosts: Hosts::parse(&settings.blob_hosts)?,
-                ledger: Ledger::of(settings.budget).map(Mutex::new),
-                pauses: Pauses::default(),
+                namespace: None,
+                marks: HeaderMap::new(),
+                realm_hosts: Arc::new(Hosts::parse(&settings.realm_hosts)?),
+                blob_hosts: Arc::new(Hosts::parse(&settings.blob_hosts)?),
+                ledger: Ledger::of(settings.budget).map(|ledger| Arc::new(Mutex::new(ledger))),
+                pauses: Arc::default(),
                 tokens: Tokens::default(),
                 wants_basic: AtomicBool::new(false),
                 first_byte: settings.first_byte,
                 idle: settings.idle,
-                clock: Box::new(clock),
+                clock: Arc::new(clock),
             }),
         })
     }

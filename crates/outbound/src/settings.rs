@@ -14,6 +14,13 @@ pub struct Settings {
     pub guard: AddressGuard,
     /// Certificates of authorities (PEM, any number in each) to trust besides the system's own. Default: none.
     pub authorities: Vec<Vec<u8>>,
+    /// Whether `authorities` are all that is trusted, and the system's own ones are not. Default: no.
+    pub only_authorities: bool,
+    /// A certificate chain and its key (PEM, the one behind the other) to show to servers that ask who we are. Default: none.
+    pub identity: Option<Vec<u8>>,
+    /// The address of every host name, whatever the system says of it: the operator has named it, so the guard is not asked.
+    /// Default: what the system says.
+    pub pinned: Option<std::net::IpAddr>,
     /// An HTTP proxy through which everything goes; the proxies that the environment names are not used. It is the operator's
     /// word, so its own address is not looked at; it is the proxy that resolves names then. Default: none.
     pub proxy: Option<Url>,
@@ -40,6 +47,9 @@ impl Default for Settings {
         Self {
             guard: AddressGuard::public_only(),
             authorities: Vec::new(),
+            only_authorities: false,
+            identity: None,
+            pinned: None,
             proxy: None,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),

@@ -176,7 +176,7 @@ fn refusal(message: String, detail: Value) -> ApiError {
 pub(crate) const UNDECIDED: &str = "the image is still being looked into; ask again in a moment";
 
 /// A `Warning` header (RFC 7234, section 5.5; the code that the distribution specification gives it).
-pub(crate) fn warning(text: &str) -> Option<HeaderValue> {
+pub fn warning(text: &str) -> Option<HeaderValue> {
     const BEGIN: &str = "299 - \"";
     let mut value = String::with_capacity(BEGIN.len() + text.len() + text.len() / 8);
     value.push_str(BEGIN);

@@ -42,6 +42,7 @@ mod prefetch;
 mod pulls;
 mod refresh;
 mod resume;
+mod room;
 mod source;
 mod upstreams;
 
@@ -56,6 +57,7 @@ pub use images::ImageLimits;
 pub use lookalike::lookalike;
 pub use metrics::ProxyMetrics;
 pub use prefetch::{OfUpstream, PrefetchError, Prefetched};
+pub use room::{MakingRoom, NoRoom, Room, RoomHeld};
 pub use source::{
     Asked, Source, SourceBlob, SourceBody, SourceBudget, SourceError, SourceHead, SourceManifest,
 };
@@ -201,7 +203,7 @@ impl Ask {
 }
 
 impl Proxy {
-    /// Prepares it, on the runtime of the caller. `None` where there are no upstreams.
+    /// Prepares it, on the runtime of the caller. `None` where there are no upstreams. Without a `room`, the disk is all there is.
     pub fn new(
         store: Store,
         gate: Arc<dyn Gate>,
@@ -209,12 +211,19 @@ impl Proxy {
         limits: ProxyLimits,
         manifest_limits: ManifestLimits,
         metrics: ProxyMetrics,
+        room: Option<Arc<dyn Room>>,
     ) -> Option<Self> {
         if upstreams.is_empty() {
             return None;
         }
         let runtime = Handle::current();
-        let flights = Flights::new(store.clone(), runtime.clone(), limits.flights, metrics.clone());
+        let flights = Flights::new(
+            store.clone(),
+            runtime.clone(),
+            limits.flights,
+            metrics.clone(),
+            room,
+        );
         let images = Images::new(
             store.clone(),
             gate,

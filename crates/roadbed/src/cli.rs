@@ -8,7 +8,7 @@ use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, charts, configuration,
     copy, decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, maintenance,
-    manifests, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, traffic,
+    manifests, mirror, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, traffic,
     upstreams, users, waivers,
 };
 
@@ -177,6 +177,9 @@ pub(crate) enum Command {
     Pulls(audit::PullsArgs),
     /// Make users, robots, grants, rules, signers and the policy what files say
     Apply(apply::ApplyArgs),
+    /// Run a mirror of the registry on a node, and tell containerd of it
+    #[command(subcommand)]
+    Mirror(mirror::MirrorCommand),
     /// Make the registry read-only while something is done to it
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),

@@ -33,6 +33,7 @@ pub(crate) mod lineage;
 pub(crate) mod login;
 pub(crate) mod maintenance;
 pub(crate) mod manifests;
+pub(crate) mod mirror;
 pub(crate) mod policy;
 pub(crate) mod rebase;
 pub(crate) mod repositories;
@@ -103,6 +104,7 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Audit(args) => audit::events(&Client::connect(&client)?, args).await,
         Command::Pulls(args) => audit::pulls(&Client::connect(&client)?, args).await,
         Command::Apply(args) => apply::run(&client, args).await,
+        Command::Mirror(command) => Box::pin(mirror::run(client.output, command)).await,
         Command::Maintenance(command) => maintenance::run(&Client::connect(&client)?, command).await,
         Command::Gc(args) => housekeeping::collect(&client, args).await,
         Command::Fsck(args) => return housekeeping::check(&client, args).await,

@@ -24,6 +24,7 @@ mod key;
 mod layers;
 mod logging;
 mod made;
+pub(crate) mod mirror;
 pub(crate) mod nearest;
 mod network;
 mod problem;
@@ -48,6 +49,8 @@ pub(crate) use access::Cidr;
 pub(crate) use feeds::Feeds;
 pub(crate) use layers::{Flag, Sources};
 pub(crate) use logging::{LogFormat, LogTarget};
+pub(crate) use mirror::Mirror;
+pub(crate) use network::PublicUrl;
 pub(crate) use problem::Problem;
 pub(crate) use proxy::{PrefetchWhat, Proxy, SecretFrom, UpstreamEntry};
 pub(crate) use road::Road;
@@ -72,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) registry: Registry,
     /// What is pulled through.
     pub(crate) proxy: Proxy,
+    /// A mirror of a registry.
+    pub(crate) mirror: Mirror,
     /// The store.
     pub(crate) storage: Storage,
     /// Looking into what is pushed.
@@ -147,6 +152,7 @@ impl Config {
             connections: Connections::read(&mut reader),
             registry: Registry::read(&mut reader),
             proxy: Proxy::read(&mut reader),
+            mirror: Mirror::read(&mut reader),
             storage: Storage::read(&mut reader),
             scan: Scan::read(&mut reader),
             feeds: Feeds::read(&mut reader),
@@ -199,6 +205,7 @@ impl Config {
             let reason = "a catalogue counts only by a signature: name its signers in catalog.signers";
             reader.complain("catalog.repository", reason);
         }
+        self.mirror.check(reader);
         self.check_memory(reader);
         self.check_namespaces(reader);
         self.check_prefetch(reader);
@@ -243,6 +250,12 @@ impl Config {
     /// The data directory: the configured one or the user's own.
     pub(crate) fn data_dir(&self) -> Option<PathBuf> {
         self.server.data_dir.clone().or_else(users_data_dir)
+    }
+
+    /// The data directory of a mirror: the configured one or the user's own.
+    pub(crate) fn mirror_data_dir(&self) -> Option<PathBuf> {
+        let own = || Some(users_data_dir()?.with_file_name("roadbed-mirror"));
+        self.mirror.data_dir.clone().or_else(own)
     }
 
     /// The certificate and its key, if TLS is on.
@@ -495,6 +508,7 @@ impl Config {
             self.connections.effective(),
             self.registry.effective(),
             self.proxy.effective(),
+            self.mirror.effective(),
             self.storage.effective(),
             self.scan.effective(),
             self.feeds.effective(),
@@ -541,6 +555,7 @@ fn all_sections() -> Vec<SectionDoc> {
         Connections,
         Registry,
         Proxy,
+        Mirror,
         Storage,
         Scan,
         Feeds,

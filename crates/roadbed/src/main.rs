@@ -17,6 +17,7 @@ mod incidents;
 mod jobs;
 mod judge;
 mod local;
+mod mirror;
 mod moment;
 mod output;
 mod paving;

@@ -27,7 +27,7 @@ use crate::{
     telling::TellingMetrics,
 };
 
-mod app;
+pub(crate) mod app;
 pub(crate) mod background;
 pub(crate) mod copying;
 mod fetching;
@@ -37,12 +37,12 @@ mod health;
 mod housekeeping;
 mod looking;
 mod prefetching;
-mod process;
+pub(crate) mod process;
 mod proxies;
 pub(crate) mod proxying;
-mod store_metrics;
+pub(crate) mod store_metrics;
 mod telling;
-mod traffic_metrics;
+pub(crate) mod traffic_metrics;
 mod upstreams;
 mod watching;
 
@@ -61,7 +61,7 @@ use watching::Watched;
 const READY_FILE: &str = "ROADBED_READY_FILE";
 
 /// Name that `/healthz` answers with; a random one by default.
-const INSTANCE_ID: &str = "ROADBED_INSTANCE_ID";
+pub(crate) const INSTANCE_ID: &str = "ROADBED_INSTANCE_ID";
 
 /// How long the last lines of the access log may take when the server stops.
 const LOG_WAIT: Duration = Duration::from_secs(2);
@@ -79,6 +79,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let socket = bind(config.server.listen).await?;
     let address = socket.local_addr().context("the socket has no address")?;
     let store = open_store(&config).await?;
+    if store.is_mirror().await? {
+        anyhow::bail!(
+            "{} is the data directory of a mirror: name another one with --data",
+            store.data_dir().display()
+        );
+    }
     let generated = first_start::make_administrator(&store).await?;
     announce(&config, &store, address, generated.as_ref())?;
 
@@ -134,14 +140,14 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     close(store).await
 }
 
-fn flush(access_log: &AccessLog) {
+pub(crate) fn flush(access_log: &AccessLog) {
     if !access_log.flush(LOG_WAIT) {
         tracing::warn!("stopped with lines of the access log unwritten: nobody reads them");
     }
 }
 
 /// The last thing that is done.
-async fn close(store: Store) -> anyhow::Result<()> {
+pub(crate) async fn close(store: Store) -> anyhow::Result<()> {
     store
         .close()
         .await
@@ -158,7 +164,7 @@ async fn give_back_jobs(store: &Store) {
 }
 
 /// Says how many connections the end of the drain has cut.
-fn tell_of_cut(connections: usize) {
+pub(crate) fn tell_of_cut(connections: usize) {
     if connections > 0 {
         tracing::warn!(connections, "stopped with connections still open, they were cut");
     }
@@ -173,14 +179,14 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
     opened.with_context(|| format!("cannot open the data directory {shown}"))
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| {
         format!("cannot listen on {address}: choose another with --listen, or stop what uses it")
     })
 }
 
-fn access_log(config: &Config) -> anyhow::Result<AccessLog> {
+pub(crate) fn access_log(config: &Config) -> anyhow::Result<AccessLog> {
     let access_log = match config.log.access {
         LogTarget::Off => Ok(AccessLog::off()),
         LogTarget::Stdout => AccessLog::to(io::stdout(), config.log.access_queue),
@@ -247,7 +253,7 @@ fn announce(
 }
 
 /// Tells programs the address. Written beside and renamed: whoever waits for it never reads half of it.
-fn write_ready_file(url: &str) -> anyhow::Result<()> {
+pub(crate) fn write_ready_file(url: &str) -> anyhow::Result<()> {
     let Some(file) = std::env::var_os(READY_FILE) else {
         return Ok(());
     };

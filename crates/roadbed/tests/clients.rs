@@ -27,6 +27,10 @@ mod clients {
     mod layout;
     mod machine;
     mod mirror;
+    #[expect(dead_code, reason = "the tests of the mirror itself use the rest")]
+    #[path = "../mirror/process.rs"]
+    mod mirror_process;
+    mod node_mirror;
     mod podman;
     mod refused;
     mod scenarios;

@@ -229,7 +229,7 @@ impl Store {
     }
 
     /// Removes a file whose row is gone. One that cannot be removed now is an orphan, and met again.
-    async fn remove_file(&self, location: Location) {
+    pub(crate) async fn remove_file(&self, location: Location) {
         if let Err(error) = self.inner.files.remove_blob(location).await {
             tracing::warn!(%location, %error, "a collected file could not be removed");
         }

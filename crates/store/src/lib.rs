@@ -62,6 +62,7 @@ mod manifest;
 #[cfg(all(test, feature = "measure"))]
 mod measure;
 mod metrics;
+mod mirror;
 mod own_blob;
 mod page;
 mod paving;
@@ -138,6 +139,7 @@ pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use maintenance::{LONGEST_MAINTENANCE, MAINTENANCE_REASON_BYTES, Maintenance, MaintenanceError};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
 pub use metrics::StoreMetrics;
+pub use mirror::{KeptImage, MirrorPermit, MirrorRefusal};
 pub use page::Page;
 pub use paving::{RoadAt, StoredRoadEntry};
 #[cfg(feature = "measure")]

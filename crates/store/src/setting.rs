@@ -21,6 +21,8 @@ pub(crate) enum Setting {
     PatchKey,
     /// Who has stopped all rebases; empty: nobody.
     RebasesStopped,
+    /// What a mirror hashes the credentials of its clients with: 64 hex digits. Only the data directory of a mirror has one.
+    MirrorKey,
     /// Why nothing may be changed ([`crate::Maintenance`] as JSON); empty: it may.
     Maintenance,
 }
@@ -34,6 +36,7 @@ impl Setting {
             Self::TellingCursor => "telling_cursor",
             Self::PatchKey => "patch_key",
             Self::RebasesStopped => "rebases_stopped",
+            Self::MirrorKey => "mirror_key",
             Self::Maintenance => "maintenance",
         }
     }
@@ -83,6 +86,6 @@ pub(crate) async fn token_key(db: &Db, now: Timestamp) -> Result<[u8; 32], Store
     Ok(key)
 }
 
-fn decode(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn decode(text: &str) -> Option<[u8; 32]> {
     hex::decode(text).ok()?.try_into().ok()
 }

@@ -29,6 +29,9 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// Characters of what an upstream says that are told.
 const SAID_CHARS: usize = 200;
 
+/// Characters of the reasons of a policy that are told.
+const REASON_CHARS: usize = 4_000;
+
 /// What is asked for.
 pub(super) struct Asked {
     pub(super) kind: Kind,
@@ -37,7 +40,7 @@ pub(super) struct Asked {
     pub(super) path: String,
     /// A file in place of something of the protocol, perhaps on another host.
     pub(super) file: Option<Url>,
-    /// The entity tag of what is here already.
+    /// The entity tag of what is here already: it is sent only if it is something else.
     pub(super) known: Option<HeaderValue>,
     pub(super) query: Option<String>,
     pub(super) accept: &'static str,
@@ -147,7 +150,7 @@ impl Upstream {
         }
     }
 
-    async fn follow(
+    pub(super) async fn follow(
         &self,
         asked: &Asked,
         credentials: Option<&Authorization>,
@@ -189,6 +192,9 @@ impl Upstream {
             let mut url = own.clone();
             url.set_path(&asked.path);
             url.set_query(asked.query.as_deref());
+            if let Some(namespace) = &self.inner.namespace {
+                url.query_pairs_mut().append_pair("ns", namespace);
+            }
             return Ok(url);
         };
         if !matches!(file.scheme(), "http" | "https") {
@@ -219,6 +225,9 @@ impl Upstream {
         }
         let request = client.http.request(asked.method.clone(), url.clone());
         let mut request = request.headers(asked.headers());
+        if self.is_own(url) {
+            request = request.headers(self.inner.marks.clone());
+        }
         if let Some(value) = authorization.and_then(Authorization::header) {
             request = request.header(header::AUTHORIZATION, value);
         }
@@ -268,8 +277,14 @@ impl Upstream {
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let host = authority(response.url());
-                let reason = said(response).await.unwrap_or_else(|| status.to_string());
-                Err(UpstreamError::Denied { host, reason })
+                Err(refused(host, status, said(response).await))
+            }
+            StatusCode::LOOP_DETECTED => {
+                let host = authority(response.url());
+                let reason = said(response)
+                    .await
+                    .map_or_else(|| status.to_string(), |said| said.clipped(SAID_CHARS));
+                Err(UpstreamError::Circle { host, reason })
             }
             StatusCode::TOO_MANY_REQUESTS => Err(self.throttled(asked.kind, &response)),
             StatusCode::REQUEST_TIMEOUT
@@ -278,7 +293,7 @@ impl Upstream {
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => Err(busy(&response)),
             status => Err(self.broken(match said(response).await {
-                Some(said) => format!("it answers {status}: {said}"),
+                Some(said) => format!("it answers {status}: {}", said.clipped(SAID_CHARS)),
                 None => format!("it answers {status}"),
             })),
         }
@@ -381,24 +396,54 @@ async fn refusal(mut response: Response) -> Option<Vec<u8>> {
     tokio::time::timeout(REFUSAL_TIME, read).await.ok().flatten()
 }
 
-/// The first message of an error, as registries answer it.
-async fn said(response: Response) -> Option<String> {
+/// The first error of an answer, as registries write it.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    detail: serde_json::Value,
+}
+
+impl Said {
+    fn clipped(&self, most: usize) -> String {
+        self.message
+            .chars()
+            .take(most)
+            .flat_map(char::escape_debug)
+            .collect()
+    }
+}
+
+/// What it means that something is not let have. Who decides by a policy says so, and may pull there all the same.
+fn refused(host: String, status: StatusCode, said: Option<Said>) -> UpstreamError {
+    match said {
+        Some(said)
+            if said
+                .detail
+                .get("decision")
+                .is_some_and(|decision| decision == "refuse") =>
+        {
+            UpstreamError::Refused {
+                host,
+                message: said.clipped(REASON_CHARS),
+                detail: said.detail,
+            }
+        }
+        said => UpstreamError::Denied {
+            host,
+            reason: said.map_or_else(|| status.to_string(), |said| said.clipped(SAID_CHARS)),
+        },
+    }
+}
+
+async fn said(response: Response) -> Option<Said> {
     #[derive(Deserialize)]
     struct Errors {
-        errors: Vec<Entry>,
-    }
-    #[derive(Deserialize)]
-    struct Entry {
-        #[serde(default)]
-        message: String,
+        errors: Vec<Said>,
     }
     let body = refusal(response).await?;
     let errors: Errors = serde_json::from_slice(&body).ok()?;
-    let message = errors.errors.into_iter().next()?.message;
-    let clipped: String = message
-        .chars()
-        .take(SAID_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
-    (!clipped.is_empty()).then_some(clipped)
+    let said = errors.errors.into_iter().next()?;
+    (!said.message.is_empty()).then_some(said)
 }

@@ -52,6 +52,16 @@ impl Upstream {
         }
     }
 
+    /// Whether there is a blob that may be had.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], all but `TooLarge`.
+    pub async fn head_blob(&self, repo: &RepoName, digest: &Digest) -> Result<(), UpstreamError> {
+        let path = format!("/v2/{repo}/blobs/{digest}");
+        let asked = Asked::new(Kind::Head, Method::HEAD, path, Scope::pull(repo));
+        self.in_time(self.ask(&asked)).await.map(drop)
+    }
+
     fn part(&self, response: Response, from: u64) -> Result<UpstreamBlob, UpstreamError> {
         let range = Range::of(&response).filter(|range| range.start == from && range.total >= from);
         let Some(range) = range else {

@@ -23,6 +23,24 @@ pub enum UpstreamError {
         /// What it says, or what is missing.
         reason: String,
     },
+    /// It lets us pull there, and its policy refuses this (403 with a decision, as Roadbed answers it).
+    #[error("{host} refuses: {message}")]
+    Refused {
+        /// Who.
+        host: String,
+        /// The reasons, for people.
+        message: String,
+        /// The same for programs.
+        detail: serde_json::Value,
+    },
+    /// It has been asked by whom it would ask itself (508).
+    #[error("{host} would ask in a circle: {reason}")]
+    Circle {
+        /// Who.
+        host: String,
+        /// What it says.
+        reason: String,
+    },
     /// It asks to be left alone for a while.
     #[error("the upstream registry asks to be left alone (429)")]
     Throttled {

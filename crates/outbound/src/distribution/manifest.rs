@@ -1,7 +1,7 @@
 //! Manifests of an upstream.
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use oci::{Algorithm, Digest, MediaType, Reference, RepoName};
 use reqwest::Method;
 use serde::de::IgnoredAny;
@@ -28,6 +28,8 @@ pub struct ManifestHead {
     pub media_type: Option<String>,
     /// Its bytes.
     pub size: Option<u64>,
+    /// Whether something is said against it (`Warning`).
+    pub warned: bool,
 }
 
 /// A manifest as it was sent.
@@ -63,7 +65,36 @@ impl Upstream {
             digest: digest_of(headers),
             media_type: media_type_of(headers),
             size,
+            warned: headers.contains_key(header::WARNING),
         })
+    }
+
+    /// Whether a manifest that is held may still be had. Where the upstream compares entity tags, nothing is sent.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], all but `TooLarge`.
+    pub async fn check_manifest(&self, repo: &RepoName, digest: &Digest) -> Result<(), UpstreamError> {
+        let mut asked = asked(Kind::Manifest, Method::GET, repo, &Reference::Digest(*digest));
+        asked.known = HeaderValue::try_from(format!("\"{digest}\"")).ok();
+        self.in_time(self.ask(&asked)).await.map(drop)
+    }
+
+    /// Whether it answers at all, whatever it says.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], all but `TooLarge`.
+    pub async fn ping(&self) -> Result<(), UpstreamError> {
+        let anything: RepoName = "ping".parse().map_err(|_| self.broken("no name"))?;
+        let asked = Asked::new(Kind::Head, Method::GET, "/v2/".to_owned(), Scope::pull(&anything));
+        self.in_time(async {
+            let response = self.follow(&asked, None).await?;
+            // Whom nobody has told who asks is alive as well.
+            if response.status() == reqwest::StatusCode::UNAUTHORIZED {
+                return Ok(());
+            }
+            self.sort(&asked, response).await.map(drop)
+        })
+        .await
     }
 
     /// A manifest of at most `most` bytes, which are those of its digest.

@@ -43,6 +43,8 @@ pub struct UpstreamSettings {
 pub struct UpstreamLogin {
     user: String,
     secret: Zeroizing<String>,
+    /// Whether the secret is a token that goes along as it is.
+    is_token: bool,
 }
 
 impl UpstreamLogin {
@@ -51,6 +53,16 @@ impl UpstreamLogin {
         Self {
             user: user.into(),
             secret: Zeroizing::new(secret.into()),
+            is_token: false,
+        }
+    }
+
+    /// A token that somebody got from the upstream's own token service. It goes along as it is, and no other is asked for.
+    pub fn bearer(token: impl Into<String>) -> Self {
+        Self {
+            user: String::new(),
+            secret: Zeroizing::new(token.into()),
+            is_token: true,
         }
     }
 
@@ -64,9 +76,17 @@ impl UpstreamLogin {
         (self.user == TOKEN_USER).then_some(self.secret.as_str())
     }
 
-    /// `Basic …`; `None` for an identity token.
+    /// `Bearer …`, where it is a token.
+    pub(super) fn token(&self) -> Option<Authorization> {
+        if !self.is_token {
+            return None;
+        }
+        Authorization::new(format!("Bearer {}", self.secret.as_str()))
+    }
+
+    /// `Basic …`; `None` for tokens.
     pub(super) fn basic(&self) -> Option<Authorization> {
-        if self.identity().is_some() {
+        if self.is_token || self.identity().is_some() {
             return None;
         }
         let pair = Zeroizing::new(format!("{}:{}", self.user, self.secret.as_str()));
@@ -114,7 +134,13 @@ mod tests {
         assert_eq!(login.user(), "ann");
         let header = login.basic().unwrap().header().unwrap();
         assert_eq!(header.to_str().unwrap(), "Basic YW5uOnNlY3JldA==");
+        let token = UpstreamLogin::bearer("abc.def");
+        assert!(!format!("{token:?}").contains("abc"));
+        assert!(token.basic().is_none());
+        let header = token.token().unwrap().header().unwrap();
+        assert_eq!(header.to_str().unwrap(), "Bearer abc.def");
         let token = UpstreamLogin::new("<token>", "abc");
+        assert!(token.token().is_none());
         assert_eq!(token.identity(), Some("abc"));
         assert!(token.basic().is_none());
     }

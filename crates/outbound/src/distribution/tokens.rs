@@ -153,6 +153,9 @@ impl State {
 impl Upstream {
     /// What goes along with a request, as far as is known before it is made.
     pub(super) async fn credentials(&self, scope: &Scope) -> Result<Option<Authorization>, UpstreamError> {
+        if let Some(token) = self.inner.login.as_ref().and_then(UpstreamLogin::token) {
+            return Ok(Some(token));
+        }
         if self.inner.wants_basic.load(Ordering::Relaxed) {
             return Ok(self.basic());
         }
@@ -178,6 +181,14 @@ impl Upstream {
         scope: &Scope,
         refused: Option<&Authorization>,
     ) -> Result<Authorization, UpstreamError> {
+        if self
+            .inner
+            .login
+            .as_ref()
+            .is_some_and(|login| login.token().is_some())
+        {
+            return Err(self.denied("it does not take the token: it has ended, or is for something else"));
+        }
         let bearer = challenges.iter().find_map(|challenge| match challenge {
             Challenge::Bearer(bearer) => Some(bearer),
             Challenge::Basic => None,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use store::{PutError, StoreError, UploadError};
 use thiserror::Error;
 
+use super::room::NoRoom;
 use super::source::SourceError;
 use crate::error::{ApiError, RETRY_AFTER_SECONDS};
 
@@ -77,6 +78,9 @@ pub(crate) enum ProxyError {
     /// A bound is reached.
     #[error("{0}; retry after a moment")]
     TooMany(&'static str),
+    /// The disk may hold no more.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// It is on its way and was not here in time.
     #[error("it is being fetched from upstream {upstream}; ask again in a moment")]
     OnItsWay {
@@ -127,6 +131,9 @@ impl ProxyError {
             Self::Refused { message, detail } => {
                 ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).detail(detail)
             }
+            Self::NoRoom(_) => {
+                ApiError::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, message)
+            }
             Self::TooMany(_) => ApiError::too_many(message, RETRY_AFTER_SECONDS),
             Self::OnItsWay { .. } => ApiError::unavailable(message, ON_ITS_WAY_SECONDS),
             Self::Lost => ApiError::unavailable(message, RETRY_AFTER_SECONDS),
@@ -159,10 +166,16 @@ fn of_source(source: &SourceError, message: String, asked: AskedFor<'_>) -> ApiE
             AskedFor::Manifest(reference) => ApiError::manifest_unknown(reference),
             AskedFor::Blob(digest) => ApiError::blob_unknown(digest),
         },
-        SourceError::Denied(_) => ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
+        SourceError::Denied(_) | SourceError::Refused { .. } => {
+            ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
+        }
         SourceError::Throttled { retry_after } => {
             let seconds = retry_after.map_or(RETRY_AFTER_SECONDS, |wait| wait.as_secs());
             ApiError::too_many(message, seconds.max(1))
+        }
+        SourceError::Later { retry_after, .. } => {
+            let seconds = retry_after.map_or(ON_ITS_WAY_SECONDS, |wait| wait.as_secs());
+            unavailable(message, seconds.max(1))
         }
         SourceError::OverBudget { retry_after } => ApiError::too_many(message, retry_after.as_secs().max(1)),
         SourceError::Unreachable(_) => ApiError::unavailable(message, RETRY_AFTER_SECONDS),

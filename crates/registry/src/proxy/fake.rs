@@ -138,6 +138,7 @@ impl World {
             limits,
             ManifestLimits::default(),
             ProxyMetrics::default(),
+            None,
         );
         made.unwrap()
     }

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::error::ProxyError;
 use super::metrics::ProxyMetrics;
 use super::resume::{Patience, Resuming};
+use super::room;
 use super::source::{SourceBlob, SourceError};
 use super::upstreams::{Proxied, Upstream};
 
@@ -98,6 +99,7 @@ pub(crate) struct Flights {
     bytes: AtomicU64,
     absent: Cache<Key, ProxyError>,
     metrics: ProxyMetrics,
+    room_on_disk: Option<Arc<dyn room::Room>>,
 }
 
 impl Flights {
@@ -106,6 +108,7 @@ impl Flights {
         runtime: Handle,
         limits: FlightLimits,
         metrics: ProxyMetrics,
+        room_on_disk: Option<Arc<dyn room::Room>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -118,6 +121,7 @@ impl Flights {
                 .time_to_live(limits.absent)
                 .build(),
             metrics,
+            room_on_disk,
         })
     }
 
@@ -200,6 +204,10 @@ impl Flights {
             .inspect_err(|_| self.metrics.error(&upstream))?;
         let size = agreed(&wanted, &begun)?;
         let _room = self.room(size.unwrap_or(UNKNOWN_BYTES))?;
+        let _on_disk = match &self.room_on_disk {
+            Some(on_disk) => Some(on_disk.make(size.unwrap_or(UNKNOWN_BYTES)).await?),
+            None => None,
+        };
         let failed = |source| ProxyError::Blob {
             upstream: Arc::clone(&upstream.config.name),
             source: Box::new(source),
@@ -279,9 +287,12 @@ pub(crate) async fn question<T>(
         Err(SourceError::OverBudget { .. }) => {}
         _ => upstream.breaker.answered(),
     }
-    answer.map_err(|source| ProxyError::Source {
-        upstream: name(),
-        source,
+    answer.map_err(|source| match source {
+        SourceError::Refused { message, detail } => ProxyError::Refused { message, detail },
+        source => ProxyError::Source {
+            upstream: name(),
+            source,
+        },
     })
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use oci::{Digest, Reference, RepoName, Tag};
+use serde_json::Value;
 use thiserror::Error;
 
 /// An answer, some time later.
@@ -64,10 +65,26 @@ pub enum SourceError {
     /// It does not let us have it.
     #[error("{0}")]
     Denied(String),
+    /// Its policy refuses it, or it lets nobody have it through us: what is held of it is not served in its place.
+    #[error("{message}")]
+    Refused {
+        /// For people.
+        message: String,
+        /// For programs.
+        detail: Value,
+    },
     /// It asks to be left alone for a while.
     #[error("it asks to be left alone for a while (429)")]
     Throttled {
         /// For how long, if it says that.
+        retry_after: Option<Duration>,
+    },
+    /// It is there, and cannot say yet.
+    #[error("{message}")]
+    Later {
+        /// What it waits for.
+        message: String,
+        /// When it is worth asking again, if it says that.
         retry_after: Option<Duration>,
     },
     /// What may be asked of it is used up.

@@ -12,10 +12,10 @@ use std::{
 };
 
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::{ClientHello, ResolvesServerCert},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
 };
 
@@ -98,6 +98,33 @@ impl CertificateStore {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.send_half_rtt_data = false;
         Arc::new(config)
+    }
+
+    /// The same for clients that show a certificate of an authority (PEM, any number of them), and for nobody else.
+    ///
+    /// # Errors
+    /// [`TlsError`]: the file of the authority cannot be read, or has none.
+    pub fn mutual_config(self: &Arc<Self>, authority: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+        let none = || TlsError::Pem {
+            path: authority.to_owned(),
+            what: "certificate",
+        };
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&read(authority)?) {
+            let added = certificate.map_err(|_| none())?;
+            roots.add(added).map_err(|_| none())?;
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|_| none())?;
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(self) as _;
+        let mut config = ServerConfig::builder()
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(resolver);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.send_half_rtt_data = false;
+        Ok(Arc::new(config))
     }
 
     /// Watches the files until the returned task is aborted.

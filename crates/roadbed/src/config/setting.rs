@@ -97,6 +97,15 @@ text_setting!(
 );
 text_setting!(super::feeds::FeedUrl, "a URL such as https://feeds.example/osv/");
 text_setting!(super::feeds::EcosystemName, "an ecosystem of OSV");
+text_setting!(String, "text");
+text_setting!(
+    super::mirror::NamespaceName,
+    "the name of a registry such as docker.io or registry.example:5000"
+);
+text_setting!(
+    super::mirror::PeerName,
+    "a host and port such as mirrors.example:5443"
+);
 text_setting!(Cidr, "a network such as 10.0.0.0/8");
 text_setting!(access::NamePattern, "a pattern of names such as cluster-*");
 text_setting!(http::HeaderName, "the name of a header such as x-roadbed-class");

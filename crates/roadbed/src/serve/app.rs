@@ -94,7 +94,7 @@ impl Handler for App {
 
 /// Requests that two parsers read differently: whoever stands in front of us may have seen another host or another body
 /// (RFC 9112, sections 3.2 and 6.1).
-fn refuse_ambiguous(request: &Request<Incoming>) -> Option<Response<Body>> {
+pub(crate) fn refuse_ambiguous(request: &Request<Incoming>) -> Option<Response<Body>> {
     let headers = request.headers();
     let mut hosts = headers.get_all(header::HOST).iter();
     let hostless =

@@ -6,7 +6,7 @@ use tokio::signal::unix::signal;
 use super::STOP_SIGNALS;
 
 /// Raises the soft limit of open files to the hard one: every connection is one, and the usual soft limit is 1,024.
-pub(super) fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -18,7 +18,7 @@ pub(super) fn raise_descriptor_limit() {
 }
 
 /// Waits for the next SIGTERM or SIGINT.
-pub(super) async fn signalled() {
+pub(crate) async fn signalled() {
     let [terminate, interrupt] = STOP_SIGNALS.map(signal);
     match (terminate, interrupt) {
         (Ok(mut terminate), Ok(mut interrupt)) => {

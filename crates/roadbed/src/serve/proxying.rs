@@ -22,10 +22,10 @@ use store::Store;
 use crate::config::{Config, SecretFrom, UpstreamEntry};
 
 /// Bytes of a file with certificates; a bundle of all authorities has a few hundred thousand.
-const CA_BYTES: u64 = 4 << 20;
+pub(crate) const CA_BYTES: u64 = 4 << 20;
 
 /// Bytes of a file with a password.
-const SECRET_BYTES: u64 = 64 << 10;
+pub(crate) const SECRET_BYTES: u64 = 64 << 10;
 
 /// What is pulled through, if anything is.
 pub(super) fn proxy(
@@ -49,6 +49,7 @@ pub(super) fn proxy(
         config.proxy.limits(config.gate.first_wait),
         config.registry_config().manifest_limits,
         ProxyMetrics::register(metrics),
+        None,
     );
     if let Some(proxy) = &proxy {
         proxy.register(metrics);
@@ -170,7 +171,7 @@ fn login(entry: &UpstreamEntry) -> Result<Option<UpstreamLogin>> {
     Ok(Some(UpstreamLogin::new(user.clone(), secret)))
 }
 
-fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let failed = || format!("cannot read {}", path.display());
     let file = std::fs::File::open(path).with_context(failed)?;
     let mut bytes = Vec::new();
@@ -290,7 +291,7 @@ fn told(error: UpstreamError) -> SourceError {
     };
     match &error {
         UpstreamError::NotFound => SourceError::NotFound,
-        UpstreamError::Denied { .. } => SourceError::Denied(whole()),
+        UpstreamError::Denied { .. } | UpstreamError::Refused { .. } => SourceError::Denied(whole()),
         UpstreamError::Throttled { retry_after } => SourceError::Throttled {
             retry_after: *retry_after,
         },
@@ -298,7 +299,7 @@ fn told(error: UpstreamError) -> SourceError {
             retry_after: *retry_after,
         },
         UpstreamError::Unreachable(_) => SourceError::Unreachable(whole()),
-        UpstreamError::Broken { .. } => SourceError::Broken(whole()),
+        UpstreamError::Broken { .. } | UpstreamError::Circle { .. } => SourceError::Broken(whole()),
         UpstreamError::TooLarge { most } => SourceError::TooLarge { most: *most },
     }
 }

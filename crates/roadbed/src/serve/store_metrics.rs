@@ -9,7 +9,7 @@ use prometheus_client::{
 use store::{Condition, Store, StoreMetrics};
 
 /// Adds the store's counters to a registry of metrics.
-pub(super) fn register(metrics: &mut Registry, store: Store) {
+pub(crate) fn register(metrics: &mut Registry, store: Store) {
     metrics.register_collector(Box::new(StoreCollector(store)));
 }
 

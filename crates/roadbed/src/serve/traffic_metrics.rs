@@ -10,7 +10,7 @@ use prometheus_client::{
 use registry::Registry;
 
 /// Adds them to a registry of metrics.
-pub(super) fn register(metrics: &mut Metrics, registry: Registry) {
+pub(crate) fn register(metrics: &mut Metrics, registry: Registry) {
     metrics.register_collector(Box::new(TurnCollector(registry)));
 }
 

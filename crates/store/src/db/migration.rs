@@ -30,6 +30,7 @@ mod m0026_road_work;
 mod m0027_upstreams;
 mod m0028_measures;
 mod m0029_charts;
+mod m0031_mirror;
 mod table;
 
 /// The list.
@@ -66,6 +67,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0027_upstreams::Migration),
             Box::new(m0028_measures::Migration),
             Box::new(m0029_charts::Migration),
+            Box::new(m0031_mirror::Migration),
         ]
     }
 }

@@ -19,6 +19,7 @@ fn flights(world: &World, limits: FlightLimits) -> Arc<Flights> {
         Handle::current(),
         limits,
         ProxyMetrics::default(),
+        None,
     )
 }
 
