@@ -20,6 +20,8 @@ mod local;
 mod moment;
 mod output;
 mod paving;
+#[cfg(test)]
+mod pieces;
 mod progress;
 mod prompt;
 mod rebase;
