@@ -186,7 +186,21 @@ mod tests {
     fn whatever_is_read_as_a_rate_says_what_it_is() {
         use crate::pieces::{Pieces, TEXTS};
         let parts = [
-            "50", "/s", " ", "20", "MiB", "KiB", "B", "0", "-1", "1.5", "é", "/m", "18446744073709551615", "+", "s/",
+            "50",
+            "/s",
+            " ",
+            "20",
+            "MiB",
+            "KiB",
+            "B",
+            "0",
+            "-1",
+            "1.5",
+            "é",
+            "/m",
+            "18446744073709551615",
+            "+",
+            "s/",
         ];
         let mut read = 0;
         for seed in 0..TEXTS {

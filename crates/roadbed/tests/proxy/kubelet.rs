@@ -161,6 +161,9 @@ impl Kubelet {
         let Some(body) = self.body(length).await? else {
             return Ok(Came::Broken);
         };
+        if header(&head, "connection").is_some_and(|said| said.eq_ignore_ascii_case("close")) {
+            self.stream = None;
+        }
         self.told(path, status, &head, &body)
     }
 

@@ -154,32 +154,6 @@ async fn cold() -> Result<()> {
     let begun = Instant::now();
     let fate = all(cluster(&world, &login, &image).await).await?;
     tell("cold", fate, begun);
-    let metrics = world
-        .server
-        .client(crate::harness::login::Login::basic(
-            "admin",
-            crate::harness::server::ADMIN_PASSWORD,
-        ))
-        .get("/metrics")
-        .send()
-        .await?;
-    for line in String::from_utf8_lossy(&metrics.body)
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.ends_with(" 0") && !line.contains("_bucket"))
-    {
-        eprintln!("{line}");
-    }
-    eprintln!(
-        "{}",
-        world
-            .server
-            .log()
-            .lines()
-            .filter(|line| !line.contains("\"status\":200"))
-            .take(30)
-            .map(|line| format!("{line}\n"))
-            .collect::<String>()
-    );
     ensure!(
         fate.broken == 0,
         "no answer breaks off where nothing is wrong: {fate:?}"

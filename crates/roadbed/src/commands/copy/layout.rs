@@ -349,8 +349,25 @@ mod tests {
         let (directory, index, digest) = small_layout();
         let hex = digest.hex().to_string();
         let parts = [
-            "\"", "{", "}", "[", "]", ",", ":", "../", "sha512", "sha256:", hex.as_str(), "v1", "é", "null", "-1", "0", "\\u0000",
-            "99999999999999999999", "application/vnd.oci.image.index.v1+json",
+            "\"",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "../",
+            "sha512",
+            "sha256:",
+            hex.as_str(),
+            "v1",
+            "é",
+            "null",
+            "-1",
+            "0",
+            "\\u0000",
+            "99999999999999999999",
+            "application/vnd.oci.image.index.v1+json",
         ];
         let mut read = 0;
         for seed in 0..TEXTS / 4 {

@@ -148,8 +148,25 @@ mod tests {
         use crate::pieces::{Pieces, TEXTS};
         let digest = format!("sha256:{}", "a".repeat(64));
         let parts = [
-            "docker://", "oci:", "docker.io", "a.example", ":5000", "/", "alpine", "library/", ":", "v1", "@", &digest, "..",
-            "A", "é", " ", "localhost", "\0", "-",
+            "docker://",
+            "oci:",
+            "docker.io",
+            "a.example",
+            ":5000",
+            "/",
+            "alpine",
+            "library/",
+            ":",
+            "v1",
+            "@",
+            &digest,
+            "..",
+            "A",
+            "é",
+            " ",
+            "localhost",
+            "\0",
+            "-",
         ];
         let mut read = 0;
         for seed in 0..TEXTS {

@@ -138,8 +138,31 @@ const IN_ONE_LINE: &str = r#"[{ name = "hub", url = "https://registry-1.docker.i
 fn whatever_is_read_as_upstreams_is_written_as_them() {
     use crate::pieces::{Pieces, TEXTS};
     let parts = [
-        "\"", "[", "]", "{", "}", ",", "=", "/", "..", "*", "**", "http://", "https://u:p@", "-1", "0", "99999999999999999999", "A",
-        "é", " ", "\\", "hub", "0.0.0.0/0", "2001:db8::/32", "1h", "keep",
+        "\"",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "=",
+        "/",
+        "..",
+        "*",
+        "**",
+        "http://",
+        "https://u:p@",
+        "-1",
+        "0",
+        "99999999999999999999",
+        "A",
+        "é",
+        " ",
+        "\\",
+        "hub",
+        "0.0.0.0/0",
+        "2001:db8::/32",
+        "1h",
+        "keep",
     ];
     let mut read = 0;
     for seed in 0..TEXTS {
@@ -149,7 +172,10 @@ fn whatever_is_read_as_upstreams_is_written_as_them() {
                 read += 1;
                 for entry in &list.0 {
                     assert!(matches!(entry.url.scheme(), "http" | "https"), "{text}");
-                    assert!(entry.url.username().is_empty() && entry.url.password().is_none(), "{text}");
+                    assert!(
+                        entry.url.username().is_empty() && entry.url.password().is_none(),
+                        "{text}"
+                    );
                 }
                 let again = UpstreamList::read(&ValueKind::String(list.to_toml()));
                 assert_eq!(again, Ok(list), "{text}");
