@@ -90,9 +90,9 @@ measure-reevaluation directory images *parts:
 bench-fleet-api *images:
     cargo bench -p roadbed --bench fleet -- {{images}}
 
-# Measures what a node notices of an attack, and writes docs/benchmarks.md
+# Measures pulling through, idle connections, an attack and clusters that start at once, and writes docs/benchmarks.md
 bench-traffic:
-    cargo bench -p roadbed --bench registry -- --write abuse
+    cargo bench -p roadbed --bench registry -- --write proxy-warm proxy-cold connections abuse clusters
 
 # Measures what looks into images and writes docs/benchmarks.md; a directory of YARA rules, one of advisories
 bench-scan rules advisories:

@@ -7,6 +7,7 @@ use reqwest::{Response, StatusCode};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::fetch::{check_announced, coding};
+use crate::headers::Range;
 use crate::partial::Partial;
 use crate::retry::Tries;
 use crate::{Client, OutboundError, Request, Validators};
@@ -83,7 +84,7 @@ impl Client {
                 write(response, request, partial, came).await
             }
             StatusCode::PARTIAL_CONTENT => {
-                let range = Range::of(&response).filter(|range| range.start == partial.length);
+                let range = range_of(&response).filter(|range| range.start == partial.length);
                 let Some(range) = range else {
                     partial.begin(&request.url, None).await?;
                     return Err(OutboundError::Broken { url, source: None });
@@ -100,7 +101,7 @@ impl Client {
                 Err(OutboundError::Broken { url, source: None })
             }
             // There is nothing behind what is there already.
-            StatusCode::RANGE_NOT_SATISFIABLE if Range::total_of(&response) == Some(partial.length) => Ok(()),
+            StatusCode::RANGE_NOT_SATISFIABLE if total_of(&response) == Some(partial.length) => Ok(()),
             StatusCode::RANGE_NOT_SATISFIABLE if partial.length > 0 => {
                 partial.begin(&request.url, None).await?;
                 Err(OutboundError::Broken { url, source: None })
@@ -164,29 +165,16 @@ async fn write(
     ended
 }
 
-/// `Content-Range: bytes 5-9/10`.
-pub(crate) struct Range {
-    pub(crate) start: u64,
-    pub(crate) total: u64,
+/// What an answer says about the part that it is, if it is one.
+pub(crate) fn range_of(response: &Response) -> Option<Range> {
+    content_range(response).and_then(Range::parse)
 }
 
-impl Range {
-    pub(crate) fn of(response: &Response) -> Option<Self> {
-        let (part, total) = Self::halves(response)?;
-        let (start, _) = part.split_once('-')?;
-        Some(Self {
-            start: start.parse().ok()?,
-            total: total.parse().ok()?,
-        })
-    }
+/// How long it says that the whole is.
+pub(crate) fn total_of(response: &Response) -> Option<u64> {
+    content_range(response).and_then(Range::total_in)
+}
 
-    /// `Content-Range: bytes */10`.
-    pub(crate) fn total_of(response: &Response) -> Option<u64> {
-        Self::halves(response)?.1.parse().ok()
-    }
-
-    fn halves(response: &Response) -> Option<(&str, &str)> {
-        let text = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
-        text.strip_prefix("bytes ")?.trim().split_once('/')
-    }
+fn content_range(response: &Response) -> Option<&str> {
+    response.headers().get(header::CONTENT_RANGE)?.to_str().ok()
 }

@@ -24,6 +24,7 @@ mod error;
 mod exchange;
 mod fetch;
 mod guard;
+mod headers;
 mod mail;
 mod partial;
 mod request;

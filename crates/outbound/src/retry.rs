@@ -3,12 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
-use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use crate::{OutboundError, Settings};
-
-/// Longest `Retry-After` that is believed.
-const LONGEST: Duration = Duration::from_hours(24);
 
 /// The tries of one call.
 pub(crate) struct Tries<'s> {
@@ -47,18 +43,10 @@ impl<'s> Tries<'s> {
     }
 }
 
-/// How long an answer asks to be left alone: seconds or a date (RFC 9110, section 10.2.3).
+/// How long an answer asks to be left alone.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let asked = if let Ok(seconds) = text.parse::<u64>() {
-        Duration::from_secs(seconds)
-    } else {
-        let until = OffsetDateTime::parse(text, &Rfc2822).ok()?;
-        SystemTime::from(until)
-            .duration_since(SystemTime::now())
-            .unwrap_or_default()
-    };
-    Some(asked.min(LONGEST))
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    crate::headers::retry_after(text, SystemTime::now())
 }
 
 #[cfg(test)]
@@ -66,6 +54,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::headers::LONGEST_PAUSE as LONGEST;
 
     fn of(text: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();

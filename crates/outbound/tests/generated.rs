@@ -21,8 +21,56 @@ const SESSION: &str = "\
 250 2.0.0 taken\r
 ";
 
+/// What registries say to whom they do not know.
+const CHALLENGES: [&str; 3] = [
+    r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/alpine:pull""#,
+    r#"Basic realm="a, b", Negotiate abc==, bearer  realm = https://a.example/t , scope="""#,
+    r#"Bearer realm="https://a\"b\\", error="insufficient_scope""#,
+];
+
+const TOKENS: [&str; 3] = [
+    r#"{"token":"eyJhbGciOi.J9.x-_","expires_in":300,"issued_at":"2026-11-28T21:00:00Z"}"#,
+    r#"{"access_token":"abc","token":"","expires_in":99999999999}"#,
+    r#"{"token":null,"access_token":"x y"}"#,
+];
+
+const PAGES: [&str; 3] = [
+    r#"{"name":"a/b","tags":["1.0","latest",null]}"#,
+    r#"{"tags":null}"#,
+    r#"{"schemaVersion":2,"manifests":[{"mediaType":"x/y","digest":"sha256:00","size": 1}, {"size":2,"annotations":{"a":"]}"}}]}"#,
+];
+
+const HEADERS: [&str; 6] = [
+    "Fri, 31 Dec 2199 23:59:59 GMT",
+    "86401",
+    "bytes 5-9/10",
+    "bytes */10",
+    r#"</v2/a/tags/list?n=2&last=b>; rel="next""#,
+    r#"</a>; rel="prev", </b?c>; title=x; REL=next"#,
+];
+
 proptest! {
     #![proptest_config(config(4_000))]
+
+    #[test]
+    fn nearly_challenges(data in changed(texts(&CHALLENGES))) {
+        bodies::challenge(&data);
+    }
+
+    #[test]
+    fn nearly_tokens(data in changed(texts(&TOKENS))) {
+        bodies::token(&data);
+    }
+
+    #[test]
+    fn nearly_pages(data in changed(texts(&PAGES))) {
+        bodies::page(&data);
+    }
+
+    #[test]
+    fn nearly_headers(data in changed(texts(&HEADERS))) {
+        bodies::header(&data);
+    }
 
     #[test]
     fn nearly_what_a_mail_server_says(data in changed(texts(&[SESSION]))) {

@@ -208,4 +208,30 @@ mod tests {
             Class::Node
         );
     }
+
+    proptest::proptest! {
+        /// Whatever a client says of itself, it comes no earlier than by who it is; and what the header of a proxy says is one of
+        /// the five, or nothing.
+        #[test]
+        fn nothing_that_is_said_lifts_a_class(
+            agent in "[ -~]{0,24}|(containerd|cri-o|kubelet)/[ -~]{0,8}",
+            says in "[ -~]{0,8}| ?(node|ci|push|scan|pages|Node|NODE) ?",
+            who in 0..5_usize,
+            is_said in proptest::bool::ANY,
+        ) {
+            let standing = standing(Class::ALL[who], is_said);
+            let mut headers = HeaderMap::new();
+            headers.insert(header::USER_AGENT, agent.parse().unwrap());
+            headers.insert("x-class", says.parse().unwrap());
+            let alone = class(&ClassRules::default(), standing, &headers, MANIFEST, &Method::GET);
+            proptest::prop_assert!(alone >= standing.class, "{agent} lifts {standing:?} to {alone}");
+            let proxied = ClassRules {
+                header: Some(HeaderName::from_static("x-class")),
+                ..ClassRules::default()
+            };
+            let found = class(&proxied, standing, &headers, MANIFEST, &Method::GET);
+            let wanted = says.trim().parse().unwrap_or(alone);
+            proptest::prop_assert_eq!(found, wanted.lowered_to(Class::Node));
+        }
+    }
 }

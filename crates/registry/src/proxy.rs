@@ -224,19 +224,21 @@ impl Proxy {
             metrics.clone(),
             room,
         );
+        let known = Cache::new(limits.tags);
         let images = Images::new(
             store.clone(),
             gate,
             Arc::clone(&flights),
             runtime.clone(),
             limits.images,
+            known.clone(),
         );
         let inner = Inner {
             upstreams: Arc::new(Upstreams::new(upstreams)),
             flights,
             images,
             questions: Coalesce::new(limits.questions),
-            known: Cache::new(limits.tags),
+            known,
             absent: Cache::builder()
                 .max_capacity(limits.tags)
                 .time_to_live(limits.absent)

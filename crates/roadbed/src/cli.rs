@@ -8,8 +8,8 @@ use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, charts, configuration,
     copy, decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, maintenance,
-    manifests, mirror, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks, traffic,
-    upstreams, users, waivers,
+    manifests, mirror, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks,
+    traffic, upstreams, users, waivers,
 };
 
 const EXAMPLES: &str = "\

@@ -21,6 +21,8 @@ mod mirror;
 mod moment;
 mod output;
 mod paving;
+#[cfg(test)]
+mod pieces;
 mod progress;
 mod prompt;
 mod rebase;

@@ -7,7 +7,7 @@ use super::ask::Asked;
 use super::pause::Kind;
 use super::tokens::Scope;
 use super::{Upstream, UpstreamBody, UpstreamError};
-use crate::download::Range;
+use crate::download::{range_of, total_of};
 
 /// A blob on its way.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Upstream {
     }
 
     fn part(&self, response: Response, from: u64) -> Result<UpstreamBlob, UpstreamError> {
-        let range = Range::of(&response).filter(|range| range.start == from && range.total >= from);
+        let range = range_of(&response).filter(|range| range.start == from && range.total >= from);
         let Some(range) = range else {
             return Err(self.broken("it sends another part of the blob than it was asked for"));
         };
@@ -79,7 +79,7 @@ impl Upstream {
     }
 
     fn behind_the_end(&self, response: &Response, from: u64) -> Result<UpstreamBlob, UpstreamError> {
-        if Range::total_of(response) != Some(from) {
+        if total_of(response) != Some(from) {
             return Err(self.broken(format!("it says that the blob has fewer than {from} bytes")));
         }
         Ok(UpstreamBlob {

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use oci::{Digest, Reference, RepoName, Tag};
 use reqwest::{Method, Response, Url};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::ask::Asked;
+use super::pages::{NOTHING, referrers_in, tags_in, together};
 use super::pause::Kind;
 use super::tokens::Scope;
 use super::{Upstream, UpstreamError};
+use crate::headers::next_link;
 
 /// Tags asked for at once; some registries refuse more.
 const PAGE_TAGS: usize = 1_000;
@@ -23,22 +23,6 @@ const PAGES: usize = 1_000;
 
 /// Bytes of what a page says about the next one.
 const QUERY_BYTES: usize = 4_096;
-
-/// The list where nothing refers to a manifest.
-const NOTHING: &str =
-    r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
-
-#[derive(Deserialize)]
-struct TagPage {
-    #[serde(default)]
-    tags: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct ReferrerPage {
-    #[serde(default)]
-    manifests: Option<Vec<Box<RawValue>>>,
-}
 
 impl Upstream {
     /// The tags of a repository, in the upstream's order: all of them, or the first `most`. What is no tag is passed over.
@@ -55,8 +39,7 @@ impl Upstream {
                 let response = self.ask(&asked).await?;
                 let next = next_query(&response);
                 let body = self.read(response, PAGE_BYTES).await?;
-                let page: TagPage = serde_json::from_slice(&body).map_err(|_| self.no_list())?;
-                let tags = page.tags.unwrap_or_default();
+                let tags = tags_in(&body).ok_or_else(|| self.no_list())?;
                 let is_empty = tags.is_empty();
                 found.extend(tags.into_iter().filter_map(|tag| tag.parse::<Tag>().ok()));
                 if found.len() >= most {
@@ -117,8 +100,7 @@ impl Upstream {
                 }
                 body => body?,
             };
-            let page: ReferrerPage = serde_json::from_slice(&body).map_err(|_| self.no_list())?;
-            let page = page.manifests.ok_or_else(|| self.no_list())?;
+            let page = referrers_in(&body).ok_or_else(|| self.no_list())?;
             if query.is_none() && pages.is_empty() {
                 return Ok(body);
             }
@@ -126,7 +108,7 @@ impl Upstream {
             let is_last = page.is_empty() || query.is_none();
             pages.extend(page);
             if is_last {
-                return Ok(together(&pages));
+                return Ok(together(&pages).into());
             }
         }
         Err(self.broken(format!("its list of referrers has more than {PAGES} pages")))
@@ -145,13 +127,6 @@ fn list(repo: &RepoName, path: &str, query: Option<String>, accept: &'static str
     }
 }
 
-/// One index of the descriptors of all pages, each as it was sent.
-fn together(pages: &[Box<RawValue>]) -> Bytes {
-    let descriptors: Vec<&str> = pages.iter().map(|descriptor| descriptor.get()).collect();
-    let start = NOTHING.trim_end_matches("]}");
-    Bytes::from(format!("{start}{}]}}", descriptors.join(",")))
-}
-
 /// How the next page is asked for. Only the query of what the upstream says counts: the list stays the same one.
 fn next_query(response: &Response) -> Option<String> {
     next_in(response.headers(), response.url())
@@ -165,25 +140,6 @@ fn next_in(headers: &HeaderMap, url: &Url) -> Option<String> {
         .find_map(next_link)?;
     let query = url.join(target).ok()?.query()?.to_owned();
     (query.len() <= QUERY_BYTES).then_some(query)
-}
-
-/// The target of `<target>; rel="next"` (RFC 8288).
-fn next_link(header: &str) -> Option<&str> {
-    let mut rest = header;
-    while let Some((_, after)) = rest.split_once('<') {
-        let (target, after) = after.split_once('>')?;
-        let (parameters, more) = after.split_once(',').unwrap_or((after, ""));
-        let is_next = parameters.split(';').any(|parameter| {
-            let (name, value) = parameter.split_once('=').unwrap_or_default();
-            name.trim().eq_ignore_ascii_case("rel")
-                && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
-        });
-        if is_next {
-            return Some(target);
-        }
-        rest = more;
-    }
-    None
 }
 
 #[cfg(test)]
@@ -227,11 +183,10 @@ mod tests {
 
     #[test]
     fn pages_become_one_index() {
-        let page: ReferrerPage = serde_json::from_str(r#"{"manifests":[{"size": 1}, {"size":2}]}"#).unwrap();
-        let whole = together(&page.manifests.unwrap());
-        assert!(whole.ends_with(br#""manifests":[{"size": 1},{"size":2}]}"#));
+        let page = referrers_in(br#"{"manifests":[{"size": 1}, {"size":2}]}"#);
+        let whole = together(&page.unwrap());
+        assert!(whole.ends_with(r#""manifests":[{"size": 1},{"size":2}]}"#));
         assert_eq!(together(&[]), NOTHING);
-        let read: ReferrerPage = serde_json::from_slice(&whole).unwrap();
-        assert_eq!(read.manifests.unwrap().len(), 2);
+        assert_eq!(referrers_in(whole.as_bytes()).unwrap().len(), 2);
     }
 }

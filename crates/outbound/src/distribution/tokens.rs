@@ -6,16 +6,16 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::header;
 use oci::RepoName;
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
-use serde::Deserialize;
 
 use super::ask::busy;
 use super::challenge::{Bearer, Challenge};
 use super::hosts::authority;
+use super::issued::issued;
 use super::pause::Kind;
 use super::{Upstream, UpstreamError, UpstreamLogin};
 use crate::Authorization;
@@ -25,18 +25,6 @@ const TOKENS: usize = 1_000;
 
 /// Bytes of a token service's answer.
 const ANSWER_BYTES: usize = 64 * 1024;
-
-/// Bytes of a token; a longer one is none.
-const TOKEN_BYTES: usize = 16 * 1024;
-
-/// How long a token lasts whose service does not say it (Docker's specification).
-const USUAL_LIFETIME: Duration = Duration::from_mins(1);
-
-/// Longest lifetime of a token that is believed.
-const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
-
-/// How long before its end a token is not used any more; of short ones, a quarter of their lifetime.
-const MARGIN: Duration = Duration::from_secs(30);
 
 /// What a token is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -278,8 +266,11 @@ impl Upstream {
             body => body?,
         };
         let nonsense = || self.broken("its token service answers no token");
-        let answer: Answer = serde_json::from_slice(&body).map_err(|_| nonsense())?;
-        answer.token_from(asked_at).ok_or_else(nonsense)
+        let issued = issued(&body).ok_or_else(nonsense)?;
+        Ok(Token {
+            authorization: Authorization::new(format!("Bearer {}", issued.token)).ok_or_else(nonsense)?,
+            until: asked_at + issued.lasts,
+        })
     }
 
     /// Where tokens come from, if they may.
@@ -351,37 +342,11 @@ impl Upstream {
     }
 }
 
-/// What a token service answers.
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    token: Option<String>,
-    #[serde(default)]
-    access_token: Option<String>,
-    /// Seconds.
-    #[serde(default)]
-    expires_in: serde_json::Value,
-}
-
-impl Answer {
-    fn token_from(self, asked_at: Instant) -> Option<Token> {
-        let text = self.token.filter(|text| !text.is_empty()).or(self.access_token)?;
-        if text.is_empty() || text.len() > TOKEN_BYTES {
-            return None;
-        }
-        let lifetime = self.expires_in.as_u64().filter(|seconds| *seconds > 0);
-        let lifetime = lifetime
-            .map_or(USUAL_LIFETIME, Duration::from_secs)
-            .min(LONGEST_LIFETIME);
-        Some(Token {
-            authorization: Authorization::new(format!("Bearer {text}"))?,
-            until: asked_at + lifetime.saturating_sub(MARGIN.min(lifetime / 4)),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::issued::TOKEN_BYTES;
     use super::*;
 
     fn scope(name: &str) -> Scope {
@@ -389,9 +354,7 @@ mod tests {
     }
 
     fn lifetime(json: &str) -> Option<Duration> {
-        let now = Instant::now();
-        let answer: Answer = serde_json::from_str(json).ok()?;
-        Some(answer.token_from(now)?.until - now)
+        Some(issued(json.as_bytes())?.lasts)
     }
 
     #[test]

@@ -100,6 +100,9 @@ impl<V: Clone> Joined<V> {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;

@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Caller;
 use futures_util::{StreamExt as _, stream};
+use moka::sync::Cache;
 use oci::{Descriptor, Digest, Manifest, RepoName, Tag};
 use store::{Intake, PutError, PutManifest, Store, StoredManifest};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::Known;
 use super::error::ProxyError;
 use super::flights::{Flights, Wanted};
 use super::upstreams::Proxied;
@@ -73,6 +75,7 @@ pub(crate) struct Images {
     flights: Arc<Flights>,
     runtime: Handle,
     limits: ImageLimits,
+    known: Cache<(RepoName, Tag), Known>,
     running: Mutex<HashMap<Key, Arc<Coming>>>,
 }
 
@@ -100,6 +103,15 @@ impl Coming {
         }
     }
 
+    /// The tag is another one's by now; answers whether it is not too late.
+    fn untag(&self, tag: &Tag) -> bool {
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tags) = &mut *tags {
+            tags.retain(|own| own != tag);
+        }
+        tags.is_some()
+    }
+
     fn take_tags(&self) -> Vec<Tag> {
         let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         tags.take().unwrap_or_default()
@@ -113,6 +125,7 @@ impl Images {
         flights: Arc<Flights>,
         runtime: Handle,
         limits: ImageLimits,
+        known: Cache<(RepoName, Tag), Known>,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -120,6 +133,7 @@ impl Images {
             flights,
             runtime,
             limits,
+            known,
             running: Mutex::default(),
         })
     }
@@ -136,6 +150,23 @@ impl Images {
         let here = running.iter().filter(|((name, _), _)| name == repo);
         let mut named = here.filter_map(|(_, image)| Some((Arc::clone(image), *image.blobs.get(blob)?)));
         named.next()
+    }
+
+    /// The upstream calls this image by the tag: of those that are on their way no other one takes it, however late it comes. One
+    /// that is being stored just now is waited for: what is newer comes after it.
+    pub(crate) async fn named(&self, repo: &RepoName, tag: &Tag, digest: &Digest) {
+        let stored: Vec<Arc<Coming>> = {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            let others = running
+                .iter()
+                .filter(|((name, other), _)| name == repo && other != digest);
+            let too_late = others.filter(|(_, image)| !image.untag(tag));
+            too_late.map(|(_, image)| Arc::clone(image)).collect()
+        };
+        for image in stored {
+            // What became of it does not matter.
+            let _ = image.arrived().await;
+        }
     }
 
     /// Has the blobs of an image come, and the image when they are here. One that is on its way already gets the tag too.
@@ -193,7 +224,19 @@ impl Images {
             arrived?;
         }
         drop(coming);
-        self.take_in(fetched, image.take_tags()).await.map(drop)
+        let (repo, tags) = (fetched.intake.repo().clone(), image.take_tags());
+        let (digest, checked_at) = (fetched.stored.digest, fetched.stored.pushed_at);
+        let kept = self.take_in(fetched, tags.clone()).await?;
+        // Whoever asks next must not be told of what was here before, whatever else fails until then.
+        for tag in tags {
+            let known = Known {
+                digest: kept.unwrap_or(digest),
+                checked_at,
+                gone: false,
+            };
+            self.known.insert((repo.clone(), tag), known);
+        }
+        Ok(())
     }
 
     /// Stores a manifest whose blobs are here, as a push is stored. Answers what the tags are where a rule here keeps them there.

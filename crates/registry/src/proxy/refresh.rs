@@ -77,7 +77,11 @@ impl Proxy {
     ) -> Result<Outcome, ProxyError> {
         let upstream = &ask.proxied.upstream;
         let asked = upstream.config.source.head_manifest(&ask.proxied.name, reference);
-        match question(upstream, self.inner.limits.manifest_time, asked).await {
+        let told = question(upstream, self.inner.limits.manifest_time, asked).await;
+        if let Ok(SourceHead { digest: Some(now) }) = &told {
+            self.inner.images.named(ask.repo(), tag, now).await;
+        }
+        match told {
             Ok(SourceHead { digest: Some(now) }) if now == held => {
                 self.renew(ask, tag, held).await?;
                 Ok(Outcome::Held(held))
@@ -211,6 +215,9 @@ impl Proxy {
                 self.remember(ask, tag, is, false);
             }
             return Ok(Outcome::Held(is));
+        }
+        if let Some(tag) = tag {
+            self.inner.images.named(ask.repo(), tag, &digest).await;
         }
         let coming = self.inner.images.begin(fetched, tag)?;
         self.remember_refusal(ask, tag.filter(|_| held.is_none()), &coming);

@@ -123,6 +123,49 @@ async fn a_tag_that_has_moved_is_fetched_and_one_to_what_is_here_is_not() {
 }
 
 #[tokio::test]
+async fn an_image_that_comes_late_takes_no_tag_from_a_newer_one() {
+    let (fake, world, puller) = world().await;
+    fake.image("1", b"config", &[b"layer"]);
+    puller.pull("1").await.unwrap();
+    fake.change(|state| state.pace = Some(Duration::from_millis(300)));
+    let slow = fake.image("1", b"slow config", &[&[7; 6_000]]);
+    world.clock.advance(Duration::from_mins(2));
+    puller.pull("1").await.unwrap();
+    while fake.blobs_asked() < 4 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    fake.change(|state| state.pace = None);
+    let newest = fake.image("1", b"newest config", &[b"newest layer"]);
+    world.clock.advance(Duration::from_mins(2));
+    while puller.pull("1").await.unwrap().0 != newest {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(puller.pull(&slow.to_string()).await.unwrap(), (slow, None));
+    let tagged = world
+        .store
+        .manifest(&puller.ask.permit, &"1".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(tagged.unwrap().digest, newest);
+}
+
+#[tokio::test]
+async fn what_has_come_is_what_is_held_when_the_upstream_goes_right_after() {
+    let (fake, world, puller) = world().await;
+    fake.image("1", b"config", &[b"layer"]);
+    puller.pull("1").await.unwrap();
+    fake.change(|state| state.pace = Some(Duration::from_millis(300)));
+    let newer = fake.image("1", b"newer config", &[b"newer layer"]);
+    world.clock.advance(Duration::from_mins(2));
+    puller.pull("1").await.unwrap();
+    assert_eq!(puller.pull(&newer.to_string()).await.unwrap(), (newer, None));
+    fake.change(|state| state.error = Some(SourceError::Unreachable("refused".into())));
+    world.clock.advance(Duration::from_mins(2));
+    let (held, stale) = puller.pull("1").await.unwrap();
+    assert!(held == newer && stale.is_some(), "{held} {stale:?}");
+}
+
+#[tokio::test]
 async fn what_is_held_is_served_when_the_upstream_is_gone_slow_or_tired() {
     let (fake, world, puller) = world().await;
     let digest = fake.image("1", b"config", &[b"layer"]);

@@ -141,6 +141,19 @@ impl Client {
         Ok(answer.length)
     }
 
+    /// Reads a blob away; when its first byte came.
+    pub(crate) fn first_byte_of_blob(&mut self, repository: &str, digest: &str) -> Result<Instant> {
+        let answer = self.send("GET", &format!("/v2/{repository}/blobs/{digest}"), &[], &[])?;
+        ensure!(
+            answer.status == 200,
+            "the blob is answered with {}",
+            answer.status
+        );
+        let came = self.connection.await_body()?;
+        self.connection.skip_body(&answer)?;
+        Ok(came)
+    }
+
     fn expect(
         &mut self,
         status: u16,

@@ -8,7 +8,7 @@ use std::{
     ops::Range,
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -195,6 +195,14 @@ impl Connection {
             self.stream.write_all(piece).context("cannot send the body")?;
         }
         self.read_head(head.starts_with("HEAD "))
+    }
+
+    /// Waits for the first byte of the body that follows the head just read; when it came.
+    pub(crate) fn await_body(&mut self) -> Result<Instant> {
+        if self.filled.is_empty() {
+            self.fill(0)?;
+        }
+        Ok(Instant::now())
     }
 
     /// Reads the body away.

@@ -58,6 +58,8 @@ pub(crate) struct LoadResult {
 /// One answer.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Sample {
+    /// Which of the plan's requests it answers.
+    request: usize,
     /// When it was to be sent.
     due: SystemTime,
     /// From then to the last byte of the answer.
@@ -76,6 +78,12 @@ impl LoadResult {
     /// From the scheduled time to the last byte of the answer.
     pub(crate) fn latency(&self) -> Percentiles {
         Percentiles::of(self.samples.iter().map(|sample| sample.latency).collect())
+    }
+
+    /// The same of one of the plan's requests.
+    pub(crate) fn latency_of(&self, request: usize) -> Percentiles {
+        let its = self.samples.iter().filter(|sample| sample.request == request);
+        Percentiles::of(its.map(|sample| sample.latency).collect())
     }
 
     /// How late requests were sent because of the generator.
@@ -168,6 +176,7 @@ impl LoadPlan {
             }
             if after_start >= WARM_UP {
                 samples.push(Sample {
+                    request: arrival.request,
                     due: start.wall + after_start,
                     latency: due.elapsed(),
                     lateness,

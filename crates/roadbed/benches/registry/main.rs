@@ -11,16 +11,18 @@
 //! The sections whose names begin with `scan` measure what looks into images; their peers are other ones.
 //!
 //! To read: [`server`] starts and ends both, [`http`] is the client that both are measured with, [`part`] runs load in a
-//! process of its own ([`load`], [`push`], [`pull`]), [`report`] makes the tables, [`page`] writes them.
+//! process of its own ([`load`], [`push`], [`pull`], [`nodes`]), [`report`] makes the tables, [`page`] writes them.
 
 mod bench;
 mod client;
 mod commands;
 mod content;
+mod files;
 mod http;
 mod layers;
 mod load;
 mod machine;
+mod nodes;
 mod options;
 mod page;
 mod part;
@@ -36,6 +38,7 @@ mod server;
 mod statistics;
 mod tls;
 mod tokens;
+mod upstream;
 mod watch;
 mod wrk;
 

@@ -86,6 +86,18 @@ pub(crate) struct Scale {
     pub(crate) cold_blobs: usize,
     /// One run of the open-loop generator, its warm-up not counted.
     pub(crate) open_loop: Duration,
+    /// One attack, of which the node's requests have all but a second at each end.
+    pub(crate) attack: Duration,
+    /// Clusters that start again at once.
+    pub(crate) clusters: usize,
+    /// Nodes of each.
+    pub(crate) nodes: usize,
+    /// Each of the eight layers that they pull.
+    pub(crate) layer_bytes: usize,
+    /// Connections that are kept and do nothing.
+    pub(crate) connections: usize,
+    /// Blobs in each round whose first byte is waited for.
+    pub(crate) first_bytes: usize,
     /// Repositories of the mixed load.
     pub(crate) repositories: usize,
     /// The blob that is pushed.
@@ -109,6 +121,12 @@ impl Scale {
             pulls: 12,
             cold_blobs: 10,
             open_loop: Duration::from_secs(10),
+            attack: Duration::from_mins(1),
+            clusters: 40,
+            nodes: 50,
+            layer_bytes: 1 << 20,
+            connections: 10_000,
+            first_bytes: 50,
             repositories: 10_000,
             pushed_bytes: 500_000_000,
             memory_load: Duration::from_secs(15),
@@ -126,6 +144,12 @@ impl Scale {
             pulls: 4,
             cold_blobs: 3,
             open_loop: Duration::from_secs(2),
+            attack: Duration::from_secs(3),
+            clusters: 40,
+            nodes: 5,
+            layer_bytes: 64 << 10,
+            connections: 500,
+            first_bytes: 5,
             repositories: 100,
             pushed_bytes: 50_000_000,
             memory_load: Duration::from_secs(3),

@@ -14,7 +14,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{load::LoadPlan, pull::PullPlan, push::PushPlan};
+use crate::{load::LoadPlan, nodes::NodesPlan, pull::PullPlan, push::PushPlan};
 
 /// How much later than others a part in the background gets the processor.
 const BACKGROUND: i32 = 19;
@@ -28,6 +28,8 @@ pub(crate) enum Work {
     Push(PushPlan),
     /// Pulls one after the other, per client.
     Pull(PullPlan),
+    /// One pull of an image by each of very many.
+    Nodes(NodesPlan),
 }
 
 /// Where and how a part runs.
@@ -115,6 +117,7 @@ pub(crate) fn carry_out() -> Result<bool> {
         Work::Load(plan) => serde_json::to_vec(&plan.carry_out()?)?,
         Work::Push(plan) => serde_json::to_vec(&plan.carry_out()?)?,
         Work::Pull(plan) => serde_json::to_vec(&plan.carry_out()?)?,
+        Work::Nodes(plan) => serde_json::to_vec(&plan.carry_out()?)?,
     };
     std::io::stdout().write_all(&result)?;
     Ok(true)

@@ -10,11 +10,15 @@ use crate::{bench::Bench, report::Section};
 mod abuse;
 mod blob_cold;
 mod blob_get;
+mod clusters;
+mod connections;
 mod latency;
 mod manifest_get;
 mod matching;
 mod memory;
 mod mixed;
+mod proxy_cold;
+mod proxy_warm;
 mod push;
 mod scan_beside;
 mod scan_decision;
@@ -37,6 +41,14 @@ pub(crate) enum SectionName {
     Latency,
     /// Latency of a node's manifests while somebody asks for all there is.
     Abuse,
+    /// Many clusters that start again at once.
+    Clusters,
+    /// What was pulled through once.
+    ProxyWarm,
+    /// What is pulled through for the first time.
+    ProxyCold,
+    /// Memory of idle connections.
+    Connections,
     /// Resident memory.
     Memory,
     /// Start and tags with 100,000 manifests.
@@ -55,13 +67,17 @@ pub(crate) enum SectionName {
 
 impl SectionName {
     /// In the order of the page.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::ManifestGet,
         Self::BlobGet,
         Self::Mixed,
         Self::Push,
         Self::Latency,
         Self::Abuse,
+        Self::Clusters,
+        Self::ProxyWarm,
+        Self::ProxyCold,
+        Self::Connections,
         Self::Memory,
         Self::Start,
         Self::ScanPass,
@@ -88,6 +104,10 @@ pub(crate) fn run(name: SectionName, bench: &Bench) -> Result<Section> {
         SectionName::Push => push::run(bench),
         SectionName::Latency => latency::run(bench),
         SectionName::Abuse => abuse::run(bench),
+        SectionName::Clusters => clusters::run(bench),
+        SectionName::ProxyWarm => proxy_warm::run(bench),
+        SectionName::ProxyCold => proxy_cold::run(bench),
+        SectionName::Connections => connections::run(bench),
         SectionName::Memory => memory::run(bench),
         SectionName::Start => start::run(bench),
         SectionName::ScanPass => scan_pass::run(bench),

@@ -1,9 +1,11 @@
 //! Everything goes wrong in turns, at random, while it is pushed and pulled: the server is killed, its database locked, moved away
-//! and back, its disk filled, changes are stopped. At the end every acknowledged push is there, whole and unique, and nothing was
-//! ever served that does not have its digest.
+//! and back, its disk filled, changes are stopped, and an upstream is slow, cut off, silent, gone, or lies. At the end every
+//! acknowledged push is there, whole and unique, nothing was ever served that does not have its digest, and where the gate is on,
+//! nothing that is refused, and everything is decided once more as it was decided.
 //!
 //! `trouble.rs` makes the trouble and undoes it; `visitor.rs` pushes and pulls all the time and holds the server to what it
-//! acknowledged; the pushers of the crash tests do everything else that a client can do.
+//! acknowledged; `through.rs` does the same with what an upstream has; the pushers of the crash tests do everything else that a
+//! client can do. `decisions.rs` asks what was decided.
 
 use std::{
     path::PathBuf,
@@ -17,7 +19,9 @@ use tokio::time::sleep;
 
 use super::{
     dice::Dice,
+    faults::{Fault, Faults},
     judge::{compare, resolve, resume},
+    judging::facts,
     kills::{SEED, check_files, seed_of, tell},
     pusher::{Pusher, Shared},
     small_disk::SmallDisk,
@@ -29,9 +33,12 @@ use crate::harness::{
     unable::report,
 };
 
+mod decisions;
+mod through;
 mod trouble;
 mod visitor;
 
+use through::{HERE, Through, with_upstream};
 use trouble::{Trouble, until_ready};
 use visitor::Visitor;
 
@@ -54,13 +61,18 @@ const PUSHERS: u64 = 3;
 const QUIET_MS: (u64, u64) = (50, 600);
 
 /// What is tried without a file system of its own.
-const TROUBLES: [Trouble; 6] = [
+const TROUBLES: [Trouble; 11] = [
     Trouble::Kill,
     Trouble::Lock,
     Trouble::MoveDatabase,
     Trouble::MoveLog,
     Trouble::KillWhileMoved,
     Trouble::Maintenance,
+    Trouble::Upstream(Fault::Gone),
+    Trouble::Upstream(Fault::Slow(Duration::from_millis(300))),
+    Trouble::Upstream(Fault::Cut(200)),
+    Trouble::Upstream(Fault::HalfOpen(100)),
+    Trouble::Upstream(Fault::WrongByte(10)),
 ];
 
 /// One server, those who use it, and where its files are.
@@ -71,36 +83,58 @@ struct World {
     dice: Dice,
     pushers: Vec<Pusher>,
     visitor: Visitor,
+    through: Through,
+    faults: Faults,
+    is_judged: bool,
     seed: u64,
+}
+
+/// What a lane is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// Nothing is held until it was looked into: a look that an outage cut off is begun again when its lease is over, minutes later.
+    Off,
+    /// What is undecided is held, and nobody pushes: pushers would wait for decisions.
+    On,
 }
 
 fn options() -> Options {
     with_settings(Options::default()).environment("ROADBED_STORAGE__COLLECT_INTERVAL", "1s")
 }
 
-/// Nothing is held until it was looked into: a look that an outage cut off is begun again when its lease is over, minutes later.
 fn with_settings(options: Options) -> Options {
     options
-        .environment("ROADBED_GATE__ENABLED", "false")
         .environment("ROADBED_STORAGE__UPLOADS_PER_PRINCIPAL", "100000")
         .environment("ROADBED_STORAGE__LOCK_WAIT", "300ms")
         .environment("ROADBED_LOG__ACCESS", "off")
 }
 
 impl World {
-    async fn new(number: u64, disk: Option<SmallDisk>) -> Result<Self> {
+    async fn new(number: u64, disk: Option<SmallDisk>, gate: Gate) -> Result<Self> {
         let seed = seed_of(number);
+        let is_judged = gate == Gate::On;
+        let (through, faults) = Through::new(seed, is_judged).await?;
         let options = disk.as_ref().map_or_else(options, on_disk);
+        let options = with_upstream(options, &faults)
+            .environment("ROADBED_GATE__ENABLED", if is_judged { "true" } else { "false" });
         let server = Server::start_with(options).await;
+        if is_judged {
+            import_facts(&server)?;
+        }
         let data = disk.as_ref().map_or_else(|| server.data(), SmallDisk::data);
         let visitor = Visitor::new(&server, seed).await?;
+        through.begin(&server.admin()).await?;
+        let pushers = if is_judged { 0 } else { PUSHERS };
         Ok(Self {
             server,
             data,
             disk,
             dice: Dice::new(seed),
-            pushers: (0..PUSHERS).map(|number| Pusher::new(seed, number)).collect(),
+            pushers: (0..pushers).map(|number| Pusher::new(seed, number)).collect(),
             visitor,
+            through,
+            faults,
+            is_judged,
             seed: seed ^ number,
         })
     }
@@ -113,6 +147,8 @@ impl World {
     async fn round(&mut self, trouble: Trouble) -> Result<()> {
         let client = self.client();
         self.visitor.warm(&client).await?;
+        let pinned = [self.visitor.pinned(), self.through.pinned()];
+        pinned[1].pull(&client).await?;
         let shared = Arc::new(Shared::of_trouble());
         let quiet = Duration::from_millis(self.dice.between(QUIET_MS.0, QUIET_MS.1));
         let held = Duration::from_millis(self.dice.between(100, 1_000));
@@ -122,9 +158,12 @@ impl World {
             disk,
             pushers,
             visitor,
+            through,
+            faults,
             ..
         } = self;
-        let pinned = visitor.pinned();
+        let (address, faults) = (server.address(), &*faults);
+        let weather = (!trouble.is_of_upstream()).then_some(faults);
         let making = async {
             sleep(quiet).await;
             let place = trouble::Place {
@@ -134,15 +173,22 @@ impl World {
                 client: &client,
                 shared: &shared,
                 pinned: &pinned,
+                faults,
             };
             let made = trouble.make(place, held).await;
             shared.over.store(true, Ordering::SeqCst);
             made
         };
         let working = join_all(pushers.iter_mut().map(|pusher| pusher.work(&client, &shared)));
-        let (made, _, visited) = tokio::join!(making, working, visitor.visit(&client, &shared));
+        let (made, _, visited, pulled) = tokio::join!(
+            making,
+            working,
+            visitor.visit(&client, &shared),
+            through.visit(&client, address, &shared, weather)
+        );
         made?;
         visited?;
+        pulled?;
         if shared.killed.load(Ordering::SeqCst) {
             self.server.start_again().await;
         }
@@ -165,6 +211,7 @@ impl World {
         }
         if all {
             self.visitor.check_all(&client).await?;
+            self.through.check_all(&client).await?;
         }
         Ok(())
     }
@@ -172,6 +219,9 @@ impl World {
     /// All is there after a stop in good order and another start, and the files agree.
     async fn end(&mut self) -> Result<()> {
         self.judge(true).await?;
+        if self.is_judged {
+            decisions::check(&self.client(), HERE, &self.through.digests()).await?;
+        }
         ensure!(
             self.server.terminate().await.success(),
             "the server did not end in good order"
@@ -184,14 +234,33 @@ impl World {
     fn tell(&self, name: &str, rounds: u32) {
         let pushes: usize = self.pushers.iter().map(|pusher| pusher.ledger.acknowledged).sum();
         tell(&format!(
-            "chaos {name}: {rounds} rounds, {pushes} acknowledgements of pushers, {} ({SEED}={:#x})\n",
-            self.visitor, self.seed
+            "chaos {name}: {rounds} rounds, {pushes} acknowledgements of pushers, {}, {} ({SEED}={:#x})\n",
+            self.visitor, self.through, self.seed
         ));
     }
 }
 
 fn on_disk(disk: &SmallDisk) -> Options {
     with_settings(disk.serve())
+}
+
+/// What makes an image bad.
+fn import_facts(server: &Server) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    for (name, document) in facts() {
+        std::fs::write(directory.path().join(name), document.to_string())?;
+    }
+    let mut command = server.command();
+    command
+        .args(["advisories", "import"])
+        .arg(directory.path())
+        .env("ROADBED_URL", server.url())
+        .env("ROADBED_USER", ADMIN)
+        .env("ROADBED_PASSWORD", ADMIN_PASSWORD);
+    let output = command.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "nothing was imported: {said}");
+    Ok(())
 }
 
 fn seconds() -> u64 {
@@ -240,9 +309,19 @@ async fn run_on_a_small_disk(world: &mut World) -> Result<u32> {
 #[tokio::test]
 async fn killed_locked_moved_and_maintained_at_random() {
     trouble::report_what_is_missing();
-    let mut world = World::new(0x10, None).await.unwrap();
+    let mut world = World::new(0x10, None, Gate::Off).await.unwrap();
     match run(&mut world).await {
         Ok(rounds) => world.tell("on a disk with room", rounds),
+        Err(error) => panic!("{SEED}={:#x}: {error:#}", world.seed),
+    }
+}
+
+#[tokio::test]
+async fn nothing_refused_is_served_whatever_goes_wrong_at_random() {
+    trouble::report_what_is_missing();
+    let mut world = World::new(0x12, None, Gate::On).await.unwrap();
+    match run(&mut world).await {
+        Ok(rounds) => world.tell("with the gate on", rounds),
         Err(error) => panic!("{SEED}={:#x}: {error:#}", world.seed),
     }
 }
@@ -253,7 +332,7 @@ async fn filled_and_killed_at_random() {
         Ok(disk) => disk,
         Err(unable) => return report(&unable),
     };
-    let mut world = World::new(0x11, Some(disk)).await.unwrap();
+    let mut world = World::new(0x11, Some(disk), Gate::Off).await.unwrap();
     match run_on_a_small_disk(&mut world).await {
         Ok(rounds) => world.tell("on a small disk", rounds),
         Err(error) => panic!("{SEED}={:#x}: {error:#}", world.seed),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -43,6 +44,11 @@ impl Upstream {
     /// Its origin.
     pub(super) fn url(&self) -> String {
         self.server.url("")
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// Adds an image under a tag.

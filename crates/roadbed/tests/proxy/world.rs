@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use super::upstream::Upstream;
+use super::{faults::Faults, upstream::Upstream};
 use crate::harness::{
     admin,
     answer::Answer,
@@ -37,9 +37,28 @@ impl World {
     /// With these variables.
     pub(super) async fn start_with(more: &str, environment: &[(&str, &str)]) -> Result<Self> {
         let upstream = Upstream::start().await;
+        let url = upstream.url();
+        Self::start_at(upstream, &url, more, environment).await
+    }
+
+    /// Without looking into images, and with what goes wrong on the way to the upstream.
+    pub(super) async fn start_behind_faults(more: &str) -> Result<(Self, Faults)> {
+        let upstream = Upstream::start().await;
+        let faults = Faults::before(upstream.address()).await?;
+        let environment = [("ROADBED_SCAN__ENABLED", "false")];
+        let world = Self::start_at(upstream, &faults.url(), more, &environment).await?;
+        Ok((world, faults))
+    }
+
+    async fn start_at(
+        upstream: Upstream,
+        url: &str,
+        more: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let configuration = tempfile::tempdir()?;
         let file = configuration.path().join("roadbed.toml");
-        fs::write(&file, of_upstream(&upstream.url(), more))?;
+        fs::write(&file, of_upstream(url, more))?;
         let mut options = Options::default()
             .environment("ROADBED_CONFIG", &file.to_string_lossy())
             .environment("ROADBED_CONNECTIONS__DRAIN_DELAY", "0s");

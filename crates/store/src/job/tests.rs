@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::testing::Kit;
 
+mod model;
+
 const LEASE: Duration = Duration::from_mins(1);
 
 async fn claim(kit: &Kit, worker: &str) -> Option<Job> {

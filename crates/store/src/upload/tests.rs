@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::testing::{Kit, body, broken_body, no_body, sha256};
 
+mod model;
+
 /// A body that ends when the sender is dropped.
 fn slow_body() -> (
     mpsc::Sender<Bytes>,

@@ -4,6 +4,8 @@ use store::UploadError;
 use super::*;
 use crate::proxy::fake::{Cut, Fake, World, upstream};
 
+mod model;
+
 const MOMENT: Duration = Duration::from_millis(50);
 
 fn limits() -> FlightLimits {

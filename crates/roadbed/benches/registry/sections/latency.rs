@@ -17,7 +17,7 @@ use crate::{
     statistics::Series,
 };
 
-const REPOSITORY: &str = "bench/read";
+pub(super) const REPOSITORY: &str = "bench/read";
 const TAG: &str = "latest";
 
 /// Its manifest.
@@ -77,10 +77,15 @@ pub(super) fn run(bench: &Bench) -> Result<Section> {
 
 /// One small image to read.
 pub(super) fn push_image(server: &Server) -> Result<()> {
-    let (config, layer) = (config("read"), Blob::fresh(4096));
+    push_image_of(server, &Blob::fresh(4096))
+}
+
+/// The same with this layer.
+pub(super) fn push_image_of(server: &Server, layer: &Blob) -> Result<()> {
+    let config = config("read");
     let mut client = server.client()?;
     client.push_blob(REPOSITORY, &config)?;
-    client.push_blob(REPOSITORY, &layer)?;
+    client.push_blob(REPOSITORY, layer)?;
     client.push_manifest(
         REPOSITORY,
         TAG,

@@ -319,6 +319,75 @@ mod tests {
         assert!(merged(json!({ "manifests": [] }), many).is_err());
     }
 
+    /// A layout with an image of two tags, as it is written.
+    fn small_layout() -> (tempfile::TempDir, String, Digest) {
+        let directory = tempfile::tempdir().unwrap();
+        let empty = Digest::of(oci::Algorithm::Sha256, b"{}");
+        let config = json!({ "mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2 });
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": [],
+        });
+        let manifest = manifest.to_string();
+        let digest = Digest::of(oci::Algorithm::Sha256, manifest.as_bytes());
+        let blobs = directory.path().join("blobs/sha256");
+        fs::create_dir_all(&blobs).unwrap();
+        fs::write(blobs.join(digest.hex().to_string()), &manifest).unwrap();
+        fs::write(blobs.join(empty.hex().to_string()), "{}").unwrap();
+        let entry = |tag: &str| {
+            json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": manifest.len(),
+                "annotations": { REF_NAME: tag },
+            })
+        };
+        let index = json!({ "schemaVersion": 2, "manifests": [entry("v1"), entry("team/app:v2")] });
+        (directory, index.to_string(), digest)
+    }
+
+    #[test]
+    fn whatever_an_index_says_only_right_bytes_are_read() {
+        use crate::pieces::{Pieces, TEXTS};
+        let (directory, index, digest) = small_layout();
+        let hex = digest.hex().to_string();
+        let parts = [
+            "\"",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "../",
+            "sha512",
+            "sha256:",
+            hex.as_str(),
+            "v1",
+            "é",
+            "null",
+            "-1",
+            "0",
+            "\\u0000",
+            "99999999999999999999",
+            "application/vnd.oci.image.index.v1+json",
+        ];
+        let mut read = 0;
+        for seed in 0..TEXTS / 4 {
+            let text = Pieces::of(seed).changed(&index, &parts);
+            fs::write(directory.path().join("index.json"), &text).unwrap();
+            let Ok(opened) = Directory::open(directory.path()) else {
+                continue;
+            };
+            let only = opened.only().ok();
+            for reference in opened.tags().into_iter().map(Reference::Tag).chain(only) {
+                if let Ok(Some((bytes, _, called))) = opened.manifest(&reference) {
+                    read += 1;
+                    assert_eq!(Digest::of(called.algorithm(), &bytes), called, "{text}");
+                }
+            }
+            let _ = opened.referrers(&digest);
+        }
+        assert!(read > 100, "only {read} manifests were read");
+    }
+
     #[test]
     fn what_is_something_else_is_not_written_into() {
         let directory = tempfile::tempdir().unwrap();

@@ -14,7 +14,11 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{
-    super::{pusher::Shared, small_disk::SmallDisk},
+    super::{
+        faults::{Fault, Faults},
+        pusher::Shared,
+        small_disk::SmallDisk,
+    },
     visitor::Pinned,
 };
 use crate::harness::{
@@ -32,6 +36,9 @@ const SQLITE: Program = Program {
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
 
 const POLL: Duration = Duration::from_millis(50);
+
+/// An upstream is at fault for so long at least: longer than the server has patience with it.
+const LEAST_OF_AN_UPSTREAM: Duration = Duration::from_secs(2);
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +59,8 @@ pub(super) enum Trouble {
     FillDisk,
     /// SIGKILL while it is.
     KillOnAFullDisk,
+    /// The upstream, or the way to it, is at fault.
+    Upstream(Fault),
 }
 
 /// Where it goes wrong.
@@ -61,7 +70,8 @@ pub(super) struct Place<'w> {
     pub(super) disk: Option<&'w SmallDisk>,
     pub(super) client: &'w Client,
     pub(super) shared: &'w Shared,
-    pub(super) pinned: &'w Pinned,
+    pub(super) pinned: &'w [Pinned],
+    pub(super) faults: &'w Faults,
 }
 
 /// Says what cannot be tried here.
@@ -74,6 +84,11 @@ pub(super) fn report_what_is_missing() {
 impl Trouble {
     pub(super) fn is_possible(self) -> bool {
         self != Self::Lock || SQLITE.find().is_ok()
+    }
+
+    /// Whether nothing but the upstream is at fault.
+    pub(super) fn is_of_upstream(self) -> bool {
+        matches!(self, Self::Upstream(_))
     }
 
     /// Makes it, has it noticed, holds it for a while and undoes it.
@@ -110,6 +125,11 @@ impl Trouble {
                 }
                 disk.free();
             }
+            Self::Upstream(fault) => {
+                place.faults.set(fault);
+                place.pull_for(held.max(LEAST_OF_AN_UPSTREAM)).await?;
+                place.faults.set(Fault::None);
+            }
         }
         Ok(())
     }
@@ -123,8 +143,20 @@ impl Place<'_> {
 
     /// What is in memory is pulled as ever.
     async fn pull(&self) -> Result<()> {
-        let served = self.pinned.pull(self.client).await;
-        served.map(drop).context("what is in memory is not served")
+        for pinned in self.pinned {
+            let served = pinned.pull(self.client).await;
+            served.context("what is in memory is not served")?;
+        }
+        Ok(())
+    }
+
+    async fn pull_for(&self, time: Duration) -> Result<()> {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            self.pull().await?;
+            sleep(POLL).await;
+        }
+        Ok(())
     }
 
     async fn without(&self, file: &str, held: Duration) -> Result<()> {
@@ -136,12 +168,7 @@ impl Place<'_> {
     /// The server has noticed, says so, still wants traffic, and serves what it has in memory.
     async fn degraded(&self, held: Duration) -> Result<()> {
         self.mode("degraded").await?;
-        let until = Instant::now() + held;
-        while Instant::now() < until {
-            self.pull().await?;
-            sleep(POLL).await;
-        }
-        Ok(())
+        self.pull_for(held).await
     }
 
     async fn mode(&self, wanted: &str) -> Result<()> {

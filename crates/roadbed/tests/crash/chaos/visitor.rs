@@ -36,6 +36,8 @@ const LARGEST: u64 = 60_000;
 /// What the server must serve whatever happens to its database.
 #[derive(Debug, Clone)]
 pub(super) struct Pinned {
+    repository: String,
+    reference: String,
     image: Document,
     blobs: Vec<Blob>,
 }
@@ -69,8 +71,17 @@ impl fmt::Display for Visitor {
 }
 
 impl Pinned {
+    pub(super) fn new(repository: &str, reference: &str, blobs: &[Blob], image: &Document) -> Self {
+        Self {
+            repository: repository.to_owned(),
+            reference: reference.to_owned(),
+            image: image.clone(),
+            blobs: blobs.to_vec(),
+        }
+    }
+
     /// Until it was looked into and judged, pulls are held.
-    async fn until_decided(&self, client: &Client) -> Result<()> {
+    pub(super) async fn until_decided(&self, client: &Client) -> Result<()> {
         let deadline = Instant::now() + DECIDED_WITHIN;
         while let Err(error) = self.pull(client).await {
             ensure!(Instant::now() < deadline, "it is not served: {error:#}");
@@ -80,9 +91,15 @@ impl Pinned {
 
     /// Pulls all of it: each must be served, and right.
     pub(super) async fn pull(&self, client: &Client) -> Result<usize> {
-        client.check_manifest(REPOSITORY, PINNED, &self.image).await?;
-        for blob in &self.blobs {
-            client.check_blob(REPOSITORY, blob).await?;
+        let Self {
+            repository,
+            reference,
+            image,
+            blobs,
+        } = self;
+        client.check_manifest(repository, reference, image).await?;
+        for blob in blobs {
+            client.check_blob(repository, blob).await?;
         }
         Ok(1 + self.blobs.len())
     }
@@ -108,7 +125,7 @@ impl Visitor {
             .admin()
             .push_image(REPOSITORY, PINNED, &blobs, &image)
             .await?;
-        let pinned = Pinned { image, blobs };
+        let pinned = Pinned::new(REPOSITORY, PINNED, &blobs, &image);
         pinned.until_decided(&server.admin()).await?;
         Ok(Self {
             pinned,

@@ -132,3 +132,58 @@ fn what_is_wrong_is_named() {
         format!("[registry]\nnamespaces = {{ \"quay.io\" = \"elsewhere\" }}\n{quay}ns = [\"quay.io\"]\n");
     assert!(load(&taken).unwrap_err().contains("quay.io"));
 }
+
+/// An upstream with most of what can be said of one, in one line.
+const IN_ONE_LINE: &str = r#"[{ name = "hub", url = "https://registry-1.docker.io", prefix = "mirrors/hub", ns = ["docker.io"], username = "bot", password_env = "HUB", realm_hosts = ["auth.docker.io"], allowed_private = ["10.0.0.0/8"], requests_per_hour = 100, bytes_per_hour = "10GiB", allow = ["library/**"], deny = ["library/bad"], fresh = "5m", undecided = "stream", gone = "drop", rules = [{ pattern = "library/busy*", fresh = "1s" }] }, { name = "quay", url = "https://quay.io" }]"#;
+
+#[test]
+fn whatever_is_read_as_upstreams_is_written_as_them() {
+    use crate::pieces::{Pieces, TEXTS};
+    let parts = [
+        "\"",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "=",
+        "/",
+        "..",
+        "*",
+        "**",
+        "http://",
+        "https://u:p@",
+        "-1",
+        "0",
+        "99999999999999999999",
+        "A",
+        "é",
+        " ",
+        "\\",
+        "hub",
+        "0.0.0.0/0",
+        "2001:db8::/32",
+        "1h",
+        "keep",
+    ];
+    let mut read = 0;
+    for seed in 0..TEXTS {
+        let text = Pieces::of(seed).changed(IN_ONE_LINE, &parts);
+        match UpstreamList::read(&ValueKind::String(text.clone())) {
+            Ok(list) => {
+                read += 1;
+                for entry in &list.0 {
+                    assert!(matches!(entry.url.scheme(), "http" | "https"), "{text}");
+                    assert!(
+                        entry.url.username().is_empty() && entry.url.password().is_none(),
+                        "{text}"
+                    );
+                }
+                let again = UpstreamList::read(&ValueKind::String(list.to_toml()));
+                assert_eq!(again, Ok(list), "{text}");
+            }
+            Err(why) => assert!(!why.is_empty()),
+        }
+    }
+    assert!(read > 100, "only {read} texts were upstreams");
+}
