@@ -96,7 +96,7 @@ fn what_is_wrong_is_named() {
         ("allow = [\"**/**/\"]", "allow"),
         ("proxy = \"ftp://x\"", "proxy"),
         ("requests_per_hour = 0", "leave it out"),
-        ("bytes_per_hour = \"0\"", "leave it out"),
+        ("bytes_per_hour = \"0B\"", "leave it out"),
         (
             "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"https://other.example\"",
             "two upstreams",
