@@ -99,19 +99,53 @@ impl Peer {
 }
 
 /// A body that is looked at on its way: whoever sent another one than was asked for is left alone. Who stores it finds out by
-/// themselves that it is wrong.
-pub(super) fn checked(blob: UpstreamBlob, digest: Digest, peer: Arc<Peer>, counts: Counts) -> SourceBody {
-    struct Checked {
-        body: UpstreamBody,
-        /// `None` where only a part comes.
-        hasher: Option<Hasher>,
-        digest: Digest,
-        peer: Arc<Peer>,
-        counts: Counts,
+/// themselves that it is wrong, and need not read on once they have as many bytes as there should be.
+struct Checked {
+    body: UpstreamBody,
+    /// `None` where only a part comes, or all has come.
+    hasher: Option<Hasher>,
+    /// Bytes that are still to come; `None`: nobody has said.
+    left: Option<u64>,
+    digest: Digest,
+    peer: Arc<Peer>,
+    counts: Counts,
+}
+
+impl Checked {
+    fn came(&mut self, bytes: &[u8]) {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
+        self.left = self.left.map(|left| left.saturating_sub(bytes.len() as u64));
+        if self.left == Some(0) {
+            self.compare();
+        }
     }
+
+    fn compare(&mut self) {
+        let found = self.hasher.take().map(Hasher::finish);
+        if found.is_some_and(|found| found != self.digest) {
+            self.peer.lied(&self.counts);
+        }
+    }
+
+    fn broke_off(&mut self, error: &UpstreamError) -> SourceError {
+        self.hasher = None;
+        self.peer.silent();
+        match error {
+            // It is gone on with from somewhere else.
+            UpstreamError::Broken { .. } => SourceError::Broken("a peer broke off".to_owned()),
+            error => told(error),
+        }
+    }
+}
+
+/// The bytes of a peer's blob, looked at on their way.
+pub(super) fn checked(blob: UpstreamBlob, digest: Digest, peer: Arc<Peer>, counts: Counts) -> SourceBody {
     let checked = Checked {
         body: blob.body,
         hasher: (blob.from == 0).then(|| Hasher::new(digest.algorithm())),
+        left: blob.size,
         digest,
         peer,
         counts,
@@ -119,26 +153,12 @@ pub(super) fn checked(blob: UpstreamBlob, digest: Digest, peer: Arc<Peer>, count
     Box::pin(stream::unfold(checked, |mut checked| async move {
         match checked.body.next().await {
             Some(Ok(bytes)) => {
-                if let Some(hasher) = &mut checked.hasher {
-                    hasher.update(&bytes);
-                }
+                checked.came(&bytes);
                 Some((Ok(bytes), checked))
             }
-            Some(Err(error)) => {
-                checked.hasher = None;
-                checked.peer.silent();
-                let error = match error {
-                    // It is gone on with from somewhere else.
-                    UpstreamError::Broken { .. } => SourceError::Broken("a peer broke off".to_owned()),
-                    error => told(&error),
-                };
-                Some((Err(error), checked))
-            }
+            Some(Err(error)) => Some((Err(checked.broke_off(&error)), checked)),
             None => {
-                let found = checked.hasher.take()?.finish();
-                if found != checked.digest {
-                    checked.peer.lied(&checked.counts);
-                }
+                checked.compare();
                 None
             }
         }
