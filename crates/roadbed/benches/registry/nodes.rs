@@ -18,7 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{files::want_files, http::Endpoint};
+use crate::{content::MANIFEST_TYPE, files::want_files, http::Endpoint};
 
 /// Bytes that are read at once; what was read is nobody's.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -112,7 +112,8 @@ impl NodesPlan {
         let mut node = Node::connect(self.endpoint.address, group.from).await?;
         let mut pulled = Pulled::default();
         for path in (0..group.times).flat_map(|_| &self.paths) {
-            let mut headers = vec![("User-Agent", group.agent.as_str())];
+            // Without it docker-registry has no manifest of this type.
+            let mut headers = vec![("Accept", MANIFEST_TYPE), ("User-Agent", group.agent.as_str())];
             headers.extend(
                 group
                     .authorization
