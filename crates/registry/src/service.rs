@@ -417,8 +417,13 @@ impl Registry {
             Route::Uploads(_) | Route::Upload(..) => *exchange.method != Method::GET,
             // It is held in memory while it comes and while it waits for the database.
             Route::Manifest(..) => *exchange.method == Method::PUT,
-            Route::Ping | Route::Catalog | Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) => false,
-            Route::ChartIndex(_) | Route::ChartArchive(..) => false,
+            Route::Ping
+            | Route::Catalog
+            | Route::Tags(_)
+            | Route::Referrers(..)
+            | Route::Blob(..)
+            | Route::ChartIndex(_)
+            | Route::ChartArchive(..) => false,
         };
         let (admission, principal) = (&self.inner.admission, exchange.caller.principal_id());
         let place = match route {

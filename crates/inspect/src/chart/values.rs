@@ -114,7 +114,7 @@ impl Walk<'_> {
                 .found
                 .image(self.path, place, &format!("{name}:{tag}"), false),
             (None, None, _) if reference::is_pinned(&name) => {
-                self.found.image(self.path, place, &name, false)
+                self.found.image(self.path, place, &name, false);
             }
             (None, None, Some(version)) => {
                 self.found.image(

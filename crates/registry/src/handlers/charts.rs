@@ -28,7 +28,7 @@ impl Registry {
             .proxy()
             .and_then(|proxy| Some((proxy, proxy.charts(prefix)?)));
         let Some((proxy, charts)) = found.filter(|_| self.may_see_below(exchange, prefix)) else {
-            return Err(self.no_charts(exchange, prefix));
+            return Err(no_charts(exchange, prefix));
         };
         let answered = proxy.chart_index(&charts).await;
         // Of an index it is told as of a manifest.
@@ -72,8 +72,8 @@ impl Registry {
         let (found, passed) = self.found_manifest(exchange, proxy, &ask, &reference).await?;
         let manifest = found.manifest();
         let limits = &self.config().manifest_limits;
-        let parsed = Manifest::parse(&manifest.bytes, Some(&manifest.media_type), limits);
-        let archive = parsed
+        let read = Manifest::parse(&manifest.bytes, Some(&manifest.media_type), limits);
+        let archive = read
             .ok()
             .and_then(|manifest| Some(manifest.chart_archive()?.digest));
         let archive = archive.ok_or_else(|| ApiError::manifest_unknown(&reference))?;
@@ -108,14 +108,14 @@ impl Registry {
         };
         names.iter().filter(is_visible).cloned().collect()
     }
+}
 
-    fn no_charts(&self, exchange: &Exchange<'_>, prefix: &RepoName) -> ApiError {
-        if exchange.caller.is_anonymous() {
-            return auth::unauthorized("sign in with user and password to read an index of charts");
-        }
-        let message = format!(
-            "no repository of charts is kept at {prefix} that you may pull from; its operator can add one ([[proxy.upstreams]] with kind = \"helm\") or grant pull on {prefix}/**"
-        );
-        ApiError::new(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, message)
+fn no_charts(exchange: &Exchange<'_>, prefix: &RepoName) -> ApiError {
+    if exchange.caller.is_anonymous() {
+        return auth::unauthorized("sign in with user and password to read an index of charts");
     }
+    let message = format!(
+        "no repository of charts is kept at {prefix} that you may pull from; its operator can add one ([[proxy.upstreams]] with kind = \"helm\") or grant pull on {prefix}/**"
+    );
+    ApiError::new(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, message)
 }

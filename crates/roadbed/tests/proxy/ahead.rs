@@ -126,34 +126,35 @@ async fn lists() -> Result<()> {
     not_reached(world).await
 }
 
+/// Whether a command was done, and what it said; on a thread of its own, because the upstream answers on this one.
+async fn command(world: &World, arguments: &'static [&'static str]) -> Result<(bool, String)> {
+    let mut command = world.server.command();
+    command
+        .args(arguments)
+        .env("ROADBED_URL", world.server.url())
+        .env("ROADBED_USER", ADMIN)
+        .env("ROADBED_PASSWORD", ADMIN_PASSWORD);
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    ))
+}
+
 async fn by_hand(world: &World) -> Result<()> {
     let (blobs, two) = small_image("two");
     world.upstream.add("library/two", "1", &blobs, &two);
-    let command = |arguments: &[&str]| {
-        let output = world
-            .server
-            .command()
-            .args(arguments)
-            .env("ROADBED_URL", world.server.url())
-            .env("ROADBED_USER", ADMIN)
-            .env("ROADBED_PASSWORD", ADMIN_PASSWORD)
-            .output()?;
-        let text = [output.stdout, output.stderr].concat();
-        Ok::<_, anyhow::Error>((
-            output.status.success(),
-            String::from_utf8_lossy(&text).into_owned(),
-        ))
-    };
-    let (is_done, text) = command(&["upstream", "prefetch", "hub/two:1"])?;
+    let (is_done, text) = command(world, &["upstream", "prefetch", "hub/two:1"]).await?;
     ensure!(
         is_done && text.contains("hub/library/two:1: 1 image here"),
         "{text}"
     );
-    let (is_done, text) = command(&["upstream", "prefetch", "hub/library/three:1"])?;
+    let (is_done, text) = command(world, &["upstream", "prefetch", "hub/library/three:1"]).await?;
     ensure!(!is_done && text.contains("it has no such thing"), "{text}");
-    let (is_done, text) = command(&["upstream", "prefetch", "local/app:1"])?;
+    let (is_done, text) = command(world, &["upstream", "prefetch", "local/app:1"]).await?;
     ensure!(!is_done && text.contains("below no upstream"), "{text}");
-    let (is_done, text) = command(&["upstream", "list"])?;
+    let (is_done, text) = command(world, &["upstream", "list"]).await?;
     ensure!(
         is_done && text.contains("yes, since") && text.contains("prefetch hub/library/two:1"),
         "{text}"

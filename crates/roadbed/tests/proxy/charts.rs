@@ -466,7 +466,8 @@ async fn by_helm(program: PathBuf) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+// Commands block the thread that they are run on, and the repository answers on another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn helm_pulls_by_both_ways() {
     match tool("helm") {
         Ok(program) => {
