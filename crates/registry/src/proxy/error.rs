@@ -175,7 +175,7 @@ fn of_source(source: &SourceError, message: String, asked: AskedFor<'_>) -> ApiE
         }
         SourceError::Later { retry_after, .. } => {
             let seconds = retry_after.map_or(ON_ITS_WAY_SECONDS, |wait| wait.as_secs());
-            unavailable(message, seconds.max(1))
+            ApiError::unavailable(message, seconds.max(1))
         }
         SourceError::OverBudget { retry_after } => ApiError::too_many(message, retry_after.as_secs().max(1)),
         SourceError::Unreachable(_) => ApiError::unavailable(message, RETRY_AFTER_SECONDS),

@@ -12,7 +12,6 @@ pub(crate) fn base(name: &str) -> BaseImage {
         supported_until: datetime!(2027-10-01 0:00 UTC),
         replaced_by: None,
         rebase: None,
-        chart: None,
         patch_within: Promise::new([
             (Severity::Critical, Duration::hours(24)),
             (Severity::High, Duration::days(7)),

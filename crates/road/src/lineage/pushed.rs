@@ -201,7 +201,6 @@ mod tests {
             supported_until: START + Duration::days(900),
             replaced_by: None,
             rebase: None,
-            chart: None,
             patch_within: Promise::default(),
             retire_notice: None,
             signer: None,

@@ -20,7 +20,6 @@ pub(crate) fn base(name: &str, repository: &str) -> BaseImage {
         supported_until: OffsetDateTime::UNIX_EPOCH + Duration::days(40_000),
         replaced_by: None,
         rebase: None,
-        chart: None,
         patch_within: Promise::default(),
         retire_notice: None,
         signer: None,

@@ -132,7 +132,6 @@ fn base(name: &str, repository: &str) -> BaseImage {
         supported_until: datetime!(2024-01-01 0:00 UTC),
         replaced_by: None,
         rebase: None,
-        chart: None,
         patch_within: Promise::default(),
         retire_notice: None,
         signer: None,

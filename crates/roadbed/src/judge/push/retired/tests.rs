@@ -31,7 +31,6 @@ fn base(name: &str, lifecycle: Lifecycle, replaced_by: Option<&str>) -> BaseImag
         supported_until: RETIRED + Duration::days(900),
         replaced_by: replaced_by.map(|by| by.parse().unwrap()),
         rebase: None,
-        chart: None,
         patch_within: Promise::default(),
         retire_notice: None,
         signer: None,
