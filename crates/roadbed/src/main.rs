@@ -21,8 +21,6 @@ mod mirror;
 mod moment;
 mod output;
 mod paving;
-#[cfg(test)]
-mod pieces;
 mod progress;
 mod prompt;
 mod rebase;
