@@ -109,12 +109,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
 
     let mut metrics = Metrics::with_prefix("roadbed");
     let counters = RegistryMetrics::register(&mut metrics);
-    let room = DiskRoom::new(
-        parts.store.clone(),
-        config.mirror.disk.0,
-        config.mirror.pinned.clone(),
-        &mut metrics,
-    );
+    let room = parts.room(&config.mirror, &mut metrics);
     room.settle().await;
     let gate: Arc<dyn Gate> = Arc::new(parts.gate(&config));
     let peers = parts.peers(&config.mirror, &mut metrics)?;
@@ -144,20 +139,14 @@ pub(crate) async fn run(config: Config) -> Result<()> {
         .listen_to_peers(&config, held, lanes.clone(), peer_connections, stopped)
         .await?;
     let health = parts.health(&config, room, metrics);
+    let app = parts.app(registry, &health);
     let listener = Listener::new(
         parts.socket,
         parts.tls.as_ref().map(CertificateStore::server_config),
         lanes,
         config.connection_limits(),
         connections,
-        MirrorApp {
-            registry,
-            spaces: parts.spaces,
-            keyring: parts.keyring,
-            admission: parts.admission,
-            centre: Arc::clone(&parts.centre),
-            health: health.clone(),
-        },
+        app,
     );
     let mut tasks = vec![
         tokio::spawn(Arc::clone(&parts.centre).watch()),
@@ -244,6 +233,21 @@ impl Parts {
             permits,
             refusals,
         })
+    }
+
+    fn room(&self, mirror: &Mirror, metrics: &mut Metrics) -> DiskRoom {
+        DiskRoom::new(self.store.clone(), mirror.disk.0, mirror.pinned.clone(), metrics)
+    }
+
+    fn app(&self, registry: Registry, health: &MirrorHealth) -> MirrorApp {
+        MirrorApp {
+            registry,
+            spaces: Arc::clone(&self.spaces),
+            keyring: Arc::clone(&self.keyring),
+            admission: self.admission.clone(),
+            centre: Arc::clone(&self.centre),
+            health: health.clone(),
+        }
     }
 
     fn gate(&self, config: &Config) -> MirrorGate {

@@ -65,11 +65,11 @@ impl MirrorSource {
 
     async fn head(&self, there: &RepoName, reference: &Reference) -> Result<SourceHead, SourceError> {
         let (local, asker) = self.asker(there)?;
-        let asked = self
+        let answer = self
             .centre
             .ask(asker.upstream.head_manifest(there, reference))
             .await;
-        let head = match asked {
+        let head = match answer {
             Ok(head) => head,
             Err(error) => return Err(self.told(error, &local, &asker).await),
         };
