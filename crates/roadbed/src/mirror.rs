@@ -307,6 +307,7 @@ impl Parts {
             rules: PatternMap::default(),
             flights: config.proxy.flights,
             fetches: config.proxy.fetches,
+            charts: None,
             source: Arc::new(MirrorSource {
                 space: Arc::clone(space),
                 centre: Arc::clone(&self.centre),

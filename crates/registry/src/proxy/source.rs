@@ -123,8 +123,10 @@ pub trait Source: Send + Sync {
     /// Begins to fetch a blob, from a byte on.
     fn blob<'a>(&'a self, repo: &'a RepoName, digest: &'a Digest, from: u64) -> Asked<'a, SourceBlob>;
 
-    /// The tags of a repository, at most `most` of them.
-    fn tags<'a>(&'a self, repo: &'a RepoName, most: usize) -> Asked<'a, Vec<Tag>>;
+    /// The tags of a repository, at most `most` of them. Whoever is not asked for lists has none.
+    fn tags<'a>(&'a self, _repo: &'a RepoName, _most: usize) -> Asked<'a, Vec<Tag>> {
+        Box::pin(std::future::ready(Err(SourceError::NotFound)))
+    }
 
     /// What may still be asked of it within this hour.
     fn budget_left(&self) -> SourceBudget {

@@ -172,7 +172,12 @@ impl MirrorApp {
         let is_pull = matches!(*method, Method::GET | Method::HEAD)
             && !matches!(
                 route,
-                Route::Token | Route::Catalog | Route::Uploads(_) | Route::Upload(..)
+                Route::Token
+                    | Route::Catalog
+                    | Route::Uploads(_)
+                    | Route::Upload(..)
+                    | Route::ChartIndex(_)
+                    | Route::ChartArchive(..)
             );
         if is_pull {
             return Ok(());
@@ -246,7 +251,13 @@ pub(super) fn local_path(route: &Route, local: &RepoName) -> Option<String> {
         Route::Blob(_, digest) => format!("/v2/{local}/blobs/{digest}"),
         Route::Tags(_) => format!("/v2/{local}/tags/list"),
         Route::Referrers(_, digest) => format!("/v2/{local}/referrers/{digest}"),
-        Route::Ping | Route::Token | Route::Catalog | Route::Uploads(_) | Route::Upload(..) => return None,
+        Route::Ping
+        | Route::Token
+        | Route::Catalog
+        | Route::Uploads(_)
+        | Route::Upload(..)
+        | Route::ChartIndex(_)
+        | Route::ChartArchive(..) => return None,
     })
 }
 
