@@ -76,15 +76,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         .tls_files()
         .map(|(cert, key)| CertificateStore::load(cert, key))
         .transpose()?;
+    proxying::check(&config)?;
     let socket = bind(config.server.listen).await?;
     let address = socket.local_addr().context("the socket has no address")?;
     let store = open_store(&config).await?;
-    if store.is_mirror().await? {
-        anyhow::bail!(
-            "{} is the data directory of a mirror: name another one with --data",
-            store.data_dir().display()
-        );
-    }
+    refuse_mirror(&store).await?;
     let generated = first_start::make_administrator(&store).await?;
     announce(&config, &store, address, generated.as_ref())?;
 
@@ -138,6 +134,16 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         watching.abort();
     }
     close(store).await
+}
+
+async fn refuse_mirror(store: &Store) -> anyhow::Result<()> {
+    if store.is_mirror().await? {
+        anyhow::bail!(
+            "{} is the data directory of a mirror: name another one with --data",
+            store.data_dir().display()
+        );
+    }
+    Ok(())
 }
 
 pub(crate) fn flush(access_log: &AccessLog) {

@@ -47,6 +47,11 @@ fn spelled(route: &Route) -> String {
         Route::Manifest(repo, reference) => format!("/v2/{repo}/manifests/{reference}"),
         Route::Tags(repo) => format!("/v2/{repo}/tags/list"),
         Route::Referrers(repo, digest) => format!("/v2/{repo}/referrers/{digest}"),
+        Route::ChartIndex(prefix) => format!("/helm/{prefix}/index.yaml"),
+        Route::ChartArchive(repo, version) => {
+            let (prefix, chart) = repo.as_str().rsplit_once('/').unwrap_or_default();
+            format!("/helm/{prefix}/charts/{chart}/{chart}-{version}.tgz")
+        }
     }
 }
 

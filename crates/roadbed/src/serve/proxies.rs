@@ -3,7 +3,7 @@
 //! `X-Forwarded-For` is anybody's word: it is believed only from the proxies that the operator names, and only as far as
 //! their own entries reach.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use registry::traffic::listener::Peer;
@@ -46,17 +46,21 @@ impl TrustedProxies {
         if self.0.is_empty() || !self.trusts(direct.address) {
             return direct;
         }
-        let forwarded = headers
-            .get_all("x-forwarded-for")
+        // What the client has sent stands before what the proxy adds, perhaps on the same line: whatever it is, it must not
+        // take the proxy's own entry with it.
+        let forwarded = headers.get_all("x-forwarded-for").iter();
+        let lines: Vec<_> = forwarded
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        let hops: Vec<&str> = lines
             .iter()
-            .filter_map(|value| value.to_str().ok());
-        let hops: Vec<&str> = forwarded
             .flat_map(|line| line.split(','))
             .map(str::trim)
+            .filter(|hop| !hop.is_empty())
             .collect();
         let mut address = direct.address;
         for hop in hops.iter().rev().take(MAX_HOPS) {
-            let Ok(hop) = hop.parse::<IpAddr>() else { break };
+            let Some(hop) = address_of(hop) else { break };
             address = hop.to_canonical();
             if !self.trusts(address) {
                 break;
@@ -73,6 +77,12 @@ impl TrustedProxies {
     }
 }
 
+/// The address of an entry, which some proxies write with the client's port.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    hop.parse().ok().or_else(with_port)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +91,8 @@ mod tests {
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()]);
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append("x-forwarded-for", line.parse().unwrap());
+            let line = http::HeaderValue::from_bytes(line.as_bytes()).unwrap();
+            headers.append("x-forwarded-for", line);
         }
         let peer = Peer {
             address: peer.parse().unwrap(),
@@ -108,5 +119,19 @@ mod tests {
             "198.51.100.1"
         );
         assert_eq!(client_of("10.1.2.3:1", &[]), "10.1.2.3");
+    }
+
+    #[test]
+    fn what_a_client_sends_does_not_hide_what_the_proxy_adds() {
+        for line in [
+            "\u{ff}, 198.51.100.7",
+            "nonsense, 198.51.100.7",
+            "6.6.6.6, 198.51.100.7:4711",
+            "198.51.100.7,",
+            ", ,198.51.100.7 , ",
+        ] {
+            assert_eq!(client_of("10.1.2.3:1", &[line]), "198.51.100.7", "{line}");
+        }
+        assert_eq!(client_of("10.1.2.3:1", &["[2001:db8::7]:4711"]), "2001:db8::7");
     }
 }

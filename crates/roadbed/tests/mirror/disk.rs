@@ -46,7 +46,7 @@ async fn the_oldest_goes() -> Result<()> {
     ensure!(evicted == 1, "{evicted} images went");
     until_held(&world.mirror, 3).await?;
 
-    let large = Image::of("large", CAP as usize + 1);
+    let large = Image::of("large", usize::try_from(CAP)? + 1);
     large.push(&world.centre, "team/large", "1").await?;
     let layer = format!("/v2/team/large/blobs/{}", large.blobs[1].digest);
     let too_large = node.get(&layer).send().await?;

@@ -30,18 +30,27 @@ impl Liar {
     pub(super) async fn start(authority: &str, files: &Files, length: usize) -> Self {
         let mut roots = RootCertStore::empty();
         roots
-            .add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap())
-            .unwrap();
-        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
-        let chain = vec![CertificateDer::from_pem_file(&files.cert).unwrap()];
-        let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+            .add(
+                CertificateDer::from_pem_slice(authority.as_bytes())
+                    .expect("the certificates of this test are right"),
+            )
+            .expect("the certificates of this test are right");
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
+            .build()
+            .expect("the certificates of this test are right");
+        let chain = vec![
+            CertificateDer::from_pem_file(&files.cert).expect("the certificates of this test are right"),
+        ];
+        let key = PrivateKeyDer::from_pem_file(&files.key).expect("the certificates of this test are right");
         let config = ServerConfig::builder()
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)
-            .unwrap();
+            .expect("the certificates of this test are right");
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = socket.local_addr().unwrap().port();
+        let socket = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("there is a free port");
+        let port = socket.local_addr().expect("it is bound").port();
         let lies = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&lies);
         let task = tokio::spawn(async move {

@@ -29,6 +29,16 @@ async fn asked(mirror: &Mirror) -> Result<()> {
     Ok(())
 }
 
+/// Waits until it does not leave its centre alone any more.
+async fn until_reached(mirror: &Mirror) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while mirror.node().get("/v2/team/app/tags/list").send().await?.status == 503 {
+        ensure!(Instant::now() < deadline, "never reaches its centre");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
 async fn mirror(listen: u16, centre: u16) -> Mirror {
     Mirror::start(&[
         ("ROADBED_MIRROR__LISTEN", &format!("127.0.0.1:{listen}")),
@@ -44,6 +54,8 @@ async fn circles() -> Result<()> {
     asked(&alone).await?;
     let (one, other) = (free_port(), free_port());
     let (first, second) = (mirror(one, other).await, mirror(other, one).await);
+    // It was there before the other one, and leaves alone for a moment whom it did not reach.
+    until_reached(&first).await?;
     asked(&first).await?;
     asked(&second).await?;
     // One question each for what was asked, and one now and then whether anybody is there.

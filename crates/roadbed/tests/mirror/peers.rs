@@ -47,12 +47,12 @@ impl Circle {
     /// A mirror that listens to peers on a port and asks those on others.
     async fn mirror(&self, centre: &Server, listen: u16, peers: &[u16]) -> Mirror {
         let text = |path: &Path| path.to_string_lossy().into_owned();
-        let listed: Vec<String> = peers.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let addresses: Vec<String> = peers.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         mirror_of(
             &centre.url(),
             &[
                 ("ROADBED_MIRROR__PEER_LISTEN", &format!("127.0.0.1:{listen}")),
-                ("ROADBED_MIRROR__PEERS", &listed.join(",")),
+                ("ROADBED_MIRROR__PEERS", &addresses.join(",")),
                 (
                     "ROADBED_MIRROR__PEER_CA",
                     &text(&self.directory.path().join("ca.crt")),

@@ -234,10 +234,12 @@ async fn lies() -> Result<()> {
     charts
         .repository
         .add_as("app", VERSION, archive, &sha256_hex(b"another one"));
-    let noise: String = (0..4_000_u32)
+    let noise: Vec<String> = (0..4_000_u32)
         .map(|number| format!("{:x}", number.wrapping_mul(2_654_435_761)))
         .collect();
-    charts.repository.add("app", "2.0.0", &[("values.yaml", &noise)]);
+    charts
+        .repository
+        .add("app", "2.0.0", &[("values.yaml", &noise.concat())]);
     let lied = charts.deployer.get(ARCHIVE).send().await?;
     ensure!(
         lied.error_message()?.contains("as its index says"),

@@ -16,7 +16,7 @@ use tokio::{
 const AGENT: &str = "containerd/v2.0.0";
 
 /// Nothing may be silent for longer: what does not come is to be said.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Most bytes of a head.
 const HEAD: usize = 16 * 1024;
@@ -164,7 +164,7 @@ impl Kubelet {
         if header(&head, "connection").is_some_and(|said| said.eq_ignore_ascii_case("close")) {
             self.stream = None;
         }
-        self.told(path, status, &head, &body)
+        Self::told(path, status, &head, &body)
     }
 
     async fn connect(&mut self) -> Result<()> {
@@ -230,7 +230,7 @@ impl Kubelet {
     }
 
     /// An error must say what it is, and when to come again if that helps.
-    fn told(&self, path: &str, status: u16, head: &str, body: &[u8]) -> Result<Came> {
+    fn told(path: &str, status: u16, head: &str, body: &[u8]) -> Result<Came> {
         let said: serde_json::Value = serde_json::from_slice(body)
             .with_context(|| format!("{path}: {head}{}", String::from_utf8_lossy(body)))?;
         let message = said["errors"][0]["message"].as_str().unwrap_or_default();

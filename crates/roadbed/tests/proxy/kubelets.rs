@@ -116,7 +116,7 @@ pub(super) async fn pull(
 }
 
 /// Has all nodes pull an image.
-async fn cluster(world: &World, login: &str, image: &Arc<Image>) -> JoinSet<Result<Fate>> {
+fn cluster(world: &World, login: &str, image: &Arc<Image>) -> JoinSet<Result<Fate>> {
     let (registry, all_are_there) = (world.server.address(), Arc::new(Barrier::new(NODES)));
     let mut nodes = JoinSet::new();
     for number in 0..NODES {
@@ -152,7 +152,7 @@ async fn cold() -> Result<()> {
     world.upstream.add(image.name, "1", &image.blobs, &image.document);
     world.upstream.pause(Duration::from_secs(1));
     let begun = Instant::now();
-    let fate = all(cluster(&world, &login, &image).await).await?;
+    let fate = all(cluster(&world, &login, &image)).await?;
     tell("cold", fate, begun);
     ensure!(
         fate.broken == 0,
@@ -176,7 +176,7 @@ async fn killed() -> Result<()> {
     // Each blob stands still half way.
     world.upstream.pause(Duration::from_mins(1));
     let begun = Instant::now();
-    let nodes = cluster(&world, &login, &image).await;
+    let nodes = cluster(&world, &login, &image);
     for part in &image.blobs {
         while world.upstream.count("GET", &part.digest) == 0 {
             ensure!(begun.elapsed() < PATIENCE, "{} was never asked for", part.digest);

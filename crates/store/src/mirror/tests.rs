@@ -55,7 +55,10 @@ async fn permits_and_refusals_outlive_a_restart_and_end() {
     kit.restart().await;
     let store = &kit.store;
     assert_eq!(store.mirror_permits(10).await.unwrap().len(), 3);
-    assert_eq!(store.mirror_refusals(10).await.unwrap(), [refusal.clone()]);
+    assert_eq!(
+        store.mirror_refusals(10).await.unwrap(),
+        std::slice::from_ref(&refusal)
+    );
     store.tidy_mirror(now, 10).await.unwrap();
     assert_eq!(store.mirror_permits(10).await.unwrap().len(), 2, "one was old");
     store

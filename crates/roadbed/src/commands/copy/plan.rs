@@ -103,12 +103,13 @@ impl<'s> Planner<'s> {
             if self.seen.insert(found.digest) {
                 self.add_parts(&found, depth).await?;
                 self.manifests.push(found.digest);
-                self.bytes += found.bytes.len();
-                ensure!(
-                    self.manifests.len() <= MANIFESTS_OF_AN_IMAGE && self.bytes <= BYTES,
-                    "an image has at most {MANIFESTS_OF_AN_IMAGE} manifests of {BYTES} bytes together: copy its platforms one by one"
-                );
             }
+            // One that was seen before is held once more, to be put under another name.
+            self.bytes += found.bytes.len();
+            ensure!(
+                self.plan.steps.len() < MANIFESTS_OF_AN_IMAGE && self.bytes <= BYTES,
+                "an image has at most {MANIFESTS_OF_AN_IMAGE} manifests of {BYTES} bytes together: copy its platforms one by one"
+            );
             self.plan.steps.push(Step {
                 found,
                 under,

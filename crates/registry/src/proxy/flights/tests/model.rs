@@ -153,7 +153,7 @@ async fn client(flights: Arc<Flights>, wanted: Wanted, right: Bytes, mut dice: D
             Stage::Coming(incoming) => break incoming,
             Stage::Landed => return true,
             Stage::Failed(_) => return false,
-            Stage::Asked => {}
+            Stage::New | Stage::Asked => {}
         }
         if boarded.changed().await.is_err() {
             return false;
