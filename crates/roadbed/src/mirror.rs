@@ -113,7 +113,13 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     room.settle().await;
     let gate: Arc<dyn Gate> = Arc::new(parts.gate(&config));
     let peers = parts.peers(&config.mirror, &mut metrics)?;
-    let proxy = parts.proxy(&config, &gate, peers, Arc::new(room.clone()), &mut metrics);
+    let proxy = parts.proxy(
+        &config,
+        &gate,
+        peers.as_ref(),
+        Arc::new(room.clone()),
+        &mut metrics,
+    );
     let access_log = serve::access_log(&config)?;
     let registry = parts.registry(
         &config,
@@ -287,7 +293,7 @@ impl Parts {
         &self,
         config: &Config,
         gate: &Arc<dyn Gate>,
-        peers: Option<Arc<Peers>>,
+        peers: Option<&Arc<Peers>>,
         room: Arc<dyn Room>,
         metrics: &mut Metrics,
     ) -> Option<Proxy> {
@@ -311,7 +317,7 @@ impl Parts {
             source: Arc::new(MirrorSource {
                 space: Arc::clone(space),
                 centre: Arc::clone(&self.centre),
-                peers: peers.clone(),
+                peers: peers.cloned(),
                 permits: Arc::clone(&self.permits),
                 refusals: Arc::clone(&self.refusals),
             }),
@@ -463,7 +469,7 @@ fn upstream_settings(mirror: &Mirror, url: Url) -> Result<UpstreamSettings> {
 }
 
 /// A mirror is small: nobody pushes, signs in or asks for reports.
-fn limits_of_store(limits: StoreLimits) -> StoreLimits {
+fn limits_of_store(limits: &StoreLimits) -> StoreLimits {
     let [manifests, rows, small] = CACHES;
     StoreLimits {
         manifest_cache_bytes: limits.manifest_cache_bytes.min(manifests),
@@ -472,7 +478,7 @@ fn limits_of_store(limits: StoreLimits) -> StoreLimits {
         read_connections: limits.read_connections.min(2),
         collect_grace: limits.collect_grace.min(GRACE),
         pull_log_rows: limits.pull_log_rows.min(10_000),
-        ..limits
+        ..limits.clone()
     }
 }
 
@@ -485,7 +491,7 @@ async fn open_store(config: &Config) -> Result<Store> {
         StoreConfig {
             data_dir,
             touches_blobs: config.tls_files().is_some() || config.mirror.peer_listen.is_some(),
-            limits: limits_of_store(config.store_limits()),
+            limits: limits_of_store(&config.store_limits()),
         },
         Arc::new(SystemClock),
     );

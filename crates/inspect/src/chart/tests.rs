@@ -228,15 +228,15 @@ fn a_chart_that_costs_too_much_is_read_in_part() {
     );
     assert!(whys.iter().any(|why| why.contains("chart.bytes")), "{whys:?}");
 
-    let many: String = (0..IMAGES + 5)
+    let many: Vec<String> = (0..IMAGES + 5)
         .map(|number| format!("k{number}: {{image: 'a/b:{number}'}}\n"))
         .collect();
-    let found = facts(&[("values.yaml", &many)]);
+    let found = facts(&[("values.yaml", &many.concat())]);
     assert_eq!((found.images.len(), found.more_images), (IMAGES, 5));
-    let many: String = (0..UNKNOWN + 5)
+    let many: Vec<String> = (0..UNKNOWN + 5)
         .map(|number| format!("k{number}: {{image: '{{{{ {number} }}}}'}}\n"))
         .collect();
-    let found = facts(&[("values.yaml", &many)]);
+    let found = facts(&[("values.yaml", &many.concat())]);
     assert_eq!((found.unknown.len(), found.more_unknown), (UNKNOWN, 5));
 
     let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
@@ -244,9 +244,8 @@ fn a_chart_that_costs_too_much_is_read_in_part() {
         .iter()
         .zip(["b", "c", "d", "e", "f", "g", "h"])
     {
-        bomb.push_str(&format!(
-            "{other}: &{other} [*{one},*{one},*{one},*{one},*{one},*{one},*{one},*{one}]\n"
-        ));
+        let line = format!("{other}: &{other} [*{one},*{one},*{one},*{one},*{one},*{one},*{one},*{one}]\n");
+        bomb.push_str(&line);
     }
     let found = facts(&[("values.yaml", &bomb)]);
     assert_eq!(unknown(&found), [("values.yaml", "it cannot be read")]);

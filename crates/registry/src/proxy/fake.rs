@@ -312,7 +312,7 @@ impl Source for Fake {
             self.think().await?;
             let mut tags = Vec::new();
             self.change(|state| {
-                tags.extend(state.manifests.keys().filter_map(|key| key.parse::<Tag>().ok()))
+                tags.extend(state.manifests.keys().filter_map(|key| key.parse::<Tag>().ok()));
             });
             tags.truncate(most);
             Ok(tags)

@@ -104,7 +104,7 @@ impl NodesPlan {
             let (number, pulled) = node.context("a node panicked")??;
             results[number].push(pulled);
         }
-        Ok(results.into_iter().map(summed).collect())
+        Ok(results.into_iter().map(|pulled| summed(&pulled)).collect())
     }
 
     async fn one(&self, group: &Group) -> Result<Pulled> {
@@ -139,7 +139,7 @@ impl NodesPlan {
     }
 }
 
-fn summed(pulled: Vec<Pulled>) -> GroupResult {
+fn summed(pulled: &[Pulled]) -> GroupResult {
     GroupResult {
         ends: pulled.iter().map(|one| one.seconds).collect(),
         told: pulled.iter().map(|one| one.told).sum(),

@@ -88,6 +88,10 @@ Examples:
   roadbed mirror install --mirror http://127.0.0.1:5080 --centre https://registry.example --namespace docker.io --dry-run
   roadbed mirror install --config /etc/roadbed/mirror.toml
   roadbed mirror install --config /etc/roadbed/mirror.toml --uninstall")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of a command line, each for itself"
+)]
 pub(crate) struct InstallArgs {
     /// Where containerd looks for hosts.toml
     #[arg(long, value_name = "DIR", default_value = "/etc/containerd/certs.d")]

@@ -177,7 +177,7 @@ impl Admission {
         }
         let asker = inner.centre.asker(who, &wanted.space);
         let answer = inner.centre.ask(self.question(&asker, wanted)).await;
-        match self.heard(answer) {
+        match Self::heard(answer) {
             Ok(()) => {
                 inner.permits.grant(who, &wanted.local).await;
                 inner.centre.takes(&wanted.local, &asker);
@@ -223,7 +223,7 @@ impl Admission {
         Ok(())
     }
 
-    fn heard(&self, answer: Result<(), CentreError>) -> Result<(), No> {
+    fn heard(answer: Result<(), CentreError>) -> Result<(), No> {
         let error = match answer {
             Ok(()) => return Ok(()),
             Err(CentreError::Away { why, .. }) => return Err(No::Away(why)),

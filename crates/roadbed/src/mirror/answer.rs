@@ -9,7 +9,8 @@ use oci::{ErrorBody, ErrorCode, ErrorEntry};
 pub(super) struct Refusal {
     status: StatusCode,
     entry: ErrorEntry,
-    headers: HeaderMap,
+    /// Boxed, since it is in the error of everything.
+    headers: Box<HeaderMap>,
 }
 
 impl Refusal {
@@ -17,7 +18,7 @@ impl Refusal {
         Self {
             status,
             entry: ErrorEntry::new(code, message),
-            headers: HeaderMap::new(),
+            headers: Box::default(),
         }
     }
 
@@ -43,7 +44,7 @@ impl Refusal {
     pub(super) fn into_response(self) -> Response<Body> {
         let body = ErrorBody::from(self.entry).to_json();
         let mut response = json(self.status, body);
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(*self.headers);
         response
     }
 }

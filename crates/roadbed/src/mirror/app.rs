@@ -137,11 +137,11 @@ impl MirrorApp {
             Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, message)
         })?;
         let mut response = self.registry.handle(peer, address, request).await;
-        self.describe(&mut response, &wanted.space, stale.as_deref());
+        Self::describe(&mut response, &wanted.space, stale.as_deref());
         Ok(Answered::ByRegistry(response))
     }
 
-    fn describe(&self, response: &mut Response<Body>, space: &Space, stale: Option<&str>) {
+    fn describe(response: &mut Response<Body>, space: &Space, stale: Option<&str>) {
         if let Some(Ok(value)) = space.asked_as.as_deref().map(HeaderValue::try_from) {
             response.headers_mut().insert(NAMESPACE.clone(), value);
         }

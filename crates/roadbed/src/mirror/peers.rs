@@ -215,12 +215,12 @@ impl Peers {
         let mut is_whole = true;
         for name in &self.settings.names {
             let host = (name.host.trim_matches(['[', ']']), name.port);
-            match tokio::time::timeout(RESOLVE_WAIT, tokio::net::lookup_host(host)).await {
-                Ok(Ok(addresses)) => found.extend(addresses.map(|address| (name, address))),
-                _ => {
-                    is_whole = false;
-                    tracing::debug!(peers = %name, "the name of peers could not be resolved");
-                }
+            let resolved = tokio::time::timeout(RESOLVE_WAIT, tokio::net::lookup_host(host)).await;
+            if let Ok(Ok(addresses)) = resolved {
+                found.extend(addresses.map(|address| (name, address)));
+            } else {
+                is_whole = false;
+                tracing::debug!(peers = %name, "the name of peers could not be resolved");
             }
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -106,8 +106,8 @@ mod tests {
     use super::*;
 
     const TIMES: PermitTimes = PermitTimes {
-        fresh: Duration::from_secs(60),
-        kept: Duration::from_secs(3_600),
+        fresh: Duration::from_mins(1),
+        kept: Duration::from_hours(1),
     };
 
     fn after(seconds: i64, brought: Brought) -> Standing {

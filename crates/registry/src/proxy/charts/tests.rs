@@ -90,9 +90,9 @@ fn an_index_that_costs_too_much_is_refused() {
         .iter()
         .zip(["b", "c", "d", "e", "f", "g", "h", "i"])
     {
-        bomb.push_str(&format!(
-            "{other}: &{other} [*{one},*{one},*{one},*{one},*{one},*{one},*{one},*{one},*{one}]\n"
-        ));
+        let line =
+            format!("{other}: &{other} [*{one},*{one},*{one},*{one},*{one},*{one},*{one},*{one},*{one}]\n");
+        bomb.push_str(&line);
     }
     assert!(matches!(read(&bomb), Err(IndexError::Malformed { .. })));
     let deep = format!(

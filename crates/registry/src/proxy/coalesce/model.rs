@@ -137,15 +137,11 @@ async fn client(coalesce: Arc<dyn Joining>, known: Shared, mut dice: Dice) -> u3
     let key = dice.roll(KEYS);
     let joined_at = known.lock().unwrap().now();
     let work_dice = Dice::new(dice.roll(u64::MAX));
-    let joined = coalesce.join(key, &mut || begin(&known, key, work_dice.clone()));
-    let joined = match joined {
-        Ok(joined) => joined,
-        Err(Full) => {
-            let known = known.lock().unwrap();
-            let is_there = known.running().any(|piece| piece.key == key);
-            assert!(known.running().count() >= MOST && !is_there, "there was room");
-            return 0;
-        }
+    let Ok(joined) = coalesce.join(key, &mut || begin(&known, key, work_dice.clone())) else {
+        let known = known.lock().unwrap();
+        let is_there = known.running().any(|piece| piece.key == key);
+        assert!(known.running().count() >= MOST && !is_there, "there was room");
+        return 0;
     };
     if dice.roll(4) == 0 {
         dice.give_way().await;
@@ -263,21 +259,18 @@ impl Joining for Broken {
         let task = tokio::spawn(async move {
             let done = if fault == Fault::KeepsTheKeyOfWhatIsLost {
                 work.await
+            } else if let Ok(done) = tokio::spawn(work).await {
+                done
             } else {
-                match tokio::spawn(work).await {
-                    Ok(done) => done,
-                    Err(_) => {
-                        all.lock().unwrap().remove(&key);
-                        return;
-                    }
-                }
+                all.lock().unwrap().remove(&key);
+                return;
             };
             if fault != Fault::KeepsTheKey {
                 all.lock().unwrap().remove(&key);
             }
             sender.send_replace(Some(done));
         });
-        if fault == Fault::StopsTheWork && self.count.fetch_add(1, Ordering::Relaxed) % 3 == 0 {
+        if fault == Fault::StopsTheWork && self.count.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
             task.abort();
         }
         Ok(joined)

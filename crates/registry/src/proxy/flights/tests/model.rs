@@ -28,7 +28,7 @@ const CLIENTS: u64 = 40;
 const LARGEST: u64 = 80_000;
 
 /// How long it may take until all is here when all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// xorshift64*: the same seed is the same story.
 #[derive(Clone)]
