@@ -102,9 +102,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     let _telemetry = telemetry::init(&config.log, &config.telemetry)?;
     process::raise_descriptor_limit();
     let parts = Parts::make(&config).await?;
-    let address = parts.socket.local_addr().context("the socket has no address")?;
-    let scheme = if parts.tls.is_some() { "https" } else { "http" };
-    let url = format!("{scheme}://{address}");
+    let url = parts.url()?;
     announce(&url, &parts)?;
 
     let mut metrics = Metrics::with_prefix("roadbed");
@@ -185,6 +183,13 @@ struct Parts {
 }
 
 impl Parts {
+    /// Where it is reached.
+    fn url(&self) -> Result<String> {
+        let address = self.socket.local_addr().context("the socket has no address")?;
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{address}"))
+    }
+
     async fn make(config: &Config) -> Result<Self> {
         let mirror = &config.mirror;
         let (url, name) = centre_of(mirror)?;
