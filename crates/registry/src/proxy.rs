@@ -31,6 +31,8 @@ mod breaker;
 mod charts;
 mod coalesce;
 mod condition;
+#[cfg(test)]
+mod dice;
 mod error;
 #[cfg(test)]
 mod fake;

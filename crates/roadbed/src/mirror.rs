@@ -556,17 +556,9 @@ async fn tidy(store: Store, permits: Arc<Permits>, most: u64) {
     }
 }
 
-/// Resolves when the listeners should close. A second signal ends the process at once.
+/// Resolves when the listener should close, and has told that of peers so.
 async fn stop_requested(health: MirrorHealth, delay: Duration, stop: watch::Sender<bool>) {
-    process::signalled().await;
-    tracing::info!("stopping: no longer ready, requests in flight finish");
-    health.drain();
-    tokio::spawn(async {
-        process::signalled().await;
-        tracing::warn!("second signal: stopping at once");
-        std::process::exit(1);
-    });
-    tokio::time::sleep(delay).await;
+    process::stop_requested(move || health.drain(), delay).await;
     stop.send_replace(true);
 }
 

@@ -122,7 +122,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let housekeeping = Housekeeping::start(&config, &store);
 
     write_ready_file(&url_of(&config, address))?;
-    tell_of_cut(listener.run(stop_requested(health, delay)).await);
+    let stop = process::stop_requested(move || health.drain(), delay);
+    tell_of_cut(listener.run(stop).await);
     looking::stop(looking).await;
     drop((fetching, prefetching));
     drop(tellers);
@@ -267,20 +268,6 @@ pub(crate) fn write_ready_file(url: &str) -> anyhow::Result<()> {
     std::fs::write(&partial, url)
         .and_then(|()| std::fs::rename(&partial, &file))
         .with_context(|| format!("cannot write {READY_FILE} {}", PathBuf::from(&file).display()))
-}
-
-/// Resolves when the listener should close: a signal came, and load balancers had `delay` to see that `/readyz` says no.
-/// A second signal ends the process at once.
-async fn stop_requested(health: Health, delay: Duration) {
-    process::signalled().await;
-    tracing::info!("stopping: no longer ready, requests in flight finish");
-    health.drain();
-    tokio::spawn(async {
-        process::signalled().await;
-        tracing::warn!("second signal: stopping at once");
-        std::process::exit(1);
-    });
-    tokio::time::sleep(delay).await;
 }
 
 fn web_config(config: &Config, instance: &str) -> web::WebConfig {

@@ -18,6 +18,8 @@ use crate::{
     StoreLimits, UploadError,
 };
 
+pub(crate) mod dice;
+
 /// A store and its clock, which begins now and stands still.
 pub(crate) struct Kit {
     pub(crate) store: Store,

@@ -252,3 +252,26 @@ fn a_chart_that_costs_too_much_is_read_in_part() {
     let long = format!("image: 'acme/{}:1'\n", "a".repeat(TEXT_BYTES));
     assert_eq!(images(&facts(&[("values.yaml", &long)])), Vec::<&str>::new());
 }
+
+proptest::proptest! {
+    /// Rubbish, and words of values and templates in any order.
+    #[test]
+    fn whatever_a_chart_holds_its_facts_are_bounded(
+        metadata in "(apiVersion: v2\nname: app\nversion: 1.2.3\n)?[a-z:{}&*!|>'\" \\-\\[\\]\n]{0,80}",
+        words in proptest::collection::vec(
+            "image: |registry: |repository: |tag: |digest: |name: |- |  |\n|\\{\\{ .x \\}\\}|\\{|\\}|\\[|\\]|&a |\\*a|<<: |a/b:1|@sha256:[0-9a-f]{0,8}|\\PC{0,6}|\u{0}",
+            0..60,
+        ),
+    ) {
+        let text = words.concat();
+        let files = [("values.yaml", text.as_str()), ("templates/a.yaml", text.as_str())];
+        if let Some(facts) = facts_with(&metadata, &files) {
+            assert!(facts.images.len() <= IMAGES && facts.unknown.len() <= UNKNOWN);
+            for image in &facts.images {
+                assert!(image.reference.len() <= TEXT_BYTES);
+                let normal = reference::normal(&image.reference);
+                assert_eq!(normal.as_deref(), Some(image.reference.as_str()), "read twice it is the same");
+            }
+        }
+    }
+}

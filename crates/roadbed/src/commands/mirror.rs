@@ -64,14 +64,7 @@ impl ServeMirrorArgs {
             ("--listen", "mirror.listen", self.listen),
             ("--disk", "mirror.disk", self.disk),
         ];
-        let flags = flags.into_iter().filter_map(|(option, key, value)| {
-            Some(Flag {
-                option,
-                key,
-                value: value?,
-            })
-        });
-        Sources::of_process(self.file.config, flags.collect())
+        Sources::of_process(self.file.config, Flag::given(flags))
     }
 }
 

@@ -61,14 +61,7 @@ impl ServeArgs {
             ("--tls-cert", "server.tls_cert", self.tls_cert.map(path)),
             ("--tls-key", "server.tls_key", self.tls_key.map(path)),
         ];
-        let flags = flags.into_iter().filter_map(|(option, key, value)| {
-            Some(Flag {
-                option,
-                key,
-                value: value?,
-            })
-        });
-        Sources::of_process(self.file.config, flags.collect())
+        Sources::of_process(self.file.config, Flag::given(flags))
     }
 }
 

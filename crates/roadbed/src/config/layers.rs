@@ -27,6 +27,22 @@ pub(crate) struct Flag {
     pub(crate) value: String,
 }
 
+impl Flag {
+    /// Those of option, key and value that were given.
+    pub(crate) fn given<const N: usize>(
+        flags: [(&'static str, &'static str, Option<String>); N],
+    ) -> Vec<Self> {
+        let given = flags.into_iter().filter_map(|(option, key, value)| {
+            Some(Self {
+                option,
+                key,
+                value: value?,
+            })
+        });
+        given.collect()
+    }
+}
+
 /// Where the three layers come from, before anything is read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {

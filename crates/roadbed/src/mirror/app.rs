@@ -63,29 +63,15 @@ impl Handler for MirrorApp {
             request.uri().clone(),
             request.headers().clone(),
         );
-        match self.answer(peer, address, request).await {
+        let response = match self.answer(peer, address, request).await {
             // It was counted and logged by the registry.
-            Ok(Answered::ByRegistry(response)) => response,
-            Ok(Answered::Here(response)) => self.registry.record(
-                "mirror",
-                address,
-                (&method, &uri, &headers),
-                None,
-                started,
-                response,
-            ),
-            Err(refusal) => {
-                let response = refusal.into_response();
-                self.registry.record(
-                    "mirror",
-                    address,
-                    (&method, &uri, &headers),
-                    None,
-                    started,
-                    response,
-                )
-            }
-        }
+            Ok(Answered::ByRegistry(response)) => return response,
+            Ok(Answered::Here(response)) => response,
+            Err(refusal) => refusal.into_response(),
+        };
+        let head = (&method, &uri, &headers);
+        self.registry
+            .record("mirror", address, head, None, started, response)
     }
 }
 

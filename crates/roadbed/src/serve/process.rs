@@ -1,5 +1,7 @@
 //! What the process asks of the operating system.
 
+use std::time::Duration;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::signal;
 
@@ -18,7 +20,7 @@ pub(crate) fn raise_descriptor_limit() {
 }
 
 /// Waits for the next SIGTERM or SIGINT.
-pub(crate) async fn signalled() {
+async fn signalled() {
     let [terminate, interrupt] = STOP_SIGNALS.map(signal);
     match (terminate, interrupt) {
         (Ok(mut terminate), Ok(mut interrupt)) => {
@@ -30,4 +32,18 @@ pub(crate) async fn signalled() {
         // Without handlers the system's own action ends the process.
         _ => std::future::pending().await,
     }
+}
+
+/// Resolves when listeners should close: a signal came, nothing is ready any more after `drain`, and load balancers had `delay` to
+/// see that. A second signal ends the process at once.
+pub(crate) async fn stop_requested(drain: impl FnOnce(), delay: Duration) {
+    signalled().await;
+    tracing::info!("stopping: no longer ready, requests in flight finish");
+    drain();
+    tokio::spawn(async {
+        signalled().await;
+        tracing::warn!("second signal: stopping at once");
+        std::process::exit(1);
+    });
+    tokio::time::sleep(delay).await;
 }

@@ -12,28 +12,14 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
 use super::*;
+use crate::proxy::dice::Dice;
 
 const STORIES: u64 = 1_500;
 const CLIENTS: u64 = 24;
 const KEYS: u64 = 3;
 const MOST: usize = 2;
 
-/// xorshift64*: the same seed is the same story.
-#[derive(Clone)]
-struct Dice(u64);
-
 impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
-    }
-
     /// Gives way to others, a little or until they all wait.
     async fn give_way(&mut self) {
         for _ in 0..self.roll(4) {

@@ -13,6 +13,7 @@ use sea_orm::FromQueryResult;
 
 use crate::Timestamp;
 use crate::db::sql;
+use crate::testing::dice::{Dice, sabotage};
 use crate::testing::{Kit, image, index, sha256};
 
 const REPOS: [&str; 3] = ["a", "b", "c/d"];
@@ -20,17 +21,7 @@ const BLOBS: u64 = 8;
 const TAGS: u64 = 4;
 const OPERATIONS: u32 = 1_500;
 
-/// xorshift64*: the same seed is the same story.
-struct Dice(u64);
-
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
-    }
-
     fn repo(&mut self) -> &'static str {
         REPOS[usize::try_from(self.roll(REPOS.len() as u64)).unwrap()]
     }
@@ -453,7 +444,7 @@ async fn tell(seed: u64, sabotage: Option<&'static str>) {
         ci,
         late,
         reader,
-        dice: Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+        dice: Dice::new(seed),
         repos: BTreeMap::new(),
         contents: BTreeMap::new(),
     };
@@ -490,18 +481,6 @@ stories! {
     no_live_blob_is_ever_gone_and_no_dead_one_stays_2: 2;
     no_live_blob_is_ever_gone_and_no_dead_one_stays_3: 3;
     no_live_blob_is_ever_gone_and_no_dead_one_stays_4: 4;
-}
-
-/// A model that notices nothing proves nothing.
-macro_rules! sabotage {
-    ($($name:ident: $sql:literal;)+) => {$(
-        #[tokio::test]
-        #[should_panic]
-        #[expect(clippy::should_panic_without_expect, reason = "which check notices first is left to the dice")]
-        async fn $name() {
-            tell(5, Some($sql)).await;
-        }
-    )+};
 }
 
 sabotage! {

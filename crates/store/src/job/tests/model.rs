@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::testing::dice::{Dice, sabotage, stories};
 
 const SUBJECTS: u64 = 6;
 const OPERATIONS: u32 = 400;
@@ -16,22 +17,6 @@ const OPERATIONS: u32 = 400;
 const STORIES: u64 = 6;
 
 const LEASE_SECONDS: u64 = 60;
-
-/// xorshift64*: the same seed is the same story.
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
-    }
-}
 
 /// What is known of a job that is not done.
 #[derive(Debug, Clone)]
@@ -339,35 +324,11 @@ async fn tell(seed: u64, sabotage: Option<&'static str>) {
     story.drain().await;
 }
 
-macro_rules! stories {
-    ($($name:ident: $first:literal;)+) => {$(
-        #[tokio::test]
-        async fn $name() {
-            for seed in $first..$first + STORIES {
-                println!("seed {seed}");
-                tell(seed, None).await;
-            }
-        }
-    )+};
-}
-
 stories! {
     no_job_is_lost_and_none_has_two_workers_1: 100;
     no_job_is_lost_and_none_has_two_workers_2: 200;
     no_job_is_lost_and_none_has_two_workers_3: 300;
     no_job_is_lost_and_none_has_two_workers_4: 400;
-}
-
-/// A model that notices nothing proves nothing.
-macro_rules! sabotage {
-    ($($name:ident: $sql:literal;)+) => {$(
-        #[tokio::test]
-        #[should_panic]
-        #[expect(clippy::should_panic_without_expect, reason = "which check notices first is left to the dice")]
-        async fn $name() {
-            tell(5, Some($sql)).await;
-        }
-    )+};
 }
 
 sabotage! {

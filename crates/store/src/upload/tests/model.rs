@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::Timestamp;
+use crate::testing::dice::{Dice, sabotage, stories};
 
 const OPERATIONS: u32 = 150;
 
@@ -27,17 +28,7 @@ const REPO: &str = "team/app";
 /// Largest chunk, bytes.
 const CHUNK: u64 = 3_000;
 
-/// xorshift64*: the same seed is the same story.
-struct Dice(u64);
-
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
-    }
-
     fn bytes(&mut self) -> Vec<u8> {
         let length = self.roll(CHUNK);
         (0..length)
@@ -398,7 +389,7 @@ async fn tell(seed: u64, sabotage: Option<&'static str>) {
     let mut story = Story {
         kit,
         callers,
-        dice: Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+        dice: Dice::new(seed),
         sessions: Vec::new(),
         blobs: Vec::new(),
     };
@@ -416,35 +407,11 @@ async fn tell(seed: u64, sabotage: Option<&'static str>) {
     story.end().await;
 }
 
-macro_rules! stories {
-    ($($name:ident: $first:literal;)+) => {$(
-        #[tokio::test]
-        async fn $name() {
-            for seed in $first..$first + STORIES {
-                println!("seed {seed}");
-                tell(seed, None).await;
-            }
-        }
-    )+};
-}
-
 stories! {
     no_byte_of_an_upload_is_lost_or_wrong_1: 100;
     no_byte_of_an_upload_is_lost_or_wrong_2: 200;
     no_byte_of_an_upload_is_lost_or_wrong_3: 300;
     no_byte_of_an_upload_is_lost_or_wrong_4: 400;
-}
-
-/// A model that notices nothing proves nothing.
-macro_rules! sabotage {
-    ($($name:ident: $sql:literal;)+) => {$(
-        #[tokio::test]
-        #[should_panic]
-        #[expect(clippy::should_panic_without_expect, reason = "which check notices first is left to the dice")]
-        async fn $name() {
-            tell(5, Some($sql)).await;
-        }
-    )+};
 }
 
 sabotage! {

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::*;
+use crate::proxy::dice::Dice;
 use crate::proxy::source::{Asked, Source, SourceBody, SourceHead, SourceManifest};
 
 /// Stories of one test, told at the same time.
@@ -30,22 +31,7 @@ const LARGEST: u64 = 80_000;
 /// How long it may take until all is here when all is well.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// xorshift64*: the same seed is the same story.
-#[derive(Clone)]
-struct Dice(u64);
-
 impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
-    }
-
     fn size(&mut self, most: u64) -> usize {
         usize::try_from(self.roll(most)).unwrap()
     }
