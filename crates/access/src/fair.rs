@@ -249,6 +249,12 @@ impl<P: Copy + Ord + Hash, A: Copy + Ord + Hash, T> FairQueue<P, A, T> {
         self.lines.iter().map(|line| line.waiting).sum()
     }
 
+    /// How many requests of a principal wait in a class, from all its addresses.
+    pub fn waiting_of(&self, class: Class, principal: &P) -> usize {
+        let caller = self.lines[class.index()].callers.get(principal);
+        caller.map_or(0, |caller| caller.waiting)
+    }
+
     /// How many wait in each class.
     pub fn waiting_by_class(&self) -> [usize; Class::ALL.len()] {
         std::array::from_fn(|class| self.lines[class].waiting)

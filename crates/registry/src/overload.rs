@@ -1,9 +1,10 @@
 //! What stands between a request and the work that it asks for: bans and rates, its class, and whose turn it is.
 //!
-//! There are two turnstiles. One is for the processor: it is used only while a lane is behind ([`crate::traffic::lag`]) or
-//! somebody waits already, and a turn lasts until the handler has to wait for something or has answered. So what stands in the
-//! runtime's own line, first come first served, stays short, whoever sends how much. The other one is for the database and the
-//! disk: pulls that memory does not answer, and lists; how many at a time follows how long they take.
+//! There are turnstiles for two things. One is the processor, where a turn lasts until the handler has to wait for something or has
+//! answered. So what stands in the runtime's own line, first come first served, stays short, whoever sends how much. On express
+//! lanes turns are taken only while a lane is behind ([`crate::traffic::lag`]) or somebody waits already; who has many requests
+//! waiting there moves to the lane for crowds, which has a turnstile of its own. The other thing is the database and the disk:
+//! pulls that memory does not answer, and lists; how many at a time follows how long they take.
 
 use std::{
     collections::HashMap,
@@ -34,6 +35,7 @@ use crate::{
     route::Route,
     traffic::{
         lag,
+        lanes::crowd,
         meter::{Answer, Meter, Usage},
         turnstile::{Asker, LineState, Turn, Turnstile},
     },
@@ -74,6 +76,9 @@ impl Default for TrafficConfig {
 /// Turns that a core's lane has given and not begun: enough that it never idles, few enough that nobody waits behind them.
 const TURNS_PER_LANE: usize = 4;
 
+/// Whoever has so many requests waiting for the processor crowds: a node of containerd asks for a dozen at once at most.
+const CROWD: usize = 16;
+
 /// How long somebody who is banned, throttled or not even let into the line waits for the answer that says so. Without that, ten
 /// thousand connections that do not heed it would have as much of the processor as if they were served.
 const HOLD: Duration = Duration::from_secs(1);
@@ -85,6 +90,7 @@ const PARTS: usize = 2;
 pub(crate) struct Overload {
     config: TrafficConfig,
     lanes: Arc<Turnstile>,
+    crowds: Arc<Turnstile>,
     database: Arc<Turnstile>,
     rates: Arc<Rates>,
     meter: Arc<Meter>,
@@ -138,6 +144,7 @@ impl Overload {
         };
         Self {
             lanes: Turnstile::with_limit(lanes * TURNS_PER_LANE, line),
+            crowds: Turnstile::with_limit(lanes * TURNS_PER_LANE, line),
             database: Turnstile::adaptive(bounds, line),
             rates: Arc::new(Rates::new()),
             meter: Arc::new(Meter::new()),
@@ -212,9 +219,32 @@ impl Overload {
         Ok(held.into_iter().map(|(who, _)| who).collect())
     }
 
-    /// Whether turns are taken: a lane is behind, or somebody waits.
+    /// Whether turns are taken: always among crowds, elsewhere where a lane is behind or somebody waits.
     pub(crate) fn is_pressed(&self, now: Instant) -> bool {
-        self.lanes.is_waited_for() || lag::is_behind(now, self.config.behind)
+        crowd::is_here() || self.lanes.is_waited_for() || lag::is_behind(now, self.config.behind)
+    }
+
+    /// The turnstile for the processor where this thread is.
+    fn line_here(&self) -> &Arc<Turnstile> {
+        if crowd::is_here() {
+            &self.crowds
+        } else {
+            &self.lanes
+        }
+    }
+
+    /// Has the connection move to where its sender belongs.
+    async fn find_lane(&self, asker: &Asker) {
+        let crowds = self.line_here().waiting_of(asker) >= CROWD;
+        match (crowds, crowd::is_here()) {
+            (true, true) => crowd::join(),
+            (true, false) => {
+                crowd::join();
+                tokio::task::yield_now().await;
+            }
+            (false, true) => crowd::calm(),
+            (false, false) => {}
+        }
     }
 
     /// A turn at the processor, where turns are taken at all.
@@ -222,7 +252,8 @@ impl Overload {
         if !self.is_pressed(now) {
             return Ok(None);
         }
-        match Box::pin(self.lanes.wait(asker, self.config.longest_wait)).await {
+        self.find_lane(&asker).await;
+        match Box::pin(self.line_here().wait(asker, self.config.longest_wait)).await {
             Ok(turn) => Ok(Some(turn)),
             Err(shed) => {
                 hold().await;
@@ -256,7 +287,7 @@ impl Overload {
         small.is_none().then(|| Charged {
             principal: principal.cloned(),
             meter: Arc::clone(&self.meter),
-            lanes: Arc::clone(&self.lanes),
+            lanes: Arc::clone(self.line_here()),
             asker,
             rates: (!rates.is_empty()).then(|| (Arc::clone(&self.rates), rates)),
         })
@@ -264,13 +295,14 @@ impl Overload {
 
     /// What goes on at the turnstiles: of the processor, and of the database.
     pub(crate) fn turns(&self) -> (LineState, LineState) {
-        (self.lanes.state(), self.database.state())
+        (self.lanes.state().and(self.crowds.state()), self.database.state())
     }
 
     /// Who uses what now.
     pub(crate) fn usage(&self, book: &AccessBook) -> TrafficUsage {
         let (lanes, database) = self.turns();
-        let (at_lanes, at_database) = (self.lanes.waiters(), self.database.waiters());
+        let (mut at_lanes, at_database) = (self.lanes.waiters(), self.database.waiters());
+        at_lanes.extend(self.crowds.waiters());
         let mut principals = self.meter.principals();
         let mut addresses = self.meter.addresses();
         let waiting = || at_lanes.iter().chain(&at_database);

@@ -52,6 +52,20 @@ fn a_thousand_requests_of_one_slow_only_itself() {
 }
 
 #[test]
+fn what_waits_of_one_counts_from_all_its_addresses() {
+    let mut queue = queue(4_096);
+    for address in 0..20 {
+        offer(&mut queue, who(Class::Ci, 1, address)).unwrap();
+    }
+    offer(&mut queue, who(Class::Node, 1, 1)).unwrap();
+    assert_eq!(queue.waiting_of(Class::Ci, &1), 20);
+    assert_eq!(queue.waiting_of(Class::Node, &1), 1);
+    assert_eq!(queue.waiting_of(Class::Ci, &2), 0);
+    while queue.next(0).is_some() {}
+    assert_eq!(queue.waiting_of(Class::Ci, &1), 0);
+}
+
+#[test]
 fn a_cluster_behind_one_robot_is_not_one_attacker() {
     let mut queue = queue(4_096);
     for request in 0..1_000 {

@@ -3,7 +3,8 @@
 //! An *express* lane is one thread with an event loop of its own. A connection that is served there costs no hand-over
 //! between threads, which is most of what a short request costs when the server is not busy. Large bodies would make
 //! everybody on that thread wait, so a connection that begins to receive or to send one moves to a lane that many threads
-//! share, and comes back when the answer has been sent. Uploads have threads of lower priority: pulls come first.
+//! share, and comes back when the answer has been sent. Uploads have threads of lower priority: pulls come first. So does a
+//! connection of somebody who sends very many requests at once (`crowd`).
 //!
 //! A connection is a future, and a future may be polled by another task between two polls. Moving it costs a wake-up
 //! and a new registration of its socket (`RoamingStream`).
@@ -26,6 +27,8 @@ use tokio::{
     runtime::{Builder, Handle, Runtime},
 };
 
+use crowd::Said;
+
 /// Added to the nice value of the threads that receive uploads.
 const UPLOAD_NICE: i32 = 5;
 
@@ -34,7 +37,11 @@ type LaneNumber = u16;
 
 const DOWNLOADS: LaneNumber = 0;
 const UPLOADS: LaneNumber = 1;
-const FIRST_EXPRESS: LaneNumber = 2;
+const CROWDS: LaneNumber = 2;
+const FIRST_EXPRESS: LaneNumber = 3;
+
+/// A connection comes back from the lane for crowds after so many requests in a row during which its sender did not crowd.
+const CALM_REQUESTS: u8 = 64;
 
 /// More threads than this bring nothing: an express lane answers tens of thousands of requests per second.
 const MAX_EXPRESS: usize = 64;
@@ -61,12 +68,13 @@ pub struct Lanes(Arc<Inner>);
 struct Inner {
     downloads: Handle,
     uploads: Option<Runtime>,
+    crowds: Option<Runtime>,
     express: Vec<Handle>,
     next: AtomicUsize,
 }
 
 impl Lanes {
-    /// Starts an express lane and a thread for uploads per core. Downloads share the runtime that this is called in.
+    /// Starts an express lane, a thread for uploads and one for crowds per core. Downloads share the runtime that this is called in.
     ///
     /// # Errors
     /// The system refuses threads or event loops.
@@ -78,12 +86,19 @@ impl Lanes {
             .on_thread_start(behind_requests(UPLOAD_NICE))
             .enable_all()
             .build()?;
+        let crowds = Builder::new_multi_thread()
+            .worker_threads(cores)
+            .thread_name("crowds")
+            .on_thread_start(crowd::begin)
+            .enable_all()
+            .build()?;
         let express = (0..cores.min(MAX_EXPRESS))
             .map(|_| start_express())
             .collect::<io::Result<_>>()?;
         Ok(Self(Arc::new(Inner {
             downloads: Handle::current(),
             uploads: Some(uploads),
+            crowds: Some(crowds),
             express,
             next: AtomicUsize::new(0),
         })))
@@ -104,22 +119,21 @@ impl Lanes {
 
     fn handle(&self, lane: LaneNumber) -> &Handle {
         let inner = &*self.0;
-        match (lane, &inner.uploads) {
-            (UPLOADS, Some(uploads)) => uploads.handle(),
-            (FIRST_EXPRESS.., _) => inner
-                .express
-                .get(usize::from(lane - FIRST_EXPRESS))
-                .unwrap_or(&inner.downloads),
-            _ => &inner.downloads,
-        }
+        let own = match lane {
+            UPLOADS => inner.uploads.as_ref().map(Runtime::handle),
+            CROWDS => inner.crowds.as_ref().map(Runtime::handle),
+            FIRST_EXPRESS.. => inner.express.get(usize::from(lane - FIRST_EXPRESS)),
+            DOWNLOADS => None,
+        };
+        own.unwrap_or(&inner.downloads)
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         // The last handle may be dropped by a task, where waiting for threads is not allowed.
-        if let Some(uploads) = self.uploads.take() {
-            uploads.shutdown_background();
+        for lane in [self.uploads.take(), self.crowds.take()].into_iter().flatten() {
+            lane.shutdown_background();
         }
     }
 }
@@ -160,6 +174,8 @@ pub(super) struct Course(Arc<State>);
 struct State {
     at: AtomicU16,
     traffic: AtomicU8,
+    /// Calm requests until it comes back from the lane for crowds; 0 where it does not belong there.
+    crowded: AtomicU8,
     /// The connection's turns so far (polls), and the one in which its last request began.
     turn: AtomicU32,
     last_request: AtomicU32,
@@ -211,6 +227,19 @@ impl Course {
         self.0.traffic.store(Traffic::Short as u8, Ordering::Relaxed);
     }
 
+    /// What the poll that has ended found out about its sender.
+    fn hear_of_crowds(&self) {
+        let crowded = &self.0.crowded;
+        match crowd::said() {
+            None => {}
+            Some(Said::Crowds) => crowded.store(CALM_REQUESTS, Ordering::Relaxed),
+            Some(Said::IsCalm) => {
+                let left = crowded.load(Ordering::Relaxed).saturating_sub(1);
+                crowded.store(left, Ordering::Relaxed);
+            }
+        }
+    }
+
     fn at(&self) -> LaneNumber {
         self.0.at.load(Ordering::Relaxed)
     }
@@ -221,6 +250,7 @@ impl Course {
         match self.0.traffic.load(Ordering::Relaxed) {
             DOWNLOAD => DOWNLOADS,
             UPLOAD => UPLOADS,
+            _ if self.0.crowded.load(Ordering::Relaxed) > 0 => CROWDS,
             _ => home,
         }
     }
@@ -254,7 +284,9 @@ impl Future for Traveller {
             return Poll::Ready(());
         };
         this.course.0.turn.fetch_add(1, Ordering::Relaxed);
-        if connection.as_mut().poll(cx).is_ready() {
+        let polled = connection.as_mut().poll(cx);
+        this.course.hear_of_crowds();
+        if polled.is_ready() {
             return Poll::Ready(());
         }
         if self.course.at() == self.course.wanted(self.home) {
@@ -354,6 +386,7 @@ impl AsyncWrite for RoamingStream {
     }
 }
 
+pub(crate) mod crowd;
 pub mod slice;
 
 #[cfg(test)]

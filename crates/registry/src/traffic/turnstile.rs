@@ -56,6 +56,18 @@ pub struct LineState {
     pub waiting: [usize; Class::ALL.len()],
 }
 
+impl LineState {
+    /// Both together.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.limit += other.limit;
+        self.serving += other.serving;
+        for (waiting, more) in self.waiting.iter_mut().zip(other.waiting) {
+            *waiting += more;
+        }
+        self
+    }
+}
+
 impl Turnstile {
     /// With so many turns at the same time, however long they take.
     pub(crate) fn with_limit(limit: usize, line: FairLimits) -> Arc<Self> {
@@ -82,6 +94,15 @@ impl Turnstile {
     /// Whether anybody waits.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// How many requests of whoever asks wait already, from all its addresses.
+    pub(crate) fn waiting_of(&self, asker: &Asker) -> usize {
+        if self.is_waited_for() {
+            self.line().waiting_of(asker.class, &asker.principal)
+        } else {
+            0
+        }
     }
 
     /// A turn, as long as nobody waits for one and there is room.

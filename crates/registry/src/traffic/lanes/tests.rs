@@ -76,6 +76,42 @@ async fn uploads_have_a_lower_priority() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_crowds_makes_room_until_they_are_calm() {
+    let places = travel(|_| async move {
+        let mut places = vec![thread_name()];
+        crowd::join();
+        tokio::task::yield_now().await;
+        places.push(thread_name());
+        for _ in 1..CALM_REQUESTS {
+            crowd::calm();
+            tokio::task::yield_now().await;
+        }
+        places.push(thread_name());
+        crowd::calm();
+        tokio::task::yield_now().await;
+        places.push(thread_name());
+        places
+    })
+    .await;
+    assert_eq!(places, ["express", "crowds", "crowds", "express"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_crowds_comes_back_to_the_crowd_after_a_large_answer() {
+    let places = travel(|course| async move {
+        crowd::join();
+        tokio::task::yield_now().await;
+        course.take(Traffic::Upload).await;
+        let during = thread_name();
+        course.end();
+        tokio::task::yield_now().await;
+        [during, thread_name()]
+    })
+    .await;
+    assert_eq!(places, ["uploads", "crowds"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_stream_is_woken_wherever_it_goes() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -72,6 +72,9 @@ pub(super) struct Through {
     versions: Vec<Version>,
     /// They are in the list of tags: here for good.
     held: BTreeSet<usize>,
+    /// They were served, so that their decisions stand. What was not may still be undecided, however long it is here: the look at it
+    /// was cut off by a trouble before.
+    decided: BTreeSet<usize>,
     /// What `latest` was when it was last served.
     latest: Option<usize>,
     pinned: Image,
@@ -128,6 +131,7 @@ impl Through {
             is_judged,
             versions: Vec::new(),
             held: BTreeSet::new(),
+            decided: BTreeSet::new(),
             latest: None,
             pinned,
             served: 0,
@@ -197,7 +201,7 @@ impl Through {
         } else {
             self.dice.index(self.versions.len())
         };
-        let must = is_strict && self.held.contains(&number) && !self.versions[number].is_bad;
+        let must = is_strict && self.must_come(number);
         let begun = Instant::now();
         self.pull(server, number, must).await?;
         if must {
@@ -206,6 +210,12 @@ impl Through {
         }
         self.pull_latest(client).await?;
         self.note_held(client).await
+    }
+
+    /// Whether the upstream need not be asked, nor the gate wait.
+    fn must_come(&self, number: usize) -> bool {
+        let is_decided = !self.is_judged || self.decided.contains(&number);
+        self.held.contains(&number) && is_decided && !self.versions[number].is_bad
     }
 
     /// The upstream has one more image, and `latest` is that.
@@ -245,6 +255,9 @@ impl Through {
             is_bad || !matches!(came, Came::Told(403, _)),
             "{reference} is good, and refused for good"
         );
+        if came == Came::Whole {
+            self.decided.insert(number);
+        }
         let path = format!("/v2/{HERE}/blobs/{}", part.digest);
         self.came(&mut node, &path, &part.bytes, must).await?;
         Ok(())
