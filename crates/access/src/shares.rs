@@ -51,12 +51,23 @@ impl<K: Hash + Eq + Clone> Shares<K> {
 
     /// Takes an amount at once, or says why not.
     pub fn take(self: &Arc<Self>, caller: K, amount: usize) -> Result<Share<K>, NoShare> {
+        self.take_up_to(caller, amount, self.own)
+    }
+
+    /// The same, but whoever holds nothing may take more than a part, up to all of it: what is larger than a part could not be had at
+    /// all otherwise.
+    pub fn take_at_once(self: &Arc<Self>, caller: K, amount: usize) -> Result<Share<K>, NoShare> {
+        self.take_up_to(caller, amount, self.own.max(amount))
+    }
+
+    fn take_up_to(self: &Arc<Self>, caller: K, amount: usize, most: usize) -> Result<Share<K>, NoShare> {
         let mut taken = self.taken();
         if taken.all.saturating_add(amount) > self.all {
             return Err(NoShare::AllTaken);
         }
         let own = taken.by_caller.get(&caller).copied().unwrap_or(0);
-        if own.saturating_add(amount) > self.own {
+        let most = if own == 0 { most } else { self.own };
+        if own.saturating_add(amount) > most {
             return Err(NoShare::OwnTaken);
         }
         taken.all += amount;
@@ -132,5 +143,16 @@ mod tests {
         drop(fourth);
         assert_eq!(shares.taken().all, 3);
         assert!(!shares.taken().by_caller.contains_key("eve"));
+    }
+
+    #[test]
+    fn who_holds_nothing_may_take_what_is_larger_than_a_part() {
+        let shares = Shares::new(4, 2);
+        assert_eq!(shares.take("ann", 3).unwrap_err(), NoShare::OwnTaken);
+        let large = shares.take_at_once("ann", 3).unwrap();
+        assert_eq!(shares.take_at_once("ann", 1).unwrap_err(), NoShare::OwnTaken);
+        let _other = shares.take_at_once("bob", 1).unwrap();
+        drop(large);
+        assert_eq!(shares.take_at_once("ann", 5).unwrap_err(), NoShare::AllTaken);
     }
 }

@@ -42,7 +42,7 @@ use reqwest::Url;
 
 pub use blob::UpstreamBlob;
 pub use body::UpstreamBody;
-pub use budget::{Budget, BudgetLeft, Spending};
+pub use budget::{Budget, BudgetLeft, Spending, Spent};
 pub use docker_hub::{DOCKER_HUB, DOCKER_IO, on_docker_hub, usual_realms};
 pub use error::UpstreamError;
 pub use files::{UpstreamFile, WantedFile};
@@ -84,6 +84,8 @@ struct Inner {
     tokens: Tokens,
     /// Whether it wants user and password with each request, as far as is known.
     wants_basic: AtomicBool,
+    /// When its own host last answered, whatever it said.
+    heard: Arc<Mutex<Option<Instant>>>,
     first_byte: Duration,
     idle: Duration,
     clock: Arc<dyn Fn() -> Instant + Send + Sync>,
@@ -118,11 +120,24 @@ impl Upstream {
                 pauses: Arc::default(),
                 tokens: Tokens::default(),
                 wants_basic: AtomicBool::new(false),
+                heard: Arc::default(),
                 first_byte: settings.first_byte,
                 idle: settings.idle,
                 clock: Arc::new(clock),
             }),
         })
+    }
+
+    /// Whether its own host has answered since then, whatever it said: what failed meanwhile says nothing of the whole of it. `moment`
+    /// is one of the clock that it was made with.
+    pub fn heard_since(&self, moment: Instant) -> bool {
+        let heard = self.inner.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.is_some_and(|heard| heard >= moment)
+    }
+
+    fn hear(&self) {
+        let now = self.now();
+        *self.inner.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
     /// What may still be asked for within this hour.
@@ -145,6 +160,46 @@ impl Upstream {
         ledger
             .request(self.now())
             .map_err(|(what, retry_after)| UpstreamError::OverBudget { retry_after, what })
+    }
+
+    /// What was spent of the budget within the last hour, by minute, the oldest first. Nothing where there is no budget.
+    pub fn spent(&self) -> Vec<Spent> {
+        let Some(ledger) = &self.inner.ledger else {
+            return Vec::new();
+        };
+        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.lately(self.now())
+    }
+
+    /// Counts what was spent before this one was made, as [`Upstream::spent`] said it.
+    pub fn recall(&self, spent: &[Spent]) {
+        if let Some(ledger) = &self.inner.ledger {
+            let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            ledger.recall(self.now(), spent);
+        }
+    }
+
+    /// Sets bytes aside for a body that is about to come, or says that they must not come now.
+    fn promise_bytes(&self, bytes: u64, goes_on: bool) -> Result<(), UpstreamError> {
+        let Some(ledger) = &self.inner.ledger else {
+            return Ok(());
+        };
+        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let promised = ledger.promise(self.now(), bytes, goes_on);
+        promised.map_err(|retry_after| UpstreamError::OverBudget {
+            retry_after,
+            what: Spending::Bytes,
+        })
+    }
+
+    /// Bytes that were set aside have come, or do not.
+    fn redeem_bytes(&self, bytes: u64) {
+        if let Some(ledger) = &self.inner.ledger {
+            ledger
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .redeem(bytes);
+        }
     }
 
     fn spend_bytes(&self, bytes: usize) {

@@ -83,6 +83,22 @@ impl ApiError {
         Self::unavailable(message, AWAY_RETRY_SECONDS)
     }
 
+    /// What is told of something that a pull brings in and that cannot be stored: nobody has pushed it.
+    pub(crate) fn not_taken_in(error: StoreError) -> Self {
+        let offence = match &error {
+            StoreError::DiskFull => Some("the registry's disk is full"),
+            error if is_unwritable(error) => Some("the registry cannot write to its disk"),
+            _ => None,
+        };
+        let mut told = Self::from(error);
+        if let Some(offence) = offence {
+            told.message = format!(
+                "{offence}: what is not here yet cannot come in, pulls of what is here go on; tell its operator and pull again later"
+            );
+        }
+        told
+    }
+
     /// 503: nothing is to be changed. Not 405: it passes, and clients that retry should.
     pub(crate) fn read_only(maintenance: &Maintenance, now: Timestamp) -> Self {
         let until = maintenance

@@ -175,12 +175,23 @@ fn refusal(message: String, detail: Value) -> ApiError {
 /// What is told of what nobody has judged yet.
 pub(crate) const UNDECIDED: &str = "the image is still being looked into; ask again in a moment";
 
-/// A `Warning` header (RFC 7234, section 5.5; the code that the distribution specification gives it).
+/// Longest `Warning` header, in bytes: the three of one answer have no more than the 4,096 that the distribution specification allows
+/// for all of them.
+const WARNING_BYTES: usize = 4_096 / 3;
+
+/// A `Warning` header (RFC 7234, section 5.5; the code that the distribution specification gives it). A text that is too long is cut.
 pub fn warning(text: &str) -> Option<HeaderValue> {
     const BEGIN: &str = "299 - \"";
-    let mut value = String::with_capacity(BEGIN.len() + text.len() + text.len() / 8);
+    const CUT: &str = "...";
+    // What comes behind a character, and an escaped one itself.
+    const REST: usize = CUT.len() + "\\x\"".len();
+    let mut value = String::with_capacity((BEGIN.len() + text.len() + text.len() / 8).min(WARNING_BYTES));
     value.push_str(BEGIN);
     for c in text.chars() {
+        if value.len() + REST > WARNING_BYTES {
+            value.push_str(CUT);
+            break;
+        }
         if matches!(c, '"' | '\\') {
             value.push('\\');
         }
@@ -198,6 +209,19 @@ mod tests {
         Verdict::Refuse {
             message: "CVE-2021-44228 \"log4j\"\r\nX: y".into(),
             detail: Value::Null,
+        }
+    }
+
+    #[test]
+    fn a_warning_has_an_end() {
+        for text in ["\"".repeat(10_000), "x".repeat(10_000), "ü".repeat(10_000)] {
+            let value = warning(&text).unwrap();
+            let value = value.to_str().unwrap();
+            assert!(value.len() <= WARNING_BYTES, "{}", value.len());
+            assert!(
+                value.len() > WARNING_BYTES - 8 && value.ends_with("...\""),
+                "{value}"
+            );
         }
     }
 

@@ -9,7 +9,9 @@
 //!    itself, and the image is stored when they are here, as a push is: `images.rs`.
 //! 3. A **blob** comes by one request, is stored as it comes and read along by all who want it: `flights.rs`.
 //! 4. A classic **repository of charts** looks like a registry of artifacts: `charts.rs`.
-//! 5. An upstream that **cannot be reached** is left alone for a while (`breaker.rs`), and what is held is served with a warning.
+//! 5. An upstream that **cannot be reached** is left alone for a while (`breaker.rs`), and what is held is served with a warning. Of one
+//!    that answers, only what fails is left alone (`question.rs`).
+//! 6. Nobody who pulls, and no upstream, **takes it all**: `places.rs`.
 //!
 //! How an upstream is spoken to is behind [`Source`]. All work is done by tasks of their own, on the runtime that made the proxy:
 //! a client that goes away stops nobody.
@@ -18,12 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::permit::Pull;
-use access::{Caller, Permit};
+use access::{Caller, Class, Permit};
 use moka::sync::Cache;
 use oci::{Digest, ManifestLimits, MediaType, Reference, RepoName, Tag};
 use store::{Intake, Store, StoredManifest, Timestamp};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::gate::Gate;
 
@@ -39,13 +41,17 @@ mod fake;
 mod flights;
 mod images;
 mod lookalike;
+mod lookers;
 mod metrics;
+mod places;
 mod prefetch;
 mod pulls;
+mod question;
 mod refresh;
 mod resume;
 mod room;
 mod source;
+mod spending;
 mod upstreams;
 
 pub use charts::{ChartFile, ChartFiles, ChartIndex, ChartLimits, ChartRepository, IndexError, IndexLimits};
@@ -61,7 +67,7 @@ pub use metrics::ProxyMetrics;
 pub use prefetch::{OfUpstream, PrefetchError, Prefetched};
 pub use room::{MakingRoom, NoRoom, Room, RoomHeld};
 pub use source::{
-    Asked, Source, SourceBlob, SourceBody, SourceBudget, SourceError, SourceHead, SourceManifest,
+    Asked, Source, SourceBlob, SourceBody, SourceBudget, SourceError, SourceHead, SourceManifest, SourceSpent,
 };
 pub(crate) use upstreams::Proxied;
 pub use upstreams::{Gone, MAX_UPSTREAMS, Undecided, UpstreamConfig, UpstreamRule};
@@ -69,7 +75,10 @@ pub use upstreams::{Gone, MAX_UPSTREAMS, Undecided, UpstreamConfig, UpstreamRule
 use coalesce::Coalesce;
 use flights::Flights;
 use images::Images;
+use lookers::{Lookers, Looking};
 use metrics::UpstreamCollector;
+use places::{Payer, Place, Places, Words};
+use pulls::QUESTIONS;
 use refresh::Outcome;
 use upstreams::Upstreams;
 
@@ -86,9 +95,10 @@ pub struct ProxyLimits {
     pub revalidate_wait: Duration,
     /// Longest time that an upstream may take for a manifest. Default 30 s.
     pub manifest_time: Duration,
-    /// Manifests that upstreams are asked for at the same time; one more is answered 429. Default 1,024.
+    /// Manifests that upstreams are asked for at the same time, half of them for one user or robot, and of one upstream where there are
+    /// several; one more is answered 429. Default 1,024.
     pub questions: usize,
-    /// Clients that read along what comes in; one more is answered 429. Default 16,384.
+    /// Clients that read along what comes in, in the same parts; one more is answered 429. Default 16,384.
     pub readers: usize,
     /// Tags that are remembered. Default 100,000.
     pub tags: u64,
@@ -132,10 +142,19 @@ pub(crate) struct Inner {
     questions: Arc<Coalesce<(RepoName, Reference), Outcome>>,
     known: Cache<(RepoName, Tag), Known>,
     absent: Cache<(RepoName, Reference), ProxyError>,
-    names: Cache<RepoName, Option<RepoName>>,
-    readers: Arc<Semaphore>,
+    /// What those that are new are nearly called like.
+    names: Cache<RepoName, Arc<[RepoName]>>,
+    lookers: Lookers,
+    asking: Places,
+    readers: Places,
     metrics: ProxyMetrics,
 }
+
+const READERS: Words = Words {
+    all: "too many clients read what is on its way from upstreams",
+    upstream: "too many clients read what is on its way from this upstream",
+    payer: "too many clients of this user or robot read what is on its way from upstreams",
+};
 
 /// What a tag was when its upstream was last asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +207,11 @@ impl Ask {
         self.permit.repo()
     }
 
+    /// Who is charged for what it needs.
+    pub(crate) fn payer(&self) -> Payer {
+        self.caller.principal_id()
+    }
+
     /// Whether the rules of the upstream let it be pulled.
     pub(crate) fn allow(&self) -> Result<(), ProxyError> {
         if self.proxied.is_allowed() {
@@ -218,13 +242,14 @@ impl Proxy {
         if upstreams.is_empty() {
             return None;
         }
-        let runtime = Handle::current();
+        let (runtime, upstreams) = (Handle::current(), Upstreams::new(upstreams));
         let flights = Flights::new(
             store.clone(),
             runtime.clone(),
             limits.flights,
             metrics.clone(),
             room,
+            upstreams.len(),
         );
         let known = Cache::new(limits.tags);
         let images = Images::new(
@@ -234,9 +259,12 @@ impl Proxy {
             runtime.clone(),
             limits.images,
             known.clone(),
+            upstreams.len(),
         );
         let inner = Inner {
-            upstreams: Arc::new(Upstreams::new(upstreams)),
+            asking: Places::new(limits.questions, upstreams.len(), QUESTIONS),
+            readers: Places::new(limits.readers, upstreams.len(), READERS),
+            upstreams: Arc::new(upstreams),
             flights,
             images,
             questions: Coalesce::new(limits.questions),
@@ -246,16 +274,16 @@ impl Proxy {
                 .time_to_live(limits.absent)
                 .build(),
             names: Cache::new(limits.tags),
-            readers: Arc::new(Semaphore::new(limits.readers)),
+            lookers: Lookers::default(),
             store,
             runtime,
             limits,
             manifest_limits,
             metrics,
         };
-        Some(Self {
-            inner: Arc::new(inner),
-        })
+        let inner = Arc::new(inner);
+        inner.runtime.spawn(spending::keep(Arc::downgrade(&inner)));
+        Some(Self { inner })
     }
 
     /// Adds what upstreams are asked when somebody asks for the metrics.
@@ -288,10 +316,15 @@ impl Proxy {
         self.inner.flights.is_flying(ask.repo(), digest)
     }
 
+    /// Whoever looks here for what nobody asks an upstream for yet, when all who came before have looked.
+    pub(crate) async fn look_alone(&self, ask: &Ask, reference: &Reference, class: Class) -> Looking<'_> {
+        let key = (ask.repo().clone(), reference.clone(), ask.payer(), class);
+        self.inner.lookers.enter(key).await
+    }
+
     /// A place to read along.
-    pub(crate) fn reader(&self) -> Result<OwnedSemaphorePermit, ProxyError> {
-        let place = Arc::clone(&self.inner.readers).try_acquire_owned();
-        place.map_err(|_| ProxyError::TooMany("too many clients read what is on its way from upstreams"))
+    pub(crate) fn reader(&self, ask: &Ask) -> Result<Place, ProxyError> {
+        self.inner.readers.take(&ask.proxied.upstream, ask.payer(), 1)
     }
 
     /// The flight of a blob. `size` is what a manifest says of its length.
@@ -310,6 +343,7 @@ impl Proxy {
             intake: ask.intake(),
             digest,
             size,
+            payer: ask.payer(),
         })
     }
 
@@ -330,9 +364,14 @@ impl Proxy {
         self.inner.images.naming(repo, blob)
     }
 
-    /// What a repository is nearly called like, if that was noticed.
-    pub(crate) fn looks_like(&self, repo: &RepoName) -> Option<RepoName> {
-        self.inner.names.get(repo).flatten()
+    /// What a repository is nearly called like, if that was noticed: the first such name that whoever asks may see.
+    pub(crate) fn looks_like(
+        &self,
+        repo: &RepoName,
+        may_see: impl Fn(&RepoName) -> bool,
+    ) -> Option<RepoName> {
+        let like = self.inner.names.get(repo)?;
+        like.iter().find(|name| may_see(name)).cloned()
     }
 
     /// Somebody has deleted this here: it is to be asked for anew.

@@ -93,6 +93,7 @@ mod testing;
 mod traffic;
 mod upload;
 mod upstream_tag;
+mod upstream_use;
 
 pub use actor::{ANONYMOUS, Actor, OPERATOR, SYSTEM};
 pub use administrator::{FIRST_ADMINISTRATOR, reset_password};
@@ -171,3 +172,4 @@ pub use traffic::{
 };
 pub use upload::{BodyError, UploadError, UploadId, UploadStatus};
 pub use upstream_tag::UpstreamTag;
+pub use upstream_use::UpstreamUse;

@@ -25,6 +25,8 @@ pub(crate) enum Setting {
     MirrorKey,
     /// Why nothing may be changed ([`crate::Maintenance`] as JSON); empty: it may.
     Maintenance,
+    /// What was asked of upstreams within the last hour ([`crate::UpstreamUse`] as JSON).
+    UpstreamUse,
 }
 
 impl Setting {
@@ -38,6 +40,7 @@ impl Setting {
             Self::RebasesStopped => "rebases_stopped",
             Self::MirrorKey => "mirror_key",
             Self::Maintenance => "maintenance",
+            Self::UpstreamUse => "upstream_use",
         }
     }
 }

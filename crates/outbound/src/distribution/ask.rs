@@ -132,7 +132,7 @@ impl Upstream {
             return self.sort(asked, response).await;
         }
         let challenged = challenges_of(response.headers());
-        drain(response).await;
+        self.drain(response).await;
         let answer = self.answer(&challenged, scope, known.as_ref()).await?;
         let response = self.follow(asked, Some(&answer)).await?;
         self.sort(asked, response).await
@@ -245,7 +245,12 @@ impl Upstream {
     ) -> Result<Response, UpstreamError> {
         let limit = self.inner.first_byte;
         match tokio::time::timeout(limit, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => {
+                if self.is_own(url) {
+                    self.hear();
+                }
+                Ok(response)
+            }
             Ok(Err(error)) => Err(self.failed(url, not_sent(&plain(url), error))),
             Err(_) => Err(slow(url, limit)),
         }
@@ -272,16 +277,17 @@ impl Upstream {
         match status {
             _ if asked.is_answered_by(status) => Ok(response),
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                drain(response).await;
+                self.drain(response).await;
                 Err(UpstreamError::NotFound)
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let host = authority(response.url());
-                Err(refused(host, status, said(response).await))
+                Err(refused(host, status, self.said(response).await))
             }
             StatusCode::LOOP_DETECTED => {
                 let host = authority(response.url());
-                let reason = said(response)
+                let reason = self
+                    .said(response)
                     .await
                     .map_or_else(|| status.to_string(), |said| said.clipped(SAID_CHARS));
                 Err(UpstreamError::Circle { host, reason })
@@ -292,7 +298,7 @@ impl Upstream {
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => Err(busy(&response)),
-            status => Err(self.broken(match said(response).await {
+            status => Err(self.broken(match self.said(response).await {
                 Some(said) => format!("it answers {status}: {}", said.clipped(SAID_CHARS)),
                 None => format!("it answers {status}"),
             })),
@@ -330,6 +336,38 @@ impl Upstream {
             offence,
             source: Some(Arc::new(error)),
         }
+    }
+
+    /// Reads a little that nobody wants, so that the connection can be used again.
+    async fn drain(&self, response: Response) {
+        let _ = self.refusal(response).await;
+    }
+
+    /// What a refusal says; `None`: too much, too late, or broken off.
+    async fn refusal(&self, mut response: Response) -> Option<Vec<u8>> {
+        let read = async {
+            let mut body = Vec::new();
+            while let Ok(Some(chunk)) = response.chunk().await {
+                self.spend_bytes(chunk.len());
+                if body.len() + chunk.len() > REFUSAL_BYTES {
+                    return None;
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Some(body)
+        };
+        tokio::time::timeout(REFUSAL_TIME, read).await.ok().flatten()
+    }
+
+    async fn said(&self, response: Response) -> Option<Said> {
+        #[derive(Deserialize)]
+        struct Errors {
+            errors: Vec<Said>,
+        }
+        let body = self.refusal(response).await?;
+        let errors: Errors = serde_json::from_slice(&body).ok()?;
+        let said = errors.errors.into_iter().next()?;
+        (!said.message.is_empty()).then_some(said)
     }
 
     /// What is wrong with a redirect. The target may be signed, so it is not told.
@@ -376,26 +414,6 @@ fn challenges_of(headers: &HeaderMap) -> Vec<Challenge> {
         .collect()
 }
 
-/// Reads a little that nobody wants, so that the connection can be used again.
-async fn drain(response: Response) {
-    let _ = refusal(response).await;
-}
-
-/// What a refusal says; `None`: too much, too late, or broken off.
-async fn refusal(mut response: Response) -> Option<Vec<u8>> {
-    let read = async {
-        let mut body = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            if body.len() + chunk.len() > REFUSAL_BYTES {
-                return None;
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Some(body)
-    };
-    tokio::time::timeout(REFUSAL_TIME, read).await.ok().flatten()
-}
-
 /// The first error of an answer, as registries write it.
 #[derive(Deserialize)]
 struct Said {
@@ -435,15 +453,4 @@ fn refused(host: String, status: StatusCode, said: Option<Said>) -> UpstreamErro
             reason: said.map_or_else(|| status.to_string(), |said| said.clipped(SAID_CHARS)),
         },
     }
-}
-
-async fn said(response: Response) -> Option<Said> {
-    #[derive(Deserialize)]
-    struct Errors {
-        errors: Vec<Said>,
-    }
-    let body = refusal(response).await?;
-    let errors: Errors = serde_json::from_slice(&body).ok()?;
-    let said = errors.errors.into_iter().next()?;
-    (!said.message.is_empty()).then_some(said)
 }

@@ -46,7 +46,7 @@ impl Upstream {
                 Ok(UpstreamBlob {
                     size,
                     from: 0,
-                    body: self.stream(response, size),
+                    body: self.stream(response, size, from > 0)?,
                 })
             }
         }
@@ -74,7 +74,7 @@ impl Upstream {
         Ok(UpstreamBlob {
             size: Some(range.total),
             from,
-            body: self.stream(response, Some(left)),
+            body: self.stream(response, Some(left), true)?,
         })
     }
 

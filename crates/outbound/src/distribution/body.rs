@@ -41,16 +41,23 @@ impl Upstream {
         }
     }
 
-    /// The body as a stream that must have `left` bytes, where that is known.
-    pub(super) fn stream(&self, response: Response, left: Option<u64>) -> UpstreamBody {
-        let url = plain(response.url());
-        UpstreamBody {
+    /// The body as a stream that must have `left` bytes, where that is known; then they are set aside of the budget.
+    pub(super) fn stream(
+        &self,
+        response: Response,
+        left: Option<u64>,
+        goes_on: bool,
+    ) -> Result<UpstreamBody, UpstreamError> {
+        let (url, promised) = (plain(response.url()), left.unwrap_or(0));
+        self.promise_bytes(promised, goes_on)?;
+        Ok(UpstreamBody {
             chunks: Some(Box::pin(response.bytes_stream())),
             upstream: self.clone(),
             url,
             left,
+            promised,
             silence: None,
-        }
+        })
     }
 
     /// A body of which nothing is left to come.
@@ -60,6 +67,7 @@ impl Upstream {
             upstream: self.clone(),
             url: self.inner.url.clone(),
             left: Some(0),
+            promised: 0,
             silence: None,
         }
     }
@@ -85,6 +93,8 @@ pub struct UpstreamBody {
     url: Url,
     /// Bytes that are still to come.
     left: Option<u64>,
+    /// Those of them that are set aside of the budget.
+    promised: u64,
     /// Ends when the upstream has said nothing for too long. Only there while somebody waits for it: a slow reader is no fault
     /// of the upstream's.
     silence: Option<Pin<Box<Sleep>>>,
@@ -98,6 +108,9 @@ impl UpstreamBody {
 
     fn take(&mut self, chunk: Bytes) -> Result<Bytes, UpstreamError> {
         self.upstream.spend_bytes(chunk.len());
+        let promised = self.promised.min(chunk.len() as u64);
+        self.promised -= promised;
+        self.upstream.redeem_bytes(promised);
         if let Some(left) = self.left {
             let rest = left.checked_sub(chunk.len() as u64);
             self.left = Some(rest.ok_or_else(|| self.upstream.broken("it sends more bytes than it said"))?);
@@ -123,6 +136,12 @@ impl UpstreamBody {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => Poll::Ready(slow(&self.url, limit)),
         }
+    }
+}
+
+impl Drop for UpstreamBody {
+    fn drop(&mut self) {
+        self.upstream.redeem_bytes(self.promised);
     }
 }
 

@@ -16,8 +16,8 @@ const COUNTS_FOR: Duration = Duration::from_mins(61);
 pub struct Budget {
     /// Requests to the registry itself, whatever it answers. Those to its token service and to where it redirects do not count.
     pub requests_per_hour: Option<NonZeroU32>,
-    /// Bytes of bodies, wherever they come from. What was begun is brought to its end: more than this is what is on its way when
-    /// nothing is left.
+    /// Bytes of bodies, wherever they come from, as they come. A blob whose length is said is begun only if all of it fits, or, where it
+    /// has more than may come within an hour, if anything is left. What was begun is brought to its end.
     pub bytes_per_hour: Option<NonZeroU64>,
 }
 
@@ -48,12 +48,31 @@ impl fmt::Display for Spending {
     }
 }
 
+/// What was spent within a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// How long ago the minute began.
+    pub ago: Duration,
+    /// Requests.
+    pub requests: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// Minutes from before the ledger that are taken in: as many as count.
+const RECALLED: usize = 62;
+
+/// When it is worth asking again where all that is left is promised to what comes just now.
+const PROMISED_WAIT: Duration = MINUTE;
+
 /// What was spent.
 #[derive(Debug)]
 pub(super) struct Ledger {
     budget: Budget,
-    /// At most 62, the oldest first.
+    /// At most 62, the oldest first, besides those from before.
     minutes: VecDeque<Minute>,
+    /// Bytes that are still to come of what was begun.
+    promised: u64,
 }
 
 #[derive(Debug)]
@@ -78,6 +97,7 @@ impl Ledger {
         (budget != Budget::default()).then(|| Self {
             budget,
             minutes: VecDeque::new(),
+            promised: 0,
         })
     }
 
@@ -85,13 +105,58 @@ impl Ledger {
     pub(super) fn request(&mut self, now: Instant) -> Result<(), (Spending, Duration)> {
         self.forget(now);
         for what in [Spending::Requests, Spending::Bytes] {
-            if let Some(wait) = self.wait(what, now) {
+            if let Some(wait) = self.wait(what, 1, now) {
                 return Err((what, wait));
             }
         }
         let minute = self.minute(now);
         minute.requests = minute.requests.saturating_add(1);
         Ok(())
+    }
+
+    /// Sets so many bytes aside for what is about to come. Refused: how long it will be until there are so many. What goes on where it
+    /// was cut gets them in any case.
+    pub(super) fn promise(&mut self, now: Instant, bytes: u64, goes_on: bool) -> Result<(), Duration> {
+        self.forget(now);
+        let limit = self.limit(Spending::Bytes).unwrap_or(u64::MAX);
+        // Of what has more than may come within an hour, one byte must be left.
+        let needed = if bytes > limit { 1 } else { bytes };
+        if let Some(wait) = self.wait(Spending::Bytes, needed, now).filter(|_| !goes_on) {
+            return Err(wait);
+        }
+        self.promised = self.promised.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// So many bytes that were set aside have come, or do not come any more.
+    pub(super) fn redeem(&mut self, bytes: u64) {
+        self.promised = self.promised.saturating_sub(bytes);
+    }
+
+    /// What counts now, the oldest first.
+    pub(super) fn lately(&mut self, now: Instant) -> Vec<Spent> {
+        self.forget(now);
+        let minutes = self.minutes.iter();
+        let spent = minutes.map(|minute| Spent {
+            ago: now.saturating_duration_since(minute.begins),
+            requests: minute.requests,
+            bytes: minute.bytes,
+        });
+        spent.collect()
+    }
+
+    /// Counts what was spent before, the oldest first, as by [`Ledger::lately`] at that time.
+    pub(super) fn recall(&mut self, now: Instant, spent: &[Spent]) {
+        let counts = spent.iter().rev().filter(|minute| minute.ago < COUNTS_FOR);
+        for minute in counts.take(RECALLED) {
+            // What was before the beginning of this clock counts for longer than it has to.
+            let begins = now.checked_sub(minute.ago).unwrap_or(now);
+            self.minutes.push_front(Minute {
+                begins,
+                requests: minute.requests,
+                bytes: minute.bytes,
+            });
+        }
     }
 
     /// Notes bytes that have come.
@@ -118,26 +183,32 @@ impl Ledger {
         }
     }
 
+    /// What is gone: spent, or promised.
     fn spent(&self, what: Spending) -> u64 {
+        let promised = match what {
+            Spending::Requests => 0,
+            Spending::Bytes => self.promised,
+        };
         self.minutes
             .iter()
-            .fold(0_u64, |sum, minute| sum.saturating_add(minute.of(what)))
+            .fold(promised, |sum, minute| sum.saturating_add(minute.of(what)))
     }
 
-    /// How long until something is left; `None`: something is.
-    fn wait(&self, what: Spending, now: Instant) -> Option<Duration> {
+    /// How long until so much is left; `None`: it is.
+    fn wait(&self, what: Spending, needed: u64, now: Instant) -> Option<Duration> {
         let limit = self.limit(what)?;
         let mut spent = self.spent(what);
-        if spent < limit {
+        let fits = |spent: u64| spent.saturating_add(needed) <= limit;
+        if fits(spent) {
             return None;
         }
         for minute in &self.minutes {
             spent = spent.saturating_sub(minute.of(what));
-            if spent < limit {
+            if fits(spent) {
                 return Some((minute.begins + COUNTS_FOR).saturating_duration_since(now));
             }
         }
-        None
+        Some(PROMISED_WAIT)
     }
 
     fn forget(&mut self, now: Instant) {
@@ -217,6 +288,59 @@ mod tests {
         ledger.bytes(start + 2 * MINUTE, u64::MAX);
         assert_eq!(ledger.left(start + 62 * MINUTE).bytes, Some(0));
         assert_eq!(ledger.left(start + 63 * MINUTE).bytes, Some(100));
+    }
+
+    #[test]
+    fn what_is_begun_together_fits_together() {
+        let (mut ledger, start) = (ledger(0, 100), Instant::now());
+        ledger.bytes(start, 10);
+        ledger.promise(start, 60, false).unwrap();
+        assert_eq!(ledger.left(start).bytes, Some(30));
+        let later = start + MINUTE;
+        assert_eq!(ledger.promise(later, 31, false), Err(60 * MINUTE));
+        assert_eq!(
+            ledger.promise(later, 50, false),
+            Err(PROMISED_WAIT),
+            "of what still comes"
+        );
+        ledger.promise(later, 30, false).unwrap();
+        assert_eq!(ledger.request(later).unwrap_err().0, Spending::Bytes);
+        ledger.promise(later, 5, true).unwrap();
+        for bytes in [60, 30, 5] {
+            ledger.redeem(bytes);
+        }
+        assert_eq!(ledger.left(later).bytes, Some(90));
+        ledger.promise(later, 1_000, false).unwrap();
+        assert_eq!(ledger.promise(later, 1_000, false), Err(PROMISED_WAIT));
+    }
+
+    #[test]
+    fn what_was_spent_before_a_start_counts() {
+        let (mut before, start) = (ledger(3, 100), Instant::now() + HOUR);
+        before.request(start).unwrap();
+        before.bytes(start, 7);
+        before.request(start + 30 * MINUTE).unwrap();
+        let lately = before.lately(start + 40 * MINUTE);
+        let (mut after, now) = (ledger(3, 100), start + 40 * MINUTE);
+        after.request(now).unwrap();
+        after.recall(now, &lately);
+        assert_eq!(after.lately(now).len(), 3);
+        assert_eq!(
+            after.left(now),
+            BudgetLeft {
+                requests: Some(0),
+                bytes: Some(93)
+            }
+        );
+        assert_eq!(after.request(now), Err((Spending::Requests, 21 * MINUTE)));
+        let old = Spent {
+            ago: COUNTS_FOR,
+            requests: 9,
+            bytes: 9,
+        };
+        let mut other = ledger(3, 100);
+        other.recall(now, &[old]);
+        assert_eq!(other.left(now).requests, Some(3));
     }
 
     #[test]

@@ -52,7 +52,9 @@ impl Registry {
         if let Found::Held(_, Some(stale)) = &found {
             warn(&mut response, stale);
         }
-        if let Some(like) = proxy.looks_like(ask.repo()) {
+        let access = self.store().access();
+        let may_see = |name: &RepoName| access.may::<Pull>(exchange.caller, name);
+        if let Some(like) = proxy.looks_like(ask.repo(), may_see) {
             let name = ask.repo();
             warn(
                 &mut response,
@@ -76,19 +78,44 @@ impl Registry {
         let found = if let Some(found) = proxy.remembered(ask, reference).await {
             found
         } else {
-            let place = if proxy.is_asking(ask, reference) {
-                None
-            } else {
-                Some(self.lookup_place(exchange).await?)
-            };
-            let seen = proxy.look(ask, reference).await.map_err(tell)?;
-            drop(place);
-            let found = proxy.manifest(ask, reference, seen, deadline);
-            found.await.map_err(tell)?
+            self.looked_for(exchange, proxy, ask, reference, deadline).await?
         };
         let verdict = self.manifest_verdict(exchange, ask, &found, deadline);
         let passed = gate::pass(exchange.method, verdict.await.map_err(tell)?)?;
         Ok((found, passed))
+    }
+
+    /// A manifest that memory does not have, by the deadline. Only one of all who want it takes a place at the database: the others
+    /// wait until it has looked, and then for what its upstream is asked.
+    async fn looked_for(
+        &self,
+        exchange: &Exchange<'_>,
+        proxy: &Proxy,
+        ask: &Ask,
+        reference: &Reference,
+        deadline: Instant,
+    ) -> Result<Found, ApiError> {
+        let tell = |error: ProxyError| error.into_api(AskedFor::Manifest(reference));
+        let mut looking = None;
+        if !proxy.is_asking(ask, reference) {
+            let alone = timeout_at(deadline, proxy.look_alone(ask, reference, exchange.class)).await;
+            let alone = alone.map_err(|_| tell(on_its_way(ask)))?;
+            // What the one before has found is in memory.
+            if alone.has_waited
+                && let Some(found) = proxy.remembered(ask, reference).await
+            {
+                return Ok(found);
+            }
+            looking = Some(alone);
+        }
+        let place = if looking.is_none() || proxy.is_asking(ask, reference) {
+            None
+        } else {
+            Some(self.lookup_place(exchange).await?)
+        };
+        let seen = proxy.look(ask, reference).await.map_err(tell)?;
+        drop((place, looking));
+        proxy.manifest(ask, reference, seen, deadline).await.map_err(tell)
     }
 
     /// Whether a manifest may be pulled: what is decided by the deadline. What is on its way is decided when it is here.
@@ -144,7 +171,7 @@ impl Registry {
             match stage {
                 // Nothing of an empty one could be held back until its digest is known.
                 Stage::Coming(incoming) if incoming.size().is_some_and(|size| size > 0) => {
-                    return along(exchange, proxy, &incoming, passed).map_err(|error| match error {
+                    return along(exchange, proxy, ask, &incoming, passed).map_err(|error| match error {
                         Along::Proxy(error) => tell(error),
                         Along::Api(error) => error,
                     });
@@ -224,10 +251,11 @@ enum Along {
 fn along(
     exchange: &Exchange<'_>,
     proxy: &Proxy,
+    ask: &Ask,
     incoming: &Incoming,
     passed: gate::Passed,
 ) -> Result<Response<Body>, Along> {
-    let place = proxy.reader().map_err(Along::Proxy)?;
+    let place = proxy.reader(ask).map_err(Along::Proxy)?;
     let size = incoming.size().unwrap_or_default();
     let body = |range| {
         let stream = incoming.stream(range).map_ok(move |bytes| {

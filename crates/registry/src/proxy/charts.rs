@@ -19,7 +19,9 @@ use oci::{Algorithm, Digest, Reference, RepoName, Tag};
 use store::Store;
 use tokio::time::Instant;
 
-use super::source::{Asked, Source, SourceBlob, SourceBudget, SourceError, SourceHead, SourceManifest};
+use super::source::{
+    Asked, Source, SourceBlob, SourceBudget, SourceError, SourceHead, SourceManifest, SourceSpent,
+};
 
 mod answer;
 mod artifact;
@@ -82,6 +84,19 @@ pub trait ChartFiles: Send + Sync {
 
     /// What may still be asked of it within this hour.
     fn budget_left(&self) -> SourceBudget;
+
+    /// What was spent of its budget ([`Source::spent`]).
+    fn spent(&self) -> Vec<SourceSpent> {
+        Vec::new()
+    }
+
+    /// Counts what was spent before the last start ([`Source::recall`]).
+    fn recall(&self, _spent: &[SourceSpent]) {}
+
+    /// Whether its host has answered anything since then ([`Source::heard_since`]).
+    fn heard_since(&self, _moment: std::time::Instant) -> bool {
+        false
+    }
 }
 
 /// An index that is here.
@@ -352,6 +367,18 @@ impl Source for ChartRepository {
 
     fn budget_left(&self) -> SourceBudget {
         self.files.budget_left()
+    }
+
+    fn spent(&self) -> Vec<SourceSpent> {
+        self.files.spent()
+    }
+
+    fn recall(&self, spent: &[SourceSpent]) {
+        self.files.recall(spent);
+    }
+
+    fn heard_since(&self, moment: std::time::Instant) -> bool {
+        self.files.heard_since(moment)
     }
 }
 

@@ -12,8 +12,23 @@ use tokio::time::Instant;
 
 /// Work under way, by what it is about.
 pub(crate) struct Coalesce<K, V> {
-    running: Mutex<HashMap<K, Joined<V>>>,
+    running: Mutex<HashMap<K, Begun<V>>>,
     most: usize,
+}
+
+/// One piece of work that is under way. Who waits for it is counted by its channel.
+struct Begun<V> {
+    since: Instant,
+    done: Arc<watch::Sender<Option<V>>>,
+}
+
+impl<V> Begun<V> {
+    fn joined(&self) -> Joined<V> {
+        Joined {
+            since: self.since,
+            done: self.done.subscribe(),
+        }
+    }
 }
 
 /// More is under way than may be.
@@ -39,6 +54,25 @@ where
         running.contains_key(key)
     }
 
+    /// The work about `key`, if it is under way.
+    pub(crate) fn under_way(&self, key: &K) -> Option<Joined<V>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.get(key).map(Begun::joined)
+    }
+
+    /// Whether nobody waits for the work about `key` any more, for the work itself to ask before it begins. Then it is under way no
+    /// more, and whoever wants the same begins anew.
+    pub(crate) fn give_up(&self, key: &K) -> bool {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_left = running
+            .get(key)
+            .is_none_or(|begun| begun.done.receiver_count() == 0);
+        if is_left {
+            running.remove(key);
+        }
+        is_left
+    }
+
     /// The work about `key` that is under way, or `work`, begun now.
     pub(crate) fn join<F>(
         self: &Arc<Self>,
@@ -52,17 +86,24 @@ where
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let count = running.len();
         let entry = match running.entry(key.clone()) {
-            Entry::Occupied(entry) => return Ok(entry.get().clone()),
+            Entry::Occupied(entry) => return Ok(entry.get().joined()),
             Entry::Vacant(_) if count >= self.most => return Err(Full),
             Entry::Vacant(entry) => entry,
         };
-        let (sender, done) = watch::channel(None);
-        let joined = Joined {
+        let sender = Arc::new(watch::Sender::new(None));
+        let begun = Begun {
             since: Instant::now(),
-            done,
+            done: Arc::clone(&sender),
         };
-        entry.insert(joined.clone());
-        let (work, place) = (work(), Running(Arc::clone(self), key));
+        let joined = begun.joined();
+        entry.insert(begun);
+        drop(running);
+        let place = Running {
+            of: Arc::clone(self),
+            key,
+            done: Arc::clone(&sender),
+        };
+        let work = work();
         on.spawn(async move {
             let done = work.await;
             // Whoever comes from now on begins anew, and finds what was done.
@@ -74,12 +115,20 @@ where
 }
 
 /// Gives the key back, also where the work panicked.
-struct Running<K: Hash + Eq, V>(Arc<Coalesce<K, V>>, K);
+struct Running<K: Hash + Eq, V> {
+    of: Arc<Coalesce<K, V>>,
+    key: K,
+    done: Arc<watch::Sender<Option<V>>>,
+}
 
 impl<K: Hash + Eq, V> Drop for Running<K, V> {
     fn drop(&mut self) {
-        let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.remove(&self.1);
+        let mut running = self.of.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = running.get(&self.key);
+        // What was given up is perhaps another one's by now.
+        if begun.is_some_and(|begun| Arc::ptr_eq(&begun.done, &self.done)) {
+            running.remove(&self.key);
+        }
     }
 }
 
@@ -126,6 +175,27 @@ mod tests {
         assert_eq!(times.load(Ordering::SeqCst), 2);
         assert!(second.is_some() && other.is_some());
         assert_eq!(join("a").done().await, Some(3), "what is over is begun anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_waits_for_is_given_up_and_begun_anew() {
+        let (work, times) = (Coalesce::new(8), Arc::new(AtomicU32::new(0)));
+        let on = Handle::current();
+        let join = || work.join(&on, "a", || slow(Arc::clone(&times))).unwrap();
+        let first = join();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!work.give_up(&"a"), "somebody waits");
+        assert!(work.under_way(&"a").is_some());
+        drop(first);
+        assert!(work.give_up(&"a"));
+        assert!(work.under_way(&"a").is_none());
+        let second = join();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert!(
+            work.is_under_way(&"a"),
+            "the end of the first is not that of the second"
+        );
+        assert_eq!(second.done().await, Some(2));
     }
 
     async fn lost() -> u32 {

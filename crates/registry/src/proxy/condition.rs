@@ -72,20 +72,34 @@ struct State {
     failure: Option<(Instant, String)>,
 }
 
+impl State {
+    fn reach(&mut self, now: Instant, is_reached: bool) {
+        if self.reached.is_none_or(|(before, _)| before != is_reached) {
+            self.reached = Some((is_reached, now));
+        }
+    }
+}
+
 impl Answers {
+    /// It was reached, whatever came of it.
+    pub(crate) fn heard(&self, now: Instant) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.reach(now, true);
+    }
+
     /// Notes what a question came to.
     pub(crate) fn note<T>(&self, now: Instant, answer: &Result<T, SourceError>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_reached = match answer {
-            // Nothing was asked.
-            Err(SourceError::OverBudget { .. }) => state.reached.map(|(is_reached, _)| is_reached),
+            // Nothing was asked, or perhaps of somebody else.
+            Err(SourceError::OverBudget { .. } | SourceError::Failing(_)) => {
+                state.reached.map(|(is_reached, _)| is_reached)
+            }
             Err(SourceError::Unreachable(_)) => Some(false),
             _ => Some(true),
         };
-        if let Some(is_reached) = is_reached
-            && state.reached.is_none_or(|(before, _)| before != is_reached)
-        {
-            state.reached = Some((is_reached, now));
+        if let Some(is_reached) = is_reached {
+            state.reach(now, is_reached);
         }
         if let Err(error) = answer
             && !matches!(error, SourceError::NotFound)
@@ -144,9 +158,7 @@ impl Proxy {
                 .as_ref()
                 .map(|(at, why)| (self.at(*at), why.clone())),
             budget: config.source.budget_left(),
-            flights: config
-                .flights
-                .saturating_sub(upstream.flights.available_permits()) as u64,
+            flights: upstream.flights.state().serving as u64,
             hits: counted.hits,
             misses: counted.misses,
             stale: counted.stale,
@@ -180,6 +192,12 @@ mod tests {
         let later = first + Duration::from_mins(5);
         answers.note(later, &away());
         assert_eq!(answers.unreached(), Some(first), "since the first time");
+        answers.note::<()>(later, &Err(SourceError::Failing("503".to_owned())));
+        assert_eq!(
+            answers.unreached(),
+            Some(first),
+            "perhaps somebody else was asked"
+        );
         let spent = SourceError::OverBudget {
             retry_after: Duration::from_secs(1),
         };
@@ -192,5 +210,9 @@ mod tests {
             state.failure.as_ref().unwrap().1.contains("used up"),
             "a no is no failure"
         );
+        drop(state);
+        answers.note(later, &away());
+        answers.heard(later);
+        assert_eq!(answers.unreached(), None);
     }
 }

@@ -12,7 +12,7 @@ use oci::{Algorithm, Digest, ManifestLimits, PatternMap, Reference, RepoName, Ta
 use store::{ManualClock, Store, StoreConfig, StoreLimits};
 use tempfile::TempDir;
 
-use super::source::{Asked, Source, SourceBlob, SourceError, SourceHead, SourceManifest};
+use super::source::{Asked, Source, SourceBlob, SourceError, SourceHead, SourceManifest, SourceSpent};
 use super::upstreams::{Gone, Undecided, UpstreamConfig, UpstreamRule, Upstreams};
 use super::{Ask, Proxy, ProxyLimits, ProxyMetrics};
 use crate::gate::Gate;
@@ -44,6 +44,12 @@ pub(crate) struct State {
     pub(crate) pace: Option<Duration>,
     /// How long it thinks.
     pub(crate) latency: Duration,
+    /// Whether it answered something else all the while.
+    pub(crate) heard: bool,
+    /// What was spent of its budget.
+    pub(crate) spent: Vec<SourceSpent>,
+    /// Whether it says nothing of the length of blobs.
+    pub(crate) is_mute: bool,
     pub(crate) asked: Asks,
 }
 
@@ -95,6 +101,10 @@ impl World {
     }
 
     pub(crate) async fn of(upstream: UpstreamConfig) -> Self {
+        Self::of_all(vec![upstream]).await
+    }
+
+    pub(crate) async fn of_all(upstreams: Vec<UpstreamConfig>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::starting_at(SystemTime::now().into()));
         let config = StoreConfig {
@@ -106,7 +116,7 @@ impl World {
         Self {
             store: opened.await.unwrap(),
             clock,
-            upstreams: Upstreams::new(vec![upstream]),
+            upstreams: Upstreams::new(upstreams),
             _directory: directory,
         }
     }
@@ -266,7 +276,11 @@ impl Fake {
             piece
         });
         Ok(SourceBlob {
-            size: state.says.or(Some(bytes.len() as u64)),
+            size: if state.is_mute {
+                None
+            } else {
+                state.says.or(Some(bytes.len() as u64))
+            },
             from,
             body: match cut {
                 Some(Cut::Silence(_)) => Box::pin(body.chain(stream::pending())),
@@ -317,5 +331,17 @@ impl Source for Fake {
             tags.truncate(most);
             Ok(tags)
         })
+    }
+
+    fn spent(&self) -> Vec<SourceSpent> {
+        self.0.lock().unwrap().spent.clone()
+    }
+
+    fn recall(&self, spent: &[SourceSpent]) {
+        self.change(|state| state.spent = spent.to_vec());
+    }
+
+    fn heard_since(&self, _: std::time::Instant) -> bool {
+        self.0.lock().unwrap().heard
     }
 }

@@ -1,12 +1,12 @@
 //! Blobs on their way from an upstream: one request each, whatever the number of those who wait.
 //!
-//! A flight belongs to a task of its own and not to the client who asked first. It looks whether the blob is here, waits for a
-//! place, looks whether it came meanwhile, asks the upstream once, and stores what comes while others read it along
-//! ([`store::Incoming`]). It ends by itself: the upstream has a deadline for each silence and for all of it.
+//! A flight belongs to a task of its own and not to the client who asked first. It looks whether the blob is here, waits for its
+//! turn, looks whether it came meanwhile, asks the upstream once, and stores what comes while others read it along
+//! ([`store::Incoming`]). It ends by itself: its turn, each silence of the upstream and all of it have a deadline. One that waits for
+//! its turn goes with the last who waits for it; one that has begun is brought to its end.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,22 +15,32 @@ use oci::{Digest, RepoName};
 use store::{Incoming, Intake, Store};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 
 use super::error::ProxyError;
 use super::metrics::ProxyMetrics;
+use super::places::{Payer, Place, Places, Words, asker};
+use super::question::question;
 use super::resume::{Patience, Resuming};
 use super::room;
 use super::source::{SourceBlob, SourceError};
-use super::upstreams::{Proxied, Upstream};
+use super::upstreams::Proxied;
+use crate::traffic::turnstile::Turn;
+use hold::Hold;
+
+mod hold;
 
 /// How much may be on its way.
 #[derive(Debug, Clone, Copy)]
 pub struct FlightLimits {
-    /// Blobs that come in or wait for that; one more is answered 429. Default 4,096.
+    /// Blobs that come in or wait for that, half of them for one user or robot, and for one upstream where there are several; one
+    /// more is answered 429. Default 4,096.
     pub queued: usize,
-    /// Bytes of all blobs that come in at the same time, as far as their length is known. Default 256 GiB.
+    /// Bytes of all blobs that come in at the same time, in the same parts; one whose length is not said is counted as it comes.
+    /// Default 256 GiB.
     pub bytes: u64,
+    /// Longest time that a blob waits for its turn at its upstream; then whoever wants it is answered 503. Default 5 min.
+    pub wait: Duration,
     /// Longest time that a blob may take. Default 6 hours.
     pub time: Duration,
     /// Longest silence of an upstream. Default 30 s.
@@ -46,6 +56,7 @@ impl Default for FlightLimits {
         Self {
             queued: 4_096,
             bytes: 256 << 30,
+            wait: Duration::from_mins(5),
             time: Duration::from_hours(6),
             idle: Duration::from_secs(30),
             resumes: 5,
@@ -57,8 +68,17 @@ impl Default for FlightLimits {
 /// Blobs of which it is remembered that their upstream does not have them.
 const ABSENT_BLOBS: u64 = 100_000;
 
-/// Bytes that a blob of unknown length is counted as.
-const UNKNOWN_BYTES: u64 = 1 << 30;
+const BLOBS: Words = Words {
+    all: "too many blobs are on their way from upstreams",
+    upstream: "too many blobs of this upstream are on their way",
+    payer: "too many blobs that this user or robot wants are on their way from upstreams",
+};
+
+const BYTES: Words = Words {
+    all: "blobs with too many bytes (proxy.flight_bytes) are on their way from upstreams",
+    upstream: "blobs with too many bytes (proxy.flight_bytes) are on their way from this upstream",
+    payer: "blobs with too many bytes (proxy.flight_bytes) that this user or robot wants are on their way from upstreams",
+};
 
 /// How far a blob is.
 #[derive(Debug, Clone)]
@@ -83,6 +103,8 @@ pub(crate) struct Wanted {
     pub(crate) digest: Digest,
     /// What a manifest says of its length.
     pub(crate) size: Option<u64>,
+    /// Who wants it first.
+    pub(crate) payer: Payer,
 }
 
 /// A share in a flight.
@@ -90,13 +112,17 @@ pub(crate) type Boarded = watch::Receiver<Stage>;
 
 type Key = (RepoName, Digest);
 
+/// How far a flight is, for all who want it. Who waits for it is counted by it.
+type Told = Arc<watch::Sender<Stage>>;
+
 /// All blobs on their way.
 pub(crate) struct Flights {
     store: Store,
     runtime: Handle,
     limits: FlightLimits,
-    running: Mutex<HashMap<Key, Boarded>>,
-    bytes: AtomicU64,
+    running: Mutex<HashMap<Key, Told>>,
+    places: Places,
+    bytes: Arc<Places>,
     absent: Cache<Key, ProxyError>,
     metrics: ProxyMetrics,
     room_on_disk: Option<Arc<dyn room::Room>>,
@@ -109,13 +135,16 @@ impl Flights {
         limits: FlightLimits,
         metrics: ProxyMetrics,
         room_on_disk: Option<Arc<dyn room::Room>>,
+        upstreams: usize,
     ) -> Arc<Self> {
+        let bytes = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
         Arc::new(Self {
             store,
             runtime,
             limits,
             running: Mutex::default(),
-            bytes: AtomicU64::new(0),
+            places: Places::new(limits.queued, upstreams, BLOBS),
+            bytes: Arc::new(Places::new(bytes, upstreams, BYTES)),
             absent: Cache::builder()
                 .max_capacity(ABSENT_BLOBS)
                 .time_to_live(limits.absent)
@@ -128,8 +157,8 @@ impl Flights {
     /// Whether a blob is on its way, and so not here.
     pub(crate) fn is_flying(&self, repo: &RepoName, digest: &Digest) -> bool {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let boarded = running.get(&(repo.clone(), *digest));
-        boarded.is_some_and(|boarded| !matches!(*boarded.borrow(), Stage::New))
+        let told = running.get(&(repo.clone(), *digest));
+        told.is_some_and(|told| !matches!(*told.borrow(), Stage::New))
     }
 
     /// The flight of a blob that is under way, or a new one.
@@ -139,26 +168,28 @@ impl Flights {
             return Err(error);
         }
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = running.len();
         let entry = match running.entry(key.clone()) {
-            Entry::Occupied(entry) => return Ok(entry.get().clone()),
-            Entry::Vacant(_) if count >= self.limits.queued => {
-                return Err(ProxyError::TooMany(
-                    "too many blobs are on their way from upstreams",
-                ));
-            }
+            Entry::Occupied(entry) => return Ok(entry.get().subscribe()),
             Entry::Vacant(entry) => entry,
         };
-        let (stage, boarded) = watch::channel(Stage::New);
-        entry.insert(boarded.clone());
-        let ended = Ended(Arc::clone(self), key);
+        let place = self.places.take(&wanted.proxied.upstream, wanted.payer, 1)?;
+        let stage = Arc::new(watch::Sender::new(Stage::New));
+        let boarded = stage.subscribe();
+        entry.insert(Arc::clone(&stage));
+        drop(running);
+        let ended = Ended {
+            flights: Arc::clone(self),
+            key,
+            stage: Arc::clone(&stage),
+            _place: place,
+        };
         let flights = Arc::clone(self);
         self.runtime.spawn(async move {
             let flown = flights.fly(wanted, &stage).await;
             if let Err(error) = &flown
                 && error.is_a_no()
             {
-                flights.absent.insert(ended.1.clone(), error.clone());
+                flights.absent.insert(ended.key.clone(), error.clone());
             }
             // Whoever comes from now on looks into the store first.
             drop(ended);
@@ -183,36 +214,46 @@ impl Flights {
         }
     }
 
-    async fn fly(&self, wanted: Wanted, stage: &watch::Sender<Stage>) -> Result<(), ProxyError> {
-        // The layers that an image has in common with one that is here need no place.
+    async fn fly(&self, wanted: Wanted, stage: &Told) -> Result<(), ProxyError> {
+        // The layers that an image has in common with one that is here need no turn.
         if self.store.has_taken_in(&wanted.intake, &wanted.digest).await? {
             return Ok(());
         }
         stage.send_replace(Stage::Asked);
-        let until = Instant::now() + self.limits.time;
         let upstream = Arc::clone(&wanted.proxied.upstream);
-        let Ok(Ok(_place)) = timeout_at(until, upstream.flights.acquire()).await else {
-            return Err(ProxyError::Lost);
-        };
+        let _turn = self.turn(&wanted, stage).await?;
+        let until = Instant::now() + self.limits.time;
         // It may have come while this one waited.
         if self.store.has_taken_in(&wanted.intake, &wanted.digest).await? {
             return Ok(());
         }
-        let begun = self
+        let mut begun = self
             .ask(&wanted)
             .await
             .inspect_err(|_| self.metrics.error(&upstream))?;
-        let size = agreed(&wanted, &begun)?;
-        let _room = self.room(size.unwrap_or(UNKNOWN_BYTES))?;
-        let _on_disk = match &self.room_on_disk {
-            Some(on_disk) => Some(on_disk.make(size.unwrap_or(UNKNOWN_BYTES)).await?),
-            None => None,
-        };
+        begun.size = agreed(&wanted, &begun)?;
+        self.take_in(wanted, begun, until, stage).await
+    }
+
+    /// Stores what comes.
+    async fn take_in(
+        &self,
+        wanted: Wanted,
+        begun: SourceBlob,
+        until: Instant,
+        stage: &Told,
+    ) -> Result<(), ProxyError> {
+        let upstream = wanted.proxied.upstream;
+        let mut hold = Hold::new(&self.bytes, self.room_on_disk.as_ref(), &upstream, wanted.payer);
+        match begun.size {
+            Some(size) => hold.more(size).await?,
+            None => hold.step().await?,
+        }
         let failed = |source| ProxyError::Blob {
             upstream: Arc::clone(&upstream.config.name),
             source: Box::new(source),
         };
-        let landing = self.store.begin_intake(wanted.intake, wanted.digest, size);
+        let landing = self.store.begin_intake(wanted.intake, wanted.digest, begun.size);
         let landing = landing.await.map_err(failed)?;
         let _counted = Counted::new(&self.metrics);
         stage.send_replace(Stage::Coming(landing.incoming().clone()));
@@ -223,13 +264,17 @@ impl Flights {
         };
         let source = Arc::clone(&upstream.config.source);
         let what = (wanted.proxied.name, wanted.digest);
-        let body = Resuming::new(source, what, size, begun.body, patience).stream();
-        match self.store.land(landing, body).await {
-            Ok(blob) => {
+        let body = Resuming::new(source, what, begun.size, begun.body, patience).stream();
+        let refused = hold.refused();
+        let landed = self.store.land(landing, hold.count(body)).await;
+        match (landed, refused.get()) {
+            (Ok(blob), _) => {
                 self.metrics.fetched(&upstream, blob.size);
                 Ok(())
             }
-            Err(error) => {
+            // Not the upstream's fault.
+            (Err(_), Some(refused)) => Err(refused.clone()),
+            (Err(error), None) => {
                 self.metrics.error(&upstream);
                 tracing::warn!(
                     upstream = upstream.name(), digest = %wanted.digest, error = &error as &dyn std::error::Error,
@@ -240,60 +285,42 @@ impl Flights {
         }
     }
 
+    /// Its turn at the upstream. Who waits last and goes before it comes takes the flight along: nobody wants it any more.
+    async fn turn(&self, wanted: &Wanted, stage: &Told) -> Result<Turn, ProxyError> {
+        let upstream = &wanted.proxied.upstream;
+        if let Some(turn) = upstream.flights.try_pass() {
+            return Ok(turn);
+        }
+        tokio::select! {
+            turn = upstream.flights.wait(asker(wanted.payer), self.limits.wait) => {
+                turn.map_err(|shed| ProxyError::no_turn(upstream, shed))
+            }
+            () = self.is_left(wanted, stage) => Err(ProxyError::Lost),
+        }
+    }
+
+    /// Waits until nobody waits for a flight any more, and takes it off the list: whoever comes from then on begins another one.
+    async fn is_left(&self, wanted: &Wanted, stage: &Told) {
+        let key = (wanted.intake.repo().clone(), wanted.digest);
+        loop {
+            stage.closed().await;
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if stage.receiver_count() == 0 {
+                running.remove(&key);
+                return;
+            }
+        }
+    }
+
     async fn ask(&self, wanted: &Wanted) -> Result<SourceBlob, ProxyError> {
         let upstream = &wanted.proxied.upstream;
         let asked = upstream
             .config
             .source
             .blob(&wanted.proxied.name, &wanted.digest, 0);
-        question(upstream, self.limits.idle, asked).await
+        let path = format!("{}/blobs/{}", wanted.proxied.name, wanted.digest);
+        question(upstream, &path, self.limits.idle, asked).await
     }
-
-    fn room(&self, bytes: u64) -> Result<Room<'_>, ProxyError> {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let room = Room(self, bytes);
-        if before.saturating_add(bytes) > self.limits.bytes {
-            return Err(ProxyError::TooMany(
-                "too many bytes are on their way from upstreams",
-            ));
-        }
-        Ok(room)
-    }
-}
-
-/// Asks an upstream unless it was not reached a moment ago, and remembers whether it was.
-pub(crate) async fn question<T>(
-    upstream: &Upstream,
-    most: Duration,
-    asked: impl Future<Output = Result<T, SourceError>>,
-) -> Result<T, ProxyError> {
-    let name = || Arc::clone(&upstream.config.name);
-    upstream
-        .breaker
-        .admit(Instant::now())
-        .map_err(|retry_after| ProxyError::Shut {
-            upstream: name(),
-            retry_after,
-        })?;
-    let answer = timeout(most, asked).await;
-    let answer = answer.unwrap_or_else(|_| {
-        let why = format!("it has not answered for {} s", most.as_secs());
-        Err(SourceError::Unreachable(why))
-    });
-    upstream.answers.note(Instant::now(), &answer);
-    match &answer {
-        Err(SourceError::Unreachable(_)) => upstream.breaker.failed(Instant::now()),
-        // Nothing was asked.
-        Err(SourceError::OverBudget { .. }) => {}
-        _ => upstream.breaker.answered(),
-    }
-    answer.map_err(|source| match source {
-        SourceError::Refused { message, detail } => ProxyError::Refused { message, detail },
-        source => ProxyError::Source {
-            upstream: name(),
-            source,
-        },
-    })
 }
 
 /// What the blob has in the end: what the manifest says, and the upstream must say the same.
@@ -317,22 +344,22 @@ fn broken(wanted: &Wanted, offence: &str) -> ProxyError {
     }
 }
 
-/// Takes a flight off the list.
-struct Ended(Arc<Flights>, Key);
+/// Takes a flight off the list, if it is still the one that is on it, and gives its place back.
+struct Ended {
+    flights: Arc<Flights>,
+    key: Key,
+    stage: Told,
+    _place: Place,
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.remove(&self.1);
-    }
-}
-
-/// Bytes that are counted while they come.
-struct Room<'f>(&'f Flights, u64);
-
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
-        self.0.bytes.fetch_sub(self.1, Ordering::Relaxed);
+        let running = &self.flights.running;
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = running.get(&self.key);
+        if here.is_some_and(|here| Arc::ptr_eq(here, &self.stage)) {
+            running.remove(&self.key);
+        }
     }
 }
 

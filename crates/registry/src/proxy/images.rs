@@ -18,15 +18,17 @@ use tokio::sync::watch;
 use super::Known;
 use super::error::ProxyError;
 use super::flights::{Flights, Wanted};
+use super::places::{Places, Words};
 use super::upstreams::Proxied;
 use crate::gate::{Gate, Push, PushVerdict};
 
 /// How many images may be on their way.
 #[derive(Debug, Clone, Copy)]
 pub struct ImageLimits {
-    /// Images at the same time, each with a manifest in memory; one more is answered 429. Default 256.
+    /// Images at the same time, each with a manifest in memory, half of them for one user or robot, and for one upstream where there
+    /// are several; one more is answered 429. Default 256.
     pub images: usize,
-    /// Bytes of their manifests; one more is answered 429. Default 64 MiB.
+    /// Bytes of their manifests, in the same parts; one more is answered 429. Default 64 MiB.
     pub bytes: u64,
     /// Blobs of one image that are asked for at the same time when no client wants them. Default 4.
     pub blobs_at_once: usize,
@@ -41,6 +43,18 @@ impl Default for ImageLimits {
         }
     }
 }
+
+const IMAGES: Words = Words {
+    all: "too many images are on their way from upstreams",
+    upstream: "too many images of this upstream are on their way",
+    payer: "too many images that this user or robot wants are on their way from upstreams",
+};
+
+const MANIFESTS: Words = Words {
+    all: "images whose manifests are too large together (proxy.image_memory) are on their way from upstreams",
+    upstream: "images whose manifests are too large together (proxy.image_memory) are on their way from this upstream",
+    payer: "images whose manifests are too large together (proxy.image_memory) and that this user or robot wants are on their way",
+};
 
 /// What came of it.
 pub(crate) type Arrived = Option<Result<(), ProxyError>>;
@@ -75,6 +89,8 @@ pub(crate) struct Images {
     flights: Arc<Flights>,
     runtime: Handle,
     limits: ImageLimits,
+    places: Places,
+    bytes: Places,
     known: Cache<(RepoName, Tag), Known>,
     running: Mutex<HashMap<Key, Arc<Coming>>>,
 }
@@ -126,8 +142,12 @@ impl Images {
         runtime: Handle,
         limits: ImageLimits,
         known: Cache<(RepoName, Tag), Known>,
+        upstreams: usize,
     ) -> Arc<Self> {
+        let bytes = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
         Arc::new(Self {
+            places: Places::new(limits.images, upstreams, IMAGES),
+            bytes: Places::new(bytes, upstreams, MANIFESTS),
             store,
             gate,
             flights,
@@ -182,14 +202,11 @@ impl Images {
         {
             return Ok(Arc::clone(coming));
         }
-        let held = |coming: &Arc<Coming>| coming.manifest.bytes.len() as u64;
-        let bytes: u64 = running.values().map(held).sum();
-        let is_too_large = bytes + fetched.stored.bytes.len() as u64 > self.limits.bytes;
-        if running.len() >= self.limits.images || is_too_large {
-            return Err(ProxyError::TooMany(
-                "too many images are on their way from upstreams",
-            ));
-        }
+        let (upstream, payer) = (&fetched.proxied.upstream, fetched.caller.principal_id());
+        let places = (
+            self.places.take(upstream, payer, 1)?,
+            self.bytes.take(upstream, payer, fetched.stored.bytes.len())?,
+        );
         let (sender, arrived) = watch::channel(None);
         let coming = Arc::new(Coming {
             manifest: Arc::clone(&fetched.stored),
@@ -203,7 +220,7 @@ impl Images {
         self.runtime.spawn(async move {
             let over = Over(Arc::clone(&images), key, Arc::clone(&image));
             let arrived = images.bring(fetched, &image).await;
-            drop(over);
+            drop((over, places));
             sender.send_replace(Some(arrived));
         });
         Ok(coming)
@@ -216,6 +233,7 @@ impl Images {
                 intake: fetched.intake.clone(),
                 digest: *digest,
                 size: Some(*size),
+                payer: fetched.caller.principal_id(),
             })
         };
         let flights: Vec<_> = image.blobs.iter().map(flight).collect();

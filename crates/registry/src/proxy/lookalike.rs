@@ -10,17 +10,27 @@ const LONG: usize = 10;
 
 /// The first of `known` that `name` is nearly called like. Names that differ in digits only are versions of one thing.
 pub fn lookalike<'k>(name: &str, known: impl IntoIterator<Item = &'k RepoName>) -> Option<&'k RepoName> {
-    let short = |name: &'_ str| name.strip_prefix("library/").unwrap_or(name).to_owned();
-    let name = short(name);
-    if name.len() < SHORTEST {
-        return None;
-    }
+    lookalikes(name, known).next()
+}
+
+/// All of them.
+pub(crate) fn lookalikes<'k>(
+    name: &str,
+    known: impl IntoIterator<Item = &'k RepoName>,
+) -> impl Iterator<Item = &'k RepoName> {
+    let name = short(name).to_owned();
     let most = if name.len() < LONG { 1 } else { 2 };
-    let is_near = |other: &&RepoName| {
+    known.into_iter().filter(move |other| {
         let other = short(other.as_str());
-        name != other && !is_version(&name, &other) && is_within(name.as_bytes(), other.as_bytes(), most)
-    };
-    known.into_iter().find(is_near)
+        name.len() >= SHORTEST
+            && name != other
+            && !is_version(&name, other)
+            && is_within(name.as_bytes(), other.as_bytes(), most)
+    })
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("library/").unwrap_or(name)
 }
 
 fn is_version(a: &str, b: &str) -> bool {

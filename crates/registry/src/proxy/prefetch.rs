@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::error::ProxyError;
-use super::flights::question;
+use super::question::question;
 use super::source::SourceError;
 use super::{Ask, Found, Proxy, Seen};
 
@@ -38,6 +38,8 @@ impl From<ProxyError> for PrefetchError {
     fn from(error: ProxyError) -> Self {
         let retry_after = match &error {
             ProxyError::Shut { retry_after, .. }
+            | ProxyError::Failing { retry_after, .. }
+            | ProxyError::NoTurn { retry_after, .. }
             | ProxyError::Source {
                 source: SourceError::OverBudget { retry_after },
                 ..
@@ -75,7 +77,8 @@ impl Proxy {
         ask.allow()?;
         let upstream = &ask.proxied.upstream;
         let asked = upstream.config.source.tags(&ask.proxied.name, most);
-        let tags = question(upstream, self.inner.limits.manifest_time, asked).await;
+        let path = format!("{}/tags", ask.proxied.name);
+        let tags = question(upstream, &path, self.inner.limits.manifest_time, asked).await;
         tags.inspect_err(|_| self.inner.metrics.error(upstream))
     }
 

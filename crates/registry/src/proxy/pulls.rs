@@ -8,9 +8,17 @@ use store::StoredManifest;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::ProxyError;
+use super::places::Words;
 use super::refresh::Outcome;
 use super::source::SourceError;
 use super::{Ask, Found, Gone, Known, Proxy, Seen, Undecided};
+
+/// What is told where no more questions may be asked.
+pub(super) const QUESTIONS: Words = Words {
+    all: "too many questions to upstreams are under way",
+    upstream: "too many questions to this upstream are under way",
+    payer: "too many questions to upstreams by this user or robot are under way",
+};
 
 /// What is told of a tag that stays although its upstream has it no more.
 const GONE: &str = "the upstream does not have this tag any more";
@@ -207,9 +215,21 @@ impl Proxy {
             let held = held.map(|(digest, _)| digest);
             async move { proxy.refresh(ask, reference, held).await }
         };
-        let joined = self.inner.questions.join(&self.inner.runtime, key, work);
-        let joined =
-            joined.map_err(|_| ProxyError::TooMany("too many questions to upstreams are under way"))?;
+        let joined = match self.inner.questions.under_way(&key) {
+            Some(joined) => joined,
+            None => {
+                let place = self.inner.asking.take(&ask.proxied.upstream, ask.payer(), 1)?;
+                let work = || {
+                    let work = work();
+                    async move {
+                        let _place = place;
+                        work.await
+                    }
+                };
+                let joined = self.inner.questions.join(&self.inner.runtime, key, work);
+                joined.map_err(|_| ProxyError::TooMany(QUESTIONS.all))?
+            }
+        };
         let until = held.map_or(until, |(_, patience)| until.min(joined.since + patience));
         match timeout_at(until, joined.done()).await {
             Ok(Some(outcome)) => Ok(outcome),

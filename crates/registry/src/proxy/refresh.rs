@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use oci::{Digest, Manifest, Reference, RepoName, Tag};
+use oci::{Digest, Manifest, ManifestError, Reference, RepoName, Tag};
 use store::StoredManifest;
 
 use super::error::ProxyError;
-use super::flights::question;
 use super::images::{Coming, Fetched, needed};
+use super::lookalike::lookalikes;
+use super::places::asker;
+use super::question::question;
 use super::source::{SourceError, SourceHead, SourceManifest};
-use super::{Ask, Found, Gone, Known, Proxy, Seen, lookalike, manifest_type};
+use super::{Ask, Found, Gone, Known, Proxy, Seen, manifest_type};
+use crate::traffic::turnstile::Turn;
+
+/// Names that a new one is nearly called like, of which the first is told that whoever pulls may see.
+const LIKE: usize = 8;
 
 /// What came of a question.
 #[derive(Clone)]
@@ -77,7 +83,13 @@ impl Proxy {
     ) -> Result<Outcome, ProxyError> {
         let upstream = &ask.proxied.upstream;
         let asked = upstream.config.source.head_manifest(&ask.proxied.name, reference);
-        let told = question(upstream, self.inner.limits.manifest_time, asked).await;
+        let told = question(
+            upstream,
+            &path(ask, reference),
+            self.inner.limits.manifest_time,
+            asked,
+        )
+        .await;
         if let Ok(SourceHead { digest: Some(now) }) = &told {
             self.inner.images.named(ask.repo(), tag, now).await;
         }
@@ -195,11 +207,15 @@ impl Proxy {
     ) -> Result<Outcome, ProxyError> {
         let upstream = &ask.proxied.upstream;
         let (source, most) = (&upstream.config.source, self.inner.manifest_limits.bytes);
-        let Ok(_place) = upstream.fetches.acquire().await else {
-            return Err(ProxyError::Lost);
-        };
+        let _turn = self.turn(ask, reference, held.is_some()).await?;
         let asked = source.manifest(&ask.proxied.name, reference, most);
-        let came = question(upstream, self.inner.limits.manifest_time, asked).await?;
+        let came = question(
+            upstream,
+            &path(ask, reference),
+            self.inner.limits.manifest_time,
+            asked,
+        )
+        .await?;
         self.inner.metrics.fetched(upstream, came.bytes.len() as u64);
         let (stored, manifest) = self.read(ask, reference, came)?;
         self.compare_name(ask).await;
@@ -226,6 +242,23 @@ impl Proxy {
             self.remember(ask, tag, digest, false);
         }
         Ok(Outcome::Coming(coming))
+    }
+
+    /// The turn of a manifest at its upstream. What nobody waits for any more when it comes is not fetched; but where something is held,
+    /// nobody waits for what is new, and it has to come all the same.
+    async fn turn(&self, ask: &Ask, reference: &Reference, is_held: bool) -> Result<Turn, ProxyError> {
+        let upstream = &ask.proxied.upstream;
+        if let Some(turn) = upstream.fetches.try_pass() {
+            return Ok(turn);
+        }
+        let longest = self.inner.limits.manifest_time;
+        let turn = upstream.fetches.wait(asker(ask.payer()), longest).await;
+        let turn = turn.map_err(|shed| ProxyError::no_turn(upstream, shed))?;
+        let key = (ask.repo().clone(), reference.clone());
+        if !is_held && self.inner.questions.give_up(&key) {
+            return Err(ProxyError::Lost);
+        }
+        Ok(turn)
     }
 
     /// What policy refuses is not fetched anew for everybody who asks for it, by its digest or by a tag that was nothing before: that
@@ -282,7 +315,7 @@ impl Proxy {
         }
         let media_type = manifest_type(came.media_type.as_deref());
         let manifest = Manifest::parse(&came.bytes, media_type.as_ref(), limits)
-            .map_err(|error| refuse(SourceError::Broken(error.explain())))?;
+            .map_err(|error| refuse(SourceError::Broken(of_manifest(&error))))?;
         let stored = StoredManifest {
             digest,
             media_type: manifest.media_type.clone(),
@@ -308,7 +341,7 @@ impl Proxy {
             .repositories_below(prefix.as_str(), self.inner.limits.names);
         let Ok(here) = below.await else { return };
         if here.contains(repo) {
-            self.inner.names.insert(repo.clone(), None);
+            self.inner.names.insert(repo.clone(), Arc::default());
             return;
         }
         let there: Vec<RepoName> = here
@@ -316,16 +349,36 @@ impl Proxy {
             .filter_map(|name| name.as_str().strip_prefix(prefix.as_str())?.strip_prefix('/'))
             .filter_map(|name| name.parse().ok())
             .collect();
-        let like = lookalike(ask.proxied.name.as_str(), &there);
-        let like: Option<RepoName> = like.and_then(|name| format!("{prefix}/{name}").parse().ok());
-        self.inner.names.insert(repo.clone(), like.clone());
-        if let Some(like) = like {
+        let like = lookalikes(ask.proxied.name.as_str(), &there).take(LIKE);
+        let like: Arc<[RepoName]> = like
+            .filter_map(|name| format!("{prefix}/{name}").parse().ok())
+            .collect();
+        self.inner.names.insert(repo.clone(), Arc::clone(&like));
+        if let Some(like) = like.first() {
             tracing::warn!(repository = %repo, %like, "a new name of an upstream is nearly one that is in use");
-            if let Err(error) = self.inner.store.note_lookalike(&ask.intake(), &like).await {
+            if let Err(error) = self.inner.store.note_lookalike(&ask.intake(), like).await {
                 tracing::warn!(%error, "that was not noted");
             }
         }
     }
+}
+
+/// What is wrong with a manifest, for who pulls it.
+fn of_manifest(error: &ManifestError) -> String {
+    match error {
+        ManifestError::Schema1 => {
+            "a manifest there has schema version 1, which is not taken: ask whoever publishes it for a later one".to_owned()
+        }
+        ManifestError::UnsupportedMediaType { media_type } => {
+            format!("what is there has media type `{media_type}`, which is no manifest that is taken here")
+        }
+        error => error.explain(),
+    }
+}
+
+/// What is asked for, for the memory of what fails.
+fn path(ask: &Ask, reference: &Reference) -> String {
+    format!("{}/manifests/{reference}", ask.proxied.name)
 }
 
 fn fetched(ask: &Ask, manifest: Manifest, stored: Arc<StoredManifest>) -> Fetched {

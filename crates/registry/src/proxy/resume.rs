@@ -170,7 +170,8 @@ impl Resuming {
                     self.looked = (Instant::now(), self.received);
                     return self.joined(blob);
                 }
-                Ok(Err(SourceError::Unreachable(_) | SourceError::Broken(_))) | Err(_) => {}
+                Ok(Err(SourceError::Unreachable(_) | SourceError::Failing(_) | SourceError::Broken(_)))
+                | Err(_) => {}
                 // Asking again would not help.
                 Ok(Err(error)) => return Err(BodyError::Transport(error.to_string())),
             }

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -56,6 +56,17 @@ pub struct SourceBudget {
     pub bytes: Option<u64>,
 }
 
+/// What was spent of a budget within a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceSpent {
+    /// How long ago the minute began.
+    pub ago: Duration,
+    /// Requests.
+    pub requests: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
 /// Why an upstream did not bring what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SourceError {
@@ -96,6 +107,9 @@ pub enum SourceError {
     /// It cannot be reached, or does not answer.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
+    /// It answers, and fails at this, or whoever it sends us to for this does: nothing is known against the rest of it.
+    #[error("it fails at this: {0}")]
+    Failing(String),
     /// It lies, or speaks nonsense.
     #[error("it does not answer as a registry does: {0}")]
     Broken(String),
@@ -128,8 +142,22 @@ pub trait Source: Send + Sync {
         Box::pin(std::future::ready(Err(SourceError::NotFound)))
     }
 
+    /// Whether it has answered anything since then, whatever it said: then what failed meanwhile is no failure of all of it. Whoever
+    /// does not know says no.
+    fn heard_since(&self, _moment: Instant) -> bool {
+        false
+    }
+
     /// What may still be asked of it within this hour.
     fn budget_left(&self) -> SourceBudget {
         SourceBudget::default()
     }
+
+    /// What was spent of its budget within the last hour, the oldest first. Nothing where there is no budget.
+    fn spent(&self) -> Vec<SourceSpent> {
+        Vec::new()
+    }
+
+    /// Counts what was spent before the last start.
+    fn recall(&self, _spent: &[SourceSpent]) {}
 }

@@ -4,6 +4,8 @@ use super::fake::{Asks, Fake, World, upstream};
 use super::*;
 use crate::gate::{Answer, OpenGate, Pull as PullOf, Push, PushAnswer, PushVerdict, Verdict};
 
+mod bounds;
+
 const REPO: &str = "hub/library/app";
 
 fn limits() -> ProxyLimits {
@@ -442,7 +444,7 @@ async fn a_name_that_is_nearly_another_is_noticed() {
     fake.image("1", b"config", &[b"layer"]);
     puller.pull("1").await.unwrap();
     let repo: RepoName = "hub/library/ap-p".parse().unwrap();
-    assert_eq!(puller.proxy.looks_like(&repo), None);
+    assert_eq!(puller.proxy.looks_like(&repo, |_| true), None);
     let proxy = puller.proxy.clone();
     for name in ["hub/library/python", "hub/library/pyhton"] {
         let ask = Ask {
@@ -455,12 +457,21 @@ async fn a_name_that_is_nearly_another_is_noticed() {
         };
         other.pull("1").await.unwrap();
     }
-    let like = proxy.looks_like(&"hub/library/pyhton".parse().unwrap());
+    let pyhton: RepoName = "hub/library/pyhton".parse().unwrap();
+    assert_eq!(
+        proxy.looks_like(&pyhton, |_| false),
+        None,
+        "nobody is told what they may not see"
+    );
+    let like = proxy.looks_like(&pyhton, |_| true);
     assert_eq!(
         like.map(|name| name.to_string()).as_deref(),
         Some("hub/library/python")
     );
-    assert_eq!(proxy.looks_like(&"hub/library/python".parse().unwrap()), None);
+    assert_eq!(
+        proxy.looks_like(&"hub/library/python".parse().unwrap(), |_| true),
+        None
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oci::{PatternMap, RepoName, RepoPattern};
-use tokio::sync::Semaphore;
-
 use super::breaker::Breaker;
 use super::charts::ChartRepository;
 use super::condition::{Answers, UpstreamKind};
+use super::places::line;
+use super::question::Paths;
 use super::source::Source;
+use crate::traffic::turnstile::Turnstile;
+use oci::{PatternMap, RepoName, RepoPattern};
 
 /// Most upstreams of one registry: each request for a repository is compared with the prefix of each.
 pub const MAX_UPSTREAMS: usize = 64;
@@ -86,9 +87,11 @@ impl UpstreamConfig {
 pub(crate) struct Upstream {
     pub(crate) config: UpstreamConfig,
     pub(crate) breaker: Breaker,
+    /// What fails although it was reached.
+    pub(crate) paths: Paths,
     pub(crate) answers: Answers,
-    pub(crate) flights: Semaphore,
-    pub(crate) fetches: Semaphore,
+    pub(crate) flights: Arc<Turnstile>,
+    pub(crate) fetches: Arc<Turnstile>,
 }
 
 /// A repository here that is one of an upstream.
@@ -140,16 +143,21 @@ impl Upstreams {
     pub(crate) fn new(configs: Vec<UpstreamConfig>) -> Self {
         let upstream = |config: UpstreamConfig| {
             Arc::new(Upstream {
-                flights: Semaphore::new(config.flights),
-                fetches: Semaphore::new(config.fetches),
+                flights: line(config.flights),
+                fetches: line(config.fetches),
                 config,
                 breaker: Breaker::default(),
+                paths: Paths::default(),
                 answers: Answers::default(),
             })
         };
         let mut list: Vec<_> = configs.into_iter().map(upstream).collect();
         list.sort_by_key(|upstream| std::cmp::Reverse(upstream.config.prefix.as_str().len()));
         Self { list }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {

@@ -35,10 +35,12 @@ section! {
         prefetch: PrefetchList = PrefetchList::default();
         /// Blobs that are fetched from one upstream at the same time; others wait.
         flights: usize = 32, 1 => 4_096;
-        /// Blobs that are fetched or wait for that.
+        /// Blobs that are fetched or wait for that; like of all bounds over all upstreams, one user or robot has half, and one of several upstreams.
         queued_blobs: usize = limits().flights.queued, 1 => 1_000_000;
-        /// Bytes of all blobs that are fetched at the same time.
+        /// Bytes of all blobs that are fetched at the same time; those of unknown length are counted as they come.
         flight_bytes: Size = Size(limits().flights.bytes), MIB => Size(1 << 50);
+        /// Longest time that a blob waits for its turn to be fetched; that of a manifest is `manifest_time`.
+        blob_wait: Span = Span(limits().flights.wait), SECOND => HOUR;
         /// Longest time that a blob may take.
         blob_time: Span = Span(limits().flights.time), SECOND => DAY;
         /// Longest silence of an upstream while a blob is fetched.
@@ -131,6 +133,7 @@ impl Proxy {
             flights: FlightLimits {
                 queued: self.queued_blobs,
                 bytes: self.flight_bytes.0,
+                wait: self.blob_wait.0,
                 time: self.blob_time.0,
                 idle: self.idle_timeout.0,
                 resumes: self.resumes,

@@ -9,13 +9,14 @@ use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
 use oci::{Digest, PatternMap, Reference, RepoName, Tag};
 use outbound::distribution::{
-    Budget, Upstream, UpstreamError, UpstreamFile, UpstreamLogin, UpstreamSettings, WantedFile, usual_realms,
+    Budget, Spent, Upstream, UpstreamError, UpstreamFile, UpstreamLogin, UpstreamSettings, WantedFile,
+    usual_realms,
 };
 use outbound::{AddressGuard, Settings, Url};
 use registry::gate::Gate;
 use registry::proxy::{
     Asked, ChartFile, ChartFiles, ChartRepository, Proxy, ProxyMetrics, Source, SourceBlob, SourceBudget,
-    SourceError, SourceHead, SourceManifest, UpstreamConfig, UpstreamKind,
+    SourceError, SourceHead, SourceManifest, SourceSpent, UpstreamConfig, UpstreamKind,
 };
 use store::Store;
 
@@ -224,6 +225,18 @@ impl Source for Registry {
         Box::pin(async move { self.0.tags(repo, most).await.map_err(told) })
     }
 
+    fn spent(&self) -> Vec<SourceSpent> {
+        spent(&self.0)
+    }
+
+    fn recall(&self, spent: &[SourceSpent]) {
+        recall(&self.0, spent);
+    }
+
+    fn heard_since(&self, moment: Instant) -> bool {
+        self.0.heard_since(moment)
+    }
+
     fn budget_left(&self) -> SourceBudget {
         left(&self.0)
     }
@@ -246,13 +259,19 @@ impl Files {
     ) -> Result<Option<ChartFile>, SourceError> {
         let url = self.base.join(url);
         let url = url.map_err(|error| SourceError::Broken(format!("its index names no URL: {error}")))?;
+        let is_own = url.origin() == self.base.origin();
         let wanted = WantedFile {
             url,
             known: known.map(str::to_owned),
             most,
             is_content,
         };
-        let file = self.client.file(&wanted).await.map_err(told)?;
+        let file = self.client.file(&wanted).await;
+        let file = file.map_err(|error| match told(error) {
+            // Whom the index leads to is not the repository.
+            SourceError::Unreachable(why) if !is_own => SourceError::Failing(why),
+            error => error,
+        })?;
         Ok(file.map(|UpstreamFile { bytes, etag }| ChartFile { bytes, etag }))
     }
 }
@@ -272,6 +291,18 @@ impl ChartFiles for Files {
     fn budget_left(&self) -> SourceBudget {
         left(&self.client)
     }
+
+    fn spent(&self) -> Vec<SourceSpent> {
+        spent(&self.client)
+    }
+
+    fn recall(&self, spent: &[SourceSpent]) {
+        recall(&self.client, spent);
+    }
+
+    fn heard_since(&self, moment: Instant) -> bool {
+        self.client.heard_since(moment)
+    }
 }
 
 fn left(client: &Upstream) -> SourceBudget {
@@ -280,6 +311,21 @@ fn left(client: &Upstream) -> SourceBudget {
         requests: left.requests.map(u64::from),
         bytes: left.bytes,
     }
+}
+
+fn spent(client: &Upstream) -> Vec<SourceSpent> {
+    let spent = client.spent().into_iter();
+    spent
+        .map(|Spent { ago, requests, bytes }| SourceSpent { ago, requests, bytes })
+        .collect()
+}
+
+fn recall(client: &Upstream, spent: &[SourceSpent]) {
+    let spent = spent.iter();
+    let spent: Vec<Spent> = spent
+        .map(|&SourceSpent { ago, requests, bytes }| Spent { ago, requests, bytes })
+        .collect();
+    client.recall(&spent);
 }
 
 /// What an upstream said, in the words of the proxy; with its causes, because nobody else writes them down.

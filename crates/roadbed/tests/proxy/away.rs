@@ -115,6 +115,45 @@ async fn dropped() -> Result<()> {
     Ok(())
 }
 
+/// One repository of the upstream fails, one blob of another leads to a host that is gone.
+async fn one_that_fails() -> Result<()> {
+    let world = World::start(ALWAYS).await?;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let nobody = format!("http://{}/blob", listener.local_addr()?);
+    drop(listener);
+    let (lost, _) = small_image("lost");
+    let lost = blob("library/lost", &lost[0].digest);
+    let (blobs, document) = small_image("good");
+    world.upstream.add("library/good", "1", &blobs, &document);
+    world.upstream.spoil("library/bad/manifests", Reply::status(503));
+    world
+        .upstream
+        .spoil("library/lost/blobs", Reply::redirect(&nobody));
+    for path in [manifest("bad", "1"), lost] {
+        for _ in 0..2 {
+            let answer = world.node.get(&path).send().await?;
+            answer.expect(&[503])?.require("retry-after")?;
+        }
+        world
+            .node
+            .get(manifest("good", "1"))
+            .send()
+            .await?
+            .expect(&[200])
+            .context("others go on")?;
+    }
+    for part in &blobs {
+        let answer = world.node.get(blob("library/good", &part.digest)).send().await?;
+        answer.expect(&[200])?.expect_body(&part.bytes)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_fails_at_an_upstream_keeps_nobody_from_what_does_not() {
+    one_that_fails().await.unwrap();
+}
+
 #[tokio::test]
 async fn what_is_held_is_served_when_the_upstream_has_gone() {
     gone().await.unwrap();

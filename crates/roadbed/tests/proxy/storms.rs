@@ -74,6 +74,36 @@ async fn storm() -> Result<()> {
     Ok(())
 }
 
+/// Many more than may ask the database at the same time want what nobody has asked for yet.
+async fn cold_with_few_places() -> Result<()> {
+    let few = [
+        ("ROADBED_SCAN__ENABLED", "false"),
+        ("ROADBED_REGISTRY__CONCURRENT_LOOKUPS", "4"),
+        ("ROADBED_TRAFFIC__DATABASE_LEAST", "1"),
+    ];
+    let world = World::start_with("", &few).await?;
+    let (blobs, document) = image("cold", 1, 1_000);
+    world.upstream.add("library/cold", "1", &blobs, &document);
+    // One of them has logged in.
+    world
+        .node
+        .get(manifest("library/cold", "0"))
+        .send()
+        .await?
+        .expect(&[404])?;
+    let mut nodes = JoinSet::new();
+    for _ in 0..NODES {
+        let node = world.node.clone();
+        nodes.spawn(async move { node.get(manifest("library/cold", "1")).send().await });
+    }
+    while let Some(pulled) = nodes.join_next().await {
+        pulled.context("a node was lost")??.expect(&[200])?;
+    }
+    let asked = world.upstream.count("GET", "/manifests/1");
+    ensure!(asked == 1, "{asked} questions for the manifest");
+    Ok(())
+}
+
 async fn a_client_that_goes_away() -> Result<()> {
     let world = World::start("").await?;
     let (blobs, document) = image("gone", 1, 2_000_000);
@@ -150,6 +180,11 @@ async fn cut_and_gone_on_with() -> Result<()> {
 #[tokio::test]
 async fn a_storm_makes_one_request_for_each_blob() {
     storm().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cold_pull_takes_one_place_at_the_database() {
+    cold_with_few_places().await.unwrap();
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{ChartIndex, ChartRepository};
 use crate::proxy::error::ProxyError;
-use crate::proxy::flights::question;
+use crate::proxy::question::question;
 use crate::proxy::upstreams::Upstream;
 use crate::proxy::{Proxy, Stale};
 
@@ -78,6 +78,6 @@ impl Proxy {
 async fn refresh(proxy: Proxy, charts: ProxiedCharts) -> Result<Arc<ChartIndex>, ProxyError> {
     let upstream = &charts.upstream;
     let most = proxy.inner.limits.manifest_time;
-    let read = question(upstream, most, charts.repository.index()).await;
+    let read = question(upstream, "index.yaml", most, charts.repository.index()).await;
     read.inspect_err(|_| proxy.inner.metrics.error(upstream))
 }

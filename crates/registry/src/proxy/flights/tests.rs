@@ -22,6 +22,7 @@ fn flights(world: &World, limits: FlightLimits) -> Arc<Flights> {
         limits,
         ProxyMetrics::default(),
         None,
+        1,
     )
 }
 
@@ -32,6 +33,7 @@ fn wanted(world: &World, digest: Digest, size: Option<u64>) -> Wanted {
         intake: ask.intake(),
         digest,
         size,
+        payer: None,
     }
 }
 
@@ -77,7 +79,7 @@ async fn a_storm_makes_one_request_and_who_goes_away_stops_nobody() {
     flights.bring(wanted).await.unwrap();
     assert_eq!(fake.blobs_asked(), 1, "also of who came when it was here");
     assert!(flights.running.lock().unwrap().is_empty());
-    assert_eq!(flights.bytes.load(Ordering::Relaxed), 0);
+    assert!(flights.bytes.are_free() && flights.places.are_free());
 }
 
 #[tokio::test]
@@ -154,8 +156,9 @@ async fn there_are_no_more_than_may_be() {
     let mut config = upstream("hub", &fake);
     config.flights = 1;
     let world = World::of(config).await;
+    // Half of them for one who pulls.
     let few = FlightLimits {
-        queued: 2,
+        queued: 4,
         ..limits()
     };
     let flights = flights(&world, few);
@@ -239,4 +242,135 @@ async fn an_upstream_that_is_not_reached_is_left_alone() {
     let second = flights.bring(wanted).await.unwrap_err();
     assert!(matches!(second, ProxyError::Shut { .. }), "{second}");
     assert_eq!(fake.blobs_asked(), 1);
+}
+
+fn payer(id: i64) -> Payer {
+    Some(access::PrincipalId(id))
+}
+
+/// Waits until a flight has a place on the list and knows that it is not here.
+async fn until_asked(boarded: &Boarded) {
+    while matches!(*boarded.borrow(), Stage::New) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn neither_an_upstream_nor_whoever_pulls_takes_all_places() {
+    let fake = Fake::new();
+    let digests: Vec<_> = (0..9_u8).map(|seed| fake.blob_of(&[seed; 100])).collect();
+    fake.change(|state| state.latency = Duration::from_secs(60));
+    let world = World::of_all(vec![upstream("hub", &fake), upstream("quay", &fake)]).await;
+    let limits = FlightLimits {
+        queued: 8,
+        ..limits()
+    };
+    let flights = Flights::new(
+        world.store.clone(),
+        Handle::current(),
+        limits,
+        ProxyMetrics::default(),
+        None,
+        2,
+    );
+    let board = |repo: &str, digest: usize, who: i64| {
+        let ask = world.ask(repo);
+        flights.board(Wanted {
+            proxied: ask.proxied.clone(),
+            intake: ask.intake(),
+            digest: digests[digest],
+            size: None,
+            payer: payer(who),
+        })
+    };
+    let hole: Vec<_> = (0..4)
+        .zip(0..)
+        .map(|(at, who)| board("hub/a", at, who).unwrap())
+        .collect();
+    assert!(matches!(board("hub/a", 4, 9), Err(ProxyError::TooMany(words)) if words == BLOBS.upstream));
+    let other: Vec<_> = (5..8).map(|at| board("quay/a", at, 0).unwrap()).collect();
+    assert!(matches!(board("quay/a", 8, 0), Err(ProxyError::TooMany(words)) if words == BLOBS.payer));
+    assert!(board("quay/a", 8, 7).is_ok(), "others pull from others");
+    drop((hole, other));
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_begun() {
+    let fake = Fake::new();
+    let (slow, left, wanted_still) = (
+        fake.blob_of(b"slow"),
+        fake.blob_of(b"left"),
+        fake.blob_of(b"wanted"),
+    );
+    let mut config = upstream("hub", &fake);
+    config.flights = 1;
+    let world = World::of(config).await;
+    let flights = flights(&world, limits());
+    fake.change(|state| state.latency = MOMENT * 4);
+    let slow = flights.board(wanted(&world, slow, None)).unwrap();
+    while fake.blobs_asked() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let gone = flights.board(wanted(&world, left, None)).unwrap();
+    let stays = flights.board(wanted(&world, wanted_still, None)).unwrap();
+    until_asked(&gone).await;
+    drop(gone);
+    while flights.running.lock().unwrap().len() > 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(read(slow).await.is_ok() && read(stays).await.is_ok());
+    assert_eq!(fake.blobs_asked(), 2, "nobody wanted the third");
+    while !flights.places.are_free() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    fake.change(|state| state.latency = Duration::ZERO);
+    flights.bring(wanted(&world, left, None)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_turn_does_so_for_a_while() {
+    let fake = Fake::new();
+    let (slow, late) = (fake.blob_of(b"slow"), fake.blob_of(b"late"));
+    let mut config = upstream("hub", &fake);
+    config.flights = 1;
+    let world = World::of(config).await;
+    let short = FlightLimits {
+        wait: MOMENT,
+        ..limits()
+    };
+    let flights = flights(&world, short);
+    fake.change(|state| state.latency = Duration::from_secs(60));
+    let _slow = flights.board(wanted(&world, slow, None)).unwrap();
+    while fake.blobs_asked() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let error = flights.bring(wanted(&world, late, None)).await.unwrap_err();
+    assert!(matches!(error, ProxyError::NoTurn { .. }), "{error}");
+    let answer = error
+        .into_api(crate::proxy::AskedFor::Blob(&late))
+        .into_response();
+    assert_eq!(answer.status(), http::StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key(http::header::RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn a_length_that_is_not_said_is_counted_as_it_comes() {
+    let fake = Fake::new();
+    let (small, large) = (fake.blob_of(&[1; 2_000]), fake.blob_of(&[2; 60_000]));
+    fake.change(|state| state.is_mute = true);
+    let world = World::new(&fake).await;
+    let narrow = FlightLimits {
+        bytes: 20_000,
+        ..limits()
+    };
+    let flights = flights(&world, narrow);
+    flights.bring(wanted(&world, small, None)).await.unwrap();
+    let error = flights.bring(wanted(&world, large, None)).await.unwrap_err();
+    assert!(
+        matches!(error, ProxyError::TooMany(words) if words == BYTES.payer),
+        "{error}"
+    );
+    assert!(flights.bytes.are_free());
+    let intake = wanted(&world, large, None).intake;
+    assert!(!world.store.has_taken_in(&intake, &large).await.unwrap());
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -274,7 +274,8 @@ impl Story {
             while !flights.running.lock().unwrap().is_empty() {
                 sleep(MOMENT).await;
             }
-            assert_eq!(flights.bytes.load(Ordering::Relaxed), 0, "room that nobody has");
+            let is_free = flights.bytes.are_free() && flights.places.are_free();
+            assert!(is_free, "room that nobody has");
         }
         let is_twice = self.watched.twice.load(Ordering::SeqCst);
         assert!(!is_twice, "a blob was asked for twice at once");
