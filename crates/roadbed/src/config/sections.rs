@@ -210,6 +210,8 @@ section! {
         answer_wait: Span = Span(limits().answer_wait), SECOND => HOUR;
         /// How long a connection waits for a lock of the database that another process holds; then the database counts as away.
         lock_wait: Span = Span(limits().lock_wait), MILLISECOND => HOUR;
+        /// Room that is kept on the disk and given back when it is full, so that deletions and collection go on; at most a sixteenth of the disk.
+        reserve: Size = Size(limits().reserve_bytes), Size(0) => Size(1 << 40);
         /// Blobs kept open (mapped) after a pull; they take address space, no memory.
         open_blobs: u64 = limits().open_blobs, 0 => 1_000_000;
         /// Blobs below 64 KiB kept in memory.
