@@ -83,13 +83,13 @@ impl DataVolume {
     }
 
     fn fill(&self, bytes: u64) -> io::Result<()> {
-        const BLOCK: [u8; 64 * 1024] = [0; 64 * 1024];
+        static BLOCK: [u8; 64 * 1024] = [0; 64 * 1024];
         let mut options = OpenOptions::new();
         options.create_new(true).write(true).mode(0o600);
         let mut file = options.open(&self.file)?;
         match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
-            done => return Ok(done?),
+            done => return done.map_err(io::Error::from),
         }
         let mut left = bytes;
         while left > 0 {
@@ -271,6 +271,9 @@ impl Room {
             "the disk is full: the reserve is given back for deletions, pushes are refused until there is room for it again"
         );
         self.release();
+        if let Ok(space) = self.volume.space() {
+            state.free = space.free;
+        }
     }
 
     fn release(&self) {

@@ -111,8 +111,7 @@ section! {
 section! {
     /// What a connection may cost.
     Connections = "connections" {
-        /// Open connections over all addresses; one more takes the place of an idle one of the address that has most, or is turned
-        /// away at once.
+        /// Open connections over all addresses; one more takes the place of an idle one of the address that has most, or is turned away at once.
         total: usize = connections().connections, 1 => 1_000_000;
         /// Open connections from one address, of IPv6 from one network of 64 bits; it may hide a whole cluster.
         per_address: usize = connections().connections_per_address, 1 => 1_000_000;
