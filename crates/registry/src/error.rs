@@ -200,7 +200,8 @@ impl From<StoreError> for ApiError {
             return Self::away(&error);
         }
         if matches!(error, StoreError::DiskFull) {
-            tracing::error!(error = &error as &dyn std::error::Error, "disk full");
+            // It was logged when it began; every request would be a line.
+            tracing::debug!("request turned away: the disk is full");
             return Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 ErrorCode::StorageFull,

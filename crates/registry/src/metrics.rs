@@ -23,6 +23,8 @@ pub struct ConnectionMetrics {
     pub accepted: Counter,
     /// Connections refused because a cap was reached.
     pub shed: Counter,
+    /// Connections on which nothing was asked, ended because another address needed the place.
+    pub displaced: Counter,
     /// TLS handshakes that failed or took too long.
     pub handshakes_failed: Counter,
 }
@@ -84,6 +86,11 @@ impl ConnectionMetrics {
             "connections_shed",
             "Connections refused at a cap",
             metrics.shed.clone(),
+        );
+        registry.register(
+            "connections_displaced",
+            "Connections without a request that ended because another address needed the place",
+            metrics.displaced.clone(),
         );
         let failed = metrics.handshakes_failed.clone();
         registry.register(

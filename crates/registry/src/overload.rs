@@ -193,11 +193,8 @@ impl Overload {
         if let (Some(principal), Some(rate)) = (principal, known.place.rate) {
             held.push((RateOf::Principal(principal.id), rate));
         }
-        let measures = [
-            principal.and_then(|principal| store.measure_of_principal(&principal.name)),
-            store.measure_of_address(address),
-        ];
-        for measure in measures.into_iter().flatten() {
+        let named = principal.and_then(|principal| store.measure_of_principal(&principal.name));
+        for measure in named.into_iter().chain(store.measures_of_address(address)) {
             match measure.measure {
                 // Who has become an administrator meanwhile must be able to lift it.
                 Measure::Ban if principal.is_some_and(|principal| principal.administrator) => {}
@@ -207,15 +204,13 @@ impl Overload {
                 }
             }
         }
-        for (who, rate) in &held {
-            self.rates.take(who, *rate).map_err(|wait| {
-                let seconds = wait.as_secs() + 1;
-                ApiError::too_many(
-                    "this user, robot or address asks for more than it may per second; retry later",
-                    seconds,
-                )
-            })?;
-        }
+        self.rates.take(&held).map_err(|wait| {
+            let seconds = wait.as_secs() + 1;
+            ApiError::too_many(
+                "this user, robot or address asks for more than it may per second; retry later",
+                seconds,
+            )
+        })?;
         Ok(held.into_iter().map(|(who, _)| who).collect())
     }
 

@@ -55,25 +55,30 @@ impl Rates {
         }
     }
 
-    /// Takes one request, or answers when there will be one again.
-    pub(crate) fn take(&self, who: &RateOf, rate: Rate) -> Result<(), Duration> {
+    /// Takes one request of all rates that hold for it, or of none where one is used up, and answers when there will be one again:
+    /// a narrow network that asks for too much must not use up what a wide one has together.
+    pub(crate) fn take(&self, held: &[(RateOf, Rate)]) -> Result<(), Duration> {
+        if held.is_empty() {
+            return Ok(());
+        }
         let now = self.now();
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         forget(&mut left, now);
-        let own = left.entry(who.clone()).or_insert_with(|| Left::all(rate, now));
-        if own.rate != rate {
-            *own = Left::all(rate, now);
+        // A request may begin while anything is left; what it takes of bytes is known when it was sent.
+        let waits = held.iter().filter_map(|(who, rate)| {
+            let own = left.entry(who.clone()).or_insert_with(|| Left::all(*rate, now));
+            if own.rate != *rate {
+                *own = Left::all(*rate, now);
+            }
+            own.wait(now)
+        });
+        if let Some(wait) = waits.max() {
+            return Err(Duration::from_micros(wait));
         }
-        if let (Some(bucket), Some(bytes)) = (&mut own.bytes, rate.bytes) {
-            // A request may begin while anything is left; what it takes is known when it was sent.
-            bucket
-                .take(PerSecond(bytes), now, 0)
-                .map_err(Duration::from_micros)?;
-        }
-        if let (Some(bucket), Some(requests)) = (&mut own.requests, rate.requests) {
-            bucket
-                .take(PerSecond(requests), now, 1)
-                .map_err(Duration::from_micros)?;
+        for (who, _) in held {
+            if let Some(own) = left.get_mut(who) {
+                own.spend_request(now);
+            }
         }
         Ok(())
     }
@@ -101,6 +106,21 @@ impl Left {
             requests: full(rate.requests),
             bytes: full(rate.bytes),
             rate,
+        }
+    }
+
+    /// How many microseconds nothing is left, if nothing is.
+    fn wait(&mut self, now: u64) -> Option<u64> {
+        let wait = |bucket: &mut Option<Bucket>, rate: Option<u64>| match (bucket, rate) {
+            (Some(bucket), Some(rate)) => bucket.take(PerSecond(rate), now, 0).err(),
+            _ => None,
+        };
+        wait(&mut self.bytes, self.rate.bytes).max(wait(&mut self.requests, self.rate.requests))
+    }
+
+    fn spend_request(&mut self, now: u64) {
+        if let (Some(bucket), Some(rate)) = (&mut self.requests, self.rate.requests) {
+            bucket.owe(PerSecond(rate), now, 1);
         }
     }
 
@@ -139,6 +159,12 @@ mod tests {
         RateOf::Principal(PrincipalId(id))
     }
 
+    impl Rates {
+        fn take_one(&self, who: &RateOf, rate: Rate) -> Result<(), Duration> {
+            self.take(&[(who.clone(), rate)])
+        }
+    }
+
     #[test]
     fn each_has_its_own_requests_per_second() {
         let rates = Rates::new();
@@ -146,10 +172,28 @@ mod tests {
             requests: Some(5),
             bytes: None,
         };
-        let taken = (0..100).filter(|_| rates.take(&who(1), rate).is_ok()).count();
+        let taken = (0..100).filter(|_| rates.take_one(&who(1), rate).is_ok()).count();
         assert!((5..=6).contains(&taken), "{taken}");
-        assert!(rates.take(&who(1), rate).unwrap_err() <= Duration::from_secs(1));
-        assert!(rates.take(&who(2), rate).is_ok());
+        assert!(rates.take_one(&who(1), rate).unwrap_err() <= Duration::from_secs(1));
+        assert!(rates.take_one(&who(2), rate).is_ok());
+    }
+
+    #[test]
+    fn of_several_rates_the_strictest_decides_and_takes_nothing_of_the_others() {
+        let rates = Rates::new();
+        let per_second = |requests: u64| Rate {
+            requests: Some(requests),
+            bytes: None,
+        };
+        let (narrow, wide) = ((who(1), per_second(2)), (who(2), per_second(50)));
+        for held in [[narrow.clone(), wide.clone()], [wide.clone(), narrow.clone()]] {
+            let taken = (0..1_000).filter(|_| rates.take(&held).is_ok()).count();
+            assert!(taken <= 3, "{taken}");
+        }
+        let taken = (0..1_000)
+            .filter(|_| rates.take_one(&wide.0, wide.1).is_ok())
+            .count();
+        assert!(taken >= 40, "what was refused was counted: {taken} were left");
     }
 
     #[test]
@@ -159,15 +203,15 @@ mod tests {
             requests: None,
             bytes: Some(1_000),
         };
-        rates.take(&who(1), rate).unwrap();
+        rates.take_one(&who(1), rate).unwrap();
         rates.sent(&who(1), 10_000);
-        let wait = rates.take(&who(1), rate).unwrap_err();
+        let wait = rates.take_one(&who(1), rate).unwrap_err();
         assert!((8..=10).contains(&wait.as_secs()), "{wait:?}");
         let other = Rate {
             requests: None,
             bytes: Some(2_000),
         };
-        assert!(rates.take(&who(1), other).is_ok(), "another rate begins anew");
+        assert!(rates.take_one(&who(1), other).is_ok(), "another rate begins anew");
     }
 
     #[test]
@@ -178,7 +222,7 @@ mod tests {
             bytes: None,
         };
         for id in 0..30_000 {
-            let _ = rates.take(&who(id), rate);
+            let _ = rates.take_one(&who(id), rate);
         }
         assert!(rates.left.lock().unwrap().len() <= MOST_COUNTED);
     }

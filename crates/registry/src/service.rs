@@ -203,10 +203,8 @@ impl Registry {
 
     /// The answer to everybody at an address that is banned, before anything is done for them.
     pub async fn refusal_of(&self, address: IpAddr) -> Option<Response<Body>> {
-        let measure = self.store().measure_of_address(address)?;
-        if measure.measure != store::Measure::Ban {
-            return None;
-        }
+        let mut measures = self.store().measures_of_address(address).into_iter();
+        let measure = measures.find(|measure| measure.measure == store::Measure::Ban)?;
         let overload = &self.inner.overload;
         let nobody = asker(Class::Scan, None, address);
         overload.note(Instant::now(), None, nobody, (true, Some(0)), Box::default());

@@ -372,6 +372,7 @@ impl Config {
             read_queue: storage.read_queue,
             answer_wait: storage.answer_wait.0,
             lock_wait: storage.lock_wait.0,
+            reserve_bytes: storage.reserve.0,
             open_blobs: storage.open_blobs,
             small_blob_cache_bytes: storage.small_blob_cache.0,
             manifest_depth: storage.manifest_depth,

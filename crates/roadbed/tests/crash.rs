@@ -3,7 +3,7 @@
 //!
 //! `pusher.rs` pushes, tags, mounts and deletes, and writes down in a `ledger.rs` what was acknowledged and what was
 //! under way. `judge.rs` compares the ledger with what the server serves after it was started again. `kills.rs` does
-//! both in turns; `uploads.rs` follows one upload session across restarts; `full_disk.rs` takes the space away; `chaos.rs` kills,
+//! both in turns; `uploads.rs` follows one upload session across restarts; `full_disk.rs` and `reserve.rs` take the space away; `chaos.rs` kills,
 //! locks, moves and fills at random while it is pushed and pulled, also through an upstream that fails.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
@@ -32,6 +32,7 @@ mod crash {
     mod kubelet;
     mod ledger;
     mod pusher;
+    mod reserve;
     mod small_disk;
     mod starting;
     mod uploads;

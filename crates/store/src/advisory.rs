@@ -149,6 +149,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::ImportRunning`]: there is one, and somebody went on with it in the last ten minutes.
     pub async fn begin_import(&self) -> Result<Import, StoreError> {
+        self.demand_room().await?;
         let lease = self.inner.imports.take()?;
         let generation = self.advisory_generation().await? + 1;
         let sql = "DELETE FROM advisory WHERE generation >= $1 AND id IN \

@@ -44,6 +44,17 @@ pub struct Condition {
     pub maintenance: Option<Arc<Maintenance>>,
     /// Jobs that nobody takes.
     pub unclaimed: Option<Unclaimed>,
+    /// The disk is full: nothing large comes in.
+    pub disk_full: Option<DiskFull>,
+}
+
+/// A disk that is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskFull {
+    /// Since when.
+    pub since: Timestamp,
+    /// Bytes that are free for deletions and what else needs little, as of the last second.
+    pub free_bytes: u64,
 }
 
 /// What is known of those who take jobs.
@@ -97,7 +108,16 @@ impl Store {
             is_closed: self.demand_open_book().is_err(),
             maintenance: self.maintenance(),
             unclaimed: self.inner.worked.unclaimed(),
+            disk_full: self.disk_full(),
         }
+    }
+
+    fn disk_full(&self) -> Option<DiskFull> {
+        let room = &self.inner.room;
+        room.full_since().map(|since| DiskFull {
+            since,
+            free_bytes: room.free(),
+        })
     }
 
     fn away(&self, outage: Outage) -> Away {

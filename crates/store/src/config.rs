@@ -63,6 +63,9 @@ pub struct StoreLimits {
     /// How long a connection waits for a lock that another process holds; after that the database counts as away. Default 5
     /// seconds.
     pub lock_wait: Duration,
+    /// Bytes that are kept free for deletions, on a disk that is full (see `room.rs`); at most a sixteenth of the disk. 0: none.
+    /// Default 64 MiB.
+    pub reserve_bytes: u64,
     /// Maps of blobs that are kept; they cost address space and page tables, no memory of ours. Default 1,024.
     pub open_blobs: u64,
     /// Bytes of blobs below 64 KiB that are kept in memory. Default 8 MiB.
@@ -155,6 +158,7 @@ impl Default for StoreLimits {
             read_queue: 1_024,
             answer_wait: Duration::from_secs(5),
             lock_wait: Duration::from_secs(5),
+            reserve_bytes: 64 * MIB,
             open_blobs: 1_024,
             small_blob_cache_bytes: 8 * MIB,
             manifest_depth: 4,

@@ -167,6 +167,25 @@ impl<D: Disk> BlobFiles<D> {
         self.sync_work(move |protocol| protocol.create_upload(id)).await
     }
 
+    /// Cuts an upload to what its row promises. Fine when it has no file.
+    pub(crate) async fn cut_upload(&self, id: Uuid, promised: u64) -> Result<(), FilesError> {
+        let claim = self.claim(id)?;
+        self.sync_work(move |protocol| {
+            let _claim = claim;
+            protocol.cut_upload(id, promised)
+        })
+        .await
+    }
+
+    /// Runs something short that waits for the disk.
+    pub(crate) async fn aside<T, F>(&self, work: F) -> Result<T, FilesError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.sync_work(move |_| Ok(work())).await
+    }
+
     /// Opens an upload that will have `size` bytes and this digest, for whoever reads along while it is written. `size` is not 0.
     pub(crate) async fn open_growing(
         &self,

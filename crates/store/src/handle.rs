@@ -22,6 +22,7 @@ use crate::gc::Collector;
 use crate::lock::{DATABASE_FILE, DirLock};
 use crate::pull_log::PullQueue;
 use crate::road_entries::RoadCache;
+use crate::room::{DataVolume, Room, Volume};
 use crate::snapshot::{Snapshot, follow};
 use crate::upload::UploadBook;
 use crate::{
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) db: Db,
+    /// What is free on the disk, and kept free.
+    pub(crate) room: Arc<Room>,
     pub(crate) files: BlobFiles,
     pub(crate) caches: Caches,
     pub(crate) snapshot: ArcSwap<Snapshot>,
@@ -82,17 +85,19 @@ impl Store {
     /// Opens the data directory: takes its lock, brings the database to the present schema. Nothing is loaded per
     /// manifest; what a crash left of an upload behind its last promise is cut when the upload goes on.
     pub async fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let dir = config.data_dir.clone();
-        let lock = tokio::task::spawn_blocking(move || {
-            let lock = DirLock::take(&dir)?;
-            lock.prepare(&dir)?;
-            lock.demand_database(&dir)?;
-            Ok::<_, StoreError>(lock)
-        })
-        .await??;
-        let mut files_config = FilesConfig::within(&config.data_dir, &config.limits);
-        files_config.reader.touched = config.touches_blobs.then(Table::of_process);
-        let files = tokio::task::spawn_blocking(move || BlobFiles::open(&files_config)).await??;
+        let volume = Box::new(DataVolume::of(config.data_dir.clone()));
+        Self::open_on(config, clock, volume).await
+    }
+
+    /// The same on a disk that may be another one.
+    pub(crate) async fn open_on(
+        config: StoreConfig,
+        clock: Arc<dyn Clock>,
+        volume: Box<dyn Volume>,
+    ) -> Result<Self, StoreError> {
+        let (wanted, now) = (config.clone(), clock.now());
+        let opened = tokio::task::spawn_blocking(move || open_directory(&wanted, volume, now));
+        let (lock, room, files) = opened.await??;
         let db = Db::open(&config.data_dir.join(DATABASE_FILE), &config.limits).await?;
         fleet::gone::begin(&db, clock.now()).await?;
         let signer = Signer::new(setting::token_key(&db, clock.now()).await?);
@@ -124,6 +129,7 @@ impl Store {
             config,
             clock,
             db,
+            room,
             files,
             signer,
             uploads,
@@ -224,6 +230,7 @@ impl Store {
         E: From<StoreError>,
         F: for<'t> FnOnce(&'t Tx) -> Work<'t, T, E>,
     {
+        self.inner.room.notice(self.now());
         let tx = self.inner.db.begin(self.now()).await?;
         let done = work(&tx).await;
         if done.is_err() {
@@ -235,6 +242,9 @@ impl Store {
         let (facts, touched) = tx.take_facts();
         let learned = self.inner.caches.learn(facts, &touched);
         let (mut effects, committed) = tx.commit().await;
+        if matches!(committed, Err(StoreError::DiskFull)) {
+            self.inner.room.ran_out(self.now());
+        }
         let switched = effects.maintenance.take();
         self.apply(effects).await;
         committed?;
@@ -267,6 +277,24 @@ impl Store {
             self.follow_access(generation).await;
         }
     }
+}
+
+/// Takes the data directory: its lock, room for what follows, its files. Blocks.
+fn open_directory(
+    config: &StoreConfig,
+    volume: Box<dyn Volume>,
+    now: Timestamp,
+) -> Result<(DirLock, Arc<Room>, BlobFiles), StoreError> {
+    let dir = &config.data_dir;
+    let lock = DirLock::take(dir)?;
+    // First of all: on a disk that is full nothing of what follows could be made.
+    let room = Room::open(volume, config.limits.reserve_bytes, now);
+    room.clear(dir);
+    lock.prepare(dir)?;
+    lock.demand_database(dir)?;
+    let mut files = FilesConfig::within(dir, &config.limits);
+    files.reader.touched = config.touches_blobs.then(Table::of_process);
+    Ok((lock, Arc::new(room), BlobFiles::open(&files)?))
 }
 
 fn put<T>(place: &Mutex<Option<T>>, value: T) {

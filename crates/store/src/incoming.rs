@@ -25,7 +25,7 @@ use crate::event::{self, EventKind};
 use crate::files::{AppendError, Committed, FilesError, Followed, Part};
 use crate::job::{self, JobPriority};
 use crate::reader::{BlobStream, OpenBlob};
-use crate::upload::Claim;
+use crate::upload::{Claim, Stop, WithRoom};
 use crate::{Actor, BodyError, Store, StoreError, UploadError, UploadId, repository};
 
 /// Bytes at the end of each stream that are held back until the digest is known to be right.
@@ -226,6 +226,7 @@ impl Store {
         if size.is_some_and(|size| size > limit) {
             return Err(UploadError::TooLarge { limit });
         }
+        self.demand_room().await?;
         let id = self.new_upload_id();
         let claim = self.claim(id).await?;
         let files = &self.inner.files;
@@ -278,11 +279,16 @@ impl Store {
         let told = incoming.clone();
         let followed: Followed = Arc::new(move |bytes| told.wrote(bytes));
         let files = &self.inner.files;
+        let room = Arc::clone(&self.inner.room);
+        let body = WithRoom { body, room };
         let landed = files.append_and_commit_followed(part, body, incoming.digest(), Some(followed));
         let committed = match landed.await {
             Ok(committed) => committed,
             Err(error) => {
                 self.remove_upload_file(id.0).await;
+                if error.is_for_want_of_room() {
+                    self.inner.room.ran_out(self.now());
+                }
                 return Err(of_append(error));
             }
         };
@@ -342,12 +348,22 @@ async fn record(
     Ok(ours)
 }
 
-fn of_append(error: AppendError<BodyError>) -> UploadError {
+fn of_append(error: AppendError<Stop>) -> UploadError {
     match error {
-        AppendError::Interrupted { appended, source } => UploadError::Interrupted {
+        AppendError::Interrupted {
+            appended,
+            source: Stop::Body(source),
+        } => UploadError::Interrupted {
             offset: appended.offset(),
             source,
         },
+        AppendError::Interrupted {
+            source: Stop::NoRoom, ..
+        } => UploadError::Store(StoreError::DiskFull),
+        AppendError::Interrupted {
+            source: Stop::TooManyBytes { limit },
+            ..
+        } => UploadError::TooManyBytes { limit },
         AppendError::TooLarge { limit, .. } => UploadError::TooLarge { limit },
         AppendError::Files {
             source: FilesError::DigestMismatch { expected, found },

@@ -78,6 +78,7 @@ mod reevaluation;
 mod referrer;
 mod repository;
 mod road_entries;
+mod room;
 mod rule;
 mod ruling;
 mod seen;
@@ -114,7 +115,7 @@ pub use base::{ImageNote, MAX_RELEASES_OF_A_BASE};
 pub use blob::{BlobHandle, BlobInfo};
 pub use brake::{HeldCause, HeldChange, HeldImage, Settled, Settling};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use condition::{Away, Condition, MAX_UNCLAIMED, Unclaimed};
+pub use condition::{Away, Condition, DiskFull, MAX_UNCLAIMED, Unclaimed};
 pub use config::{StoreConfig, StoreLimits};
 pub use db::outage::AwayReason;
 pub use decision::{Decided, Finished, Judgement, Outcome, Point, Reasons, Standing, ToJudge, Verdicts};
@@ -159,6 +160,7 @@ pub use reevaluation::{AdvisoryNews, ChangedAdvisory, Confirmed, Reevaluation, T
 pub use referrer::ReferrerDescriptor;
 pub use repository::RepositoryStats;
 pub use road_entries::RoadEntries;
+pub use room::FLEET_INDEX_FILE;
 pub use rule::{IMMUTABLE_TAG_PATTERNS, ImmutableTags, Rule, Rules};
 pub use ruling::{MAX_WAIVERS, StoredPolicy, StoredWaiver, WaiverPut, WaiverStep};
 pub use seen::{MAX_SEEN, Seen};
@@ -170,6 +172,6 @@ pub use traffic::{
     InForce, LONGEST_MEASURE, MAX_MEASURES, MEASURE_REASON_BYTES, Measure, NewTrafficMeasure, TrafficMeasure,
     TrafficTarget,
 };
-pub use upload::{BodyError, UploadError, UploadId, UploadStatus};
+pub use upload::{BodyError, UPLOAD_LIFETIME_WHEN_FULL, UploadError, UploadId, UploadStatus};
 pub use upstream_tag::UpstreamTag;
 pub use upstream_use::UpstreamUse;

@@ -39,6 +39,8 @@ pub struct StoreMetrics {
     pub feeds_held: u64,
     /// Refusals that these would lift.
     pub lifts_held: u64,
+    /// Bytes free on the disk of the data directory, as of the last second; the reserve is not among them.
+    pub disk_free_bytes: u64,
 }
 
 impl Store {
@@ -66,6 +68,7 @@ impl Store {
             feeds_failing: inner.imports.feeds.failing.load(Ordering::Relaxed),
             feeds_held: inner.imports.feeds.held.load(Ordering::Relaxed),
             lifts_held: inner.imports.feeds.lifts.load(Ordering::Relaxed),
+            disk_free_bytes: inner.room.free(),
         }
     }
 }

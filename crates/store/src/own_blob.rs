@@ -48,6 +48,7 @@ impl Store {
     }
 
     async fn own_blob(&self, bytes: Bytes) -> Result<(Claim, Committed), StoreError> {
+        self.demand_room().await?;
         let id = self.new_upload_id();
         let claim = self.claim(id).await.map_err(of_upload)?;
         let expect = Digest::of(Algorithm::Sha256, &bytes);

@@ -94,6 +94,16 @@ pub struct InForce {
     pub until: Timestamp,
 }
 
+impl TrafficMeasure {
+    fn in_force(&self) -> InForce {
+        InForce {
+            target: self.target.clone(),
+            measure: self.measure,
+            until: self.until,
+        }
+    }
+}
+
 impl TrafficTarget {
     /// The target of this name or in this network; a name has no slash and no colon, so none is both, except for an IPv4
     /// address, which is one.
@@ -153,33 +163,33 @@ impl Store {
         held.cloned().collect()
     }
 
-    /// What holds for everybody in a network that has this address. No database call; next to nothing where there are no measures.
-    pub fn measure_of_address(&self, address: IpAddr) -> Option<InForce> {
+    /// What holds for everybody in a network that has this address: the ban that ends last, or all throttles, of which each has
+    /// to be kept, so that the strictest one decides. No database call; next to nothing where there are no measures.
+    pub fn measures_of_address(&self, address: IpAddr) -> Vec<InForce> {
         self.in_force(|target| matches!(target, TrafficTarget::Network(network) if network.contains(address)))
     }
 
-    /// What holds for a principal. Likewise.
+    /// What holds for a principal. Likewise; there is at most one measure about a name.
     pub fn measure_of_principal(&self, name: &PrincipalName) -> Option<InForce> {
         self.in_force(|target| matches!(target, TrafficTarget::Principal(other) if other == name))
+            .pop()
     }
 
-    /// The strictest of those that are about a request.
-    fn in_force(&self, is_meant: impl Fn(&TrafficTarget) -> bool) -> Option<InForce> {
+    /// What is to be kept of the measures that are about a request.
+    fn in_force(&self, is_meant: impl Fn(&TrafficTarget) -> bool) -> Vec<InForce> {
         let snapshot = self.inner.snapshot.load();
         if snapshot.measures.is_empty() {
-            return None;
+            return Vec::new();
         }
         let now = self.now();
-        let meant = snapshot
-            .measures
-            .iter()
-            .filter(|measure| measure.until > now && is_meant(&measure.target));
-        let strictest = meant.max_by_key(|measure| (measure.measure == Measure::Ban, measure.until))?;
-        Some(InForce {
-            target: strictest.target.clone(),
-            measure: strictest.measure,
-            until: strictest.until,
-        })
+        let meant = snapshot.measures.iter();
+        let meant = meant.filter(|measure| measure.until > now && is_meant(&measure.target));
+        let mut held: Vec<InForce> = meant.map(TrafficMeasure::in_force).collect();
+        let bans = held.iter().filter(|held| held.measure == Measure::Ban);
+        if let Some(ban) = bans.max_by_key(|held| held.until).cloned() {
+            held = vec![ban];
+        }
+        held
     }
 
     /// Takes a measure, in place of the one about the same target.
@@ -202,12 +212,11 @@ impl Store {
         actor: &Actor,
         target: &TrafficTarget,
     ) -> Result<(), AdminError> {
-        let (actor, who) = (actor.clone(), target.to_string());
+        let (actor, target) = (actor.clone(), target.clone());
         self.change_access(move |tx| {
             Box::pin(async move {
-                let sql = "DELETE FROM traffic_measure WHERE who = $1 AND until > $2";
-                let values = [who.clone().into(), tx.now().micros().into()];
-                if sql::execute(tx.sql(), sql, values).await? == 0 {
+                let who = target.to_string();
+                if !forget(tx, &target).await? {
                     return Err(AdminError::NotFound {
                         kind: "measure against",
                         name: who,
@@ -301,10 +310,26 @@ pub(crate) async fn all(on: &impl ConnectionTrait) -> Result<Vec<TrafficMeasure>
     rows.into_iter().map(Row::into_measure).collect()
 }
 
+/// Removes what is there about a target, and says whether it still held. Earlier versions kept networks as they had been written.
+async fn forget(tx: &Tx, target: &TrafficTarget) -> Result<bool, StoreError> {
+    let sql = "SELECT who, body, until, reason, actor, at FROM traffic_measure";
+    let rows: Vec<Row> = sql::all(tx.sql(), sql, []).await?;
+    let mut held = false;
+    for row in rows {
+        if TrafficTarget::parse(&row.who).is_ok_and(|of| of == *target) {
+            held |= row.until > tx.now().micros();
+            let sql = "DELETE FROM traffic_measure WHERE who = $1";
+            sql::execute(tx.sql(), sql, [row.who.into()]).await?;
+        }
+    }
+    Ok(held)
+}
+
 async fn set(tx: &Tx, actor: &Actor, wanted: NewTrafficMeasure) -> Result<TrafficMeasure, AdminError> {
     let who = wanted.target.to_string();
-    let sql = "DELETE FROM traffic_measure WHERE until <= $1 OR who = $2";
-    sql::execute(tx.sql(), sql, [tx.now().micros().into(), who.clone().into()]).await?;
+    let sql = "DELETE FROM traffic_measure WHERE until <= $1";
+    sql::execute(tx.sql(), sql, [tx.now().micros().into()]).await?;
+    forget(tx, &wanted.target).await?;
     let sql = "SELECT COUNT(*) AS number FROM traffic_measure";
     let others: Option<sql::Number> = sql::first(tx.sql(), sql, []).await?;
     if others.is_some_and(|others| sql::from_db(others.number) >= MAX_MEASURES as u64) {

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use access::Permit;
 use access::permit::Push;
@@ -24,7 +25,7 @@ mod book;
 mod receive;
 mod session;
 
-pub(crate) use book::{Claim, UploadBook};
+pub(crate) use book::{Claim, Stop, UploadBook, WithRoom};
 use session::{Session, account};
 
 /// The name of an upload session, a UUID of version 7.
@@ -149,6 +150,10 @@ pub enum UploadError {
     Store(#[from] StoreError),
 }
 
+/// While the disk is full, upload sessions that nobody continued for so long are dropped, however long
+/// [`crate::StoreLimits::upload_lifetime`] is: nobody may continue them until there is room, and they may be what takes it.
+pub const UPLOAD_LIFETIME_WHEN_FULL: Duration = Duration::from_hours(1);
+
 impl From<LinkError> for UploadError {
     fn from(error: LinkError) -> Self {
         match error {
@@ -167,6 +172,7 @@ impl Store {
         permit: &Permit<Push>,
         algorithm: Algorithm,
     ) -> Result<UploadId, UploadError> {
+        self.demand_room().await?;
         self.check_room(permit).await?;
         let session = Session {
             id: self.new_upload_id(),
@@ -238,6 +244,7 @@ impl Store {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
     {
+        self.demand_room().await?;
         let (store, permit, id) = (self.clone(), permit.clone(), *id);
         let task = tokio::spawn(async move { store.append_here(&permit, id, at, body).await });
         task.await.map_err(StoreError::from)?
@@ -257,6 +264,7 @@ impl Store {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
     {
+        self.demand_room().await?;
         let (store, permit, id, expect) = (self.clone(), permit.clone(), *id, *expect);
         let task = tokio::spawn(async move { store.finish_here(&permit, id, at, body, expect).await });
         task.await.map_err(StoreError::from)?
@@ -272,6 +280,7 @@ impl Store {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
     {
+        self.demand_room().await?;
         if self.blob_row(permit.repo(), expect).await?.is_none() {
             // What the repository has already costs no more room.
             self.check_room(permit).await?;

@@ -136,10 +136,12 @@ fn status(store: &Store) -> Body<MaintenanceStatus> {
     })
 }
 
-/// Paths whose changing methods change nothing that is maintained: signing in, looking, and the switch itself.
-const HARMLESS: [&str; 8] = [
+/// Paths whose changing methods change nothing that is maintained: signing in, looking, the switch itself, and who is throttled or
+/// banned, for a registry that is maintained is still asked by everybody.
+const HARMLESS: [&str; 9] = [
     "/session",
     "/maintenance",
+    "/traffic/measures",
     "/judgements",
     "/judgements/sbom",
     "/policy/preview",

@@ -236,7 +236,8 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::DiskFull => {
-                tracing::error!(error = &error as &dyn Error, "request of the API failed");
+                // It was logged when it began.
+                tracing::debug!(error = &error as &dyn Error, "request of the API turned away");
                 Self::new(Kind::DiskFull, error)
             }
             StoreError::Busy

@@ -9,8 +9,8 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
+        Arc, LazyLock,
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -33,9 +33,22 @@ const SENDING: u8 = 3;
 /// The phase of one connection, shared between its stream and its service.
 #[derive(Debug, Clone, Default)]
 pub struct Phase {
-    now: Arc<AtomicU8>,
+    now: Arc<Now>,
     course: Course,
 }
+
+#[derive(Debug, Default)]
+struct Now {
+    phase: AtomicU8,
+    /// When it last began to be idle or to read a head, in milliseconds since [`BEGINNING`].
+    since: AtomicU64,
+}
+
+/// From when moments are counted that several connections are compared by.
+static BEGINNING: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+
+/// A head that has not come whole for so long is no request yet that others have to stand back for.
+const SLOW_HEAD: Duration = Duration::from_secs(1);
 
 /// Places for request heads that have begun and are not complete.
 pub type HeadPlaces = Arc<Semaphore>;
@@ -43,27 +56,48 @@ pub type HeadPlaces = Arc<Semaphore>;
 impl Phase {
     /// The phase of a connection that has just begun.
     pub(super) fn new(course: Course) -> Self {
-        Self {
+        let phase = Self {
             now: Arc::default(),
             course,
-        }
+        };
+        phase.began(std::time::Instant::now());
+        phase
     }
 
     /// A request's head is complete; the connection serves it until the returned guard is dropped.
     pub fn request(&self) -> RequestGuard {
-        self.now.store(REQUEST, Ordering::Relaxed);
+        self.now.phase.store(REQUEST, Ordering::Relaxed);
         RequestGuard(self.clone())
     }
 
-    /// Whether no request is under way.
-    pub fn is_idle(&self) -> bool {
-        self.now.load(Ordering::Relaxed) != REQUEST
+    /// Whether a request is being served, or its answer sent.
+    pub(super) fn is_answering(&self) -> bool {
+        matches!(self.now.phase.load(Ordering::Relaxed), REQUEST | SENDING)
+    }
+
+    /// For how long nothing was asked, if the connection can be done without: it is idle, or owes a head for long.
+    pub(super) fn spare(&self, now: std::time::Instant) -> Option<Duration> {
+        let since = *BEGINNING + Duration::from_millis(self.now.since.load(Ordering::Relaxed));
+        let idle = now.saturating_duration_since(since);
+        match self.now.phase.load(Ordering::Relaxed) {
+            IDLE => Some(idle),
+            HEAD => (idle >= SLOW_HEAD).then_some(idle),
+            _ => None,
+        }
+    }
+
+    /// The present phase has begun at this moment.
+    fn began(&self, at: std::time::Instant) {
+        let since = at.saturating_duration_since(*BEGINNING).as_millis();
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
+        self.now.since.store(since, Ordering::Relaxed);
     }
 
     /// All that was written has been taken by the socket: what was sending is idle, and may go home.
-    fn flushed(&self) {
+    pub(super) fn sent(&self) {
         let sent = self
             .now
+            .phase
             .compare_exchange(SENDING, IDLE, Ordering::Relaxed, Ordering::Relaxed);
         if sent.is_ok() {
             self.course.end();
@@ -77,7 +111,7 @@ pub struct RequestGuard(Phase);
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.now.store(SENDING, Ordering::Relaxed);
+        self.0.now.phase.store(SENDING, Ordering::Relaxed);
     }
 }
 
@@ -151,10 +185,13 @@ impl<T> GuardedStream<T> {
     }
 
     fn observe(&mut self) -> u8 {
-        let phase = self.phase.now.load(Ordering::Relaxed);
+        let phase = self.phase.now.phase.load(Ordering::Relaxed);
         if phase != self.seen {
             self.seen = phase;
             self.since = Instant::now();
+            if matches!(phase, IDLE | HEAD) {
+                self.phase.began(self.since.into_std());
+            }
             if phase != HEAD {
                 self.head_place = None;
                 self.head_begun = false;
@@ -249,7 +286,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedStream<T> {
             Poll::Ready(Ok(())) => {
                 if buf.filled().len() > before {
                     if self.observe() == IDLE {
-                        self.phase.now.store(HEAD, Ordering::Relaxed);
+                        self.phase.now.phase.store(HEAD, Ordering::Relaxed);
                     }
                     self.head_begun |= self.observe() == HEAD;
                 }
@@ -310,7 +347,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedStream<T> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if flushed.is_ready() {
             self.blocked = None;
-            self.phase.flushed();
+            self.phase.sent();
             // After an answer nothing polls the read side again until bytes come: the idle deadline is armed here.
             if let Err(error) = self.poll_deadline(cx) {
                 return Poll::Ready(Err(error));
@@ -445,9 +482,9 @@ mod tests {
         drop(phase.request());
         let bytes = usize::try_from(2 * idle.as_secs() * 2048).unwrap();
         stream.write_all(&vec![0; bytes]).await.unwrap();
-        assert_eq!(phase.now.load(Ordering::Relaxed), SENDING);
+        assert_eq!(phase.now.phase.load(Ordering::Relaxed), SENDING);
         stream.flush().await.unwrap();
-        assert_eq!(phase.now.load(Ordering::Relaxed), IDLE);
+        assert_eq!(phase.now.phase.load(Ordering::Relaxed), IDLE);
         reader.await.unwrap();
     }
 

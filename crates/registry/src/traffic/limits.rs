@@ -5,7 +5,8 @@ use std::time::Duration;
 /// What a listener tolerates.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
-    /// Open connections over all addresses; one more is answered 429 (plain HTTP) or closed (TLS).
+    /// Open connections over all addresses; one more takes the place of an idle one of the address that has most, if that has
+    /// more than its own address, or is answered 429 (plain HTTP) or closed (TLS).
     pub connections: usize,
     /// Open connections from one address (of IPv6 the network of 64 bits). A NAT hides a whole cluster, so this is generous.
     pub connections_per_address: usize,

@@ -5,16 +5,11 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
-use access::shares::network;
 use axum::body::Body;
-use dashmap::DashMap;
 use http::{Request, Response, header::CONTENT_LENGTH};
 use http_body::Body as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -22,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -30,6 +25,7 @@ use super::{
     guarded::{GuardedStream, HeadPlaces, Phase, RequestGuard},
     lanes::{Course, Lanes, RoamingStream, Traffic},
     limits::ConnectionLimits,
+    places::{MOST_LEAVING, Place, Places, Taken},
 };
 use crate::metrics::ConnectionMetrics;
 
@@ -79,10 +75,10 @@ pub struct Listener<H> {
 struct Shared<H> {
     handler: H,
     limits: ConnectionLimits,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
+    /// One permit of each open connection, for whoever waits until all have ended.
+    open: Arc<Semaphore>,
     head_places: HeadPlaces,
-    per_address: DashMap<IpAddr, usize>,
-    open: AtomicUsize,
     metrics: ConnectionMetrics,
     draining: watch::Sender<bool>,
 }
@@ -97,15 +93,15 @@ impl<H: Handler> Listener<H> {
         metrics: ConnectionMetrics,
         handler: H,
     ) -> Self {
-        let slots = Arc::new(Semaphore::new(limits.connections));
+        let places = Places::new(limits.connections, limits.connections_per_address);
+        let open = Arc::new(Semaphore::new(limits.connections + MOST_LEAVING));
         let head_places = Arc::new(Semaphore::new(limits.unfinished_heads));
         let shared = Shared {
             handler,
             limits,
-            slots,
+            places,
+            open,
             head_places,
-            per_address: DashMap::new(),
-            open: AtomicUsize::new(0),
             metrics,
             draining: watch::channel(false).0,
         };
@@ -166,45 +162,46 @@ impl<H: Handler> Shared<H> {
         address: SocketAddr,
         tls: Option<&TlsAcceptor>,
     ) {
-        let Some(slot) = Slot::take(this, address.ip()) else {
+        let course = Course::default();
+        let phase = Phase::new(course.clone());
+        let Some((slot, leave)) = Slot::take(this, address.ip(), phase.clone()) else {
             this.metrics.shed.inc();
             shed(&stream, tls.is_none());
             return;
         };
         let _ = stream.set_nodelay(true);
         this.metrics.accepted.inc();
-        let course = Course::default();
         let stream = RoamingStream::new(stream, course.clone());
-        lanes.admit(
-            course.clone(),
-            Self::connection(slot, stream, course, address, tls.cloned()),
-        );
+        let state = ConnectionState {
+            phase,
+            course: course.clone(),
+            peer: Peer {
+                address,
+                tls: tls.is_some(),
+            },
+            leave,
+        };
+        lanes.admit(course, Self::connection(slot, stream, state, tls.cloned()));
     }
 
     async fn connection(
         slot: Slot<H>,
         stream: RoamingStream,
-        course: Course,
-        address: SocketAddr,
+        mut state: ConnectionState,
         tls: Option<TlsAcceptor>,
     ) {
         let shared = Arc::clone(&slot.shared);
-        let phase = Phase::new(course.clone());
-        let state = ConnectionState {
-            phase: phase.clone(),
-            course,
-            peer: Peer {
-                address,
-                tls: tls.is_some(),
-            },
-        };
-        let mut guarded = GuardedStream::new(stream, phase, &shared.limits);
+        let mut guarded = GuardedStream::new(stream, state.phase.clone(), &shared.limits);
         let Some(acceptor) = tls else {
             guarded.count_heads(Arc::clone(&shared.head_places));
             return shared.serve(guarded, state).await;
         };
         let handshake = tokio::time::timeout(shared.limits.handshake_timeout, acceptor.accept(guarded));
-        match handshake.await {
+        let handshake = tokio::select! {
+            handshake = handshake => handshake,
+            _ = &mut state.leave => return,
+        };
+        match handshake {
             Ok(Ok(mut stream)) => {
                 let (guarded, session) = stream.get_mut();
                 guarded.count_heads(Arc::clone(&shared.head_places));
@@ -217,7 +214,7 @@ impl<H: Handler> Shared<H> {
         }
     }
 
-    async fn serve<T>(self: &Arc<Self>, stream: T, state: ConnectionState)
+    async fn serve<T>(self: &Arc<Self>, stream: T, mut state: ConnectionState)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -259,6 +256,14 @@ impl<H: Handler> Shared<H> {
         let mut connection = pin!(connection);
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
+            _ = &mut state.leave => {
+                if !state.phase.is_answering() {
+                    return;
+                }
+                // A request came in the last moment: it is answered, and no other one.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
             () = until_true(&mut draining) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
@@ -271,9 +276,9 @@ impl<H: Handler> Shared<H> {
 
     async fn drain(&self) -> usize {
         self.draining.send_replace(true);
-        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(self.limits.drain_timeout, self.slots.acquire_many(all)).await;
-        self.open.load(Ordering::Relaxed)
+        let all = u32::try_from(self.limits.connections + MOST_LEAVING).unwrap_or(u32::MAX);
+        let ended = tokio::time::timeout(self.limits.drain_timeout, self.open.acquire_many(all)).await;
+        ended.map_or_else(|_| self.places.open(), |_| 0)
     }
 }
 
@@ -282,6 +287,8 @@ struct ConnectionState {
     phase: Phase,
     course: Course,
     peer: Peer,
+    /// Resolves when another connection needs the place more.
+    leave: oneshot::Receiver<()>,
 }
 
 /// Whether an answer belongs on the lane for downloads. A stream does not know its length, but its head does.
@@ -311,39 +318,35 @@ async fn until_true(draining: &mut watch::Receiver<bool>) {
 /// One open connection's place under the two caps.
 struct Slot<H> {
     shared: Arc<Shared<H>>,
-    /// Of IPv6 the network of 64 bits: whoever has one address there has all of them.
-    address: IpAddr,
+    // Given back before the place: whoever has a place has a permit.
     _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl<H> Slot<H> {
-    fn take(shared: &Arc<Shared<H>>, from: IpAddr) -> Option<Self> {
-        let address = network(from);
-        let permit = Arc::clone(&shared.slots).try_acquire_owned().ok()?;
-        let mut count = shared.per_address.entry(address).or_insert(0);
-        if *count >= shared.limits.connections_per_address {
-            return None;
-        }
-        *count += 1;
-        drop(count);
-        shared.open.fetch_add(1, Ordering::Relaxed);
+    fn take(shared: &Arc<Shared<H>>, from: IpAddr, phase: Phase) -> Option<(Self, oneshot::Receiver<()>)> {
+        let Taken {
+            place,
+            leave,
+            displaced,
+        } = shared.places.take(from, phase)?;
+        let permit = Arc::clone(&shared.open).try_acquire_owned().ok()?;
         shared.metrics.open.inc();
-        Some(Self {
+        if displaced {
+            shared.metrics.displaced.inc();
+        }
+        let slot = Self {
             shared: Arc::clone(shared),
-            address,
             _permit: permit,
-        })
+            _place: place,
+        };
+        Some((slot, leave))
     }
 }
 
 impl<H> Drop for Slot<H> {
     fn drop(&mut self) {
-        self.shared.open.fetch_sub(1, Ordering::Relaxed);
         self.shared.metrics.open.dec();
-        self.shared.per_address.remove_if_mut(&self.address, |_, count| {
-            *count -= 1;
-            *count == 0
-        });
     }
 }
 
@@ -376,35 +379,5 @@ impl http_body::Body for Guarded {
 
     fn size_hint(&self) -> http_body::SizeHint {
         self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_host_has_the_connections_of_one_address_however_many_addresses_it_has() {
-        let shared = Arc::new(Shared {
-            handler: (),
-            limits: ConnectionLimits {
-                connections_per_address: 2,
-                ..ConnectionLimits::default()
-            },
-            slots: Arc::new(Semaphore::new(10)),
-            head_places: Arc::new(Semaphore::new(1)),
-            per_address: DashMap::new(),
-            open: AtomicUsize::new(0),
-            metrics: ConnectionMetrics::default(),
-            draining: watch::channel(false).0,
-        });
-        let take = |from: &str| Slot::take(&shared, from.parse().unwrap());
-        let held = [take("2001:db8::1"), take("2001:db8::2")];
-        assert!(held.iter().all(Option::is_some));
-        assert!(take("2001:db8::3").is_none());
-        assert!(take("2001:db8:0:1::3").is_some());
-        drop(held);
-        assert!(shared.per_address.is_empty());
-        assert!(take("2001:db8::3").is_some());
     }
 }

@@ -111,7 +111,7 @@ section! {
 section! {
     /// What a connection may cost.
     Connections = "connections" {
-        /// Open connections over all addresses; one more is turned away at once.
+        /// Open connections over all addresses; one more takes the place of an idle one of the address that has most, or is turned away at once.
         total: usize = connections().connections, 1 => 1_000_000;
         /// Open connections from one address, of IPv6 from one network of 64 bits; it may hide a whole cluster.
         per_address: usize = connections().connections_per_address, 1 => 1_000_000;
@@ -209,6 +209,8 @@ section! {
         answer_wait: Span = Span(limits().answer_wait), SECOND => HOUR;
         /// How long a connection waits for a lock of the database that another process holds; then the database counts as away.
         lock_wait: Span = Span(limits().lock_wait), MILLISECOND => HOUR;
+        /// Room that is kept on the disk and given back when it is full, so that deletions and collection go on; at most a sixteenth of the disk.
+        reserve: Size = Size(limits().reserve_bytes), Size(0) => Size(1 << 40);
         /// Blobs kept open (mapped) after a pull; they take address space, no memory.
         open_blobs: u64 = limits().open_blobs, 0 => 1_000_000;
         /// Blobs below 64 KiB kept in memory.

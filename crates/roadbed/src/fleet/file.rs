@@ -15,12 +15,9 @@ use anyhow::{Context as _, Result, ensure};
 use oci::{Algorithm, Digest};
 use road::fleet;
 use serde::{Deserialize, Serialize};
-use store::FleetMark;
+use store::{FLEET_INDEX_FILE, FleetMark};
 
 use super::State;
-
-/// Name of the file in the data directory.
-const FILE: &str = "fleet.index";
 
 /// Changes also when the same reports would give other facts.
 const FORM: &[u8] = b"roadbed fleet file 1\n";
@@ -52,7 +49,7 @@ pub(super) struct Stored {
 
 /// Where it lies.
 pub(super) fn path(data_dir: &Path) -> PathBuf {
-    data_dir.join(FILE)
+    data_dir.join(FLEET_INDEX_FILE)
 }
 
 /// Writes a state. It stands whole or not at all.

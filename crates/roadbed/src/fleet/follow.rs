@@ -409,6 +409,10 @@ impl Follower {
 
     async fn write_down(&self) -> Result<()> {
         let store = &self.service.store;
+        if store.condition().disk_full.is_some() {
+            // A start makes it again; what is left of the disk is for what makes room.
+            return Ok(());
+        }
         let before = store.now().minus(store.gone_images_age());
         let event = {
             let mut state = self.service.write();

@@ -116,6 +116,9 @@ impl MirrorHealth {
         if condition.reads.is_some() || condition.writes.is_some() {
             body.push_str("degraded: the mirror's database is away; what is in memory is served\n");
         }
+        if condition.disk_full.is_some() {
+            body.push_str("disk-full: what is held is served, nothing more is taken in\n");
+        }
         text(StatusCode::OK, body)
     }
 

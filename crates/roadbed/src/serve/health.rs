@@ -135,7 +135,7 @@ async fn healthz(State(health): State<Health>) -> Response {
 async fn readyz(State(health): State<Health>, headers: HeaderMap) -> Response {
     let readiness = health.readiness().await;
     let status = match readiness.mode {
-        Mode::Ready | Mode::ReadOnly | Mode::Degraded => StatusCode::OK,
+        Mode::Ready | Mode::ReadOnly | Mode::DiskFull | Mode::Degraded => StatusCode::OK,
         Mode::Closed | Mode::Draining => StatusCode::SERVICE_UNAVAILABLE,
     };
     let instance = [(INSTANCE.clone(), health.inner.instance.clone())];

@@ -37,7 +37,7 @@ impl Collector for StoreCollector {
 }
 
 /// 1 where it is so.
-fn states(now: &Condition) -> [(&'static str, &'static str, u64); 5] {
+fn states(now: &Condition) -> [(&'static str, &'static str, u64); 6] {
     [
         (
             "database_away",
@@ -53,6 +53,11 @@ fn states(now: &Condition) -> [(&'static str, &'static str, u64); 5] {
             "maintenance",
             "The registry is read-only on an administrator's word",
             now.maintenance.is_some().into(),
+        ),
+        (
+            "disk_full",
+            "The disk of the data directory is full: pulls and deletions go on, pushes are refused",
+            now.disk_full.is_some().into(),
         ),
         (
             "scanner_away",
@@ -110,7 +115,7 @@ fn counters(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 10] {
     ]
 }
 
-fn gauges(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 6] {
+fn gauges(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 7] {
     [
         (
             "manifest_cache_bytes",
@@ -122,6 +127,11 @@ fn gauges(now: &StoreMetrics) -> [(&'static str, &'static str, u64); 6] {
             "upload_bytes",
             "Bytes held by open upload sessions",
             now.upload_bytes,
+        ),
+        (
+            "disk_free_bytes",
+            "Bytes free on the disk of the data directory, beside the reserve",
+            now.disk_free_bytes,
         ),
         ("feeds_failing", "Feeds whose last try failed", now.feeds_failing),
         ("feeds_held", "Feeds that wait for a person", now.feeds_held),

@@ -28,10 +28,10 @@ const SMALL: usize = 3_000;
 /// Pushes that must have filled the disk.
 const MANY: usize = 2_000;
 
-const REPOSITORY: &str = "full/disk";
+pub(super) const REPOSITORY: &str = "full/disk";
 
 /// A refusal for want of space: 507 with a message that says so.
-fn expect_no_space(answer: Answer) -> Result<()> {
+pub(super) fn expect_no_space(answer: Answer) -> Result<()> {
     let answer = answer.expect(&[507])?;
     let message = answer.error_message()?;
     ensure!(
@@ -59,7 +59,7 @@ async fn fill(client: &Client, name: &str, length: usize) -> Result<Vec<Blob>> {
     anyhow::bail!("{MANY} blobs of {length} bytes did not fill the disk")
 }
 
-async fn check_all(client: &Client, blobs: &[Blob]) -> Result<()> {
+pub(super) async fn check_all(client: &Client, blobs: &[Blob]) -> Result<()> {
     for blob in blobs {
         client.check_blob(REPOSITORY, blob).await?;
     }

@@ -76,6 +76,7 @@ impl SmallDisk {
         let nsenter = self.nsenter.display().to_string();
         Options::default()
             .data(&self.mount_point.path().join("data"))
+            .environment("ROADBED_STORAGE__RESERVE", "64MiB")
             .wrapped_in(&[&nsenter, &namespace, "--"])
     }
 

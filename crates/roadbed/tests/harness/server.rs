@@ -320,6 +320,8 @@ fn spawn(directory: &Path, options: &Options, start: u32) -> Child {
         .env("ROADBED_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .env("ROADBED_READY_FILE", ready_path(directory, start))
         .env("ROADBED_INSTANCE_ID", instance_id(directory, start))
+        // Many servers run at the same time, and temporary files may lie in memory.
+        .env("ROADBED_STORAGE__RESERVE", "1MiB")
         .envs(options.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log)

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
+use store::Timestamp;
 use tokio::time::sleep;
 
 use crate::harness::{
@@ -220,6 +221,23 @@ async fn a_server_that_lost_its_database_does_not_begin_a_new_one() -> Result<()
     client.check_manifest(REPOSITORY, "v1", &world.image).await
 }
 
+/// A registry that is maintained is asked for too much like any other one.
+async fn ban_and_lift(world: &World) -> Result<()> {
+    const MEASURES: &str = "/api/v1/traffic/measures";
+    const WHO: &str = "198.51.100.0/24";
+    let now = Timestamp::from(std::time::SystemTime::now());
+    let until = now.plus(Duration::from_mins(10)).to_rfc3339();
+    let wanted = json!({ "who": WHO, "kind": "ban", "until": until, "reason": "floods us" });
+    let request = world
+        .client
+        .put(MEASURES)
+        .header("content-type", "application/json");
+    request.body(wanted.to_string()).send().await?.expect(&[200])?;
+    let request = world.client.delete(MEASURES).query("who", WHO);
+    request.send().await?.expect(&[204])?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn while_it_is_maintained_nothing_is_pushed_and_everything_pulled() -> Result<()> {
     let mut world = World::new().await?;
@@ -243,6 +261,7 @@ async fn while_it_is_maintained_nothing_is_pushed_and_everything_pulled() -> Res
     world.client.delete(tag).send().await?.expect(&[503])?;
     world.pull().await?;
     ensure!(Metrics::read(&world.server).await?.sum("maintenance", &[])? == 1);
+    ban_and_lift(&world).await?;
     ensure!(world.server.terminate().await.success());
     world.server.start_again().await;
     world.client = world.server.client(Login::basic(ADMIN, ADMIN_PASSWORD));

@@ -2,11 +2,11 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use super::wire::{Wire, chunk, header, status};
+use super::wire::{LAST_CHUNK, Wire, chunk, header, status};
 use crate::harness::{
     authority::{Authority, Files},
     client::Client,
@@ -110,6 +110,57 @@ async fn connections_per_address() -> Result<()> {
 #[tokio::test]
 async fn one_address_cannot_take_all_connections() {
     connections_per_address().await.unwrap();
+}
+
+/// A connection that was used once and is kept open, or none where it was turned away.
+async fn open_used(server: &Server, from: Ipv4Addr) -> Result<Option<Wire>> {
+    let mut wire = Wire::open_from(server.address(), from).await?;
+    wire.send("GET /healthz HTTP/1.1\r\nHost: registry\r\n\r\n")
+        .await?;
+    let (head, _) = wire.answer().await?;
+    ensure!([200, 429].contains(&status(&head)), "{from}: {head}");
+    Ok((status(&head) == 200).then_some(wire))
+}
+
+/// Two addresses hold all connections and ask for nothing; one of them has a request under way.
+async fn held_by_two() -> Result<()> {
+    let options = Options::default()
+        .environment("ROADBED_CONNECTIONS__TOTAL", "10")
+        .environment("ROADBED_CONNECTIONS__PER_ADDRESS", "5");
+    let server = Server::start_with(options).await;
+    let blob = Blob::noise(Algorithm::Sha256, "under way", 5000);
+    let session = server.admin().open_upload("caps/held").await?;
+    let (two, three) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
+    let mut busy = Wire::open_from(server.address(), two).await?;
+    busy.ask("PATCH", session.path(), "Transfer-Encoding: chunked\r\n")
+        .await?;
+    busy.send(chunk(&blob.bytes[..1000])).await?;
+    Metrics::until(&server, "uploads_in_flight", |count| count == 1).await?;
+    let mut held = Vec::new();
+    // Until both are turned away: then all places are taken.
+    for from in [two, three, two, three] {
+        while let Some(wire) = open_used(&server, from).await? {
+            held.push(wire);
+        }
+    }
+    for last in 4..7 {
+        let other = open_used(&server, Ipv4Addr::new(127, 0, 0, last)).await?;
+        held.push(other.context("a third address is kept out")?);
+    }
+    let displaced = Metrics::read(&server)
+        .await?
+        .sum("connections_displaced_total", &[])?;
+    ensure!(displaced >= 1, "{displaced} connections gave way");
+    busy.send(chunk(&blob.bytes[1000..])).await?;
+    busy.send(LAST_CHUNK).await?;
+    let (head, _) = busy.answer().await?;
+    ensure!(status(&head) == 202, "a request under way was ended: {head}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn idle_connections_of_two_addresses_do_not_keep_a_third_out() {
+    held_by_two().await.unwrap();
 }
 
 /// Over TLS nothing can be said before a handshake, which costs what the cap protects: the connection is closed.

@@ -26,6 +26,10 @@ pub(crate) async fn look_after(inner: Weak<Inner>) {
         let Some(store) = inner.upgrade().map(|inner| Store { inner }) else {
             return;
         };
+        // On threads of its own: where the disk hangs, nothing is known of its room.
+        if let Err(error) = store.look_for_room().await {
+            tracing::debug!(%error, "the room of the disk is not known");
+        }
         store.inner.db.look(store.now()).await;
         store.end_maintenance_in_time().await;
     }

@@ -27,7 +27,7 @@ use uuid::Uuid;
 use super::directories::{Directories, FanOut, sync};
 use super::writer::Writer;
 use super::{BlobEntry, FilesError, Location, QUARANTINE, UPLOADS, UploadEntry};
-use crate::disk::{Disk, Entry};
+use crate::disk::{Disk, DiskFile as _, Entry};
 
 /// Path of an upload's file.
 pub(super) fn upload_path(id: Uuid) -> PathBuf {
@@ -135,6 +135,22 @@ impl<D: Disk> Protocol<D> {
     /// Removes the file of a session whose row is gone. Fine when it is gone already.
     pub(crate) fn remove_upload(&self, id: Uuid) -> Result<(), FilesError> {
         self.remove(&upload_path(id))
+    }
+
+    /// Cuts an upload's file to what its row promises: what lies behind was never promised. Fine when there is no file; nothing is
+    /// synced, because the next append cuts again.
+    pub(crate) fn cut_upload(&self, id: Uuid, promised: u64) -> Result<(), FilesError> {
+        let path = upload_path(id);
+        let cut = self.disk.open_write(&path).and_then(|file| {
+            if file.len()? > promised {
+                file.set_len(promised)?;
+            }
+            Ok(())
+        });
+        match cut {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FilesError::io("cut", &path, e)),
+            _ => Ok(()),
+        }
     }
 
     /// Moves a damaged blob out of the way, durably, for a person to look at.

@@ -73,6 +73,7 @@ impl Store {
                 limit,
             });
         }
+        self.demand_room().await?;
         let named = Named::by(&put.manifest);
         let blobs: Vec<Digest> = named.blobs.keys().copied().collect();
         let witnesses = self.witnesses(permit, &blobs, None, may_pull).await?;

@@ -38,17 +38,84 @@ async fn a_measure_holds_through_a_restart_and_ends_by_itself() {
     assert_eq!(kit.store.traffic_measures().len(), 2);
     let held = kit.store.measure_of_principal(&name).unwrap();
     assert_eq!(held.measure, Measure::Ban);
-    assert!(kit.store.measure_of_address(inside).is_some());
-    assert_eq!(
-        kit.store.measure_of_address(IpAddr::from([198, 51, 101, 7])),
-        None
-    );
+    assert_eq!(kit.store.measures_of_address(inside).len(), 1);
+    assert_eq!(kit.store.measures_of_address(IpAddr::from([198, 51, 101, 7])), []);
     kit.advance(Duration::from_mins(11));
     assert_eq!(kit.store.measure_of_principal(&name), None);
     assert_eq!(kit.store.traffic_measures(), []);
     let target = TrafficTarget::parse("ci").unwrap();
     let lifted = kit.store.lift_traffic_measure(&Kit::operator(), &target).await;
     assert!(matches!(lifted, Err(AdminError::NotFound { .. })), "it is over");
+}
+
+#[tokio::test]
+async fn of_overlapping_measures_each_is_kept_whichever_ends_last() {
+    let kit = Kit::new().await;
+    let throttle = |who: &str, requests: u64, minutes: u64| NewTrafficMeasure {
+        measure: Measure::Throttle {
+            requests: Some(requests),
+            bytes: None,
+        },
+        until: kit.store.now().plus(Duration::from_mins(minutes)),
+        ..ban(who, &kit)
+    };
+    let operator = Kit::operator();
+    let set = |wanted| kit.store.set_traffic_measure(&operator, wanted);
+    let inside = IpAddr::from([198, 51, 100, 7]);
+    let rates = || {
+        let held = kit.store.measures_of_address(inside);
+        held.into_iter().map(|held| held.measure).collect::<Vec<_>>()
+    };
+    let of = |requests: u64| Measure::Throttle {
+        requests: Some(requests),
+        bytes: None,
+    };
+    set(throttle("198.51.100.0/24", 5, 10)).await.unwrap();
+    set(throttle("198.51.0.0/16", 500, 60)).await.unwrap();
+    set(throttle("198.52.0.0/16", 1, 60)).await.unwrap();
+    let mut held = rates();
+    held.sort_by_key(|measure| *measure != of(5));
+    assert_eq!(held, [of(5), of(500)]);
+    set(ban("198.51.100.7", &kit)).await.unwrap();
+    assert_eq!(rates(), [Measure::Ban]);
+    kit.advance(Duration::from_mins(11));
+    assert_eq!(rates(), [of(500)]);
+}
+
+#[tokio::test]
+async fn a_network_is_the_same_however_it_is_written() {
+    let kit = Kit::new().await;
+    let operator = Kit::operator();
+    let inside = IpAddr::from([198, 51, 100, 7]);
+    let mapped = ban("::ffff:198.51.100.9/120", &kit);
+    kit.store.set_traffic_measure(&operator, mapped).await.unwrap();
+    assert_eq!(kit.store.measures_of_address(inside).len(), 1);
+    let again = ban("198.51.100.7/24", &kit);
+    kit.store.set_traffic_measure(&operator, again).await.unwrap();
+    assert_eq!(
+        kit.store.traffic_measures().len(),
+        1,
+        "it is in place of the other one"
+    );
+    let wide = kit
+        .store
+        .set_traffic_measure(&operator, ban("::ffff:0:0/96", &kit))
+        .await;
+    assert!(reason_of(wide).contains("too wide"));
+    let own = kit
+        .store
+        .set_traffic_measure(&operator, ban("::ffff:192.0.2.0/120", &kit))
+        .await;
+    assert!(reason_of(own).contains("narrower"));
+    // As an earlier version wrote it.
+    let sql = "UPDATE traffic_measure SET who = '198.51.100.7/24'";
+    let rewritten = kit
+        .store
+        .write(move |tx| Box::pin(async move { sql::execute(tx.sql(), sql, []).await }));
+    rewritten.await.unwrap();
+    let target = TrafficTarget::parse("198.51.100.0/24").unwrap();
+    kit.store.lift_traffic_measure(&operator, &target).await.unwrap();
+    assert_eq!(kit.store.traffic_measures(), []);
 }
 
 #[tokio::test]

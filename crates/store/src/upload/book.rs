@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{BodyError, UploadError};
 use crate::db::{Db, sql};
+use crate::room::Room;
 use crate::{StoreError, StoreLimits};
 
 /// The account under which uploads without a principal are kept.
@@ -174,9 +175,31 @@ impl Drop for Claim {
 
 /// Why a metered body ended.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     Body(BodyError),
-    TooManyBytes { limit: u64 },
+    TooManyBytes {
+        limit: u64,
+    },
+    /// The disk has become full.
+    NoRoom,
+}
+
+/// A body that ends once the disk is full: what it brings would take what the reserve has just given back.
+pub(crate) struct WithRoom<S> {
+    pub(crate) body: S,
+    pub(crate) room: Arc<Room>,
+}
+
+impl<S: Stream<Item = Result<Bytes, BodyError>> + Unpin> Stream for WithRoom<S> {
+    type Item = Result<Bytes, Stop>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = match ready!(Pin::new(&mut self.body).poll_next(context)) {
+            Some(Ok(_)) if self.room.is_full() => Some(Err(Stop::NoRoom)),
+            item => item.map(|item| item.map_err(Stop::Body)),
+        };
+        Poll::Ready(item)
+    }
 }
 
 /// Counts the bytes of a body against what its principal may hold, while they come.
@@ -219,13 +242,13 @@ pub(super) struct Metered<S> {
     pub(super) meter: Arc<Meter>,
 }
 
-impl<S: Stream<Item = Result<Bytes, BodyError>> + Unpin> Stream for Metered<S> {
+impl<S: Stream<Item = Result<Bytes, Stop>> + Unpin> Stream for Metered<S> {
     type Item = Result<Bytes, Stop>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let item = match ready!(Pin::new(&mut self.body).poll_next(context)) {
             None => None,
-            Some(Err(error)) => Some(Err(Stop::Body(error))),
+            Some(Err(error)) => Some(Err(error)),
             Some(Ok(frame)) => Some(self.meter.count(frame.len() as u64).map(|()| frame)),
         };
         Poll::Ready(item)

@@ -10,7 +10,7 @@ use oci::{Digest, Hasher};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::book::{Meter, Metered, Stop};
+use super::book::{Meter, Metered, Stop, WithRoom};
 use super::session::{self, Session, account};
 use super::{BodyError, UploadError, UploadId};
 use crate::blob::{self, BlobInfo, link, state};
@@ -37,10 +37,7 @@ impl Store {
         check_order(&session, at)?;
         let part = self.part(&session).await?;
         let meter = Meter::new(&self.inner.uploads, session.principal);
-        let metered = Metered {
-            body,
-            meter: Arc::clone(&meter),
-        };
+        let metered = self.metered(body, &meter);
         match self.inner.files.append(part, metered).await {
             Ok(appended) => self
                 .promise(&session, appended, &meter)
@@ -66,10 +63,7 @@ impl Store {
         check_order(&session, at)?;
         let part = self.part(&session).await?;
         let meter = Meter::new(&self.inner.uploads, session.principal);
-        let metered = Metered {
-            body,
-            meter: Arc::clone(&meter),
-        };
+        let metered = self.metered(body, &meter);
         match self.inner.files.append_and_commit(part, metered, expect).await {
             Ok(committed) => {
                 let done = self.become_blob(permit, committed, Some(id)).await;
@@ -127,19 +121,27 @@ impl Store {
             hasher,
             max_len: self.limits().blob_bytes,
         };
-        let metered = Metered {
-            body,
-            meter: Arc::clone(&meter),
-        };
+        let metered = self.metered(body, &meter);
         let done = match self.inner.files.append_and_commit(part, metered, expect).await {
             Ok(committed) => self.become_blob(permit, committed, None).await,
             Err(error) => {
                 self.remove_upload_file(id.0).await;
+                if error.is_for_want_of_room() {
+                    self.inner.room.ran_out(self.now());
+                }
                 Err(of_append(error, 0))
             }
         };
         self.inner.uploads.close(principal, meter.counted());
         done
+    }
+
+    fn metered<S>(&self, body: S, meter: &Arc<Meter>) -> Metered<WithRoom<S>> {
+        let room = Arc::clone(&self.inner.room);
+        Metered {
+            body: WithRoom { body, room },
+            meter: Arc::clone(meter),
+        }
     }
 
     /// Where a session goes on: with the hash state from memory, or hashed again from the file.
@@ -201,6 +203,10 @@ impl Store {
         meter: &Meter,
     ) -> UploadError {
         let mut offset = session.received;
+        if error.is_for_want_of_room() {
+            self.cut_back(session, meter).await;
+            return of_append(error, offset);
+        }
         let appended = match &error {
             AppendError::Interrupted { appended, .. } | AppendError::TooLarge { appended, .. } => {
                 Some(appended)
@@ -215,6 +221,17 @@ impl Store {
             },
         }
         of_append(error, offset)
+    }
+
+    /// An append has met the end of the disk. What it has brought goes at once: most clients never come back for it, and until they
+    /// did it would take the room of everybody. What was acknowledged before stays.
+    async fn cut_back(&self, session: &Session, meter: &Meter) {
+        self.inner.room.ran_out(self.now());
+        meter.settle(0);
+        let (id, offset) = (session.id, session.received);
+        if let Err(error) = self.inner.files.cut_upload(id.0, offset).await {
+            tracing::warn!(upload = %id, %error, "what was not acknowledged of an upload stays until it goes on");
+        }
     }
 
     /// Writes the rows that make a committed file a blob of the repository.
@@ -290,6 +307,22 @@ fn check_order(session: &Session, at: Option<u64>) -> Result<(), UploadError> {
     }
 }
 
+impl AppendError<Stop> {
+    /// Whether it is the end of the disk that was met.
+    pub(crate) fn is_for_want_of_room(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted {
+                source: Stop::NoRoom,
+                ..
+            } | Self::Files {
+                source: FilesError::DiskFull { .. },
+                ..
+            }
+        )
+    }
+}
+
 /// What a failed append means to the caller; `offset` says where the upload stands now.
 fn of_append(error: AppendError<Stop>, offset: u64) -> UploadError {
     match error {
@@ -301,6 +334,9 @@ fn of_append(error: AppendError<Stop>, offset: u64) -> UploadError {
             source: Stop::Body(source),
             ..
         } => UploadError::Interrupted { offset, source },
+        AppendError::Interrupted {
+            source: Stop::NoRoom, ..
+        } => UploadError::Store(StoreError::DiskFull),
         AppendError::TooLarge { limit, .. } => UploadError::TooLarge { limit },
         AppendError::Files {
             source: FilesError::InUse { .. },

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::book::{Claim, NOBODY};
-use super::{UploadError, UploadId};
+use super::{UPLOAD_LIFETIME_WHEN_FULL, UploadError, UploadId};
 use crate::db::{Tx, sql};
 use crate::{Store, StoreError, Timestamp};
 
@@ -85,15 +85,25 @@ impl Store {
     /// Up to `limit` sessions whose time is over.
     pub(super) async fn expired_uploads(&self, limit: u64) -> Result<Vec<UploadId>, StoreError> {
         let sql = "SELECT id AS text FROM upload WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
-        let values = [self.now().micros().into(), sql::to_db(limit).into()];
+        let values = [self.last_end().micros().into(), sql::to_db(limit).into()];
         let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, values).await?;
         Ok(rows.iter().filter_map(|row| row.text.parse().ok()).collect())
+    }
+
+    /// Sessions that end until then are over.
+    fn last_end(&self) -> Timestamp {
+        let now = self.now();
+        if !self.inner.room.is_full() {
+            return now;
+        }
+        let lifetime = self.limits().upload_lifetime;
+        now.plus(lifetime.saturating_sub(UPLOAD_LIFETIME_WHEN_FULL))
     }
 
     /// Whether the session's time is over right now.
     pub(super) async fn is_expired(&self, id: UploadId) -> Result<bool, StoreError> {
         let sql = "SELECT 1 AS number FROM upload WHERE id = $1 AND expires_at <= $2";
-        let values = [id.to_string().into(), self.now().micros().into()];
+        let values = [id.to_string().into(), self.last_end().micros().into()];
         Ok(sql::first::<sql::Number, 2>(self.inner.db.read(), sql, values)
             .await?
             .is_some())

@@ -15,6 +15,8 @@ pub(super) enum Mode {
     Closed,
     /// It serves what it has in memory, or all but changes.
     Degraded,
+    /// Everything but pushes and whatever else is large.
+    DiskFull,
     /// Everything but changes, on an administrator's word.
     ReadOnly,
     /// Everything.
@@ -27,6 +29,7 @@ impl Mode {
             Self::Draining => "draining",
             Self::Closed => "closed",
             Self::Degraded => "degraded",
+            Self::DiskFull => "disk-full",
             Self::ReadOnly => "read-only",
             Self::Ready => "ready",
         }
@@ -52,6 +55,8 @@ impl Readiness {
             Mode::Closed
         } else if is_away {
             Mode::Degraded
+        } else if condition.disk_full.is_some() {
+            Mode::DiskFull
         } else if condition.maintenance.is_some() {
             Mode::ReadOnly
         } else {
@@ -98,9 +103,17 @@ impl Readiness {
             (Mode::Degraded, None) => {
                 format!("degraded: the database does not answer\n{}\n", self.goes_on())
             }
-            (Mode::ReadOnly, _) => String::new(),
+            (Mode::DiskFull | Mode::ReadOnly, _) => String::new(),
             (Mode::Ready, _) => "ready\n".to_owned(),
         };
+        if let Some(full) = &self.condition.disk_full {
+            let (since, free) = (full.since.to_rfc3339(), full.free_bytes);
+            let _ = writeln!(
+                text,
+                "disk-full: since {since}, {free} bytes are free\n\
+                 pulls, deletions and collection go on, pushes are answered 507 until there is room"
+            );
+        }
         if let Some(maintenance) = &self.condition.maintenance {
             let until = maintenance
                 .until
@@ -131,6 +144,7 @@ impl Readiness {
             reads,
             maintenance,
             unclaimed,
+            disk_full,
             ..
         } = &self.condition;
         let database = self.away().map(|away| {
@@ -150,6 +164,8 @@ impl Readiness {
         });
         let scanner = unclaimed
             .map(|unclaimed| json!({ "since": unclaimed.since.to_rfc3339(), "waiting": unclaimed.jobs }));
+        let disk_full =
+            disk_full.map(|full| json!({ "since": full.since.to_rfc3339(), "free_bytes": full.free_bytes }));
         let unreached: Vec<Value> = self
             .unreached
             .iter()
@@ -158,6 +174,7 @@ impl Readiness {
         json!({
             "mode": self.mode.name(),
             "database_away": database,
+            "disk_full": disk_full,
             "maintenance": maintenance,
             "scanner_away": scanner,
             "upstreams_away": unreached,
@@ -167,7 +184,7 @@ impl Readiness {
 
 #[cfg(test)]
 mod tests {
-    use store::{AwayReason, Maintenance, Unclaimed};
+    use store::{AwayReason, DiskFull, Maintenance, Unclaimed};
 
     use super::*;
 
@@ -178,6 +195,17 @@ mod tests {
             is_closed: false,
             maintenance: None,
             unclaimed: None,
+            disk_full: None,
+        }
+    }
+
+    fn full() -> Condition {
+        Condition {
+            disk_full: Some(DiskFull {
+                since: Timestamp(0),
+                free_bytes: 4096,
+            }),
+            ..fine()
         }
     }
 
@@ -212,6 +240,8 @@ mod tests {
             (fine(), false, true, Mode::Ready),
             (maintained(), false, true, Mode::ReadOnly),
             (broken.clone(), false, false, Mode::Degraded),
+            (full(), false, true, Mode::DiskFull),
+            (full(), false, false, Mode::Degraded),
             (fine(), false, false, Mode::Degraded),
             (closed, false, false, Mode::Closed),
             (broken, true, true, Mode::Draining),
@@ -241,6 +271,11 @@ mod tests {
             "{text}"
         );
         assert_eq!(Readiness::of(fine(), false, true).to_text(), "ready\n");
+        let text = Readiness::of(full(), false, true).to_text();
+        assert!(
+            text.starts_with("disk-full: since 1970-01-01T00:00:00Z, 4096 bytes are free\npulls, deletions"),
+            "{text}"
+        );
         let text = Readiness::of(maintained(), false, true).to_text();
         assert!(text.starts_with("read-only: maintenance"), "{text}");
     }
@@ -267,6 +302,9 @@ mod tests {
         assert_eq!(told["mode"], "ready");
         assert_eq!(told["scanner_away"]["waiting"], 3);
         assert_eq!(told["database_away"], Value::Null);
+        let told = Readiness::of(full(), false, true).to_json();
+        assert_eq!(told["mode"], "disk-full");
+        assert_eq!(told["disk_full"]["free_bytes"], 4096);
         let reads = Some(away(AwayReason::Slow));
         let told = Readiness::of(Condition { reads, ..fine() }, false, false).to_json();
         assert_eq!(told["database_away"]["reason"], "slow");

@@ -13,6 +13,7 @@ impl Store {
     ///
     /// Its blobs must be in the repository. The children of an index need not: each comes when somebody asks for it.
     pub async fn take_in_manifest(&self, intake: &Intake, put: PutManifest) -> Result<PutOutcome, PutError> {
+        self.demand_room().await?;
         let push = Pushing {
             repo: intake.repo.clone(),
             principal: None,
