@@ -9,6 +9,8 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+#[cfg(test)]
+mod dice;
 mod feeds;
 mod fleet;
 mod freshness;

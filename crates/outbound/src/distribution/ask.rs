@@ -291,7 +291,7 @@ impl Upstream {
             | StatusCode::INTERNAL_SERVER_ERROR
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => Err(busy(&response)),
+            | StatusCode::GATEWAY_TIMEOUT => Err(busy(response).await),
             status => Err(self.broken(match said(response).await {
                 Some(said) => format!("it answers {status}: {}", said.clipped(SAID_CHARS)),
                 None => format!("it answers {status}"),
@@ -343,12 +343,16 @@ impl Upstream {
     }
 }
 
-/// A server that cannot answer now.
-pub(super) fn busy(response: &Response) -> UpstreamError {
+/// A server that cannot answer now, with the reason that it tells.
+pub(super) async fn busy(response: Response) -> UpstreamError {
+    let (url, status) = (Box::new(plain(response.url())), response.status());
+    let retry_after = retry_after(response.headers());
+    let said = said(response).await;
     UpstreamError::Unreachable(Arc::new(OutboundError::Busy {
-        url: Box::new(plain(response.url())),
-        status: response.status(),
-        retry_after: retry_after(response.headers()),
+        url,
+        status,
+        retry_after,
+        said: said.map(|said| said.clipped(SAID_CHARS)),
     }))
 }
 

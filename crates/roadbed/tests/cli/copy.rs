@@ -10,6 +10,8 @@ use crate::cli::person::Person;
 use crate::cli::scan::fixture::{CONFIG, LAYER, Layout, MANIFEST, digest, path};
 use crate::harness::server::{ADMIN, ADMIN_PASSWORD, Server};
 
+mod hostile;
+
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Blobs of the layout: two configurations and two layers, the configuration of the signature is one of its own.
@@ -171,6 +173,29 @@ async fn wrong_bytes_do_not_arrive() {
     let sent = copied(&person, &["oci:layout:v1", &to]);
     assert!(sent["blobs_there"].as_u64().unwrap() >= 1, "{sent:#}");
     assert_eq!(digest(bytes), *layer);
+}
+
+#[tokio::test]
+async fn what_lies_at_the_destination_is_not_believed() {
+    let person = Person::new();
+    let layout = write_layout(&person.home().join("layout"));
+    copied(&person, &["oci:layout:v1", "oci:out"]);
+    let (layer, bytes) = &layout.blobs[1];
+    let path = person.home().join("out").join(path(layer));
+    let changed = vec![b'x'; bytes.len()];
+    fs::write(&path, &changed).unwrap();
+    let again = copied(&person, &["oci:layout:v1", "oci:out"]);
+    assert_eq!(again["blobs_sent"], 1, "{again:#}");
+    assert_eq!(&fs::read(&path).unwrap(), bytes);
+
+    let outside = person.home().join("outside");
+    fs::write(&outside, bytes).unwrap();
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&outside, &path).unwrap();
+    person
+        .run_all(&["copy", "oci:layout:v1", "oci:out"])
+        .fails("is a link and no file: remove it and copy again");
+    assert_eq!(&fs::read(&outside).unwrap(), bytes);
 }
 
 #[tokio::test]
