@@ -16,6 +16,7 @@ mod fleet;
 mod freshness;
 mod gate;
 mod incidents;
+mod inside;
 mod jobs;
 mod judge;
 mod local;

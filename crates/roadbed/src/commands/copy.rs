@@ -2,7 +2,7 @@
 //!
 //! - `copy/place.rs`: what was named. `copy/reach.rs`: who is told there who asks.
 //! - `copy/source.rs`, `copy/destination.rs`: where images come from and where they go. Directories: `copy/layout.rs` to copy
-//!   from, `copy/shelf.rs` to copy to, with `copy/inside.rs` so that nothing is written through a link.
+//!   from, `copy/shelf.rs` to copy to, by way of `inside.rs` so that nothing is written through a link.
 //! - `copy/plan.rs`: everything that belongs to an image, before anything is sent. `copy/carry.rs`: sending it.
 //!
 //! Bytes are compared with their digests on the way (`copy/verified.rs`). A copy that broke off is begun again: what has
@@ -21,7 +21,6 @@ use crate::output;
 
 mod carry;
 mod destination;
-mod inside;
 mod layout;
 mod patience;
 mod place;

@@ -77,6 +77,8 @@ section! {
         permits: u64 = 10_000, 1 => 10_000_000;
         /// Refusals of the centre that are kept.
         refusals: u64 = 10_000, 1 => 10_000_000;
+        /// Lines of its audit log that are kept: each image that comes or goes is some.
+        audit_lines: u64 = 100_000, 1_000 => 1_000_000_000;
         /// Once somebody pulls it, the centre is asked whether an image may still be pulled, at most this often.
         recheck: Span = Span::seconds(5 * 60), SECOND => DAY;
         /// Longest time until a connection to the centre is there.

@@ -194,7 +194,7 @@ async fn what_lies_at_the_destination_is_not_believed() {
     std::os::unix::fs::symlink(&outside, &path).unwrap();
     person
         .run_all(&["copy", "oci:layout:v1", "oci:out"])
-        .fails("is a link and no file: remove it and copy again");
+        .fails("is a link and no file: remove it and begin again");
     assert_eq!(&fs::read(&outside).unwrap(), bytes);
 }
 

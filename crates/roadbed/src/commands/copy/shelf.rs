@@ -1,7 +1,7 @@
 //! Directories with an OCI layout (image-spec, image-layout.md) to copy to.
 //!
 //! What is there already was put there by somebody else, perhaps on another machine: a blob counts as there when its bytes are
-//! those of its digest, and nothing is written through a link (`inside.rs`).
+//! those of its digest, and nothing is written through a link ([`crate::inside`]).
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::spawn_blocking;
 
-use super::inside::{Inside, Lock};
 use super::layout::REF_NAME;
 use super::source::{Found, MANIFEST_BYTES};
 use super::verified::Bytestream;
+use crate::inside::{Inside, Lock};
 
 /// What marks a layout, and the file that holds it.
 const MARK: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;

@@ -22,7 +22,7 @@ const DIRECTORY_MODE: u32 = 0o777;
 const FILE_MODE: u32 = 0o666;
 
 /// An open directory.
-pub(super) struct Inside {
+pub(crate) struct Inside {
     directory: OwnedFd,
     /// For messages.
     path: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Inside {
 
 impl Inside {
     /// The directory that a person has named; the links on the way to it are theirs.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = openat(CWD, path, flags, Mode::empty());
         Ok(Self {
@@ -39,12 +39,12 @@ impl Inside {
         })
     }
 
-    /// Keeps other copies from writing into it.
-    pub(super) fn lock(&self) -> Result<Lock> {
+    /// Keeps others who ask for it from writing into it.
+    pub(crate) fn lock(&self) -> Result<Lock> {
         let lock = Lock(self.directory.try_clone()?);
         match flock(&lock.0, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => bail!(
-                "another copy writes into {}: wait for its end",
+                "somebody else writes into {}: wait for their end",
                 self.path.display()
             ),
             // Some shares know no locks.
@@ -53,12 +53,12 @@ impl Inside {
     }
 
     /// Where something in it is.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// A directory in it; `None`: there is none.
-    pub(super) fn below(&self, name: &str) -> Result<Option<Self>> {
+    pub(crate) fn below(&self, name: &str) -> Result<Option<Self>> {
         let path = self.path(name);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(&self.directory, name, flags, Mode::empty()) {
@@ -70,7 +70,7 @@ impl Inside {
     }
 
     /// The same, made where there is none.
-    pub(super) fn make(&self, name: &str) -> Result<Self> {
+    pub(crate) fn make(&self, name: &str) -> Result<Self> {
         let path = self.path(name);
         match mkdirat(&self.directory, name, Mode::from_raw_mode(DIRECTORY_MODE)) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -81,7 +81,7 @@ impl Inside {
     }
 
     /// A file in it, to read; `None`: there is none.
-    pub(super) fn file(&self, name: &str) -> Result<Option<File>> {
+    pub(crate) fn file(&self, name: &str) -> Result<Option<File>> {
         let path = self.path(name);
         match self.kind(name) {
             Ok(FileType::RegularFile) => {}
@@ -106,7 +106,7 @@ impl Inside {
     }
 
     /// Begins a file that nobody finds before it is whole.
-    pub(super) fn begin(&self) -> Result<Draft> {
+    pub(crate) fn begin(&self) -> Result<Draft> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| anyhow!("the system has no random bytes: {error}"))?;
         let name = format!(".{:016x}.partial", u64::from_ne_bytes(random));
@@ -137,14 +137,14 @@ impl Inside {
         };
         let path = self.path(name);
         anyhow!(
-            "{} is {kind} and no {wanted}: remove it and copy again",
+            "{} is {kind} and no {wanted}: remove it and begin again",
             path.display()
         )
     }
 }
 
 /// Others are kept from a directory as long as this lives.
-pub(super) struct Lock(OwnedFd);
+pub(crate) struct Lock(OwnedFd);
 
 impl Drop for Lock {
     fn drop(&mut self) {
@@ -153,16 +153,16 @@ impl Drop for Lock {
 }
 
 /// A file that is being written. It goes unless it gets its name.
-pub(super) struct Draft {
+pub(crate) struct Draft {
     directory: OwnedFd,
     /// `None`: it has its name.
     name: Option<String>,
-    pub(super) file: File,
+    pub(crate) file: File,
 }
 
 impl Draft {
     /// Gives it its name, in the place of what had it, once all of it is on the disk.
-    pub(super) fn commit(mut self, name: &str) -> io::Result<()> {
+    pub(crate) fn commit(mut self, name: &str) -> io::Result<()> {
         self.file.sync_all()?;
         if let Some(draft) = &self.name {
             renameat(&self.directory, draft.as_str(), &self.directory, name)?;
@@ -252,7 +252,7 @@ mod tests {
         let held = first.lock().unwrap();
         let second = Inside::open(root.path()).unwrap();
         let error = second.lock().err().unwrap().to_string();
-        assert!(error.contains("wait for its end"), "{error}");
+        assert!(error.contains("wait for their end"), "{error}");
         drop(held);
         second.lock().unwrap();
     }
