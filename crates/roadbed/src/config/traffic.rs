@@ -189,7 +189,7 @@ mod tests {
             let mut dice = Dice::new(seed);
             let mut amount = || {
                 let shift = dice.roll(64);
-                let amount = (dice.roll(1 << 31) << 32 | dice.roll(1 << 31)) >> shift;
+                let amount = ((dice.roll(1 << 31) << 32) | dice.roll(1 << 31)) >> shift;
                 (amount > 0 && dice.roll(3) > 0).then_some(amount)
             };
             let rate = Rate {
