@@ -385,7 +385,11 @@ mod tests {
         assert!(Place::Said(path.join("below")).read().unwrap().is_none());
         std::fs::write(&path, "{}").unwrap();
         assert!(Place::Said(path.join("below")).read().unwrap().is_none());
-        assert!(Place::Guessed(path).read().unwrap().is_some());
+        assert!(Place::Guessed(path.clone()).read().unwrap().is_some());
+        let most = usize::try_from(MAX_FILE_BYTES).unwrap();
+        std::fs::write(&path, " ".repeat(most + 1)).unwrap();
+        let error = Place::Said(path).read().err().unwrap().to_string();
+        assert!(error.contains("it is no file of sign-ins"), "{error}");
     }
 
     async fn found(text: &str, host: &str, repository: &str) -> Option<Login> {

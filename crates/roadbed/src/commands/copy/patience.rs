@@ -50,14 +50,14 @@ fn pause_after(error: &anyhow::Error, tries: u32) -> Option<Duration> {
         return None;
     }
     let told = error.chain().find_map(|cause| cause.downcast_ref::<Told>())?;
-    let pause = match (told.heard.retry_after(), &told.heard) {
-        (Some(asked), _) => asked,
-        (None, UpstreamError::Unreachable(source)) if matches!(**source, OutboundError::Busy { .. }) => {
-            UNSAID * 2_u32.saturating_pow(tries - 1)
-        }
-        _ => return None,
+    let cannot_now = match &told.heard {
+        UpstreamError::Unreachable(source) => matches!(**source, OutboundError::Busy { .. }),
+        UpstreamError::Throttled { .. } => true,
+        _ => false,
     };
-    (pause <= LONGEST_PAUSE).then_some(pause)
+    let unsaid = || UNSAID * 2_u32.saturating_pow(tries - 1);
+    let pause = told.heard.retry_after().unwrap_or_else(unsaid);
+    (cannot_now && pause <= LONGEST_PAUSE).then_some(pause)
 }
 
 #[cfg(test)]
@@ -107,6 +107,8 @@ mod tests {
             retry_after: Some(Duration::from_secs(60)),
         };
         assert_eq!(told(throttled, 1).await, (true, 2, 60));
+        let throttled = UpstreamError::Throttled { retry_after: None };
+        assert_eq!(told(throttled, 1).await, (true, 2, 1));
         // The limit, and nothing for what will not pass.
         assert_eq!(told(busy(Some(1)), u32::MAX).await, (false, TRIES, 3));
         assert_eq!(told(busy(Some(61)), 1).await, (false, 1, 0));
