@@ -342,21 +342,21 @@ mod tests {
     #[test]
     fn sign_ins_are_looked_for_where_they_are_kept() {
         assert_eq!(
-            shown(&[("HOME", "/home/ann"), ("XDG_RUNTIME_DIR", "/run/user/7")]),
+            shown(&[("HOME", "/h/ann"), ("XDG_RUNTIME_DIR", "/run/user/7")]),
             [
                 "/run/user/7/containers/auth.json",
-                "/home/ann/.config/containers/auth.json",
-                "/home/ann/.docker/config.json",
+                "/h/ann/.config/containers/auth.json",
+                "/h/ann/.docker/config.json",
             ]
         );
         // A session that nobody has named is that of the user.
         assert_eq!(
-            shown(&[("HOME", "/home/ann"), ("XDG_RUNTIME_DIR", "")]),
+            shown(&[("HOME", "/h/ann"), ("XDG_RUNTIME_DIR", "")]),
             [
                 "/run/user/1000/containers/auth.json",
                 "/run/containers/1000/auth.json",
-                "/home/ann/.config/containers/auth.json",
-                "/home/ann/.docker/config.json",
+                "/h/ann/.config/containers/auth.json",
+                "/h/ann/.docker/config.json",
             ]
         );
         assert_eq!(
@@ -365,7 +365,7 @@ mod tests {
                 ("DOCKER_CONFIG", "/b"),
                 ("XDG_CONFIG_HOME", "/c"),
                 ("XDG_RUNTIME_DIR", "/d"),
-                ("HOME", "/home/ann"),
+                ("HOME", "/h/ann"),
             ]),
             [
                 "/a",

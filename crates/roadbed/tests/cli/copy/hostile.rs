@@ -52,12 +52,12 @@ async fn a_registry_outside_does_not_have_us_ask_inside() {
     let person = Person::new()
         .with("ROADBED_SRC_USER", "ann")
         .with("ROADBED_SRC_PASSWORD", "secret");
-    let redirect: fn(&Asked) -> Option<Reply> = |_| Some(Reply::redirect("http://10.1.2.3/admin"));
+    let redirect: fn(&Asked) -> Option<Reply> = |_| Some(Reply::redirect("http://127.0.0.9/admin"));
     let realm: fn(&Asked) -> Option<Reply> = |_| {
         let challenge = r#"Bearer realm="http://169.254.169.254/token",service="x""#;
         Some(Reply::status(401).header("WWW-Authenticate", challenge))
     };
-    for (answer, target) in [(redirect, "10.1.2.3"), (realm, "169.254.169.254")] {
+    for (answer, target) in [(redirect, "127.0.0.9"), (realm, "169.254.169.254")] {
         let proxy = sends(answer).await;
         from_outside(&person, &proxy, &[])
             .fails(target)
