@@ -134,63 +134,72 @@ fn what_is_wrong_is_named() {
     assert!(load(&taken).unwrap_err().contains("quay.io"));
 }
 
-/// A value of one of these keys, right or wrong.
+/// Values, right and wrong ones.
+const TEXTS: [&str; 29] = [
+    "hub",
+    "quay",
+    "",
+    "Hub",
+    "a/b",
+    "docker.io",
+    "registry",
+    "helm",
+    "5m",
+    "0s",
+    "-1s",
+    "1GiB",
+    "0B",
+    "**",
+    "library/*",
+    "[",
+    "10.0.0.0/8",
+    "300.0.0.0/8",
+    "https://quay.io",
+    "http://127.0.0.1:5000",
+    "https://charts.example/stable",
+    "https://a@b.example",
+    "ftp://a.example",
+    "hold",
+    "stream",
+    "keep",
+    "drop",
+    "/etc/roadbed/secret",
+    "\u{e9}",
+];
+
+/// Keys with one value.
+const KEYS: [&str; 13] = [
+    "name",
+    "kind",
+    "url",
+    "prefix",
+    "username",
+    "password_file",
+    "password_env",
+    "ca_file",
+    "proxy",
+    "bytes_per_hour",
+    "fresh",
+    "undecided",
+    "gone",
+];
+
+/// Keys with a list.
+const LISTS: [&str; 6] = [
+    "ns",
+    "realm_hosts",
+    "blob_hosts",
+    "allowed_private",
+    "allow",
+    "deny",
+];
+
+fn text(dice: &mut Dice) -> String {
+    toml::Value::from(*dice.pick(&TEXTS)).to_string()
+}
+
+/// A key with a value, right or wrong.
 fn pair(dice: &mut Dice) -> String {
-    let texts = [
-        "hub",
-        "quay",
-        "",
-        "Hub",
-        "a/b",
-        "docker.io",
-        "registry",
-        "helm",
-        "5m",
-        "0s",
-        "-1s",
-        "1GiB",
-        "0B",
-        "**",
-        "library/*",
-        "[",
-        "10.0.0.0/8",
-        "300.0.0.0/8",
-        "https://quay.io",
-        "http://127.0.0.1:5000",
-        "https://charts.example/stable",
-        "https://a@b.example",
-        "ftp://a.example",
-        "hold",
-        "stream",
-        "keep",
-        "drop",
-        "/etc/roadbed/secret",
-        "\u{e9}",
-    ];
-    let keys = [
-        "name",
-        "kind",
-        "url",
-        "prefix",
-        "username",
-        "password_file",
-        "password_env",
-        "ca_file",
-        "proxy",
-        "bytes_per_hour",
-        "fresh",
-        "undecided",
-        "gone",
-    ];
-    let lists = [
-        "ns",
-        "realm_hosts",
-        "blob_hosts",
-        "allowed_private",
-        "allow",
-        "deny",
-    ];
-    let text = |dice: &mut Dice| toml::Value::from(*dice.pick(&texts)).to_string();
     match dice.roll(8) {
         0 => format!("library = {}", dice.pick(&["true", "false", "1"])),
         1 => format!(
@@ -199,12 +208,12 @@ fn pair(dice: &mut Dice) -> String {
         ),
         2 | 3 => {
             let items: Vec<String> = (0..dice.roll(4)).map(|_| text(dice)).collect();
-            format!("{} = [{}]", dice.pick(&lists), items.join(", "))
+            format!("{} = [{}]", dice.pick(&LISTS), items.join(", "))
         }
         4 => format!("rules = [{{ pattern = {}, gone = {} }}]", text(dice), text(dice)),
         _ => {
             let value = text(dice);
-            format!("{} = {value}", dice.pick(&keys))
+            format!("{} = {value}", dice.pick(&KEYS))
         }
     }
 }
