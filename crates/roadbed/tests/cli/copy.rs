@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::cli::person::Person;
@@ -196,6 +198,33 @@ async fn what_lies_at_the_destination_is_not_believed() {
         .run_all(&["copy", "oci:layout:v1", "oci:out"])
         .fails("is a link and no file: remove it and begin again");
     assert_eq!(&fs::read(&outside).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn sign_ins_that_others_keep_are_used() {
+    let server = Server::start().await;
+    let to = place(&server, "team/app");
+    let pair = STANDARD.encode(format!("{ADMIN}:{ADMIN_PASSWORD}"));
+    let auths = json!({ "auths": { server.address().to_string(): { "auth": pair } } }).to_string();
+    for (file, variable, value) in [
+        (".config/containers/auth.json", "", ""),
+        (".docker/config.json", "", ""),
+        ("kept/config.json", "DOCKER_CONFIG", "kept"),
+        ("kept/auth.json", "REGISTRY_AUTH_FILE", "kept/auth.json"),
+        ("run/containers/auth.json", "XDG_RUNTIME_DIR", "run"),
+    ] {
+        let mut person = Person::new();
+        if !variable.is_empty() {
+            let value = person.home().join(value).display().to_string();
+            person = person.with(variable, &value);
+        }
+        write_layout(&person.home().join("layout"));
+        person
+            .run_all(&["copy", "oci:layout:v1", &to])
+            .fails("ROADBED_DST_PASSWORD");
+        person.write(file, &auths);
+        copied(&person, &["oci:layout:v1", &to]);
+    }
 }
 
 #[tokio::test]
