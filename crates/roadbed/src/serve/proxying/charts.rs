@@ -20,6 +20,9 @@ const REGISTRIES: usize = 16;
 /// Bytes of the manifest of a chart in a registry.
 const MANIFEST_BYTES: usize = 1 << 20;
 
+/// Bytes of a host with its port: the longest name, and a few.
+const HOST_BYTES: usize = 261;
+
 /// What a repository of charts consists of.
 pub(super) struct Files {
     client: Upstream,
@@ -43,6 +46,10 @@ impl InRegistry {
     /// Reads `oci://HOST/REPOSITORY:TAG`, or with a digest.
     fn parse(url: &str) -> Option<Self> {
         let (host, rest) = url.strip_prefix("oci://")?.split_once('/')?;
+        let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        if host.is_empty() || host.len() > HOST_BYTES || !host.bytes().all(is_of_host) {
+            return None;
+        }
         let (name, reference) = rest.split_once('@').or_else(|| rest.rsplit_once(':'))?;
         let name: RepoName = name.parse().ok()?;
         let is_hub = DOCKER_IO.contains(&host);
@@ -123,8 +130,8 @@ impl Files {
         })?;
         if manifest.chart_archive().is_none() {
             return Err(SourceError::Broken(format!(
-                "{} has no chart at {url}",
-                named.host
+                "{} has no chart at {}",
+                named.host, named.repository
             )));
         }
         let layer = of(&manifest).ok_or(SourceError::NotFound)?;
@@ -246,6 +253,8 @@ mod tests {
             "docker.io bitnamicharts/nginx 1"
         );
         let digest = format!("sha256:{}", "a".repeat(64));
+        let long = format!("oci://{}/app:1", "r".repeat(HOST_BYTES + 1));
+        assert_eq!(parse(&long), None);
         assert_eq!(
             parse(&format!("oci://r.example/app@{digest}")).unwrap(),
             format!("r.example app {digest}")
@@ -257,6 +266,9 @@ mod tests {
             "oci://r.example/../app:1",
             "oci://r.example/app:",
             "https://r.example/app:1",
+            "oci:///app:1",
+            "oci://ann@r.example/app:1",
+            "oci://r.example\n/app:1",
         ] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
