@@ -107,11 +107,11 @@ async fn pinned_by_hand() -> Result<()> {
     let data = world.mirror.data().display().to_string();
     let home = tempfile::tempdir()?;
     let by_command = |what: &str, images: &[&str]| {
-        let arguments = [&["mirror", what, "--data", data.as_str()], images].concat();
+        let arguments = [&["mirror", what, "--data", data.as_str()][..], images].concat();
         run(home.path(), &arguments)
     };
     let name = format!("{}/team/first:1", world.centre.address());
-    let (is_done, text) = by_command("pin", &[&name])?;
+    let (is_done, text) = by_command("pin", &[name.as_str()])?;
     ensure!(is_done && text == format!("{name}\n"), "{text}");
 
     let mut images = Vec::new();
@@ -135,9 +135,9 @@ async fn pinned_by_hand() -> Result<()> {
 
     let (is_done, text) = by_command("pins", &[])?;
     ensure!(is_done && text == format!("{name}\n"), "{text}");
-    let (is_done, text) = by_command("unpin", &[&name])?;
+    let (is_done, text) = by_command("unpin", &[name.as_str()])?;
     ensure!(is_done && text.contains("Nothing is pinned"), "{text}");
-    let (is_done, text) = by_command("unpin", &[&name])?;
+    let (is_done, text) = by_command("unpin", &[name.as_str()])?;
     ensure!(!is_done && text.contains("is not pinned"), "{text}");
     let nowhere = ["mirror", "pins", "--data", "/nowhere"];
     let (is_done, text) = run(home.path(), &nowhere)?;

@@ -23,7 +23,7 @@ fn from_outside(person: &Person, proxy: &Server, more: &[&str]) -> crate::cli::p
         "--plain-http",
         "8.8.8.8",
         "--src-proxy",
-        &proxy,
+        proxy.as_str(),
     ];
     person.run_all(&[&arguments[..], more].concat())
 }
