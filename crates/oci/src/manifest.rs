@@ -11,7 +11,7 @@ pub use limits::ManifestLimits;
 
 use crate::media_type::{
     DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED, HELM_CHART, HELM_CONFIG,
-    OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST,
+    HELM_PROVENANCE, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST,
 };
 use crate::{Descriptor, MediaType};
 use wire::{Field, WireManifest};
@@ -84,10 +84,19 @@ impl Manifest {
 
     /// The archive of a Helm chart, if the artifact is one.
     pub fn chart_archive(&self) -> Option<&Descriptor> {
+        self.chart_layer(HELM_CHART)
+    }
+
+    /// What is signed of a Helm chart, if the artifact is one and has it.
+    pub fn chart_provenance(&self) -> Option<&Descriptor> {
+        self.chart_layer(HELM_PROVENANCE)
+    }
+
+    fn chart_layer(&self, media_type: &str) -> Option<&Descriptor> {
         let config = self.config.as_ref()?;
         let is_chart = config.media_type.as_str() == HELM_CONFIG;
         let mut layers = self.layers.iter().filter(|_| is_chart);
-        layers.find(|layer| layer.media_type.as_str() == HELM_CHART)
+        layers.find(|layer| layer.media_type.as_str() == media_type)
     }
 
     /// The blobs that must be in the repository before the manifest: the config and the layers that are not

@@ -45,6 +45,8 @@ pub const DOCKER_FOREIGN_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs
 pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 /// Archive of a Helm chart, a layer of its artifact.
 pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+/// What is signed of a Helm chart, a layer of its artifact.
+pub const HELM_PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
 
 /// The manifests that the registry takes, in the order in which it would rather serve them.
 pub const MANIFESTS: [&str; 4] = [

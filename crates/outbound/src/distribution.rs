@@ -140,6 +140,12 @@ impl Upstream {
         *self.inner.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
+    /// Whether it may send us to a URL: its own origin may, and what is listed for it, or whatever the guard lets through where nothing
+    /// is listed.
+    pub fn may_send_to(&self, url: &Url) -> bool {
+        self.is_own(url) || self.inner.blob_hosts.is_empty() || self.inner.blob_hosts.has(url)
+    }
+
     /// What may still be asked for within this hour.
     pub fn budget_left(&self) -> BudgetLeft {
         match &self.inner.ledger {

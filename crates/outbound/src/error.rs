@@ -96,7 +96,7 @@ pub enum OutboundError {
         limit: Duration,
     },
     /// It asks to be left alone for a while.
-    #[error("{url} answers {status}")]
+    #[error("{url} answers {status}{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
     Busy {
         /// What was asked for.
         url: Box<Url>,
@@ -104,6 +104,8 @@ pub enum OutboundError {
         status: StatusCode,
         /// For how long, if it says that.
         retry_after: Option<Duration>,
+        /// Why, as far as it was read, clipped and escaped.
+        said: Option<String>,
     },
     /// There is nothing at that URL.
     #[error("there is nothing at {url} ({status})")]

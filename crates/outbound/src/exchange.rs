@@ -166,6 +166,7 @@ fn sort(response: Response) -> Result<Response, OutboundError> {
             url: url(),
             status,
             retry_after: retry_after(response.headers()),
+            said: None,
         }),
         _ => Err(OutboundError::Status { url: url(), status }),
     }

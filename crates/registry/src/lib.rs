@@ -44,7 +44,7 @@ pub use config::RegistryConfig;
 pub use overload::{TrafficConfig, TrafficUsage};
 pub use query::Query;
 pub use rates::Rate;
-pub use route::{Route, RouteError};
+pub use route::{ChartName, ChartPart, Route, RouteError};
 pub use service::Registry;
 pub use token::FormLimits;
 pub use traffic::{meter::Usage, turnstile::LineState};

@@ -38,8 +38,27 @@ pub enum Route {
     Referrers(RepoName, Digest),
     /// `/helm/PREFIX/index.yaml`: the charts below a prefix.
     ChartIndex(RepoName),
-    /// `/helm/PREFIX/charts/CHART/CHART-VERSION.tgz`: the archive of a chart, by its repository and version.
-    ChartArchive(RepoName, String),
+    /// `/helm/PREFIX/charts/CHART/CHART-VERSION.tgz`, perhaps with `.prov`: the archive of a chart or what is signed of it, by its
+    /// repository and version.
+    ChartArchive(RepoName, ChartName),
+}
+
+/// A file of a chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChartName {
+    /// Its version, as the index has it.
+    pub version: String,
+    /// Which file.
+    pub part: ChartPart,
+}
+
+/// The files that there are of a version of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartPart {
+    /// The archive.
+    Archive,
+    /// What is signed of it.
+    Provenance,
 }
 
 /// Why a path names no endpoint.
@@ -126,7 +145,11 @@ impl Route {
         if let Some(prefix) = rest.strip_suffix("/index.yaml") {
             return Ok(Self::ChartIndex(parse_name(prefix)?));
         }
-        let file = rest.strip_suffix(".tgz").ok_or(RouteError::NoSuchEndpoint)?;
+        let (file, part) = match rest.strip_suffix(".prov") {
+            Some(file) => (file, ChartPart::Provenance),
+            None => (rest, ChartPart::Archive),
+        };
+        let file = file.strip_suffix(".tgz").ok_or(RouteError::NoSuchEndpoint)?;
         let (head, file) = file.rsplit_once('/').ok_or(RouteError::NoSuchEndpoint)?;
         let (head, chart) = head.rsplit_once('/').ok_or(RouteError::NoSuchEndpoint)?;
         let prefix = head.strip_suffix("/charts").ok_or(RouteError::NoSuchEndpoint)?;
@@ -134,7 +157,8 @@ impl Route {
         let version = file.strip_prefix(chart).and_then(|rest| rest.strip_prefix('-'));
         let version = version.ok_or(RouteError::NoSuchEndpoint)?;
         let name = parse_name(&format!("{prefix}/{chart}"))?;
-        Ok(Self::ChartArchive(name, version.to_owned()))
+        let version = version.to_owned();
+        Ok(Self::ChartArchive(name, ChartName { version, part }))
     }
 
     fn parse_named(rest: &str) -> Result<Self, RouteError> {
@@ -188,7 +212,7 @@ impl Route {
             Self::Manifest(_, reference) => Self::Manifest(repo, reference),
             Self::Tags(_) => Self::Tags(repo),
             Self::Referrers(_, digest) => Self::Referrers(repo, digest),
-            Self::ChartArchive(_, version) => Self::ChartArchive(repo, version),
+            Self::ChartArchive(_, chart) => Self::ChartArchive(repo, chart),
             other @ (Self::Ping | Self::Token | Self::Catalog | Self::ChartIndex(_)) => other,
         }
     }
@@ -294,14 +318,20 @@ mod tests {
             ("/helm/a/charts/app/app-1.0.0%2Bbuild.tgz", "a/app", "1.0.0+build"),
             ("/helm/charts/charts/app/app-1.tgz", "charts/app", "1"),
         ] {
-            let wanted = Route::ChartArchive(name(repo), version.to_owned());
-            assert_eq!(parse(path), Ok(wanted), "{path}");
+            let wanted = |part| {
+                let version = version.to_owned();
+                Ok(Route::ChartArchive(name(repo), ChartName { version, part }))
+            };
+            assert_eq!(parse(path), wanted(ChartPart::Archive), "{path}");
+            let signed = format!("{path}.prov");
+            assert_eq!(parse(&signed), wanted(ChartPart::Provenance), "{signed}");
         }
         for path in [
             "/helm/",
             "/helm/index.yaml",
             "/helm/a/charts/app/other-1.0.0.tgz",
-            "/helm/a/charts/app/app-1.0.0.tgz.prov",
+            "/helm/a/charts/app/app-1.0.0.prov",
+            "/helm/a/charts/app/app-1.0.0.tgz.prov.prov",
             "/helm/a/app/app-1.0.0.tgz",
             "/helm/a/../b/index.yaml",
             "/helm/a/charts/app%2Fb/app-1.tgz",

@@ -389,7 +389,7 @@ impl Registry {
             Route::Uploads(repo) => self.uploads(exchange, repo, body).await,
             Route::Upload(repo, id) => self.upload(exchange, repo, id, body).await,
             Route::ChartIndex(prefix) => self.chart_index(exchange, prefix).await,
-            Route::ChartArchive(repo, version) => self.chart_archive(exchange, repo, version).await,
+            Route::ChartArchive(repo, chart) => self.chart_file(exchange, repo, chart).await,
         };
         self.inner
             .answer_room

@@ -9,11 +9,14 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+#[cfg(test)]
+mod dice;
 mod feeds;
 mod fleet;
 mod freshness;
 mod gate;
 mod incidents;
+mod inside;
 mod jobs;
 mod judge;
 mod local;

@@ -55,6 +55,7 @@ mod lists;
 mod metrics;
 mod peers;
 mod permits;
+pub(crate) mod pins;
 mod reach;
 mod refusals;
 mod room;
@@ -154,7 +155,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     );
     let mut tasks = vec![
         tokio::spawn(Arc::clone(&parts.centre).watch()),
-        tokio::spawn(tidy(parts.store.clone(), parts.permits, config.mirror.permits)),
+        tokio::spawn(tidy(parts.store.clone(), parts.permits, config.mirror.clone())),
     ];
     tasks.extend(parts.tls.map(CertificateStore::watch));
     serve::write_ready_file(&url)?;
@@ -536,12 +537,15 @@ fn announce(url: &str, parts: &Parts) -> Result<()> {
 }
 
 /// Collects what did not come whole, and forgets what is over. Never ends.
-async fn tidy(store: Store, permits: Arc<Permits>, most: u64) {
+async fn tidy(store: Store, permits: Arc<Permits>, settings: Mirror) {
     loop {
         tokio::time::sleep(TIDY_EVERY).await;
         let since = store.now().minus(permits.kept());
-        if let Err(error) = store.tidy_mirror(since, most).await {
+        if let Err(error) = store.tidy_mirror(since, settings.permits).await {
             tracing::debug!(%error, "what is over could not be forgotten");
+        }
+        if let Err(error) = store.trim_mirror_log(settings.audit_lines).await {
+            tracing::debug!(%error, "the audit log could not be cut");
         }
         loop {
             match store.gc_step_spread(COLLECTED).await {

@@ -5,6 +5,10 @@
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
 
+#[expect(dead_code, reason = "each test binary uses its part of the server")]
+#[path = "../../outbound/tests/server/mod.rs"]
+mod feed_server;
+
 #[cfg(test)]
 mod cli {
     mod access;

@@ -3,7 +3,7 @@
 //! `upstream` is that upstream, which counts what it is asked and fails as it is told; `world` is a registry that pulls through
 //! it, perhaps through `faults`. `pulls` is what a client meets, `storms` many at once and what goes wrong on the way, `kubelets`
 //! two thousand nodes with a connection each, `clusters` forty clusters that start again, `away` an upstream that is gone, `refused`
-//! what must not be pulled or pushed, `charts` Helm charts of a classic repository, `ahead` what is fetched before somebody pulls it,
+//! what must not be pulled or pushed, `charts` Helm charts of a classic repository and `chart_files` what belongs to them, `ahead` what is fetched before somebody pulls it,
 //! `judged` images that are looked into as they come in, `skopeo` the same with Debian's registry and a client of others.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
@@ -16,6 +16,7 @@ mod feed_server;
 mod proxy {
     mod ahead;
     mod away;
+    mod chart_files;
     mod chart_repository;
     mod charts;
     mod clusters;

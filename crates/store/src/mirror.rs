@@ -8,7 +8,7 @@ use access::{Grant, RoleSet, Subject};
 use oci::{Digest, RepoName, RepoPattern};
 use sea_orm::FromQueryResult;
 
-use crate::db::sql;
+use crate::db::{sql, sqlite};
 use crate::setting::{self, Setting};
 use crate::{Actor, AdminError, Store, StoreError, Timestamp, blob, grant};
 
@@ -242,6 +242,28 @@ impl Store {
                     sql::execute(tx.sql(), &sql, [most.into()]).await?;
                 }
                 sql::execute(tx.sql(), "DELETE FROM job", []).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Cuts the oldest lines off the audit log of a mirror, once there are a tenth more than `keep`; answers how many went. What
+    /// comes and goes here is the disk's business and nobody's decision; of a registry no line is ever taken away.
+    pub async fn trim_mirror_log(&self, keep: u64) -> Result<u64, StoreError> {
+        let lines = "SELECT COUNT(*) AS number FROM event";
+        let lines: Option<sql::Number> = sql::first(self.inner.db.read(), lines, []).await?;
+        let lines = lines.map_or(0, |row| sql::from_db(row.number));
+        if lines <= keep.saturating_add(keep / 10) || !self.is_mirror().await? {
+            return Ok(0);
+        }
+        self.write(move |tx| {
+            Box::pin(async move {
+                tx.pass_by_followers();
+                sqlite::let_go(tx.sql(), "event").await?;
+                let sql = "DELETE FROM event WHERE seq <= (SELECT seq FROM event ORDER BY seq DESC LIMIT 1 OFFSET $1)";
+                let gone = sql::execute(tx.sql(), sql, [sql::to_db(keep).into()]).await?;
+                sqlite::refuse(tx.sql(), "event", "DELETE").await?;
+                Ok(gone)
             })
         })
         .await

@@ -297,7 +297,7 @@ impl Upstream {
             | StatusCode::INTERNAL_SERVER_ERROR
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => Err(busy(&response)),
+            | StatusCode::GATEWAY_TIMEOUT => Err(self.busy(response).await),
             status => Err(self.broken(match self.said(response).await {
                 Some(said) => format!("it answers {status}: {}", said.clipped(SAID_CHARS)),
                 None => format!("it answers {status}"),
@@ -359,6 +359,19 @@ impl Upstream {
         tokio::time::timeout(REFUSAL_TIME, read).await.ok().flatten()
     }
 
+    /// A server that cannot answer now, with the reason that it tells.
+    pub(super) async fn busy(&self, response: Response) -> UpstreamError {
+        let (url, status) = (Box::new(plain(response.url())), response.status());
+        let retry_after = retry_after(response.headers());
+        let said = self.said(response).await;
+        UpstreamError::Unreachable(Arc::new(OutboundError::Busy {
+            url,
+            status,
+            retry_after,
+            said: said.map(|said| said.clipped(SAID_CHARS)),
+        }))
+    }
+
     async fn said(&self, response: Response) -> Option<Said> {
         #[derive(Deserialize)]
         struct Errors {
@@ -379,15 +392,6 @@ impl Upstream {
             _ => "it redirects to what is no URL",
         })
     }
-}
-
-/// A server that cannot answer now.
-pub(super) fn busy(response: &Response) -> UpstreamError {
-    UpstreamError::Unreachable(Arc::new(OutboundError::Busy {
-        url: Box::new(plain(response.url())),
-        status: response.status(),
-        retry_after: retry_after(response.headers()),
-    }))
 }
 
 /// Not there in time.

@@ -12,7 +12,6 @@ use http::header;
 use oci::RepoName;
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 
-use super::ask::busy;
 use super::challenge::{Bearer, Challenge};
 use super::hosts::authority;
 use super::issued::issued;
@@ -258,7 +257,7 @@ impl Upstream {
         let asked_at = self.now();
         let request = self.token_request(&url, scope, bearer);
         let response = self.answered(&url, request).await?;
-        let response = self.token_status(response)?;
+        let response = self.token_status(response).await?;
         let body = match self.read(response, ANSWER_BYTES).await {
             Err(UpstreamError::TooLarge { .. }) => {
                 return Err(self.broken("its token service does not stop talking"));
@@ -326,7 +325,7 @@ impl Upstream {
         }
     }
 
-    fn token_status(&self, response: Response) -> Result<Response, UpstreamError> {
+    async fn token_status(&self, response: Response) -> Result<Response, UpstreamError> {
         match response.status() {
             StatusCode::OK => Ok(response),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -336,7 +335,7 @@ impl Upstream {
                 }))
             }
             StatusCode::TOO_MANY_REQUESTS => Err(self.throttled(Kind::Token, &response)),
-            status if status.is_server_error() => Err(busy(&response)),
+            status if status.is_server_error() => Err(self.busy(response).await),
             status => Err(self.broken(format!("its token service answers {status}"))),
         }
     }

@@ -1,7 +1,7 @@
 //! The kinds of artifacts that are known, by what they say of themselves.
 
 use oci::Manifest;
-use oci::media_type::{HELM_CHART, HELM_CONFIG, OCI_EMPTY};
+use oci::media_type::{HELM_CHART, HELM_CONFIG, HELM_PROVENANCE, OCI_EMPTY};
 use serde::{Deserialize, Serialize};
 
 /// What a manifest is that is not judged.
@@ -22,7 +22,7 @@ pub enum ArtifactKind {
     Data,
 }
 
-const HELM_LAYERS: [&str; 2] = [HELM_CHART, "application/vnd.cncf.helm.chart.provenance.v1.prov"];
+const HELM_LAYERS: [&str; 2] = [HELM_CHART, HELM_PROVENANCE];
 const CACHE_CONFIGS: [&str; 2] = [
     "application/vnd.buildkit.cacheconfig.v0",
     "application/vnd.buildkit.cacheconfig.v0+json",

@@ -11,6 +11,7 @@ use crate::{
     auth,
     error::ApiError,
     proxy::{AskedFor, Found, ProxiedCharts, tag_of},
+    route::{ChartName, ChartPart},
     service::{Exchange, Registry},
 };
 
@@ -52,12 +53,13 @@ impl Registry {
         Ok(response)
     }
 
-    /// `GET /helm/PREFIX/charts/CHART/CHART-VERSION.tgz`: a chart's archive, by the same rules as its artifact.
-    pub(crate) async fn chart_archive(
+    /// `GET /helm/PREFIX/charts/CHART/CHART-VERSION.tgz` or `….tgz.prov`: a chart's archive or what is signed of it, by the same
+    /// rules as its artifact.
+    pub(crate) async fn chart_file(
         &self,
         exchange: &Exchange<'_>,
         repo: &RepoName,
-        version: &str,
+        chart: &ChartName,
     ) -> Result<Response<Body>, ApiError> {
         if !matches!(*exchange.method, Method::GET | Method::HEAD) {
             return Err(ApiError::method_not_allowed("GET, HEAD"));
@@ -65,22 +67,25 @@ impl Registry {
         let permit = self.authenticator().permit::<Pull>(exchange.caller, repo)?;
         let through = self.pulled_through(&permit);
         let through = through.filter(|(_, ask)| ask.proxied.upstream.config.charts.is_some());
-        let (Some((proxy, ask)), Some(tag)) = (through, tag_of(version)) else {
+        let (Some((proxy, ask)), Some(tag)) = (through, tag_of(&chart.version)) else {
             return Err(ApiError::name_unknown(repo));
         };
         let reference = Reference::Tag(tag);
         let (found, passed) = self.found_manifest(exchange, proxy, &ask, &reference).await?;
         let manifest = found.manifest();
         let limits = &self.config().manifest_limits;
-        let read = Manifest::parse(&manifest.bytes, Some(&manifest.media_type), limits);
-        let archive = read
-            .ok()
-            .and_then(|manifest| Some(manifest.chart_archive()?.digest));
-        let archive = archive.ok_or_else(|| ApiError::manifest_unknown(&reference))?;
-        if *exchange.method == Method::GET {
+        let read = Manifest::parse(&manifest.bytes, Some(&manifest.media_type), limits).ok();
+        let read = read.filter(|read| read.chart_archive().is_some());
+        let read = read.ok_or_else(|| ApiError::manifest_unknown(&reference))?;
+        let file = match chart.part {
+            ChartPart::Archive => read.chart_archive(),
+            ChartPart::Provenance => read.chart_provenance(),
+        };
+        let file = file.ok_or_else(|| unsigned(chart))?;
+        if *exchange.method == Method::GET && chart.part == ChartPart::Archive {
             self.note_pull(exchange, repo, manifest, passed.is_use);
         }
-        let mut response = self.get_proxied_blob(exchange, proxy, &ask, &archive).await?;
+        let mut response = self.get_proxied_blob(exchange, proxy, &ask, &file.digest).await?;
         if let Found::Held(_, Some(stale)) = &found {
             warn(&mut response, stale);
         }
@@ -108,6 +113,14 @@ impl Registry {
         };
         names.iter().filter(is_visible).cloned().collect()
     }
+}
+
+fn unsigned(chart: &ChartName) -> ApiError {
+    let message = format!(
+        "its repository has no provenance file of version {}: pull it without --verify",
+        chart.version
+    );
+    ApiError::new(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, message)
 }
 
 fn no_charts(exchange: &Exchange<'_>, prefix: &RepoName) -> ApiError {

@@ -1,8 +1,8 @@
 //! Classic repositories of Helm charts: an `index.yaml` and archives (<https://helm.sh/docs/topics/chart_repository/>).
 //!
 //! What such a repository has is made to look like a registry's: a [`ChartRepository`] is a [`Source`] whose repositories are charts and
-//! whose tags are their versions (`+` is `_`, as Helm has it in registries). Each version is an artifact of a configuration and one
-//! layer, the archive (`artifact.rs`), so whatever is true of a pull through a registry is true of charts: one request for all who
+//! whose tags are their versions (`+` is `_`, as Helm has it in registries). Each version is an artifact of a configuration, the
+//! archive and what is signed of it (`artifact.rs`), so whatever is true of a pull through a registry is true of charts: one request for all who
 //! wait, by the same rules, stored with the same checks, served when the repository is gone, and pulled by `oci://` as well.
 //!
 //! The index is read once for all (`index.rs`) and kept in the store, so that it outlives a restart without the repository. It is
@@ -32,7 +32,7 @@ pub(crate) use artifact::tag_of;
 pub use index::{ChartIndex, IndexError, IndexLimits};
 pub(crate) use listing::ProxiedCharts;
 
-use artifact::Artifact;
+use artifact::{Artifact, Provenance};
 use index::ChartVersion;
 
 /// What charts are bounded by.
@@ -42,6 +42,8 @@ pub struct ChartLimits {
     pub index: IndexLimits,
     /// Bytes of one chart. Default 32 MiB.
     pub chart_bytes: usize,
+    /// Bytes of what is signed of one chart: metadata, a digest and a signature. A larger file is as none. Default 256 KiB.
+    pub provenance_bytes: usize,
     /// Bytes of charts of one repository that are in memory between their fetch and their storing. Default 64 MiB.
     pub memory: u64,
     /// Versions of one repository of which it is remembered what artifact they are. Default 10,000.
@@ -55,6 +57,7 @@ impl Default for ChartLimits {
         Self {
             index: IndexLimits::default(),
             chart_bytes: 32 << 20,
+            provenance_bytes: 256 << 10,
             memory: 64 << 20,
             artifacts: 10_000,
             fresh: Duration::from_mins(5),
@@ -79,8 +82,12 @@ pub trait ChartFiles: Send + Sync {
     /// The index, in at most `most` bytes; `None`: it is still what `known` names.
     fn index<'a>(&'a self, known: Option<&'a str>, most: usize) -> Asked<'a, Option<ChartFile>>;
 
-    /// An archive, in at most `most` bytes. `url` is what the index says: whole, or relative to the index.
+    /// An archive, in at most `most` bytes. `url` is what the index says: whole, or relative to the index, or `oci://` with a tag
+    /// or a digest.
     fn archive<'a>(&'a self, url: &'a str, most: usize) -> Asked<'a, ChartFile>;
+
+    /// What is signed of the archive at `url`, in at most `most` bytes.
+    fn provenance<'a>(&'a self, url: &'a str, most: usize) -> Asked<'a, ChartFile>;
 
     /// What may still be asked of it within this hour.
     fn budget_left(&self) -> SourceBudget;
@@ -247,9 +254,13 @@ impl ChartRepository {
     /// Fetches a version's archive and makes an artifact of it.
     async fn make(&self, chart: &RepoName, version: &ChartVersion) -> Result<Arc<Artifact>, SourceError> {
         let archive = self.fetch(version).await?;
-        let artifact = Arc::new(Artifact::of(version, &archive));
+        let provenance = self.provenance(version).await;
+        let artifact = Arc::new(Artifact::of(version, &archive, &provenance));
         let (key, digest) = ((chart.clone(), version.tag.clone()), artifact.digest);
         self.bytes.insert(artifact.archive, archive);
+        if let (Some(digest), Provenance::Signed(bytes)) = (artifact.provenance, provenance) {
+            self.bytes.insert(digest, bytes);
+        }
         self.artifacts.insert(key.clone(), Arc::clone(&artifact));
         self.names.insert(digest, key);
         Ok(artifact)
@@ -271,24 +282,59 @@ impl ChartRepository {
         }
     }
 
+    /// What is signed of a version. Whoever pulls the chart gets it all the same where that cannot be had.
+    async fn provenance(&self, version: &ChartVersion) -> Provenance {
+        let most = self.limits.provenance_bytes;
+        let error = match self.files.provenance(&version.url, most).await {
+            Ok(file) => return Provenance::Signed(file.bytes),
+            Err(error) => error,
+        };
+        match error {
+            SourceError::NotFound => Provenance::Unsigned,
+            // Some servers say it of what is not there, others answer a page.
+            SourceError::Denied(_)
+            | SourceError::Refused { .. }
+            | SourceError::Broken(_)
+            | SourceError::TooLarge { .. } => {
+                tracing::info!(
+                    %error, chart = &*version.name, version = &*version.version,
+                    "a chart has a provenance file that is not taken"
+                );
+                Provenance::Unsigned
+            }
+            SourceError::Throttled { .. }
+            | SourceError::Later { .. }
+            | SourceError::OverBudget { .. }
+            | SourceError::Unreachable(_) => Provenance::Unknown,
+        }
+    }
+
     /// The bytes of a blob that one of the artifacts of a chart has.
     async fn content(&self, chart: &RepoName, digest: &Digest) -> Result<Bytes, SourceError> {
         if let Some(bytes) = self.bytes.get(digest) {
             return Ok(bytes);
         }
         let mine = self.artifacts.iter().find(|(key, artifact)| {
-            key.0 == *chart && (artifact.config_digest() == *digest || artifact.archive == *digest)
+            let has = [artifact.config_digest(), artifact.archive].contains(digest)
+                || artifact.provenance == Some(*digest);
+            key.0 == *chart && has
         });
         let (key, artifact) = mine.ok_or(SourceError::NotFound)?;
         if artifact.config_digest() == *digest {
             return Ok(artifact.config.clone());
         }
         let (index, place) = self.version(chart, &key.1).await?;
-        let archive = self.fetch(&index.versions(chart)[place]).await?;
-        if Digest::of(Algorithm::Sha256, &archive) != *digest {
+        let version = &index.versions(chart)[place];
+        let bytes = if artifact.archive == *digest {
+            self.fetch(version).await?
+        } else {
+            let most = self.limits.provenance_bytes;
+            self.files.provenance(&version.url, most).await?.bytes
+        };
+        if Digest::of(Algorithm::Sha256, &bytes) != *digest {
             return Err(SourceError::NotFound);
         }
-        Ok(archive)
+        Ok(bytes)
     }
 }
 

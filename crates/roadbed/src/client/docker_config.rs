@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -89,8 +89,10 @@ struct Helped {
 
 /// The sign-in for a repository of a registry, if there is one. The first file that has one counts.
 pub(crate) async fn login(host: &str, repository: &str) -> Result<Option<Login>> {
-    for path in paths() {
-        let Some(file) = read(&path)? else { continue };
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    for place in places(set, rustix::process::getuid().as_raw()) {
+        let Some(file) = place.read()? else { continue };
+        let path = place.path();
         let found = of_file(&file, host, repository).await;
         if let Some(login) = found.with_context(|| format!("cannot sign in with {}", path.display()))? {
             return Ok(Some(login));
@@ -99,33 +101,63 @@ pub(crate) async fn login(host: &str, repository: &str) -> Result<Option<Login>>
     Ok(None)
 }
 
-fn paths() -> Vec<PathBuf> {
-    let variable = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+/// Where sign-ins may be.
+#[derive(Debug)]
+enum Place {
+    /// As the environment says.
+    Said(PathBuf),
+    /// As it would say in a session. Perhaps it is none of the user's business.
+    Guessed(PathBuf),
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Said(path) | Self::Guessed(path) => path,
+        }
+    }
+
+    fn read(&self) -> Result<Option<File>> {
+        let path = self.path();
+        match std::fs::File::open(path) {
+            // In the place of `HOME` there may be a file, such as `/dev/null`.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && matches!(self, Self::Guessed(_)) => {
+                Ok(None)
+            }
+            file => {
+                let file = file.with_context(|| format!("cannot read {}", path.display()))?;
+                read(file, path).map(Some)
+            }
+        }
+    }
+}
+
+/// Where sign-ins may be, the first place first. Where nobody says which directory is for this session, as in units and cron jobs,
+/// podman makes its own: that of the login manager, else one by the number of the user.
+fn places(set: impl Fn(&str) -> Option<PathBuf>, uid: u32) -> Vec<Place> {
+    let variable = |name| set(name).filter(|value| !value.as_os_str().is_empty());
     let home = variable("HOME");
+    let sessions = match variable("XDG_RUNTIME_DIR") {
+        Some(session) => vec![Place::Said(session.join("containers/auth.json"))],
+        None => vec![
+            Place::Guessed(format!("/run/user/{uid}/containers/auth.json").into()),
+            Place::Guessed(format!("/run/containers/{uid}/auth.json").into()),
+        ],
+    };
     let below = |directory: Option<PathBuf>, rest: &str| directory.map(|directory| directory.join(rest));
     let config = variable("XDG_CONFIG_HOME").or_else(|| below(home.clone(), ".config"));
     let docker = variable("DOCKER_CONFIG").or_else(|| below(home, ".docker"));
-    [
-        variable("REGISTRY_AUTH_FILE"),
-        below(variable("XDG_RUNTIME_DIR"), "containers/auth.json"),
-        below(config, "containers/auth.json"),
-        below(docker, "config.json"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let said = |path: Option<PathBuf>| path.map(Place::Said).into_iter();
+    said(variable("REGISTRY_AUTH_FILE"))
+        .chain(sessions)
+        .chain(said(below(config, "containers/auth.json")))
+        .chain(said(below(docker, "config.json")))
+        .collect()
 }
 
-fn read(path: &Path) -> Result<Option<File>> {
+fn read(file: std::fs::File, path: &Path) -> Result<File> {
     let shown = path.display();
-    let file = match std::fs::File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        file => file.with_context(|| format!("cannot read {shown}"))?,
-    };
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
@@ -134,8 +166,7 @@ fn read(path: &Path) -> Result<Option<File>> {
         bytes.len() as u64 <= MAX_FILE_BYTES,
         "{shown} has more than {MAX_FILE_BYTES} bytes: it is no file of sign-ins"
     );
-    let file = serde_json::from_slice(&bytes).with_context(|| format!("{shown} cannot be read"))?;
-    Ok(Some(file))
+    serde_json::from_slice(&bytes).with_context(|| format!("{shown} cannot be read"))
 }
 
 async fn of_file(file: &File, host: &str, repository: &str) -> Result<Option<Login>> {
@@ -296,6 +327,69 @@ mod tests {
             user: user.to_owned(),
             password: password.to_owned(),
         }
+    }
+
+    fn shown(set: &[(&str, &str)]) -> Vec<String> {
+        let variable = |name: &str| {
+            let found = set.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| PathBuf::from(value))
+        };
+        let places = places(variable, 1000);
+        let shown = places.iter().map(|place| place.path().display().to_string());
+        shown.collect()
+    }
+
+    #[test]
+    fn sign_ins_are_looked_for_where_they_are_kept() {
+        assert_eq!(
+            shown(&[("HOME", "/h/ann"), ("XDG_RUNTIME_DIR", "/run/user/7")]),
+            [
+                "/run/user/7/containers/auth.json",
+                "/h/ann/.config/containers/auth.json",
+                "/h/ann/.docker/config.json",
+            ]
+        );
+        // A session that nobody has named is that of the user.
+        assert_eq!(
+            shown(&[("HOME", "/h/ann"), ("XDG_RUNTIME_DIR", "")]),
+            [
+                "/run/user/1000/containers/auth.json",
+                "/run/containers/1000/auth.json",
+                "/h/ann/.config/containers/auth.json",
+                "/h/ann/.docker/config.json",
+            ]
+        );
+        assert_eq!(
+            shown(&[
+                ("REGISTRY_AUTH_FILE", "/a"),
+                ("DOCKER_CONFIG", "/b"),
+                ("XDG_CONFIG_HOME", "/c"),
+                ("XDG_RUNTIME_DIR", "/d"),
+                ("HOME", "/h/ann"),
+            ]),
+            [
+                "/a",
+                "/d/containers/auth.json",
+                "/c/containers/auth.json",
+                "/b/config.json"
+            ]
+        );
+        assert_eq!(shown(&[]).len(), 2);
+    }
+
+    #[test]
+    fn what_may_not_be_looked_at_is_nothing_only_where_it_was_guessed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("none");
+        assert!(Place::Said(path.clone()).read().unwrap().is_none());
+        assert!(Place::Said(path.join("below")).read().unwrap().is_none());
+        std::fs::write(&path, "{}").unwrap();
+        assert!(Place::Said(path.join("below")).read().unwrap().is_none());
+        assert!(Place::Guessed(path.clone()).read().unwrap().is_some());
+        let most = usize::try_from(MAX_FILE_BYTES).unwrap();
+        std::fs::write(&path, " ".repeat(most + 1)).unwrap();
+        let error = Place::Said(path).read().err().unwrap().to_string();
+        assert!(error.contains("it is no file of sign-ins"), "{error}");
     }
 
     async fn found(text: &str, host: &str, repository: &str) -> Option<Login> {

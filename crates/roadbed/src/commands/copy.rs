@@ -1,7 +1,8 @@
 //! `copy SRC DST`: images from registry to registry, and to and from a directory that can be carried where no network goes.
 //!
 //! - `copy/place.rs`: what was named. `copy/reach.rs`: who is told there who asks.
-//! - `copy/source.rs`, `copy/destination.rs`: where images come from and where they go, with `copy/layout.rs` for directories.
+//! - `copy/source.rs`, `copy/destination.rs`: where images come from and where they go. Directories: `copy/layout.rs` to copy
+//!   from, `copy/shelf.rs` to copy to, by way of `inside.rs` so that nothing is written through a link.
 //! - `copy/plan.rs`: everything that belongs to an image, before anything is sent. `copy/carry.rs`: sending it.
 //!
 //! Bytes are compared with their digests on the way (`copy/verified.rs`). A copy that broke off is begun again: what has
@@ -21,15 +22,17 @@ use crate::output;
 mod carry;
 mod destination;
 mod layout;
+mod patience;
 mod place;
 mod plan;
 mod reach;
+mod shelf;
 mod source;
 mod verified;
 
 use carry::{Carrier, Tally};
 use place::Place;
-use plan::Planner;
+use plan::{PlanLimits, Planner};
 use reach::ReachArgs;
 use source::Source;
 
@@ -121,14 +124,7 @@ fn check(args: &CopyArgs) -> Result<()> {
 /// What is to be copied, by its names at the source.
 async fn wanted(source: &Source, args: &CopyArgs) -> Result<Vec<Reference>> {
     if args.all_tags {
-        let tags = source.tags(TAGS).await?;
-        ensure!(!tags.is_empty(), "{} has no tags", args.from);
-        ensure!(
-            tags.len() < TAGS,
-            "{} has {TAGS} tags or more: copy those that are needed",
-            args.from
-        );
-        return Ok(tags.into_iter().map(Reference::Tag).collect());
+        return all_tags(source, &args.from, TAGS).await;
     }
     match args.from.reference() {
         Some(reference) => Ok(vec![reference.clone()]),
@@ -136,12 +132,23 @@ async fn wanted(source: &Source, args: &CopyArgs) -> Result<Vec<Reference>> {
     }
 }
 
+/// All tags, which are fewer than `most`.
+async fn all_tags(source: &Source, from: &Place, most: usize) -> Result<Vec<Reference>> {
+    let tags = source.tags(most).await?;
+    ensure!(!tags.is_empty(), "{from} has no tags");
+    ensure!(
+        tags.len() < most,
+        "{from} has {most} tags or more: copy those that are needed"
+    );
+    Ok(tags.into_iter().map(Reference::Tag).collect())
+}
+
 async fn copy(carrier: &Carrier, args: &CopyArgs, reference: &Reference) -> Result<Image> {
     let source = args.from.with(reference);
     let not_copied = || format!("cannot copy {source}");
     let root = carrier.source().find(reference).await.with_context(not_copied)?;
     let root = root.with_context(|| format!("there is no {source}"))?;
-    let planner = Planner::new(carrier.source(), args.referrers);
+    let planner = Planner::new(carrier.source(), args.referrers, PlanLimits::default());
     let root = planner
         .choose(root, args.platform.as_ref())
         .await
@@ -185,7 +192,10 @@ fn table(copied: &Copied) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use oci::{Algorithm, Digest};
+    use serde_json::json;
 
     use super::*;
 
@@ -197,5 +207,24 @@ mod tests {
         assert_eq!(under(Some(&tag("v2")), &tag("v1"), digest), tag("v2"));
         assert_eq!(under(None, &digest.into(), digest), digest.into());
         assert_eq!(under(Some(&tag("v2")), &digest.into(), digest), tag("v2"));
+    }
+
+    #[tokio::test]
+    async fn tags_that_are_too_many_are_not_copied_in_part() {
+        let root = tempfile::tempdir().unwrap();
+        let image = |tag: &str| {
+            let digest = Digest::of(Algorithm::Sha256, tag.as_bytes());
+            json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": 2,
+                "annotations": { "org.opencontainers.image.ref.name": tag },
+            })
+        };
+        let index = json!({ "schemaVersion": 2, "manifests": ["a", "b", "c"].map(image) });
+        fs::write(root.path().join("index.json"), index.to_string()).unwrap();
+        let source = Source::Layout(Box::new(layout::Directory::open(root.path()).unwrap()));
+        let from: Place = "oci:dir".parse().unwrap();
+        assert_eq!(all_tags(&source, &from, 4).await.unwrap().len(), 3);
+        let error = all_tags(&source, &from, 3).await.unwrap_err().to_string();
+        assert!(error.contains("3 tags or more"), "{error}");
     }
 }

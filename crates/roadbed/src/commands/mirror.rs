@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand};
 
 use super::serve::ConfigFile;
@@ -10,7 +10,11 @@ use crate::cli::Format;
 use crate::config::mirror::NamespaceName;
 use crate::config::{Config, Flag, Sources};
 use crate::mirror::install::{self, Fallback, Install};
+use crate::mirror::pins::{self, Pin};
 use crate::output;
+
+/// What shows that a mirror was started in a directory.
+const DATABASE: &str = "roadbed.db";
 
 /// What to do about a mirror.
 #[derive(Debug, Subcommand)]
@@ -19,6 +23,63 @@ pub(crate) enum MirrorCommand {
     Serve(ServeMirrorArgs),
     /// Tell containerd to ask the mirror first
     Install(InstallArgs),
+    /// Keep images when the disk is full
+    Pin(PinArgs),
+    /// Let images go again when the disk is full
+    Unpin(PinArgs),
+    /// Show which images are kept
+    Pins(PinsArgs),
+}
+
+/// Options of `mirror pin` and `mirror unpin`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An image is named with its registry, as pods name it: by a tag (whatever that is here at the time), by a digest, or a repository with all \
+that is in it. What is not here yet is kept once somebody pulls it. It works on the data directory of this machine, whether the mirror runs \
+or not. Patterns are pinned by mirror.pinned of the configuration.
+
+Examples:
+  roadbed mirror pin docker.io/library/alpine:3 registry.k8s.io/pause --config /etc/roadbed/mirror.toml
+  roadbed mirror unpin docker.io/library/alpine:3 --data /var/lib/roadbed-mirror")]
+pub(crate) struct PinArgs {
+    /// Images with their registry, or digests
+    #[arg(value_name = "IMAGE|DIGEST", required = true)]
+    images: Vec<Pin>,
+    #[command(flatten)]
+    place: MirrorPlace,
+}
+
+/// Options of `mirror pins`.
+#[derive(Debug, Args)]
+pub(crate) struct PinsArgs {
+    #[command(flatten)]
+    place: MirrorPlace,
+}
+
+/// Where a mirror of this machine keeps what it holds.
+#[derive(Debug, Args)]
+struct MirrorPlace {
+    /// Directory of what it holds [default: that of the configuration, or the user's own]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+impl MirrorPlace {
+    fn directory(self) -> Result<PathBuf> {
+        let data = match self.data {
+            Some(data) => Some(data),
+            None => Config::load(&Sources::of_process(self.file.config, Vec::new()))?.mirror_data_dir(),
+        };
+        let data = data.context("no data directory: name that of the mirror, --data DIR")?;
+        ensure!(
+            data.join(DATABASE).exists(),
+            "{} holds no mirror: name the directory that it was started with, --data DIR",
+            data.display()
+        );
+        Ok(data)
+    }
 }
 
 /// Options of `mirror serve`; each wins over the environment, which wins over the file.
@@ -187,5 +248,25 @@ pub(crate) async fn run(format: Format, command: MirrorCommand) -> Result<()> {
             let done = install::run(&args.into_install()?)?;
             output::show(format, &done, install::Done::to_text)
         }
+        MirrorCommand::Pin(args) => {
+            let pins = pins::change(&args.place.directory()?, &args.images, &[])?;
+            show_pins(format, &pins)
+        }
+        MirrorCommand::Unpin(args) => {
+            let pins = pins::change(&args.place.directory()?, &[], &args.images)?;
+            show_pins(format, &pins)
+        }
+        MirrorCommand::Pins(args) => show_pins(format, &pins::pins(&args.place.directory()?)?),
     }
+}
+
+/// All that is pinned now.
+fn show_pins(format: Format, pins: &[Pin]) -> Result<()> {
+    let names: Vec<String> = pins.iter().map(ToString::to_string).collect();
+    output::show(format, &names, |names| {
+        if names.is_empty() {
+            return "Nothing is pinned but what mirror.pinned names.\n".to_owned();
+        }
+        output::lines(names.iter())
+    })
 }

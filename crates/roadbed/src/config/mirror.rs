@@ -77,6 +77,8 @@ section! {
         permits: u64 = 10_000, 1 => 10_000_000;
         /// Refusals of the centre that are kept.
         refusals: u64 = 10_000, 1 => 10_000_000;
+        /// Lines of its audit log that are kept: each image that comes or goes is some.
+        audit_lines: u64 = 100_000, 1_000 => 1_000_000_000;
         /// Once somebody pulls it, the centre is asked whether an image may still be pulled, at most this often.
         recheck: Span = Span::seconds(5 * 60), SECOND => DAY;
         /// Longest time until a connection to the centre is there.
@@ -85,7 +87,7 @@ section! {
         centre_answer: Span = Span::seconds(15), SECOND => HOUR;
         /// Address and port where peers ask, over TLS with certificates on both sides; empty: none may.
         peer_listen: Option<SocketAddr> = None;
-        /// Peers that are asked before the centre, `host:port`; all addresses of a host are.
+        /// Peers that are asked before the centre: `host:port`, all addresses of which are, or a name whose SRV records say where they are.
         peers: Vec<PeerName> = Vec::new();
         /// Certificates (PEM) of the authority of all peers.
         peer_ca: Option<PathBuf> = None;
@@ -192,24 +194,32 @@ impl fmt::Display for NamespaceName {
     }
 }
 
-/// Where peers are: a host or an address, and a port.
+/// Where peers are: a host or an address, and a port; or a name with SRV records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PeerName {
     pub(crate) host: String,
-    pub(crate) port: u16,
+    /// `None`: the records `_roadbed-mirror._tcp.HOST` say hosts and ports.
+    pub(crate) port: Option<u16>,
 }
 
 /// Why a text names no peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("write a host and a port such as mirrors.example:5443")]
+#[error(
+    "write a host and a port such as mirrors.example:5443, or a name with SRV records such as mirrors.example"
+)]
 pub(crate) struct NoPeer;
 
 impl FromStr for PeerName {
     type Err = NoPeer;
 
     fn from_str(text: &str) -> Result<Self, NoPeer> {
-        let (host, port) = text.rsplit_once(':').ok_or(NoPeer)?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or(NoPeer)?;
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => {
+                let port = port.parse().ok().filter(|port| *port != 0).ok_or(NoPeer)?;
+                (host, Some(port))
+            }
+            None => (text, None),
+        };
         let is_address = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
@@ -219,7 +229,9 @@ impl FromStr for PeerName {
             && host
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
-        (is_address || is_name)
+        // An address has no records.
+        let is_somewhere = port.is_some() || host.parse::<IpAddr>().is_err();
+        ((is_address || is_name) && is_somewhere)
             .then(|| Self {
                 host: host.to_owned(),
                 port,
@@ -230,7 +242,10 @@ impl FromStr for PeerName {
 
 impl fmt::Display for PeerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => f.write_str(&self.host),
+        }
     }
 }
 
@@ -280,12 +295,17 @@ mod tests {
 
     #[test]
     fn a_peer_has_a_host_and_a_port() {
-        for right in ["mirrors.example:5443", "10.0.0.1:5443", "[2001:db8::1]:5443"] {
+        for right in [
+            "mirrors.example:5443",
+            "10.0.0.1:5443",
+            "[2001:db8::1]:5443",
+            "mirrors.example",
+        ] {
             assert_eq!(right.parse::<PeerName>().unwrap().to_string(), right);
         }
         for wrong in [
             "",
-            "a.example",
+            "10.0.0.1",
             "a.example:",
             "a.example:0",
             "a/b:1",

@@ -171,6 +171,7 @@ fn shown_rate(rate: Rate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dice::Dice;
 
     #[test]
     fn rates_are_read_as_they_are_written() {
@@ -179,6 +180,54 @@ mod tests {
         }
         for bad in ["", "50", "0/s", "50/s 60/s", "fast", "50/m", "-1/s", "1.5/s"] {
             assert!(read_rate(bad).unwrap_err().contains("50/s 20MiB/s"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn any_rate_is_read_back_and_no_text_is_read_as_something_else() {
+        for seed in 0..2_000 {
+            let mut dice = Dice::new(seed);
+            let mut amount = || {
+                let shift = dice.roll(64);
+                let amount = ((dice.roll(1 << 31) << 32) | dice.roll(1 << 31)) >> shift;
+                (amount > 0 && dice.roll(3) > 0).then_some(amount)
+            };
+            let rate = Rate {
+                requests: amount(),
+                bytes: amount(),
+            };
+            if rate != Rate::default() {
+                assert_eq!(read_rate(&shown_rate(rate)).unwrap(), rate, "{rate:?}");
+            }
+            let words = [
+                "1",
+                "0",
+                "99999999999999999999",
+                "KiB",
+                "TiB",
+                "B",
+                "/s",
+                " ",
+                "-",
+                ".",
+                "\u{e9}",
+            ];
+            let text = dice.text(&words, 9);
+            if let Ok(rate) = read_rate(&text) {
+                assert_eq!(read_rate(&shown_rate(rate)).unwrap(), rate, "{text}");
+                assert!(rate.requests != Some(0) && rate.bytes != Some(0), "{text}");
+            }
+            let pairs = ["a", "ci-*", "*", "=", "1/s", "2MiB/s", ",", " ", "A"];
+            let text = dice.text(&pairs, 12);
+            if let Ok(limits) = Limits::read(&ValueKind::String(text.clone())) {
+                let line: Vec<String> = limits
+                    .0
+                    .iter()
+                    .map(|(pattern, rate)| format!("{}={}", pattern.as_str(), shown_rate(*rate)))
+                    .collect();
+                let again = Limits::read(&ValueKind::String(line.join(","))).unwrap();
+                assert_eq!(again, limits, "{text}");
+            }
         }
     }
 

@@ -26,8 +26,10 @@ use crate::config::mirror::PeerName;
 
 pub(super) mod listener;
 mod peer;
+mod srv;
 
 use peer::{Peer, checked};
+use srv::NameServers;
 
 /// Peers that are asked for one thing, those first that are asked for it by everybody.
 const ASKED: usize = 8;
@@ -214,13 +216,16 @@ impl Peers {
         let mut found = Vec::new();
         let mut is_whole = true;
         for name in &self.settings.names {
-            let host = (name.host.trim_matches(['[', ']']), name.port);
-            let resolved = tokio::time::timeout(RESOLVE_WAIT, tokio::net::lookup_host(host)).await;
-            if let Ok(Ok(addresses)) = resolved {
-                found.extend(addresses.map(|address| (name, address)));
-            } else {
-                is_whole = false;
-                tracing::debug!(peers = %name, "the name of peers could not be resolved");
+            match tokio::time::timeout(RESOLVE_WAIT, addresses(name)).await {
+                Ok(Ok(addresses)) => found.extend(addresses),
+                Ok(Err(error)) => {
+                    is_whole = false;
+                    tracing::debug!(peers = %name, %error, "the name of peers could not be resolved");
+                }
+                Err(_) => {
+                    is_whole = false;
+                    tracing::debug!(peers = %name, "the name of peers could not be resolved in time");
+                }
             }
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -229,11 +234,11 @@ impl Peers {
                 .peers
                 .retain(|address, _| found.iter().any(|(_, here)| here == address));
         }
-        for (name, address) in found {
+        for (host, address) in found {
             if known.peers.contains_key(&address) || known.peers.len() >= MOST {
                 continue;
             }
-            match self.make(&name.host, address) {
+            match self.make(&host, address) {
                 Ok(peer) => drop(known.peers.insert(address, Arc::new(peer))),
                 Err(error) => tracing::warn!(%address, %error, "a peer cannot be asked"),
             }
@@ -270,6 +275,23 @@ impl Peers {
         )?;
         Ok(Peer::new(address, upstream, marks))
     }
+}
+
+/// Where peers of a name are, each with the name of its host: those of its addresses, or of its SRV records where no port is said.
+async fn addresses(name: &PeerName) -> std::io::Result<Vec<(String, SocketAddr)>> {
+    let Some(port) = name.port else {
+        let mut found = Vec::new();
+        for target in NameServers::of_system().await?.targets(&name.host).await? {
+            found.extend(of_host(&target.host, target.port).await?);
+        }
+        return Ok(found);
+    };
+    of_host(&name.host, port).await
+}
+
+async fn of_host(host: &str, port: u16) -> std::io::Result<Vec<(String, SocketAddr)>> {
+    let addresses = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await?;
+    Ok(addresses.map(|address| (host.to_owned(), address)).collect())
 }
 
 fn pinned(address: SocketAddr) -> IpAddr {

@@ -11,6 +11,8 @@ use registry::proxy::{MakingRoom, NoRoom, Room, RoomHeld};
 use store::{KeptImage, Store};
 use tokio::sync::Mutex;
 
+use super::pins::Kept;
+
 /// Images that are looked at for some that may go.
 const LOOKED: u64 = 4_096;
 
@@ -43,7 +45,7 @@ impl Drop for Coming {
 }
 
 impl DiskRoom {
-    /// At most `cap` bytes of blobs; images that match `pinned` stay.
+    /// At most `cap` bytes of blobs; images that match `pinned` stay, and those that are pinned by hand (`pins.rs`).
     pub(super) fn new(store: Store, cap: u64, pinned: Vec<RepoPattern>, metrics: &mut Metrics) -> Self {
         let counts = Counts::default();
         metrics.register(
@@ -115,7 +117,7 @@ impl DiskRoom {
             }
             let list = match &mut oldest {
                 Some(list) => list,
-                none => none.insert(self.oldest().await.map_err(|error| full(error.to_string()))?),
+                none => none.insert(self.oldest().await.map_err(|error| full(format!("{error:#}")))?),
             };
             let Some(image) = list.pop() else {
                 return Err(full(format!(
@@ -130,9 +132,12 @@ impl DiskRoom {
     }
 
     /// Those that may go, the first to go at the end.
-    async fn oldest(&self) -> Result<Vec<KeptImage>, store::StoreError> {
+    async fn oldest(&self) -> anyhow::Result<Vec<KeptImage>> {
+        let kept = Kept::find(self.store.data_dir().to_owned(), &self.store).await?;
         let mut images = self.store.least_used(LOOKED).await?;
-        images.retain(|image| !self.pinned.iter().any(|pattern| pattern.matches(&image.repo)));
+        images.retain(|image| {
+            !kept.has(image) && !self.pinned.iter().any(|pattern| pattern.matches(&image.repo))
+        });
         images.reverse();
         Ok(images)
     }

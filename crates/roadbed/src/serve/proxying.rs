@@ -9,18 +9,21 @@ use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
 use oci::{Digest, PatternMap, Reference, RepoName, Tag};
 use outbound::distribution::{
-    Budget, Spent, Upstream, UpstreamError, UpstreamFile, UpstreamLogin, UpstreamSettings, WantedFile,
-    usual_realms,
+    Budget, Spent, Upstream, UpstreamError, UpstreamLogin, UpstreamSettings, usual_realms,
 };
-use outbound::{AddressGuard, Settings, Url};
+use outbound::{AddressGuard, Settings};
 use registry::gate::Gate;
 use registry::proxy::{
-    Asked, ChartFile, ChartFiles, ChartRepository, Proxy, ProxyMetrics, Source, SourceBlob, SourceBudget,
-    SourceError, SourceHead, SourceManifest, SourceSpent, UpstreamConfig, UpstreamKind,
+    Asked, ChartRepository, Proxy, ProxyMetrics, Source, SourceBlob, SourceBudget, SourceError, SourceHead,
+    SourceManifest, SourceSpent, UpstreamConfig, UpstreamKind,
 };
 use store::Store;
 
 use crate::config::{Config, SecretFrom, UpstreamEntry};
+
+mod charts;
+
+use charts::Files;
 
 /// Bytes of a file with certificates; a bundle of all authorities has a few hundred thousand.
 pub(crate) const CA_BYTES: u64 = 4 << 20;
@@ -85,10 +88,7 @@ fn upstream(config: &Config, store: &Store, entry: &UpstreamEntry) -> Result<Ups
         }
         UpstreamKind::Helm => {
             let place: Arc<str> = entry.url.as_str().into();
-            let files = Arc::new(Files {
-                client,
-                base: entry.url.clone(),
-            });
+            let files = Arc::new(Files::new(client, entry.url.clone(), settings(config, entry)?));
             let limits = config.proxy.chart_limits(entry.rule.fresh);
             let charts = ChartRepository::new(files, store.clone(), Arc::clone(&place), limits);
             let charts = Arc::new(charts);
@@ -239,69 +239,6 @@ impl Source for Registry {
 
     fn budget_left(&self) -> SourceBudget {
         left(&self.0)
-    }
-}
-
-/// The files of a repository of charts, which are asked for over HTTP.
-struct Files {
-    client: Upstream,
-    /// Where the index is; ends with a slash.
-    base: Url,
-}
-
-impl Files {
-    async fn file(
-        &self,
-        url: &str,
-        known: Option<&str>,
-        most: usize,
-        is_content: bool,
-    ) -> Result<Option<ChartFile>, SourceError> {
-        let url = self.base.join(url);
-        let url = url.map_err(|error| SourceError::Broken(format!("its index names no URL: {error}")))?;
-        let is_own = url.origin() == self.base.origin();
-        let wanted = WantedFile {
-            url,
-            known: known.map(str::to_owned),
-            most,
-            is_content,
-        };
-        let file = self.client.file(&wanted).await;
-        let file = file.map_err(|error| match told(error) {
-            // Whom the index leads to is not the repository.
-            SourceError::Unreachable(why) if !is_own => SourceError::Failing(why),
-            error => error,
-        })?;
-        Ok(file.map(|UpstreamFile { bytes, etag }| ChartFile { bytes, etag }))
-    }
-}
-
-impl ChartFiles for Files {
-    fn index<'a>(&'a self, known: Option<&'a str>, most: usize) -> Asked<'a, Option<ChartFile>> {
-        Box::pin(self.file("index.yaml", known, most, false))
-    }
-
-    fn archive<'a>(&'a self, url: &'a str, most: usize) -> Asked<'a, ChartFile> {
-        Box::pin(async move {
-            let file = self.file(url, None, most, true).await?;
-            file.ok_or_else(|| SourceError::Broken("it says that a chart is what nobody has".to_owned()))
-        })
-    }
-
-    fn budget_left(&self) -> SourceBudget {
-        left(&self.client)
-    }
-
-    fn spent(&self) -> Vec<SourceSpent> {
-        spent(&self.client)
-    }
-
-    fn recall(&self, spent: &[SourceSpent]) {
-        recall(&self.client, spent);
-    }
-
-    fn heard_since(&self, moment: Instant) -> bool {
-        self.client.heard_since(moment)
     }
 }
 

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::cli::person::Person;
 use crate::cli::scan::fixture::{CONFIG, LAYER, Layout, MANIFEST, digest, path};
 use crate::harness::server::{ADMIN, ADMIN_PASSWORD, Server};
+
+mod hostile;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
@@ -171,6 +175,56 @@ async fn wrong_bytes_do_not_arrive() {
     let sent = copied(&person, &["oci:layout:v1", &to]);
     assert!(sent["blobs_there"].as_u64().unwrap() >= 1, "{sent:#}");
     assert_eq!(digest(bytes), *layer);
+}
+
+#[tokio::test]
+async fn what_lies_at_the_destination_is_not_believed() {
+    let person = Person::new();
+    let layout = write_layout(&person.home().join("layout"));
+    copied(&person, &["oci:layout:v1", "oci:out"]);
+    let (layer, bytes) = &layout.blobs[1];
+    let path = person.home().join("out").join(path(layer));
+    let changed = vec![b'x'; bytes.len()];
+    fs::write(&path, &changed).unwrap();
+    let again = copied(&person, &["oci:layout:v1", "oci:out"]);
+    assert_eq!(again["blobs_sent"], 1, "{again:#}");
+    assert_eq!(&fs::read(&path).unwrap(), bytes);
+
+    let outside = person.home().join("outside");
+    fs::write(&outside, bytes).unwrap();
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&outside, &path).unwrap();
+    person
+        .run_all(&["copy", "oci:layout:v1", "oci:out"])
+        .fails("is a link and no file: remove it and begin again");
+    assert_eq!(&fs::read(&outside).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn sign_ins_that_others_keep_are_used() {
+    let server = Server::start().await;
+    let to = place(&server, "team/app");
+    let pair = STANDARD.encode(format!("{ADMIN}:{ADMIN_PASSWORD}"));
+    let auths = json!({ "auths": { server.address().to_string(): { "auth": pair } } }).to_string();
+    for (file, variable, value) in [
+        (".config/containers/auth.json", "", ""),
+        (".docker/config.json", "", ""),
+        ("kept/config.json", "DOCKER_CONFIG", "kept"),
+        ("kept/auth.json", "REGISTRY_AUTH_FILE", "kept/auth.json"),
+        ("run/containers/auth.json", "XDG_RUNTIME_DIR", "run"),
+    ] {
+        let mut person = Person::new();
+        if !variable.is_empty() {
+            let value = person.home().join(value).display().to_string();
+            person = person.with(variable, &value);
+        }
+        write_layout(&person.home().join("layout"));
+        person
+            .run_all(&["copy", "oci:layout:v1", &to])
+            .fails("ROADBED_DST_PASSWORD");
+        person.write(file, &auths);
+        copied(&person, &["oci:layout:v1", &to]);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tokio::time::sleep;
 
+use super::process::run;
 use super::world::{Image, World, until_held};
 use crate::harness::client::Client;
 
@@ -92,4 +93,59 @@ async fn what_was_not_used_for_longest_makes_room() {
 #[tokio::test]
 async fn what_is_pinned_stays_and_the_rest_is_told() {
     nothing_may_go().await.unwrap();
+}
+
+/// What is pinned on the machine while the mirror runs.
+async fn pinned_by_hand() -> Result<()> {
+    let cap = format!("{}B", 2 * MIB + 300_000);
+    let variables = [
+        ("ROADBED_MIRROR__DISK", cap.as_str()),
+        ("ROADBED_MIRROR__PINNED", "**/none"),
+    ];
+    let mut world = World::start(&variables).await?;
+    let node = world.mirror.node();
+    let data = world.mirror.data().display().to_string();
+    let home = tempfile::tempdir()?;
+    let by_command = |what: &str, images: &[&str]| {
+        let arguments = [&["mirror", what, "--data", data.as_str()][..], images].concat();
+        run(home.path(), &arguments)
+    };
+    let name = format!("{}/team/first:1", world.centre.address());
+    let (is_done, text) = by_command("pin", &[name.as_str()])?;
+    ensure!(is_done && text == format!("{name}\n"), "{text}");
+
+    let mut images = Vec::new();
+    for name in ["first", "second", "third"] {
+        let image = Image::of(name, MIB);
+        image.push(&world.centre, &format!("team/{name}"), "1").await?;
+        image.pull(&node, &format!("team/{name}"), "1", "").await?;
+        sleep(NOTED).await;
+        images.push(image);
+    }
+    until_held(&world.mirror, 2).await?;
+    world.centre.kill();
+    // The first was used longest ago, and the second made room.
+    for (name, image) in [("first", &images[0]), ("third", &images[2])] {
+        image.pull(&node, &format!("team/{name}"), "1", "").await?;
+    }
+    node.get("/v2/team/second/manifests/1")
+        .send()
+        .await?
+        .expect(&[503])?;
+
+    let (is_done, text) = by_command("pins", &[])?;
+    ensure!(is_done && text == format!("{name}\n"), "{text}");
+    let (is_done, text) = by_command("unpin", &[name.as_str()])?;
+    ensure!(is_done && text.contains("Nothing is pinned"), "{text}");
+    let (is_done, text) = by_command("unpin", &[name.as_str()])?;
+    ensure!(!is_done && text.contains("is not pinned"), "{text}");
+    let nowhere = ["mirror", "pins", "--data", "/nowhere"];
+    let (is_done, text) = run(home.path(), &nowhere)?;
+    ensure!(!is_done && text.contains("holds no mirror"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_pinned_by_hand_stays() {
+    pinned_by_hand().await.unwrap();
 }

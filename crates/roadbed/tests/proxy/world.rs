@@ -50,7 +50,8 @@ impl World {
         Ok((world, faults))
     }
 
-    async fn start_at(
+    /// With an upstream that has something already.
+    pub(super) async fn start_at(
         upstream: Upstream,
         url: &str,
         more: &str,

@@ -156,12 +156,23 @@ pub(crate) fn open_snapshot(file: &Path) -> DatabaseConnection {
 /// Makes a table refuse UPDATE and DELETE.
 pub(super) async fn make_append_only(on: &impl ConnectionTrait, table: &str) -> Result<(), DbErr> {
     for verb in ["UPDATE", "DELETE"] {
-        let name = verb.to_ascii_lowercase();
-        on.execute_unprepared(&format!(
-            "CREATE TRIGGER {table}_refuses_{name} BEFORE {verb} ON {table} \
-             BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-        ))
-        .await?;
+        refuse(on, table, verb).await?;
     }
     Ok(())
+}
+
+/// Makes a table refuse UPDATE or DELETE.
+pub(crate) async fn refuse(on: &impl ConnectionTrait, table: &str, verb: &str) -> Result<(), DbErr> {
+    let name = verb.to_ascii_lowercase();
+    let sql = format!(
+        "CREATE TRIGGER {table}_refuses_{name} BEFORE {verb} ON {table} \
+         BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+    );
+    on.execute_unprepared(&sql).await.map(drop)
+}
+
+/// Has a table take DELETE again, until the same transaction makes it refuse that.
+pub(crate) async fn let_go(on: &impl ConnectionTrait, table: &str) -> Result<(), DbErr> {
+    let sql = format!("DROP TRIGGER {table}_refuses_delete");
+    on.execute_unprepared(&sql).await.map(drop)
 }

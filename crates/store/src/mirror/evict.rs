@@ -3,8 +3,8 @@
 //! An image goes with its tags and with what is in it and in no other image; its bytes go at once, without the time of grace of the
 //! collection, because the disk is full now. Whoever reads them has them open and reads on.
 
-use oci::{Digest, RepoName};
-use sea_orm::FromQueryResult;
+use oci::{Digest, Reference, RepoName};
+use sea_orm::{FromQueryResult, Value};
 use serde_json::json;
 
 use crate::blob::{self, link};
@@ -80,6 +80,31 @@ impl Store {
                    AND f.digest = m.digest AND f.kind = 1)) AS held ORDER BY used_at, repository, digest LIMIT $1";
         let rows: Vec<HeldRow> = sql::all(self.inner.db.read(), sql, [sql::to_db(limit).into()]).await?;
         rows.into_iter().map(HeldRow::into_held).collect()
+    }
+
+    /// The images that a reference means here, of a repository or of all of them: what a tag is, or what has a digest or an image that has
+    /// it. A tag of no repository is nothing.
+    pub async fn held_as(
+        &self,
+        repo: Option<&RepoName>,
+        wanted: &Reference,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let (sql, values): (&str, Vec<Value>) = match (wanted, repo) {
+            (Reference::Tag(tag), Some(repo)) => (
+                "SELECT m.digest AS text FROM tag t JOIN manifest m ON m.id = t.manifest_id \
+                 JOIN repository r ON r.id = m.repository_id WHERE t.name = $1 AND r.name = $2",
+                vec![tag.as_str().into(), repo.as_str().into()],
+            ),
+            (Reference::Tag(_), None) => return Ok(Vec::new()),
+            // Whoever asks for one of a repository looks at the others' in vain.
+            (Reference::Digest(digest), _) => (
+                "SELECT digest AS text FROM manifest WHERE digest = $1 UNION SELECT m.digest AS text \
+                 FROM manifest_reference f JOIN manifest m ON m.id = f.manifest_id WHERE f.digest = $1 AND f.kind = 1",
+                vec![digest.to_string().into()],
+            ),
+        };
+        let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), sql, values).await?;
+        rows.iter().map(|row| blob::parse_digest(&row.text)).collect()
     }
 
     /// Lets an image go, with what is in it and nowhere else in its repository. Answers how many bytes are free by it.

@@ -195,3 +195,81 @@ async fn who_reads_what_goes_reads_on() {
     }
     assert_eq!(read, b"layer a");
 }
+
+#[tokio::test]
+async fn what_is_held_is_found_by_its_tag_and_its_digest() {
+    let kit = Kit::new().await;
+    let ci = kit.all("ci").await;
+    let one = kit.push_image(&ci, "docker.io/a", "one", &["1"]).await;
+    let two = kit.push_image(&ci, "docker.io/b", "two", &[]).await;
+    let both = index(&[image(b"config two", &[b"layer two"]).as_str()]);
+    kit.put(&ci, "docker.io/b", &both, &["1"]).await.unwrap();
+    let both = sha256(both.as_bytes());
+    let tag = Reference::Tag("1".parse().unwrap());
+    for (name, reference, wanted) in [
+        (Some("docker.io/a"), tag.clone(), vec![one]),
+        (Some("docker.io/b"), tag.clone(), vec![both]),
+        (Some("docker.io/c"), tag.clone(), Vec::new()),
+        (None, tag, Vec::new()),
+        (None, one.into(), vec![one]),
+        // With the index that has it.
+        (None, two.into(), vec![two, both]),
+    ] {
+        let name = name.map(repo);
+        let held = kit.store.held_as(name.as_ref(), &reference).await.unwrap();
+        let is_same = held.len() == wanted.len() && wanted.iter().all(|digest| held.contains(digest));
+        assert!(is_same, "{name:?} {reference}: {held:?}");
+    }
+}
+
+async fn note(kit: &Kit, what: &str) {
+    let noted = kit
+        .store
+        .note_setting(&Kit::operator(), "x", serde_json::json!(what));
+    noted.await.unwrap();
+}
+
+async fn lines(kit: &Kit) -> i64 {
+    let sql = "SELECT COUNT(*) AS number FROM event";
+    let row: Option<sql::Number> = sql::first(kit.store.inner.db.read(), sql, []).await.unwrap();
+    row.unwrap().number
+}
+
+#[tokio::test]
+async fn the_log_of_a_mirror_has_an_end() {
+    let kit = Kit::new().await;
+    kit.store.become_mirror().await.unwrap();
+    for _ in 0..30 {
+        note(&kit, "early").await;
+    }
+    assert!(kit.store.trim_mirror_log(20).await.unwrap() >= 10);
+    assert_eq!(lines(&kit).await, 20);
+    for _ in 0..2 {
+        note(&kit, "late").await;
+        assert_eq!(
+            kit.store.trim_mirror_log(20).await.unwrap(),
+            0,
+            "not for a line each"
+        );
+    }
+    // The latest are those that stay, and nobody else takes any away.
+    let latest = "SELECT body AS text FROM event ORDER BY seq DESC LIMIT 1";
+    let latest: Option<sql::Text> = sql::first(kit.store.inner.db.read(), latest, []).await.unwrap();
+    assert_eq!(latest.unwrap().text, "\"late\"");
+    let deleted: Result<u64, StoreError> = kit
+        .store
+        .write(|tx| Box::pin(async move { sql::execute(tx.sql(), "DELETE FROM event", []).await }))
+        .await;
+    assert!(deleted.is_err(), "it is refused again");
+}
+
+#[tokio::test]
+async fn the_log_of_a_registry_has_none() {
+    let kit = Kit::new().await;
+    for _ in 0..30 {
+        note(&kit, "early").await;
+    }
+    let before = lines(&kit).await;
+    assert_eq!(kit.store.trim_mirror_log(10).await.unwrap(), 0);
+    assert_eq!(lines(&kit).await, before);
+}

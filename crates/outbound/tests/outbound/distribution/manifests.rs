@@ -144,6 +144,13 @@ async fn every_refusal_has_its_name() {
         assert!(matches!(**source, OutboundError::Busy { .. }));
         assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
     }
+    let why = r#"{"errors":[{"code":"UNAVAILABLE","message":"closed\nuntil noon"}]}"#;
+    let error = fails(Reply::status(503).body(why)).await;
+    let UpstreamError::Unreachable(source) = &error else {
+        panic!("{error:?}");
+    };
+    let told = source.to_string();
+    assert!(told.ends_with(r"503 Service Unavailable: closed\nuntil noon"), "{told}");
 }
 
 #[tokio::test]

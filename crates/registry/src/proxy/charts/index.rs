@@ -2,7 +2,7 @@
 //!
 //! Each version becomes the JSON of its metadata at once, so that what is held of a large index is about as large as the index. What
 //! cannot be a repository or a tag here is passed over and counted: a chart whose name is none, a version that is longer than a
-//! tag, one without a URL over HTTP.
+//! tag, one without a URL over HTTP or of a registry.
 
 use std::fmt;
 
@@ -409,11 +409,7 @@ impl Entry {
         let version = self.version.clone()?;
         let tag = tag_of(&version)?;
         let urls = self.urls.take()?;
-        let is_http = |url: &&String| {
-            let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-            url.len() <= URL_BYTES && matches!(scheme, None | Some("http" | "https"))
-        };
-        let url = urls.iter().flatten().find(is_http)?.as_str().into();
+        let url = url_of(&urls, &tag)?;
         let digest = match self.digest.take().filter(|text| !text.is_empty()) {
             None => None,
             // One that cannot be compared promises what nobody can check.
@@ -431,6 +427,23 @@ impl Entry {
             metadata: serde_json::to_string(&self).ok()?.into(),
         })
     }
+}
+
+/// Where an archive is: a file if it is one, else in a registry, by a tag or a digest (without either Helm takes the version's).
+fn url_of(urls: &[Option<String>], tag: &Tag) -> Option<Box<str>> {
+    let schemes = || {
+        let urls = urls.iter().flatten().filter(|url| url.len() <= URL_BYTES);
+        urls.map(|url| (url, url.split_once("://").map(|(scheme, _)| scheme)))
+    };
+    if let Some((url, _)) = schemes().find(|(_, scheme)| matches!(scheme, None | Some("http" | "https"))) {
+        return Some(url.as_str().into());
+    }
+    let (url, _) = schemes().find(|(_, scheme)| *scheme == Some("oci"))?;
+    let last = url.rsplit('/').next().unwrap_or_default();
+    if last.contains([':', '@']) {
+        return Some(url.as_str().into());
+    }
+    Some(format!("{url}:{tag}").into())
 }
 
 /// A digest in hexadecimal digits, with or without its algorithm.

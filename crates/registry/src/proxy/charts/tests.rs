@@ -57,7 +57,7 @@ fn what_can_be_nothing_here_is_passed_over() {
         "  Upper:\n  - {version: 1.0.0, urls: [a.tgz]}\n  a/b:\n  - {version: 1.0.0, urls: [a.tgz]}\n  \
          good:\n  - {version: 1.0.0, urls: [a.tgz]}\n  - {version: 1.0.0, urls: [second.tgz]}\n  \
          - {version: \"\", urls: [a.tgz]}\n  - {version: 2.0.0, urls: []}\n  - {version: 3.0.0}\n  \
-         - {version: 4.0.0, urls: [\"oci://registry.example/good:4.0.0\"]}\n  \
+         - {version: 4.0.0, urls: [\"ftp://registry.example/good-4.0.0.tgz\"]}\n  \
          - {version: 5.0.0, digest: tomorrow, urls: [a.tgz]}\n  - null\n  none:\n",
     );
     let index = read(&text).unwrap();
@@ -65,6 +65,23 @@ fn what_can_be_nothing_here_is_passed_over() {
     let versions = index.versions(&name("good"));
     assert_eq!((versions.len(), &*versions[0].url), (1, "a.tgz"));
     assert_eq!(index.passed_over, 8);
+}
+
+#[test]
+fn a_version_in_a_registry_is_named_by_its_tag() {
+    for (urls, url) in [
+        (r#"["oci://r.example/a/good"]"#, "oci://r.example/a/good:1.0.0_b"),
+        (r#"["oci://r.example/a/good:7"]"#, "oci://r.example/a/good:7"),
+        (
+            r#"["oci://r.example:5000/good"]"#,
+            "oci://r.example:5000/good:1.0.0_b",
+        ),
+        (r#"["oci://r.example/good", "good.tgz"]"#, "good.tgz"),
+    ] {
+        let text = index_of(&format!("  good:\n  - {{version: 1.0.0+b, urls: {urls}}}\n"));
+        let index = read(&text).unwrap();
+        assert_eq!(&*index.versions(&name("good"))[0].url, url);
+    }
 }
 
 #[test]
@@ -127,6 +144,7 @@ fn what_is_no_index_is_told() {
 struct Fake {
     index: Mutex<Result<String, SourceError>>,
     archive: Mutex<Bytes>,
+    provenance: Mutex<Result<Bytes, SourceError>>,
     indexes: AtomicU32,
     archives: AtomicU32,
 }
@@ -136,6 +154,7 @@ impl Fake {
         Arc::new(Self {
             index: Mutex::new(Ok(index)),
             archive: Mutex::new(Bytes::from_static(ARCHIVE)),
+            provenance: Mutex::new(Err(SourceError::NotFound)),
             indexes: AtomicU32::new(0),
             archives: AtomicU32::new(0),
         })
@@ -171,6 +190,15 @@ impl ChartFiles for Fake {
         assert_eq!(url, "charts/app-1.2.3.tgz");
         let bytes = self.archive.lock().unwrap().clone();
         Box::pin(async move { Ok(ChartFile { bytes, etag: None }) })
+    }
+
+    fn provenance<'a>(&'a self, url: &'a str, _: usize) -> Asked<'a, ChartFile> {
+        assert_eq!(url, "charts/app-1.2.3.tgz");
+        let answer = self.provenance.lock().unwrap().clone();
+        Box::pin(async move {
+            let bytes = answer?;
+            Ok(ChartFile { bytes, etag: None })
+        })
     }
 
     fn budget_left(&self) -> SourceBudget {
@@ -262,6 +290,43 @@ async fn a_version_is_an_artifact_and_always_the_same_one() {
             .await
             .unwrap_err();
         assert_eq!(error, SourceError::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_of_a_chart_comes_with_it() {
+    let world = World::new(index(&hex(ARCHIVE))).await;
+    let (app, repository) = (name("app"), world.repository(Duration::from_mins(5)));
+    let away = SourceError::Unreachable("no route".to_owned());
+    *world.files.provenance.lock().unwrap() = Err(away);
+    let without = repository.manifest(&app, &tagged(), 1 << 20).await.unwrap();
+    // It was not known: it is asked for again.
+    *world.files.provenance.lock().unwrap() = Ok(Bytes::from_static(b"signed"));
+    let head = repository.head_manifest(&app, &tagged()).await.unwrap();
+    assert_eq!(head.digest, None);
+    let manifest = repository.manifest(&app, &tagged(), 1 << 20).await.unwrap();
+    assert_ne!(manifest.digest, without.digest);
+    let parsed = oci::Manifest::parse(&manifest.bytes, None, &oci::ManifestLimits::default()).unwrap();
+    let signed = parsed.chart_provenance().unwrap().digest;
+    assert!(parsed.chart_archive().is_some());
+    for is_forgotten in [false, true] {
+        if is_forgotten {
+            repository.bytes.invalidate_all();
+        }
+        let blob = repository.blob(&app, &signed, 0).await.unwrap();
+        assert_eq!(all(blob).await, b"signed", "{is_forgotten}");
+    }
+    // What is too large or a page is none, and is not asked for again.
+    for none in [
+        SourceError::TooLarge { most: 1 },
+        SourceError::Broken("a page".to_owned()),
+    ] {
+        *world.files.provenance.lock().unwrap() = Err(none);
+        let repository = world.repository(Duration::from_mins(5));
+        let manifest = repository.manifest(&app, &tagged(), 1 << 20).await.unwrap();
+        assert_eq!(manifest.digest, without.digest);
+        let head = repository.head_manifest(&app, &tagged()).await.unwrap();
+        assert_eq!(head.digest, Some(without.digest));
     }
 }
 

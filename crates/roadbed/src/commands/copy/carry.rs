@@ -1,7 +1,8 @@
 //! Carries out plans.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -10,6 +11,7 @@ use oci::{Descriptor, Digest};
 use serde::Serialize;
 
 use super::destination::Destination;
+use super::patience::patiently;
 use super::plan::Plan;
 use super::source::Source;
 use crate::progress;
@@ -54,14 +56,13 @@ impl Carrier {
 
     /// Everything of one image. What was written stays when it fails, for the next try.
     pub(super) async fn carry(&self, plan: Plan) -> Result<()> {
-        let blobs = plan.blobs.iter().map(|blob| self.blob(blob));
+        let blobs = plan.blobs.iter().map(|blob| patiently(move || self.blob(blob)));
         let mut arriving = stream::iter(blobs).buffer_unordered(AT_ONCE);
         while let Some(arrived) = arriving.next().await {
             arrived?;
         }
         for step in &plan.steps {
-            self.to
-                .put_manifest(&step.found, &step.under, step.is_listed)
+            patiently(|| self.to.put_manifest(&step.found, &step.under, step.is_listed))
                 .await
                 .with_context(|| format!("cannot write manifest {}", step.found.digest))?;
             self.note(|tally| tally.manifests += 1);
@@ -95,9 +96,18 @@ impl Carrier {
     async fn send(&self, blob: &Descriptor) -> Result<()> {
         let bytes = self.source.blob(blob).await?;
         self.bar.inc_length(blob.size);
-        let bar = self.bar.clone();
-        let counted = bytes.inspect_ok(move |chunk| bar.inc(chunk.len() as u64));
-        self.to.put(blob, Box::pin(counted)).await?;
+        let (bar, moved) = (self.bar.clone(), Arc::new(AtomicU64::new(0)));
+        let counting = Arc::clone(&moved);
+        let counted = bytes.inspect_ok(move |chunk| {
+            bar.inc(chunk.len() as u64);
+            counting.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        });
+        if let Err(error) = self.to.put(blob, Box::pin(counted)).await {
+            // It may be sent once more.
+            self.bar.dec_length(blob.size);
+            self.bar.dec(moved.load(Ordering::Relaxed));
+            return Err(error);
+        }
         self.note(|tally| {
             tally.blobs_sent += 1;
             tally.bytes_sent += blob.size;

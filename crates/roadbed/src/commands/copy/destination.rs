@@ -5,8 +5,8 @@ use futures_util::stream;
 use oci::{Descriptor, Reference, RepoName};
 use outbound::distribution::{Upstream, UpstreamError};
 
-use super::layout::Shelf;
 use super::reach::End;
+use super::shelf::Shelf;
 use super::source::Found;
 use super::verified::{Bytestream, Reason, sendable};
 
@@ -30,7 +30,7 @@ impl Destination {
                 let has = upstream.has_blob(repository, &blob.digest).await;
                 has.map_err(|error| End::Destination.explained(error))
             }
-            Self::Layout(files) => Ok(files.has(&blob.digest, blob.size)),
+            Self::Layout(files) => files.has(&blob.digest, blob.size).await,
         }
     }
 
@@ -80,7 +80,7 @@ impl Destination {
                 pushed.map_err(explained)
             }
             Self::Layout(files) => {
-                if !files.has(&found.digest, found.bytes.len() as u64) {
+                if !files.has(&found.digest, found.bytes.len() as u64).await? {
                     let bytes = found.bytes.clone();
                     let bytes = stream::once(async move { anyhow::Ok(bytes) });
                     files.put(&found.digest, Box::pin(bytes)).await?;

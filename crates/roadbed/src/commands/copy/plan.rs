@@ -10,14 +10,26 @@ use oci::{Descriptor, Digest, ManifestKind, Reference};
 use super::source::{Found, Source};
 use crate::judge::{Wanted, choose};
 
-/// Indexes in indexes.
-const DEPTH: usize = 4;
+/// What one image may have; what is more ends its copy.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlanLimits {
+    /// Indexes in indexes. Default 4.
+    depth: usize,
+    /// Manifests, with what refers to them. Default 10,000.
+    manifests: usize,
+    /// Bytes of them together: they are held until they are written. Default 256 MiB.
+    bytes: usize,
+}
 
-/// Manifests of one image, with what refers to them.
-const MANIFESTS_OF_AN_IMAGE: usize = 10_000;
-
-/// Bytes of them together: they are held until they are written.
-const BYTES: usize = 256 << 20;
+impl Default for PlanLimits {
+    fn default() -> Self {
+        Self {
+            depth: 4,
+            manifests: 10_000,
+            bytes: 256 << 20,
+        }
+    }
+}
 
 /// What is written for one image.
 #[derive(Default)]
@@ -40,6 +52,7 @@ pub(super) struct Step {
 pub(super) struct Planner<'s> {
     source: &'s Source,
     with_referrers: bool,
+    limits: PlanLimits,
     plan: Plan,
     /// Manifests and blobs that are in the plan.
     seen: HashSet<Digest>,
@@ -49,10 +62,11 @@ pub(super) struct Planner<'s> {
 }
 
 impl<'s> Planner<'s> {
-    pub(super) fn new(source: &'s Source, with_referrers: bool) -> Self {
+    pub(super) fn new(source: &'s Source, with_referrers: bool, limits: PlanLimits) -> Self {
         Self {
             source,
             with_referrers,
+            limits,
             plan: Plan::default(),
             seen: HashSet::new(),
             manifests: Vec::new(),
@@ -66,14 +80,15 @@ impl<'s> Planner<'s> {
             return Ok(root);
         };
         let mut found = root;
-        for _ in 0..DEPTH {
+        let depth = self.limits.depth;
+        for _ in 0..depth {
             if found.manifest.kind == ManifestKind::Image {
                 return Ok(found);
             }
             let child = choose(&found.manifest, Some(platform), platform)?.digest;
             found = self.source.named(child).await?;
         }
-        bail!("indexes are nested more than {DEPTH} deep")
+        bail!("indexes are nested more than {depth} deep")
     }
 
     /// The plan for an image. Its own manifest comes last: who sees it under its name finds everything.
@@ -99,7 +114,12 @@ impl<'s> Planner<'s> {
         depth: usize,
     ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
         Box::pin(async move {
-            ensure!(depth < DEPTH, "indexes are nested more than {DEPTH} deep");
+            let PlanLimits {
+                depth: deepest,
+                manifests,
+                bytes,
+            } = self.limits;
+            ensure!(depth < deepest, "indexes are nested more than {deepest} deep");
             if self.seen.insert(found.digest) {
                 self.add_parts(&found, depth).await?;
                 self.manifests.push(found.digest);
@@ -107,8 +127,8 @@ impl<'s> Planner<'s> {
             // One that was seen before is held once more, to be put under another name.
             self.bytes += found.bytes.len();
             ensure!(
-                self.plan.steps.len() < MANIFESTS_OF_AN_IMAGE && self.bytes <= BYTES,
-                "an image has at most {MANIFESTS_OF_AN_IMAGE} manifests of {BYTES} bytes together: copy its platforms one by one"
+                self.plan.steps.len() < manifests && self.bytes <= bytes,
+                "an image has at most {manifests} manifests of {bytes} bytes together: copy its platforms one by one"
             );
             self.plan.steps.push(Step {
                 found,
@@ -165,3 +185,6 @@ impl<'s> Planner<'s> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,27 @@
 //! Which address a place has, and who is told there who asks.
 //!
-//! The person at the terminal says where to go: addresses inside are none of the things that are refused, and credentials go to
-//! the token service that a registry names.
+//! The person at the terminal says where to go, and may name a registry inside. Where a registry sends us is another thing: one
+//! that is outside must not have us ask for something inside, with credentials at that, so what it redirects to and where it has
+//! tokens made is public unless `--allow-private` says otherwise. Credentials go to the token service that a registry names.
 
+use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use oci::RepoName;
 use outbound::distribution::{
     Budget, DOCKER_HUB, DOCKER_IO, Upstream, UpstreamError, UpstreamLogin, UpstreamSettings,
 };
-use outbound::{AddressGuard, Settings, Url};
+use outbound::{AddressGuard, OutboundError, Settings, Url};
+use thiserror::Error;
 
 use super::destination::Destination;
-use super::layout::{Directory, Shelf};
+use super::layout::Directory;
 use super::place::Place;
+use super::shelf::Shelf;
 use super::source::Source;
 use crate::cli::ClientArgs;
 use crate::client::{Client, Login};
@@ -29,6 +34,9 @@ const IDLE: Duration = Duration::from_mins(1);
 
 /// Longest time for everything but a blob.
 const TOTAL: Duration = Duration::from_mins(5);
+
+/// How long the name of a registry is looked up to see whether it is inside.
+const LOOKUP: Duration = Duration::from_secs(5);
 
 /// The user name that stands for a token in place of a password.
 const TOKEN_USER: &str = "<token>";
@@ -51,6 +59,9 @@ pub(super) struct ReachArgs {
     /// A registry, as HOST or HOST:PORT, that is asked without TLS; one on this machine is anyway
     #[arg(long, value_name = "HOST")]
     plain_http: Vec<String>,
+    /// Follow a registry on the Internet to addresses of this machine and of private networks, too
+    #[arg(long)]
+    allow_private: bool,
 }
 
 /// One of the two ends.
@@ -69,18 +80,47 @@ impl End {
     }
 
     /// What an upstream says, with what to do about it.
-    pub(super) fn explained(self, error: UpstreamError) -> anyhow::Error {
+    pub(super) fn explained(self, heard: UpstreamError) -> anyhow::Error {
         let (user, password) = self.words();
-        if matches!(error, UpstreamError::Denied { .. }) {
-            return anyhow!(
-                "{error} (another login: `docker login` or `podman login`, or {user} and {password})"
-            );
-        }
-        match error.retry_after() {
-            Some(wait) => anyhow!("{error} (try again in {} seconds)", wait.as_secs().max(1)),
-            None => error.into(),
-        }
+        // A server that says why it cannot answer now was reached.
+        let said = match &heard {
+            UpstreamError::Unreachable(source) if matches!(**source, OutboundError::Busy { .. }) => {
+                source.to_string()
+            }
+            error => format!("{:#}", anyhow::Error::new(error.clone())),
+        };
+        let remedy = match (&heard, heard.retry_after()) {
+            (UpstreamError::Denied { .. }, _) => {
+                format!(" (another login: `docker login` or `podman login`, or {user} and {password})")
+            }
+            _ if is_inside(&heard) => {
+                " (addresses inside are gone to with --allow-private, if that is right)".to_owned()
+            }
+            (_, Some(wait)) => format!(" (try again in {} seconds)", wait.as_secs().max(1)),
+            (_, None) => String::new(),
+        };
+        let words = format!("{said}{remedy}");
+        anyhow::Error::new(Told { words, heard })
     }
+}
+
+/// What a registry said, in words for a person.
+#[derive(Debug, Error)]
+#[error("{words}")]
+pub(super) struct Told {
+    words: String,
+    /// For who asks again.
+    pub(super) heard: UpstreamError,
+}
+
+/// Whether it was the guard that did not let us go there.
+fn is_inside(error: &UpstreamError) -> bool {
+    let source = match error {
+        UpstreamError::Unreachable(source) => Some(source),
+        UpstreamError::Broken { source, .. } => source.as_ref(),
+        _ => None,
+    };
+    source.is_some_and(|source: &Arc<OutboundError>| matches!(**source, OutboundError::Address { .. }))
 }
 
 impl ReachArgs {
@@ -140,6 +180,11 @@ impl ReachArgs {
             End::Source => (&self.src_user, &self.src_proxy),
             End::Destination => (&self.dst_user, &self.dst_proxy),
         };
+        let guard = if self.allow_private {
+            AddressGuard::with_listed(|_| true)
+        } else {
+            guard_of(&addresses_of(&url).await)
+        };
         let settings = UpstreamSettings {
             url,
             login: login(end, user.as_deref(), kept)?,
@@ -147,7 +192,7 @@ impl ReachArgs {
             blob_hosts: Vec::new(),
             budget: Budget::default(),
             client: Settings {
-                guard: AddressGuard::with_listed(|_| true),
+                guard,
                 authorities: authorities(client.ca_cert.as_deref())?,
                 proxy: proxy.clone(),
                 total_timeout: TOTAL,
@@ -157,6 +202,38 @@ impl ReachArgs {
             idle: IDLE,
         };
         Upstream::new(settings, Instant::now).with_context(|| format!("cannot ask {host}"))
+    }
+}
+
+/// Where a registry is; nowhere, if its name says nothing here (a proxy may know it).
+async fn addresses_of(url: &Url) -> Vec<IpAddr> {
+    let host = url.host_str().unwrap_or_default();
+    if let Ok(address) = host.trim_matches(['[', ']']).parse() {
+        return vec![address];
+    }
+    let found = tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, 0))).await;
+    let found = found.ok().and_then(Result::ok);
+    found.into_iter().flatten().map(|address| address.ip()).collect()
+}
+
+/// Where a registry at these addresses may have us go. One that is inside may name others inside; but what is link-local, such as
+/// where clouds hand out their keys, only if it is there itself.
+fn guard_of(own: &[IpAddr]) -> AddressGuard {
+    let public = AddressGuard::public_only();
+    let is_inside = !own.is_empty() && own.iter().all(|address| !public.admits(*address));
+    let own = own.to_vec();
+    AddressGuard::with_listed(move |address| {
+        is_inside && (!is_link_local(address) || own.contains(&address.to_canonical()))
+    })
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local(),
+        // The second is where a cloud has its keys.
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local() || address.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+        }
     }
 }
 
@@ -180,4 +257,76 @@ fn login(end: End, user: Option<&str>, kept: Option<Login>) -> Result<Option<Ups
         Login::Password { user, password } => UpstreamLogin::new(user, password),
         Login::Identity(token) => UpstreamLogin::new(TOKEN_USER, token),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    fn admits(own: &[&str], address: &str) -> bool {
+        let own: Vec<IpAddr> = own.iter().map(|address| address.parse().unwrap()).collect();
+        guard_of(&own).admits(address.parse().unwrap())
+    }
+
+    #[test]
+    fn a_registry_outside_has_us_go_nowhere_inside() {
+        let inside = [
+            "127.0.0.1",
+            "::1",
+            "10.0.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "fd00::1",
+        ];
+        for own in [&["8.8.8.8"][..], &["8.8.8.8", "10.0.0.7"], &[]] {
+            for address in inside {
+                assert!(!admits(own, address), "{own:?} {address}");
+            }
+            assert!(admits(own, "1.1.1.1"));
+        }
+        for own in [&["127.0.0.1"][..], &["10.0.0.7", "fd00::7"]] {
+            for address in ["1.1.1.1", "127.0.0.1", "10.0.0.1", "::1"] {
+                assert!(admits(own, address), "{own:?} {address}");
+            }
+            for keys in [
+                "169.254.169.254",
+                "::ffff:169.254.169.254",
+                "fe80::1",
+                "fd00:ec2::254",
+            ] {
+                assert!(!admits(own, keys), "{own:?} {keys}");
+            }
+        }
+        assert!(admits(&["169.254.1.1"], "169.254.1.1"));
+    }
+
+    #[test]
+    fn what_a_registry_says_is_told() {
+        let busy = UpstreamError::Unreachable(Arc::new(OutboundError::Busy {
+            url: Box::new(Url::parse("https://a.example/v2/").unwrap()),
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: Some(Duration::from_secs(90)),
+            said: Some("closed until noon".to_owned()),
+        }));
+        let told = End::Source.explained(busy).to_string();
+        assert_eq!(
+            told,
+            "https://a.example/v2/ answers 503 Service Unavailable: closed until noon (try again in 90 seconds)"
+        );
+        let broken = UpstreamError::Broken {
+            host: "a.example".to_owned(),
+            offence: "it sends us to b.example".to_owned(),
+            source: Some(Arc::new(OutboundError::Address {
+                host: "b.example".to_owned(),
+                address: "10.0.0.1".parse().unwrap(),
+            })),
+        };
+        let told = End::Source.explained(broken).to_string();
+        assert!(
+            told.contains("10.0.0.1") && told.contains("--allow-private"),
+            "{told}"
+        );
+    }
 }

@@ -9,6 +9,7 @@ use outbound::distribution::{Upstream, UpstreamError};
 use tokio::io::AsyncReadExt as _;
 
 use super::layout::Directory;
+use super::patience::patiently;
 use super::reach::End;
 use super::verified::{Bytestream, verified};
 
@@ -59,6 +60,10 @@ impl Source {
 
     /// A manifest, whose bytes are those of its digest. `None`: there is none.
     pub(super) async fn find(&self, reference: &Reference) -> Result<Option<Found>> {
+        patiently(|| self.find_now(reference)).await
+    }
+
+    async fn find_now(&self, reference: &Reference) -> Result<Option<Found>> {
         match self {
             Self::Registry { upstream, repository } => {
                 match upstream.manifest(repository, reference, MANIFEST_BYTES).await {
@@ -114,8 +119,11 @@ impl Source {
     pub(super) async fn tags(&self, most: usize) -> Result<Vec<Tag>> {
         match self {
             Self::Registry { upstream, repository } => {
-                let tags = upstream.tags(repository, most).await;
-                tags.map_err(|error| End::Source.explained(error))
+                let tags = || async {
+                    let tags = upstream.tags(repository, most).await;
+                    tags.map_err(|error| End::Source.explained(error))
+                };
+                patiently(tags).await
             }
             Self::Layout(directory) => Ok(directory.tags()),
         }
@@ -125,8 +133,11 @@ impl Source {
     pub(super) async fn referrers(&self, digest: &Digest) -> Result<Vec<Digest>> {
         match self {
             Self::Registry { upstream, repository } => {
-                let list = upstream.referrers(repository, digest, MANIFEST_BYTES).await;
-                let list = list.map_err(|error| End::Source.explained(error))?;
+                let list = || async {
+                    let list = upstream.referrers(repository, digest, MANIFEST_BYTES).await;
+                    list.map_err(|error| End::Source.explained(error))
+                };
+                let list = patiently(list).await?;
                 let media_type: MediaType = OCI_IMAGE_INDEX.parse()?;
                 let list = Manifest::parse(&list, Some(&media_type), &ManifestLimits::default())
                     .with_context(|| format!("the list of what refers to {digest} cannot be read"))?;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{Config, Sources};
+use crate::dice::Dice;
 
 fn load(text: &str) -> Result<Config, String> {
     let directory = tempfile::tempdir().unwrap();
@@ -131,4 +132,126 @@ fn what_is_wrong_is_named() {
     let taken =
         format!("[registry]\nnamespaces = {{ \"quay.io\" = \"elsewhere\" }}\n{quay}ns = [\"quay.io\"]\n");
     assert!(load(&taken).unwrap_err().contains("quay.io"));
+}
+
+/// Values, right and wrong ones.
+const TEXTS: [&str; 29] = [
+    "hub",
+    "quay",
+    "",
+    "Hub",
+    "a/b",
+    "docker.io",
+    "registry",
+    "helm",
+    "5m",
+    "0s",
+    "-1s",
+    "1GiB",
+    "0B",
+    "**",
+    "library/*",
+    "[",
+    "10.0.0.0/8",
+    "300.0.0.0/8",
+    "https://quay.io",
+    "http://127.0.0.1:5000",
+    "https://charts.example/stable",
+    "https://a@b.example",
+    "ftp://a.example",
+    "hold",
+    "stream",
+    "keep",
+    "drop",
+    "/etc/roadbed/secret",
+    "\u{e9}",
+];
+
+/// Keys with one value.
+const KEYS: [&str; 13] = [
+    "name",
+    "kind",
+    "url",
+    "prefix",
+    "username",
+    "password_file",
+    "password_env",
+    "ca_file",
+    "proxy",
+    "bytes_per_hour",
+    "fresh",
+    "undecided",
+    "gone",
+];
+
+/// Keys with a list.
+const LISTS: [&str; 6] = [
+    "ns",
+    "realm_hosts",
+    "blob_hosts",
+    "allowed_private",
+    "allow",
+    "deny",
+];
+
+fn text(dice: &mut Dice) -> String {
+    toml::Value::from(*dice.pick(&TEXTS)).to_string()
+}
+
+/// A key with a value, right or wrong.
+fn pair(dice: &mut Dice) -> String {
+    match dice.roll(8) {
+        0 => format!("library = {}", dice.pick(&["true", "false", "1"])),
+        1 => format!(
+            "requests_per_hour = {}",
+            dice.pick(&["0", "1", "4294967296", "-1", "x"])
+        ),
+        2 | 3 => {
+            let items: Vec<String> = (0..dice.roll(4)).map(|_| text(dice)).collect();
+            format!("{} = [{}]", dice.pick(&LISTS), items.join(", "))
+        }
+        4 => format!("rules = [{{ pattern = {}, gone = {} }}]", text(dice), text(dice)),
+        _ => {
+            let value = text(dice);
+            format!("{} = {value}", dice.pick(&KEYS))
+        }
+    }
+}
+
+#[test]
+fn whatever_is_written_is_refused_or_read_back_as_it_was() {
+    let mut read = 0;
+    for seed in 0..4_000 {
+        let mut dice = Dice::new(seed);
+        let tables: Vec<String> = (0..1 + dice.roll(2))
+            .map(|number| {
+                let mut pairs = vec![
+                    format!("name = \"u{number}\""),
+                    "url = \"https://registry.example\"".to_owned(),
+                ];
+                pairs.extend((0..dice.roll(4)).map(|_| pair(&mut dice)));
+                format!("{{ {} }}", pairs.join(", "))
+            })
+            .collect();
+        let line = format!("[{}]", tables.join(", "));
+        let Ok(list) = UpstreamList::read(&ValueKind::String(line.clone())) else {
+            continue;
+        };
+        read += 1;
+        let printed = list.to_toml();
+        let again = UpstreamList::read(&ValueKind::String(printed)).unwrap();
+        assert_eq!(again, list, "{line}");
+        for entry in &list.0 {
+            assert!(
+                entry.requests_per_hour.is_none_or(|most| most.get() > 0),
+                "{line}"
+            );
+            assert!(
+                entry.url.username().is_empty() && entry.url.host_str().is_some(),
+                "{line}"
+            );
+        }
+    }
+    // Otherwise nothing was tried.
+    assert!(read > 400, "{read}");
 }
