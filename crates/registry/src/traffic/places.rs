@@ -261,7 +261,8 @@ mod tests {
     }
 
     fn told(held: &mut [Taken]) -> usize {
-        held.iter_mut().filter(|one| one.leave.try_recv().is_ok()).count()
+        let told = held.iter_mut().map(|one| one.leave.try_recv().is_ok());
+        told.filter(|told| *told).count()
     }
 
     #[test]
