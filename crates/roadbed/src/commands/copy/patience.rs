@@ -7,6 +7,7 @@ use outbound::OutboundError;
 use outbound::distribution::UpstreamError;
 
 use super::reach::Told;
+use crate::output;
 
 /// How often one question is asked.
 const TRIES: u32 = 4;
@@ -40,6 +41,10 @@ where
         let Some(pause) = pause_after(&error, tries) else {
             return Err(error);
         };
+        if !pause.is_zero() {
+            let seconds = pause.as_secs().max(1);
+            output::note(format!("asked again in {seconds} seconds: {error:#}"));
+        }
         wait(pause).await;
     }
 }
