@@ -278,7 +278,7 @@ pub(crate) async fn question<T>(
     let answer = timeout(most, asked).await;
     let answer = answer.unwrap_or_else(|_| {
         let why = format!("it has not answered for {} s", most.as_secs());
-        Err(SourceError::Unreachable(why))
+        Err(SourceError::Unreachable(why.into()))
     });
     upstream.answers.note(Instant::now(), &answer);
     match &answer {
@@ -313,7 +313,7 @@ fn agreed(wanted: &Wanted, begun: &SourceBlob) -> Result<Option<u64>, ProxyError
 fn broken(wanted: &Wanted, offence: &str) -> ProxyError {
     ProxyError::Source {
         upstream: Arc::clone(&wanted.proxied.upstream.config.name),
-        source: SourceError::Broken(offence.to_owned()),
+        source: SourceError::Broken(offence.into()),
     }
 }
 

@@ -142,9 +142,9 @@ impl Upstreams {
             Arc::new(Upstream {
                 flights: Semaphore::new(config.flights),
                 fetches: Semaphore::new(config.fetches),
+                answers: Answers::of(&config.name, &config.place),
                 config,
                 breaker: Breaker::default(),
-                answers: Answers::default(),
             })
         };
         let mut list: Vec<_> = configs.into_iter().map(upstream).collect();

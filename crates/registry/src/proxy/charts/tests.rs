@@ -300,7 +300,7 @@ async fn an_index_that_has_not_changed_is_not_read_again_and_one_that_has_is() {
 async fn an_index_outlives_a_restart_without_its_repository() {
     let world = World::new(index("")).await;
     world.repository(Duration::ZERO).index().await.unwrap();
-    let gone = SourceError::Unreachable("no route".to_owned());
+    let gone = SourceError::Unreachable("no route".into());
     *world.files.index.lock().unwrap() = Err(gone.clone());
     let repository = world.repository(Duration::ZERO);
     assert!(repository.last().is_none());
