@@ -148,6 +148,8 @@ impl Upstream {
             .await?;
         if proxy.is_none() && own.scheme() == "https" {
             course.take(ProbeStep::Tls, self.wrapped(stream)).await?;
+        } else {
+            drop(stream);
         }
         let wanted = match probe {
             Probe::Registry(wanted) => wanted,

@@ -108,17 +108,17 @@ fn index_of(config: &Config, entry: &UpstreamEntry) -> Option<WantedFile> {
 /// An image as the upstream calls it.
 fn named(entry: &UpstreamEntry, text: &str) -> Result<(RepoName, Reference), TestRefused> {
     let (name, reference) = match (text.split_once('@'), text.rsplit_once(':')) {
-        (Some(parts), _) => parts,
-        (None, Some((name, tag))) if !tag.contains('/') => (name, tag),
-        _ => (text, "latest"),
+        (Some((name, digest)), _) => (name, digest.parse().ok().map(Reference::Digest)),
+        (None, Some((name, tag))) if !tag.contains('/') => (name, tag.parse().ok().map(Reference::Tag)),
+        _ => (text, "latest".parse().ok()),
     };
     let name = if entry.library && !name.contains('/') {
         format!("library/{name}")
     } else {
         name.to_owned()
     };
-    match (name.parse(), reference.parse()) {
-        (Ok(name), Ok(reference)) => Ok((name, reference)),
+    match (name.parse(), reference) {
+        (Ok(name), Some(reference)) => Ok((name, reference)),
         _ => Err(TestRefused::NoImage(text.chars().take(SHOWN).collect())),
     }
 }

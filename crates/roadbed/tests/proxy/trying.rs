@@ -10,7 +10,7 @@ use crate::harness::{admin, manifest::small_image};
 const FIRST: &str = "Basic Ym90OmZpcnN0";
 const SECOND: &str = "Basic Ym90OnNlY29uZA==";
 
-/// Runs `upstream test` and answers what it prints, and whether it passed.
+/// Runs `upstream test` and answers what it prints, and whether it passed. It blocks: the upstream needs a thread beside it.
 fn test(world: &World, arguments: &[&str]) -> Result<(Value, bool)> {
     let mut all = vec!["--output", "json", "upstream", "test", "hub"];
     all.extend(arguments);
@@ -75,7 +75,7 @@ async fn a_secret_that_changes() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_is_read_again_when_it_is_refused() {
     a_secret_that_changes().await.unwrap();
 }
@@ -105,7 +105,7 @@ async fn steps_and_who_may_take_them() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_administrator_tries_an_upstream_step_by_step() {
     steps_and_who_may_take_them().await.unwrap();
 }

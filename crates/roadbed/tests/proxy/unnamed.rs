@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     feed_server::{Piece, Reply},
-    harness::content::Blob,
+    harness::{admin, content::Blob},
 };
 
 /// Nobody may bring images without a user, or run what is known to be exploited.
@@ -65,8 +65,8 @@ async fn refused_at_the_push(world: &World) -> Result<()> {
         ensure!(world.upstream.count("GET", &part.digest) == 1, "{}", part.digest);
     }
     // Whoever may look at everything may look at that too.
-    let admin = world.server.admin();
-    admin
+    let inspector = admin::user(&world.server, "inspector", "hub/**", &["inspect"]).await?;
+    inspector
         .get(blob(APP, &root.blobs[1].digest))
         .send()
         .await?
