@@ -15,22 +15,37 @@ impl Client {
     /// Connects to a host: it is looked up once, what the guard does not admit is left out, and the connection goes to what was
     /// looked at. A proxy has no part in it.
     pub(crate) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, OutboundError> {
+        let found = self.lookup(host, port).await?;
+        let checked = self.admitted(host, found)?;
+        connect_to(host, checked, self.settings.connect_timeout).await
+    }
+
+    /// The addresses of a host, of which nobody has looked at any.
+    pub(crate) async fn lookup(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, OutboundError> {
+        if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
         let limit = self.settings.connect_timeout;
-        let found = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => tokio::time::timeout(limit, tokio::net::lookup_host((host, port)))
-                .await
-                .map_err(|_| unconnected(host, std::io::ErrorKind::TimedOut.into()))?
-                .map_err(|source| unconnected(host, source))?
-                .collect(),
-        };
-        let checked = admitted(host.to_owned(), found, &self.settings.guard)
-            .map_err(|error| crate::exchange::refused(error.as_ref(), host))?;
-        connect_to(host, checked, limit).await
+        let found = tokio::time::timeout(limit, tokio::net::lookup_host((host, port)))
+            .await
+            .map_err(|_| unconnected(host, std::io::ErrorKind::TimedOut.into()))?
+            .map_err(|source| unconnected(host, source))?;
+        Ok(found.collect())
+    }
+
+    /// Those of them that the guard admits; an error where there are only others.
+    pub(crate) fn admitted(
+        &self,
+        host: &str,
+        found: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, OutboundError> {
+        admitted(host.to_owned(), found, &self.settings.guard)
+            .map_err(|error| crate::exchange::refused(error.as_ref(), host))
     }
 }
 
-async fn connect_to(
+/// A connection to one of some addresses.
+pub(crate) async fn connect_to(
     host: &str,
     addresses: Vec<SocketAddr>,
     limit: Duration,

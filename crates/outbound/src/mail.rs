@@ -5,7 +5,7 @@
 
 mod answer;
 mod session;
-mod tls;
+pub(crate) mod tls;
 
 use std::fmt;
 use std::sync::Arc;

@@ -129,6 +129,11 @@ impl Authorization {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether it says the same.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::from_str(&self.0).ok()?;
         value.set_sensitive(true);

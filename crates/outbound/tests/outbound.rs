@@ -15,6 +15,7 @@ mod outbound {
         mod files;
         mod lists;
         mod manifests;
+        mod probes;
         mod pushes;
         mod redirects;
         mod tokens;

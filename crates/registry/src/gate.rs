@@ -35,6 +35,16 @@ pub enum Verdict {
         /// When it is worth asking again.
         retry_after: Duration,
     },
+    /// A blob that no manifest of the repository names. What somebody has pushed is served all the same; what came from an upstream
+    /// is not, because its image was refused or never looked into.
+    Unnamed,
+}
+
+impl Verdict {
+    /// Whether it is served by that.
+    pub(crate) fn is_served(&self) -> bool {
+        matches!(self, Self::Serve | Self::Open | Self::Warn(_))
+    }
 }
 
 /// Who pulls what.
@@ -140,7 +150,7 @@ impl Passed {
 /// show a bare 403 and no reason.
 pub(crate) fn pass(method: &Method, verdict: Verdict) -> Result<Passed, ApiError> {
     match verdict {
-        Verdict::Serve => Ok(Passed::with(None)),
+        Verdict::Serve | Verdict::Unnamed => Ok(Passed::with(None)),
         Verdict::Open => Ok(Passed {
             warning: None,
             is_use: false,

@@ -67,7 +67,8 @@ pub use metrics::ProxyMetrics;
 pub use prefetch::{OfUpstream, PrefetchError, Prefetched};
 pub use room::{MakingRoom, NoRoom, Room, RoomHeld};
 pub use source::{
-    Asked, Source, SourceBlob, SourceBody, SourceBudget, SourceError, SourceHead, SourceManifest, SourceSpent,
+    Asked, Cause, Source, SourceBlob, SourceBody, SourceBudget, SourceError, SourceHead, SourceManifest,
+    SourceSpent,
 };
 pub(crate) use upstreams::Proxied;
 pub use upstreams::{Gone, MAX_UPSTREAMS, Undecided, UpstreamConfig, UpstreamRule};
@@ -311,6 +312,11 @@ impl Proxy {
         self.inner.questions.is_under_way(&key)
     }
 
+    /// Whether an upstream is asked for any manifest of this repository just now.
+    pub(crate) fn is_asking_in(&self, repo: &RepoName) -> bool {
+        self.inner.questions.is_any_under_way(|(asked, _)| asked == repo)
+    }
+
     /// Whether a blob is on its way, and so not here.
     pub(crate) fn is_coming(&self, ask: &Ask, digest: &Digest) -> bool {
         self.inner.flights.is_flying(ask.repo(), digest)
@@ -359,7 +365,7 @@ impl Proxy {
         }
     }
 
-    /// An image on its way that has the blob.
+    /// An image on its way that has the blob, or one that did not arrive a moment ago.
     pub(crate) fn naming(&self, repo: &RepoName, blob: &Digest) -> Option<(Arc<Coming>, u64)> {
         self.inner.images.naming(repo, blob)
     }

@@ -4,7 +4,8 @@
 //!   waits longer is told to come again.
 //! - An index is served if one of the images in it is; what it holds beside images does not count. So is one of an upstream of
 //!   which not all images are here.
-//! - A blob is refused when every image of the repository that has it is refused. One that no image has yet is served.
+//! - A blob is refused when every image of the repository that has it is refused. One that no manifest names yet is served where it
+//!   was pushed, and not where it came from an upstream: of the image that it belongs to nobody knows anything.
 //! - A push is judged by what is readable of it and already known, where a rule asks for that, and within a short time
 //!   (`judge/push.rs`). Neither the right to inspect nor broken glass opens it: both are about pulls.
 //! - Whoever may inspect sees everything, and so does everybody while the glass is broken ([`glass`]).
@@ -225,7 +226,10 @@ fn verdict(decision: &Decided) -> Verdict {
 }
 
 fn verdict_of(standing: Standing) -> Option<Verdict> {
-    if standing.images == 0 || standing.refused + standing.undecided < standing.images {
+    if standing.manifests == 0 {
+        return Some(Verdict::Unnamed);
+    }
+    if standing.refused + standing.undecided < standing.images || standing.images == 0 {
         return Some(Verdict::Serve);
     }
     if standing.undecided > 0 {

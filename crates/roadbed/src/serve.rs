@@ -43,6 +43,7 @@ pub(crate) mod proxying;
 pub(crate) mod store_metrics;
 mod telling;
 pub(crate) mod traffic_metrics;
+mod trying;
 mod upstreams;
 mod watching;
 

@@ -3,8 +3,9 @@
 //! `upstream` is that upstream, which counts what it is asked and fails as it is told; `world` is a registry that pulls through
 //! it, perhaps through `faults`. `pulls` is what a client meets, `storms` many at once and what goes wrong on the way, `kubelets`
 //! two thousand nodes with a connection each, `clusters` forty clusters that start again, `away` an upstream that is gone, `refused`
-//! what must not be pulled or pushed, `charts` Helm charts of a classic repository and `chart_files` what belongs to them, `ahead` what is fetched before somebody pulls it,
-//! `judged` images that are looked into as they come in, `skopeo` the same with Debian's registry and a client of others.
+//! what must not be pulled or pushed, `charts` Helm charts of a classic repository and `chart_files` what belongs to them, `ahead` what
+//! is fetched before somebody pulls it, `judged` images that are looked into as they come in, `unnamed` blobs of images that are not,
+//! `trying` what operators are told and secrets that change, `skopeo` the same with Debian's registry and a client of others.
 
 #[expect(dead_code, reason = "each test binary uses its part of the harness")]
 mod harness;
@@ -36,6 +37,8 @@ mod proxy {
     mod refused;
     mod skopeo;
     mod storms;
+    mod trying;
+    mod unnamed;
     mod upstream;
     mod world;
 }

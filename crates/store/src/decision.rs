@@ -119,6 +119,8 @@ impl From<Vec<(Point, Judgement)>> for Verdicts {
 /// a signature that names a layer must not open it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
+    /// Manifests of any kind that name it.
+    pub manifests: u64,
     /// Images that have it.
     pub images: u64,
     /// Those of them that are refused.
@@ -150,6 +152,7 @@ struct ImageRow {
 
 #[derive(FromQueryResult)]
 struct StandingRow {
+    manifests: i64,
     images: i64,
     refused: i64,
     undecided: i64,
@@ -234,14 +237,14 @@ impl Store {
     }
 
     async fn load_standing(&self, repo: &RepoName, blob: &Digest) -> Result<Option<Standing>, StoreError> {
-        let sql = "SELECT COUNT(*) AS images, \
-                   COALESCE(SUM(CASE WHEN d.outcome = $3 THEN 1 ELSE 0 END), 0) AS refused, \
-                   COALESCE(SUM(CASE WHEN d.outcome IS NULL THEN 1 ELSE 0 END), 0) AS undecided \
+        let sql = "SELECT COUNT(*) AS manifests, \
+                   COALESCE(SUM(CASE WHEN m.kind = 0 AND (d.outcome IS NULL OR d.outcome <> $5) THEN 1 ELSE 0 END), 0) AS images, \
+                   COALESCE(SUM(CASE WHEN m.kind = 0 AND d.outcome = $3 THEN 1 ELSE 0 END), 0) AS refused, \
+                   COALESCE(SUM(CASE WHEN m.kind = 0 AND d.outcome IS NULL THEN 1 ELSE 0 END), 0) AS undecided \
                    FROM manifest_reference f JOIN manifest m ON m.id = f.manifest_id \
                    JOIN repository r ON r.id = f.repository_id \
                    LEFT JOIN decision d ON d.repository_id = r.id AND d.digest = m.digest AND d.point = $4 \
-                   WHERE r.name = $1 AND f.digest = $2 AND f.kind = 0 AND m.kind = 0 \
-                   AND (d.outcome IS NULL OR d.outcome <> $5)";
+                   WHERE r.name = $1 AND f.digest = $2 AND f.kind = 0";
         let values = [
             repo.as_str().into(),
             blob.to_string().into(),
@@ -251,6 +254,7 @@ impl Store {
         ];
         let row: Option<StandingRow> = sql::first(self.inner.db.read(), sql, values).await?;
         Ok(row.map(|row| Standing {
+            manifests: sql::from_db(row.manifests),
             images: sql::from_db(row.images),
             refused: sql::from_db(row.refused),
             undecided: sql::from_db(row.undecided),

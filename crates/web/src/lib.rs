@@ -101,6 +101,7 @@ pub use session::{PeerAddress, WhoAsked};
 pub use sinks::{MAX_KEEP_SECONDS, NewSecretOfSink, Telling, TestAsked, check_events};
 pub use state::{WebConfig, WebState};
 pub use traffic::{TrafficSeen, Watching};
+pub use upstreams::testing::{TestRefused, Tried};
 pub use upstreams::{PrefetchRefused, Proxying};
 pub use weighing::{Admitted, NotAdmitted, Weighed, admit};
 
@@ -268,6 +269,7 @@ fn of_traffic() -> OpenApiRouter<WebState> {
         ))
         .routes(routes!(upstreams::list_upstreams))
         .routes(routes!(upstreams::prefetch))
+        .routes(routes!(upstreams::testing::test_upstream))
 }
 
 /// Who is told what.

@@ -1,4 +1,5 @@
-//! The registries that are pulled through: how they are, and what is fetched before somebody asks for it.
+//! The registries that are pulled through: how they are, what is fetched before somebody asks for it, and what is wrong where one does
+//! not answer.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -11,6 +12,10 @@ use crate::moment::Moment;
 use crate::problem::{ApiError, Kind, Problem};
 use crate::session::Administrator;
 use crate::state::WebState;
+
+pub(crate) mod testing;
+
+use testing::Tried;
 
 /// Most images that one request has fetched.
 const MOST_PREFETCHED: usize = 100;
@@ -31,6 +36,9 @@ pub trait Proxying: Send + Sync {
     /// # Errors
     /// See [`PrefetchRefused`]; none is fetched then.
     fn prefetch(&self, images: Vec<(RepoName, Reference)>) -> Result<Vec<String>, PrefetchRefused>;
+
+    /// Tries an upstream step by step, with its settings and files as they are now; an image is named as it is there.
+    fn test<'a>(&'a self, upstream: &'a str, image: Option<&'a str>) -> Tried<'a>;
 }
 
 /// Why images are not fetched.

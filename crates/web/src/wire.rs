@@ -63,6 +63,7 @@ pub use crate::system::{Counters, SystemStatus};
 pub use crate::traffic::{
     MeasureEntry, MeasureKind, MeasureReport, NewMeasure, TrafficLine, TrafficReport, TrafficUse,
 };
+pub use crate::upstreams::testing::{NewUpstreamTest, UpstreamTest, UpstreamTestStep};
 pub use crate::upstreams::{NewPrefetch, PrefetchEntry, PrefetchState, UpstreamEntry, UpstreamReport};
 pub use crate::users::{NewPassword, NewUser};
 pub use crate::waivers::{NewWaiver, WaiverEntry, WaiverImage};

@@ -121,8 +121,11 @@ impl Upstream {
         self.check_pause(asked.kind)?;
         let Some(scope) = &asked.scope else {
             // Nobody who serves files asks for a login that could be had from somewhere else.
-            let login = self.basic();
-            let response = self.follow(asked, login.as_ref()).await?;
+            let (sent, login) = (self.secret(), self.basic());
+            let mut response = self.follow(asked, login.as_ref()).await?;
+            if response.status() == StatusCode::UNAUTHORIZED && self.has_changed(sent).await {
+                response = self.follow(asked, self.basic().as_ref()).await?;
+            }
             return self.sort(asked, response).await;
         };
         let known = self.credentials(scope).await?;
@@ -409,7 +412,7 @@ pub(super) fn plain(url: &Url) -> Url {
     url
 }
 
-fn challenges_of(headers: &HeaderMap) -> Vec<Challenge> {
+pub(super) fn challenges_of(headers: &HeaderMap) -> Vec<Challenge> {
     let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
     values
         .take(CHALLENGE_HEADERS)

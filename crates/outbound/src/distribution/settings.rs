@@ -1,18 +1,11 @@
 //! How an upstream is reached, and with what.
 
-use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
-use zeroize::Zeroizing;
 
-use super::Budget;
-use crate::{Authorization, OutboundError, Settings};
-
-/// The user name that stands for an identity token in place of a password, as docker keeps it.
-const TOKEN_USER: &str = "<token>";
+use super::{Budget, UpstreamLogin};
+use crate::{OutboundError, Settings};
 
 /// How an upstream registry is reached, and what it may be told and asked.
 #[derive(Debug, Clone)]
@@ -36,68 +29,6 @@ pub struct UpstreamSettings {
     pub first_byte: Duration,
     /// Longest silence within the body of an answer.
     pub idle: Duration,
-}
-
-/// A user name with its password or secret.
-#[derive(Clone)]
-pub struct UpstreamLogin {
-    user: String,
-    secret: Zeroizing<String>,
-    /// Whether the secret is a token that goes along as it is.
-    is_token: bool,
-}
-
-impl UpstreamLogin {
-    /// A user with a password, or `<token>` with an identity token that gets tokens (Docker's token specification, `refresh_token`).
-    pub fn new(user: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self {
-            user: user.into(),
-            secret: Zeroizing::new(secret.into()),
-            is_token: false,
-        }
-    }
-
-    /// A token that somebody got from the upstream's own token service. It goes along as it is, and no other is asked for.
-    pub fn bearer(token: impl Into<String>) -> Self {
-        Self {
-            user: String::new(),
-            secret: Zeroizing::new(token.into()),
-            is_token: true,
-        }
-    }
-
-    /// The user's name.
-    pub fn user(&self) -> &str {
-        &self.user
-    }
-
-    /// The identity token, where it is one.
-    pub(super) fn identity(&self) -> Option<&str> {
-        (self.user == TOKEN_USER).then_some(self.secret.as_str())
-    }
-
-    /// `Bearer …`, where it is a token.
-    pub(super) fn token(&self) -> Option<Authorization> {
-        if !self.is_token {
-            return None;
-        }
-        Authorization::new(format!("Bearer {}", self.secret.as_str()))
-    }
-
-    /// `Basic …`; `None` for tokens.
-    pub(super) fn basic(&self) -> Option<Authorization> {
-        if self.is_token || self.identity().is_some() {
-            return None;
-        }
-        let pair = Zeroizing::new(format!("{}:{}", self.user, self.secret.as_str()));
-        Authorization::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
-    }
-}
-
-impl fmt::Debug for UpstreamLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UpstreamLogin(…)")
-    }
 }
 
 /// Refuses a URL that is more or less than scheme, host and port.
@@ -126,24 +57,6 @@ pub(super) fn check(url: &Url) -> Result<(), OutboundError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_login_is_not_shown() {
-        let login = UpstreamLogin::new("ann", "secret");
-        assert!(!format!("{login:?} {:?}", login.basic()).contains("secret"));
-        assert_eq!(login.user(), "ann");
-        let header = login.basic().unwrap().header().unwrap();
-        assert_eq!(header.to_str().unwrap(), "Basic YW5uOnNlY3JldA==");
-        let token = UpstreamLogin::bearer("abc.def");
-        assert!(!format!("{token:?}").contains("abc"));
-        assert!(token.basic().is_none());
-        let header = token.token().unwrap().header().unwrap();
-        assert_eq!(header.to_str().unwrap(), "Bearer abc.def");
-        let token = UpstreamLogin::new("<token>", "abc");
-        assert!(token.token().is_none());
-        assert_eq!(token.identity(), Some("abc"));
-        assert!(token.basic().is_none());
-    }
 
     #[test]
     fn an_upstream_is_a_scheme_a_host_and_a_port() {

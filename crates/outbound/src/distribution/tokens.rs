@@ -28,7 +28,8 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// What a token is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Scope {
-    repo: RepoName,
+    /// `None`: for nothing but to see whether the login is taken.
+    repo: Option<RepoName>,
     pushes: bool,
     /// Another repository, to pull from.
     from: Option<RepoName>,
@@ -38,7 +39,16 @@ impl Scope {
     /// Pulling from a repository.
     pub(super) fn pull(repo: &RepoName) -> Self {
         Self {
-            repo: repo.clone(),
+            repo: Some(repo.clone()),
+            pushes: false,
+            from: None,
+        }
+    }
+
+    /// Nothing in particular, as `docker login` asks for it.
+    pub(super) fn login() -> Self {
+        Self {
+            repo: None,
             pushes: false,
             from: None,
         }
@@ -47,7 +57,7 @@ impl Scope {
     /// Pushing to a repository, perhaps what another one has.
     pub(super) fn push(repo: &RepoName, from: Option<&RepoName>) -> Self {
         Self {
-            repo: repo.clone(),
+            repo: Some(repo.clone()),
             pushes: true,
             from: from.cloned(),
         }
@@ -56,7 +66,10 @@ impl Scope {
     /// As a token service is asked for it. Some registries call a repository otherwise than its path does; what they call it is
     /// taken as long as it is pulling from one repository.
     fn texts(&self, challenged: Option<&str>) -> Vec<String> {
-        let Self { repo, from, .. } = self;
+        let Some(repo) = &self.repo else {
+            return Vec::new();
+        };
+        let from = &self.from;
         if self.pushes {
             let mut texts = vec![format!("repository:{repo}:pull,push")];
             texts.extend(from.iter().map(|from| format!("repository:{from}:pull")));
@@ -96,7 +109,7 @@ struct State {
     failed: Option<UpstreamError>,
 }
 
-struct Token {
+pub(super) struct Token {
     authorization: Authorization,
     until: Instant,
 }
@@ -181,7 +194,7 @@ impl Upstream {
             Challenge::Basic => None,
         });
         let Some(bearer) = bearer else {
-            return self.answer_basic(challenges, refused);
+            return self.answer_basic(challenges, refused).await;
         };
         self.inner.wants_basic.store(false, Ordering::Relaxed);
         let slot = self.inner.tokens.find_or_make(scope);
@@ -196,7 +209,7 @@ impl Upstream {
         self.renew(&slot, &mut state, seen, scope, bearer).await
     }
 
-    fn answer_basic(
+    async fn answer_basic(
         &self,
         challenges: &[Challenge],
         refused: Option<&Authorization>,
@@ -204,8 +217,12 @@ impl Upstream {
         if !challenges.contains(&Challenge::Basic) {
             return Err(self.denied("it says 401 and not what it wants to be told"));
         }
-        if refused.is_some() && self.inner.wants_basic.load(Ordering::Relaxed) {
-            return Err(self.denied("it does not take the login: correct user and password"));
+        if let Some(refused) = refused.filter(|_| self.inner.wants_basic.load(Ordering::Relaxed)) {
+            let sent = self.secret();
+            let is_old = self.basic().is_some_and(|basic| !basic.says_the_same_as(refused));
+            if !is_old && !self.has_changed(sent).await {
+                return Err(self.denied("it does not take the login: correct user and password"));
+            }
         }
         let Some(basic) = self.basic() else {
             return Err(self.denied("it wants a user and a password: set a login for it"));
@@ -249,14 +266,19 @@ impl Upstream {
         }
     }
 
-    async fn fetch_token(&self, scope: &Scope, bearer: &Bearer) -> Result<Token, UpstreamError> {
+    pub(super) async fn fetch_token(&self, scope: &Scope, bearer: &Bearer) -> Result<Token, UpstreamError> {
         self.check_pause(Kind::Token)?;
         let url = self.realm(&bearer.realm)?;
         let checked = self.inner.client.check(&url).await;
         checked.map_err(|error| self.failed(&url, error))?;
         let asked_at = self.now();
+        let sent = self.secret();
         let request = self.token_request(&url, scope, bearer);
-        let response = self.answered(&url, request).await?;
+        let mut response = self.answered(&url, request).await?;
+        if refuses_login(response.status()) && self.has_changed(sent).await {
+            let request = self.token_request(&url, scope, bearer);
+            response = self.answered(&url, request).await?;
+        }
         let response = self.token_status(response).await?;
         let body = match self.read(response, ANSWER_BYTES).await {
             Err(UpstreamError::TooLarge { .. }) => {
@@ -273,7 +295,7 @@ impl Upstream {
     }
 
     /// Where tokens come from, if they may.
-    fn realm(&self, realm: &str) -> Result<Url, UpstreamError> {
+    pub(super) fn realm(&self, realm: &str) -> Result<Url, UpstreamError> {
         let own = &self.inner.url;
         let url = own
             .join(realm)
@@ -299,14 +321,15 @@ impl Upstream {
     fn token_request(&self, url: &Url, scope: &Scope, bearer: &Bearer) -> RequestBuilder {
         let http = &self.inner.client.http;
         let scopes = scope.texts(bearer.scope.as_deref());
+        let identity = self.inner.login.as_ref().and_then(UpstreamLogin::identity);
         let mut parameters: Vec<(&str, &str)> =
             scopes.iter().map(|scope| ("scope", scope.as_str())).collect();
         parameters.extend(bearer.service.as_deref().map(|service| ("service", service)));
-        if let Some(identity) = self.inner.login.as_ref().and_then(UpstreamLogin::identity) {
+        if let Some(identity) = &identity {
             parameters.extend([
                 ("grant_type", "refresh_token"),
                 ("client_id", "roadbed"),
-                ("refresh_token", identity),
+                ("refresh_token", identity.as_str()),
             ]);
             let mut form = url.clone();
             form.set_query(None);
@@ -328,17 +351,23 @@ impl Upstream {
     async fn token_status(&self, response: Response) -> Result<Response, UpstreamError> {
         match response.status() {
             StatusCode::OK => Ok(response),
-            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(self.denied(match &self.inner.login {
-                    Some(_) => "its token service does not take the login, or does not let it have this",
-                    None => "its token service wants to know who asks: set a login for it",
-                }))
-            }
+            status if refuses_login(status) => Err(self.denied(match &self.inner.login {
+                Some(_) => "its token service does not take the login, or does not let it have this",
+                None => "its token service wants to know who asks: set a login for it",
+            })),
             StatusCode::TOO_MANY_REQUESTS => Err(self.throttled(Kind::Token, &response)),
             status if status.is_server_error() => Err(self.busy(response).await),
             status => Err(self.broken(format!("its token service answers {status}"))),
         }
     }
+}
+
+/// Whether a token service says by it that it does not know who asks, or does not let them.
+fn refuses_login(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    )
 }
 
 #[cfg(test)]

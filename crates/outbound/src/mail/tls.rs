@@ -1,4 +1,4 @@
-//! TLS around a connection of mail.
+//! TLS around a connection that is not HTTP: of mail, or of whoever tries whether there is any.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 use super::Wire;
 
 /// The same stream with TLS on it, if the certificate is the host's by somebody whom the system or the settings trust.
-pub(super) async fn wrap(
+pub(crate) async fn wrap(
     stream: Box<dyn Wire>,
     host: &str,
     authorities: &[Vec<u8>],

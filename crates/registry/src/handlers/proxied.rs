@@ -154,17 +154,21 @@ impl Registry {
     ) -> Result<Response<Body>, ApiError> {
         let tell = |error: ProxyError| error.into_api(AskedFor::Blob(digest));
         ask.allow().map_err(tell)?;
+        let deadline = Instant::now() + proxy.limits().first_wait;
+        let wanted = WantedBlob {
+            proxy,
+            ask,
+            digest,
+            deadline,
+        };
         if !proxy.is_coming(ask, digest)
-            && let Some(answer) = self.answer_blob_here(exchange, ask, digest).await?
+            && let Some(answer) = self.answer_blob_here(exchange, wanted).await?
         {
             return Ok(answer);
         }
-        let deadline = Instant::now() + proxy.limits().first_wait;
-        let size = self
-            .hold_back(exchange, proxy, ask, digest, deadline)
-            .await
-            .map_err(tell)?;
-        let passed = gate::pass(exchange.method, self.blob_verdict(exchange, ask, digest).await)?;
+        let verdict = self.blob_verdict(exchange, wanted).await.map_err(tell)?;
+        let passed = gate::pass(exchange.method, verdict)?;
+        let size = proxy.naming(ask.repo(), digest).map(|(_, size)| size);
         let mut flight = proxy.board(ask, *digest, size).map_err(tell)?;
         loop {
             let stage = flight.borrow_and_update().clone();
@@ -186,59 +190,111 @@ impl Registry {
                 Err(_) => return Err(tell(on_its_way(ask))),
             }
         }
-        let answer = self.answer_blob_here(exchange, ask, digest).await?;
+        let answer = self.answer_blob_here(exchange, wanted).await?;
         answer.ok_or_else(|| tell(ProxyError::Lost))
     }
 
     async fn answer_blob_here(
         &self,
         exchange: &Exchange<'_>,
-        ask: &Ask,
-        digest: &Digest,
+        wanted: WantedBlob<'_>,
     ) -> Result<Option<Response<Body>>, ApiError> {
-        let Some(blob) = self.blob_here(exchange, &ask.permit, digest).await? else {
+        let digest = wanted.digest;
+        let Some(blob) = self.blob_here(exchange, &wanted.ask.permit, digest).await? else {
             return Ok(None);
         };
-        let passed = gate::pass(exchange.method, self.blob_verdict(exchange, ask, digest).await)?;
+        let verdict = self.blob_verdict(exchange, wanted).await;
+        let verdict = verdict.map_err(|error| error.into_api(AskedFor::Blob(digest)))?;
+        let passed = gate::pass(exchange.method, verdict)?;
         blob_answer(exchange, digest, blob.size(), passed, |range| {
             blob_body(&blob, range)
         })
         .map(Some)
     }
 
-    /// Where undecided images are held, a blob of one that is on its way waits with it. Answers the length that the image states.
-    async fn hold_back(
+    /// Whether a blob may be pulled: by a manifest that names it and may be, one that is here or one on its way. What no manifest
+    /// names belongs to an image that was refused, or that nobody has asked for and looked into.
+    async fn blob_verdict(
         &self,
         exchange: &Exchange<'_>,
-        proxy: &Proxy,
-        ask: &Ask,
-        digest: &Digest,
-        deadline: Instant,
-    ) -> Result<Option<u64>, ProxyError> {
-        let Some((coming, size)) = proxy.naming(ask.repo(), digest) else {
+        wanted: WantedBlob<'_>,
+    ) -> Result<Verdict, ProxyError> {
+        let WantedBlob {
+            proxy,
+            ask,
+            digest,
+            deadline,
+        } = wanted;
+        let mut pull = exchange.pull(ask.repo());
+        let at_once = gate::Pull { waits: false, ..pull };
+        let now = unless_streamed(ask, self.gate().blob(at_once, digest).await);
+        if now.is_served() {
+            return Ok(now);
+        }
+        // Before it is looked what is on its way: what is asked for now is either still, or was begun.
+        let is_asking = proxy.is_asking_in(ask.repo());
+        if let Some(verdict) = self.coming_verdict(exchange, wanted, &now).await? {
+            return Ok(verdict);
+        }
+        pull.waits &= ask.proxied.rule.undecided == Undecided::Hold;
+        let verdict = match timeout_at(deadline, self.gate().blob(pull, digest)).await {
+            Ok(verdict) => verdict,
+            Err(_) => self.gate().blob(at_once, digest).await,
+        };
+        match unless_streamed(ask, verdict) {
+            Verdict::Unnamed if is_asking => Err(on_its_way(ask)),
+            Verdict::Unnamed => Err(ProxyError::Unnamed),
+            verdict => Ok(verdict),
+        }
+    }
+
+    /// What an image on its way says of a blob that it names. Where undecided images are held, the blob waits with it. `None`: it is
+    /// said by what is here.
+    async fn coming_verdict(
+        &self,
+        exchange: &Exchange<'_>,
+        wanted: WantedBlob<'_>,
+        now: &Verdict,
+    ) -> Result<Option<Verdict>, ProxyError> {
+        let ask = wanted.ask;
+        let Some((coming, _)) = wanted.proxy.naming(ask.repo(), wanted.digest) else {
             return Ok(None);
         };
         let at_once = gate::Pull {
             waits: false,
             ..exchange.pull(ask.repo())
         };
-        let is_held = ask.proxied.rule.undecided == Undecided::Hold
-            && *exchange.method != Method::HEAD
-            && is_undecided(&self.gate().manifest(at_once, &coming.manifest).await);
-        if is_held {
-            match timeout_at(deadline, coming.arrived()).await {
-                Ok(arrived) => arrived?,
-                Err(_) => return Err(on_its_way(ask)),
-            }
+        let verdict = self.gate().manifest(at_once, &coming.manifest).await;
+        if verdict.is_served() {
+            return Ok(Some(verdict));
         }
-        Ok(Some(size))
+        // Where something else names it, that one is waited for as well.
+        let is_alone = *now == Verdict::Unnamed;
+        if !is_undecided(&verdict) {
+            return Ok(is_alone.then_some(verdict));
+        }
+        if let Some(refused @ ProxyError::Refused { .. }) = coming.failure() {
+            return if is_alone { Err(refused) } else { Ok(None) };
+        }
+        if ask.proxied.rule.undecided == Undecided::Stream || *exchange.method == Method::HEAD {
+            return Ok(Some(unless_streamed(ask, verdict)));
+        }
+        match timeout_at(wanted.deadline, coming.arrived()).await {
+            Ok(Err(error)) if is_alone => Err(error),
+            Ok(_) => Ok(None),
+            Err(_) => Err(on_its_way(ask)),
+        }
     }
+}
 
-    async fn blob_verdict(&self, exchange: &Exchange<'_>, ask: &Ask, digest: &Digest) -> Verdict {
-        let mut pull = exchange.pull(ask.repo());
-        pull.waits &= ask.proxied.rule.undecided == Undecided::Hold;
-        unless_streamed(ask, self.gate().blob(pull, digest).await)
-    }
+/// A blob that somebody pulls through.
+#[derive(Clone, Copy)]
+struct WantedBlob<'a> {
+    proxy: &'a Proxy,
+    ask: &'a Ask,
+    digest: &'a Digest,
+    /// Until when it is waited for.
+    deadline: Instant,
 }
 
 /// Why a blob that comes was not read along.

@@ -194,9 +194,7 @@ impl ChartRepository {
         let (index, etag) = match (came, before) {
             (None, Some(before)) => (before.index, before.etag),
             (None, None) => {
-                return Err(SourceError::Broken(
-                    "it says that an index is what it was".to_owned(),
-                ));
+                return Err(SourceError::Broken("it says that an index is what it was".into()));
             }
             (Some(file), _) => {
                 let index = self.read(file.bytes.clone()).await?;
@@ -217,8 +215,8 @@ impl ChartRepository {
         let limits = self.limits.index;
         // A large one takes a second.
         let read = tokio::task::spawn_blocking(move || ChartIndex::read(&bytes, &limits)).await;
-        let read = read.map_err(|_| SourceError::Broken("its index could not be read".to_owned()))?;
-        read.map_err(|error| SourceError::Broken(format!("its index cannot be read: {error}")))
+        let read = read.map_err(|_| SourceError::Broken("its index could not be read".into()))?;
+        read.map_err(|error| SourceError::Broken(format!("its index cannot be read: {error}").into()))
     }
 
     /// Without it the index is not there after a start without the repository.
@@ -274,10 +272,13 @@ impl ChartRepository {
             .bytes;
         let found = Digest::of(Algorithm::Sha256, &archive);
         match version.digest {
-            Some(stated) if stated != found => Err(SourceError::Broken(format!(
-                "the archive of {} {} has digest {found}, not {stated} as its index says",
-                version.name, version.version
-            ))),
+            Some(stated) if stated != found => {
+                let offence = format!(
+                    "the archive of {} {} has digest {found}, not {stated} as its index says",
+                    version.name, version.version
+                );
+                Err(SourceError::Broken(offence.into()))
+            }
             _ => Ok(archive),
         }
     }

@@ -73,6 +73,12 @@ where
         is_left
     }
 
+    /// Whether work about anything of this kind is under way.
+    pub(crate) fn is_any_under_way(&self, is_one: impl Fn(&K) -> bool) -> bool {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.keys().any(is_one)
+    }
+
     /// The work about `key` that is under way, or `work`, begun now.
     pub(crate) fn join<F>(
         self: &Arc<Self>,

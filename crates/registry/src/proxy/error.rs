@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::fair::Shed;
 use http::StatusCode;
 use oci::{ErrorCode, Reference};
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{BodyError, PutError, StoreError, UploadError};
 use thiserror::Error;
 
@@ -15,11 +15,12 @@ use super::source::SourceError;
 use super::upstreams::Upstream;
 use crate::error::{ApiError, RETRY_AFTER_SECONDS};
 
-/// Why something did not come through an upstream. Can be told to all who wait for it.
+/// Why something did not come through an upstream. Can be told to all who wait for it: what is displayed names the upstream and
+/// nothing that lies between here and there; the sources do.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum ProxyError {
     /// The upstream did not bring it.
-    #[error("upstream {upstream}: {source}")]
+    #[error("upstream {upstream}: {}", source.told())]
     Source {
         /// Its name.
         upstream: Arc<str>,
@@ -105,6 +106,9 @@ pub(crate) enum ProxyError {
         /// Its name.
         upstream: Arc<str>,
     },
+    /// A blob that no manifest here names.
+    #[error("no manifest of this repository that was pulled names it: pull the manifest first")]
+    Unnamed,
     /// The work was lost.
     #[error("fetching it was stopped; retry after a moment")]
     Lost,
@@ -160,6 +164,10 @@ impl ProxyError {
             | Self::ReadOnly { retry_after, .. } => {
                 ApiError::unavailable(message, retry_after.as_secs().max(1))
             }
+            Self::Unnamed => match asked {
+                AskedFor::Manifest(reference) => ApiError::manifest_unknown(reference),
+                AskedFor::Blob(digest) => unnamed(digest),
+            },
             Self::NotAllowed { .. } => ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
             Self::Refused { message, detail } => {
                 ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).detail(detail)
@@ -242,6 +250,14 @@ fn of_put(error: &PutError) -> String {
         }
         error => error.to_string(),
     }
+}
+
+/// Whether the blob is here or there is not told: both are answered so.
+fn unnamed(digest: &oci::Digest) -> ApiError {
+    let message = format!(
+        "blob {digest} is named by no manifest of this repository that was pulled: pull its manifest first"
+    );
+    ApiError::new(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, message).detail(json!({ "digest": digest }))
 }
 
 fn bad_gateway(message: String) -> ApiError {

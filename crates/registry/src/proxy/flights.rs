@@ -340,7 +340,7 @@ fn agreed(wanted: &Wanted, begun: &SourceBlob) -> Result<Option<u64>, ProxyError
 fn broken(wanted: &Wanted, offence: &str) -> ProxyError {
     ProxyError::Source {
         upstream: Arc::clone(&wanted.proxied.upstream.config.name),
-        source: SourceError::Broken(offence.to_owned()),
+        source: SourceError::Broken(offence.into()),
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! The registry fetches the blobs itself, so that what is decided about the image does not wait for a client to want all of them.
 //! Only when all are here the manifest is stored, as a push is stored: by the same rules, in one transaction with its tags, its
-//! event and its job. Until then it lives in memory, and after a restart it is asked for anew.
+//! event and its job. Until then it lives in memory, and after a restart it is asked for anew. One that does not arrive is remembered
+//! for a moment: whoever was streamed its manifest asks for its blobs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use access::Caller;
 use futures_util::{StreamExt as _, stream};
@@ -56,6 +58,9 @@ const MANIFESTS: Words = Words {
     payer: "images whose manifests are too large together (proxy.image_memory) and that this user or robot wants are on their way",
 };
 
+/// How long an image that did not arrive is remembered.
+const LATELY: Duration = Duration::from_mins(1);
+
 /// What came of it.
 pub(crate) type Arrived = Option<Result<(), ProxyError>>;
 
@@ -93,9 +98,19 @@ pub(crate) struct Images {
     bytes: Places,
     known: Cache<(RepoName, Tag), Known>,
     running: Mutex<HashMap<Key, Arc<Coming>>>,
+    /// Those that did not arrive lately, within the same bounds.
+    lost: Cache<Key, Arc<Coming>>,
 }
 
 impl Coming {
+    /// Why it does not come, once that is known.
+    pub(crate) fn failure(&self) -> Option<ProxyError> {
+        match &*self.arrived.borrow() {
+            Some(Err(error)) => Some(error.clone()),
+            Some(Ok(())) | None => None,
+        }
+    }
+
     /// Waits until it is here, or does not come.
     pub(crate) async fn arrived(&self) -> Result<(), ProxyError> {
         let mut arrived = self.arrived.clone();
@@ -155,6 +170,7 @@ impl Images {
             limits,
             known,
             running: Mutex::default(),
+            lost: lost(limits),
         })
     }
 
@@ -164,12 +180,17 @@ impl Images {
         running.get(&(repo.clone(), *digest)).cloned()
     }
 
-    /// An image of the repository that is on its way and has the blob, and the length that it states.
+    /// An image of the repository that is on its way and has the blob, else one that did not arrive a moment ago, and the length that
+    /// it states.
     pub(crate) fn naming(&self, repo: &RepoName, blob: &Digest) -> Option<(Arc<Coming>, u64)> {
+        let names = |key: &Key, image: &Arc<Coming>| {
+            let size = image.blobs.get(blob).filter(|_| key.0 == *repo)?;
+            Some((Arc::clone(image), *size))
+        };
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = running.iter().filter(|((name, _), _)| name == repo);
-        let mut named = here.filter_map(|(_, image)| Some((Arc::clone(image), *image.blobs.get(blob)?)));
-        named.next()
+        let coming = running.iter().find_map(|(key, image)| names(key, image));
+        drop(running);
+        coming.or_else(|| self.lost.iter().find_map(|(key, image)| names(&key, &image)))
     }
 
     /// The upstream calls this image by the tag: of those that are on their way no other one takes it, however late it comes. One
@@ -216,10 +237,14 @@ impl Images {
         });
         running.insert(key.clone(), Arc::clone(&coming));
         drop(running);
+        self.lost.invalidate(&key);
         let (images, image) = (Arc::clone(self), Arc::clone(&coming));
         self.runtime.spawn(async move {
             let over = Over(Arc::clone(&images), key, Arc::clone(&image));
             let arrived = images.bring(fetched, &image).await;
+            if arrived.is_err() {
+                images.lost.insert(over.1.clone(), Arc::clone(&image));
+            }
             drop((over, places));
             sender.send_replace(Some(arrived));
         });
@@ -305,6 +330,19 @@ impl Images {
             }),
         }
     }
+}
+
+/// As many as may be on their way, in as many bytes.
+fn lost(limits: ImageLimits) -> Cache<Key, Arc<Coming>> {
+    let share = limits.bytes / (limits.images as u64).max(1);
+    Cache::builder()
+        .max_capacity(limits.bytes)
+        .weigher(move |_, image: &Arc<Coming>| {
+            let weight = share.max(image.manifest.bytes.len() as u64);
+            u32::try_from(weight).unwrap_or(u32::MAX)
+        })
+        .time_to_live(LATELY)
+        .build()
 }
 
 /// The blobs that must be here before the manifest is. What an index names is fetched when somebody asks for it, but for what it does

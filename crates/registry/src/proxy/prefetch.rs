@@ -50,10 +50,12 @@ impl From<ProxyError> for PrefetchError {
             } => *retry_after,
             _ => None,
         };
-        Self {
-            message: error.to_string(),
-            retry_after,
-        }
+        let message = match &error {
+            // Operators read it.
+            ProxyError::Source { upstream, source } => format!("upstream {upstream}: {source}"),
+            error => error.to_string(),
+        };
+        Self { message, retry_after }
     }
 }
 

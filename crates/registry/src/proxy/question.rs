@@ -69,7 +69,7 @@ pub(crate) async fn question<T>(
     let answer = timeout(most, asked).await;
     let answer = answer.unwrap_or_else(|_| {
         let why = format!("it has not answered for {} s", most.as_secs());
-        Err(SourceError::Unreachable(why))
+        Err(SourceError::Unreachable(why.into()))
     });
     let answer = answer.map_err(|error| match error {
         SourceError::Unreachable(why) if upstream.config.source.heard_since(began.into_std()) => {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn away() -> Result<(), SourceError> {
-        Err(SourceError::Unreachable("503".to_owned()))
+        Err(SourceError::Unreachable("503".into()))
     }
 
     #[tokio::test]
@@ -140,7 +140,7 @@ mod tests {
         let fake = Fake::new();
         let world = World::new(&fake).await;
         let upstream = &world.ask("hub/library/app").proxied.upstream;
-        let elsewhere = || Err(SourceError::Failing("nobody there".to_owned()));
+        let elsewhere = || Err(SourceError::Failing("nobody there".into()));
         ask(upstream, "bad", elsewhere()).await.unwrap_err();
         assert!(upstream.breaker.is_closed());
         ask(upstream, "good", Ok(())).await.unwrap();

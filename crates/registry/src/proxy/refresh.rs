@@ -67,7 +67,8 @@ impl Proxy {
             self.inner.absent.insert(key, error.clone());
         } else {
             tracing::debug!(
-                upstream = ask.proxied.upstream.name(), repository = %ask.repo(), %reference, %error,
+                upstream = ask.proxied.upstream.name(), repository = %ask.repo(), %reference,
+                error = error as &dyn std::error::Error,
                 "an upstream did not answer"
             );
         }
@@ -311,11 +312,11 @@ impl Proxy {
         let digest = Digest::of(came.digest.algorithm(), &came.bytes);
         if digest != came.digest || reference.digest().is_some_and(|wanted| wanted != digest) {
             let offence = format!("a manifest there has digest {digest}, not the one that it is called");
-            return Err(refuse(SourceError::Broken(offence)));
+            return Err(refuse(SourceError::Broken(offence.into())));
         }
         let media_type = manifest_type(came.media_type.as_deref());
         let manifest = Manifest::parse(&came.bytes, media_type.as_ref(), limits)
-            .map_err(|error| refuse(SourceError::Broken(of_manifest(&error))))?;
+            .map_err(|error| refuse(SourceError::Broken(of_manifest(&error).into())))?;
         let stored = StoredManifest {
             digest,
             media_type: manifest.media_type.clone(),

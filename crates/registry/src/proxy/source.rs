@@ -3,6 +3,7 @@
 //! Whoever implements this keeps its own deadlines, address guard and budget; the proxy has a deadline of its own for each question
 //! besides, and believes nothing that it can check itself.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -67,15 +68,61 @@ pub struct SourceSpent {
     pub bytes: u64,
 }
 
-/// Why an upstream did not bring what it was asked for.
+/// A cause. What names hosts, addresses and certificates between here and an upstream is for the log and for operators; whoever
+/// pulls is told no more than that there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    text: String,
+    is_inner: bool,
+}
+
+impl Cause {
+    /// One for operators alone.
+    pub fn inner(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            is_inner: true,
+        }
+    }
+
+    /// What clients may read of it.
+    fn told(&self) -> Option<&str> {
+        (!self.is_inner).then_some(self.text.as_str())
+    }
+}
+
+/// One that everybody may read.
+impl From<String> for Cause {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            is_inner: false,
+        }
+    }
+}
+
+/// One that everybody may read.
+impl From<&str> for Cause {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Why an upstream did not bring what it was asked for. Displayed, it is for operators; [`SourceError::told`] is for clients.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SourceError {
     /// It has no such thing.
     #[error("it has no such thing")]
     NotFound,
     /// It does not let us have it.
-    #[error("{0}")]
-    Denied(String),
+    #[error("it does not let this registry have that: {0}")]
+    Denied(Cause),
     /// Its policy refuses it, or it lets nobody have it through us: what is held of it is not served in its place.
     #[error("{message}")]
     Refused {
@@ -106,19 +153,36 @@ pub enum SourceError {
     },
     /// It cannot be reached, or does not answer.
     #[error("it cannot be reached: {0}")]
-    Unreachable(String),
+    Unreachable(Cause),
     /// It answers, and fails at this, or whoever it sends us to for this does: nothing is known against the rest of it.
     #[error("it fails at this: {0}")]
-    Failing(String),
+    Failing(Cause),
     /// It lies, or speaks nonsense.
     #[error("it does not answer as a registry does: {0}")]
-    Broken(String),
+    Broken(Cause),
     /// More bytes than are taken.
     #[error("what it sends has more than {most} bytes")]
     TooLarge {
         /// How many are taken.
         most: u64,
     },
+}
+
+impl SourceError {
+    /// What clients may read.
+    pub fn told(&self) -> String {
+        let (what, cause) = match self {
+            Self::Denied(cause) => ("it does not let this registry have that", cause),
+            Self::Unreachable(cause) => ("it cannot be reached", cause),
+            Self::Failing(cause) => ("it fails at this", cause),
+            Self::Broken(cause) => ("it does not answer as a registry does", cause),
+            other => return other.to_string(),
+        };
+        match cause.told() {
+            Some(cause) => format!("{what}: {cause}"),
+            None => format!("{what}; whoever looks after this registry finds the cause in its log"),
+        }
+    }
 }
 
 /// An upstream registry.

@@ -145,10 +145,10 @@ impl Upstreams {
             Arc::new(Upstream {
                 flights: line(config.flights),
                 fetches: line(config.fetches),
+                answers: Answers::of(&config.name, &config.place),
                 config,
                 breaker: Breaker::default(),
                 paths: Paths::default(),
-                answers: Answers::default(),
             })
         };
         let mut list: Vec<_> = configs.into_iter().map(upstream).collect();

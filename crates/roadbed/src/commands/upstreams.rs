@@ -9,6 +9,8 @@ use web::wire::{NewPrefetch, PrefetchEntry, PrefetchState, UpstreamEntry, Upstre
 use crate::client::Client;
 use crate::output;
 
+mod test;
+
 /// How often it is asked how far images are.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
@@ -22,6 +24,7 @@ image at a time, within the upstream's budget, and looked into and judged.
 
 Examples:
   roadbed upstream list
+  roadbed upstream test hub library/alpine:3.22
   roadbed upstream prefetch hub/library/alpine:3.22 ghcr/acme/app:1.4"
 )]
 pub(crate) enum UpstreamCommand {
@@ -29,6 +32,8 @@ pub(crate) enum UpstreamCommand {
     List,
     /// Have images fetched before somebody pulls them, and wait until they are here
     Prefetch(PrefetchArgs),
+    /// Try one step by step: its name, connection, certificate, login, and an image; says what to do about what fails
+    Test(test::TestArgs),
 }
 
 /// Options of `upstream prefetch`.
@@ -50,6 +55,7 @@ pub(crate) async fn run(client: &Client, command: UpstreamCommand) -> Result<()>
             output::show(client.format(), &report, describe)
         }
         UpstreamCommand::Prefetch(args) => prefetch(client, args).await,
+        UpstreamCommand::Test(args) => test::run(client, args).await,
     }
 }
 

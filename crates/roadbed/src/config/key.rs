@@ -71,15 +71,26 @@ impl<'l> Reader<'l> {
         value
     }
 
-    /// Notes that the value of a key cannot be used.
+    /// Notes that the value of a key cannot be used. What is wrong within a list of tables begins with its place there:
+    /// `[2].ca_file: …`.
     pub(crate) fn complain(&mut self, key: &str, reason: &str) {
-        self.problems
-            .push(Problem::at(self.layers.origin(key), format!("{key}: {reason}")));
+        let place = reason.split_once(": ").map(|(place, _)| place);
+        let problem = match place.filter(|place| is_place(place)) {
+            Some(place) => Problem::at(self.layers.origin_within(key, place), format!("{key}{reason}")),
+            None => Problem::at(self.layers.origin(key), format!("{key}: {reason}")),
+        };
+        self.problems.push(problem);
     }
 
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
+}
+
+/// Whether it begins with `[` and a number.
+fn is_place(text: &str) -> bool {
+    text.strip_prefix('[')
+        .is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()))
 }
 
 /// Declares a section: a struct with its defaults, its rows of the table, and how it is read.

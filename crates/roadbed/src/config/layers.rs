@@ -73,17 +73,19 @@ pub(crate) struct Layers {
     merged: config::Map<String, Value>,
     /// By dotted key.
     origins: BTreeMap<String, Origin>,
+    /// Of tables in a list of the file and of their keys, such as `proxy.upstreams[2].ca_file`.
+    inner: BTreeMap<String, Origin>,
 }
 
 impl Layers {
     /// Reads and merges. Fails on a file that cannot be read or is not TOML; unknown keys are for
     /// [`Layers::unknown_keys`] to find.
     pub(crate) fn read(sources: &Sources) -> Result<Self, Problem> {
-        let mut origins = BTreeMap::new();
+        let (mut origins, mut inner) = (BTreeMap::new(), BTreeMap::new());
         let mut builder = config::Config::builder();
         if let Some(path) = &sources.file {
             let text = read_file(path)?;
-            note_lines(path, &text, &mut origins)?;
+            note_lines(path, &text, (&mut origins, &mut inner))?;
             builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
         }
         let variables = our_variables(&sources.environment);
@@ -111,7 +113,11 @@ impl Layers {
             .build()
             .and_then(|merged| merged.cache.into_table())
             .map_err(|error| merge_failed(&error))?;
-        Ok(Self { merged, origins })
+        Ok(Self {
+            merged,
+            origins,
+            inner,
+        })
     }
 
     /// What a dotted key is set to.
@@ -126,6 +132,18 @@ impl Layers {
     /// What set a dotted key.
     pub(crate) fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// What set the key of a table in the list that `key` is; `place` is behind it: `[2].ca_file`. Its table's where it has no line of its
+    /// own, and the whole list's where that is not in the file.
+    pub(crate) fn origin_within(&self, key: &str, place: &str) -> Origin {
+        let of_list = self.origin(key);
+        if !matches!(of_list, Origin::File { .. }) {
+            return of_list;
+        }
+        let table = place.split_inclusive(']').next().unwrap_or_default();
+        let nearest = [place, table].map(|place| self.inner.get(&format!("{key}{place}")));
+        nearest.into_iter().flatten().next().cloned().unwrap_or(of_list)
     }
 
     /// Every key that is set and is not among `known`, with the known one that is nearest to it.
@@ -198,8 +216,12 @@ fn read_file(path: &Path) -> Result<String, Problem> {
     })
 }
 
-/// Notes in which line each key of the file stands.
-fn note_lines(path: &Path, text: &str, origins: &mut BTreeMap<String, Origin>) -> Result<(), Problem> {
+/// Notes in which line each key of the file stands, and each one of tables in lists.
+fn note_lines(
+    path: &Path,
+    text: &str,
+    (origins, inner): (&mut BTreeMap<String, Origin>, &mut BTreeMap<String, Origin>),
+) -> Result<(), Problem> {
     let at = |offset: usize| Origin::File {
         path: path.to_owned(),
         line: line_of(text, offset),
@@ -211,11 +233,10 @@ fn note_lines(path: &Path, text: &str, origins: &mut BTreeMap<String, Origin>) -
     for (section, value) in document.get_ref() {
         match value.get_ref() {
             DeValue::Table(table) => {
-                for (key, _) in table {
-                    origins.insert(
-                        format!("{}.{}", section.get_ref(), key.get_ref()),
-                        at(key.span().start),
-                    );
+                for (key, value) in table {
+                    let name = format!("{}.{}", section.get_ref(), key.get_ref());
+                    note_tables(&name, value.get_ref(), &at, inner);
+                    origins.insert(name, at(key.span().start));
                 }
             }
             _ => {
@@ -224,6 +245,25 @@ fn note_lines(path: &Path, text: &str, origins: &mut BTreeMap<String, Origin>) -
         }
     }
     Ok(())
+}
+
+fn note_tables(
+    list: &str,
+    value: &DeValue<'_>,
+    at: &impl Fn(usize) -> Origin,
+    inner: &mut BTreeMap<String, Origin>,
+) {
+    let DeValue::Array(items) = value else { return };
+    for (number, item) in items.iter().enumerate() {
+        let DeValue::Table(table) = item.get_ref() else {
+            continue;
+        };
+        let place = format!("{list}[{number}]");
+        for (key, _) in table {
+            inner.insert(format!("{place}.{}", key.get_ref()), at(key.span().start));
+        }
+        inner.insert(place, at(item.span().start));
+    }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

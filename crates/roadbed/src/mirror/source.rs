@@ -33,7 +33,7 @@ impl MirrorSource {
     fn asker(&self, there: &RepoName) -> Result<(RepoName, Asker), SourceError> {
         let local = self.space.local(there);
         let local =
-            local.ok_or_else(|| SourceError::Broken("its name is too long to be kept here".to_owned()))?;
+            local.ok_or_else(|| SourceError::Broken("its name is too long to be kept here".into()))?;
         let asker = self.centre.asker_for(&self.space, &local);
         Ok((local, asker))
     }
@@ -204,11 +204,11 @@ pub(super) fn told(error: &UpstreamError) -> SourceError {
                 message: text(),
                 retry_after: retry_after.or(Some(LATER)),
             },
-            _ => SourceError::Unreachable(text()),
+            _ => SourceError::Unreachable(text().into()),
         },
         // What is held is as good as ever.
-        UpstreamError::Circle { .. } => SourceError::Unreachable(text()),
-        UpstreamError::Broken { .. } => SourceError::Broken(text()),
+        UpstreamError::Circle { .. } => SourceError::Unreachable(text().into()),
+        UpstreamError::Broken { .. } => SourceError::Broken(text().into()),
         UpstreamError::TooLarge { most } => SourceError::TooLarge { most: *most },
     }
 }

@@ -11,11 +11,11 @@ use oci::{Digest, PatternMap, Reference, RepoName, Tag};
 use outbound::distribution::{
     Budget, Spent, Upstream, UpstreamError, UpstreamLogin, UpstreamSettings, usual_realms,
 };
-use outbound::{AddressGuard, Settings};
+use outbound::{AddressGuard, OutboundError, Settings};
 use registry::gate::Gate;
 use registry::proxy::{
-    Asked, ChartRepository, Proxy, ProxyMetrics, Source, SourceBlob, SourceBudget, SourceError, SourceHead,
-    SourceManifest, SourceSpent, UpstreamConfig, UpstreamKind,
+    Asked, Cause, ChartRepository, Proxy, ProxyMetrics, Source, SourceBlob, SourceBudget, SourceError,
+    SourceHead, SourceManifest, SourceSpent, UpstreamConfig, UpstreamKind,
 };
 use store::Store;
 
@@ -42,10 +42,8 @@ pub(super) fn proxy(
     if entries.is_empty() {
         return Ok(None);
     }
-    let upstreams = entries.iter().map(|entry| {
-        let made = upstream(config, store, entry);
-        made.with_context(|| format!("upstream {:?} cannot be used", entry.name))
-    });
+    let numbered = entries.iter().enumerate();
+    let upstreams = numbered.map(|(number, entry)| upstream(config, store, (number, entry)));
     let proxy = Proxy::new(
         store.clone(),
         Arc::clone(gate),
@@ -66,21 +64,59 @@ pub(super) fn proxy(
 /// # Errors
 /// One of them cannot be used as it is.
 pub(crate) fn check(config: &Config) -> Result<()> {
-    for entry in &config.proxy.upstreams.0 {
-        let made = client(config, entry);
-        made.with_context(|| format!("upstream {:?} cannot be used", entry.name))?;
+    let entries = config.proxy.upstreams.0.iter();
+    for numbered in entries.enumerate() {
+        client(config, numbered)?;
     }
     Ok(())
 }
 
-/// Who asks an upstream.
-fn client(config: &Config, entry: &UpstreamEntry) -> Result<Upstream> {
-    Ok(Upstream::new(settings(config, entry)?, Instant::now)?)
+/// An upstream with its place among the tables of the configuration, from 0.
+pub(super) type Numbered<'c> = (usize, &'c UpstreamEntry);
+
+/// What has to be done about a key of an upstream.
+fn about((number, entry): Numbered<'_>, key: &str, remedy: &str) -> String {
+    format!(
+        "proxy.upstreams[{number}].{key}: {remedy} (upstream {:?})",
+        entry.name
+    )
 }
 
-fn upstream(config: &Config, store: &Store, entry: &UpstreamEntry) -> Result<UpstreamConfig> {
-    let rules = PatternMap::build(entry.rules.clone())?;
-    let client = client(config, entry)?;
+/// Who asks an upstream.
+pub(super) fn client(config: &Config, numbered: Numbered<'_>) -> Result<Upstream> {
+    let made = Upstream::new(settings(config, numbered)?, Instant::now);
+    made.map_err(|error| {
+        let (key, remedy) = wrong_key(&error, numbered.1);
+        anyhow::Error::new(error).context(about(numbered, key, remedy))
+    })
+}
+
+/// The key that a client could not be made for, and what to do about it.
+fn wrong_key(error: &OutboundError, entry: &UpstreamEntry) -> (&'static str, &'static str) {
+    let is_in =
+        |hosts: &[String], wrong: &str| hosts.iter().any(|host| host.escape_debug().to_string() == wrong);
+    match error {
+        OutboundError::Authority(_) => ("ca_file", "name a file with certificates in PEM form"),
+        OutboundError::Url { url, .. } if is_in(&entry.realm_hosts, url) => {
+            ("realm_hosts", "correct that host")
+        }
+        OutboundError::Url { url, .. } if is_in(&entry.blob_hosts, url) => {
+            ("blob_hosts", "correct that host")
+        }
+        OutboundError::Url { .. } => ("url", "correct it"),
+        _ if entry.proxy.is_some() => ("proxy", "name a proxy that can be used"),
+        _ => (
+            "ca_file",
+            "name a file with certificates: the system brings none that could be trusted",
+        ),
+    }
+}
+
+fn upstream(config: &Config, store: &Store, numbered: Numbered<'_>) -> Result<UpstreamConfig> {
+    let (_, entry) = numbered;
+    let rules =
+        PatternMap::build(entry.rules.clone()).with_context(|| about(numbered, "rules", "correct them"))?;
+    let client = client(config, numbered)?;
     let (place, source, charts): (Arc<str>, Arc<dyn Source>, _) = match entry.kind {
         UpstreamKind::Registry => {
             let place = entry.url.origin().ascii_serialization();
@@ -111,15 +147,21 @@ fn upstream(config: &Config, store: &Store, entry: &UpstreamEntry) -> Result<Ups
     })
 }
 
-fn settings(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamSettings> {
-    let proxy = &config.proxy;
+fn settings(config: &Config, numbered: Numbered<'_>) -> Result<UpstreamSettings> {
+    let (proxy, (_, entry)) = (&config.proxy, numbered);
     let listed = entry.allowed_private.clone();
     let client = Settings {
         guard: AddressGuard::with_listed(move |address| {
             listed.iter().any(|network| network.contains(address))
         }),
         authorities: match &entry.ca_file {
-            Some(path) => vec![read(path, CA_BYTES)?],
+            Some(path) => vec![read(path, CA_BYTES).with_context(|| {
+                about(
+                    numbered,
+                    "ca_file",
+                    "name a file with certificates that the server may read",
+                )
+            })?],
             None => Vec::new(),
         },
         proxy: entry.proxy.clone(),
@@ -138,7 +180,7 @@ fn settings(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamSettings> 
     url.set_path("");
     Ok(UpstreamSettings {
         url,
-        login: login(entry)?,
+        login: login(numbered)?,
         realm_hosts,
         blob_hosts: entry.blob_hosts.clone(),
         budget: Budget {
@@ -151,25 +193,60 @@ fn settings(config: &Config, entry: &UpstreamEntry) -> Result<UpstreamSettings> 
     })
 }
 
-fn login(entry: &UpstreamEntry) -> Result<Option<UpstreamLogin>> {
+fn login(numbered: Numbered<'_>) -> Result<Option<UpstreamLogin>> {
+    let (_, entry) = numbered;
     let Some((user, secret)) = &entry.login else {
         return Ok(None);
     };
-    let secret = match secret {
+    let login = match secret {
         SecretFrom::File(path) => {
-            let text = String::from_utf8(read(path, SECRET_BYTES)?);
-            text.ok()
-                .with_context(|| format!("{} is no text", path.display()))?
+            let secret = secret_in(path)
+                .with_context(|| about(numbered, "password_file", "name a file with the password alone"))?;
+            let login = UpstreamLogin::new(user.clone(), secret);
+            let (path, upstream) = (path.clone(), entry.name.clone());
+            login.read_again_by(move || reread(&upstream, &path))
         }
-        SecretFrom::Variable(name) => std::env::var(name)
-            .ok()
-            .with_context(|| format!("the variable {name} is not set"))?,
+        SecretFrom::Variable(name) => {
+            let secret = std::env::var(name)
+                .ok()
+                .with_context(|| format!("the variable {name} is not set"))
+                .and_then(|text| line_of(&text))
+                .with_context(|| about(numbered, "password_env", "set it where the server is started"))?;
+            UpstreamLogin::new(user.clone(), secret)
+        }
     };
-    let secret = secret.trim_end_matches(['\r', '\n']);
+    Ok(Some(login))
+}
+
+fn secret_in(path: &Path) -> Result<String> {
+    let text = String::from_utf8(read(path, SECRET_BYTES)?);
+    let text = text
+        .ok()
+        .with_context(|| format!("{} is no text", path.display()))?;
+    line_of(&text)
+}
+
+fn line_of(text: &str) -> Result<String> {
+    let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
-        bail!("its password is empty");
+        bail!("the password is empty");
     }
-    Ok(Some(UpstreamLogin::new(user.clone(), secret)))
+    Ok(secret.to_owned())
+}
+
+/// What the password is by now: the upstream did not take the one that was read before.
+fn reread(upstream: &str, path: &Path) -> Option<String> {
+    match secret_in(path) {
+        Ok(secret) => Some(secret),
+        Err(error) => {
+            tracing::warn!(
+                upstream,
+                error = format!("{error:#}"),
+                "an upstream does not take its password, and its password_file cannot be read again"
+            );
+            None
+        }
+    }
 }
 
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
@@ -265,12 +342,16 @@ fn recall(client: &Upstream, spent: &[SourceSpent]) {
     client.recall(&spent);
 }
 
-/// What an upstream said, in the words of the proxy; with its causes, because nobody else writes them down.
+/// What an upstream said, in the words of the proxy; with its causes, because nobody else writes them down. They name what lies between
+/// here and there, and are for operators alone.
 #[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped by")]
 fn told(error: UpstreamError) -> SourceError {
     let whole = || {
         let causes = anyhow::Error::new(error.clone());
-        format!("{causes:#}")
+        Cause::inner(match remedy(&error) {
+            Some(remedy) => format!("{causes:#}: {remedy}"),
+            None => format!("{causes:#}"),
+        })
     };
     match &error {
         UpstreamError::NotFound => SourceError::NotFound,
@@ -285,4 +366,24 @@ fn told(error: UpstreamError) -> SourceError {
         UpstreamError::Broken { .. } | UpstreamError::Circle { .. } => SourceError::Broken(whole()),
         UpstreamError::TooLarge { most } => SourceError::TooLarge { most: *most },
     }
+}
+
+/// What an operator can do about an address that is refused.
+pub(super) fn remedy(error: &UpstreamError) -> Option<String> {
+    let cause = match error {
+        UpstreamError::Unreachable(cause)
+        | UpstreamError::Broken {
+            source: Some(cause), ..
+        } => cause,
+        _ => return None,
+    };
+    match &**cause {
+        OutboundError::Address { address, .. } => Some(listed(*address)),
+        _ => None,
+    }
+}
+
+/// The same of one address.
+pub(super) fn listed(address: std::net::IpAddr) -> String {
+    format!("list {address} or its network in allowed_private of this upstream if it may be connected to")
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use oci::{Reference, RepoName};
 use registry::{Registry, proxy::UpstreamCondition};
 use web::wire::UpstreamEntry;
-use web::{PrefetchRefused, Proxying};
+use web::{PrefetchRefused, Proxying, Tried};
 
 use super::prefetching::{Prefetcher, Prefetching};
+use super::trying::Trying;
 use crate::config::Config;
 
 /// A registry that pulls through others.
@@ -17,6 +18,7 @@ pub(super) struct Through {
     /// Prefixes by the values of `?ns=` that mean them.
     namespaces: BTreeMap<String, String>,
     prefetcher: Prefetcher,
+    trying: Trying,
 }
 
 impl Proxying for Through {
@@ -32,6 +34,10 @@ impl Proxying for Through {
     fn prefetch(&self, images: Vec<(RepoName, Reference)>) -> Result<Vec<String>, PrefetchRefused> {
         self.prefetcher.fetch(images)
     }
+
+    fn test<'a>(&'a self, upstream: &'a str, image: Option<&'a str>) -> Tried<'a> {
+        Box::pin(self.trying.test(upstream, image))
+    }
 }
 
 impl Through {
@@ -40,6 +46,7 @@ impl Through {
             registry: registry.clone(),
             namespaces: config.registry_config().namespaces,
             prefetcher: prefetching.prefetcher(),
+            trying: Trying::of(config),
         })
     }
 

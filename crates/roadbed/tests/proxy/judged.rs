@@ -9,30 +9,22 @@ use super::{
     judging::facts,
     world::{World, is_final, manifest, until},
 };
-use crate::harness::{
-    answer::Answer,
-    server::{ADMIN, ADMIN_PASSWORD},
-};
+use crate::harness::answer::Answer;
 
 /// What decides soon and holds briefly.
-const LOOKING: [(&str, &str); 2] = [("ROADBED_SCAN__WORKERS", "1"), ("ROADBED_GATE__FIRST_WAIT", "1s")];
+pub(super) const LOOKING: [(&str, &str); 2] =
+    [("ROADBED_SCAN__WORKERS", "1"), ("ROADBED_GATE__FIRST_WAIT", "1s")];
 
 const STREAMED: &str = "[[proxy.upstreams.rules]]\npattern = \"library/now*\"\nundecided = \"stream\"\n";
 
 /// Imports what is known of `Log4Shell`.
-fn import(world: &World) -> Result<()> {
+pub(super) fn import(world: &World) -> Result<()> {
     let directory = tempfile::tempdir()?;
     for (name, document) in facts() {
         fs::write(directory.path().join(name), document.to_string())?;
     }
-    let mut command = world.server.command();
-    command
-        .args(["advisories", "import"])
-        .arg(directory.path())
-        .env("ROADBED_URL", world.server.url())
-        .env("ROADBED_USER", ADMIN)
-        .env("ROADBED_PASSWORD", ADMIN_PASSWORD);
-    let output = command.output()?;
+    let directory = directory.path().to_string_lossy();
+    let output = world.roadbed(&["advisories", "import", &directory])?;
     ensure!(
         output.status.success(),
         "{}",

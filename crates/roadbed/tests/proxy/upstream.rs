@@ -25,6 +25,8 @@ struct Content {
     cuts: Vec<usize>,
     /// How long it pauses in the middle of a blob.
     pause: Option<Duration>,
+    /// The `Authorization` without which it answers nothing.
+    login: Option<String>,
 }
 
 /// The upstream. Ends with the value.
@@ -84,6 +86,11 @@ impl Upstream {
         lock(&self.content).pause = Some(pause);
     }
 
+    /// Answers nobody who does not send this `Authorization`.
+    pub(super) fn demand(&self, login: &str) {
+        lock(&self.content).login = Some(login.to_owned());
+    }
+
     /// How often it was asked for paths that hold this.
     pub(super) fn count(&self, method: &str, part: &str) -> usize {
         let asked = self.server.asked();
@@ -98,6 +105,11 @@ fn lock(content: &Mutex<Content>) -> std::sync::MutexGuard<'_, Content> {
 
 impl Content {
     fn answer(&mut self, asked: &Asked) -> Reply {
+        if let Some(login) = &self.login
+            && asked.header("authorization") != Some(login)
+        {
+            return Reply::status(401).header("WWW-Authenticate", "Basic realm=\"hub\"");
+        }
         if let Some((_, reply)) = self.spoilt.iter().find(|(part, _)| asked.path.contains(part)) {
             return reply.clone();
         }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    process::Output,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ use crate::harness::{
     admin,
     answer::Answer,
     client::Client,
-    server::{Options, Server},
+    server::{ADMIN, ADMIN_PASSWORD, Options, Server},
 };
 
 /// How long anything may take.
@@ -74,6 +75,17 @@ impl World {
             node,
             configuration,
         })
+    }
+
+    /// Runs a command as the administrator.
+    pub(super) fn roadbed(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.server.command();
+        command
+            .args(arguments)
+            .env("ROADBED_URL", self.server.url())
+            .env("ROADBED_USER", ADMIN)
+            .env("ROADBED_PASSWORD", ADMIN_PASSWORD);
+        Ok(command.output()?)
     }
 
     /// Ends the upstream: nobody listens there any more.

@@ -145,6 +145,10 @@ async fn what_does_not_run_opens_no_blob_of_a_refused_image() {
     .await;
     assert_eq!(standing(&kit, &repo, b"base").await, (1, 1, 0));
     assert_eq!(standing(&kit, &repo, b"signature").await, (0, 0, 0));
+    for (blob, manifests) in [("base", 2), ("signature", 1), ("nobody's", 0)] {
+        let standing = kit.store.standing(&repo, &sha256(blob.as_bytes())).await.unwrap();
+        assert_eq!(standing.manifests, manifests, "{blob}");
+    }
 }
 
 #[tokio::test]

@@ -270,6 +270,7 @@ fn of_traffic() -> Vec<Row> {
         // Nothing is pulled through in this world.
         row("POST", "/upstreams/prefetches", "/upstreams/prefetches",
             Some(json!({ "images": ["hub/library/alpine:3"] })), ADMINISTRATORS, 400),
+        row("POST", "/upstreams/{name}/test", "/upstreams/hub/test", Some(json!({})), ADMINISTRATORS, 404),
     ]
 }
 

@@ -269,6 +269,67 @@ async fn a_password_is_told_to_who_asks_for_it() {
     }
 }
 
+/// `ann:other`.
+const OTHER: &str = "Basic YW5uOm90aGVy";
+
+/// A login whose secret is `other` when it is read again, and how often it was.
+fn changing() -> (UpstreamLogin, Arc<AtomicUsize>) {
+    let reads: Arc<AtomicUsize> = Arc::default();
+    let counted = Arc::clone(&reads);
+    let login = UpstreamLogin::new("ann", "secret").read_again_by(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Some("other".to_owned())
+    });
+    (login, reads)
+}
+
+#[tokio::test]
+async fn a_secret_that_a_token_service_refuses_is_read_again() {
+    let server = Server::start(|asked| match asked.path.as_str() {
+        path if path.starts_with("/token?") => match asked.header("authorization") {
+            Some(OTHER) => Reply::ok(r#"{"token":"t","expires_in":300}"#),
+            _ => Reply::status(401),
+        },
+        _ if asked.header("authorization") == Some("Bearer t") => Reply::ok(MANIFEST),
+        _ => challenge("/token"),
+    })
+    .await;
+    let (login, reads) = changing();
+    let upstream = made(UpstreamSettings {
+        login: Some(login),
+        ..settings(&server.url(""))
+    });
+    pull(&upstream).await.unwrap();
+    assert_eq!(asked_for_tokens(&server).len(), 2);
+    assert_eq!(reads.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_a_registry_refuses_is_read_again_now_and_then() {
+    let taken = Arc::new(Mutex::new(BASIC));
+    let now = Arc::clone(&taken);
+    let server = Server::start(move |asked| match asked.header("authorization") {
+        Some(said) if said == *now.lock().unwrap() => Reply::ok(MANIFEST),
+        _ => Reply::status(401).header("WWW-Authenticate", "Basic realm=\"x\""),
+    })
+    .await;
+    let (login, reads) = changing();
+    let upstream = made(UpstreamSettings {
+        login: Some(login),
+        ..settings(&server.url(""))
+    });
+    pull(&upstream).await.unwrap();
+    *taken.lock().unwrap() = OTHER;
+    pull(&upstream).await.unwrap();
+    assert_eq!(reads.load(Ordering::Relaxed), 1);
+    *taken.lock().unwrap() = "Basic bm9ib2R5";
+    for _ in 0..3 {
+        let error = pull(&upstream).await.unwrap_err();
+        assert!(matches!(error, UpstreamError::Denied { .. }), "{error:?}");
+    }
+    assert_eq!(reads.load(Ordering::Relaxed), 1, "not with each request");
+}
+
 #[tokio::test]
 async fn an_identity_token_gets_tokens() {
     let server = Server::start(|asked| match asked.path.as_str() {

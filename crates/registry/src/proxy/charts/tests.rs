@@ -297,7 +297,7 @@ async fn a_version_is_an_artifact_and_always_the_same_one() {
 async fn what_is_signed_of_a_chart_comes_with_it() {
     let world = World::new(index(&hex(ARCHIVE))).await;
     let (app, repository) = (name("app"), world.repository(Duration::from_mins(5)));
-    let away = SourceError::Unreachable("no route".to_owned());
+    let away = SourceError::Unreachable("no route".into());
     *world.files.provenance.lock().unwrap() = Err(away);
     let without = repository.manifest(&app, &tagged(), 1 << 20).await.unwrap();
     // It was not known: it is asked for again.
@@ -319,7 +319,7 @@ async fn what_is_signed_of_a_chart_comes_with_it() {
     // What is too large or a page is none, and is not asked for again.
     for none in [
         SourceError::TooLarge { most: 1 },
-        SourceError::Broken("a page".to_owned()),
+        SourceError::Broken("a page".into()),
     ] {
         *world.files.provenance.lock().unwrap() = Err(none);
         let repository = world.repository(Duration::from_mins(5));
@@ -365,7 +365,7 @@ async fn an_index_that_has_not_changed_is_not_read_again_and_one_that_has_is() {
 async fn an_index_outlives_a_restart_without_its_repository() {
     let world = World::new(index("")).await;
     world.repository(Duration::ZERO).index().await.unwrap();
-    let gone = SourceError::Unreachable("no route".to_owned());
+    let gone = SourceError::Unreachable("no route".into());
     *world.files.index.lock().unwrap() = Err(gone.clone());
     let repository = world.repository(Duration::ZERO);
     assert!(repository.last().is_none());

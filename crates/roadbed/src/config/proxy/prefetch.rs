@@ -90,7 +90,7 @@ impl Setting for PrefetchList {
         }
         let entries = tables.into_iter().enumerate().map(|(number, table)| {
             let read = entry(table);
-            read.map_err(|reason| format!("table {}: {reason}", number + 1))
+            read.map_err(|reason| format!("[{number}]: {reason}"))
         });
         Ok(Self(entries.collect::<Result<_, _>>()?))
     }

@@ -163,7 +163,10 @@ impl Setting for UpstreamList {
         if tables.len() > MAX_UPSTREAMS {
             return Err(format!("{} upstreams: at most {MAX_UPSTREAMS}", tables.len()));
         }
-        let entries: Vec<UpstreamEntry> = tables.into_iter().map(entry).collect::<Result<_, _>>()?;
+        let entries = tables.into_iter().enumerate();
+        let entries: Vec<UpstreamEntry> = entries
+            .map(|(number, table)| entry(number, table))
+            .collect::<Result<_, _>>()?;
         check_together(&entries)?;
         Ok(Self(entries))
     }
@@ -174,26 +177,33 @@ impl Setting for UpstreamList {
     }
 }
 
-/// The tables of the file, or the same in one line of the environment.
+/// The tables of the file, or the same in one line of the environment. What is wrong with one begins with its place among them.
 pub(super) fn tables<T: DeserializeOwned>(
     value: &ValueKind,
     key: &str,
     example: &str,
 ) -> Result<Vec<T>, String> {
     #[derive(Deserialize)]
-    struct InOneLine<T> {
-        tables: Vec<T>,
+    struct InOneLine {
+        tables: Vec<toml::Value>,
     }
     match value {
-        ValueKind::Array(_) => {
-            let tables = config::Value::new(None, value.clone()).try_deserialize();
-            tables.map_err(|error: config::ConfigError| error.to_string())
+        ValueKind::Array(items) => {
+            let tables = items.iter().enumerate().map(|(number, item)| {
+                let table = item.clone().try_deserialize();
+                table.map_err(|error| misplaced(number, &error))
+            });
+            tables.collect()
         }
         ValueKind::String(text) if text.trim().is_empty() => Ok(Vec::new()),
         ValueKind::String(text) => {
-            let line: Result<InOneLine<T>, _> = toml::from_str(&format!("tables = {text}"));
-            line.map(|line| line.tables)
-                .map_err(|error| format!("expected [{{ {example} }}]: {}", error.message()))
+            let line: Result<InOneLine, _> = toml::from_str(&format!("tables = {text}"));
+            let line = line.map_err(|error| format!("expected [{{ {example} }}]: {}", error.message()))?;
+            let tables = line.tables.into_iter().enumerate().map(|(number, table)| {
+                let table = table.try_into();
+                table.map_err(|error: toml::de::Error| format!("[{number}]: {}", in_one_line(&error)))
+            });
+            tables.collect()
         }
         other => Err(format!(
             "expected tables [[proxy.{key}]] in the file, found {}",
@@ -202,30 +212,53 @@ pub(super) fn tables<T: DeserializeOwned>(
     }
 }
 
+/// A table that cannot be read, with the key that is wrong where that is known.
+fn misplaced(number: usize, error: &config::ConfigError) -> String {
+    use config::ConfigError::{At, Type};
+    let key = match error {
+        Type { key: Some(key), .. } | At { key: Some(key), .. } => format!(".{key}"),
+        _ => String::new(),
+    };
+    format!("[{number}]{key}: {error}")
+}
+
+fn in_one_line(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join(" ")
+}
+
 /// What only several upstreams together can get wrong.
 fn check_together(entries: &[UpstreamEntry]) -> Result<(), String> {
     let (mut names, mut prefixes, mut spaces) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for entry in entries {
+    for (number, entry) in entries.iter().enumerate() {
         if !names.insert(&entry.name) {
-            return Err(format!("two upstreams are called {:?}: rename one", entry.name));
+            return Err(format!(
+                "[{number}].name: two upstreams are called {:?}: rename one",
+                entry.name
+            ));
         }
         if !prefixes.insert(entry.prefix.as_str()) {
             return Err(format!(
-                "two upstreams have the prefix {}: change one",
+                "[{number}].prefix: two upstreams have the prefix {}: change one",
                 entry.prefix
             ));
         }
         if let Some(twice) = entry.ns.iter().find(|ns| !spaces.insert(ns.as_str())) {
-            return Err(format!("ns {twice:?} means two upstreams: keep one of them"));
+            return Err(format!(
+                "[{number}].ns: {twice:?} means two upstreams: keep one of them"
+            ));
         }
     }
     Ok(())
 }
 
-fn entry(table: UpstreamTable) -> Result<UpstreamEntry, String> {
+/// `number`: its place among the tables, from 0.
+fn entry(number: usize, table: UpstreamTable) -> Result<UpstreamEntry, String> {
     let name = table.name.clone();
     let read = read(table);
-    read.map_err(|reason| format!("upstream {name:?}: {reason}"))
+    // Each reason begins with its key.
+    read.map_err(|reason| format!("[{number}].{reason} (upstream {name:?})"))
 }
 
 fn read(table: UpstreamTable) -> Result<UpstreamEntry, String> {
@@ -249,11 +282,12 @@ fn read(table: UpstreamTable) -> Result<UpstreamEntry, String> {
     let rules = rules(&table.rules, rule)?;
     let prefix = table.prefix.as_ref().unwrap_or(&table.name);
     bounded(&[
-        &table.ns,
-        &table.realm_hosts,
-        &table.blob_hosts,
-        &table.allow,
-        &table.deny,
+        ("ns", &table.ns),
+        ("realm_hosts", &table.realm_hosts),
+        ("blob_hosts", &table.blob_hosts),
+        ("allowed_private", &table.allowed_private),
+        ("allow", &table.allow),
+        ("deny", &table.deny),
     ])?;
     Ok(UpstreamEntry {
         prefix: parsed("prefix", prefix)?,
@@ -302,9 +336,9 @@ fn no_budget(key: &str) -> String {
     format!("{key}: with 0 nothing could be asked; leave it out for no limit")
 }
 
-fn bounded(lists: &[&Vec<String>]) -> Result<(), String> {
-    match lists.iter().find(|list| list.len() > MOST_ENTRIES) {
-        Some(list) => Err(format!("a list of {}: at most {MOST_ENTRIES}", list.len())),
+fn bounded(lists: &[(&str, &Vec<String>)]) -> Result<(), String> {
+    match lists.iter().find(|(_, list)| list.len() > MOST_ENTRIES) {
+        Some((key, list)) => Err(format!("{key}: a list of {}: at most {MOST_ENTRIES}", list.len())),
         None => Ok(()),
     }
 }
@@ -379,7 +413,9 @@ fn origin(key: &str, text: &str) -> Result<Url, String> {
 
 fn login(table: &UpstreamTable) -> Result<Option<(String, SecretFrom)>, String> {
     let secret = match (&table.password_file, &table.password_env) {
-        (Some(_), Some(_)) => return Err("password_file and password_env: keep one of them".to_owned()),
+        (Some(_), Some(_)) => {
+            return Err("password_env: there is a password_file as well: keep one of them".to_owned());
+        }
         (Some(file), None) => Some(SecretFrom::File(file.clone())),
         (None, Some(name)) => Some(SecretFrom::Variable(name.clone())),
         (None, None) => None,
@@ -390,21 +426,20 @@ fn login(table: &UpstreamTable) -> Result<Option<(String, SecretFrom)>, String> 
         (Some(_), None) => {
             Err("username: it needs a password: name a password_file or a password_env".to_owned())
         }
-        (None, Some(_)) => Err("a password needs a username".to_owned()),
+        (None, Some(_)) => Err("username: a password needs one: name who logs in".to_owned()),
     }
 }
 
 fn rules(tables: &[RuleTable], of_all: UpstreamRule) -> Result<Vec<(RepoPattern, UpstreamRule)>, String> {
     if tables.len() > MOST_ENTRIES {
-        return Err(format!("{} rules: at most {MOST_ENTRIES}", tables.len()));
+        return Err(format!("rules: {} of them: at most {MOST_ENTRIES}", tables.len()));
     }
     let mut rules = Vec::with_capacity(tables.len());
-    for table in tables {
-        let pattern: RepoPattern = parsed("rules.pattern", &table.pattern)?;
-        rules.push((
-            pattern,
-            rule(of_all, [&table.fresh, &table.undecided, &table.gone])?,
-        ));
+    for (number, table) in tables.iter().enumerate() {
+        let within = |reason| format!("rules[{number}].{reason}");
+        let pattern: RepoPattern = parsed("pattern", &table.pattern).map_err(within)?;
+        let read = rule(of_all, [&table.fresh, &table.undecided, &table.gone]);
+        rules.push((pattern, read.map_err(within)?));
     }
     PatternMap::build(rules.clone()).map_err(|tie| format!("rules: {tie}"))?;
     Ok(rules)

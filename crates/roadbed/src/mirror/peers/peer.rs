@@ -134,7 +134,7 @@ impl Checked {
         self.peer.silent();
         match error {
             // It is gone on with from somewhere else.
-            UpstreamError::Broken { .. } => SourceError::Broken("a peer broke off".to_owned()),
+            UpstreamError::Broken { .. } => SourceError::Broken("a peer broke off".into()),
             error => told(error),
         }
     }

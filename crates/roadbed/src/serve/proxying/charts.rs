@@ -100,7 +100,7 @@ impl Files {
     fn url(&self, url: &str, behind: &str) -> Result<Url, SourceError> {
         let joined = self.base.join(url);
         let mut url =
-            joined.map_err(|error| SourceError::Broken(format!("its index names no URL: {error}")))?;
+            joined.map_err(|error| SourceError::Broken(format!("its index names no URL: {error}").into()))?;
         if !behind.is_empty() {
             let path = format!("{}{behind}", url.path());
             url.set_path(&path);
@@ -110,7 +110,7 @@ impl Files {
 
     async fn content(&self, url: &str, behind: &str, most: usize) -> Result<ChartFile, SourceError> {
         let file = self.file(self.url(url, behind)?, None, most, true).await?;
-        file.ok_or_else(|| SourceError::Broken("it says that a chart is what nobody has".to_owned()))
+        file.ok_or_else(|| SourceError::Broken("it says that a chart is what nobody has".into()))
     }
 
     /// A layer of a chart in a registry.
@@ -122,19 +122,18 @@ impl Files {
     ) -> Result<ChartFile, SourceError> {
         let named = InRegistry::parse(url).ok_or_else(|| {
             let url: String = url.chars().take(200).flat_map(char::escape_debug).collect();
-            SourceError::Broken(format!("its index names no chart in a registry: {url}"))
+            SourceError::Broken(format!("its index names no chart in a registry: {url}").into())
         })?;
         let registry = self.registry(&named.host)?;
         let found = registry.manifest(&named.repository, &named.reference, MANIFEST_BYTES);
         let found = found.await.map_err(told_elsewhere)?;
         let manifest = Manifest::parse(&found.bytes, None, &ManifestLimits::default()).map_err(|error| {
-            SourceError::Broken(format!("the manifest of a chart cannot be read: {error}"))
+            SourceError::Broken(format!("the manifest of a chart cannot be read: {error}").into())
         })?;
         if manifest.chart_archive().is_none() {
-            return Err(SourceError::Broken(format!(
-                "{} has no chart at {}",
-                named.host, named.repository
-            )));
+            return Err(SourceError::Broken(
+                format!("{} has no chart at {}", named.host, named.repository).into(),
+            ));
         }
         let layer = of(&manifest).ok_or(SourceError::NotFound)?;
         let bytes = fetched(&registry, &named.repository, layer, most).await?;
@@ -151,19 +150,20 @@ impl Files {
         if !self.client.may_send_to(&url) {
             return Err(SourceError::Broken(format!(
                 "its index names a chart at {host}, from which nothing is fetched: list {host} among its blob hosts if that is right"
-            )));
+            ).into()));
         }
         if registries.len() >= REGISTRIES {
             return Err(SourceError::Broken(format!(
                 "its index names more than {REGISTRIES} registries: pull the chart through an upstream for {host}"
-            )));
+            ).into()));
         }
         let settings = UpstreamSettings {
             url,
             ..self.others.clone()
         };
         let made = Upstream::new(settings, Instant::now);
-        let made = made.map_err(|error| SourceError::Broken(format!("its index names {host}: {error}")))?;
+        let made =
+            made.map_err(|error| SourceError::Broken(format!("its index names {host}: {error}").into()))?;
         registries.insert(host.to_owned(), made.clone());
         Ok(made)
     }
@@ -176,7 +176,7 @@ impl Files {
             format!("{}://{host}", self.base.scheme())
         };
         Url::parse(&text)
-            .map_err(|error| SourceError::Broken(format!("its index names no registry: {error}")))
+            .map_err(|error| SourceError::Broken(format!("its index names no registry: {error}").into()))
     }
 }
 
@@ -211,10 +211,9 @@ async fn fetched(
         }
     }
     if Digest::of(layer.digest.algorithm(), &bytes) != layer.digest {
-        return Err(SourceError::Broken(format!(
-            "the bytes of blob {} have another digest",
-            layer.digest
-        )));
+        return Err(SourceError::Broken(
+            format!("the bytes of blob {} have another digest", layer.digest).into(),
+        ));
     }
     Ok(bytes.into())
 }

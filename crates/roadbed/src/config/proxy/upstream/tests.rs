@@ -83,6 +83,45 @@ fn the_environment_has_them_in_one_line() {
     assert!(of("quay").unwrap_err().contains("expected"));
 }
 
+/// The key with its place and its line, for whoever has twenty upstreams.
+#[test]
+fn what_is_wrong_has_its_key_and_its_line() {
+    for (more, told) in [
+        ("allowed_private = [\"10.0.0.0/64\"]", "[1].allowed_private: "),
+        ("requests_per_hour = \"many\"", "[1].requests_per_hour: "),
+        ("password_env = \"P\"", "[1].username: "),
+        ("urls = 1", "[1]: unknown field `urls`"),
+        ("prefix = \"hub\"", "[1].prefix: two upstreams"),
+        (
+            "[[proxy.upstreams.rules]]\npattern = \"a\"\nundecided = \"?\"",
+            "[1].rules[0].undecided: ",
+        ),
+    ] {
+        let text = format!(
+            "[[proxy.upstreams]]\nname = \"hub\"\nurl = \"https://hub.example\"\n\n\
+             [[proxy.upstreams]]\nname = \"quay\"\nurl = \"https://quay.io\"\n{more}\n"
+        );
+        let error = load(&text).unwrap_err();
+        assert!(
+            error.contains(&format!("proxy.upstreams{told}")),
+            "{more}: {error}"
+        );
+        let at_table = ["[1]: ", "[1].username", "[1].rules[0]"];
+        let line = if at_table.iter().any(|place| told.starts_with(place)) {
+            5
+        } else {
+            8
+        };
+        assert!(
+            error.contains(&format!("roadbed.toml:{line}: ")),
+            "{more}: {error}"
+        );
+    }
+    let line = r#"[{ name = "a", url = "https://a.example" }, { name = "b", url = "https://b.example", library = 1 }]"#;
+    let error = UpstreamList::read(&ValueKind::String(line.to_owned())).unwrap_err();
+    assert!(error.starts_with("[1]: ") && error.contains("library"), "{error}");
+}
+
 #[test]
 fn what_is_wrong_is_named() {
     let quay = "[[proxy.upstreams]]\nname = \"quay\"\nurl = \"https://quay.io\"\n";
