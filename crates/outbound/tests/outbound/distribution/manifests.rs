@@ -150,7 +150,10 @@ async fn every_refusal_has_its_name() {
         panic!("{error:?}");
     };
     let told = source.to_string();
-    assert!(told.ends_with(r"503 Service Unavailable: closed\nuntil noon"), "{told}");
+    assert!(
+        told.ends_with(r"503 Service Unavailable: closed\nuntil noon"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
