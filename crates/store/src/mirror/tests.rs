@@ -223,10 +223,8 @@ async fn what_is_held_is_found_by_its_tag_and_its_digest() {
 }
 
 async fn note(kit: &Kit, what: &str) {
-    let noted = kit
-        .store
-        .note_setting(&Kit::operator(), "x", serde_json::json!(what));
-    noted.await.unwrap();
+    let (operator, what) = (Kit::operator(), serde_json::json!(what));
+    kit.store.note_setting(&operator, "x", what).await.unwrap();
 }
 
 async fn lines(kit: &Kit) -> i64 {
