@@ -287,10 +287,8 @@ impl ChartRepository {
                 );
                 Provenance::Unsigned
             }
-            SourceError::Throttled { .. }
-            | SourceError::Later { .. }
-            | SourceError::OverBudget { .. }
-            | SourceError::Unreachable(_) => Provenance::Unknown,
+            // It may be had another time.
+            _ => Provenance::Unknown,
         }
     }
 
