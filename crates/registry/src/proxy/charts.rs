@@ -303,10 +303,8 @@ impl ChartRepository {
                 );
                 Provenance::Unsigned
             }
-            SourceError::Throttled { .. }
-            | SourceError::Later { .. }
-            | SourceError::OverBudget { .. }
-            | SourceError::Unreachable(_) => Provenance::Unknown,
+            // It may be had another time.
+            _ => Provenance::Unknown,
         }
     }
 
