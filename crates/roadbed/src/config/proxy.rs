@@ -35,7 +35,7 @@ section! {
         prefetch: PrefetchList = PrefetchList::default();
         /// Blobs that are fetched from one upstream at the same time; others wait.
         flights: usize = 32, 1 => 4_096;
-        /// Blobs that are fetched or wait for that; like of all bounds over all upstreams, one user or robot has half, and one of several upstreams.
+        /// Blobs that are fetched or wait for that, half of them for one user or robot, and for one of several upstreams.
         queued_blobs: usize = limits().flights.queued, 1 => 1_000_000;
         /// Bytes of all blobs that are fetched at the same time; those of unknown length are counted as they come.
         flight_bytes: Size = Size(limits().flights.bytes), MIB => Size(1 << 50);
