@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::world::{World, is_final, manifest, until};
-use crate::harness::{admin, manifest::small_image};
+use crate::harness::{admin, login::Login, manifest::small_image};
 
 /// `bot` with the passwords `first` and `second`.
 const FIRST: &str = "Basic Ym90OmZpcnN0";
@@ -96,7 +96,7 @@ async fn steps_and_who_may_take_them() -> Result<()> {
     let unknown = world.roadbed(&["upstream", "test", "nobody"])?;
     let told = String::from_utf8_lossy(&unknown.stderr).into_owned();
     ensure!(!unknown.status.success() && told.contains("nobody"), "{told}");
-    let stranger = admin::user(&world.server, "stranger", "hub/**", &["pull"]).await?;
+    let stranger = world.node.with_login(Login::basic("node", admin::USER_PASSWORD));
     let asked = stranger
         .post("/api/v1/upstreams/hub/test")
         .header("content-type", "application/json")
