@@ -205,7 +205,7 @@ async fn what_is_held_is_found_by_its_tag_and_its_digest() {
     let both = index(&[image(b"config two", &[b"layer two"]).as_str()]);
     kit.put(&ci, "docker.io/b", &both, &["1"]).await.unwrap();
     let both = sha256(both.as_bytes());
-    let tag = Reference::Tag("1".parse().unwrap());
+    let tag = oci::Reference::Tag("1".parse().unwrap());
     for (name, reference, wanted) in [
         (Some("docker.io/a"), tag.clone(), vec![one]),
         (Some("docker.io/b"), tag.clone(), vec![both]),
@@ -223,10 +223,8 @@ async fn what_is_held_is_found_by_its_tag_and_its_digest() {
 }
 
 async fn note(kit: &Kit, what: &str) {
-    let noted = kit
-        .store
-        .note_setting(&Kit::operator(), "x", serde_json::json!(what));
-    noted.await.unwrap();
+    let (operator, what) = (Kit::operator(), serde_json::json!(what));
+    kit.store.note_setting(&operator, "x", what).await.unwrap();
 }
 
 async fn lines(kit: &Kit) -> i64 {
