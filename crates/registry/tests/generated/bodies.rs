@@ -3,7 +3,7 @@
 //! Shared by the fuzz targets (`fuzz/` at the root of the repository) and by `tests/generated.rs`.
 
 use access::{Authorization, Scope};
-use registry::{Query, Route};
+use registry::{ChartName, ChartPart, Query, Route};
 
 /// Path and query, split as HTTP does.
 pub(crate) fn request_target(data: &[u8]) {
@@ -48,9 +48,13 @@ fn spelled(route: &Route) -> String {
         Route::Tags(repo) => format!("/v2/{repo}/tags/list"),
         Route::Referrers(repo, digest) => format!("/v2/{repo}/referrers/{digest}"),
         Route::ChartIndex(prefix) => format!("/helm/{prefix}/index.yaml"),
-        Route::ChartArchive(repo, version) => {
+        Route::ChartArchive(repo, ChartName { version, part }) => {
             let (prefix, chart) = repo.as_str().rsplit_once('/').unwrap_or_default();
-            format!("/helm/{prefix}/charts/{chart}/{chart}-{version}.tgz")
+            let behind = match part {
+                ChartPart::Archive => "",
+                ChartPart::Provenance => ".prov",
+            };
+            format!("/helm/{prefix}/charts/{chart}/{chart}-{version}.tgz{behind}")
         }
     }
 }

@@ -124,7 +124,7 @@ fn upstream(config: &Config, store: &Store, numbered: Numbered<'_>) -> Result<Up
         }
         UpstreamKind::Helm => {
             let place: Arc<str> = entry.url.as_str().into();
-            let files = Arc::new(Files::new(client, entry.url.clone(), settings(config, entry)?));
+            let files = Arc::new(Files::new(client, entry.url.clone(), settings(config, numbered)?));
             let limits = config.proxy.chart_limits(entry.rule.fresh);
             let charts = ChartRepository::new(files, store.clone(), Arc::clone(&place), limits);
             let charts = Arc::new(charts);
