@@ -104,8 +104,7 @@ fn handshake(
 ) -> Result<StreamOwned<ClientConnection, Socket>> {
     let mut session = ClientConnection::new(Arc::clone(config), ServerName::IpAddress(address.ip().into()))?;
     let mut socket = Socket {
-        reader: BufReader::with_capacity(BUFFER_BYTES, socket.try_clone()?),
-        writer: socket,
+        reader: BufReader::with_capacity(BUFFER_BYTES, socket),
     };
     while session.is_handshaking() {
         session.complete_io(&mut socket).context("TLS handshake failed")?;
@@ -117,7 +116,6 @@ fn handshake(
 #[derive(Debug)]
 struct Socket {
     reader: BufReader<TcpStream>,
-    writer: TcpStream,
 }
 
 impl Read for Socket {
@@ -128,11 +126,11 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.writer.write(bytes)
+        self.reader.get_mut().write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.writer.flush()
+        self.reader.get_mut().flush()
     }
 }
 

@@ -32,7 +32,8 @@ const SETTINGS: [(&str, &str); 3] = [
 /// Measures it, plain and over TLS.
 pub(super) fn run(bench: &Bench) -> Result<Section> {
     let count = bench.scale.connections;
-    want_files(2 * count as u64 + 1_000)?;
+    // Each end is a process of its own.
+    want_files(count as u64 + 1_000)?;
     let mut section = Section::new("Anonymous resident memory (`RssAnon`) with 10,000 idle connections");
     for (transport, name, bar) in [
         (Transport::Plain, "plain HTTP", Some(Bar::AtMost(MEMORY))),
