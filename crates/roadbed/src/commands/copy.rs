@@ -219,8 +219,8 @@ mod tests {
                 "annotations": { "org.opencontainers.image.ref.name": tag },
             })
         };
-        let manifests = ["a", "b", "c"].map(image);
-        let index = json!({ "schemaVersion": 2, "manifests": manifests });
+        let images = ["a", "b", "c"].map(image);
+        let index = json!({ "schemaVersion": 2, "manifests": images });
         fs::write(root.path().join("index.json"), index.to_string()).unwrap();
         let source = Source::Layout(Box::new(layout::Directory::open(root.path()).unwrap()));
         let from: Place = "oci:dir".parse().unwrap();

@@ -159,7 +159,7 @@ fn is_mark(mark: File) -> io::Result<bool> {
     let bytes = read_up_to(mark, MARK_BYTES)?;
     let mark: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let version = mark["imageLayoutVersion"].as_str();
-    Ok(version.is_some_and(|version| version.starts_with("1.")))
+    Ok(bytes.len() <= MARK_BYTES && version.is_some_and(|version| version.starts_with("1.")))
 }
 
 fn digest_of(mut file: File, wanted: &Digest) -> io::Result<Digest> {
