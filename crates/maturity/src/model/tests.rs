@@ -251,7 +251,7 @@ fn a_long_chain_of_requirements_is_no_burden() {
 
 #[test]
 fn signals_have_a_largest_size() {
-    let many = vec!["{fact: owner-known}"; crate::signal::MAX_CONDITIONS + 1].join(", ");
+    let many = ["{fact: owner-known}"; crate::signal::MAX_CONDITIONS + 1].join(", ");
     let told = wrong(
         "signal: {fact: owner-known, days: 30}",
         &format!("signal: [{many}]"),
@@ -280,7 +280,7 @@ fn obligations_and_errors_have_a_largest_number() {
             .to_string()
             .contains("at most 200 are allowed")
     );
-    let wrong = vec!["  - {id: X}"; MAX_ERRORS].join("\n");
+    let wrong = ["  - {id: X}"; MAX_ERRORS].join("\n");
     let errors = Model::parse(
         "m.yaml",
         &MODEL.replace("criteria:\n", &format!("criteria:\n{wrong}\n")),
