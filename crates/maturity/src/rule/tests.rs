@@ -177,7 +177,12 @@ fn a_check_names_so_much_evidence_and_what_speaks_against_it_first() {
     let mut world = World::new();
     world.takes(0, placed("a", None, 1));
     for number in 0..MAX_LINKED + 5 {
-        world.sees(0, "app:a", &Fact::ImageScanned, Value::Flag(number.is_multiple_of(2)));
+        world.sees(
+            0,
+            "app:a",
+            &Fact::ImageScanned,
+            Value::Flag(number.is_multiple_of(2)),
+        );
     }
     let result = world
         .assessment
