@@ -17,6 +17,7 @@ mod incidents;
 mod jobs;
 mod judge;
 mod local;
+mod maturity;
 mod mirror;
 mod moment;
 mod output;
