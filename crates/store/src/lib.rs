@@ -59,6 +59,7 @@ mod layer_report;
 mod lock;
 mod maintenance;
 mod manifest;
+mod maturity;
 #[cfg(all(test, feature = "measure"))]
 mod measure;
 mod metrics;
@@ -138,6 +139,10 @@ pub use incoming::{Incoming, Intake, Landing};
 pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use maintenance::{LONGEST_MAINTENANCE, MAINTENANCE_REASON_BYTES, Maintenance, MaintenanceError};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
+pub use maturity::{
+    MAX_MODELS, MAX_RECORDS, MAX_SAID, MaturityChange, MaturityEntry, MaturityModel, MaturityNews,
+    MaturityPlace, MaturityRecord, MaturityStep, MaturityWords, NewMaturityModel, RecordKind,
+};
 pub use metrics::StoreMetrics;
 pub use mirror::{KeptImage, MirrorPermit, MirrorRefusal};
 pub use page::Page;
