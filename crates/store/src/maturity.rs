@@ -255,7 +255,15 @@ async fn say(tx: &Tx, actor: &Actor, words: MaturityWords) -> Result<i64, StoreE
         return Err(StoreError::Busy);
     }
     let event = event::record_numbered(tx, actor, words.kind, &words.subject, words.about).await?;
-    let numbered: Vec<(i64, &String)> = (0..).zip(&words.said).collect();
+    write_said(tx, event, &words.said).await?;
+    if let Some(record) = &words.record {
+        declared::set(tx, actor, record).await?;
+    }
+    Ok(event)
+}
+
+async fn write_said(tx: &Tx, event: i64, said: &[String]) -> Result<(), StoreError> {
+    let numbered: Vec<(i64, &String)> = (0..).zip(said).collect();
     for chunk in numbered.chunks(sql::CHUNK) {
         let sql = format!(
             "INSERT INTO maturity_said (event, part, body) VALUES {}",
@@ -266,10 +274,7 @@ async fn say(tx: &Tx, actor: &Actor, words: MaturityWords) -> Result<i64, StoreE
         });
         sql::execute_list(tx.sql(), &sql, values).await?;
     }
-    if let Some(record) = &words.record {
-        declared::set(tx, actor, record).await?;
-    }
-    Ok(event)
+    Ok(())
 }
 
 async fn carry(tx: &Tx, actor: &Actor, step: MaturityStep) -> Result<bool, StoreError> {

@@ -173,9 +173,10 @@ async fn models_and_records_are_kept_with_who_set_them() {
     let model = NewMaturityModel {
         name: "acme".to_owned(),
         rule_version: "cnmm@4+acme@1".to_owned(),
-        text: "model: acme".to_owned(),
+        documents: "[]".to_owned(),
         reason: "ours".to_owned(),
         enable_from: Timestamp(7),
+        said: vec!["judged".to_owned()],
     };
     kit.store
         .add_maturity_model(&operator, model.clone())

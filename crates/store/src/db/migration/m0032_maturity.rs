@@ -49,12 +49,12 @@ const TABLES: &[TableOf] = &[
         foreign: &[],
     },
     TableOf {
-        // Append-only. text: as it was sent. enable_from: from when it counts.
+        // Append-only. documents: as they were sent, JSON. enable_from: from when it counts.
         name: "maturity_model",
         columns: &[
             ("id", Key),
             ("name", Sorted),
-            ("text", Text),
+            ("documents", Text),
             ("author", Text),
             ("reason", Text),
             ("enable_from", Number),
