@@ -18,6 +18,7 @@ mod load;
 mod models;
 mod news;
 mod nightly;
+mod roster;
 mod service;
 
 pub(crate) use follow::follow;

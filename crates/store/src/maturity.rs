@@ -31,6 +31,8 @@ pub struct MaturityPlace {
     pub event: i64,
     /// Of the line behind it, which is about every subject: the last subject that is done.
     pub part: Option<String>,
+    /// Up to which moment it is known what became otherwise by itself.
+    pub at: Timestamp,
 }
 
 /// Something that is known.
@@ -97,6 +99,7 @@ pub struct MaturityStep {
 struct PlaceRow {
     event: i64,
     part: Option<String>,
+    at: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -226,10 +229,11 @@ impl Store {
 
 async fn place(on: &impl ConnectionTrait) -> Result<Option<MaturityPlace>, StoreError> {
     let row: Option<PlaceRow> =
-        sql::first(on, "SELECT event, part FROM maturity_place WHERE id = 1", []).await?;
+        sql::first(on, "SELECT event, part, at FROM maturity_place WHERE id = 1", []).await?;
     Ok(row.map(|row| MaturityPlace {
         event: row.event,
         part: row.part,
+        at: Timestamp(row.at),
     }))
 }
 
@@ -237,8 +241,8 @@ async fn begin(tx: &Tx) -> Result<MaturityPlace, StoreError> {
     let last: Option<sql::Number> =
         sql::first(tx.sql(), "SELECT COALESCE(MAX(seq), 0) AS number FROM event", []).await?;
     let event = last.map_or(0, |last| last.number);
-    let sql = "INSERT INTO maturity_place (id, event, part) VALUES (1, $1, NULL) ON CONFLICT DO NOTHING";
-    sql::execute(tx.sql(), sql, [event.into()]).await?;
+    let sql = "INSERT INTO maturity_place (id, event, part, at) VALUES (1, $1, NULL, $2) ON CONFLICT DO NOTHING";
+    sql::execute(tx.sql(), sql, [event.into(), tx.now().micros().into()]).await?;
     place(tx.sql())
         .await?
         .ok_or_else(|| StoreError::damaged("how far the log was read is not kept"))
@@ -293,8 +297,13 @@ async fn carry(tx: &Tx, actor: &Actor, step: MaturityStep) -> Result<bool, Store
         [step.to.event.into()],
     )
     .await?;
-    let sql = "UPDATE maturity_place SET event = $1, part = $2 WHERE id = 1";
-    sql::execute(tx.sql(), sql, [step.to.event.into(), step.to.part.into()]).await?;
+    let sql = "UPDATE maturity_place SET event = $1, part = $2, at = $3 WHERE id = 1";
+    let values: [Value; 3] = [
+        step.to.event.into(),
+        step.to.part.into(),
+        step.to.at.micros().into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await?;
     if step.news.is_empty() {
         tx.pass_by_followers();
     }

@@ -68,7 +68,11 @@ async fn what_is_said_waits_for_its_line_and_counts_once_whatever_is_closed_in_b
     kit.restart().await;
     assert_eq!(kit.store.maturity_place().await.unwrap(), from);
     assert_eq!(kit.store.maturity_said(event).await.unwrap(), many);
-    let to = MaturityPlace { event, part: None };
+    let to = MaturityPlace {
+        event,
+        part: Some(ALICE.to_owned()),
+        at: Timestamp(7),
+    };
     let step = MaturityStep {
         from: from.clone(),
         to: to.clone(),

@@ -13,6 +13,7 @@ use access::Role;
 use maturity::evidence::{MAX_PATTERNS, SubjectPattern};
 use maturity::words::{Subject, SubjectKind, SubjectName};
 use road::application::Application;
+use road::names::OwnerKind;
 use store::RoadEntries;
 
 use crate::applications::Sight as OfRepositories;
@@ -29,9 +30,13 @@ pub(crate) struct Sight {
     apps: BTreeSet<SubjectName>,
 }
 
-/// The team that owns an application, by the name that it has in maturity.
+/// The team that owns an application, by the name that it has in maturity. A person is no team.
 fn team_of(application: &Application) -> Option<SubjectName> {
-    application.owner.as_ref()?.value().name().parse().ok()
+    let owner = application.owner.as_ref()?.value();
+    if owner.kind() == OwnerKind::User {
+        return None;
+    }
+    owner.name().parse().ok()
 }
 
 fn name_of(application: &Application) -> Option<SubjectName> {

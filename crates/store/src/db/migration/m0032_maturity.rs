@@ -77,9 +77,15 @@ const TABLES: &[TableOf] = &[
         foreign: &[],
     },
     TableOf {
-        // One row: up to which line the log was read, and within a line that is about every subject, up to which.
+        // One row: up to which line the log was read, and within a line that is about every subject, up to which. at: up to which moment
+        // it is known what became otherwise by itself.
         name: "maturity_place",
-        columns: &[("id", Number), ("event", Number), ("part", MaybeText)],
+        columns: &[
+            ("id", Number),
+            ("event", Number),
+            ("part", MaybeText),
+            ("at", Number),
+        ],
         primary: &["id"],
         foreign: &[],
     },
