@@ -9,6 +9,8 @@
 //!
 //! - `maturity/declared.rs`: models, campaigns, the baseline, who holds which role, what was told before it happens.
 
+use std::collections::HashSet;
+
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use crate::db::{Tx, sql};
@@ -168,6 +170,21 @@ impl Store {
         let values = [after.into(), sql::to_db(limit as u64).into()];
         let rows: Vec<EntryRow> = sql::all(self.inner.db.read(), sql, values).await?;
         Ok(rows.into_iter().map(EntryRow::into_entry).collect())
+    }
+
+    /// Which of these names are those of something that is known.
+    pub async fn known_maturity_entries(&self, names: &[String]) -> Result<HashSet<String>, StoreError> {
+        let mut known = HashSet::new();
+        for chunk in names.chunks(sql::CHUNK) {
+            let sql = format!(
+                "SELECT name AS text FROM maturity_entry WHERE name IN ({})",
+                sql::placeholders(1, chunk.len())
+            );
+            let values = chunk.iter().map(|name| name.as_str().into());
+            let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), &sql, values).await?;
+            known.extend(rows.into_iter().map(|row| row.text));
+        }
+        Ok(known)
     }
 
     /// What followed, in its order: behind the number `after`, each with its number.

@@ -62,7 +62,10 @@ pub(super) fn kept(entry: &Entry) -> Result<MaturityEntry> {
 /// The same observation comes twice under the same name. One that says something else under the same id is kept beside it: which of
 /// them counts is for the assessment to say, and the same after every start.
 fn seen_name(evidence: &Evidence) -> String {
-    let until = evidence.seen.valid_until.map_or(0, OffsetDateTime::unix_timestamp);
+    let until = evidence
+        .seen
+        .valid_until
+        .map_or(0, OffsetDateTime::unix_timestamp);
     let seen = evidence.seen.observed_at.unix_timestamp();
     format!("{} {} {seen} {until}", evidence.seen.id, evidence.seen.value)
 }
@@ -100,4 +103,24 @@ pub(super) fn number(event: i64) -> EventId {
 /// The same as the store has it.
 pub(super) fn place(event: EventId) -> i64 {
     i64::try_from(event.0).unwrap_or(i64::MAX)
+}
+
+/// A change as it is kept. What time alone did is kept with the line that was read last.
+pub(super) fn changed(event: i64, change: &Change) -> Result<MaturityChange> {
+    Ok(MaturityChange {
+        event: change.event.map_or(event, place),
+        at: Timestamp::from(change.at),
+        subject: change.subject().to_string(),
+        body: serde_json::to_string(change).context("a change cannot be written")?,
+    })
+}
+
+/// The change that is kept.
+pub(super) fn change(kept: &MaturityChange) -> Result<Change> {
+    serde_json::from_str(&kept.body).with_context(|| {
+        format!(
+            "a change of {} with event {} cannot be read",
+            kept.subject, kept.event
+        )
+    })
 }

@@ -86,7 +86,10 @@ mod tests {
     #[test]
     fn what_moves_is_placed_anew_with_its_targets_and_what_is_undeclared_goes() {
         let of = |statements| Applications::build(statements).unwrap();
-        let first = of(vec![statement("shop/checkout", "team-a", 1), statement("old", "user:ann", 2)]);
+        let first = of(vec![
+            statement("shop/checkout", "team-a", 1),
+            statement("old", "user:ann", 2),
+        ]);
         let mut facts = Facts::default();
         let kinds = differences(&first, &facts);
         assert_eq!(kinds.len(), 2);
@@ -97,7 +100,10 @@ mod tests {
             categories: [("technology".parse().unwrap(), 3)].into(),
             ..Targets::default()
         };
-        let mut aimed = facts.placement(&"shop/checkout".parse().unwrap()).unwrap().clone();
+        let mut aimed = facts
+            .placement(&"shop/checkout".parse().unwrap())
+            .unwrap()
+            .clone();
         aimed.targets = targets.clone();
         take(&mut facts, vec![EntryKind::Placed(Box::new(aimed))]);
         let moved = of(vec![statement("shop/checkout", "team-b", 1)]);

@@ -66,8 +66,7 @@ impl MaturityService {
             kind: said.kind,
             subject: said.subject,
             about: said.about,
-            said: entries::said(&said.entries)
-                .map_err(|error| MaturityError::Failed(error.into()))?,
+            said: entries::said(&said.entries).map_err(|error| MaturityError::Failed(error.into()))?,
             record: said.record,
         };
         let event = self.store.say_maturity(&actor, words).await?;

@@ -93,6 +93,9 @@ async fn what_is_said_waits_for_its_line_and_counts_once_whatever_is_closed_in_b
         kit.store.maturity_entries(entries[0].0, 10).await.unwrap().len(),
         1
     );
+    let asked = ["two".to_owned(), "three".to_owned()];
+    let known = kit.store.known_maturity_entries(&asked).await.unwrap();
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), ["two"]);
     assert_eq!(kit.store.maturity_changes(0, 10).await.unwrap().len(), 2);
     let page = kit.store.maturity_history(ALICE, None, 1).await.unwrap();
     assert!(page.more);
