@@ -93,7 +93,7 @@ pub use incidents::{
     Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection, Sight,
 };
 pub use judging::{Asked, Judging, JudgingError};
-pub use self::maturity::{Maturing, Maturity, MaturityError, Said};
+pub use self::maturity::{Maturing, Maturity, MaturityError, ModelDocument, Said};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::images::images_to_plan;
 pub use rebases::items::MAX_REPORTED;

@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, Result};
 use maturity::{
-    model::{CNCF_PLATFORM, CNMM, Library, Model},
+    model::{CNCF_PLATFORM, CNMM, Library, Model, ModelErrors},
     words::Slug,
 };
-use serde::{Deserialize, Serialize};
 use store::{MaturityModel, Timestamp};
+use web::{MaturityError, ModelDocument};
 
 /// What counts where nobody has applied anything.
 const SHIPPED: &str = "cnmm";
@@ -14,18 +14,10 @@ const SHIPPED: &str = "cnmm";
 /// Documents that are shipped.
 const SHIPPED_DOCUMENTS: [(&str, &str); 2] = [("cnmm-4.yaml", CNMM), ("cncf-platform-1.yaml", CNCF_PLATFORM)];
 
-/// A document as it was sent.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-struct Document {
-    file: String,
-    text: String,
-}
-
-/// All documents: of those with one id the one that was sent last; what was sent counts in place of what is shipped.
-pub(super) fn library(models: &[MaturityModel]) -> Result<Library> {
-    let mut library = Library::default();
+/// Adds all documents: of those with one id the one that was sent last; what was sent counts in place of what is shipped.
+fn fill(library: &mut Library, models: &[MaturityModel]) -> Result<()> {
     for model in models.iter().rev() {
-        let documents: Vec<Document> = serde_json::from_str(&model.documents)
+        let documents: Vec<ModelDocument> = serde_json::from_str(&model.documents)
             .with_context(|| format!("the documents of model {} cannot be read", model.name))?;
         for document in documents.iter().rev() {
             // An older one of the same id.
@@ -35,7 +27,31 @@ pub(super) fn library(models: &[MaturityModel]) -> Result<Library> {
     for (file, text) in SHIPPED_DOCUMENTS {
         let _ = library.add(file, text);
     }
-    Ok(library)
+    Ok(())
+}
+
+/// A model with documents in place of those of the same ids; without an id, that of the last of them.
+pub(super) fn with(
+    models: &[MaturityModel],
+    documents: &[ModelDocument],
+    id: Option<Slug>,
+) -> Result<Model, MaturityError> {
+    let (mut library, mut last) = (Library::default(), None);
+    for document in documents {
+        last = Some(library.add(&document.file, &document.text).map_err(unreadable)?);
+    }
+    fill(&mut library, models).map_err(|error| MaturityError::Failed(error.into()))?;
+    let id = id.or(last);
+    let id = id.ok_or_else(|| MaturityError::Malformed("name the model that is to count".to_owned()))?;
+    library.model(&id).map_err(unreadable)
+}
+
+fn unreadable(errors: ModelErrors) -> MaturityError {
+    let mut told: Vec<String> = errors.errors.iter().map(ToString::to_string).collect();
+    if errors.more > 0 {
+        told.push(format!("and {} more", errors.more));
+    }
+    MaturityError::Model(told)
 }
 
 /// When another model may count, if none is applied before; the end of time if never.
@@ -57,12 +73,14 @@ pub(super) fn due(models: &[MaturityModel], now: Timestamp) -> Result<Model> {
     let (name, known) = match begun(models, now) {
         Some(model) => {
             let known = models.iter().filter(|other| other.id <= model.id);
-            (model.name.as_str(), known.cloned().collect())
+            (model.name.as_str(), known.cloned().collect::<Vec<_>>())
         }
         None => (SHIPPED, Vec::new()),
     };
     let id: Slug = name.parse().context("the model that counts has no name")?;
-    library(&known)?
+    let mut library = Library::default();
+    fill(&mut library, &known)?;
+    library
         .model(&id)
         .with_context(|| format!("the model {name} cannot be read"))
 }
@@ -100,13 +118,21 @@ mod tests {
     #[test]
     fn a_document_that_was_sent_counts_in_place_of_an_older_one() {
         let text = CNMM.replacen("version:", "# ours\nversion:", 1);
-        let documents = serde_json::to_string(&[Document {
+        let documents = serde_json::to_string(&[ModelDocument {
             file: "ours.yaml".to_owned(),
             text,
         }])
         .unwrap();
         let models = [applied(1, "cnmm", &documents, 0), applied(2, "cnmm", "[]", 0)];
-        assert!(library(&models).unwrap().ids().count() >= 2);
         assert_eq!(due(&models, Timestamp(1)).unwrap().id().as_str(), SHIPPED);
+        let named = with(&models, &[], Some("cncf-platform".parse().unwrap())).unwrap();
+        assert_eq!(named.id().as_str(), "cncf-platform");
+        let broken = ModelDocument {
+            file: "ours.yaml".to_owned(),
+            text: "kind: [".to_owned(),
+        };
+        let refused = with(&models, &[broken], None).unwrap_err();
+        assert!(matches!(refused, MaturityError::Model(_)), "{refused}");
+        assert!(matches!(with(&models, &[], None), Err(MaturityError::Malformed(_))));
     }
 }

@@ -10,6 +10,7 @@ use maturity::{
     history::{Change, What},
     model::TopicId,
     scorecard::{Drop, next_drops},
+    words::SubjectKind,
 };
 use serde_json::json;
 use store::{EventKind, LogLine, MaturityNews};
@@ -103,7 +104,8 @@ fn falls_soon(assessment: &Assessment, placement: &Placement, topic: &TopicId, d
 
 fn expires(assessment: &Assessment, item: &InboxItem) -> MaturityNews {
     let ends = item.until.and_then(|until| until.format(&Rfc3339).ok());
-    let placement = assessment.facts().placement(&item.subject.name);
+    let of_app = item.subject.kind == SubjectKind::App;
+    let placement = assessment.facts().placement(&item.subject.name).filter(|_| of_app);
     let id = item
         .attestation
         .as_ref()

@@ -61,13 +61,17 @@ impl Follower {
         let until = models::next(&applied, now);
         let assessed = Arc::clone(&self.assessed);
         let read = tokio::task::spawn_blocking(move || -> Result<_> {
-            let (library, model) = (models::library(&applied)?, models::due(&applied, now)?);
+            let model = models::due(&applied, now)?;
             let assessment = assessed.read().unwrap_or_else(PoisonError::into_inner);
             let is_other = assessment.model().fingerprint() != model.fingerprint();
-            Ok((library, is_other.then_some(model)))
+            Ok(is_other.then_some(model))
         });
-        let (library, model) = read.await.context("the models were lost")??;
-        self.service.library.store(Arc::new(library));
+        let read = read.await.context("the models were lost")?;
+        let model = read.unwrap_or_else(|error| {
+            let error = format!("{error:#}");
+            tracing::error!(error, "the model that is to count cannot be read: the one before judges on");
+            None
+        });
         if let Some(model) = model {
             let words = MaturityWords {
                 kind: EventKind::MaturityModel,
