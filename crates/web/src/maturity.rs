@@ -22,7 +22,9 @@ use crate::problem::{ApiError, Kind};
 use crate::state::WebState;
 
 mod attestations;
+mod campaigns;
 mod evidence;
+mod groups;
 mod inbox;
 mod models;
 mod roles;
@@ -31,7 +33,9 @@ mod sight;
 mod targets;
 
 pub(crate) use attestations::*;
+pub(crate) use campaigns::*;
 pub(crate) use evidence::*;
+pub(crate) use groups::*;
 pub(crate) use inbox::*;
 pub use models::ModelDocument;
 pub(crate) use models::*;

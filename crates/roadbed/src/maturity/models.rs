@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use maturity::{
+    campaign::Campaign,
     model::{CNCF_PLATFORM, CNMM, Library, Model, ModelErrors},
     words::Slug,
 };
@@ -68,8 +69,20 @@ fn begun(models: &[MaturityModel], now: Timestamp) -> Option<&MaturityModel> {
     begun.max_by_key(|model| (model.enable_from, model.id))
 }
 
-/// The model that counts at a moment: of those whose time has come, the one whose time came last.
-pub(super) fn due(models: &[MaturityModel], now: Timestamp) -> Result<Model> {
+/// The model that counts at a moment: of those whose time has come, the one whose time came last, with the rules that campaigns become.
+pub(super) fn due(models: &[MaturityModel], campaigns: &[Campaign], now: Timestamp) -> Result<Model> {
+    let rules = campaigns.iter().filter_map(Campaign::obligation);
+    rules.into_iter().try_fold(begun_model(models, now)?, |model, rule| {
+        let id = rule.id.clone();
+        // Its criteria may be retired by now.
+        Ok(model.oblige(rule).unwrap_or_else(|error| {
+            tracing::warn!(%error, campaign = %id, "a campaign cannot become a rule");
+            model
+        }))
+    })
+}
+
+fn begun_model(models: &[MaturityModel], now: Timestamp) -> Result<Model> {
     let (name, known) = match begun(models, now) {
         Some(model) => {
             let known = models.iter().filter(|other| other.id <= model.id);
@@ -107,7 +120,7 @@ mod tests {
             applied(1, "cncf-platform", "[]", 20),
             applied(2, "cnmm", "[]", 10),
         ];
-        let at = |now| due(&models, Timestamp(now)).unwrap().id().to_string();
+        let at = |now| due(&models, &[], Timestamp(now)).unwrap().id().to_string();
         assert_eq!(at(5), SHIPPED);
         assert_eq!(at(15), "cnmm");
         assert_eq!(at(25), "cncf-platform");
@@ -124,7 +137,7 @@ mod tests {
         }])
         .unwrap();
         let models = [applied(1, "cnmm", &documents, 0), applied(2, "cnmm", "[]", 0)];
-        assert_eq!(due(&models, Timestamp(1)).unwrap().id().as_str(), SHIPPED);
+        assert_eq!(due(&models, &[], Timestamp(1)).unwrap().id().as_str(), SHIPPED);
         let named = with(&models, &[], Some("cncf-platform".parse().unwrap())).unwrap();
         assert_eq!(named.id().as_str(), "cncf-platform");
         let broken = ModelDocument {

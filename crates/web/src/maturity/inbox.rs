@@ -1,6 +1,9 @@
 //! What people have to look at: what is due, what waits for a second person, what ends soon and what ended.
 
-use ::maturity::attestation::{InboxItem, inbox};
+use std::collections::BTreeMap;
+
+use ::maturity::attestation::{InboxItem, Roles, inbox};
+use ::maturity::words::Subject;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use time::Duration;
@@ -60,8 +63,13 @@ pub(crate) async fn get_inbox(
     let now = state.store.now().to_utc();
     let items = asked(&state, move |assessment| {
         let all = inbox(assessment.facts(), assessment.model(), now, soon).into_iter();
-        let is_theirs = |item: &InboxItem| !query.mine || voice.roles(&sight, &item.subject).0.contains(&item.role);
-        all.filter(|item| sight.sees(&item.subject) && is_theirs(item)).collect::<Vec<_>>()
+        let seen = all.filter(|item| sight.sees(&item.subject));
+        let mut roles: BTreeMap<Subject, Roles> = BTreeMap::new();
+        let mut is_theirs = |item: &InboxItem| {
+            let of_subject = || voice.roles(&sight, &item.subject);
+            roles.entry(item.subject.clone()).or_insert_with(of_subject).0.contains(&item.role)
+        };
+        seen.filter(|item| !query.mine || is_theirs(item)).collect::<Vec<_>>()
     });
     let mut items = items.await?;
     let more_items = items.len().saturating_sub(MAX_TOLD) as u64;
