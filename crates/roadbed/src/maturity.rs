@@ -6,10 +6,12 @@
 //! store, behind requests, and goes on at the place.
 //!
 //! - `maturity/collector.rs`: what turns stored facts into evidence.
-//! - `maturity/entries.rs`: entries and changes as the store keeps them.
+//! - `maturity/entries.rs`: entries and changes as the store keeps them. `maturity/roster.rs`: who belongs to whom.
 //! - `maturity/load.rs`: what a start reads. `maturity/models.rs`: which model counts.
 //! - `maturity/follow.rs`: the log, line by line. `maturity/nightly.rs`: everything of everybody, once a day.
 //! - `maturity/news.rs`: what owners are told. `maturity/service.rs`: for the API.
+
+use std::sync::Arc;
 
 pub(crate) mod collector;
 mod entries;
@@ -20,11 +22,11 @@ mod news;
 mod nightly;
 mod roster;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use follow::follow;
 pub(crate) use service::MaturityService;
-
-use std::sync::Arc;
 
 /// All that turns stored facts into evidence.
 pub(crate) fn collectors() -> Vec<Arc<dyn collector::Collector>> {

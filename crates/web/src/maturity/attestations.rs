@@ -122,6 +122,7 @@ struct Voucher {
 
 impl Voucher {
     async fn of(state: &WebState, session: Session) -> Result<Self, ApiError> {
+        let session = session.signed_in()?;
         keeper(state)?;
         let sight = Sight::of(state, session).await?;
         let name = sight.session.caller.principal_name().parse();

@@ -48,6 +48,7 @@ pub(crate) async fn push_evidence(
     session: Session,
     Body(push): Body<Box<RawValue>>,
 ) -> Result<Body<PushedEvidence>, ApiError> {
+    let session = session.signed_in()?;
     let keeper = keeper(&state)?;
     let sight = Sight::of(&state, session).await?;
     let name = sight.session.caller.principal_name().to_owned();

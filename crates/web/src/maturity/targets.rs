@@ -49,6 +49,7 @@ pub(crate) async fn set_targets(
     session: Session,
     Body(new): Body<AppTargets>,
 ) -> Result<Body<AppTargets>, ApiError> {
+    let session = session.signed_in()?;
     let keeper = keeper(&state)?;
     let sight = Sight::of(&state, session).await?;
     let subject = Subject::app(new.app.clone());
