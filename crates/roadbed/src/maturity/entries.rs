@@ -9,7 +9,6 @@ use maturity::{
 };
 use oci::{Algorithm, Digest};
 use store::{MaturityChange, MaturityEntry, Timestamp};
-use time::OffsetDateTime;
 
 use super::collector::Asked;
 
@@ -59,15 +58,10 @@ pub(super) fn kept(entry: &Entry) -> Result<MaturityEntry> {
     })
 }
 
-/// The same observation comes twice under the same name. One that says something else under the same id is kept beside it: which of
-/// them counts is for the assessment to say, and the same after every start.
+/// The same observation comes twice under the same id, and counts once. One that says something else under the same id is kept beside it:
+/// which of them counts is for the assessment to say, and the same after every start.
 fn seen_name(evidence: &Evidence) -> String {
-    let until = evidence
-        .seen
-        .valid_until
-        .map_or(0, OffsetDateTime::unix_timestamp);
-    let seen = evidence.seen.observed_at.unix_timestamp();
-    format!("{} {} {seen} {until}", evidence.seen.id, evidence.seen.value)
+    format!("{} {}", evidence.seen.id, evidence.seen.value)
 }
 
 fn about(kind: &EntryKind) -> (&'static str, String) {
