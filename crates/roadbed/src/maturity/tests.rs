@@ -64,8 +64,18 @@ impl Collector for Watcher {
     fn of_event<'a>(&'a self, asked: Asked, event: &'a LogLine) -> Collected<'a> {
         Box::pin(async move {
             match event.subject.as_str() {
-                "good" => Ok(vec![seen(asked, Fact::PipelineDefined, true, &format!("w/{}", event.seq))]),
-                "bad" => Ok(vec![seen(asked, Fact::PipelineDefined, false, &format!("w/{}", event.seq))]),
+                "good" => Ok(vec![seen(
+                    asked,
+                    Fact::PipelineDefined,
+                    true,
+                    &format!("w/{}", event.seq),
+                )]),
+                "bad" => Ok(vec![seen(
+                    asked,
+                    Fact::PipelineDefined,
+                    false,
+                    &format!("w/{}", event.seq),
+                )]),
                 "broken" => Err(anyhow::anyhow!("nobody can read this")),
                 _ => Ok(Vec::new()),
             }
@@ -134,9 +144,19 @@ impl Kit {
             tier: Some(1),
             ..Statement::new("shop/checkout".parse().unwrap(), By::Declared, "test")
         };
-        store.set_application(&Actor::operator("test"), &statement).await.unwrap();
+        store
+            .set_application(&Actor::operator("test"), &statement)
+            .await
+            .unwrap();
         let (service, following) = start(&store, &watcher);
-        let kit = Self { dir, clock, store, watcher, service, following };
+        let kit = Self {
+            dir,
+            clock,
+            store,
+            watcher,
+            service,
+            following,
+        };
         kit.until(|kit| kit.service.assessment().is_ok()).await;
         kit
     }
@@ -162,8 +182,18 @@ impl Kit {
     /// Something happens, and counts.
     async fn happen(&self, subject: &str) {
         let operator = Actor::operator("test");
-        self.store.note_setting(&operator, subject, json!({})).await.unwrap();
-        let last = self.store.log_lines(0, 100_000).await.unwrap().last().unwrap().seq;
+        self.store
+            .note_setting(&operator, subject, json!({}))
+            .await
+            .unwrap();
+        let last = self
+            .store
+            .log_lines(0, 100_000)
+            .await
+            .unwrap()
+            .last()
+            .unwrap()
+            .seq;
         self.until(|kit| *kit.service.counted.borrow() >= last).await;
     }
 
@@ -192,7 +222,10 @@ impl Kit {
 
     async fn told(&self, kind: EventKind) -> Vec<LogLine> {
         let lines = self.store.log_lines(0, 100_000).await.unwrap();
-        lines.into_iter().filter(|line| line.kind == kind.name()).collect()
+        lines
+            .into_iter()
+            .filter(|line| line.kind == kind.name())
+            .collect()
     }
 }
 
@@ -204,17 +237,34 @@ async fn what_happens_counts_and_a_start_knows_the_same() {
     assert_eq!(kit.state(PIPELINE), State::Met);
     let before = kit.changes();
     let stored = kit.store.maturity_changes(0, 100_000).await.unwrap();
-    let stored: Vec<Change> = stored.iter().map(|(_, change)| entries::change(change).unwrap()).collect();
+    let stored: Vec<Change> = stored
+        .iter()
+        .map(|(_, change)| entries::change(change).unwrap())
+        .collect();
     assert_eq!(stored, before);
     let entries = kit.store.maturity_entries(0, 100_000).await.unwrap().len();
     kit.restart().await;
     assert_eq!(kit.state(PIPELINE), State::Met);
     assert_eq!(kit.changes(), before);
     kit.happen("nothing").await;
-    assert_eq!(kit.store.maturity_entries(0, 100_000).await.unwrap().len(), entries);
-    let placement = kit.service.assessment().unwrap().read().unwrap().facts().placement(&app().name).cloned();
+    assert_eq!(
+        kit.store.maturity_entries(0, 100_000).await.unwrap().len(),
+        entries
+    );
+    let placement = kit
+        .service
+        .assessment()
+        .unwrap()
+        .read()
+        .unwrap()
+        .facts()
+        .placement(&app().name)
+        .cloned();
     let placement = placement.unwrap();
-    assert_eq!((placement.team.unwrap().as_str(), placement.tier), ("payments", Some(1)));
+    assert_eq!(
+        (placement.team.unwrap().as_str(), placement.tier),
+        ("payments", Some(1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,7 +275,12 @@ async fn the_night_asks_about_everybody_once_a_day() {
     let asked = kit.watcher.nights.lock().unwrap().clone();
     assert_eq!(
         asked,
-        ["app:shop/checkout", "org:organisation", "platform:default", "team:payments"]
+        [
+            "app:shop/checkout",
+            "org:organisation",
+            "platform:default",
+            "team:payments"
+        ]
     );
     assert_eq!(kit.state("TE-REL-1"), State::Met);
     let entries = kit.store.maturity_entries(0, 100_000).await.unwrap().len();
@@ -234,7 +289,10 @@ async fn the_night_asks_about_everybody_once_a_day() {
     assert_eq!(kit.told(EventKind::MaturityEvaluate).await.len(), 2);
     assert_eq!(kit.watcher.nights.lock().unwrap().len(), 8);
     // What is seen again under its id is known.
-    assert_eq!(kit.store.maturity_entries(0, 100_000).await.unwrap().len(), entries);
+    assert_eq!(
+        kit.store.maturity_entries(0, 100_000).await.unwrap().len(),
+        entries
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,7 +303,11 @@ async fn a_fall_is_told_and_a_collector_that_fails_holds_up_nobody() {
         let assessment = kit.service.assessment().unwrap();
         let assessment = assessment.read().unwrap();
         let card = assessment.scorecard(&app()).unwrap();
-        card.topics.iter().find(|topic| topic.topic.to_string() == "process/release").unwrap().level
+        card.topics
+            .iter()
+            .find(|topic| topic.topic.to_string() == "process/release")
+            .unwrap()
+            .level
     };
     assert_eq!(level(&kit), Some(1));
     kit.happen("broken").await;
@@ -254,9 +316,18 @@ async fn a_fall_is_told_and_a_collector_that_fails_holds_up_nobody() {
     assert_eq!(level(&kit), Some(0));
     kit.happen("nothing").await;
     let falls = kit.told(EventKind::MaturityFall).await;
-    let fall = falls.iter().find(|fall| fall.body["topic"] == "process/release").unwrap();
-    assert_eq!((fall.subject.as_str(), &fall.body["team"]), ("app:shop/checkout", &json!("payments")));
-    assert_eq!((&fall.body["from"], &fall.body["to"], &fall.body["because"]), (&json!(1), &json!(0), &json!(PIPELINE)));
+    let fall = falls
+        .iter()
+        .find(|fall| fall.body["topic"] == "process/release")
+        .unwrap();
+    assert_eq!(
+        (fall.subject.as_str(), &fall.body["team"]),
+        ("app:shop/checkout", &json!("payments"))
+    );
+    assert_eq!(
+        (&fall.body["from"], &fall.body["to"], &fall.body["because"]),
+        (&json!(1), &json!(0), &json!(PIPELINE))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,11 +348,20 @@ async fn what_is_said_counts_before_it_is_answered_and_survives_a_move() {
         owner: Some("checkout".parse().unwrap()),
         ..Statement::new("shop/checkout".parse().unwrap(), By::Declared, "test")
     };
-    kit.store.set_application(&Actor::operator("test"), &moved).await.unwrap();
+    kit.store
+        .set_application(&Actor::operator("test"), &moved)
+        .await
+        .unwrap();
     kit.happen("nothing").await;
     for _ in 0..2 {
         let assessment = kit.service.assessment().unwrap();
-        let placement = assessment.read().unwrap().facts().placement(&app().name).cloned().unwrap();
+        let placement = assessment
+            .read()
+            .unwrap()
+            .facts()
+            .placement(&app().name)
+            .cloned()
+            .unwrap();
         assert_eq!(placement.team.unwrap().as_str(), "checkout");
         assert_eq!(placement.targets.categories.len(), 1);
         kit.restart().await;
@@ -305,7 +385,11 @@ async fn what_cannot_be_is_refused_and_counts_for_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_counts_when_its_time_comes() {
     let mut kit = Kit::new().await;
-    let model = kit.service.model(Vec::new(), Some("cncf-platform".parse().unwrap())).await.unwrap();
+    let model = kit
+        .service
+        .model(Vec::new(), Some("cncf-platform".parse().unwrap()))
+        .await
+        .unwrap();
     let later = kit.store.now().plus(Duration::from_hours(1));
     let kept = NewMaturityModel {
         name: "cncf-platform".to_owned(),
@@ -315,8 +399,20 @@ async fn a_model_counts_when_its_time_comes() {
         enable_from: later,
         said: Vec::new(),
     };
-    kit.service.apply_model(Actor::operator("test"), kept, model).await.unwrap();
-    let judges = |kit: &Kit| kit.service.assessment().unwrap().read().unwrap().model().id().to_string();
+    kit.service
+        .apply_model(Actor::operator("test"), kept, model)
+        .await
+        .unwrap();
+    let judges = |kit: &Kit| {
+        kit.service
+            .assessment()
+            .unwrap()
+            .read()
+            .unwrap()
+            .model()
+            .id()
+            .to_string()
+    };
     assert_eq!(judges(&kit), "cnmm");
     kit.restart().await;
     assert_eq!(judges(&kit), "cnmm");

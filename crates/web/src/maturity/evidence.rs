@@ -63,14 +63,19 @@ pub(crate) async fn push_evidence(
     });
     let evidence = read.await?.map_err(|errors| refused(&errors))?;
     if evidence.is_empty() {
-        return Err(ApiError::malformed("the push has no entries: write at least one under `evidence`"));
+        return Err(ApiError::malformed(
+            "the push has no entries: write at least one under `evidence`",
+        ));
     }
     let entries = evidence.len() as u64;
     let said = Said {
         kind: EventKind::EvidencePush,
         subject: name,
         about: about(&evidence),
-        entries: evidence.into_iter().map(|one| EntryKind::Seen(Box::new(one))).collect(),
+        entries: evidence
+            .into_iter()
+            .map(|one| EntryKind::Seen(Box::new(one)))
+            .collect(),
         record: None,
     };
     let actor = Actor::speaker(&sight.session.caller, "evidence");
@@ -100,6 +105,9 @@ fn refused(errors: &[::maturity::evidence::PushError]) -> ApiError {
     if more > 0 {
         told.push(format!("and {more} more"));
     }
-    let detail = format!("nothing of the push was taken: {} of its entries cannot be", errors.len());
+    let detail = format!(
+        "nothing of the push was taken: {} of its entries cannot be",
+        errors.len()
+    );
     ApiError::new(kind, detail).with_errors(told)
 }

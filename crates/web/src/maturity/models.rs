@@ -157,7 +157,9 @@ pub(crate) async fn apply_model(
     Body(new): Body<NewModel>,
 ) -> Result<Body<ModelOutcome>, ApiError> {
     if new.documents.is_empty() && new.model.is_none() {
-        return Err(ApiError::malformed("send documents, or name the model that is to count"));
+        return Err(ApiError::malformed(
+            "send documents, or name the model that is to count",
+        ));
     }
     if new.reason.len() > REASON_BYTES {
         let detail = format!("the reason is longer than {REASON_BYTES} bytes: say it shorter");
@@ -170,7 +172,10 @@ pub(crate) async fn apply_model(
     let comparison = {
         let model = model.clone();
         let at = new.enable_from.map_or(now, |from| from.0.max(now)).to_utc();
-        asked(&state, move |assessment| compare(assessment.model(), &model, assessment.facts(), at)).await?
+        asked(&state, move |assessment| {
+            compare(assessment.model(), &model, assessment.facts(), at)
+        })
+        .await?
     };
     let mut outcome = ModelOutcome {
         rule_version: rule_version.clone(),

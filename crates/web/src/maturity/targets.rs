@@ -66,7 +66,10 @@ pub(crate) async fn set_targets(
         };
         let unknown = targets.unknown(assessment.model());
         if !unknown.is_empty() {
-            let detail = format!("the model has no such topics, categories or levels: {}", unknown.join(", "));
+            let detail = format!(
+                "the model has no such topics, categories or levels: {}",
+                unknown.join(", ")
+            );
             return Err(ApiError::malformed(detail));
         }
         let known = assessment.facts().placement(&wanted.app).cloned();

@@ -65,7 +65,8 @@ impl Maturing for Keeper {
     fn model(&self, documents: Vec<ModelDocument>, id: Option<Slug>) -> Maturity<'_, Model> {
         Box::pin(async move {
             let mut library = Library::shipped().unwrap();
-            let unreadable = |error: maturity::model::ModelErrors| MaturityError::Model(vec![error.to_string()]);
+            let unreadable =
+                |error: maturity::model::ModelErrors| MaturityError::Model(vec![error.to_string()]);
             let mut last = None;
             for document in documents {
                 last = Some(library.add(&document.file, &document.text).map_err(unreadable)?);
@@ -95,7 +96,8 @@ async fn world() -> (World, Arc<Keeper>) {
     assert!(keeper.assessment.set(Arc::new(RwLock::new(assessment))).is_ok());
     assert!(keeper.store.set(world.store.clone()).is_ok());
     for (name, pattern) in [("shop", "team/**"), ("hidden", "other/**")] {
-        let body = json!({ "name": name, "repositories": [pattern], "owner": format!("team-{name}"), "tier": 1 });
+        let body =
+            json!({ "name": name, "repositories": [pattern], "owner": format!("team-{name}"), "tier": 1 });
         world
             .ask(Who::Administrator, "PUT", "/applications", Some(&body))
             .await
@@ -150,11 +152,18 @@ async fn whoever_sees_none_of_an_application_is_told_nothing_of_it() {
     assert_eq!(of_all(&get(&world, Who::Puller, organisation).await), 1);
     assert_eq!(of_all(&get(&world, Who::Nobody, organisation).await), 0);
     let teams = get(&world, Who::Puller, "/maturity/heat-map").await["teams"].clone();
-    assert_eq!((teams.as_array().unwrap().len(), &teams[0]["team"]), (1, &json!("team-shop")));
+    assert_eq!(
+        (teams.as_array().unwrap().len(), &teams[0]["team"]),
+        (1, &json!("team-shop"))
+    );
     let inbox = get(&world, Who::Nobody, "/maturity/inbox").await;
     let items = inbox["items"].as_array().unwrap();
-    assert!(!items.is_empty() && items.iter().all(|item| item["subject"] == "org:organisation"
-        || item["subject"] == "platform:default"));
+    assert!(
+        !items.is_empty()
+            && items
+                .iter()
+                .all(|item| item["subject"] == "org:organisation" || item["subject"] == "platform:default")
+    );
 }
 
 #[tokio::test]
@@ -176,27 +185,71 @@ async fn who_may_push_to_all_of_its_repositories_speaks_for_an_application() {
     let at = now(&world);
     assert_eq!(state_of(&world, PIPELINE).await, "unknown");
     let push = fact("app:shop", "pipeline-defined", &at);
-    world.ask(Who::Puller, "POST", "/evidence", Some(&push)).await.expect(403);
-    let told = world.ask(Who::Robot, "POST", "/evidence", Some(&push)).await.expect(200).json();
+    world
+        .ask(Who::Puller, "POST", "/evidence", Some(&push))
+        .await
+        .expect(403);
+    let told = world
+        .ask(Who::Robot, "POST", "/evidence", Some(&push))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(told["entries"], 1);
     assert_eq!(state_of(&world, PIPELINE).await, "met");
-    let why = get(&world, Who::Puller, "/maturity/why?subject=app:shop&criterion=PR-REL-1").await;
-    assert!(why["checks"][0]["evidence"][0].as_str().unwrap().starts_with("robot/"), "{why}");
+    let why = get(
+        &world,
+        Who::Puller,
+        "/maturity/why?subject=app:shop&criterion=PR-REL-1",
+    )
+    .await;
+    assert!(
+        why["checks"][0]["evidence"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("robot/"),
+        "{why}"
+    );
     let said = keeper.said.lock().unwrap().clone();
     assert_eq!((said.len(), said[0].subject.as_str()), (1, "robot"));
     assert_eq!(said[0].about["subjects"], json!(["app:shop"]));
     // Who holds all of a team's applications speaks for the team; nobody but administrators for what is larger.
     let (book, caller) = ("team:team-shop", Who::Robot);
     let refused = world
-        .ask(caller, "POST", "/evidence", Some(&fact(book, "pipeline-defined", &at)))
+        .ask(
+            caller,
+            "POST",
+            "/evidence",
+            Some(&fact(book, "pipeline-defined", &at)),
+        )
         .await
         .expect(400)
         .json();
-    assert!(refused["errors"][0].as_str().unwrap().contains("known of the app"), "{refused}");
-    for subject in ["app:hidden", "team:team-hidden", "org:organisation", "platform:default"] {
+    assert!(
+        refused["errors"][0]
+            .as_str()
+            .unwrap()
+            .contains("known of the app"),
+        "{refused}"
+    );
+    for subject in [
+        "app:hidden",
+        "team:team-hidden",
+        "org:organisation",
+        "platform:default",
+    ] {
         let push = fact(subject, "pipeline-defined", &at);
-        let refused = world.ask(Who::Robot, "POST", "/evidence", Some(&push)).await.expect(403).json();
-        assert!(refused["errors"][0].as_str().unwrap().contains("may not speak for"), "{refused}");
+        let refused = world
+            .ask(Who::Robot, "POST", "/evidence", Some(&push))
+            .await
+            .expect(403)
+            .json();
+        assert!(
+            refused["errors"][0]
+                .as_str()
+                .unwrap()
+                .contains("may not speak for"),
+            "{refused}"
+        );
     }
 }
 
@@ -206,13 +259,22 @@ async fn a_push_counts_as_a_whole_or_not_at_all() {
     let at = now(&world);
     let mut push = fact("app:shop", "pipeline-defined", &at);
     let entries = push["evidence"].as_array_mut().unwrap();
-    entries.push(json!({ "subject": "app:shop", "fact": "pipelin-defined", "value": true, "observed_at": at }));
+    entries
+        .push(json!({ "subject": "app:shop", "fact": "pipelin-defined", "value": true, "observed_at": at }));
     entries.push(json!({ "subject": "app:shop", "fact": "image-signed", "value": true, "observed_at": at }));
     entries.push(json!({ "subject": "app:shop", "fact": "gitops-managed", "value": true, "observed_at": "2126-01-01T00:00:00Z" }));
-    let refused = world.ask(Who::Robot, "POST", "/evidence", Some(&push)).await.expect(400).json();
+    let refused = world
+        .ask(Who::Robot, "POST", "/evidence", Some(&push))
+        .await
+        .expect(400)
+        .json();
     let errors = refused["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 3);
-    for (error, part) in errors.iter().zip(["did you mean `pipeline-defined`", "the registry itself", "in the future"]) {
+    for (error, part) in errors.iter().zip([
+        "did you mean `pipeline-defined`",
+        "the registry itself",
+        "in the future",
+    ]) {
         assert!(error.as_str().unwrap().contains(part), "{error}");
     }
     assert_eq!(state_of(&world, PIPELINE).await, "unknown");
@@ -220,12 +282,27 @@ async fn a_push_counts_as_a_whole_or_not_at_all() {
         .ask(Who::Robot, "POST", "/evidence", Some(&json!({ "evidence": [] })))
         .await
         .expect(400);
-    world.ask(Who::Robot, "POST", "/evidence", Some(&json!({ "facts": [] }))).await.expect(400);
+    world
+        .ask(Who::Robot, "POST", "/evidence", Some(&json!({ "facts": [] })))
+        .await
+        .expect(400);
     let many: Vec<Value> = (0..1_001)
         .map(|number| json!({ "subject": "app:shop", "fact": "chaos-run", "item": format!("i{number}"), "value": true, "observed_at": at }))
         .collect();
-    let refused = world.ask(Who::Robot, "POST", "/evidence", Some(&json!({ "evidence": many }))).await.expect(400);
-    assert!(refused.text().contains("at most 1000 are read"), "{}", refused.text());
+    let refused = world
+        .ask(
+            Who::Robot,
+            "POST",
+            "/evidence",
+            Some(&json!({ "evidence": many })),
+        )
+        .await
+        .expect(400);
+    assert!(
+        refused.text().contains("at most 1000 are read"),
+        "{}",
+        refused.text()
+    );
     assert!(keeper.said.lock().unwrap().is_empty());
 }
 
@@ -236,83 +313,165 @@ async fn a_second_person_in_the_role_confirms_what_somebody_vouches_for() {
     let path = "/maturity/attestations";
     world.ask(Who::Pusher, "POST", path, Some(&new)).await.expect(403);
     world.ask(Who::Nobody, "POST", path, Some(&new)).await.expect(404);
-    let kept = world.ask(Who::Owner, "POST", path, Some(&new)).await.expect(200).json();
+    let kept = world
+        .ask(Who::Owner, "POST", path, Some(&new))
+        .await
+        .expect(200)
+        .json();
     let id = kept["attestation"]["id"].as_str().unwrap().to_owned();
     assert_ne!(state_of(&world, VOUCHED).await, "met");
     let inbox = get(&world, Who::Owner, "/maturity/inbox?mine=true").await;
     let waits = |item: &Value| item["attestation"] == id.as_str() && item["kind"] == "unconfirmed";
     assert!(inbox["items"].as_array().unwrap().iter().any(waits), "{inbox}");
     let confirm = format!("{path}/{id}/confirm");
-    world.ask(Who::Owner, "POST", &confirm, Some(&json!({}))).await.expect(403);
-    world.ask(Who::Pusher, "POST", &confirm, Some(&json!({}))).await.expect(403);
-    world.ask(Who::Nobody, "POST", &confirm, Some(&json!({}))).await.expect(404);
+    world
+        .ask(Who::Owner, "POST", &confirm, Some(&json!({})))
+        .await
+        .expect(403);
+    world
+        .ask(Who::Pusher, "POST", &confirm, Some(&json!({})))
+        .await
+        .expect(403);
+    world
+        .ask(Who::Nobody, "POST", &confirm, Some(&json!({})))
+        .await
+        .expect(404);
     let role = json!({ "holders": ["pusher"] });
     world
-        .ask(Who::Administrator, "PUT", "/maturity/roles/service-owner", Some(&role))
+        .ask(
+            Who::Administrator,
+            "PUT",
+            "/maturity/roles/service-owner",
+            Some(&role),
+        )
         .await
         .expect(200);
-    let confirmed = world.ask(Who::Pusher, "POST", &confirm, Some(&json!({}))).await.expect(200).json();
+    let confirmed = world
+        .ask(Who::Pusher, "POST", &confirm, Some(&json!({})))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(confirmed["confirmed"]["by"], "pusher");
     assert_eq!(state_of(&world, VOUCHED).await, "met");
-    world.ask(Who::Administrator, "POST", &confirm, Some(&json!({}))).await.expect(409);
+    world
+        .ask(Who::Administrator, "POST", &confirm, Some(&json!({})))
+        .await
+        .expect(409);
     let listed = get(&world, Who::Puller, &format!("{path}?subject=app:shop")).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
-    assert!(get(&world, Who::Nobody, path).await["items"].as_array().unwrap().is_empty());
+    assert!(
+        get(&world, Who::Nobody, path).await["items"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
 async fn what_is_vouched_for_ends_by_its_day_by_revocation_and_goes_on_by_renewal() {
     let (world, _) = world().await;
     let path = "/maturity/attestations";
-    let new = |from: &str, until: &str| {
-        json!({ "subject": "app:shop", "criterion": VOUCHED, "link": "https://wiki.example/slo", "from": from, "until": until })
-    };
+    let new = |from: &str, until: &str| json!({ "subject": "app:shop", "criterion": VOUCHED, "link": "https://wiki.example/slo", "from": from, "until": until });
     let at = now(&world);
     for (from, until) in [
         (at.as_str(), "2020-01-01T00:00:00Z"),
         (at.as_str(), "2126-01-01T00:00:00Z"),
         ("2100-01-01T00:00:00Z", "2100-02-01T00:00:00Z"),
     ] {
-        world.ask(Who::Owner, "POST", path, Some(&new(from, until))).await.expect(400);
+        world
+            .ask(Who::Owner, "POST", path, Some(&new(from, until)))
+            .await
+            .expect(400);
     }
     let linkless = json!({ "subject": "app:shop", "criterion": VOUCHED, "link": "seen it" });
-    world.ask(Who::Owner, "POST", path, Some(&linkless)).await.expect(400);
+    world
+        .ask(Who::Owner, "POST", path, Some(&linkless))
+        .await
+        .expect(400);
     let proven = json!({ "subject": "app:shop", "criterion": PIPELINE, "link": "https://x.example" });
-    world.ask(Who::Owner, "POST", path, Some(&proven)).await.expect(400);
+    world
+        .ask(Who::Owner, "POST", path, Some(&proven))
+        .await
+        .expect(400);
     let plain = json!({ "subject": "app:shop", "criterion": VOUCHED, "link": "https://wiki.example/slo" });
-    let first = world.ask(Who::Owner, "POST", path, Some(&plain)).await.expect(200).json();
+    let first = world
+        .ask(Who::Owner, "POST", path, Some(&plain))
+        .await
+        .expect(200)
+        .json();
     let id = first["attestation"]["id"].as_str().unwrap().to_owned();
     let renewal = json!({ "link": "https://wiki.example/slo2" });
     let renewed = world
-        .ask(Who::Administrator, "POST", &format!("{path}/{id}/renew"), Some(&renewal))
+        .ask(
+            Who::Administrator,
+            "POST",
+            &format!("{path}/{id}/renew"),
+            Some(&renewal),
+        )
         .await
         .expect(200)
         .json();
     assert_eq!(renewed["attestation"]["renews"], id.as_str());
     let revoke = format!("{path}/{id}/revoke");
     let why = json!({ "reason": "moved" });
-    world.ask(Who::Owner, "POST", &revoke, Some(&json!({ "reason": " " }))).await.expect(400);
-    world.ask(Who::Pusher, "POST", &revoke, Some(&why)).await.expect(403);
-    let revoked = world.ask(Who::Owner, "POST", &revoke, Some(&why)).await.expect(200).json();
-    assert_eq!((&revoked["revoked"]["by"], &revoked["revoked"]["reason"]), (&json!("owner"), &json!("moved")));
-    world.ask(Who::Owner, "POST", &format!("{path}/ghost/revoke"), Some(&why)).await.expect(404);
+    world
+        .ask(Who::Owner, "POST", &revoke, Some(&json!({ "reason": " " })))
+        .await
+        .expect(400);
+    world
+        .ask(Who::Pusher, "POST", &revoke, Some(&why))
+        .await
+        .expect(403);
+    let revoked = world
+        .ask(Who::Owner, "POST", &revoke, Some(&why))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&revoked["revoked"]["by"], &revoked["revoked"]["reason"]),
+        (&json!("owner"), &json!("moved"))
+    );
+    world
+        .ask(Who::Owner, "POST", &format!("{path}/ghost/revoke"), Some(&why))
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
 async fn targets_are_set_by_who_administers_all_of_its_repositories() {
     let (world, _) = world().await;
-    let targets = json!({ "app": "shop", "categories": { "technology": 2 }, "topics": { "process/release": 1 } });
+    let targets =
+        json!({ "app": "shop", "categories": { "technology": 2 }, "topics": { "process/release": 1 } });
     let path = "/maturity/targets";
-    world.ask(Who::Pusher, "PUT", path, Some(&targets)).await.expect(403);
-    world.ask(Who::Nobody, "PUT", path, Some(&targets)).await.expect(404);
+    world
+        .ask(Who::Pusher, "PUT", path, Some(&targets))
+        .await
+        .expect(403);
+    world
+        .ask(Who::Nobody, "PUT", path, Some(&targets))
+        .await
+        .expect(404);
     let wrong = json!({ "app": "shop", "topics": { "process/releases": 1 } });
     let refused = world.ask(Who::Owner, "PUT", path, Some(&wrong)).await.expect(400);
-    assert!(refused.text().contains("process/releases: 1"), "{}", refused.text());
-    world.ask(Who::Owner, "PUT", path, Some(&targets)).await.expect(200);
+    assert!(
+        refused.text().contains("process/releases: 1"),
+        "{}",
+        refused.text()
+    );
+    world
+        .ask(Who::Owner, "PUT", path, Some(&targets))
+        .await
+        .expect(200);
     let card = get(&world, Who::Puller, "/maturity/scorecard?subject=app:shop").await;
     let topics = card["scorecard"]["topics"].as_array().unwrap();
-    let release = topics.iter().find(|topic| topic["topic"] == "process/release").unwrap();
-    assert_eq!((&release["target"], &release["standing"]), (&json!(1), &json!("below")));
+    let release = topics
+        .iter()
+        .find(|topic| topic["topic"] == "process/release")
+        .unwrap();
+    assert_eq!(
+        (&release["target"], &release["standing"]),
+        (&json!(1), &json!("below"))
+    );
     let next = get(&world, Who::Puller, "/maturity/next?subject=app:shop").await;
     assert_eq!(next.as_array().unwrap().len(), 3);
 }
@@ -323,7 +482,10 @@ async fn it_can_be_asked_where_somebody_stood() {
     let before = now(&world);
     world.later(60);
     let push = fact("app:shop", "pipeline-defined", &now(&world));
-    world.ask(Who::Robot, "POST", "/evidence", Some(&push)).await.expect(200);
+    world
+        .ask(Who::Robot, "POST", "/evidence", Some(&push))
+        .await
+        .expect(200);
     let after = now(&world);
     let then = |at: String| {
         let world = &world;
@@ -342,7 +504,10 @@ async fn it_can_be_asked_where_somebody_stood() {
 async fn a_model_is_previewed_before_it_is_applied() {
     let (world, _) = world().await;
     let push = fact("app:shop", "pipeline-defined", &now(&world));
-    world.ask(Who::Robot, "POST", "/evidence", Some(&push)).await.expect(200);
+    world
+        .ask(Who::Robot, "POST", "/evidence", Some(&push))
+        .await
+        .expect(200);
     let broken = json!({ "documents": [{ "file": "ours.yaml", "text": "kind: [" }] });
     let refused = world
         .ask(Who::Administrator, "POST", "/maturity/models", Some(&broken))
@@ -352,14 +517,22 @@ async fn a_model_is_previewed_before_it_is_applied() {
     assert!(!refused["errors"].as_array().unwrap().is_empty(), "{refused}");
     let other = json!({ "model": "cncf-platform", "reason": "we measure the platform" });
     let preview = world
-        .ask(Who::Administrator, "POST", "/maturity/models?preview=true", Some(&other))
+        .ask(
+            Who::Administrator,
+            "POST",
+            "/maturity/models?preview=true",
+            Some(&other),
+        )
         .await
         .expect(200)
         .json();
     assert_eq!(preview["applied"], false);
     assert!(!preview["comparison"]["retired"].as_array().unwrap().is_empty());
     let model = get(&world, Who::Nobody, "/maturity/model").await;
-    assert_eq!((&model["model"]["id"], model["applied"].as_array().unwrap().len()), (&json!("cnmm"), 0));
+    assert_eq!(
+        (&model["model"]["id"], model["applied"].as_array().unwrap().len()),
+        (&json!("cnmm"), 0)
+    );
     let applied = world
         .ask(Who::Administrator, "POST", "/maturity/models", Some(&other))
         .await
@@ -369,7 +542,10 @@ async fn a_model_is_previewed_before_it_is_applied() {
     let model = get(&world, Who::Nobody, "/maturity/model").await;
     assert_eq!(model["model"]["id"], "cncf-platform");
     assert_eq!(model["applied"][0]["author"], Value::Null);
-    world.ask(Who::Administrator, "POST", "/maturity/models", Some(&json!({}))).await.expect(400);
+    world
+        .ask(Who::Administrator, "POST", "/maturity/models", Some(&json!({})))
+        .await
+        .expect(400);
 }
 
 #[tokio::test]
@@ -382,18 +558,48 @@ async fn a_campaign_counts_the_applications_that_are_seen() {
     });
     let mut wrong = new.clone();
     wrong["criteria"] = json!(["PR-REL-99"]);
-    world.ask(Who::Administrator, "POST", path, Some(&wrong)).await.expect(400);
-    let set = world.ask(Who::Administrator, "POST", path, Some(&new)).await.expect(200).json();
-    assert_eq!((&set["campaign"]["owner"], &set["progress"]["count"]["unknown"]), (&json!("admin"), &json!(2)));
+    world
+        .ask(Who::Administrator, "POST", path, Some(&wrong))
+        .await
+        .expect(400);
+    let set = world
+        .ask(Who::Administrator, "POST", path, Some(&new))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&set["campaign"]["owner"], &set["progress"]["count"]["unknown"]),
+        (&json!("admin"), &json!(2))
+    );
     let push = fact("app:shop", "pipeline-defined", &now(&world));
-    world.ask(Who::Robot, "POST", "/evidence", Some(&push)).await.expect(200);
+    world
+        .ask(Who::Robot, "POST", "/evidence", Some(&push))
+        .await
+        .expect(200);
     let seen = get(&world, Who::Puller, path).await[0]["progress"].clone();
-    assert_eq!(seen["count"], json!({ "done": 1, "exempt": 0, "open": 0, "unknown": 0 }));
+    assert_eq!(
+        seen["count"],
+        json!({ "done": 1, "exempt": 0, "open": 0, "unknown": 0 })
+    );
     assert_eq!(seen["teams"].as_array().unwrap().len(), 1);
     let all = get(&world, Who::Administrator, path).await[0]["progress"].clone();
-    assert_eq!(all["count"], json!({ "done": 1, "exempt": 0, "open": 0, "unknown": 1 }));
-    world.ask(Who::Administrator, "DELETE", "/maturity/campaigns/ghost", None).await.expect(404);
-    world.ask(Who::Administrator, "DELETE", "/maturity/campaigns/pipelines", None).await.expect(204);
+    assert_eq!(
+        all["count"],
+        json!({ "done": 1, "exempt": 0, "open": 0, "unknown": 1 })
+    );
+    world
+        .ask(Who::Administrator, "DELETE", "/maturity/campaigns/ghost", None)
+        .await
+        .expect(404);
+    world
+        .ask(
+            Who::Administrator,
+            "DELETE",
+            "/maturity/campaigns/pipelines",
+            None,
+        )
+        .await
+        .expect(204);
     assert_eq!(get(&world, Who::Puller, path).await, json!([]));
 }
 
