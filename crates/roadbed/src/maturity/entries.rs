@@ -9,6 +9,7 @@ use maturity::{
 };
 use oci::{Algorithm, Digest};
 use store::{MaturityChange, MaturityEntry, Timestamp};
+use time::OffsetDateTime;
 
 use super::collector::Asked;
 
@@ -87,6 +88,12 @@ pub(super) fn entry(kept: &MaturityEntry) -> Result<Entry> {
         at: kept.at.to_utc(),
         kind,
     })
+}
+
+/// A moment as the store has it, which counts in microseconds: not before anything that was recorded up to it.
+pub(super) fn up_to(at: OffsetDateTime) -> Timestamp {
+    let Timestamp(micros) = Timestamp::from(at);
+    Timestamp(micros + i64::from(at.nanosecond() % 1_000 > 0))
 }
 
 /// A line's number as entries have it.

@@ -295,7 +295,7 @@ impl Follower {
             let changes = assessment.advance(now.to_utc());
             let mut taken = Taken::default();
             taken.changed(&assessment, event, &changes);
-            taken.at = Timestamp::from(assessment.now());
+            taken.at = entries::up_to(assessment.now());
             taken
         });
         let taken = advanced.await.context("what ended was lost")?;
@@ -360,6 +360,7 @@ fn take_in(assessed: &RwLock<Assessment>, fresh: Vec<(Entry, MaturityEntry)>) ->
             Some(refusal) => taken.refused.push(format!("{}: {refusal}", row.name)),
         }
     }
-    taken.at = Timestamp::from(assessed.read().unwrap_or_else(PoisonError::into_inner).now());
+    let now = assessed.read().unwrap_or_else(PoisonError::into_inner).now();
+    taken.at = entries::up_to(now);
     taken
 }

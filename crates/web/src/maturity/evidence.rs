@@ -6,7 +6,7 @@ use access::Role;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use store::{Actor, EventKind};
 use utoipa::ToSchema;
@@ -46,7 +46,7 @@ pub struct PushedEvidence {
 pub(crate) async fn push_evidence(
     State(state): State<WebState>,
     session: Session,
-    Body(push): Body<Box<RawValue>>,
+    Body(push): Body<Value>,
 ) -> Result<Body<PushedEvidence>, ApiError> {
     let session = session.signed_in()?;
     let keeper = keeper(&state)?;
@@ -59,7 +59,7 @@ pub(crate) async fn push_evidence(
     let now = state.store.now().to_utc();
     let read = asked(&state, move |assessment| {
         let limits = EvidenceLimits::default();
-        read_pushed(push.get().as_bytes(), &sender, assessment.model(), now, &limits)
+        read_pushed(push.to_string().as_bytes(), &sender, assessment.model(), now, &limits)
     });
     let evidence = read.await?.map_err(|errors| refused(&errors))?;
     if evidence.is_empty() {
@@ -83,7 +83,7 @@ pub(crate) async fn push_evidence(
     Ok(Body(PushedEvidence { event, entries }))
 }
 
-fn about(evidence: &[Evidence]) -> serde_json::Value {
+fn about(evidence: &[Evidence]) -> Value {
     let subjects: BTreeSet<String> = evidence.iter().map(|one| one.subject.to_string()).collect();
     let more = subjects.len().saturating_sub(SUBJECTS_NAMED);
     let named: Vec<_> = subjects.into_iter().take(SUBJECTS_NAMED).collect();
