@@ -59,10 +59,12 @@ pub(super) fn kept(entry: &Entry) -> Result<MaturityEntry> {
     })
 }
 
-/// The same observation comes twice under the same id, and counts once. One that says something else under the same id is kept beside it:
-/// which of them counts is for the assessment to say, and the same after every start.
+/// `id value observed until`: the same observation comes twice under the same name, and counts once. Collectors read it back. One that says
+/// something else under the same id is kept beside it: which of them counts is for the assessment to say, and the same after every start.
 fn seen_name(evidence: &Evidence) -> String {
-    format!("{} {}", evidence.seen.id, evidence.seen.value)
+    let seen = &evidence.seen;
+    let until = seen.valid_until.map_or(0, OffsetDateTime::unix_timestamp);
+    format!("{} {} {} {until}", seen.id, seen.value, seen.observed_at.unix_timestamp())
 }
 
 fn about(kind: &EntryKind) -> (&'static str, String) {

@@ -16,6 +16,7 @@ use serde_json::json;
 use store::{
     Actor, EventKind, LogLine, ManualClock, NewMaturityModel, Store, StoreConfig, StoreLimits, Timestamp,
 };
+use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 use web::{Maturing as _, Said};
 
@@ -24,6 +25,9 @@ use super::{
     collector::{Asked, Collected, Collector},
     entries, follow,
 };
+
+/// When everything begins.
+const START: Timestamp = Timestamp(1_795_336_380_000_000);
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -36,7 +40,13 @@ struct Watcher {
     nights: Mutex<Vec<String>>,
 }
 
-fn seen(asked: Asked, fact: Fact, value: bool, id: &str) -> maturity::facts::Entry {
+fn seen(
+    asked: Asked,
+    observed_at: OffsetDateTime,
+    fact: Fact,
+    value: bool,
+    id: &str,
+) -> maturity::facts::Entry {
     let evidence = Evidence {
         subject: app(),
         fact,
@@ -44,7 +54,7 @@ fn seen(asked: Asked, fact: Fact, value: bool, id: &str) -> maturity::facts::Ent
         seen: Observation {
             id: id.parse().unwrap(),
             value: Value::Flag(value),
-            observed_at: asked.at,
+            observed_at,
             valid_until: None,
             source: Source {
                 name: "watcher".into(),
@@ -66,12 +76,14 @@ impl Collector for Watcher {
             match event.subject.as_str() {
                 "good" => Ok(vec![seen(
                     asked,
+                    asked.at,
                     Fact::PipelineDefined,
                     true,
                     &format!("w/{}", event.seq),
                 )]),
                 "bad" => Ok(vec![seen(
                     asked,
+                    asked.at,
                     Fact::PipelineDefined,
                     false,
                     &format!("w/{}", event.seq),
@@ -86,7 +98,13 @@ impl Collector for Watcher {
         let mut nights = self.nights.lock().unwrap_or_else(PoisonError::into_inner);
         nights.push(subject.to_string());
         let entries = if *subject == app() {
-            vec![seen(asked, Fact::ManifestsInGit, true, "w/manifests")]
+            vec![seen(
+                asked,
+                START.to_utc(),
+                Fact::ManifestsInGit,
+                true,
+                "w/manifests",
+            )]
         } else {
             Vec::new()
         };
@@ -136,7 +154,7 @@ impl Kit {
     /// One application, `shop/checkout` of `payments`.
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::starting_at(Timestamp(1_795_336_380_000_000)));
+        let clock = Arc::new(ManualClock::starting_at(START));
         let store = open(&dir, &clock).await;
         let watcher = Arc::new(Watcher::default());
         let statement = Statement {
@@ -375,7 +393,7 @@ async fn what_cannot_be_is_refused_and_counts_for_nothing() {
         event: maturity::words::EventId(1),
         at: kit.store.now().to_utc() + time::Duration::DAY,
     };
-    let entry = seen(future, Fact::PipelineDefined, true, "w/future");
+    let entry = seen(future, future.at, Fact::PipelineDefined, true, "w/future");
     kit.say(vec![entry.kind]).await;
     assert_eq!(kit.state(PIPELINE), State::Unknown);
     kit.restart().await;
