@@ -9,12 +9,14 @@
 //! - `maturity/entries.rs`: entries and changes as the store keeps them. `maturity/roster.rs`: who belongs to whom.
 //! - `maturity/load.rs`: what a start reads. `maturity/models.rs`: which model counts.
 //! - `maturity/follow.rs`: the log, line by line. `maturity/nightly.rs`: everything of everybody, once a day.
+//! - `maturity/figures.rs`: who counts how fast, safe and fresh everything is.
 //! - `maturity/news.rs`: what owners are told. `maturity/service.rs`: for the API.
 
 use std::sync::Arc;
 
 pub(crate) mod collector;
 mod entries;
+pub(crate) mod figures;
 mod follow;
 mod load;
 mod models;
