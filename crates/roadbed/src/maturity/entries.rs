@@ -64,7 +64,12 @@ pub(super) fn kept(entry: &Entry) -> Result<MaturityEntry> {
 fn seen_name(evidence: &Evidence) -> String {
     let seen = &evidence.seen;
     let until = seen.valid_until.map_or(0, OffsetDateTime::unix_timestamp);
-    format!("{} {} {} {until}", seen.id, seen.value, seen.observed_at.unix_timestamp())
+    format!(
+        "{} {} {} {until}",
+        seen.id,
+        seen.value,
+        seen.observed_at.unix_timestamp()
+    )
 }
 
 fn about(kind: &EntryKind) -> (&'static str, String) {

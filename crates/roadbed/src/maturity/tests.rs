@@ -7,6 +7,7 @@ use maturity::{
     evidence::{Evidence, Observation, Source, Trust, Value},
     facts::{EntryKind, Targets},
     history::Change,
+    kpi::fold::{Baseline, BaselineError},
     rule::State,
     signal::Fact,
     words::{CriterionId, Subject},
@@ -23,7 +24,9 @@ use web::{Maturing as _, Said};
 use super::{
     MaturityService,
     collector::{Asked, Collected, Collector},
-    entries, follow,
+    entries,
+    figures::{Counting, Figures, FiguresAsked},
+    follow,
 };
 
 /// When everything begins.
@@ -109,6 +112,42 @@ impl Collector for Watcher {
             Vec::new()
         };
         Box::pin(async move { Ok(entries) })
+    }
+}
+
+struct NoFigures;
+
+impl Figures for NoFigures {
+    fn figures(&self, asked: FiguresAsked) -> Counting<'_, Vec<serde_json::Value>> {
+        let of = asked.baseline.map_or(0, |baseline| baseline.apps.len());
+        let sees = (asked.sees)(&app().name);
+        Box::pin(async move { Ok(vec![json!({ "of": of, "sees": sees })]) })
+    }
+
+    fn freeze(
+        &self,
+        now: OffsetDateTime,
+        end: OffsetDateTime,
+        reason: String,
+    ) -> Counting<'_, Result<Baseline, BaselineError>> {
+        let baseline = Baseline {
+            frozen_at: now,
+            reason,
+            source: maturity::kpi::Source::RegistryProxy,
+            weeks: Vec::new(),
+            apps: [
+                ("shop/checkout".parse().unwrap(), vec![1]),
+                ("other".parse().unwrap(), vec![2]),
+            ]
+            .into(),
+        };
+        Box::pin(async move {
+            Ok(if end > now {
+                Err(BaselineError::NotOver)
+            } else {
+                Ok(baseline)
+            })
+        })
     }
 }
 
@@ -438,4 +477,25 @@ async fn a_model_counts_when_its_time_comes() {
     kit.until(|kit| judges(kit) == "cncf-platform").await;
     kit.restart().await;
     assert_eq!(judges(&kit), "cncf-platform");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_baseline_is_kept_and_shown_as_far_as_it_is_seen() {
+    let mut kit = Kit::new().await;
+    let operator = || Actor::operator("test");
+    let end = kit.store.now();
+    let early = kit
+        .service
+        .freeze_baseline(operator(), end.plus(Duration::from_hours(1)), "x".to_owned());
+    assert!(early.await.is_err());
+    kit.service
+        .freeze_baseline(operator(), end, "before the road".to_owned())
+        .await
+        .unwrap();
+    assert_eq!(kit.told(EventKind::BaselineSet).await[0].body["applications"], 2);
+    kit.restart().await;
+    let mine = app().name;
+    let counted = kit.service.kpis(Arc::new(move |app| *app == mine)).await.unwrap();
+    assert_eq!(counted.figures, [json!({ "of": 1, "sees": true })]);
+    assert_eq!(counted.baseline.unwrap().reason, "before the road");
 }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use maturity::assessment::Assessment;
 use maturity::evidence::EvidenceLimits;
 use maturity::facts::{Entry, EntryKind, Placement};
+use maturity::kpi::fold::Baseline;
 use maturity::model::{Library, Model};
 use maturity::organisation::{self, TierWeights};
 use maturity::words::{EventId, Slug};
 use serde_json::{Value, json};
-use store::{Actor, MaturityWords, NewMaturityModel, Store};
-use web::{Maturing, Maturity, MaturityError, ModelDocument, Said};
+use store::{Actor, MaturityWords, NewMaturityModel, Store, Timestamp};
+use web::{Counted, Maturing, Maturity, MaturityError, ModelDocument, Said, SeesApp};
 
 use super::world::{Who, World};
 
@@ -73,6 +74,27 @@ impl Maturing for Keeper {
             }
             library.model(&id.or(last).unwrap()).map_err(unreadable)
         })
+    }
+
+    fn kpis(&self, sees: SeesApp) -> Maturity<'_, Counted> {
+        let seen = ["shop", "hidden"].map(|app| sees(&app.parse().unwrap()));
+        Box::pin(async move {
+            Ok(Counted {
+                figures: vec![json!(seen)],
+                baseline: None,
+            })
+        })
+    }
+
+    fn freeze_baseline(&self, _: Actor, end: Timestamp, reason: String) -> Maturity<'_, Baseline> {
+        let baseline = Baseline {
+            frozen_at: end.to_utc(),
+            reason,
+            source: maturity::kpi::Source::RegistryProxy,
+            weeks: Vec::new(),
+            apps: [("hidden".parse().unwrap(), vec![1])].into(),
+        };
+        Box::pin(async move { Ok(baseline) })
     }
 
     fn say(&self, actor: Actor, said: Said) -> Maturity<'_, EventId> {
@@ -610,4 +632,27 @@ async fn until_what_is_known_is_read_it_is_asked_for_again() {
         let answer = world.ask(Who::Puller, "GET", path, None).await.expect(503);
         assert!(answer.headers.contains_key("retry-after"));
     }
+}
+
+#[tokio::test]
+async fn figures_are_about_applications_that_are_seen() {
+    let (world, _) = world().await;
+    for (who, wanted) in [
+        (Who::Administrator, json!([true, true])),
+        (Who::Puller, json!([true, false])),
+        (Who::Nobody, json!([false, false])),
+    ] {
+        assert_eq!(get(&world, who, "/maturity/kpis").await["figures"][0], wanted);
+    }
+    let frozen = world
+        .ask(
+            Who::Administrator,
+            "PUT",
+            "/maturity/baseline",
+            Some(&json!({ "reason": "x" })),
+        )
+        .await
+        .expect(200);
+    assert_eq!(frozen.json()["source"], "registry-proxy");
+    assert!(!frozen.text().contains("hidden"));
 }

@@ -342,6 +342,8 @@ fn of_maturity() -> Vec<Row> {
         row("GET", "/maturity/campaigns", "/maturity/campaigns", None, SIGNED_IN, 409),
         row("POST", "/maturity/campaigns", "/maturity/campaigns", Some(campaign), ADMINISTRATORS, 409),
         row("DELETE", "/maturity/campaigns/{id}", "/maturity/campaigns/c", None, ADMINISTRATORS, 409),
+        row("GET", "/maturity/kpis", "/maturity/kpis", None, SIGNED_IN, 409),
+        row("PUT", "/maturity/baseline", "/maturity/baseline", Some(json!({ "reason": "x" })), ADMINISTRATORS, 409),
         row("GET", "/maturity/roles", "/maturity/roles", None, ADMINISTRATORS, 409),
         row("PUT", "/maturity/roles/{role}", "/maturity/roles/sponsor", Some(json!({ "holders": [] })), ADMINISTRATORS, 409),
     ]
