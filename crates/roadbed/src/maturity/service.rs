@@ -38,7 +38,8 @@ pub(crate) struct MaturityService {
     pub(super) counted: watch::Sender<i64>,
     /// Somebody waits for a line to count.
     pub(super) asked: Notify,
-    figures: Arc<dyn Figures>,
+    /// Nobody where no figures are counted.
+    figures: Option<Arc<dyn Figures>>,
 }
 
 impl MaturityService {
@@ -46,7 +47,7 @@ impl MaturityService {
     pub(crate) fn of(
         store: Store,
         collectors: Vec<Arc<dyn Collector>>,
-        figures: Arc<dyn Figures>,
+        figures: Option<Arc<dyn Figures>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -117,6 +118,11 @@ impl MaturityService {
 }
 
 impl MaturityService {
+    fn figures(&self) -> Result<&Arc<dyn Figures>, MaturityError> {
+        let figures = self.figures.as_ref();
+        figures.ok_or_else(|| MaturityError::Conflict("no figures are counted here".to_owned()))
+    }
+
     /// What figures are compared with.
     async fn baseline(&self) -> Result<Option<Baseline>, MaturityError> {
         let records = self.store.maturity_records(RecordKind::Baseline).await?;
@@ -137,13 +143,13 @@ impl MaturityService {
             baseline: baseline.clone(),
             assessment,
         };
-        let figures = self.figures.figures(asked).await.map_err(lost)?;
+        let figures = self.figures()?.figures(asked).await.map_err(lost)?;
         Ok(Counted { figures, baseline })
     }
 
     async fn freeze(&self, actor: Actor, end: Timestamp, reason: String) -> Result<Baseline, MaturityError> {
         let frozen = self
-            .figures
+            .figures()?
             .freeze(self.store.now().to_utc(), end.to_utc(), reason);
         let baseline = frozen.await.map_err(lost)?;
         let baseline = baseline.map_err(|error| MaturityError::Malformed(error.to_string()))?;
