@@ -6,13 +6,21 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::harness::{client::Client, server::Server};
+use crate::harness::{
+    client::Client,
+    login::Login,
+    server::{ADMIN, ADMIN_PASSWORD, Server},
+};
 
 /// Pushes of evidence, each with a kill behind it.
 const KILLS: usize = 4;
 
 /// How long a server may read what is known.
 const READING: Duration = Duration::from_secs(30);
+
+fn administrator(server: &Server) -> Client {
+    server.client(Login::basic(ADMIN, ADMIN_PASSWORD))
+}
 
 async fn ask(client: &Client, method: &str, path: &str, body: Option<Value>) -> Result<Value> {
     let deadline = std::time::Instant::now() + READING;
@@ -36,18 +44,18 @@ async fn ask(client: &Client, method: &str, path: &str, body: Option<Value>) -> 
 async fn what_was_told_counts_once_whatever_is_killed() -> Result<()> {
     let mut server = Server::start().await;
     let application = json!({ "name": "shop", "repositories": ["shop/**"], "owner": "payments", "tier": 1 });
-    ask(&server.admin(), "PUT", "/applications", Some(application)).await?;
+    ask(&administrator(&server), "PUT", "/applications", Some(application)).await?;
     for number in 0..KILLS {
         let push = json!({ "evidence": [
             { "subject": "app:shop", "fact": "pipeline-defined", "value": true, "observed_at": "2026-01-01T00:00:00Z" },
             { "subject": "app:shop", "fact": "chaos-run", "item": format!("run-{number}"), "value": true,
               "observed_at": format!("2026-01-0{}T00:00:00Z", number + 1) },
         ]});
-        ask(&server.admin(), "POST", "/evidence", Some(push)).await?;
+        ask(&administrator(&server), "POST", "/evidence", Some(push)).await?;
         server.kill();
         server.start_again().await;
     }
-    let admin = server.admin();
+    let admin = administrator(&server);
     let history = ask(
         &admin,
         "GET",
