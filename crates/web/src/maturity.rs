@@ -34,14 +34,23 @@ mod scorecards;
 mod sight;
 mod targets;
 
+pub use attestations::{AttestationEntry, Confirmation, NewAttestation, Renewal, Revocation};
+pub use campaigns::{CampaignEntry, NewCampaign};
+pub use evidence::PushedEvidence;
+pub use groups::{GroupEntry, HeatMap};
+pub use inbox::InboxReport;
+pub use kpis::{Counted, KpiReport, NewBaseline, SeesApp, ShownBaseline};
+pub use models::{AppliedModel, ModelDocument, ModelOutcome, NewModel, ShownModel};
+pub use roles::{NewRole, RoleEntry};
+pub use scorecards::{ActionEntry, ChangeEntry, CriterionEntry, ShownScorecard};
+pub use targets::AppTargets;
+
 pub(crate) use attestations::*;
 pub(crate) use campaigns::*;
 pub(crate) use evidence::*;
 pub(crate) use groups::*;
 pub(crate) use inbox::*;
 pub(crate) use kpis::*;
-pub use kpis::{Counted, SeesApp};
-pub use models::ModelDocument;
 pub(crate) use models::*;
 pub(crate) use roles::*;
 pub(crate) use scorecards::*;
