@@ -1,7 +1,7 @@
 //! What an organisation can show to others without showing itself: distributions and figures, no names.
 //!
 //! `roadbed maturity export --anonymous` writes such a [`Document`] and signs its [canonical bytes](Document::to_bytes);
-//! [`compare`] tells where one stands among those of others, under the Chatham House Rule.
+//! [`compare()`] tells where one stands among those of others, under the Chatham House Rule.
 //!
 //! # What keeps it anonymous
 //!
@@ -22,6 +22,7 @@ mod canonical;
 pub mod compare;
 mod document;
 mod kpis;
+mod measured;
 mod merge;
 mod parse;
 mod topics;
@@ -36,6 +37,7 @@ use crate::kpi::{App, Cohort, Coverage, KpiId, Severity, Source, Window};
 
 pub use compare::compare;
 pub use document::{Document, Figure, Key, OnTarget, Part, Period, RoadPart, Row, ShareAfter, Topic, Value};
+pub use measured::{quotient, time_to_remediate};
 pub use parse::{DocumentError, MAX_APPLICATIONS, MAX_DOCUMENT_BYTES, MAX_FIGURES, MAX_TOPICS};
 
 /// The version of the document.

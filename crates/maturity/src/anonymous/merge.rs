@@ -11,7 +11,7 @@ pub(super) const fn may_be_shown(count: u64) -> bool {
 /// many columns as the others and at least [`LEAST_GROUP`] in all.
 pub(super) fn columns(rows: &[Vec<u64>]) -> Vec<std::ops::Range<usize>> {
     let width = rows.iter().map(Vec::len).min().unwrap_or(0);
-    let mut parts: Vec<_> = (0..width).map(|column| column..column + 1).collect();
+    let mut parts: Vec<_> = (0..width).map(alone).collect();
     while parts.len() > 1 {
         let small = parts.iter().position(|part| {
             let mut cells = rows.iter().map(|row| sum(row, part));
@@ -31,6 +31,11 @@ pub(super) fn columns(rows: &[Vec<u64>]) -> Vec<std::ops::Range<usize>> {
         parts[first].end = end;
     }
     parts
+}
+
+fn alone(column: usize) -> std::ops::Range<usize> {
+    let end = column + 1;
+    column..end
 }
 
 pub(super) fn sum(row: &[u64], part: &std::ops::Range<usize>) -> u64 {

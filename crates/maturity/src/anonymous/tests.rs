@@ -1,5 +1,6 @@
 mod comparing;
 mod hostile;
+mod telling;
 
 use super::*;
 use proptest::prelude::*;

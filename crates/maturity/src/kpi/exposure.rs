@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::Severity;
 use super::event::{Place, VulnerabilityGroup};
-use super::journal::{Journal, Matched, PlaceHistory, READY_FOR};
+use super::journal::{Hit, Journal, Matched, PlaceHistory, READY_FOR};
 
 /// From, and up to when if it is over.
 pub(crate) type Span = (OffsetDateTime, Option<OffsetDateTime>);
@@ -73,8 +73,8 @@ impl Exposure {
 pub fn exposures(journal: &Journal) -> Vec<Exposure> {
     let mut found = Vec::new();
     for (place, history) in &journal.places {
-        for group in journal.groups_in(history) {
-            found.extend(of_place(journal, place, history, group));
+        for (group, hits) in journal.affected_in(history) {
+            found.extend(of_place(journal, (place, history), group, &hits));
         }
     }
     found
@@ -82,17 +82,16 @@ pub fn exposures(journal: &Journal) -> Vec<Exposure> {
 
 fn of_place(
     journal: &Journal,
-    place: &Place,
-    history: &PlaceHistory,
+    (place, history): (&Place, &PlaceHistory),
     group: &VulnerabilityGroup,
+    hits: &[Hit<'_>],
 ) -> Vec<Exposure> {
-    let Some(advisory) = advisory(journal, group) else {
+    let Some(advisory) = journal.advisories.get(group).copied() else {
         return Vec::new();
     };
     let mut found = Vec::new();
-    let spans = merged(affected(journal, history, group, advisory));
-    for (ordinal, (start, gone)) in (0_u32..).zip(spans) {
-        let matched = matches_within(journal, history, group, (start, gone));
+    for (ordinal, (start, gone)) in (0_u32..).zip(merged(affected(hits, advisory))) {
+        let matched = matches_within(hits, (start, gone));
         let Some(first_match) = matched.iter().map(|matched| matched.at).min() else {
             continue;
         };
@@ -120,36 +119,12 @@ fn of_place(
     found
 }
 
-/// D0: by the first advisory; where no source has published one, by the first match.
-pub(crate) fn advisory(journal: &Journal, group: &VulnerabilityGroup) -> Option<OffsetDateTime> {
-    let first_match = || {
-        journal
-            .matches
-            .get(group)?
-            .values()
-            .map(|matched| matched.at)
-            .min()
-    };
-    journal.advisories.get(group).copied().or_else(first_match)
-}
-
 /// When affected digests were there since the advisory, dormant ones too; in the order of their beginning.
-pub(crate) fn affected(
-    journal: &Journal,
-    history: &PlaceHistory,
-    group: &VulnerabilityGroup,
-    advisory: OffsetDateTime,
-) -> Vec<Span> {
-    let Some(matches) = journal.matches.get(group) else {
-        return Vec::new();
-    };
-    let stays = history
-        .stays
-        .iter()
-        .filter(|stay| matches.contains_key(&stay.digest));
-    stays
-        .filter(|stay| stay.until.is_none_or(|until| until > stay.from.max(advisory)))
-        .map(|stay| (stay.from.max(advisory), stay.until))
+pub(crate) fn affected(hits: &[Hit<'_>], advisory: OffsetDateTime) -> Vec<Span> {
+    let stays = hits.iter().map(|hit| hit.stay);
+    let spans = stays.map(|stay| (stay.from.max(advisory), stay.until));
+    spans
+        .filter(|(from, until)| until.is_none_or(|until| until > *from))
         .collect()
 }
 
@@ -169,18 +144,11 @@ pub(crate) fn merged(mut spans: Vec<Span>) -> Vec<Span> {
 }
 
 /// What was found in the digests that were there at some time of a span.
-fn matches_within<'j>(
-    journal: &'j Journal,
-    history: &PlaceHistory,
-    group: &VulnerabilityGroup,
-    (start, gone): Span,
-) -> Vec<&'j Matched> {
-    let is_in = |from: OffsetDateTime, until: Option<OffsetDateTime>| {
-        gone.is_none_or(|gone| from <= gone) && until.is_none_or(|until| until > start)
+fn matches_within<'j>(hits: &[Hit<'j>], (start, gone): Span) -> Vec<&'j Matched> {
+    let is_in = |hit: &&Hit<'_>| {
+        gone.is_none_or(|gone| hit.stay.from <= gone) && hit.stay.until.is_none_or(|until| until > start)
     };
-    let stays = history.stays.iter().filter(|stay| is_in(stay.from, stay.until));
-    let matches = journal.matches.get(group);
-    stays.filter_map(|stay| matches?.get(&stay.digest)).collect()
+    hits.iter().filter(is_in).map(|hit| hit.matched).collect()
 }
 
 /// D1: when the last of the affected lines had its fix; `None` while one has none.
@@ -198,8 +166,8 @@ fn fix(journal: &Journal, group: &VulnerabilityGroup, matched: &[&Matched]) -> O
 fn is_clear(journal: &Journal, group: &VulnerabilityGroup, digest: Digest) -> bool {
     let affected = journal
         .matches
-        .get(group)
-        .is_some_and(|found| found.contains_key(&digest));
+        .get(&digest)
+        .is_some_and(|found| found.contains_key(group));
     let cleared = journal
         .cleared
         .get(group)
@@ -214,11 +182,9 @@ fn patched(
     group: &VulnerabilityGroup,
     start: OffsetDateTime,
 ) -> Option<(OffsetDateTime, Digest)> {
-    let starts = history.starts.iter().filter(|one| one.at >= start && one.held);
-    starts
-        .filter(|one| is_clear(journal, group, one.digest))
-        .map(|one| (one.at, one.digest))
-        .min()
+    let mut starts = history.starts.iter().filter(|one| one.at >= start && one.held);
+    let first = starts.find(|one| is_clear(journal, group, one.digest));
+    first.map(|one| (one.at, one.digest))
 }
 
 /// D4: of what is ready, or else of the first that was pushed since.

@@ -39,6 +39,13 @@ pub(crate) struct Matched {
     pub(crate) lines: BTreeSet<Option<ReleaseLine>>,
 }
 
+/// A digest in a place, and what was found in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hit<'j> {
+    pub(crate) stay: &'j Stay,
+    pub(crate) matched: &'j Matched,
+}
+
 /// Whose, or for whom, and about what.
 pub(crate) type Concern = (App, VulnerabilityGroup);
 
@@ -58,12 +65,11 @@ pub struct Journal {
     /// In production.
     pub(crate) rollouts_failed: Vec<(Place, Digest, OffsetDateTime)>,
     pub(crate) incidents: Vec<(App, Digest, OffsetDateTime)>,
+    /// D0: by the first advisory; where no source has published one, by the first match.
     pub(crate) advisories: BTreeMap<VulnerabilityGroup, OffsetDateTime>,
     pub(crate) fixes: BTreeMap<(VulnerabilityGroup, Option<ReleaseLine>), OffsetDateTime>,
-    /// Images that are affected by the last word.
-    pub(crate) matches: BTreeMap<VulnerabilityGroup, BTreeMap<Digest, Matched>>,
-    /// The same from the image.
-    pub(crate) affecting: BTreeMap<Digest, BTreeSet<VulnerabilityGroup>>,
+    /// What images are affected by, by the last word.
+    pub(crate) matches: BTreeMap<Digest, BTreeMap<VulnerabilityGroup, Matched>>,
     /// Images all of whose parts were looked at and do not have it, and since when that is known.
     pub(crate) cleared: BTreeMap<VulnerabilityGroup, BTreeMap<Digest, OffsetDateTime>>,
     pub(crate) notified: BTreeMap<Concern, OffsetDateTime>,
@@ -81,13 +87,18 @@ impl Journal {
         self.places.iter().filter(|(_, history)| history.is_production)
     }
 
-    /// What affects any digest that was ever in a place.
-    pub(crate) fn groups_in(&self, history: &PlaceHistory) -> BTreeSet<&VulnerabilityGroup> {
-        let stays = history.stays.iter();
-        stays
-            .filter_map(|stay| self.affecting.get(&stay.digest))
-            .flatten()
-            .collect()
+    /// What of a place is affected by what, in the order of its beginning.
+    pub(crate) fn affected_in<'j>(
+        &'j self,
+        history: &'j PlaceHistory,
+    ) -> BTreeMap<&'j VulnerabilityGroup, Vec<Hit<'j>>> {
+        let mut hits: BTreeMap<&VulnerabilityGroup, Vec<Hit<'_>>> = BTreeMap::new();
+        for stay in &history.stays {
+            for (group, matched) in self.matches.get(&stay.digest).into_iter().flatten() {
+                hits.entry(group).or_default().push(Hit { stay, matched });
+            }
+        }
+        hits
     }
 
     /// Applications of which something was in production in a span of time.

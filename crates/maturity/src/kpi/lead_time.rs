@@ -40,20 +40,20 @@ pub type CommitsOf = BTreeMap<(App, Digest), Commits>;
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
     /// From each commit to production.
-    CommitToProduction,
+    AllCommits,
     /// From the last commit to production: a lower bound.
-    HeadToProduction,
+    HeadCommit,
     /// From push to production: no commit is known.
-    PushToProduction,
+    PushOnly,
 }
 
 impl Measure {
     /// What is written beside the series.
     pub const fn label(self) -> &'static str {
         match self {
-            Self::CommitToProduction => "commit to production",
-            Self::HeadToProduction => "commit to production (lower bound: only the head commit is known)",
-            Self::PushToProduction => "push to production only (no revision is known)",
+            Self::AllCommits => "commit to production",
+            Self::HeadCommit => "commit to production (lower bound: only the head commit is known)",
+            Self::PushOnly => "push to production only (no revision is known)",
         }
     }
 }
@@ -120,11 +120,9 @@ pub fn lead_time(
         let is_known = |version: &&&Version| commits.contains_key(&(version.app.clone(), version.digest));
         let known: Vec<_> = versions.iter().filter(is_known).collect();
         let series = tally.series();
-        let bound = series
-            .iter()
-            .any(|series| series.measure == Measure::HeadToProduction);
+        let bound = series.iter().any(|series| series.measure == Measure::HeadCommit);
         if bound {
-            caveats.push(Measure::HeadToProduction.label().to_owned());
+            caveats.push(Measure::HeadCommit.label().to_owned());
         }
         Ok(Measured {
             numerator: numbers::count(&known),
@@ -156,22 +154,17 @@ impl Tally {
         let head = match commits.get(&key) {
             Some(Commits::Range(list)) => {
                 for commit in list {
-                    self.note(
-                        Measure::CommitToProduction,
-                        commit.automated,
-                        commit.at,
-                        version.at,
-                    );
+                    self.note(Measure::AllCommits, commit.automated, commit.at, version.at);
                 }
                 list.iter().map(|commit| commit.at).max()
             }
             Some(Commits::Head(commit)) => {
-                self.note(Measure::HeadToProduction, commit.automated, commit.at, version.at);
+                self.note(Measure::HeadCommit, commit.automated, commit.at, version.at);
                 Some(commit.at)
             }
             None => {
                 if let Some(pushed) = pushed {
-                    self.note(Measure::PushToProduction, false, pushed, version.at);
+                    self.note(Measure::PushOnly, false, pushed, version.at);
                 }
                 None
             }

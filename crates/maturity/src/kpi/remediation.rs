@@ -121,13 +121,13 @@ pub struct Group<K> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remediation {
     /// By severity and frozen cohort.
-    pub by_cohort: Vec<Group<Cohort>>,
+    pub cohorts: Vec<Group<Cohort>>,
     /// By severity and tier, since paved applications are often the simpler ones.
-    pub by_tier: Vec<Group<Option<u8>>>,
+    pub tiers: Vec<Group<Option<u8>>>,
     /// By severity and language, for the same reason.
-    pub by_language: Vec<Group<Option<String>>>,
+    pub languages: Vec<Group<Option<String>>>,
     /// By severity and ring.
-    pub by_ring: Vec<Group<Option<String>>>,
+    pub rings: Vec<Group<Option<String>>>,
 }
 
 /// Over exposures of [`exposures`](super::exposure::exposures); the caller chooses which.
@@ -154,10 +154,10 @@ pub fn time_to_remediate(
             now: frame.now,
         };
         let value = Remediation {
-            by_cohort: figures.by(|one| frozen(one).map_or(Cohort::Unknown, |frozen| frozen.cohort)),
-            by_tier: figures.by(|one| frozen(one).and_then(|frozen| frozen.tier)),
-            by_language: figures.by(|one| frozen(one).and_then(|frozen| frozen.language.clone())),
-            by_ring: figures.by(|one| frozen(one).and_then(|frozen| frozen.ring.clone())),
+            cohorts: figures.by(|one| frozen(one).map_or(Cohort::Unknown, |frozen| frozen.cohort)),
+            tiers: figures.by(|one| frozen(one).and_then(|frozen| frozen.tier)),
+            languages: figures.by(|one| frozen(one).and_then(|frozen| frozen.language.clone())),
+            rings: figures.by(|one| frozen(one).and_then(|frozen| frozen.ring.clone())),
         };
         let closed: Vec<_> = exposures.iter().filter(|one| one.is_over()).collect();
         Ok(Measured {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::event::{App, Facing, Place, VulnerabilityGroup};
-use super::exposure::{Span, advisory, affected, merged};
-use super::journal::{Journal, PlaceHistory, Stay};
+use super::exposure::{Span, affected, merged};
+use super::journal::{Hit, Journal, Stay};
 use super::numbers::{self, exact, seconds};
 use super::{Frame, Kpi, KpiId, Measured, Source, Window, no_data};
 
@@ -60,8 +60,8 @@ pub fn exposure_window(journal: &Journal, frame: &Frame<'_>, window: Window) -> 
         caveats.push("a replica with several vulnerabilities counts for each".to_owned());
         let mut exposed = Exposed::default();
         for (place, history) in &journal.places {
-            for group in journal.groups_in(history) {
-                add_group(&mut exposed, journal, (place, history), group, window);
+            for (group, hits) in journal.affected_in(history) {
+                add_group(&mut exposed, journal, place, (group, &hits), window);
             }
         }
         let hours = |seconds: u64| seconds / SECONDS_PER_HOUR;
@@ -77,19 +77,18 @@ pub fn exposure_window(journal: &Journal, frame: &Frame<'_>, window: Window) -> 
 fn add_group(
     exposed: &mut Exposed,
     journal: &Journal,
-    (place, history): (&Place, &PlaceHistory),
-    group: &VulnerabilityGroup,
+    place: &Place,
+    (group, hits): (&VulnerabilityGroup, &[Hit<'_>]),
     window: Window,
 ) {
-    let (Some(advisory), Some(matches)) = (advisory(journal, group), journal.matches.get(group)) else {
+    let Some(advisory) = journal.advisories.get(group).copied() else {
         return;
     };
     let clip = (window.from.max(advisory), window.until.min(journal.now));
     let key = (place.app.clone(), group.clone());
     let mitigated = live(journal.mitigated.get(&key).map_or(&[], Vec::as_slice));
-    let stays = history.stays.iter();
-    for stay in stays.filter(|stay| matches.contains_key(&stay.digest)) {
-        add(exposed, group, stay, clip, &mitigated);
+    for hit in hits {
+        add(exposed, group, hit.stay, clip, &mitigated);
     }
 }
 
@@ -173,12 +172,11 @@ pub fn recurrence(journal: &Journal, frame: &Frame<'_>) -> Kpi<Recurrence> {
 fn by_app(journal: &Journal) -> BTreeMap<(&App, &VulnerabilityGroup), Vec<Span>> {
     let mut spans: BTreeMap<(&App, &VulnerabilityGroup), Vec<Span>> = BTreeMap::new();
     for (place, history) in &journal.places {
-        for group in journal.groups_in(history) {
-            let Some(advisory) = advisory(journal, group) else {
-                continue;
-            };
-            let of_app = spans.entry((&place.app, group)).or_default();
-            of_app.extend(affected(journal, history, group, advisory));
+        for (group, hits) in journal.affected_in(history) {
+            if let Some(advisory) = journal.advisories.get(group) {
+                let of_app = spans.entry((&place.app, group)).or_default();
+                of_app.extend(affected(&hits, *advisory));
+            }
         }
     }
     spans

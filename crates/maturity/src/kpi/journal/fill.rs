@@ -28,7 +28,9 @@ struct Filling<'f> {
 
 pub(super) fn fill(events: impl IntoIterator<Item = Event>, frame: &Frame<'_>) -> Journal {
     let counts = |event: &Event| event.at <= frame.now;
-    let ordered: BTreeSet<Event> = events.into_iter().filter(counts).collect();
+    let mut ordered: Vec<Event> = events.into_iter().filter(counts).collect();
+    ordered.sort_unstable();
+    ordered.dedup();
     let mut filling = Filling {
         journal: empty(frame),
         frame,
@@ -43,7 +45,7 @@ pub(super) fn fill(events: impl IntoIterator<Item = Event>, frame: &Frame<'_>) -
 }
 
 /// Which index a manifest is a part of: the first that was pushed with it.
-fn parts(ordered: &BTreeSet<Event>) -> BTreeMap<Digest, Digest> {
+fn parts(ordered: &[Event]) -> BTreeMap<Digest, Digest> {
     let mut parts = BTreeMap::new();
     for event in ordered {
         if let What::Push {
@@ -73,7 +75,6 @@ fn empty(frame: &Frame<'_>) -> Journal {
         advisories: BTreeMap::new(),
         fixes: BTreeMap::new(),
         matches: BTreeMap::new(),
-        affecting: BTreeMap::new(),
         cleared: BTreeMap::new(),
         notified: BTreeMap::new(),
         mitigated: BTreeMap::new(),
@@ -246,6 +247,7 @@ impl Filling<'_> {
             }
         }
         self.drop_partly_clear();
+        self.begin_unpublished();
         self.journal
     }
 
@@ -258,13 +260,11 @@ impl Filling<'_> {
                 *known = at.max(*known);
             }
             Look::Found(found) => {
-                let matches = self.journal.matches.entry(group.clone()).or_default();
-                let known = matches.entry(whole).or_insert_with(|| found.clone());
+                let matches = self.journal.matches.entry(whole).or_default();
+                let known = matches.entry(group.clone()).or_insert_with(|| found.clone());
                 known.at = known.at.min(found.at);
                 known.severity = known.severity.max(found.severity);
                 known.lines.extend(found.lines);
-                let affecting = self.journal.affecting.entry(whole).or_default();
-                affecting.insert(group.clone());
             }
         }
     }
@@ -273,9 +273,22 @@ impl Filling<'_> {
     fn drop_partly_clear(&mut self) {
         let Journal { matches, cleared, .. } = &mut self.journal;
         for (group, digests) in cleared {
-            if let Some(affected) = matches.get(group) {
-                digests.retain(|digest, _| !affected.contains_key(digest));
-            }
+            digests.retain(|digest, _| {
+                let affected = matches.get(digest);
+                affected.is_none_or(|affected| !affected.contains_key(group))
+            });
+        }
+    }
+
+    /// What no source has published begins with its first match.
+    fn begin_unpublished(&mut self) {
+        let mut first: BTreeMap<&VulnerabilityGroup, OffsetDateTime> = BTreeMap::new();
+        for (group, matched) in self.journal.matches.values().flatten() {
+            let at = first.entry(group).or_insert(matched.at);
+            *at = matched.at.min(*at);
+        }
+        for (group, at) in first {
+            self.journal.advisories.entry(group.clone()).or_insert(at);
         }
     }
 }

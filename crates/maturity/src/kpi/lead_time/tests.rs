@@ -59,7 +59,7 @@ fn all_commits_since_the_revision_before() {
     };
     assert_eq!((measured.numerator, measured.denominator), (3, 3));
     let series = |automated, n, median, p90| Series {
-        measure: Measure::CommitToProduction,
+        measure: Measure::AllCommits,
         automated,
         spread: Spread {
             n,
@@ -92,9 +92,9 @@ fn what_is_less_known_is_never_mixed_in() {
     assert_eq!(
         shown,
         [
-            (Measure::CommitToProduction, 10),
-            (Measure::HeadToProduction, 4),
-            (Measure::PushToProduction, 1)
+            (Measure::AllCommits, 10),
+            (Measure::HeadCommit, 4),
+            (Measure::PushOnly, 1)
         ]
     );
     assert!(kpi.caveats[0].contains("lower bound"));

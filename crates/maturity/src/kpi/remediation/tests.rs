@@ -60,7 +60,7 @@ fn by_severity_and_frozen_cohort() {
         panic!("{kpi:?}")
     };
     assert_eq!((measured.numerator, measured.denominator), (4, 7));
-    let [paved, own] = measured.value.by_cohort.as_slice() else {
+    let [paved, own] = measured.value.cohorts.as_slice() else {
         panic!("{kpi:?}")
     };
     assert_eq!((paved.by, own.by), (Cohort::Paved, Cohort::OwnRoad));
@@ -77,8 +77,8 @@ fn by_severity_and_frozen_cohort() {
     assert_eq!(own.figures.total, estimate(1, 2, None, None));
     assert!(kpi.caveats.iter().any(|caveat| caveat.contains("simpler ones")));
     // All are in tier 1.
-    assert_eq!(measured.value.by_tier.len(), 1);
-    assert_eq!(measured.value.by_tier[0].figures.total.closed, 4);
+    assert_eq!(measured.value.tiers.len(), 1);
+    assert_eq!(measured.value.tiers[0].figures.total.closed, 4);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn shares_after_fixed_times() {
     let (exposures, cohorts) = seven();
     let kpi = asked(&exposures, &cohorts);
     let shares = |which: usize| -> Vec<Option<f64>> {
-        let figures = &kpi.value().unwrap().by_cohort[which].figures;
+        let figures = &kpi.value().unwrap().cohorts[which].figures;
         figures.shares.iter().map(|share| share.share).collect()
     };
     // 30 minutes, 24 and 72 hours, 7 and 10 days; nobody has been watched for 30.
@@ -102,7 +102,7 @@ fn shares_after_fixed_times() {
 fn within_policy() {
     let (exposures, cohorts) = seven();
     let kpi = asked(&exposures, &cohorts);
-    let sla = kpi.value().unwrap().by_cohort[0].figures.sla;
+    let sla = kpi.value().unwrap().cohorts[0].figures.sla;
     // Open since 20 days is late as well.
     assert_eq!(
         (sla.within, sla.late, sla.pending, sla.share),
@@ -111,7 +111,7 @@ fn within_policy() {
 
     let mut young = exposure("a", None);
     young.start = ago(23);
-    let sla = asked(&[young], &Cohorts::new()).value().unwrap().by_cohort[0]
+    let sla = asked(&[young], &Cohorts::new()).value().unwrap().cohorts[0]
         .figures
         .sla;
     assert_eq!((sla.pending, sla.share), (1, None));
@@ -121,7 +121,7 @@ fn within_policy() {
 fn the_parts_of_the_way() {
     let (exposures, cohorts) = seven();
     let kpi = asked(&exposures, &cohorts);
-    let steps = kpi.value().unwrap().by_cohort[0].figures.steps;
+    let steps = kpi.value().unwrap().cohorts[0].figures.steps;
     let hours = |spread: Option<Spread>| spread.map(|spread| (spread.n, spread.median_seconds / HOUR));
     assert_eq!(hours(steps.detect), Some((4, 1)));
     assert_eq!(hours(steps.tell), Some((4, 2)));
@@ -135,7 +135,7 @@ fn without_a_fix_the_fair_clock_has_not_begun() {
     let mut one = exposure("a", None);
     one.clocks.fix = None;
     let kpi = asked(&[one], &Cohorts::new());
-    let group = &kpi.value().unwrap().by_cohort[0];
+    let group = &kpi.value().unwrap().cohorts[0];
     assert_eq!(group.by, Cohort::Unknown);
     assert_eq!(
         (group.figures.without_fix, group.figures.fair),
@@ -150,7 +150,7 @@ fn what_came_later_was_not_detected_late() {
     one.start = ago(10 * DAY);
     one.clocks.gone = Some(ago(9 * DAY));
     let kpi = asked(&[one], &Cohorts::new());
-    assert_eq!(kpi.value().unwrap().by_cohort[0].figures.steps.detect, None);
+    assert_eq!(kpi.value().unwrap().cohorts[0].figures.steps.detect, None);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn thirty_minutes_against_ten_days() {
     let cohorts = paved.iter().map(|name| (name.as_str(), Cohort::Paved));
     let cohorts = cohorts.chain(own.iter().map(|name| (name.as_str(), Cohort::OwnRoad)));
     let kpi = asked(&exposures, &frozen(&cohorts.collect::<Vec<_>>()));
-    let [paved, own] = kpi.value().unwrap().by_cohort.as_slice() else {
+    let [paved, own] = kpi.value().unwrap().cohorts.as_slice() else {
         panic!("{kpi:?}")
     };
     assert_eq!(paved.figures.total.median_seconds, Some(30 * 60));
