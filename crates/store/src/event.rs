@@ -296,9 +296,6 @@ pub enum EventKind {
     /// All that is known of everybody is to be looked at.
     #[serde(rename = "maturity.evaluate")]
     MaturityEvaluate,
-    /// A topic reached a higher level.
-    #[serde(rename = "maturity.rise")]
-    MaturityRise,
     /// A topic fell back.
     #[serde(rename = "maturity.fall")]
     MaturityFall,

@@ -9,6 +9,8 @@
 //!
 //! - `maturity/declared.rs`: models, campaigns, the baseline, who holds which role, what was told before it happens.
 
+use std::collections::HashSet;
+
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use crate::db::{Tx, sql};
@@ -31,6 +33,8 @@ pub struct MaturityPlace {
     pub event: i64,
     /// Of the line behind it, which is about every subject: the last subject that is done.
     pub part: Option<String>,
+    /// Up to which moment it is known what became otherwise by itself.
+    pub at: Timestamp,
 }
 
 /// Something that is known.
@@ -97,6 +101,7 @@ pub struct MaturityStep {
 struct PlaceRow {
     event: i64,
     part: Option<String>,
+    at: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -167,6 +172,21 @@ impl Store {
         Ok(rows.into_iter().map(EntryRow::into_entry).collect())
     }
 
+    /// Which of these names are those of something that is known.
+    pub async fn known_maturity_entries(&self, names: &[String]) -> Result<HashSet<String>, StoreError> {
+        let mut known = HashSet::new();
+        for chunk in names.chunks(sql::CHUNK) {
+            let sql = format!(
+                "SELECT name AS text FROM maturity_entry WHERE name IN ({})",
+                sql::placeholders(1, chunk.len())
+            );
+            let values = chunk.iter().map(|name| name.as_str().into());
+            let rows: Vec<sql::Text> = sql::all(self.inner.db.read(), &sql, values).await?;
+            known.extend(rows.into_iter().map(|row| row.text));
+        }
+        Ok(known)
+    }
+
     /// What followed, in its order: behind the number `after`, each with its number.
     pub async fn maturity_changes(
         &self,
@@ -226,10 +246,11 @@ impl Store {
 
 async fn place(on: &impl ConnectionTrait) -> Result<Option<MaturityPlace>, StoreError> {
     let row: Option<PlaceRow> =
-        sql::first(on, "SELECT event, part FROM maturity_place WHERE id = 1", []).await?;
+        sql::first(on, "SELECT event, part, at FROM maturity_place WHERE id = 1", []).await?;
     Ok(row.map(|row| MaturityPlace {
         event: row.event,
         part: row.part,
+        at: Timestamp(row.at),
     }))
 }
 
@@ -237,8 +258,8 @@ async fn begin(tx: &Tx) -> Result<MaturityPlace, StoreError> {
     let last: Option<sql::Number> =
         sql::first(tx.sql(), "SELECT COALESCE(MAX(seq), 0) AS number FROM event", []).await?;
     let event = last.map_or(0, |last| last.number);
-    let sql = "INSERT INTO maturity_place (id, event, part) VALUES (1, $1, NULL) ON CONFLICT DO NOTHING";
-    sql::execute(tx.sql(), sql, [event.into()]).await?;
+    let sql = "INSERT INTO maturity_place (id, event, part, at) VALUES (1, $1, NULL, $2) ON CONFLICT DO NOTHING";
+    sql::execute(tx.sql(), sql, [event.into(), tx.now().micros().into()]).await?;
     place(tx.sql())
         .await?
         .ok_or_else(|| StoreError::damaged("how far the log was read is not kept"))
@@ -255,7 +276,15 @@ async fn say(tx: &Tx, actor: &Actor, words: MaturityWords) -> Result<i64, StoreE
         return Err(StoreError::Busy);
     }
     let event = event::record_numbered(tx, actor, words.kind, &words.subject, words.about).await?;
-    let numbered: Vec<(i64, &String)> = (0..).zip(&words.said).collect();
+    write_said(tx, event, &words.said).await?;
+    if let Some(record) = &words.record {
+        declared::set(tx, actor, record).await?;
+    }
+    Ok(event)
+}
+
+async fn write_said(tx: &Tx, event: i64, said: &[String]) -> Result<(), StoreError> {
+    let numbered: Vec<(i64, &String)> = (0..).zip(said).collect();
     for chunk in numbered.chunks(sql::CHUNK) {
         let sql = format!(
             "INSERT INTO maturity_said (event, part, body) VALUES {}",
@@ -266,10 +295,7 @@ async fn say(tx: &Tx, actor: &Actor, words: MaturityWords) -> Result<i64, StoreE
         });
         sql::execute_list(tx.sql(), &sql, values).await?;
     }
-    if let Some(record) = &words.record {
-        declared::set(tx, actor, record).await?;
-    }
-    Ok(event)
+    Ok(())
 }
 
 async fn carry(tx: &Tx, actor: &Actor, step: MaturityStep) -> Result<bool, StoreError> {
@@ -288,8 +314,13 @@ async fn carry(tx: &Tx, actor: &Actor, step: MaturityStep) -> Result<bool, Store
         [step.to.event.into()],
     )
     .await?;
-    let sql = "UPDATE maturity_place SET event = $1, part = $2 WHERE id = 1";
-    sql::execute(tx.sql(), sql, [step.to.event.into(), step.to.part.into()]).await?;
+    let sql = "UPDATE maturity_place SET event = $1, part = $2, at = $3 WHERE id = 1";
+    let values: [Value; 3] = [
+        step.to.event.into(),
+        step.to.part.into(),
+        step.to.at.micros().into(),
+    ];
+    sql::execute(tx.sql(), sql, values).await?;
     if step.news.is_empty() {
         tx.pass_by_followers();
     }

@@ -43,6 +43,7 @@ mod judging;
 mod lineage;
 mod maintenance;
 mod manifests;
+mod maturity;
 mod mirror;
 mod moment;
 mod openapi;
@@ -92,6 +93,7 @@ pub use incidents::{
     Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection, Sight,
 };
 pub use judging::{Asked, Judging, JudgingError};
+pub use self::maturity::{Maturing, Maturity, MaturityError, Said};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::images::images_to_plan;
 pub use rebases::items::MAX_REPORTED;

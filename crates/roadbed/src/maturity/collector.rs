@@ -8,6 +8,7 @@
 //!   that has changed has another id (put the digest, the state or the moment since when it is so into it).
 //! - **Entries carry the number and the moment of the line** that they are collected for ([`Asked`]), never another one: the log's order
 //!   is the order of what is known.
+//! - **Who belongs to whom is not evidence.** Applications, their teams, tiers and targets are placed by whoever follows the log.
 //! - **It reads the store, and nothing else.** It runs behind requests, on threads of its own; what takes long is cut into pages.
 //! - **An error is tried again**, with the same line: the place in the log moves only together with what was made of it. A line that
 //!   says nothing to a collector is answered with nothing.
@@ -16,16 +17,16 @@ use std::pin::Pin;
 
 use anyhow::Result;
 use maturity::{
-    assessment::Entry,
+    facts::Entry,
     words::{EventId, Subject},
 };
 use store::LogLine;
 use time::OffsetDateTime;
 
-/// The platform that an application stands on: the registry itself.
-pub(crate) const PLATFORM: &str = "platform:registry";
+/// The platform that applications stand on: this registry and what is connected to it ([`maturity::facts::DEFAULT_PLATFORM`]).
+pub(crate) const PLATFORM: &str = "platform:default";
 
-/// The organisation.
+/// The organisation ([`maturity::facts::ORGANISATION`]).
 pub(crate) const ORGANISATION: &str = "org:organisation";
 
 /// Entries of one question at most; a collector that knows more tells the newest.

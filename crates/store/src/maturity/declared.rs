@@ -42,16 +42,18 @@ pub struct MaturityRecord {
 /// A model that is to be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMaturityModel {
-    /// Its id; a later one of the same id takes its place.
+    /// The id of the model that counts from then on.
     pub name: String,
     /// Its version with those of what it extends, for the audit log.
     pub rule_version: String,
-    /// As it was sent.
-    pub text: String,
+    /// The documents that were sent with it, as they were sent, JSON.
+    pub documents: String,
     /// Why.
     pub reason: String,
     /// From when on.
     pub enable_from: Timestamp,
+    /// What is to count at once, JSON each; nothing where it counts later.
+    pub said: Vec<String>,
 }
 
 /// A model that was applied.
@@ -59,10 +61,10 @@ pub struct NewMaturityModel {
 pub struct MaturityModel {
     /// Its number: later ones count in place of earlier ones.
     pub id: i64,
-    /// Its id.
+    /// The id of the model.
     pub name: String,
-    /// As it was sent.
-    pub text: String,
+    /// The documents that were sent with it, as they were sent, JSON.
+    pub documents: String,
     /// By whom.
     pub author: String,
     /// Why.
@@ -92,7 +94,7 @@ pub struct MaturityNews {
 struct ModelRow {
     id: i64,
     name: String,
-    text: String,
+    documents: String,
     author: String,
     reason: String,
     enable_from: i64,
@@ -131,7 +133,7 @@ impl ModelRow {
         MaturityModel {
             id: self.id,
             name: self.name,
-            text: self.text,
+            documents: self.documents,
             author: self.author,
             reason: self.reason,
             enable_from: Timestamp(self.enable_from),
@@ -143,13 +145,13 @@ impl ModelRow {
 impl Store {
     /// The models that were applied, in their order.
     pub async fn maturity_models(&self) -> Result<Vec<MaturityModel>, StoreError> {
-        let sql = "SELECT id, name, text, author, reason, enable_from, at FROM maturity_model ORDER BY id LIMIT $1";
+        let sql = "SELECT id, name, documents, author, reason, enable_from, at FROM maturity_model ORDER BY id LIMIT $1";
         let rows: Vec<ModelRow> =
             sql::all(self.inner.db.read(), sql, [sql::to_db(MAX_MODELS).into()]).await?;
         Ok(rows.into_iter().map(ModelRow::into_model).collect())
     }
 
-    /// Keeps a model, and tells of it in the audit log, by the number of whose line it is known when it began to count.
+    /// Keeps a model, and tells of it in the audit log, the number of whose line is answered.
     pub async fn add_maturity_model(&self, actor: &Actor, model: NewMaturityModel) -> Result<i64, AdminError> {
         let actor = actor.clone();
         self.write(move |tx| Box::pin(async move { add_model(tx, &actor, model).await }))
@@ -210,21 +212,22 @@ async fn add_model(tx: &Tx, actor: &Actor, model: NewMaturityModel) -> Result<i6
         });
     }
     let about = json!({
-        "rule_version": model.rule_version, "reason": model.reason, "bytes": model.text.len(),
+        "rule_version": model.rule_version, "reason": model.reason, "bytes": model.documents.len(),
         "enable_from": model.enable_from.to_rfc3339(),
     });
     let event = event::record_numbered(tx, actor, EventKind::MaturityModel, &model.name, about).await?;
-    let sql = "INSERT INTO maturity_model (name, text, author, reason, enable_from, at) \
+    let sql = "INSERT INTO maturity_model (name, documents, author, reason, enable_from, at) \
                VALUES ($1, $2, $3, $4, $5, $6)";
     let values: [Value; 6] = [
         model.name.into(),
-        model.text.into(),
+        model.documents.into(),
         actor.name().into(),
         model.reason.into(),
         model.enable_from.micros().into(),
         tx.now().micros().into(),
     ];
     sql::execute(tx.sql(), sql, values).await?;
+    super::write_said(tx, event, &model.said).await?;
     Ok(event)
 }
 

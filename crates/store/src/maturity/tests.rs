@@ -68,7 +68,11 @@ async fn what_is_said_waits_for_its_line_and_counts_once_whatever_is_closed_in_b
     kit.restart().await;
     assert_eq!(kit.store.maturity_place().await.unwrap(), from);
     assert_eq!(kit.store.maturity_said(event).await.unwrap(), many);
-    let to = MaturityPlace { event, part: None };
+    let to = MaturityPlace {
+        event,
+        part: Some(ALICE.to_owned()),
+        at: Timestamp(7),
+    };
     let step = MaturityStep {
         from: from.clone(),
         to: to.clone(),
@@ -89,6 +93,9 @@ async fn what_is_said_waits_for_its_line_and_counts_once_whatever_is_closed_in_b
         kit.store.maturity_entries(entries[0].0, 10).await.unwrap().len(),
         1
     );
+    let asked = ["two".to_owned(), "three".to_owned()];
+    let known = kit.store.known_maturity_entries(&asked).await.unwrap();
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), ["two"]);
     assert_eq!(kit.store.maturity_changes(0, 10).await.unwrap().len(), 2);
     let page = kit.store.maturity_history(ALICE, None, 1).await.unwrap();
     assert!(page.more);
@@ -173,9 +180,10 @@ async fn models_and_records_are_kept_with_who_set_them() {
     let model = NewMaturityModel {
         name: "acme".to_owned(),
         rule_version: "cnmm@4+acme@1".to_owned(),
-        text: "model: acme".to_owned(),
+        documents: "[]".to_owned(),
         reason: "ours".to_owned(),
         enable_from: Timestamp(7),
+        said: vec!["judged".to_owned()],
     };
     kit.store
         .add_maturity_model(&operator, model.clone())

@@ -49,12 +49,12 @@ const TABLES: &[TableOf] = &[
         foreign: &[],
     },
     TableOf {
-        // Append-only. text: as it was sent. enable_from: from when it counts.
+        // Append-only. documents: as they were sent, JSON. enable_from: from when it counts.
         name: "maturity_model",
         columns: &[
             ("id", Key),
             ("name", Sorted),
-            ("text", Text),
+            ("documents", Text),
             ("author", Text),
             ("reason", Text),
             ("enable_from", Number),
@@ -77,9 +77,15 @@ const TABLES: &[TableOf] = &[
         foreign: &[],
     },
     TableOf {
-        // One row: up to which line the log was read, and within a line that is about every subject, up to which.
+        // One row: up to which line the log was read, and within a line that is about every subject, up to which. at: up to which moment
+        // it is known what became otherwise by itself.
         name: "maturity_place",
-        columns: &[("id", Number), ("event", Number), ("part", MaybeText)],
+        columns: &[
+            ("id", Number),
+            ("event", Number),
+            ("part", MaybeText),
+            ("at", Number),
+        ],
         primary: &["id"],
         foreign: &[],
     },
