@@ -305,6 +305,9 @@ pub enum EventKind {
     /// A change that was agreed on by a date was set.
     #[serde(rename = "campaign.set")]
     CampaignSet,
+    /// A team is reminded of such a change. Once for each number of days before its end.
+    #[serde(rename = "campaign.remind")]
+    CampaignRemind,
     /// Such a change is agreed on no more.
     #[serde(rename = "campaign.remove")]
     CampaignRemove,

@@ -11,9 +11,9 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ::maturity::assessment::{Assessment, EntryKind};
-use ::maturity::model::Library;
-use ::maturity::words::EventId;
-use store::{Actor, AdminError, EventKind, MaturityRecord, StoreError};
+use ::maturity::model::Model;
+use ::maturity::words::{EventId, Slug};
+use store::{Actor, AdminError, EventKind, MaturityRecord, NewMaturityModel, StoreError};
 use thiserror::Error;
 
 use crate::incidents::computed;
@@ -21,9 +21,31 @@ use crate::judging;
 use crate::problem::{ApiError, Kind};
 use crate::state::WebState;
 
+mod attestations;
+mod campaigns;
+mod evidence;
+mod groups;
+mod inbox;
+mod models;
+mod roles;
+mod scorecards;
 mod sight;
+mod targets;
 
+pub(crate) use attestations::*;
+pub(crate) use campaigns::*;
+pub(crate) use evidence::*;
+pub(crate) use groups::*;
+pub(crate) use inbox::*;
+pub use models::ModelDocument;
+pub(crate) use models::*;
+pub(crate) use roles::*;
+pub(crate) use scorecards::*;
 pub(crate) use sight::Sight;
+pub(crate) use targets::*;
+
+/// The cause that events of people carry.
+const CAUSE: &str = "api";
 
 /// Something that is on its way.
 pub type Maturity<'a, T> = Pin<Box<dyn Future<Output = Result<T, MaturityError>> + Send + 'a>>;
@@ -33,14 +55,14 @@ pub trait Maturing: Send + Sync {
     /// What is known and what follows from it. It is read under its lock, on a thread that serves nobody.
     fn assessment(&self) -> Result<Arc<RwLock<Assessment>>, MaturityError>;
 
-    /// The models that can be applied, with those that were.
-    fn library(&self) -> Result<Arc<Library>, MaturityError>;
+    /// A model as it would be with some documents in place of those of the same ids; without an id, that of the last of them.
+    fn model(&self, documents: Vec<ModelDocument>, id: Option<Slug>) -> Maturity<'_, Model>;
 
     /// Has something counted, with its line of the audit log; is there once it counts.
     fn say(&self, actor: Actor, said: Said) -> Maturity<'_, EventId>;
 
     /// Applies a model. Is there once it counts, or is kept for when it is to.
-    fn apply_model(&self, actor: Actor, model: store::NewMaturityModel) -> Maturity<'_, EventId>;
+    fn apply_model(&self, actor: Actor, kept: NewMaturityModel, model: Model) -> Maturity<'_, EventId>;
 }
 
 /// What people or robots say.
@@ -64,6 +86,9 @@ pub enum MaturityError {
     /// What was asked for makes no sense.
     #[error("{0}")]
     Malformed(String),
+    /// A model cannot be read.
+    #[error("the model cannot be read: correct what `errors` names")]
+    Model(Vec<String>),
     /// What there is stands in the way.
     #[error("{0}")]
     Conflict(String),
@@ -88,6 +113,10 @@ impl From<MaturityError> for ApiError {
     fn from(error: MaturityError) -> Self {
         match error {
             MaturityError::Malformed(_) => Self::malformed(error),
+            MaturityError::Model(ref errors) => {
+                let errors = errors.clone();
+                Self::malformed(error).with_errors(errors)
+            }
             MaturityError::Conflict(_) => Self::new(Kind::Conflict, error),
             MaturityError::NotYet(_) => Self::retry_after(Kind::Unavailable, error, RETRY_AFTER_SECONDS),
             MaturityError::Refused(error) => error.into(),

@@ -132,12 +132,17 @@ async fn until_next(service: &MaturityService, writes: &mut watch::Receiver<u64>
 impl Follower {
     async fn load(service: &Arc<MaturityService>) -> Result<Self> {
         let loaded = load::load(&service.store).await?;
+        let changes = loaded.changes.iter().map(|change| entries::changed(loaded.place.event, change));
+        let pending = Pending {
+            changes: changes.collect::<Result<_>>()?,
+            ..Pending::default()
+        };
         Ok(Self {
             service: Arc::clone(service),
             assessed: loaded.assessment,
             read: loaded.place.clone(),
             kept: loaded.place,
-            pending: Pending::default(),
+            pending,
             kept_at: Instant::now(),
             road: None,
             day: None,
@@ -186,6 +191,8 @@ impl Follower {
             let said = self.service.store.maturity_said(line.seq).await?;
             self.pending.is_heard |= !said.is_empty();
             self.count(entries::heard(asked, &said)?).await?;
+            // Somebody may have set targets of an application that moved meanwhile.
+            self.road = None;
         } else {
             let collected = self.collect(asked, line).await;
             self.count(collected).await?;
@@ -332,12 +339,11 @@ fn take_in(assessed: &RwLock<Assessment>, fresh: Vec<(Entry, MaturityEntry)>) ->
     let mut taken = Taken::default();
     for (entry, row) in fresh {
         let mut assessment = assessed.write().unwrap_or_else(PoisonError::into_inner);
-        match assessment.apply(entry) {
-            Ok(changes) => {
-                taken.changed(&assessment, row.event, &changes);
-                taken.entries.push(row);
-            }
-            Err(refusal) => taken.refused.push(format!("{}: {refusal}", row.name)),
+        let applied = assessment.apply(entry);
+        taken.changed(&assessment, row.event, &applied.changes);
+        match applied.refusal {
+            None => taken.entries.push(row),
+            Some(refusal) => taken.refused.push(format!("{}: {refusal}", row.name)),
         }
     }
     taken

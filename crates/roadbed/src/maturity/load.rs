@@ -21,6 +21,8 @@ const PAGE: usize = 5_000;
 pub(super) struct Loaded {
     pub(super) assessment: Arc<RwLock<Assessment>>,
     pub(super) place: MaturityPlace,
+    /// What became otherwise by itself and is not written yet.
+    pub(super) changes: Vec<Change>,
 }
 
 /// What is known while it is read.

@@ -1,15 +1,18 @@
 //! What owners and their systems are told: levels that fell, and what ends soon. It goes the way of all events, to the sinks that ask
 //! for `maturity.*`.
 
+use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};
 
 use maturity::{
     assessment::Assessment,
     attestation::{InboxItem, InboxKind, inbox},
+    campaign::Campaign,
     facts::Placement,
     history::{Change, What},
     model::TopicId,
     scorecard::{Drop, next_drops},
+    words::SubjectKind,
 };
 use serde_json::json;
 use store::{EventKind, LogLine, MaturityNews};
@@ -31,9 +34,9 @@ pub(super) fn is_evaluation(line: &LogLine) -> bool {
     line.kind == EventKind::MaturityEvaluate.name()
 }
 
-/// Whether a line tells of another model.
+/// Whether another model may count after a line: one was applied, or a campaign becomes a rule.
 pub(super) fn is_of_models(line: &LogLine) -> bool {
-    line.kind == EventKind::MaturityModel.name()
+    line.kind == EventKind::MaturityModel.name() || line.kind.starts_with("campaign.")
 }
 
 /// Levels that fell.
@@ -86,6 +89,29 @@ pub(super) fn ends(assessed: &RwLock<Assessment>) -> Vec<MaturityNews> {
     news
 }
 
+/// Reminders of a campaign that are due. Who was reminded is not reminded of the same again.
+pub(super) fn reminders(assessed: &RwLock<Assessment>, campaign: &Campaign) -> Vec<MaturityNews> {
+    let assessment = assessed.read().unwrap_or_else(PoisonError::into_inner);
+    let progress = campaign.progress(&assessment);
+    let due = campaign.reminders(&progress, &BTreeSet::new()).into_iter();
+    let rule_version = assessment.model().rule_version().to_string();
+    due.map(|reminder| {
+        let team = reminder.team.as_ref().map_or_else(String::new, ToString::to_string);
+        let due = campaign.due.format(&Rfc3339).unwrap_or_default();
+        MaturityNews {
+            once: Some(format!("remind/{}/{due}/{team}/{}", campaign.id, reminder.days_before)),
+            kind: EventKind::CampaignRemind,
+            subject: campaign.id.to_string(),
+            rule_version: rule_version.clone(),
+            body: json!({
+                "title": campaign.title, "team": reminder.team, "open": reminder.open, "due": due,
+                "days_before": reminder.days_before,
+            }),
+        }
+    })
+    .collect()
+}
+
 fn falls_soon(assessment: &Assessment, placement: &Placement, topic: &TopicId, drop: &Drop) -> MaturityNews {
     let subject = placement.subject();
     let at = drop.at.format(&Rfc3339).unwrap_or_default();
@@ -103,7 +129,8 @@ fn falls_soon(assessment: &Assessment, placement: &Placement, topic: &TopicId, d
 
 fn expires(assessment: &Assessment, item: &InboxItem) -> MaturityNews {
     let ends = item.until.and_then(|until| until.format(&Rfc3339).ok());
-    let placement = assessment.facts().placement(&item.subject.name);
+    let of_app = item.subject.kind == SubjectKind::App;
+    let placement = assessment.facts().placement(&item.subject.name).filter(|_| of_app);
     let id = item
         .attestation
         .as_ref()

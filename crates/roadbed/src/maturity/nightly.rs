@@ -4,11 +4,12 @@ use std::sync::{Arc, PoisonError};
 
 use anyhow::{Context as _, Result};
 use maturity::{
+    campaign::Campaign,
     facts::{Entry, EntryKind},
     words::Subject,
 };
 use serde_json::json;
-use store::{Actor, EventKind, MaturityNews, MaturityWords};
+use store::{Actor, EventKind, MaturityNews, MaturityWords, RecordKind};
 
 use super::{
     collector::{Asked, MAX_COLLECTED},
@@ -58,16 +59,21 @@ impl Follower {
             return Ok(());
         }
         let applied = self.service.store.maturity_models().await?;
+        let campaigns = self.campaigns().await?;
         let until = models::next(&applied, now);
         let assessed = Arc::clone(&self.assessed);
         let read = tokio::task::spawn_blocking(move || -> Result<_> {
-            let (library, model) = (models::library(&applied)?, models::due(&applied, now)?);
+            let model = models::due(&applied, &campaigns, now)?;
             let assessment = assessed.read().unwrap_or_else(PoisonError::into_inner);
             let is_other = assessment.model().fingerprint() != model.fingerprint();
-            Ok((library, is_other.then_some(model)))
+            Ok(is_other.then_some(model))
         });
-        let (library, model) = read.await.context("the models were lost")??;
-        self.service.library.store(Arc::new(library));
+        let read = read.await.context("the models were lost")?;
+        let model = read.unwrap_or_else(|error| {
+            let error = format!("{error:#}");
+            tracing::error!(error, "the model that is to count cannot be read: the one before judges on");
+            None
+        });
         if let Some(model) = model {
             let words = MaturityWords {
                 kind: EventKind::MaturityModel,
@@ -125,10 +131,21 @@ impl Follower {
         all
     }
 
-    /// Tells owners of what ends soon, each end once.
+    async fn campaigns(&self) -> Result<Vec<Campaign>> {
+        let records = self.service.store.maturity_records(RecordKind::Campaign).await?;
+        let read = records.iter().filter_map(|record| serde_json::from_str(&record.body).ok());
+        Ok(read.collect())
+    }
+
+    /// Tells owners of what ends soon, and teams of what they agreed on: each end and each reminder once.
     async fn tell_ends(&self) -> Result<()> {
         let assessed = Arc::clone(&self.assessed);
-        let ends = tokio::task::spawn_blocking(move || news::ends(&assessed));
+        let campaigns = self.campaigns().await?;
+        let ends = tokio::task::spawn_blocking(move || {
+            let mut ends = news::ends(&assessed);
+            ends.extend(campaigns.iter().flat_map(|campaign| news::reminders(&assessed, campaign)));
+            ends
+        });
         let ends = ends.await.context("what ends soon was lost")?;
         self.service
             .store

@@ -3,14 +3,19 @@
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use maturity::{assessment::Assessment, model::Library, words::EventId};
+use arc_swap::ArcSwapOption;
+use maturity::{
+    assessment::Assessment,
+    facts::EntryKind,
+    model::Model,
+    words::{EventId, Slug},
+};
 use store::{Actor, MaturityWords, NewMaturityModel, Store};
 use tokio::sync::{Notify, watch};
-use web::{Maturing, Maturity, MaturityError, Said};
+use web::{Maturing, Maturity, MaturityError, ModelDocument, Said};
 
 use super::collector::Collector;
-use super::entries;
+use super::{entries, models};
 
 /// How long whoever says something waits until it counts. Default: the only value.
 const COUNTED_WITHIN: Duration = Duration::from_secs(20);
@@ -21,7 +26,6 @@ pub(crate) struct MaturityService {
     pub(super) collectors: Vec<Arc<dyn Collector>>,
     /// Nothing while it is read.
     pub(super) assessed: ArcSwapOption<RwLock<Assessment>>,
-    pub(super) library: ArcSwap<Library>,
     /// The last line of the log that counts.
     pub(super) counted: watch::Sender<i64>,
     /// Somebody waits for a line to count.
@@ -35,7 +39,6 @@ impl MaturityService {
             store,
             collectors,
             assessed: ArcSwapOption::empty(),
-            library: ArcSwap::default(),
             counted: watch::Sender::new(0),
             asked: Notify::new(),
         })
@@ -73,11 +76,34 @@ impl MaturityService {
         self.until_counted(event).await
     }
 
-    async fn apply_it(&self, actor: Actor, model: NewMaturityModel) -> Result<EventId, MaturityError> {
+    /// Counts at once, or when its time comes.
+    async fn apply_it(
+        &self,
+        actor: Actor,
+        mut kept: NewMaturityModel,
+        model: Model,
+    ) -> Result<EventId, MaturityError> {
         self.demand()?;
-        let event = self.store.add_maturity_model(&actor, model).await?;
+        if kept.enable_from <= self.store.now() {
+            kept.said = entries::said(&[EntryKind::Judged(Box::new(model))]).map_err(failed)?;
+        }
+        let event = self.store.add_maturity_model(&actor, kept).await?;
         self.until_counted(event).await
     }
+
+    async fn model_with(
+        &self,
+        documents: Vec<ModelDocument>,
+        id: Option<Slug>,
+    ) -> Result<Model, MaturityError> {
+        let applied = self.store.maturity_models().await?;
+        let read = tokio::task::spawn_blocking(move || models::with(&applied, &documents, id));
+        read.await.map_err(failed)?
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> MaturityError {
+    MaturityError::Failed(error.into())
 }
 
 impl Maturing for MaturityService {
@@ -85,16 +111,15 @@ impl Maturing for MaturityService {
         self.demand()
     }
 
-    fn library(&self) -> Result<Arc<Library>, MaturityError> {
-        self.demand()?;
-        Ok(self.library.load_full())
+    fn model(&self, documents: Vec<ModelDocument>, id: Option<Slug>) -> Maturity<'_, Model> {
+        Box::pin(self.model_with(documents, id))
     }
 
     fn say(&self, actor: Actor, said: Said) -> Maturity<'_, EventId> {
         Box::pin(self.say_it(actor, said))
     }
 
-    fn apply_model(&self, actor: Actor, model: NewMaturityModel) -> Maturity<'_, EventId> {
-        Box::pin(self.apply_it(actor, model))
+    fn apply_model(&self, actor: Actor, kept: NewMaturityModel, model: Model) -> Maturity<'_, EventId> {
+        Box::pin(self.apply_it(actor, kept, model))
     }
 }

@@ -7,27 +7,33 @@
 //! organisation: administrators only.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
+use ::maturity::evidence::{MAX_PATTERNS, SubjectPattern};
+use ::maturity::words::{Subject, SubjectKind, SubjectName};
 use access::Role;
-use maturity::evidence::{MAX_PATTERNS, SubjectPattern};
-use maturity::words::{Subject, SubjectKind, SubjectName};
+use oci::RepoPattern;
 use road::application::Application;
 use road::names::OwnerKind;
-use store::RoadEntries;
 
 use crate::applications::Sight as OfRepositories;
 use crate::problem::ApiError;
 use crate::session::Session;
 use crate::state::WebState;
 
+/// An application as it is declared.
+struct Declared {
+    is_seen: bool,
+    team: Option<SubjectName>,
+    repositories: Vec<RepoPattern>,
+}
+
 /// What somebody sees, and for whom they may speak.
 pub(crate) struct Sight {
     pub(crate) session: Session,
     pub(crate) is_administrator: bool,
-    road: Arc<RoadEntries>,
-    /// Applications that are seen; not looked at for administrators.
-    apps: BTreeSet<SubjectName>,
+    applications: BTreeMap<SubjectName, Declared>,
+    /// Teams of which an application is seen.
+    teams: BTreeSet<SubjectName>,
 }
 
 /// The team that owns an application, by the name that it has in maturity. A person is no team.
@@ -39,10 +45,6 @@ fn team_of(application: &Application) -> Option<SubjectName> {
     owner.name().parse().ok()
 }
 
-fn name_of(application: &Application) -> Option<SubjectName> {
-    application.name.as_str().parse().ok()
-}
-
 impl Sight {
     /// Of whoever asks, who must be signed in.
     pub(crate) async fn of(state: &WebState, session: Session) -> Result<Self, ApiError> {
@@ -50,10 +52,19 @@ impl Sight {
         let road = state.store.road().await?;
         let is_administrator = session.system().is_ok();
         let of_repositories = OfRepositories::of(&session);
-        let seen = road.applications.iter().filter(|of| of_repositories.sees_any(of));
+        let declared = road.applications.iter().filter_map(|application| {
+            let declared = Declared {
+                is_seen: of_repositories.sees_any(application),
+                team: team_of(application),
+                repositories: application.repositories.iter().map(|stated| stated.value.clone()).collect(),
+            };
+            Some((application.name.as_str().parse().ok()?, declared))
+        });
+        let applications: BTreeMap<SubjectName, Declared> = declared.collect();
+        let seen = applications.values().filter(|application| application.is_seen);
         Ok(Self {
-            apps: seen.filter_map(name_of).collect(),
-            road: Arc::clone(&road),
+            teams: seen.filter_map(|application| application.team.clone()).collect(),
+            applications,
             is_administrator,
             session,
         })
@@ -61,23 +72,19 @@ impl Sight {
 
     /// Whether an application is shown and counted.
     pub(crate) fn sees_app(&self, app: &SubjectName) -> bool {
-        self.is_administrator || self.apps.contains(app)
+        self.is_administrator || self.applications.get(app).is_some_and(|application| application.is_seen)
     }
 
     /// Whether anything of a subject is shown.
     pub(crate) fn sees(&self, subject: &Subject) -> bool {
         match subject.kind {
-            _ if self.is_administrator => true,
-            SubjectKind::App => self.apps.contains(&subject.name),
-            SubjectKind::Team => {
-                let mut teams = self.declared().filter(|(name, _)| self.apps.contains(name));
-                teams.any(|(_, of)| team_of(of).as_ref() == Some(&subject.name))
-            }
+            SubjectKind::App => self.sees_app(&subject.name),
+            SubjectKind::Team => self.is_administrator || self.teams.contains(&subject.name),
             SubjectKind::Platform | SubjectKind::Org => true,
         }
     }
 
-    /// The subject, unless it is not for the caller to see: then it is none for them.
+    /// A subject that is not for the caller to see is none for them.
     pub(crate) fn demand(&self, subject: &Subject) -> Result<(), ApiError> {
         if self.sees(subject) {
             return Ok(());
@@ -85,16 +92,11 @@ impl Sight {
         Err(ApiError::not_found("subject", subject))
     }
 
-    fn declared(&self) -> impl Iterator<Item = (SubjectName, &Application)> {
-        let named = |of| name_of(of).map(|name| (name, of));
-        self.road.applications.iter().filter_map(named)
-    }
-
     /// Whether the caller holds a role on all repositories of an application; one without repositories is nobody's.
-    fn holds(&self, role: Role, application: &Application) -> bool {
-        let mut patterns = application.repositories.iter().map(|stated| &stated.value);
-        !application.repositories.is_empty()
-            && patterns.all(|pattern| self.session.book.holds_within(&self.session.caller, role, pattern))
+    fn holds(&self, role: Role, application: &Declared) -> bool {
+        let Session { book, caller } = &self.session;
+        let mut repositories = application.repositories.iter();
+        !application.repositories.is_empty() && repositories.all(|pattern| book.holds_within(caller, role, pattern))
     }
 
     /// Whether the caller may speak for a subject with a role.
@@ -104,13 +106,13 @@ impl Sight {
         }
         match subject.kind {
             SubjectKind::App => {
-                let mut of_name = self.declared().filter(|(name, _)| *name == subject.name);
-                of_name.any(|(_, of)| self.holds(role, of))
+                let application = self.applications.get(&subject.name);
+                application.is_some_and(|application| self.holds(role, application))
             }
             SubjectKind::Team => {
-                let of_team = self.declared().filter(|(_, of)| team_of(of).as_ref() == Some(&subject.name));
-                let of_team: Vec<_> = of_team.collect();
-                !of_team.is_empty() && of_team.iter().all(|(_, of)| self.holds(role, of))
+                let of_team = |of: &&Declared| of.team.as_ref() == Some(&subject.name);
+                let mut theirs = self.applications.values().filter(of_team);
+                self.teams.contains(&subject.name) && theirs.all(|application| self.holds(role, application))
             }
             SubjectKind::Platform | SubjectKind::Org => false,
         }
@@ -122,18 +124,10 @@ impl Sight {
             let everybody = SubjectKind::ALL.into_iter().map(|kind| format!("{kind}:*").parse());
             return everybody.filter_map(Result::ok).collect();
         }
-        let mut teams: BTreeMap<SubjectName, bool> = BTreeMap::new();
-        let mut voices = Vec::new();
-        for (name, of) in self.declared() {
-            let holds = self.holds(role, of);
-            voices.extend(holds.then(|| Subject::app(name)));
-            if let Some(team) = team_of(of) {
-                *teams.entry(team).or_insert(true) &= holds;
-            }
-        }
-        let teams = teams.into_iter().filter(|(_, holds)| *holds);
-        voices.extend(teams.map(|(team, _)| Subject::team(team)));
-        let patterns = voices.iter().filter_map(|subject| subject.to_string().parse().ok());
+        let apps = self.applications.keys().cloned().map(Subject::app);
+        let teams = self.teams.iter().cloned().map(Subject::team);
+        let voices = teams.chain(apps).filter(|subject| self.speaks_for(role, subject));
+        let patterns = voices.filter_map(|subject| subject.to_string().parse().ok());
         patterns.take(MAX_PATTERNS).collect()
     }
 }
