@@ -5,15 +5,18 @@
 //! with the changes that follow and with the place in the log, in one transaction. A start reads what is known and what changed from the
 //! store, behind requests, and goes on at the place.
 //!
-//! - `maturity/collector.rs`: what turns stored facts into evidence.
+//! - `maturity/collector.rs`: what turns stored facts into evidence. `maturity/collect.rs`: how.
+//! - `maturity/kpis.rs`: the figures.
 //! - `maturity/entries.rs`: entries and changes as the store keeps them.
 //! - `maturity/load.rs`: what a start reads. `maturity/models.rs`: which model counts.
 //! - `maturity/follow.rs`: the log, line by line. `maturity/nightly.rs`: everything of everybody, once a day.
 //! - `maturity/news.rs`: what owners are told. `maturity/service.rs`: for the API.
 
+pub(crate) mod collect;
 pub(crate) mod collector;
 mod entries;
 mod follow;
+pub(crate) mod kpis;
 mod load;
 mod models;
 mod news;
@@ -26,7 +29,12 @@ pub(crate) use service::MaturityService;
 
 use std::sync::Arc;
 
+use crate::fleet::FleetService;
+
 /// All that turns stored facts into evidence.
-pub(crate) fn collectors() -> Vec<Arc<dyn collector::Collector>> {
-    Vec::new()
+pub(crate) fn collectors(
+    store: store::Store,
+    fleet: Arc<FleetService>,
+) -> Vec<Arc<dyn collector::Collector>> {
+    collect::all(store, fleet)
 }

@@ -145,8 +145,8 @@ pub use maturity::{
     MaturityPlace, MaturityRecord, MaturityStep, MaturityWords, NewMaturityModel, RecordKind,
 };
 pub use maturity_facts::{
-    FollowedBase, KeptEntry, KnownDecision, KnownEvents, KnownImage, KnownModel, KnownRepository, LookedInto,
-    MAX_FOLLOWED_BASES, MAX_KNOWN_IMAGES,
+    FollowedBase, KnownDecision, KnownEvents, KnownImage, KnownModel, KnownRepository, LookedInto,
+    MAX_FOLLOWED_BASES, MAX_KNOWN_IMAGES, OwnerTold, ReleasedImage,
 };
 pub use metrics::StoreMetrics;
 pub use mirror::{KeptImage, MirrorPermit, MirrorRefusal};

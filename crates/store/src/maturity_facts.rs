@@ -5,7 +5,7 @@
 //!
 //! - `maturity_facts/around.rs`: what is told beside an image: its tags, indexes, reports, attachments, events and pulls.
 //! - `maturity_facts/done.rs`: rebases, exemptions that were taken back, lines of the audit log.
-//! - `maturity_facts/kept.rs`: what was made of facts before.
+//! - `maturity_facts/released.rs`: what figures are counted from. `maturity_facts/kept.rs`: what was made of facts before.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,10 @@ use crate::{Outcome, Point, Store, StoreError, Timestamp, blob};
 mod around;
 mod done;
 mod kept;
+mod released;
 
 pub use done::{FollowedBase, KnownModel, MAX_FOLLOWED_BASES};
-pub use kept::KeptEntry;
+pub use released::{OwnerTold, ReleasedImage};
 
 /// Images of one repository that are told of: the newest. Default: the only value.
 pub const MAX_KNOWN_IMAGES: usize = 200;
@@ -109,6 +110,12 @@ pub struct KnownImage {
 struct RepositoryRow {
     name: String,
     is_foreign: i64,
+}
+
+#[derive(FromQueryResult)]
+struct NewestRow {
+    name: String,
+    digest: String,
 }
 
 #[derive(FromQueryResult)]
@@ -242,6 +249,31 @@ impl Store {
         let mut images: Vec<(i64, KnownImage)> = images.into_iter().collect();
         images.sort_by_key(|(id, image)| std::cmp::Reverse((image.pushed_at, *id)));
         Ok(images.into_iter().map(|(_, image)| image).collect())
+    }
+
+    /// The newest image of each repository that had come before a moment, of those that were judged and run.
+    pub async fn newest_images(&self, before: Timestamp) -> Result<Vec<(RepoName, Digest)>, StoreError> {
+        let sql = "SELECT name, digest FROM (SELECT r.name AS name, m.digest AS digest, \
+                   ROW_NUMBER() OVER (PARTITION BY m.repository_id ORDER BY m.pushed_at DESC, m.id DESC) AS place \
+                   FROM manifest m JOIN repository r ON r.id = m.repository_id \
+                   JOIN decision d ON d.repository_id = m.repository_id AND d.digest = m.digest AND d.point = $1 \
+                   WHERE m.kind = 0 AND m.subject IS NULL AND d.outcome <> $2 AND m.pushed_at <= $3) AS placed \
+                   WHERE place = 1 ORDER BY name LIMIT $4";
+        let values = [
+            Point::Pull.name().into(),
+            Outcome::NotApplicable.number().into(),
+            before.micros().into(),
+            sql::to_db(MAX_REPOSITORIES).into(),
+        ];
+        let rows: Vec<NewestRow> = sql::all(self.inner.db.read(), sql, values).await?;
+        let read = |row: NewestRow| {
+            let damaged = |_| StoreError::damaged(format!("{:?} is no repository", row.name));
+            Ok((
+                row.name.parse().map_err(damaged)?,
+                blob::parse_digest(&row.digest)?,
+            ))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// Reasons of decisions by what they are kept by, as far as they are there.

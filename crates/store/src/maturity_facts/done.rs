@@ -66,6 +66,12 @@ struct ItemRow {
 }
 
 #[derive(FromQueryResult)]
+struct FirstRow {
+    seq: i64,
+    at: i64,
+}
+
+#[derive(FromQueryResult)]
 struct ModelRow {
     digest: String,
     pushed_at: i64,
@@ -150,6 +156,18 @@ impl Store {
         let row: Option<sql::Number> =
             sql::first(self.inner.db.read(), sql, [from.into(), until.into()]).await?;
         Ok(row.map(|row| Timestamp(row.number)))
+    }
+
+    /// The first line of the audit log about a subject that is of a kind, with its moment.
+    pub async fn first_line(
+        &self,
+        subject: &str,
+        kind: &str,
+    ) -> Result<Option<(i64, Timestamp)>, StoreError> {
+        let sql = "SELECT seq, at FROM event WHERE subject = $1 AND kind || '' = $2 ORDER BY seq LIMIT 1";
+        let row: Option<FirstRow> =
+            sql::first(self.inner.db.read(), sql, [subject.into(), kind.into()]).await?;
+        Ok(row.map(|row| (row.seq, Timestamp(row.at))))
     }
 
     /// Since when every pull is in the log. `None`: none was ever dropped from it.
