@@ -6,30 +6,33 @@
 //! store, behind requests, and goes on at the place.
 //!
 //! - `maturity/collector.rs`: what turns stored facts into evidence. `maturity/collect.rs`: how.
-//! - `maturity/kpis.rs`: the figures.
-//! - `maturity/entries.rs`: entries and changes as the store keeps them.
+//! - `maturity/entries.rs`: entries and changes as the store keeps them. `maturity/roster.rs`: who belongs to whom.
 //! - `maturity/load.rs`: what a start reads. `maturity/models.rs`: which model counts.
 //! - `maturity/follow.rs`: the log, line by line. `maturity/nightly.rs`: everything of everybody, once a day.
+//! - `maturity/figures.rs`: who counts how fast, safe and fresh everything is. `maturity/kpis.rs`: how.
 //! - `maturity/news.rs`: what owners are told. `maturity/service.rs`: for the API.
 
-pub(crate) mod collect;
+use std::sync::Arc;
+
+use crate::fleet::FleetService;
+
+mod collect;
 pub(crate) mod collector;
 mod entries;
+pub(crate) mod figures;
 mod follow;
-pub(crate) mod kpis;
+mod kpis;
 mod load;
 mod models;
 mod news;
 mod nightly;
 mod roster;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use follow::follow;
 pub(crate) use service::MaturityService;
-
-use std::sync::Arc;
-
-use crate::fleet::FleetService;
 
 /// All that turns stored facts into evidence.
 pub(crate) fn collectors(
@@ -37,4 +40,9 @@ pub(crate) fn collectors(
     fleet: Arc<FleetService>,
 ) -> Vec<Arc<dyn collector::Collector>> {
     collect::all(store, fleet)
+}
+
+/// Who counts the figures.
+pub(crate) fn figures(store: store::Store, fleet: Arc<FleetService>) -> Arc<dyn figures::Figures> {
+    Arc::new(kpis::Counter::of(store, fleet))
 }

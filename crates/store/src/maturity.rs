@@ -156,7 +156,8 @@ impl Store {
         if let Some(place) = place(self.inner.db.read()).await? {
             return Ok(place);
         }
-        self.write(move |tx| Box::pin(async move { begin(tx).await })).await
+        self.write(move |tx| Box::pin(async move { begin(tx).await }))
+            .await
     }
 
     /// What is known, in the order in which it counts: behind the number `after`, each with its number.
@@ -258,7 +259,8 @@ async fn begin(tx: &Tx) -> Result<MaturityPlace, StoreError> {
     let last: Option<sql::Number> =
         sql::first(tx.sql(), "SELECT COALESCE(MAX(seq), 0) AS number FROM event", []).await?;
     let event = last.map_or(0, |last| last.number);
-    let sql = "INSERT INTO maturity_place (id, event, part, at) VALUES (1, $1, NULL, $2) ON CONFLICT DO NOTHING";
+    let sql =
+        "INSERT INTO maturity_place (id, event, part, at) VALUES (1, $1, NULL, $2) ON CONFLICT DO NOTHING";
     sql::execute(tx.sql(), sql, [event.into(), tx.now().micros().into()]).await?;
     place(tx.sql())
         .await?
@@ -290,9 +292,9 @@ async fn write_said(tx: &Tx, event: i64, said: &[String]) -> Result<(), StoreErr
             "INSERT INTO maturity_said (event, part, body) VALUES {}",
             sql::tuples(chunk.len(), 3)
         );
-        let values = chunk.iter().flat_map(|(part, body)| -> [Value; 3] {
-            [event.into(), (*part).into(), body.as_str().into()]
-        });
+        let values = chunk
+            .iter()
+            .flat_map(|(part, body)| -> [Value; 3] { [event.into(), (*part).into(), body.as_str().into()] });
         sql::execute_list(tx.sql(), &sql, values).await?;
     }
     Ok(())

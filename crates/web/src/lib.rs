@@ -93,7 +93,7 @@ pub use incidents::{
     Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection, Sight,
 };
 pub use judging::{Asked, Judging, JudgingError};
-pub use self::maturity::{Maturing, Maturity, MaturityError, ModelDocument, Said};
+pub use self::maturity::{Counted, Maturing, Maturity, MaturityError, ModelDocument, Said, SeesApp};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::images::images_to_plan;
 pub use rebases::items::MAX_REPORTED;
@@ -325,6 +325,8 @@ fn of_maturity() -> OpenApiRouter<WebState> {
         .routes(routes!(maturity::set_targets))
         .routes(routes!(maturity::list_campaigns, maturity::set_campaign))
         .routes(routes!(maturity::remove_campaign))
+        .routes(routes!(maturity::get_kpis))
+        .routes(routes!(maturity::set_baseline))
         .routes(routes!(maturity::list_roles))
         .routes(routes!(maturity::set_role))
 }

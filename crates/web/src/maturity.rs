@@ -11,9 +11,10 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ::maturity::assessment::{Assessment, EntryKind};
+use ::maturity::kpi::fold::Baseline;
 use ::maturity::model::Model;
 use ::maturity::words::{EventId, Slug};
-use store::{Actor, AdminError, EventKind, MaturityRecord, NewMaturityModel, StoreError};
+use store::{Actor, AdminError, EventKind, MaturityRecord, NewMaturityModel, StoreError, Timestamp};
 use thiserror::Error;
 
 use crate::incidents::computed;
@@ -26,6 +27,7 @@ mod campaigns;
 mod evidence;
 mod groups;
 mod inbox;
+mod kpis;
 mod models;
 mod roles;
 mod scorecards;
@@ -37,6 +39,8 @@ pub(crate) use campaigns::*;
 pub(crate) use evidence::*;
 pub(crate) use groups::*;
 pub(crate) use inbox::*;
+pub(crate) use kpis::*;
+pub use kpis::{Counted, SeesApp};
 pub use models::ModelDocument;
 pub(crate) use models::*;
 pub(crate) use roles::*;
@@ -60,6 +64,12 @@ pub trait Maturing: Send + Sync {
 
     /// Has something counted, with its line of the audit log; is there once it counts.
     fn say(&self, actor: Actor, said: Said) -> Maturity<'_, EventId>;
+
+    /// Counts the figures about applications that somebody sees.
+    fn kpis(&self, sees: SeesApp) -> Maturity<'_, Counted>;
+
+    /// Freezes the 12 full weeks before a moment, to compare with.
+    fn freeze_baseline(&self, actor: Actor, end: Timestamp, reason: String) -> Maturity<'_, Baseline>;
 
     /// Applies a model. Is there once it counts, or is kept for when it is to.
     fn apply_model(&self, actor: Actor, kept: NewMaturityModel, model: Model) -> Maturity<'_, EventId>;

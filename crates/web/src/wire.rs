@@ -36,9 +36,9 @@ pub use crate::maintenance::{DatabaseAway, MaintenanceEntry, MaintenanceRequest,
 pub use crate::manifests::ManifestEntry;
 pub use crate::maturity::{
     ActionEntry, AppTargets, AppliedModel, AttestationEntry, CampaignEntry, ChangeEntry, Confirmation,
-    CriterionEntry, GroupEntry, HeatMap, InboxReport, ModelDocument, ModelOutcome, NewAttestation,
-    NewCampaign, NewModel, NewRole, PushedEvidence, Renewal, Revocation, RoleEntry, ShownModel,
-    ShownScorecard,
+    CriterionEntry, GroupEntry, HeatMap, InboxReport, KpiReport, ModelDocument, ModelOutcome, NewAttestation,
+    NewBaseline, NewCampaign, NewModel, NewRole, PushedEvidence, Renewal, Revocation, RoleEntry,
+    ShownBaseline, ShownModel, ShownScorecard,
 };
 pub use crate::moment::Moment;
 pub use crate::page::{Page, PageQuery};

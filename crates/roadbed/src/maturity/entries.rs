@@ -59,15 +59,17 @@ pub(super) fn kept(entry: &Entry) -> Result<MaturityEntry> {
     })
 }
 
-/// The same observation comes twice under the same name. One that says something else under the same id is kept beside it: which of
-/// them counts is for the assessment to say, and the same after every start.
+/// `id value observed until`: the same observation comes twice under the same name, and counts once. Collectors read it back. One that says
+/// something else under the same id is kept beside it: which of them counts is for the assessment to say, and the same after every start.
 fn seen_name(evidence: &Evidence) -> String {
-    let until = evidence
-        .seen
-        .valid_until
-        .map_or(0, OffsetDateTime::unix_timestamp);
-    let seen = evidence.seen.observed_at.unix_timestamp();
-    format!("{} {} {seen} {until}", evidence.seen.id, evidence.seen.value)
+    let seen = &evidence.seen;
+    let until = seen.valid_until.map_or(0, OffsetDateTime::unix_timestamp);
+    format!(
+        "{} {} {} {until}",
+        seen.id,
+        seen.value,
+        seen.observed_at.unix_timestamp()
+    )
 }
 
 fn about(kind: &EntryKind) -> (&'static str, String) {
@@ -93,6 +95,12 @@ pub(super) fn entry(kept: &MaturityEntry) -> Result<Entry> {
         at: kept.at.to_utc(),
         kind,
     })
+}
+
+/// A moment as the store has it, which counts in microseconds: not before anything that was recorded up to it.
+pub(super) fn up_to(at: OffsetDateTime) -> Timestamp {
+    let Timestamp(micros) = Timestamp::from(at);
+    Timestamp(micros + i64::from(at.nanosecond() % 1_000 > 0))
 }
 
 /// A line's number as entries have it.

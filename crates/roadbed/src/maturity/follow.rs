@@ -75,6 +75,8 @@ struct Taken {
     changes: Vec<MaturityChange>,
     news: Vec<MaturityNews>,
     refused: Vec<String>,
+    /// Up to which moment everything is recorded.
+    at: Timestamp,
 }
 
 /// Until its task is ended.
@@ -110,6 +112,10 @@ async fn follow_one(service: &Arc<MaturityService>) -> Result<()> {
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(error, "the log could not be followed; it is tried again");
+                if follower.assessed.is_poisoned() {
+                    service.assessed.store(None);
+                    anyhow::bail!("what is known in memory is torn");
+                }
                 tokio::time::sleep(TRY_AGAIN).await;
             }
         }
@@ -132,7 +138,10 @@ async fn until_next(service: &MaturityService, writes: &mut watch::Receiver<u64>
 impl Follower {
     async fn load(service: &Arc<MaturityService>) -> Result<Self> {
         let loaded = load::load(&service.store).await?;
-        let changes = loaded.changes.iter().map(|change| entries::changed(loaded.place.event, change));
+        let changes = loaded
+            .changes
+            .iter()
+            .map(|change| entries::changed(loaded.place.event, change));
         let pending = Pending {
             changes: changes.collect::<Result<_>>()?,
             ..Pending::default()
@@ -262,13 +271,19 @@ impl Follower {
         let assessed = Arc::clone(&self.assessed);
         let taken = tokio::task::spawn_blocking(move || take_in(&assessed, fresh));
         let taken = taken.await.context("what was to count was lost")?;
+        self.took(taken);
+        Ok(())
+    }
+
+    fn took(&mut self, taken: Taken) {
         for refusal in &taken.refused {
             tracing::warn!(refusal, "something does not count");
         }
         self.pending.entries.extend(taken.entries);
         self.pending.changes.extend(taken.changes);
         self.pending.news.extend(taken.news);
-        Ok(())
+        // A start takes what is recorded up to this moment for all that is.
+        self.read.at = taken.at;
     }
 
     /// Lets time go by: what ended by itself.
@@ -280,12 +295,11 @@ impl Follower {
             let changes = assessment.advance(now.to_utc());
             let mut taken = Taken::default();
             taken.changed(&assessment, event, &changes);
-            (taken, Timestamp::from(assessment.now()))
+            taken.at = entries::up_to(assessment.now());
+            taken
         });
-        let (taken, at) = advanced.await.context("what ended was lost")?;
-        self.pending.changes.extend(taken.changes);
-        self.pending.news.extend(taken.news);
-        self.read.at = at;
+        let taken = advanced.await.context("what ended was lost")?;
+        self.took(taken);
         Ok(())
     }
 
@@ -346,5 +360,7 @@ fn take_in(assessed: &RwLock<Assessment>, fresh: Vec<(Entry, MaturityEntry)>) ->
             Some(refusal) => taken.refused.push(format!("{}: {refusal}", row.name)),
         }
     }
+    let now = assessed.read().unwrap_or_else(PoisonError::into_inner).now();
+    taken.at = entries::up_to(now);
     taken
 }

@@ -96,10 +96,16 @@ pub(super) fn reminders(assessed: &RwLock<Assessment>, campaign: &Campaign) -> V
     let due = campaign.reminders(&progress, &BTreeSet::new()).into_iter();
     let rule_version = assessment.model().rule_version().to_string();
     due.map(|reminder| {
-        let team = reminder.team.as_ref().map_or_else(String::new, ToString::to_string);
+        let team = reminder
+            .team
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string);
         let due = campaign.due.format(&Rfc3339).unwrap_or_default();
         MaturityNews {
-            once: Some(format!("remind/{}/{due}/{team}/{}", campaign.id, reminder.days_before)),
+            once: Some(format!(
+                "remind/{}/{due}/{team}/{}",
+                campaign.id, reminder.days_before
+            )),
             kind: EventKind::CampaignRemind,
             subject: campaign.id.to_string(),
             rule_version: rule_version.clone(),
@@ -130,7 +136,10 @@ fn falls_soon(assessment: &Assessment, placement: &Placement, topic: &TopicId, d
 fn expires(assessment: &Assessment, item: &InboxItem) -> MaturityNews {
     let ends = item.until.and_then(|until| until.format(&Rfc3339).ok());
     let of_app = item.subject.kind == SubjectKind::App;
-    let placement = assessment.facts().placement(&item.subject.name).filter(|_| of_app);
+    let placement = assessment
+        .facts()
+        .placement(&item.subject.name)
+        .filter(|_| of_app);
     let id = item
         .attestation
         .as_ref()

@@ -71,7 +71,10 @@ impl Follower {
         let read = read.await.context("the models were lost")?;
         let model = read.unwrap_or_else(|error| {
             let error = format!("{error:#}");
-            tracing::error!(error, "the model that is to count cannot be read: the one before judges on");
+            tracing::error!(
+                error,
+                "the model that is to count cannot be read: the one before judges on"
+            );
             None
         });
         if let Some(model) = model {
@@ -133,7 +136,9 @@ impl Follower {
 
     async fn campaigns(&self) -> Result<Vec<Campaign>> {
         let records = self.service.store.maturity_records(RecordKind::Campaign).await?;
-        let read = records.iter().filter_map(|record| serde_json::from_str(&record.body).ok());
+        let read = records
+            .iter()
+            .filter_map(|record| serde_json::from_str(&record.body).ok());
         Ok(read.collect())
     }
 
@@ -143,7 +148,11 @@ impl Follower {
         let campaigns = self.campaigns().await?;
         let ends = tokio::task::spawn_blocking(move || {
             let mut ends = news::ends(&assessed);
-            ends.extend(campaigns.iter().flat_map(|campaign| news::reminders(&assessed, campaign)));
+            ends.extend(
+                campaigns
+                    .iter()
+                    .flat_map(|campaign| news::reminders(&assessed, campaign)),
+            );
             ends
         });
         let ends = ends.await.context("what ends soon was lost")?;

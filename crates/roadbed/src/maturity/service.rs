@@ -7,18 +7,26 @@ use arc_swap::ArcSwapOption;
 use maturity::{
     assessment::Assessment,
     facts::EntryKind,
+    kpi::{event::App, fold::Baseline},
     model::Model,
-    words::{EventId, Slug},
+    words::{EventId, Slug, SubjectName},
 };
-use store::{Actor, MaturityWords, NewMaturityModel, Store};
+use serde_json::json;
+use store::{
+    Actor, EventKind, MaturityRecord, MaturityWords, NewMaturityModel, RecordKind, Store, Timestamp,
+};
 use tokio::sync::{Notify, watch};
-use web::{Maturing, Maturity, MaturityError, ModelDocument, Said};
+use web::{Counted, Maturing, Maturity, MaturityError, ModelDocument, Said, SeesApp};
 
 use super::collector::Collector;
+use super::figures::{Figures, FiguresAsked};
 use super::{entries, models};
 
 /// How long whoever says something waits until it counts. Default: the only value.
 const COUNTED_WITHIN: Duration = Duration::from_secs(20);
+
+/// What the baseline is called; there is one.
+const BASELINE: &str = "baseline";
 
 /// Keeps the assessment of a store.
 pub(crate) struct MaturityService {
@@ -30,17 +38,24 @@ pub(crate) struct MaturityService {
     pub(super) counted: watch::Sender<i64>,
     /// Somebody waits for a line to count.
     pub(super) asked: Notify,
+    /// Nobody where no figures are counted.
+    figures: Option<Arc<dyn Figures>>,
 }
 
 impl MaturityService {
     /// Knows nothing yet: [`super::follow()`] reads what is known.
-    pub(crate) fn of(store: Store, collectors: Vec<Arc<dyn Collector>>) -> Arc<Self> {
+    pub(crate) fn of(
+        store: Store,
+        collectors: Vec<Arc<dyn Collector>>,
+        figures: Option<Arc<dyn Figures>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             collectors,
             assessed: ArcSwapOption::empty(),
             counted: watch::Sender::new(0),
             asked: Notify::new(),
+            figures,
         })
     }
 
@@ -102,6 +117,64 @@ impl MaturityService {
     }
 }
 
+impl MaturityService {
+    fn figures(&self) -> Result<&Arc<dyn Figures>, MaturityError> {
+        let figures = self.figures.as_ref();
+        figures.ok_or_else(|| MaturityError::Conflict("no figures are counted here".to_owned()))
+    }
+
+    /// What figures are compared with.
+    async fn baseline(&self) -> Result<Option<Baseline>, MaturityError> {
+        let records = self.store.maturity_records(RecordKind::Baseline).await?;
+        let read = records.first().map(|record| serde_json::from_str(&record.body));
+        read.transpose().map_err(failed)
+    }
+
+    async fn count(&self, sees: SeesApp) -> Result<Counted, MaturityError> {
+        let assessment = self.demand()?;
+        let mut baseline = self.baseline().await?;
+        if let Some(baseline) = &mut baseline {
+            let is_seen = |app: &App| app.as_str().parse().is_ok_and(|app: SubjectName| sees(&app));
+            baseline.apps.retain(|app, _| is_seen(app));
+        }
+        let asked = FiguresAsked {
+            now: self.store.now().to_utc(),
+            sees,
+            baseline: baseline.clone(),
+            assessment,
+        };
+        let figures = self.figures()?.figures(asked).await.map_err(lost)?;
+        Ok(Counted { figures, baseline })
+    }
+
+    async fn freeze(&self, actor: Actor, end: Timestamp, reason: String) -> Result<Baseline, MaturityError> {
+        let frozen = self
+            .figures()?
+            .freeze(self.store.now().to_utc(), end.to_utc(), reason);
+        let baseline = frozen.await.map_err(lost)?;
+        let baseline = baseline.map_err(|error| MaturityError::Malformed(error.to_string()))?;
+        let said = Said {
+            kind: EventKind::BaselineSet,
+            subject: BASELINE.to_owned(),
+            about: json!({ "reason": baseline.reason, "weeks": baseline.weeks, "applications": baseline.apps.len() }),
+            entries: Vec::new(),
+            record: Some(MaturityRecord {
+                kind: RecordKind::Baseline,
+                name: BASELINE.to_owned(),
+                body: serde_json::to_string(&baseline).map_err(failed)?,
+                set_at: Timestamp(0),
+                set_by: String::new(),
+            }),
+        };
+        self.say_it(actor, said).await?;
+        Ok(baseline)
+    }
+}
+
+fn lost(error: anyhow::Error) -> MaturityError {
+    MaturityError::Failed(error.into())
+}
+
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> MaturityError {
     MaturityError::Failed(error.into())
 }
@@ -117,6 +190,14 @@ impl Maturing for MaturityService {
 
     fn say(&self, actor: Actor, said: Said) -> Maturity<'_, EventId> {
         Box::pin(self.say_it(actor, said))
+    }
+
+    fn kpis(&self, sees: SeesApp) -> Maturity<'_, Counted> {
+        Box::pin(self.count(sees))
+    }
+
+    fn freeze_baseline(&self, actor: Actor, end: Timestamp, reason: String) -> Maturity<'_, Baseline> {
+        Box::pin(self.freeze(actor, end, reason))
     }
 
     fn apply_model(&self, actor: Actor, kept: NewMaturityModel, model: Model) -> Maturity<'_, EventId> {

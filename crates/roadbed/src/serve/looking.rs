@@ -163,6 +163,7 @@ fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, insta
     let maturing = MaturityService::of(
         store.clone(),
         maturity::collectors(store.clone(), Arc::clone(&fleet)),
+        Some(maturity::figures(store.clone(), Arc::clone(&fleet))),
     );
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {

@@ -152,7 +152,11 @@ impl Store {
     }
 
     /// Keeps a model, and tells of it in the audit log, the number of whose line is answered.
-    pub async fn add_maturity_model(&self, actor: &Actor, model: NewMaturityModel) -> Result<i64, AdminError> {
+    pub async fn add_maturity_model(
+        &self,
+        actor: &Actor,
+        model: NewMaturityModel,
+    ) -> Result<i64, AdminError> {
         let actor = actor.clone();
         self.write(move |tx| Box::pin(async move { add_model(tx, &actor, model).await }))
             .await

@@ -122,6 +122,7 @@ struct Voucher {
 
 impl Voucher {
     async fn of(state: &WebState, session: Session) -> Result<Self, ApiError> {
+        let session = session.signed_in()?;
         keeper(state)?;
         let sight = Sight::of(state, session).await?;
         let name = sight.session.caller.principal_name().parse();
@@ -135,8 +136,12 @@ impl Voucher {
     /// The attestation of an id, if its subject is seen.
     async fn record(&self, state: &WebState, id: &RecordId) -> Result<Record, ApiError> {
         let wanted = id.clone();
-        let found = asked(state, move |assessment| assessment.facts().attestation(&wanted).cloned());
-        let found = found.await?.filter(|record| self.sight.sees(&record.attestation.subject));
+        let found = asked(state, move |assessment| {
+            assessment.facts().attestation(&wanted).cloned()
+        });
+        let found = found
+            .await?
+            .filter(|record| self.sight.sees(&record.attestation.subject));
         found.ok_or_else(|| ApiError::not_found("attestation", id))
     }
 
@@ -173,13 +178,15 @@ impl Voucher {
         let checked = asked(state, move |assessment| {
             let attestation = attestation(assessment, new, renews, by, now)?;
             let criterion = assessment.model().criterion(&attestation.criterion);
-            let criterion = criterion.ok_or_else(|| ApiError::not_found("criterion", &attestation.criterion))?;
+            let criterion =
+                criterion.ok_or_else(|| ApiError::not_found("criterion", &attestation.criterion))?;
             attestation::check(&attestation, criterion, &roles, now).map_err(refused)?;
             Ok::<_, ApiError>(attestation)
         });
         let attestation = checked.await??;
         let entry = EntryKind::Attested(Box::new(attestation.clone()));
-        self.say(state, EventKind::MaturityAttest, &attestation, entry).await
+        self.say(state, EventKind::MaturityAttest, &attestation, entry)
+            .await
     }
 }
 
@@ -198,7 +205,10 @@ fn attestation(
         ApiError::not_found("criterion", format!("{}{hint}", new.criterion))
     })?;
     let from = new.from.map_or(now, |from| from.0.to_utc());
-    let days = criterion.attester.as_ref().map_or(0, |attester| attester.expires_days);
+    let days = criterion
+        .attester
+        .as_ref()
+        .map_or(0, |attester| attester.expires_days);
     let longest = from.checked_add(Duration::days(i64::from(days)));
     Ok(Attestation {
         id: Uuid::now_v7().to_string().parse().map_err(ApiError::malformed)?,
@@ -209,7 +219,9 @@ fn attestation(
         link: new.link,
         note: new.note,
         from,
-        until: new.until.map_or(longest.unwrap_or(from), |until| until.0.to_utc()),
+        until: new
+            .until
+            .map_or(longest.unwrap_or(from), |until| until.0.to_utc()),
         renews,
     })
 }
@@ -239,13 +251,16 @@ pub(crate) async fn list_attestations(
             .filter(|subject| sight.sees(subject))
             .collect();
         let criteria = model.criteria().iter().map(|criterion| &criterion.id);
-        let criteria: Vec<&CriterionId> =
-            criteria.filter(|id| query.criterion.as_ref().is_none_or(|wanted| wanted == *id)).collect();
+        let criteria: Vec<&CriterionId> = criteria
+            .filter(|id| query.criterion.as_ref().is_none_or(|wanted| wanted == *id))
+            .collect();
         let of_subject = |subject| criteria.iter().flat_map(move |id| facts.attested(subject, id));
         let mut records: Vec<&Record> = subjects.iter().flat_map(of_subject).collect();
         records.sort_by(|a, b| a.attestation.id.cmp(&b.attestation.id));
         let id = |record: &&Record| record.attestation.id.to_string();
-        Page::cut(records, after.as_deref(), limit, id, |record| AttestationEntry(record.clone()))
+        Page::cut(records, after.as_deref(), limit, id, |record| {
+            AttestationEntry(record.clone())
+        })
     });
     Ok(Body(page.await?))
 }
@@ -329,7 +344,9 @@ pub(crate) async fn confirm_attestation(
         attestation: id,
         by: voucher.name.clone(),
     };
-    voucher.say(&state, EventKind::MaturityConfirm, &attestation, entry).await
+    voucher
+        .say(&state, EventKind::MaturityConfirm, &attestation, entry)
+        .await
 }
 
 /// Take back what was vouched for: by whoever did, or by somebody in the same role.
@@ -362,7 +379,10 @@ pub(crate) async fn revoke_attestation(
         is_theirs || attester.is_some_and(|attester| roles.0.contains(&attester.role))
     });
     if !may.await? && !voucher.sight.is_administrator {
-        let detail = format!("{} was vouched for by somebody else, and you do not have its role", attestation.id);
+        let detail = format!(
+            "{} was vouched for by somebody else, and you do not have its role",
+            attestation.id
+        );
         return Err(ApiError::new(Kind::Denied, detail));
     }
     let entry = EntryKind::Revoked {
@@ -370,5 +390,7 @@ pub(crate) async fn revoke_attestation(
         by: voucher.name.clone(),
         reason,
     };
-    voucher.say(&state, EventKind::MaturityRevoke, &attestation, entry).await
+    voucher
+        .say(&state, EventKind::MaturityRevoke, &attestation, entry)
+        .await
 }

@@ -150,7 +150,9 @@ pub(crate) async fn set_campaign(
         becomes_rule: new.becomes_rule,
     };
     let wanted = campaign.clone();
-    let checked = asked(&state, move |assessment| wanted.check(assessment.model()).map_err(ApiError::malformed));
+    let checked = asked(&state, move |assessment| {
+        wanted.check(assessment.model()).map_err(ApiError::malformed)
+    });
     checked.await??;
     let body = serde_json::to_string(&campaign).map_err(|error| ApiError::internal(&error))?;
     let said = Said {
@@ -190,7 +192,11 @@ pub(crate) async fn remove_campaign(
     keeper(&state)?;
     let actor = Actor::administrator(&permit, CAUSE);
     let name = id.to_string();
-    if !state.store.remove_maturity_record(&actor, RecordKind::Campaign, &name).await? {
+    if !state
+        .store
+        .remove_maturity_record(&actor, RecordKind::Campaign, &name)
+        .await?
+    {
         return Err(ApiError::not_found("campaign", &id));
     }
     Ok(StatusCode::NO_CONTENT)

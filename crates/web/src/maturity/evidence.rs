@@ -6,7 +6,7 @@ use access::Role;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use store::{Actor, EventKind};
 use utoipa::ToSchema;
@@ -46,8 +46,9 @@ pub struct PushedEvidence {
 pub(crate) async fn push_evidence(
     State(state): State<WebState>,
     session: Session,
-    Body(push): Body<Box<RawValue>>,
+    Body(push): Body<Value>,
 ) -> Result<Body<PushedEvidence>, ApiError> {
+    let session = session.signed_in()?;
     let keeper = keeper(&state)?;
     let sight = Sight::of(&state, session).await?;
     let name = sight.session.caller.principal_name().to_owned();
@@ -58,18 +59,23 @@ pub(crate) async fn push_evidence(
     let now = state.store.now().to_utc();
     let read = asked(&state, move |assessment| {
         let limits = EvidenceLimits::default();
-        read_pushed(push.get().as_bytes(), &sender, assessment.model(), now, &limits)
+        read_pushed(push.to_string().as_bytes(), &sender, assessment.model(), now, &limits)
     });
     let evidence = read.await?.map_err(|errors| refused(&errors))?;
     if evidence.is_empty() {
-        return Err(ApiError::malformed("the push has no entries: write at least one under `evidence`"));
+        return Err(ApiError::malformed(
+            "the push has no entries: write at least one under `evidence`",
+        ));
     }
     let entries = evidence.len() as u64;
     let said = Said {
         kind: EventKind::EvidencePush,
         subject: name,
         about: about(&evidence),
-        entries: evidence.into_iter().map(|one| EntryKind::Seen(Box::new(one))).collect(),
+        entries: evidence
+            .into_iter()
+            .map(|one| EntryKind::Seen(Box::new(one)))
+            .collect(),
         record: None,
     };
     let actor = Actor::speaker(&sight.session.caller, "evidence");
@@ -77,7 +83,7 @@ pub(crate) async fn push_evidence(
     Ok(Body(PushedEvidence { event, entries }))
 }
 
-fn about(evidence: &[Evidence]) -> serde_json::Value {
+fn about(evidence: &[Evidence]) -> Value {
     let subjects: BTreeSet<String> = evidence.iter().map(|one| one.subject.to_string()).collect();
     let more = subjects.len().saturating_sub(SUBJECTS_NAMED);
     let named: Vec<_> = subjects.into_iter().take(SUBJECTS_NAMED).collect();
@@ -99,6 +105,9 @@ fn refused(errors: &[::maturity::evidence::PushError]) -> ApiError {
     if more > 0 {
         told.push(format!("and {more} more"));
     }
-    let detail = format!("nothing of the push was taken: {} of its entries cannot be", errors.len());
+    let detail = format!(
+        "nothing of the push was taken: {} of its entries cannot be",
+        errors.len()
+    );
     ApiError::new(kind, detail).with_errors(told)
 }

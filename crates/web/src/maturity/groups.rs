@@ -100,8 +100,15 @@ impl<'a> Counter<'a> {
             self.assessment.state(subject, &criterion.id)
         };
         let core = self.core.get(topic).into_iter().flatten();
-        let mut states = core.filter(|criterion| criterion.level <= aim).map(|criterion| state(criterion));
-        states.any(|state| matches!(state.unwrap_or(Condition::Unknown), Condition::Unknown | Condition::Expired))
+        let mut states = core
+            .filter(|criterion| criterion.level <= aim)
+            .map(|criterion| state(criterion));
+        states.any(|state| {
+            matches!(
+                state.unwrap_or(Condition::Unknown),
+                Condition::Unknown | Condition::Expired
+            )
+        })
     }
 
     fn group(&self, team: Option<SubjectName>, apps: &[&Placement], own: Option<&Subject>) -> Group {
@@ -153,7 +160,10 @@ impl<'a> Counter<'a> {
     fn teams(&self, sight: &Sight) -> Vec<Group> {
         let mut by_team: BTreeMap<Option<&SubjectName>, Vec<&Placement>> = BTreeMap::new();
         for placement in seen(self.assessment, sight) {
-            by_team.entry(self.team_of(placement)).or_default().push(placement);
+            by_team
+                .entry(self.team_of(placement))
+                .or_default()
+                .push(placement);
         }
         let without = by_team.remove(&None).map(|apps| (None, apps));
         let of_team = |(team, apps): (Option<&SubjectName>, Vec<&Placement>)| {
@@ -165,7 +175,8 @@ impl<'a> Counter<'a> {
 
     /// The team of an application, unless that is no more.
     fn team_of<'p>(&self, placement: &'p Placement) -> Option<&'p SubjectName> {
-        let is_there = |team: &&SubjectName| !self.assessment.facts().is_gone(&Subject::team((*team).clone()));
+        let is_there =
+            |team: &&SubjectName| !self.assessment.facts().is_gone(&Subject::team((*team).clone()));
         placement.team.as_ref().filter(is_there)
     }
 }
@@ -182,7 +193,10 @@ fn empty(topic: TopicId) -> Distribution {
 }
 
 fn seen<'a>(assessment: &'a Assessment, sight: &'a Sight) -> impl Iterator<Item = &'a Placement> {
-    assessment.facts().apps().filter(|placement| sight.sees_app(&placement.app))
+    assessment
+        .facts()
+        .apps()
+        .filter(|placement| sight.sees_app(&placement.app))
 }
 
 /// How the applications of the organisation that the caller sees are distributed, by topic.
@@ -232,7 +246,9 @@ pub(crate) async fn get_team(
         let apps: Vec<&Placement> = apps.filter(|of| counter.team_of(of) == Some(&name)).collect();
         (!apps.is_empty()).then(|| counter.group(Some(name.clone()), &apps, Some(&own)))
     });
-    let group = group.await?.ok_or_else(|| ApiError::new(crate::problem::Kind::NotFound, "there is no such team"))?;
+    let group = group
+        .await?
+        .ok_or_else(|| ApiError::new(crate::problem::Kind::NotFound, "there is no such team"))?;
     Ok(Body(GroupEntry(group)))
 }
 

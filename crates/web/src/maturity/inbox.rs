@@ -67,9 +67,14 @@ pub(crate) async fn get_inbox(
         let mut roles: BTreeMap<Subject, Roles> = BTreeMap::new();
         let mut is_theirs = |item: &InboxItem| {
             let of_subject = || voice.roles(&sight, &item.subject);
-            roles.entry(item.subject.clone()).or_insert_with(of_subject).0.contains(&item.role)
+            roles
+                .entry(item.subject.clone())
+                .or_insert_with(of_subject)
+                .0
+                .contains(&item.role)
         };
-        seen.filter(|item| !query.mine || is_theirs(item)).collect::<Vec<_>>()
+        seen.filter(|item| !query.mine || is_theirs(item))
+            .collect::<Vec<_>>()
     });
     let mut items = items.await?;
     let more_items = items.len().saturating_sub(MAX_TOLD) as u64;

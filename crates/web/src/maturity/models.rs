@@ -101,13 +101,6 @@ pub struct ModelOutcome {
     pub comparison: Comparison,
 }
 
-/// What is applied.
-#[derive(Serialize)]
-struct Kept<'a> {
-    file: &'a str,
-    text: &'a str,
-}
-
 /// Show the model that judges, and what was applied.
 #[utoipa::path(get, path = "/maturity/model", tag = "maturity", responses(
     (status = OK, description = "The model", body = ShownModel),
@@ -157,7 +150,9 @@ pub(crate) async fn apply_model(
     Body(new): Body<NewModel>,
 ) -> Result<Body<ModelOutcome>, ApiError> {
     if new.documents.is_empty() && new.model.is_none() {
-        return Err(ApiError::malformed("send documents, or name the model that is to count"));
+        return Err(ApiError::malformed(
+            "send documents, or name the model that is to count",
+        ));
     }
     if new.reason.len() > REASON_BYTES {
         let detail = format!("the reason is longer than {REASON_BYTES} bytes: say it shorter");
@@ -170,7 +165,10 @@ pub(crate) async fn apply_model(
     let comparison = {
         let model = model.clone();
         let at = new.enable_from.map_or(now, |from| from.0.max(now)).to_utc();
-        asked(&state, move |assessment| compare(assessment.model(), &model, assessment.facts(), at)).await?
+        asked(&state, move |assessment| {
+            compare(assessment.model(), &model, assessment.facts(), at)
+        })
+        .await?
     };
     let mut outcome = ModelOutcome {
         rule_version: rule_version.clone(),
@@ -181,15 +179,10 @@ pub(crate) async fn apply_model(
     if query.preview {
         return Ok(Body(outcome));
     }
-    let documents: Vec<Kept<'_>> = new
-        .documents
-        .iter()
-        .map(|ModelDocument { file, text }| Kept { file, text })
-        .collect();
     let kept = NewMaturityModel {
         name,
         rule_version,
-        documents: serde_json::to_string(&documents).map_err(|error| ApiError::internal(&error))?,
+        documents: serde_json::to_string(&new.documents).map_err(|error| ApiError::internal(&error))?,
         reason: new.reason,
         enable_from: new.enable_from.map_or(now, |from| from.0),
         said: Vec::new(),

@@ -63,7 +63,10 @@ pub struct NewRole {
 
 /// The roles that a model names.
 fn named(model: &Model) -> BTreeSet<Attester> {
-    let attesters = model.criteria().iter().filter_map(|criterion| criterion.attester.as_ref());
+    let attesters = model
+        .criteria()
+        .iter()
+        .filter_map(|criterion| criterion.attester.as_ref());
     attesters.map(|attester| attester.role.clone()).collect()
 }
 
@@ -158,7 +161,10 @@ pub(crate) async fn set_role(
     Body(new): Body<NewRole>,
 ) -> Result<Body<RoleEntry>, ApiError> {
     if new.holders.len() > MAX_HOLDERS {
-        let detail = format!("{} holders are too many: name at most {MAX_HOLDERS}", new.holders.len());
+        let detail = format!(
+            "{} holders are too many: name at most {MAX_HOLDERS}",
+            new.holders.len()
+        );
         return Err(ApiError::malformed(detail));
     }
     let said = Said {
@@ -174,7 +180,9 @@ pub(crate) async fn set_role(
             set_by: String::new(),
         }),
     };
-    keeper(&state)?.say(Actor::administrator(&permit, CAUSE), said).await?;
+    keeper(&state)?
+        .say(Actor::administrator(&permit, CAUSE), said)
+        .await?;
     Ok(Body(RoleEntry {
         owners: OWNERS.contains(&role.as_str()),
         set_at: Some(Moment(state.store.now())),

@@ -166,9 +166,7 @@ pub(crate) async fn get_why(
     let found = asked(&state, move |assessment| {
         let hint = assessment.model().nearest_criterion(criterion.as_str());
         let found = assessment.why(&subject, &criterion);
-        found.ok_or_else(|| {
-            ApiError::not_found("criterion", format!("{criterion} of {subject}{hint}"))
-        })
+        found.ok_or_else(|| ApiError::not_found("criterion", format!("{criterion} of {subject}{hint}")))
     });
     Ok(Body(CriterionEntry(found.await??)))
 }

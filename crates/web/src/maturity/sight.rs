@@ -56,7 +56,11 @@ impl Sight {
             let declared = Declared {
                 is_seen: of_repositories.sees_any(application),
                 team: team_of(application),
-                repositories: application.repositories.iter().map(|stated| stated.value.clone()).collect(),
+                repositories: application
+                    .repositories
+                    .iter()
+                    .map(|stated| stated.value.clone())
+                    .collect(),
             };
             Some((application.name.as_str().parse().ok()?, declared))
         });
@@ -72,7 +76,11 @@ impl Sight {
 
     /// Whether an application is shown and counted.
     pub(crate) fn sees_app(&self, app: &SubjectName) -> bool {
-        self.is_administrator || self.applications.get(app).is_some_and(|application| application.is_seen)
+        self.is_administrator
+            || self
+                .applications
+                .get(app)
+                .is_some_and(|application| application.is_seen)
     }
 
     /// Whether anything of a subject is shown.
@@ -96,7 +104,8 @@ impl Sight {
     fn holds(&self, role: Role, application: &Declared) -> bool {
         let Session { book, caller } = &self.session;
         let mut repositories = application.repositories.iter();
-        !application.repositories.is_empty() && repositories.all(|pattern| book.holds_within(caller, role, pattern))
+        !application.repositories.is_empty()
+            && repositories.all(|pattern| book.holds_within(caller, role, pattern))
     }
 
     /// Whether the caller may speak for a subject with a role.
@@ -121,7 +130,9 @@ impl Sight {
     /// For whom the caller may speak with a role, as far as one sender may speak for so many.
     pub(crate) fn voices(&self, role: Role) -> Vec<SubjectPattern> {
         if self.is_administrator {
-            let everybody = SubjectKind::ALL.into_iter().map(|kind| format!("{kind}:*").parse());
+            let everybody = SubjectKind::ALL
+                .into_iter()
+                .map(|kind| format!("{kind}:*").parse());
             return everybody.filter_map(Result::ok).collect();
         }
         let apps = self.applications.keys().cloned().map(Subject::app);

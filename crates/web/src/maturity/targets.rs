@@ -49,6 +49,7 @@ pub(crate) async fn set_targets(
     session: Session,
     Body(new): Body<AppTargets>,
 ) -> Result<Body<AppTargets>, ApiError> {
+    let session = session.signed_in()?;
     let keeper = keeper(&state)?;
     let sight = Sight::of(&state, session).await?;
     let subject = Subject::app(new.app.clone());
@@ -65,7 +66,10 @@ pub(crate) async fn set_targets(
         };
         let unknown = targets.unknown(assessment.model());
         if !unknown.is_empty() {
-            let detail = format!("the model has no such topics, categories or levels: {}", unknown.join(", "));
+            let detail = format!(
+                "the model has no such topics, categories or levels: {}",
+                unknown.join(", ")
+            );
             return Err(ApiError::malformed(detail));
         }
         let known = assessment.facts().placement(&wanted.app).cloned();
