@@ -65,6 +65,6 @@ pub(crate) fn all(store: Store, stacks: Arc<dyn Stacks>) -> Vec<Arc<dyn Collecto
         Arc::new(incidents::Incidents::of(Arc::clone(&ground))),
         Arc::new(registry::Registry(Arc::clone(&ground))),
         Arc::new(catalogue::Catalogue(Arc::clone(&ground))),
-        Arc::new(figures::Counted::of(ground)),
+        Arc::new(figures::Figures::of(ground)),
     ]
 }

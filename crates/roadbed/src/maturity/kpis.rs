@@ -5,118 +5,150 @@
 //!
 //! - `kpis/published.rs`: tags of releases, what is below them, and which revision they are of.
 //! - `kpis/exposed.rs`: what incidents say of images. `kpis/standing.rs`: where what is published stands on the road, and how much of it
-//!   is known.
-//! - `kpis/report.rs`: all figures at once.
+//!   is known. `kpis/moved.rs`: which levels moved.
+//! - `kpis/counted.rs`: all figures, of those applications that somebody sees.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use maturity::kpi::{
-    Coverage, Environment, Frame, Source,
+    Workload,
     adoption::Application,
-    event::App,
-    exposure::{Exposure, exposures},
+    event::{App, Event},
     fold::{Baseline, BaselineError},
     freshness::Running,
-    journal::Journal,
     remediation::Cohorts,
-    ships::Ships,
 };
 use road::names::ApplicationName;
+use serde_json::Value;
 use store::{RecordKind, Store};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::Mutex;
 
 use super::collect::{Ground, Places, Stacks};
+use super::figures::{Counting, Figures, FiguresAsked};
 
+pub(super) use counted::Counted;
+
+mod counted;
 mod exposed;
+mod moved;
 mod published;
-mod report;
 mod standing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use report::{AllFigures, AppFigures};
-
 /// How far back is read: longer than the longest window and the baseline before it.
 const READ_BACK: Duration = Duration::days(400);
 
-/// What all figures are made of, as of a moment.
-pub(crate) struct Figures {
-    now: OffsetDateTime,
-    journal: Journal,
-    ships: Ships,
-    exposures: Vec<Exposure>,
+/// How long what was read is counted from.
+const FRESH: Duration = Duration::minutes(1);
+
+/// Something about an application, or about what is nobody's.
+type Of<T> = (Option<App>, T);
+
+/// What figures are counted from, of all applications.
+pub(super) struct Read {
+    events: Vec<Of<Event>>,
     cohorts: Cohorts,
-    coverage: Coverage,
+    workloads: Vec<Of<Workload>>,
     applications: Vec<Application>,
-    running: Vec<Running>,
-    production: BTreeSet<Environment>,
+    running: Vec<Of<Running>>,
 }
 
-impl Figures {
-    /// Reads all of it. It takes seconds, and is done behind requests.
-    pub(crate) async fn read(store: Store, stacks: Arc<dyn Stacks>) -> Result<Self> {
-        let now = store.now().to_utc();
-        let ground = Ground::of(store, stacks);
-        let places = Arc::new(Places::read(ground.store()).await?);
-        Self::of(&ground, &places, now).await
-    }
-
-    /// The same with what is known of applications.
+impl Read {
+    /// Reads all of it. It takes seconds.
     pub(super) async fn of(ground: &Ground, places: &Places, now: OffsetDateTime) -> Result<Self> {
         let since = now.checked_sub(READ_BACK).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let mut events = published::events(ground, places, since, now).await?;
         let exposed = exposed::read(ground.store(), places, now).await?;
         events.extend(exposed.events);
         let standing = standing::read(ground, places, now).await?;
-        let cohorts = exposed.cohorts;
-        // It computes; a thread that serves connections must not.
-        let made = tokio::task::spawn_blocking(move || {
-            let production = BTreeSet::new();
-            let frame = Frame {
-                now,
-                source: Source::RegistryProxy,
-                coverage: standing.coverage,
-                production: &production,
-            };
-            let journal = Journal::of(events, &frame);
-            let ships = Ships::of(&journal);
-            Self {
-                now,
-                exposures: exposures(&journal),
-                journal,
-                ships,
-                cohorts,
-                coverage: standing.coverage,
-                applications: standing.applications,
-                running: standing.running,
-                production,
-            }
-        });
-        made.await.context("the figures were lost")
+        Ok(Self {
+            events,
+            cohorts: exposed.cohorts,
+            workloads: standing.workloads,
+            applications: standing.applications,
+            running: standing.running,
+        })
     }
+}
 
-    /// Freezes the twelve full weeks before `end`, to be compared with later.
-    ///
-    /// # Errors
-    /// A reason that is none, or weeks that are not over.
-    pub(crate) fn freeze(&self, end: OffsetDateTime, reason: &str) -> Result<Baseline, BaselineError> {
-        Baseline::freeze(&self.journal, &self.ships, end, reason)
-    }
+/// What was read, and when.
+type Kept = Option<(OffsetDateTime, Arc<Read>)>;
 
-    fn frame(&self) -> Frame<'_> {
-        Frame {
-            now: self.now,
-            source: Source::RegistryProxy,
-            coverage: self.coverage,
-            production: &self.production,
+/// Counts the figures of a store.
+pub(super) struct Counter {
+    ground: Arc<Ground>,
+    /// Whoever asks meanwhile waits for the same reading.
+    kept: Mutex<Kept>,
+}
+
+impl Counter {
+    pub(super) fn of(store: Store, stacks: Arc<dyn Stacks>) -> Self {
+        Self {
+            ground: Ground::of(store, stacks),
+            kept: Mutex::default(),
         }
+    }
+
+    async fn read(&self, now: OffsetDateTime) -> Result<Arc<Read>> {
+        let mut kept = self.kept.lock().await;
+        if let Some((at, read)) = kept.as_ref()
+            && (now - *at).abs() < FRESH
+        {
+            return Ok(Arc::clone(read));
+        }
+        // What was read before takes much memory.
+        *kept = None;
+        let places = Places::read(self.ground.store()).await?;
+        let read = Arc::new(Read::of(&self.ground, &places, now).await?);
+        *kept = Some((now, Arc::clone(&read)));
+        Ok(read)
+    }
+
+    async fn count(&self, asked: FiguresAsked) -> Result<Vec<Value>> {
+        let read = self.read(asked.now).await?;
+        let counted = tokio::task::spawn_blocking(move || {
+            let sees = |app: &App| app.as_str().parse().is_ok_and(|app| (asked.sees)(&app));
+            let counted = Counted::of(&read, asked.now, &sees);
+            let mut figures = counted.figures(asked.baseline.as_ref())?;
+            figures.push(counted.movement(&asked.assessment, &asked.sees)?);
+            Ok(figures)
+        });
+        counted.await.context("the figures were lost")?
+    }
+
+    async fn frozen(
+        &self,
+        now: OffsetDateTime,
+        end: OffsetDateTime,
+        reason: String,
+    ) -> Result<Result<Baseline, BaselineError>> {
+        let read = self.read(now).await?;
+        let frozen =
+            tokio::task::spawn_blocking(move || Counted::of(&read, now, &|_| true).freeze(end, &reason));
+        frozen.await.context("the baseline was lost")
+    }
+}
+
+impl Figures for Counter {
+    fn figures(&self, asked: FiguresAsked) -> Counting<'_, Vec<Value>> {
+        Box::pin(self.count(asked))
+    }
+
+    fn freeze(
+        &self,
+        now: OffsetDateTime,
+        end: OffsetDateTime,
+        reason: String,
+    ) -> Counting<'_, Result<Baseline, BaselineError>> {
+        Box::pin(self.frozen(now, end, reason))
     }
 }
 
 /// The baseline that was frozen last, where there is one that can be read.
-pub(crate) async fn baseline(store: &Store) -> Result<Option<Baseline>> {
+pub(super) async fn baseline(store: &Store) -> Result<Option<Baseline>> {
     let mut records = store.maturity_records(RecordKind::Baseline).await?;
     records.sort_by_key(|record| record.set_at);
     let read = |record: &store::MaturityRecord| serde_json::from_str(&record.body).ok();
@@ -124,6 +156,6 @@ pub(crate) async fn baseline(store: &Store) -> Result<Option<Baseline>> {
 }
 
 /// An application as figures call it. `None`: it has a name that none can have.
-pub(crate) fn named(app: &ApplicationName) -> Option<App> {
+pub(super) fn named(app: &ApplicationName) -> Option<App> {
     app.as_str().parse().ok()
 }

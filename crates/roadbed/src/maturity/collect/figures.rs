@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use maturity::{
     kpi::fold::{Baseline, Fold},
     signal::Fact,
@@ -15,22 +15,22 @@ use super::ground::{Ground, app_named};
 use super::notes::Notes;
 use crate::maturity::{
     collector::{Asked, Collected, Collector},
-    kpis::{self, Figures},
+    kpis::{self, Counted},
 };
 
 /// Tells of figures, at night alone: they are about weeks.
-pub(super) struct Counted {
+pub(super) struct Figures {
     ground: Arc<Ground>,
     /// As they were for the last line that was asked about.
     read: Mutex<Option<(EventId, Arc<Read>)>>,
 }
 
 struct Read {
-    figures: Figures,
+    counted: Counted,
     baseline: Option<Baseline>,
 }
 
-impl Counted {
+impl Figures {
     pub(super) fn of(ground: Arc<Ground>) -> Self {
         Self {
             ground,
@@ -48,8 +48,11 @@ impl Counted {
         // What was read for another line takes much memory.
         *kept = None;
         let places = self.ground.places(asked).await?;
+        let read = kpis::Read::of(&self.ground, &places, asked.at).await?;
+        // It computes; a thread that serves connections must not.
+        let counted = tokio::task::spawn_blocking(move || Counted::of(&read, asked.at, &|_| true));
         let read = Arc::new(Read {
-            figures: Figures::of(&self.ground, &places, asked.at).await?,
+            counted: counted.await.context("the figures were lost")?,
             baseline: kpis::baseline(&self.ground.store).await?,
         });
         *kept = Some((asked.event, Arc::clone(&read)));
@@ -57,7 +60,7 @@ impl Counted {
     }
 }
 
-impl Collector for Counted {
+impl Collector for Figures {
     fn name(&self) -> &'static str {
         "figures"
     }
@@ -74,10 +77,10 @@ impl Collector for Counted {
                     let (read, Some(app)) = (self.read(asked).await?, kpis::named(&app)) else {
                         return Ok(Vec::new());
                     };
-                    let weeks = read.figures.weeks(&app);
+                    let weeks = read.counted.weeks(&app);
                     let baseline = read.baseline.as_ref();
                     let is_in = baseline.is_some_and(|baseline| baseline.apps.contains_key(&app));
-                    let fold = read.figures.of_app(&app, baseline).fold;
+                    let fold = read.counted.fold_of(&app, baseline);
                     let mut page = notes.states(&self.ground.store).await?;
                     page.flag(Fact::KpiBaseline, is_in);
                     if let Some(weeks) = weeks {
@@ -89,8 +92,8 @@ impl Collector for Counted {
                 }
                 (SubjectKind::Org, _) => {
                     let read = self.read(asked).await?;
-                    let all = read.figures.all(read.baseline.as_ref());
-                    let fold = all.fold.and_then(|fold| percent(&fold.value()?.fold));
+                    let fold = read.counted.fold(read.baseline.as_ref());
+                    let fold = fold.and_then(|fold| percent(&fold.value()?.fold));
                     if let Some(percent) = fold {
                         let mut page = notes.states(&self.ground.store).await?;
                         page.number(Fact::OrgVelocityFold, percent);

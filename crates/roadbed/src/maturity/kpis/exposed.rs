@@ -15,7 +15,7 @@ use road::{
 use store::{Store, StoredIncident};
 use time::OffsetDateTime;
 
-use super::named;
+use super::{Of, named};
 use crate::maturity::collect::Places;
 
 /// Events of an incident that are read at a time: each can hold hundreds of lines.
@@ -27,7 +27,7 @@ const MAX_SIGHTINGS: usize = 500_000;
 /// What incidents come to.
 #[derive(Default)]
 pub(super) struct Exposed {
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<Of<Event>>,
     pub(super) cohorts: Cohorts,
 }
 
@@ -89,7 +89,7 @@ async fn read_one(
     for (owner, at) in told {
         for app in reading.owners.get(owner).into_iter().flatten() {
             let (app, group) = (app.clone(), reading.group.clone());
-            reading.add(*at, What::Notify { app, group }, exposed);
+            reading.add(*at, (Some(app.clone()), What::Notify { app, group }), exposed);
         }
     }
     Ok(reading.sightings)
@@ -119,17 +119,18 @@ impl<'p> Reading<'p> {
         })
     }
 
-    fn add(&self, at: OffsetDateTime, what: What, exposed: &mut Exposed) {
-        exposed.events.push(Event {
+    fn add(&self, at: OffsetDateTime, (app, what): Of<What>, exposed: &mut Exposed) {
+        let event = Event {
             at,
             source: Source::RegistryProxy,
             what,
-        });
+        };
+        exposed.events.push((app, event));
     }
 
     fn advisory(&self, at: OffsetDateTime, exposed: &mut Exposed) {
         let group = self.group.clone();
-        self.add(at, What::Advisory { group }, exposed);
+        self.add(at, (None, What::Advisory { group }), exposed);
     }
 
     fn take(&mut self, at: OffsetDateTime, kind: &EventKind, exposed: &mut Exposed) {
@@ -145,17 +146,17 @@ impl<'p> Reading<'p> {
                 let all_fixed = vulnerabilities.iter().all(|known| !known.fixed_in.is_empty());
                 if all_fixed {
                     let group = self.group.clone();
-                    self.add(at, What::FixAvailable { group, line: None }, exposed);
+                    self.add(at, (None, What::FixAvailable { group, line: None }), exposed);
                 }
             }
             EventKind::VulnerabilityAdded { vulnerability, .. } => {
                 let fix = fix(&vulnerability.fixed_in);
                 self.severity = self.severity.max(severity(vulnerability.severity));
-                self.add_some(at, fix, exposed);
+                self.add_some(at, fix.map(|fix| (None, fix)), exposed);
             }
             EventKind::FixChanged { fixed_in, .. } => {
                 let fix = fix(fixed_in);
-                self.add_some(at, fix, exposed);
+                self.add_some(at, fix.map(|fix| (None, fix)), exposed);
             }
             EventKind::Seen { lines } => {
                 for line in lines {
@@ -165,18 +166,20 @@ impl<'p> Reading<'p> {
             EventKind::Mitigated { line, until, .. } => {
                 let app = self.app_of(&line.repository);
                 let (group, until) = (self.group.clone(), *until);
-                self.add_some(at, app.map(|app| What::Mitigate { app, group, until }), exposed);
+                let what = app.map(|app| (Some(app.clone()), What::Mitigate { app, group, until }));
+                self.add_some(at, what, exposed);
             }
             EventKind::Waived { line, until, .. } => {
                 let app = self.app_of(&line.repository);
                 let (group, until) = (self.group.clone(), *until);
-                self.add_some(at, app.map(|app| What::Exempt { app, group, until }), exposed);
+                let what = app.map(|app| (Some(app.clone()), What::Exempt { app, group, until }));
+                self.add_some(at, what, exposed);
             }
             _ => {}
         }
     }
 
-    fn add_some(&self, at: OffsetDateTime, what: Option<What>, exposed: &mut Exposed) {
+    fn add_some(&self, at: OffsetDateTime, what: Option<Of<What>>, exposed: &mut Exposed) {
         if let Some(what) = what {
             self.add(at, what, exposed);
         }
@@ -203,7 +206,7 @@ impl<'p> Reading<'p> {
                 .insert(app.clone());
         }
         if line.affected_by.is_empty() {
-            self.add(at, What::Cleared { digest, group }, exposed);
+            self.add(at, (Some(app), What::Cleared { digest, group }), exposed);
             return;
         }
         let road = self.places.road.paving.app_road(name, self.now);
@@ -227,7 +230,7 @@ impl<'p> Reading<'p> {
             severity: self.severity,
             line: None,
         };
-        self.add(at, what, exposed);
+        self.add(at, (Some(app), what), exposed);
     }
 }
 

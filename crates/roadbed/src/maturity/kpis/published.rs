@@ -12,7 +12,7 @@ use road::names::ApplicationName;
 use store::{LogLine, Store, Timestamp};
 use time::OffsetDateTime;
 
-use super::named;
+use super::{Of, named};
 use crate::maturity::collect::{Ground, Places, is_release};
 
 /// Lines of the audit log that are read at a time.
@@ -39,13 +39,14 @@ pub(super) async fn events(
     places: &Places,
     since: OffsetDateTime,
     now: OffsetDateTime,
-) -> Result<Vec<Event>> {
+) -> Result<Vec<Of<Event>>> {
     let mut events = Vec::new();
     for (repository, releases) in releases(ground.store(), places, since).await? {
         let Some((name, app)) = whose(places, &repository) else {
             continue;
         };
-        events.extend(of_repository(ground, places, (&repository, name, &app), releases, now).await?);
+        let found = of_repository(ground, places, (&repository, name, &app), releases, now).await?;
+        events.extend(found.into_iter().map(|event| (Some(app.clone()), event)));
     }
     Ok(events)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use maturity::kpi::{
-    Coverage, Workload,
+    Workload,
     adoption::{Application, Base, Image},
     event::App,
     freshness::{BaseLine, Running, Unapplied},
@@ -20,7 +20,7 @@ use road::{
 use store::{KnownImage, Store, Timestamp};
 use time::OffsetDateTime;
 
-use super::{exposed::severity, named};
+use super::{Of, exposed::severity, named};
 use crate::maturity::collect::{Ground, Places, Said};
 
 /// Bytes of reports of configurations that are read of one image.
@@ -31,9 +31,9 @@ const REVISION: &str = "org.opencontainers.image.revision";
 
 /// What was found.
 pub(super) struct Standing {
-    pub(super) coverage: Coverage,
+    pub(super) workloads: Vec<Of<Workload>>,
     pub(super) applications: Vec<Application>,
-    pub(super) running: Vec<Running>,
+    pub(super) running: Vec<Of<Running>>,
 }
 
 /// Of the newest image of each repository. Those of bases are the road itself and do not count.
@@ -55,14 +55,14 @@ pub(super) async fn read(ground: &Ground, places: &Places, now: OffsetDateTime) 
         let Some(image) = store.known_image(&repository, &digest).await? else {
             continue;
         };
-        workloads.push(workload(store, places, &repository, &image).await?);
-        let Some((name, _)) = places.app_of(&repository) else {
-            continue;
-        };
+        let whose = places.app_of(&repository).map(|(name, _)| name);
+        let app = whose.and_then(named);
+        let workload = workload(store, places, &repository, &image).await?;
+        workloads.push((app.clone(), workload));
+        let Some(name) = whose else { continue };
         let found = ground.lineage(places, name, (&repository, &digest), now);
-        running.push(fresh(places, digest, found.as_ref()));
-        let of_app = named(name).and_then(|name| by_app.get_mut(&name));
-        if let Some(application) = of_app {
+        running.push((app.clone(), fresh(places, digest, found.as_ref())));
+        if let Some(application) = app.and_then(|app| by_app.get_mut(&app)) {
             let base = base(found.as_ref());
             let approved_toolchain = built(store, &toolchains, &image).await?;
             application.images.push(Image {
@@ -74,7 +74,7 @@ pub(super) async fn read(ground: &Ground, places: &Places, now: OffsetDateTime) 
         }
     }
     Ok(Standing {
-        coverage: Coverage::of(workloads),
+        workloads,
         applications: by_app.into_values().collect(),
         running,
     })

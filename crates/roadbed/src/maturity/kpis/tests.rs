@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use maturity::kpi::{Cohort, fold::Fold, week::IsoWeek};
+use maturity::kpi::{fold::Fold, week::IsoWeek};
 use time::Duration;
 
 use super::*;
@@ -10,10 +10,16 @@ use crate::maturity::collect::tests::kit::{Kit, START, layer};
 
 const REPO: &str = "shop/checkout";
 
-async fn figures(kit: &Kit) -> Figures {
-    Figures::read(kit.store.clone(), Arc::clone(&kit.stacks) as Arc<dyn Stacks>)
-        .await
-        .unwrap()
+async fn counted(kit: &Kit) -> Counted {
+    let counter = Counter::of(kit.store.clone(), Arc::clone(&kit.stacks) as Arc<dyn Stacks>);
+    let now = kit.now();
+    let read = counter.read(now).await.unwrap();
+    Counted::of(&read, now, &|_| true)
+}
+
+/// A figure as it is shown.
+fn figure<'f>(figures: &'f [Value], name: &str) -> &'f Value {
+    figures.iter().find(|figure| figure["kpi"] == name).unwrap()
 }
 
 /// Publishes a version with own layers.
@@ -100,15 +106,14 @@ async fn a_baseline_is_frozen_and_compared_with() {
     }
     kit.go_on(14);
     let end = kit.now();
-    let baseline = figures(&kit).await.freeze(end, "before the road").unwrap();
+    let baseline = counted(&kit).await.freeze(end, "before the road").unwrap();
     for number in 0..24 {
         publish(&kit, &format!("2.{number}"), &[layer(&format!("b{number}"))]).await;
         kit.go_on(3);
         kit.wait(12 * 60);
     }
     let app: App = "checkout".parse().unwrap();
-    let compared = figures(&kit).await.of_app(&app, Some(&baseline));
-    let fold = compared.fold.unwrap();
+    let fold = counted(&kit).await.fold_of(&app, Some(&baseline)).unwrap();
     match fold.value() {
         Some(Fold::Times { fold }) => assert!((1.5..=2.5).contains(fold), "{fold}"),
         other => panic!("{other:?}"),
