@@ -78,6 +78,10 @@ bench-road *arguments:
 bench-fleet *images:
     cargo bench -p road --bench fleet -- {{images}}
 
+# Measures how soon an organisation is judged, whole and after one event
+bench-maturity:
+    cargo bench -p maturity --bench organisation
+
 # Measures re-evaluation after an import, at so many images, in a directory that has room for the store; parts: plant (first), advisory,
 # whole_corpus, two_years
 measure-reevaluation directory images *parts:

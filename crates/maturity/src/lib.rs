@@ -36,7 +36,8 @@
 //! Entry { event: EventId, at, kind: EntryKind }                       one thing that happened, as the event log holds it
 //! Assessment::new(Arc<Model>, limits)                                 then `apply` every entry in the log's order, or
 //! Assessment::start(Arc<Model>, Facts, History, now, limits)          begin with stored facts and the stored history
-//! Assessment::apply(&mut self, Entry) -> Result<Vec<Change>, Refusal> re-evaluates only what the entry touches
+//! Assessment::apply(&mut self, Entry) -> Applied                      changes, and why the entry was refused if it was;
+//!                                                                     re-evaluates only what the entry touches
 //! Assessment::advance(&mut self, now) -> Vec<Change>                  what ended by itself: each at its own moment
 //! Assessment::scorecard(&self, &Subject) -> Option<Scorecard>         topics, levels, targets, next drop, chains
 //! Assessment::why(&self, &Subject, &CriterionId) -> Option<CriterionResult>
@@ -91,3 +92,6 @@ pub mod signal;
 pub mod synthetic;
 pub mod words;
 mod yaml;
+
+#[cfg(test)]
+mod testing;
