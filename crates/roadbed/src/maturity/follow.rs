@@ -97,13 +97,12 @@ pub(crate) async fn follow(service: Arc<MaturityService>) {
 async fn follow_one(service: &Arc<MaturityService>) -> Result<()> {
     let mut follower = Follower::load(service).await?;
     let mut writes = service.store.writes();
+    // What is known is shown at once, and what happened meanwhile is taken in then.
+    service.assessed.store(Some(Arc::clone(&follower.assessed)));
     loop {
         writes.borrow_and_update();
         match follower.look().await {
-            Ok(true) => {
-                service.assessed.store(Some(Arc::clone(&follower.assessed)));
-                until_next(service, &mut writes).await;
-            }
+            Ok(true) => until_next(service, &mut writes).await,
             Ok(false) => {
                 tracing::error!("how far the log was read is not what was thought: everything is read again");
                 service.assessed.store(None);
@@ -199,7 +198,13 @@ impl Follower {
             }
             let said = self.service.store.maturity_said(line.seq).await?;
             self.pending.is_heard |= !said.is_empty();
-            self.count(entries::heard(asked, &said)?).await?;
+            match entries::heard(asked, &said) {
+                Ok(heard) => self.count(heard).await?,
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(error, "what was said does not count");
+                }
+            }
             // Somebody may have set targets of an application that moved meanwhile.
             self.road = None;
         } else {

@@ -214,7 +214,7 @@ impl Kit {
             service,
             following,
         };
-        kit.until(|kit| kit.service.assessment().is_ok()).await;
+        kit.happen("nothing").await;
         kit
     }
 
