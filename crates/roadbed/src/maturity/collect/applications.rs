@@ -118,9 +118,10 @@ impl Applications {
         let store = &self.0.store;
         let road = places.road.paving.app_road(name, asked.at);
         let mut notes = Notes::about(asked, subject);
-        let exemptions: Vec<&RoadExemption> = match places.is_vouched(name) {
-            true => places.road.paving.exemptions_of(name).collect(),
-            false => Vec::new(),
+        let exemptions: Vec<&RoadExemption> = if places.is_vouched(name) {
+            places.road.paving.exemptions_of(name).collect()
+        } else {
+            Vec::new()
         };
         let wanted: Vec<Exemption> = exemptions
             .iter()
@@ -244,16 +245,16 @@ impl Applications {
 
 /// Lines of the audit log about an application.
 struct Lines {
-    app: Option<Option<i64>>,
-    road: Option<Option<i64>>,
+    app: [Option<i64>; 1],
+    road: [Option<i64>; 1],
 }
 
 async fn lines(store: &Store, app: &Application) -> Result<Lines> {
     let name = app.name.as_str();
     let road = format!("{}/{name}", RoadKind::AppRoad);
     Ok(Lines {
-        app: Some(store.last_line(name, &["application.set"]).await?),
-        road: Some(store.last_line(&road, &["road.set", "road.remove"]).await?),
+        app: [store.last_line(name, &["application.set"]).await?],
+        road: [store.last_line(&road, &["road.set", "road.remove"]).await?],
     })
 }
 

@@ -124,11 +124,10 @@ fn decided_before_use(of: &Shown<'_>) -> Option<bool> {
         return Some(false);
     };
     let is_known = of.pulls_since.is_none_or(|since| since <= of.image.pushed_at);
-    match decided <= used {
-        true if is_known => Some(true),
-        true => None,
-        false => Some(false),
+    if decided > used {
+        return Some(false);
     }
+    is_known.then_some(true)
 }
 
 /// By the tags that its repository does not let anybody move: they say how releases are called. Without tags or a rule: not known.

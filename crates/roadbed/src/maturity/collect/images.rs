@@ -132,6 +132,7 @@ impl Images {
         let seen = self.seen(&standing, app).await?;
         let mut ships_model = false;
         for (known, images) in &seen {
+            let known = *known;
             self.note(&mut notes, &standing, (app, known), images).await?;
             ships_model |= newest::note_models(&self.0, &mut notes, known).await?;
         }
@@ -212,9 +213,10 @@ async fn read_said(store: &Store, images: &[KnownImage]) -> Result<HashMap<Diges
         let said: Vec<&str> = said.map(|(_, decision)| decision.said.as_str()).collect();
         let texts: BTreeMap<String, String> = store.decision_texts(&said).await?;
         for (image, decision) in chunk {
-            let text = match decision.is_text {
-                true => Some(&decision.said),
-                false => texts.get(&decision.said),
+            let text = if decision.is_text {
+                Some(&decision.said)
+            } else {
+                texts.get(&decision.said)
             };
             if let Some(said) = text.and_then(|text| Said::read(text)) {
                 read.insert(*image, said);

@@ -254,10 +254,8 @@ impl Incidents {
         if let Some((at, _)) = fixed {
             let is_rebase = store.rebased_from(&line.repository, &line.image).await?.is_some();
             let pusher = store.pusher(&line.repository, &line.image).await?;
-            let is_automated = match is_rebase {
-                true => Some(true),
-                false => pusher.and_then(|pusher| is_by_robot(store, &pusher)),
-            };
+            let is_by_robot = || pusher.and_then(|pusher| is_by_robot(store, &pusher));
+            let is_automated = if is_rebase { Some(true) } else { is_by_robot() };
             if let Some(is_automated) = is_automated {
                 let mut page = notes.item(store, &line.key, at).await?;
                 page.by([last]).flag(Fact::FixAutomated, is_automated);

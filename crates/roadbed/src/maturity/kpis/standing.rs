@@ -62,7 +62,9 @@ pub(super) async fn read(ground: &Ground, places: &Places, now: OffsetDateTime) 
         let Some(name) = whose else { continue };
         let found = ground.lineage(places, name, (&repository, &digest), now);
         running.push((app.clone(), fresh(places, digest, found.as_ref())));
-        if let Some(application) = app.and_then(|app| by_app.get_mut(&app)) {
+        if let Some(app) = app
+            && let Some(application) = by_app.get_mut(&app)
+        {
             let base = base(found.as_ref());
             let approved_toolchain = built(store, &toolchains, &image).await?;
             application.images.push(Image {
@@ -174,13 +176,10 @@ async fn built(store: &Store, toolchains: &[&Toolchain], image: &KnownImage) -> 
     let Some(decision) = &image.decision else {
         return Ok(None);
     };
-    let text = match decision.is_text {
-        true => Some(decision.said.clone()),
-        false => store
-            .decision_texts(&[&decision.said])
-            .await?
-            .into_values()
-            .next(),
+    let text = if decision.is_text {
+        Some(decision.said.clone())
+    } else {
+        store.decision_texts(&[&decision.said]).await?.into_values().next()
     };
     let said = text.and_then(|text| Said::read(&text));
     Ok(said.map(|said| {

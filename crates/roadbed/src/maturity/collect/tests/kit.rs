@@ -202,9 +202,10 @@ impl Kit {
         let mut descriptors = Vec::new();
         for bytes in std::iter::once(&config).chain(layers) {
             let digest = Digest::of(Algorithm::Sha256, bytes);
-            let media_type = match descriptors.is_empty() {
-                true => oci::media_type::OCI_IMAGE_CONFIG,
-                false => "application/vnd.oci.image.layer.v1.tar",
+            let media_type = if descriptors.is_empty() {
+                oci::media_type::OCI_IMAGE_CONFIG
+            } else {
+                "application/vnd.oci.image.layer.v1.tar"
             };
             descriptors.push(json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() }));
             let body = stream::iter([Ok(Bytes::from(bytes.clone()))]);
