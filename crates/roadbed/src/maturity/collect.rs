@@ -8,7 +8,7 @@
 //! - `collect/applications.rs`: what applications and their teams say, and what they need not do.
 //! - `collect/images.rs`: images, by what was decided of them (`collect/said.rs`), one by one (`collect/image.rs`), and what follows for
 //!   their application (`collect/newest.rs`).
-//! - `collect/rebases.rs`: what followed its base. `collect/incidents.rs`: what became of incidents (`collect/lines.rs`).
+//! - `collect/promotions.rs`: tags of environments. `collect/rebases.rs`: what followed its base. `collect/incidents.rs`: what became of incidents (`collect/lines.rs`).
 //! - `collect/figures.rs`: what figures say. `collect/registry.rs`: policy, accounts and advisories. `collect/catalogue.rs`: the catalogue of the road and its use.
 
 use std::sync::Arc;
@@ -30,6 +30,7 @@ mod incidents;
 mod lines;
 mod newest;
 mod notes;
+mod promotions;
 mod rebases;
 mod registry;
 mod said;
@@ -61,6 +62,7 @@ pub(crate) fn all(store: Store, stacks: Arc<dyn Stacks>) -> Vec<Arc<dyn Collecto
     vec![
         Arc::new(applications::Applications(Arc::clone(&ground))),
         Arc::new(images::Images(Arc::clone(&ground))),
+        Arc::new(promotions::Promotions(Arc::clone(&ground))),
         Arc::new(rebases::Rebases(Arc::clone(&ground))),
         Arc::new(incidents::Incidents::of(Arc::clone(&ground))),
         Arc::new(registry::Registry(Arc::clone(&ground))),

@@ -295,6 +295,21 @@ async fn a_line_of_the_log_is_about_its_image_alone() {
 }
 
 #[tokio::test]
+async fn a_promotion_takes_what_is_there_or_makes_it_anew() {
+    let kit = Kit::new().await;
+    kit.declare("checkout", "shop/**").await;
+    let image = kit.push(&kit.robot, REPO, "1.0", &[layer("one")]).await;
+    kit.wait(10);
+    kit.tag(REPO, "production", &image).await;
+    kit.wait(10);
+    kit.push(&kit.robot, REPO, "production", &[layer("two")]).await;
+    let (_, entries) = kit.follow(0).await;
+    let promoted = values(&entries).into_iter().filter(|((fact, _), _)| fact == "promoted-unchanged");
+    let promoted: Vec<Value> = promoted.map(|(_, value)| value).collect();
+    assert_eq!(promoted, [Value::Flag(true), Value::Flag(false)]);
+}
+
+#[tokio::test]
 async fn the_registry_tells_of_itself() {
     let kit = Kit::new().await;
     kit.declare("checkout", "shop/**").await;

@@ -122,6 +122,7 @@ impl Kit {
         app.owner = Some("group:shop".parse().unwrap());
         app.contacts = vec!["shop@example.org".parse().unwrap()];
         app.tier = Some(1);
+        app.environments = vec!["production".parse().unwrap()];
         self.store.set_application(&operator(), &app).await.unwrap();
     }
 
@@ -229,6 +230,21 @@ impl Kit {
         let known = diff_ids.into_iter().map(Some).collect();
         self.stacks.0.lock().unwrap().insert(digest, known);
         digest
+    }
+
+    /// Has a tag name an image that is there.
+    pub(in crate::maturity) async fn tag(&self, repository: &str, tag: &str, image: &Digest) {
+        let repo: RepoName = repository.parse().unwrap();
+        let permit = self.store.access().authorize::<Push>(&self.robot, &repo).unwrap();
+        let stored = self.store.manifest_to_judge(&repo, image).await.unwrap().unwrap();
+        let put = PutManifest {
+            digest: *image,
+            manifest: Manifest::parse(&stored.bytes, None, &ManifestLimits::default()).unwrap(),
+            bytes: stored.bytes.clone(),
+            tags: vec![tag.parse().unwrap()],
+            is_refused: false,
+        };
+        self.store.put_manifest(&permit, put, &|_| false).await.unwrap();
     }
 
     async fn look_into(&self, bytes: &[u8]) {
