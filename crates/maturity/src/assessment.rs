@@ -119,6 +119,17 @@ impl Assessment {
         self.history.changes()[start..].to_vec()
     }
 
+    /// Judges everything anew, as is done nightly. What events kept up to date is the same, so that nothing comes back but what
+    /// time brought.
+    pub fn recheck(&mut self, now: OffsetDateTime) -> Vec<Change> {
+        let start = self.history.changes().len();
+        self.pass(now);
+        let mut subjects: Vec<Subject> = self.judged.keys().cloned().collect();
+        subjects.sort_unstable_by(|a, b| b.cmp(a));
+        self.judge_everything(&subjects, &time_went_by());
+        self.history.changes()[start..].to_vec()
+    }
+
     fn pass(&mut self, now: OffsetDateTime) {
         let why = time_went_by();
         while let Some((at, ..)) = self.due.first().filter(|(at, ..)| *at <= now) {

@@ -166,9 +166,10 @@ impl Facts {
         }
         let of = self.seen.entry(evidence.subject.clone()).or_default();
         let series = of.entry(evidence.fact.clone()).or_default();
-        match series.offer(evidence.item, evidence.seen) {
-            true => Touched::Fact(evidence.subject, evidence.fact),
-            false => Touched::Nothing,
+        if series.offer(evidence.item, evidence.seen) {
+            Touched::Fact(evidence.subject, evidence.fact)
+        } else {
+            Touched::Nothing
         }
     }
 
@@ -180,12 +181,23 @@ impl Facts {
     ) -> Result<Touched, Refusal> {
         check_dates(&attestation, at)?;
         if let Some(known) = self.attestations.get(&attestation.id) {
-            return match known.attestation == attestation {
-                true => Ok(Touched::Nothing),
-                false => Err(twice("attestation", &attestation.id)),
+            return if known.attestation == attestation {
+                Ok(Touched::Nothing)
+            } else {
+                Err(twice("attestation", &attestation.id))
             };
         }
         let key = (attestation.subject.clone(), attestation.criterion.clone());
+        if let Some(renewed) = &attestation.renews {
+            let known = self.attestations.get(renewed).map(|record| &record.attestation);
+            let is_same = |one: &Attestation| one.subject == key.0 && one.criterion == key.1;
+            if !known.is_some_and(is_same) {
+                return Err(no_record(
+                    "attestation of the same that could be renewed,",
+                    renewed,
+                ));
+            }
+        }
         self.attested
             .entry(key.clone())
             .or_default()
@@ -237,9 +249,10 @@ impl Facts {
     fn exempt(&mut self, model: &Model, exemption: Exemption, event: EventId) -> Result<Touched, Refusal> {
         exemption.check(model)?;
         if let Some(known) = self.exemptions.get(&exemption.id) {
-            return match *known == exemption {
-                true => Ok(Touched::Nothing),
-                false => Err(twice("exemption", &exemption.id)),
+            return if *known == exemption {
+                Ok(Touched::Nothing)
+            } else {
+                Err(twice("exemption", &exemption.id))
             };
         }
         let key = (exemption.subject.clone(), exemption.criterion.clone());
@@ -271,9 +284,10 @@ impl Facts {
             self.named.insert(larger);
         }
         let before = self.placements.insert(app.clone(), placement);
-        match !returned && before.as_ref() == self.placements.get(&app) {
-            true => Touched::Nothing,
-            false => Touched::Place(app),
+        if !returned && before.as_ref() == self.placements.get(&app) {
+            Touched::Nothing
+        } else {
+            Touched::Place(app)
         }
     }
 
@@ -286,9 +300,10 @@ impl Facts {
             self.placements.remove(&subject.name);
         }
         self.named.remove(&subject);
-        match self.gone.insert(subject.clone()) {
-            true => Touched::Gone(subject),
-            false => Touched::Nothing,
+        if self.gone.insert(subject.clone()) {
+            Touched::Gone(subject)
+        } else {
+            Touched::Nothing
         }
     }
 

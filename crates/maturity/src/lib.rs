@@ -39,6 +39,7 @@
 //! Assessment::apply(&mut self, Entry) -> Applied                      changes, and why the entry was refused if it was;
 //!                                                                     re-evaluates only what the entry touches
 //! Assessment::advance(&mut self, now) -> Vec<Change>                  what ended by itself: each at its own moment
+//! Assessment::recheck(&mut self, now) -> Vec<Change>                  everything anew, nightly
 //! Assessment::scorecard(&self, &Subject) -> Option<Scorecard>         topics, levels, targets, next drop, chains
 //! Assessment::why(&self, &Subject, &CriterionId) -> Option<CriterionResult>
 //! Assessment::{model, facts, history, now}

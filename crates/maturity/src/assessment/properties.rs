@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use time::Duration;
 
 use super::*;
-use crate::evidence::{Trust, Value};
+use crate::evidence::{Evidence, Trust, Value};
 use crate::signal::Fact;
 use crate::testing::{attestation, day, evidence, exemption, id, model, placed, subject};
 
@@ -68,7 +68,7 @@ fn happens() -> impl Strategy<Value = Happens> {
     ]
 }
 
-const FACTS: [Fact; 7] = [
+static FACTS: [Fact; 7] = [
     Fact::ImageSigned,
     Fact::ImageScanned,
     Fact::ExemptionsLive,
@@ -79,41 +79,19 @@ const FACTS: [Fact; 7] = [
 ];
 
 fn entry(place: usize, when: i64, what: &Happens) -> Entry {
-    let kind = match what {
-        Happens::Seen {
-            app,
-            fact,
-            good,
-            item,
-            late,
-            source,
-        } => {
-            let fact = &FACTS[*fact];
-            let is_state = fact.built_in().unwrap().nature == crate::signal::Nature::State;
-            let item = (!is_state).then(|| format!("i{item}"));
-            let value = match fact {
-                Fact::ExemptionsLive => Value::Number(if *good { 0 } else { 5 }),
-                _ => Value::Flag(*good),
-            };
-            let of = format!("app:{}", APPS[*app]);
-            let mut seen = evidence(&of, fact, item.as_deref(), value, day(when - late));
-            seen.seen.source.name = format!("source-{source}").into();
-            seen.seen.source.trust = Trust::Told;
-            seen.seen.id = format!("e-{place}").parse().unwrap();
-            seen.seen.valid_until = (late % 3 == 0).then(|| day(when + 25));
-            EntryKind::Seen(Box::new(seen))
-        }
-        Happens::Org { good } => {
-            let mut seen = evidence(
-                "org:organisation",
-                &Fact::NoAnonymous,
-                None,
-                Value::Flag(*good),
-                day(when),
-            );
-            seen.seen.id = format!("e-{place}").parse().unwrap();
-            EntryKind::Seen(Box::new(seen))
-        }
+    let event = EventId(place as u64 + 1);
+    let kind = kind(place, when, what);
+    Entry {
+        event,
+        at: day(when),
+        kind,
+    }
+}
+
+fn kind(place: usize, when: i64, what: &Happens) -> EntryKind {
+    let confirmed = |number: &usize| format!("r-{number}").parse().unwrap();
+    match what {
+        Happens::Seen { .. } | Happens::Org { .. } => EntryKind::Seen(Box::new(seen(place, when, what))),
         Happens::Attested { criterion, app, days } => {
             let (criterion, of) = match criterion {
                 0 => ("O-2", format!("team:{}", TEAMS[*app % 2])),
@@ -129,35 +107,68 @@ fn entry(place: usize, when: i64, what: &Happens) -> Entry {
             )))
         }
         Happens::Confirmed { number } => {
-            let (attestation, by) = (format!("r-{number}").parse().unwrap(), "bob".parse().unwrap());
+            let (attestation, by) = (confirmed(number), "bob".parse().unwrap());
             EntryKind::Confirmed { attestation, by }
         }
         Happens::Revoked { number } => EntryKind::Revoked {
-            attestation: format!("r-{number}").parse().unwrap(),
+            attestation: confirmed(number),
             by: "bob".parse().unwrap(),
             reason: String::new(),
         },
         Happens::Exempted { app, criterion, days } => {
             let of = format!("app:{}", APPS[*app]);
             let criterion = ["I-1", "I-2", "O-1"][*criterion];
+            let (from, until) = (when + 1, when + 1 + days);
             EntryKind::Exempted(Box::new(exemption(
                 &format!("x-{place}"),
                 &of,
                 criterion,
-                when + 1,
-                when + 1 + days,
+                from,
+                until,
             )))
         }
         Happens::Placed { app, team } => placed(APPS[*app], Some(TEAMS[*team]), 1),
         Happens::Gone { team } => EntryKind::Gone(subject(&format!("team:{}", TEAMS[*team]))),
         Happens::Left { app } => EntryKind::Gone(subject(&format!("app:{}", APPS[*app]))),
-    };
-    let event = EventId(place as u64 + 1);
-    Entry {
-        event,
-        at: day(when),
-        kind,
     }
+}
+
+fn seen(place: usize, when: i64, what: &Happens) -> Evidence {
+    let mut seen = match what {
+        Happens::Seen {
+            app,
+            fact,
+            good,
+            item,
+            late,
+            ..
+        } => {
+            let fact = &FACTS[*fact];
+            let is_state = fact.built_in().unwrap().nature == crate::signal::Nature::State;
+            let item = (!is_state).then(|| format!("i{item}"));
+            let value = match fact {
+                Fact::ExemptionsLive => Value::Number(if *good { 0 } else { 5 }),
+                _ => Value::Flag(*good),
+            };
+            let of = format!("app:{}", APPS[*app]);
+            evidence(&of, fact, item.as_deref(), value, day(when - late))
+        }
+        Happens::Org { good } => evidence(
+            "org:organisation",
+            &Fact::NoAnonymous,
+            None,
+            Value::Flag(*good),
+            day(when),
+        ),
+        other => unreachable!("{other:?}"),
+    };
+    seen.seen.id = format!("e-{place}").parse().unwrap();
+    if let Happens::Seen { late, source, .. } = what {
+        seen.seen.source.name = format!("source-{source}").into();
+        seen.seen.source.trust = Trust::Told;
+        seen.seen.valid_until = (late % 3 == 0).then(|| day(when + 25));
+    }
+    seen
 }
 
 /// Some entries on days that go up.
@@ -203,6 +214,8 @@ proptest! {
         let end = assessment.now() + Duration::days(200);
         assessment.advance(end);
         assessment.check_against_whole();
+        // The nightly whole finds nothing that events did not.
+        prop_assert!(assessment.recheck(end).is_empty());
     }
 
     /// Recomputing the history from the events gives the stored history, however often somebody looked in between.

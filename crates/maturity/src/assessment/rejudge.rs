@@ -63,10 +63,10 @@ impl Assessment {
         let slot = self.judged.get_mut(subject)?.get_mut(place)?;
         let old = std::mem::replace(slot, new);
         let (before, after) = (old.and_then(|old| old.until), new.and_then(|new| new.until));
-        if before != after {
-            if let Some(at) = before {
-                self.due.remove(&(at, subject.clone(), place));
-            }
+        if before != after
+            && let Some(at) = before
+        {
+            self.due.remove(&(at, subject.clone(), place));
         }
         if let Some(at) = after.filter(|at| *at > self.now) {
             self.due.insert((at, subject.clone(), place));
@@ -290,7 +290,7 @@ impl Assessment {
     }
 
     /// The larger subjects come first: others stand on them.
-    fn judge_everything(&mut self, subjects: &[Subject], why: &Why) {
+    pub(super) fn judge_everything(&mut self, subjects: &[Subject], why: &Why) {
         let model = Arc::clone(&self.model);
         for subject in subjects {
             let chain = Chain::of(&self.facts, subject);

@@ -180,6 +180,21 @@ fn the_same_id_says_the_same_thing() {
     let other = EntryKind::Attested(Box::new(attestation("x", "team:t", "O-2", 0, 61)));
     let refused = world.at(1, other).refusal.unwrap().to_string();
     assert!(refused.contains("attestation `x` is there already"), "{refused}");
+    let renews = Some("x".parse().unwrap());
+    let of_another = Attestation {
+        renews,
+        ..attestation("y", "app:a", "T-1", 0, 40)
+    };
+    let refused = world
+        .at(1, EntryKind::Attested(Box::new(of_another)))
+        .refusal
+        .unwrap();
+    assert!(
+        refused
+            .to_string()
+            .contains("of the same that could be renewed, `x`"),
+        "{refused}"
+    );
     let (attestation, by) = ("z".parse().unwrap(), "bob".parse().unwrap());
     let refused = world
         .at(1, EntryKind::Confirmed { attestation, by })

@@ -30,9 +30,10 @@ impl SubjectPattern {
     /// Whether it takes a subject.
     pub fn takes(&self, subject: &Subject) -> bool {
         let name = subject.name.as_str();
-        let is_named = match self.is_open {
-            true => name.starts_with(&self.name),
-            false => name == self.name,
+        let is_named = if self.is_open {
+            name.starts_with(&self.name)
+        } else {
+            name == self.name
         };
         subject.kind == self.kind && is_named
     }

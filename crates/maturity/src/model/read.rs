@@ -89,9 +89,27 @@ pub(super) fn read_with(
 
 /// Reads only the id of a document and the id of what it extends.
 pub(super) fn read_head(text: &str) -> Option<(Slug, Option<Slug>)> {
+    if text.len() > MAX_DOCUMENT_BYTES {
+        return None;
+    }
     let mut faults = Faults::default();
     let mut map = faults.map(parse(text).ok()?, "the document")?;
     Some((map.need_word("id")?, map.word("extends")))
+}
+
+/// What both kinds of documents have.
+struct Head {
+    line: u64,
+    id: Option<Slug>,
+    version: Option<String>,
+    about: String,
+    categories: Vec<Category>,
+    topics: Vec<Topic>,
+    /// Facts that it declares.
+    own: BTreeMap<Slug, FactInfo>,
+    /// Those, and those of what it extends.
+    facts: BTreeMap<Slug, FactInfo>,
+    obligations: Vec<Obligation>,
 }
 
 fn read_document(
@@ -106,65 +124,74 @@ fn read_document(
             .add(line, format!("`apiVersion` is not known: write `{VERSION}`"));
     }
     let kind = map.need("kind");
-    let is_model = kind.and_then(|kind| {
-        map.faults
-            .one_of(&kind, "kind", &[("Model", true), ("Extension", false)])
-    });
-    let id: Option<Slug> = map.need_word("id");
-    let version = map.need_text("version", 40);
-    let about = map.text("about", MAX_TEXT_BYTES).unwrap_or_default();
+    let kinds = [("Model", true), ("Extension", false)];
+    let is_model = kind.and_then(|kind| map.faults.one_of(&kind, "kind", &kinds))?;
     let (categories, topics) = read_categories(&mut map);
     let own = read_facts(&mut map);
     let mut facts = inherited.clone();
     facts.extend(own.clone());
-    let obligations = read_obligations(&mut map);
-    let document = match is_model? {
-        true => {
-            let source = map.text("source", MAX_TEXT_BYTES).unwrap_or_default();
-            let levels = read_levels(&mut map);
-            let criteria = read_criteria(&mut map, "criteria", &facts, places);
-            let (id, version) = (id?, version?);
-            Document::Model(Box::new(Parts {
-                rule_version: RuleVersion(format!("{id}@{}", one_line(&version, 40)).into()),
-                id,
-                about,
-                source,
-                levels,
-                categories,
-                topics,
-                criteria,
-                facts: own,
-                obligations,
-                amendments: Vec::new(),
-            }))
-        }
-        false => {
-            let extends = map.need_word("extends");
-            let add = read_criteria(&mut map, "add", &facts, places);
-            let retire = read_retired(&mut map);
-            let change = map.list("change").into_iter();
-            let change = change
-                .filter_map(|node| read_change(map.faults.map(node, "a change")?))
-                .collect();
-            let controls = read_mapping(&mut map);
-            Document::Extension(Box::new(Extension {
-                line,
-                id: id?,
-                version: version?,
-                extends: extends?,
-                categories,
-                topics,
-                facts: own,
-                add,
-                retire,
-                change,
-                controls,
-                obligations,
-            }))
-        }
+    let head = Head {
+        line,
+        id: map.need_word("id"),
+        version: map.need_text("version", 40),
+        about: map.text("about", MAX_TEXT_BYTES).unwrap_or_default(),
+        categories,
+        topics,
+        own,
+        facts,
+        obligations: read_obligations(&mut map),
+    };
+    let document = if is_model {
+        read_model(&mut map, head, places)
+    } else {
+        read_extension(&mut map, head, places)
     };
     map.end();
-    Some(document)
+    document
+}
+
+fn read_model(map: &mut Map<'_>, head: Head, places: &mut Places) -> Option<Document> {
+    let source = map.text("source", MAX_TEXT_BYTES).unwrap_or_default();
+    let levels = read_levels(map);
+    let criteria = read_criteria(map, "criteria", &head.facts, places);
+    let (id, version) = (head.id?, head.version?);
+    Some(Document::Model(Box::new(Parts {
+        rule_version: RuleVersion(format!("{id}@{}", one_line(&version, 40)).into()),
+        id,
+        about: head.about,
+        source,
+        levels,
+        categories: head.categories,
+        topics: head.topics,
+        criteria,
+        facts: head.own,
+        obligations: head.obligations,
+        amendments: Vec::new(),
+    })))
+}
+
+fn read_extension(map: &mut Map<'_>, head: Head, places: &mut Places) -> Option<Document> {
+    let extends = map.need_word("extends");
+    let add = read_criteria(map, "add", &head.facts, places);
+    let retire = read_retired(map);
+    let change = map.list("change").into_iter();
+    let change = change.filter_map(|node| read_change(map.faults.map(node, "a change")?));
+    let change = change.collect();
+    let controls = read_mapping(map);
+    Some(Document::Extension(Box::new(Extension {
+        line: head.line,
+        id: head.id?,
+        version: head.version?,
+        extends: extends?,
+        categories: head.categories,
+        topics: head.topics,
+        facts: head.own,
+        add,
+        retire,
+        change,
+        controls,
+        obligations: head.obligations,
+    })))
 }
 
 fn read_levels(map: &mut Map<'_>) -> Vec<Level> {

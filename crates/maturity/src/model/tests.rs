@@ -113,88 +113,90 @@ fn what_is_wrong_is_told_with_its_line_and_the_nearest_name() {
     );
 }
 
+/// What is written in place of what, and what that is answered with.
+const WRONG: [(&str, &str, &str); 17] = [
+    ("id: I-2s", "id: I-2", "criterion `I-2` is there already"),
+    (
+        "level: 3, criterion: Few",
+        "level: 4, criterion: Few",
+        "`I-3` is of level 4: the levels are 1 to 3",
+    ),
+    (
+        "level: 3, name: Three",
+        "level: 4, name: Three",
+        "levels count from 1 without a gap",
+    ),
+    (
+        ", evidence: attestation",
+        ", evidence: auto",
+        "`O-2` is proven by evidence",
+    ),
+    (
+        "evidence: hybrid,\n     signal: {fact: needs",
+        "evidence: auto,\n     signal: {fact: needs",
+        "leave out `attester`",
+    ),
+    (
+        "attester: {role: team-lead, expires_days: 100, second_person: true}",
+        "ref: x",
+        "say `attester` with",
+    ),
+    (
+        "role: team-lead, expires_days: 100",
+        "role: team-lead",
+        "an attester needs `expires_days`",
+    ),
+    (
+        "expires_days: 100",
+        "expires_days: 731",
+        "`expires_days` is 731: write 1 to 730",
+    ),
+    (
+        "fact: no-anonymous",
+        "fact: owner-known",
+        "`owner-known` is known of the app, not of the org",
+    ),
+    (
+        "fact: exemptions-live, at_most: 1",
+        "fact: exemptions-live",
+        "write either `at_least` or `at_most`",
+    ),
+    (
+        "fact: owner-known, days: 30",
+        "fact: owner-known, last: 3",
+        "is a state: only `days` says",
+    ),
+    (
+        "fact: chaos-run, days: 90, hits: 1",
+        "fact: chaos-run",
+        "happens: say of how many",
+    ),
+    (
+        "share: 80, days: 90",
+        "share: 80, hits: 2, days: 90",
+        "write either `share` or `hits`",
+    ),
+    (
+        "days: 90}, remedy",
+        "days: 731}, remedy",
+        "`days` is 731: write 1 to 730",
+    ),
+    (
+        "apiVersion: maturity/v1",
+        "apiVersion: maturity/v2",
+        "write `maturity/v1`",
+    ),
+    ("kind: Model", "kind: Modle", "did you mean `Model`?"),
+    (
+        "remedy: {do: Sign it., command: \"sign {app}\"}}\n  - {id: I-2,",
+        "remedy: {do: Sign it.}}\n  - {id: I-2,",
+        "a remedy needs `command` or `page`",
+    ),
+];
+
 #[test]
 fn models_that_make_no_sense_are_refused() {
-    let table = [
-        ("id: I-2s", "id: I-2", "criterion `I-2` is there already"),
-        (
-            "level: 3, criterion: Few",
-            "level: 4, criterion: Few",
-            "`I-3` is of level 4: the levels are 1 to 3",
-        ),
-        (
-            "level: 3, name: Three",
-            "level: 4, name: Three",
-            "levels count from 1 without a gap",
-        ),
-        (
-            ", evidence: attestation",
-            ", evidence: auto",
-            "`O-2` is proven by evidence",
-        ),
-        (
-            "evidence: hybrid,\n     signal: {fact: needs",
-            "evidence: auto,\n     signal: {fact: needs",
-            "leave out `attester`",
-        ),
-        (
-            "attester: {role: team-lead, expires_days: 100, second_person: true}",
-            "ref: x",
-            "say `attester` with",
-        ),
-        (
-            "role: team-lead, expires_days: 100",
-            "role: team-lead",
-            "an attester needs `expires_days`",
-        ),
-        (
-            "expires_days: 100",
-            "expires_days: 731",
-            "`expires_days` is 731: write 1 to 730",
-        ),
-        (
-            "fact: no-anonymous",
-            "fact: owner-known",
-            "`owner-known` is known of the app, not of the org",
-        ),
-        (
-            "fact: exemptions-live, at_most: 1",
-            "fact: exemptions-live",
-            "write either `at_least` or `at_most`",
-        ),
-        (
-            "fact: owner-known, days: 30",
-            "fact: owner-known, last: 3",
-            "is a state: only `days` says",
-        ),
-        (
-            "fact: chaos-run, days: 90, hits: 1",
-            "fact: chaos-run",
-            "happens: say of how many",
-        ),
-        (
-            "share: 80, days: 90",
-            "share: 80, hits: 2, days: 90",
-            "write either `share` or `hits`",
-        ),
-        (
-            "days: 90}, remedy",
-            "days: 731}, remedy",
-            "`days` is 731: write 1 to 730",
-        ),
-        (
-            "apiVersion: maturity/v1",
-            "apiVersion: maturity/v2",
-            "write `maturity/v1`",
-        ),
-        ("kind: Model", "kind: Modle", "did you mean `Model`?"),
-        (
-            "remedy: {do: Sign it., command: \"sign {app}\"}}\n  - {id: I-2,",
-            "remedy: {do: Sign it.}}\n  - {id: I-2,",
-            "a remedy needs `command` or `page`",
-        ),
-    ];
-    for (from, to, expected) in table {
+    for (from, to, expected) in WRONG {
         let told = wrong(from, to);
         assert!(told.contains(expected), "{to}: {told}");
     }

@@ -62,9 +62,10 @@ fn state(condition: &Condition, slot: Option<&Slot>, now: OffsetDateTime) -> Ans
     if until.is_some_and(|until| until <= now) {
         return Answer::lasting(Truth::Expired);
     }
-    let truth = match condition.test.holds(best.value) {
-        true => Truth::Holds,
-        false => Truth::Fails,
+    let truth = if condition.test.holds(best.value) {
+        Truth::Holds
+    } else {
+        Truth::Fails
     };
     Answer { truth, until }
 }

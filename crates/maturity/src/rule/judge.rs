@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use super::condition::{Answer, look};
 use super::{Check, State, Truth, earlier};
 use crate::attestation::{Claim, Record};
+use crate::exemption::Exemption;
 use crate::facts::{Chain, Facts};
 use crate::model::{Attester, Criterion, Model, Needs, ProofKind};
 use crate::signal::Signal;
@@ -217,7 +218,8 @@ impl Judgement<'_> {
     /// An exemption counts until it ends; what it excuses is then as it was.
     fn excuse(&self, judged: Judged, checks: Option<&mut Vec<Check>>) -> Judged {
         let exemptions = self.facts.exemptions(self.subject, &self.criterion.id);
-        let (mut live, mut coming) = (None, None);
+        let mut live: Option<(OffsetDateTime, &Exemption)> = None;
+        let mut coming = None;
         for exemption in exemptions {
             if exemption.is_live(self.now) && live.is_none_or(|(until, _)| exemption.until > until) {
                 live = Some((exemption.until, exemption));
