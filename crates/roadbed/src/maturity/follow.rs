@@ -173,7 +173,7 @@ impl Follower {
             }
         }
         self.ask_for_model().await?;
-        self.advance().await?;
+        self.advance(false).await?;
         let is_stale = self.kept_at.elapsed() >= PLACE_EVERY && self.kept != self.read;
         if (self.is_ahead() || is_stale) && !self.keep().await? {
             return Ok(false);
@@ -291,13 +291,16 @@ impl Follower {
         self.read.at = taken.at;
     }
 
-    /// Lets time go by: what ended by itself.
-    async fn advance(&mut self) -> Result<()> {
+    /// Lets time go by: what ended by itself. As a whole, everything is judged anew.
+    pub(super) async fn advance(&mut self, is_whole: bool) -> Result<()> {
         let (now, event) = (self.service.store.now(), self.read.event);
         let assessed = Arc::clone(&self.assessed);
         let advanced = tokio::task::spawn_blocking(move || {
             let mut assessment = assessed.write().unwrap_or_else(PoisonError::into_inner);
-            let changes = assessment.advance(now.to_utc());
+            let changes = match is_whole {
+                true => assessment.recheck(now.to_utc()),
+                false => assessment.advance(now.to_utc()),
+            };
             let mut taken = Taken::default();
             taken.changed(&assessment, event, &changes);
             taken.at = entries::up_to(assessment.now());

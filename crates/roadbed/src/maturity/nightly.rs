@@ -116,6 +116,7 @@ impl Follower {
                 return Ok(false);
             }
         }
+        self.advance(true).await?;
         self.tell_ends().await?;
         Ok(true)
     }
