@@ -66,8 +66,8 @@ impl Collector for Applications {
 
 /// The applications that a line of the audit log is about.
 fn touched(event: &LogLine, places: &Places) -> BTreeSet<ApplicationName> {
-    let all = || places.applications().map(|app| app.name.clone()).collect();
-    let one = |name: &str| name.parse().ok().into_iter().collect();
+    let all = || -> BTreeSet<ApplicationName> { places.applications().map(|app| app.name.clone()).collect() };
+    let one = |name: &str| -> BTreeSet<ApplicationName> { name.parse().ok().into_iter().collect() };
     match EventKind::from_name(&event.kind) {
         Some(EventKind::ApplicationSet) => one(&event.subject),
         Some(EventKind::CatalogImport) => all(),

@@ -235,7 +235,7 @@ async fn labels_of(store: &Store, images: &[KnownImage]) -> Result<HashMap<Diges
     let named = reports.into_iter().filter_map(|(_, report)| {
         let labels = &report.config.as_ref()?.labels;
         let names = |label: &&str| labels.get(*label).is_some_and(|value| !value.trim().is_empty());
-        Some((report.blob, LABELS.iter().all(|label| names(&label))))
+        Some((report.blob, LABELS.iter().all(names)))
     });
     Ok(named.collect())
 }

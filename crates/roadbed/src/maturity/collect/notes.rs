@@ -77,7 +77,7 @@ impl Notes {
 
     /// What is about an image, or something that happened at a moment. `key` tells it from others.
     pub(super) async fn item(&mut self, store: &Store, key: &str, at: OffsetDateTime) -> Result<Page<'_>> {
-        let item = match key.parse() {
+        let item: ItemKey = match key.parse() {
             Ok(item) => item,
             // Longer than one may be.
             Err(_) => short(key).parse()?,

@@ -58,7 +58,8 @@ impl Promotions {
         let was_there = found.pushed_at.to_utc() + THERE_BEFORE <= at;
         let mut notes = Notes::about(asked, subject);
         let mut page = notes.item(store, &format!("promotion:{}", event.seq), at).await?;
-        page.by([Some(event.seq)]).flag(Fact::PromotedUnchanged, was_there);
+        page.by([Some(event.seq)])
+            .flag(Fact::PromotedUnchanged, was_there);
         Ok(notes.into_entries())
     }
 }

@@ -93,10 +93,10 @@ impl Said {
 /// Some name the customer behind a slash.
 fn is_hosted(issuer: &str) -> bool {
     let is_of = |host: &&str| {
-        let rest = issuer.strip_prefix(**host);
+        let rest = issuer.strip_prefix(*host);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    HOSTED.iter().any(|host| is_of(&host))
+    HOSTED.iter().any(is_of)
 }
 
 /// Whether a builder is who stands in a certificate: a workflow at any of its revisions, or the same word.

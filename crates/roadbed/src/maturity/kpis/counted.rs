@@ -14,7 +14,7 @@ use maturity::kpi::{
     lead_time::{CommitsOf, lead_time},
     remediation::{Cohorts, Policy, time_to_remediate},
     ships::Ships,
-    velocity::{Velocity, velocity},
+    velocity::velocity,
     window::{exposure_window, recurrence},
 };
 use serde_json::{Value, to_value};
@@ -51,7 +51,10 @@ impl Counted {
         let production = BTreeSet::new();
         let frame = frame(now, coverage, &production);
         // An advisory is nobody's, and says nothing of anybody.
-        let events = read.events.iter().filter(|(app, _)| app.as_ref().is_none_or(sees));
+        let events = read
+            .events
+            .iter()
+            .filter(|(app, _)| app.as_ref().is_none_or(sees));
         let journal = Journal::of(events.map(|(_, event)| event.clone()), &frame);
         let running = read.running.iter().filter(|(app, _)| is_seen(app));
         let cohorts = read.cohorts.iter().filter(|((_, app), _)| sees(app));
@@ -60,9 +63,16 @@ impl Counted {
             ships: Ships::of(&journal),
             exposures: exposures(&journal),
             journal,
-            cohorts: cohorts.map(|(key, frozen)| (key.clone(), frozen.clone())).collect(),
+            cohorts: cohorts
+                .map(|(key, frozen)| (key.clone(), frozen.clone()))
+                .collect(),
             coverage,
-            applications: read.applications.iter().filter(|of| sees(&of.app)).cloned().collect(),
+            applications: read
+                .applications
+                .iter()
+                .filter(|of| sees(&of.app))
+                .cloned()
+                .collect(),
             running: running.map(|(_, running)| running.clone()).collect(),
             production,
         }
@@ -105,7 +115,12 @@ impl Counted {
             to_value(lead_time(journal, ships, &frame, &commits, window))?,
             to_value(change_failure_rate(journal, ships, &frame, window, records))?,
             to_value(recovery(journal, ships, &frame, window))?,
-            to_value(time_to_remediate(&self.exposures, &frame, &self.cohorts, &Policy::new()))?,
+            to_value(time_to_remediate(
+                &self.exposures,
+                &frame,
+                &self.cohorts,
+                &Policy::new(),
+            ))?,
             to_value(exposure_window(journal, &frame, window))?,
             to_value(recurrence(journal, &frame))?,
             to_value(adoption(&self.applications, &[], &frame, STALE_AFTER))?,
@@ -121,11 +136,18 @@ impl Counted {
 
     /// The same of one application.
     pub(in crate::maturity) fn fold_of(&self, app: &App, baseline: Option<&Baseline>) -> Option<Kpi<Fold>> {
-        Some(fold_of_app(&self.journal, &self.ships, &self.frame(), baseline?, app))
+        Some(fold_of_app(
+            &self.journal,
+            &self.ships,
+            &self.frame(),
+            baseline?,
+            app,
+        ))
     }
 
     /// Versions of one application by week.
-    pub(super) fn velocity_of(&self, app: &App) -> Kpi<Velocity> {
+    #[cfg(test)]
+    pub(super) fn velocity_of(&self, app: &App) -> Kpi<maturity::kpi::velocity::Velocity> {
         velocity(&self.ships, &self.frame(), Some(app), WEEKS)
     }
 

@@ -39,7 +39,13 @@ impl Counted {
             .collect();
         let standing = standing(&assessment, sees);
         drop(assessment);
-        to_value(movement(&changes, &standing, &self.frame(), window, self.now + SOON))
+        to_value(movement(
+            &changes,
+            &standing,
+            &self.frame(),
+            window,
+            self.now + SOON,
+        ))
     }
 }
 
@@ -94,12 +100,15 @@ fn standing(assessment: &Assessment, sees: &Sees) -> Standing {
 
 fn add(standing: &mut Standing, card: &Scorecard) {
     let results = card.topics.iter().flat_map(|topic| &topic.criteria);
-    let met = results.filter(|result| result.weight == Weight::Core && result.state == State::Met && result.counts);
+    let met =
+        results.filter(|result| result.weight == Weight::Core && result.state == State::Met && result.counts);
     for result in met {
         standing.core_met += 1;
         standing.core_met_automatically += u64::from(result.kind == ProofKind::Auto);
         let evidence = result.checks.iter().flat_map(|check| &check.evidence);
-        standing.evidence_observed_at.extend(evidence.filter_map(|id| noted_at(id.as_str())));
+        standing
+            .evidence_observed_at
+            .extend(evidence.filter_map(|id| noted_at(id.as_str())));
     }
 }
 

@@ -179,7 +179,11 @@ async fn built(store: &Store, toolchains: &[&Toolchain], image: &KnownImage) -> 
     let text = if decision.is_text {
         Some(decision.said.clone())
     } else {
-        store.decision_texts(&[&decision.said]).await?.into_values().next()
+        store
+            .decision_texts(&[&decision.said])
+            .await?
+            .into_values()
+            .next()
     };
     let said = text.and_then(|text| Said::read(&text));
     Ok(said.map(|said| {

@@ -44,7 +44,9 @@ pub(super) struct Watch {
 fn subjects() -> Vec<Subject> {
     let apps = ROWS.iter().map(|row| format!("app:{}", row.to_lowercase()));
     let others = [PLATFORM, ORGANISATION].map(str::to_owned);
-    apps.chain(others).map(|subject| subject.parse().unwrap()).collect()
+    apps.chain(others)
+        .map(|subject| subject.parse().unwrap())
+        .collect()
 }
 
 impl Watch {
@@ -127,7 +129,10 @@ impl Watch {
             .filter(|(key, state)| before.get(key) != Some(state))
             .map(|(key, state)| (key, *state))
             .collect();
-        let criteria: BTreeSet<String> = moved.iter().map(|((_, criterion), _)| criterion.to_string()).collect();
+        let criteria: BTreeSet<String> = moved
+            .iter()
+            .map(|((_, criterion), _)| criterion.to_string())
+            .collect();
         let lines: Vec<String> = moved
             .iter()
             .map(|((subject, criterion), state)| format!("{subject} {criterion} {state:?}"))
