@@ -49,33 +49,29 @@ async fn versions_are_counted_and_rebases_are_not() {
     publish(&kit, "1.1-p1", &[bases[1].clone(), own("2")].concat()).await;
     publish(&kit, "latest", &[bases[1].clone(), own("3")].concat()).await;
     kit.go_on(7);
-    let figures = figures(&kit).await;
+    let counted = counted(&kit).await;
     let app: App = "checkout".parse().unwrap();
-    let of_app = figures.of_app(&app, None);
-    let velocity = of_app.velocity.value().unwrap();
-    let week = velocity
-        .weeks
-        .iter()
-        .find(|week| week.week == IsoWeek::of(START))
-        .unwrap();
+    let shown = counted.velocity_of(&app);
+    let velocity = shown.value().unwrap();
+    let week = velocity.weeks.iter().find(|week| week.week == IsoWeek::of(START));
+    let week = week.unwrap();
     assert_eq!((week.features, week.maintenance), (2, 1));
-    assert!(of_app.velocity.source_label.contains("proxy"));
-    assert_eq!(figures.weeks(&app), Some(1));
+    assert!(shown.source_label.contains("proxy"));
+    assert_eq!(counted.weeks(&app), Some(1));
 
-    let all = figures.all(None);
-    assert_eq!(all.velocity.coverage.running, 1, "a base is no workload");
-    let adoption = all.adoption.value().unwrap();
-    assert_eq!(
-        adoption.bands[&Cohort::OwnRoad].apps,
-        1,
-        "it does not follow by itself"
-    );
-    assert!(all.fold.is_none() && all.time_to_remediate.withheld().is_some());
-    assert_eq!(all.freshness.value().unwrap().known, 1);
+    let all = counted.figures(None).unwrap();
+    let coverage = &figure(&all, "velocity")["coverage"];
+    assert_eq!(coverage["running"], 1, "a base is no workload");
+    let adoption = &figure(&all, "adoption")["measured"]["value"];
+    // It does not follow by itself.
+    assert_eq!(adoption["bands"]["own-road"]["apps"], 1, "{adoption}");
+    assert!(figure(&all, "time-to-remediate")["withheld"].is_object());
+    assert_eq!(figure(&all, "freshness")["measured"]["value"]["known"], 1);
+    assert!(all.iter().all(|figure| figure["kpi"] != "fold"));
 }
 
 #[tokio::test]
-async fn a_figure_is_withheld_where_too_little_is_known() {
+async fn a_figure_is_withheld_where_too_little_is_known_or_seen() {
     let kit = Kit::new().await;
     kit.declare("checkout", "shop/**").await;
     publish(&kit, "1.0", &[layer("one")]).await;
@@ -86,14 +82,18 @@ async fn a_figure_is_withheld_where_too_little_is_known() {
             .await;
         kit.decide(&repository, &image, &[]).await;
     }
-    let figures = figures(&kit).await;
-    let all = figures.all(None);
-    assert_eq!(
-        (all.velocity.coverage.running, all.velocity.coverage.known),
-        (6, 1)
-    );
-    assert!(all.velocity.value().is_none() && all.velocity.withheld().is_some());
-    assert_eq!(figures.weeks(&"checkout".parse().unwrap()), None);
+    let all = counted(&kit).await;
+    let figures = all.figures(None).unwrap();
+    let velocity = figure(&figures, "velocity");
+    assert_eq!(velocity["coverage"]["running"], 6);
+    assert_eq!(velocity["coverage"]["known"], 1);
+    assert!(velocity["measured"].is_null() && velocity["withheld"].is_object());
+    assert_eq!(all.weeks(&"checkout".parse().unwrap()), None);
+    // Whoever sees no application is told of none, and of nobody's images neither.
+    let counter = Counter::of(kit.store.clone(), Arc::clone(&kit.stacks) as Arc<dyn Stacks>);
+    let read = counter.read(kit.now()).await.unwrap();
+    let none = Counted::of(&read, kit.now(), &|_| false).figures(None).unwrap();
+    assert_eq!(figure(&none, "velocity")["coverage"]["running"], 0);
 }
 
 #[tokio::test]
