@@ -53,6 +53,8 @@
 //! next::actions(&Model, &Facts, &Subject, now) -> Vec<Action>         the three with the largest gain towards the targets
 //! organisation::{team, whole, heat_map}(&Assessment, ..)              distributions, weighted by tier
 //! Campaign::{progress, reminders, obligation}                         an agreed change by a date, and its end as a rule
+//! kpi::{velocity, fold, lead_time, failure, remediation, window, adoption, freshness, movement}   figures, each with its coverage
+//! anonymous::{export, Document, compare}                              what can be shared without names, and where one stands
 //! synthetic::Organisation::new(Parameters)                            an organisation that nobody has, for tests and benchmarks
 //! ```
 //!
@@ -77,6 +79,7 @@
 //!
 //! Read first: `model.rs`, then `evidence.rs`, then `scorecard.rs`, then `assessment.rs`.
 
+pub mod anonymous;
 pub mod assessment;
 pub mod attestation;
 pub mod campaign;
@@ -84,6 +87,7 @@ pub mod evidence;
 pub mod exemption;
 pub mod facts;
 pub mod history;
+pub mod kpi;
 pub mod model;
 pub mod next;
 pub mod organisation;

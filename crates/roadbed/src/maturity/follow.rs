@@ -297,9 +297,10 @@ impl Follower {
         let assessed = Arc::clone(&self.assessed);
         let advanced = tokio::task::spawn_blocking(move || {
             let mut assessment = assessed.write().unwrap_or_else(PoisonError::into_inner);
-            let changes = match is_whole {
-                true => assessment.recheck(now.to_utc()),
-                false => assessment.advance(now.to_utc()),
+            let changes = if is_whole {
+                assessment.recheck(now.to_utc())
+            } else {
+                assessment.advance(now.to_utc())
             };
             let mut taken = Taken::default();
             taken.changed(&assessment, event, &changes);

@@ -71,17 +71,15 @@ fn begun(models: &[MaturityModel], now: Timestamp) -> Option<&MaturityModel> {
 
 /// The model that counts at a moment: of those whose time has come, the one whose time came last, with the rules that campaigns become.
 pub(super) fn due(models: &[MaturityModel], campaigns: &[Campaign], now: Timestamp) -> Result<Model> {
-    let rules = campaigns.iter().filter_map(Campaign::obligation);
-    rules
-        .into_iter()
-        .try_fold(begun_model(models, now)?, |model, rule| {
-            let id = rule.id.clone();
-            // Its criteria may be retired by now.
-            Ok(model.oblige(rule).unwrap_or_else(|error| {
-                tracing::warn!(%error, campaign = %id, "a campaign cannot become a rule");
-                model
-            }))
-        })
+    let mut rules = campaigns.iter().filter_map(Campaign::obligation);
+    rules.try_fold(begun_model(models, now)?, |model, rule| {
+        let id = rule.id.clone();
+        // Its criteria may be retired by now.
+        Ok(model.oblige(rule).unwrap_or_else(|error| {
+            tracing::warn!(%error, campaign = %id, "a campaign cannot become a rule");
+            model
+        }))
+    })
 }
 
 fn begun_model(models: &[MaturityModel], now: Timestamp) -> Result<Model> {

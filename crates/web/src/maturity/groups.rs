@@ -212,7 +212,9 @@ pub(crate) async fn get_organisation(
 ) -> Result<Body<GroupEntry>, ApiError> {
     keeper(&state)?;
     let sight = Sight::of(&state, placed.session).await?;
-    let name: SubjectName = ORGANISATION.parse().map_err(|error| ApiError::internal(&error))?;
+    let name: SubjectName = ORGANISATION
+        .parse::<SubjectName>()
+        .map_err(|error| ApiError::internal(&error))?;
     let own = Subject {
         kind: SubjectKind::Org,
         name,
