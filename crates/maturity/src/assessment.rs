@@ -223,7 +223,7 @@ impl Assessment {
     }
 
     /// The level of an application in the topic at this place; none also of one that is not there.
-    pub(crate) fn level(&self, app: &SubjectName, topic: usize) -> Option<u8> {
+    pub(crate) fn level_at(&self, app: &SubjectName, topic: usize) -> Option<u8> {
         self.levels
             .get(app)
             .and_then(|levels| levels.get(topic).copied().flatten())

@@ -276,11 +276,11 @@ impl Facts {
 
     fn place(&mut self, placement: Placement) -> Touched {
         let app = placement.app.clone();
-        let returned = self.gone.remove(&Subject::app(app.clone()));
+        let mut returned = self.gone.remove(&Subject::app(app.clone()));
         let team = placement.team.clone().map(Subject::team);
         // Whoever is named again is there again.
         for larger in team.into_iter().chain([platform(placement.platform.clone())]) {
-            self.gone.remove(&larger);
+            returned |= self.gone.remove(&larger);
             self.named.insert(larger);
         }
         let before = self.placements.insert(app.clone(), placement);

@@ -26,9 +26,9 @@ use crate::words::{
 };
 
 pub use compare::{Comparison, CriterionDifference, Move, StateMove, compare};
-pub use error::{ModelError, ModelErrors, Problem};
+pub use error::{MAX_ERRORS, ModelError, ModelErrors, Problem};
 pub(crate) use index::Index;
-pub use library::Library;
+pub use library::{Library, MAX_DOCUMENTS};
 
 /// JSON schema of a model and of an extension, for editors.
 pub const SCHEMA: &str = include_str!("../models/model.schema.json");
@@ -375,6 +375,13 @@ impl TryFrom<Parts> for Model {
 impl Model {
     /// Reads one model that extends nothing.
     pub fn parse(file: &str, text: &str) -> Result<Self, ModelErrors> {
+        if matches!(read::read_head(text), Some((_, Some(_)))) {
+            let places = check::Places {
+                file: file.to_owned(),
+                ..check::Places::default()
+            };
+            return Err(places.error(1, Problem::NotAModel));
+        }
         match read::read(file, text)? {
             (read::Document::Model(parts), places) => check::build(*parts, &places),
             (read::Document::Extension(extension), places) => {

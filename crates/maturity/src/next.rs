@@ -9,7 +9,7 @@ use crate::facts::{Chain, Facts, Placement};
 use crate::model::{Criterion, Model, ProofKind, Remedy, TopicId};
 use crate::rule::{State, topic_level};
 use crate::scorecard::{core_of, judge_all};
-use crate::words::{CriterionId, Subject, SubjectKind};
+use crate::words::{CriterionId, Subject, SubjectKind, SubjectName};
 
 /// Actions that are told.
 pub const ACTIONS: usize = 3;
@@ -139,7 +139,7 @@ impl<'a> Planner<'a> {
 
     fn remedy(&self, criterion: &Criterion, subject: &Subject) -> Remedy {
         let fill = |text: &String| {
-            let team = self.placement.team.as_ref().map_or("TEAM", |team| team.as_str());
+            let team = self.placement.team.as_ref().map_or("TEAM", SubjectName::as_str);
             text.replace("{app}", self.placement.app.as_str())
                 .replace("{team}", team)
                 .replace("{subject}", &subject.to_string())

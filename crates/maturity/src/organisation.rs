@@ -175,7 +175,7 @@ fn group<'p>(
         all.add(weight);
         let chain = Chain::of(assessment.facts(), &placement.subject());
         for (place, distribution) in topics.iter_mut().enumerate() {
-            let level = assessment.level(&placement.app, place);
+            let level = assessment.level_at(&placement.app, place);
             let target = placement.targets.of(&distribution.topic);
             distribution.all.add(weight);
             match level {

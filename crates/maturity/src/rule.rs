@@ -79,6 +79,7 @@ pub enum Truth {
 
 impl Truth {
     /// Both must hold: what fails decides, then what ended, then what nobody can tell.
+    #[must_use]
     pub const fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Fails, _) | (_, Self::Fails) => Self::Fails,
@@ -89,6 +90,7 @@ impl Truth {
     }
 
     /// One must hold: without one, what ended decides, then what nobody can tell, for either might hold yet.
+    #[must_use]
     pub const fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Holds, _) | (_, Self::Holds) => Self::Holds,

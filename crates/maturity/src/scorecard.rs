@@ -10,7 +10,7 @@ use crate::model::{ProofKind, TopicId, Weight};
 use crate::rule::{Check, State};
 use crate::words::{CriterionId, RecordId, RuleVersion, Slug, Subject, SubjectName};
 
-pub use drops::{Drop, next_drops};
+pub use drops::{Drop, MAX_STEPS, next_drops};
 pub(crate) use evaluate::{core_of, judge_all, levels_of, standing_of};
 pub use evaluate::{evaluate, explain};
 

@@ -25,7 +25,8 @@ enum Tree {
     Nothing,
     Flag(bool),
     Number(i64),
-    Other(String),
+    /// A fraction, or a number that is too large.
+    Fraction,
     Text(String),
     List(Vec<Spanned<Tree>>),
     Map(Vec<(Spanned<String>, Spanned<Tree>)>),
@@ -63,11 +64,11 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
-        Ok(i64::try_from(value).map_or_else(|_| Tree::Other(value.to_string()), Tree::Number))
+        Ok(i64::try_from(value).map_or_else(|_| Tree::Fraction, Tree::Number))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
-        Ok(Tree::Other(value.to_string()))
+    fn visit_f64<E>(self, _: f64) -> Result<Tree, E> {
+        Ok(Tree::Fraction)
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
@@ -138,7 +139,7 @@ impl Node {
             Tree::Nothing => "nothing",
             Tree::Flag(_) => "true or false",
             Tree::Number(_) => "a number",
-            Tree::Other(_) => "a fraction",
+            Tree::Fraction => "a fraction",
             Tree::Text(_) => "text",
             Tree::List(_) => "a list",
             Tree::Map(_) => "a mapping",
@@ -164,19 +165,17 @@ impl Faults {
     /// Its entries.
     pub(crate) fn map<'f>(&'f mut self, node: Node, what: &'static str) -> Option<Map<'f>> {
         let line = node.line;
-        match node.tree {
-            Tree::Map(entries) => Some(Map {
+        if let Tree::Map(entries) = node.tree {
+            return Some(Map {
                 what,
                 line,
                 entries: entries.into_iter().map(Some).collect(),
                 asked: Vec::new(),
                 faults: self,
-            }),
-            _ => {
-                self.wanted(&node, what, "a mapping");
-                None
-            }
+            });
         }
+        self.wanted(&node, what, "a mapping");
+        None
     }
 
     /// Its values; one value that is no list is a list of one.
@@ -200,7 +199,7 @@ impl Faults {
             }
             Tree::Text(text) => Some(text.trim().to_owned()),
             Tree::Number(number) => Some(number.to_string()),
-            Tree::Other(_) => {
+            Tree::Fraction => {
                 self.add(node.line, format!("`{key}` is a fraction: put it in quotes"));
                 None
             }
@@ -212,13 +211,11 @@ impl Faults {
     }
 
     pub(crate) fn number(&mut self, node: &Node, key: &str) -> Option<i64> {
-        match node.tree {
-            Tree::Number(number) => Some(number),
-            _ => {
-                self.wanted(node, key, "a whole number");
-                None
-            }
+        if let Tree::Number(number) = node.tree {
+            return Some(number);
         }
+        self.wanted(node, key, "a whole number");
+        None
     }
 
     pub(crate) fn word<T: FromStr>(&mut self, node: &Node, key: &str) -> Option<T>

@@ -175,6 +175,9 @@ impl Assessment {
 
     /// Judges an application again as it belongs now.
     pub(super) fn settle(&mut self, app: &Subject, why: &Why) {
+        if !self.knows(app) {
+            return;
+        }
         let model = Arc::clone(&self.model);
         let chain = Chain::of(&self.facts, app);
         for &place in model.index().order() {

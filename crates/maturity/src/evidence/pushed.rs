@@ -291,16 +291,12 @@ fn id(
     item: Option<&ItemKey>,
     observed_at: OffsetDateTime,
 ) -> Result<EvidenceId, WordError> {
-    let own = match given {
-        Some(given) => given.to_owned(),
-        None => {
-            let text = format!(
-                "{subject}\n{fact}\n{}\n{observed_at}",
-                item.map_or("", ItemKey::as_str)
-            );
-            Digest::of(Algorithm::Sha256, text.as_bytes()).to_string()
-        }
+    let made = || {
+        let item = item.map_or("", ItemKey::as_str);
+        let text = format!("{subject}\n{fact}\n{item}\n{observed_at}");
+        Digest::of(Algorithm::Sha256, text.as_bytes()).to_string()
     };
+    let own = given.map_or_else(made, str::to_owned);
     let id = format!("{}/{own}", sender.name);
     if id.len() <= MAX_ID_BYTES {
         return id.parse();

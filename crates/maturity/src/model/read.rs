@@ -364,17 +364,15 @@ fn read_obligations(map: &mut Map<'_>) -> Vec<Obligation> {
 pub(super) fn read_date(map: &mut Map<'_>, key: &'static str) -> Option<OffsetDateTime> {
     let node = map.take(key)?;
     let text = map.faults.text(&node, key, 40)?;
-    match Date::parse(&text, &Iso8601::DATE) {
-        Ok(date) => Some(date.with_time(Time::MIDNIGHT).assume_offset(UtcOffset::UTC)),
-        Err(_) => {
-            let text = one_line(&text, 40);
-            map.faults.add(
-                node.line,
-                format!("`{key}`: `{text}` is no day: write one such as 2027-01-01"),
-            );
-            None
-        }
+    if let Ok(date) = Date::parse(&text, &Iso8601::DATE) {
+        return Some(date.with_time(Time::MIDNIGHT).assume_offset(UtcOffset::UTC));
     }
+    let text = one_line(&text, 40);
+    map.faults.add(
+        node.line,
+        format!("`{key}`: `{text}` is no day: write one such as 2027-01-01"),
+    );
+    None
 }
 
 /// A level as a number that may be out of range, which is told with the levels of the model.

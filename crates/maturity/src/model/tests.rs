@@ -421,7 +421,15 @@ fn what_a_model_would_move_is_told_before_it_is_applied() {
     let comparison = compare(&old, &new, world.assessment.facts(), day(1));
     assert_eq!(comparison.added, [id("M-1")]);
     assert_eq!(comparison.retired, [id("I-2s")]);
-    assert_eq!(comparison.changed[0].keys, ["signal"]);
+    let keys: Vec<_> = comparison
+        .changed
+        .iter()
+        .map(|one| (one.criterion.as_str(), one.keys.join(", ")))
+        .collect();
+    assert_eq!(
+        keys,
+        [("I-1", "controls".to_owned()), ("I-2", "signal".to_owned())]
+    );
     assert_eq!(comparison.states.len(), 1);
     assert_eq!(
         (comparison.states[0].from, comparison.states[0].to),

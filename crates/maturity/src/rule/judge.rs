@@ -179,20 +179,19 @@ impl Judgement<'_> {
         let is_live = |record: &&&Record| record.ends_at(attester) > self.now;
         let confirmed = records.iter().filter(|record| !record.waits(attester));
         let live = confirmed.clone().filter(is_live).max_by_key(newest);
-        let (truth, found, record) = match live {
-            Some(record) => (Truth::Holds, "vouched for", Some(*record)),
-            None if records.iter().any(|record| is_live(&record)) => {
-                let waiting = records.iter().filter(is_live).max_by_key(newest);
-                (
-                    Truth::Unknown,
-                    "vouched for, but no second person confirmed it",
-                    waiting.copied(),
-                )
+        let waiting = records.iter().filter(is_live).max_by_key(newest);
+        let (truth, found, record) = match (live, confirmed.max_by_key(newest), waiting) {
+            (Some(record), ..) => (Truth::Holds, "vouched for", Some(*record)),
+            (None, Some(record), None) => (Truth::Expired, "it ended and nobody renewed it", Some(*record)),
+            (None, Some(record), Some(_)) => {
+                let found = "it ended, and no second person confirmed that it is renewed";
+                (Truth::Expired, found, Some(*record))
             }
-            None => match confirmed.max_by_key(newest) {
-                Some(record) => (Truth::Expired, "it ended and nobody renewed it", Some(*record)),
-                None => (Truth::Unknown, "nobody vouched for it", None),
-            },
+            (None, None, Some(record)) => {
+                let found = "vouched for, but no second person confirmed it";
+                (Truth::Unknown, found, Some(*record))
+            }
+            (None, None, None) => (Truth::Unknown, "nobody vouched for it", None),
         };
         let until = live.map(|record| record.ends_at(attester));
         if let Some(checks) = checks {

@@ -191,7 +191,7 @@ facts! {
     TestsRequired State Flag App Elsewhere "tests-required", "A change cannot be merged without passing tests.";
     AcceptanceTested Happening Flag App Elsewhere "acceptance-tested", "The acceptance test of a release ran; true where it passed.";
     ManifestsInGit State Flag App Elsewhere "manifests-in-git", "The manifests of the application are in version control.";
-    GitopsManaged State Flag App Elsewhere "gitops-managed", "A GitOps agent deploys the application in every environment.";
+    GitopsManaged State Flag App Elsewhere "gitops-managed", "An agent deploys what is in version control, in every environment.";
     GitopsOutOfSync State Percent Platform Elsewhere "gitops-out-of-sync", "Share of time in which the running state differed from version control.";
     ManualApprovals State Count App Elsewhere "manual-approvals", "Releases that waited for a person's approval.";
     LeadTime State Minutes App Elsewhere "lead-time", "Median time from commit to production.";
