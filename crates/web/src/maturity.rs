@@ -34,19 +34,19 @@ mod scorecards;
 mod sight;
 mod targets;
 
-pub(crate) use attestations::*;
-pub(crate) use campaigns::*;
-pub(crate) use evidence::*;
-pub(crate) use groups::*;
-pub(crate) use inbox::*;
-pub(crate) use kpis::*;
+pub use attestations::*;
+pub use campaigns::*;
+pub use evidence::*;
+pub use groups::*;
+pub use inbox::*;
+pub use kpis::*;
 pub use kpis::{Counted, SeesApp};
 pub use models::ModelDocument;
-pub(crate) use models::*;
-pub(crate) use roles::*;
-pub(crate) use scorecards::*;
+pub use models::*;
+pub use roles::*;
+pub use scorecards::*;
 pub(crate) use sight::Sight;
-pub(crate) use targets::*;
+pub use targets::*;
 
 /// The cause that events of people carry.
 const CAUSE: &str = "api";
