@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::db::sql;
 use crate::{Actor, Page, Store, StoreError, Timestamp};
 
-mod line;
+pub(crate) mod line;
 mod names;
 mod write;
 

@@ -60,6 +60,7 @@ mod lock;
 mod maintenance;
 mod manifest;
 mod maturity;
+mod maturity_facts;
 #[cfg(all(test, feature = "measure"))]
 mod measure;
 mod metrics;
@@ -142,6 +143,10 @@ pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcom
 pub use maturity::{
     MAX_MODELS, MAX_RECORDS, MAX_SAID, MaturityChange, MaturityEntry, MaturityModel, MaturityNews,
     MaturityPlace, MaturityRecord, MaturityStep, MaturityWords, NewMaturityModel, RecordKind,
+};
+pub use maturity_facts::{
+    FollowedBase, KnownDecision, KnownEvents, KnownImage, KnownModel, KnownRepository, LookedInto,
+    MAX_FOLLOWED_BASES, MAX_KNOWN_IMAGES, OwnerTold, ReleasedImage,
 };
 pub use metrics::StoreMetrics;
 pub use mirror::{KeptImage, MirrorPermit, MirrorRefusal};

@@ -160,7 +160,11 @@ fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, insta
         Arc::clone(&incidents),
         config.mass_settings(),
     );
-    let maturing = MaturityService::of(store.clone(), maturity::collectors(), None);
+    let maturing = MaturityService::of(
+        store.clone(),
+        maturity::collectors(store.clone(), Arc::clone(&fleet)),
+        Some(maturity::figures(store.clone(), Arc::clone(&fleet))),
+    );
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],
