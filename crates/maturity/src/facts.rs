@@ -162,7 +162,7 @@ impl Facts {
 
     fn see(&mut self, mut evidence: Evidence, event: EventId) -> Touched {
         if evidence.seen.events.is_empty() {
-            evidence.seen.events.push(event);
+            evidence.seen.events = vec![event];
         }
         let of = self.seen.entry(evidence.subject.clone()).or_default();
         let series = of.entry(evidence.fact.clone()).or_default();
