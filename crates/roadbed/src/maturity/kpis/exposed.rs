@@ -108,7 +108,7 @@ async fn published(
         let Some(advisory) = row.and_then(|row| row.advisory().ok()) else {
             continue;
         };
-        let (Ok(id), Ok(feed)) = (advisory.id.parse(), advisory.source.parse()) else {
+        let (Ok(id), Ok(feed)) = (advisory.id.parse(), advisory.database.to_string().parse()) else {
             continue;
         };
         let at = advisory.published.unwrap_or(opened).min(opened);
