@@ -242,7 +242,7 @@ impl<'p> Reading<'p> {
         // The first word stands: what it is afterwards would flatter the road.
         exposed
             .cohorts
-            .entry((group.clone(), app))
+            .entry((group.clone(), app.clone()))
             .or_insert_with(|| Frozen {
                 cohort: cohort(line.cohort),
                 ring: road.map(|road| road.ring.as_str().to_owned()),
