@@ -2,7 +2,7 @@
 
 use maturity::signal::Fact;
 use road::{
-    cohort::{Because, Cohort, Verdict},
+    cohort::{Because, Verdict},
     golden_path::Toolchain,
     lineage::Lineage,
 };
@@ -138,7 +138,7 @@ fn tag_by_rule(of: &Shown<'_>) -> Option<bool> {
 }
 
 /// Whether the base itself is approved and supported; how old the release is, is another question.
-pub(super) fn is_approved(verdict: &Verdict) -> Option<bool> {
+fn is_approved(verdict: &Verdict) -> Option<bool> {
     match &verdict.because {
         Because::Current { .. } | Because::WithinPromise { .. } | Because::PromiseOver { .. } => Some(true),
         Because::SupportEnded { .. }
@@ -148,9 +148,4 @@ pub(super) fn is_approved(verdict: &Verdict) -> Option<bool> {
         | Because::NoBase => Some(false),
         Because::LayersUnknown | Because::NoImages => None,
     }
-}
-
-/// Whether an image is off the road, or would be without an exemption.
-pub(super) fn is_off_road(verdict: &Verdict) -> bool {
-    matches!(verdict.cohort, Cohort::OwnRoad | Cohort::Exempt)
 }

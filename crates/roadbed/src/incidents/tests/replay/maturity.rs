@@ -138,7 +138,8 @@ impl Watch {
             .map(|((subject, criterion), state)| format!("{subject} {criterion} {state:?}"))
             .collect();
         say(&format!("step 10: {}", lines.join(", ")));
-        let wanted = ["PO-IMP-4b", "PR-LIF-3", "X-INC-4"];
+        // By hand, and one came back. TE-CON-3 and X-PAV-4 are about waves of rebases, of which this day has none.
+        let wanted = ["PR-LIF-3", "X-INC-4"];
         let wanted: BTreeSet<String> = wanted.map(str::to_owned).into_iter().collect();
         assert_eq!(criteria, wanted, "{lines:?}");
         self.check_causes();
