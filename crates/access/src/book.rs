@@ -299,6 +299,13 @@ impl AccessBook {
         Err(standing.denied(granted, Needed::PatternAdmin))
     }
 
+    /// Whether one grant gives the caller a role on every repository of `pattern`: for administrators, and for whoever holds it on one
+    /// pattern that contains it. A narrowed caller never has it.
+    pub fn holds_within(&self, caller: &Caller, role: Role, pattern: &RepoPattern) -> bool {
+        let held = self.granted_patterns(self.standing(caller), role);
+        caller.scopes().is_none() && held.iter().any(|held| held.contains(pattern))
+    }
+
     /// Whether anything at all is open to callers without credentials. If not, each of them can be refused at once.
     pub fn has_any_grant_for_anonymous(&self) -> bool {
         !self.anonymous.is_empty()

@@ -20,6 +20,7 @@ mod inside;
 mod jobs;
 mod judge;
 mod local;
+mod maturity;
 mod mirror;
 mod moment;
 mod output;

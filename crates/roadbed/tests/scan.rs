@@ -7,7 +7,8 @@
 //! somebody's word, `brake` what is in use and would be refused, `grace` days in which a fix can be taken, `clamd` another scanner
 //! that is asked, `reevaluation` what an import asks again and tells, `rebase` images that follow a patched base, `rebased` what of
 //! them must not get lost, `mass` all of them together, `mass_day` on the day of `Log4Shell`, `mass_kills` while the server is
-//! killed, `mass_work` what those that cannot follow ask of their owners, `paving` the catalogue of the road with its ends and promises, `signing` and `cosign`
+//! killed, `mass_work` what those that cannot follow ask of their owners, `paving` the catalogue of the road with its ends and promises, `maturity` where
+//! applications stand, `signing` and `cosign`
 //! signatures as conditions, and VEX, `signer` who makes them, `catalogue` one that is pushed, `deaths` children and servers
 //! that are ended, `bombs` and `floods` layers that want to cost too much.
 
@@ -38,6 +39,7 @@ mod scan {
     mod mass_day;
     mod mass_kills;
     mod mass_work;
+    mod maturity;
     mod moments;
     mod paving;
     mod pushes;

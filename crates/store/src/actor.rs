@@ -34,6 +34,11 @@ impl Actor {
         Self::named(permit.principal_name(), cause)
     }
 
+    /// Whoever says what they know or vouch for. About whom they may is asked where it is said.
+    pub fn speaker(caller: &Caller, cause: &str) -> Self {
+        Self::named(caller.principal_name(), cause)
+    }
+
     /// The caller, for what everybody may do to their own account (see [`crate::Store::set_own_password`]).
     pub(crate) fn caller(caller: &Caller, cause: &str) -> Self {
         Self::named(caller.principal_name(), cause)

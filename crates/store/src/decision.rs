@@ -50,7 +50,7 @@ impl Outcome {
         self as i64
     }
 
-    fn of_number(number: i64) -> Option<Self> {
+    pub(crate) fn of_number(number: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|outcome| outcome.number() == number)
     }
 }

@@ -107,6 +107,12 @@ pub enum StoreError {
         /// How many may be owed.
         limit: u64,
     },
+    /// There are as many declarations of a kind as there may be.
+    #[error("there may be {limit} of these; remove one that is over first")]
+    TooManyRecords {
+        /// How many there may be.
+        limit: u64,
+    },
     /// Nobody went on with an import for so long that another one was begun.
     #[error("another import has been begun in the meantime; begin a new one, nothing of the old one counts")]
     ImportOver,

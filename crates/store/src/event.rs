@@ -1,15 +1,17 @@
 //! The audit log: every change of state with who, what, why and when. Append-only; the database refuses to change it.
 
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::FromQueryResult;
 use serde::{Deserialize, Serialize};
 
-use crate::db::{Tx, sql};
+use crate::db::sql;
 use crate::{Actor, Page, Store, StoreError, Timestamp};
 
-mod line;
+pub(crate) mod line;
 mod names;
+mod write;
 
 pub use line::LogLine;
+pub(crate) use write::{record, record_all_ruled, record_numbered, record_ruled};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -270,6 +272,48 @@ pub enum EventKind {
     /// One of these was ended before its time.
     #[serde(rename = "traffic.lift")]
     TrafficLift,
+    /// Somebody told facts about applications, teams or the organisation.
+    #[serde(rename = "evidence.push")]
+    EvidencePush,
+    /// Somebody vouched for a criterion, or vouched on.
+    #[serde(rename = "maturity.attest")]
+    MaturityAttest,
+    /// A second person confirmed what somebody vouched for.
+    #[serde(rename = "maturity.confirm")]
+    MaturityConfirm,
+    /// Nobody vouches for it any more.
+    #[serde(rename = "maturity.revoke")]
+    MaturityRevoke,
+    /// What an application aims at was set.
+    #[serde(rename = "maturity.target")]
+    MaturityTarget,
+    /// It was said who may vouch in a role.
+    #[serde(rename = "maturity.role")]
+    MaturityRoleSet,
+    /// A model of maturity was applied.
+    #[serde(rename = "maturity.model")]
+    MaturityModel,
+    /// All that is known of everybody is to be looked at.
+    #[serde(rename = "maturity.evaluate")]
+    MaturityEvaluate,
+    /// A topic fell back.
+    #[serde(rename = "maturity.fall")]
+    MaturityFall,
+    /// Something on which a level rests ends soon. Once for each end.
+    #[serde(rename = "maturity.ends")]
+    MaturityEnds,
+    /// A change that was agreed on by a date was set.
+    #[serde(rename = "campaign.set")]
+    CampaignSet,
+    /// A team is reminded of such a change. Once for each number of days before its end.
+    #[serde(rename = "campaign.remind")]
+    CampaignRemind,
+    /// Such a change is agreed on no more.
+    #[serde(rename = "campaign.remove")]
+    CampaignRemove,
+    /// The weeks that figures are compared with were set, or taken back.
+    #[serde(rename = "baseline.set")]
+    BaselineSet,
     /// Something was found to be wrong with a blob, or with the reasons of decisions.
     #[serde(rename = "fsck.damage")]
     FsckDamage,
@@ -325,82 +369,6 @@ impl EventKind {
     pub fn from_name(name: &str) -> Option<Self> {
         serde_json::from_value(name.into()).ok()
     }
-}
-
-/// Writes an event in the transaction that causes it.
-pub(crate) async fn record(
-    tx: &Tx,
-    actor: &Actor,
-    kind: EventKind,
-    subject: &str,
-    body: serde_json::Value,
-) -> Result<(), StoreError> {
-    insert(tx, actor, kind, subject, None, body).await
-}
-
-/// The same for what a rule decided.
-pub(crate) async fn record_ruled(
-    tx: &Tx,
-    actor: &Actor,
-    kind: EventKind,
-    subject: &str,
-    rule_version: &str,
-    body: serde_json::Value,
-) -> Result<(), StoreError> {
-    insert(tx, actor, kind, subject, Some(rule_version), body).await
-}
-
-/// The same for many of one kind: subject, rule, body. A statement takes some hundreds.
-pub(crate) async fn record_all_ruled<'a>(
-    tx: &Tx,
-    actor: &Actor,
-    kind: EventKind,
-    events: impl ExactSizeIterator<Item = (&'a str, &'a str, &'a serde_json::Value)>,
-) -> Result<(), StoreError> {
-    if events.len() == 0 {
-        return Ok(());
-    }
-    let sql = format!(
-        "INSERT INTO event (at, kind, subject, actor, cause, rule_version, body) VALUES {}",
-        sql::tuples(events.len(), 7)
-    );
-    let (at, kind) = (tx.now().micros(), kind.name());
-    let row = |(subject, rule, body): (&str, &str, &serde_json::Value)| -> [Value; 7] {
-        [
-            at.into(),
-            kind.clone().into(),
-            subject.into(),
-            actor.name().into(),
-            actor.cause().into(),
-            Some(rule.to_owned()).into(),
-            body.to_string().into(),
-        ]
-    };
-    sql::execute_list(tx.sql(), &sql, events.flat_map(row))
-        .await
-        .map(drop)
-}
-
-async fn insert(
-    tx: &Tx,
-    actor: &Actor,
-    kind: EventKind,
-    subject: &str,
-    rule_version: Option<&str>,
-    body: serde_json::Value,
-) -> Result<(), StoreError> {
-    let sql = "INSERT INTO event (at, kind, subject, actor, cause, rule_version, body) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let values: [Value; 7] = [
-        tx.now().micros().into(),
-        kind.name().into(),
-        subject.into(),
-        actor.name().into(),
-        actor.cause().into(),
-        rule_version.map(str::to_owned).into(),
-        body.to_string().into(),
-    ];
-    sql::execute(tx.sql(), sql, values).await.map(drop)
 }
 
 #[derive(FromQueryResult)]

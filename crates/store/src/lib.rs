@@ -59,6 +59,8 @@ mod layer_report;
 mod lock;
 mod maintenance;
 mod manifest;
+mod maturity;
+mod maturity_facts;
 #[cfg(all(test, feature = "measure"))]
 mod measure;
 mod metrics;
@@ -140,6 +142,14 @@ pub use incoming::{Incoming, Intake, Landing};
 pub use job::{Job, JobCounts, JobKind, JobPriority, LOSSES, Which};
 pub use maintenance::{LONGEST_MAINTENANCE, MAINTENANCE_REASON_BYTES, Maintenance, MaintenanceError};
 pub use manifest::{DeleteError, ListedManifest, PutError, PutManifest, PutOutcome, StoredManifest};
+pub use maturity::{
+    MAX_MODELS, MAX_RECORDS, MAX_SAID, MaturityChange, MaturityEntry, MaturityModel, MaturityNews,
+    MaturityPlace, MaturityRecord, MaturityStep, MaturityWords, NewMaturityModel, RecordKind,
+};
+pub use maturity_facts::{
+    FollowedBase, KnownDecision, KnownEvents, KnownImage, KnownModel, KnownRepository, LookedInto,
+    MAX_FOLLOWED_BASES, MAX_KNOWN_IMAGES, OwnerTold, ReleasedImage,
+};
 pub use metrics::StoreMetrics;
 pub use mirror::{KeptImage, MirrorPermit, MirrorRefusal};
 pub use page::Page;

@@ -125,6 +125,12 @@ impl Sight {
         within.iter().any(|seen| overlaps(seen, pattern))
     }
 
+    /// Whether anything of an application is seen.
+    pub(crate) fn sees_any(&self, application: &Application) -> bool {
+        let mut patterns = application.repositories.iter();
+        self.within.is_none() || patterns.any(|stated| self.sees(&stated.value))
+    }
+
     /// The application without the repositories that are not to be seen. `None`: nothing is left.
     fn cut(&self, application: &Application) -> Option<Application> {
         let mut seen = application.clone();

@@ -43,6 +43,7 @@ mod judging;
 mod lineage;
 mod maintenance;
 mod manifests;
+mod maturity;
 mod mirror;
 mod moment;
 mod openapi;
@@ -92,6 +93,7 @@ pub use incidents::{
     Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection, Sight,
 };
 pub use judging::{Asked, Judging, JudgingError};
+pub use self::maturity::{Counted, Maturing, Maturity, MaturityError, ModelDocument, Said, SeesApp};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::images::images_to_plan;
 pub use rebases::items::MAX_REPORTED;
@@ -139,6 +141,7 @@ fn documented(state: &WebState) -> OpenApiRouter<WebState> {
         .merge(of_principals())
         .merge(of_the_road())
         .merge(of_incidents())
+        .merge(of_maturity())
         .merge(of_advisories())
         .routes(routes!(
             grants::list_grants,
@@ -297,6 +300,37 @@ fn of_incidents() -> OpenApiRouter<WebState> {
         .routes(routes!(incidents::waive))
         .routes(routes!(incidents::end_waivers))
         .routes(routes!(incidents::close_incident))
+}
+
+/// Where applications, teams and the organisation stand.
+fn of_maturity() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(maturity::get_model))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(maturity::apply_model))
+                .layer(DefaultBodyLimit::max(MAX_APPLY_BYTES)),
+        )
+        .routes(routes!(maturity::get_scorecard))
+        .routes(routes!(maturity::get_why))
+        .routes(routes!(maturity::get_next))
+        .routes(routes!(maturity::get_maturity_history))
+        .routes(routes!(maturity::get_organisation))
+        .routes(routes!(maturity::get_team))
+        .routes(routes!(maturity::get_heat_map))
+        .routes(routes!(maturity::push_evidence))
+        .routes(routes!(maturity::list_attestations, maturity::attest))
+        .routes(routes!(maturity::renew_attestation))
+        .routes(routes!(maturity::confirm_attestation))
+        .routes(routes!(maturity::revoke_attestation))
+        .routes(routes!(maturity::get_inbox))
+        .routes(routes!(maturity::set_targets))
+        .routes(routes!(maturity::list_campaigns, maturity::set_campaign))
+        .routes(routes!(maturity::remove_campaign))
+        .routes(routes!(maturity::get_kpis))
+        .routes(routes!(maturity::set_baseline))
+        .routes(routes!(maturity::list_roles))
+        .routes(routes!(maturity::set_role))
 }
 
 /// Users and robots.

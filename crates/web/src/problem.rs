@@ -250,7 +250,8 @@ impl From<StoreError> for ApiError {
             StoreError::ImportRunning => Self::new(Kind::Busy, error),
             StoreError::TooManyAdvisories { .. }
             | StoreError::TooManyChanges { .. }
-            | StoreError::TooManyOwed { .. } => Self::new(Kind::Conflict, error),
+            | StoreError::TooManyOwed { .. }
+            | StoreError::TooManyRecords { .. } => Self::new(Kind::Conflict, error),
             StoreError::ImportOver => Self::new(Kind::NotFound, error),
             error => Self::internal(&error),
         }

@@ -15,6 +15,7 @@ use crate::feeds::Syncing;
 use crate::gc::CollectionReport;
 use crate::incidents::Incidents;
 use crate::judging::Judging;
+use crate::maturity::Maturing;
 use crate::problem::{ApiError, Kind};
 use crate::rebases::Rebasing;
 use crate::road::adoption::Surveying;
@@ -93,6 +94,8 @@ pub struct WebState {
     pub(crate) asking: Option<Arc<dyn Asking>>,
     /// Who keeps incidents; nobody where no images are looked into.
     pub(crate) incidents: Option<Arc<dyn Incidents>>,
+    /// Who keeps the assessment of maturity; nobody where no images are looked into.
+    pub(crate) maturing: Option<Arc<dyn Maturing>>,
     /// One per question that is being answered.
     pub(crate) questions: Arc<Shares<Asker>>,
     /// One per question that costs much.
@@ -167,6 +170,7 @@ impl WebState {
             proxying: None,
             asking: None,
             incidents: None,
+            maturing: None,
             questions: Shares::new(QUESTIONS, PARTS),
             expensive_questions: Shares::new(EXPENSIVE_QUESTIONS, 2),
             previewer: Arc::new(Semaphore::new(1)),
@@ -230,6 +234,12 @@ impl WebState {
     #[must_use]
     pub fn followed_by(self, incidents: Option<Arc<dyn Incidents>>) -> Self {
         Self { incidents, ..self }
+    }
+
+    /// The same with somebody who keeps the assessment of maturity.
+    #[must_use]
+    pub fn assessed_by(self, maturing: Option<Arc<dyn Maturing>>) -> Self {
+        Self { maturing, ..self }
     }
 
     /// The same with somebody who judges images.

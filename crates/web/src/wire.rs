@@ -34,6 +34,12 @@ pub use crate::incidents::{
 pub use crate::lineage::{FindingsByOrigin, ImageLineage, LineageEntry};
 pub use crate::maintenance::{DatabaseAway, MaintenanceEntry, MaintenanceRequest, MaintenanceStatus};
 pub use crate::manifests::ManifestEntry;
+pub use crate::maturity::{
+    ActionEntry, AppTargets, AppliedModel, AttestationEntry, CampaignEntry, ChangeEntry, Confirmation,
+    CriterionEntry, GroupEntry, HeatMap, InboxReport, KpiReport, ModelDocument, ModelOutcome, NewAttestation,
+    NewBaseline, NewCampaign, NewModel, NewRole, PushedEvidence, Renewal, Revocation, RoleEntry,
+    ShownBaseline, ShownModel, ShownScorecard,
+};
 pub use crate::moment::Moment;
 pub use crate::page::{Page, PageQuery};
 pub use crate::policies::{PolicyEntry, PolicyText, SetPolicy};

@@ -11,6 +11,7 @@ mod api {
     mod fleet;
     mod housekeeping;
     mod incidents;
+    mod maturity;
     mod road;
     mod routes;
     mod rulings;

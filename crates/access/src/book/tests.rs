@@ -431,6 +431,19 @@ fn only_administrators_get_the_system() {
 }
 
 #[test]
+fn a_role_within_a_pattern_comes_from_one_grant_that_contains_it() {
+    let book = book();
+    let holds = |caller: &Caller, role, pattern: &str| {
+        book.holds_within(caller, role, &pattern.parse().unwrap())
+    };
+    let (bob, root) = (caller(&book, 2), caller(&book, 3));
+    assert!(holds(&bob, Role::Push, "team-b/app-*") && holds(&bob, Role::Push, "team-b/**"));
+    assert!(!holds(&bob, Role::Push, "**") && !holds(&bob, Role::Push, "other/app"));
+    assert!(holds(&root, Role::Push, "**"));
+    assert!(!holds(&Caller::anonymous(), Role::Push, "team-b/app"));
+}
+
+#[test]
 fn an_admin_of_a_pattern_administers_what_is_within() {
     let book = book();
     let administers = |caller: &Caller, pattern: &str| {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use registry::gate::{Gate, OpenGate};
 use store::Store;
 use tokio::task::{JoinHandle, JoinSet};
-use web::{Asking, Incidents, Judging, Rebasing, Surveying};
+use web::{Asking, Incidents, Judging, Maturing, Rebasing, Surveying};
 
 use super::background::Background;
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     },
     incidents::{self, IncidentService},
     judge::{self, Asked, AtPush, Judge, Knowledge, attach::Attacher},
+    maturity::{self, MaturityService},
     paving::{self, RoadService},
     rebase::{self, Mass, Rebases},
     reevaluate::{FleetHolders, Reevaluator},
@@ -41,6 +42,7 @@ pub(super) struct Looking {
     surveying: Arc<dyn Surveying>,
     incidents: Arc<dyn Incidents>,
     messages: Arc<dyn Messages>,
+    maturing: Arc<dyn Maturing>,
     /// Until it is told to stop.
     following: Option<Following>,
     pool: Pool,
@@ -54,6 +56,7 @@ pub(super) fn serving(looking: Option<&Looking>, state: web::WebState) -> web::W
         .rebased_by(looking.map(|looking| Arc::clone(&looking.rebasing)))
         .answered_by(looking.map(|looking| Arc::clone(&looking.asking)))
         .followed_by(looking.map(|looking| Arc::clone(&looking.incidents)))
+        .assessed_by(looking.map(|looking| Arc::clone(&looking.maturing)))
 }
 
 /// Who judges on demand; nobody where no images are looked into.
@@ -157,6 +160,11 @@ fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, insta
         Arc::clone(&incidents),
         config.mass_settings(),
     );
+    let maturing = MaturityService::of(
+        store.clone(),
+        maturity::collectors(store.clone(), Arc::clone(&fleet)),
+        Some(maturity::figures(store.clone(), Arc::clone(&fleet))),
+    );
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],
@@ -171,6 +179,7 @@ fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, insta
             tokio::spawn(mass.follow()),
             tokio::spawn(incidents::follow(Arc::clone(&incidents))),
             tokio::spawn(paving::follow(Arc::clone(&paving))),
+            tokio::spawn(maturity::follow(Arc::clone(&maturing))),
         ],
         following: Some(fleet.follow()),
         rebasing: rebases,
@@ -179,6 +188,7 @@ fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, insta
         asking: Arc::new(Questions(fleet)),
         messages: Arc::clone(&incidents) as Arc<dyn Messages>,
         incidents,
+        maturing,
         pool,
     }
 }

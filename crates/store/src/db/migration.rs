@@ -31,6 +31,7 @@ mod m0027_upstreams;
 mod m0028_measures;
 mod m0029_charts;
 mod m0031_mirror;
+mod m0032_maturity;
 mod table;
 
 /// The list.
@@ -68,6 +69,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0028_measures::Migration),
             Box::new(m0029_charts::Migration),
             Box::new(m0031_mirror::Migration),
+            Box::new(m0032_maturity::Migration),
         ]
     }
 }

@@ -25,7 +25,7 @@ pub struct LogLine {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+pub(crate) struct Row {
     seq: i64,
     at: i64,
     kind: String,
@@ -36,7 +36,7 @@ struct Row {
 }
 
 impl Row {
-    fn into_line(self) -> LogLine {
+    pub(crate) fn into_line(self) -> LogLine {
         LogLine {
             seq: self.seq,
             at: Timestamp(self.at),

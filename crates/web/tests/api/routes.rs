@@ -79,6 +79,7 @@ fn table() -> Vec<Row> {
     table.extend(of_telling());
     table.extend(of_incidents());
     table.extend(of_traffic());
+    table.extend(of_maturity());
     table
 }
 
@@ -312,6 +313,40 @@ fn of_incidents() -> Vec<Row> {
         row("POST", "/incidents/{id}/waivers", "/incidents/i/waivers", Some(relief), ADMINISTRATORS, 409),
         row("POST", "/incidents/{id}/waivers/end", "/incidents/i/waivers/end", Some(end), ADMINISTRATORS, 409),
         row("POST", "/incidents/{id}/close", "/incidents/i/close", Some(json!({})), ADMINISTRATORS, 409),
+    ]
+}
+
+/// Where everybody stands. Nobody keeps an assessment in this world.
+#[rustfmt::skip]
+fn of_maturity() -> Vec<Row> {
+    let attestation = json!({ "subject": "app:shop", "criterion": "TE-ARC-2", "link": "https://x.example" });
+    let campaign = json!({ "id": "c", "title": "x", "criteria": ["TE-ARC-2"], "due": "2100-01-01T00:00:00Z" });
+    let (renewal, why) = (json!({ "link": "https://x.example" }), json!({ "reason": "x" }));
+    vec![
+        row("GET", "/maturity/model", "/maturity/model", None, SIGNED_IN, 409),
+        row("POST", "/maturity/models", "/maturity/models?preview=true", Some(json!({ "model": "cnmm" })), ADMINISTRATORS, 409),
+        row("GET", "/maturity/scorecard", "/maturity/scorecard?subject=app:shop", None, SIGNED_IN, 409),
+        row("GET", "/maturity/why", "/maturity/why?subject=app:shop&criterion=TE-ARC-2", None, SIGNED_IN, 409),
+        row("GET", "/maturity/next", "/maturity/next?subject=app:shop", None, SIGNED_IN, 409),
+        row("GET", "/maturity/history", "/maturity/history?subject=app:shop", None, SIGNED_IN, 409),
+        row("GET", "/maturity/organisation", "/maturity/organisation", None, SIGNED_IN, 409),
+        row("GET", "/maturity/team", "/maturity/team?name=payments", None, SIGNED_IN, 409),
+        row("GET", "/maturity/heat-map", "/maturity/heat-map", None, SIGNED_IN, 409),
+        row("POST", "/evidence", "/evidence", Some(json!({ "evidence": [] })), SIGNED_IN, 409),
+        row("GET", "/maturity/attestations", "/maturity/attestations", None, SIGNED_IN, 409),
+        row("POST", "/maturity/attestations", "/maturity/attestations", Some(attestation), SIGNED_IN, 409),
+        row("POST", "/maturity/attestations/{id}/renew", "/maturity/attestations/a/renew", Some(renewal), SIGNED_IN, 409),
+        row("POST", "/maturity/attestations/{id}/confirm", "/maturity/attestations/a/confirm", Some(json!({})), SIGNED_IN, 409),
+        row("POST", "/maturity/attestations/{id}/revoke", "/maturity/attestations/a/revoke", Some(why), SIGNED_IN, 409),
+        row("GET", "/maturity/inbox", "/maturity/inbox", None, SIGNED_IN, 409),
+        row("PUT", "/maturity/targets", "/maturity/targets", Some(json!({ "app": "shop" })), SIGNED_IN, 409),
+        row("GET", "/maturity/campaigns", "/maturity/campaigns", None, SIGNED_IN, 409),
+        row("POST", "/maturity/campaigns", "/maturity/campaigns", Some(campaign), ADMINISTRATORS, 409),
+        row("DELETE", "/maturity/campaigns/{id}", "/maturity/campaigns/c", None, ADMINISTRATORS, 409),
+        row("GET", "/maturity/kpis", "/maturity/kpis", None, SIGNED_IN, 409),
+        row("PUT", "/maturity/baseline", "/maturity/baseline", Some(json!({ "reason": "x" })), ADMINISTRATORS, 409),
+        row("GET", "/maturity/roles", "/maturity/roles", None, ADMINISTRATORS, 409),
+        row("PUT", "/maturity/roles/{role}", "/maturity/roles/sponsor", Some(json!({ "holders": [] })), ADMINISTRATORS, 409),
     ]
 }
 

@@ -20,7 +20,7 @@ use store::{
 };
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use web::{Asking, Incidents, Judging, PREFIX, PeerAddress, Surveying, WebConfig, WebState};
+use web::{Asking, Incidents, Judging, Maturing, PREFIX, PeerAddress, Surveying, WebConfig, WebState};
 
 /// The password of every user.
 pub(crate) const PASSWORD: &str = "a long enough password";
@@ -150,6 +150,11 @@ impl World {
     /// One in which somebody keeps incidents.
     pub(crate) async fn kept_by(incidents: Arc<dyn Incidents>) -> Self {
         Self::made(WebConfig::default(), |state| state.followed_by(Some(incidents))).await
+    }
+
+    /// One in which somebody keeps an assessment of maturity.
+    pub(crate) async fn assessed_by(maturing: Arc<dyn Maturing>) -> Self {
+        Self::made(WebConfig::default(), |state| state.assessed_by(Some(maturing))).await
     }
 
     async fn made(config: WebConfig, with: impl FnOnce(WebState) -> WebState) -> Self {

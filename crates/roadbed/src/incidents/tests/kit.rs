@@ -39,7 +39,7 @@ pub(super) struct Kit {
     pub(super) store: Store,
     pub(super) incidents: Arc<IncidentService>,
     clock: Arc<ManualClock>,
-    fleet: Arc<FleetService>,
+    pub(super) fleet: Arc<FleetService>,
     knowledge: Arc<Knowledge>,
     caller: Caller,
     _following: Following,

@@ -13,6 +13,7 @@ use super::{
 
 mod fleet;
 mod later;
+mod maturity;
 mod steps;
 
 const ID: &str = "log4shell";
@@ -41,7 +42,7 @@ const PENDING: [&str; 8] = [
     "step 3: signing the snapshot is not there yet",
     "step 4 needs rebase plans and rings: images rebuilt by hand stand in for it",
     "step 5 needs merge requests and admission of a cluster",
-    "step 10: exposure of what ran, and criteria of maturity, are not there yet",
+    "step 10: exposure of what ran is not there yet, and the criteria of a wave of rebases (TE-CON-3, X-PAV-4) need rebases",
 ];
 
 /// The day, as far as it was played.
@@ -128,6 +129,7 @@ async fn replay_log4j() {
     say("step 1: catalogue, bases, images and what is in them, before anything is known");
     fleet::push(&day.kit).await;
     steps::drill(&day).await;
+    let watch = maturity::Watch::begin(&day).await;
     steps::import(&day).await;
     steps::open(&day).await;
     steps::rebuild(&day).await;
@@ -138,6 +140,7 @@ async fn replay_log4j() {
     later::close(&day).await;
     later::push_on_old_base(&day).await;
     later::report(&day).await;
+    watch.end(&day).await;
     for pending in PENDING {
         say(&format!("pending: {pending}"));
     }
