@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -42,6 +42,8 @@ struct Now {
     phase: AtomicU8,
     /// When it last began to be idle or to read a head, in milliseconds since [`BEGINNING`].
     since: AtomicU64,
+    /// The last request had no body, so nothing of it can still come.
+    had_no_body: AtomicBool,
 }
 
 /// From when moments are counted that several connections are compared by.
@@ -68,6 +70,18 @@ impl Phase {
     pub fn request(&self) -> RequestGuard {
         self.now.phase.store(REQUEST, Ordering::Relaxed);
         RequestGuard(self.clone())
+    }
+
+    /// Whether the request whose head is complete has a body.
+    pub(super) fn has_body(&self, has_body: bool) {
+        self.now.had_no_body.store(!has_body, Ordering::Relaxed);
+    }
+
+    /// Whether the last request is over in both directions, and nothing has come for so long.
+    pub(super) fn rests(&self, now: std::time::Instant, least: Duration) -> bool {
+        self.now.phase.load(Ordering::Relaxed) == IDLE
+            && self.now.had_no_body.load(Ordering::Relaxed)
+            && self.spare(now).is_some_and(|idle| idle >= least)
     }
 
     /// Whether a request is being served, or its answer sent.

@@ -26,6 +26,7 @@ use super::{
     lanes::{Course, Lanes, RoamingStream, Traffic},
     limits::ConnectionLimits,
     places::{MOST_LEAVING, Place, Places, Taken},
+    resting::{Rested, until_resting},
 };
 use crate::metrics::ConnectionMetrics;
 
@@ -219,8 +220,10 @@ impl<H: Handler> Shared<H> {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = state.peer;
+        let phase = state.phase.clone();
         let service = service_fn(|request: Request<Incoming>| {
-            let in_flight = state.phase.request();
+            let in_flight = phase.request();
+            phase.has_body(!request.body().is_end_stream());
             let (shared, course) = (Arc::clone(self), state.course.clone());
             async move {
                 course.begin().await;
@@ -241,8 +244,49 @@ impl<H: Handler> Shared<H> {
             }
         });
         let mut draining = self.draining.subscribe();
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+        let mut stream = Rested::new(stream);
+        loop {
+            let mut connection = self.http().serve_connection(TokioIo::new(stream), &service);
+            let outcome = tokio::select! {
+                outcome = &mut connection => outcome,
+                _ = &mut state.leave => {
+                    if !phase.is_answering() {
+                        return;
+                    }
+                    // A request came in the last moment: it is answered, and no other one.
+                    Pin::new(&mut connection).graceful_shutdown();
+                    connection.await
+                }
+                () = until_true(&mut draining) => {
+                    Pin::new(&mut connection).graceful_shutdown();
+                    connection.await
+                }
+                () = until_resting(&phase) => {
+                    let parts = connection.into_parts();
+                    stream = parts.io.into_inner();
+                    stream.put_back(parts.read_buf);
+                    let woken = tokio::select! {
+                        woken = stream.wake() => woken,
+                        _ = &mut state.leave => return,
+                        () = until_true(&mut draining) => return,
+                    };
+                    match woken {
+                        Ok(true) => continue,
+                        Ok(false) | Err(_) => return,
+                    }
+                }
+            };
+            if let Err(error) = outcome {
+                tracing::debug!(peer = %peer.address, error = &error as &dyn std::error::Error, "connection ended early");
+            }
+            return;
+        }
+    }
+
+    /// How HTTP is spoken.
+    fn http(&self) -> http1::Builder {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
             // The guarded stream keeps the deadlines: hyper's own timer is armed anew for every request.
             .header_read_timeout(None)
             .max_headers(self.limits.headers)
@@ -251,27 +295,8 @@ impl<H: Handler> Shared<H> {
             .max_buf_size(self.limits.header_bytes.max(READ_BUFFER_BYTES))
             // Whoever has sent all there is to send (`nc -N`) waits for the answer. One that has gone is found out by the
             // answer that it does not take, and before the next of its requests (`Course::begin`).
-            .half_close(true)
-            .serve_connection(TokioIo::new(stream), service);
-        let mut connection = pin!(connection);
-        let outcome = tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            _ = &mut state.leave => {
-                if !state.phase.is_answering() {
-                    return;
-                }
-                // A request came in the last moment: it is answered, and no other one.
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-            () = until_true(&mut draining) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = outcome {
-            tracing::debug!(peer = %peer.address, error = &error as &dyn std::error::Error, "connection ended early");
-        }
+            .half_close(true);
+        http
     }
 
     async fn drain(&self) -> usize {

@@ -16,6 +16,9 @@ const MANY: usize = 300;
 /// How long a server may go on with what it was told, if it does.
 const SETTLED: Duration = Duration::from_millis(500);
 
+/// Longer than it takes until no more is kept of a connection than its stream.
+const RESTED: Duration = Duration::from_millis(4_500);
+
 const NEW_UPLOAD: &str = "POST /v2/gone/app/blobs/uploads/";
 
 /// A request of the administrator.
@@ -164,4 +167,41 @@ async fn told_to_go_on() -> Result<()> {
 #[tokio::test]
 async fn a_client_that_may_send_its_body_keeps_the_connection() {
     told_to_go_on().await.unwrap();
+}
+
+/// One that was not used for a while takes up where it was: with a head that comes in pieces, with two requests at once, and with a
+/// body.
+async fn rested(pause: Duration) -> Result<()> {
+    let server = Server::start().await;
+    let mut wire = Wire::open(&server).await?;
+    wire.ask("GET", "/v2/", "").await?;
+    ensure!(status(&wire.answer().await?.0) == 200, "before the rest");
+    sleep(pause).await;
+    let head = request("GET /v2/", &format!("X-Long: {}\r\n", "x".repeat(3_000)));
+    for piece in [&head[..7], &head[7..1_200], &head[1_200..]] {
+        ensure!(wire.send(piece).await?, "the server closed");
+        sleep(Duration::from_millis(50)).await;
+    }
+    ensure!(status(&wire.answer().await?.0) == 200, "in pieces");
+    sleep(pause).await;
+    wire.send(request("GET /v2/", "").repeat(2)).await?;
+    for _ in 0..2 {
+        ensure!(status(&wire.answer().await?.0) == 200, "two at once");
+    }
+    sleep(pause).await;
+    let body = "x".repeat(5_000);
+    let put = request("PUT /v2/gone/app/manifests/v1", "Content-Length: 5000\r\n");
+    wire.send(put + &body).await?;
+    ensure!(status(&wire.answer().await?.0) == 400, "with a body");
+    sleep(pause).await;
+    wire.ask("GET", "/v2/", "").await?;
+    ensure!(status(&wire.answer().await?.0) == 200, "after a body");
+    wire.send("GET /v2/ HTTP/1.1\r\nHost").await?;
+    drop(wire);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_rested_takes_up_where_it_was() {
+    rested(RESTED).await.unwrap();
 }
