@@ -161,7 +161,9 @@ impl Assessment {
                 let subject = Subject::app(app);
                 let chain = Chain::of(&self.facts, &subject);
                 let new: Vec<&Subject> = chain.all().filter(|one| !self.knows(one)).collect();
-                new.iter().for_each(|one| self.admit(one, why));
+                for one in &new {
+                    self.admit(one, why);
+                }
                 self.settle(&subject, why);
                 // Who was gone is back: others of theirs stand on them again.
                 for one in new.into_iter().filter(|one| one.kind != SubjectKind::App) {

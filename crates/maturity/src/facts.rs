@@ -162,7 +162,7 @@ impl Facts {
 
     fn see(&mut self, mut evidence: Evidence, event: EventId) -> Touched {
         if evidence.seen.events.is_empty() {
-            evidence.seen.events.push(event);
+            evidence.seen.events = vec![event];
         }
         let of = self.seen.entry(evidence.subject.clone()).or_default();
         let series = of.entry(evidence.fact.clone()).or_default();
@@ -348,11 +348,7 @@ impl Facts {
     }
 
     /// Every attestation of a criterion, the oldest entry first.
-    pub fn attested<'f>(
-        &'f self,
-        subject: &Subject,
-        criterion: &CriterionId,
-    ) -> impl Iterator<Item = &'f Record> + 'f {
+    pub fn attested(&self, subject: &Subject, criterion: &CriterionId) -> impl Iterator<Item = &Record> {
         let ids = self.attested.get(&(subject.clone(), criterion.clone()));
         ids.into_iter()
             .flatten()
@@ -365,11 +361,7 @@ impl Facts {
     }
 
     /// Every exemption from a criterion.
-    pub fn exemptions<'f>(
-        &'f self,
-        subject: &Subject,
-        criterion: &CriterionId,
-    ) -> impl Iterator<Item = &'f Exemption> + 'f {
+    pub fn exemptions(&self, subject: &Subject, criterion: &CriterionId) -> impl Iterator<Item = &Exemption> {
         let ids = self.exempt.get(&(subject.clone(), criterion.clone()));
         ids.into_iter().flatten().filter_map(|id| self.exemptions.get(id))
     }

@@ -143,7 +143,9 @@ impl History {
     /// Of stored changes, in the order in which they were recorded.
     pub fn from_changes(changes: impl IntoIterator<Item = Change>) -> Self {
         let mut history = Self::default();
-        changes.into_iter().for_each(|change| history.record(change));
+        for change in changes {
+            history.record(change);
+        }
         history
     }
 
@@ -163,7 +165,7 @@ impl History {
     }
 
     /// Those of one subject. They stay with an application wherever it belongs.
-    pub fn of<'h>(&'h self, subject: &Subject) -> impl DoubleEndedIterator<Item = &'h Change> + 'h {
+    pub fn of(&self, subject: &Subject) -> impl DoubleEndedIterator<Item = &Change> {
         let places = self.by_subject.get(subject);
         places.into_iter().flatten().map(|place| &self.changes[*place])
     }

@@ -198,8 +198,9 @@ fn group<'p>(
             .criteria()
             .iter()
             .filter(|one| one.scope == own.kind && one.counts(assessment.now()));
-        mine.filter_map(|one| assessment.state(&own, &one.id))
-            .for_each(|state| coverage.add(state));
+        for state in mine.filter_map(|one| assessment.state(&own, &one.id)) {
+            coverage.add(state);
+        }
     }
     Group {
         team,

@@ -163,7 +163,7 @@ impl Faults {
     }
 
     /// Its entries.
-    pub(crate) fn map<'f>(&'f mut self, node: Node, what: &'static str) -> Option<Map<'f>> {
+    pub(crate) fn map(&mut self, node: Node, what: &'static str) -> Option<Map<'_>> {
         let line = node.line;
         if let Tree::Map(entries) = node.tree {
             return Some(Map {

@@ -206,7 +206,8 @@ pub(super) fn times(cohort: Cohort, apps: std::ops::Range<usize>, hours: u64) ->
 #[test]
 fn figures_of_small_groups_are_computed_together() {
     let groups = vec![
-        times(Cohort::Paved, 0..20, 1),
+        // Told as 15: how many there are exactly is nobody's business.
+        times(Cohort::Paved, 0..18, 1),
         times(Cohort::Stale, 20..23, 100),
         times(Cohort::OwnRoad, 23..30, 240),
     ];
@@ -218,7 +219,7 @@ fn figures_of_small_groups_are_computed_together() {
     let [paved, others] = document.figures.as_slice() else {
         panic!("{document:?}")
     };
-    assert_eq!((paved.keys.len(), paved.applications_at_least), (1, 20));
+    assert_eq!((paved.keys.len(), paved.applications_at_least), (1, 15));
     assert_eq!((others.keys.len(), others.applications_at_least), (2, 10));
     let Value::Times { median_seconds, .. } = others.value else {
         panic!("{others:?}")

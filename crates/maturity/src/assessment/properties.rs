@@ -201,7 +201,7 @@ fn play(entries: &[Entry]) -> Assessment {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(50))]
 
     /// What is kept up to date is what everything gives when it is judged anew, at every step.
     #[test]

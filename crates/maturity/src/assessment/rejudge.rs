@@ -220,7 +220,9 @@ impl Assessment {
     /// Judges all applications again that name a subject.
     pub(super) fn settle_all_on(&mut self, subject: &Subject, why: &Why) {
         let apps: Vec<Subject> = self.facts.apps_on(subject).map(Placement::subject).collect();
-        apps.iter().for_each(|app| self.settle(app, why));
+        for app in &apps {
+            self.settle(app, why);
+        }
     }
 
     fn forget_levels(&mut self, app: &Subject, why: &Why) {

@@ -91,7 +91,7 @@ fn teams_are_reminded_once_for_each_date() {
 #[test]
 fn its_end_is_a_rule_if_it_is_to_be() {
     let obligation = campaign().obligation().unwrap();
-    assert_eq!((obligation.from, &obligation.scope.tiers), (day(60), &vec![1]));
+    assert_eq!((obligation.from, obligation.scope.tiers), (day(60), vec![1]));
     assert_eq!(
         Campaign {
             becomes_rule: false,

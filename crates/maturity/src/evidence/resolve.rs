@@ -48,6 +48,8 @@ impl Slot {
         if place >= MAX_SOURCES {
             return same.is_some();
         }
+        // Nearly always one source: room for four would be most of what an organisation takes in memory.
+        self.0.reserve_exact(1);
         self.0.insert(place, seen);
         self.0.truncate(MAX_SOURCES);
         true

@@ -302,6 +302,30 @@ fn pushes_have_a_largest_size() {
 }
 
 #[test]
+fn a_sender_has_so_many_patterns() {
+    let mut subjects: Vec<SubjectPattern> = vec!["app:other".parse().unwrap(); MAX_PATTERNS];
+    subjects.push("app:shop/*".parse().unwrap());
+    let name = "ci-shop".parse().unwrap();
+    let json = format!(
+        r#"{{"evidence": [{}]}}"#,
+        entry("app:shop/cart", "pipeline-defined", r#""value": true"#)
+    );
+    let mut sender = Sender { name, subjects };
+    let read = |sender: &Sender| {
+        read_pushed(
+            json.as_bytes(),
+            sender,
+            &model(),
+            day(0),
+            &EvidenceLimits::default(),
+        )
+    };
+    assert!(read(&sender).is_err(), "the one behind the bound is not asked");
+    sender.subjects.swap_remove(0);
+    assert!(read(&sender).is_ok());
+}
+
+#[test]
 fn a_star_takes_no_neighbours() {
     let pattern: SubjectPattern = "app:shop/*".parse().unwrap();
     assert!(pattern.takes(&"app:shop/cart".parse().unwrap()));

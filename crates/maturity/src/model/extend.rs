@@ -40,10 +40,9 @@ pub(super) fn extend(model: &Model, extension: Extension, mut places: Places) ->
         }
         parts.criteria.retain(|one| one.id != *id);
         // What another criterion required is no longer asked of it.
-        parts
-            .criteria
-            .iter_mut()
-            .for_each(|one| one.requires.retain(|required| required != id));
+        for criterion in &mut parts.criteria {
+            criterion.requires.retain(|required| required != id);
+        }
         parts
             .amendments
             .push(amendment(&extension.id, id, "retired", reason));

@@ -114,7 +114,12 @@ fn what_is_wrong_is_told_with_its_line_and_the_nearest_name() {
 }
 
 /// What is written in place of what, and what that is answered with.
-const WRONG: [(&str, &str, &str); 17] = [
+const WRONG: [(&str, &str, &str); 18] = [
+    (
+        "fact: image-signed, last: 1",
+        "fact: image-signed, last: 1001",
+        "`last` is 1001: write 1 to 1000",
+    ),
     ("id: I-2s", "id: I-2", "criterion `I-2` is there already"),
     (
         "level: 3, criterion: Few",
@@ -241,6 +246,50 @@ fn a_long_chain_of_requirements_is_no_burden() {
             .unwrap_err()
             .to_string()
             .contains("at most 1000 are allowed")
+    );
+}
+
+#[test]
+fn signals_have_a_largest_size() {
+    let many = ["{fact: owner-known}"; crate::signal::MAX_CONDITIONS + 1].join(", ");
+    let told = wrong(
+        "signal: {fact: owner-known, days: 30}",
+        &format!("signal: [{many}]"),
+    );
+    assert!(told.contains("a signal has more than 8 parts"), "{told}");
+    let told = wrong(
+        "signal: {fact: owner-known, days: 30}",
+        &format!("signal: {{any: [{many}]}}"),
+    );
+    assert!(told.contains("`any` lists more than 8 conditions"), "{told}");
+}
+
+#[test]
+fn obligations_and_errors_have_a_largest_number() {
+    let mut parts = model().extend("acme.yaml", EXTENSION).unwrap().parts().clone();
+    let obligation = parts.obligations[0].clone();
+    parts.obligations = (0..=MAX_OBLIGATIONS)
+        .map(|number| Obligation {
+            id: format!("o-{number}").parse().unwrap(),
+            ..obligation.clone()
+        })
+        .collect();
+    assert!(
+        Model::try_from(parts)
+            .unwrap_err()
+            .to_string()
+            .contains("at most 200 are allowed")
+    );
+    let wrong = ["  - {id: X}"; MAX_ERRORS].join("\n");
+    let errors = Model::parse(
+        "m.yaml",
+        &MODEL.replace("criteria:\n", &format!("criteria:\n{wrong}\n")),
+    )
+    .unwrap_err();
+    assert_eq!(errors.errors.len(), MAX_ERRORS);
+    assert!(
+        errors.to_string().ends_with(&format!("and {} more", errors.more)),
+        "{errors}"
     );
 }
 

@@ -173,6 +173,30 @@ fn images_are_judged_by_use() {
 }
 
 #[test]
+fn a_check_names_so_much_evidence_and_what_speaks_against_it_first() {
+    let mut world = World::new();
+    world.takes(0, placed("a", None, 1));
+    for number in 0..MAX_LINKED + 5 {
+        world.sees(
+            0,
+            "app:a",
+            &Fact::ImageScanned,
+            Value::Flag(number.is_multiple_of(2)),
+        );
+    }
+    let result = world
+        .assessment
+        .why(&crate::testing::subject("app:a"), &crate::testing::id("I-2"))
+        .unwrap();
+    let check = &result.checks[0];
+    assert_eq!((check.truth, check.found.as_str()), (Truth::Fails, "13 of 25"));
+    assert_eq!(
+        (check.evidence.len(), check.events.len()),
+        (MAX_LINKED, MAX_LINKED)
+    );
+}
+
+#[test]
 fn a_quiet_application_is_judged_by_its_newest_image() {
     let mut world = World::new();
     world.takes(0, placed("a", None, 1));

@@ -16,6 +16,12 @@ pub(crate) fn read_signal(
     own: &BTreeMap<Slug, FactInfo>,
     faults: &mut Faults,
 ) -> Signal {
+    if let Some(first) = nodes.get(MAX_CONDITIONS) {
+        faults.add(
+            first.line,
+            format!("a signal has more than {MAX_CONDITIONS} parts: split the criterion"),
+        );
+    }
     let mut clauses = Vec::new();
     for node in nodes {
         let line = node.line;

@@ -175,7 +175,7 @@ impl Writer {
             if !is_known || day % 7 != 2 {
                 continue;
             }
-            for subject in larger(info.scope, teams).collect::<Vec<_>>() {
+            for subject in larger(info.scope, teams) {
                 let item = if info.nature == Nature::State {
                     None
                 } else {

@@ -94,6 +94,27 @@ fn what_cannot_be_is_refused() {
 }
 
 #[test]
+fn all_tiers_are_told_by_the_same_levels() {
+    let mut json = document();
+    let mut rows = [
+        json["topics"][0]["rows"][0].clone(),
+        json["topics"][0]["rows"][0].clone(),
+    ];
+    for (row, tier) in rows.iter_mut().zip([1, 2]) {
+        row["tiers"] = json!([tier]);
+        row["parts"][1]["applications"] = json!(5);
+        row["parts"][2]["applications"] = json!(5);
+    }
+    json["topics"][0]["rows"] = rows.to_vec().into();
+    parsed(&json).unwrap();
+    // Tier 2 with levels 0 and 1 as one.
+    rows[1]["parts"][1] = json!({"lowest": 0, "highest": 1, "applications": 10});
+    rows[1]["parts"].as_array_mut().unwrap().remove(2);
+    json["topics"][0]["rows"] = rows.to_vec().into();
+    assert!(parsed(&json).unwrap_err().to_string().contains("the same levels"));
+}
+
+#[test]
 fn what_is_not_of_this_form_is_refused() {
     for (pointer, value) in [
         ("/period/from", json!("20260701")),

@@ -209,3 +209,13 @@ fn published_ends_when_another_is_published() {
     assert_eq!(found[0].clocks.gone, Some(ago(10 * DAY - 8)));
     assert!(found[0].clocks.gone < Some(NOW));
 }
+
+#[test]
+fn what_was_there_for_no_time_was_no_exposure() {
+    let mut story = log4j();
+    let shop = place("shop", "one");
+    story
+        .ready(ago(5 * DAY), &shop, "old")
+        .gone(ago(5 * DAY), &shop, "old");
+    assert_eq!(exposures(&story.journal()).len(), 1);
+}

@@ -144,3 +144,13 @@ fn nothing_shipped_is_no_lead_time() {
     let kpi = asked(&Story::default(), &CommitsOf::new());
     assert!(kpi.withheld().unwrap().text().contains("no feature version"));
 }
+
+#[test]
+fn the_way_begins_with_the_last_commit() {
+    let commits = vec![commit(110, false), commit(104, false), commit(108, false)];
+    let commits = CommitsOf::from([(key("a"), Commits::Range(commits))]);
+    let kpi = asked(&three(), &commits);
+    let first = kpi.value().unwrap().stages.commit_to_push.unwrap();
+    // From 104 to 101 hours ago.
+    assert_eq!((first.n, first.median_seconds), (1, 3 * HOUR));
+}

@@ -194,3 +194,13 @@ fn thirty_minutes_against_ten_days() {
     assert_eq!(own.figures.shares[3].share, Some(0.0));
     assert_eq!(own.figures.shares[4].share, Some(1.0));
 }
+
+#[test]
+fn a_fix_from_before_changes_nothing() {
+    let mut one = exposure("a", Some(30));
+    one.clocks.fix = Some(ago(30 * DAY));
+    let kpi = asked(&[one], &Cohorts::new());
+    let figures = &kpi.value().unwrap().cohorts[0].figures;
+    assert_eq!(figures.fair.median_seconds, Some(30 * HOUR));
+    assert_eq!(figures.fair, figures.total);
+}

@@ -107,3 +107,15 @@ fn published_is_not_shipped() {
     assert_eq!(kpi.source, Source::RegistryProxy);
     assert_eq!(kpi.value().unwrap().weeks[0].features, 1);
 }
+
+#[test]
+fn rebuilds_that_differ_are_said() {
+    let mut story = weeks();
+    story
+        .image("e", "app4", "base2", "r3")
+        .roll(ago(DAY), &place("shop", "one"), "c", "e");
+    let kpi = velocity(&story.ships(), &frame(), None, 1);
+    let week = kpi.value().unwrap().weeks[0];
+    assert_eq!((week.features, week.same_revision), (3, 1));
+    assert!(kpi.caveats[0].contains("1 feature versions were built again"));
+}
