@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use maturity::kpi::{
-    Workload,
+    Part,
     adoption::Application,
     event::{App, Event},
     fold::{Baseline, BaselineError},
@@ -51,7 +51,7 @@ type Of<T> = (Option<App>, T);
 pub(super) struct Read {
     events: Vec<Of<Event>>,
     cohorts: Cohorts,
-    workloads: Vec<Of<Workload>>,
+    workloads: Vec<Of<Vec<Part>>>,
     applications: Vec<Application>,
     running: Vec<Of<Running>>,
 }

@@ -61,18 +61,17 @@ pub(super) async fn load(store: &Store) -> Result<Loaded> {
     let now = place.at.to_utc();
     let started = tokio::task::spawn_blocking(move || {
         let history = History::from_changes(changes);
-        Assessment::start(
-            reading.model,
-            reading.facts,
-            history,
-            now,
-            EvidenceLimits::default(),
-        )
+        let known = history.changes().len();
+        let limits = EvidenceLimits::default();
+        let assessment = Assessment::start(reading.model, reading.facts, history, now, limits);
+        let changes = assessment.history().changes()[known..].to_vec();
+        (assessment, changes)
     });
-    let assessment = started.await.context("what is known of maturity was lost")?;
+    let (assessment, changes) = started.await.context("what is known of maturity was lost")?;
     Ok(Loaded {
         assessment: Arc::new(RwLock::new(assessment)),
         place,
+        changes,
     })
 }
 

@@ -184,7 +184,8 @@ async fn open(dir: &tempfile::TempDir, clock: &Arc<ManualClock>) -> Store {
 }
 
 fn start(store: &Store, watcher: &Arc<Watcher>) -> (Arc<MaturityService>, JoinHandle<()>) {
-    let service = MaturityService::of(store.clone(), vec![Arc::clone(watcher) as Arc<dyn Collector>]);
+    let collectors = vec![Arc::clone(watcher) as Arc<dyn Collector>];
+    let service = MaturityService::of(store.clone(), collectors, Some(Arc::new(NoFigures)));
     let following = tokio::spawn(follow(Arc::clone(&service)));
     (service, following)
 }

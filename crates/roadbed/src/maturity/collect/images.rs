@@ -234,7 +234,10 @@ async fn labels_of(store: &Store, images: &[KnownImage]) -> Result<HashMap<Diges
     let reports = store.small_layer_reports(&configs, LABEL_BYTES).await?;
     let named = reports.into_iter().filter_map(|(_, report)| {
         let labels = &report.config.as_ref()?.labels;
-        let names = |label: &&str| labels.get(*label).is_some_and(|value| !value.trim().is_empty());
+        let names = |wanted: &&str| {
+            let mut labels = labels.iter();
+            labels.any(|(label, value)| label == wanted && !value.trim().is_empty())
+        };
         Some((report.blob, LABELS.iter().all(names)))
     });
     Ok(named.collect())

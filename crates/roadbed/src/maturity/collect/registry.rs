@@ -200,7 +200,7 @@ fn is_operator(store: &Store, actor: &str) -> bool {
 fn shared_accounts(store: &Store, now: OffsetDateTime) -> i64 {
     let book = store.access();
     let now = store::Timestamp::from(now).micros();
-    let is_used = |name: &&str| {
+    let is_used = |name: &&&str| {
         let principal = name.parse().ok().and_then(|name| book.principal(&name).cloned());
         principal.is_some_and(|principal| principal.kind == PrincipalKind::User && principal.is_valid_at(now))
     };

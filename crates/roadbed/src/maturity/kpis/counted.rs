@@ -47,7 +47,7 @@ impl Counted {
         let sees_all = read.applications.iter().all(|of| sees(&of.app));
         let is_seen = |app: &Option<App>| app.as_ref().map_or(sees_all, sees);
         let workloads = read.workloads.iter().filter(|(app, _)| is_seen(app));
-        let coverage = Coverage::of(workloads.map(|(_, workload)| *workload));
+        let coverage = Coverage::of(workloads.map(|(_, known)| known.as_slice()));
         let production = BTreeSet::new();
         let frame = frame(now, coverage, &production);
         // An advisory is nobody's, and says nothing of anybody.

@@ -80,8 +80,9 @@ async fn read_one(
         after += events.len() as u64;
         for event in &events {
             if let EventKind::Opened { vulnerabilities, .. } = &event.kind {
-                let at = published(store, vulnerabilities).await?.unwrap_or(event.at);
-                reading.advisory(at.min(event.at), exposed);
+                for (at, what) in published(store, (&reading.group, event.at), vulnerabilities).await? {
+                    reading.add(at, (None, what), exposed);
+                }
             }
             reading.take(event.at, &event.kind, exposed);
         }
@@ -95,16 +96,45 @@ async fn read_one(
     Ok(reading.sightings)
 }
 
-/// When the first advisory of these came out.
-async fn published(store: &Store, vulnerabilities: &[Vulnerability]) -> Result<Option<OffsetDateTime>> {
-    let ids = vulnerabilities.iter().flat_map(|known| &known.advisories);
-    let mut first = None;
-    for id in ids {
-        let row = store.advisory(id).await?;
-        let at = row.and_then(|row| row.advisory().ok()?.published);
-        first = first.into_iter().chain(at).min();
+/// The advisories of these, as far as they are known: when each came out, was last changed, and who published it.
+async fn published(
+    store: &Store,
+    (group, opened): (&VulnerabilityGroup, OffsetDateTime),
+    vulnerabilities: &[Vulnerability],
+) -> Result<Vec<(OffsetDateTime, What)>> {
+    let mut found = Vec::new();
+    for name in vulnerabilities.iter().flat_map(|known| &known.advisories) {
+        let row = store.advisory(name).await?;
+        let Some(advisory) = row.and_then(|row| row.advisory().ok()) else {
+            continue;
+        };
+        let (Ok(id), Ok(feed)) = (advisory.id.parse(), advisory.database.to_string().parse()) else {
+            continue;
+        };
+        let at = advisory.published.unwrap_or(opened).min(opened);
+        let what = What::Advisory {
+            group: group.clone(),
+            id,
+            feed,
+            modified: advisory.modified.unwrap_or(at),
+        };
+        found.push((at, what));
     }
-    Ok(first)
+    if found.is_empty() {
+        // Somebody opened it without an advisory.
+        found.push((opened, unpublished(group, opened)?));
+    }
+    Ok(found)
+}
+
+/// That something is known from the incident alone.
+fn unpublished(group: &VulnerabilityGroup, opened: OffsetDateTime) -> Result<What> {
+    Ok(What::Advisory {
+        group: group.clone(),
+        id: group.as_str().parse()?,
+        feed: "incident".parse()?,
+        modified: opened,
+    })
 }
 
 impl<'p> Reading<'p> {
@@ -126,11 +156,6 @@ impl<'p> Reading<'p> {
             what,
         };
         exposed.events.push((app, event));
-    }
-
-    fn advisory(&self, at: OffsetDateTime, exposed: &mut Exposed) {
-        let group = self.group.clone();
-        self.add(at, (None, What::Advisory { group }), exposed);
     }
 
     fn take(&mut self, at: OffsetDateTime, kind: &EventKind, exposed: &mut Exposed) {
@@ -217,16 +242,21 @@ impl<'p> Reading<'p> {
         // The first word stands: what it is afterwards would flatter the road.
         exposed
             .cohorts
-            .entry((group.clone(), app))
+            .entry((group.clone(), app.clone()))
             .or_insert_with(|| Frozen {
                 cohort: cohort(line.cohort),
                 ring: road.map(|road| road.ring.as_str().to_owned()),
                 tier,
                 language: None,
             });
+        // Which one it was is in no sighting: it is the group.
+        let Ok(component) = group.as_str().parse() else {
+            return;
+        };
         let what = What::Match {
             digest,
             group,
+            component,
             severity: self.severity,
             line: None,
         };

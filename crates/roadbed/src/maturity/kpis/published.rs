@@ -146,7 +146,12 @@ async fn of_repository(
         }
         let revision = found.config.and_then(|config| revisions.get(&config).cloned());
         let digest = found.image;
-        events.push(event(at, What::Label { digest, revision }));
+        let label = What::Label {
+            digest,
+            revision,
+            created: None,
+        };
+        events.push(event(at, label));
         if let Some(decided) = decided.get(&found.image) {
             events.push(event(decided.to_utc(), What::Scanned { digest }));
         }
@@ -188,7 +193,8 @@ async fn revisions(store: &Store, mut configs: Vec<Digest>) -> Result<HashMap<Di
     configs.dedup();
     let reports = store.small_layer_reports(&configs, LABEL_BYTES).await?;
     let named = reports.into_iter().filter_map(|(_, report)| {
-        let revision = report.config.as_ref()?.labels.get(REVISION)?;
+        let labels = &report.config.as_ref()?.labels;
+        let (_, revision) = labels.iter().find(|(label, _)| label == REVISION)?;
         Some((report.blob, revision.trim().parse().ok()?))
     });
     Ok(named.collect())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use maturity::kpi::{
-    Workload,
+    Part,
     adoption::{Application, Base, Image},
     event::App,
     freshness::{BaseLine, Running, Unapplied},
@@ -31,7 +31,7 @@ const REVISION: &str = "org.opencontainers.image.revision";
 
 /// What was found.
 pub(super) struct Standing {
-    pub(super) workloads: Vec<Of<Workload>>,
+    pub(super) workloads: Vec<Of<Vec<Part>>>,
     pub(super) applications: Vec<Application>,
     pub(super) running: Vec<Of<Running>>,
 }
@@ -101,21 +101,24 @@ async fn workload(
     places: &Places,
     repository: &RepoName,
     image: &KnownImage,
-) -> Result<Workload> {
+) -> Result<Vec<Part>> {
     let whose = places.road.applications.owner_of(repository);
     let looked = image.looked;
     let configs: Vec<Digest> = image.config.into_iter().collect();
     let reports = store.small_layer_reports(&configs, LABEL_BYTES).await?;
     let has_revision = reports.iter().any(|(_, report)| {
         let labels = report.config.as_ref().map(|config| &config.labels);
-        labels.is_some_and(|labels| labels.contains_key(REVISION))
+        labels.is_some_and(|labels| labels.iter().any(|(label, _)| label == REVISION))
     });
-    Ok(Workload {
-        app: whose.application().is_some(),
-        owner: whose.owner().is_some(),
-        sbom: looked.blobs > 0 && looked.reported == looked.blobs,
-        revision: has_revision,
-    })
+    let is_looked_into = looked.blobs > 0 && looked.reported == looked.blobs;
+    let known = [
+        (Part::App, whose.application().is_some()),
+        (Part::Owner, whose.owner().is_some()),
+        (Part::Sbom, is_looked_into),
+        (Part::Revision, has_revision),
+    ];
+    let known = known.into_iter().filter(|(_, is_known)| *is_known);
+    Ok(known.map(|(part, _)| part).collect())
 }
 
 fn base(found: Option<&(Lineage, Verdict)>) -> Base {
