@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, charts, configuration,
-    copy, decisions, deliveries, diff, evidence, grants, housekeeping, in_use, incidents, lineage, login, maintenance,
-    manifests, maturity, mirror, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks,
-    traffic, upstreams, users, waivers,
+    copy, decisions, deliveries, diff, evidence, grants, housekeeping, in_use, incidents, lineage, login,
+    maintenance, manifests, maturity, mirror, policy, rebase, repositories, road, robots, rules, sbom, scan,
+    signers, sinks, traffic, upstreams, users, waivers,
 };
 
 const EXAMPLES: &str = "\

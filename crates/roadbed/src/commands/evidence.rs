@@ -46,7 +46,7 @@ pub(crate) struct PushArgs {
     #[arg(long, value_name = "FACT", requires_all = ["subject", "value"])]
     fact: Option<String>,
     /// Its value: true, false or a whole number
-    #[arg(long, value_name = "VALUE", requires = "fact", value_parser = value)]
+    #[arg(long, value_name = "VALUE", requires = "fact", value_parser = value, allow_negative_numbers = true)]
     value: Option<Value>,
     /// Which image, run or drill it is about; what happens without one is called by its moment
     #[arg(long, value_name = "TEXT", requires = "fact")]

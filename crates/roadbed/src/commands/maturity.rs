@@ -29,7 +29,7 @@ Examples:
   roadbed maturity show shop/checkout            levels, targets, what is in the way, the next drop
   roadbed maturity why shop/checkout TE-CON-2    what was asked, what was found, in which events
   roadbed maturity next shop/checkout            the three actions that gain most
-  roadbed maturity attest team:shop PE-TEAM-1 --link https://wiki.example/on-call
+  roadbed maturity attest team:shop PE-SEC-2 --link https://wiki.example/security
   roadbed maturity report --format html > report.html
   roadbed maturity check acme.yaml               what is wrong with a model; no registry is asked")]
 pub(crate) enum MaturityCommand {

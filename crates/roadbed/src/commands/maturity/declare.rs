@@ -115,7 +115,7 @@ pub(super) async fn target(client: &Client, args: TargetArgs) -> Result<()> {
 #[command(after_help = "\
 Examples:
   roadbed maturity campaign add signed-2027 --title 'All tier-1 applications signed by June' \\
-      --criterion TE-CON-4 --tier 1 --due 2027-06-30 --remind 30,7 --becomes-rule
+      --criterion TE-SEC-4b --tier 1 --due 2027-06-30 --remind 30,7 --becomes-rule
   roadbed maturity campaign show signed-2027")]
 pub(crate) enum CampaignCommand {
     /// List campaigns, and how far they are
@@ -279,7 +279,7 @@ fn of_one(entry: &CampaignEntry) -> String {
         ]
     };
     let teams = progress.teams.iter().map(|(team, of)| {
-        let name = team.as_ref().map_or("no team", |team| team.as_str());
+        let name = team.as_ref().map_or("no team", SubjectName::as_str);
         count(name.to_owned(), of)
     });
     let all = std::iter::once(count("all".to_owned(), &progress.count));
@@ -302,7 +302,7 @@ fn of_app(app: &AppProgress) -> [String; 3] {
         .collect();
     [
         app.app.to_string(),
-        app.team.as_ref().map_or("-", |team| team.as_str()).to_owned(),
+        app.team.as_ref().map_or("-", SubjectName::as_str).to_owned(),
         open.join(", "),
     ]
 }

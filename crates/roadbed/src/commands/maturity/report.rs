@@ -263,7 +263,7 @@ fn lines(group: &Group, topics: &[Topic]) -> Vec<TopicLine> {
 
 fn by_level(one: &Distribution) -> Vec<usize> {
     let highest = one.by_level.keys().next_back().copied();
-    let at = |level| one.by_level.get(&level).map_or(0, |band| band.apps);
+    let at = |level: u8| one.by_level.get(&level).map_or(0, |band| band.apps);
     highest.map_or_else(Vec::new, |highest| (0..=highest).map(at).collect())
 }
 

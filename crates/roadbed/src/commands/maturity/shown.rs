@@ -8,7 +8,7 @@ use maturity::next::Action;
 use maturity::organisation::{Band, Distribution, Group};
 use maturity::rule::{Check, State, Truth};
 use maturity::scorecard::{Coverage, CriterionResult, Drop, Scorecard, Standing, TopicResult};
-use maturity::words::{CriterionId, SubjectKind};
+use maturity::words::{CriterionId, SubjectKind, SubjectName};
 use serde_json::Value;
 use store::Timestamp;
 use time::OffsetDateTime;
@@ -122,7 +122,7 @@ fn scorecard(card: &Scorecard) -> String {
     let mut text = format!(
         "{}, team {}, tier {}, judged by {} at {}\n\n",
         card.subject,
-        card.team.as_ref().map_or("-", |team| team.as_str()),
+        card.team.as_ref().map_or("-", SubjectName::as_str),
         level(card.tier),
         card.rule_version,
         moment(card.as_of)
@@ -253,7 +253,7 @@ fn of_group(group: &Group) -> String {
 
 fn distribution(one: &Distribution, highest: u8) -> [String; 6] {
     let standing = |standing| one.by_standing.get(&standing).copied().unwrap_or_default();
-    let at = |level| one.by_level.get(&level).map_or(0, |band| band.apps).to_string();
+    let at = |level: u8| one.by_level.get(&level).map_or(0, |band| band.apps).to_string();
     let levels: Vec<String> = (0..=highest).map(at).collect();
     [
         one.topic.to_string(),
@@ -366,7 +366,7 @@ pub(super) fn cause(change: &Value) -> String {
         "exempted" => "it was excused".to_owned(),
         "exemption-ended" => "it is excused no longer".to_owned(),
         "placed" => "the application moved, or has another tier or other targets".to_owned(),
-        "gone" => format!("{} is no more", told(of)),
+        "gone" => format!("{} is no more", of.as_str().unwrap_or("-")),
         "judged" => "another model judges".to_owned(),
         "time" => "time went by".to_owned(),
         other => other.to_owned(),

@@ -20,7 +20,7 @@ const MOST: usize = 10_000;
 pub(crate) struct AttestArgs {
     /// For whom: an application, team:NAME, platform:NAME or org
     whom: Whom,
-    /// Which criterion, such as PE-TEAM-1
+    /// Which criterion, such as PE-SEC-2
     criterion: CriterionId,
     /// Where it can be seen: https:// or http://
     #[arg(long, value_name = "URL")]

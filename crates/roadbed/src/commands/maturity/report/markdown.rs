@@ -10,10 +10,16 @@ use crate::output;
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in super::html::fit(text) {
-        if "\\`*_{}[]<>|~&#$".contains(character) {
-            escaped.push('\\');
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '#' | '$' => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            character => escaped.push(character),
         }
-        escaped.push(character);
     }
     // Bare addresses become links in many places.
     escaped.replace("://", ":&#47;/").replace("www.", "www&#46;")
