@@ -129,7 +129,7 @@ async fn facts_are_pushed_and_the_chain_leads_to_them() {
 }
 
 #[tokio::test]
-async fn people_vouch_aim_and_agree() {
+async fn people_vouch_and_take_it_back() {
     let server = Server::start().await;
     let admin = shop(&server);
     known(&admin);
@@ -157,6 +157,13 @@ async fn people_vouch_aim_and_agree() {
         .run(["maturity", "revoke", id, "--reason", "left"])
         .ok()
         .says("any more");
+}
+
+#[tokio::test]
+async fn targets_campaigns_roles_and_models_are_agreed_on() {
+    let server = Server::start().await;
+    let admin = shop(&server);
+    known(&admin);
     admin
         .run(["maturity", "target", "shop", "technology=2"])
         .ok()

@@ -1,6 +1,7 @@
 //! What is aimed at and agreed on, who may vouch, what is compared with, and which model judges.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -480,14 +481,11 @@ fn levels(comparison: &Comparison) -> String {
         if moves.is_empty() {
             return;
         }
-        text.push_str(&format!("\n{title}: {}\n", direction(moves)));
+        let _ = write!(text, "\n{title}: {}\n", direction(moves));
         let head = ["APPLICATION", "TOPIC", "FROM", "TO", "THEN IN THE WAY"];
         text.push_str(&output::table(head, moves.iter().take(MOVES).map(row)));
         if moves.len() > MOVES {
-            text.push_str(&format!(
-                "and {} more; --output json has all\n",
-                moves.len() - MOVES
-            ));
+            let _ = writeln!(text, "and {} more; --output json has all", moves.len() - MOVES);
         }
     };
     add("at once".to_owned(), &comparison.levels);

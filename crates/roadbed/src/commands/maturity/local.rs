@@ -1,5 +1,6 @@
 //! What needs no registry: models are checked, printed, and anonymous documents compared.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -152,13 +153,14 @@ fn document(path: &Path) -> Result<Document> {
 fn describe(comparison: &Comparison) -> String {
     let mut text = format!("among {}", counted(whole(comparison.others), "other", "others"));
     if comparison.repeated > 0 {
-        text.push_str(&format!(", {} left out that came twice", comparison.repeated));
+        let _ = write!(text, ", {} left out that came twice", comparison.repeated);
     }
     if comparison.other_source > 0 {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             ", {} left out whose figures are from another source",
             comparison.other_source
-        ));
+        );
     }
     text.push_str(
         ".\nA place is told where at least five others have the same figure. There is no overall place.\n\n",
@@ -207,7 +209,9 @@ fn named(place: &FigurePlace) -> String {
         Aspect::Share | Aspect::Number => {}
         Aspect::Median => name.push_str(", median"),
         Aspect::P90 => name.push_str(", nine in ten"),
-        Aspect::OverAfter { seconds } => name.push_str(&format!(", over after {}", duration(seconds))),
+        Aspect::OverAfter { seconds } => {
+            let _ = write!(name, ", over after {}", duration(seconds));
+        }
     }
     name
 }

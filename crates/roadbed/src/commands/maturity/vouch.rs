@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use maturity::attestation::{Claim, InboxItem, InboxKind, Record};
 use maturity::words::{CriterionId, RecordId};
+use std::fmt::Write as _;
 use web::wire::{AttestationEntry, Confirmation, InboxReport, NewAttestation, Renewal, Revocation};
 
 use super::shown::{day, moment};
@@ -180,7 +181,7 @@ fn in_the_inbox(report: &InboxReport) -> String {
     let rows = report.items.iter().map(item);
     let mut text = output::table(["WHY", "SUBJECT", "CRITERION", "ROLE", "UNTIL", "ID"], rows);
     if report.more_items > 0 {
-        text.push_str(&format!("and {} more\n", report.more_items));
+        let _ = writeln!(text, "and {} more", report.more_items);
     }
     text
 }
