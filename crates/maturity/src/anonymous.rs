@@ -33,7 +33,7 @@ use thiserror::Error;
 use time::UtcOffset;
 
 use crate::kpi::survival::Observation;
-use crate::kpi::{App, Cohort, Coverage, KpiId, Severity, Source, Window};
+use crate::kpi::{App, Cohort, Coverage, KpiId, Source, Window};
 
 pub use compare::compare;
 pub use document::{Document, Figure, Key, OnTarget, Part, Period, RoadPart, Row, ShareAfter, Topic, Value};

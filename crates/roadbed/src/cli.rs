@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::serve::ServeArgs;
 use crate::commands::{
     admin, advisories, affected, apply, apps, audit, bases, break_glass, catalog, charts, configuration,
-    copy, decisions, deliveries, diff, grants, housekeeping, in_use, incidents, lineage, login, maintenance,
-    manifests, mirror, policy, rebase, repositories, road, robots, rules, sbom, scan, signers, sinks,
-    traffic, upstreams, users, waivers,
+    copy, decisions, deliveries, diff, evidence, grants, housekeeping, in_use, incidents, lineage, login,
+    maintenance, manifests, maturity, mirror, policy, rebase, repositories, road, robots, rules, sbom, scan,
+    signers, sinks, traffic, upstreams, users, waivers,
 };
 
 const EXAMPLES: &str = "\
@@ -143,6 +143,12 @@ pub(crate) enum Command {
     /// Check and apply the catalogue of the road, and see who is on it
     #[command(subcommand)]
     Road(road::RoadCommand),
+    /// Say where applications, teams and the organisation stand, why, and what is worth doing next
+    #[command(subcommand)]
+    Maturity(Box<maturity::MaturityCommand>),
+    /// Tell facts from elsewhere: of builds, tests, deployments, drills
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// Say whose an image is, what it stands on, and where that is on the road
     Lineage(lineage::LineageArgs),
     /// Put an image on the newest release of its base without building it again, or say why that cannot be

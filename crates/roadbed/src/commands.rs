@@ -25,6 +25,7 @@ pub(crate) mod copy;
 pub(crate) mod decisions;
 pub(crate) mod deliveries;
 pub(crate) mod diff;
+pub(crate) mod evidence;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod in_use;
@@ -33,6 +34,7 @@ pub(crate) mod lineage;
 pub(crate) mod login;
 pub(crate) mod maintenance;
 pub(crate) mod manifests;
+pub(crate) mod maturity;
 pub(crate) mod mirror;
 pub(crate) mod policy;
 pub(crate) mod rebase;
@@ -89,6 +91,8 @@ async fn dispatch(Cli { mut client, command }: Cli) -> anyhow::Result<ExitCode> 
         Command::Catalog(command) => catalog::run(&client, command).await,
         Command::Base(command) => bases::run(&Client::connect(&client)?, command).await,
         Command::Road(command) => road::run(&client, command).await,
+        Command::Maturity(command) => Box::pin(maturity::run(&client, *command)).await,
+        Command::Evidence(command) => evidence::run(&Client::connect(&client)?, command).await,
         Command::Lineage(args) => lineage::run(&Client::connect(&client)?, args).await,
         Command::Rebase(args) => rebase::run(&Client::connect(&client)?, args).await,
         Command::Decision(args) => decisions::run(&Client::connect(&client)?, args).await,

@@ -18,6 +18,7 @@ mod cli {
     mod first_start;
     mod housekeeping;
     mod login;
+    mod maturity;
     mod person;
     mod road;
     mod rulings;

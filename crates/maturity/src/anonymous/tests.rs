@@ -3,6 +3,7 @@ mod hostile;
 mod telling;
 
 use super::*;
+use crate::kpi::Severity;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use time::macros::datetime;

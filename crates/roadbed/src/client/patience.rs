@@ -68,6 +68,16 @@ impl Client {
         read_json(self.taken(response).await?).await.map(Some)
     }
 
+    /// GET of what a registry may still be reading, or may have no place for at the moment.
+    pub(crate) async fn get_ready<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<T> {
+        let response = self.patiently(|| self.request(Method::GET, path, query)).await?;
+        read_json(self.taken(response).await?).await
+    }
+
     /// POST to a registry that may have no place for it at the moment.
     pub(crate) async fn post_patiently<T: DeserializeOwned>(
         &self,
