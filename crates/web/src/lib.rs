@@ -82,6 +82,7 @@ use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use self::maturity::{Counted, Maturing, Maturity, MaturityError, ModelDocument, Said, SeesApp};
 pub use self::road::adoption::{Survey, SurveyError, Surveyed, Surveying};
 pub use admission::{REQUEST_TIMEOUT, SIGN_IN_TIMEOUT};
 pub use advisories::end_import;
@@ -93,7 +94,6 @@ pub use incidents::{
     Following, IncidentChange, IncidentOpening, Incidents, IncidentsError, LineSelection, Sight,
 };
 pub use judging::{Asked, Judging, JudgingError};
-pub use self::maturity::{Counted, Maturing, Maturity, MaturityError, ModelDocument, Said, SeesApp};
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 pub use rebases::images::images_to_plan;
 pub use rebases::items::MAX_REPORTED;

@@ -433,9 +433,8 @@ fn only_administrators_get_the_system() {
 #[test]
 fn a_role_within_a_pattern_comes_from_one_grant_that_contains_it() {
     let book = book();
-    let holds = |caller: &Caller, role, pattern: &str| {
-        book.holds_within(caller, role, &pattern.parse().unwrap())
-    };
+    let holds =
+        |caller: &Caller, role, pattern: &str| book.holds_within(caller, role, &pattern.parse().unwrap());
     let (bob, root) = (caller(&book, 2), caller(&book, 3));
     assert!(holds(&bob, Role::Push, "team-b/app-*") && holds(&bob, Role::Push, "team-b/**"));
     assert!(!holds(&bob, Role::Push, "**") && !holds(&bob, Role::Push, "other/app"));

@@ -5,8 +5,8 @@ use ::maturity::facts::EntryKind;
 use access::Role;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::Value;
+use serde_json::json;
 use std::collections::BTreeSet;
 use store::{Actor, EventKind};
 use utoipa::ToSchema;
@@ -59,7 +59,13 @@ pub(crate) async fn push_evidence(
     let now = state.store.now().to_utc();
     let read = asked(&state, move |assessment| {
         let limits = EvidenceLimits::default();
-        read_pushed(push.to_string().as_bytes(), &sender, assessment.model(), now, &limits)
+        read_pushed(
+            push.to_string().as_bytes(),
+            &sender,
+            assessment.model(),
+            now,
+            &limits,
+        )
     });
     let evidence = read.await?.map_err(|errors| refused(&errors))?;
     if evidence.is_empty() {
