@@ -23,7 +23,8 @@ pub struct TierWeights {
 impl Default for TierWeights {
     fn default() -> Self {
         Self {
-            tiers: BTreeMap::from([(1, 4), (2, 2)]),
+            // Tier 0 is the most important; many begin with 1.
+            tiers: BTreeMap::from([(0, 4), (1, 4), (2, 2)]),
             others: 1,
         }
     }

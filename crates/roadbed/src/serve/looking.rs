@@ -160,11 +160,7 @@ fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, insta
         Arc::clone(&incidents),
         config.mass_settings(),
     );
-    let maturing = MaturityService::of(
-        store.clone(),
-        maturity::collectors(store.clone(), Arc::clone(&fleet)),
-        Some(maturity::figures(store.clone(), Arc::clone(&fleet))),
-    );
+    let maturing = maturing(store, &fleet);
     let attacher = Attacher::start(store.clone(), config.sbom_config(), format!("sbom {instance}"));
     Looking {
         loops: vec![broker, judge, attacher],
@@ -191,6 +187,14 @@ fn start_there(config: &Config, store: &Store, knowledge: &Arc<Knowledge>, insta
         maturing,
         pool,
     }
+}
+
+fn maturing(store: &Store, fleet: &Arc<FleetService>) -> Arc<MaturityService> {
+    MaturityService::of(
+        store.clone(),
+        maturity::collectors(store.clone(), Arc::clone(fleet)),
+        Some(maturity::figures(store.clone(), Arc::clone(fleet))),
+    )
 }
 
 /// Judges again what an import may have changed.

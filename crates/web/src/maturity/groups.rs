@@ -45,14 +45,6 @@ pub struct HeatMap {
     pub teams: Vec<Group>,
 }
 
-/// How much an application counts. In the catalogue tier 0 is the most important, and many begin with 1.
-fn weights() -> TierWeights {
-    TierWeights {
-        tiers: BTreeMap::from([(0, 4), (1, 4), (2, 2)]),
-        others: 1,
-    }
-}
-
 /// The core criteria of a topic that count.
 type Core<'a> = BTreeMap<&'a TopicId, Vec<&'a Criterion>>;
 
@@ -86,7 +78,7 @@ impl<'a> Counter<'a> {
         }
         Self {
             assessment,
-            weights: weights(),
+            weights: TierWeights::default(),
             core,
         }
     }
