@@ -32,7 +32,7 @@ async fn ask(client: &Client, method: &str, path: &str, body: Option<Value>) -> 
                 .body(body.to_string());
         }
         let answer = request.send().await?;
-        if answer.status.as_u16() == 503 && std::time::Instant::now() < deadline {
+        if answer.status == 503 && std::time::Instant::now() < deadline {
             sleep(Duration::from_millis(100)).await;
             continue;
         }
