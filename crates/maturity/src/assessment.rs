@@ -171,7 +171,7 @@ impl Assessment {
                 }
             }
             Touched::Gone(subject) => self.dismiss(&subject, why),
-            Touched::All(model) => self.replace(Arc::from(model), why),
+            Touched::All(model) => self.replace(&Arc::from(model), why),
         }
     }
 

@@ -167,6 +167,7 @@ mod day {
     use time::Date;
     use time::format_description::well_known::Iso8601;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
     pub(super) fn serialize<S: Serializer>(date: &Date, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(date)
     }

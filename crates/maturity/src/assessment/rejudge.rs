@@ -248,8 +248,8 @@ impl Assessment {
     }
 
     /// Lets another model judge.
-    pub(super) fn replace(&mut self, model: Arc<Model>, why: &Why) {
-        let old = std::mem::replace(&mut self.model, Arc::clone(&model));
+    pub(super) fn replace(&mut self, model: &Arc<Model>, why: &Why) {
+        let old = std::mem::replace(&mut self.model, Arc::clone(model));
         let judged = std::mem::take(&mut self.judged);
         let levels = std::mem::take(&mut self.levels);
         self.due.clear();

@@ -51,7 +51,7 @@ pub fn inbox(facts: &Facts, model: &Model, now: OffsetDateTime, soon: Duration) 
             }
         }
     }
-    items.sort_by(|a, b| (a.kind, a.until).cmp(&(b.kind, b.until)));
+    items.sort_by_key(|item| (item.kind, item.until));
     items
 }
 

@@ -4,6 +4,9 @@ use crate::evidence::Value;
 use crate::signal::Fact;
 use crate::testing::{World, day, exemption, id, model, name, placed};
 
+/// Makes something wrong.
+type Change = fn(&mut Campaign);
+
 fn campaign() -> Campaign {
     Campaign {
         id: "signed-by-june".parse().unwrap(),
@@ -110,7 +113,7 @@ fn campaigns_that_make_no_sense_are_refused() {
         one.check(&model()).unwrap_err().to_string()
     };
     assert_eq!(campaign().check(&model()), Ok(()));
-    let table: [(fn(&mut Campaign), &str); 7] = [
+    let table: [(Change, &str); 7] = [
         (|one| one.criteria.clear(), "it names 0 criteria"),
         (
             |one| one.criteria = vec![id("I-1"); MAX_CAMPAIGN_CRITERIA + 1],

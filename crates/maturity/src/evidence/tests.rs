@@ -4,6 +4,9 @@ use time::Duration;
 use super::*;
 use crate::testing::{day, evidence, model};
 
+/// Makes something wrong.
+type Change = fn(&mut Evidence);
+
 fn seen(source: &str, trust: Trust, number: u32, at: i64, value: i64) -> Observation {
     Observation {
         id: format!("{source}-{number}").parse().unwrap(),
@@ -146,7 +149,7 @@ fn evidence_that_makes_no_sense_is_refused() {
             .unwrap_err()
             .to_string()
     };
-    let table: [(fn(&mut Evidence), &str); 8] = [
+    let table: [(Change, &str); 8] = [
         (
             |one| one.seen.valid_until = Some(day(0)),
             "write a later `valid_until`",

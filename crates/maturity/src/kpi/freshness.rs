@@ -205,9 +205,9 @@ pub fn freshness(running: &[Running], frame: &Frame<'_>) -> Kpi<Freshness> {
             .values()
             .map(|one| grade(&one.unapplied, frame.now))
             .collect();
-        let mut grades = BTreeMap::new();
+        let mut by_grade = BTreeMap::new();
         for one in &graded {
-            *grades.entry(one.grade).or_default() += 1;
+            *by_grade.entry(one.grade).or_default() += 1;
         }
         Ok(Measured {
             numerator: at_most(30),
@@ -218,7 +218,7 @@ pub fn freshness(running: &[Running], frame: &Frame<'_>) -> Kpi<Freshness> {
                 behind,
                 end_of_life,
                 days_to_next_end: next_end.map(|end| (*end - today).whole_days()),
-                grades,
+                grades: by_grade,
                 next_drop: graded.iter().filter_map(|one| one.next_drop).min(),
             },
         })

@@ -156,20 +156,20 @@ fn sort(requires: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
                 continue;
             }
             marks[place] = Mark::Open;
-            let Some(&required) = requires[place].get(next) else {
+            let Some(&needed) = requires[place].get(next) else {
                 marks[place] = Mark::Done;
                 order.push(place);
                 continue;
             };
             path.push((place, next + 1));
-            if marks[required] == Mark::Open {
+            if marks[needed] == Mark::Open {
                 let from = path
                     .iter()
-                    .position(|(one, _)| *one == required)
+                    .position(|(one, _)| *one == needed)
                     .unwrap_or_default();
                 return Err(path[from..].iter().map(|(one, _)| *one).collect());
             }
-            path.push((required, 0));
+            path.push((needed, 0));
         }
     }
     Ok(order)

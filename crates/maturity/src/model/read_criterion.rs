@@ -38,7 +38,7 @@ pub(super) fn read_criterion(mut map: Map<'_>, facts: &BTreeMap<Slug, FactInfo>)
         ("hybrid", ProofKind::Hybrid),
         ("attestation", ProofKind::Attestation),
     ];
-    let bases = [
+    let known_bases = [
         ("direct", Basis::Direct),
         ("interpreted", Basis::Interpreted),
         ("extension", Basis::Extension),
@@ -55,7 +55,7 @@ pub(super) fn read_criterion(mut map: Map<'_>, facts: &BTreeMap<Slug, FactInfo>)
     let applies_if = read_conditions(&mut map, "applies_if", scope, facts);
     let attester = read_attester(&mut map);
     let requires = map.words("requires");
-    let basis = map.one_of("basis", &bases).unwrap_or_default();
+    let basis = map.one_of("basis", &known_bases).unwrap_or_default();
     let reference = map.text("ref", MAX_TEXT_BYTES).unwrap_or_default();
     let controls = read_controls(&mut map);
     let remedy = read_remedy(&mut map);
@@ -146,7 +146,7 @@ pub(super) fn read_controls(map: &mut Map<'_>) -> Vec<Control> {
                 controls.push(Control {
                     framework: framework.trim().to_owned(),
                     id: id.trim().to_owned(),
-                })
+                });
             }
             _ => map
                 .faults

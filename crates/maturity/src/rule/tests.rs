@@ -7,6 +7,9 @@ use crate::evidence::Value;
 use crate::signal::Fact;
 use crate::testing::{World, attestation, exemption, placed};
 
+/// Core criteria with their levels, and the level of the topic.
+type Case = (&'static [(u8, State)], Option<u8>);
+
 /// The rule, word by word: the highest L such that every core criterion of levels 1 to L holds and one of them is met.
 fn by_the_letter(core: &[(u8, State)], top: u8) -> Option<u8> {
     if core.iter().all(|(_, state)| *state == State::NotApplicable) {
@@ -37,7 +40,7 @@ fn one_core_criterion_in_each_state_at_each_level() {
 
 #[test]
 fn a_level_needs_one_criterion_that_is_met() {
-    let table: [(&[(u8, State)], Option<u8>); 9] = [
+    let table: [Case; 9] = [
         (&[], None),
         (&[(1, State::NotApplicable), (2, State::NotApplicable)], None),
         (&[(1, State::Exempt)], Some(0)),

@@ -74,12 +74,12 @@ fn read_condition(mut map: Map<'_>, scope: SubjectKind, own: &BTreeMap<Slug, Fac
     let test = read_test(&mut map, &fact, info);
     let (window, wanted) = read_window(&mut map, &fact, info);
     let least = map.number("least", 1, i64::from(MAX_WINDOW_ITEMS));
-    let none = [
+    let answers = [
         ("unknown", WhenNone::Unknown),
         ("holds", WhenNone::Holds),
         ("fails", WhenNone::Fails),
     ];
-    let none = map.one_of("none", &none);
+    let without = map.one_of("none", &answers);
     map.end();
     Some(Condition {
         fact,
@@ -88,7 +88,7 @@ fn read_condition(mut map: Map<'_>, scope: SubjectKind, own: &BTreeMap<Slug, Fac
         window,
         wanted,
         least: least.and_then(|least| u32::try_from(least).ok()).unwrap_or(1),
-        none: none.unwrap_or_default(),
+        none: without.unwrap_or_default(),
     })
 }
 

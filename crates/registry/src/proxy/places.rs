@@ -122,7 +122,7 @@ mod tests {
         ["hub/app", "quay/app"].map(|repo| upstreams.of(&repo.parse().unwrap()).unwrap().upstream)
     }
 
-    fn told(taken: Result<Place, ProxyError>) -> &'static str {
+    fn told(taken: &Result<Place, ProxyError>) -> &'static str {
         match taken {
             Ok(_) => "nothing",
             Err(ProxyError::TooMany(words)) => words,
@@ -138,11 +138,11 @@ mod tests {
         let mut held: Vec<_> = (0..4)
             .map(|id| places.take(&hub, payer(id), 1).unwrap())
             .collect();
-        assert_eq!(told(places.take(&hub, payer(9), 1)), WORDS.upstream);
+        assert_eq!(told(&places.take(&hub, payer(9), 1)), WORDS.upstream);
         held.extend((0..3).map(|_| places.take(&quay, payer(0), 1).unwrap()));
-        assert_eq!(told(places.take(&quay, payer(0), 1)), WORDS.payer);
+        assert_eq!(told(&places.take(&quay, payer(0), 1)), WORDS.payer);
         held.push(places.take(&quay, payer(1), 1).unwrap());
-        assert_eq!(told(places.take(&quay, payer(2), 1)), WORDS.all);
+        assert_eq!(told(&places.take(&quay, payer(2), 1)), WORDS.all);
         assert!(!places.are_free());
         drop(held);
         assert!(places.are_free());
@@ -153,9 +153,9 @@ mod tests {
         let [hub, _] = upstreams();
         let places = Places::new(10, 2, WORDS);
         let large = places.take(&hub, None, 9).unwrap();
-        assert_eq!(told(places.take(&hub, None, 1)), WORDS.upstream);
+        assert_eq!(told(&places.take(&hub, None, 1)), WORDS.upstream);
         drop(large);
-        assert_eq!(told(places.take(&hub, None, 11)), WORDS.all);
+        assert_eq!(told(&places.take(&hub, None, 11)), WORDS.all);
         assert!(places.are_free());
     }
 
@@ -164,7 +164,7 @@ mod tests {
         let [hub, _] = upstreams();
         let places = Places::new(2, 1, WORDS);
         let _first = places.take(&hub, None, 1).unwrap();
-        assert_eq!(told(places.take(&hub, None, 1)), WORDS.payer);
-        assert_eq!(told(places.take(&hub, Some(PrincipalId(1)), 1)), "nothing");
+        assert_eq!(told(&places.take(&hub, None, 1)), WORDS.payer);
+        assert_eq!(told(&places.take(&hub, Some(PrincipalId(1)), 1)), "nothing");
     }
 }

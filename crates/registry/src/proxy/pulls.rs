@@ -215,20 +215,19 @@ impl Proxy {
             let held = held.map(|(digest, _)| digest);
             async move { proxy.refresh(ask, reference, held).await }
         };
-        let joined = match self.inner.questions.under_way(&key) {
-            Some(joined) => joined,
-            None => {
-                let place = self.inner.asking.take(&ask.proxied.upstream, ask.payer(), 1)?;
-                let work = || {
-                    let work = work();
-                    async move {
-                        let _place = place;
-                        work.await
-                    }
-                };
-                let joined = self.inner.questions.join(&self.inner.runtime, key, work);
-                joined.map_err(|_| ProxyError::TooMany(QUESTIONS.all))?
-            }
+        let joined = if let Some(joined) = self.inner.questions.under_way(&key) {
+            joined
+        } else {
+            let place = self.inner.asking.take(&ask.proxied.upstream, ask.payer(), 1)?;
+            let work = || {
+                let work = work();
+                async move {
+                    let _place = place;
+                    work.await
+                }
+            };
+            let joined = self.inner.questions.join(&self.inner.runtime, key, work);
+            joined.map_err(|_| ProxyError::TooMany(QUESTIONS.all))?
         };
         let until = held.map_or(until, |(_, patience)| until.min(joined.since + patience));
         match timeout_at(until, joined.done()).await {

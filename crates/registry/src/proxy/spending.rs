@@ -119,7 +119,7 @@ mod tests {
         fake.change(|state| state.spent = vec![minute(90, 2), minute(30, 1)]);
         let used = used(&all(&fake), world.store.now());
         world.store.keep_upstream_use(&used).await.unwrap();
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         let after = Fake::new();
         recall(&world.store, &all(&after)).await.unwrap();
         after.change(|state| assert_eq!(state.spent, [minute(150, 2), minute(90, 1)]));

@@ -153,8 +153,8 @@ async fn held_by_two() -> Result<()> {
     ensure!(displaced >= 1, "{displaced} connections gave way");
     busy.send(chunk(&blob.bytes[1000..])).await?;
     busy.send(LAST_CHUNK).await?;
-    let (head, _) = busy.answer().await?;
-    ensure!(status(&head) == 202, "a request under way was ended: {head}");
+    let (answer, _) = busy.answer().await?;
+    ensure!(status(&answer) == 202, "a request under way was ended: {answer}");
     Ok(())
 }
 

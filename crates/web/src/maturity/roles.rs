@@ -70,7 +70,7 @@ fn named(model: &Model) -> BTreeSet<Attester> {
     attesters.map(|attester| attester.role.clone()).collect()
 }
 
-fn entry(record: MaturityRecord) -> Option<RoleEntry> {
+fn entry(record: &MaturityRecord) -> Option<RoleEntry> {
     let role: Attester = record.name.parse().ok()?;
     let NewRole { holders } = serde_json::from_str(&record.body).ok()?;
     Some(RoleEntry {
@@ -83,7 +83,7 @@ fn entry(record: MaturityRecord) -> Option<RoleEntry> {
 
 async fn declared(state: &WebState) -> Result<Vec<RoleEntry>, ApiError> {
     let records = state.store.maturity_records(RecordKind::Role).await?;
-    Ok(records.into_iter().filter_map(entry).collect())
+    Ok(records.iter().filter_map(entry).collect())
 }
 
 /// What a caller may vouch as, for any subject: what an administrator has said, and who they are.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use maturity::assessment::Assessment;
 use maturity::evidence::EvidenceLimits;
-use maturity::facts::{Entry, EntryKind, Placement};
+use maturity::facts::{Entry, EntryKind, Placement, Targets};
 use maturity::kpi::fold::Baseline;
 use maturity::model::{Library, Model};
 use maturity::organisation::{self, TierWeights};
@@ -79,10 +79,10 @@ impl Maturing for Keeper {
     }
 
     fn kpis(&self, sees: SeesApp) -> Maturity<'_, Counted> {
-        let seen = ["shop", "hidden"].map(|app| sees(&app.parse().unwrap()));
+        let told = ["shop", "hidden"].map(|app| sees(&app.parse().unwrap()));
         Box::pin(async move {
             Ok(Counted {
-                figures: vec![json!(seen)],
+                figures: vec![json!(told)],
                 baseline: None,
             })
         })
@@ -131,7 +131,7 @@ async fn world() -> (World, Arc<Keeper>) {
             team: Some(format!("team-{name}").parse().unwrap()),
             platform: None,
             tier: Some(1),
-            targets: Default::default(),
+            targets: Targets::default(),
         }))]);
     }
     (world, keeper)

@@ -18,8 +18,8 @@ fn graded(list: &[(Severity, i64)]) -> Graded {
     grade(&list, NOW)
 }
 
-fn drops_in(days: i64) -> Option<OffsetDateTime> {
-    Some(NOW + Duration::days(days) + Duration::MICROSECOND)
+fn drop_in(days: i64) -> OffsetDateTime {
+    NOW + Duration::days(days) + Duration::MICROSECOND
 }
 
 #[test]
@@ -28,24 +28,24 @@ fn grades_and_their_next_drop() {
     for (list, grade, next_drop) in [
         (&[][..], Grade::A, None),
         (&[(Medium, 900)], Grade::A, None),
-        (&[(Critical, 0)], Grade::B, drops_in(7)),
+        (&[(Critical, 0)], Grade::B, Some(drop_in(7))),
         // At the limit itself it holds.
-        (&[(Critical, 7)], Grade::B, drops_in(0)),
-        (&[(Critical, 8)], Grade::C, drops_in(22)),
-        (&[(High, 30)], Grade::B, drops_in(0)),
-        (&[(High, 31)], Grade::C, drops_in(59)),
+        (&[(Critical, 7)], Grade::B, Some(drop_in(0))),
+        (&[(Critical, 8)], Grade::C, Some(drop_in(22))),
+        (&[(High, 30)], Grade::B, Some(drop_in(0))),
+        (&[(High, 31)], Grade::C, Some(drop_in(59))),
         // What drops first decides.
-        (&[(Critical, 5), (High, 29)], Grade::B, drops_in(1)),
-        (&[(Critical, 31)], Grade::D, drops_in(59)),
-        (&[(High, 91)], Grade::D, drops_in(274)),
-        (&[(Critical, 91)], Grade::E, drops_in(274)),
+        (&[(Critical, 5), (High, 29)], Grade::B, Some(drop_in(1))),
+        (&[(Critical, 31)], Grade::D, Some(drop_in(59))),
+        (&[(High, 91)], Grade::D, Some(drop_in(274))),
+        (&[(Critical, 91)], Grade::E, Some(drop_in(274))),
         (&[(High, 366)], Grade::E, None),
         (&[(Critical, 366)], Grade::F, None),
         // The oldest counts.
         (
             &[(Critical, 1), (Critical, 40), (High, 1)],
             Grade::D,
-            drops_in(50),
+            Some(drop_in(50)),
         ),
         // Not released yet.
         (&[(Critical, -1)], Grade::A, None),
@@ -122,7 +122,7 @@ fn the_fleet_by_hand() {
     assert!((value.end_of_life - 0.4).abs() < 1e-12);
     assert_eq!(value.days_to_next_end, Some(31));
     assert_eq!(value.grades, BTreeMap::from([(Grade::A, 5), (Grade::D, 1)]));
-    assert_eq!(value.next_drop, drops_in(50));
+    assert_eq!(value.next_drop, Some(drop_in(50)));
     assert!(kpi.caveats[0].contains("1 digests"));
 }
 

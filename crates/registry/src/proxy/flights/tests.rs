@@ -244,8 +244,8 @@ async fn an_upstream_that_is_not_reached_is_left_alone() {
     assert_eq!(fake.blobs_asked(), 1);
 }
 
-fn payer(id: i64) -> Payer {
-    Some(access::PrincipalId(id))
+fn payer(id: i64) -> access::PrincipalId {
+    access::PrincipalId(id)
 }
 
 /// Waits until a flight has a place on the list and knows that it is not here.
@@ -259,7 +259,7 @@ async fn until_asked(boarded: &Boarded) {
 async fn neither_an_upstream_nor_whoever_pulls_takes_all_places() {
     let fake = Fake::new();
     let digests: Vec<_> = (0..9_u8).map(|seed| fake.blob_of(&[seed; 100])).collect();
-    fake.change(|state| state.latency = Duration::from_secs(60));
+    fake.change(|state| state.latency = Duration::from_mins(1));
     let world = World::of_all(vec![upstream("hub", &fake), upstream("quay", &fake)]).await;
     let limits = FlightLimits {
         queued: 8,
@@ -280,7 +280,7 @@ async fn neither_an_upstream_nor_whoever_pulls_takes_all_places() {
             intake: ask.intake(),
             digest: digests[digest],
             size: None,
-            payer: payer(who),
+            payer: Some(payer(who)),
         })
     };
     let hole: Vec<_> = (0..4)
@@ -339,7 +339,7 @@ async fn who_waits_for_a_turn_does_so_for_a_while() {
         ..limits()
     };
     let flights = flights(&world, short);
-    fake.change(|state| state.latency = Duration::from_secs(60));
+    fake.change(|state| state.latency = Duration::from_mins(1));
     let _slow = flights.board(wanted(&world, slow, None)).unwrap();
     while fake.blobs_asked() == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -356,7 +356,7 @@ async fn who_waits_for_a_turn_does_so_for_a_while() {
 #[tokio::test]
 async fn a_length_that_is_not_said_is_counted_as_it_comes() {
     let fake = Fake::new();
-    let (small, large) = (fake.blob_of(&[1; 2_000]), fake.blob_of(&[2; 60_000]));
+    let (small, large) = (fake.blob_of(&[1; 2_000]), fake.blob_of(&vec![2; 60_000]));
     fake.change(|state| state.is_mute = true);
     let world = World::new(&fake).await;
     let narrow = FlightLimits {

@@ -63,7 +63,7 @@ async fn images_and_questions_are_not_all_of_one_who_pulls() {
     let puller = Arc::new(Puller::new(&world, proxy));
     fake.image("1", b"config", &[b"layer"]);
     fake.image("2", b"another config", &[b"another layer"]);
-    fake.change(|state| state.pace = Some(Duration::from_secs(60)));
+    fake.change(|state| state.pace = Some(Duration::from_mins(1)));
     puller.find("1").await.unwrap();
     let Err(error) = puller.find("2").await else {
         panic!("half of the images are one")
@@ -73,7 +73,7 @@ async fn images_and_questions_are_not_all_of_one_who_pulls() {
         matches!(error, ProxyError::TooMany(words) if words == of_images),
         "{error}"
     );
-    fake.change(|state| state.latency = Duration::from_secs(60));
+    fake.change(|state| state.latency = Duration::from_mins(1));
     let asking: Vec<_> = ["a", "b", "c"]
         .map(|tag| {
             let puller = Arc::clone(&puller);

@@ -37,11 +37,11 @@ fn describe(test: &UpstreamTest) -> String {
             step.outcome.clone(),
         ]
     });
-    let mut text = output::table(["STEP", "RESULT", "TIME", "FOUND"], rows);
+    let mut said = output::table(["STEP", "RESULT", "TIME", "FOUND"], rows);
     for remedy in test.steps.iter().filter_map(remedy) {
-        text.push_str(&remedy);
+        said.push_str(&remedy);
     }
-    text
+    said
 }
 
 fn remedy(step: &UpstreamTestStep) -> Option<String> {
@@ -63,15 +63,15 @@ mod tests {
             ],
         }))
         .unwrap();
-        let text = describe(&test);
+        let said = describe(&test);
         for part in [
             "resolve  ok",
             "3 ms",
             "connect  FAILED",
             "refused\n\nconnect: open",
         ] {
-            assert!(text.contains(part), "{part}: {text}");
+            assert!(said.contains(part), "{part}: {said}");
         }
-        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert!(!said.contains('\u{1b}'), "{said:?}");
     }
 }

@@ -165,7 +165,7 @@ fn facts(
     let proposed = is_serious.then_some((Fact::FixProposed, true));
     let in_time = in_time(item, within, now);
     let is_critical = fixed == Some(Severity::Critical);
-    let fixes = is_critical.then(|| {
+    let mended = is_critical.then(|| {
         let moved = (item.state == ItemState::Moved).then_some((Fact::FixAutomated, true));
         let in_ring = in_time.map(|is_so| (Fact::FixWithinRing, is_so));
         moved.into_iter().chain(in_ring)
@@ -174,7 +174,7 @@ fn facts(
     accepted
         .into_iter()
         .chain(proposed)
-        .chain(fixes.into_iter().flatten())
+        .chain(mended.into_iter().flatten())
         .collect()
 }
 

@@ -92,8 +92,8 @@ fn standing(assessment: &Assessment, sees: &Sees) -> Standing {
         add(&mut standing, &card);
     }
     let exemptions = assessment.facts().all_exemptions();
-    let seen = exemptions.filter(|exemption| is_seen(&exemption.subject, sees));
-    let live = seen.filter(|exemption| exemption.is_live(assessment.now()));
+    let known = exemptions.filter(|exemption| is_seen(&exemption.subject, sees));
+    let live = known.filter(|exemption| exemption.is_live(assessment.now()));
     standing.exemptions_until = live.map(|exemption| exemption.until).collect();
     standing
 }
