@@ -242,7 +242,8 @@ pub(crate) async fn run(format: Format, command: MirrorCommand) -> Result<()> {
     match command {
         MirrorCommand::Serve(args) => {
             crate::serve::copying::choose_well();
-            crate::mirror::run(Config::load(&args.into_sources())?).await
+            // It is large.
+            Box::pin(crate::mirror::run(Config::load(&args.into_sources())?)).await
         }
         MirrorCommand::Install(args) => {
             let done = install::run(&args.into_install()?)?;

@@ -68,5 +68,6 @@ impl ServeArgs {
 /// Serves until told to stop.
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     crate::serve::copying::choose_well();
-    crate::serve::run(Config::load(&args.into_sources())?).await
+    // It is large.
+    Box::pin(crate::serve::run(Config::load(&args.into_sources())?)).await
 }

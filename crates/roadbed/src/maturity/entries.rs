@@ -42,12 +42,11 @@ pub(super) fn kept(entry: &Entry) -> Result<MaturityEntry> {
     let body = serde_json::to_string(&entry.kind).context("an entry cannot be written")?;
     let event = place(entry.event);
     let (kind, subject) = about(&entry.kind);
-    let name = match &entry.kind {
-        EntryKind::Seen(evidence) => seen_name(evidence),
-        _ => {
-            let digest = Digest::of(Algorithm::Sha256, body.as_bytes());
-            format!("{kind}/{event}/{digest}")
-        }
+    let name = if let EntryKind::Seen(evidence) = &entry.kind {
+        seen_name(evidence)
+    } else {
+        let digest = Digest::of(Algorithm::Sha256, body.as_bytes());
+        format!("{kind}/{event}/{digest}")
     };
     Ok(MaturityEntry {
         name,
@@ -100,7 +99,7 @@ pub(super) fn entry(kept: &MaturityEntry) -> Result<Entry> {
 /// A moment as the store has it, which counts in microseconds: not before anything that was recorded up to it.
 pub(super) fn up_to(at: OffsetDateTime) -> Timestamp {
     let Timestamp(micros) = Timestamp::from(at);
-    Timestamp(micros + i64::from(at.nanosecond() % 1_000 > 0))
+    Timestamp(micros + i64::from(!at.nanosecond().is_multiple_of(1_000)))
 }
 
 /// A line's number as entries have it.

@@ -47,6 +47,7 @@ pub(super) fn with(
     library.model(&id).map_err(unreadable)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped by")]
 fn unreadable(errors: ModelErrors) -> MaturityError {
     let mut told: Vec<String> = errors.errors.iter().map(ToString::to_string).collect();
     if errors.more > 0 {

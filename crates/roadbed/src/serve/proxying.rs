@@ -370,12 +370,12 @@ fn told(error: UpstreamError) -> SourceError {
 
 /// What an operator can do about an address that is refused.
 pub(super) fn remedy(error: &UpstreamError) -> Option<String> {
-    let cause = match error {
-        UpstreamError::Unreachable(cause)
-        | UpstreamError::Broken {
-            source: Some(cause), ..
-        } => cause,
-        _ => return None,
+    let (UpstreamError::Unreachable(cause)
+    | UpstreamError::Broken {
+        source: Some(cause), ..
+    }) = error
+    else {
+        return None;
     };
     match &**cause {
         OutboundError::Address { address, .. } => Some(listed(*address)),

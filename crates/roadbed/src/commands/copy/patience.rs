@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(told(busy(Some(7)), 2).await, (true, 3, 14));
         assert_eq!(told(busy(None), 2).await, (true, 3, 3));
         let throttled = UpstreamError::Throttled {
-            retry_after: Some(Duration::from_secs(60)),
+            retry_after: Some(Duration::from_mins(1)),
         };
         assert_eq!(told(throttled, 1).await, (true, 2, 60));
         let throttled = UpstreamError::Throttled { retry_after: None };

@@ -87,7 +87,7 @@ fn checked(texts: &[(String, String)]) -> Result<Vec<Checked>, Vec<String>> {
     for (file, text) in texts {
         match library.add(file, text) {
             Ok(id) => added.push((file, id)),
-            Err(errors) => note(&mut wrong, errors),
+            Err(errors) => note(&mut wrong, &errors),
         }
     }
     for (file, text) in [("cnmm-4.yaml", CNMM), ("cncf-platform-1.yaml", CNCF_PLATFORM)] {
@@ -104,14 +104,14 @@ fn checked(texts: &[(String, String)]) -> Result<Vec<Checked>, Vec<String>> {
                 criteria: model.criteria().len(),
                 id,
             }),
-            Err(errors) => note(&mut wrong, errors),
+            Err(errors) => note(&mut wrong, &errors),
         }
     }
     if wrong.is_empty() { Ok(checked) } else { Err(wrong) }
 }
 
 /// What is wrong with a model is wrong with everything that extends it: it is told once.
-fn note(wrong: &mut Vec<String>, errors: ModelErrors) {
+fn note(wrong: &mut Vec<String>, errors: &ModelErrors) {
     let mut lines: Vec<String> = errors.errors.iter().map(ModelError::to_string).collect();
     if errors.more > 0 {
         lines.push(format!("and {} more", errors.more));

@@ -151,10 +151,13 @@ fn scorecard(card: &Scorecard) -> String {
     ];
     text.push_str(&output::table(head, card.topics.iter().map(topic)));
     text.push('\n');
-    text.push_str(&match card.next_drop() {
-        Some((topic, drop)) => format!("next drop: {}, {}\n", falls(drop), topic),
-        None => "next drop: none that is foreseen\n".to_owned(),
-    });
+    let drop = card.next_drop().map_or_else(
+        || "none that is foreseen".to_owned(),
+        |(topic, drop)| format!("{}, {topic}", falls(drop)),
+    );
+    text.push_str("next drop: ");
+    text.push_str(&drop);
+    text.push('\n');
     for kept in card.obligations.iter().filter(|one| !one.kept) {
         let _ = writeln!(
             text,

@@ -261,7 +261,7 @@ fn rules_of_secrets(policy: &Policy, repository: &RepoName, now: OffsetDateTime)
     let digest = Digest::of(Algorithm::Sha256, b"");
     let mut subject = policy::Subject::new(repository.clone(), digest);
     let mut secret = JudgedFinding::new(FindingKind::Secret, "secret", findings::Severity::High);
-    secret.path = "secret".to_owned();
+    "secret".clone_into(&mut secret.path);
     subject.findings.push(secret);
     let decision = policy::decide(policy, &[], &subject, Point::Pull, now);
     let of_secrets = decision

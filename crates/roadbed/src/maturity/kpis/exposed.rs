@@ -149,7 +149,7 @@ impl<'p> Reading<'p> {
         })
     }
 
-    fn add(&self, at: OffsetDateTime, (app, what): Of<What>, exposed: &mut Exposed) {
+    fn add(at: OffsetDateTime, (app, what): Of<What>, exposed: &mut Exposed) {
         let event = Event {
             at,
             source: Source::RegistryProxy,
@@ -171,7 +171,7 @@ impl<'p> Reading<'p> {
                 let all_fixed = vulnerabilities.iter().all(|known| !known.fixed_in.is_empty());
                 if all_fixed {
                     let group = self.group.clone();
-                    self.add(at, (None, What::FixAvailable { group, line: None }), exposed);
+                    Self::add(at, (None, What::FixAvailable { group, line: None }), exposed);
                 }
             }
             EventKind::VulnerabilityAdded { vulnerability, .. } => {
@@ -206,7 +206,7 @@ impl<'p> Reading<'p> {
 
     fn add_some(&self, at: OffsetDateTime, what: Option<Of<What>>, exposed: &mut Exposed) {
         if let Some(what) = what {
-            self.add(at, what, exposed);
+            Self::add(at, what, exposed);
         }
     }
 
@@ -231,7 +231,7 @@ impl<'p> Reading<'p> {
                 .insert(app.clone());
         }
         if line.affected_by.is_empty() {
-            self.add(at, (Some(app), What::Cleared { digest, group }), exposed);
+            Self::add(at, (Some(app), What::Cleared { digest, group }), exposed);
             return;
         }
         let road = self.places.road.paving.app_road(name, self.now);
@@ -260,7 +260,7 @@ impl<'p> Reading<'p> {
             severity: self.severity,
             line: None,
         };
-        self.add(at, (Some(app), what), exposed);
+        Self::add(at, (Some(app), what), exposed);
     }
 }
 

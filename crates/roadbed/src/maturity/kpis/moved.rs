@@ -78,7 +78,7 @@ fn moved(change: &Change) -> Option<Moved> {
 }
 
 fn standing(assessment: &Assessment, sees: &Sees) -> Standing {
-    let apps = assessment.facts().apps().map(|placement| placement.subject());
+    let apps = assessment.facts().apps().map(maturity::facts::Placement::subject);
     let cards = apps
         .filter(|app| is_seen(app, sees))
         .filter_map(|app| assessment.scorecard(&app));

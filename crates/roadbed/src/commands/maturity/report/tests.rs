@@ -31,8 +31,8 @@ fn model_topics(names: &[(&str, &str)]) -> Vec<Topic> {
     names.iter().map(topic).collect()
 }
 
-fn report_of(topics: Value, names: &[(&str, &str)]) -> Report {
-    let organisation = group(None, &topics);
+fn report_of(topics: &Value, names: &[(&str, &str)]) -> Report {
+    let organisation = group(None, topics);
     let lines = lines(&organisation, &model_topics(names));
     let (strong, weak) = extremes(&lines);
     let since = Timestamp(0);
@@ -73,7 +73,7 @@ fn hostile() -> Report {
         topic("ai", 1, 9, 0),
         topic("cost", 0, 10, 8)
     ]);
-    report_of(topics, &[("testing", HOSTILE), ("ai", "AI")])
+    report_of(&topics, &[("testing", HOSTILE), ("ai", "AI")])
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn what_nobody_can_tell_is_neither_strong_nor_weak() {
 
 #[test]
 fn without_targets_topics_are_told_by_the_level_of_half_of_the_applications() {
-    let report = report_of(json!([topic("testing", 0, 0, 0), topic("ai", 0, 0, 0)]), &[]);
+    let report = report_of(&json!([topic("testing", 0, 0, 0), topic("ai", 0, 0, 0)]), &[]);
     assert_eq!(report.topics[0].half_at, Some(2));
     assert_eq!(report.topics[0].on_target_percent, None);
     assert!(

@@ -262,7 +262,7 @@ fn whatever_is_written_is_refused_or_read_back_as_it_was() {
     let mut read = 0;
     for seed in 0..4_000 {
         let mut dice = Dice::new(seed);
-        let tables: Vec<String> = (0..1 + dice.roll(2))
+        let tables: Vec<String> = (0..=dice.roll(2))
             .map(|number| {
                 let mut pairs = vec![
                     format!("name = \"u{number}\""),
