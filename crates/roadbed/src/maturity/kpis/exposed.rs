@@ -81,7 +81,7 @@ async fn read_one(
         for event in &events {
             if let EventKind::Opened { vulnerabilities, .. } = &event.kind {
                 for (at, what) in published(store, (&reading.group, event.at), vulnerabilities).await? {
-                    reading.add(at, (None, what), exposed);
+                    Reading::add(at, (None, what), exposed);
                 }
             }
             reading.take(event.at, &event.kind, exposed);
@@ -90,7 +90,7 @@ async fn read_one(
     for (owner, at) in told {
         for app in reading.owners.get(owner).into_iter().flatten() {
             let (app, group) = (app.clone(), reading.group.clone());
-            reading.add(*at, (Some(app.clone()), What::Notify { app, group }), exposed);
+            Reading::add(*at, (Some(app.clone()), What::Notify { app, group }), exposed);
         }
     }
     Ok(reading.sightings)
