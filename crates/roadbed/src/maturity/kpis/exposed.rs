@@ -177,11 +177,11 @@ impl<'p> Reading<'p> {
             EventKind::VulnerabilityAdded { vulnerability, .. } => {
                 let fix = fix(&vulnerability.fixed_in);
                 self.severity = self.severity.max(severity(vulnerability.severity));
-                self.add_some(at, fix.map(|fix| (None, fix)), exposed);
+                Self::add_some(at, fix.map(|fix| (None, fix)), exposed);
             }
             EventKind::FixChanged { fixed_in, .. } => {
                 let fix = fix(fixed_in);
-                self.add_some(at, fix.map(|fix| (None, fix)), exposed);
+                Self::add_some(at, fix.map(|fix| (None, fix)), exposed);
             }
             EventKind::Seen { lines } => {
                 for line in lines {
@@ -192,19 +192,19 @@ impl<'p> Reading<'p> {
                 let app = self.app_of(&line.repository);
                 let (group, until) = (self.group.clone(), *until);
                 let what = app.map(|app| (Some(app.clone()), What::Mitigate { app, group, until }));
-                self.add_some(at, what, exposed);
+                Self::add_some(at, what, exposed);
             }
             EventKind::Waived { line, until, .. } => {
                 let app = self.app_of(&line.repository);
                 let (group, until) = (self.group.clone(), *until);
                 let what = app.map(|app| (Some(app.clone()), What::Exempt { app, group, until }));
-                self.add_some(at, what, exposed);
+                Self::add_some(at, what, exposed);
             }
             _ => {}
         }
     }
 
-    fn add_some(&self, at: OffsetDateTime, what: Option<Of<What>>, exposed: &mut Exposed) {
+    fn add_some(at: OffsetDateTime, what: Option<Of<What>>, exposed: &mut Exposed) {
         if let Some(what) = what {
             Self::add(at, what, exposed);
         }

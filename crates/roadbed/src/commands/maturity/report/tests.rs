@@ -53,7 +53,7 @@ fn report_of(topics: &Value, names: &[(&str, &str)]) -> Report {
         moved_cut: 1,
         ended: 2,
         ending: 1,
-        teams: vec![group(Some("payments"), &topics), group(None, &topics)],
+        teams: vec![group(Some("payments"), topics), group(None, topics)],
         organisation,
         kpis: Some(KpiReport {
             as_of: Moment(since),
