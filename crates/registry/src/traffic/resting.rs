@@ -1,8 +1,8 @@
 //! What is left of a connection on which nothing was asked for a while: its stream, and no more.
 //!
-//! A server of HTTP keeps two buffers for each connection, and room for the answer to one request, whether there is one or not. That is
-//! 28 KiB of 33, for as long as a client keeps a connection that it does not use. So the server of a connection that rests is dropped,
-//! and made anew with the first bytes that come.
+//! A server of HTTP keeps two buffers for each connection, and room for the answer to one request, whether there is one or not, for as long
+//! as a client keeps a connection that it does not use. So the server of a connection that rests is dropped, and made anew with the
+//! first bytes that come.
 
 use std::{
     future::poll_fn,
