@@ -1,6 +1,6 @@
 //! The figures of `maturity::kpi`, from what the store knows.
 //!
-//! No cluster is connected: what is published stands for what runs ([`Source::RegistryProxy`]), and every figure says so. What is
+//! No cluster is connected: what is published stands for what runs (`Source::RegistryProxy`), and every figure says so. What is
 //! published is what tags of releases name.
 //!
 //! - `kpis/published.rs`: tags of releases, what is below them, and which revision they are of.
