@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::sleep;
 
 use crate::harness::{
@@ -45,11 +46,16 @@ async fn what_was_told_counts_once_whatever_is_killed() -> Result<()> {
     let mut server = Server::start().await;
     let application = json!({ "name": "shop", "repositories": ["shop/**"], "owner": "payments", "tier": 1 });
     ask(&administrator(&server), "PUT", "/applications", Some(application)).await?;
+    // What was seen long ago would be over by now.
+    let began = OffsetDateTime::now_utc() - time::Duration::hours(1);
     for number in 0..KILLS {
+        let minutes = i64::try_from(number)?;
+        let run = (began + time::Duration::minutes(minutes)).format(&Rfc3339)?;
+        let began = began.format(&Rfc3339)?;
         let push = json!({ "evidence": [
-            { "subject": "app:shop", "fact": "pipeline-defined", "value": true, "observed_at": "2026-01-01T00:00:00Z" },
+            { "subject": "app:shop", "fact": "pipeline-defined", "value": true, "observed_at": began },
             { "subject": "app:shop", "fact": "chaos-run", "item": format!("run-{number}"), "value": true,
-              "observed_at": format!("2026-01-0{}T00:00:00Z", number + 1) },
+              "observed_at": run },
         ]});
         ask(&administrator(&server), "POST", "/evidence", Some(push)).await?;
         server.kill();
