@@ -31,14 +31,9 @@ pub struct WordError {
     pub rule: &'static str,
 }
 
-/// A text with a grammar: one way in, printed as it was parsed.
-macro_rules! checked {
-    ($(#[$meta:meta])* $name:ident, $what:literal, $rule:literal, $check:path) => {
-        $(#[$meta])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
-
+/// What all checked texts have in common: how they are had as text, and read from a document.
+macro_rules! written_as_text {
+    ($name:ident, $error:ty) => {
         impl $name {
             /// The text.
             pub fn as_str(&self) -> &str {
@@ -46,21 +41,10 @@ macro_rules! checked {
             }
         }
 
-        impl FromStr for $name {
-            type Err = WordError;
-
-            fn from_str(text: &str) -> Result<Self, WordError> {
-                if $check(text) {
-                    return Ok(Self(text.into()));
-                }
-                Err(WordError { what: $what, text: one_line(text, 80), rule: $rule })
-            }
-        }
-
         impl TryFrom<String> for $name {
-            type Error = WordError;
+            type Error = $error;
 
-            fn try_from(text: String) -> Result<Self, WordError> {
+            fn try_from(text: String) -> Result<Self, $error> {
                 text.parse()
             }
         }
@@ -76,6 +60,31 @@ macro_rules! checked {
                 f.pad(&self.0)
             }
         }
+    };
+}
+
+pub(crate) use written_as_text;
+
+/// A text with a grammar: one way in, printed as it was parsed.
+macro_rules! checked {
+    ($(#[$meta:meta])* $name:ident, $what:literal, $rule:literal, $check:path) => {
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl FromStr for $name {
+            type Err = WordError;
+
+            fn from_str(text: &str) -> Result<Self, WordError> {
+                if $check(text) {
+                    return Ok(Self(text.into()));
+                }
+                Err(WordError { what: $what, text: one_line(text, 80), rule: $rule })
+            }
+        }
+
+        written_as_text!($name, WordError);
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

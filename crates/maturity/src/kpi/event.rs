@@ -11,6 +11,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::{Severity, Source};
+use crate::words::written_as_text;
 
 /// Longest name of an application, environment, cluster, vulnerability, release line or revision, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -35,13 +36,6 @@ macro_rules! name {
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Arc<str>);
 
-        impl $name {
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
         impl FromStr for $name {
             type Err = NameError;
 
@@ -52,25 +46,7 @@ macro_rules! name {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-
-            fn try_from(text: String) -> Result<Self, NameError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.as_str().to_owned()
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
+        written_as_text!($name, NameError);
     };
 }
 
